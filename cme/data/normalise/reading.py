@@ -1,0 +1,35 @@
+"""Questions about a passage."""
+
+from cme.data.example import Content, Dropped, Row
+from cme.data.normalise.fields import BadValue, is_empty, text
+from cme.suite import DatasetSpec
+
+__all__ = ["squad_v2"]
+
+
+def squad_v2(row: Row, spec: DatasetSpec) -> Content | Dropped:
+    """SQuAD 2.0 → Content; a question without an answer is answered ``spec.unanswerable`` and scored against the empty answer.
+
+    Args:
+        row: columns context, question (str), answers ({text: [...], answer_start: [...]}; empty lists: no answer).
+        spec: the dataset.
+
+    Source: https://arxiv.org/abs/1806.03822.
+    """
+    answers = row["answers"]
+    if not isinstance(answers, dict) or not isinstance(answers.get("text"), list):
+        raise BadValue("answers", answers, "{text: [...], answer_start: [...]}")
+    passage, question = text(row, "context"), text(row, "question")
+    if is_empty(passage, question):
+        return Dropped("empty text")
+    golds = tuple(" ".join(answer.split()) for answer in answers["text"] if answer and answer.strip())
+    if answers["text"] and not golds:
+        return Dropped("no answer")
+    head = "Passage: "
+    return Content(
+        input=f"{head}{passage}\nQuestion: {question}",
+        output=golds[0] if golds else spec.unanswerable or "",
+        match=(passage, question),
+        answers=golds or ("",),
+        long=(len(head), len(head) + len(passage)),
+    )

@@ -1,0 +1,106 @@
+"""Where rows come from: the Hugging Face hub, a mirror folder, or the mini corpus (the world)."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from cme.errors import SourceError, UsageError
+from cme.suite import DatasetSpec, Part
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["Source", "check_source", "open_source"]
+
+
+class Source(Protocol):
+    """A place that holds hub-shaped rows."""
+
+    name: str
+    """How the source is called in records: ``hub``, ``mini`` or the mirror folder's own name (never its path)."""
+
+    place: str
+    """How the source is called in messages: with its path, if it has one."""
+
+    def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
+        """Parts of a dataset whose ``"train"`` or ``"eval"`` split this source lacks → what is missing.
+
+        Empty where that cannot be known before asking (the hub).
+        """
+        ...
+
+    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
+        """All rows of one split of one part, in their stored order, with hub columns.
+
+        Raises:
+            SourceError: the split cannot be had.
+        """
+        ...
+
+    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
+        """Where that split lies, for messages."""
+        ...
+
+    def provenance(self, spec: DatasetSpec) -> dict[str, str]:
+        """What pins the rows: a hub revision, file hashes, or the world's version."""
+        ...
+
+
+def open_source(name: str, *, train_rows: int | None = None, seed: int = 0) -> Source:
+    """Open a source by name.
+
+    Args:
+        name: ``hub``, ``mini`` or a mirror folder.
+        train_rows: for ``mini`` only: at least so many training rows per dataset.
+        seed: for ``mini`` only: which world.
+
+    Raises:
+        UsageError: no such source.
+    """
+    if name == "mini":
+        from cme.data.sources.mini import MiniSource
+
+        return MiniSource(train_rows=train_rows, seed=seed)
+    if name == "hub":
+        from cme.data.sources.hub import HubSource
+
+        return HubSource()
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise UsageError(
+            f"unknown source {name!r}: it is neither 'hub' nor 'mini' nor a folder. Give one of the three."
+        )
+    from cme.data.sources.mirror import MirrorSource
+
+    return MirrorSource(folder)
+
+
+def check_source(
+    source: Source, specs: Iterable[DatasetSpec], kinds: Iterable[str], *, allow_missing: bool = False
+) -> list[str]:
+    """Look for every split before any work is done.
+
+    Args:
+        source: where the rows come from.
+        specs: the datasets.
+        kinds: ``"train"``, ``"eval"`` or both.
+        allow_missing: return what is missing instead of raising.
+
+    Returns:
+        What is missing, as ``dataset: what``.
+
+    Raises:
+        SourceError: names everything that is missing.
+    """
+    kinds = tuple(kinds)
+    lacking = [
+        f"{spec.name}: {item}" for spec in specs for kind in kinds for item in source.missing(spec, kind).values()
+    ]
+    if lacking and not allow_missing:
+        raise SourceError(
+            f"{source.place} lacks:\n  "
+            + "\n  ".join(lacking)
+            + "\nPut them there, choose other --datasets, "
+            "or pass --allow-missing to go on without them (they are listed in the record)."
+        )
+    return lacking

@@ -1,0 +1,26 @@
+"""Every environment variable that CME reads, in one place.
+
+| variable | meaning |
+| --- | --- |
+| ``CME_DATA_SOURCE`` | where plain ``lm_eval`` takes rows from: ``hub`` (default), ``mini`` or a mirror folder |
+| ``CME_CACHE`` | cache folder (default ``$XDG_CACHE_HOME/cme``, else ``~/.cache/cme``); holds the converted embedded base model |
+| ``CME_DATA_DIR`` | tests only: the folder with real rows |
+"""
+
+import os
+from pathlib import Path
+
+__all__ = ["cache_dir", "data_source"]
+
+
+def data_source() -> str:
+    """Source named by ``CME_DATA_SOURCE``; ``"hub"`` when unset or empty."""
+    return os.environ.get("CME_DATA_SOURCE") or "hub"
+
+
+def cache_dir() -> Path:
+    """CME's cache folder (not created)."""
+    own = os.environ.get("CME_CACHE")
+    if own:
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cme"

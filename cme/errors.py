@@ -1,0 +1,53 @@
+"""Errors that are the user's or the world's, not ours: shown in one message, without a traceback.
+
+A message says what is wrong, the offending value, and what to do. Everything else keeps its traceback.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["AdapterError", "CMEError", "DataError", "SourceError", "UsageError", "nearest", "unknown"]
+
+
+class CMEError(Exception):
+    """Base class. ``exit_code`` is what the command line exits with."""
+
+    exit_code = 1
+
+
+class UsageError(CMEError):
+    """The command or a configuration asks for something that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+class DataError(CMEError):
+    """A data file does not hold what its dataset promises."""
+
+
+class SourceError(CMEError):
+    """A source (hub, mirror folder, base model) cannot be reached or lacks something."""
+
+
+class AdapterError(CMEError):
+    """A folder is no adapter, or the adapter does not fit the base model."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like ``name``, or None if none does."""
+    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """Build the error for a name that does not exist, with the nearest one that does.
+
+    Args:
+        kind: what the name stands for, such as ``"dataset"``.
+        name: the name as given.
+        known: the names that exist.
+    """
+    known = sorted(known)
+    hint = nearest(name, known)
+    offer = f"Did you mean {hint!r}? " if hint else ""
+    return UsageError(f"unknown {kind} {name!r}. {offer}Known: {', '.join(known)}.")

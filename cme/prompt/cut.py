@@ -1,0 +1,52 @@
+"""Cutting long inputs: only ever the long text of the input, from its end; never instruction, options, question or answer."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from cme.data.example import Example
+
+__all__ = ["cut_to_tokens", "cut_words"]
+
+_WORD = re.compile(r"\S+")
+
+
+def cut_words(example: Example, most: int) -> Example:
+    """Keep the first ``most`` words of the example's long text; the same example if it is short enough.
+
+    Cutting twice at the same length changes nothing.
+    """
+    if example.long is None:
+        return example
+    start, end = example.long
+    for count, word in enumerate(_WORD.finditer(example.input, start, end), start=1):
+        if count == most and word.end() < end and example.input[word.end() : end].strip():
+            text = example.input[: word.end()] + example.input[end:]
+            return replace(example, input=text, long=(start, word.end()))
+    return example
+
+
+def cut_to_tokens(example: Example, fits: Callable[[Example], bool]) -> Example | None:
+    """Cut the long text further until ``fits`` says yes, keeping as many words as possible (bisection).
+
+    Args:
+        example: the example, already cut to its dataset's word limit.
+        fits: tells whether an example, rendered and tokenised, fits the model.
+
+    Returns:
+        The example itself if it fits, a shorter one, or None if it does not fit even with one word of the long text.
+    """
+    if fits(example):
+        return example
+    if example.long is None:
+        return None
+    low, high = 1, len(_WORD.findall(example.input, *example.long))
+    best: Example | None = None
+    while low <= high:
+        middle = (low + high) // 2
+        candidate = cut_words(example, middle)
+        if fits(candidate):
+            best, low = candidate, middle + 1
+        else:
+            high = middle - 1
+    return best

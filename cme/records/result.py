@@ -1,0 +1,133 @@
+"""The result of an evaluation. Every number can be recomputed from the per-sample scores beside it."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+__all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores"]
+
+
+@dataclass(frozen=True)
+class DatasetScore:
+    """A dataset's score.
+
+    Attributes:
+        dataset: name.
+        family: task family.
+        metric: primary metric.
+        n: samples.
+        clusters: independent groups among them.
+        value: mean of the per-sample primary scores, in [0, 1].
+        stderr: its cluster-robust standard error; None at tier smoke.
+        chance: mean of 1/options over the samples; 0 for free answers.
+        metrics: means of all per-sample scores, and the corpus-level scores.
+        parts: mean primary score per part, if there are several.
+        diagnostics: counts: answers used, empty, truncated, cut, failed.
+    """
+
+    dataset: str
+    family: str
+    metric: str
+    n: int
+    clusters: int
+    value: float
+    stderr: float | None
+    chance: float
+    metrics: dict[str, float]
+    parts: dict[str, float]
+    diagnostics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FamilyScore:
+    """Unweighted mean of a family's datasets × 100, and its standard error."""
+
+    family: str
+    value: float
+    stderr: float | None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Everything that follows from the per-sample scores.
+
+    Attributes:
+        datasets: in the suite's order.
+        families: in the suite's order.
+        average: unweighted mean of the family scores: the CME average over what was run.
+        average_stderr: its standard error; None at tier smoke.
+        chance_normalised: the average with every dataset rescaled to (score − chance) / (1 − chance).
+        without_rouge: the average without the summarization family; None if there is nothing else.
+        complete: whether every dataset of the suite was run.
+    """
+
+    datasets: tuple[DatasetScore, ...]
+    families: tuple[FamilyScore, ...]
+    average: float
+    average_stderr: float | None
+    chance_normalised: float
+    without_rouge: float | None
+    complete: bool
+
+
+@dataclass(frozen=True)
+class AdapterInfo:
+    """The evaluated adapter: its folder as given, method (PEFT type), fingerprint, and whether it changes the base's output."""
+
+    path: str
+    method: str
+    fingerprint: str
+    changes_output: bool
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluation of a base model or of an adapter on it.
+
+    Attributes:
+        name: short name for tables.
+        base: as asked for.
+        base_fingerprint: SHA-256 of configuration and weights.
+        adapter: the adapter; None for the base itself.
+        tier: smoke, quick, standard or full.
+        prompt_format: plain, chat or teamlora.
+        shots: examples in the prompt.
+        source: hub, mini or the mirror's name.
+        scores: the numbers.
+        samples_sha256: of ``samples.parquet`` beside this file.
+        scorer_version: of CME's scoring rules.
+        task_fingerprints: of each dataset's YAML.
+        provenance: per dataset, what pins the rows.
+        missing: splits that the source lacks (only with --allow-missing).
+        device: name of the device.
+        dtype: of the weights.
+        batch_size: requests per batch.
+        threads: CPU threads.
+        seconds: evaluation time per dataset.
+        versions: of the libraries.
+        finished: UTC time, ISO 8601.
+    """
+
+    KIND: ClassVar[str] = "result"
+    SCHEMA_VERSION: ClassVar[int] = 1
+
+    name: str
+    base: str
+    base_fingerprint: str
+    adapter: AdapterInfo | None
+    tier: str
+    prompt_format: str
+    shots: int
+    source: str
+    scores: Scores
+    samples_sha256: str
+    scorer_version: int
+    task_fingerprints: dict[str, str]
+    provenance: dict[str, Any]
+    missing: tuple[str, ...]
+    device: str
+    dtype: str
+    batch_size: int
+    threads: int
+    seconds: dict[str, float]
+    versions: dict[str, str]
+    finished: str

@@ -1,0 +1,72 @@
+"""The record of a training run."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+__all__ = ["Run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was trained, on what, and what it cost.
+
+    Attributes:
+        method: adapter method.
+        adapter: the adapter's settings, resolved.
+        training: the training settings, resolved.
+        base: base model as asked for.
+        base_fingerprint: SHA-256 of the base's configuration and weights.
+        adapter_fingerprint: SHA-256 of the adapter's configuration and weights.
+        mix_fingerprint: the mix's manifest's.
+        prompt_format: plain, chat or teamlora.
+        trainable_parameters: count.
+        base_parameters: count, without the adapter; tied ones once.
+        trainable_share: trainable / base, in percent, as the TeamLoRA paper counts.
+        steps: optimiser steps.
+        examples: training examples seen.
+        tokens: training tokens seen (not padding).
+        wall_seconds: training time, summed over interruptions, without loading.
+        tokens_per_second: tokens / wall_seconds.
+        peak_memory_bytes: most memory used by the process (GPU memory on a GPU).
+        losses: step and training loss, as logged: [[step, loss], …].
+        validation_loss: loss on the mix's validation part at the end, if it has one.
+        dropped: training rows left out, by reason (an answer that does not fit, say).
+        interruptions: how often the run was continued from a checkpoint.
+        device: name of the device.
+        dtype: of the base's weights.
+        world_size: number of processes.
+        versions: of the libraries.
+        started: UTC time, ISO 8601.
+        finished: UTC time, ISO 8601.
+    """
+
+    KIND: ClassVar[str] = "run"
+    SCHEMA_VERSION: ClassVar[int] = 1
+
+    method: str
+    adapter: dict[str, Any]
+    training: dict[str, Any]
+    base: str
+    base_fingerprint: str
+    adapter_fingerprint: str
+    mix_fingerprint: str
+    prompt_format: str
+    trainable_parameters: int
+    base_parameters: int
+    trainable_share: float
+    steps: int
+    examples: int
+    tokens: int
+    wall_seconds: float
+    tokens_per_second: float
+    peak_memory_bytes: int
+    losses: tuple[Any, ...]
+    validation_loss: float | None
+    dropped: dict[str, int]
+    interruptions: int
+    device: str
+    dtype: str
+    world_size: int
+    versions: dict[str, str]
+    started: str
+    finished: str

@@ -1,0 +1,154 @@
+"""Per-sample scores on disk (``samples.parquet``): what every number of a result is recomputed from. No dataset text.
+
+| column | type | meaning |
+| --- | --- | --- |
+| ``id`` | string | the example's id |
+| ``dataset``, ``family``, ``part`` | string | where it belongs |
+| ``cluster`` | string | what it shares with other questions; else its id |
+| ``score`` | float64 | primary score, in [0, 1] |
+| ``scores`` | map string → float64 | every per-sample score by name, each in [0, 1] |
+| ``options`` | int32 | number of options; 0 for free answers |
+| ``gold``, ``predicted`` | int32 | index of the right and of the chosen option; null for free answers |
+| ``gold_probability`` | float64 | the right option's probability among the options; null for free answers |
+| ``empty``, ``truncated``, ``cut`` | bool | no answer; stopped at the token limit; input cut to fit the model |
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError, DataError
+from cme.files import atomic_path
+
+__all__ = ["SAMPLE_COLUMNS", "read_samples", "write_samples"]
+
+SAMPLE_COLUMNS = (
+    "id",
+    "dataset",
+    "family",
+    "part",
+    "cluster",
+    "score",
+    "scores",
+    "options",
+    "gold",
+    "predicted",
+    "gold_probability",
+    "empty",
+    "truncated",
+    "cut",
+)
+"""The columns, in the order of the file."""
+
+_CHOICE_ONLY = ("gold", "predicted", "gold_probability")
+_ROUNDING = 1e-9
+
+
+def write_samples(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
+    """Write per-sample scores, whole or not at all. The same samples in the same order give the same bytes.
+
+    Args:
+        path: the Parquet file.
+        samples: one mapping per sample with exactly the columns of `SAMPLE_COLUMNS`; ``scores`` is a mapping.
+
+    Raises:
+        DataError: a column is missing or too many, or a value is out of range.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for sample in samples:
+        _check_columns(sample, f"sample {sample.get('id')!r}")
+    _check_rows(samples, "the samples")
+    # Sorted, so that the order in which scores were computed does not show in the file.
+    rows = [{**sample, "scores": sorted(sample["scores"].items())} for sample in samples]
+    try:
+        table = pa.Table.from_pylist(rows, schema=_schema())
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(f"the samples do not fit {path.name}: {error}.") from error
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_samples(path: Path) -> list[dict[str, Any]]:
+    """Read per-sample scores in the order of the file; ``scores`` is a dict.
+
+    Raises:
+        CMEError: the file is missing.
+        DataError: it is damaged, lacks a column, has one too many or one of another type, or a value is out of range.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise CMEError(f"{path} does not exist. Per-sample scores are written by the evaluation, beside its result.")
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"{path} is no readable Parquet file ({error}). It is damaged: evaluate again.") from error
+    _check_columns(table.column_names, str(path))
+    for field in _schema():
+        found = table.schema.field(field.name).type
+        if found != field.type:
+            raise DataError(f"{path}: column {field.name!r} has type {found}; expected {field.type}. Evaluate again.")
+    rows: list[dict[str, Any]] = table.select(list(SAMPLE_COLUMNS)).to_pylist(maps_as_pydicts="strict")
+    _check_rows(rows, str(path))
+    return rows
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    types = {
+        "score": pa.float64(),
+        "scores": pa.map_(pa.string(), pa.float64()),
+        "options": pa.int32(),
+        "gold": pa.int32(),
+        "predicted": pa.int32(),
+        "gold_probability": pa.float64(),
+        "empty": pa.bool_(),
+        "truncated": pa.bool_(),
+        "cut": pa.bool_(),
+    }
+    return pa.schema([(name, types.get(name, pa.string())) for name in SAMPLE_COLUMNS])
+
+
+def _check_columns(columns: Any, where: str) -> None:
+    if missing := [name for name in SAMPLE_COLUMNS if name not in columns]:
+        raise DataError(f"{where}: missing column {', '.join(map(repr, missing))}. Evaluate again with this CME.")
+    if strange := sorted(set(columns) - set(SAMPLE_COLUMNS)):
+        raise DataError(
+            f"{where}: column {', '.join(map(repr, strange))} does not belong there: samples hold no dataset text."
+        )
+
+
+def _check_rows(rows: Sequence[Mapping[str, Any]], where: str) -> None:
+    for row in rows:
+        if problem := _problem(row):
+            raise DataError(f"{where}: sample {row['id']!r} of {row['dataset']!r}: {problem}.")
+
+
+def _problem(row: Mapping[str, Any]) -> str | None:
+    for name in SAMPLE_COLUMNS:
+        if row[name] is None and name not in _CHOICE_ONLY:
+            return f"{name} is empty"
+    for name, value in {"score": row["score"], **row["scores"]}.items():
+        if not _in_range(value):
+            return f"{name} is {value}; expected a number from 0 to 1"
+    for name in _CHOICE_ONLY:
+        if (row[name] is None) == bool(row["options"]):
+            return f"{name} is {row[name]} with {row['options']} options; choice tasks have it, free answers do not"
+    if not row["options"]:
+        return None
+    for name in ("gold", "predicted"):
+        if not 0 <= row[name] < row["options"]:
+            return f"{name} is {row[name]}; expected an index below {row['options']}"
+    if not _in_range(row["gold_probability"]):
+        return f"gold_probability is {row['gold_probability']}; expected a number from 0 to 1"
+    return None
+
+
+def _in_range(value: float | None) -> bool:
+    # NaN fails both comparisons.
+    return value is not None and -_ROUNDING <= value <= 1 + _ROUNDING

@@ -1,0 +1,23 @@
+"""The eleven task families, in the order of every table."""
+
+__all__ = ["FAMILIES", "title"]
+
+FAMILIES = (
+    "text_summarization",
+    "sentiment_analysis",
+    "emotion_recognition",
+    "natural_language_inference",
+    "paraphrase_detection",
+    "textual_entailment",
+    "commonsense_reasoning",
+    "scientific_reasoning",
+    "open_domain_qa",
+    "reading_comprehension",
+    "knowledge_reasoning",
+)
+
+
+def title(family: str) -> str:
+    """The family's name for people, such as ``"Open-domain QA"``."""
+    words = family.replace("open_domain_qa", "open-domain QA").replace("_", " ")
+    return words[0].upper() + words[1:]

@@ -1,0 +1,53 @@
+"""Short answers against accepted answers: exact match and token F1."""
+
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+__all__ = ["exact_match", "normalise_answer", "normalise_squad", "token_f1"]
+
+_ARTICLES = re.compile(r"\b(?:a|an|the)\b", re.UNICODE)
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalise_squad(text: str) -> str:
+    """Lower case, ASCII punctuation deleted, the articles a, an, the dropped, white space squeezed.
+
+    Source: the official evaluation of SQuAD 1.1 and 2.0 (https://arxiv.org/abs/1606.05250, https://arxiv.org/abs/1806.03822).
+    """
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
+
+
+def normalise_answer(text: str) -> str:
+    """SQuAD's normalisation after Unicode decomposition (NFD), as the open-domain QA literature scores Natural Questions.
+
+    Source: DrQA and DPR (https://arxiv.org/abs/1704.00051, https://arxiv.org/abs/2004.04906): NFD, then as SQuAD.
+    """
+    return normalise_squad(unicodedata.normalize("NFD", text))
+
+
+def exact_match(answer: str, accepted: Sequence[str], normalise: Callable[[str], str] = normalise_squad) -> float:
+    """1.0 if the answer equals any accepted one after normalisation, else 0.0."""
+    ours = normalise(answer)
+    return float(any(ours == normalise(gold) for gold in accepted))
+
+
+def token_f1(answer: str, accepted: Sequence[str], normalise: Callable[[str], str] = normalise_squad) -> float:
+    """Harmonic mean of token precision and recall, the best over the accepted answers.
+
+    If either side is empty after normalisation, the score is 1.0 when both are and 0.0 otherwise (SQuAD 2.0).
+    """
+    ours = normalise(answer).split()
+    return max(_f1(ours, normalise(gold).split()) for gold in accepted)
+
+
+def _f1(ours: list[str], gold: list[str]) -> float:
+    if not ours or not gold:
+        return float(ours == gold)
+    common = (Counter(ours) & Counter(gold)).total()
+    if common == 0:
+        return 0.0
+    precision, recall = common / len(ours), common / len(gold)
+    return 2 * precision * recall / (precision + recall)

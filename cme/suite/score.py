@@ -1,0 +1,150 @@
+"""Per-sample scores → dataset scores → family scores → the CME average."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cme.errors import DataError
+from cme.records import DatasetScore, FamilyScore, Scores
+from cme.stats import clustered_stderr, stderr_of_mean
+from cme.suite.families import FAMILIES
+from cme.suite.metrics import binary_f1, macro_f1
+from cme.suite.spec import DatasetSpec, datasets
+
+__all__ = ["ROUGE_FAMILY", "SCORER_VERSION", "Sample", "aggregate", "explain", "score_dataset"]
+
+SCORER_VERSION = 1
+"""Raised whenever the same answers would get other scores; rows scored by another version are stale."""
+
+ROUGE_FAMILY = "text_summarization"
+
+Sample = Mapping[str, Any]
+"""A row of ``samples.parquet``: id, dataset, part, cluster, score, scores {name: value}, options, gold, predicted,
+gold_probability, empty, truncated, cut."""
+
+
+def score_dataset(samples: Sequence[Sample], spec: DatasetSpec, *, with_stderr: bool = True) -> DatasetScore:
+    """Score one dataset from its samples.
+
+    Args:
+        samples: at least one, all of this dataset.
+        spec: the dataset.
+        with_stderr: False at tier smoke: eight rows are too few for a standard error.
+    """
+    primary = [float(sample["score"]) for sample in samples]
+    clusters = [sample["cluster"] for sample in samples]
+    metrics = {name: _mean([float(sample["scores"][name]) for sample in samples]) for name in spec.metrics}
+    if spec.kind == "choice":
+        metrics["gold_probability"] = _mean([float(sample["gold_probability"]) for sample in samples])
+        pairs = [(int(sample["gold"]), int(sample["predicted"])) for sample in samples]
+        corpus = {"f1": binary_f1, "macro_f1": macro_f1}
+        metrics |= {name: corpus[name](pairs) for name in spec.corpus_metrics}
+    parts: dict[str, list[float]] = defaultdict(list)
+    for sample, value in zip(samples, primary, strict=True):
+        parts[sample["part"]].append(value)
+    return DatasetScore(
+        dataset=spec.name,
+        family=spec.family,
+        metric=spec.primary_metric,
+        n=len(samples),
+        clusters=len(set(clusters)),
+        value=_mean(primary),
+        stderr=clustered_stderr(primary, clusters) if with_stderr else None,
+        chance=_mean([1 / sample["options"] if sample["options"] else 0.0 for sample in samples]),
+        metrics=metrics,
+        parts={name: _mean(values) for name, values in sorted(parts.items())} if len(parts) > 1 else {},
+        diagnostics=_diagnostics(samples, spec),
+    )
+
+
+def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
+    """All scores of a result from its samples.
+
+    Args:
+        samples: of every dataset that was run, in any order.
+        tier: at ``smoke`` there are no standard errors.
+
+    Raises:
+        DataError: there are no samples, samples of an unknown dataset, or one sample twice.
+    """
+    known = datasets()
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample["dataset"]].append(sample)
+    if strange := sorted(set(groups) - set(known)):
+        raise DataError(
+            f"the samples hold unknown datasets: {', '.join(strange)}. They were made by another version of CME."
+        )
+    if not groups:
+        raise DataError("there are no samples to score. Evaluate at least one dataset.")
+    for name, group in groups.items():
+        twice = [key for key, count in Counter(sample["id"] for sample in group).items() if count > 1]
+        if twice:
+            raise DataError(f"{name}: sample {twice[0]} occurs more than once. Evaluate the dataset again.")
+    with_stderr = tier != "smoke"
+    scored = tuple(
+        score_dataset(groups[name], spec, with_stderr=with_stderr) for name, spec in known.items() if name in groups
+    )
+    families = tuple(
+        FamilyScore(
+            family=family,
+            value=100 * _mean([item.value for item in members]),
+            stderr=_scaled(stderr_of_mean([item.stderr for item in members])),
+        )
+        for family in FAMILIES
+        if (members := [item for item in scored if item.family == family])
+    )
+    plain = [item.value for item in families if item.family != ROUGE_FAMILY]
+    return Scores(
+        datasets=scored,
+        families=families,
+        average=_mean([item.value for item in families]),
+        average_stderr=stderr_of_mean([item.stderr for item in families]),
+        chance_normalised=_chance_normalised(scored),
+        without_rouge=_mean(plain) if plain else None,
+        complete=len(scored) == len(known),
+    )
+
+
+def explain(scores: Scores) -> list[str]:
+    """The average's formula with its numbers, line by line."""
+    lines = []
+    for item in scores.datasets:
+        error = "" if item.stderr is None else f" ± {item.stderr:.4f}"
+        lines.append(
+            f"{item.dataset}: mean of {item.n} per-sample {item.metric} scores = {item.value:.4f}{error} "
+            f"(chance {item.chance:.4f})"
+        )
+    for family in scores.families:
+        members = [item for item in scores.datasets if item.family == family.family]
+        terms = " + ".join(f"{item.value:.4f}" for item in members)
+        lines.append(f"{family.family} = 100 × ({terms}) / {len(members)} = {family.value:.2f}")
+    terms = " + ".join(f"{family.value:.2f}" for family in scores.families)
+    lines.append(f"CME average = ({terms}) / {len(scores.families)} = {scores.average:.2f}")
+    if scores.average_stderr is not None:
+        squares = " + ".join(f"{family.stderr:.2f}²" for family in scores.families)
+        lines.append(f"its standard error = √({squares}) / {len(scores.families)} = {scores.average_stderr:.2f}")
+    return lines
+
+
+def _chance_normalised(scored: Sequence[DatasetScore]) -> float:
+    rescaled: dict[str, list[float]] = defaultdict(list)
+    for item in scored:
+        rescaled[item.family].append((item.value - item.chance) / (1 - item.chance))
+    return 100 * _mean([_mean(values) for values in rescaled.values()])
+
+
+def _diagnostics(samples: Sequence[Sample], spec: DatasetSpec) -> dict[str, Any]:
+    counts = {name: sum(bool(sample[name]) for sample in samples) for name in ("truncated", "cut")}
+    if spec.kind == "generate":
+        return counts | {"empty": sum(bool(sample["empty"]) for sample in samples)}
+    used = Counter(int(sample["predicted"]) for sample in samples)
+    return counts | {"answers": {str(index): used[index] for index in sorted(used)}}
+
+
+def _scaled(stderr: float | None) -> float | None:
+    return None if stderr is None else 100 * stderr
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(sum(values) / len(values))

@@ -1,0 +1,235 @@
+"""A dataset as its task YAML describes it: the only place where a dataset is described.
+
+lm-eval's own fields (``task``, ``dataset_path``, ``dataset_name``, ``output_type``, ``generation_kwargs``) say what lm-eval
+needs; everything of CME's lies under ``metadata.cme``.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from cme.config import from_mapping
+from cme.errors import CMEError, unknown
+from cme.files import digest
+from cme.paths import tasks_dir
+from cme.suite.families import FAMILIES
+
+__all__ = ["DatasetSpec", "Part", "dataset", "datasets", "load_spec", "select"]
+
+Kind = Literal["choice", "generate"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a dataset that has its own files: an ANLI round, an ARC set.
+
+    Attributes:
+        name: such as ``r1`` or ``arc_easy``.
+        folder: folder in a mirror.
+        config: configuration name on the hub, or None.
+        train: hub name of the split to train on.
+        eval: hub name of the split to evaluate on.
+    """
+
+    name: str
+    folder: str
+    config: str | None
+    train: str
+    eval: str
+
+    def split(self, kind: str) -> str:
+        """Hub split name for ``"train"`` or ``"eval"``."""
+        return self.train if kind == "train" else self.eval
+
+
+@dataclass(frozen=True)
+class _Cme:
+    """The keys under ``metadata.cme``."""
+
+    dataset: str
+    family: str
+    parts: dict[str, Any]
+    key: tuple[str, ...]
+    normaliser: str
+    columns: dict[str, Any]
+    instructions: tuple[str, ...]
+    primary_metric: str
+    licence: str
+    max_input_words: int
+    metrics: tuple[str, ...] = ()
+    corpus_metrics: tuple[str, ...] = ()
+    choices: tuple[str, ...] | None = None
+    cluster: tuple[str, ...] = ()
+    revision: str | None = None
+    answer: Literal["first_line", "joined_lines"] = "first_line"
+    answer_normalisation: Literal["squad", "unicode"] = "squad"
+    unanswerable: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """One dataset of the suite.
+
+    Attributes:
+        name: short name, such as ``qqp``.
+        family: one of `cme.suite.families.FAMILIES`.
+        task: the lm-eval task, such as ``cme_qqp``.
+        kind: ``choice`` (log-probability of each option) or ``generate``.
+        hub_id: repository on the Hugging Face hub.
+        parts: the parts, in order.
+        key: columns that make an example's id; ``a.b`` reaches into a struct.
+        cluster: columns whose value several questions share (passage, article, premise); empty: every row is its own.
+        columns: expected columns and their Arrow types (a mapping for a struct).
+        choices: label words in label order, or None where the options differ from row to row.
+        instructions: the canonical instruction (evaluation) first, then the paraphrases (training).
+        max_input_words: longest long text in words; longer ones are cut when rendered, in training and evaluation alike.
+        primary_metric: the per-sample score, in [0, 1], that counts.
+        metrics: all per-sample scores, the primary one first.
+        corpus_metrics: scores of all answers together (``f1`` of the last label, ``macro_f1``), shown beside, never averaged.
+        max_gen_toks: most tokens to generate (0 for choice datasets).
+        answer: how a generated text becomes an answer: its first line, or all lines joined by spaces.
+        answer_normalisation: how short answers are compared: as SQuAD does, or after Unicode decomposition too.
+        unanswerable: what to write where a question has no answer; it is scored as the empty answer.
+        licence: as stated by the publisher.
+        revision: pinned commit on the hub, or None.
+        normaliser: name in `cme.data.normalise.NORMALISERS`.
+        path: the YAML.
+        fingerprint: SHA-256 of what the YAML and its include say, the licence and wording included.
+    """
+
+    name: str
+    family: str
+    task: str
+    kind: Kind
+    hub_id: str
+    parts: tuple[Part, ...]
+    key: tuple[str, ...]
+    cluster: tuple[str, ...]
+    columns: dict[str, Any] = field(hash=False)
+    choices: tuple[str, ...] | None
+    instructions: tuple[str, ...]
+    max_input_words: int
+    primary_metric: str
+    metrics: tuple[str, ...]
+    corpus_metrics: tuple[str, ...]
+    max_gen_toks: int
+    answer: str
+    answer_normalisation: str
+    unanswerable: str | None
+    licence: str
+    revision: str | None
+    normaliser: str
+    path: Path
+    fingerprint: str
+
+    @property
+    def instruction(self) -> str:
+        """The canonical instruction."""
+        return self.instructions[0]
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads ``!function a.b`` as the string ``a.b``."""
+
+
+_Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    if not isinstance(values, dict):
+        raise CMEError(f"{path}: a task file must be a mapping.")
+    if "include" in values:
+        return _read((path.parent / values["include"]).resolve()) | values
+    return values
+
+
+def load_spec(path: Path) -> DatasetSpec:
+    """Read one task YAML.
+
+    Raises:
+        CMEError: a key is unknown, missing or of the wrong type; the family is unknown.
+    """
+    values = _read(path)
+    own = (values.get("metadata") or {}).get("cme")
+    if not isinstance(own, Mapping):
+        raise CMEError(f"{path}: 'metadata.cme' is missing.")
+    cme = from_mapping(_Cme, own, str(path), error=CMEError)
+    if cme.family not in FAMILIES:
+        raise unknown("family", cme.family, FAMILIES)
+    generation = values.get("generation_kwargs") or {}
+    return DatasetSpec(
+        name=cme.dataset,
+        family=cme.family,
+        task=values["task"],
+        kind="choice" if values.get("output_type") == "multiple_choice" else "generate",
+        hub_id=values["dataset_path"],
+        parts=tuple(_part(name, part, values.get("dataset_name"), path) for name, part in cme.parts.items()),
+        key=cme.key,
+        cluster=cme.cluster,
+        columns=cme.columns,
+        choices=cme.choices,
+        instructions=cme.instructions,
+        max_input_words=cme.max_input_words,
+        primary_metric=cme.primary_metric,
+        metrics=cme.metrics or (cme.primary_metric,),
+        corpus_metrics=cme.corpus_metrics,
+        max_gen_toks=int(generation.get("max_gen_toks", 0)),
+        answer=cme.answer,
+        answer_normalisation=cme.answer_normalisation,
+        unanswerable=cme.unanswerable,
+        licence=cme.licence,
+        revision=cme.revision,
+        normaliser=cme.normaliser,
+        path=path,
+        fingerprint=digest(values),
+    )
+
+
+def _part(name: str, values: Mapping[str, Any], config: str | None, path: Path) -> Part:
+    full = {"name": name, "folder": name, "config": config} | dict(values)
+    return from_mapping(Part, full, f"{path}: part {name!r}", error=CMEError)
+
+
+@lru_cache(maxsize=8)
+def _all(folder: Path) -> dict[str, DatasetSpec]:
+    specs = [load_spec(path) for path in sorted(folder.glob("*/*.yaml")) if not path.name.startswith("_")]
+    specs.sort(key=lambda spec: (FAMILIES.index(spec.family), spec.name))
+    return {spec.name: spec for spec in specs}
+
+
+def datasets() -> dict[str, DatasetSpec]:
+    """Every dataset of the suite by name, in the order of the tables: by family, then by name."""
+    return dict(_all(tasks_dir()))
+
+
+def dataset(name: str) -> DatasetSpec:
+    """One dataset by name.
+
+    Raises:
+        UsageError: no such dataset; the message offers the nearest name.
+    """
+    known = _all(tasks_dir())
+    if name not in known:
+        raise unknown("dataset", name, known)
+    return known[name]
+
+
+def select(names: Iterable[str] | None) -> list[DatasetSpec]:
+    """The named datasets (or families) in the suite's order; all of them for None.
+
+    Raises:
+        UsageError: a name is neither a dataset nor a family.
+    """
+    known = _all(tasks_dir())
+    if names is None:
+        return list(known.values())
+    wanted: set[str] = set()
+    for name in names:
+        members = [spec.name for spec in known.values() if spec.family == name]
+        wanted.update(members or [dataset(name).name])
+    return [spec for spec in known.values() if spec.name in wanted]

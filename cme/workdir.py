@@ -1,0 +1,78 @@
+"""Output folders: refused when they hold something else, continued when they hold the same command's unfinished work."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cme.errors import UsageError
+from cme.files import digest, read_json, write_json
+
+__all__ = ["claim", "finish", "is_finished", "release"]
+
+_MARKER = ".cme.json"
+
+
+def claim(out: Path, command: str, settings: Mapping[str, Any]) -> bool:
+    """Take an output folder for a command.
+
+    Args:
+        out: the folder; made if it is not there.
+        command: such as ``build-data``.
+        settings: everything that decides the outcome (JSON values). What only decides speed stays out.
+
+    Returns:
+        True if the folder holds this command's unfinished work, which then continues.
+
+    Raises:
+        UsageError: the folder holds something else, finished work, or unfinished work with other settings.
+    """
+    marker = out / _MARKER
+    if marker.is_file():
+        found = read_json(marker)
+        if found.get("command") != command:
+            raise UsageError(f"{out} holds the output of 'cme {found.get('command')}'. Give another --out.")
+        if found.get("digest") != digest(dict(settings)):
+            raise UsageError(
+                f"{out} holds work with other settings ({_differences(found, settings)}). Give another --out, or remove it."
+            )
+        if found.get("finished"):
+            raise UsageError(
+                f"{out} holds the finished output of this very command. Give another --out, or remove it to run again."
+            )
+        return True
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; --out must be a folder.")
+    if out.is_dir() and any(out.iterdir()):
+        raise UsageError(
+            f"{out} is not empty and was not made by 'cme {command}'. Give another --out; nothing was changed."
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(
+        marker, {"command": command, "settings": dict(settings), "digest": digest(dict(settings)), "finished": False}
+    )
+    return False
+
+
+def finish(out: Path) -> None:
+    """Mark a claimed folder as finished."""
+    write_json(out / _MARKER, read_json(out / _MARKER) | {"finished": True})
+
+
+def release(out: Path) -> None:
+    """Give back a folder that was claimed and holds no work yet; anything else in it stays."""
+    (out / _MARKER).unlink(missing_ok=True)
+    if out.is_dir() and not any(out.iterdir()):
+        out.rmdir()
+
+
+def is_finished(out: Path) -> bool:
+    """Whether the folder holds finished work."""
+    return (out / _MARKER).is_file() and bool(read_json(out / _MARKER).get("finished"))
+
+
+def _differences(found: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    old = found.get("settings") or {}
+    keys = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
+    return ", ".join(f"{key}: {old.get(key)!r} there, {settings.get(key)!r} now" for key in sorted(keys)[:4]) + (
+        ", …" if len(keys) > 4 else ""
+    )
