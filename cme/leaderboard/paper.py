@@ -1,0 +1,127 @@
+"""The rows that the paper reports: shown beside ours, never among them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from cme.leaderboard.markdown import ABSENT, points, table
+from cme.paths import leaderboards_dir
+from cme.records import read_record
+
+__all__ = ["Ablation", "Paper", "PaperRow", "load_paper", "paper_section"]
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """One reported row.
+
+    Attributes:
+        method: adapter method.
+        experts: number of experts; None for a method without any.
+        rank: as reported.
+        train_hours: reported training time in hours.
+        trainable_percent: reported share of trainable parameters, in percent.
+        average: reported average, 0 to 100.
+        source: which of the paper's tables.
+        reported: always true: nobody measured it here.
+    """
+
+    method: str
+    experts: int | None
+    rank: int
+    train_hours: float
+    trainable_percent: float
+    average: float
+    source: str
+    reported: bool
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One reported row of the ablation: which of TeamLoRA's two parts were on, and the average (0 to 100)."""
+
+    collaboration: bool
+    competition: bool
+    rank: int
+    average: float
+    source: str
+    reported: bool
+
+
+@dataclass(frozen=True)
+class Paper:
+    """What ``leaderboards/paper.json`` holds.
+
+    Attributes:
+        reported: always true.
+        title: of the paper.
+        venue: where it appeared.
+        arxiv: its number there.
+        base: base model.
+        hardware: what it was trained on.
+        data: what it was trained and evaluated on.
+        adapted: which layers have adapters.
+        experts_source: where the numbers of experts come from.
+        rows: main results.
+        ablation: results with TeamLoRA's parts switched off.
+    """
+
+    KIND: ClassVar[str] = "paper"
+    SCHEMA_VERSION: ClassVar[int] = 1
+
+    reported: bool
+    title: str
+    venue: str
+    arxiv: str
+    base: str
+    hardware: str
+    data: str
+    adapted: str
+    experts_source: str
+    rows: tuple[PaperRow, ...]
+    ablation: tuple[Ablation, ...]
+
+
+def load_paper(path: Path | None = None) -> Paper:
+    """Read the reported rows.
+
+    Args:
+        path: the file; None is the one that travels with CME.
+
+    Raises:
+        CMEError: it is missing or malformed.
+    """
+    return read_record(path or leaderboards_dir() / "paper.json", Paper)
+
+
+def paper_section(paper: Paper) -> str:
+    """The reported rows as Markdown: two tables under a sentence that says whose numbers they are."""
+    rows = [
+        [
+            row.method,
+            ABSENT if row.experts is None else str(row.experts),
+            str(row.rank),
+            f"{row.train_hours:g} h",
+            points(row.trainable_percent),
+            points(row.average),
+        ]
+        for row in paper.rows
+    ]
+    switches = {True: "on", False: "off"}
+    ablation = [
+        [switches[row.collaboration], switches[row.competition], str(row.rank), points(row.average)]
+        for row in paper.ablation
+    ]
+    gaps = [abs(a.average - b.average) for i, a in enumerate(paper.ablation) for b in paper.ablation[i + 1 :]]
+    return "\n".join(
+        [
+            "## The paper's rows\n",
+            f"Reported by the authors ([arXiv {paper.arxiv}](https://arxiv.org/abs/{paper.arxiv}), {paper.venue}): "
+            f"{paper.hardware}, {paper.base}, {paper.data}; not comparable with the rows above. "
+            f"{paper.experts_source}\n",
+            table(["method", "experts", "rank", "train time", "trainable %", "average"], rows),
+            f"TeamLoRA's two parts switched on and off, as reported. These rows differ by {min(gaps):.2f} to "
+            f"{max(gaps):.2f} points; no error bars are reported.\n",
+            table(["collaboration", "competition", "rank", "average"], ablation, text=(0, 1)),
+        ]
+    )
