@@ -1,0 +1,33 @@
+"""``cme``: every verb, registered. Nothing heavy is imported before a verb runs."""
+
+from typing import Annotated
+
+import typer
+
+import cme
+from cme.cli import bench, build_data, doctor, eval, leaderboard, lm_eval, ls, params, score, submit, tasks_path, train
+from cme.cli.app import app
+
+__all__ = ["main"]
+
+VERBS = (bench, build_data, doctor, eval, leaderboard, lm_eval, ls, params, score, submit, tasks_path, train)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"cme {cme.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """CME: the multi-task benchmark for parameter-efficient adapters."""
+
+
+def main() -> None:
+    """Entry point of the ``cme`` command."""
+    app()

@@ -1,0 +1,30 @@
+"""Options that several verbs share, spelled the same everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["AllowMissing", "Base", "Datasets", "Json", "NewFolder", "PromptFormat", "SourceName", "names"]
+
+SourceName = Annotated[
+    str, typer.Option("--source", help="Where rows come from: hub, mini (the invented corpus) or a mirror folder.")
+]
+NewFolder = Annotated[Path, typer.Option("--out", help="Output folder: new, or this command's own unfinished work.")]
+Base = Annotated[
+    str, typer.Option("--base", help="Base model: hub id, folder, or smollm2-135m (the embedded default).")
+]
+Datasets = Annotated[
+    str | None, typer.Option("--datasets", help="Comma-separated dataset or family names. Default: all.")
+]
+AllowMissing = Annotated[
+    bool, typer.Option("--allow-missing", help="Go on without splits that the source lacks; they are listed.")
+]
+PromptFormat = Annotated[str, typer.Option("--format", help="Prompt format: plain, chat or teamlora.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
+
+
+def names(text: str | None) -> tuple[str, ...] | None:
+    """``"a,b"`` → ``("a", "b")``; None for nothing."""
+    found = tuple(name.strip() for name in (text or "").split(",") if name.strip())
+    return found or None

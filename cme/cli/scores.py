@@ -1,0 +1,47 @@
+"""How scores look on a terminal."""
+
+from cme.cli.tables import show_table
+from cme.records import Scores
+
+__all__ = ["show_scores"]
+
+
+def show_scores(scores: Scores) -> None:
+    """Print the datasets, then the families, then the CME average."""
+    rows = [
+        [
+            item.dataset,
+            item.metric,
+            _with_error(100 * item.value, None if item.stderr is None else 100 * item.stderr),
+            f"{100 * item.chance:.1f}",
+            item.n,
+            _diagnosis(item.diagnostics, item.n),
+        ]
+        for item in scores.datasets
+    ]
+    show_table(["dataset", "metric", "score ×100", "chance", "n", "answers"], rows)
+    print()
+    show_table(["family", "score"], [[item.family, _with_error(item.value, item.stderr)] for item in scores.families])
+    what = "" if scores.complete else f" over the {len(scores.families)} families that were run"
+    print(f"\nCME average{what}: {_with_error(scores.average, scores.average_stderr)}")
+    extra = f"chance-normalised {scores.chance_normalised:.2f}"
+    if scores.without_rouge is not None and len(scores.families) > 1:
+        extra += f", without ROUGE {scores.without_rouge:.2f}"
+    print(f"beside it: {extra}")
+
+
+def _with_error(value: float, stderr: float | None) -> str:
+    return f"{value:.2f}" if stderr is None else f"{value:.2f} ± {stderr:.2f}"
+
+
+def _diagnosis(found: dict[str, object], n: int) -> str:
+    said = []
+    answers = found.get("answers")
+    if isinstance(answers, dict):
+        said.append(
+            "always the same option"
+            if len(answers) == 1 and n > 1
+            else "options " + "/".join(str(c) for c in answers.values())
+        )
+    said += [f"{found[name]} {name}" for name in ("empty", "truncated", "cut") if found.get(name)]
+    return ", ".join(said)

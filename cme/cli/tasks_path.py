@@ -1,0 +1,12 @@
+"""``cme tasks-path``: where the task YAMLs lie."""
+
+from cme.cli.app import verb
+from cme.paths import tasks_dir
+
+__all__ = ["tasks_path"]
+
+
+@verb("tasks-path", epilog="Example: lm_eval run --include_path $(cme tasks-path) --tasks cme_qqp …")
+def tasks_path() -> None:
+    """Print where the lm-eval tasks lie."""
+    print(tasks_dir())

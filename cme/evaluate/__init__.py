@@ -1,0 +1,1 @@
+"""Base + adapter → per-sample scores → result, through lm-eval."""

@@ -1,0 +1,69 @@
+"""What an evaluation is asked to do."""
+
+from dataclasses import dataclass
+
+from cme.errors import UsageError
+from cme.suite import select
+from cme.suite.tiers import tier_rows
+
+__all__ = ["EvalSettings"]
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """One evaluation.
+
+    Attributes:
+        base: base model: hub id, folder or the embedded one.
+        adapter: adapter folder; None evaluates the base itself.
+        tier: smoke, quick, standard or full.
+        source: hub, mini or a mirror folder.
+        datasets: dataset or family names; None is the whole suite.
+        prompt_format: plain, chat or teamlora.
+        shots: examples before each question, from the training split.
+        dtype: of the base's weights. float32 is the reference; bfloat16 is about twice as fast and moves single answers.
+        batch_size: requests per batch; None: 8 on a CPU, 32 on a GPU.
+        device: where to run; None: the first GPU, else the CPU.
+        threads: CPU threads; None: torch's own choice. Recorded, since float32 sums depend on it.
+        allow_missing: go on without splits that the source lacks, and list them.
+        name: name in tables; None: the adapter's folder name, or the base's name.
+    """
+
+    base: str
+    adapter: str | None = None
+    tier: str = "quick"
+    source: str = "hub"
+    datasets: tuple[str, ...] | None = None
+    prompt_format: str = "plain"
+    shots: int = 0
+    dtype: str = "float32"
+    batch_size: int | None = None
+    device: str | None = None
+    threads: int | None = None
+    allow_missing: bool = False
+    name: str | None = None
+
+    def check(self) -> None:
+        """Check everything that needs no model.
+
+        Raises:
+            UsageError: an unknown name or an impossible number.
+        """
+        from cme.errors import unknown
+        from cme.models.load import DTYPES
+        from cme.prompt.formats import FORMATS
+
+        tier_rows(self.tier)
+        select(self.datasets)
+        if self.prompt_format not in FORMATS:
+            raise unknown("prompt format", self.prompt_format, FORMATS)
+        if self.dtype not in DTYPES:
+            raise unknown("dtype", self.dtype, DTYPES)
+        if self.shots < 0:
+            raise UsageError(f"--shots is {self.shots}; it must be 0 or more.")
+        if self.shots and self.prompt_format != "plain":
+            raise UsageError(
+                f"--shots needs --format plain, not {self.prompt_format!r}: the examples stand in one text."
+            )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"--batch-size is {self.batch_size}; it must be 1 or more.")

@@ -1,0 +1,205 @@
+"""What the task YAMLs call: rows for lm-eval, and the scoring of its answers.
+
+Plain ``lm_eval run --include_path $(cme tasks-path) --tasks cme`` and ``cme eval`` both go through here. What lm-eval's
+``--metadata`` (or its `TaskManager`) may say:
+
+| key | meaning | default |
+| --- | --- | --- |
+| ``cme_source`` | hub, mini or a mirror folder | ``CME_DATA_SOURCE``, else hub |
+| ``cme_tier`` | smoke, quick, standard, full (``--limit N`` takes the first N rows of the same order) | full |
+| ``cme_format`` | plain, chat, teamlora (the latter two read the tokenizer of ``pretrained``) | plain |
+| ``cme_shots`` | how many training rows to hold ready for ``--num_fewshot`` | 0 |
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cme.data.example import Example
+from cme.data.load import load_examples
+from cme.data.sources import open_source
+from cme.env import data_source
+from cme.errors import CMEError, UsageError
+from cme.prompt import check_format, cut_to_tokens, cut_words, render
+from cme.prompt.encode import encode
+from cme.suite import DatasetSpec, dataset
+from cme.suite.metrics import binary_f1, choose, score_generated
+from cme.suite.tiers import tier_order, tier_rows
+
+if TYPE_CHECKING:
+    import datasets
+
+__all__ = ["Splits", "binary_f1", "load", "process_choice", "process_choice_pair", "process_generation", "shots_text"]
+
+
+def load(
+    *,
+    cme_dataset: str,
+    cme_source: str | None = None,
+    cme_tier: str = "full",
+    cme_format: str = "plain",
+    cme_shots: int = 0,
+    cme_max_length: int | None = None,
+    cme_allow_missing: bool = False,
+    pretrained: Any = None,
+    tokenizer: Any = None,
+    **_: Any,
+) -> "Splits":
+    """Rows of one dataset, rendered, as lm-eval's ``custom_dataset`` wants them.
+
+    Args:
+        cme_dataset: the dataset.
+        cme_source: hub, mini or a mirror folder; metadata before environment before hub.
+        cme_tier: how many rows.
+        cme_format: prompt format.
+        cme_shots: rows in the ``fewshot`` split. The training split is read only if this is not 0.
+        cme_max_length: most tokens of prompt and answer together; longer inputs are cut further and marked ``cut``.
+        cme_allow_missing: go on without splits that the source lacks.
+        pretrained: model folder or id whose tokenizer to read where one is needed.
+        tokenizer: tokenizer folder, id or object, instead.
+        _: whatever else lm-eval hands over.
+
+    Returns:
+        ``eval``: id, dataset, part, cluster, prompt, target, cut and, per kind, continuations and gold or answers.
+        ``fewshot``: the same columns, possibly no rows.
+
+    Raises:
+        CMEError: unknown names, missing splits, bad rows.
+    """
+    spec = dataset(cme_dataset)
+    tokens = None
+    if cme_format != "plain" or cme_max_length:
+        tokens = _tokenizer(tokenizer if tokenizer is not None else pretrained)
+    check_format(cme_format, tokens)
+    if cme_shots and cme_format != "plain":
+        raise UsageError(f"few-shot examples need prompt format 'plain', not {cme_format!r}: they stand in one text.")
+    source = open_source(cme_source or data_source())
+    limit = tier_rows(cme_tier)
+    examples = tier_order(load_examples(spec, "eval", source, allow_missing=cme_allow_missing).examples)[:limit]
+    if not examples:
+        raise CMEError(
+            f"{spec.name}: {source.place} has no evaluation rows. Leave the dataset out, or give another source."
+        )
+    shots: list[dict[str, Any]] = []
+    if cme_shots:
+        matches = {example.match for example in examples}
+        train = [
+            example
+            for example in load_examples(spec, "train", source, allow_missing=cme_allow_missing).examples
+            if example.match not in matches
+        ]
+        shots = [_row(cut_words(example, spec.max_input_words), False) for example in tier_order(train)[:cme_shots]]
+        if len(shots) < cme_shots:
+            raise UsageError(
+                f"{spec.name}: {cme_shots} shots asked for, but only {len(shots)} training rows are there."
+            )
+    budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
+    rows = [_fitted(example, spec, cme_format, tokens, budget) for example in examples]
+    return Splits({"eval": _dataset(rows, spec), "fewshot": _dataset(shots, spec)}, source.provenance(spec))
+
+
+class Splits(dict[str, "datasets.Dataset"]):
+    """The splits, and what pins their rows (``provenance``: a hub revision, file hashes, the world's version)."""
+
+    def __init__(self, splits: "dict[str, datasets.Dataset]", provenance: dict[str, str]) -> None:
+        super().__init__(splits)
+        self.provenance = provenance
+
+
+def _fitted(example: Example, spec: DatasetSpec, name: str, tokenizer: Any, budget: int | None) -> dict[str, Any]:
+    example = cut_words(example, spec.max_input_words)
+    if budget is None:
+        return _row(example, False, name, tokenizer)
+
+    def fits(candidate: Example) -> bool:
+        text = render(candidate, name, tokenizer)
+        longest = max(text.continuations, key=len, default="")
+        return len(encode(tokenizer, text.context + longest)) <= budget
+
+    shorter = cut_to_tokens(example, fits)
+    if shorter is None:
+        raise UsageError(
+            f"{spec.name}: example {example.id} does not fit the model even with its long text cut away; "
+            "the model's context is too short for this dataset. Leave the dataset out."
+        )
+    return _row(shorter, shorter is not example, name, tokenizer)
+
+
+def _row(example: Example, cut: bool, name: str = "plain", tokenizer: Any = None) -> dict[str, Any]:
+    text = render(example, name, tokenizer)
+    row = {
+        "id": example.id,
+        "dataset": example.dataset,
+        "part": example.part,
+        "cluster": example.cluster,
+        "prompt": text.context,
+        "target": text.target,
+        "cut": cut,
+    }
+    if example.choices is None:
+        return row | {"answers": list(example.answers)}
+    return row | {"continuations": list(text.continuations), "gold": example.gold}
+
+
+def _dataset(rows: list[dict[str, Any]], spec: DatasetSpec) -> "datasets.Dataset":
+    import datasets
+
+    text, number = datasets.Value("string"), datasets.Value("int64")
+    features = dict.fromkeys(("id", "dataset", "part", "cluster", "prompt", "target"), text)
+    features |= {"cut": datasets.Value("bool")}
+    if spec.kind == "choice":
+        features |= {"continuations": datasets.List(text), "gold": number}
+    else:
+        features |= {"answers": datasets.List(text)}
+    columns = {name: [row[name] for row in rows] for name in features}
+    return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+
+def shots_text(shots: Sequence[Mapping[str, Any]]) -> str:
+    """The few-shot examples as lm-eval writes them before the prompt."""
+    return "".join(f"{shot['prompt']}{shot['target']}\n\n" for shot in shots)
+
+
+def _length(tokenizer: Any, text: str) -> int:
+    return len(encode(tokenizer, text)) if text else 0
+
+
+def _tokenizer(given: Any) -> Any:
+    if given is None or not isinstance(given, str):
+        return given
+    from cme.models.load import load_tokenizer, resolve_base
+
+    return load_tokenizer(resolve_base(given))
+
+
+def process_choice(doc: Mapping[str, Any], results: Sequence[tuple[float, bool]]) -> dict[str, float]:
+    """Accuracy of one choice item.
+
+    Args:
+        doc: a row made by `load`.
+        results: (summed log-probability, greedy?) of every option, in order.
+
+    Raises:
+        CMEError: a log-probability is not finite: the model's weights are broken, and lm-eval would count option 0.
+    """
+    logprobs = [float(result[0]) for result in results]
+    if not all(math.isfinite(value) for value in logprobs):
+        raise CMEError(
+            f"{doc['dataset']}: the model gives a log-probability that is not a finite number (sample {doc['id']}). "
+            "Its weights hold NaN or infinity, or the dtype overflows: try --dtype float32."
+        )
+    right = float(choose(logprobs) == doc["gold"])
+    return {"acc": right, "cme_score": right}
+
+
+def process_choice_pair(doc: Mapping[str, Any], results: Sequence[tuple[float, bool]]) -> dict[str, Any]:
+    """As `process_choice`, with the (gold, predicted) pair that F1 is made of."""
+    scores = process_choice(doc, results)
+    return {**scores, "f1": (doc["gold"], choose([float(result[0]) for result in results]))}
+
+
+def process_generation(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
+    """Every score of one generated answer; ``cme_score`` is the dataset's primary one."""
+    spec = dataset(doc["dataset"])
+    scores = score_generated(results[0], doc["answers"], spec)
+    return {**scores, "cme_score": scores[spec.primary_metric]}

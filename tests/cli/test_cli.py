@@ -1,0 +1,163 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cme.cli.main import VERBS, app
+from cme.suite import datasets
+
+
+def commands():
+    return [info.name for info in app.registered_commands]
+
+
+def test_every_verb_has_help_with_an_example(cme):
+    assert len(commands()) >= len(VERBS) - 1
+    for name in commands():
+        if name == "lm-eval":
+            continue
+        result = cme(name, "--help")
+        assert result.exit_code == 0
+        assert f"cme {name}" in result.stdout.split("Example:")[-1], name
+
+
+def test_an_example_only_uses_options_that_exist(cme):
+    for name in commands():
+        if name == "lm-eval":
+            continue
+        text = cme(name, "--help").stdout
+        options, example = text.rsplit("Example:", 1)
+        for option in re.findall(r"(?<=\s)--[a-z-]+", example):
+            assert option in options or name == "tasks-path", f"cme {name}: {option}"
+
+
+def test_lists_can_be_read_by_scripts(cme):
+    rows = json.loads(cme("ls", "datasets", "--json").stdout)
+    assert [row["dataset"] for row in rows] == list(datasets())
+    for what in ("families", "tiers", "methods", "recipes"):
+        assert json.loads(cme("ls", what, "--json").stdout), what
+
+
+def test_tables_are_aligned(cme):
+    lines = cme("ls", "tiers").stdout.splitlines()
+    assert lines[0].split() == ["tier", "rows", "per", "dataset", "for"]
+    assert len(lines) == 2 + 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("ls", "dataset"), "Did you mean 'datasets'"),
+        (("eval", "--out", "x", "--tier", "quik"), "Did you mean 'quick'"),
+        (("eval", "--out", "x", "--source", "mini", "--datasets", "qpp"), "Did you mean 'qqp'"),
+        (("eval", "--out", "x", "--source", "nowhere"), "neither 'hub' nor 'mini' nor a folder"),
+        (("eval", "--out", "x", "--format", "plane"), "Did you mean 'plain'"),
+        (("eval", "--out", "x", "--source", "mini", "--base", "nobody"), "no such folder"),
+        (("build-data", "--out", "x", "--source", "mini", "--datasets", "anly"), "Did you mean 'anli'"),
+        (("params", "--method", "teamlor"), "Did you mean 'teamlora'"),
+    ],
+)
+def test_unknown_names_offer_the_nearest_and_exit_2(cme, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    result = cme(*arguments)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == [], "something was written"
+
+
+def test_unknown_options_exit_2(cme):
+    assert cme("eval", "--no-such-option").exit_code == 2
+
+
+def test_a_folder_with_other_things_is_refused(cme, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    result = cme("build-data", "--source", "mini", "--size", "50", "--out", tmp_path)
+    assert result.exit_code == 2
+    assert "not empty" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_doctor_names_what_is_missing(cme, tmp_path):
+    result = cme("doctor", "--source", tmp_path, "--json")
+    assert result.exit_code == 1
+    rows = {row["what"]: row for row in json.loads(result.stdout)}
+    assert rows["torch"]["state"] == "ok"
+    assert "validation.parquet" in rows[f"{tmp_path}: qqp"]["detail"]
+    assert cme("doctor").exit_code == 0
+
+
+def test_no_hub_is_one_sentence_and_the_offline_ways(tmp_path):
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+    command = [
+        sys.executable,
+        "-m",
+        "cme",
+        "build-data",
+        "--source",
+        "hub",
+        "--datasets",
+        "qqp",
+        "--out",
+        str(tmp_path / "mix"),
+    ]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "--source mini" in done.stderr and "--source DIR" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_score_can_be_read_line_by_line(cme, tmp_path):
+    from tests.leaderboard.workshop import Workshop, make_samples
+
+    Workshop(tmp_path).result("base", make_samples(0.4, "base"))
+    (folder,) = (path.parent for path in tmp_path.rglob("result.json"))
+    lines = cme("score", folder, "--explain").stdout.splitlines()
+    assert any(line.startswith("CME average = (") for line in lines)
+    assert json.loads(cme("score", folder, "--json").stdout)["average"] > 0
+
+
+def test_ctrl_c_exits_130_and_the_same_command_continues(tmp_path):
+    out = tmp_path / "mix"
+    command = [sys.executable, "-m", "cme", "build-data", "--source", "mini", "--size", "40000", "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (out / ".cme.json").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "run the same command again" in said
+    assert not (out / "manifest.json").exists()
+    subprocess.run(command, check=True, capture_output=True)
+    assert json.loads((out / "manifest.json").read_text())["rows"] == 40000
+
+
+def test_nothing_is_drawn_in_a_pipe(tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "cme",
+        "build-data",
+        "--source",
+        "mini",
+        "--size",
+        "200",
+        "--out",
+        str(tmp_path / "mix"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "\x1b" not in done.stdout + done.stderr and "\r" not in done.stdout + done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+def test_readme_names_the_two_commands():
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    assert "make demo" in text and "make test" in text
