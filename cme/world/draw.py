@@ -1,0 +1,83 @@
+"""Reproducible chance: every choice hangs on a text key, so row i never depends on the rows before it."""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, TypeVar
+
+__all__ = ["Row", "Slot", "permute", "stream"]
+
+Row = dict[str, Any]
+T = TypeVar("T")
+
+
+def stream(seed: int, *key: object) -> random.Random:
+    """A random stream that is the same in every process for the same seed and key."""
+    return random.Random("/".join(map(str, (seed, *key))))
+
+
+@lru_cache(maxsize=4096)
+def _affine(seed: int, key: str, size: int) -> tuple[int, int]:
+    rng = stream(seed, "permute", key, size)
+    step = rng.randrange(size)
+    while math.gcd(step, size) != 1:
+        step += 1
+    return step, rng.randrange(size)
+
+
+def permute(index: int, size: int, *, seed: int, key: str) -> int:
+    """Position of ``index`` in a fixed permutation of ``range(size)``, without building it.
+
+    Distinct indices give distinct positions: this is how a million rows get a main entity each without a table.
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"index {index} is outside 0..{size - 1} of {key}")
+    step, start = _affine(seed, key, size)
+    return (step * index + start) % size
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of one row: all that its content may depend on.
+
+    Attributes:
+        seed: the world's seed.
+        folder: part folder, such as ``"arc_easy"``.
+        split: hub split name.
+        index: row number within the split.
+        serial: row number over all splits that share this split's name pool, so no two of them get the same entity.
+        training: whether the split is for training.
+        long: whether texts have realistic lengths.
+    """
+
+    seed: int
+    folder: str
+    split: str
+    index: int
+    serial: int
+    training: bool
+    long: bool
+
+    @property
+    def pool(self) -> str:
+        """Name pool of this split: training and evaluation entities are never the same."""
+        return "train" if self.training else "eval"
+
+    @cached_property
+    def rng(self) -> random.Random:
+        """This row's own random stream."""
+        return stream(self.seed, self.folder, self.split, self.index)
+
+    def deal(self, items: Sequence[T], topic: str = "") -> T:
+        """One of ``items``, dealt so that every block of ``len(items)`` rows gets each exactly once, in shuffled order."""
+        block, place = divmod(self.index, len(items))
+        order = list(items)
+        stream(self.seed, self.folder, self.split, topic, "deal", block).shuffle(order)
+        return order[place]
+
+    def number(self, digits: int) -> str:
+        """A hexadecimal identifier of ``digits`` digits."""
+        name = stream(self.seed, self.folder, self.split, self.index, "id")
+        return f"{name.getrandbits(4 * digits):0{digits}x}"
