@@ -45,11 +45,11 @@ $(DEMO)/runs/%/run.json: $(DEMO)/mix/manifest.json
 
 $(DEMO)/results/base/result.json: | $(READY)
 	@echo "== evaluating the base model"
-	@$(CME) eval --source mini --tier $(TIER) --dtype bfloat16 --out $(DEMO)/results/base --name base $(EVAL)
+	@$(CME) eval --source mini --tier $(TIER) --dtype auto --out $(DEMO)/results/base --name base $(EVAL)
 
 $(DEMO)/results/%/result.json: $(DEMO)/runs/%/run.json
 	@echo "== evaluating $*"
-	@$(CME) eval --adapter $(DEMO)/runs/$* --source mini --tier $(TIER) --dtype bfloat16 --out $(DEMO)/results/$* $(EVAL)
+	@$(CME) eval --adapter $(DEMO)/runs/$* --source mini --tier $(TIER) --dtype auto --out $(DEMO)/results/$* $(EVAL)
 
 $(DEMO)/entries/base.json: $(DEMO)/results/base/result.json
 	@$(CME) submit $(DEMO)/results/base --entries $(DEMO)/entries

@@ -24,7 +24,7 @@ def from_mapping(
     """Make a frozen dataclass from a mapping.
 
     Args:
-        cls: the dataclass; its fields' types are checked (scalars, unions with None, tuples, dicts).
+        cls: the dataclass; its fields' types are checked (scalars, unions with None, ``tuple[X, ...]``, ``dict[str, X]``).
         values: the keys and values as read from YAML, JSON or flags. Lists become tuples where the field is a tuple.
         where: what the mapping is, for the message, such as ``"recipe demo.yaml"``.
         error: the class of error to raise.
@@ -46,7 +46,7 @@ def from_mapping(
                 f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(known)})")
             )
             continue
-        value = _tupled(value, hints[key])
+        value = _fitted(value, hints[key])
         if problem := type_problem(value, hints[key]):
             problems.append(f"{key}: {problem}")
         ready[key] = value
@@ -58,10 +58,14 @@ def from_mapping(
     return cls(**ready)
 
 
-def _tupled(value: Any, hint: Any) -> Any:
+def _fitted(value: Any, hint: Any) -> Any:
+    """Lists as tuples and whole numbers as floats, where the type ``hint`` says so, at any depth."""
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    if isinstance(value, list) and any(get_origin(option) is tuple for option in options):
-        return tuple(_tupled(item, tuple) for item in value)
+    for option in options:
+        if isinstance(value, list) and get_origin(option) is tuple:
+            return tuple(_fitted(item, get_args(option)[0]) for item in value)
+        if isinstance(value, dict) and get_origin(option) is dict:
+            return {key: _fitted(item, get_args(option)[1]) for key, item in value.items()}
     if isinstance(value, int) and not isinstance(value, bool) and float in options and int not in options:
         return float(value)
     return value
@@ -73,18 +77,16 @@ def type_problem(value: Any, hint: Any) -> str | None:
         return None
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        options = get_args(hint)
-        if any(type_problem(value, option) is None for option in options):
+        problems = {option: type_problem(value, option) for option in get_args(hint)}
+        if None in problems.values():
             return None
-        return f"expected {_name(hint)}, found {value!r}"
+        # A list where a list may be has the wrong item, which says more.
+        inner = (problem for option, problem in problems.items() if type(value) is get_origin(option))
+        return next(inner, f"expected {_name(hint)}, found {value!r}")
     if origin is typing.Literal:
-        return (
-            None
-            if value in get_args(hint)
-            else f"expected one of {', '.join(map(repr, get_args(hint)))}, found {value!r}"
-        )
+        return None if value in get_args(hint) else f"expected {_name(hint)}, found {value!r}"
     if origin in (tuple, dict):
-        return None if isinstance(value, origin) else f"expected {_name(hint)}, found {value!r}"
+        return _inner_problem(value, hint) if isinstance(value, origin) else f"expected {_name(hint)}, found {value!r}"
     if hint is None or hint is type(None):
         return None if value is None else f"expected nothing, found {value!r}"
     if isinstance(hint, type):
@@ -95,9 +97,20 @@ def type_problem(value: Any, hint: Any) -> str | None:
     return None
 
 
+def _inner_problem(value: Any, hint: Any) -> str | None:
+    if isinstance(value, tuple):
+        inner, items = get_args(hint)[0], [(f"item {number}", item) for number, item in enumerate(value, start=1)]
+    else:
+        inner, items = get_args(hint)[1], [(repr(key), item) for key, item in value.items()]
+    problems = ((name, type_problem(item, inner)) for name, item in items)
+    return next((f"{name}: {problem}" for name, problem in problems if problem), None)
+
+
 def _name(hint: Any) -> str:
     if get_origin(hint) in (Union, types.UnionType):
         return " or ".join(_name(option) for option in get_args(hint))
+    if get_origin(hint) is typing.Literal:
+        return f"one of {', '.join(map(repr, get_args(hint)))}"
     if hint is type(None):
         return "nothing"
     return {tuple: "a list", dict: "a mapping"}.get(get_origin(hint) or hint, getattr(hint, "__name__", str(hint)))

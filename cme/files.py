@@ -58,17 +58,23 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
+    """Read a JSON file; NaN and infinity, which are no JSON, are refused.
 
     Raises:
-        CMEError: the file is missing or is no JSON.
+        CMEError: the file is missing, cannot be read or is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
     except FileNotFoundError:
         raise CMEError(f"{path} does not exist.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise CMEError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:
         raise CMEError(f"{path} is not valid JSON ({error}). It may be damaged: make it again.") from error
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}")
 
 
 def sha256_file(path: Path) -> str:

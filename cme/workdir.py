@@ -1,5 +1,6 @@
 """Output folders: refused when they hold something else, continued when they hold the same command's unfinished work."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,15 @@ def claim(out: Path, command: str, settings: Mapping[str, Any]) -> bool:
 
     Raises:
         UsageError: the folder holds something else, finished work, or unfinished work with other settings.
+        CMEError: the folder cannot be written.
     """
+    settings = json.loads(json.dumps(dict(settings), allow_nan=False))  # as the marker will give it back
     marker = out / _MARKER
     if marker.is_file():
         found = read_json(marker)
         if found.get("command") != command:
             raise UsageError(f"{out} holds the output of 'cme {found.get('command')}'. Give another --out.")
-        if found.get("digest") != digest(dict(settings)):
+        if found.get("digest") != digest(settings):
             raise UsageError(
                 f"{out} holds work with other settings ({_differences(found, settings)}). Give another --out, or remove it."
             )
@@ -42,14 +45,11 @@ def claim(out: Path, command: str, settings: Mapping[str, Any]) -> bool:
         return True
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; --out must be a folder.")
-    if out.is_dir() and any(out.iterdir()):
+    if out.is_dir() and any(not _half_a_marker(item) for item in out.iterdir()):
         raise UsageError(
             f"{out} is not empty and was not made by 'cme {command}'. Give another --out; nothing was changed."
         )
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(
-        marker, {"command": command, "settings": dict(settings), "digest": digest(dict(settings)), "finished": False}
-    )
+    write_json(marker, {"command": command, "settings": settings, "digest": digest(settings), "finished": False})
     return False
 
 
@@ -68,6 +68,11 @@ def release(out: Path) -> None:
 def is_finished(out: Path) -> bool:
     """Whether the folder holds finished work."""
     return (out / _MARKER).is_file() and bool(read_json(out / _MARKER).get("finished"))
+
+
+def _half_a_marker(item: Path) -> bool:
+    """Whether this is what a process leaves behind that is killed while it writes the marker."""
+    return item.name.startswith(f".{_MARKER}.") and item.suffix == ".tmp"
 
 
 def _differences(found: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

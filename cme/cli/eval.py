@@ -26,7 +26,9 @@ def evaluate(
     datasets: Datasets = None,
     prompt_format: PromptFormat = "plain",
     shots: Annotated[int, typer.Option("--shots", help="Examples before each question, from the training split.")] = 0,
-    dtype: Annotated[str, typer.Option("--dtype", help="float32 (the reference), bfloat16 or float16.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="float32 (the reference), bfloat16, float16, or auto.")
+    ] = "float32",
     batch_size: Annotated[
         int | None, typer.Option("--batch-size", help="Requests per batch. Default: 8 on a CPU, 32 on a GPU.")
     ] = None,

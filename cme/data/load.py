@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from cme.data.columns import check_columns
 from cme.data.example import Content, Dropped, Example, Row
 from cme.data.normalise import NORMALISERS
-from cme.data.normalise.fields import BadValue
+from cme.data.normalise.fields import BadValueError
 from cme.data.sources import Source
-from cme.errors import DataError
+from cme.errors import DataError, unknown
 from cme.suite import DatasetSpec, Part
 
 if TYPE_CHECKING:
@@ -85,12 +85,14 @@ def _rows(table: "pa.Table", spec: DatasetSpec) -> Iterator[Row]:
 def _normalise(
     rows: Iterator[Row], spec: DatasetSpec, part: Part, identity: "_Identity", outcome: Outcome, where: str, file: str
 ) -> None:
+    if spec.normaliser not in NORMALISERS:
+        raise unknown(f"normaliser of {spec.path}:", spec.normaliser, NORMALISERS)
     normalise = NORMALISERS[spec.normaliser]
     for number, row in enumerate(rows):
         outcome.read += 1
         try:
             content = normalise(row, spec)
-        except BadValue as bad:
+        except BadValueError as bad:
             raise DataError(
                 f"{where}: column {bad.column!r} holds {bad.found!r} at row {number}; expected {bad.expected}.\n"
                 f"The file is {file}. It is damaged or of another version: get it again from {spec.hub_id}."

@@ -1,6 +1,7 @@
 """Evaluate a base model, or an adapter on it, dataset by dataset, so that an interrupted evaluation continues."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from cme.evaluate.samples import join_responses
 from cme.evaluate.session import Session
 from cme.evaluate.settings import EvalSettings
 from cme.files import sha256_file
-from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
+from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
 from cme.prompt import check_format
 from cme.records import AdapterInfo, Result, versions, write_record
 from cme.records.samples import read_samples, write_samples
@@ -38,6 +39,7 @@ def evaluate(settings: EvalSettings, out: Path) -> Result:
             before the model is loaded, where that is possible.
     """
     settings.check()
+    settings = replace(settings, dtype=pick_dtype(settings.dtype))
     specs = select(settings.datasets)
     source = open_source(settings.source)
     missing = check_source(

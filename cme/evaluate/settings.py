@@ -21,7 +21,8 @@ class EvalSettings:
         datasets: dataset or family names; None is the whole suite.
         prompt_format: plain, chat or teamlora.
         shots: examples before each question, from the training split.
-        dtype: of the base's weights. float32 is the reference; bfloat16 is about twice as fast and moves single answers.
+        dtype: of the base's weights. float32 is the reference; bfloat16 is faster and moves single answers; auto is bfloat16
+            where the machine computes in it. Rows of one table should share it; the leaderboard says so where they do not.
         batch_size: requests per batch; None: 8 on a CPU, 32 on a GPU.
         device: where to run; None: the first GPU, else the CPU.
         threads: CPU threads; None: torch's own choice. Recorded, since float32 sums depend on it.
@@ -57,8 +58,8 @@ class EvalSettings:
         select(self.datasets)
         if self.prompt_format not in FORMATS:
             raise unknown("prompt format", self.prompt_format, FORMATS)
-        if self.dtype not in DTYPES:
-            raise unknown("dtype", self.dtype, DTYPES)
+        if self.dtype not in ("auto", *DTYPES):
+            raise unknown("dtype", self.dtype, ("auto", *DTYPES))
         if self.shots < 0:
             raise UsageError(f"--shots is {self.shots}; it must be 0 or more.")
         if self.shots and self.prompt_format != "plain":

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from cme.data.example import Example
 from cme.data.load import load_examples
+from cme.data.match import match_digest
 from cme.data.sources import open_source
 from cme.env import data_source
 from cme.errors import CMEError, UsageError
@@ -75,18 +76,19 @@ def load(
         raise UsageError(f"few-shot examples need prompt format 'plain', not {cme_format!r}: they stand in one text.")
     source = open_source(cme_source or data_source())
     limit = tier_rows(cme_tier)
-    examples = tier_order(load_examples(spec, "eval", source, allow_missing=cme_allow_missing).examples)[:limit]
+    everything = tier_order(load_examples(spec, "eval", source, allow_missing=cme_allow_missing).examples)
+    examples = everything[:limit]
     if not examples:
         raise CMEError(
             f"{spec.name}: {source.place} has no evaluation rows. Leave the dataset out, or give another source."
         )
     shots: list[dict[str, Any]] = []
     if cme_shots:
-        matches = {example.match for example in examples}
+        held_out = {match_digest(example, spec) for example in everything}
         train = [
             example
             for example in load_examples(spec, "train", source, allow_missing=cme_allow_missing).examples
-            if example.match not in matches
+            if match_digest(example, spec) not in held_out
         ]
         shots = [_row(cut_words(example, spec.max_input_words), False) for example in tier_order(train)[:cme_shots]]
         if len(shots) < cme_shots:

@@ -164,7 +164,7 @@ def _encode(
 def _digest_type() -> "pa.DataType":
     import pyarrow as pa
 
-    from cme.mix.match import DIGEST_BYTES
+    from cme.data.match import DIGEST_BYTES
 
     return pa.binary(DIGEST_BYTES)
 

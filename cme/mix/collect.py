@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from cme.config import from_mapping
 from cme.data.example import Example
 from cme.data.load import load_examples
+from cme.data.match import DIGEST_BYTES, gold_text, match_digest
 from cme.data.sources import Source
 from cme.errors import CMEError
 from cme.files import atomic_path, read_json, write_json
-from cme.mix.match import DIGEST_BYTES, gold_text, match_digest
 from cme.prompt import cut_words
 from cme.suite import DatasetSpec
 

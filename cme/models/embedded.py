@@ -67,7 +67,7 @@ def _convert(source: Path, target: Path) -> None:
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged file makes the reader fail in any way
         raise SourceError(
             f"{source} cannot be read ({error}). Install it again: {INSTALL_HINT} --force-reinstall"
         ) from error

@@ -14,6 +14,7 @@ __all__ = [
     "load_model",
     "load_tokenizer",
     "pick_device",
+    "pick_dtype",
     "resolve_base",
     "resolve_config",
 ]
@@ -82,6 +83,21 @@ def base_fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
+def pick_dtype(dtype: str) -> str:
+    """The dtype meant by ``auto``: bfloat16 where the machine has instructions for it, else float32; others as they are."""
+    if dtype != "auto":
+        return dtype
+    import torch
+
+    if torch.cuda.is_available():
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return "float32"
+    return "bfloat16" if flags & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
+
+
 def pick_device(device: str | None = None) -> str:
     """The device asked for, else the first GPU, else the CPU."""
     if device:
@@ -92,10 +108,17 @@ def pick_device(device: str | None = None) -> str:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The base's tokenizer; a missing padding token becomes the end-of-text token."""
+    """The base's tokenizer; a missing padding token becomes the end-of-text token.
+
+    Raises:
+        SourceError: the folder holds no tokenizer, or a damaged one.
+    """
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{folder} holds no tokenizer that can be read: {error}") from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -111,21 +134,29 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
 
     Raises:
         UsageError: no such dtype.
-        SourceError: the folder holds no safetensors weights.
+        SourceError: the folder holds no safetensors weights, or damaged ones, or not all that its configuration asks for.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(str(folder), dtype=getattr(torch, dtype), use_safetensors=True)
-    except OSError as error:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise SourceError(f"{folder} cannot be loaded as a causal language model: {error}") from error
     finally:
         if bars:
             logging.enable_progress_bar()
+    if lacking := sorted(report["missing_keys"]):
+        # transformers fills them with random numbers and only warns.
+        raise SourceError(
+            f"{folder} lacks weights that its config.json asks for: {', '.join(lacking[:3])} ({len(lacking)} in all)."
+        )
     return model.to(pick_device(device)).eval()

@@ -7,8 +7,8 @@ __all__ = ["encode", "encode_pair"]
 
 def encode(tokenizer: Any, text: str) -> list[int]:
     """Token ids of a text with the tokenizer's own default for special tokens; never a second BOS."""
-    bos = tokenizer.bos_token
-    if bos and text.startswith(bos):
+    first = tokenizer.bos_token or tokenizer.eos_token  # what lm-eval takes for the prefix token
+    if first and text.startswith(first):
         return list(tokenizer.encode(text, add_special_tokens=False))
     return list(tokenizer.encode(text))
 
@@ -16,8 +16,9 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], list[int]]:
     """Token ids of context and continuation as lm-eval's causal models have them.
 
-    White space at the end of the context belongs to the continuation; the whole is encoded at once and cut at the context's
-    length.
+    White space at the end of the context belongs to the continuation; the continuation is what the encoded whole has after
+    as many tokens as the encoded context. (Where a token would span the border, the two are not the encoded whole. In our
+    formats none does: answers follow a space, a line break or a special token.)
 
     Args:
         tokenizer: the base model's tokenizer.
@@ -25,10 +26,9 @@ def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[i
         continuation: what follows it.
 
     Returns:
-        Two lists of ids; together they are the whole text.
+        Two lists of ids: what the model sees one after the other.
     """
     stripped = context.rstrip()
     continuation = context[len(stripped) :] + continuation
-    whole = encode(tokenizer, stripped + continuation)
-    length = len(encode(tokenizer, stripped))
-    return whole[:length], whole[length:]
+    context_ids = encode(tokenizer, stripped)
+    return context_ids, encode(tokenizer, stripped + continuation)[len(context_ids) :]

@@ -71,7 +71,9 @@ def read_record(path: Path, cls: type[T]) -> T:
     return _build(cls, body, str(path))
 
 
-def _build(cls: type[T], values: Mapping[str, Any], where: str) -> T:
+def _build(cls: type[T], values: Any, where: str) -> T:
+    if not isinstance(values, Mapping):
+        raise CMEError(f"{where}: expected a mapping, found {values!r}.")
     hints = get_type_hints(cls)
     ready = {key: _nested(value, hints.get(key), f"{where}: {key}") for key, value in values.items()}
     return from_mapping(cls, ready, where, error=CMEError)

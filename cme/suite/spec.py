@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from cme.config import from_mapping
-from cme.errors import CMEError, unknown
+from cme.errors import CMEError, nearest, unknown
 from cme.files import digest
 from cme.paths import tasks_dir
 from cme.suite.families import FAMILIES
@@ -140,7 +140,10 @@ _Loader.add_constructor("!function", lambda loader, node: loader.construct_scala
 
 
 def _read(path: Path) -> dict[str, Any]:
-    values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, OSError) as error:
+        raise CMEError(f"{path}: not readable as YAML: {error}") from error
     if not isinstance(values, dict):
         raise CMEError(f"{path}: a task file must be a mapping.")
     if "include" in values:
@@ -152,15 +155,16 @@ def load_spec(path: Path) -> DatasetSpec:
     """Read one task YAML.
 
     Raises:
-        CMEError: a key is unknown, missing or of the wrong type; the family is unknown.
+        CMEError: a key is unknown, missing or of the wrong type; the family is unknown; fields contradict each other.
     """
     values = _read(path)
-    own = (values.get("metadata") or {}).get("cme")
+    metadata = values.get("metadata")
+    own = metadata.get("cme") if isinstance(metadata, Mapping) else None
     if not isinstance(own, Mapping):
         raise CMEError(f"{path}: 'metadata.cme' is missing.")
     cme = from_mapping(_Cme, own, str(path), error=CMEError)
-    if cme.family not in FAMILIES:
-        raise unknown("family", cme.family, FAMILIES)
+    if problems := _problems(cme, values):
+        raise CMEError(f"{path}: {'; '.join(problems)}.")
     generation = values.get("generation_kwargs") or {}
     return DatasetSpec(
         name=cme.dataset,
@@ -188,6 +192,28 @@ def load_spec(path: Path) -> DatasetSpec:
         path=path,
         fingerprint=digest(values),
     )
+
+
+def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
+    """What from_mapping cannot see: lm-eval's own fields, and fields that must fit each other."""
+    problems = [
+        f"lm-eval's {key!r} must be a text" for key in ("task", "dataset_path") if not isinstance(values.get(key), str)
+    ]
+    if cme.family not in FAMILIES:
+        hint = nearest(cme.family, FAMILIES)
+        problems.append(
+            f"unknown family {cme.family!r}"
+            + (f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(FAMILIES)})")
+        )
+    if not cme.instructions:
+        problems.append("instructions are empty")
+    if cme.metrics and cme.primary_metric not in cme.metrics:
+        problems.append(f"primary_metric {cme.primary_metric!r} is not among metrics {', '.join(cme.metrics)}")
+    if cme.max_input_words < 1:
+        problems.append(f"max_input_words must be at least 1, not {cme.max_input_words}")
+    strange = [name for name, part in cme.parts.items() if not isinstance(part, Mapping)]
+    problems += [f"part {name!r} must be a mapping with train and eval" for name in strange]
+    return problems
 
 
 def _part(name: str, values: Mapping[str, Any], config: str | None, path: Path) -> Part:

@@ -5,10 +5,10 @@ from typing import Any
 from cme.data.example import Dropped, Row
 from cme.suite import DatasetSpec
 
-__all__ = ["BadValue", "is_empty", "label", "text"]
+__all__ = ["BadValueError", "is_empty", "label", "text"]
 
 
-class BadValue(Exception):
+class BadValueError(Exception):
     """A value outside of what the dataset promises; the loader adds dataset, file and row number.
 
     Args:
@@ -26,13 +26,13 @@ def text(row: Row, column: str) -> str:
     """A text column with outer white space and carriage returns removed ("" for null).
 
     Raises:
-        BadValue: the value is no text.
+        BadValueError: the value is no text.
     """
     value = row[column]
     if value is None:
         return ""
     if not isinstance(value, str):
-        raise BadValue(column, value, "text")
+        raise BadValueError(column, value, "text")
     return value.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
@@ -40,7 +40,7 @@ def label(row: Row, spec: DatasetSpec, column: str = "label") -> int | Dropped:
     """A label column as an index into ``spec.choices``; -1 and null are unlabelled rows and dropped.
 
     Raises:
-        BadValue: the label is outside of the range.
+        BadValueError: the label is outside of the range.
     """
     choices = spec.choices or ()
     value = row[column]
@@ -48,7 +48,7 @@ def label(row: Row, spec: DatasetSpec, column: str = "label") -> int | Dropped:
         return Dropped("no label")
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(choices):
         meaning = " or ".join(f"{k} ({word})" for k, word in enumerate(choices))
-        raise BadValue(column, value, meaning)
+        raise BadValueError(column, value, meaning)
     return value
 
 

@@ -1,7 +1,7 @@
 """Closed-book questions with several accepted answers."""
 
 from cme.data.example import Content, Dropped, Row
-from cme.data.normalise.fields import BadValue, is_empty, text
+from cme.data.normalise.fields import BadValueError, is_empty, text
 from cme.suite import DatasetSpec
 
 __all__ = ["open_qa"]
@@ -18,7 +18,7 @@ def open_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
     """
     answers = row["answer"]
     if not isinstance(answers, list):
-        raise BadValue("answer", answers, "a list of accepted answers")
+        raise BadValueError("answer", answers, "a list of accepted answers")
     answers = tuple(" ".join(answer.split()) for answer in answers if answer and answer.strip())
     question = text(row, "question")
     if is_empty(question):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from cme.data.example import Content, Dropped, Row
-from cme.data.normalise.fields import BadValue, is_empty, text
+from cme.data.normalise.fields import BadValueError, is_empty, text
 from cme.suite import DatasetSpec
 
 __all__ = ["LETTERS", "arc", "lettered"]
@@ -34,7 +34,6 @@ def lettered(question: str, options: Sequence[str], gold: int) -> Content | Drop
         match=(question, *sorted(options)),
         choices=letters,
         gold=gold,
-        long=(0, len(question)),
     )
 
 
@@ -51,10 +50,10 @@ def arc(row: Row, spec: DatasetSpec) -> Content | Dropped:
     choices = row["choices"] or {}
     labels, options = choices.get("label") or [], choices.get("text") or []
     if not 2 <= len(options) <= len(LETTERS) or len(labels) != len(options):
-        raise BadValue("choices", choices, f"2 to {len(LETTERS)} options with one label each")
+        raise BadValueError("choices", choices, f"2 to {len(LETTERS)} options with one label each")
     key = text(row, "answerKey")
     if not key:
         return Dropped("no label")
-    if key not in labels:
-        raise BadValue("answerKey", key, f"one of the row's labels {', '.join(labels)}")
+    if labels.count(key) != 1:
+        raise BadValueError("answerKey", key, f"one of the row's labels {', '.join(map(str, labels))}")
     return lettered(text(row, "question"), [option or "" for option in options], labels.index(key))

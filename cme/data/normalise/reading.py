@@ -1,7 +1,7 @@
 """Questions about a passage."""
 
 from cme.data.example import Content, Dropped, Row
-from cme.data.normalise.fields import BadValue, is_empty, text
+from cme.data.normalise.fields import BadValueError, is_empty, text
 from cme.suite import DatasetSpec
 
 __all__ = ["squad_v2"]
@@ -18,7 +18,7 @@ def squad_v2(row: Row, spec: DatasetSpec) -> Content | Dropped:
     """
     answers = row["answers"]
     if not isinstance(answers, dict) or not isinstance(answers.get("text"), list):
-        raise BadValue("answers", answers, "{text: [...], answer_start: [...]}")
+        raise BadValueError("answers", answers, "{text: [...], answer_start: [...]}")
     passage, question = text(row, "context"), text(row, "question")
     if is_empty(passage, question):
         return Dropped("empty text")

@@ -98,9 +98,7 @@ def check_source(
     ]
     if lacking and not allow_missing:
         raise SourceError(
-            f"{source.place} lacks:\n  "
-            + "\n  ".join(lacking)
-            + "\nPut them there, choose other --datasets, "
+            f"{source.place} lacks:\n  " + "\n  ".join(lacking) + "\nPut them there, choose other --datasets, "
             "or pass --allow-missing to go on without them (they are listed in the record)."
         )
     return lacking

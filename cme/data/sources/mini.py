@@ -18,8 +18,8 @@ class MiniSource:
     """Rows of the world.
 
     Args:
-        train_rows: at least so many training rows per dataset. The pool grows in powers of two, so mixes of similar sizes
-            draw from the same pool and a smaller one is a prefix of a larger one.
+        train_rows: at least so many training rows per dataset, or all that exist. The pool grows in powers of two, so
+            mixes of similar sizes draw from the same pool and a smaller one is a prefix of a larger one.
         seed: which world.
     """
 

@@ -5,7 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cme.errors import DataError, SourceError
+from cme.data.sources.parquet import read_parquet
+from cme.errors import SourceError
 from cme.files import sha256_file
 from cme.suite import DatasetSpec, Part
 
@@ -29,17 +30,15 @@ class MirrorSource:
         self._used: dict[str, dict[str, str]] = {}
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
-        """Parts whose file is not there → the file."""
-        return {
-            part.name: f"{part.folder}/{part.split(kind)}.parquet"
-            for part in spec.parts
-            if not self._files(part, part.split(kind))
-        }
+        """Parts whose file, or some of whose shards, are not there → what is not there."""
+        lacking = {part.name: self._lacking(part, part.split(kind)) for part in spec.parts}
+        return {name: text for name, text in lacking.items() if text}
 
     def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
-        """Path of the split's file, or of its first shard."""
+        """Path of the split's file, or of all its shards."""
         files = self._files(part, split)
-        return str(files[0]) if files else str(self.folder / part.folder / f"{split}.parquet")
+        name = f"{split}.parquet" if not files or files[0].stem == split else f"{split}-*.parquet"
+        return str(self.folder / part.folder / name)
 
     def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
         """Read the split's file or shards.
@@ -48,25 +47,17 @@ class MirrorSource:
             SourceError: the file is not there, or shards of it are missing.
             DataError: a file is no Parquet file.
         """
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        files = self._files(part, split)
-        if not files:
+        if lacking := self._lacking(part, split):
             raise SourceError(
-                f"{spec.name}: {part.folder}/{split}.parquet is missing in {self.folder}. "
-                f"Put the split there (from {spec.hub_id} on the hub), leave the dataset out, or pass --allow-missing."
+                f"{spec.name}: {lacking} is missing in {self.folder}. "
+                f"Put it there (from {spec.hub_id} on the hub), leave the dataset out, or pass --allow-missing."
             )
-        tables = []
-        for file in files:
-            try:
-                tables.append(pq.read_table(file))
-            except (pa.ArrowInvalid, OSError) as error:
-                raise DataError(
-                    f"{spec.name}/{split}: {file} cannot be read as Parquet ({error}). Get the file again."
-                ) from error
-            self._used.setdefault(spec.name, {})[str(file.relative_to(self.folder))] = self._hash(file)
-        return pa.concat_tables(tables)
+        files = self._files(part, split)
+        table = read_parquet(files, f"{spec.name}/{split}")
+        self._used.setdefault(spec.name, {}).update(
+            {str(file.relative_to(self.folder)): self._hash(file) for file in files}
+        )
+        return table
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
         """SHA-256 of every file of the dataset read so far."""
@@ -84,14 +75,31 @@ class MirrorSource:
     def _files(self, part: Part, split: str) -> list[Path]:
         folder = self.folder / part.folder
         single = folder / f"{split}.parquet"
-        if single.is_file():
-            return [single]
-        shards = sorted(folder.glob(f"{split}-*-of-*.parquet"))
-        if shards:
-            match = re.fullmatch(rf"{re.escape(split)}-\d+-of-(\d+)\.parquet", shards[0].name)
-            expected = int(match[1]) if match else len(shards)
-            if len(shards) != expected:
-                raise SourceError(
-                    f"{folder}: {len(shards)} of {expected} shards of split {split!r} are there. Get the missing ones."
-                )
-        return shards
+        return (
+            [single]
+            if single.is_file()
+            else sorted(file for file in folder.glob(f"{split}-*.parquet") if _shard(file, split))
+        )
+
+    def _lacking(self, part: Part, split: str) -> str | None:
+        """What is missing of a split, or None if it is whole."""
+        name, files = f"{part.folder}/{split}", self._files(part, split)
+        if not files:
+            return f"{name}.parquet"
+        shards = [shard for file in files if (shard := _shard(file, split))]
+        if not shards:
+            return None
+        total = shards[0][1]
+        if lacking := sorted(set(range(total)) - {number for number, of in shards if of == total}):
+            return ", ".join(f"{name}-{number:05}-of-{total:05}.parquet" for number in lacking)
+        return (
+            None
+            if len(shards) == total
+            else f"{name}-*.parquet of one version (there are {len(shards)} shards of {total})"
+        )
+
+
+def _shard(file: Path, split: str) -> tuple[int, int] | None:
+    """Number and total of a shard, as the hub names them (older ones with a hash behind)."""
+    match = re.fullmatch(rf"{re.escape(split)}-(\d+)-of-(\d+)(?:-[0-9a-f]+)?\.parquet", file.name)
+    return (int(match[1]), int(match[2])) if match else None

@@ -32,6 +32,9 @@ def score_generated(text: str, accepted: Sequence[str], spec: DatasetSpec) -> di
         lines = "\n".join(line.strip() for line in text.strip().split("\n\n")[0].split("\n") if line.strip())
         return {name: value for name, value in rouge(lines, accepted[0]).items() if name in spec.metrics}
     normalise = normalise_answer if spec.answer_normalisation == "unicode" else normalise_squad
-    if spec.unanswerable and normalise(answer) == normalise(spec.unanswerable):
-        answer = ""
+    if spec.unanswerable:
+        if normalise(answer) == normalise(spec.unanswerable):
+            answer = ""
+        # As the official script of SQuAD 2.0: an accepted answer of which nothing is left after normalisation is none.
+        accepted = [gold for gold in accepted if normalise(gold)] or [""]
     return {"exact_match": exact_match(answer, accepted, normalise), "f1": token_f1(answer, accepted, normalise)}

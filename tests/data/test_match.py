@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from cme.data.load import normalise_all
-from cme.mix.match import canonical, gold_text, match_digest
+from cme.data.match import canonical, gold_text, match_digest
 from cme.suite import dataset
 
 

@@ -1,0 +1,85 @@
+"""The mini corpus as a source."""
+
+import pyarrow as pa
+import pytest
+
+from cme import world
+from cme.data.load import load_examples
+from cme.data.sources import check_source, open_source
+from cme.data.sources.mini import EVAL_ROWS
+from cme.errors import SourceError, UsageError
+from cme.suite import dataset, datasets
+
+EACH = pytest.mark.parametrize("spec", datasets().values(), ids=lambda spec: spec.name)
+
+
+def test_nothing_is_missing():
+    assert check_source(open_source("mini"), datasets().values(), ("train", "eval")) == []
+
+
+@EACH
+def test_every_row_is_a_row_of_its_dataset(spec):
+    """The loader's own checks hold, and nothing but what is planted is dropped."""
+    source = open_source("mini")
+    outcome = load_examples(spec, "eval", source)
+    assert outcome.read == len(outcome.examples) == EVAL_ROWS * len(spec.parts)
+    assert len({example.id for example in outcome.examples}) == len(outcome.examples)
+
+
+@EACH
+def test_at_least_as_many_training_rows_as_asked_for(spec):
+    part = spec.parts[0]
+    small, large = (open_source("mini", train_rows=rows).table(spec, part, part.train) for rows in (1, 2049))
+    assert len(spec.parts) * small.num_rows >= 2048
+    assert large.num_rows >= 2 * small.num_rows - 1
+    # A larger pool begins with the smaller one, so mixes of different sizes are comparable.
+    assert large.slice(0, small.num_rows).to_pylist() == small.to_pylist()
+
+
+def test_the_same_seed_gives_the_same_rows_and_another_one_others():
+    spec = dataset("nq_open")
+
+    def rows(seed):
+        return load_examples(spec, "eval", open_source("mini", seed=seed)).examples
+
+    assert rows(0) == rows(0)
+    assert not {example.id for example in rows(0)} & {example.id for example in rows(1)}
+
+
+def test_more_than_exists_is_an_error_that_says_how_many_there_are():
+    most = world.size("nq_open", "validation")
+    assert len(world.rows("nq_open", "validation", most)) == most
+    with pytest.raises(UsageError, match=rf"{most:,} rows of nq_open/validation; {most + 1:,} were asked for"):
+        world.rows("nq_open", "validation", most + 1)
+
+
+def test_a_pool_is_never_larger_than_the_world():
+    spec = dataset("arc")
+    folder, split = spec.parts[0].folder, spec.parts[0].train
+    asked: list[int] = []
+
+    def rows(folder, split, count, *, seed):
+        asked.append(count)
+        return [{"x": 1}]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "rows", rows)
+        table = open_source("mini", train_rows=1 << 22).table(spec, spec.parts[0], split)
+    assert asked == [world.size(folder, split)] and isinstance(table, pa.Table)
+
+
+def test_a_dataset_outside_of_the_world_is_told(monkeypatch):
+    monkeypatch.setattr(world, "known", lambda: ["arc_easy"])
+    spec = dataset("qqp")
+    source = open_source("mini")
+    with pytest.raises(SourceError, match=r"the mini corpus has no dataset 'qqp'\. It has: arc_easy"):
+        source.table(spec, spec.parts[0], "validation")
+    with pytest.raises(SourceError, match=r"qqp: qqp .the mini corpus has no such rows."):
+        check_source(source, [spec], ("eval",))
+
+
+def test_provenance_names_world_and_pool():
+    assert open_source("mini", train_rows=3000, seed=5).provenance(dataset("qqp")) == {
+        "world_seed": "5",
+        "train_rows": "4096",
+    }

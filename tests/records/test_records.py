@@ -1,0 +1,224 @@
+"""The four artefacts: what is written is read, and what is not one is refused in words."""
+
+import dataclasses
+import json
+import math
+import typing
+
+import pyarrow
+import pytest
+
+import cme
+from cme.errors import CMEError
+from cme.records import (
+    AdapterInfo,
+    DatasetScore,
+    Entry,
+    FamilyScore,
+    Manifest,
+    MixDataset,
+    Result,
+    Run,
+    Scores,
+    read_record,
+    versions,
+    write_record,
+)
+
+_SAMPLES = {"int": 3, "float": 0.25, "str": "text", "bool": True, "None": None}
+
+SCORES = Scores(
+    datasets=(
+        DatasetScore(
+            dataset="qqp",
+            family="paraphrase_detection",
+            metric="acc",
+            n=4,
+            clusters=4,
+            value=0.75,
+            stderr=0.25,
+            chance=0.5,
+            metrics={"acc": 0.75, "f1": 1.0},
+            parts={},
+            diagnostics={"cut": 0, "answers": {"1": 4}},
+        ),
+    ),
+    families=(FamilyScore("paraphrase_detection", 75.0, None),),
+    average=75.0,
+    average_stderr=None,
+    chance_normalised=50.0,
+    without_rouge=None,
+    complete=False,
+)
+
+MIX_DATASET = MixDataset(
+    family="paraphrase_detection",
+    licence="Quora",
+    read=10,
+    dropped={"no label": 1},
+    conflicting=2,
+    duplicates=1,
+    leaks={"qqp": 1},
+    validation=1,
+    available=4,
+    rows=4,
+    missing=("qqp/train.parquet",),
+    provenance={"revision": "abc"},
+)
+
+NESTED = {
+    "scores": SCORES,
+    "adapter": AdapterInfo("runs/x", "LORA", "f" * 64, True),
+    "datasets": {"qqp": MIX_DATASET},
+    "losses": ([1, 2.5], [100, 1.5]),
+}
+"""Values for the fields whose type does not tell one."""
+
+
+def value(name, hint):
+    """A value for a field, made from its type."""
+    if name in NESTED:
+        return NESTED[name]
+    text = str(hint).removeprefix("<class '").removesuffix("'>")
+    if text.startswith("tuple"):
+        return ("one", "two")
+    if text.startswith("dict"):
+        return {"key": 1.5 if "float" in text else 2 if "int" in text else "text"}
+    return _SAMPLES[text.split(" | ")[0]]
+
+
+def make(cls, **changes):
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: value(field.name, hints[field.name]) for field in dataclasses.fields(cls)}
+    if cls is Run:
+        fields["adapter"] = {"r": 8, "target_modules": ["up_proj"]}
+    return cls(**fields | changes)
+
+
+RECORDS = [
+    make(Result),
+    make(Result, adapter=None),
+    make(Run),
+    make(Manifest),
+    make(Manifest, tokens=None),
+    make(Entry),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.KIND)
+def test_what_is_written_is_read(tmp_path, record):
+    path = tmp_path / "record.json"
+    write_record(path, record)
+    assert read_record(path, type(record)) == record
+    raw = json.loads(path.read_text())
+    assert list(raw)[:2] == ["kind", "schema_version"]
+    assert (raw["kind"], raw["schema_version"]) == (type(record).KIND, type(record).SCHEMA_VERSION)
+
+
+def test_kinds_are_told_apart():
+    assert sorted({type(record).KIND for record in RECORDS}) == ["entry", "manifest", "result", "run"]
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """A function that writes a result, changes the JSON, and reads it as one."""
+
+    def load(change, cls=Result):
+        path = tmp_path / "result.json"
+        write_record(path, RECORDS[0])
+        values = json.loads(path.read_text())
+        change(values)
+        path.write_text(json.dumps(values))
+        return read_record(path, cls)
+
+    return load
+
+
+def test_the_file_as_it_was_written_is_a_result(edited):
+    assert edited(lambda values: None) == RECORDS[0]
+
+
+BROKEN = {
+    "another kind": (lambda v: v.update(kind="run"), "is no result (it says 'run')"),
+    "no kind": (lambda v: v.pop("kind"), "is no result (it says None)"),
+    "a newer schema": (lambda v: v.update(schema_version=99), "has schema version 99; this CME reads version 1"),
+    "no schema": (lambda v: v.pop("schema_version"), "has schema version None"),
+    "an unknown key": (lambda v: v.update(shotss=1), "unknown key 'shotss' (did you mean 'shots'?)"),
+    "a missing key": (lambda v: v.pop("shots"), "missing key 'shots'"),
+    "another type": (lambda v: v.update(shots="none"), "shots: expected int, found 'none'"),
+    "another type inside": (
+        lambda v: v["scores"].update(average="high"),
+        "scores: average: expected float, found 'high'",
+    ),
+    "a key too many inside": (
+        lambda v: v["scores"]["datasets"][0].update(vlaue=1),
+        "scores: datasets: unknown key 'vlaue' (did you mean 'value'?)",
+    ),
+    "no mapping inside": (
+        lambda v: v["scores"].update(datasets=["qqp"]),
+        "scores: datasets: expected a mapping, found 'qqp'",
+    ),
+    "a list for a mapping": (lambda v: v.update(scores=[1]), "scores: expected Scores, found [1]"),
+    "a wrong score inside": (
+        lambda v: v["scores"]["datasets"][0]["metrics"].update(acc="1"),
+        "metrics: 'acc': expected float, found '1'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "says"), BROKEN.values(), ids=list(BROKEN))
+def test_a_broken_record_is_told_in_words(edited, change, says):
+    with pytest.raises(CMEError) as caught:
+        edited(change)
+    assert says in str(caught.value)
+    assert "result.json" in str(caught.value)
+
+
+def test_all_problems_of_a_record_come_at_once(edited):
+    def change(values):
+        values.update(tiers="quick", shots=None)
+        del values["tier"]
+
+    with pytest.raises(CMEError) as caught:
+        edited(change)
+    assert all(
+        word in str(caught.value)
+        for word in ("'tiers' (did you mean 'tier'?)", "shots: expected int", "missing key 'tier'")
+    )
+
+
+def test_a_result_is_no_run(edited):
+    with pytest.raises(CMEError, match=r"is no run .it says 'result'"):
+        edited(lambda values: None, Run)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"result"', "null", '{"kind": "result", "shots": NaN}'])
+def test_what_is_no_record_at_all_is_told_in_words(tmp_path, text):
+    (tmp_path / "result.json").write_text(text)
+    with pytest.raises(CMEError, match=r"result\.json"):
+        read_record(tmp_path / "result.json", Result)
+    with pytest.raises(CMEError, match="does not exist"):
+        read_record(tmp_path / "other.json", Result)
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_score_that_is_no_number_is_never_written(tmp_path, number):
+    path = tmp_path / "result.json"
+    write_record(path, RECORDS[0])
+    broken = dataclasses.replace(RECORDS[0], scores=dataclasses.replace(SCORES, average=number))
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_record(path, broken)
+    assert read_record(path, Result) == RECORDS[0]
+    assert [item.name for item in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_whole_numbers_are_read_as_the_floats_they_are(edited):
+    # Other programs write 75.0 as 75.
+    result = edited(lambda values: values["scores"].update(average=75))
+    assert type(result.scores.average) is float
+
+
+def test_versions_name_what_results_depend_on():
+    found = versions()
+    assert found["cme"] == cme.__version__ and found["pyarrow"] == pyarrow.__version__
+    assert {"python", "lm_eval", "peft", "torch", "transformers", "rouge-score"} <= set(found)

@@ -1,0 +1,96 @@
+"""The task YAMLs as lm-eval reads them. It skips broken ones without a word, so their number is what a test must see."""
+
+import shutil
+
+import pytest
+import yaml
+
+from cme.paths import tasks_dir
+from cme.suite import datasets
+from cme.suite.families import FAMILIES
+
+
+def manager(folder, source):
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=str(folder), include_defaults=False, metadata={"cme_source": str(source)})
+
+
+@pytest.fixture(scope="module")
+def tasks(hand_mirror):
+    return manager(tasks_dir(), hand_mirror)
+
+
+@pytest.fixture(scope="module")
+def loaded(tasks):
+    return tasks.load(["cme"])
+
+
+def families():
+    """Family → its tasks, both in the suite's order."""
+    members = {name: [spec.task for spec in datasets().values() if spec.family == name] for name in FAMILIES}
+    return {name: found for name, found in members.items() if found}
+
+
+def test_lm_eval_finds_every_task(tasks):
+    assert sorted(tasks.all_subtasks) == sorted(spec.task for spec in datasets().values())
+
+
+def test_lm_eval_finds_every_group(tasks):
+    assert sorted(tasks.all_groups) == sorted(["cme", *(f"cme_{family}" for family in families())])
+
+
+def test_a_broken_yaml_would_be_missed(tmp_path, hand_mirror):
+    # The two tests above rest on this.
+    folder = shutil.copytree(tasks_dir(), tmp_path / "tasks")
+    broken = folder / "paraphrase_detection" / "qqp.yaml"
+    broken.write_text(broken.read_text().replace("include: ../_choice.yaml", "include: ../_choise.yaml"))
+    assert "cme_qqp" not in manager(folder, hand_mirror).all_subtasks
+
+
+def test_the_group_of_groups_loads_every_task(loaded):
+    assert sorted(loaded["tasks"]) == sorted(spec.task for spec in datasets().values())
+
+
+def test_groups_hold_what_the_families_hold(loaded):
+    groups = {name: sorted(members) for name, members in loaded["group_map"].items()}
+    expected = {f"cme_{family}": sorted(members) for family, members in families().items()}
+    assert groups == {"cme": sorted(expected)} | expected
+
+
+def test_a_family_can_be_asked_for_alone(tasks):
+    assert list(tasks.load(["cme_paraphrase_detection"])["tasks"]) == families()["paraphrase_detection"]
+
+
+@pytest.mark.parametrize("spec", datasets().values(), ids=lambda spec: spec.name)
+def test_tasks_emit_what_the_suite_scores(loaded, spec):
+    task = loaded["tasks"][spec.task]
+    listed = [entry["metric"] for entry in task.config.metric_list]
+    assert listed[0] == spec.primary_metric
+    assert listed == [*spec.metrics, *spec.corpus_metrics, "cme_score"]
+    assert all(entry["higher_is_better"] for entry in task.config.metric_list)
+    kinds = {"multiple_choice": "choice", "generate_until": "generate"}
+    assert kinds[task.OUTPUT_TYPE] == spec.kind
+
+
+@pytest.mark.parametrize("spec", datasets().values(), ids=lambda spec: spec.name)
+def test_tasks_may_be_given_shots(loaded, spec):
+    # num_fewshot: 0 in a YAML could not be overridden on the command line.
+    assert loaded["tasks"][spec.task].config.num_fewshot is None
+
+
+@pytest.mark.parametrize(
+    "spec", [spec for spec in datasets().values() if spec.kind == "generate"], ids=lambda spec: spec.name
+)
+def test_generation_is_greedy_and_ends(loaded, spec):
+    settings = loaded["tasks"][spec.task].config.generation_kwargs
+    assert settings["do_sample"] is False
+    assert settings["max_gen_toks"] == spec.max_gen_toks
+    # An answer of one line may follow line breaks; a blank line ends it (and stop strings must not cut the first token).
+    assert settings["until"] == ["\n\n"]
+
+
+@pytest.mark.parametrize("group", ["cme", *(f"cme_{family}" for family in families())])
+def test_groups_average_the_primary_scores_without_weights(group):
+    (entry,) = yaml.safe_load((tasks_dir() / f"{group}.yaml").read_text())["aggregate_metric_list"]
+    assert entry == {"metric": "cme_score", "aggregation": "mean", "weight_by_size": False}
