@@ -1,0 +1,28 @@
+"""Adapters: PEFT methods of CME, what they cost in parameters, and loading them without surprises.
+
+Importing this package imports neither torch nor peft.
+"""
+
+from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
+from cme.adapters.methods import METHODS, AdapterSettings, Method, build_config, settings_from, settings_to_mapping
+from cme.adapters.params import SHAPES, ParameterCount, count, formula_trainable
+from cme.adapters.registration import register_all
+from cme.adapters.targets import ffn_targets
+
+__all__ = [
+    "METHODS",
+    "SHAPES",
+    "AdapterSettings",
+    "Method",
+    "ParameterCount",
+    "adapter_fingerprint",
+    "build_config",
+    "check_effect",
+    "count",
+    "ffn_targets",
+    "formula_trainable",
+    "load_adapter",
+    "register_all",
+    "settings_from",
+    "settings_to_mapping",
+]

@@ -1,0 +1,135 @@
+"""How many parameters an adapter trains, counted without any weights: the model is built on the meta device.
+
+"Rank" alone is no fair axis between methods, so the count goes everywhere with it. The share is trainable parameters
+divided by the BASE's parameters: this definition gives the six shares of the TeamLoRA paper (PEFT prints another one,
+divided by base and adapter together: 2.61 % where the paper has 2.68 %).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cme.adapters.methods import AdapterSettings, build_config
+from cme.errors import SourceError, unknown
+
+__all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "linear_shapes"]
+
+_FOLDER = Path(__file__).with_name("shapes")
+SHAPES = tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
+
+
+@dataclass(frozen=True)
+class ParameterCount:
+    """What an adapter adds to a base.
+
+    Attributes:
+        total_base: parameters of the base, tied ones once.
+        trainable: parameters that the adapter trains.
+        share_percent: 100 · trainable / total_base.
+        per_module: trainable parameters by adapted module.
+    """
+
+    total_base: int
+    trainable: int
+    share_percent: float
+    per_module: dict[str, int]
+
+
+def count(base: Any, settings: AdapterSettings) -> ParameterCount:
+    """Build the base and the adapter on the meta device and count.
+
+    Args:
+        base: a model folder, a ``config.json``, one of `SHAPES`, or a transformers configuration.
+        settings: the adapter.
+
+    Raises:
+        UsageError: no such folder, file or shape; or the base has no layers that CME knows.
+        SourceError: the folder or file holds no model configuration.
+    """
+    import torch
+    from peft import get_peft_model
+
+    from cme.adapters.registration import register_all
+
+    register_all()
+    model = _hollow(base)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    with torch.device("meta"):
+        adapted = get_peft_model(model, build_config(settings, model))
+    per_module: dict[str, int] = {}
+    for name, module in adapted.get_base_model().named_modules():
+        if hasattr(module, "base_layer"):
+            per_module[name] = sum(weight.numel() for weight in module.parameters() if weight.requires_grad)
+    trainable = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)
+    return ParameterCount(total, trainable, 100 * trainable / total, per_module)
+
+
+def linear_shapes(base: Any) -> dict[str, tuple[int, int]]:
+    """Inputs and outputs (d, m) of each feed-forward projection of a base, by module name; ``base`` as for `count`."""
+    from cme.adapters.targets import ffn_targets
+
+    model = _hollow(base)
+    suffixes = tuple(f".{name}" for name in ffn_targets(model))
+    return {
+        name: (module.in_features, module.out_features)
+        for name, module in model.named_modules()
+        if name.endswith(suffixes)
+    }
+
+
+def formula_trainable(
+    method: str, shapes: Iterable[tuple[int, int]], *, rank: int, experts: int = 4, competition: bool = True
+) -> int:
+    """Trainable parameters by formula, for methods that are not built in as well.
+
+    With R = k·r, per layer of d inputs and m outputs: ``lora`` r(d+m); ``moelora`` R(d+m) + k·d; ``hydralora``
+    r·d + R·m + k·d; ``teamlora`` R(d+m) + k·d + k² (the last term with competition only). Routers are one linear layer.
+
+    Args:
+        method: one of the four names.
+        shapes: (d, m) of every adapted layer.
+        rank: r, of one expert where there are experts.
+        experts: k.
+        competition: whether TeamLoRA has its interaction matrix.
+
+    Raises:
+        UsageError: another method.
+    """
+    r, k = rank, experts
+    formulas = {
+        "lora": lambda d, m: r * (d + m),
+        "moelora": lambda d, m: k * r * (d + m) + k * d,
+        "hydralora": lambda d, m: r * d + k * r * m + k * d,
+        "teamlora": lambda d, m: k * r * (d + m) + k * d + (k * k if competition else 0),
+    }
+    if method not in formulas:
+        raise unknown("method", method, formulas)
+    return sum(formulas[method](d, m) for d, m in shapes)
+
+
+def _hollow(base: Any) -> Any:
+    """The base on the meta device."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+
+    config = _read_config(base)
+    factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    with torch.device("meta"):
+        return factory.from_config(config)
+
+
+def _read_config(base: Any) -> Any:
+    from transformers import AutoConfig, PreTrainedConfig
+
+    if isinstance(base, PreTrainedConfig):
+        return base
+    path = Path(base).expanduser()
+    if not path.exists():
+        path = _FOLDER / f"{base}.json"
+        if not path.is_file():
+            raise unknown("model shape (and no such folder or file)", str(base), SHAPES)
+    try:
+        return AutoConfig.from_pretrained(str(path))
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{path} holds no model configuration: {error}") from error

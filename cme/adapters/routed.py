@@ -1,0 +1,112 @@
+"""The one routed core: every method with experts and a gate per token runs as two matrix products.
+
+Shapes: ``d`` inputs, ``m`` outputs, ``k`` experts of rank ``r`` each; ``...`` stands for batch and sequence.
+
+| method | ``hidden`` (``h = A x``) | gates |
+| --- | --- | --- |
+| MoELoRA, TeamLoRA | ``k·r`` columns: the experts' A matrices stacked | one weight for each block of ``r`` columns |
+| HydraLoRA | ``r`` columns: one A | outer product, which gives ``k·r`` columns |
+
+Without competition and dropout, MoELoRA with its A matrices stacked and TeamLoRA are the same function of the same
+numbers; the expert loop of the papers costs time and changes nothing.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+__all__ = ["add_routed", "autocast_on", "competitive_gates", "project", "softmax_gates"]
+
+# 1/t is taken as t/(t² + ε²): equal within float32 rounding while |t| > 0.3, and never beyond 1/(2ε) = 5000.
+_GUARD = 1e-4**2
+
+
+def autocast_on(tensor: Tensor) -> bool:
+    """Whether autocast picks the types of products on this tensor's device."""
+    return torch.is_autocast_enabled(tensor.device.type)
+
+
+def project(x: Tensor, down: Tensor, router: Tensor) -> tuple[Tensor, Tensor]:
+    """The experts' hidden values and the router's, in one product where that is cheaper.
+
+    Args:
+        x: inputs, [..., d].
+        down: the experts' A, [R, d].
+        router: the router's first matrix, [h, d].
+
+    Returns:
+        ``x Aᵀ`` [..., R] and ``x Wᵀ`` [..., h].
+    """
+    # Stacking the rows copies A; reading x a second time is dearer only if x is larger than that (in training it is).
+    if x.numel() > 2 * down.numel():
+        both = F.linear(x, torch.cat((down, router)))
+        hidden, routed = torch.split_with_sizes(both, (down.shape[0], router.shape[0]), -1)
+        return hidden, routed
+    return F.linear(x, down), F.linear(x, router)
+
+
+def softmax_gates(logits: Tensor) -> Tensor:
+    """Gates of MoELoRA and HydraLoRA: softmax over the experts, in float32 whatever the model's type.
+
+    Args:
+        logits: [..., k].
+
+    Returns:
+        [..., k] in float32; they sum to 1.
+    """
+    return torch.softmax(logits, dim=-1, dtype=torch.float32)
+
+
+def competitive_gates(logits: Tensor, interaction: Tensor) -> Tensor:
+    """TeamLoRA's competition: ``ω = M φ / Σ(M φ)`` with ``φ = softmax(logits)``.
+
+    φ approximates the experts' fuzzy Shapley values, M how they bear on each other (arXiv 2408.09856, "Competition").
+    Nothing is clipped: a gate may be negative. Where the sum comes near zero it is guarded: the gates stay finite, and
+    at a sum of exactly zero they are zero.
+
+    Args:
+        logits: [..., k].
+        interaction: M, [k, k]; row i says what expert i takes from every expert's value.
+
+    Returns:
+        [..., k] in float32; they sum to 1.
+    """
+    values = torch.softmax(logits, dim=-1, dtype=torch.float32)
+    if interaction.dtype != values.dtype:
+        interaction = interaction.to(values.dtype)
+    if autocast_on(values):
+        with torch.autocast(values.device.type, enabled=False):
+            played = F.linear(values, interaction)
+    else:
+        played = F.linear(values, interaction)
+    total = played.sum(dim=-1, keepdim=True)
+    return played * (total / (total * total + _GUARD))
+
+
+def add_routed(base: Tensor, hidden: Tensor, gates: Tensor, up: Tensor, scaling: float) -> Tensor:
+    """The base layer's output plus the gated experts': ``base + scaling · Σ_i g_i B_i h_i``.
+
+    Args:
+        base: output of the frozen layer, [..., m].
+        hidden: ``h``: [..., k·r], or [..., r] where the experts share one h (HydraLoRA).
+        gates: [..., k].
+        up: the experts' B matrices side by side, [m, k·r]; expert i has the columns i·r to (i+1)·r.
+        scaling: alpha / r, times the gates' scale.
+
+    Returns:
+        [..., m] in the base's type (arXiv 2408.09856, "Collaboration"), as one product that adds onto ``base``.
+    """
+    outputs, columns = up.shape
+    experts = gates.shape[-1]
+    rank = columns // experts
+    gated = hidden.reshape(-1, hidden.shape[-1] // rank, rank) * gates.reshape(-1, experts, 1)
+    flat = base.reshape(-1, outputs)
+    if gated.dtype != up.dtype:
+        gated = gated.to(up.dtype)
+    gated = gated.view(-1, columns)
+    if flat.dtype == up.dtype or autocast_on(flat):
+        out = torch.addmm(flat, gated, up.t(), alpha=scaling)
+    else:
+        out = flat.to(up.dtype).addmm_(gated, up.t(), alpha=scaling)
+    out = out.view(base.shape)
+    return out if out.dtype == base.dtype else out.to(base.dtype)

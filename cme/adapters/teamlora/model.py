@@ -1,0 +1,13 @@
+"""TeamLoRA on a whole model."""
+
+from cme.adapters.teamlora.layer import TeamLoraLinear
+from cme.adapters.tuner import RoutedModel
+
+__all__ = ["TeamLoraModel"]
+
+
+class TeamLoraModel(RoutedModel):
+    """A base model with TeamLoRA adapters; made by ``peft.get_peft_model(model, TeamLoraConfig(...))``."""
+
+    prefix = "teamlora_"
+    tuner_layer_cls = TeamLoraLinear

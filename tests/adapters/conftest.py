@@ -1,0 +1,82 @@
+"""Small random models and adapters."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from cme.adapters.teamlora import TeamLoraConfig
+
+SIZES = {
+    "vocab_size": 61,
+    "hidden_size": 24,
+    "intermediate_size": 40,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 64,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
+
+
+def make_base(**sizes: Any) -> LlamaForCausalLM:
+    """The same random Llama at every call."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return LlamaForCausalLM(LlamaConfig(**(SIZES | sizes))).eval()
+
+
+def make_config(method: str = "teamlora", **fields: Any) -> Any:
+    """A configuration of rank 3 (per expert); TeamLoRA has 4 experts."""
+    common = {"r": 3, "lora_alpha": 6, "task_type": "CAUSAL_LM"}
+    if method == "lora":
+        return LoraConfig(**(common | {"target_modules": ["gate_proj", "up_proj", "down_proj"]} | fields))
+    return TeamLoraConfig(**(common | fields))
+
+
+def randomise(model: torch.nn.Module, seed: int = 1) -> None:
+    """Give every adapter parameter random values, as if it had been trained."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_" in name:
+                values = torch.randn(parameter.shape, generator=generator)
+                # M stays near its start: a sum of gates near zero is a test of its own.
+                values = torch.eye(len(values)) + 0.1 * values if "lora_M" in name else 0.3 * values
+                parameter.copy_(values.to(parameter.dtype))
+
+
+@pytest.fixture
+def base() -> LlamaForCausalLM:
+    return make_base()
+
+
+@pytest.fixture
+def adapted() -> Callable[..., Any]:
+    """``adapted(method, trained=True, base=None, **fields)`` is a model with an adapter in evaluation mode."""
+
+    def make(method: str = "teamlora", *, trained: bool = True, base: Any = None, **fields: Any) -> Any:
+        torch.manual_seed(3)
+        model = get_peft_model(base if base is not None else make_base(), make_config(method, **fields))
+        if trained:
+            randomise(model)
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture
+def tokens() -> Tensor:
+    """Two rows of nine tokens."""
+    return torch.randint(3, 61, (2, 9), generator=torch.Generator().manual_seed(5))
+
+
+def logits(model: Any, tokens: Tensor, **kwargs: Any) -> Tensor:
+    with torch.no_grad():
+        return model(input_ids=tokens, **kwargs).logits

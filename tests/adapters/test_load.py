@@ -1,0 +1,209 @@
+"""Every way in which a saved adapter can be wrong, and what the user is told."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from cme.adapters import adapter_fingerprint, check_effect, load_adapter
+from cme.errors import AdapterError
+from tests.adapters.conftest import logits, make_base, make_config
+
+both = pytest.mark.parametrize("method", ["lora", "teamlora"])
+
+
+@pytest.fixture
+def saved(adapted, tmp_path) -> Callable[..., Path]:
+    def make(method: str = "teamlora", **fields) -> Path:
+        folder = tmp_path / method
+        adapted(method, **fields).save_pretrained(folder)
+        return folder
+
+    return make
+
+
+def edit_config(folder: Path, **values) -> None:
+    path = folder / "adapter_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> str:
+    """Change the tensors in place; returns the first one's name."""
+    path = folder / "adapter_model.safetensors"
+    tensors = load_file(path)
+    first = min(tensors)
+    change(tensors)
+    save_file(tensors, path)
+    return first
+
+
+def refused(folder: Path, base=None) -> str:
+    """Load and give the error's message; the base must be untouched."""
+    base = base if base is not None else make_base()
+    names = [name for name, _ in base.named_parameters()]
+    with pytest.raises(AdapterError) as caught:
+        load_adapter(base, folder)
+    assert [name for name, _ in base.named_parameters()] == names
+    return str(caught.value)
+
+
+@both
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_good_adapter_is_loaded(adapted, saved, tokens, method, dtype):
+    folder = saved(method)
+    model = load_adapter(make_base().to(dtype), folder)
+    assert not model.training and not any(weight.requires_grad for weight in model.parameters())
+    if dtype == torch.float32:
+        assert torch.equal(logits(model, tokens), logits(adapted(method), tokens))
+
+
+def test_adapters_are_swapped_on_one_base(adapted, saved, tokens):
+    first = adapted()
+    model = load_adapter(make_base(), saved(), name="one")
+    other = load_adapter(model, saved(experts=2), name="two")
+    assert other is model and model.active_adapter == "two"
+    assert torch.equal(logits(model, tokens), logits(adapted(experts=2), tokens))
+    model.set_adapter("one", inference_mode=True)
+    assert torch.equal(logits(model, tokens), logits(first, tokens))
+    with pytest.raises(AdapterError, match="has an adapter 'one' already"):
+        load_adapter(model, saved(), name="one")
+
+
+@both
+def test_the_effect_is_measured(saved, tokens, method):
+    model = load_adapter(make_base(), saved(method)).train()
+    effect = check_effect(model, tokens)
+    assert model.training and not any(weight.requires_grad for weight in model.parameters())
+    own = logits(model.eval(), tokens)
+    with model.disable_adapter():
+        assert effect == pytest.approx(float((own - logits(model, tokens)).abs().max()))
+    assert effect > 0.01
+
+
+def test_an_untrained_adapter_has_no_effect(adapted, tokens, tmp_path):
+    adapted(trained=False).save_pretrained(tmp_path)
+    assert check_effect(load_adapter(make_base(), tmp_path), tokens) == 0
+
+
+def test_an_effect_that_is_not_finite_is_refused(adapted, tokens):
+    model = adapted()
+    with torch.no_grad():
+        model.base_model.model.lm_head.weight[0, 0] = float("nan")
+    with pytest.raises(AdapterError, match="not finite"):
+        check_effect(model, tokens)
+    assert not model.training
+
+
+def test_no_folder(tmp_path):
+    assert "there is no adapter folder" in refused(tmp_path / "nowhere")
+    with pytest.raises(AdapterError, match="there is no adapter folder"):
+        adapter_fingerprint(tmp_path / "nowhere")
+
+
+def test_an_adapter_one_level_down_is_pointed_at(saved):
+    assert "adapter_config.json is missing. There are adapters in teamlora below it." in refused(saved().parent)
+
+
+def test_no_weights(saved):
+    folder = saved()
+    (folder / "adapter_model.safetensors").unlink()
+    assert "adapter_model.safetensors is missing" in refused(folder)
+    (folder / "adapter_model.bin").write_bytes(b"")
+    assert "only as a pickle (adapter_model.bin), which can run any code" in refused(folder)
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("[]", "one JSON object")])
+def test_a_broken_configuration(saved, text, message):
+    folder = saved()
+    (folder / "adapter_config.json").write_text(text)
+    assert message in refused(folder)
+
+
+def test_an_unknown_method_and_the_nearest_one(saved):
+    folder = saved()
+    edit_config(folder, peft_type="TEMLORA")
+    message = refused(folder)
+    assert "unknown peft_type 'TEMLORA'. Did you mean 'TEAMLORA'?" in message and "ADALORA" in message
+    edit_config(folder, peft_type=None)
+    assert "unknown peft_type None" in refused(folder)
+
+
+def test_a_configuration_that_the_method_refuses(saved):
+    folder = saved()
+    edit_config(folder, experts=0)
+    assert "does not fit the method TEAMLORA: experts must be at least 1" in refused(folder)
+
+
+@both
+def test_another_base(saved, method):
+    folder = saved(method)
+    edit_config(folder, base_model_name_or_path="its/own-base")
+    message = refused(folder, make_base(hidden_size=32))
+    shapes = "lora_A.weight of shape [3, 32], the adapter has [3, 24]"
+    if method == "teamlora":
+        shapes = "teamlora_A of shape [12, 32], the adapter has [12, 24]"
+    assert f"does not fit the base model: model.layers.0.mlp.gate_proj needs {shapes}" in message
+    assert "Was it trained for another base (its/own-base)?" in message
+
+
+@both
+def test_a_base_with_more_layers_or_fewer(saved, method):
+    folder = saved(method)
+    assert "the adapter lacks base_model.model.model.layers.2.mlp." in refused(folder, make_base(num_hidden_layers=3))
+    assert "the adapter has base_model.model.model.layers.1.mlp." in refused(folder, make_base(num_hidden_layers=1))
+
+
+def test_a_base_without_the_layers(saved):
+    folder = saved()
+    edit_config(folder, target_modules=["no_such_proj"])
+    assert "cannot be put on this base" in refused(folder) and "no_such_proj" in refused(folder)
+
+
+@both
+def test_missing_and_superfluous_tensors(saved, method):
+    folder = saved(method)
+    shutil.copytree(folder, folder.with_name("copy"))
+    first = edit_weights(folder, lambda tensors: tensors.pop(min(tensors)))
+    assert f"the adapter lacks {first}, which this base and the adapter's configuration need" in refused(folder)
+    edit_weights(folder.with_name("copy"), lambda tensors: tensors.update(extra=torch.ones(1)))
+    assert "the adapter has extra, for which" in refused(folder.with_name("copy"))
+
+
+def test_a_configuration_of_other_sizes_than_the_weights(saved):
+    folder = saved()
+    edit_config(folder, experts=2)
+    assert "of shape [6, 24], the adapter has [12, 24]" in refused(folder)
+
+
+@both
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_values_that_are_not_finite(saved, method, value):
+    folder = saved(method)
+    first = edit_weights(folder, lambda tensors: tensors[min(tensors)].view(-1)[2:4].fill_(value))
+    assert f"NaN or infinity in {first} (2 of " in refused(folder)
+
+
+def test_a_cut_file(saved):
+    path = saved() / "adapter_model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "is damaged" in refused(path.parent)
+
+
+def test_embeddings_saved_along_are_let_through(adapted, tokens, tmp_path):
+    model = adapted()
+    model.save_pretrained(tmp_path, save_embedding_layers=True)
+    assert any("embed_tokens" in key for key in load_file(tmp_path / "adapter_model.safetensors"))
+    assert torch.equal(logits(load_adapter(make_base(), tmp_path), tokens), logits(model, tokens))
+    assert "model needs embed_tokens.weight of shape [70, 24], the adapter has [61, 24]" in refused(
+        tmp_path, make_base(vocab_size=70)
+    )
+
+
+def test_a_config_object_is_not_changed_by_the_check(saved):
+    base = make_base()
+    load_adapter(base, saved(target_modules=None))
+    assert make_config().target_modules is None

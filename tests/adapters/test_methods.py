@@ -1,0 +1,123 @@
+"""Settings of methods: read, refused, written back, made into PEFT's configuration."""
+
+import pytest
+
+from cme.adapters import METHODS, AdapterSettings, build_config, settings_from, settings_to_mapping
+from cme.errors import UsageError
+from tests.adapters.conftest import make_base
+
+
+def test_defaults():
+    settings = settings_from({"method": "teamlora", "rank": 4})
+    assert settings == AdapterSettings("teamlora", rank=4, experts=4, alpha=8.0)
+    assert settings.lora_alpha == 8 and AdapterSettings("lora", rank=3).lora_alpha == 6
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_written_and_read_back(method):
+    settings = settings_from({"method": method, "rank": 5, "alpha": 7, "target_modules": ["q_proj", "v_proj"]})
+    written = settings_to_mapping(settings)
+    assert next(iter(written)) == "method" and set(written) == {"method", *METHODS[method].settings}
+    assert settings_from(written) == settings
+
+
+def test_every_mistake_at_once():
+    values = {
+        "method": "teamlora",
+        "rnak": 3,
+        "rank": 0,
+        "experts": True,
+        "alpha": "8",
+        "dropout": 1,
+        "competition": 1,
+        "gate_scale": "expert",
+        "balance_weight": -1,
+        "router_hidden": 2.5,
+        "target_modules": [],
+    }
+    with pytest.raises(UsageError) as caught:
+        settings_from(values, "recipe x.yaml, adapter")
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "recipe x.yaml, adapter:"
+    assert "unknown key 'rnak' (did you mean 'rank'?)" in lines[1]
+    assert len(lines) == len(values)
+    for name in values.keys() - {"method", "rnak"}:
+        assert any(line.startswith(f"  {name}: ") for line in lines), name
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"alpha": 0},
+        {"alpha": float("nan")},
+        {"gate_scale": 0},
+        {"target_modules": ["", "x"]},
+        {"target_modules": [1]},
+        {"dropout": -0.1},
+    ],
+)
+def test_out_of_range(values):
+    with pytest.raises(UsageError, match=f"  {next(iter(values))}: (must be|item 1: expected)"):
+        settings_from({"method": "teamlora"} | values)
+
+
+def test_a_setting_of_another_method_is_refused():
+    with pytest.raises(
+        UsageError, match=r"experts: lora has no such setting \(it has rank, alpha, dropout, target_modules\)"
+    ):
+        settings_from({"method": "lora", "experts": 4})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"method": "temlora"}, "unknown method 'temlora'. Did you mean 'teamlora'?"),
+        ({}, "'method' must be one of lora, teamlora, found None"),
+    ],
+)
+def test_unknown_methods(values, message):
+    with pytest.raises(UsageError, match=message):
+        settings_from(values)
+
+
+def test_a_configuration_for_lora():
+    config = build_config(settings_from({"method": "lora", "rank": 5, "dropout": 0.1}), make_base())
+    assert (config.peft_type, config.r, config.lora_alpha, config.lora_dropout) == ("LORA", 5, 10, 0.1)
+    assert config.target_modules == {"gate_proj", "up_proj", "down_proj"} and config.task_type == "CAUSAL_LM"
+    assert isinstance(config.lora_alpha, int)
+
+
+def test_a_configuration_for_teamlora():
+    values = {
+        "method": "teamlora",
+        "rank": 5,
+        "experts": 3,
+        "alpha": 7.5,
+        "dropout": 0.1,
+        "target_modules": "model.*up_proj",
+        "collaboration": False,
+        "competition": False,
+        "gate_scale": "experts",
+        "balance_weight": 0.5,
+        "router_hidden": 6,
+    }
+    config = build_config(settings_from(values), make_base())
+    assert config.peft_type == "TEAMLORA" and config.task_type == "CAUSAL_LM"
+    assert (config.r, config.lora_alpha, config.lora_dropout) == (5, 7.5, 0.1)
+    for name in (
+        "experts",
+        "target_modules",
+        "collaboration",
+        "competition",
+        "gate_scale",
+        "balance_weight",
+        "router_hidden",
+    ):
+        assert getattr(config, name) == values[name]
+    assert config.scaling == 7.5 / 5 * 3
+
+
+def test_the_table_says_what_and_where_from():
+    for name, method in METHODS.items():
+        assert name == method.name and method.summary and "arXiv" in method.citation
+        assert {"rank", "alpha", "dropout", "target_modules"} <= set(method.settings)

@@ -1,0 +1,108 @@
+"""The balance term and gradient checkpointing."""
+
+import pytest
+import torch
+
+from cme.adapters.balance import balance_term
+from cme.adapters.teamlora import TeamLoraLinear
+from cme.errors import UsageError
+from tests.adapters.conftest import make_base
+
+
+def test_the_balance_term_by_hand():
+    # Means (0.75, 0.25): ((0.75 - 0.5)² + (0.25 - 0.5)²) / 2 = 0.0625; the second layer is balanced: mean 0.03125.
+    uneven = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
+    even = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
+    assert float(balance_term([uneven], None)) == pytest.approx(0.0625)
+    assert float(balance_term([uneven, even], None)) == pytest.approx(0.03125)
+
+
+def test_padding_does_not_count():
+    gates = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
+    assert float(balance_term([gates], torch.tensor([[0, 1, 1]]))) == pytest.approx(0.25)
+    assert float(balance_term([gates], torch.tensor([[1, 1, 0]]))) == pytest.approx(0.0)
+    assert float(balance_term([gates], torch.zeros(1, 3))) == pytest.approx(0.25)
+
+
+def losses(adapted, tokens, weight, **kwargs):
+    model = adapted(balance_weight=weight).train()
+    return model, model(input_ids=tokens, labels=tokens, **kwargs)
+
+
+def test_the_term_is_added_to_the_loss_in_training_only(adapted, tokens):
+    _, plain = losses(adapted, tokens, 0.0)
+    model, doubled = losses(adapted, tokens, 2.0)
+    _, added = losses(adapted, tokens, 1.0)
+    extra = float(added.loss.detach() - plain.loss.detach())
+    assert extra > 0
+    assert float(doubled.loss.detach() - plain.loss.detach()) == pytest.approx(2 * extra, rel=1e-3)
+    assert type(added) is type(plain)
+    model.eval()
+    assert float(model(input_ids=tokens, labels=tokens).loss.detach()) == pytest.approx(float(plain.loss.detach()))
+
+
+def test_the_term_is_the_one_of_the_recorded_gates(adapted, tokens):
+    mask = torch.ones_like(tokens)
+    mask[0, :3] = 0
+    _, plain = losses(adapted, tokens, 0.0, attention_mask=mask)
+    model, added = losses(adapted, tokens, 1.0, attention_mask=mask)
+    layers = [module for module in model.modules() if isinstance(module, TeamLoraLinear)]
+    for layer in layers:
+        assert layer.gates == {} and not layer.record_gates
+        layer.record_gates = True
+    with torch.no_grad():
+        model(input_ids=tokens, attention_mask=mask)
+    expected = float(balance_term([layer.gates["default"] for layer in layers], mask))
+    assert float(added.loss.detach() - plain.loss.detach()) == pytest.approx(expected, rel=1e-3)
+
+
+def test_the_term_alone_moves_the_router(adapted, tokens):
+    plain_model, plain = losses(adapted, tokens, 0.0)
+    model, added = losses(adapted, tokens, 1.0)
+    plain.loss.backward(), added.loss.backward()
+    before = dict(plain_model.named_parameters())
+    for name, weight in model.named_parameters():
+        if "teamlora_S" in name or "teamlora_M" in name:
+            assert not torch.allclose(weight.grad, before[name].grad), name
+
+
+def test_accumulated_steps_count_the_term_once(adapted, tokens):
+    """Two rows at once, or one by one with the step's token count as the Trainer gives it: the same loss in sum."""
+    count = torch.tensor(2 * 8)
+    parts = [float(losses(adapted, tokens[i : i + 1], 5.0, num_items_in_batch=count)[1].loss.detach()) for i in (0, 1)]
+    plain = [float(losses(adapted, tokens[i : i + 1], 0.0, num_items_in_batch=count)[1].loss.detach()) for i in (0, 1)]
+    terms = [
+        float(losses(adapted, tokens[i : i + 1], 5.0)[1].loss.detach())
+        - float(losses(adapted, tokens[i : i + 1], 0.0)[1].loss.detach())
+        for i in (0, 1)
+    ]
+    assert sum(parts) - sum(plain) == pytest.approx(sum(terms) / 2, rel=1e-3)
+
+
+def test_without_a_loss_the_term_cannot_be_added(adapted, tokens):
+    with pytest.raises(UsageError, match="balance_weight adds to the model's own loss"):
+        adapted(balance_weight=1.0).train()(input_ids=tokens)
+
+
+@pytest.mark.parametrize("weight", [0.0, 1.0])
+def test_gradient_checkpointing_gives_the_same_gradients(adapted, tokens, weight):
+    grads = []
+    for checkpointing in (False, True):
+        model = adapted(balance_weight=weight).train()
+        if checkpointing:
+            model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
+            model.enable_input_require_grads()
+        model(input_ids=tokens, labels=tokens).loss.backward()
+        grads.append({name: p.grad for name, p in model.named_parameters() if p.requires_grad})
+    for name, grad in grads[0].items():
+        torch.testing.assert_close(grads[1][name], grad, rtol=1e-4, atol=1e-6, msg=name)
+    assert all(not module.gates for module in model.modules() if isinstance(module, TeamLoraLinear))
+
+
+def test_reentrant_checkpointing_is_refused(adapted, tokens):
+    base = make_base()
+    base.activation_checkpointing_enable({"use_reentrant": True})
+    model = adapted(base=base).train()
+    with pytest.raises(UsageError, match='use_reentrant": False'):
+        model(input_ids=tokens, labels=tokens)
+    model.eval()(input_ids=tokens, labels=tokens)
