@@ -1,0 +1,10 @@
+"""Training: mix + base + adapter method → adapter folder with its run record.
+
+Importing this package imports neither torch nor transformers.
+"""
+
+from cme.train.recipe import load_recipe, recipe_text, recipes
+from cme.train.run import train
+from cme.train.settings import SCHEDULES, TrainSettings, settings_from
+
+__all__ = ["SCHEDULES", "TrainSettings", "load_recipe", "recipe_text", "recipes", "settings_from", "train"]

@@ -1,0 +1,76 @@
+"""A row of a mix → token ids: the text that evaluation scores, then the end-of-text token."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cme.data.example import Dropped, Example
+from cme.errors import UsageError
+from cme.mix import example_from_row
+from cme.prompt import check_format, cut_to_tokens, cut_words, encode_pair, render
+from cme.suite import dataset
+
+__all__ = ["Encoded", "Encoder"]
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids of one training example.
+
+    Attributes:
+        ids: context, target and end of text.
+        context: how many of them are the context.
+        cut: whether the long text was cut beyond its dataset's word limit to fit.
+    """
+
+    ids: list[int]
+    context: int
+    cut: bool
+
+
+class Encoder:
+    """Encodes the rows of a mix for one tokenizer, format and length.
+
+    Args:
+        tokenizer: the base's.
+        prompt_format: one of `cme.prompt.FORMATS`.
+        max_length: most tokens of an example, the end of text included.
+
+    Raises:
+        UsageError: the tokenizer has no end-of-text token, or cannot carry the format.
+    """
+
+    def __init__(self, tokenizer: Any, prompt_format: str, max_length: int) -> None:
+        check_format(prompt_format, tokenizer)
+        if tokenizer.eos_token_id is None:
+            raise UsageError(
+                "the base's tokenizer has no end-of-text token, so a model could never learn where an answer ends. "
+                "Set eos_token in its tokenizer_config.json, or take another base."
+            )
+        self.tokenizer, self.prompt_format, self.max_length = tokenizer, prompt_format, max_length
+
+    def row(self, row: Mapping[str, Any]) -> Encoded | Dropped:
+        """Encode a row of a mix; see `example`."""
+        return self.example(example_from_row(row))
+
+    def example(self, example: Example) -> Encoded | Dropped:
+        """Encode an example; one that does not fit even with its long text cut to a word is dropped."""
+        example = cut_words(example, dataset(example.dataset).max_input_words)
+        tried: dict[str, tuple[list[int], list[int]]] = {}
+
+        def fits(candidate: Example) -> bool:
+            tried[candidate.input] = pair = self._pair(candidate)
+            return len(pair[0]) + len(pair[1]) <= self.max_length
+
+        chosen = cut_to_tokens(example, fits)
+        if chosen is None:
+            return Dropped("longer than max_length")
+        context, target = tried[chosen.input]
+        return Encoded(context + target, len(context), chosen is not example)
+
+    def _pair(self, example: Example) -> tuple[list[int], list[int]]:
+        rendered = render(example, self.prompt_format, self.tokenizer)
+        context, target = encode_pair(self.tokenizer, rendered.context, rendered.target)
+        # Some tokenizers end every text with the token by themselves.
+        end = self.tokenizer.eos_token_id
+        return context, target if target and target[-1] == end else [*target, end]

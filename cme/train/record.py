@@ -1,0 +1,89 @@
+"""The run record: what was trained, on what, and what it cost."""
+
+from pathlib import Path
+from typing import Any
+
+from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mapping
+from cme.records import Run, versions
+from cme.train.checkpoints import Spent
+from cme.train.meter import now
+from cme.train.settings import TrainSettings
+
+__all__ = ["device_name", "make_run"]
+
+
+def device_name(device: Any) -> str:
+    """The GPU's name, or the processor's."""
+    if device.type == "cuda":
+        import torch
+
+        return str(torch.cuda.get_device_name(device))
+    import platform
+
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def make_run(
+    settings: TrainSettings,
+    adapter: AdapterSettings,
+    *,
+    out: Path,
+    trainer: Any,
+    base_fingerprint: str,
+    mix_fingerprint: str,
+    tokens: int,
+    dropped: dict[str, int],
+    spent: Spent,
+    validation_loss: float | None,
+) -> Run:
+    """Put the record together.
+
+    Args:
+        settings: as used.
+        adapter: as used.
+        out: the run's folder, with the saved adapter.
+        trainer: the Trainer, after training.
+        base_fingerprint: of the base.
+        mix_fingerprint: of the mix.
+        tokens: training tokens seen, padding left out.
+        dropped: training rows left out, by reason.
+        spent: what the whole run has cost.
+        validation_loss: at the end.
+    """
+    state, args = trainer.state, trainer.args
+    trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
+    frozen = sum(weight.numel() for weight in trainer.model.parameters() if not weight.requires_grad)
+    per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
+    return Run(
+        method=adapter.method,
+        adapter=settings_to_mapping(adapter),
+        training=vars(settings),
+        base=settings.base,
+        base_fingerprint=base_fingerprint,
+        adapter_fingerprint=adapter_fingerprint(out),
+        mix_fingerprint=mix_fingerprint,
+        prompt_format=settings.prompt_format,
+        trainable_parameters=trainable,
+        base_parameters=frozen,
+        trainable_share=100 * trainable / frozen,
+        steps=state.global_step,
+        examples=state.global_step * per_step,
+        tokens=tokens,
+        wall_seconds=spent.wall_seconds,
+        tokens_per_second=tokens / spent.wall_seconds,
+        peak_memory_bytes=spent.peak_memory_bytes,
+        losses=tuple((entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry),
+        validation_loss=validation_loss,
+        dropped=dropped,
+        interruptions=spent.interruptions,
+        device=device_name(args.device),
+        dtype=settings.dtype,
+        world_size=args.world_size,
+        versions=versions(),
+        started=spent.started,
+        finished=now(),
+    )
