@@ -1,5 +1,7 @@
 """``cme``: every verb, registered. Nothing heavy is imported before a verb runs."""
 
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -30,4 +32,7 @@ def _root(
 
 def main() -> None:
     """Entry point of the ``cme`` command."""
+    if not sys.stderr.isatty():
+        # The libraries' bars (downloads, conversion) are for people; tqdm reads this when it is first imported.
+        os.environ.setdefault("TQDM_DISABLE", "1")
     app()

@@ -12,6 +12,9 @@ from cme.suite import DatasetSpec
 __all__ = ["Harness", "quiet"]
 
 _FEWSHOT_SEED = 1234
+_GENERATION_BATCHES = 4
+"""Texts are generated this many times as many at once: one token a step needs little memory, and a step costs about the same
+for 8 texts as for 32 (measured on two CPU cores in bfloat16: 64 summaries in 140 s against 22 s)."""
 
 
 @contextmanager
@@ -55,6 +58,7 @@ class Harness:
 
         # HFLM ties the weights again, which fails for an adapter on a tied lm_head; they are tied already.
         model.tie_weights = lambda *args, **kwargs: None
+        self._batch_size = batch_size
         with quiet():
             self.lm = _model_class()(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
             self._metadata = {**metadata, "tokenizer": tokenizer, "cme_max_length": self.lm.max_length}
@@ -81,6 +85,7 @@ class Harness:
 
         task.set_config(key="num_fewshot", value=shots)
         task.set_fewshot_seed(seed=_FEWSHOT_SEED)
+        self.lm.batch_size_per_gpu = self._batch_size * (_GENERATION_BATCHES if spec.kind == "generate" else 1)
         self.lm.set_cache_hook(_OnAnswer(advance))
         with quiet(), _no_bars():
             outcome = evaluate(self.lm, {"tasks": {spec.task: task}, "groups": {}, "group_map": {}}, bootstrap_iters=0)

@@ -23,7 +23,7 @@ class EvalSettings:
         shots: examples before each question, from the training split.
         dtype: of the base's weights. float32 is the reference; bfloat16 is faster and moves single answers; auto is bfloat16
             where the machine computes in it. Rows of one table should share it; the leaderboard says so where they do not.
-        batch_size: requests per batch; None: 8 on a CPU, 32 on a GPU.
+        batch_size: choice requests per batch (four times as many texts are generated at once); None: 8 on a CPU, 32 on a GPU.
         device: where to run; None: the first GPU, else the CPU.
         threads: CPU threads; None: torch's own choice. Recorded, since float32 sums depend on it.
         allow_missing: go on without splits that the source lacks, and list them.

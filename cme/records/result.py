@@ -100,7 +100,7 @@ class Result:
         missing: splits that the source lacks (only with --allow-missing).
         device: name of the device.
         dtype: of the weights.
-        batch_size: requests per batch.
+        batch_size: choice requests per batch; four times as many texts are generated at once.
         threads: CPU threads.
         seconds: evaluation time per dataset.
         versions: of the libraries.

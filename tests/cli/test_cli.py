@@ -161,3 +161,19 @@ def test_nothing_is_drawn_in_a_pipe(tmp_path):
 def test_readme_names_the_two_commands():
     text = (Path(__file__).parents[2] / "README.md").read_text()
     assert "make demo" in text and "make test" in text
+
+
+def test_the_libraries_bars_are_silent_in_a_pipe():
+    program = """
+import sys
+from cme.cli.main import main
+sys.argv = ["cme", "tasks-path"]
+try:
+    main()
+except SystemExit:
+    pass
+from tqdm import tqdm
+list(tqdm(range(3)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
