@@ -17,7 +17,7 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
     Args:
         record: lm-eval's record: the row that `cme.evaluate.task.load` made, the answers, the scores.
         spec: the dataset.
-        tokenizer: tells whether a generated answer ran to its limit.
+        tokenizer: tells whether a generated answer ran to its limit before it ended.
     """
     doc = record["doc"]
     row = {
@@ -41,14 +41,15 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
             "truncated": False,
         }
     text = record["filtered_resps"][0]
-    length = len(tokenizer.encode(text, add_special_tokens=False))
+    end = "\n" if spec.answer == "first_line" else "\n\n"
+    ran_on = end not in text.strip() and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
     return row | {
         "options": 0,
         "gold": None,
         "predicted": None,
         "gold_probability": None,
         "empty": not extract(text, spec),
-        "truncated": length >= spec.max_gen_toks,
+        "truncated": ran_on,
     }
 
 

@@ -154,6 +154,7 @@ def _provenance(result: Result, run: Run | None, items: str) -> dict[str, Any]:
         "tokens": run.tokens,
         "validation_loss": run.validation_loss,
         "dropped": run.dropped,
+        "cut": run.cut,
         "interruptions": run.interruptions,
         "started": run.started,
         "finished": run.finished,

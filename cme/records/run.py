@@ -31,6 +31,7 @@ class Run:
         losses: step and training loss, as logged: [[step, loss], …].
         validation_loss: loss on the mix's validation part at the end, if it has one.
         dropped: training rows left out, by reason (an answer that does not fit, say).
+        cut: training rows whose long text was cut to fit max_length.
         interruptions: how often the run was continued from a checkpoint.
         device: name of the device.
         dtype: of the base's weights.
@@ -63,6 +64,7 @@ class Run:
     losses: tuple[Any, ...]
     validation_loss: float | None
     dropped: dict[str, int]
+    cut: int
     interruptions: int
     device: str
     dtype: str

@@ -15,26 +15,13 @@ from cme.errors import CMEError
 from cme.train.checkpoints import FOLDER
 from cme.train.settings import TrainSettings
 
-__all__ = ["arguments", "joined", "make_trainer", "most", "on_main", "pick_dtype"]
+__all__ = ["arguments", "joined", "make_trainer", "most", "on_main"]
 
 T = TypeVar("T")
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
 _TIMEOUT = 24 * 60 * 60
 """Seconds that processes wait for each other: the first one may encode millions of rows meanwhile."""
-
-
-def pick_dtype(dtype: str) -> str:
-    """The dtype for ``auto``: bfloat16 where the machine has instructions for it, else float32."""
-    if dtype != "auto":
-        return dtype
-    if torch.cuda.is_available():
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return "float32"
-    return "bfloat16" if flags & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
 
 
 def arguments(settings: TrainSettings, out: Path) -> TrainingArguments:

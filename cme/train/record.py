@@ -37,6 +37,7 @@ def make_run(
     mix_fingerprint: str,
     tokens: int,
     dropped: dict[str, int],
+    cut: int,
     spent: Spent,
     validation_loss: float | None,
 ) -> Run:
@@ -51,6 +52,7 @@ def make_run(
         mix_fingerprint: of the mix.
         tokens: training tokens seen, padding left out.
         dropped: training rows left out, by reason.
+        cut: training rows cut to fit.
         spent: what the whole run has cost.
         validation_loss: at the end.
     """
@@ -79,6 +81,7 @@ def make_run(
         losses=tuple((entry["step"], entry["loss"]) for entry in state.log_history if "loss" in entry),
         validation_loss=validation_loss,
         dropped=dropped,
+        cut=cut,
         interruptions=spent.interruptions,
         device=device_name(args.device),
         dtype=settings.dtype,

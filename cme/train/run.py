@@ -10,7 +10,7 @@ from typing import Any
 from cme.adapters.methods import AdapterSettings, settings_to_mapping
 from cme.errors import CMEError, UsageError
 from cme.files import write_text
-from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
+from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
 from cme.progress import bar
 from cme.records import Run
 from cme.records.base import read_record, write_record
@@ -76,7 +76,7 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
 def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
     from cme.train.callbacks import BarMover, CheckpointMarker, LossGuard
     from cme.train.collate import Collator, Ordered, takes_sparse_logits
-    from cme.train.loop import arguments, make_trainer, most, on_main, pick_dtype
+    from cme.train.loop import arguments, make_trainer, most, on_main
     from cme.train.meter import Meter
     from cme.train.model import adapted_model, save_adapter
     from cme.train.record import make_run
@@ -132,6 +132,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
             mix_fingerprint=start.mix_fingerprint,
             tokens=int(tokens.lengths[order].sum()),
             dropped=tokens.dropped,
+            cut=tokens.cut,
             spent=spent,
             validation_loss=lost,
         )

@@ -109,6 +109,7 @@ class Workshop:
             "losses": ((1, 2.5), (100, 1.5)),
             "validation_loss": None,
             "dropped": {},
+            "cut": 0,
             "interruptions": 0,
             "device": "cpu",
             "dtype": "float32",

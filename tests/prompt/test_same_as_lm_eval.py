@@ -68,7 +68,7 @@ def test_requests_are_what_render_says(spec, folder, name):
             (instance,) = group
             context, settings = instance.args
             assert context == text.context
-            assert settings == {"until": ["\n\n"], "max_gen_toks": spec.max_gen_toks, "do_sample": False}
+            assert settings == {"until": [], "max_gen_toks": spec.max_gen_toks, "do_sample": False}
             assert group[0].doc["answers"] == list(example.answers)
         assert group[0].doc["target"] == text.target
 

@@ -117,7 +117,7 @@ def test_a_run_learns_and_its_record_and_folder_are_true(settings, base, mix, tm
     each = [len(tokenizer.encode(f"{r['instruction']}\n{r['input']}\n\nAnswer: {r['output']}<end>")) for r in rows]
     assert run.tokens == 2 * sum(each)  # 240 examples of 120 rows: two epochs
     assert run.tokens_per_second == pytest.approx(run.tokens / run.wall_seconds)
-    assert run.peak_memory_bytes > 10**8 and run.started <= run.finished and run.dropped == {}
+    assert run.peak_memory_bytes > 10**8 and run.started <= run.finished and run.dropped == {} and run.cut == 0
 
     model = load_adapter(load_model(base, device="cpu"), out)
     assert check_effect(model, tokenizer("The ball is", return_tensors="pt").input_ids) > 0.01
