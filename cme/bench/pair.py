@@ -207,8 +207,14 @@ def _train(model: Any, setup: Setup) -> Callable[[], float]:
     tokens = _tokens(model, setup.batch, setup.train_length)
     optimizer = torch.optim.AdamW([parameter for parameter in model.parameters() if parameter.requires_grad], lr=1e-5)
 
+    weight = next(model.parameters())
+    # As `cme train` does it: half-precision bases are trained under autocast, the adapter's own weights stay float32.
+    half = weight.dtype != torch.float32
+
     def step() -> None:
-        model(input_ids=tokens, labels=tokens).loss.backward()
+        with torch.autocast(weight.device.type, dtype=weight.dtype if half else None, enabled=half):
+            loss = model(input_ids=tokens, labels=tokens).loss
+        loss.backward()
         optimizer.step()
         optimizer.zero_grad()
 
