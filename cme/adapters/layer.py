@@ -1,6 +1,7 @@
 """What the layers of all routed methods share: containers, the gated product, the record of gates, no merging."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -68,10 +69,11 @@ class RoutedLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, config)
 
+    @abstractmethod
     def make_parameters(self, adapter_name: str, config: RoutedConfig) -> None:
         """Put this adapter's parameters, initialised, into the containers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def route(
         self, adapter_name: str, config: RoutedConfig, x: Tensor, dropped: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -83,7 +85,6 @@ class RoutedLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             x: the layer's input [..., d]: what the router sees.
             dropped: the input after dropout: what the experts see; the same tensor as ``x`` when nothing drops out.
         """
-        raise NotImplementedError
 
     def own(self, container: str, adapter_name: str) -> Tensor:
         """One parameter of an adapter."""

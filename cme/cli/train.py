@@ -52,7 +52,7 @@ def train(
     keep_checkpoints: Annotated[bool | None, typer.Option("--keep-checkpoints", help="Keep all checkpoints.")] = None,
     train_on_prompt: Annotated[bool | None, typer.Option("--train-on-prompt", help="Learn the prompt too.")] = None,
     gradient_checkpointing: Annotated[
-        bool | None, typer.Option("--gradient-checkpointing", help="Less memory, about a third slower.")
+        bool | None, typer.Option("--gradient-checkpointing", help="Less memory, slower.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads per process.")] = None,
     as_json: Json = False,

@@ -38,7 +38,7 @@ class TrainSettings:
             uncut with common tokenizers.
         seed: of the adapter's start, the order of the examples, and dropout.
         dtype: of the base's weights and the matrix products; the adapter's own weights are float32 always. ``auto``:
-            bfloat16 where the machine computes in it (measured on a CPU with avx512_bf16: 2.3 times the tokens per
+            bfloat16 where the machine computes in it (measured in CPU time, avx512_bf16: 2.3 times the tokens per
             second of float32, at half the memory), else float32.
         weight_decay: of AdamW. 0: HydraLoRA.
         max_grad_norm: gradients are clipped to this norm. 1: Trainer's default.
@@ -47,7 +47,7 @@ class TrainSettings:
         logging_steps: steps between two losses in the run record. 10: HydraLoRA.
         train_on_prompt: learn the prompt's tokens too. Off: what is scored is the answer.
         gradient_checkpointing: recompute activations in the backward pass (the non-reentrant kind): less memory,
-            about a third slower. Off: the bases most tried here fit without.
+            slower. Off: the bases most tried here fit without.
         threads: threads per process on a CPU; none: torch's choice. It decides speed only.
     """
 
