@@ -8,7 +8,7 @@ from cme.suite import DatasetSpec
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["check_columns"]
+__all__ = ["check_columns", "unwrap"]
 
 
 def check_columns(schema: "pa.Schema", spec: DatasetSpec, where: str, file: str) -> None:
@@ -34,6 +34,22 @@ def check_columns(schema: "pa.Schema", spec: DatasetSpec, where: str, file: str)
             f"{where}: {'; '.join(problems)}. Found columns: {', '.join(schema.names) or 'none'}.\n"
             f"The file is {file}. It is another dataset or another version: get it again from {spec.hub_id}."
         )
+
+
+def unwrap(table: "pa.Table", spec: DatasetSpec) -> "pa.Table":
+    """A table whose only column is the struct ``spec.wrapper`` → a table of that struct's fields; others as they are."""
+    import pyarrow as pa
+
+    if spec.wrapper is None or table.schema.names != [spec.wrapper]:
+        return table
+    wrapped = table.schema.field(0).type
+    if not pa.types.is_struct(wrapped):
+        return table
+    return (
+        pa.Table.from_batches([pa.RecordBatch.from_struct_array(chunk) for chunk in table.column(0).chunks])
+        if table.num_rows
+        else pa.schema(list(wrapped)).empty_table()
+    )
 
 
 def _spell(expected: Any) -> str:

@@ -27,6 +27,8 @@ class Content:
         gold: index of the right choice.
         answers: every accepted free-text answer, as scored; ``("",)`` where no answer is right (SQuAD 2.0).
         long: start and end (characters) of the part of ``input`` that may be cut if it is too long; None: nothing may.
+        cluster: what items share that are not independent, where no columns of the row say it as they stand (WinoGrande's
+            twins have their options in either order); else the YAML's ``cluster`` columns do.
     """
 
     input: str
@@ -36,6 +38,7 @@ class Content:
     gold: int | None = None
     answers: tuple[str, ...] = ()
     long: tuple[int, int] | None = None
+    cluster: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cme.data.columns import check_columns
+from cme.data.columns import check_columns, unwrap
 from cme.data.example import Content, Dropped, Example, Row
 from cme.data.normalise import NORMALISERS
 from cme.data.normalise.fields import BadValueError
@@ -58,7 +58,7 @@ def load_examples(spec: DatasetSpec, kind: str, source: Source, *, allow_missing
         if part.name in lacking:
             continue
         split = part.split(kind)
-        table = source.table(spec, part, split)
+        table = unwrap(source.table(spec, part, split), spec)
         where, file = f"{spec.name}/{split}", source.locate(spec, part, split)
         check_columns(table.schema, spec, where, file)
         _normalise(_rows(table, spec), spec, part, identity, outcome, where, file)
@@ -77,7 +77,7 @@ def normalise_all(rows: list[Row], spec: DatasetSpec) -> Outcome:
 
 
 def _rows(table: "pa.Table", spec: DatasetSpec) -> Iterator[Row]:
-    names = {name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster)}
+    names = {name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.part_by]))}
     for batch in table.select([name for name in table.schema.names if name in names]).to_batches(_BATCH):
         yield from batch.to_pylist()
 
@@ -116,12 +116,13 @@ class _Identity:
         occurrence = self._seen[key]
         self._seen[key] += 1
         identifier = _hash(f"{key}#{occurrence}", 32)
-        cluster = _hash(_canonical([_reach(row, name) for name in spec.cluster]), 16) if spec.cluster else identifier
+        shared = content.cluster or [_reach(row, name) for name in spec.cluster]
+        cluster = _hash(_canonical(list(shared)), 16) if shared else identifier
         return Example(
             id=identifier,
             dataset=spec.name,
             family=spec.family,
-            part=part.name,
+            part=(row[spec.part_by] if spec.part_by else "") or part.name,
             cluster=cluster,
             instruction=spec.instruction,
             input=content.input,

@@ -68,6 +68,11 @@ class _Cme:
     answer: Literal["first_line", "joined_lines"] = "first_line"
     answer_normalisation: Literal["squad", "unicode"] = "squad"
     unanswerable: str | None = None
+    rows: dict[str, int] = field(default_factory=dict)
+    options: int | None = None
+    part_by: str | None = None
+    wrapper: str | None = None
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,11 @@ class DatasetSpec:
         licence: as stated by the publisher.
         revision: pinned commit on the hub, or None.
         normaliser: name in `cme.data.normalise.NORMALISERS`.
+        rows: rows of the ``train`` and ``eval`` splits of all parts together, as published on the hub.
+        options: how many options an item has; most of them, where that differs (0: free text).
+        part_by: column that names an evaluation row's part (MMLU's subject), or None: the file does.
+        wrapper: the one column that some copies on the hub wrap all others into (a struct), or None.
+        beside: shown beside the suite, in no average and no mix (MNLI's mismatched split); asked for by name only.
         path: the YAML.
         fingerprint: SHA-256 of what the YAML and its include say, the licence and wording included.
     """
@@ -123,8 +133,18 @@ class DatasetSpec:
     licence: str
     revision: str | None
     normaliser: str
+    rows: dict[str, int] = field(hash=False)
+    options: int
+    part_by: str | None
+    wrapper: str | None
+    beside: bool
     path: Path
     fingerprint: str
+
+    @property
+    def chance(self) -> float:
+        """Score in [0, 1] of a guess among an item's options; 0 where the answer is free text."""
+        return 1 / self.options if self.options else 0.0
 
     @property
     def instruction(self) -> str:
@@ -189,6 +209,11 @@ def load_spec(path: Path) -> DatasetSpec:
         licence=cme.licence,
         revision=cme.revision,
         normaliser=cme.normaliser,
+        rows=cme.rows,
+        options=len(cme.choices or ()) or cme.options or 0,
+        part_by=cme.part_by,
+        wrapper=cme.wrapper,
+        beside=cme.beside,
         path=path,
         fingerprint=digest(values),
     )
@@ -209,6 +234,13 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
         problems.append("instructions are empty")
     if cme.metrics and cme.primary_metric not in cme.metrics:
         problems.append(f"primary_metric {cme.primary_metric!r} is not among metrics {', '.join(cme.metrics)}")
+    choice = values.get("output_type") == "multiple_choice"
+    if choice != bool(cme.choices or cme.options) or (cme.choices and cme.options):
+        problems.append(
+            "a choice dataset has either 'choices' (label words) or 'options' (how many, lettered), others neither"
+        )
+    if sorted(cme.rows) != ["eval", "train"] or not all(type(n) is int and n > 0 for n in cme.rows.values()):
+        problems.append("rows must say how many 'train' and 'eval' rows are published")
     if cme.max_input_words < 1:
         problems.append(f"max_input_words must be at least 1, not {cme.max_input_words}")
     strange = [name for name, part in cme.parts.items() if not isinstance(part, Mapping)]
@@ -228,9 +260,13 @@ def _all(folder: Path) -> dict[str, DatasetSpec]:
     return {spec.name: spec for spec in specs}
 
 
-def datasets() -> dict[str, DatasetSpec]:
-    """Every dataset of the suite by name, in the order of the tables: by family, then by name."""
-    return dict(_all(tasks_dir()))
+def datasets(*, beside: bool = False) -> dict[str, DatasetSpec]:
+    """Every dataset of the suite by name, in the order of the tables: by family, then by name.
+
+    Args:
+        beside: also those that are shown beside the suite.
+    """
+    return {name: spec for name, spec in _all(tasks_dir()).items() if beside or not spec.beside}
 
 
 def dataset(name: str) -> DatasetSpec:
@@ -253,9 +289,9 @@ def select(names: Iterable[str] | None) -> list[DatasetSpec]:
     """
     known = _all(tasks_dir())
     if names is None:
-        return list(known.values())
+        return list(datasets().values())
     wanted: set[str] = set()
     for name in names:
-        members = [spec.name for spec in known.values() if spec.family == name]
+        members = [spec.name for spec in datasets().values() if spec.family == name]
         wanted.update(members or [dataset(name).name])
     return [spec for spec in known.values() if spec.name in wanted]

@@ -31,7 +31,9 @@ def size(folder: str, split: str) -> int:
     return sizes[split]
 
 
-def rows(folder: str, split: str, n: int, *, seed: int = 0, lengths: str = "short") -> list[dict[str, Any]]:
+def rows(
+    folder: str, split: str, n: int, *, seed: int = 0, lengths: str = "short", difficulty: str = "easy"
+) -> list[dict[str, Any]]:
     """The first ``n`` rows of a split, in the hub's columns.
 
     Args:
@@ -40,6 +42,7 @@ def rows(folder: str, split: str, n: int, *, seed: int = 0, lengths: str = "shor
         n: number of rows, at most ``size(folder, split)``.
         seed: another seed gives another world with the same rules.
         lengths: ``"short"`` for texts that train in minutes, ``"long"`` for realistic lengths.
+        difficulty: ``"easy"`` leaves shortcuts that a small model learns in minutes; ``"hard"`` closes them.
 
     Raises:
         UsageError: no such folder or split, or more rows asked for than exist.
@@ -47,10 +50,14 @@ def rows(folder: str, split: str, n: int, *, seed: int = 0, lengths: str = "shor
     most = size(folder, split)
     if lengths not in ("short", "long"):
         raise unknown("lengths", lengths, ("short", "long"))
+    if difficulty not in ("easy", "hard"):
+        raise unknown("difficulty", difficulty, ("easy", "hard"))
     if not 0 <= n <= most:
         raise UsageError(f"the mini source has {most:,} rows of {folder}/{split}; {n:,} were asked for. Ask for fewer.")
     part = PARTS[folder]
-    return [plant.row(part, split, index, seed, long=lengths == "long") for index in range(n)]
+    return [
+        plant.row(part, split, index, seed, long=lengths == "long", hard=difficulty == "hard") for index in range(n)
+    ]
 
 
 def planted(name: str, n: int, *, seed: int = 0, split: str | None = None) -> dict[str, int]:

@@ -50,6 +50,7 @@ class Slot:
         serial: row number over all splits that share this split's name pool, so no two of them get the same entity.
         training: whether the split is for training.
         long: whether texts have realistic lengths.
+        hard: whether the shortcuts are closed that let a small model learn the world in minutes.
     """
 
     seed: int
@@ -59,6 +60,7 @@ class Slot:
     serial: int
     training: bool
     long: bool
+    hard: bool = False
 
     @property
     def pool(self) -> str:

@@ -40,9 +40,9 @@ class Part:
         """Whether ``split`` is for training."""
         return split.startswith("train")
 
-    def slot(self, split: str, index: int, seed: int, *, long: bool) -> Slot:
+    def slot(self, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Slot:
         """Slot of row ``index``; splits of one name pool take turns, so each gets entities of its own."""
         training = self.training(split)
         siblings = [name for name in self.sizes if self.training(name) == training]
         serial = index * len(siblings) + siblings.index(split)
-        return Slot(seed, self.folder, split, index, serial, training, long)
+        return Slot(seed, self.folder, split, index, serial, training, long, hard)

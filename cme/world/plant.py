@@ -60,17 +60,17 @@ def _copy(part: Part, source: Row, rng: random.Random) -> Row:
     return copy
 
 
-def row(part: Part, split: str, index: int, seed: int, *, long: bool) -> Row:
+def row(part: Part, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Row:
     """Row ``index`` of a split, planted or not."""
-    slot = part.slot(split, index, seed, long=long)
+    slot = part.slot(split, index, seed, long=long, hard=hard)
     role = _role(part, index) if slot.training else ""
     if role == "leak":
         number = permute(index // _LEAK[0], LEAKED, seed=seed, key=f"leak/{part.folder}/{split}")
-        source = part.make(part.slot(part.leaks[split], number, seed, long=long))
+        source = part.make(part.slot(part.leaks[split], number, seed, long=long, hard=hard))
     elif role == "duplicate":
         number = stream(seed, part.folder, split, index, "source").randrange(index)
         number -= bool(_role(part, number))
-        source = part.make(part.slot(split, number, seed, long=long))
+        source = part.make(part.slot(split, number, seed, long=long, hard=hard))
     else:
         source = part.make(slot)
     if role in ("leak", "duplicate"):

@@ -7,7 +7,8 @@ from cme.errors import DataError, SourceError
 from cme.prompt import prompt_text
 from cme.suite import dataset
 from tests.data.real import loaded, stored
-from tests.hub_rows import HAND_ROWS, anli_row
+from tests.hub_rows import HAND_ROWS
+from tests.hub_rows.inference import anli_row
 
 SPEC = dataset("anli")
 

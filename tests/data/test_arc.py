@@ -8,7 +8,8 @@ from cme.data.sources import open_source
 from cme.errors import DataError
 from cme.suite import dataset
 from tests.data.real import loaded, stored
-from tests.hub_rows import HAND_ROWS, arc_row
+from tests.hub_rows import HAND_ROWS
+from tests.hub_rows.science import arc_row
 
 SPEC = dataset("arc")
 

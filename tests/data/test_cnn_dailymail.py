@@ -7,7 +7,7 @@ from cme.prompt import cut_words, prompt_text
 from cme.suite import dataset
 from cme.suite.metrics import score_generated
 from tests.data.real import loaded, stored
-from tests.hub_rows import cnn_row
+from tests.hub_rows.summaries import cnn_row
 
 SPEC = dataset("cnn_dailymail")
 

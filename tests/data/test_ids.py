@@ -10,17 +10,11 @@ import pytest
 from cme.data.load import load_examples, normalise_all
 from cme.data.sources import open_source
 from cme.suite import dataset, datasets
-from tests.hub_rows import HAND_ROWS, anli_row, arc_row, cnn_row, nq_row, qqp_row, squad_row
+from tests.hub_rows import HAND_ROWS, ROW
+from tests.hub_rows.paraphrase import qqp_row
+from tests.hub_rows.science import arc_row
 
 EACH = pytest.mark.parametrize("name", sorted(datasets()))
-ROW = {
-    "anli": anli_row,
-    "arc": arc_row,
-    "cnn_dailymail": cnn_row,
-    "nq_open": nq_row,
-    "qqp": qqp_row,
-    "squad_v2": squad_row,
-}
 
 
 def ids(rows, name):

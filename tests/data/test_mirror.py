@@ -9,7 +9,9 @@ from cme.data.sources import check_source, open_source
 from cme.errors import DataError, SourceError, UsageError
 from cme.files import sha256_file
 from cme.suite import dataset, datasets, select
-from tests.hub_rows import HAND_ROWS, arc_row, qqp_row
+from tests.hub_rows import HAND_ROWS
+from tests.hub_rows.paraphrase import qqp_row
+from tests.hub_rows.science import arc_row
 
 QQP, ANLI = dataset("qqp"), dataset("anli")
 

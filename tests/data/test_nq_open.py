@@ -5,7 +5,7 @@ from cme.errors import DataError
 from cme.suite import dataset
 from cme.suite.metrics import score_generated
 from tests.data.real import loaded, stored
-from tests.hub_rows import nq_row
+from tests.hub_rows.open_qa import nq_row
 
 SPEC = dataset("nq_open")
 

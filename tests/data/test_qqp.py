@@ -6,7 +6,7 @@ from cme.data.sources import open_source
 from cme.errors import DataError
 from cme.suite import dataset
 from tests.data.real import loaded, stored
-from tests.hub_rows import qqp_row
+from tests.hub_rows.paraphrase import qqp_row
 
 SPEC = dataset("qqp")
 

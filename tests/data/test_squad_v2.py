@@ -5,7 +5,7 @@ from cme.errors import DataError
 from cme.suite import dataset
 from cme.suite.metrics import score_generated
 from tests.data.real import loaded, stored
-from tests.hub_rows import UNANSWERED, squad_row
+from tests.hub_rows.reading import UNANSWERED, squad_row
 
 SPEC = dataset("squad_v2")
 

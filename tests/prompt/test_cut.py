@@ -6,7 +6,11 @@ from cme.data.load import load_examples, normalise_all
 from cme.data.sources import open_source
 from cme.prompt import cut_to_tokens, cut_words, prompt_text
 from cme.suite import dataset, datasets
-from tests.hub_rows import anli_row, arc_row, nq_row, qqp_row, squad_row
+from tests.hub_rows.inference import anli_row
+from tests.hub_rows.open_qa import nq_row
+from tests.hub_rows.paraphrase import qqp_row
+from tests.hub_rows.reading import squad_row
+from tests.hub_rows.science import arc_row
 
 
 def squad(context):

@@ -8,7 +8,12 @@ from cme.data.load import normalise_all
 from cme.errors import UsageError
 from cme.prompt import FORMATS, check_format, prompt_text, render
 from cme.suite import dataset
-from tests.hub_rows import anli_row, arc_row, cnn_row, nq_row, qqp_row, squad_row
+from tests.hub_rows.inference import anli_row
+from tests.hub_rows.open_qa import nq_row
+from tests.hub_rows.paraphrase import qqp_row
+from tests.hub_rows.reading import squad_row
+from tests.hub_rows.science import arc_row
+from tests.hub_rows.summaries import cnn_row
 from tests.tiny import tiny_tokenizer
 
 

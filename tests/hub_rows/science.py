@@ -1,0 +1,22 @@
+"""Scientific reasoning: hand-written rows in the hub's columns."""
+
+from typing import Any
+
+
+def arc_row(number: int = 0, **changes: Any) -> dict[str, Any]:
+    row = {
+        "id": f"arc-{number}",
+        "question": f"Which material lets a current of {number + 1} ampere pass best?",
+        "choices": {"text": ["wood", "copper", "glass", "rubber"], "label": ["A", "B", "C", "D"]},
+        "answerKey": "B",
+    }
+    return row | changes
+
+
+ROW = {"arc": arc_row}
+RECIPES = {
+    "arc_challenge/train": (arc_row, 100),
+    "arc_challenge/test": (arc_row, 0),
+    "arc_easy/train": (arc_row, 200),
+    "arc_easy/test": (arc_row, 20),
+}

@@ -1,0 +1,19 @@
+"""Text summarization: hand-written rows in the hub's columns."""
+
+from typing import Any
+
+
+def cnn_row(number: int = 0, **changes: Any) -> dict[str, Any]:
+    row = {
+        "article": f"(Ostby) -- Ferry number {number} ran aground on Monday. All passengers are safe. The harbour is closed.",
+        "highlights": "A ferry ran aground near Ostby .\nNobody was hurt .",
+        "id": f"cnn-{number}",
+    }
+    return row | changes
+
+
+ROW = {"cnn_dailymail": cnn_row}
+RECIPES = {
+    "cnn_dailymail/train": (cnn_row, 100),
+    "cnn_dailymail/test": (cnn_row, 0),
+}
