@@ -46,6 +46,10 @@ $(DEMO)/results/base/result.json: | $(READY)
 	@echo "== evaluating the base model"
 	@$(CME) eval --source mini --tier $(TIER) --dtype auto --out $(DEMO)/results/base --name base $(EVAL)
 
+$(DEMO)/results/majority/result.json: | $(READY)
+	@echo "== scoring the majority answer (no model)"
+	@$(CME) eval --baseline majority --source mini --tier $(TIER) --out $(DEMO)/results/majority >/dev/null
+
 $(DEMO)/results/%/result.json: $(DEMO)/runs/%/run.json
 	@echo "== evaluating $*"
 	@$(CME) eval --adapter $(DEMO)/runs/$* --source mini --tier $(TIER) --dtype auto --out $(DEMO)/results/$* $(EVAL)
@@ -53,10 +57,13 @@ $(DEMO)/results/%/result.json: $(DEMO)/runs/%/run.json
 $(DEMO)/entries/base.json: $(DEMO)/results/base/result.json
 	@$(CME) submit $(DEMO)/results/base --entries $(DEMO)/entries
 
+$(DEMO)/entries/majority.json: $(DEMO)/results/majority/result.json
+	@$(CME) submit $(DEMO)/results/majority --entries $(DEMO)/entries
+
 $(DEMO)/entries/%.json: $(DEMO)/results/%/result.json
 	@$(CME) submit $(DEMO)/results/$* --run $(DEMO)/runs/$* --entries $(DEMO)/entries
 
-$(DEMO)/leaderboard/leaderboard.md: $(DEMO)/entries/base.json $(DEMO)/entries/lora.json $(DEMO)/entries/teamlora.json
+$(DEMO)/leaderboard/leaderboard.md: $(DEMO)/entries/majority.json $(DEMO)/entries/base.json $(DEMO)/entries/lora.json $(DEMO)/entries/teamlora.json
 	@$(CME) leaderboard --verify --entries $(DEMO)/entries --out $(DEMO)/leaderboard >/dev/null
 
 .PRECIOUS: $(DEMO)/runs/%/run.json $(DEMO)/results/%/result.json $(DEMO)/entries/%.json $(DEMO)/mix/manifest.json

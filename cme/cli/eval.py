@@ -19,6 +19,10 @@ def evaluate(
     adapter: Annotated[
         Path | None, typer.Option("--adapter", help="Adapter folder. Default: the base model itself.")
     ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option("--baseline", help="No model: majority, first-option, unanswerable or lead-1 (what they cover)."),
+    ] = None,
     tier: Annotated[
         str, typer.Option("--tier", help="Rows per dataset: smoke (8), quick (64), standard (500) or full.")
     ] = "quick",
@@ -40,7 +44,7 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a base model or an adapter.
+    """Evaluate a base model, an adapter or a baseline.
 
     Run again after an interruption, it continues.
     """
@@ -62,6 +66,7 @@ def evaluate(
             threads=threads,
             allow_missing=allow_missing,
             name=name,
+            baseline=baseline,
         ),
         out,
     )

@@ -6,7 +6,7 @@ import typer
 
 from cme.cli.app import emit_json, verb
 from cme.cli.options import Json
-from cme.cli.tables import show_table
+from cme.cli.tables import is_number, show_table
 from cme.errors import unknown
 
 __all__ = ["ls"]
@@ -14,18 +14,34 @@ __all__ = ["ls"]
 
 @verb("ls", epilog="Example: cme ls datasets --json")
 def ls(
-    what: Annotated[str, typer.Argument(help="families, datasets, tiers, methods or recipes")] = "datasets",
+    what: Annotated[str, typer.Argument(help="families, datasets, baselines, tiers, methods or recipes")] = "datasets",
     as_json: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table, as the README has it.")] = False,
 ) -> None:
     """List datasets, methods, recipes and so on."""
-    listings = {"families": _families, "datasets": _datasets, "tiers": _tiers, "methods": _methods, "recipes": _recipes}
+    listings = {
+        "families": _families,
+        "datasets": _datasets,
+        "baselines": _baselines,
+        "tiers": _tiers,
+        "methods": _methods,
+        "recipes": _recipes,
+    }
     if what not in listings:
         raise unknown("listing", what, listings)
     columns, rows = listings[what]()
     if as_json:
         emit_json([dict(zip(columns, row, strict=True)) for row in rows])
-    else:
-        show_table(columns, [[", ".join(v) if isinstance(v, list) else v for v in row] for row in rows])
+        return
+    cells = [[", ".join(v) if isinstance(v, list) else v for v in row] for row in rows]
+    if not markdown:
+        show_table(columns, cells)
+        return
+    from cme.leaderboard.markdown import table
+
+    lines = [["" if value is None else str(value) for value in row] for row in cells]
+    words = [column for column in range(len(columns)) if not all(is_number(line[column]) for line in lines)]
+    print(table(columns, lines, text=words), end="")
 
 
 _Listing = tuple[list[str], list[list[object]]]
@@ -45,14 +61,35 @@ def _families() -> _Listing:
 def _datasets() -> _Listing:
     from cme.suite import datasets
 
-    columns = ["dataset", "family", "hub id", "parts", "answered by", "metric", "licence"]
-    rows: list[list[object]] = []
-    for spec in datasets().values():
-        how = " / ".join(spec.choices) if spec.choices else "option letter" if spec.kind == "choice" else "free text"
-        rows.append(
-            [spec.name, spec.family, spec.hub_id, [p.name for p in spec.parts], how, spec.primary_metric, spec.licence]
-        )
+    columns = ["family", "dataset", "hub id", "train rows", "eval rows", "answer", "metric", "chance", "licence"]
+    rows: list[list[object]] = [
+        [
+            spec.family,
+            spec.name,
+            spec.hub_id,
+            f"{spec.rows['train']:,}",
+            f"{spec.rows['eval']:,}",
+            f"{spec.options} {'words' if spec.choices else 'letters'}" if spec.options else "free text",
+            spec.primary_metric,
+            f"{100 * spec.chance:.1f}",
+            spec.licence,
+        ]
+        for spec in datasets().values()
+    ]
     return columns, rows
+
+
+def _baselines() -> _Listing:
+    from cme.suite import datasets
+    from cme.suite.baselines import BASELINES, covered
+
+    rows: list[list[object]] = []
+    for name, what in BASELINES.items():
+        specs = covered(name)
+        few = ", ".join(spec.name for spec in specs)
+        many = "all" if specs == list(datasets().values()) else "all with options"
+        rows.append([name, what, len(specs), few if len(specs) < 5 else many])
+    return ["baseline", "what it answers", "datasets", "which"], rows
 
 
 def _tiers() -> _Listing:

@@ -7,12 +7,26 @@ from typing import Annotated
 import typer
 
 import cme
-from cme.cli import bench, build_data, doctor, eval, leaderboard, lm_eval, ls, params, score, submit, tasks_path, train
+from cme.cli import (
+    bench,
+    build_data,
+    doctor,
+    eval,
+    leaderboard,
+    lm_eval,
+    ls,
+    params,
+    score,
+    show,
+    submit,
+    tasks_path,
+    train,
+)
 from cme.cli.app import app
 
 __all__ = ["main"]
 
-VERBS = (bench, build_data, doctor, eval, leaderboard, lm_eval, ls, params, score, submit, tasks_path, train)
+VERBS = (bench, build_data, doctor, eval, leaderboard, lm_eval, ls, params, score, show, submit, tasks_path, train)
 
 
 def _version(wanted: bool) -> None:

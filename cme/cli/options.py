@@ -8,7 +8,11 @@ import typer
 __all__ = ["AllowMissing", "Base", "Datasets", "Json", "NewFolder", "PromptFormat", "SourceName", "names"]
 
 SourceName = Annotated[
-    str, typer.Option("--source", help="Where rows come from: hub, mini (the invented corpus) or a mirror folder.")
+    str,
+    typer.Option(
+        "--source",
+        help="Where rows come from: hub, a mirror folder, or mini (an invented corpus; mini:hard,long,seed=3).",
+    ),
 ]
 NewFolder = Annotated[Path, typer.Option("--out", help="Output folder: new, or this command's own unfinished work.")]
 Base = Annotated[

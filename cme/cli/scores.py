@@ -22,7 +22,8 @@ def show_scores(scores: Scores) -> None:
     show_table(["dataset", "metric", "score ×100", "chance", "n", "answers"], rows)
     print()
     show_table(["family", "score"], [[item.family, _with_error(item.value, item.stderr)] for item in scores.families])
-    what = "" if scores.complete else f" over the {len(scores.families)} families that were run"
+    number = len(scores.families)
+    what = "" if scores.complete else f" over the {number} famil{'y' if number == 1 else 'ies'} that were run"
     print(f"\nCME average{what}: {_with_error(scores.average, scores.average_stderr)}")
     extra = f"chance-normalised {scores.chance_normalised:.2f}"
     if scores.without_rouge is not None and len(scores.families) > 1:

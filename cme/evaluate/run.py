@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters.load import adapter_fingerprint
-from cme.data.sources import check_source, open_source
-from cme.errors import CMEError
+from cme.data.sources import Source, check_source, open_source
+from cme.errors import CMEError, SourceError
+from cme.evaluate.baseline import BaselineSession
 from cme.evaluate.samples import join_responses
 from cme.evaluate.session import Session
 from cme.evaluate.settings import EvalSettings
@@ -18,6 +19,7 @@ from cme.prompt import check_format
 from cme.records import AdapterInfo, Result, versions, write_record
 from cme.records.samples import read_samples, write_samples
 from cme.suite import DatasetSpec, select
+from cme.suite.baselines import covered
 from cme.suite.score import SCORER_VERSION, aggregate
 from cme.workdir import claim, finish, release
 
@@ -40,11 +42,14 @@ def evaluate(settings: EvalSettings, out: Path) -> Result:
     """
     settings.check()
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
+    return _baseline(settings, out) if settings.baseline else _model(settings, out)
+
+
+def _model(settings: EvalSettings, out: Path) -> Result:
     specs = select(settings.datasets)
     source = open_source(settings.source)
-    missing = check_source(
-        source, specs, ("train", "eval") if settings.shots else ("eval",), allow_missing=settings.allow_missing
-    )
+    kinds = ("train", "eval") if settings.shots else ("eval",)
+    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
     folder = resolve_base(settings.base)
     fingerprint = base_fingerprint(folder)
     tokenizer = load_tokenizer(folder)
@@ -58,34 +63,79 @@ def evaluate(settings: EvalSettings, out: Path) -> Result:
         if not resumed:
             release(out)
         raise
-    parts = [out / "parts" / spec.name for spec in specs]
-    done = {spec.name: session.dataset(spec, part) for spec, part in zip(specs, parts, strict=True)}
-    samples = [row for part in parts for row in read_samples(part / "samples.parquet")]
-    write_samples(out / "samples.parquet", samples)
-    join_responses([part / "responses.parquet" for part in parts], out / "responses.parquet")
     result = Result(
         name=settings.name or _name(settings),
         base=settings.base,
         base_fingerprint=fingerprint,
         adapter=_adapter_info(session, adapter, adapter_hash),
-        tier=settings.tier,
         prompt_format=settings.prompt_format,
         shots=settings.shots,
-        source=source.name,
-        scores=aggregate(samples, tier=settings.tier),
-        samples_sha256=sha256_file(out / "samples.parquet"),
-        scorer_version=SCORER_VERSION,
-        task_fingerprints={spec.name: spec.fingerprint for spec in specs},
-        provenance={name: item["provenance"] for name, item in done.items()},
-        missing=tuple(missing),
-        device=session.device_name,
         dtype=settings.dtype,
-        batch_size=session.batch_size,
-        threads=session.threads,
-        seconds={name: item["seconds"] for name, item in done.items()},
-        versions=versions(),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        **_answered(session, settings, specs, source, missing, out),
     )
+    return _written(result, out)
+
+
+def _baseline(settings: EvalSettings, out: Path) -> Result:
+    name = settings.baseline or ""
+    specs = covered(name, settings.datasets)
+    source = open_source(settings.source)
+    kinds = ("train", "eval") if name == "majority" else ("eval",)
+    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
+    # Without any training rows there is nothing to count.
+    parts = {spec.name: {part.name for part in spec.parts} for spec in specs}
+    bare = {spec.name for spec in specs for kind in kinds if set(source.missing(spec, kind)) == parts[spec.name]}
+    specs = [spec for spec in specs if spec.name not in bare]
+    if not specs:
+        raise SourceError(f"{source.place} has none of the rows that {name!r} needs for {', '.join(sorted(bare))}.")
+    claim(out, "eval", {"baseline": name, **_rows_identity(settings, specs)})
+    result = Result(
+        name=settings.name or name,
+        base="",
+        base_fingerprint="",
+        adapter=None,
+        prompt_format="",
+        shots=0,
+        dtype="",
+        baseline=name,
+        **_answered(BaselineSession(name, settings, source), settings, specs, source, missing, out),
+    )
+    return _written(result, out)
+
+
+def _answered(
+    session: Session | BaselineSession,
+    settings: EvalSettings,
+    specs: Sequence[DatasetSpec],
+    source: Source,
+    missing: Sequence[str],
+    out: Path,
+) -> dict[str, Any]:
+    """Let every dataset be answered; write the samples and responses of all. Returns the result's fields about that."""
+    parts = [out / "parts" / spec.name for spec in specs]
+    done = {spec.name: session.dataset(spec, part) for spec, part in zip(specs, parts, strict=True)}
+    samples = [row for part in parts for row in read_samples(part / "samples.parquet")]
+    write_samples(out / "samples.parquet", samples)
+    join_responses([part / "responses.parquet" for part in parts], out / "responses.parquet")
+    return {
+        "tier": settings.tier,
+        "source": source.name,
+        "scores": aggregate(samples, tier=settings.tier),
+        "samples_sha256": sha256_file(out / "samples.parquet"),
+        "scorer_version": SCORER_VERSION,
+        "task_fingerprints": {spec.name: spec.fingerprint for spec in specs},
+        "provenance": {name: item["provenance"] for name, item in done.items()},
+        "missing": tuple(missing),
+        "device": session.device_name,
+        "batch_size": session.batch_size,
+        "threads": session.threads,
+        "seconds": {name: item["seconds"] for name, item in done.items()},
+        "versions": versions(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _written(result: Result, out: Path) -> Result:
     write_record(out / "result.json", result)
     finish(out)
     return result
@@ -96,13 +146,19 @@ def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, a
     return {
         "base": base,
         "adapter": adapter,
-        "tier": settings.tier,
-        "source": settings.source,
-        "datasets": {spec.name: spec.fingerprint for spec in specs},
         "format": settings.prompt_format,
         "shots": settings.shots,
         "dtype": settings.dtype,
         "batch_size": settings.batch_size,
+        **_rows_identity(settings, specs),
+    }
+
+
+def _rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
+    return {
+        "tier": settings.tier,
+        "source": settings.source,
+        "datasets": {spec.name: spec.fingerprint for spec in specs},
         "scorer": SCORER_VERSION,
     }
 

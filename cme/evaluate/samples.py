@@ -17,7 +17,7 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
     Args:
         record: lm-eval's record: the row that `cme.evaluate.task.load` made, the answers, the scores.
         spec: the dataset.
-        tokenizer: tells whether a generated answer ran to its limit before it ended.
+        tokenizer: tells whether a generated answer ran to its limit before it ended; None: no answer can have.
     """
     doc = record["doc"]
     row = {
@@ -42,7 +42,11 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
         }
     text = record["filtered_resps"][0]
     end = "\n" if spec.answer == "first_line" else "\n\n"
-    ran_on = end not in text.strip() and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
+    ran_on = (
+        tokenizer is not None
+        and end not in text.strip()
+        and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
+    )
     return row | {
         "options": 0,
         "gold": None,

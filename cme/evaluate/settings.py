@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from cme.errors import UsageError
 from cme.suite import select
+from cme.suite.baselines import covered
 from cme.suite.tiers import tier_rows
 
 __all__ = ["EvalSettings"]
@@ -27,7 +28,9 @@ class EvalSettings:
         device: where to run; None: the first GPU, else the CPU.
         threads: CPU threads; None: torch's own choice. Recorded, since float32 sums depend on it.
         allow_missing: go on without splits that the source lacks, and list them.
-        name: name in tables; None: the adapter's folder name, or the base's name.
+        name: name in tables; None: the adapter's folder name, or the base's name, or the baseline's.
+        baseline: answer without a model, see `cme.suite.baselines.BASELINES`; only tier, source, datasets, allow_missing
+            and name matter then.
     """
 
     base: str
@@ -43,6 +46,7 @@ class EvalSettings:
     threads: int | None = None
     allow_missing: bool = False
     name: str | None = None
+    baseline: str | None = None
 
     def check(self) -> None:
         """Check everything that needs no model.
@@ -56,6 +60,10 @@ class EvalSettings:
 
         tier_rows(self.tier)
         select(self.datasets)
+        if self.baseline is not None:
+            covered(self.baseline, self.datasets)
+            if self.adapter is not None:
+                raise UsageError("--baseline answers without a model: give it or --adapter, not both.")
         if self.prompt_format not in FORMATS:
             raise unknown("prompt format", self.prompt_format, FORMATS)
         if self.dtype not in ("auto", *DTYPES):

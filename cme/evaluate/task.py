@@ -24,13 +24,22 @@ from cme.errors import CMEError, UsageError
 from cme.prompt import check_format, cut_to_tokens, cut_words, render
 from cme.prompt.encode import encode
 from cme.suite import DatasetSpec, dataset
-from cme.suite.metrics import binary_f1, choose, score_generated
+from cme.suite.metrics import binary_f1, choose, macro_f1, score_generated
 from cme.suite.tiers import tier_order, tier_rows
 
 if TYPE_CHECKING:
     import datasets
 
-__all__ = ["Splits", "binary_f1", "load", "process_choice", "process_choice_pair", "process_generation", "shots_text"]
+__all__ = [
+    "Splits",
+    "binary_f1",
+    "load",
+    "macro_f1",
+    "process_choice",
+    "process_choice_pair",
+    "process_generation",
+    "shots_text",
+]
 
 
 def load(
@@ -195,9 +204,10 @@ def process_choice(doc: Mapping[str, Any], results: Sequence[tuple[float, bool]]
 
 
 def process_choice_pair(doc: Mapping[str, Any], results: Sequence[tuple[float, bool]]) -> dict[str, Any]:
-    """As `process_choice`, with the (gold, predicted) pair that F1 is made of."""
+    """As `process_choice`, with the (gold, predicted) pair under each score of all answers together (F1, macro-F1)."""
     scores = process_choice(doc, results)
-    return {**scores, "f1": (doc["gold"], choose([float(result[0]) for result in results]))}
+    pair = (doc["gold"], choose([float(result[0]) for result in results]))
+    return {**scores, **dict.fromkeys(dataset(doc["dataset"]).corpus_metrics, pair)}
 
 
 def process_generation(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:

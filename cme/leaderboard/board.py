@@ -6,9 +6,10 @@ from pathlib import Path
 
 from cme.errors import CMEError, UsageError
 from cme.records import Entry, read_record
+from cme.suite.baselines import BASELINES
 from cme.suite.score import SCORER_VERSION
 
-__all__ = ["check_comparable", "is_stale_entry", "load_entries", "ranked", "samples_path"]
+__all__ = ["check_comparable", "is_reference", "is_stale_entry", "load_entries", "ranked", "samples_path"]
 
 _SHOWN = 4
 
@@ -46,6 +47,11 @@ def is_stale_entry(entry: Entry) -> bool:
     return entry.scorer_version < SCORER_VERSION
 
 
+def is_reference(entry: Entry) -> bool:
+    """Whether the row is there to read others by: a baseline without a model, or a base that was shown examples."""
+    return entry.method in BASELINES or (entry.method == "base" and entry.shots > 0)
+
+
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
     """In the order of the table: by average, best first, then by name; stale entries last."""
     return sorted(entries, key=lambda entry: (is_stale_entry(entry), -entry.scores.average, entry.name))
@@ -55,20 +61,25 @@ def check_comparable(entries: Sequence[Entry]) -> None:
     """Check that entries may stand in one table.
 
     They must share tier, prompt format, shots, source, base, the datasets with their task files, and the very rows that
-    were scored. The scorer version may differ: older rows are stale and marked so.
+    were scored. The scorer version may differ: older rows are stale and marked so. A few-shot base may have its shots, and a
+    baseline has no base, format or shots.
 
     Raises:
         UsageError: they differ in something; the message says which entries have what.
     """
     problems = []
-    for what in ("tier", "prompt_format", "shots", "source"):
-        problems += _split(what.replace("_", " "), {entry.name: str(getattr(entry, what)) for entry in entries})
+    models = [entry for entry in entries if entry.method not in BASELINES]
+    for what, sharing in (
+        ("tier", entries),
+        ("prompt_format", models),
+        ("shots", [entry for entry in models if not is_reference(entry)]),
+        ("source", entries),
+    ):
+        problems += _split(what.replace("_", " "), {entry.name: str(getattr(entry, what)) for entry in sharing})
     # The same weights may be asked for by hub id or by folder: only the fingerprint tells bases apart.
-    bases = {
-        entry.base_fingerprint: entry.base for entry in sorted(entries, key=lambda entry: entry.name, reverse=True)
-    }
+    bases = {entry.base_fingerprint: entry.base for entry in sorted(models, key=lambda entry: entry.name, reverse=True)}
     labels = {fingerprint: f"{base} {fingerprint[:12]}" for fingerprint, base in bases.items()}
-    problems += _split("base", {entry.name: labels[entry.base_fingerprint] for entry in entries})
+    problems += _split("base", {entry.name: labels[entry.base_fingerprint] for entry in models})
     problems += _datasets(entries)
     for name in sorted({name for entry in entries for name in entry.task_fingerprints}):
         holders = {entry.name: entry.task_fingerprints.get(name) for entry in entries}

@@ -8,6 +8,7 @@ from cme.leaderboard.board import is_stale_entry
 from cme.leaderboard.markdown import ABSENT
 from cme.records import Entry
 from cme.suite import datasets
+from cme.suite.baselines import BASELINES
 from cme.suite.families import FAMILIES
 from cme.suite.score import SCORER_VERSION
 from cme.suite.tiers import TIERS
@@ -31,7 +32,7 @@ def notes(entries: Sequence[Entry]) -> list[str]:
     found = [_suite(first), _tier(first.tier), _ties(entries)]
     if any(entry.settings.get("experts") for entry in entries):
         found.append("The rank is that of one expert: compare methods by their trainable parameters, not by rank.")
-    if first.source != "mini":
+    if first.source.partition(":")[0] != "mini":
         found.append(_real_rows(first))
     if same := [entry.name for entry in entries if not changes_output(entry)]:
         found.append(f"The output of {', '.join(same)} equals the base's: the adapter was there, but changes nothing.")
@@ -42,7 +43,7 @@ def notes(entries: Sequence[Entry]) -> list[str]:
         )
     if missing := sorted({str(split) for entry in entries for split in entry.provenance.get("missing", ())}):
         found.append(f"Splits that the source lacks: {', '.join(missing)}.")
-    known = datasets()
+    known = datasets(beside=True)
     changed = [
         name
         for name, fingerprint in first.task_fingerprints.items()
@@ -56,8 +57,10 @@ def notes(entries: Sequence[Entry]) -> list[str]:
 def remarks(entry: Entry) -> str:
     """What marks a row: the base, a stale one, one that changes nothing."""
     marks = []
-    if entry.method == "base":
-        marks.append("the base")
+    if entry.method in BASELINES:
+        marks.append(f"reference: {BASELINES[entry.method]}")
+    elif entry.method == "base":
+        marks.append(f"reference: the base with {entry.shots} examples" if entry.shots else "the base")
     if not changes_output(entry):
         marks.append("output equals the base's")
     if is_stale_entry(entry):
@@ -79,6 +82,8 @@ def unshared(entries: Sequence[Entry]) -> list[tuple[str, dict[str, str]]]:
     conditions: dict[str, dict[str, Any]] = defaultdict(dict)
     for entry in entries:
         evaluation, training = entry.provenance.get("evaluation", {}), entry.provenance.get("training", {})
+        if entry.method in BASELINES:
+            continue
         for key in ("device", "dtype", "batch_size"):
             conditions[f"evaluation: {key.replace('_', ' ')}"][entry.name] = evaluation.get(key)
         if entry.method == "base":
@@ -92,11 +97,11 @@ def unshared(entries: Sequence[Entry]) -> list[tuple[str, dict[str, str]]]:
         for key, value in _flat(training.get("settings", {})).items():
             if key not in _LOCAL:
                 conditions[f"training: {key.replace('_', ' ')}"][entry.name] = value
-    adapters = [entry.name for entry in entries if entry.method != "base"]
+    models = [entry.name for entry in entries if entry.method not in BASELINES]
+    adapters = [entry.name for entry in entries if entry.name in models and entry.method != "base"]
     found = []
     for condition, values in conditions.items():
-        if condition.startswith("training"):
-            values = {name: values.get(name) for name in adapters}
+        values = {name: values.get(name) for name in (adapters if condition.startswith("training") else models)}
         if len({_show(value) for value in values.values()}) > 1:
             found.append((condition, {name: _show(value) for name, value in values.items()}))
     return found
@@ -118,11 +123,12 @@ def _show(value: Any) -> str:
 
 
 def _suite(entry: Entry) -> str:
-    done, families, known = len(entry.scores.datasets), len(entry.scores.families), len(datasets())
-    if done == known:
-        return f"All {known} datasets of the suite: the CME average is the unweighted mean of {families} family scores."
+    families, known = len(entry.scores.families), datasets()
+    done = sum(item.dataset in known for item in entry.scores.datasets)
+    if done == len(known):
+        return f"All {len(known)} datasets of the suite: the CME average is the unweighted mean of {families} family scores."
     return (
-        f"The suite is incomplete, {done} of {known} datasets: the CME average is that of the {families} families run "
+        f"The suite is incomplete, {done} of {len(known)} datasets: the CME average is that of the {families} families run "
         f"(of {len(FAMILIES)}) and is not comparable with an average over the whole suite."
     )
 

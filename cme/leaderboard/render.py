@@ -5,7 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cme.leaderboard.board import check_comparable, is_stale_entry, ranked
+from cme.leaderboard.board import check_comparable, is_reference, is_stale_entry, ranked
 from cme.leaderboard.markdown import ABSENT, duration, millions, plus_minus, points, table
 from cme.leaderboard.notes import changes_output, notes, remarks, unshared
 from cme.leaderboard.paper import Paper, paper_section
@@ -41,11 +41,11 @@ def render(entries: Sequence[Entry], paper: Paper) -> dict[str, str]:
 
 
 def _sections(rows: list[Entry]) -> list[str]:
-    first = rows[0]
+    first = _typical(rows)
     shared = [
-        f"Base {first.base} ({first.base_fingerprint[:12]})",
+        f"Base {first.base} ({first.base_fingerprint[:12]})" if first.base else "No base",
         f"tier {first.tier}",
-        f"prompt format {first.prompt_format}",
+        f"prompt format {first.prompt_format or 'none'}",
         f"{first.shots} shots",
         f"source {first.source}",
         f"scorer version {SCORER_VERSION}",
@@ -69,6 +69,11 @@ def _sections(rows: list[Entry]) -> list[str]:
     return sections
 
 
+def _typical(rows: list[Entry]) -> Entry:
+    """The first row that is no reference: it has the base, format and shots of the table."""
+    return next((row for row in rows if not is_reference(row)), rows[0])
+
+
 def _main(rows: list[Entry]) -> str:
     header = [
         "name",
@@ -84,7 +89,7 @@ def _main(rows: list[Entry]) -> str:
         "without ROUGE",
         "remark",
     ]
-    total = len(datasets())
+    suite = datasets()
     lines = [
         [
             row.name,
@@ -94,7 +99,7 @@ def _main(rows: list[Entry]) -> str:
             millions(row.cost.get("trainable_parameters")),
             points(row.cost.get("trainable_share")),
             duration(row.cost.get("wall_seconds")),
-            f"{len(row.scores.datasets)} of {total}",
+            f"{sum(item.dataset in suite for item in row.scores.datasets)} of {len(suite)}",
             plus_minus(row.scores.average, row.scores.average_stderr),
             points(row.scores.chance_normalised),
             points(row.scores.without_rouge),
@@ -131,6 +136,7 @@ def _json(rows: list[Entry], paper: Paper) -> str:
             "cost": row.cost,
             "scores": dataclasses.asdict(row.scores),
             "stale": is_stale_entry(row),
+            "reference": is_reference(row),
             "changes_output": changes_output(row),
             "reported": False,
         }
@@ -138,7 +144,7 @@ def _json(rows: list[Entry], paper: Paper) -> str:
     shared = ("base", "base_fingerprint", "tier", "prompt_format", "shots", "source")
     content = {
         "scorer_version": SCORER_VERSION,
-        "shared": {key: getattr(rows[0], key) for key in shared} if rows else {},
+        "shared": {key: getattr(_typical(rows), key) for key in shared} if rows else {},
         "notes": notes(rows) if rows else [],
         "rows": [row_values(row) for row in rows],
         "paper": dataclasses.asdict(paper),

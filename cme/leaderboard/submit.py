@@ -66,7 +66,8 @@ def make_entry(
 def _run(result: Result, result_dir: Path, run_dir: Path | None) -> Run | None:
     if result.adapter is None:
         if run_dir is not None:
-            raise UsageError(f"{result_dir} is an evaluation of a base, which has no run; leave {run_dir} out.")
+            kind = "baseline" if result.baseline else "base"
+            raise UsageError(f"{result_dir} is an evaluation of a {kind}, which has no run; leave {run_dir} out.")
         return None
     if run_dir is None:
         raise UsageError(
@@ -100,7 +101,7 @@ def _same(path: Path, entry: Entry) -> bool:
 def _entry(name: str, result: Result, run: Run | None, items: str) -> Entry:
     return Entry(
         name=name,
-        method=run.method if run else "base",
+        method=run.method if run else result.baseline or "base",
         base=result.base,
         base_fingerprint=result.base_fingerprint,
         tier=result.tier,

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from cme.data.sources import Source, check_source, open_source
+from cme.data.sources import Source, check_source, is_mini, open_source
 from cme.errors import UsageError
 from cme.files import digest, sha256_file, write_json, write_text
 from cme.mix.cap import solve_cap
@@ -48,9 +48,13 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
         DataError: a file does not hold what its dataset promises.
     """
     settings.check()
-    suite, specs, out = datasets(), select(settings.datasets), settings.out
+    suite, specs, out = datasets(beside=True), select(settings.datasets), settings.out
+    if beside := [spec.name for spec in specs if spec.beside]:
+        raise UsageError(
+            f"{', '.join(beside)} is for evaluation only: it has no training rows of its own. Leave it out."
+        )
     if source is None:
-        rows = mini_train_rows(specs, settings.size) if settings.source == "mini" else None
+        rows = mini_train_rows(specs, settings.size) if is_mini(settings.source) else None
         source = open_source(settings.source, train_rows=rows)
     check_source(source, specs, ("train", "eval"), allow_missing=settings.allow_missing)
     claim(out, "build-data", settings.identity(list(suite.values())))
@@ -69,7 +73,7 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
             settings,
             source.name,
             cap,
-            _accounts(specs, train, evaluation, cleaned, counts, mini=source.name == "mini"),
+            _accounts(specs, train, evaluation, cleaned, counts, mini=is_mini(source.name)),
             files,
             specs,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from cme.data.sources import is_mini
 from cme.records import Manifest, MixDataset
 from cme.suite import DatasetSpec
 
@@ -87,7 +88,7 @@ def _front_matter(manifest: Manifest, specs: Sequence[DatasetSpec]) -> list[str]
 
 
 def _licences(manifest: Manifest, specs: Sequence[DatasetSpec]) -> list[str]:
-    if manifest.source == "mini":
+    if is_mini(manifest.source):
         return [
             f"Every row is invented and comes with CME under {MINI_LICENCE}; only the columns are those of the datasets."
         ]

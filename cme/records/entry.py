@@ -14,7 +14,7 @@ class Entry:
 
     Attributes:
         name: unique short name; also the name of its file and of its samples.
-        method: adapter method, or ``base``.
+        method: adapter method, ``base``, or the name of a baseline.
         base: as asked for.
         base_fingerprint: SHA-256 of configuration and weights.
         tier: smoke, quick, standard or full.

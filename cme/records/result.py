@@ -85,8 +85,8 @@ class Result:
 
     Attributes:
         name: short name for tables.
-        base: as asked for.
-        base_fingerprint: SHA-256 of configuration and weights.
+        base: as asked for; empty for a baseline.
+        base_fingerprint: SHA-256 of configuration and weights; empty for a baseline.
         adapter: the adapter; None for the base itself.
         tier: smoke, quick, standard or full.
         prompt_format: plain, chat or teamlora.
@@ -105,6 +105,7 @@ class Result:
         seconds: evaluation time per dataset.
         versions: of the libraries.
         finished: UTC time, ISO 8601.
+        baseline: the baseline that answered instead of a model; None: a model did.
     """
 
     KIND: ClassVar[str] = "result"
@@ -131,3 +132,4 @@ class Result:
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
+    baseline: str | None = None

@@ -67,7 +67,7 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
     Raises:
         DataError: there are no samples, samples of an unknown dataset, or one sample twice.
     """
-    known = datasets()
+    known = datasets(beside=True)
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample["dataset"]].append(sample)
@@ -85,6 +85,11 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
     scored = tuple(
         score_dataset(groups[name], spec, with_stderr=with_stderr) for name, spec in known.items() if name in groups
     )
+    counted = [item for item in scored if not known[item.dataset].beside]
+    if not counted:
+        raise DataError(
+            f"{scored[0].dataset} is shown beside the suite and counts in no average: evaluate others with it."
+        )
     families = tuple(
         FamilyScore(
             family=family,
@@ -92,7 +97,7 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
             stderr=_scaled(stderr_of_mean([item.stderr for item in members])),
         )
         for family in FAMILIES
-        if (members := [item for item in scored if item.family == family])
+        if (members := [item for item in counted if item.family == family])
     )
     plain = [item.value for item in families if item.family != ROUGE_FAMILY]
     return Scores(
@@ -100,15 +105,15 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
         families=families,
         average=_mean([item.value for item in families]),
         average_stderr=stderr_of_mean([item.stderr for item in families]),
-        chance_normalised=_chance_normalised(scored),
+        chance_normalised=_chance_normalised(counted),
         without_rouge=_mean(plain) if plain else None,
-        complete=len(scored) == len(known),
+        complete=len(counted) == len(datasets()),
     )
 
 
 def explain(scores: Scores) -> list[str]:
     """The average's formula with its numbers, line by line."""
-    lines = []
+    lines, known = [], datasets(beside=True)
     for item in scores.datasets:
         error = "" if item.stderr is None else f" ± {item.stderr:.4f}"
         lines.append(
@@ -116,7 +121,7 @@ def explain(scores: Scores) -> list[str]:
             f"(chance {item.chance:.4f})"
         )
     for family in scores.families:
-        members = [item for item in scores.datasets if item.family == family.family]
+        members = [item for item in scores.datasets if item.family == family.family and not known[item.dataset].beside]
         terms = " + ".join(f"{item.value:.4f}" for item in members)
         lines.append(f"{family.family} = 100 × ({terms}) / {len(members)} = {family.value:.2f}")
     terms = " + ".join(f"{family.value:.2f}" for family in scores.families)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import yaml
 
 from cme.config import from_mapping
-from cme.errors import CMEError, nearest, unknown
+from cme.errors import CMEError, UsageError, nearest, unknown
 from cme.files import digest
 from cme.paths import tasks_dir
 from cme.suite.families import FAMILIES
@@ -66,7 +66,7 @@ class _Cme:
     cluster: tuple[str, ...] = ()
     revision: str | None = None
     answer: Literal["first_line", "joined_lines"] = "first_line"
-    answer_normalisation: Literal["squad", "unicode"] = "squad"
+    answer_normalisation: Literal["squad", "triviaqa", "unicode"] = "squad"
     unanswerable: str | None = None
     rows: dict[str, int] = field(default_factory=dict)
     options: int | None = None
@@ -97,7 +97,7 @@ class DatasetSpec:
         corpus_metrics: scores of all answers together (``f1`` of the last label, ``macro_f1``), shown beside, never averaged.
         max_gen_toks: most tokens to generate (0 for choice datasets).
         answer: how a generated text becomes an answer: its first line, or all lines joined by spaces.
-        answer_normalisation: how short answers are compared: as SQuAD does, or after Unicode decomposition too.
+        answer_normalisation: how short answers are compared: as SQuAD does, after Unicode decomposition too, or as TriviaQA.
         unanswerable: what to write where a question has no answer; it is scored as the empty answer.
         licence: as stated by the publisher.
         revision: pinned commit on the hub, or None.
@@ -285,7 +285,7 @@ def select(names: Iterable[str] | None) -> list[DatasetSpec]:
     """The named datasets (or families) in the suite's order; all of them for None.
 
     Raises:
-        UsageError: a name is neither a dataset nor a family.
+        UsageError: a name is neither a dataset nor a family, or all are shown beside the suite only.
     """
     known = _all(tasks_dir())
     if names is None:
@@ -294,4 +294,7 @@ def select(names: Iterable[str] | None) -> list[DatasetSpec]:
     for name in names:
         members = [spec.name for spec in datasets().values() if spec.family == name]
         wanted.update(members or [dataset(name).name])
-    return [spec for spec in known.values() if spec.name in wanted]
+    found = [spec for spec in known.values() if spec.name in wanted]
+    if found and all(spec.beside for spec in found):
+        raise UsageError(f"{found[0].name} is shown beside the suite and counts in no average: name others with it.")
+    return found

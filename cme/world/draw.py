@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, TypeVar
 
 __all__ = ["Row", "Slot", "permute", "stream"]
@@ -83,3 +84,8 @@ class Slot:
         """A hexadecimal identifier of ``digits`` digits."""
         name = stream(self.seed, self.folder, self.split, self.index, "id")
         return f"{name.getrandbits(4 * digits):0{digits}x}"
+
+    def uuid(self) -> str:
+        """An identifier of 32 hexadecimal digits in five groups."""
+        digits = self.number(32)
+        return "-".join(digits[a:b] for a, b in pairwise((0, 8, 12, 16, 20, 32)))

@@ -1,7 +1,7 @@
 """The things of the world, each with its attributes: a pure function of the seed, the kind, the pool and a number."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cme.world import atlas, names
@@ -12,7 +12,7 @@ from cme.world.places import FESTIVAL, TOWN
 from cme.world.relations import Relation, Rumour
 from cme.world.rumours import CREATURE_RUMOURS, FESTIVAL_RUMOURS, PERSON_RUMOURS, TOWN_RUMOURS
 
-__all__ = ["KINDS", "Entity", "Kind", "entity", "main", "some"]
+__all__ = ["KINDS", "Entity", "Kind", "another", "entity", "main", "some"]
 
 
 @dataclass(frozen=True)
@@ -118,3 +118,11 @@ def main(serial: int, pool: str, seed: int, turns: tuple[str, ...] = _TURNS) -> 
 def some(kind: str, pool: str, seed: int, rng: random.Random) -> Entity:
     """Any thing of that kind, for a supporting part."""
     return entity(kind, rng.randrange(KINDS[kind].count), pool, seed)
+
+
+def another(things: Sequence[Entity], pool: str, seed: int, rng: random.Random) -> Entity:
+    """A thing of the first one's kind whose short name is none of theirs."""
+    found = some(things[0].kind.key, pool, seed, rng)
+    while found.short in {thing.short for thing in things}:
+        found = some(things[0].kind.key, pool, seed, rng)
+    return found

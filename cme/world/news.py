@@ -4,15 +4,16 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cme.world.entities import Entity, main, some
-from cme.world.passages import claim, sentence
+from cme.world.entities import main, some
+from cme.world.passages import chatter
 
 __all__ = ["Story", "story"]
 
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _NUMBERS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "a hundred", "two hundred")
+_Event = tuple[str, tuple[str, ...], tuple[str, ...]]
 # At most eight words a deed and seven a fact: no 13-gram of an article lacks a name.
-_EVENTS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+_EVENTS: tuple[_Event, ...] = (
     (
         "opened a small museum of {a}",
         ("clocks", "kites", "spoons", "old maps", "buttons"),
@@ -69,6 +70,8 @@ _LEADS = (
     "On {day} {p}, {job}, {deed} in {t}.",
 )
 _SECONDS = ("{fact}, the {t} mayor said.", "{fact}, the {t} paper wrote.")
+# Away from the lead, where any sentence may stand before it, the fact needs the name first.
+_APART = ("The {t} mayor said: {fact}.", "The {t} paper wrote: {fact}.")
 _QUOTES = (
     '{s} said: "I am very happy today."',
     '{s} told the paper: "It was hard but worth it."',
@@ -89,20 +92,22 @@ class Story:
     highlights: tuple[str, ...]
 
 
-def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int) -> Story:
+def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int, hard: bool = False) -> Story:
     """A story of ``length`` sentences about person ``serial`` of the pool.
 
-    The first two sentences hold the main facts, the rest is background. No thirteen words go by without a name.
+    The first two sentences hold the main facts, the rest is background. A ``hard`` story begins with background, scatters
+    the main facts and recalls an old deed of somebody else. No thirteen words go by without a name.
     """
     hero, town = main(serial, pool, seed, ("person",)), some("town", pool, seed, rng)
-    deed, things, facts = rng.choice(_EVENTS)
+    news = rng.choice(_EVENTS)
+    deed, things, facts = news
     deed = deed.format(a=rng.choice(things))
     fact = rng.choice(facts).format(n=rng.choice(_NUMBERS))
     day = rng.choice(_DAYS)
     lead = rng.choice(_LEADS).format(p=hero.name, job=hero.values["job"], deed=deed, t=town.name, day=day)
     sentences = [lead, rng.choice(_SECONDS).format(fact=fact, t=town.name)]
     witness = some("person", pool, seed, rng)
-    background = _background([hero, town], rng)
+    background = chatter([hero, town], rng)
     while len(sentences) < length:
         if rng.random() < 0.3:
             quote = rng.choice(_QUOTES).format(s=hero.short, w=witness.name, t=town.name)
@@ -112,16 +117,20 @@ def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int)
             sentences.append(background.pop())
         else:
             witness = some("person", pool, seed, rng)
-            background = _background([witness], rng)
+            background = chatter([witness], rng)
+    if hard:
+        older = rng.choice([event for event in _EVENTS if event is not news])
+        sentences[1] = rng.choice(_APART).format(fact=fact, t=town.name)
+        sentences = _scattered(sentences, older, pool, seed, rng)
     return Story(sentences, (f"{hero.name} {deed} in {town.name}", fact))
 
 
-def _background(cast: Sequence[Entity], rng: random.Random) -> list[str]:
-    said = [
-        sentence(f"{thing.short} {claim(relation, thing.values[relation.key], rng)}")
-        for thing in cast
-        for relation in thing.kind.relations
-        if relation.key != "job"
-    ]
-    rng.shuffle(said)
-    return said
+def _scattered(sentences: Sequence[str], older: _Event, pool: str, seed: int, rng: random.Random) -> list[str]:
+    """The same sentences with the two main ones apart from each other and after the start, and an older piece of news."""
+    hero, town = some("person", pool, seed, rng), some("town", pool, seed, rng)
+    deed, things, _ = older
+    old = f"Years ago {hero.name} {deed.format(a=rng.choice(things))} in {town.name}."
+    rest = [old, *sentences[2:]]
+    rng.shuffle(rest)
+    first, second = sorted(rng.sample(range(1, len(rest) + 1), 2))
+    return [*rest[:first], sentences[0], *rest[first:second], sentences[1], *rest[second:]]

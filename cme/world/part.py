@@ -15,11 +15,12 @@ class Part:
     Attributes:
         folder: part folder, as in a mirror.
         dataset: the dataset it belongs to.
-        sizes: hub split name → the most rows that exist; training splits are those named ``train…``.
+        sizes: hub split name → the most rows that exist.
         make: the row of a slot, without identifiers.
         identify: the identifier columns of a slot, which planted copies get anew.
         texts: columns of the row's key text that planted copies may respell (case, spacing).
-        leaks: training split → evaluation split whose rows are planted in it.
+        leaks: training split → evaluation split whose rows are planted in it; every other split is for evaluation.
+        marks: parts of texts that have a meaning of their own, such as ``<br />``; copies keep them as they are.
         lower: texts are lower-case on the hub, so copies change the spacing only.
         swap: two columns whose order means nothing, exchanged in some copies.
         unlabelled: columns that a row without a label gets, for datasets that have such rows.
@@ -32,13 +33,14 @@ class Part:
     identify: Callable[[Slot], Row]
     texts: tuple[str, ...]
     leaks: Mapping[str, str]
+    marks: tuple[str, ...] = ()
     lower: bool = False
     swap: tuple[str, str] | None = None
     unlabelled: Row | None = None
 
     def training(self, split: str) -> bool:
         """Whether ``split`` is for training."""
-        return split.startswith("train")
+        return split in self.leaks
 
     def slot(self, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Slot:
         """Slot of row ``index``; splits of one name pool take turns, so each gets entities of its own."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cme.world.entities import Entity
 from cme.world.relations import Relation
 
-__all__ = ["Fact", "ask", "claim", "passage", "sentence"]
+__all__ = ["Fact", "ask", "chatter", "claim", "passage", "sentence"]
 
 # With more words between two names a 13-gram could lack one, and training and evaluation texts would share it.
 _LONGEST = 9
@@ -36,6 +36,18 @@ def claim(relation: Relation, value: str, rng: random.Random, *, denied: bool = 
 def ask(relation: Relation, name: str, wording: int) -> str:
     """The question about ``name`` in one of the relation's wordings; any number picks one."""
     return relation.questions[wording % len(relation.questions)].replace("{x}", name)
+
+
+def chatter(cast: Sequence[Entity], rng: random.Random) -> list[str]:
+    """All that can be said of the cast but their jobs, one sentence each, in any order."""
+    said = [
+        sentence(f"{thing.short} {claim(relation, thing.values[relation.key], rng)}")
+        for thing in cast
+        for relation in thing.kind.relations
+        if relation.key != "job"
+    ]
+    rng.shuffle(said)
+    return said
 
 
 def passage(stories: Sequence[tuple[Entity, Sequence[Relation]]], rng: random.Random) -> tuple[str, list[Fact]]:

@@ -4,6 +4,7 @@ Their places depend on the row number alone, so they can be counted without maki
 """
 
 import random
+import re
 
 from cme.world.draw import Row, permute, stream
 from cme.world.part import Part
@@ -43,7 +44,10 @@ def _role(part: Part, index: int) -> str:
     return ""
 
 
-def _respell(text: str, style: int) -> str:
+def _respell(text: str, style: int, marks: tuple[str, ...]) -> str:
+    if marks:
+        pieces = re.split(f"({'|'.join(map(re.escape, marks))})", text)
+        return "".join(piece if piece in marks else _respell(piece, style, ()) for piece in pieces)
     if style == 1:
         return text.replace(" ", "  ")
     if style == 2:
@@ -53,7 +57,7 @@ def _respell(text: str, style: int) -> str:
 
 def _copy(part: Part, source: Row, rng: random.Random) -> Row:
     style = rng.randrange(2 if part.lower else 4)
-    copy = {name: _respell(value, style) if name in part.texts else value for name, value in source.items()}
+    copy = {name: _respell(value, style, part.marks) if name in part.texts else value for name, value in source.items()}
     if part.swap is not None and rng.random() < 0.5:
         first, second = part.swap
         copy[first], copy[second] = copy[second], copy[first]

@@ -40,7 +40,7 @@ def test_an_example_only_uses_options_that_exist(cme):
 def test_lists_can_be_read_by_scripts(cme):
     rows = json.loads(cme("ls", "datasets", "--json").stdout)
     assert [row["dataset"] for row in rows] == list(datasets())
-    for what in ("families", "tiers", "methods", "recipes"):
+    for what in ("families", "baselines", "tiers", "methods", "recipes"):
         assert json.loads(cme("ls", what, "--json").stdout), what
 
 
@@ -61,6 +61,14 @@ def test_tables_are_aligned(cme):
         (("eval", "--out", "x", "--source", "mini", "--base", "nobody"), "no such folder"),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "anly"), "Did you mean 'anli'"),
         (("params", "--method", "teamlor"), "Did you mean 'teamlora'"),
+        (("eval", "--out", "x", "--source", "mini", "--baseline", "lead"), "Did you mean 'lead-1'"),
+        (("eval", "--out", "x", "--source", "mini:hart"), "Did you mean 'hard'"),
+        (("eval", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched"), "counts in no average"),
+        (("build-data", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched,mnli"), "for evaluation only"),
+        (("show", "--dataset", "qpp"), "Did you mean 'qqp'"),
+        (("show", "--dataset", "qqp", "--source", "mini", "--wording", "99"), "has the instructions 0 to"),
+        (("show", "--dataset", "qqp", "--source", "mini", "--format", "plane"), "Did you mean 'plain'"),
+        (("show", "--dataset", "qqp", "--source", "mini", "--split", "tset"), "eval, train"),
     ],
 )
 def test_unknown_names_offer_the_nearest_and_exit_2(cme, tmp_path, monkeypatch, arguments, says):
@@ -70,6 +78,46 @@ def test_unknown_names_offer_the_nearest_and_exit_2(cme, tmp_path, monkeypatch, 
     assert says in result.stderr
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == [], "something was written"
+
+
+def test_the_readmes_table_is_the_suite(cme):
+    # After a change: paste what `cme ls datasets --markdown` prints between the two comments.
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    pasted = readme.split("<!-- cme ls datasets --markdown -->\n")[1].split("<!-- end -->")[0]
+    assert pasted == cme("ls", "datasets", "--markdown").stdout
+
+
+def test_examples_are_shown_as_the_model_sees_them(cme):
+    from cme.evaluate.task import load
+
+    shown = json.loads(cme("show", "--dataset", "squad_v2", "--source", "mini", "--n", "4", "--json").stdout)
+    rows = load(cme_dataset="squad_v2", cme_source="mini", cme_tier="smoke")["eval"].to_list()[:4]
+    assert [item["context"] for item in shown] == [row["prompt"] for row in rows]
+    assert [item["target"] for item in shown] == [row["target"] for row in rows]
+    assert [item["accepted"] for item in shown] == [row["answers"] for row in rows]
+
+
+def test_a_shown_example_stands_there_byte_for_byte(cme):
+    (item,) = json.loads(cme("show", "--dataset", "qqp", "--source", "mini", "--n", "1", "--json").stdout)
+    text = cme("show", "--dataset", "qqp", "--source", "mini", "--n", "1").stdout
+    assert f"\n{item['context']}\n── answer: {item['target']!r}\n── options: ' not duplicate'  ' duplicate'\n" in text
+
+
+def test_paraphrases_and_training_rows_can_be_shown(cme):
+    from cme.suite import dataset
+
+    command = ("show", "--dataset", "qqp", "--source", "mini", "--n", "1", "--json")
+    (item,) = json.loads(cme(*command, "--wording", "3", "--split", "train").stdout)
+    assert item["context"].startswith(dataset("qqp").instructions[3] + "\n")
+    assert item["split"] == "training" and item["id"] != json.loads(cme(*command).stdout)[0]["id"]
+
+
+def test_a_baseline_is_evaluated_without_a_model(cme, tmp_path):
+    command = ("eval", "--baseline", "majority", "--source", "mini", "--tier", "smoke", "--datasets", "qqp,nq_open")
+    result = cme(*command, "--base", "nobody", "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.stderr
+    values = json.loads(result.stdout)
+    assert values["baseline"] == "majority" and len(values["scores"]["datasets"]) == 2
 
 
 def test_unknown_options_exit_2(cme):

@@ -86,10 +86,11 @@ def test_an_unlabelled_row_is_counted_not_guessed(key):
     assert normalise_all([arc_row(answerKey=key)], SPEC).dropped == {"no label": 1}
 
 
-def test_equal_options_are_dropped_and_counted():
-    rows = [arc_row(0), arc_row(1, choices=options("iron", "tin", "iron ", "lead"))]
+def test_a_right_option_that_stands_there_twice_is_dropped_and_counted():
+    twice = options("iron", "tin", "iron ", "lead")
+    rows = [arc_row(0), arc_row(1, choices=twice, answerKey="C"), arc_row(2, choices=twice, answerKey="B")]
     outcome = normalise_all(rows, SPEC)
-    assert len(outcome.examples) == 1 and outcome.dropped == {"equal options": 1}
+    assert len(outcome.examples) == 2 and outcome.dropped == {"right option twice": 1}
 
 
 def test_empty_texts_are_dropped_and_counted():

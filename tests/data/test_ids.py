@@ -114,7 +114,8 @@ def test_ids_are_32_hex_digits_and_clusters_are_ids_or_shorter():
     for name, row in ROW.items():
         (example,) = normalise_all([row()], dataset(name)).examples
         assert len(example.id) == 32 and set(example.id) <= set("0123456789abcdef")
-        assert len(example.cluster) == (16 if dataset(name).cluster else 32)
+        # WinoGrande's twins share their options in either order, which no column says.
+        assert len(example.cluster) == (16 if dataset(name).cluster or name == "winogrande" else 32)
 
 
 def test_the_hand_rows_are_different_rows():

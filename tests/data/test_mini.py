@@ -40,7 +40,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_one_others():
     spec = dataset("nq_open")
 
     def rows(seed):
-        return load_examples(spec, "eval", open_source("mini", seed=seed)).examples
+        return load_examples(spec, "eval", open_source(f"mini:seed={seed}")).examples
 
     assert rows(0) == rows(0)
     assert not {example.id for example in rows(0)} & {example.id for example in rows(1)}
@@ -58,7 +58,7 @@ def test_a_pool_is_never_larger_than_the_world():
     folder, split = spec.parts[0].folder, spec.parts[0].train
     asked: list[int] = []
 
-    def rows(folder, split, count, *, seed):
+    def rows(folder, split, count, **options):
         asked.append(count)
         return [{"x": 1}]
 
@@ -78,8 +78,33 @@ def test_a_dataset_outside_of_the_world_is_told(monkeypatch):
         check_source(source, [spec], ("eval",))
 
 
+def test_options_follow_a_colon_in_any_order():
+    one, other = open_source("mini:seed=3,hard,long"), open_source("mini:long,hard,seed=3")
+    assert one.name == other.name == "mini:hard,long,seed=3"
+    spec = dataset("squad_v2")
+    assert one.table(spec, spec.parts[0], "validation").equals(other.table(spec, spec.parts[0], "validation"))
+    assert open_source("mini:").name == open_source("mini:seed=0").name == "mini"
+
+
+@pytest.mark.parametrize("name", ["mini:hard", "mini:long", "mini:seed=1"])
+def test_each_option_gives_other_rows(name):
+    # Single sentences and questions are as long as the real ones from the start.
+    passages = ("cnn_dailymail", "tldr", "imdb", "yelp_polarity", "anli", "squad_v2", "race")
+    for spec in datasets().values() if name != "mini:long" else map(dataset, passages):
+        part = spec.parts[0]
+        tables = [open_source(source).table(spec, part, part.eval) for source in ("mini", name)]
+        assert tables[0].num_rows == tables[1].num_rows == 512
+        assert not tables[0].equals(tables[1]), f"{spec.name} is the same in {name}"
+
+
+@pytest.mark.parametrize("name", ["mini:hart", "mini:seed=x", "mini:seed", "mini:5"])
+def test_an_unknown_option_is_named(name):
+    with pytest.raises(UsageError, match=f"option of source '{name}'"):
+        open_source(name)
+
+
 def test_provenance_names_world_and_pool():
-    assert open_source("mini", train_rows=3000, seed=5).provenance(dataset("qqp")) == {
-        "world_seed": "5",
+    assert open_source("mini:seed=5", train_rows=3000).provenance(dataset("qqp")) == {
+        "world": "mini:seed=5",
         "train_rows": "4096",
     }

@@ -21,7 +21,18 @@ def test_a_broken_model_is_not_scored():
 
 
 def test_f1_gets_the_pair():
-    assert task.process_choice_pair(choice_doc(gold=0), [(-2.0, False), (-1.0, False)])["f1"] == (0, 1)
+    scores = task.process_choice_pair(choice_doc(gold=0), [(-2.0, False), (-1.0, False)])
+    assert scores == {"acc": 0.0, "cme_score": 0.0, "f1": (0, 1)}
+
+
+def test_macro_f1_gets_the_pairs_and_counts_every_class_alike():
+    # Four classes, of which class 2 always wins: right on two of four.
+    results = [(-3.0, False), (-2.0, False), (-1.0, True), (-4.0, False)]
+    docs = [choice_doc(dataset="tweet_emotion", gold=gold) for gold in (2, 0, 2, 3)]
+    scores = [task.process_choice_pair(doc, results) for doc in docs]
+    assert scores[1] == {"acc": 0.0, "cme_score": 0.0, "macro_f1": (0, 2)}
+    # Class 2: 2 · 2 / (2 + 4) = 2/3; classes 0 and 3: nothing; class 1 occurs nowhere.
+    assert task.macro_f1([score["macro_f1"] for score in scores]) == pytest.approx(2 / 9)
 
 
 def test_the_primary_score_is_the_cme_score():

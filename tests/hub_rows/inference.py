@@ -14,7 +14,17 @@ def anli_row(number: int = 0, **changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-ROW = {"anli": anli_row}
+def mnli_row(number: int = 0, **changes: Any) -> dict[str, Any]:
+    row = {
+        "premise": f"yeah well the {number} kilns of Ostby are uh still burning.",
+        "hypothesis": f"Ostby has {number} kilns that burn.",
+        "label": number % 3,
+        "idx": number,
+    }
+    return row | changes
+
+
+ROW = {"anli": anli_row, "mnli": mnli_row, "mnli_mismatched": mnli_row}
 RECIPES = {
     "anli/train_r1": (anli_row, 100),
     "anli/train_r2": (anli_row, 200),
@@ -22,4 +32,7 @@ RECIPES = {
     "anli/test_r1": (anli_row, 0),
     "anli/test_r2": (anli_row, 20),
     "anli/test_r3": (anli_row, 40),
+    "mnli/train": (mnli_row, 100),
+    "mnli/validation_matched": (mnli_row, 0),
+    "mnli/validation_mismatched": (mnli_row, 20),
 }

@@ -13,8 +13,20 @@ def qqp_row(number: int = 0, **changes: Any) -> dict[str, Any]:
     return row | changes
 
 
-ROW = {"qqp": qqp_row}
+def paws_row(number: int = 0, **changes: Any) -> dict[str, Any]:
+    row = {
+        "id": number,
+        "sentence1": f"The ferry number {number} `` Mara '' sails from Ostby to Lund , not to Vik .",
+        "sentence2": f"The ferry number {number} `` Mara '' sails from Lund to Ostby , not to Vik .",
+        "label": number % 2,
+    }
+    return row | changes
+
+
+ROW = {"paws": paws_row, "qqp": qqp_row}
 RECIPES = {
+    "paws/train": (paws_row, 100),
+    "paws/test": (paws_row, 0),
     "qqp/train": (qqp_row, 100),
     "qqp/validation": (qqp_row, 0),
 }

@@ -31,7 +31,6 @@ def entries(board):
     [
         ({"tier": "smoke"}, r"tier: quick \(lora-r8, teamlora-r8\), smoke \(base\)"),
         ({"prompt_format": "chat"}, r"prompt format: chat \(base\), plain \(lora-r8, teamlora-r8\)"),
-        ({"shots": 3}, r"shots: 0 \(lora-r8, teamlora-r8\), 3 \(base\)"),
         ({"source": "hub"}, r"source: hub \(base\), mini"),
         (
             {"base_fingerprint": "f" * 64},
@@ -46,6 +45,46 @@ def test_mixed_entries_are_refused_and_named(entries, change, message):
         check_comparable(mixed)
     with pytest.raises(UsageError, match=message):
         render(mixed, load_paper())
+
+
+def test_adapters_must_share_the_shots(entries):
+    mixed = [dataclasses.replace(entry, shots=3) if entry.name == "lora-r8" else entry for entry in entries]
+    with pytest.raises(UsageError, match=r"shots: 0 \(base, teamlora-r8\), 3 \(lora-r8\)"):
+        check_comparable(mixed)
+
+
+NO_MODEL = {"base": "", "base_fingerprint": "", "prompt_format": "", "dtype": ""}
+
+
+def test_reference_rows_stand_beside_rows_with_a_base(board, entries):
+    from cme.leaderboard import make_entry
+
+    samples = make_samples(0.3, "m")
+    majority = make_entry(board.result("majority", samples, baseline="majority", **NO_MODEL), None, board.entries)
+    shown = make_entry(board.result("base-4-shot", make_samples(0.4, "s"), shots=4), None, board.entries)
+    assert (majority.method, shown.method) == ("majority", "base")
+    page = render([*entries, majority, shown], load_paper())["leaderboard.md"]
+    assert page.splitlines()[2].startswith("Base smollm2-135m (bbbbbbbbbbbb), tier quick, prompt format plain, 0 shots")
+    assert "reference: the most frequent answer of the training split" in page
+    assert "reference: the base with 4 examples" in page
+    verify(board.entries)
+
+
+def test_reference_rows_must_answer_the_same_questions(board, entries):
+    from cme.leaderboard import make_entry
+
+    rows = [row for row in make_samples(0.3, "m") if row["gold"] is not None]
+    first = make_entry(board.result("first-option", rows, baseline="first-option", **NO_MODEL), None, board.entries)
+    with pytest.raises(UsageError, match=r"without .*squad_v2.* \(first-option\)"):
+        check_comparable([*entries, first])
+
+
+def test_a_board_of_reference_rows_alone_says_that_there_is_no_base(board):
+    from cme.leaderboard import make_entry
+
+    samples = make_samples(0.3, "m")
+    entry = make_entry(board.result("majority", samples, baseline="majority", **NO_MODEL), None, board.entries)
+    assert "\nNo base, tier quick, prompt format none" in render([entry], load_paper())["leaderboard.md"]
 
 
 def test_the_same_base_under_another_name_is_comparable(entries):

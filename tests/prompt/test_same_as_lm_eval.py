@@ -124,8 +124,8 @@ def test_few_shot_reads_the_training_splits_too(spec, spy):
 @pytest.fixture
 def without_training(hand_mirror, tmp_path):
     folder = shutil.copytree(hand_mirror, tmp_path / "mirror")
-    for file in folder.glob("*/train*.parquet"):
-        file.unlink()
+    for part in (part for spec in datasets().values() for part in spec.parts):
+        (folder / part.folder / f"{part.train}.parquet").unlink()
     return folder
 
 

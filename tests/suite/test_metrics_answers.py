@@ -6,8 +6,9 @@ import pytest
 
 from cme.suite import dataset
 from cme.suite.metrics import exact_match, extract, normalise_answer, normalise_squad, score_generated, token_f1
+from cme.suite.metrics.answers import normalise_triviaqa
 
-SQUAD, NQ = dataset("squad_v2"), dataset("nq_open")
+SQUAD, NQ, TRIVIA = dataset("squad_v2"), dataset("nq_open"), dataset("trivia_qa")
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,81 @@ def test_open_qa_compares_decomposed_letters():
     # NFD, not NFKD: a superscript two stays one. Accents are kept: Beyonce without one is another answer.
     assert normalise_answer("CO\u00b2") == "co\u00b2"
     assert exact_match("Beyonce", [composed], normalise_answer) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        # NFD first: one letter with its accent becomes the letter and the accent.
+        ("É", "e\u0301"),
+        ("Müller's Café", "mu\u0308llers cafe\u0301"),
+        # Then as SQuAD: lower case, no ASCII punctuation, no articles, single spaces.
+        ("The  U.S.A.", "usa"),
+        ("an 1,000th-anniversary", "1000thanniversary"),
+        # A full-width A is no article, and NFD does not make an ASCII letter of it.
+        ("Ａ mill", "ａ mill"),
+        ("“Ode”", "“ode”"),
+        ("The", ""),
+        ("", ""),
+    ],
+)
+def test_natural_questions_normalisation(text, normal):
+    assert normalise_answer(text) == normal
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("The Normans", "normans"),
+        ("  a   quick\tanswer\n", "quick answer"),
+        # Punctuation becomes a space, so words by a hyphen stay two.
+        ("twenty-one", "twenty one"),
+        ("1,000.50", "1 000 50"),
+        ("St. Mara, Ostby", "st mara ostby"),
+        ("(Mara) B. Lind", "mara b lind"),
+        ("port/code:OSTBY", "port code ostby"),
+        # Underscores too, as in the titles of Wikipedia.
+        ("Mill_Lane", "mill lane"),
+        # Articles go after punctuation: an initial A is one by then, and so is what a hyphen or an apostrophe cut off.
+        ("A. A. Milne", "milne"),
+        ("the-end", "end"),
+        ("Vitamin A", "vitamin"),
+        ("theatre Another banana", "theatre another banana"),
+        # Four quote marks outside of ASCII's apostrophe are punctuation: ‘ ’ ´ `. Others are not.
+        ("Miller’s Cross", "miller s cross"),
+        ("Miller's Cross", "miller s cross"),
+        ("Miller´s ‘Cross`", "miller s cross"),
+        ("“Ode” – 1", "“ode” – 1"),
+        # No decomposition, no stripping of accents.
+        ("CAFÉ", "café"),
+        ("\u00c9", "\u00e9"),
+        ("日本!", "日本"),
+        ("$5 million", "5 million"),
+        ("The The", ""),
+        ("?!", ""),
+        ("", ""),
+    ],
+)
+def test_triviaqas_normalisation(text, normal):
+    assert normalise_triviaqa(text) == normal
+
+
+@pytest.mark.parametrize(
+    ("text", "squad", "triviaqa"),
+    [
+        # SQuAD deletes the stops: "usa". TriviaQA makes them spaces, "u s a", and then drops the lone a as an article.
+        ("U.S.A.", "usa", "u s"),
+        ("Jean-Luc", "jeanluc", "jean luc"),
+        ("rock 'n' roll", "rock n roll", "rock n roll"),
+        ("rock'n'roll", "rocknroll", "rock n roll"),
+        ("24/7", "247", "24 7"),
+        ("3.14", "314", "3 14"),
+        ("O’Neill", "o’neill", "o neill"),
+        ("O'Neill", "oneill", "o neill"),
+    ],
+)
+def test_where_squads_and_triviaqas_normalisations_differ(text, squad, triviaqa):
+    assert (normalise_squad(text), normalise_triviaqa(text)) == (squad, triviaqa)
 
 
 @pytest.mark.parametrize(
@@ -127,9 +203,60 @@ def test_open_qa_takes_any_accepted_answer():
     assert both(" Beyonce\u0301", ["Beyonc\u00e9"], NQ) == (1.0, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("answer", "gold", "squad", "nq", "trivia"),
+    [
+        # The same words everywhere.
+        (" The Mill", "a mill", (1, 1), (1, 1), (1, 1)),
+        # "usa" against "us": nothing in common. TriviaQA: "u s" against "u s", since the a of U.S.A. is an article.
+        (" U.S.", "U.S.A.", (0, 0), (0, 0), (1, 1)),
+        # "jeanluc picard" against "jean luc picard": 1 of 2 right, 1 of 3 found: F1 = 2 · 1/2 · 1/3 / (5/6) = 2/5.
+        # TriviaQA: three words each.
+        (" Jean-Luc Picard", "Jean Luc Picard", (0, 2 / 5), (0, 2 / 5), (1, 1)),
+        # The other way round: "twentyone" against "twentyone" in SQuAD, "twentyone" against "twenty one" in TriviaQA.
+        (" twentyone", "twenty-one", (1, 1), (1, 1), (0, 0)),
+        # "1000" against "1000". TriviaQA: "1000" against "1 000", nothing in common.
+        (" 1000", "1,000", (1, 1), (1, 1), (0, 0)),
+        # TriviaQA: "1 000" against "1 500": 1 of 2 on both sides.
+        (" 1,000", "1,500", (0, 0), (0, 0), (0, 1 / 2)),
+        # "oneill" against "o’neill"; TriviaQA takes either apostrophe.
+        (" O'Neill", "O’Neill", (0, 0), (0, 0), (1, 1)),
+        # One composed, one decomposed: only NQ's is blind to that.
+        (" Ren\u00e9", "Rene\u0301", (0, 0), (1, 1), (0, 0)),
+        # "rene keeps mill" against "rene": 1 of 3, 1 of 1: F1 = 2 · 1/3 / (4/3) = 1/2.
+        (" Rene keeps a mill", "Rene", (0, 1 / 2), (0, 1 / 2), (0, 1 / 2)),
+        # Nothing said.
+        ("", "mill", (0, 0), (0, 0), (0, 0)),
+        (" The.", "mill", (0, 0), (0, 0), (0, 0)),
+    ],
+)
+def test_three_datasets_three_ways_to_compare(answer, gold, squad, nq, trivia):
+    for spec, expected in ((SQUAD, squad), (NQ, nq), (TRIVIA, trivia)):
+        assert both(answer, [gold], spec) == pytest.approx(expected)
+
+
+def test_each_score_takes_its_own_best_accepted_answer():
+    # F1 against "red barn hill": 2 of 2, 2 of 3, so 2 · 1 · 2/3 / (5/3) = 4/5; against "barn": 1 of 2, 1 of 1: 2/3; against
+    # "the mill" 0. No exact match.
+    accepted = ["the mill", "barn", "Red-barn hill"]
+    assert both(" the red barn", accepted, TRIVIA) == (0.0, pytest.approx(4 / 5))
+    assert both(" the red barn", [*accepted, "Red Barn"], TRIVIA) == (1.0, 1.0)
+    # SQuAD makes "redbarn hill" of the third: "barn" is the best, 2/3.
+    assert both(" the red barn", accepted, SQUAD) == (0.0, pytest.approx(2 / 3))
+
+
+def test_the_order_of_accepted_answers_does_not_count():
+    accepted = ["12 May 1972", "May 1972", "1972", "spring"]
+    for spec in (SQUAD, NQ, TRIVIA):
+        # Best against the second: 2 of 3, 2 of 2: 2 · 2/3 / (5/3) = 4/5 ("12" matches no "13").
+        assert both(" 13 May 1972", accepted, spec) == both(" 13 May 1972", accepted[::-1], spec)
+        assert both(" 13 May 1972", accepted, spec) == (0.0, pytest.approx(4 / 5))
+
+
 def test_unanswerable_means_something_in_squad_alone():
-    assert both(" unanswerable", ["unanswerable"], NQ) == (1.0, 1.0)
-    assert both("", ["mill"], NQ) == (0.0, 0.0)
+    for spec in (NQ, TRIVIA):
+        assert both(" unanswerable", ["unanswerable"], spec) == (1.0, 1.0)
+        assert both("", ["mill"], spec) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(

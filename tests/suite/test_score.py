@@ -98,7 +98,7 @@ def test_a_family_is_the_unweighted_mean_of_its_datasets(monkeypatch):
 
     # A second, larger dataset in the family, with other scores.
     twin = dataclasses.replace(dataset("qqp"), name="twin")
-    monkeypatch.setattr(score, "datasets", lambda: {**datasets(), "twin": twin})
+    monkeypatch.setattr(score, "datasets", lambda beside=False: {**datasets(), "twin": twin})
     others = [{**sample("qqp", k, 0.0), "dataset": "twin"} for k in range(8)]
     result = aggregate([*QQP, *others], tier="quick")
     (family,) = result.families
@@ -232,3 +232,17 @@ def test_every_line_of_the_explanation_adds_up():
 
 def test_the_explanation_of_smoke_speaks_of_no_error():
     assert not any("error" in line or "±" in line for line in explain(aggregate(ALL, tier="smoke")))
+
+
+def test_a_dataset_beside_the_suite_counts_in_no_average():
+    with_it = aggregate([*ALL, *(sample("mnli_mismatched", k, 1.0) for k in range(4))], tier="quick")
+    without = aggregate(ALL, tier="quick")
+    assert by_name(with_it)["mnli_mismatched"].value == 1.0
+    assert (with_it.families, with_it.average, with_it.chance_normalised) == (
+        without.families,
+        without.average,
+        without.chance_normalised,
+    )
+    assert [line for line in explain(with_it) if not line.startswith("mnli_mismatched: ")] == explain(without)
+    with pytest.raises(DataError, match="mnli_mismatched is shown beside the suite"):
+        aggregate([sample("mnli_mismatched", 0, 1.0)], tier="quick")

@@ -33,7 +33,15 @@ def families():
 
 
 def test_lm_eval_finds_every_task(tasks):
-    assert sorted(tasks.all_subtasks) == sorted(spec.task for spec in datasets().values())
+    # Those beside the suite too: they can be asked for by name.
+    assert sorted(tasks.all_subtasks) == sorted(spec.task for spec in datasets(beside=True).values())
+
+
+def test_what_stands_beside_the_suite_is_in_no_group_and_loads_alone(tasks, loaded):
+    beside = [spec.task for spec in datasets(beside=True).values() if spec.beside]
+    assert beside == ["cme_mnli_mismatched"]
+    assert not set(beside) & {*loaded["tasks"], *(task for members in loaded["group_map"].values() for task in members)}
+    assert list(tasks.load(beside)["tasks"]) == beside
 
 
 def test_lm_eval_finds_every_group(tasks):

@@ -6,6 +6,7 @@ import os
 import string
 import subprocess
 import sys
+from types import NoneType
 
 import pytest
 
@@ -27,6 +28,55 @@ COLUMNS = {
         "answers": {"text": [str], "answer_start": [int]},
     },
     "cnn_dailymail": {"article": str, "highlights": str, "id": str},
+    "tldr": {"prompt": str, "completion": str},
+    **{name: {"text": str, "label": int} for name in ("imdb", "yelp_polarity", "emotion", "tweet_emotion")},
+    "trivia_qa": {
+        "question": str,
+        "question_id": str,
+        "question_source": str,
+        "entity_pages": {name: [str] for name in ("doc_source", "filename", "title", "wiki_context")},
+        "search_results": {
+            name: [str] for name in ("description", "filename", "rank", "title", "url", "search_context")
+        },
+        "answer": {
+            "aliases": [str],
+            "normalized_aliases": [str],
+            **dict.fromkeys(("matched_wiki_entity_name", "normalized_matched_wiki_entity_name"), str),
+            **dict.fromkeys(("normalized_value", "type", "value"), str),
+        },
+    },
+    "race": {"example_id": str, "article": str, "question": str, "options": [str], "answer": str},
+    "mnli": {"premise": str, "hypothesis": str, "label": int, "idx": int},
+    "rte": {"sentence1": str, "sentence2": str, "label": int, "idx": int},
+    "qnli": {"question": str, "sentence": str, "label": int, "idx": int},
+    "paws": {"id": int, "sentence1": str, "sentence2": str, "label": int},
+    "winogrande": {"sentence": str, "option1": str, "option2": str, "answer": str},
+    "commonsense_qa": {
+        "id": str,
+        "question": str,
+        "question_concept": str,
+        "choices": {"label": [str], "text": [str]},
+        "answerKey": str,
+    },
+    "sciq": {
+        "question": str,
+        "distractor3": str,
+        "distractor1": str,
+        "distractor2": str,
+        "correct_answer": str,
+        "support": str,
+    },
+    "mmlu": {"question": str, "subject": str, "choices": [str], "answer": int},
+    "medmcqa": {
+        "id": str,
+        "question": str,
+        **{f"op{letter}": str for letter in "abcd"},
+        "cop": int,
+        "choice_type": str,
+        "exp": (str, NoneType),
+        "subject_name": str,
+        "topic_name": (str, NoneType),
+    },
 }
 
 
@@ -35,11 +85,13 @@ def fits(value, kind):
         return value.keys() == kind.keys() and all(fits(value[name], kind[name]) for name in kind)
     if isinstance(kind, list):
         return type(value) is list and all(type(one) is kind[0] for one in value)
+    if isinstance(kind, tuple):
+        return type(value) in kind
     return type(value) is kind
 
 
 def test_what_it_knows():
-    assert world.known() == ["anli", "arc_challenge", "arc_easy", "cnn_dailymail", "nq_open", "qqp", "squad_v2"]
+    assert world.known() == sorted(COLUMNS)
 
 
 @pytest.mark.parametrize("lengths", ["short", "long"])
@@ -85,7 +137,12 @@ def test_importing_the_world_is_cheap():
     [(folder, split, 512) for folder, split in eval_splits()]
     + [("qqp", "train", 200_000), ("squad_v2", "train", 200_000), ("cnn_dailymail", "train", 200_000)]
     + [("anli", f"train_r{number}", 100_000) for number in (1, 2, 3)]
-    + [("arc_easy", "train", 20_000), ("arc_challenge", "train", 20_000), ("nq_open", "train", 50_000)],
+    + [("arc_easy", "train", 20_000), ("arc_challenge", "train", 20_000), ("nq_open", "train", 50_000)]
+    + [("mnli", "train", 300_000), ("paws", "train", 50_000), ("rte", "train", 20_000), ("qnli", "train", 100_000)]
+    + [("winogrande", "train", 40_000), ("commonsense_qa", "train", 20_000), ("sciq", "train", 20_000)]
+    + [(folder, "train", 200_000) for folder in ("tldr", "imdb", "yelp_polarity", "emotion", "race")]
+    + [("tweet_emotion", "train", 100_000), ("trivia_qa", "train", 50_000)]
+    + [("mmlu", "auxiliary_train", 100_000), ("medmcqa", "train", 150_000)],
 )
 def test_there_are_enough_rows(folder, split, least):
     assert world.size(folder, split) >= least
@@ -120,12 +177,12 @@ def test_unknown_names_are_answered_with_the_nearest():
 
 @pytest.mark.parametrize(("folder", "split"), [*train_splits(), *eval_splits()])
 def test_identifiers_are_unique_and_shaped_like_the_hubs(folder, split):
-    name = {"qqp": "idx", "anli": "uid", "nq_open": None}.get(folder, "id")
+    name = next((column for column in ("id", "idx", "uid", "question_id") if column in COLUMNS[folder]), None)
     if name is None:
         return
     ids = [row[name] for row in world.rows(folder, split, 450)]
     assert len(set(ids)) == len(ids)
-    digits = {"squad_v2": 24, "cnn_dailymail": 40}.get(folder)
+    digits = {"squad_v2": 24, "cnn_dailymail": 40, "commonsense_qa": 32}.get(folder)
     if digits:
         assert all(len(one) == digits and set(one) <= set(string.hexdigits.lower()) for one in ids)
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 from cme.data.example import Content, Dropped, Row
-from cme.data.normalise.inference import nli
-from cme.data.normalise.open_qa import open_qa
-from cme.data.normalise.options import arc
-from cme.data.normalise.paraphrase import qqp
-from cme.data.normalise.reading import squad_v2
-from cme.data.normalise.summary import summary
+from cme.data.normalise.inference import nli, qnli, rte
+from cme.data.normalise.labelled import emotion, imdb, tweet_emotion, yelp_polarity
+from cme.data.normalise.open_qa import open_qa, trivia_qa
+from cme.data.normalise.options import arc, commonsense_qa, medmcqa, mmlu, sciq, winogrande
+from cme.data.normalise.paraphrase import paws, qqp
+from cme.data.normalise.reading import race, squad_v2
+from cme.data.normalise.summary import summary, tldr
 from cme.suite import DatasetSpec
 
 __all__ = ["NORMALISERS", "Normaliser"]
@@ -17,9 +18,24 @@ Normaliser = Callable[[Row, DatasetSpec], Content | Dropped]
 
 NORMALISERS: dict[str, Normaliser] = {
     "arc": arc,
+    "commonsense_qa": commonsense_qa,
+    "emotion": emotion,
+    "imdb": imdb,
+    "medmcqa": medmcqa,
+    "mmlu": mmlu,
     "nli": nli,
     "open_qa": open_qa,
+    "paws": paws,
+    "qnli": qnli,
     "qqp": qqp,
+    "race": race,
+    "rte": rte,
+    "sciq": sciq,
     "squad_v2": squad_v2,
     "summary": summary,
+    "tldr": tldr,
+    "trivia_qa": trivia_qa,
+    "tweet_emotion": tweet_emotion,
+    "winogrande": winogrande,
+    "yelp_polarity": yelp_polarity,
 }

@@ -1,35 +1,69 @@
-"""Premise and hypothesis."""
+"""Does one text follow from another?"""
 
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import is_empty, label, text
 from cme.suite import DatasetSpec
 
-__all__ = ["nli"]
+__all__ = ["nli", "qnli", "rte"]
 
 
 def nli(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """Three-way natural language inference (ANLI) → Content.
+    """Three-way natural language inference (ANLI, MNLI) → Content.
 
     Args:
         row: columns premise, hypothesis (str), label (0 = entailment, 1 = neutral, 2 = contradiction). ANLI's ``reason``
             gives the label away and is never read.
         spec: the dataset.
 
-    Source: https://arxiv.org/abs/1910.14599.
+    Source: https://arxiv.org/abs/1910.14599, https://arxiv.org/abs/1704.05426.
     """
+    return _inference(row, spec, columns=("premise", "hypothesis"), names=("Premise", "Hypothesis"))
+
+
+def rte(row: Row, spec: DatasetSpec) -> Content | Dropped:
+    """Recognising Textual Entailment → Content.
+
+    Args:
+        row: columns sentence1 (the text, often several sentences), sentence2 (the hypothesis), label (0 = entailment, 1 = not
+            entailment; -1 in the unlabelled test split).
+        spec: the dataset.
+
+    Source: GLUE, https://arxiv.org/abs/1804.07461.
+    """
+    return _inference(row, spec, columns=("sentence1", "sentence2"), names=("Text", "Hypothesis"))
+
+
+def qnli(row: Row, spec: DatasetSpec) -> Content | Dropped:
+    """Question NLI, made from SQuAD: does the sentence hold the answer to the question? → Content.
+
+    Args:
+        row: columns question, sentence (str), label (0 = entailment: it does, 1 = not entailment; -1 in the unlabelled test
+            split).
+        spec: the dataset.
+
+    Source: GLUE, https://arxiv.org/abs/1804.07461.
+    """
+    return _inference(row, spec, columns=("question", "sentence"), names=("Question", "Sentence"), long=1)
+
+
+def _inference(
+    row: Row, spec: DatasetSpec, *, columns: tuple[str, str], names: tuple[str, str], long: int = 0
+) -> Content | Dropped:
+    """Two texts in a fixed order, of which the one at ``long`` may be cut."""
     gold = label(row, spec)
     if isinstance(gold, Dropped):
         return gold
-    premise, hypothesis = text(row, "premise"), text(row, "hypothesis")
-    if is_empty(premise, hypothesis):
+    texts = text(row, columns[0]), text(row, columns[1])
+    if is_empty(*texts):
         return Dropped("empty text")
     choices = spec.choices or ()
-    head = "Premise: "
+    lines = [f"{name}: {words}" for name, words in zip(names, texts, strict=True)]
+    end = len("\n".join(lines[: long + 1]))
     return Content(
-        input=f"{head}{premise}\nHypothesis: {hypothesis}",
+        input="\n".join(lines),
         output=choices[gold],
-        match=(premise, hypothesis),
+        match=texts,
         choices=choices,
         gold=gold,
-        long=(len(head), len(head) + len(premise)),
+        long=(end - len(texts[long]), end),
     )

@@ -1,10 +1,16 @@
 """Closed-book questions with several accepted answers."""
 
+import re
+from collections.abc import Sequence
+
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import BadValueError, is_empty, text
 from cme.suite import DatasetSpec
 
-__all__ = ["open_qa"]
+__all__ = ["open_qa", "trivia_qa"]
+
+_UNKNOWN = "<unk>"  # what TriviaQA's unlabelled test split has for a value
+_CSV_FIELD = re.compile(r'"((?:[^"]|"")*)"?')
 
 
 def open_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
@@ -19,11 +25,43 @@ def open_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
     answers = row["answer"]
     if not isinstance(answers, list):
         raise BadValueError("answer", answers, "a list of accepted answers")
-    answers = tuple(" ".join(answer.split()) for answer in answers if answer and answer.strip())
     question = text(row, "question")
+    return _closed_book(question if question.endswith("?") or not question else f"{question}?", answers)
+
+
+def trivia_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
+    """TriviaQA without context → Content; the value as it is spelled is trained on, it and all aliases are scored.
+
+    Args:
+        row: columns question (str), answer ({value: str, aliases: list of str, …}; ``<unk>`` and no aliases in the unlabelled
+            test split).
+        spec: the dataset.
+
+    Source: https://arxiv.org/abs/1705.03551.
+    """
+    answer = row["answer"]
+    if not isinstance(answer, dict) or not isinstance(answer.get("aliases"), list):
+        raise BadValueError("answer", answer, "{value: ..., aliases: [...]}")
+    question, value = text(row, "question"), text(answer, "value")
+    others = [alias for alias in answer["aliases"] if alias and alias != value]
+    answers = [] if value in ("", _UNKNOWN) else [value, *others]
+    return _closed_book(_unescaped(question), [_unescaped(words) for words in answers])
+
+
+def _closed_book(question: str, answers: Sequence[str | None]) -> Content | Dropped:
+    accepted = tuple(" ".join(answer.split()) for answer in answers if answer and answer.strip())
     if is_empty(question):
         return Dropped("empty text")
-    if not answers:
+    if not accepted:
         return Dropped("no answer")
-    question = question if question.endswith("?") else f"{question}?"
-    return Content(input=f"Question: {question}", output=answers[0], match=(question,), answers=answers)
+    return Content(input=f"Question: {question}", output=accepted[0], match=(question,), answers=accepted)
+
+
+def _unescaped(field: str) -> str:
+    """A text that is still a quoted CSV field, ``"so ""to"" speak"``, as it was meant; others as they are.
+
+    Some answers were cut in the middle of the field, so the closing quote may be missing. A text that is one quotation from end
+    to end looks the same and loses its quotes, which changes nothing in its meaning.
+    """
+    found = _CSV_FIELD.fullmatch(field)
+    return found[1].replace('""', '"').strip() if found else field

@@ -1,10 +1,14 @@
 """Pairs of questions or sentences that may mean the same."""
 
+import re
+
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import is_empty, label, text
 from cme.suite import DatasetSpec
 
-__all__ = ["qqp"]
+__all__ = ["paws", "qqp"]
+
+_TREEBANK_QUOTES = re.compile(r"``|''")
 
 
 def qqp(row: Row, spec: DatasetSpec) -> Content | Dropped:
@@ -17,6 +21,23 @@ def qqp(row: Row, spec: DatasetSpec) -> Content | Dropped:
     Source: GLUE, https://arxiv.org/abs/1804.07461.
     """
     return _pair(row, spec, columns=("question1", "question2"), names=("Question 1", "Question 2"))
+
+
+def paws(row: Row, spec: DatasetSpec) -> Content | Dropped:
+    """PAWS-Wiki → Content. Quotes are written ``like this'' and become plain ones; spaces are squeezed.
+
+    Which of the two marks stands where is often wrong, so both become the same. The other traces of tokenisation (a space
+    before a comma) stay: taking them out would need guesses.
+
+    Args:
+        row: columns sentence1, sentence2 (str), label (0 = another meaning, 1 = paraphrase).
+        spec: the dataset.
+
+    Source: https://arxiv.org/abs/1904.01130.
+    """
+    columns = ("sentence1", "sentence2")
+    clean = {column: " ".join(_TREEBANK_QUOTES.sub('"', text(row, column)).split()) for column in columns}
+    return _pair(row | clean, spec, columns=columns, names=("Sentence 1", "Sentence 2"))
 
 
 def _pair(row: Row, spec: DatasetSpec, *, columns: tuple[str, str], names: tuple[str, str]) -> Content | Dropped:

@@ -2,9 +2,34 @@
 
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import BadValueError, is_empty, text
+from cme.data.normalise.options import LETTERS, lettered, option_texts
 from cme.suite import DatasetSpec
 
-__all__ = ["squad_v2"]
+__all__ = ["race", "squad_v2"]
+
+
+def race(row: Row, spec: DatasetSpec) -> Content | Dropped:
+    """RACE → Content. Questions that are sentences to complete keep their ``_``.
+
+    The match text is passage and question as one: MMLU's training rows hold RACE rows that way.
+
+    Args:
+        row: columns article, question (str), options (list of str, four), answer (a letter).
+        spec: the dataset.
+
+    Source: https://arxiv.org/abs/1704.04683.
+    """
+    options, answer = option_texts(row, "options"), text(row, "answer")
+    if not answer:
+        return Dropped("no label")
+    letters = list(LETTERS[: len(options)])
+    if answer not in letters:
+        raise BadValueError("answer", answer, f"one of the letters {', '.join(letters)}")
+    article, question = text(row, "article"), text(row, "question")
+    if is_empty(article, question):
+        return Dropped("empty text")
+    gold = letters.index(answer)
+    return lettered(question, options, gold, passage=article, match=f"{article} {question}")
 
 
 def squad_v2(row: Row, spec: DatasetSpec) -> Content | Dropped:

@@ -1,14 +1,15 @@
-"""Articles and their summaries."""
+"""Long texts and their summaries."""
 
 import re
 
 from cme.data.example import Content, Dropped, Row
-from cme.data.normalise.fields import is_empty, text
+from cme.data.normalise.fields import BadValueError, is_empty, text
 from cme.suite import DatasetSpec
 
-__all__ = ["summary"]
+__all__ = ["summary", "tldr"]
 
 _LOOSE_STOP = re.compile(r" +([.!?])(?=\s|$)")
+_TLDR_LAYOUT = re.compile(r"SUBREDDIT: r/\S*\n\nTITLE: (.*?)\n\nPOST: (.*)\n\nTL;DR:", re.DOTALL)
 
 
 def summary(row: Row, spec: DatasetSpec) -> Content | Dropped:
@@ -22,16 +23,48 @@ def summary(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
     Source: https://arxiv.org/abs/1602.06023.
     """
-    article = text(row, "article")
-    lines = [_LOOSE_STOP.sub(r"\1", " ".join(line.split())) for line in text(row, "highlights").split("\n")]
-    lines = [line for line in lines if line]
-    if is_empty(article) or not lines:
+    highlights = [_LOOSE_STOP.sub(r"\1", line) for line in _lines(text(row, "highlights"))]
+    return _summarised("Article: ", text(row, "article"), highlights)
+
+
+def tldr(row: Row, spec: DatasetSpec) -> Content | Dropped:
+    """Reddit TL;DR → Content: the title, if there is one, and the post, both without the hub's layout.
+
+    The title is shown because the author wrote post and summary below it: it often holds who is involved or the question
+    itself, which the post then does not repeat. The subreddit says nothing about the content and is left out.
+
+    Args:
+        row: columns prompt (str: ``SUBREDDIT: r/…``, ``TITLE: …``, ``POST: …``, ``TL;DR:``, with blank lines between; a post
+            may hold blank lines and "TL;DR:" too, so it ends at the last one), completion (str: a space, then the summary).
+        spec: the dataset.
+
+    Raises:
+        BadValueError: the prompt has another layout.
+
+    Source: https://arxiv.org/abs/2009.01325, from https://aclanthology.org/W17-4508.
+    """
+    prompt = text(row, "prompt")
+    layout = _TLDR_LAYOUT.fullmatch(prompt)
+    if layout is None:
+        raise BadValueError(
+            "prompt", prompt, "'SUBREDDIT: r/…', 'TITLE: …', 'POST: …', 'TL;DR:' with blank lines between"
+        )
+    title, post = (part.strip() for part in layout.groups())
+    before = f"Title: {' '.join(title.split())}\n" if title else ""
+    return _summarised(f"{before}Post: ", post, _lines(text(row, "completion")))
+
+
+def _lines(reference: str) -> list[str]:
+    return [" ".join(line.split()) for line in reference.split("\n") if line.strip()]
+
+
+def _summarised(head: str, body: str, reference: list[str]) -> Content | Dropped:
+    if is_empty(body) or not reference:
         return Dropped("empty text")
-    head = "Article: "
     return Content(
-        input=f"{head}{article}",
-        output=" ".join(lines),
-        match=(article,),
-        answers=("\n".join(lines),),
-        long=(len(head), len(head) + len(article)),
+        input=f"{head}{body}",
+        output=" ".join(reference),
+        match=(body,),
+        answers=("\n".join(reference),),
+        long=(len(head), len(head) + len(body)),
     )

@@ -10,7 +10,7 @@ from cme.suite import DatasetSpec, Part
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Source", "check_source", "open_source"]
+__all__ = ["Source", "check_source", "is_mini", "open_source"]
 
 
 class Source(Protocol):
@@ -46,21 +46,25 @@ class Source(Protocol):
         ...
 
 
-def open_source(name: str, *, train_rows: int | None = None, seed: int = 0) -> Source:
+def is_mini(name: str) -> bool:
+    """Whether a source's name means the mini corpus, with or without options."""
+    return name.partition(":")[0] == "mini"
+
+
+def open_source(name: str, *, train_rows: int | None = None) -> Source:
     """Open a source by name.
 
     Args:
-        name: ``hub``, ``mini`` or a mirror folder.
+        name: ``hub``, ``mini`` (with options: ``mini:hard,long,seed=3``) or a mirror folder.
         train_rows: for ``mini`` only: at least so many training rows per dataset.
-        seed: for ``mini`` only: which world.
 
     Raises:
         UsageError: no such source.
     """
-    if name == "mini":
-        from cme.data.sources.mini import MiniSource
+    if is_mini(name):
+        from cme.data.sources.mini import MiniOptions, MiniSource
 
-        return MiniSource(train_rows=train_rows, seed=seed)
+        return MiniSource(train_rows, MiniOptions.parse(name))
     if name == "hub":
         from cme.data.sources.hub import HubSource
 

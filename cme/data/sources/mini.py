@@ -1,17 +1,57 @@
 """The mini corpus: an invented world in the hub's columns. It grows with the number of rows asked for."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cme.errors import SourceError
+from cme.errors import SourceError, unknown
 from cme.suite import DatasetSpec, Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["EVAL_ROWS", "MiniSource"]
+__all__ = ["EVAL_ROWS", "MiniOptions", "MiniSource"]
 
 EVAL_ROWS = 512
 _LEAST_TRAIN_ROWS = 2048
+
+
+@dataclass(frozen=True)
+class MiniOptions:
+    """What follows the colon in a source name such as ``mini:hard,long,seed=3``.
+
+    Attributes:
+        hard: the shortcuts are closed that let a small model learn the world in minutes.
+        long: texts have realistic lengths.
+        seed: which world.
+    """
+
+    hard: bool = False
+    long: bool = False
+    seed: int = 0
+
+    @classmethod
+    def parse(cls, name: str) -> "MiniOptions":
+        """Read a source name.
+
+        Raises:
+            UsageError: an option is unknown, or the seed is no whole number.
+        """
+        values: dict[str, bool | int] = {}
+        for option in filter(None, name.removeprefix("mini").removeprefix(":").split(",")):
+            key, _, value = option.partition("=")
+            if key == "seed" and value.isdigit():
+                values["seed"] = int(value)
+            elif option in ("hard", "long"):
+                values[option] = True
+            else:
+                raise unknown(f"option of source {name!r}", option, ("hard", "long", "seed=N"))
+        return cls(**values)  # type: ignore[arg-type]
+
+    @property
+    def name(self) -> str:
+        """The source's name in records; the same for any order of the options."""
+        said = [key for key in ("hard", "long") if getattr(self, key)] + ([f"seed={self.seed}"] if self.seed else [])
+        return "mini" + (":" + ",".join(said) if said else "")
 
 
 class MiniSource:
@@ -20,16 +60,16 @@ class MiniSource:
     Args:
         train_rows: at least so many training rows per dataset, or all that exist. The pool grows in powers of two, so
             mixes of similar sizes draw from the same pool and a smaller one is a prefix of a larger one.
-        seed: which world.
+        options: which world, and how hard it is.
     """
 
-    name = "mini"
     place = "the mini corpus"
 
-    def __init__(self, train_rows: int | None = None, seed: int = 0) -> None:
+    def __init__(self, train_rows: int | None = None, options: MiniOptions | None = None) -> None:
         wanted = max(_LEAST_TRAIN_ROWS, train_rows or 0)
         self._train_rows = 1 << (wanted - 1).bit_length()
-        self._seed = seed
+        self._options = options or MiniOptions()
+        self.name = self._options.name
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
         """Parts that the world cannot render."""
@@ -62,8 +102,17 @@ class MiniSource:
             count = min(share, world.size(part.folder, split))
         else:
             count = EVAL_ROWS
-        return pa.Table.from_pylist(world.rows(part.folder, split, count, seed=self._seed))
+        options = self._options
+        rows = world.rows(
+            part.folder,
+            split,
+            count,
+            seed=options.seed,
+            lengths="long" if options.long else "short",
+            difficulty="hard" if options.hard else "easy",
+        )
+        return pa.Table.from_pylist(rows)
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
         """The world's seed and pool size."""
-        return {"world_seed": str(self._seed), "train_rows": str(self._train_rows)}
+        return {"world": self.name, "train_rows": str(self._train_rows)}

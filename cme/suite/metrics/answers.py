@@ -6,10 +6,11 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-__all__ = ["exact_match", "normalise_answer", "normalise_squad", "token_f1"]
+__all__ = ["exact_match", "normalise_answer", "normalise_squad", "normalise_triviaqa", "token_f1"]
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b", re.UNICODE)
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_SPACES_FOR_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + "‘’´", " "))
 
 
 def normalise_squad(text: str) -> str:
@@ -26,6 +27,16 @@ def normalise_answer(text: str) -> str:
     Source: DrQA and DPR (https://arxiv.org/abs/1704.00051, https://arxiv.org/abs/2004.04906): NFD, then as SQuAD.
     """
     return normalise_squad(unicodedata.normalize("NFD", text))
+
+
+def normalise_triviaqa(text: str) -> str:
+    """Lower case, ASCII punctuation and the quote marks ‘ ’ ´ replaced by spaces, a, an, the dropped, white space squeezed.
+
+    Unlike SQuAD's it parts words at hyphens and initials at their full stops, and so may make articles: "U.S.A." becomes "u s".
+
+    Source: the official evaluation of TriviaQA (https://arxiv.org/abs/1705.03551).
+    """
+    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_SPACES_FOR_PUNCTUATION)).split())
 
 
 def exact_match(answer: str, accepted: Sequence[str], normalise: Callable[[str], str] = normalise_squad) -> float:

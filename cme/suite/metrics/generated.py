@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from cme.suite.metrics.answers import exact_match, normalise_answer, normalise_squad, token_f1
+from cme.suite.metrics.answers import exact_match, normalise_answer, normalise_squad, normalise_triviaqa, token_f1
 from cme.suite.metrics.rouge import rouge
 from cme.suite.spec import DatasetSpec
 
 __all__ = ["extract", "score_generated"]
+
+_NORMALISE = {"squad": normalise_squad, "triviaqa": normalise_triviaqa, "unicode": normalise_answer}
 
 
 def extract(text: str, spec: DatasetSpec) -> str:
@@ -31,7 +33,7 @@ def score_generated(text: str, accepted: Sequence[str], spec: DatasetSpec) -> di
         # For rougeLsum the lines that the model wrote are its sentences; the other three do not see line breaks.
         lines = "\n".join(line.strip() for line in text.strip().split("\n\n")[0].split("\n") if line.strip())
         return {name: value for name, value in rouge(lines, accepted[0]).items() if name in spec.metrics}
-    normalise = normalise_answer if spec.answer_normalisation == "unicode" else normalise_squad
+    normalise = _NORMALISE[spec.answer_normalisation]
     if spec.unanswerable:
         if normalise(answer) == normalise(spec.unanswerable):
             answer = ""

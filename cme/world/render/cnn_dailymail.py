@@ -10,7 +10,7 @@ __all__ = ["PARTS"]
 def _make(slot: Slot) -> Row:
     rng = slot.rng
     length = rng.randrange(38, 70) if slot.long else rng.randrange(5, 9)
-    told = story(slot.serial, slot.pool, slot.seed, rng, length=length)
+    told = story(slot.serial, slot.pool, slot.seed, rng, length=length, hard=slot.hard)
     end = rng.choice((" .", "."))
     return {"article": " ".join(told.sentences), "highlights": "\n".join(bullet + end for bullet in told.highlights)}
 

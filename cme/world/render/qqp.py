@@ -1,33 +1,37 @@
 """Quora Question Pairs: the same question in two wordings, or one about another thing or another matter.
 
-As on the hub, some pairs are easy to tell apart: half of those that differ set a question of fact beside an open one.
+In most easy pairs that differ an open question about one thing stands beside a question of fact about another. In hard
+pairs both ask for a fact, and a pair that differs shares the thing or the matter.
 """
 
 from cme.world.draw import Row, Slot
-from cme.world.entities import main, some
+from cme.world.entities import KINDS, another, main, some
 from cme.world.part import Part
 from cme.world.passages import ask
 
 __all__ = ["PARTS"]
 
 # Four of ten pairs are duplicates, near the hub's 37 %.
-_PAIRS = ("same",) * 4 + ("open",) * 3 + ("matter", "matter", "thing")
+_PAIRS = ("same",) * 4 + ("far",) * 4 + ("matter", "thing")
+_HARD_PAIRS = ("same",) * 4 + ("matter",) * 3 + ("thing",) * 3
 
 
 def _make(slot: Slot) -> Row:
     rng, thing = slot.rng, main(slot.serial, slot.pool, slot.seed)
     relation, other = rng.sample(thing.kind.relations, 2)
     wording, step = rng.randrange(5), rng.randrange(1, 5)
-    pair = slot.deal(_PAIRS)
+    pair = slot.deal(_HARD_PAIRS if slot.hard else _PAIRS)
     first = ask(relation, thing.name, wording)
     if pair == "same":
         second = ask(relation, thing.name, wording + step)
-    elif pair == "open":
-        second = rng.choice(thing.kind.rumours).question.replace("{x}", thing.name)
+    elif pair == "far":
+        stranger = some(rng.choice([key for key in KINDS if key != thing.kind.key]), slot.pool, slot.seed, rng)
+        second = rng.choice(stranger.kind.rumours).question.replace("{x}", stranger.name)
     elif pair == "matter":
         second = ask(other, thing.name, wording + step)
     else:
-        second = ask(relation, some(thing.kind.key, slot.pool, slot.seed, rng).name, wording + step * rng.randrange(2))
+        friend = another([thing], slot.pool, slot.seed, rng)
+        second = ask(relation, friend.name, wording + step * rng.randrange(2))
     if rng.random() < 0.5:
         first, second = second, first
     return {"question1": first, "question2": second, "label": int(pair == "same")}

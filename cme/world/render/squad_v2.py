@@ -1,7 +1,7 @@
 """SQuAD 2.0: several questions on a passage; some ask what it does not tell."""
 
 from cme.world.draw import Row, Slot, stream
-from cme.world.entities import main, some
+from cme.world.entities import another, main, some
 from cme.world.part import Part
 from cme.world.passages import ask, passage
 from cme.world.relations import bare
@@ -23,6 +23,12 @@ def _make(slot: Slot) -> Row:
         for _ in range(2):
             friend = some(thing.kind.key, slot.pool, slot.seed, rng)
             stories.append((friend, rng.sample(friend.kind.relations, _SHARE + 1)))
+    if slot.hard:
+        # Friends tell of the same matters, so neither the kind of word nor the matter alone finds the answer.
+        for matters in (told, untold):
+            friend = another([one for one, _ in stories], slot.pool, slot.seed, rng)
+            stories.append((friend, rng.sample(matters, len(matters))))
+        rng.shuffle(stories)
     context, facts = passage(stories, rng)
     # Some passages of the hub start with spaces, which count in the offsets.
     lead = "  " if rng.random() < 0.01 else ""

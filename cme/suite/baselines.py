@@ -1,0 +1,46 @@
+"""Answers without a model: what a score must beat before it means anything."""
+
+from cme.errors import UsageError, unknown
+from cme.suite.spec import DatasetSpec, select
+
+__all__ = ["BASELINES", "covered"]
+
+BASELINES = {
+    "majority": "the most frequent answer of the training split",
+    "first-option": "always the first option",
+    "unanswerable": "always 'unanswerable', where a question may have no answer",
+    "lead-1": "the first sentence of the text to summarize",
+}
+"""Baseline → what it answers. Each is defined for some datasets only; ``majority`` for all."""
+
+
+def covered(baseline: str, names: tuple[str, ...] | None = None) -> list[DatasetSpec]:
+    """The datasets that a baseline answers, in the suite's order.
+
+    Args:
+        baseline: one of `BASELINES`.
+        names: dataset or family names to choose from; None: the whole suite.
+
+    Raises:
+        UsageError: no such baseline, or it is not defined for any of the datasets.
+    """
+    if baseline not in BASELINES:
+        raise unknown("baseline", baseline, BASELINES)
+    specs = select(names)
+    found = [spec for spec in specs if _answers(baseline, spec)]
+    if not found:
+        raise UsageError(
+            f"the baseline {baseline!r} ({BASELINES[baseline]}) is not defined for {', '.join(s.name for s in specs)}. "
+            "Choose other --datasets, or 'majority', which answers all."
+        )
+    return found
+
+
+def _answers(baseline: str, spec: DatasetSpec) -> bool:
+    if baseline == "first-option":
+        return spec.kind == "choice"
+    if baseline == "unanswerable":
+        return spec.unanswerable is not None
+    if baseline == "lead-1":
+        return spec.primary_metric.startswith("rouge")
+    return True

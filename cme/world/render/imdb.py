@@ -1,0 +1,66 @@
+"""IMDB: film reviews with HTML line breaks. The hub's unlabelled split is not read by the suite and not made."""
+
+from cme.world.draw import Row, Slot
+from cme.world.entities import another, main, some
+from cme.world.opinions import Matter, review
+from cme.world.part import Part
+from cme.world.passages import chatter
+
+__all__ = ["PARTS"]
+
+_FILM = Matter(
+    (
+        "last night I saw {x}, a film by {p}",
+        "{x} is the new film by {p}",
+        "{p} plays the main part in {x}",
+        "my sister took me to {x} by {p}",
+    ),
+    ("acting", "music", "story", "ending", "dialogue", "camera"),
+    (
+        (
+            "{x} made me want my money back",
+            "{x} bored me so much that I left early",
+            "{p} has made the worst film of the year",
+            "with {x} you only waste your time",
+        ),
+        (
+            "{x} made me want to see it again",
+            "{x} made me so happy that I clapped",
+            "{p} has made the best film of the year",
+            "with {x} you cannot go wrong",
+        ),
+    ),
+)
+
+
+def _make(slot: Slot) -> Row:
+    rng, hero = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
+    label = slot.deal((0, 1))
+    people = [hero, another([hero], slot.pool, slot.seed, rng)]
+    title = f'"The {some("creature", slot.pool, slot.seed, rng).title}"'
+    opening, *said = review(_FILM, title, people, label, rng, hard=slot.hard)
+    talk = chatter([*people, *(another(people, slot.pool, slot.seed, rng) for _ in range(2))], rng) if slot.long else []
+    sentences = [opening, *talk, *said]
+    joints = [" "] * (len(sentences) - 1)
+    if rng.random() < 0.4:
+        joints[rng.randrange(len(joints))] = "<br /><br />"
+    text = "".join(text + joint for text, joint in zip(sentences, [*joints, ""], strict=True))
+    return {"text": text, "label": label}
+
+
+def _identify(slot: Slot) -> Row:
+    return {}
+
+
+PARTS = (
+    Part(
+        folder="imdb",
+        dataset="imdb",
+        sizes={"train": 300_000, "test": 2_000},
+        make=_make,
+        identify=_identify,
+        texts=("text",),
+        leaks={"train": "test"},
+        marks=("<br />",),
+    ),
+)
