@@ -10,7 +10,7 @@ READY  := $(VENV)/.cme-ready
 
 DEMO   ?= demo
 ROWS   ?= 4000
-TIER   ?= quick
+TIER   ?= smoke
 TRAIN  ?=
 EVAL   ?=
 TESTS  ?=

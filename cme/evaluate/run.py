@@ -50,6 +50,7 @@ def _model(settings: EvalSettings, out: Path) -> Result:
     source = open_source(settings.source)
     kinds = ("train", "eval") if settings.shots else ("eval",)
     missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
+    specs = _with_rows(specs, source, kinds)
     folder = resolve_base(settings.base)
     fingerprint = base_fingerprint(folder)
     tokenizer = load_tokenizer(folder)
@@ -82,12 +83,7 @@ def _baseline(settings: EvalSettings, out: Path) -> Result:
     source = open_source(settings.source)
     kinds = ("train", "eval") if name == "majority" else ("eval",)
     missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
-    # Without any training rows there is nothing to count.
-    parts = {spec.name: {part.name for part in spec.parts} for spec in specs}
-    bare = {spec.name for spec in specs for kind in kinds if set(source.missing(spec, kind)) == parts[spec.name]}
-    specs = [spec for spec in specs if spec.name not in bare]
-    if not specs:
-        raise SourceError(f"{source.place} has none of the rows that {name!r} needs for {', '.join(sorted(bare))}.")
+    specs = _with_rows(specs, source, kinds)
     claim(out, "eval", {"baseline": name, **_rows_identity(settings, specs)})
     result = Result(
         name=settings.name or name,
@@ -101,6 +97,15 @@ def _baseline(settings: EvalSettings, out: Path) -> Result:
         **_answered(BaselineSession(name, settings, source), settings, specs, source, missing, out),
     )
     return _written(result, out)
+
+
+def _with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
+    """The datasets of which the source has some rows of every kind (``"train"``, ``"eval"``)."""
+    found = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.parts) for kind in kinds)]
+    if not found:
+        names = ", ".join(spec.name for spec in specs)
+        raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Give another source.")
+    return found
 
 
 def _answered(

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import pytest
@@ -74,6 +75,23 @@ def test_base_has_no_adapter(tiny_base, tmp_path):
 def test_an_adapter_that_changes_nothing_is_reported(tiny_base, adapters, tmp_path):
     result = evaluate(settings(tiny_base, adapter=str(adapters["untrained"]), datasets=("qqp",)), tmp_path / "x")
     assert result.adapter is not None and not result.adapter.changes_output
+
+
+def test_shots_leave_out_what_has_no_training_rows_if_that_is_allowed(tiny_base, tmp_path, make_mirror):
+    from cme.errors import SourceError
+    from tests.hub_rows import HAND_ROWS
+
+    names = ("qqp/train", "qqp/validation", "nq_open/validation")
+    mirror = str(make_mirror({name: HAND_ROWS[name] for name in names}))
+    wanted = settings(tiny_base, source=mirror, datasets=("qqp", "nq_open"), shots=1)
+    with pytest.raises(SourceError, match=r"nq_open: nq_open/train"):
+        evaluate(wanted, tmp_path / "x")
+    result = evaluate(dataclasses.replace(wanted, allow_missing=True), tmp_path / "x")
+    assert [item.dataset for item in result.scores.datasets] == ["qqp"]
+    assert result.missing == ("nq_open: nq_open/train.parquet",)
+    # Without shots the training rows do not matter.
+    zero = dataclasses.replace(wanted, allow_missing=True, shots=0)
+    assert len(evaluate(zero, tmp_path / "y").scores.datasets) == 2
 
 
 def responses(out):
