@@ -4,13 +4,14 @@
 | --- | --- |
 | ``CME_DATA_SOURCE`` | where plain ``lm_eval`` takes rows from: ``hub`` (default), ``mini`` or a mirror folder |
 | ``CME_CACHE`` | cache folder (default ``$XDG_CACHE_HOME/cme``, else ``~/.cache/cme``); holds the converted embedded base model |
+| ``CME_LOCK`` | the lock file with the hub's commits (default ``cme.lock`` in the current folder) |
 | ``CME_DATA_DIR`` | tests only: the folder with real rows |
 """
 
 import os
 from pathlib import Path
 
-__all__ = ["cache_dir", "data_source"]
+__all__ = ["cache_dir", "data_source", "lock_file"]
 
 
 def data_source() -> str:
@@ -24,3 +25,8 @@ def cache_dir() -> Path:
     if own:
         return Path(own).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "cme"
+
+
+def lock_file() -> Path:
+    """The lock with the hub's commits: what ``CME_LOCK`` names, else ``cme.lock`` in the current folder."""
+    return Path(os.environ.get("CME_LOCK") or "cme.lock").expanduser()

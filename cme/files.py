@@ -15,8 +15,12 @@ __all__ = ["atomic_path", "digest", "read_json", "sha256_file", "write_json", "w
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is fsynced and renamed to ``path``, on failure removed.
+
+    Args:
+        path: the file to write.
+        durable: whether it must outlive a power failure; work files that are checked before they are used again need not.
 
     Raises:
         CMEError: the disk is full or the folder cannot be written.
@@ -32,8 +36,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
+        if durable:
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
@@ -46,15 +51,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
     """Write ``text`` (UTF-8) so that ``path`` is never half there."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write ``value`` as indented JSON with a final newline; NaN and infinity are refused (ValueError)."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", durable=durable)
 
 
 def read_json(path: Path) -> Any:

@@ -18,12 +18,19 @@ class Bar(Protocol):
         """Change the text before the bar."""
         ...
 
+    def expect(self, total: float) -> None:
+        """Say how many steps there are, where that was not known at the start."""
+        ...
+
 
 class _Silent:
     def advance(self, steps: float = 1) -> None:
         return
 
     def describe(self, text: str) -> None:
+        return
+
+    def expect(self, total: float) -> None:
         return
 
 
@@ -66,5 +73,8 @@ def bar(description: str, total: float | None = None) -> Iterator[Bar]:
 
             def describe(self, text: str) -> None:
                 progress.update(task, description=text)
+
+            def expect(self, total: float) -> None:
+                progress.update(task, total=total)
 
         yield _Shown()

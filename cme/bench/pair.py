@@ -6,14 +6,13 @@ what the machine does meanwhile hits both; the headline is the median of the pai
 
 import copy
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
+from cme.bench.hardware import processor
 from cme.errors import UsageError, unknown
 
 __all__ = ["MODES", "PairReport", "Ratio", "Setup", "measure_pair"]
@@ -139,7 +138,7 @@ def measure_pair(model: Any, setup: Setup | None = None, modes: tuple[str, ...] 
         trainable_lora=counts[1],
         dtype=str(weight.dtype).removeprefix("torch."),
         device=weight.device.type,
-        hardware=torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else _processor(),
+        hardware=torch.cuda.get_device_name(weight.device) if weight.device.type == "cuda" else processor(),
         cpus=os.cpu_count() or 1,
         threads=torch.get_num_threads(),
         torch=torch.__version__,
@@ -283,12 +282,3 @@ def _timed(model: Any, function: Callable[[], object]) -> float:
 
 def _trainable(model: Any) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

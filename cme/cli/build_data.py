@@ -1,19 +1,27 @@
 """``cme build-data``: the training mix."""
 
-from typing import Annotated
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Datasets, Json, NewFolder, SourceName, names
+from cme.cli.options import AllowMissing, Datasets, Json, SourceName, names
 from cme.cli.tables import show_table
+from cme.errors import UsageError
+
+if TYPE_CHECKING:
+    from cme.mix import Checked
 
 __all__ = ["build_data"]
 
 
 @verb("build-data", epilog="Example: cme build-data --source mini --size 2000 --out mix/")
 def build_data(
-    out: NewFolder,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Output folder: new, or this command's own unfinished work.")
+    ] = None,
     source: SourceName = "hub",
     size: Annotated[
         int | None, typer.Option("--size", min=1, help="Training rows. Default: all that are left.")
@@ -21,11 +29,45 @@ def build_data(
     seed: Annotated[int, typer.Option("--seed", help="Seed of the row order and of the paraphrases.")] = 0,
     datasets: Datasets = None,
     mixing: Annotated[
-        str, typer.Option("--mixing", help="How rows are shared out: proportional (capped).")
+        str, typer.Option("--mixing", help="How rows are shared out: proportional (capped), temperature or uniform.")
     ] = "proportional",
+    temperature: Annotated[float, typer.Option("--temperature", help="Of --mixing temperature, at least 1.")] = 2.0,
     paraphrase_share: Annotated[
         float, typer.Option("--paraphrase-share", min=0, max=1, help="Share of rows with a paraphrased instruction.")
     ] = 0.5,
+    layout: Annotated[
+        str, typer.Option("--format", help="alpaca (instruction, input, output), or chat (messages as well).")
+    ] = "alpaca",
+    licence: Annotated[
+        str | None,
+        typer.Option("--licence", help="Only datasets whose licence allows: commercial, noncommercial, unstated."),
+    ] = None,
+    gate: Annotated[
+        bool,
+        typer.Option(
+            "--gate/--no-gate", help="Compare rows with all evaluation rows by every rule, or whole texts only."
+        ),
+    ] = True,
+    check: Annotated[
+        bool,
+        typer.Option("--check-only", help="Only say what the gate finds and what would be left; --out is not touched."),
+    ] = False,
+    validation_share: Annotated[
+        float, typer.Option("--validation-share", min=0, max=0.5, help="Share of each dataset set aside, not counted.")
+    ] = 0.005,
+    rows_per_shard: Annotated[
+        int, typer.Option("--rows-per-shard", min=1, help="Most rows in one Parquet file.")
+    ] = 100_000,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", min=1, help="Processes. Default: one per CPU; any number gives the same bytes."),
+    ] = None,
+    push_to_hub: Annotated[
+        str | None, typer.Option("--push-to-hub", help="Upload the finished mix to this private dataset repository.")
+    ] = None,
+    have_rights: Annotated[
+        bool, typer.Option("--i-have-the-rights", help="For --push-to-hub of non-commercial or unstated licences.")
+    ] = False,
     allow_missing: AllowMissing = False,
     as_json: Json = False,
 ) -> None:
@@ -34,20 +76,39 @@ def build_data(
     Normalised, without duplicates and evaluation rows, capped, in a fixed order; Parquet with a manifest and a card. Run again
     after an interruption, it continues.
     """
-    from cme.mix import BuildSettings, build
+    from cme.mix import BuildSettings, build, check_only
 
-    manifest = build(
-        BuildSettings(
-            source=source,
-            out=out,
-            size=size,
-            seed=seed,
-            datasets=names(datasets),
-            mixing=mixing,
-            paraphrase_share=paraphrase_share,
-            allow_missing=allow_missing,
-        )
+    settings = BuildSettings(
+        source=source,
+        out=out or Path(),
+        size=size,
+        seed=seed,
+        datasets=names(datasets),
+        mixing=mixing,
+        temperature=temperature,
+        paraphrase_share=paraphrase_share,
+        validation_share=validation_share,
+        rows_per_shard=rows_per_shard,
+        layout=layout,
+        uses=names(licence),
+        gate=gate,
+        workers=workers or len(os.sched_getaffinity(0)),
+        allow_missing=allow_missing,
     )
+    if check:
+        _show_check(check_only(settings), as_json=as_json)
+        return
+    if out is None:
+        raise UsageError("--out is missing: name the folder for the mix, or pass --check-only.")
+    manifest = build(settings)
+    if push_to_hub is not None:
+        from cme.cli.push import show_licences
+        from cme.mix.push import push
+
+        if not as_json:
+            show_licences(manifest)
+        done = push(out, push_to_hub, have_rights=have_rights)
+        note(f"uploaded to the private repository {done.repository}: {done.url}")
     if as_json:
         from dataclasses import asdict
 
@@ -72,3 +133,16 @@ def build_data(
     note(
         f"{manifest.rows:,} training rows ({cap}) in {out}; counts in {out / 'manifest.json'}, card in {out / 'README.md'}"
     )
+
+
+def _show_check(found: "Checked", *, as_json: bool) -> None:
+    if as_json:
+        emit_json({"rows": found.rows, "overlap": found.overlap, "unchecked": found.unchecked})
+        return
+    from cme.mix.overlap import found_by_rule
+
+    lines = [[train, other, rule, f"{rows:,}"] for train, other, rule, rows in found_by_rule(found.overlap)]
+    show_table(["training rows of", "evaluation rows of", "rule", "rows"], lines)
+    note(f"{sum(found.rows.values()):,} training rows would be left, and nothing was written.")
+    if found.unchecked:
+        note("not compared, as the source lacks them: " + ", ".join(found.unchecked))

@@ -11,22 +11,44 @@ from cme.cli import (
     bench,
     build_data,
     doctor,
+    download,
     eval,
+    inspect,
     leaderboard,
     lm_eval,
     ls,
     params,
+    push,
     score,
     show,
     submit,
     tasks_path,
     train,
+    verify,
 )
 from cme.cli.app import app
 
 __all__ = ["main"]
 
-VERBS = (bench, build_data, doctor, eval, leaderboard, lm_eval, ls, params, score, show, submit, tasks_path, train)
+VERBS = (
+    bench,
+    build_data,
+    doctor,
+    download,
+    eval,
+    inspect,
+    leaderboard,
+    lm_eval,
+    ls,
+    params,
+    push,
+    score,
+    show,
+    submit,
+    tasks_path,
+    train,
+    verify,
+)
 
 
 def _version(wanted: bool) -> None:

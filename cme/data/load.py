@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,15 @@ from cme.suite import DatasetSpec, Part
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Outcome", "load_examples", "normalise_all"]
+__all__ = [
+    "Identity",
+    "Outcome",
+    "RowStream",
+    "load_examples",
+    "needed_columns",
+    "normalise_all",
+    "table_rows",
+]
 
 _BATCH = 4096
 
@@ -52,7 +60,7 @@ def load_examples(spec: DatasetSpec, kind: str, source: Source, *, allow_missing
         DataError: a file does not hold what the dataset promises (dataset, file, column, row number, expected, found).
     """
     outcome = Outcome()
-    identity = _Identity(spec)
+    identity = Identity(spec)
     lacking = source.missing(spec, kind) if allow_missing else {}
     for part in spec.parts:
         if part.name in lacking:
@@ -61,7 +69,10 @@ def load_examples(spec: DatasetSpec, kind: str, source: Source, *, allow_missing
         table = unwrap(source.table(spec, part, split), spec)
         where, file = f"{spec.name}/{split}", source.locate(spec, part, split)
         check_columns(table.schema, spec, where, file)
-        _normalise(_rows(table, spec), spec, part, identity, outcome, where, file)
+        stream = RowStream(spec, part, where, file, identity=identity)
+        outcome.examples += stream.examples(table_rows(table, spec))
+        outcome.read += stream.read
+        outcome.dropped += stream.dropped
     return outcome
 
 
@@ -72,52 +83,98 @@ def normalise_all(rows: list[Row], spec: DatasetSpec) -> Outcome:
         DataError: a value is out of range.
     """
     outcome = Outcome()
-    _normalise(iter(rows), spec, spec.parts[0], _Identity(spec), outcome, spec.name, "the rows given")
+    stream = RowStream(spec, spec.parts[0], spec.name, "the rows given")
+    outcome.examples = list(stream.examples(rows))
+    outcome.read, outcome.dropped = stream.read, stream.dropped
     return outcome
 
 
-def _rows(table: "pa.Table", spec: DatasetSpec) -> Iterator[Row]:
-    names = {name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.part_by]))}
+def needed_columns(spec: DatasetSpec) -> set[str]:
+    """The columns that a dataset's rows are made of; all others need not be read."""
+    return {name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.part_by]))}
+
+
+def table_rows(table: "pa.Table", spec: DatasetSpec) -> Iterator[Row]:
+    """A table's rows with the columns that the dataset needs, a batch at a time."""
+    names = needed_columns(spec)
     for batch in table.select([name for name in table.schema.names if name in names]).to_batches(_BATCH):
         yield from batch.to_pylist()
 
 
-def _normalise(
-    rows: Iterator[Row], spec: DatasetSpec, part: Part, identity: "_Identity", outcome: Outcome, where: str, file: str
-) -> None:
-    if spec.normaliser not in NORMALISERS:
-        raise unknown(f"normaliser of {spec.path}:", spec.normaliser, NORMALISERS)
-    normalise = NORMALISERS[spec.normaliser]
-    for number, row in enumerate(rows):
-        outcome.read += 1
-        try:
-            content = normalise(row, spec)
-        except BadValueError as bad:
-            raise DataError(
-                f"{where}: column {bad.column!r} holds {bad.found!r} at row {number}; expected {bad.expected}.\n"
-                f"The file is {file}. It is damaged or of another version: get it again from {spec.hub_id}."
-            ) from None
-        if isinstance(content, Dropped):
-            outcome.dropped[content.reason] += 1
-        else:
-            outcome.examples.append(identity.example(content, row, part))
+class RowStream:
+    """Rows → Examples, one at a time.
+
+    Args:
+        spec: the dataset.
+        part: the part that the rows belong to.
+        where: dataset and split, for messages.
+        file: the file, for messages.
+        start: number of the first row, for messages.
+        identity: gives ids; shared by the streams of one dataset, so that repeated rows are numbered across them.
+
+    Attributes:
+        read: rows read so far.
+        dropped: rows left out so far, by reason.
+    """
+
+    def __init__(
+        self,
+        spec: DatasetSpec,
+        part: Part,
+        where: str,
+        file: str,
+        *,
+        start: int = 0,
+        identity: "Identity | None" = None,
+    ) -> None:
+        if spec.normaliser not in NORMALISERS:
+            raise unknown(f"normaliser of {spec.path}:", spec.normaliser, NORMALISERS)
+        self._spec, self._part, self._where, self._file, self._start = spec, part, where, file, start
+        self._identity = identity or Identity(spec)
+        self.read = 0
+        self.dropped: Counter[str] = Counter()
+
+    def examples(self, rows: Iterable[Row]) -> Iterator[Example]:
+        """The rows' examples, without those that are dropped.
+
+        Raises:
+            DataError: a value is out of range (dataset, file, column, row number, expected, found).
+        """
+        spec, part, example = self._spec, self._part, self._identity.example
+        normalise = NORMALISERS[spec.normaliser]
+        for row in rows:
+            try:
+                content = normalise(row, spec)
+            except BadValueError as bad:
+                raise DataError(
+                    f"{self._where}: column {bad.column!r} holds {bad.found!r} at row {self._start + self.read}; "
+                    f"expected {bad.expected}.\nThe file is {self._file}. It is damaged or of another version: get it "
+                    f"again from {spec.hub_id}."
+                ) from None
+            self.read += 1
+            if isinstance(content, Dropped):
+                self.dropped[content.reason] += 1
+            else:
+                yield example(content, row, part)
 
 
-class _Identity:
+class Identity:
     """Gives examples their id: hash of dataset, key columns and the number of earlier rows with the same key."""
 
     def __init__(self, spec: DatasetSpec) -> None:
         self._spec = spec
-        self._seen: Counter[str] = Counter()
+        self._seen: Counter[bytes] = Counter()
 
     def example(self, content: Content, row: Row, part: Part) -> Example:
+        """The content of a row as an example."""
         spec = self._spec
-        key = _canonical([spec.name, *(_reach(row, name) for name in spec.key)])
-        occurrence = self._seen[key]
-        self._seen[key] += 1
-        identifier = _hash(f"{key}#{occurrence}", 32)
+        key = _sha256(_canonical([spec.name, *(_reach(row, name) for name in spec.key)]))
+        occurrence = self._seen[seen := key.digest()]
+        self._seen[seen] += 1
+        key.update(b"#%d" % occurrence)
+        identifier = key.hexdigest()[:32]
         shared = content.cluster or [_reach(row, name) for name in spec.cluster]
-        cluster = _hash(_canonical(list(shared)), 16) if shared else identifier
+        cluster = _sha256(_canonical(list(shared))).hexdigest()[:16] if shared else identifier
         return Example(
             id=identifier,
             dataset=spec.name,
@@ -142,9 +199,8 @@ def _reach(row: Row, path: str) -> Any:
     return value
 
 
-def _canonical(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def _hash(text: str, digits: int) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:digits]
+def _sha256(text: str) -> "hashlib._Hash":
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass"))

@@ -12,7 +12,7 @@ import unicodedata
 from cme.data.example import Example
 from cme.suite import DatasetSpec
 
-__all__ = ["DIGEST_BYTES", "canonical", "gold_text", "match_digest"]
+__all__ = ["DIGEST_BYTES", "canonical", "canonical_texts", "gold_text", "match_digest", "texts_digest"]
 
 DIGEST_BYTES = 16
 """At 3 million rows the chance of one false match is below 1e-25."""
@@ -37,8 +37,8 @@ def canonical(text: str) -> str:
     return " ".join(kept.split()) or " ".join(text.split())
 
 
-def match_digest(example: Example, spec: DatasetSpec) -> bytes:
-    """Digest of an example's match texts in canonical form; equal for rows that are the same item.
+def canonical_texts(example: Example, spec: DatasetSpec) -> tuple[list[str], list[str]]:
+    """An example's match texts in canonical form: those whose order counts, and those whose order does not, sorted.
 
     `Example.match` has its unordered texts sorted as they are spelled. Spelling decides the order of "apple" and
     "Banana", so they are sorted again in canonical form: both texts of a paraphrase pair, and the options of a
@@ -46,8 +46,18 @@ def match_digest(example: Example, spec: DatasetSpec) -> bytes:
     """
     texts = [canonical(text) for text in example.match]
     start = _unordered_from(example, spec)
-    whole = _NEXT.join(texts[:start]) + _UNORDERED + _NEXT.join(sorted(texts[start:]))
+    return texts[:start], sorted(texts[start:])
+
+
+def texts_digest(ordered: list[str], unordered: list[str]) -> bytes:
+    """Digest of what `canonical_texts` gives; equal for rows that are the same item."""
+    whole = _NEXT.join(ordered) + _UNORDERED + _NEXT.join(unordered)
     return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
+
+
+def match_digest(example: Example, spec: DatasetSpec) -> bytes:
+    """Digest of an example's match texts in canonical form; equal for rows that are the same item."""
+    return texts_digest(*canonical_texts(example, spec))
 
 
 def gold_text(example: Example, spec: DatasetSpec) -> str:

@@ -1,7 +1,16 @@
 """22 datasets → one training mix: duplicates and leaks removed, capped, ordered, written with its manifest."""
 
-from cme.mix.build import build
+from cme.mix.build import Checked, build, check_only
 from cme.mix.rows import example_from_row, load_mix, mix_files, read_manifest
-from cme.mix.settings import MIXINGS, BuildSettings
+from cme.mix.settings import BuildSettings
 
-__all__ = ["MIXINGS", "BuildSettings", "build", "example_from_row", "load_mix", "mix_files", "read_manifest"]
+__all__ = [
+    "BuildSettings",
+    "Checked",
+    "build",
+    "check_only",
+    "example_from_row",
+    "load_mix",
+    "mix_files",
+    "read_manifest",
+]

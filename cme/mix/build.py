@@ -1,38 +1,75 @@
 """Build a mix: source → work files → what stays → cap → shards, overlap, card, manifest."""
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cme.data.sources import Source, check_source, is_mini, open_source
+from cme.data.sources.survey import row_warning
 from cme.errors import UsageError
-from cme.files import digest, sha256_file, write_json, write_text
-from cme.mix.cap import solve_cap
+from cme.files import sha256_file, write_json, write_text
+from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
-from cme.mix.clean import Cleaned, clean
-from cme.mix.collect import WorkFile, collect
+from cme.mix.clean import Cleaned, Overlap, clean
+from cme.mix.collect import EvalFile, TrainFile, collect_eval, collect_train, join_gate
+from cme.mix.licences import filter_by_use
+from cme.mix.overlap import heat_map
 from cme.mix.pool import mini_train_rows
 from cme.mix.rows import MANIFEST, read_manifest
 from cme.mix.settings import BuildSettings
+from cme.mix.verify import content_fingerprint
 from cme.mix.write import Chosen, take_first, write_split
 from cme.progress import bar
 from cme.records import Manifest, MixDataset, versions, write_record
 from cme.suite import DatasetSpec, datasets, select
 from cme.workdir import claim, finish
 
-__all__ = ["build"]
+__all__ = ["Checked", "build", "check_only"]
 
 _WORK = ".work"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the gate found, without a mix.
+
+    Attributes:
+        rows: training rows left, by dataset.
+        overlap: rows found, by training dataset, evaluation dataset and rule.
+        unchecked: evaluation splits that the source lacks.
+    """
+
+    rows: dict[str, int]
+    overlap: dict[str, Overlap]
+    unchecked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Decided:
+    specs: list[DatasetSpec]
+    train: dict[str, TrainFile]
+    evaluation: dict[str, EvalFile]
+    cleaned: dict[str, Cleaned]
+    take: Mapping[str, Any]
+
+    @property
+    def overlap(self) -> dict[str, Overlap]:
+        return {name: item.overlap for name, item in self.cleaned.items()}
+
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        return tuple(missing for file in self.evaluation.values() for missing in file.missing)
 
 
 def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     """Build a training mix in ``settings.out``; called again after an interruption, go on where it stopped.
 
-    The steps, in order: normalise; drop conflicting labels; duplicates within and across datasets; rows whose text an
-    evaluation row has; set the validation part aside; cap; order; write. Training rows are kept clear of the
-    evaluation rows of every dataset of the suite that the source has, selected or not: an adapter trained on some
+    The steps, in order: normalise; drop conflicting labels; duplicates within and across datasets; rows that leak an
+    evaluation row (`cme.mix.gate`); set the validation part aside; cap; order; write. Training rows are kept clear of
+    the evaluation rows of every dataset of the suite that the source has, selected or not: an adapter trained on some
     datasets is evaluated on all.
 
     Args:
@@ -47,8 +84,48 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
         SourceError: the source lacks a split (and ``allow_missing`` is not set).
         DataError: a file does not hold what its dataset promises.
     """
+    suite, specs, source = _begin(settings, source)
+    out = settings.out
+    claim(out, "build-data", settings.identity(list(suite.values())))
+    _sweep(out)
+    if not (out / MANIFEST).is_file():
+        found = _decide(suite, specs, source, out / _WORK, settings)
+        sizes = {name: len(item.train) for name, item in found.cleaned.items()}
+        try:
+            cap, counts = share_rows(sizes, settings.size, settings.mixing, settings.temperature)
+        except UsageError:
+            _empty(out)
+            raise
+        files = _write(found, counts, settings)
+        manifest = _manifest(settings, source.name, cap, found, counts, files)
+        write_json(out / "overlap.json", found.overlap)
+        write_text(out / "overlap.svg", heat_map(found.overlap))
+        text = card(manifest, found.specs, found.unchecked, settings.command(source.name))
+        write_text(out / "README.md", text)
+        write_record(out / MANIFEST, manifest)
+    shutil.rmtree(out / _WORK, ignore_errors=True)
+    finish(out)
+    return read_manifest(out)
+
+
+def check_only(settings: BuildSettings, *, source: Source | None = None) -> Checked:
+    """Say what the gate finds, and what would be left, without writing a mix.
+
+    Raises:
+        As `build`.
+    """
+    suite, specs, source = _begin(settings, source)
+    with tempfile.TemporaryDirectory(prefix="cme-check-") as work:
+        found = _decide(suite, specs, source, Path(work), settings)
+    return Checked({name: len(item.train) for name, item in found.cleaned.items()}, found.overlap, found.unchecked)
+
+
+def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, DatasetSpec], list[DatasetSpec], Source]:
+    """The suite with what is shown beside it, the selected datasets, and the source, which has them."""
     settings.check()
-    suite, specs, out = datasets(beside=True), select(settings.datasets), settings.out
+    suite, specs = datasets(beside=True), select(settings.datasets)
+    if settings.uses is not None:
+        specs = filter_by_use(specs, settings.uses)
     if beside := [spec.name for spec in specs if spec.beside]:
         raise UsageError(
             f"{', '.join(beside)} is for evaluation only: it has no training rows of its own. Leave it out."
@@ -57,35 +134,7 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
         rows = mini_train_rows(specs, settings.size) if is_mini(settings.source) else None
         source = open_source(settings.source, train_rows=rows)
     check_source(source, specs, ("train", "eval"), allow_missing=settings.allow_missing)
-    claim(out, "build-data", settings.identity(list(suite.values())))
-    _sweep(out)
-    if not (out / MANIFEST).is_file():
-        train, evaluation = _collect(suite, specs, source, out / _WORK, settings)
-        checked = {name: file for name, file in evaluation.items() if file.rows}
-        cleaned = clean(suite, train, checked, validation_share=settings.validation_share)
-        try:
-            cap, counts = solve_cap({name: len(item.train) for name, item in cleaned.items()}, settings.size)
-        except UsageError:
-            _empty(out)
-            raise
-        files = _write(specs, train, cleaned, counts, settings)
-        manifest = _manifest(
-            settings,
-            source.name,
-            cap,
-            _accounts(specs, train, evaluation, cleaned, counts, mini=is_mini(source.name)),
-            files,
-            specs,
-        )
-        overlap = {name: item.overlap for name, item in cleaned.items()}
-        exact = {name: {other: {"exact": count} for other, count in found.items()} for name, found in overlap.items()}
-        write_json(out / "overlap.json", exact)
-        unchecked = [missing for file in evaluation.values() for missing in file.missing]
-        write_text(out / "README.md", card(manifest, specs, overlap, unchecked, settings.command(source.name)))
-        write_record(out / MANIFEST, manifest)
-    shutil.rmtree(out / _WORK, ignore_errors=True)
-    finish(out)
-    return read_manifest(out)
+    return suite, specs, source
 
 
 def _sweep(out: Path) -> None:
@@ -103,65 +152,71 @@ def _empty(out: Path) -> None:
             item.unlink()
 
 
-def _collect(
+def _decide(
     suite: Mapping[str, DatasetSpec], specs: list[DatasetSpec], source: Source, work: Path, settings: BuildSettings
-) -> tuple[dict[str, WorkFile], dict[str, WorkFile]]:
-    """Work files of the selected datasets' training rows and of all evaluation rows the source has."""
-    train, evaluation = {}, {}
-    with bar("Reading", total=len(specs) + len(suite)) as shown:
-        for spec in specs:
-            shown.describe(f"Reading {spec.name}")
-            train[spec.name] = collect(spec, "train", source, work, allow_missing=settings.allow_missing)
-            shown.advance()
-        for spec in suite.values():
-            shown.describe(f"Reading {spec.name} (evaluation rows)")
+) -> _Decided:
+    """Normalise the selected datasets' training rows and all evaluation rows the source has; decide what stays."""
+    with bar("Evaluation rows", total=len(suite)) as shown:
+        evaluation = collect_eval(
+            list(suite.values()),
+            source,
+            work,
+            gate=settings.gate,
+            workers=settings.workers,
             # A dataset that was not selected is an extra: whatever the source has of it is checked.
-            lenient = settings.allow_missing or spec not in specs
-            evaluation[spec.name] = collect(spec, "eval", source, work, allow_missing=lenient)
-            shown.advance()
-    return train, evaluation
+            strict=() if settings.allow_missing else [spec.name for spec in specs],
+            advance=shown.advance,
+        )
+        shown.describe("Evaluation rows: what the gate looks for")
+        bits = [name for name, file in evaluation.items() if file.rows]
+        gate = join_gate({name: evaluation[name] for name in bits}, work) if settings.gate and bits else None
+    with bar("Training rows") as shown:
+        train = collect_train(
+            specs,
+            source,
+            work,
+            gate=gate,
+            seed=settings.seed,
+            workers=settings.workers,
+            allow_missing=settings.allow_missing,
+            advance=shown.advance,
+            expect=shown.expect,
+        )
+    checked = {name: evaluation[name] for name in bits}
+    cleaned, take = clean(suite, train, checked, bits, validation_share=settings.validation_share)
+    return _Decided(specs, train, evaluation, cleaned, take)
 
 
-def _write(
-    specs: list[DatasetSpec],
-    train: Mapping[str, WorkFile],
-    cleaned: Mapping[str, Cleaned],
-    counts: Mapping[str, int],
-    settings: BuildSettings,
-) -> list[str]:
+def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings) -> list[str]:
     """Write both splits; returns their files, relative to the mix."""
-    picked = {"train": [], "validation": []}  # type: dict[str, list[Chosen]]
-    for spec in specs:
-        file, item = train[spec.name], cleaned[spec.name]
-        picked["train"].append(Chosen(spec, file, take_first(file, item.train, counts[spec.name], settings.seed)))
-        picked["validation"].append(Chosen(spec, file, item.validation))
+    picked: dict[str, list[Chosen]] = {"train": [], "validation": []}
+    for spec in found.specs:
+        file, item = found.train[spec.name], found.cleaned[spec.name]
+        taken = take_first(found.take[spec.name], item.train, counts[spec.name])
+        for split, rows in (("train", taken), ("validation", item.validation)):
+            picked[split].append(Chosen(spec, file, rows, item.order[rows]))
     files = []
-    with bar("Writing", total=sum(len(chosen.rows) for part in picked.values() for chosen in part)) as shown:
+    total = sum(len(chosen.rows) for part in picked.values() for chosen in part)
+    with bar("Writing", total=total) as shown:
         for split, chosen in picked.items():
             files += write_split(
                 settings.out,
                 split,
                 chosen,
-                seed=settings.seed,
+                settings.out / _WORK,
+                layout=settings.layout,
                 paraphrase_share=settings.paraphrase_share if split == "train" else 0.0,
                 rows_per_shard=settings.rows_per_shard,
-                bar=shown,
+                workers=settings.workers,
+                advance=shown.advance,
             )
     return files
 
 
-def _accounts(
-    specs: list[DatasetSpec],
-    train: Mapping[str, WorkFile],
-    evaluation: Mapping[str, WorkFile],
-    cleaned: Mapping[str, Cleaned],
-    counts: Mapping[str, int],
-    *,
-    mini: bool,
-) -> dict[str, MixDataset]:
+def _accounts(found: _Decided, counts: Mapping[str, int], *, mini: bool) -> dict[str, MixDataset]:
     accounts = {}
-    for spec in specs:
-        file, other, item = train[spec.name], evaluation[spec.name], cleaned[spec.name]
+    for spec in found.specs:
+        file, other, item = found.train[spec.name], found.evaluation[spec.name], found.cleaned[spec.name]
         accounts[spec.name] = MixDataset(
             family=spec.family,
             licence=MINI_LICENCE if mini else spec.licence,
@@ -174,20 +229,27 @@ def _accounts(
             available=len(item.train),
             rows=counts[spec.name],
             missing=file.missing + other.missing,
+            warnings=() if mini else _warnings(spec, file, other),
             # The source's record of what it has read so far differs in a continued build; together both are the same.
             provenance=dict(sorted((file.provenance | other.provenance).items())),
         )
     return accounts
 
 
+def _warnings(spec: DatasetSpec, train: TrainFile, evaluation: EvalFile) -> tuple[str, ...]:
+    found = (row_warning(spec, "train", train.read), row_warning(spec, "eval", evaluation.read))
+    return tuple(text for text in found if text)
+
+
 def _manifest(
     settings: BuildSettings,
     source: str,
     cap: int | None,
-    accounts: dict[str, MixDataset],
-    files: list[str],
-    specs: list[DatasetSpec],
+    found: _Decided,
+    counts: Mapping[str, int],
+    files: Sequence[str],
 ) -> Manifest:
+    accounts = _accounts(found, counts, mini=is_mini(source))
     manifest = Manifest(
         source=source,
         seed=settings.seed,
@@ -199,11 +261,12 @@ def _manifest(
         paraphrase_share=settings.paraphrase_share,
         datasets=accounts,
         files={name: sha256_file(settings.out / name) for name in files},
-        task_fingerprints={spec.name: spec.fingerprint for spec in specs},
+        task_fingerprints={spec.name: spec.fingerprint for spec in found.specs},
         versions=versions(),
         fingerprint="",
+        temperature=settings.temperature if settings.mixing == "temperature" else None,
+        layout=settings.layout,
+        gate=settings.gate,
+        overlap=found.overlap,
     )
-    body: dict[str, Any] = asdict(manifest)
-    for name in ("versions", "fingerprint", "tokens"):
-        del body[name]
-    return replace(manifest, fingerprint=digest(body))
+    return replace(manifest, fingerprint=content_fingerprint(asdict(manifest)))

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from cme.data.sources import is_mini
+from cme.mix.gate import JACCARD, KEPT, RUN, SHARE
+from cme.mix.licences import licence_table
+from cme.mix.overlap import found_by_rule
 from cme.records import Manifest, MixDataset
 from cme.suite import DatasetSpec
 
@@ -32,7 +35,6 @@ _COLUMNS = """\
 def card(
     manifest: Manifest,
     specs: Sequence[DatasetSpec],
-    overlap: Mapping[str, Mapping[str, int]],
     unchecked: Sequence[str],
     command: str,
 ) -> str:
@@ -41,7 +43,6 @@ def card(
     Args:
         manifest: the mix's manifest.
         specs: the datasets in it, in the suite's order.
-        overlap: training rows found among the evaluation rows, by training and evaluation dataset.
         unchecked: evaluation splits of the suite that the source lacks.
         command: the command that builds the mix again.
 
@@ -58,7 +59,7 @@ def card(
             "The same command on the same rows gives the same bytes.",
         ],
         "## Rows": [*_counts(manifest), "", *_notes(manifest)],
-        "## Kept clear of": _clear(overlap, unchecked),
+        "## Kept clear of": _clear(manifest, unchecked),
         "## How it was made": _steps(manifest),
         "## Columns": [_COLUMNS],
         "## Licences": _licences(manifest, specs),
@@ -95,14 +96,8 @@ def _licences(manifest: Manifest, specs: Sequence[DatasetSpec]) -> list[str]:
     return [
         "Every row keeps the licence of its dataset. Some allow research or non-commercial use only.",
         "",
-        "| dataset | hub | licence |",
-        "|---|---|---|",
-        *(f"| {spec.name} | {_link(spec)} | {manifest.datasets[spec.name].licence} |" for spec in specs),
+        *licence_table(specs, {spec.name: manifest.datasets[spec.name].licence for spec in specs}),
     ]
-
-
-def _link(spec: DatasetSpec) -> str:
-    return f"[{spec.hub_id}](https://huggingface.co/datasets/{spec.hub_id})"
 
 
 def _counts(manifest: Manifest) -> list[str]:
@@ -138,6 +133,8 @@ def _notes(manifest: Manifest) -> list[str]:
             lines.append(f"- {name}, dropped: {_listed(item.dropped)}.")
         if item.leaks:
             lines.append(f"- {name}, leaks by evaluation set: {_listed(item.leaks)}.")
+        if item.warnings:
+            lines.append(f"- {name}, not as published: {'; '.join(item.warnings)}.")
         if item.missing:
             lines.append(f"- {name}, **missing in the source**: {', '.join(item.missing)}.")
     return lines or ["Nothing was dropped, leaked or missing."]
@@ -147,12 +144,27 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts.items())
 
 
-def _clear(overlap: Mapping[str, Mapping[str, int]], unchecked: Sequence[str]) -> list[str]:
-    checked = list(dict.fromkeys(other for found in overlap.values() for other in found))
+def _clear(manifest: Manifest, unchecked: Sequence[str]) -> list[str]:
+    checked = list(dict.fromkeys(other for found in manifest.overlap.values() for other in found))
     lines = [
         "No row has the same text (lower case, no punctuation, single spaces) as an evaluation row of "
-        f"{', '.join(checked) or 'any dataset'}.",
-        "`overlap.json` says how many were removed for each pair of datasets.",
+        f"{', '.join(checked) or 'any dataset'}"
+        + (
+            f"; none shares a long passage with one, nor at least {SHARE:.0%} of the {RUN}-word runs of the shorter text, nor"
+            f" {JACCARD:.0%} of the words of a short question."
+            if manifest.gate
+            else ". **Only whole texts were compared** (`--no-gate`): passages, near copies and reworded questions may be left."
+        ),
+        "What was found, by rule (a row may be found by several; `overlap.json` has the same numbers):",
+        "",
+        "| training rows of | evaluation rows of | rule | rows |",
+        "|---|---|---|--:|",
+        *(f"| {train} | {other} | {rule} | {rows:,} |" for train, other, rule, rows in found_by_rule(manifest.overlap)),
+        "",
+        "![Heat map: training rows that leak an evaluation row](overlap.svg)",
+        "",
+        f"Rules that end in `{KEPT.strip()}` found rows that stay: the published splits of inference and entailment sets share",
+        "premises on purpose.",
     ]
     if unchecked:
         lines += ["", f"**Not checked**, as the source lacks them: {', '.join(unchecked)}."]
@@ -160,7 +172,9 @@ def _clear(overlap: Mapping[str, Mapping[str, int]], unchecked: Sequence[str]) -
 
 
 def _steps(manifest: Manifest) -> list[str]:
-    if manifest.cap is None:
+    if manifest.mixing == "temperature":
+        cap = f"Each dataset gives rows in proportion to n^(1/{manifest.temperature:g}), at most all it has."
+    elif manifest.cap is None:
         cap = "No dataset is capped."
     else:
         cap = (
@@ -171,7 +185,7 @@ def _steps(manifest: Manifest) -> list[str]:
         "1. Every row is normalised; rows without a label, a text or an answer are dropped and counted.",
         "2. Choice datasets: a text with two labels loses all its copies.",
         "3. Duplicates within and across datasets: the first keeps its row, in the order of the table above.",
-        "4. Rows with the text of an evaluation row of any dataset are removed.",
+        "4. Rows that leak an evaluation row of any dataset are removed.",
         "5. A validation part is cut by hash of the cluster, so no passage, article or premise is on both sides.",
         f"6. {cap}",
         f"7. Rows are taken and ordered by hash of their id (seed {manifest.seed}): a larger mix of the same rows",

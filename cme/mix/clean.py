@@ -1,15 +1,15 @@
-"""Which rows stay: conflicting labels, duplicates and copies of evaluation rows go, a validation part is set aside.
+"""Which rows stay: conflicting labels, duplicates and leaks go, a validation part is set aside.
 
 Work is done on numbers: each distinct match text of the whole mix gets a code, and every step is an array operation on
 codes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cme.mix.collect import WorkFile
-from cme.mix.hashes import keys
+from cme.mix.collect import FOUND, EvalFile, TrainFile
+from cme.mix.gate import KEPT, shares_premises
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["Cleaned", "clean", "cut_validation"]
+__all__ = ["Cleaned", "Overlap", "clean", "cut_validation"]
 
 _LEAST_VALIDATION = 16
 _MOST_VALIDATION = 0.1
+
+Overlap = dict[str, dict[str, int]]
+"""Evaluation dataset → rule of the gate → training rows that it found."""
 
 
 @dataclass(frozen=True)
@@ -30,28 +33,32 @@ class Cleaned:
     Attributes:
         train: numbers of the rows left to train on, ascending.
         validation: numbers of the rows set aside, ascending.
+        order: hash order of every row of the dataset.
         conflicting: rows whose text carries two labels in this dataset (all copies).
         duplicates: rows whose text an earlier row has, of this dataset or of an earlier one.
-        leaks: rows whose text an evaluation row has, by evaluation dataset; each row counts once, for its own dataset
-            if that is among them, else for the first in the suite's order.
-        overlap: the same, but a row counts for every evaluation dataset it is found in; 0 is: looked for and not found.
+        leaks: rows that leak an evaluation item, by evaluation dataset; each row counts once, for its own dataset if that
+            is among them, else for the first in the suite's order.
+        overlap: rows found by evaluation dataset and rule; a row counts for every dataset and rule that found it. A
+            dataset without rules was looked through and nothing was found.
     """
 
     train: "NDArray[np.int64]"
     validation: "NDArray[np.int64]"
+    order: "NDArray[np.uint64]"
     conflicting: int
     duplicates: int
     leaks: dict[str, int]
-    overlap: dict[str, int]
+    overlap: Overlap
 
 
 def clean(
     specs: Mapping[str, DatasetSpec],
-    train: Mapping[str, WorkFile],
-    evaluation: Mapping[str, WorkFile],
+    train: Mapping[str, TrainFile],
+    evaluation: Mapping[str, EvalFile],
+    bits: Sequence[str],
     *,
     validation_share: float,
-) -> dict[str, Cleaned]:
+) -> "tuple[dict[str, Cleaned], dict[str, NDArray[np.uint64]]]":
     """Decide for every training row whether it stays.
 
     Of equal rows of two datasets, the one that comes first in the suite's order keeps its row. Knowledge reasoning
@@ -61,17 +68,24 @@ def clean(
         specs: the datasets, by name.
         train: training rows of the selected datasets, in the suite's order.
         evaluation: evaluation rows of every dataset to keep clear of, in the suite's order.
+        bits: the evaluation dataset of each bit of the gate's masks.
         validation_share: share of each dataset's rows to set aside.
+
+    Returns:
+        By dataset: what is left, and every row's place in the order in which rows are taken.
     """
     import numpy as np
 
-    codes, found, distinct = _encode(train, evaluation)
+    numbers = {name: file.numbers() for name, file in train.items()}
+    codes, found, distinct = _encode(numbers, evaluation)
     seen = np.zeros(distinct, dtype=bool)
-    cleaned = {}
-    for name, file in train.items():
-        code = codes[name]
+    cleaned, take = {}, {}
+    for name, table in numbers.items():
+        code, spec = codes[name], specs[name]
         rows = np.arange(len(code))
-        conflicting = _conflicting(code, file) if specs[name].kind == "choice" else np.zeros(len(code), dtype=bool)
+        conflicting = np.zeros(len(code), dtype=bool)
+        if spec.kind == "choice":
+            conflicting = _conflicting(code, _column(table, "gold"))
         rows = rows[~conflicting]
         first = np.zeros(len(code), dtype=bool)
         first[rows[np.unique(code[rows], return_index=True)[1]]] = True
@@ -79,36 +93,46 @@ def clean(
         duplicates = len(rows) - int(first.sum())
         rows = rows[first[rows]]
         seen[code[rows]] = True
+        masks = {rule: _column(table, column)[rows] for rule, column in FOUND.items()}
         leaks: dict[str, int] = {}
         leaked = np.zeros(len(rows), dtype=bool)
-        overlap = {}
+        overlap: Overlap = {}
         for other in sorted(evaluation, key=lambda other: other != name):
-            hit = found[other][code[rows]]
-            overlap[other] = int(hit.sum())
+            exact = found[other][code[rows]]
+            hits = {"exact": exact}
+            bit = np.uint32(1 << bits.index(other)) if other in bits else np.uint32(0)
+            hits |= {rule: (mask & bit) > 0 for rule, mask in masks.items()}
+            if other == name and shares_premises(spec):
+                for rule in ("passage", "13-gram"):
+                    hits[rule + KEPT] = hits.pop(rule) & ~exact
+            overlap[other] = {rule: int(hit.sum()) for rule, hit in hits.items() if hit.any()}
+            hit = np.logical_or.reduce([hit for rule, hit in hits.items() if not rule.endswith(KEPT)])
             if fresh := int((hit & ~leaked).sum()):
                 leaks[other] = fresh
             leaked |= hit
         rows = rows[~leaked]
-        aside = cut_validation(file.column("cluster"), rows, validation_share)
+        aside = cut_validation(_column(table, "cluster"), rows, validation_share)
         cleaned[name] = Cleaned(
             train=np.setdiff1d(rows, aside, assume_unique=True),
             validation=aside,
+            order=_column(table, "order"),
             conflicting=int(conflicting.sum()),
             duplicates=duplicates,
             leaks=leaks,
             overlap={other: overlap[other] for other in evaluation},
         )
-    return cleaned
+        take[name] = _column(table, "take")
+    return cleaned, take
 
 
-def cut_validation(clusters: "pa.ChunkedArray", rows: "NDArray[np.int64]", share: float) -> "NDArray[np.int64]":
+def cut_validation(clusters: "NDArray[np.uint64]", rows: "NDArray[np.int64]", share: float) -> "NDArray[np.int64]":
     """Choose the rows to set aside, by hash of their cluster.
 
     Clusters stay whole, so no validation question has its passage in training. The seed plays no part: a row set aside
     in one mix is trained on in no other mix of the same source and share.
 
     Args:
-        clusters: cluster of every row of the work file.
+        clusters: hash of the cluster of every row of the dataset.
         rows: the rows to choose from, ascending.
         share: see `BuildSettings.validation_share`.
 
@@ -116,27 +140,30 @@ def cut_validation(clusters: "pa.ChunkedArray", rows: "NDArray[np.int64]", share
         Row numbers, ascending.
     """
     import numpy as np
-    import pyarrow as pa
 
     wanted = min(max(_LEAST_VALIDATION, round(share * len(rows))), int(_MOST_VALIDATION * len(rows)))
     if not share or not wanted:
         return rows[:0]
-    encoded = clusters.combine_chunks().take(pa.array(rows)).dictionary_encode()
-    member = encoded.indices.to_numpy(zero_copy_only=False)
-    sizes = np.bincount(member)
+    # In ascending order of their hashes, which is a random one.
+    _, member, sizes = np.unique(clusters[rows], return_inverse=True, return_counts=True)
     chosen = np.zeros(len(sizes), dtype=bool)
-    for cluster in np.argsort(keys(encoded.dictionary.to_pylist(), "validation"), kind="stable"):
-        if sizes[cluster] <= wanted:
+    for cluster, size in enumerate(sizes):
+        if size <= wanted:
             chosen[cluster] = True
-            wanted -= sizes[cluster]
+            wanted -= size
         if not wanted:
             break
     aside: NDArray[np.int64] = rows[chosen[member]]
     return aside
 
 
+def _column(table: "pa.Table", name: str) -> "NDArray[np.uint64]":
+    found: NDArray[np.uint64] = table.column(name).to_numpy()
+    return found
+
+
 def _encode(
-    train: Mapping[str, WorkFile], evaluation: Mapping[str, WorkFile]
+    numbers: "Mapping[str, pa.Table]", evaluation: Mapping[str, EvalFile]
 ) -> "tuple[dict[str, NDArray[np.int64]], dict[str, NDArray[np.bool_]], int]":
     """Number the distinct match texts of the training rows.
 
@@ -147,17 +174,21 @@ def _encode(
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = {name: file.column("match") for name, file in train.items()}
-    whole = pa.chunked_array([chunk for column in columns.values() for chunk in column.chunks], type=_digest_type())
-    encoded = whole.combine_chunks().dictionary_encode()
+    columns = {name: table.column("match") for name, table in numbers.items()}
+    chunks = [chunk for column in columns.values() for chunk in column.chunks]
+    encoded = pa.chunked_array(chunks, type=_digest_type()).combine_chunks().dictionary_encode()
     every = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     ends = np.cumsum([len(column) for column in columns.values()])
     codes = {name: every[end - len(column) : end] for (name, column), end in zip(columns.items(), ends, strict=True)}
-    found = {}
-    for name, file in evaluation.items():
-        hits = pc.index_in(file.column("match"), value_set=encoded.dictionary).combine_chunks().drop_null()
+    # All evaluation rows at once: the table of all training texts is built for every call.
+    looked_up = [file.digests() for file in evaluation.values()]
+    places = pc.index_in(pa.chunked_array(looked_up, type=_digest_type()), value_set=encoded.dictionary)
+    found, start = {}, 0
+    for name, digests in zip(evaluation, looked_up, strict=True):
+        hits = places.slice(start, len(digests)).drop_null().to_numpy()
+        start += len(digests)
         found[name] = np.zeros(len(encoded.dictionary), dtype=bool)
-        found[name][hits.to_numpy(zero_copy_only=False)] = True
+        found[name][hits] = True
     return codes, found, len(encoded.dictionary)
 
 
@@ -169,14 +200,13 @@ def _digest_type() -> "pa.DataType":
     return pa.binary(DIGEST_BYTES)
 
 
-def _conflicting(code: "NDArray[np.int64]", file: WorkFile) -> "NDArray[np.bool_]":
+def _conflicting(code: "NDArray[np.int64]", gold: "NDArray[np.uint64]") -> "NDArray[np.bool_]":
     """Rows whose match text occurs with another answer in the same dataset."""
     import numpy as np
 
-    label = file.column("gold_text").combine_chunks().dictionary_encode().indices.to_numpy(zero_copy_only=False)
     order = np.argsort(code, kind="stable")
     same = code[order[1:]] == code[order[:-1]]
-    differ = same & (label[order[1:]] != label[order[:-1]])
+    differ = same & (gold[order[1:]] != gold[order[:-1]])
     bad = np.unique(code[order[1:][differ]])
     conflicting: NDArray[np.bool_] = np.isin(code, bad)
     return conflicting

@@ -12,15 +12,25 @@ from cme.workdir import is_finished
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MANIFEST", "SPLITS", "example_from_row", "load_mix", "mix_files", "read_manifest", "schema"]
+__all__ = ["MANIFEST", "SPLITS", "example_from_row", "load_mix", "mix_files", "read_manifest", "schema", "work_schema"]
 
 SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"
 _MARKER = ".cme.json"
 
 
-def schema() -> "pa.Schema":
-    """Arrow schema of a mix, the Alpaca columns first.
+def work_schema() -> "pa.Schema":
+    """Arrow schema of normalised rows before they are chosen: those columns of `schema` that are a row's own."""
+    import pyarrow as pa
+
+    made = ("instruction", "dataset", "family")
+    return pa.schema([field for field in schema() if field.name not in made])
+
+
+def schema(layout: str = "alpaca") -> "pa.Schema":
+    """Arrow schema of a mix, the Alpaca columns first; before them ``messages`` in the ``chat`` layout.
+
+    messages: prompt and answer as turns ``{role, content}`` of user and assistant.
 
     instruction, input, output: see `cme.data.Example`; the input is cut to its dataset's ``max_input_words``. id,
     dataset, family, part, cluster, choices, gold, answers: see there too. long_start, long_end: the part of the input
@@ -30,8 +40,11 @@ def schema() -> "pa.Schema":
     import pyarrow as pa
 
     text, number = pa.string(), pa.int32()
+    turn = pa.struct([pa.field("role", text, nullable=False), pa.field("content", text, nullable=False)])
+    messages = [pa.field("messages", pa.list_(turn), nullable=False)] if layout == "chat" else []
     return pa.schema(
         [
+            *messages,
             pa.field("instruction", text, nullable=False),
             pa.field("input", text, nullable=False),
             pa.field("output", text, nullable=False),

@@ -3,19 +3,20 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import cme
 from cme.errors import UsageError, unknown
 from cme.files import digest
+from cme.mix.cap import MIXINGS
 from cme.suite import DatasetSpec
 
-__all__ = ["MIXINGS", "BuildSettings"]
+__all__ = ["LAYOUTS", "BuildSettings"]
 
-MIXINGS = ("proportional",)
-"""How rows are shared out. ``proportional``: each dataset gives min(n, K) rows (examples-proportional mixing with a
-limit, section 3.5.2 of arXiv 1910.10683)."""
+LAYOUTS = ("alpaca", "chat")
+"""Columns of a mix: ``alpaca`` has instruction, input and output; ``chat`` has messages before them."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,19 @@ class BuildSettings:
         seed: of the hash order and the final permutation. It does not change which rows are validation rows, which
             instruction a row gets, or which world ``mini`` shows (evaluation asks about world 0).
         datasets: datasets or families; None: the whole suite.
-        mixing: one of `MIXINGS`.
+        mixing: how rows are shared out, one of `cme.mix.cap.MIXINGS`.
+        temperature: of the mixing of that name, at least 1.
+        layout: one of `LAYOUTS`.
+        uses: only datasets whose licence allows one of these uses, see `cme.mix.licences`; None: all.
+        gate: whether rows are compared with the evaluation rows by all rules; otherwise by their key texts alone.
         paraphrase_share: share of training rows whose instruction is a paraphrase, in [0, 1].
         validation_share: share of each dataset's rows set aside for validation, in [0, 0.5]. Half a percent of the
             full mix is about 14,000 rows: the loss is then known to about one percent, and 99.5 % of the rows still
             train. Small datasets give at least 16 rows, but never more than a tenth; 0 sets none aside.
         allow_missing: go on without splits that the source lacks; they are listed in the manifest.
         rows_per_shard: most rows in one Parquet file.
+        workers: most processes; any number gives the same bytes. A program that asks for more than one must be importable
+            without side effects (``if __name__ == "__main__":``), as always with `multiprocessing`.
     """
 
     source: str
@@ -48,6 +55,11 @@ class BuildSettings:
     validation_share: float = 0.005
     allow_missing: bool = False
     rows_per_shard: int = 100_000
+    temperature: float = 2.0
+    layout: str = "alpaca"
+    uses: tuple[str, ...] | None = None
+    gate: bool = True
+    workers: int = 1
 
     def check(self) -> None:
         """Check the values.
@@ -57,7 +69,13 @@ class BuildSettings:
         """
         if self.mixing not in MIXINGS:
             raise unknown("mixing", self.mixing, MIXINGS)
+        if self.layout not in LAYOUTS:
+            raise unknown("format of a mix", self.layout, LAYOUTS)
         problems = []
+        if not (isfinite(self.temperature) and self.temperature >= 1):
+            problems.append(f"temperature must be a number of at least 1, not {self.temperature}")
+        if self.workers < 1:
+            problems.append(f"workers must be at least 1, not {self.workers}")
         if self.size is not None and self.size < 1:
             problems.append(f"size must be at least 1, not {self.size}")
         if not 0 <= self.paraphrase_share <= 1:
@@ -87,6 +105,10 @@ class BuildSettings:
             "validation_share": self.validation_share,
             "allow_missing": self.allow_missing,
             "rows_per_shard": self.rows_per_shard,
+            "temperature": self.temperature,
+            "layout": self.layout,
+            "uses": sorted(self.uses) if self.uses is not None else None,
+            "gate": self.gate,
             "cme": cme.__version__,
             "tasks": digest({spec.name: spec.fingerprint for spec in specs})[:16],
         }
@@ -99,9 +121,23 @@ class BuildSettings:
         """
         default = BuildSettings(source=self.source, out=self.out)
         words = ["cme", "build-data", "--source", source]
-        for name in ("size", "seed", "mixing", "paraphrase_share", "validation_share", "rows_per_shard"):
+        flags = {
+            "size": "size",
+            "seed": "seed",
+            "mixing": "mixing",
+            "temperature": "temperature",
+            "paraphrase_share": "paraphrase-share",
+            "validation_share": "validation-share",
+            "rows_per_shard": "rows-per-shard",
+            "layout": "format",
+        }
+        for name, flag in flags.items():
             if (value := getattr(self, name)) != getattr(default, name):
-                words += [f"--{name.replace('_', '-')}", str(value)]
+                words += [f"--{flag}", str(value)]
+        if self.uses is not None:
+            words += ["--licence", ",".join(sorted(self.uses))]
+        if not self.gate:
+            words.append("--no-gate")
         if self.datasets is not None:
             words += ["--datasets", ",".join(sorted(self.datasets))]
         if self.allow_missing:

@@ -19,11 +19,11 @@ def cut_words(example: Example, most: int) -> Example:
     if example.long is None:
         return example
     start, end = example.long
-    for count, word in enumerate(_WORD.finditer(example.input, start, end), start=1):
-        if count == most and word.end() < end and example.input[word.end() : end].strip():
-            text = example.input[: word.end()] + example.input[end:]
-            return replace(example, input=text, long=(start, word.end()))
-    return example
+    words = example.input[start:end].split(None, most)
+    if len(words) <= most:
+        return example
+    kept = start + len(example.input[start : end - len(words[most])].rstrip())
+    return replace(example, input=example.input[:kept] + example.input[end:], long=(start, kept))
 
 
 def cut_to_tokens(example: Example, fits: Callable[[Example], bool]) -> Example | None:

@@ -17,12 +17,13 @@ class MixDataset:
         dropped: rows left out by the normaliser, by reason.
         conflicting: rows left out because the same text carries two labels (all copies).
         duplicates: rows left out because an earlier row has the same text.
-        leaks: rows left out because an evaluation row has the same text, by evaluation dataset.
+        leaks: rows left out because they leak an evaluation row, by evaluation dataset (the first that was found).
         validation: rows set aside for the validation part.
         available: training rows left after all of that.
         rows: training rows in the mix (after the cap).
         missing: splits that the source lacks (only with --allow-missing).
         provenance: what pins the source's rows.
+        warnings: what is not as published: other numbers of rows, which a new revision or a sample has.
     """
 
     family: str
@@ -37,6 +38,7 @@ class MixDataset:
     rows: int
     missing: tuple[str, ...] = ()
     provenance: dict[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Manifest:
         versions: of the libraries.
         fingerprint: digest of everything above but the versions: equal mixes have equal fingerprints.
         tokens: token statistics, if a tokenizer was given.
+        temperature: of the mixing of that name; None for the others.
+        layout: alpaca or chat.
+        gate: whether rows were compared with the evaluation rows by all rules, or by their key texts alone.
+        overlap: training rows found by the gate, by training dataset, evaluation dataset and rule.
     """
 
     KIND: ClassVar[str] = "manifest"
@@ -77,3 +83,7 @@ class Manifest:
     versions: dict[str, str]
     fingerprint: str
     tokens: dict[str, Any] | None = None
+    temperature: float | None = None
+    layout: str = "alpaca"
+    gate: bool = True
+    overlap: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)

@@ -18,9 +18,10 @@ from cme.files import digest
 from cme.paths import tasks_dir
 from cme.suite.families import FAMILIES
 
-__all__ = ["DatasetSpec", "Part", "dataset", "datasets", "load_spec", "select"]
+__all__ = ["DatasetSpec", "Part", "Use", "dataset", "datasets", "load_spec", "select"]
 
 Kind = Literal["choice", "generate"]
+Use = Literal["commercial", "noncommercial", "unstated"]
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class _Cme:
     instructions: tuple[str, ...]
     primary_metric: str
     licence: str
+    use: Use
     max_input_words: int
     metrics: tuple[str, ...] = ()
     corpus_metrics: tuple[str, ...] = ()
@@ -100,6 +102,8 @@ class DatasetSpec:
         answer_normalisation: how short answers are compared: as SQuAD does, after Unicode decomposition too, or as TriviaQA.
         unanswerable: what to write where a question has no answer; it is scored as the empty answer.
         licence: as stated by the publisher.
+        use: what the licence allows: ``commercial`` use too; ``noncommercial`` or research only; ``unstated`` where no licence is
+            stated or the terms are the publisher's own. What the rows were copied from counts too (MMLU's from RACE).
         revision: pinned commit on the hub, or None.
         normaliser: name in `cme.data.normalise.NORMALISERS`.
         rows: rows of the ``train`` and ``eval`` splits of all parts together, as published on the hub.
@@ -131,6 +135,7 @@ class DatasetSpec:
     answer_normalisation: str
     unanswerable: str | None
     licence: str
+    use: Use
     revision: str | None
     normaliser: str
     rows: dict[str, int] = field(hash=False)
@@ -207,6 +212,7 @@ def load_spec(path: Path) -> DatasetSpec:
         answer_normalisation=cme.answer_normalisation,
         unanswerable=cme.unanswerable,
         licence=cme.licence,
+        use=cme.use,
         revision=cme.revision,
         normaliser=cme.normaliser,
         rows=cme.rows,

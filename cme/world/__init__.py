@@ -32,14 +32,22 @@ def size(folder: str, split: str) -> int:
 
 
 def rows(
-    folder: str, split: str, n: int, *, seed: int = 0, lengths: str = "short", difficulty: str = "easy"
+    folder: str,
+    split: str,
+    n: int,
+    *,
+    start: int = 0,
+    seed: int = 0,
+    lengths: str = "short",
+    difficulty: str = "easy",
 ) -> list[dict[str, Any]]:
-    """The first ``n`` rows of a split, in the hub's columns.
+    """The first ``n`` rows of a split from row ``start`` on, in the hub's columns.
 
     Args:
         folder: part folder, one of ``known()``.
         split: hub split name.
-        n: number of rows, at most ``size(folder, split)``.
+        n: number of rows; ``start + n`` is at most ``size(folder, split)``.
+        start: number of the first row.
         seed: another seed gives another world with the same rules.
         lengths: ``"short"`` for texts that train in minutes, ``"long"`` for realistic lengths.
         difficulty: ``"easy"`` leaves shortcuts that a small model learns in minutes; ``"hard"`` closes them.
@@ -52,11 +60,14 @@ def rows(
         raise unknown("lengths", lengths, ("short", "long"))
     if difficulty not in ("easy", "hard"):
         raise unknown("difficulty", difficulty, ("easy", "hard"))
-    if not 0 <= n <= most:
-        raise UsageError(f"the mini source has {most:,} rows of {folder}/{split}; {n:,} were asked for. Ask for fewer.")
+    if start < 0 or not 0 <= start + n <= most:
+        raise UsageError(
+            f"the mini source has {most:,} rows of {folder}/{split}; {start + n:,} were asked for. Ask for fewer."
+        )
     part = PARTS[folder]
     return [
-        plant.row(part, split, index, seed, long=lengths == "long", hard=difficulty == "hard") for index in range(n)
+        plant.row(part, split, index, seed, long=lengths == "long", hard=difficulty == "hard")
+        for index in range(start, start + n)
     ]
 
 

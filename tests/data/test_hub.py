@@ -1,43 +1,21 @@
-"""The hub as a source, against a loopback server. What is not covered here: resumed downloads and rate limits in depth."""
+"""The hub as a source, against a loopback server; `test_download` has interruptions and rate limits."""
 
-import io
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import cme
-from tests.data.hub_server import REVISION, HubServer
+from cme.data.sources.lock import Lock
+from tests.data.hub_server import MOVED, REVISION, HubClient, HubServer, card, parquet
 from tests.hub_rows import HAND_ROWS
 
-CLIENT = Path(__file__).with_name("hub_client.py")
 
-
-def parquet(rows):
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows)), buffer)
-    return buffer.getvalue()
-
-
-def card(**configs):
-    """A README whose YAML head says which files belong to which configuration and split."""
-    head = ["---", "configs:"]
-    for name, splits in configs.items():
-        head += [f"- config_name: {name.replace('_', '-')}", "  data_files:"]
-        for split, path in splits.items():
-            head += [f"  - split: {split}", f"    path: {path}"]
-    return "\n".join([*head, "---", "# A dataset", ""]).encode()
+def read_rows(file):
+    return pq.read_table(file).to_pylist()
 
 
 QQP_ROWS = HAND_ROWS["qqp/validation"]
 
 GLUE = {
-    "README.md": card(qqp={"train": "qqp/train-*", "validation": "qqp/validation-*", "test": "qqp/test-*"}),
+    "README.md": card({"qqp": {"train": "qqp/train-*", "validation": "qqp/validation-*", "test": "qqp/test-*"}}),
     "qqp/train-00000-of-00001.parquet": parquet(HAND_ROWS["qqp/train"]),
     "qqp/validation-00000-of-00002.parquet": parquet(QQP_ROWS[:4]),
     "qqp/validation-00001-of-00002.parquet": parquet(QQP_ROWS[4:]),
@@ -48,8 +26,7 @@ REPOSITORIES = {
     "nyu-mll/glue": GLUE,
     "allenai/ai2_arc": {
         "README.md": card(
-            ARC_Easy={"train": "ARC-Easy/train-*", "test": "ARC-Easy/test-*"},
-            ARC_Challenge={"train": "ARC-Challenge/train-*", "test": "ARC-Challenge/test-*"},
+            {name: {"train": f"{name}/train-*", "test": f"{name}/test-*"} for name in ("ARC-Easy", "ARC-Challenge")}
         ),
         **{
             f"ARC-{name}/{split}-00000-of-00001.parquet": parquet(HAND_ROWS[f"arc_{name.lower()}/{split}"])
@@ -58,12 +35,12 @@ REPOSITORIES = {
         },
     },
     "test/csv": {
-        "README.md": card(plain={"validation": "validation.csv"}),
+        "README.md": card({"plain": {"validation": "validation.csv"}}),
         "validation.csv": b"question1,question2,label\na,b,1\n",
     },
     "test/script": {"script.py": b"import datasets\n", "README.md": b"# a loading script"},
     "test/damaged": {
-        "README.md": card(plain={"validation": "validation.parquet"}),
+        "README.md": card({"plain": {"validation": "validation.parquet"}}),
         "validation.parquet": b"PAR1, it says",
     },
 }
@@ -72,32 +49,20 @@ FAILING = {
     "test/cut/qqp/validation-00001-of-00002.parquet": "cut",
     "test/forbidden/qqp/validation-00001-of-00002.parquet": 403,
     "test/busy/qqp/validation-00001-of-00002.parquet": 503,
+    "test/wrong/qqp/validation-00001-of-00002.parquet": "wrong",
+    "test/mended/qqp/validation-00001-of-00002.parquet": [503, "wrong"],
 }
-REPOSITORIES |= dict.fromkeys(("test/cut", "test/forbidden", "test/busy", "test/moving"), GLUE)
+REPOSITORIES |= dict.fromkeys(
+    ("test/cut", "test/forbidden", "test/busy", "test/wrong", "test/mended", "test/moving"), GLUE
+)
 
 VALIDATION = ["qqp", 0, "validation", {}, {}]
 
 
 def ask(endpoint, home, requests, **environment):
-    """Answers of the client."""
-    settings = {
-        "PYTHONPATH": str(Path(cme.__file__).parents[1]),
-        "HF_ENDPOINT": endpoint,
-        "HF_HOME": str(home),
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_XET": "1",
-    }
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
-    done = subprocess.run(
-        [sys.executable, str(CLIENT)],
-        input=json.dumps(requests),
-        env=inherited | settings | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    """Answers of a client, whose lock lies in its home."""
+    with HubClient(endpoint, home, CME_LOCK=str(home / "cme.lock"), **environment) as client:
+        return [client(request) for request in requests]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +81,8 @@ def visit(tmp_path_factory):
         "cut": ["qqp", 0, "validation", {"hub_id": "test/cut"}, {}],
         "forbidden": ["qqp", 0, "validation", {"hub_id": "test/forbidden"}, {}],
         "busy": ["qqp", 0, "validation", {"hub_id": "test/busy"}, {}],
+        "wrong": ["qqp", 0, "validation", {"hub_id": "test/wrong"}, {}],
+        "mended": ["qqp", 0, "validation", {"hub_id": "test/mended"}, {}],
         "before": ["qqp", 0, "validation", {"hub_id": "test/moving"}, {}],
         "after": ["qqp", 0, "test", {"hub_id": "test/moving"}, {}],
         "revision": ["qqp", 0, "validation", {"revision": REVISION}, {}],
@@ -140,6 +107,17 @@ def test_the_commit_is_recorded(visit):
 def test_all_splits_come_from_one_commit_though_the_repository_moves(visit):
     answers, _ = visit
     assert answers["before"]["revision"] == answers["after"]["revision"] == REVISION
+
+
+def test_what_passes_is_waited_for_and_a_wrong_file_is_fetched_again(visit):
+    answers, hub = visit
+    assert answers["mended"]["rows"] == QQP_ROWS
+    assert hub.downloads().count("test/mended/qqp/validation-00001-of-00002.parquet") == 3
+
+
+def test_the_files_lie_in_the_cache_in_order(visit):
+    answers, _ = visit
+    assert [read_rows(file) for file in answers["qqp"]["files"]] == [list(QQP_ROWS[:4]), list(QQP_ROWS[4:])]
 
 
 def test_only_the_files_of_the_split_are_fetched(visit):
@@ -172,11 +150,12 @@ def test_a_file_is_fetched_once(visit):
         (
             "repository",
             "SourceError",
-            "hub:nyu-mll/glu/qqp/validation cannot be had: Dataset 'nyu-mll/glu' doesn't exist",
+            "hub:nyu-mll/glu cannot be had: the hub has no such repository, commit or file in nyu-mll/glu",
         ),
         ("script", "SourceError", "Dataset scripts are no longer supported"),
         ("cut", "SourceError", "peer closed connection"),
-        ("forbidden", "SourceError", "403 Forbidden"),
+        ("forbidden", "SourceError", "Accept its terms at https://huggingface.co/datasets/test/forbidden, then log in"),
+        ("wrong", "SourceError", "is not what the hub states ("),
         ("busy", "SourceError", "503 Service"),
         ("csv", "DataError", "hub:test/csv/plain/validation: not stored as Parquet"),
         ("damaged", "DataError", "hub:test/damaged/plain/validation: "),
@@ -198,10 +177,45 @@ def test_a_hub_that_is_not_there(tmp_path):
     # What is in the cache by now makes another layer of the libraries fail than what is not.
     unknown, known = ask(endpoint, tmp_path, [["arc", 0, "test", {}, {}], ["qqp", 0, "train", {}, {}]])
     assert unknown["error"] == known["error"] == "SourceError"
-    assert "hub:allenai/ai2_arc/ARC-Challenge/test cannot be had: Couldn't reach" in unknown["message"]
-    assert "hub:nyu-mll/glue/qqp/train cannot be had" in known["message"] and "Connection refused" in known["message"]
+    assert unknown["message"].startswith("hub:allenai/ai2_arc cannot be had: ")
+    assert known["message"].startswith("hub:nyu-mll/glue/qqp/train cannot be had: ")
+    assert "Connection refused" in unknown["message"] and "Connection refused" in known["message"]
     for answer in (unknown, known):
         assert "--source mini" in answer["message"] and "--source DIR" in answer["message"]
+
+
+def test_the_lock_holds_though_the_repository_moves(tmp_path):
+    moved = {**GLUE, "qqp/validation-00001-of-00002.parquet": parquet(QQP_ROWS[5:])}
+    with HubServer({"nyu-mll/glue": GLUE, f"nyu-mll/glue@{MOVED}": moved}) as hub:
+        (before,) = ask(hub.endpoint, tmp_path, [VALIDATION])
+        hub.heads["nyu-mll/glue"] = MOVED
+        log = len(hub.log)
+        (after,) = ask(hub.endpoint, tmp_path, [VALIDATION])
+        assert hub.log[log:] == [], "the lock and the cache hold all that was asked for"
+        (further,) = ask(hub.endpoint, tmp_path, [["qqp", 0, "train", {}, {}]])
+        (tmp_path / "cme.lock").unlink()
+        (unlocked,) = ask(hub.endpoint, tmp_path, [VALIDATION])
+    assert before["rows"] == after["rows"] == QQP_ROWS
+    assert before["revision"] == after["revision"] == further["revision"] == REVISION
+    assert unlocked["revision"] == MOVED
+    assert unlocked["rows"] == [*QQP_ROWS[:4], *QQP_ROWS[5:]]
+
+
+def test_a_pinned_revision_wins_over_the_lock(tmp_path):
+    lock = Lock(tmp_path / "cme.lock")
+    lock.put("nyu-mll/glue", MOVED)
+    with HubServer(REPOSITORIES) as hub:
+        pinned, locked = ask(hub.endpoint, tmp_path, [["qqp", 0, "validation", {"revision": REVISION}, {}], VALIDATION])
+    assert pinned["revision"] == locked["revision"] == REVISION
+    assert Lock.read(tmp_path / "cme.lock").revision("nyu-mll/glue") == REVISION
+
+
+def test_offline_what_is_locked_and_cached_is_read(tmp_path):
+    with HubServer(REPOSITORIES) as hub:
+        ask(hub.endpoint, tmp_path, [VALIDATION])
+        endpoint = hub.endpoint
+    (answer,) = ask(endpoint, tmp_path, [VALIDATION], HF_HUB_OFFLINE="1")
+    assert answer["rows"] == QQP_ROWS
 
 
 def test_offline_by_the_users_wish(tmp_path):
@@ -209,5 +223,5 @@ def test_offline_by_the_users_wish(tmp_path):
         (answer,) = ask(hub.endpoint, tmp_path, [VALIDATION], HF_HUB_OFFLINE="1")
         assert hub.log == []
     assert answer["error"] == "SourceError"
-    assert "OfflineModeIsEnabled" in answer["message"]
+    assert "offline mode is enabled" in answer["message"]
     assert "--source mini" in answer["message"]

@@ -6,6 +6,7 @@ import pytest
 
 from cme.data.load import load_examples
 from cme.data.sources import check_source, open_source
+from cme.data.sources.lock import Lock, LockedFile
 from cme.errors import DataError, SourceError, UsageError
 from cme.files import sha256_file
 from cme.suite import dataset, datasets, select
@@ -201,6 +202,24 @@ def test_provenance_is_the_hash_of_every_file_read(three_shards):
     load_examples(QQP, "eval", source)
     names = [f"qqp/validation-{number:05}-of-00003.parquet" for number in range(3)]
     assert source.provenance(QQP) == {name: sha256_file(three_shards / name) for name in names}
+
+
+def test_the_files_of_a_split_are_its_shards_in_order(three_shards):
+    files = open_source(str(three_shards)).files(QQP, QQP.parts[0], "validation")
+    assert [file.name for file in files] == [f"validation-{number:05}-of-00003.parquet" for number in range(3)]
+
+
+def test_what_cme_download_noted_is_told_and_checked(one_file):
+    file = one_file / "qqp" / "validation.parquet"
+    locked = LockedFile("qqp/validation.parquet", file.stat().st_size, f"sha256:{sha256_file(file)}")
+    Lock(one_file / "cme.lock").put(QQP.hub_id, "a" * 40, "qqp/validation", (locked,))
+    source = open_source(str(one_file))
+    assert source.footer(QQP, QQP.parts[0], "validation").rows == 12
+    load_examples(QQP, "eval", source)
+    assert source.provenance(QQP) == {"qqp/validation.parquet": sha256_file(file), "revision": "a" * 40}
+    pq.write_table(pa.Table.from_pylist([qqp_row(0)]), file)
+    with pytest.raises(DataError, match=r"validation\.parquet is not what .*cme\.lock says"):
+        source.footer(QQP, QQP.parts[0], "validation")
 
 
 def test_an_unknown_source_is_told():

@@ -29,13 +29,26 @@ class FakeSource:
         return {name: f"{place}.parquet" for name, place in places.items() if place not in self.rows}
 
     def table(self, spec: DatasetSpec, part: Part, split: str) -> pa.Table:
-        self.asked.append(place := f"{part.folder}/{split}")
-        if place not in self.rows:
+        return pa.Table.from_pylist(self.rows[self._asked(part, split)])
+
+    def _asked(self, part: Part, split: str) -> str:
+        if (place := f"{part.folder}/{split}") not in self.rows:
             raise SourceError(f"{place} is missing")
-        return pa.Table.from_pylist(self.rows[place])
+        if place not in self.asked:
+            self.asked.append(place)
+        return place
 
     def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
         return f"fake:{part.folder}/{split}"
+
+    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+        return []
+
+    def count(self, spec: DatasetSpec, part: Part, split: str) -> int:
+        return len(self.rows[self._asked(part, split)])
+
+    def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> pa.Table:
+        return pa.Table.from_pylist(self.rows[f"{part.folder}/{split}"][start : start + rows])
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
         return dict.fromkeys(sorted(place for place in self.asked if place.startswith(spec.name)), "here")

@@ -33,11 +33,16 @@ def interrupt(monkeypatch, target, call):
     ("target", "call"),
     [
         ("cme.mix.collect.load_examples", 2),
-        ("cme.mix.collect.match_digest", 450),
-        ("cme.mix.collect.write_json", 3),
+        ("cme.mix.collect.canonical_texts", 450),
+        ("cme.mix.collect.mark", 3),
         ("cme.mix.build.clean", 1),
-        ("cme.mix.write._table", 1),
-        ("cme.mix.write._table", 3),
+        ("cme.mix.write._complete", 1),
+        ("cme.mix.write._complete", 2),
+        ("cme.mix.write._gather", 1),
+        ("cme.mix.write._gather", 3),
+        ("cme.mix.write._gather", 4),
+        ("cme.mix.write.mark", 1),
+        ("cme.mix.build.join_gate", 1),
         ("cme.mix.build.write_text", 1),
         ("cme.mix.build.write_record", 1),
         ("cme.mix.build.finish", 1),
@@ -59,7 +64,7 @@ def test_what_was_read_is_not_read_again(plain_rows, fake_source, settings, monk
     made = settings(size=300)
     first, second = fake_source(plain_rows), fake_source(plain_rows)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt(patch, "cme.mix.write._table", 1)
+        interrupt(patch, "cme.mix.write._complete", 1)
         build(made, source=first)
     assert len(first.asked) == 4
     build(made, source=second)
@@ -69,7 +74,7 @@ def test_what_was_read_is_not_read_again(plain_rows, fake_source, settings, monk
 def test_leftovers_of_a_killed_build_are_swept(plain_rows, fake_source, settings, tree, undisturbed, monkeypatch):
     made = settings(size=300, rows_per_shard=100)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt(patch, "cme.mix.write._table", 2)
+        interrupt(patch, "cme.mix.write._gather", 2)
         build(made, source=fake_source(plain_rows))
     (made.out / "train" / ".part-00001.parquet.abc.tmp").write_bytes(b"half")
     build(made, source=fake_source(plain_rows))
@@ -78,7 +83,7 @@ def test_leftovers_of_a_killed_build_are_swept(plain_rows, fake_source, settings
 
 def test_other_settings_do_not_continue(plain_rows, fake_source, settings, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt(patch, "cme.mix.write._table", 1)
+        interrupt(patch, "cme.mix.write._complete", 1)
         build(settings(size=300), source=fake_source(plain_rows))
     with pytest.raises(UsageError, match="size: 300 there, 200 now"):
         build(settings(size=200), source=fake_source(plain_rows))

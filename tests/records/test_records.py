@@ -70,6 +70,7 @@ NESTED = {
     "scores": SCORES,
     "adapter": AdapterInfo("runs/x", "LORA", "f" * 64, True),
     "datasets": {"qqp": MIX_DATASET},
+    "overlap": {"qqp": {"paws": {"exact": 2}}},
     "losses": ([1, 2.5], [100, 1.5]),
 }
 """Values for the fields whose type does not tell one."""

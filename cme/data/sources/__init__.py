@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cme.errors import SourceError, UsageError
 from cme.suite import DatasetSpec, Part
@@ -10,7 +10,7 @@ from cme.suite import DatasetSpec, Part
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Source", "check_source", "is_mini", "open_source"]
+__all__ = ["Generator", "Source", "check_source", "is_mini", "open_source"]
 
 
 class Source(Protocol):
@@ -43,6 +43,27 @@ class Source(Protocol):
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
         """What pins the rows: a hub revision, file hashes, or the world's version."""
+        ...
+
+    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+        """Local Parquet files of a split, in order, downloaded first if need be; none where the source makes its rows.
+
+        Raises:
+            SourceError: the split cannot be had.
+        """
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A source that makes its rows, and so has no files: any run of rows can be asked for."""
+
+    def count(self, spec: DatasetSpec, part: Part, split: str) -> int:
+        """Rows of a split."""
+        ...
+
+    def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> "pa.Table":
+        """``rows`` rows of a split from row ``start`` on."""
         ...
 
 

@@ -1,35 +1,37 @@
-"""The Hugging Face hub: only the Parquet files of the split that is asked for, through `datasets` and `huggingface_hub`."""
+"""The Hugging Face hub: only the Parquet files of the split that is asked for, kept in the Hugging Face cache."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cme.data.sources.parquet import read_parquet
-from cme.errors import DataError, SourceError
+from cme.data.sources.lock import Lock, LockedFile, lock_path
+from cme.data.sources.parquet import Footer, read_footer, read_parquet
+from cme.data.sources.resolve import HubFiles, hub_place
+from cme.data.sources.retry import OFFLINE_WAYS, patiently, unreachable
+from cme.errors import SourceError
 from cme.suite import DatasetSpec, Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
 
-__all__ = ["OFFLINE_WAYS", "HubSource"]
+__all__ = ["HubSource"]
 
-OFFLINE_WAYS = (
-    "Without the hub: --source mini (the invented corpus), or --source DIR with Parquet files laid out as "
-    "DIR/<part>/<split>.parquet."
-)
+_FOOTER_BLOCK = 1 << 16
 
 
 class HubSource:
-    """Rows from the hub, one split at a time; files are kept in the Hugging Face cache.
+    """Rows from the hub, one split at a time, at the commits that the lock names.
 
-    A repository without a pinned revision is looked up once: all its splits come from the commit found then.
+    Args:
+        lock: the lock; None: the one in the usual place, see `cme.data.sources.lock.lock_path`.
     """
 
     name = "hub"
     place = "the hub"
 
-    def __init__(self) -> None:
-        self._revisions: dict[str, str] = {}
+    def __init__(self, lock: Lock | None = None) -> None:
+        self._hub = HubFiles(Lock.read(lock_path()) if lock is None else lock)
+        self._right: set[Path] = set()
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
         """Nothing is known to be missing before the hub is asked."""
@@ -37,74 +39,81 @@ class HubSource:
 
     def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
         """The repository, configuration and split."""
-        return f"hub:{spec.hub_id}/{part.config or 'default'}/{split}"
+        return hub_place(spec, part, split)
+
+    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+        """The split's Parquet files in the Hugging Face cache, in order; they are downloaded if need be.
+
+        Raises:
+            SourceError: the hub cannot be reached, has no such repository, configuration or split, or gives other files
+                than it states.
+            DataError: the split is not stored as Parquet.
+        """
+        found = self._hub.files(spec, part, split)
+        revision, where = self._hub.revision(spec), self.locate(spec, part, split)
+        return [self._file(spec.hub_id, revision, file, where) for file in found]
 
     def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
         """Download (once) and read the split's Parquet files.
 
         Raises:
-            SourceError: the hub cannot be reached, or has no such repository, configuration or split.
-            DataError: the split is not stored as Parquet.
+            SourceError: as `files`.
+            DataError: the split is not stored as Parquet, or a file is damaged.
         """
-        where = self.locate(spec, part, split)
-        files = self._files(spec, part, where, split)
-        if any(not file.path_in_repo.endswith(".parquet") for file in files):
-            raise DataError(f"{where}: not stored as Parquet, which is all that is read (no dataset scripts).")
-        self._revisions[spec.hub_id] = files[0].revision
-        return read_parquet([_download(file, where) for file in files], where)
+        return read_parquet(self.files(spec, part, split), self.locate(spec, part, split))
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """The commit that the rows came from."""
-        return {"revision": self._revisions[spec.hub_id]} if spec.hub_id in self._revisions else {}
+        """The commit that the rows come from."""
+        revision = spec.revision or self._hub.lock.revision(spec.hub_id)
+        return {"revision": revision} if revision else {}
 
-    def _files(
-        self, spec: DatasetSpec, part: Part, where: str, split: str
-    ) -> "list[HfFileSystemResolvedRepositoryPath]":
-        import datasets
+    def pinning(self, spec: DatasetSpec) -> tuple[str, str]:
+        """The commit, and what fixes it: ``pinned`` (the task's YAML), ``locked`` or ``current`` (nothing yet).
+
+        Raises:
+            SourceError: the hub cannot be reached or has no such repository.
+        """
+        revision = self._hub.revision(spec)
+        return revision, self._hub.pinning(spec)
+
+    def footer(self, spec: DatasetSpec, part: Part, split: str) -> Footer:
+        """Columns and number of rows of a split; a few kilobytes of every file are read, nothing is kept.
+
+        Raises:
+            SourceError: as `files`.
+            DataError: the split is not stored as Parquet, or a file is damaged.
+        """
         from huggingface_hub import HfFileSystem
-        from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
 
-        revision = spec.revision or self._revisions.get(spec.hub_id)
+        found, where = self._hub.files(spec, part, split), self.locate(spec, part, split)
+        at = f"datasets/{spec.hub_id}@{self._hub.revision(spec)}"
+        system = HfFileSystem()
+
+        def read(file: LockedFile) -> Footer:
+            with system.open(f"{at}/{file.path}", "rb", block_size=_FOOTER_BLOCK) as opened:
+                return read_footer(opened, f"{where}: {file.path}")
+
         try:
-            builder = datasets.load_dataset_builder(spec.hub_id, part.config, revision=revision)
-            urls = {str(name): list(files) for name, files in (builder.config.data_files or {}).items()}
-            paths = [HfFileSystem().resolve_path(url) for url in urls.get(split, [])]
+            return Footer.of_all([patiently(partial(read, file)) for file in found])
         except Exception as error:
-            raise _unreachable(where, error) from error
-        files = [path for path in paths if isinstance(path, HfFileSystemResolvedRepositoryPath)]
-        if not files:
-            raise SourceError(
-                f"{where}: the hub has no such split; it has: {', '.join(urls) or 'none'}.\n{OFFLINE_WAYS}"
-            )
-        return files
+            raise unreachable(where, spec.hub_id, error) from error
 
+    def _file(self, hub_id: str, revision: str, file: LockedFile, where: str) -> Path:
+        """A file in the cache, checked once in this process; a wrong one is fetched again, once."""
+        from huggingface_hub import hf_hub_download
 
-def _download(file: "HfFileSystemResolvedRepositoryPath", where: str) -> Path:
-    from huggingface_hub import hf_hub_download
+        def get(again: bool) -> str:
+            return hf_hub_download(hub_id, file.path, repo_type="dataset", revision=revision, force_download=again)
 
-    try:
-        return Path(hf_hub_download(file.repo_id, file.path_in_repo, repo_type="dataset", revision=file.revision))
-    except Exception as error:
-        raise _unreachable(where, error) from error
-
-
-def _unreachable(where: str, error: Exception) -> SourceError:
-    """What the libraries say, in one line, with the cause at the bottom of it (a refused connection, a status code).
-
-    They raise errors of half a dozen unrelated classes (their own, the HTTP client's, RuntimeError for dataset scripts).
-    """
-    said, cause = _first_line(error), _first_line(_root(error))
-    return SourceError(
-        f"{where} cannot be had: {said}" + (f" ({cause})" if cause not in said else "") + f"\n{OFFLINE_WAYS}"
-    )
-
-
-def _root(error: BaseException) -> BaseException:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return error
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+        for again in (False, True):
+            try:
+                path = Path(patiently(partial(get, again)))
+            except Exception as error:
+                raise unreachable(where, hub_id, error) from error
+            if path in self._right or file.matches(path):
+                self._right.add(path)
+                return path
+        raise SourceError(
+            f"{where}: {file.path} is not what the hub states ({file.size:,} bytes, {file.checksum}), fetched twice.\n"
+            f"{OFFLINE_WAYS}"
+        )

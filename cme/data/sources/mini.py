@@ -1,6 +1,7 @@
 """The mini corpus: an invented world in the hub's columns. It grows with the number of rows asked for."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.errors import SourceError, unknown
@@ -91,27 +92,43 @@ class MiniSource:
         Raises:
             SourceError: the world has no such dataset.
         """
-        import pyarrow as pa
+        return self.span(spec, part, split, 0, self.count(spec, part, split))
 
+    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+        """None: rows are made when they are asked for."""
+        return []
+
+    def count(self, spec: DatasetSpec, part: Part, split: str) -> int:
+        """Rows of the split.
+
+        Raises:
+            SourceError: the world has no such dataset.
+        """
         from cme import world
 
         if part.folder not in world.known():
             raise SourceError(f"the mini corpus has no dataset {part.folder!r}. It has: {', '.join(world.known())}.")
-        if split == part.train:
-            share = -(-self._train_rows // len(spec.parts))
-            count = min(share, world.size(part.folder, split))
-        else:
-            count = EVAL_ROWS
+        if split != part.train:
+            return EVAL_ROWS
+        return min(-(-self._train_rows // len(spec.parts)), world.size(part.folder, split))
+
+    def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> "pa.Table":
+        """Generate a run of rows of the split."""
+        import pyarrow as pa
+
+        from cme import world
+
         options = self._options
-        rows = world.rows(
+        made = world.rows(
             part.folder,
             split,
-            count,
+            rows,
+            start=start,
             seed=options.seed,
             lengths="long" if options.long else "short",
             difficulty="hard" if options.hard else "easy",
         )
-        return pa.Table.from_pylist(rows)
+        return pa.Table.from_pylist(made)
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
         """The world's seed and pool size."""

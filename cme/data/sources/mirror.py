@@ -5,8 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cme.data.sources.parquet import read_parquet
-from cme.errors import SourceError
+from cme.data.sources.lock import LOCK, Lock, LockedFile, split_key
+from cme.data.sources.parquet import Footer, read_footer, read_parquet
+from cme.errors import DataError, SourceError
 from cme.files import sha256_file
 from cme.suite import DatasetSpec, Part
 
@@ -27,7 +28,7 @@ class MirrorSource:
         self.folder = folder
         self.name = folder.resolve().name
         self.place = str(folder)
-        self._used: dict[str, dict[str, str]] = {}
+        self._used: dict[str, set[Path]] = {}
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
         """Parts whose file, or some of whose shards, are not there → what is not there."""
@@ -40,12 +41,11 @@ class MirrorSource:
         name = f"{split}.parquet" if not files or files[0].stem == split else f"{split}-*.parquet"
         return str(self.folder / part.folder / name)
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
-        """Read the split's file or shards.
+    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+        """The split's file, or its shards in order.
 
         Raises:
             SourceError: the file is not there, or shards of it are missing.
-            DataError: a file is no Parquet file.
         """
         if lacking := self._lacking(part, split):
             raise SourceError(
@@ -53,15 +53,52 @@ class MirrorSource:
                 f"Put it there (from {spec.hub_id} on the hub), leave the dataset out, or pass --allow-missing."
             )
         files = self._files(part, split)
-        table = read_parquet(files, f"{spec.name}/{split}")
-        self._used.setdefault(spec.name, {}).update(
-            {str(file.relative_to(self.folder)): self._hash(file) for file in files}
-        )
-        return table
+        self._used.setdefault(spec.name, set()).update(files)
+        return files
+
+    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
+        """Read the split's file or shards.
+
+        Raises:
+            SourceError: the file is not there, or shards of it are missing.
+            DataError: a file is no Parquet file.
+        """
+        return read_parquet(self.files(spec, part, split), f"{spec.name}/{split}")
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """SHA-256 of every file of the dataset read so far."""
-        return dict(sorted(self._used.get(spec.name, {}).items()))
+        """SHA-256 of every file of the dataset asked for so far; the hub's commit too, if ``cme download`` noted it."""
+        used = {str(file.relative_to(self.folder)): self._hash(file) for file in self._used.get(spec.name, ())}
+        revision, _ = self.pinning(spec)
+        return dict(sorted(used.items())) | ({"revision": revision} if used and revision else {})
+
+    def pinning(self, spec: DatasetSpec) -> tuple[str, str]:
+        """The hub's commit that ``cme download`` noted, and ``locked``; two empty texts where nothing is noted."""
+        revision = self.lock.revision(spec.hub_id)
+        return (revision, "locked") if revision else ("", "")
+
+    def footer(self, spec: DatasetSpec, part: Part, split: str) -> Footer:
+        """Columns and number of rows of a split.
+
+        Raises:
+            SourceError: the file is not there, or shards of it are missing.
+            DataError: a file is no Parquet file, or not the one that ``cme download`` noted.
+        """
+        files = self.files(spec, part, split)
+        noted = self.lock.files(spec.hub_id, self.pinning(spec)[0], split_key(part.config, split)) or ()
+        if noted and (len(noted) != len(files) or not all(map(LockedFile.matches, noted, files))):
+            raise DataError(
+                f"{self.locate(spec, part, split)} is not what {self.folder / LOCK} says. Get it again with 'cme download'."
+            )
+        return Footer.of_all([read_footer(file, str(file)) for file in files])
+
+    @cached_property
+    def lock(self) -> Lock:
+        """What ``cme download`` noted of the files' origin; empty in a folder of another make.
+
+        Raises:
+            CMEError: the note is damaged.
+        """
+        return Lock.read(self.folder / LOCK)
 
     @cached_property
     def _hashes(self) -> dict[Path, str]:

@@ -1,15 +1,58 @@
-"""Parquet files → one table."""
+"""Parquet files → one table, or what their footers say."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from cme.errors import DataError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["read_parquet"]
+__all__ = ["Footer", "read_footer", "read_parquet"]
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a split's files say of themselves.
+
+    Attributes:
+        schema: columns and types, of the first file.
+        rows: number of rows of all files.
+    """
+
+    schema: "pa.Schema"
+    rows: int
+
+    @classmethod
+    def of_all(cls, footers: Sequence["Footer"]) -> "Footer":
+        """The footers of the files of one split as one.
+
+        Args:
+            footers: at least one.
+        """
+        return cls(footers[0].schema, sum(footer.rows for footer in footers))
+
+
+def read_footer(file: "Path | IO[bytes]", where: str) -> Footer:
+    """Read one file's footer.
+
+    Args:
+        file: a path or an open file.
+        where: the file, for the message.
+
+    Raises:
+        DataError: it is no Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(file) as opened:
+            return Footer(opened.schema_arrow, opened.metadata.num_rows)
+    except pa.ArrowException as error:
+        raise DataError(f"{where} cannot be read as Parquet ({error}). Get the file again.") from error
 
 
 def read_parquet(files: Sequence[Path], where: str) -> "pa.Table":

@@ -1,0 +1,124 @@
+"""``cme inspect``: a look at a mix."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cme.cli.app import emit_json, note, verb
+from cme.cli.options import Json, PromptFormat
+from cme.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from cme.mix.inspect import Inspection, Lengths
+
+__all__ = ["inspect"]
+
+_WIDTH = 40
+
+
+@verb("inspect", epilog="Example: cme inspect mix/ --n 1")
+def inspect(
+    folder: Annotated[Path, typer.Argument(help="A folder that 'cme build-data' wrote.")],
+    n: Annotated[int, typer.Option("--n", min=0, max=200, help="Rows of each dataset to show.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Which rows are looked at and shown.")] = 0,
+    prompt_format: PromptFormat = "plain",
+    base: Annotated[
+        str | None,
+        typer.Option(
+            "--base", help="Whose tokenizer measures. Default: smollm2-135m if it is installed, else words are counted."
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Look at a mix: rows as the model sees them, lengths, labels.
+
+    From a random sample, so it is quick on a mix of any size.
+    """
+    from cme.mix.inspect import inspect_mix
+
+    found = inspect_mix(folder, n=n, seed=seed, prompt_format=prompt_format, tokenizer=_tokenizer(base))
+    if as_json:
+        from dataclasses import asdict
+
+        from cme.mix.inspect import BINS
+
+        emit_json({"mix": str(folder), "bins": BINS, **asdict(found)})
+        return
+    for name, rows in found.examples.items():
+        for row in rows:
+            _heading(f"── {name} · {row.id} · {row.length} {found.unit}")
+            print(f"{row.context}{row.target}\n")
+    _show_lengths(found)
+    _show_labels(found.labels)
+    note(
+        f"{folder}: looked at {found.looked_at:,} of {found.rows:,} training rows, counted the labels of {found.counted:,}; "
+        f"shares of families and of all are weighted by the datasets' rows in the mix"
+    )
+    if found.unit == "words":
+        note("without a tokenizer lengths are in words, and a row has more tokens than words; see --base")
+
+
+def _tokenizer(base: str | None) -> Any:
+    """The tokenizer of the named base, or of the embedded one if that is installed."""
+    from cme.models.embedded import EMBEDDED, gguf_file
+
+    if base is None and gguf_file() is None:
+        return None
+    from cme.models.load import load_tokenizer, resolve_base
+
+    return load_tokenizer(resolve_base(base or EMBEDDED))
+
+
+def _show_lengths(found: "Inspection") -> None:
+    from cme.mix.inspect import BINS, LIMITS
+
+    ends = [f"≤ {end:,}" for end in BINS] + [f"> {BINS[-1]:,}"]
+    for family, lengths in found.families.items():
+        _heading(
+            f"{family}: {lengths.rows:,} rows, median {lengths.median:,}, mean {lengths.mean:,.0f}, "
+            f"longest {lengths.longest:,} {found.unit}"
+        )
+        bins = list(zip(ends, lengths.histogram, strict=True))
+        filled = [place for place, (_, share) in enumerate(bins) if share]
+        _bars(dict(bins[filled[0] : filled[-1] + 1]))
+        print()
+    columns = ["dataset", "rows", "median", "mean", "longest", *(f"> {limit:,} {found.unit}" for limit in LIMITS)]
+    every = {**found.datasets, "all": found.all}
+    show_table(columns, [[name, *_line(lengths)] for name, lengths in every.items()])
+    print()
+
+
+def _line(lengths: "Lengths") -> list[str]:
+    numbers = [f"{lengths.rows:,}", f"{lengths.median:,}", f"{lengths.mean:,.0f}", f"{lengths.longest:,}"]
+    return [*numbers, *(f"{100 * share:.1f} %" for share in lengths.truncated.values())]
+
+
+def _show_labels(labels: Mapping[str, Mapping[str, int]]) -> None:
+    for name, counts in labels.items():
+        total = sum(counts.values())
+        _heading(f"{name}: how often each choice is right ({total:,} rows)")
+        _bars({label: count / total for label, count in counts.items()})
+        print()
+
+
+def _heading(text: str) -> None:
+    _styled((text, "bold"))
+
+
+def _bars(shares: Mapping[str, float]) -> None:
+    """One bar of text per share."""
+    width = max(map(len, shares))
+    for label, share in shares.items():
+        _styled(
+            (f"  {label.rjust(width)} ", ""), ("█" * round(_WIDTH * share), "cyan"), (f" {100 * share:.1f} %", "dim")
+        )
+
+
+def _styled(*parts: tuple[str, str]) -> None:
+    """Print a line, in colours on a terminal and plain in a pipe."""
+    from rich.console import Console
+    from rich.text import Text
+
+    Console(highlight=False).print(Text.assemble(*parts), soft_wrap=True)

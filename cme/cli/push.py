@@ -1,0 +1,55 @@
+"""``cme push``: a mix to the hub."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cme.cli.app import emit_json, note, verb
+from cme.cli.options import Json
+from cme.cli.tables import show_table
+
+if TYPE_CHECKING:
+    from cme.records import Manifest
+
+__all__ = ["push", "show_licences"]
+
+
+@verb("push", epilog="Example: cme push mix/ --repo me/cme-mix")
+def push(
+    folder: Annotated[Path, typer.Argument(help="A folder that 'cme build-data' wrote.")],
+    repo: Annotated[str, typer.Option("--repo", help="Dataset repository on the hub: owner/name.")],
+    public: Annotated[bool, typer.Option("--public", help="Let everybody see it. Default: private.")] = False,
+    have_rights: Annotated[
+        bool,
+        typer.Option(
+            "--i-have-the-rights", help="You may publish datasets that are non-commercial or state no licence."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Upload a mix to the Hugging Face hub.
+
+    Lists every licence, verifies the mix, and makes a private repository unless told otherwise.
+    """
+    from cme.mix import read_manifest
+    from cme.mix.push import push as upload
+
+    if not as_json:
+        show_licences(read_manifest(folder))
+    done = upload(folder, repo, public=public, have_rights=have_rights)
+    if as_json:
+        from dataclasses import asdict
+
+        emit_json(asdict(done))
+        return
+    note(f"uploaded to the {'private' if done.private else 'public'} repository {done.repository}: {done.url}")
+
+
+def show_licences(manifest: "Manifest") -> None:
+    """Print the licence of every dataset in a mix and what it allows."""
+    from cme.mix.licences import uses
+
+    allowed = uses(manifest)
+    rows = [[name, item.rows, item.licence, allowed[name]] for name, item in manifest.datasets.items()]
+    show_table(["dataset", "training rows", "licence", "use"], rows)

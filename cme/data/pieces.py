@@ -1,0 +1,115 @@
+"""A split in pieces of a few thousand rows, so that several processes can read it and none holds all of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cme.data.columns import check_columns, unwrap
+from cme.data.example import Row
+from cme.data.load import needed_columns, table_rows
+from cme.data.sources import Generator, Source
+from cme.errors import DataError
+from cme.suite import DatasetSpec, Part
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["PIECE_ROWS", "Piece", "pieces", "rows_of"]
+
+PIECE_ROWS = 20_000
+"""A piece holds at least so many rows, unless its file has fewer, and less than one row group of the file more."""
+
+_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A run of rows of a split.
+
+    Attributes:
+        part: the part's name.
+        split: the hub's name of the split.
+        start: number of its first row in the split.
+        rows: how many.
+        file: the Parquet file that holds them; None where the source makes them.
+        groups: row groups of the file.
+    """
+
+    part: str
+    split: str
+    start: int
+    rows: int
+    file: Path | None = None
+    groups: tuple[int, ...] = ()
+
+
+def pieces(source: Source, spec: DatasetSpec, part: Part, split: str) -> list[Piece]:
+    """Cut a split into pieces; the same split is always cut the same way.
+
+    Raises:
+        SourceError: the source lacks the split.
+        DataError: a file cannot be read as Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if isinstance(source, Generator):
+        count = source.count(spec, part, split)
+        starts = range(0, count, PIECE_ROWS)
+        return [Piece(part.name, split, start, min(PIECE_ROWS, count - start)) for start in starts]
+    found, start = [], 0
+    for file in source.files(spec, part, split):
+        try:
+            metadata = pq.read_metadata(file)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"{spec.name}/{split}: {file} cannot be read as Parquet ({error}). Get it again."
+            ) from error
+        groups: list[int] = []
+        rows = 0
+        for group in range(metadata.num_row_groups):
+            groups.append(group)
+            rows += metadata.row_group(group).num_rows
+            if rows >= PIECE_ROWS or group == metadata.num_row_groups - 1:
+                found.append(Piece(part.name, split, start, rows, file, tuple(groups)))
+                start, rows, groups = start + rows, 0, []
+    return found
+
+
+def rows_of(source: Source, spec: DatasetSpec, piece: Piece) -> Iterator[Row]:
+    """The rows of a piece, with the columns that the dataset needs.
+
+    Raises:
+        DataError: the file is damaged, or does not hold what the dataset promises.
+    """
+    import pyarrow as pa
+
+    part = next(part for part in spec.parts if part.name == piece.part)
+    where = f"{spec.name}/{piece.split}"
+    if piece.file is None:
+        assert isinstance(source, Generator)
+        table = source.span(spec, part, piece.split, piece.start, piece.rows)
+        check_columns(table.schema, spec, where, source.locate(spec, part, piece.split))
+        yield from table_rows(table, spec)
+        return
+    try:
+        for table in _tables(piece.file, piece.groups, spec):
+            check_columns(table.schema, spec, where, str(piece.file))
+            yield from table_rows(table, spec)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{where}: {piece.file} cannot be read as Parquet ({error}). Get the file again.") from error
+
+
+def _tables(path: Path, groups: tuple[int, ...], spec: DatasetSpec) -> "Iterator[pa.Table]":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        wrapped = spec.wrapper is not None and names == [spec.wrapper]
+        # All columns where some are missing: the message names what was found.
+        needed = [name for name in names if name in needed_columns(spec)]
+        columns = None if wrapped or set(needed) != needed_columns(spec) else needed
+        for batch in file.iter_batches(_BATCH, row_groups=list(groups), columns=columns, use_threads=False):
+            yield unwrap(pa.Table.from_batches([batch]), spec)

@@ -1,0 +1,133 @@
+"""Dataset, part, split → a commit on the hub and its Parquet files, looked up once and then taken from the lock."""
+
+from contextlib import suppress
+from functools import partial
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from cme.data.sources.lock import Lock, LockedFile, split_key
+from cme.data.sources.retry import OFFLINE_WAYS, patiently, unreachable
+from cme.errors import DataError, SourceError
+from cme.suite import DatasetSpec, Part
+
+if TYPE_CHECKING:
+    from huggingface_hub import RepoFile
+
+__all__ = ["HubFiles", "hub_place"]
+
+_TIMEOUT = 30.0
+
+
+def hub_place(spec: DatasetSpec, part: Part, split: str) -> str:
+    """Repository, configuration and split, for messages."""
+    return f"hub:{spec.hub_id}/{part.config or 'default'}/{split}"
+
+
+class HubFiles:
+    """What the hub has of the suite's datasets.
+
+    A pinned revision wins, then the lock's, then the hub's current commit, which goes into the lock.
+
+    Args:
+        lock: the lock; what is looked up is written to it.
+        update: move every repository without a pinned revision on to its current commit, once.
+    """
+
+    def __init__(self, lock: Lock, *, update: bool = False) -> None:
+        self.lock = lock
+        self._update = update
+        self._current: set[str] = set()
+        self._splits: dict[tuple[str, str, str | None], dict[str, list[str]]] = {}
+
+    def pinning(self, spec: DatasetSpec) -> str:
+        """What fixes the commit: ``pinned`` (the task's YAML), ``locked`` or ``current`` (nothing yet)."""
+        if spec.revision:
+            return "pinned"
+        return "locked" if self.lock.revision(spec.hub_id) and spec.hub_id not in self._current else "current"
+
+    def revision(self, spec: DatasetSpec) -> str:
+        """The commit that all rows of a dataset come from.
+
+        Raises:
+            SourceError: the hub cannot be reached or has no such repository.
+        """
+        locked = self.lock.revision(spec.hub_id)
+        if spec.revision:
+            return spec.revision
+        if locked and not (self._update and spec.hub_id not in self._current):
+            return locked
+        from huggingface_hub import HfApi
+
+        where = f"hub:{spec.hub_id}"
+        try:
+            commit = patiently(lambda: HfApi().dataset_info(spec.hub_id, timeout=_TIMEOUT).sha)
+        except Exception as error:
+            raise unreachable(where, spec.hub_id, error) from error
+        if not commit:
+            raise SourceError(f"{where}: the hub names no commit of it.\n{OFFLINE_WAYS}")
+        self._current.add(spec.hub_id)
+        self.lock.put(spec.hub_id, commit)
+        return commit
+
+    def files(self, spec: DatasetSpec, part: Part, split: str) -> tuple[LockedFile, ...]:
+        """The Parquet files of one split of one part, in order.
+
+        Raises:
+            SourceError: the hub cannot be reached, or has no such repository, configuration or split.
+            DataError: the split is not stored as Parquet.
+        """
+        revision, key = self.revision(spec), split_key(part.config, split)
+        found = self.lock.files(spec.hub_id, revision, key)
+        if found is None:
+            where = hub_place(spec, part, split)
+            try:
+                found = self._ask(spec, revision, part.config, split, where)
+            except Exception as error:
+                raise unreachable(where, spec.hub_id, error) from error
+            self.lock.put(spec.hub_id, revision, key, found)
+        return found
+
+    def _ask(
+        self, spec: DatasetSpec, revision: str, config: str | None, split: str, where: str
+    ) -> tuple[LockedFile, ...]:
+        from huggingface_hub import HfApi, RepoFile
+
+        asked = (spec.hub_id, revision, config)
+        if asked not in self._splits:
+            self._splits[asked] = _splits(spec.hub_id, revision, config)
+        known = self._splits[asked]
+        if split not in known:
+            raise SourceError(
+                f"{where}: the hub has no such split; it has: {', '.join(known) or 'none'}.\n{OFFLINE_WAYS}"
+            )
+        paths = known[split]
+        if any(PurePosixPath(path).suffix != ".parquet" for path in paths):
+            raise DataError(f"{where}: not stored as Parquet, which is all that is read (no dataset scripts).")
+        told = patiently(lambda: HfApi().get_paths_info(spec.hub_id, paths, repo_type="dataset", revision=revision))
+        files = {item.path: _locked(item) for item in told if isinstance(item, RepoFile)}
+        return tuple(files[path] for path in paths)
+
+
+def _splits(hub_id: str, revision: str, config: str | None) -> dict[str, list[str]]:
+    """Split → paths of its files in the repository, as the repository's card says (`datasets` knows how to read it)."""
+    import datasets
+    from huggingface_hub import HfFileSystem, hf_hub_download
+    from huggingface_hub.errors import RemoteEntryNotFoundError
+    from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
+
+    # `datasets` hides what the hub answers (a status code, a request to wait); the card, asked for first, does not.
+    with suppress(RemoteEntryNotFoundError):
+        patiently(lambda: hf_hub_download(hub_id, "README.md", repo_type="dataset", revision=revision))
+    builder = patiently(lambda: datasets.load_dataset_builder(hub_id, config, revision=revision))
+    system = HfFileSystem()
+    splits = {}
+    for name, urls in (builder.config.data_files or {}).items():
+        resolved = [patiently(partial(system.resolve_path, url)) for url in urls]
+        splits[str(name)] = [
+            item.path_in_repo for item in resolved if isinstance(item, HfFileSystemResolvedRepositoryPath)
+        ]
+    return splits
+
+
+def _locked(item: "RepoFile") -> LockedFile:
+    return LockedFile(item.path, item.size, f"sha256:{item.lfs.sha256}" if item.lfs else f"git:{item.blob_id}")

@@ -1,0 +1,306 @@
+"""The gate: training rows that leak an evaluation item of any dataset of the suite.
+
+| rule | a training row is found if |
+| --- | --- |
+| ``exact`` | its key text is an evaluation item's (see `cme.data.match`) |
+| ``passage`` | its long text (premise, passage, article, post) is an evaluation item's, and has at least 8 words |
+| ``13-gram`` | it shares so many distinct 13-word runs with ONE evaluation item that these are at least half of the runs of
+  the shorter of the two; runs that stand in more than 50 evaluation items of a dataset are boilerplate and do not count |
+| ``token-set`` | it is a question with a free answer, and its set of words is at least 0.9 alike (Jaccard) to that of an
+  evaluation question, both with 5 to 18 different words |
+
+All texts are compared in canonical form. The first rule is applied by `cme.mix.clean`; the others here. Datasets of
+inference and entailment share premises between their published splits on purpose (several hypotheses each), so a row
+is not removed for a premise that it shares with its own dataset's evaluation items; it is counted (``… (kept)``).
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cme.data.example import Example
+from cme.data.match import canonical
+from cme.mix.grams import distinct_words, runs, words
+from cme.suite import DatasetSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["KEPT", "RULES", "EvalTexts", "Gate", "Texts", "no_texts", "shares_premises", "texts_of"]
+
+RULES = ("exact", "passage", "13-gram", "token-set")
+KEPT = " (kept)"
+"""Ends the name of a rule that found a row which stays."""
+
+RUN = 13
+SHARE = 0.5
+MOST_ITEMS = 50
+LEAST_PASSAGE_WORDS = 8
+LEAST_TOKENS, MOST_TOKENS = 5, 18
+JACCARD = 0.9
+
+_FREE_ANSWERS = ("open_domain_qa",)
+_SHARED_PREMISES = ("natural_language_inference", "textual_entailment")
+_MOST_BITMAP_BITS = 30
+_BITS_PER_RUN = 32
+
+
+def shares_premises(spec: DatasetSpec) -> bool:
+    """Whether the dataset's published splits share premises on purpose."""
+    return spec.family in _SHARED_PREMISES
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What the gate compares of a run of examples.
+
+    Attributes:
+        whole: key texts in canonical form, joined by spaces.
+        passages: hash of the canonical long text; 0 for none, or one too short.
+        questions: whether the token-set rule is for this dataset.
+    """
+
+    whole: list[str]
+    passages: "NDArray[np.uint64]"
+    questions: bool
+
+
+def texts_of(spec: DatasetSpec, examples: Sequence[Example], keys: Sequence[tuple[list[str], list[str]]]) -> Texts:
+    """The texts of a dataset's examples.
+
+    Args:
+        spec: the dataset.
+        examples: with their long texts uncut.
+        keys: what `cme.data.match.canonical_texts` gives for each.
+    """
+    import numpy as np
+
+    passages = np.zeros(len(examples), dtype=np.uint64)
+    for number, (example, (ordered, _)) in enumerate(zip(examples, keys, strict=True)):
+        if example.long is not None:
+            passage = example.input[slice(*example.long)]
+            at = example.match.index(passage) if passage in example.match else -1
+            text = ordered[at] if 0 <= at < len(ordered) else canonical(passage)
+            if text.count(" ") >= LEAST_PASSAGE_WORDS - 1:
+                passages[number] = _passage(text)
+    return Texts([" ".join((*ordered, *others)) for ordered, others in keys], passages, spec.family in _FREE_ANSWERS)
+
+
+def no_texts() -> Texts:
+    """Nothing to compare."""
+    import numpy as np
+
+    return Texts([], np.empty(0, dtype=np.uint64), False)
+
+
+def _passage(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") or 1
+
+
+@dataclass(frozen=True)
+class EvalTexts:
+    """One evaluation dataset as the gate remembers it.
+
+    Attributes:
+        passages: distinct hashes of long texts, ascending.
+        grams: distinct (run, item) pairs: the run's hash.
+        items: the same pairs: the item's number in the dataset.
+        counts: distinct runs of each item.
+        sets: sums of the different words' hashes of each question.
+        nearly: the same sums with one word left out, where that is alike enough.
+    """
+
+    passages: "NDArray[np.uint64]"
+    grams: "NDArray[np.uint64]"
+    items: "NDArray[np.int32]"
+    counts: "NDArray[np.int32]"
+    sets: "NDArray[np.uint64]"
+    nearly: "NDArray[np.uint64]"
+
+    @classmethod
+    def of(cls, texts: Texts) -> "EvalTexts":
+        """Make it from the texts of all evaluation items."""
+        import numpy as np
+
+        hashes, owners = words(texts.whole)
+        grams, items = distinct_words(*runs(hashes, owners, RUN))
+        order = np.argsort(grams, kind="stable")
+        ranked = grams[order]
+        starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1]))) if len(ranked) else order[:0]
+        often = np.repeat(np.diff(np.append(starts, len(ranked))), np.diff(np.append(starts, len(ranked))))
+        fit = order[often <= MOST_ITEMS]
+        counts = np.bincount(items, minlength=len(texts.whole)).astype(np.int32)
+        sets, nearly = np.empty(0, np.uint64), np.empty(0, np.uint64)
+        if texts.questions:
+            sets, nearly, _, _ = _token_sets(hashes, owners, len(texts.whole))
+        return cls(
+            np.unique(texts.passages[texts.passages > 0]),
+            grams[fit],
+            items[fit].astype(np.int32),
+            counts,
+            np.unique(sets),
+            np.unique(nearly),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write it as ``.npz``."""
+        import numpy as np
+
+        with path.open("wb") as file:
+            np.savez(file, **vars(self))
+
+    @classmethod
+    def load(cls, path: Path) -> "EvalTexts":
+        """Read what `save` wrote."""
+        import numpy as np
+
+        with np.load(path, allow_pickle=False) as arrays:
+            return cls(**{name: arrays[name] for name in arrays.files})
+
+
+def _token_sets(
+    hashes: "NDArray[np.uint64]", owners: "NDArray[np.int64]", count: int
+) -> "tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]":
+    """Sums that tell sets of words apart.
+
+    Jaccard 0.9 of two sets of at most 18 words means: the same set, or one word more on one side, where both together
+    have at least 19 (d words differ: (|A| + |B| - d) / (|A| + |B| + d) >= 0.9, so d <= (|A| + |B|) / 19).
+
+    Returns:
+        The sum of every set of 5 to 18 words; the sums with one word left out, for sets of at least 10; the texts'
+        numbers for both.
+    """
+    import numpy as np
+
+    hashes, owners = distinct_words(hashes, owners)
+    sizes = np.bincount(owners, minlength=count)
+    sums = np.zeros(count, dtype=np.uint64)
+    np.add.at(sums, owners, hashes)
+    short = (sizes >= LEAST_TOKENS) & (sizes <= MOST_TOKENS)
+    enough = short & (2 * sizes - 1 >= round((1 + JACCARD) / (1 - JACCARD)))
+    at = np.flatnonzero(enough[owners])
+    return sums[short], sums[owners[at]] - hashes[at], np.flatnonzero(short), owners[at]
+
+
+class Gate:
+    """All evaluation datasets, ready to be asked.
+
+    Args:
+        folder: where `build` wrote it; its arrays are mapped into memory, so processes share them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        import numpy as np
+
+        def array(name: str) -> "NDArray[Any]":
+            found: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            return found
+
+        self._bitmap = array("bitmap")
+        self._grams, self._items = array("grams"), array("items")
+        self._counts, self._owner = array("counts"), array("owner")
+        self._tables = {name: (array(name), array(f"{name}_masks")) for name in ("passages", "sets", "nearly")}
+
+    @staticmethod
+    def build(folder: Path, evaluation: Mapping[str, EvalTexts]) -> None:
+        """Join the evaluation datasets; a dataset's place in the mapping is its bit in the masks (at most 32).
+
+        Args:
+            folder: where to write; what is there is written over.
+            evaluation: by dataset.
+        """
+        import numpy as np
+
+        folder.mkdir(parents=True, exist_ok=True)
+        parts = list(evaluation.values())
+        bases = np.cumsum([0, *(len(part.counts) for part in parts)])
+        grams = np.concatenate([part.grams for part in parts])
+        items = np.concatenate([part.items + base for part, base in zip(parts, bases[:-1], strict=True)])
+        order = np.argsort(grams, kind="stable")
+        bits = min(_MOST_BITMAP_BITS, max(10, (_BITS_PER_RUN * len(grams)).bit_length()))
+        bitmap = np.zeros(1 << (bits - 3), dtype=np.uint8)
+        place = grams >> np.uint64(64 - bits)
+        np.bitwise_or.at(bitmap, (place >> np.uint64(3)).astype(np.int64), _bit(place))
+        arrays = {
+            "bitmap": bitmap,
+            "grams": grams[order],
+            "items": items[order].astype(np.int32),
+            "counts": np.concatenate([part.counts for part in parts]),
+            "owner": np.repeat(np.arange(len(parts), dtype=np.uint8), np.diff(bases)),
+        }
+        for name in ("passages", "sets", "nearly"):
+            every = np.concatenate([getattr(part, name) for part in parts])
+            flags = np.repeat(
+                np.uint32(1) << np.arange(len(parts), dtype=np.uint32), [len(getattr(p, name)) for p in parts]
+            )
+            values, inverse = np.unique(every, return_inverse=True)
+            masks = np.zeros(len(values), dtype=np.uint32)
+            np.bitwise_or.at(masks, inverse, flags)
+            arrays |= {name: values, f"{name}_masks": masks}
+        for name, values in arrays.items():
+            np.save(folder / f"{name}.npy", values, allow_pickle=False)
+
+    def find(self, texts: Texts) -> "dict[str, NDArray[np.uint32]]":
+        """Look a run of training rows up.
+
+        Returns:
+            By rule (without ``exact``): for each row the evaluation datasets in which it was found, a bit each.
+        """
+        import numpy as np
+
+        count = len(texts.whole)
+        hashes, owners = words(texts.whole)
+        tokens = np.zeros(count, dtype=np.uint32)
+        if texts.questions:
+            sums, nearly, rows, near_rows = _token_sets(hashes, owners, count)
+            tokens[rows] = self._masks("sets", sums) | self._masks("nearly", sums)
+            np.bitwise_or.at(tokens, near_rows, self._masks("sets", nearly))
+        found = {"passage": self._masks("passages", texts.passages), "token-set": tokens}
+        return {"13-gram": self._runs(*runs(hashes, owners, RUN), count), **found}
+
+    def _masks(self, name: str, values: "NDArray[np.uint64]") -> "NDArray[np.uint32]":
+        import numpy as np
+
+        known, masks = self._tables[name]
+        if not len(known):
+            return np.zeros(len(values), dtype=np.uint32)
+        place = np.minimum(np.searchsorted(known, values), len(known) - 1)
+        hits: NDArray[np.uint32] = np.where(known[place] == values, masks[place], np.uint32(0))
+        return hits
+
+    def _runs(self, grams: "NDArray[np.uint64]", owners: "NDArray[np.int64]", count: int) -> "NDArray[np.uint32]":
+        import numpy as np
+
+        masks = np.zeros(count, dtype=np.uint32)
+        place = grams >> np.uint64(61 - (len(self._bitmap).bit_length() - 1))
+        maybe = np.flatnonzero(self._bitmap[(place >> np.uint64(3)).astype(np.int64)] & _bit(place))
+        if not len(maybe) or not len(self._grams):
+            return masks
+        first = np.searchsorted(self._grams, grams[maybe])
+        known = self._grams[np.minimum(first, len(self._grams) - 1)] == grams[maybe]
+        if not known.any():
+            return masks
+        rows = np.unique(owners[maybe[known]])
+        # Only the few rows with any known run are counted exactly.
+        asked = np.isin(owners, rows)
+        runs_, row = distinct_words(grams[asked], owners[asked])
+        sizes = np.bincount(row, minlength=count)
+        first, last = (np.searchsorted(self._grams, runs_, side) for side in ("left", "right"))
+        times = last - first
+        which = np.repeat(np.arange(len(runs_)), times)
+        offset = np.arange(len(which)) - np.repeat(np.cumsum(times) - times, times)
+        item = self._items[first[which] + offset].astype(np.int64)
+        pairs, shared = np.unique(row[which] * len(self._counts) + item, return_counts=True)
+        row, item = pairs // len(self._counts), pairs % len(self._counts)
+        enough = shared >= SHARE * np.minimum(sizes[row], self._counts[item])
+        np.bitwise_or.at(masks, row[enough], np.uint32(1) << self._owner[item[enough]].astype(np.uint32))
+        return masks
+
+
+def _bit(place: "NDArray[np.uint64]") -> "NDArray[np.uint8]":
+    import numpy as np
+
+    return np.left_shift(np.uint8(1), (place & np.uint64(7)).astype(np.uint8))

@@ -1,0 +1,115 @@
+"""A finished, verified mix → a dataset repository on the hub. Only when asked for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError, SourceError, UsageError
+from cme.mix.licences import uses
+from cme.mix.rows import MANIFEST, read_manifest
+from cme.mix.verify import verify
+from cme.records import Manifest
+
+__all__ = ["Pushed", "push"]
+
+_BESIDE = (MANIFEST, "README.md", "overlap.json", "*.png", "*.svg")
+_SHARDS = ("train/part-*.parquet", "validation/part-*.parquet")
+_MADE_BY_THE_HUB = {".gitattributes", "README.md"}
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """An uploaded mix.
+
+    Attributes:
+        repository: ``owner/name``.
+        url: of the commit.
+        private: whether only its owner can see it.
+    """
+
+    repository: str
+    url: str
+    private: bool
+
+
+def push(folder: Path, repository: str, *, public: bool = False, have_rights: bool = False, api: Any = None) -> Pushed:
+    """Upload a mix as a dataset repository: data files, manifest, card and overlap; nothing else that lies in the folder.
+
+    The mix is verified first. Shards of an earlier mix in the repository are replaced; a repository that holds anything
+    else is refused.
+
+    Args:
+        folder: a finished mix.
+        repository: ``owner/name``, or a name of the user's own; made if it is not there.
+        public: let everybody see it.
+        have_rights: the user has the right to publish datasets whose licence allows no commercial use or is not stated.
+        api: a `huggingface_hub.HfApi`; None: one with the user's stored token.
+
+    Raises:
+        UsageError: a licence does not allow it (and ``have_rights`` is not set), or the repository is public or holds
+            something else.
+        CMEError: the folder is no sound mix.
+        SourceError: the hub refuses or cannot be reached.
+    """
+    manifest = read_manifest(folder)
+    _check_licences(manifest, have_rights)
+    if problems := verify(folder).problems:
+        raise CMEError(f"{folder} is not what its manifest says, so nothing was uploaded:\n  " + "\n  ".join(problems))
+    if api is None:
+        from huggingface_hub import HfApi
+
+        api = HfApi(library_name="cme", library_version=manifest.versions["cme"])
+    with _told(repository):
+        name = api.create_repo(repository, repo_type="dataset", private=not public, exist_ok=True).repo_id
+        found = api.dataset_info(name)
+    _check_repository(name, found, public)
+    with _told(repository):
+        commit = api.upload_folder(
+            repo_id=name,
+            repo_type="dataset",
+            folder_path=folder,
+            allow_patterns=[*manifest.files, *_BESIDE],
+            delete_patterns=list(_SHARDS),
+            commit_message=f"CME mix of {manifest.rows:,} rows, fingerprint {manifest.fingerprint[:12]}",
+        )
+    return Pushed(name, str(commit.commit_url), bool(found.private))
+
+
+def _check_licences(manifest: Manifest, have_rights: bool) -> None:
+    allowed = uses(manifest)
+    closed = [
+        f"{name}: {item.licence} ({allowed[name]})"
+        for name, item in manifest.datasets.items()
+        if allowed[name] != "commercial" and item.rows + item.validation
+    ]
+    if closed and not have_rights:
+        raise UsageError(
+            "these datasets may not be published without their owners' consent:\n  "
+            + "\n  ".join(closed)
+            + "\nBuild the mix without them (--licence commercial), or pass --i-have-the-rights if you have it."
+        )
+
+
+def _check_repository(name: str, found: Any, public: bool) -> None:
+    if not (public or found.private):
+        raise UsageError(f"{name} is there already and is public. Give another name, or --public to upload to it.")
+    files = {item.rfilename for item in found.siblings or ()} - _MADE_BY_THE_HUB
+    if files and MANIFEST not in files:
+        raise UsageError(
+            f"{name} holds something that is no mix ({', '.join(sorted(files)[:3])}). Give another name; nothing was changed."
+        )
+
+
+@contextmanager
+def _told(repository: str) -> Iterator[None]:
+    """What the hub's client raises (errors of half a dozen unrelated classes), as one message."""
+    try:
+        yield
+    except Exception as error:
+        said = " ".join(line for line in str(error).splitlines()[:3] if line.strip()) or type(error).__name__
+        raise SourceError(
+            f"the hub did not take {repository}: {said}\n"
+            "Log in with a token that may write there: hf auth login. What was uploaded already is not sent twice."
+        ) from error

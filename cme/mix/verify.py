@@ -1,0 +1,154 @@
+"""Does a mix still hold what its manifest says?"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError
+from cme.files import digest, read_json, sha256_file
+from cme.mix.rows import MANIFEST, SPLITS, read_manifest
+from cme.progress import bar
+from cme.records import Manifest, read_record
+from cme.suite import datasets
+
+__all__ = ["Verified", "content_fingerprint", "verify"]
+
+_NOT_CONTENT = ("kind", "schema_version", "versions", "fingerprint", "tokens")
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What the check of a mix found.
+
+    Attributes:
+        files: data files that the manifest names.
+        size: bytes of those that are there.
+        rows: rows found, by split.
+        problems: what differs from the manifest; empty for a sound mix.
+        notes: what differs between this CME and the one that built the mix; no fault of the mix.
+    """
+
+    files: int
+    size: int
+    rows: dict[str, int]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def content_fingerprint(values: Mapping[str, Any]) -> str:
+    """The fingerprint that a manifest must have: the digest of all but its head, versions and token statistics.
+
+    Args:
+        values: a manifest as JSON has it.
+    """
+    return digest({key: value for key, value in values.items() if key not in _NOT_CONTENT})
+
+
+def verify(folder: Path) -> Verified:
+    """Compare every data file of a mix with its manifest, and the manifest with its own fingerprint.
+
+    Every file is read once from end to end.
+
+    Args:
+        folder: the mix.
+
+    Raises:
+        CMEError: the folder is no mix or is unfinished, or its manifest cannot be read.
+    """
+    manifest = _manifest(folder)
+    problems = _of_manifest(folder, manifest)
+    there = [name for name in manifest.files if (folder / name).is_file()]
+    problems += [f"{name} is missing" for name in sorted({*manifest.files} - {*there})]
+    found: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    whole = len(there) == len(manifest.files)
+    with bar("Verifying", total=len(there)) as shown:
+        for name in sorted(there):
+            shown.describe(f"Verifying {name}")
+            if (now := sha256_file(folder / name)) != manifest.files[name]:
+                problems.append(f"{name} has changed: its SHA-256 is {now}, the manifest says {manifest.files[name]}")
+            try:
+                found.setdefault(name.partition("/")[0], Counter()).update(_rows(folder / name))
+            except CMEError as error:
+                problems.append(str(error))
+                whole = False
+            shown.advance()
+    strangers = {file.relative_to(folder).as_posix() for file in folder.rglob("*.parquet")} - {*manifest.files}
+    problems += [f"{name} is a Parquet file that the manifest does not name" for name in sorted(strangers)]
+    if whole:
+        problems += _of_counts(manifest, found)
+    return Verified(
+        files=len(manifest.files),
+        size=sum((folder / name).stat().st_size for name in there),
+        rows={split: count.total() for split, count in found.items()},
+        problems=tuple(problems),
+        notes=tuple(_notes(manifest)),
+    )
+
+
+def _manifest(folder: Path) -> Manifest:
+    """The manifest, also where files are missing: that is one of the things to tell."""
+    try:
+        return read_manifest(folder)
+    except CMEError:
+        if not (folder / MANIFEST).is_file():
+            raise
+        manifest = read_record(folder / MANIFEST, Manifest)
+        if all((folder / name).is_file() for name in manifest.files):
+            raise
+        return manifest
+
+
+def _of_manifest(folder: Path, manifest: Manifest) -> list[str]:
+    problems = []
+    if content_fingerprint(read_json(folder / MANIFEST)) != manifest.fingerprint:
+        problems.append(f"{MANIFEST} was changed: its fingerprint does not follow from its content")
+    for what, total, parts in (
+        ("training", manifest.rows, [item.rows for item in manifest.datasets.values()]),
+        ("validation", manifest.validation_rows, [item.validation for item in manifest.datasets.values()]),
+    ):
+        if total != sum(parts):
+            problems.append(f"{MANIFEST} contradicts itself: {total:,} {what} rows in all, {sum(parts):,} by dataset")
+    return problems
+
+
+def _rows(file: Path) -> dict[str, int]:
+    """Rows of a Parquet file by dataset.
+
+    Raises:
+        CMEError: it cannot be read, or is no file of a mix.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        column = pq.read_table(file, columns=["dataset"], partitioning=None)["dataset"]
+    except (pa.ArrowException, OSError, KeyError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise CMEError(f"{file.parent.name}/{file.name} cannot be read: {reason[0]}") from error
+    return {item["values"]: item["counts"] for item in pc.value_counts(column).to_pylist()}
+
+
+def _of_counts(manifest: Manifest, found: Mapping[str, Counter[str]]) -> list[str]:
+    promised = {
+        "train": {name: item.rows for name, item in manifest.datasets.items()},
+        "validation": {name: item.validation for name, item in manifest.datasets.items()},
+    }
+    return [
+        f"{split} holds {found[split][name]:,} rows of {name}, the manifest says {promised[split].get(name, 0):,}"
+        for split in SPLITS
+        for name in sorted({*promised[split], *found[split]})
+        if found[split][name] != promised[split].get(name, 0)
+    ]
+
+
+def _notes(manifest: Manifest) -> list[str]:
+    known, notes = datasets(beside=True), []
+    for name, fingerprint in manifest.task_fingerprints.items():
+        if name not in known:
+            notes.append(f"{name}: this CME has no such dataset")
+        elif known[name].fingerprint != fingerprint:
+            notes.append(f"{name}: its task file has changed since the mix was built")
+    return notes
