@@ -152,7 +152,9 @@ def _show(report: "DataReport") -> None:
     for name, ratio in report.gate_ratios.items():
         note(f"{name}: the gate is {ratio:.1f} x as fast as over Python sets")
     for name, right in report.planted_found.items():
-        note(f"{name}: the planted duplicates and leaks were {'all found, and nothing else' if right else 'NOT found'}")
+        more = report.more_found[name]
+        besides = f"and {more:,} rows more that chance made alike" if more else "and nothing else"
+        note(f"{name}: the planted duplicates and leaks were {f'all found, {besides}' if right else 'NOT found'}")
     for name, same in report.same_found.items():
         note(f"{name}: both gates found {'the same' if same else 'DIFFERENT'} numbers of rows")
     libraries = ", ".join(f"{name} {number}" for name, number in report.versions.items())
