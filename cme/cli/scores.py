@@ -23,7 +23,8 @@ def show_scores(scores: Scores) -> None:
     print()
     show_table(["family", "score"], [[item.family, _with_error(item.value, item.stderr)] for item in scores.families])
     number = len(scores.families)
-    what = "" if scores.complete else f" over the {number} famil{'y' if number == 1 else 'ies'} that were run"
+    families = "the one family that was run" if number == 1 else f"the {number} families that were run"
+    what = "" if scores.complete else f" over {families}"
     print(f"\nCME average{what}: {_with_error(scores.average, scores.average_stderr)}")
     extra = f"chance-normalised {scores.chance_normalised:.2f}"
     if scores.without_rouge is not None and len(scores.families) > 1:
