@@ -54,15 +54,16 @@ def _data(name: str, *, as_json: bool) -> None:
 
     from cme.data.sources import is_mini, open_source
     from cme.data.sources.hub import HubSource
-    from cme.data.sources.lock import Lock, lock_path
+    from cme.data.sources.lock import Lock
     from cme.data.sources.mirror import MirrorSource
     from cme.data.sources.survey import survey
+    from cme.env import lock_file
     from cme.progress import bar
     from cme.suite import datasets
 
     if is_mini(name):
         raise UsageError("the mini corpus has no files to look through. Give --source hub or a mirror folder.")
-    source = open_source(name) if name != "hub" else HubSource(Lock.read(lock_path()).in_memory())
+    source = open_source(name) if name != "hub" else HubSource(Lock.read(lock_file()).in_memory())
     assert isinstance(source, HubSource | MirrorSource)
     specs = datasets(beside=True).values()
     surveys = []

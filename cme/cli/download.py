@@ -34,9 +34,10 @@ def download(
     """
     from cme import suite
     from cme.data.sources.download import download as fetch
-    from cme.data.sources.lock import Lock, lock_path
+    from cme.data.sources.lock import Lock
     from cme.data.sources.mirror import MirrorSource
     from cme.data.sources.survey import survey
+    from cme.env import lock_file
 
     kinds = names(splits) or ()
     for kind in kinds:
@@ -46,7 +47,7 @@ def download(
         raise UsageError("--splits names nothing. Give train, eval or both.")
     wanted = names(datasets)
     specs = suite.select(wanted) if wanted else list(suite.datasets(beside=True).values())
-    done = fetch(out, specs, kinds, Lock.read(lock_path()), update=update_lock)
+    done = fetch(out, specs, kinds, Lock.read(lock_file()), update=update_lock)
     mirror = MirrorSource(out)
     surveys = [survey(spec, mirror, kinds) for spec in specs]
     if as_json:

@@ -1,5 +1,6 @@
 """``cme``: every verb, registered. Nothing heavy is imported before a verb runs."""
 
+import importlib
 import os
 import sys
 from typing import Annotated
@@ -7,48 +8,33 @@ from typing import Annotated
 import typer
 
 import cme
-from cme.cli import (
-    bench,
-    build_data,
-    doctor,
-    download,
-    eval,
-    inspect,
-    leaderboard,
-    lm_eval,
-    ls,
-    params,
-    push,
-    score,
-    show,
-    submit,
-    tasks_path,
-    train,
-    verify,
-)
 from cme.cli.app import app
 
 __all__ = ["main"]
 
 VERBS = (
-    bench,
-    build_data,
-    doctor,
-    download,
-    eval,
-    inspect,
-    leaderboard,
-    lm_eval,
-    ls,
-    params,
-    push,
-    score,
-    show,
-    submit,
-    tasks_path,
-    train,
-    verify,
+    "bench",
+    "build_data",
+    "doctor",
+    "download",
+    "eval",
+    "inspect",
+    "leaderboard",
+    "lm_eval",
+    "ls",
+    "params",
+    "push",
+    "score",
+    "show",
+    "submit",
+    "tasks_path",
+    "train",
+    "verify",
 )
+"""Modules of this room that register one verb or more."""
+
+for _verb in VERBS:
+    importlib.import_module(f"cme.cli.{_verb}")
 
 
 def _version(wanted: bool) -> None:

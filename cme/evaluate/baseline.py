@@ -38,7 +38,7 @@ def first_sentence(text: str) -> str:
     start = 0
     while found := _SENTENCE_END.search(text, start):
         sentence = text[: found.start()]
-        if (found[0].strip("\n") == "" and "\n" in found[0]) or not _ABBREVIATION.search(sentence):
+        if not found[0].strip("\n") or not _ABBREVIATION.search(sentence):
             return (sentence + found[0]).strip()
         start = found.end()
     return text.strip()

@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from cme.data.sources import Source, check_source, is_mini, open_source
 from cme.data.sources.survey import row_warning
@@ -14,13 +13,15 @@ from cme.files import sha256_file, write_json, write_text
 from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
 from cme.mix.clean import Cleaned, Overlap, clean
-from cme.mix.collect import EvalFile, TrainFile, collect_eval, collect_train, join_gate
+from cme.mix.collect_eval import collect_eval, join_gate
+from cme.mix.collect_train import collect_train
 from cme.mix.licences import filter_by_use
 from cme.mix.overlap import heat_map
 from cme.mix.pool import mini_train_rows
 from cme.mix.rows import MANIFEST, read_manifest
 from cme.mix.settings import BuildSettings
 from cme.mix.verify import content_fingerprint
+from cme.mix.work_files import EvalFile, TrainFile
 from cme.mix.write import Chosen, take_first, write_split
 from cme.progress import bar
 from cme.records import Manifest, MixDataset, versions, write_record
@@ -53,7 +54,6 @@ class _Decided:
     train: dict[str, TrainFile]
     evaluation: dict[str, EvalFile]
     cleaned: dict[str, Cleaned]
-    take: Mapping[str, Any]
 
     @property
     def overlap(self) -> dict[str, Overlap]:
@@ -183,8 +183,8 @@ def _decide(
             expect=shown.expect,
         )
     checked = {name: evaluation[name] for name in bits}
-    cleaned, take = clean(suite, train, checked, bits, validation_share=settings.validation_share)
-    return _Decided(specs, train, evaluation, cleaned, take)
+    cleaned = clean(suite, train, checked, bits, validation_share=settings.validation_share)
+    return _Decided(specs, train, evaluation, cleaned)
 
 
 def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings) -> list[str]:
@@ -192,7 +192,7 @@ def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings) 
     picked: dict[str, list[Chosen]] = {"train": [], "validation": []}
     for spec in found.specs:
         file, item = found.train[spec.name], found.cleaned[spec.name]
-        taken = take_first(found.take[spec.name], item.train, counts[spec.name])
+        taken = take_first(item.take, item.train, counts[spec.name])
         for split, rows in (("train", taken), ("validation", item.validation)):
             picked[split].append(Chosen(spec, file, rows, item.order[rows]))
     files = []

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cme.mix.collect import FOUND, EvalFile, TrainFile
 from cme.mix.gate import KEPT, shares_premises
+from cme.mix.work_files import FOUND, EvalFile, TrainFile
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class Cleaned:
     Attributes:
         train: numbers of the rows left to train on, ascending.
         validation: numbers of the rows set aside, ascending.
-        order: hash order of every row of the dataset.
+        take: place of every row of the dataset in the order in which rows are taken.
+        order: place of every row of the dataset in the order in which they are written.
         conflicting: rows whose text carries two labels in this dataset (all copies).
         duplicates: rows whose text an earlier row has, of this dataset or of an earlier one.
         leaks: rows that leak an evaluation item, by evaluation dataset; each row counts once, for its own dataset if that
@@ -44,6 +45,7 @@ class Cleaned:
 
     train: "NDArray[np.int64]"
     validation: "NDArray[np.int64]"
+    take: "NDArray[np.uint64]"
     order: "NDArray[np.uint64]"
     conflicting: int
     duplicates: int
@@ -58,7 +60,7 @@ def clean(
     bits: Sequence[str],
     *,
     validation_share: float,
-) -> "tuple[dict[str, Cleaned], dict[str, NDArray[np.uint64]]]":
+) -> dict[str, Cleaned]:
     """Decide for every training row whether it stays.
 
     Of equal rows of two datasets, the one that comes first in the suite's order keeps its row. Knowledge reasoning
@@ -70,16 +72,13 @@ def clean(
         evaluation: evaluation rows of every dataset to keep clear of, in the suite's order.
         bits: the evaluation dataset of each bit of the gate's masks.
         validation_share: share of each dataset's rows to set aside.
-
-    Returns:
-        By dataset: what is left, and every row's place in the order in which rows are taken.
     """
     import numpy as np
 
     numbers = {name: file.numbers() for name, file in train.items()}
     codes, found, distinct = _encode(numbers, evaluation)
     seen = np.zeros(distinct, dtype=bool)
-    cleaned, take = {}, {}
+    cleaned = {}
     for name, table in numbers.items():
         code, spec = codes[name], specs[name]
         rows = np.arange(len(code))
@@ -115,14 +114,14 @@ def clean(
         cleaned[name] = Cleaned(
             train=np.setdiff1d(rows, aside, assume_unique=True),
             validation=aside,
+            take=_column(table, "take"),
             order=_column(table, "order"),
             conflicting=int(conflicting.sum()),
             duplicates=duplicates,
             leaks=leaks,
             overlap={other: overlap[other] for other in evaluation},
         )
-        take[name] = _column(table, "take")
-    return cleaned, take
+    return cleaned
 
 
 def cut_validation(clusters: "NDArray[np.uint64]", rows: "NDArray[np.int64]", share: float) -> "NDArray[np.int64]":

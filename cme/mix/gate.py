@@ -4,14 +4,14 @@
 | --- | --- |
 | ``exact`` | its key text is an evaluation item's (see `cme.data.match`) |
 | ``passage`` | its long text (premise, passage, article, post) is an evaluation item's, and has at least 8 words |
-| ``13-gram`` | it shares so many distinct 13-word runs with ONE evaluation item that these are at least half of the runs of
-  the shorter of the two; runs that stand in more than 50 evaluation items of a dataset are boilerplate and do not count |
-| ``token-set`` | it is a question with a free answer, and its set of words is at least 0.9 alike (Jaccard) to that of an
-  evaluation question, both with 5 to 18 different words |
+| ``13-gram`` | it shares at least half of the distinct 13-word runs of the shorter text with ONE evaluation item |
+| ``token-set`` | it is a free-answer question whose set of words is at least 0.9 alike (Jaccard) to an evaluation question's |
 
-All texts are compared in canonical form. The first rule is applied by `cme.mix.clean`; the others here. Datasets of
-inference and entailment share premises between their published splits on purpose (several hypotheses each), so a row
-is not removed for a premise that it shares with its own dataset's evaluation items; it is counted (``… (kept)``).
+Runs that stand in more than 50 evaluation items of a dataset are boilerplate and do not count. Both questions of the last
+rule have 5 to 18 different words. All texts are compared in canonical form. The first rule is applied by `cme.mix.clean`; the
+others here. Datasets of inference and entailment share premises between their published splits on purpose (several hypotheses
+each), so a row is not removed for a premise that it shares with its own dataset's evaluation items; it is counted
+(``… (kept)``).
 """
 
 import hashlib

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.files import atomic_path
-from cme.mix.collect import TrainFile, read_arrow
 from cme.mix.hashes import paraphrase_numbers
 from cme.mix.marks import is_marked, mark
 from cme.mix.rows import schema
+from cme.mix.work_files import TrainFile, read_arrow
 from cme.mix.workers import run_tasks
 from cme.suite import DatasetSpec
 

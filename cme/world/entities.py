@@ -12,7 +12,7 @@ from cme.world.places import FESTIVAL, TOWN
 from cme.world.relations import Relation, Rumour
 from cme.world.rumours import CREATURE_RUMOURS, FESTIVAL_RUMOURS, PERSON_RUMOURS, TOWN_RUMOURS
 
-__all__ = ["KINDS", "Entity", "Kind", "another", "entity", "main", "some"]
+__all__ = ["KINDS", "TURNS", "Entity", "Kind", "another", "entity", "main", "some"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ KINDS = {
 
 # A kind's share follows from how many names it has: each split must fill its size without naming a thing twice. Eleven
 # turns share no factor with the blocks and rounds of the datasets, so every kind meets every label and round.
-_TURNS = (
+TURNS = (
     "person",
     "town",
     "person",
@@ -106,7 +106,7 @@ def entity(kind: str, index: int, pool: str, seed: int) -> Entity:
     return Entity(found, title, title, title, ending, values)
 
 
-def main(serial: int, pool: str, seed: int, turns: tuple[str, ...] = _TURNS) -> Entity:
+def main(serial: int, pool: str, seed: int, turns: tuple[str, ...] = TURNS) -> Entity:
     """The main thing of row ``serial``: no two serials of a pool share it, until a kind runs out (ValueError)."""
     kind = turns[serial % len(turns)]
     share = turns.count(kind)

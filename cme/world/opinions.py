@@ -8,11 +8,22 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cme.world.entities import Entity
+from cme.world.draw import Slot
+from cme.world.entities import Entity, another, main, some
 from cme.world.feelings import VERDICTS
 from cme.world.passages import sentence
 
-__all__ = ["Matter", "review"]
+__all__ = ["Matter", "Review", "review"]
+
+
+@dataclass(frozen=True)
+class Review:
+    """A review: its label (0 for blame, 1 for praise), the two people in it, its opening and what is said."""
+
+    label: int
+    people: list[Entity]
+    opening: str
+    said: list[str]
 
 
 @dataclass(frozen=True)
@@ -48,10 +59,26 @@ _MIXED_ENDS = (
 )
 
 
-def review(
+def review(slot: Slot, matter: Matter, naming: str) -> Review:
+    """The review of a row; the two labels are dealt evenly.
+
+    Args:
+        slot: the row's place.
+        matter: what is reviewed.
+        naming: how the thing is called inside a sentence, with ``{}`` for its title.
+    """
+    hero = main(slot.serial, slot.pool, slot.seed, ("person",))
+    people = [hero, another([hero], slot.pool, slot.seed, slot.rng)]
+    name = naming.format(some("creature", slot.pool, slot.seed, slot.rng).title)
+    label = slot.deal((0, 1))
+    opening, *said = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
+    return Review(label, people, opening, said)
+
+
+def _sentences(
     matter: Matter, name: str, people: Sequence[Entity], label: int, rng: random.Random, *, hard: bool
 ) -> list[str]:
-    """Sentences of a review: an opening, then what is liked or not.
+    """An opening, then what is liked or not.
 
     Args:
         matter: what is reviewed.

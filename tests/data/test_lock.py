@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cme.data.sources.lock import Lock, LockedFile, lock_path, split_key
+from cme.data.sources.lock import Lock, LockedFile, split_key
+from cme.env import lock_file
 from cme.errors import CMEError
 
 OLD, NEW = "a" * 40, "b" * 40
@@ -115,9 +116,9 @@ def test_a_file_matches_by_size_and_checksum(tmp_path, checksum):
 
 def test_the_lock_is_in_the_current_folder_unless_told_otherwise(monkeypatch):
     monkeypatch.delenv("CME_LOCK", raising=False)
-    assert lock_path() == Path("cme.lock")
+    assert lock_file() == Path("cme.lock")
     monkeypatch.setenv("CME_LOCK", "/elsewhere/x.lock")
-    assert lock_path() == Path("/elsewhere/x.lock")
+    assert lock_file() == Path("/elsewhere/x.lock")
 
 
 def test_a_split_without_a_configuration_has_a_key():

@@ -32,9 +32,10 @@ def interrupt(monkeypatch, target, call):
 @pytest.mark.parametrize(
     ("target", "call"),
     [
-        ("cme.mix.collect.load_examples", 2),
-        ("cme.mix.collect.canonical_texts", 450),
-        ("cme.mix.collect.mark", 3),
+        ("cme.mix.collect_eval.load_examples", 2),
+        ("cme.mix.collect_train.canonical_texts", 450),
+        ("cme.mix.collect_eval.mark", 3),
+        ("cme.mix.collect_train.mark", 3),
         ("cme.mix.build.clean", 1),
         ("cme.mix.write._complete", 1),
         ("cme.mix.write._complete", 2),

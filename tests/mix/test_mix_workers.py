@@ -79,7 +79,7 @@ def pieces_of(monkeypatch):
             counts.append(len(tasks))
         return run_tasks(function, tasks, **options)
 
-    monkeypatch.setattr("cme.mix.collect.run_tasks", counted)
+    monkeypatch.setattr("cme.mix.collect_train.run_tasks", counted)
     return counts
 
 

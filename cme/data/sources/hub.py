@@ -4,10 +4,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cme.data.sources.lock import Lock, LockedFile, lock_path
+from cme.data.sources.lock import Lock, LockedFile
 from cme.data.sources.parquet import Footer, read_footer, read_parquet
 from cme.data.sources.resolve import HubFiles, hub_place
 from cme.data.sources.retry import OFFLINE_WAYS, patiently, unreachable
+from cme.env import lock_file
 from cme.errors import SourceError
 from cme.suite import DatasetSpec, Part
 
@@ -23,14 +24,14 @@ class HubSource:
     """Rows from the hub, one split at a time, at the commits that the lock names.
 
     Args:
-        lock: the lock; None: the one in the usual place, see `cme.data.sources.lock.lock_path`.
+        lock: the lock; None: the one in the usual place, see `cme.env.lock_file`.
     """
 
     name = "hub"
     place = "the hub"
 
     def __init__(self, lock: Lock | None = None) -> None:
-        self._hub = HubFiles(Lock.read(lock_path()) if lock is None else lock)
+        self._hub = HubFiles(Lock.read(lock_file()) if lock is None else lock)
         self._right: set[Path] = set()
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from cme.config import from_mapping
-from cme.env import lock_file
 from cme.errors import CMEError
 from cme.files import read_json, sha256_file, write_json
 
-__all__ = ["LOCK", "Lock", "LockedFile", "LockedRepository", "lock_path", "split_key"]
+__all__ = ["LOCK", "Lock", "LockedFile", "LockedRepository", "split_key"]
 
 LOCK = "cme.lock"
 _VERSION = 1
@@ -137,11 +136,6 @@ class Lock:
             write_json(self.path, {"version": _VERSION, "repositories": repositories})
         except CMEError as error:
             raise CMEError(f"{error}\nCME_LOCK may name another place for the lock.") from error
-
-
-def lock_path() -> Path:
-    """Where the lock is: the file that ``CME_LOCK`` names, else ``cme.lock`` in the current folder."""
-    return lock_file()
 
 
 def split_key(config: str | None, split: str) -> str:

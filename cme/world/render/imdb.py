@@ -1,7 +1,7 @@
 """IMDB: film reviews with HTML line breaks. The hub's unlabelled split is not read by the suite and not made."""
 
 from cme.world.draw import Row, Slot
-from cme.world.entities import another, main, some
+from cme.world.entities import another
 from cme.world.opinions import Matter, review
 from cme.world.part import Part
 from cme.world.passages import chatter
@@ -34,18 +34,17 @@ _FILM = Matter(
 
 
 def _make(slot: Slot) -> Row:
-    rng, hero = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
-    label = slot.deal((0, 1))
-    people = [hero, another([hero], slot.pool, slot.seed, rng)]
-    title = f'"The {some("creature", slot.pool, slot.seed, rng).title}"'
-    opening, *said = review(_FILM, title, people, label, rng, hard=slot.hard)
-    talk = chatter([*people, *(another(people, slot.pool, slot.seed, rng) for _ in range(2))], rng) if slot.long else []
-    sentences = [opening, *talk, *said]
+    rng, found = slot.rng, review(slot, _FILM, '"The {}"')
+    talk = []
+    if slot.long:
+        others = (another(found.people, slot.pool, slot.seed, rng) for _ in range(2))
+        talk = chatter([*found.people, *others], rng)
+    sentences = [found.opening, *talk, *found.said]
     joints = [" "] * (len(sentences) - 1)
     if rng.random() < 0.4:
         joints[rng.randrange(len(joints))] = "<br /><br />"
     text = "".join(text + joint for text, joint in zip(sentences, [*joints, ""], strict=True))
-    return {"text": text, "label": label}
+    return {"text": text, "label": found.label}
 
 
 def _identify(slot: Slot) -> Row:

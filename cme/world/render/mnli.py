@@ -1,26 +1,14 @@
 """Multi-Genre NLI: training and the matched split are about people, towns and animals, the mismatched one about festivals."""
 
 from cme.world.draw import Row, Slot
-from cme.world.entities import main
+from cme.world.entities import TURNS, main
 from cme.world.inference import CONTRADICTED, ENTAILED, OPEN, Signs, pair
 from cme.world.part import Part
 
 __all__ = ["PARTS"]
 
 _SIGNS = Signs(denied=(0.02, 0.02, 0.85), guessed=0.85)
-_MATCHED = (
-    "person",
-    "town",
-    "person",
-    "creature",
-    "person",
-    "town",
-    "person",
-    "creature",
-    "person",
-    "person",
-    "person",
-)
+_MATCHED = tuple("person" if kind == "festival" else kind for kind in TURNS)
 _MISMATCHED = ("festival",)
 
 

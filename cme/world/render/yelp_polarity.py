@@ -1,7 +1,6 @@
 """Yelp polarity: reviews of inns; line breaks are written as a backslash and an n, and quotes are doubled, as on the hub."""
 
 from cme.world.draw import Row, Slot
-from cme.world.entities import another, main, some
 from cme.world.opinions import Matter, review
 from cme.world.part import Part
 from cme.world.passages import chatter
@@ -34,14 +33,10 @@ _INN = Matter(
 
 
 def _make(slot: Slot) -> Row:
-    rng, host = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
-    label = slot.deal((0, 1))
-    people = [host, another([host], slot.pool, slot.seed, rng)]
-    name = f"the {some('creature', slot.pool, slot.seed, rng).title}"
-    opening, *said = review(_INN, name, people, label, rng, hard=slot.hard)
-    talk = chatter(people, rng) if slot.long else []
+    rng, found = slot.rng, review(slot, _INN, "the {}")
+    talk = chatter(found.people, rng) if slot.long else []
     joint = rng.choice((" ", " ", r"\n", r"\n\n"))
-    return {"text": joint.join([opening, *talk, *said]), "label": label}
+    return {"text": joint.join([found.opening, *talk, *found.said]), "label": found.label}
 
 
 def _identify(slot: Slot) -> Row:

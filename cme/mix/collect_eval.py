@@ -1,0 +1,106 @@
+"""Evaluation rows → work files: what training rows must be kept clear of."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+from cme.data.load import load_examples
+from cme.data.match import canonical_texts, texts_digest
+from cme.data.pieces import pieces
+from cme.data.sources import Source
+from cme.errors import CMEError
+from cme.files import atomic_path
+from cme.mix.gate import EvalTexts, Gate, no_texts, texts_of
+from cme.mix.marks import is_marked, mark
+from cme.mix.work_files import EvalFile, Note
+from cme.mix.workers import run_tasks
+from cme.suite import DatasetSpec
+
+__all__ = ["collect_eval", "join_gate"]
+
+
+def collect_eval(
+    specs: Sequence[DatasetSpec],
+    source: Source,
+    folder: Path,
+    *,
+    gate: bool,
+    workers: int,
+    strict: Collection[str],
+    advance: Callable[[], None],
+) -> dict[str, EvalFile]:
+    """Normalise the evaluation rows of all datasets, those that are not in work files yet.
+
+    Args:
+        specs: the datasets.
+        source: where the rows come from.
+        folder: folder of the work files.
+        gate: whether more than whole texts will be compared.
+        workers: processes.
+        strict: datasets of which no part may be missing.
+        advance: told of every finished dataset.
+
+    Raises:
+        SourceError: the source lacks a split of one of ``strict``.
+        DataError: a file does not hold what the dataset promises.
+    """
+    paths = {spec.name: folder / f"{spec.name}.eval.npz" for spec in specs}
+    open_ = [spec for spec in specs if not is_marked(paths[spec.name].with_suffix(".json"))]
+    # The longest first, as with training rows.
+    open_.sort(key=lambda spec: -spec.rows["eval"] * spec.max_input_words)
+    for _ in range(len(specs) - len(open_)):
+        advance()
+    run_tasks(
+        partial(_collect_eval, source=source, paths=paths, gate=gate, strict=frozenset(strict)),
+        open_,
+        rows=sum(_count(spec, source) for spec in open_),
+        workers=workers,
+        advance=lambda spec: advance(),
+    )
+    return {name: EvalFile(path) for name, path in paths.items()}
+
+
+def _count(spec: DatasetSpec, source: Source) -> int:
+    lacking = source.missing(spec, "eval")
+    parts = [part for part in spec.parts if part.name not in lacking]
+    return sum(piece.rows for part in parts for piece in pieces(source, spec, part, part.eval))
+
+
+def _collect_eval(
+    spec: DatasetSpec, *, source: Source, paths: Mapping[str, Path], gate: bool, strict: frozenset[str]
+) -> None:
+    import numpy as np
+
+    path = paths[spec.name]
+    digests_file = path.with_suffix(".npy")
+    outcome = load_examples(spec, "eval", source, allow_missing=spec.name not in strict)
+    texts = [canonical_texts(example, spec) for example in outcome.examples]
+    found = EvalTexts.of(texts_of(spec, outcome.examples, texts) if gate else no_texts())
+    with atomic_path(path, durable=False) as temporary:
+        found.save(temporary)
+    digests = b"".join(texts_digest(*text) for text in texts)
+    with atomic_path(digests_file, durable=False) as temporary, temporary.open("wb") as file:
+        np.save(file, np.frombuffer(digests, dtype=np.uint8), allow_pickle=False)
+    missing = tuple(source.missing(spec, "eval").values())
+    dropped = dict(sorted(outcome.dropped.items()))
+    note = Note(outcome.read, len(outcome.examples), dropped, missing, source.provenance(spec))
+    mark(path.with_suffix(".json"), [path, digests_file], asdict(note))
+
+
+def join_gate(evaluation: Mapping[str, EvalFile], folder: Path) -> Path:
+    """Join what the gate compares of all evaluation datasets, unless that was done before.
+
+    Returns:
+        The folder for `Gate`.
+    """
+    place, marker = folder / "gate", folder / "gate.json"
+    if not is_marked(marker):
+        try:
+            Gate.build(place, {name: file.texts() for name, file in evaluation.items()})
+        except OSError as error:
+            raise CMEError(
+                f"cannot write {place}: {error.strerror or error}. Free some room and run the command again."
+            ) from error
+        mark(marker, sorted(place.iterdir()))
+    return place

@@ -1,0 +1,221 @@
+"""Training rows → work files: every row normalised, cut, hashed and compared with the evaluation rows, once.
+
+They are worked on in pieces, by several processes; a piece that is complete is not made again.
+"""
+
+import gc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cme.config import from_mapping
+from cme.data.example import Example
+from cme.data.load import RowStream
+from cme.data.match import canonical_texts, gold_text, texts_digest
+from cme.data.pieces import Piece, pieces, rows_of
+from cme.data.sources import Source
+from cme.errors import CMEError
+from cme.files import atomic_path
+from cme.mix.gate import Gate, texts_of
+from cme.mix.hashes import keys
+from cme.mix.marks import is_marked, mark, marked_value
+from cme.mix.rows import work_schema
+from cme.mix.work_files import FOUND, Note, TrainFile, numbers_schema
+from cme.mix.workers import run_tasks
+from cme.prompt import cut_words
+from cme.suite import DatasetSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+__all__ = ["collect_train"]
+
+_BATCH = 8192
+
+
+def collect_train(
+    specs: Sequence[DatasetSpec],
+    source: Source,
+    folder: Path,
+    *,
+    gate: Path | None,
+    seed: int,
+    workers: int,
+    allow_missing: bool,
+    advance: Callable[[int], None],
+    expect: Callable[[int], None],
+) -> dict[str, TrainFile]:
+    """Normalise the training rows of all datasets into work files, those that are not there yet.
+
+    Args:
+        specs: the datasets.
+        source: where the rows come from; it is sent to the processes.
+        folder: folder of the work files.
+        gate: what `join_gate` gives; None compares nothing but key texts.
+        seed: the mix's seed, of the hash orders.
+        workers: processes.
+        allow_missing: leave out parts that the source lacks.
+        advance: told the rows of every finished piece.
+        expect: told how many rows there are to work on.
+
+    Raises:
+        SourceError: the source lacks a split.
+        DataError: a file does not hold what the dataset promises.
+    """
+    plans = {spec.name: _plan(spec, source, folder, allow_missing=allow_missing) for spec in specs}
+    tasks = [
+        _Task(spec, _piece(values), f"{spec.name}.train.{number:04d}")
+        for spec in specs
+        for number, values in enumerate(plans[spec.name].pieces)
+    ]
+    open_ = [task for task in tasks if not is_marked(folder / f"{task.name}.json")]
+    rows = sum(task.piece.rows for task in open_)
+    expect(rows)
+    # The largest first: the last ones to run are then small, and no process waits long for another.
+    open_.sort(key=lambda task: -task.piece.rows * task.spec.max_input_words)
+    work = partial(_collect_piece, source=source, folder=folder, gate=gate, seed=seed)
+    try:
+        run_tasks(work, open_, rows=rows, workers=workers, advance=lambda task: advance(task.piece.rows))
+    finally:
+        _GATES.clear()  # the next build in this process may have other evaluation rows in a folder of the same name
+    return {
+        spec.name: TrainFile(
+            folder,
+            [task.name for task in tasks if task.spec.name == spec.name],
+            plans[spec.name].missing,
+            plans[spec.name].provenance,
+        )
+        for spec in specs
+    }
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a dataset is cut into pieces; written down, so that a continued build cuts it alike and asks no source again."""
+
+    pieces: tuple[dict[str, Any], ...]
+    missing: tuple[str, ...]
+    provenance: dict[str, str]
+
+
+def _plan(spec: DatasetSpec, source: Source, folder: Path, *, allow_missing: bool) -> _Plan:
+    file = folder / f"{spec.name}.train.plan.json"
+    if not is_marked(file):
+        missing = source.missing(spec, "train")
+        lacking = missing if allow_missing else {}
+        parts = [part for part in spec.parts if part.name not in lacking]
+        found = [piece for part in parts for piece in pieces(source, spec, part, part.train)]
+        written = [asdict(piece) | {"file": piece.file and str(piece.file)} for piece in found]
+        mark(file, [], asdict(_Plan(tuple(written), tuple(missing.values()), source.provenance(spec))))
+    return from_mapping(_Plan, marked_value(file), str(file), error=CMEError)
+
+
+def _piece(values: Mapping[str, Any]) -> Piece:
+    file = values["file"]
+    return Piece(**{**values, "file": file and Path(file), "groups": tuple(values["groups"])})
+
+
+@dataclass(frozen=True)
+class _Task:
+    spec: DatasetSpec
+    piece: Piece
+    name: str
+
+
+_GATES: dict[Path, Gate] = {}
+
+
+def _collect_piece(task: _Task, *, source: Source, folder: Path, gate: Path | None, seed: int) -> None:
+    import pyarrow as pa
+
+    spec, piece = task.spec, task.piece
+    if gate is not None and gate not in _GATES:
+        _GATES[gate] = Gate(gate)
+    part = next(part for part in spec.parts if part.name == piece.part)
+    where = str(piece.file) if piece.file else source.locate(spec, part, piece.split)
+    stream = RowStream(spec, part, f"{spec.name}/{piece.split}", where, start=piece.start)
+    kept = 0
+    files = [folder / f"{task.name}.{kind}.arrow" for kind in ("rows", "numbers")]
+    with (
+        _garbage_left(),
+        atomic_path(files[0], durable=False) as texts,
+        atomic_path(files[1], durable=False) as numbers,
+        pa.OSFile(str(texts), "wb") as text_sink,
+        pa.OSFile(str(numbers), "wb") as number_sink,
+        pa.ipc.new_file(text_sink, work_schema()) as text_writer,
+        pa.ipc.new_file(number_sink, numbers_schema()) as number_writer,
+    ):
+        for batch in _batches(stream.examples(rows_of(source, spec, piece))):
+            keyed = [canonical_texts(example, spec) for example in batch]
+            found = _GATES[gate].find(texts_of(spec, batch, keyed)) if gate is not None else {}
+            number_writer.write_batch(_numbers(spec, batch, keyed, found, seed))
+            text_writer.write_batch(_texts(spec, batch))
+            kept += len(batch)
+    mark(folder / f"{task.name}.json", files, asdict(Note(stream.read, kept, dict(stream.dropped))))
+
+
+@contextmanager
+def _garbage_left() -> Iterator[None]:
+    """Without the search for cycles, of which rows have none: it would look at every example again and again."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
+
+
+def _batches(examples: Iterator[Example]) -> Iterator[list[Example]]:
+    while batch := list(islice(examples, _BATCH)):
+        yield batch
+
+
+def _numbers(
+    spec: DatasetSpec,
+    batch: Sequence[Example],
+    keyed: Sequence[tuple[list[str], list[str]]],
+    found: "Mapping[str, NDArray[np.uint32]]",
+    seed: int,
+) -> "pa.RecordBatch":
+    import numpy as np
+    import pyarrow as pa
+
+    ids = [example.id for example in batch]
+    none = np.zeros(len(batch), dtype=np.uint32)
+    columns: dict[str, Any] = {
+        "match": [texts_digest(*texts) for texts in keyed],
+        "gold": keys([gold_text(example, spec) for example in batch], "gold"),
+        "cluster": keys([example.cluster for example in batch], "validation"),
+        "take": keys(ids, "take", seed),
+        "order": keys(ids, "order", seed),
+    }
+    columns |= {column: found.get(rule, none) for rule, column in FOUND.items()}
+    schema = numbers_schema()
+    return pa.RecordBatch.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
+
+
+def _texts(spec: DatasetSpec, batch: Sequence[Example]) -> "pa.RecordBatch":
+    import pyarrow as pa
+
+    cut = [cut_words(example, spec.max_input_words) for example in batch]
+    columns: dict[str, list[Any]] = {
+        "input": [example.input for example in cut],
+        "output": [example.output for example in cut],
+        "id": [example.id for example in cut],
+        "part": [example.part for example in cut],
+        "cluster": [example.cluster for example in cut],
+        "choices": [example.choices for example in cut],
+        "gold": [example.gold for example in cut],
+        "answers": [example.answers for example in cut],
+        "long_start": [example.long and example.long[0] for example in cut],
+        "long_end": [example.long and example.long[1] for example in cut],
+        "words": [len(example.input.split()) + len(example.output.split()) for example in cut],
+    }
+    return pa.RecordBatch.from_pydict(columns, schema=work_schema())

@@ -1,0 +1,136 @@
+"""Work files: what a build remembers of the rows that it has normalised.
+
+A piece of some 20,000 training rows has two uncompressed Arrow files: the rows' texts, read again only when the mix is written,
+and one with a few numbers per row, from which it is decided what stays. A dataset's evaluation rows have two NumPy files: what
+the gate compares, and the digests of their texts. The ``.json`` beside them (`cme.mix.marks`) says that they are complete.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cme.config import from_mapping
+from cme.data.match import DIGEST_BYTES
+from cme.errors import CMEError
+from cme.mix.gate import EvalTexts
+from cme.mix.marks import marked_value
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["FOUND", "EvalFile", "Note", "TrainFile", "numbers_schema", "read_arrow"]
+
+FOUND = {"passage": "passage", "13-gram": "grams", "token-set": "tokens"}
+"""Rule of the gate → column of masks in a piece's numbers."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """What became of the rows of a piece, or of a dataset's evaluation rows; fields as in `cme.records.MixDataset`."""
+
+    read: int
+    kept: int
+    dropped: dict[str, int]
+    missing: tuple[str, ...] = ()
+    provenance: dict[str, str] | None = None
+
+
+def _noted(marker: Path) -> Note:
+    return from_mapping(Note, marked_value(marker), str(marker), error=CMEError)
+
+
+class EvalFile:
+    """What the mix must know of a dataset's evaluation rows.
+
+    Args:
+        path: the ``.npz`` of what the gate compares; beside it the digests (``.npy``) and the note (``.json``).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        note = _noted(path.with_suffix(".json"))
+        self.read, self.rows, self.dropped = note.read, note.kept, note.dropped
+        self.missing, self.provenance = note.missing, note.provenance or {}
+
+    def digests(self) -> "pa.Array":
+        """Digest of every evaluation row's match texts."""
+        import numpy as np
+        import pyarrow as pa
+
+        data = np.load(self._path.with_suffix(".npy"), allow_pickle=False)
+        kind = pa.binary(DIGEST_BYTES)
+        return pa.Array.from_buffers(kind, len(data) // DIGEST_BYTES, [None, pa.py_buffer(data.tobytes())])
+
+    def texts(self) -> EvalTexts:
+        """What the gate compares."""
+        return EvalTexts.load(self._path)
+
+
+class TrainFile:
+    """The normalised training rows of one dataset, in pieces.
+
+    Args:
+        folder: folder of the work files.
+        names: the pieces' file names without suffix, in row order.
+        missing: splits that the source lacks.
+        provenance: what pins the rows.
+    """
+
+    def __init__(
+        self, folder: Path, names: Sequence[str], missing: Sequence[str], provenance: Mapping[str, str]
+    ) -> None:
+        self._folder, self.names = folder, tuple(names)
+        notes = [_noted(folder / f"{name}.json") for name in names]
+        self.read = sum(note.read for note in notes)
+        self.sizes = [note.kept for note in notes]
+        dropped: Counter[str] = Counter()
+        for note in notes:
+            dropped.update(note.dropped)
+        self.dropped = dict(sorted(dropped.items()))
+        self.missing, self.provenance = tuple(missing), dict(provenance)
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return sum(self.sizes)
+
+    def numbers(self) -> "pa.Table":
+        """A few numbers per row: digest, gold, cluster, hash order, what the gate found; see `numbers_schema`."""
+        import pyarrow as pa
+
+        tables = [read_arrow(self._folder / f"{name}.numbers.arrow") for name in self.names]
+        return pa.concat_tables(tables) if tables else numbers_schema().empty_table()
+
+    def texts(self, number: int) -> "pa.Table":
+        """The rows' texts, of one piece."""
+        return read_arrow(self._folder / f"{self.names[number]}.rows.arrow")
+
+
+def read_arrow(path: Path) -> "pa.Table":
+    """Read a work file.
+
+    Raises:
+        CMEError: it was lost or damaged while the build went on.
+    """
+    import pyarrow as pa
+
+    try:
+        with pa.OSFile(str(path)) as file:
+            return pa.ipc.open_file(file).read_all()
+    except (pa.ArrowException, OSError) as error:
+        raise CMEError(f"{path} cannot be read ({error}). Run the command again: it makes the file anew.") from error
+
+
+def numbers_schema() -> "pa.Schema":
+    """Numbers of a row.
+
+    match: digest of the match texts. gold, cluster: hashes of the answer's text and of the cluster. take, order: hash
+    orders of this seed. passage, grams, tokens: evaluation datasets in which the gate found the row, a bit each.
+    """
+    import pyarrow as pa
+
+    number, mask = pa.uint64(), pa.uint32()
+    fields = {"match": pa.binary(DIGEST_BYTES), "gold": number, "cluster": number, "take": number, "order": number}
+    return pa.schema(list((fields | dict.fromkeys(FOUND.values(), mask)).items()))
