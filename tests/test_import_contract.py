@@ -93,7 +93,7 @@ def test_every_room_has_a_place_in_the_order():
         ("suite/x.py", "from cme.data.example import Example"),
         ("suite/x.py", "from cme import data"),
         ("mix/x.py", "def f():\n    from cme.evaluate import task"),
-        ("mix/x.py", "import cme.adapters.layer"),
+        ("mix/x.py", "import cme.adapters.routed.layer"),
         ("train/x.py", "from cme.evaluate.task import load"),
         ("evaluate/x.py", "from cme.train import x"),
         ("leaderboard/x.py", "from cme.evaluate import x"),

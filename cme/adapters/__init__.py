@@ -4,9 +4,10 @@ Importing this package imports neither torch nor peft.
 """
 
 from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
-from cme.adapters.methods import METHODS, AdapterSettings, Method, build_config, settings_from, settings_to_mapping
+from cme.adapters.methods import METHODS, Method, build_config, routed_method
 from cme.adapters.params import SHAPES, ParameterCount, count, formula_trainable
 from cme.adapters.registration import register_all
+from cme.adapters.settings import AdapterSettings, settings_from, settings_to_mapping
 from cme.adapters.targets import ffn_targets
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "formula_trainable",
     "load_adapter",
     "register_all",
+    "routed_method",
     "settings_from",
     "settings_to_mapping",
 ]

@@ -1,52 +1,26 @@
-"""The methods that CME trains and compares, and the settings that each of them honours."""
+"""The methods that CME trains and compares: its own, PEFT's, and those of other packages."""
 
-import math
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
-from cme.config import type_problem
-from cme.errors import UsageError, nearest, unknown
+from cme.adapters.plugins import entry_points, load
+from cme.errors import UsageError, nearest
 
-__all__ = ["METHODS", "AdapterSettings", "Method", "build_config", "settings_from", "settings_to_mapping"]
+if TYPE_CHECKING:
+    from cme.adapters.settings import AdapterSettings
 
+__all__ = ["METHODS", "PLAIN", "ROUTED", "Method", "build_config", "routed_method"]
 
-@dataclass(frozen=True)
-class AdapterSettings:
-    """One adapter's settings, flat; what a method does not honour keeps its default and has no effect.
+PLAIN = ("rank", "alpha", "dropout", "target_modules")
+"""Settings of every low-rank adapter."""
 
-    Attributes:
-        method: a key of `METHODS`.
-        rank: of the adapter (LoRA), or of ONE expert (methods with experts).
-        experts: number of experts, k (the paper's best: 4).
-        alpha: the adapter's output is multiplied by alpha / rank. None: twice the rank, so that this factor is 2 for
-            every method and rank; the paper does not state its alpha, and twice the rank is LLaMA-Factory's default.
-        dropout: on the adapter's input, in training.
-        target_modules: names of layers, or a regular expression; None: the feed-forward projections, as in the paper.
-        collaboration: one shared A split between the experts, or an A for each.
-        competition: gates by the interaction matrix, or by plain softmax.
-        gate_scale: what the gates sum to: a number, or ``"experts"``.
-        balance_weight: weight of the balance term in the loss.
-        router_hidden: hidden units of the router; 0: one linear layer.
-    """
+ROUTED = (*PLAIN, "experts", "gate_scale", "balance_weight")
+"""Settings of every method with experts."""
 
-    method: str
-    rank: int = 8
-    experts: int = 4
-    alpha: float | None = None
-    dropout: float = 0.0
-    target_modules: tuple[str, ...] | str | None = None
-    collaboration: bool = True
-    competition: bool = True
-    gate_scale: float | str = 1.0
-    balance_weight: float = 0.0
-    router_hidden: int = 0
-
-    @property
-    def lora_alpha(self) -> float:
-        """Alpha as it is used: as given, else twice the rank."""
-        return 2.0 * self.rank if self.alpha is None else self.alpha
+_FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
+"""What PEFT calls the settings that CME calls otherwise."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +32,61 @@ class Method:
         summary: one line.
         settings: the fields of `AdapterSettings` that it honours, beside ``method``.
         citation: where it was published.
-        make: makes PEFT's configuration (imports peft).
+        make: makes PEFT's configuration from settings and what every configuration has (imports peft).
+        package: the module whose import enters the method into PEFT; empty if PEFT has it.
+        check: what is wrong with ``settings.options``, a line each (imports peft); None: the method has none.
     """
 
     name: str
     summary: str
     settings: tuple[str, ...]
     citation: str
-    make: Callable[[AdapterSettings, Mapping[str, Any]], Any]
+    make: "Callable[[AdapterSettings, Mapping[str, Any]], Any]"
+    package: str = ""
+    check: Callable[[Mapping[str, Any]], list[str]] | None = None
 
 
-def _lora(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
+def routed_method(
+    name: str, *, package: str, config: str, summary: str, citation: str, settings: tuple[str, ...] = ROUTED
+) -> Method:
+    """A method on the one core (`cme.adapters.routed`); this imports neither torch nor the method.
+
+    Args:
+        name: the method in small letters; its PEFT type is the same in capitals.
+        package: the module whose import enters it into PEFT (`cme.adapters.registration.register_method`).
+        config: name of its configuration in that module, a `cme.adapters.routed.config.RoutedConfig`.
+        summary: one line.
+        citation: where it was published.
+        settings: the fields of `AdapterSettings` that it honours. With ``"options"`` among them, the configuration's
+            further fields are set by ``options`` in a recipe, or ``--set`` on the command line.
+    """
+
+    def config_class() -> Any:
+        return getattr(importlib.import_module(package), config)
+
+    def make(chosen: "AdapterSettings", common: Mapping[str, Any]) -> Any:
+        own = [key for key in settings if key not in ("target_modules", "options")]
+        values = {_FIELDS.get(key, key): getattr(chosen, key) for key in own} | {"lora_alpha": chosen.lora_alpha}
+        return config_class()(**values, **common, **chosen.options)
+
+    def check(options: Mapping[str, Any]) -> list[str]:
+        taken = {_FIELDS.get(key, key) for key in settings}
+        return option_problems(options, (item.name for item in fields(config_class()) if item.name not in taken))
+
+    return Method(name, summary, settings, citation, make, package, check if "options" in settings else None)
+
+
+def option_problems(options: Mapping[str, Any], known: Iterator[str]) -> list[str]:
+    """A line for each option that is not among ``known``."""
+    names, problems = sorted(known), []
+    for key in options:
+        if key not in names:
+            hint = nearest(str(key), names)
+            problems.append(f"unknown option {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
+    return problems
+
+
+def _lora(settings: "AdapterSettings", common: Mapping[str, Any]) -> Any:
     from peft import LoraConfig
 
     alpha = settings.lora_alpha
@@ -80,98 +98,52 @@ def _lora(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
     )
 
 
-def _teamlora(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
-    from cme.adapters.teamlora import TeamLoraConfig
-
-    return TeamLoraConfig(
-        r=settings.rank,
-        experts=settings.experts,
-        lora_alpha=settings.lora_alpha,
-        lora_dropout=settings.dropout,
-        collaboration=settings.collaboration,
-        competition=settings.competition,
-        gate_scale=settings.gate_scale,
-        balance_weight=settings.balance_weight,
-        router_hidden=settings.router_hidden,
-        **common,
-    )
-
-
-_PLAIN = ("rank", "alpha", "dropout", "target_modules")
-_ROUTED = (*_PLAIN, "experts", "gate_scale", "balance_weight", "router_hidden")
-
-METHODS: Mapping[str, Method] = MappingProxyType(
-    {
-        method.name: method
-        for method in (
-            Method(
-                name="lora",
-                summary="One low-rank pair B·A beside each frozen layer; merges exactly.",
-                settings=_PLAIN,
-                citation="Hu et al., ICLR 2022, arXiv 2106.09685",
-                make=_lora,
-            ),
-            Method(
-                name="teamlora",
-                summary="Experts that share one A and compete by an interaction matrix; a gate per token.",
-                settings=(*_ROUTED, "collaboration", "competition"),
-                citation="Lin et al., ACL 2025, arXiv 2408.09856",
-                make=_teamlora,
-            ),
-        )
-    }
+_BUILT_IN = (
+    Method(
+        name="lora",
+        summary="One low-rank pair B·A beside each frozen layer; merges exactly.",
+        settings=PLAIN,
+        citation="Hu et al., ICLR 2022, arXiv 2106.09685",
+        make=_lora,
+    ),
+    routed_method(
+        "teamlora",
+        package="cme.adapters.teamlora",
+        config="TeamLoraConfig",
+        summary="Experts that share one A and compete by an interaction matrix; a gate per token.",
+        citation="Lin et al., ACL 2025, arXiv 2408.09856",
+        settings=(*ROUTED, "collaboration", "competition", "router_hidden"),
+    ),
 )
 
 
-def settings_from(values: Mapping[str, Any], where: str = "adapter settings") -> AdapterSettings:
-    """Read settings from a mapping (a recipe's section, flags).
+class _Methods(Mapping[str, Method]):
+    """Methods by name; one of another package is imported when it is first asked for."""
 
-    Args:
-        values: at least ``method``; lists of target modules may be lists.
-        where: what the mapping is, for the message.
+    def __init__(self) -> None:
+        self._known = {method.name: method for method in _BUILT_IN}
 
-    Returns:
-        The settings with alpha filled in.
+    def __getitem__(self, name: str) -> Method:
+        if name not in self._known and name in entry_points():
+            self._known[name] = load(name, Method)
+        return self._known[name]
 
-    Raises:
-        UsageError: every unknown key, wrong type, number out of range and setting that the method does not honour, in
-            one message; or an unknown method.
-    """
-    name = values.get("method")
-    if not isinstance(name, str):
-        raise UsageError(f"{where}: 'method' must be one of {', '.join(METHODS)}, found {name!r}.")
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
-    honoured = METHODS[name].settings
-    hints = get_type_hints(AdapterSettings)
-    ready = {key: _plain(key, value) for key, value in values.items()}
-    problems = []
-    for key, value in ready.items():
-        if key not in hints:
-            hint = nearest(str(key), ("method", *honoured))
-            problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
-        elif key not in honoured and key != "method":
-            problems.append(f"{key}: {name} has no such setting (it has {', '.join(honoured)})")
-        elif problem := type_problem(value, hints[key]) or _out_of_range(key, value):
-            problems.append(f"{key}: {problem}")
-    if problems:
-        raise UsageError(f"{where}:\n" + "\n".join(f"  {problem}" for problem in problems))
-    settings = AdapterSettings(**ready)
-    return AdapterSettings(**{**vars(settings), "alpha": settings.lora_alpha})
+    def __iter__(self) -> Iterator[str]:
+        built_in = [method.name for method in _BUILT_IN]
+        yield from built_in
+        yield from (name for name in entry_points() if name not in built_in)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, name: object) -> bool:
+        return name in set(self)
 
 
-def settings_to_mapping(settings: AdapterSettings) -> dict[str, Any]:
-    """The method and the settings that it honours, alpha filled in; `settings_from` reads it back."""
-    honoured = ("method", *METHODS[settings.method].settings)
-    values = {field.name: getattr(settings, field.name) for field in fields(settings) if field.name in honoured}
-    targets = values["target_modules"]
-    return values | {
-        "alpha": settings.lora_alpha,
-        "target_modules": list(targets) if isinstance(targets, tuple) else targets,
-    }
+METHODS: Mapping[str, Method] = _Methods()
 
 
-def build_config(settings: AdapterSettings, model: Any) -> Any:
+def build_config(settings: "AdapterSettings", model: Any) -> Any:
     """PEFT's configuration for these settings.
 
     Args:
@@ -191,32 +163,7 @@ def build_config(settings: AdapterSettings, model: Any) -> Any:
         "target_modules": list(targets) if isinstance(targets, tuple) else targets,
         "task_type": "SEQ_2_SEQ_LM" if encodes else "CAUSAL_LM",
     }
-    return METHODS[settings.method].make(settings, common)
-
-
-def _plain(key: str, value: Any) -> Any:
-    if key == "target_modules" and isinstance(value, list):
-        return tuple(value)
-    if key in ("alpha", "dropout", "gate_scale", "balance_weight") and type(value) is int:
-        return float(value)
-    return value
-
-
-def _out_of_range(key: str, value: Any) -> str | None:
-    if key in ("rank", "experts") and value < 1:
-        return f"must be at least 1, found {value}"
-    if key == "router_hidden" and value < 0:
-        return f"must be at least 0, found {value}"
-    if key == "alpha" and value is not None and not 0 < value < math.inf:
-        return f"must be above 0, found {value}"
-    if key == "dropout" and not 0 <= value < 1:
-        return f"must be at least 0 and below 1, found {value}"
-    if key == "balance_weight" and not 0 <= value < math.inf:
-        return f"must be at least 0, found {value}"
-    if key == "gate_scale" and (value != "experts" if isinstance(value, str) else not 0 < value < math.inf):
-        return f"must be a number above 0, or 'experts', found {value!r}"
-    if key == "target_modules" and value is not None:
-        names = (value,) if isinstance(value, str) else value
-        if not names or not all(isinstance(name, str) and name for name in names):
-            return f"must be names of layers, or one regular expression, found {value!r}"
-    return None
+    try:
+        return METHODS[settings.method].make(settings, common)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{settings.method}: {error}") from error

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cme.adapters.methods import AdapterSettings, build_config
+from cme.adapters.methods import build_config
+from cme.adapters.settings import AdapterSettings
 from cme.errors import SourceError, unknown
 
 __all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "linear_shapes"]

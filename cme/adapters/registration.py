@@ -1,17 +1,27 @@
 """CME's methods become PEFT's: the closed list of types grows, the method is entered, once."""
 
 import importlib
+import warnings
 from typing import Any
+
+from cme.adapters.methods import METHODS
+from cme.errors import AdapterError
 
 __all__ = ["add_peft_type", "register_all", "register_method"]
 
-_PACKAGES = ("cme.adapters.teamlora",)
-
 
 def register_all() -> None:
-    """Enter every method of CME into PEFT (imports peft and torch). A second call changes nothing."""
-    for package in _PACKAGES:
-        importlib.import_module(package)
+    """Enter every method of CME, and of packages that bring methods, into PEFT (imports peft and torch).
+
+    A second call changes nothing. A package that cannot be imported is left out with a warning: it must not keep PEFT
+    from being imported.
+    """
+    for name in METHODS:
+        try:
+            if package := METHODS[name].package:
+                importlib.import_module(package)
+        except AdapterError as error:
+            warnings.warn(str(error), stacklevel=2)
 
 
 def add_peft_type(name: str) -> Any:

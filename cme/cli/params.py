@@ -28,8 +28,8 @@ def params(
 
     On the meta device, without weights: --base may also be a config.json, or the shape chinese-llama-2-7b.
     """
-    from cme.adapters.methods import settings_from
     from cme.adapters.params import SHAPES, count
+    from cme.adapters.settings import settings_from
     from cme.models.load import resolve_config
 
     values = given_by.given(

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from cme.adapters.methods import AdapterSettings, settings_to_mapping
-from cme.adapters.methods import settings_from as adapter_from
+from cme.adapters.settings import AdapterSettings, settings_to_mapping
+from cme.adapters.settings import settings_from as adapter_from
 from cme.errors import UsageError, nearest, unknown
 from cme.paths import leaderboards_dir
 from cme.train.settings import TrainSettings

@@ -67,6 +67,33 @@ def test_both_orders_of_import(code):
     assert run(f"{code}; {CHECK}") == [0, 4]
 
 
+def test_any_module_may_be_the_first_import():
+    # peft's import enters the methods, which import the modules of the adapters: none of them may be half-made then.
+    # Forks of one process, so that torch is imported once.
+    code = """
+import importlib, json, os, pathlib, sys, importlib.util, torch, transformers
+root = pathlib.Path(importlib.util.find_spec("cme").origin).parent
+files = sorted({*(root / "adapters" / "routed").glob("*.py"), *(root / "adapters").glob("*/layer.py")})
+names = [".".join(("cme", *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__") for file in files]
+assert not {"cme", "peft"} & sys.modules.keys()
+failed = []
+for name in names:
+    if not (child := os.fork()):
+        try:
+            importlib.import_module(name)
+            import cme, peft
+            assert peft.get_peft_config({"peft_type": "TEAMLORA"}).experts == 4
+        except BaseException as error:
+            print(name, repr(error), file=sys.stderr)
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        failed.append(name)
+print(json.dumps([len(names) > 6, failed]))
+"""
+    assert run(code) == [True, []]
+
+
 def test_a_machine_without_peft_can_import_cme():
     code = (
         "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]; import json, cme, importlib.util; "

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from peft import PeftType
 
-from cme.adapters.config import RoutedConfig
+from cme.adapters.routed.config import RoutedConfig
 
 __all__ = ["TeamLoraConfig"]
 

@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cme.adapters.layer import RoutedLinear, fill_kaiming
-from cme.adapters.routed import competitive_gates, project, softmax_gates
+from cme.adapters.routed.layer import RoutedLinear, fill_kaiming
+from cme.adapters.routed.products import competitive_gates, project, softmax_gates
 from cme.adapters.teamlora.config import TeamLoraConfig
 
 __all__ = ["TeamLoraLinear"]

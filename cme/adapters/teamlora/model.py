@@ -1,7 +1,7 @@
 """TeamLoRA on a whole model."""
 
+from cme.adapters.routed.model import RoutedModel
 from cme.adapters.teamlora.layer import TeamLoraLinear
-from cme.adapters.tuner import RoutedModel
 
 __all__ = ["TeamLoraModel"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cme.adapters.layer import RoutedLinear
+from cme.adapters.routed.layer import RoutedLinear
 
 __all__ = ["balance_term", "recorded_gates", "share_of_batch"]
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cme.adapters.routed import add_routed, competitive_gates, project, softmax_gates
+from cme.adapters.routed.products import add_routed, competitive_gates, project, softmax_gates
 from tests.adapters.oracle import team_gates
 
 

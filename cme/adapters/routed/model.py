@@ -9,9 +9,9 @@ import torch
 from peft.tuners.tuners_utils import BaseTuner
 from torch import nn
 
-from cme.adapters.balance import balance_term, recorded_gates, share_of_batch
-from cme.adapters.config import RoutedConfig
-from cme.adapters.layer import RoutedLinear, refuse_merge
+from cme.adapters.routed.balance import balance_term, recorded_gates, share_of_batch
+from cme.adapters.routed.config import RoutedConfig
+from cme.adapters.routed.layer import RoutedLinear, refuse_merge
 from cme.adapters.targets import ffn_targets
 from cme.errors import UsageError
 

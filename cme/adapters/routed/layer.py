@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import Tensor, nn
 
-from cme.adapters.config import RoutedConfig
-from cme.adapters.routed import add_routed, autocast_on
+from cme.adapters.routed.config import RoutedConfig
+from cme.adapters.routed.products import add_routed, autocast_on
 from cme.errors import AdapterError
 
 __all__ = ["RoutedLinear", "fill_kaiming", "refuse_merge"]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from cme.adapters.balance import balance_term
+from cme.adapters.routed.balance import balance_term
 from cme.adapters.teamlora import TeamLoraLinear
 from cme.errors import UsageError
 from tests.adapters.conftest import make_base
