@@ -1,0 +1,118 @@
+"""Every row of a table against every other: paired differences, confidence intervals, p-values corrected for their number."""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from cme.errors import UsageError
+from cme.progress import bar
+from cme.stats.bootstrap import Pairs, pair_variances, studentised
+from cme.stats.comparison import Comparison, Difference
+from cme.stats.critical import Critical
+from cme.stats.panel import Array, Panel, weight_vector
+from cme.stats.variance import cluster_freedom, satterthwaite, seed_variances
+
+__all__ = ["compare", "holm"]
+
+_NOTHING = 1e-9
+"""Share of the largest possible difference: a difference or standard error below this is rounding."""
+
+
+def compare(
+    panel: Panel, weights: Mapping[str, float], *, alpha: float = 0.05, resamples: int = 10_000, seed: int = 0
+) -> Comparison:
+    """Compare the weighted means of every pair of rows on the samples they share.
+
+    Intervals and p-values come from one symmetric studentised bootstrap, so p ≤ alpha where the interval leaves 0 out.
+    Percentiles of |t| adapt to skewed, discrete and few differences, where value ± 1.96 · stderr covers too little. Rows with
+    several seeds have their seed variance added, with Student's t (`cme.stats.variance.combined_quantile`).
+
+    Args:
+        panel: the scores.
+        weights: dataset → weight (`average_weights`).
+        alpha: family-wise error rate, and 1 − the level of the intervals.
+        resamples: of the bootstrap; at least 1 / alpha.
+        seed: of its random numbers: the same input gives the same numbers.
+
+    Raises:
+        UsageError: the weights do not fit the panel, a dataset has one cluster only, or there are too few resamples.
+    """
+    vector, pairs = weight_vector(panel, weights), Pairs.of(len(panel.rows))
+    _check(panel, vector, alpha, resamples)
+    values = pairs.minus(panel.over_seeds(vector @ panel.means))
+    tests = _tests(panel, vector, pairs, resamples, seed)
+    names = [(panel.rows[first], panel.rows[second]) for first, second in zip(pairs.first, pairs.second, strict=True)]
+    limit, clusters = float(vector.sum()), sum(len(panel.sizes[k]) for k in np.flatnonzero(vector))
+    halves, p_values = [], []
+    for value, test in zip(values, tests, strict=True):
+        if test.stderr > _NOTHING * limit:
+            halves.append(min(test.quantile(alpha) * test.stderr, 2 * limit))
+            p_values.append(test.p_value(value))
+        else:
+            # The same difference in every cluster: no test by signs can give less.
+            halves.append(0.0)
+            p_values.append(1.0 if abs(value) <= _NOTHING * limit else max(1 / (resamples + 1), 2.0 ** (1 - clusters)))
+    adjusted = holm(np.array(p_values))
+    single = {row for row, seeds in zip(panel.rows, panel.seeds, strict=True) if seeds == 1}
+    differences = tuple(
+        Difference(
+            first=pair[0],
+            second=pair[1],
+            value=float(values[k]),
+            stderr=tests[k].stderr,
+            low=float(max(values[k] - halves[k], -limit)),
+            high=float(min(values[k] + halves[k], limit)),
+            p=p_values[k],
+            p_adjusted=float(adjusted[k]),
+            significant=bool(adjusted[k] <= alpha),
+            one_seed=tuple(row for row in pair if row in single),
+        )
+        for k, pair in enumerate(names)
+    )
+    return Comparison(panel.rows, differences, alpha, resamples)
+
+
+def holm(p_values: Array) -> Array:
+    """P-values corrected for their number: rejecting those up to alpha, any false rejection has at most that probability.
+
+    Args:
+        p_values: one per test, dependent in whatever way, [P].
+
+    Returns:
+        max over the tests up to this one, smallest first, of (tests not yet passed · p), at most 1, [P].
+
+    Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6 (1979).
+    """
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    adjusted = np.empty_like(stepped)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def _tests(panel: Panel, weights: Array, pairs: Pairs, resamples: int, seed: int) -> list[Critical]:
+    """What each pair's difference is judged by."""
+    with bar("resampling", resamples) as progress:
+        drawn = studentised(panel, weights, pairs, resamples=resamples, seed=seed, bar=progress)
+    parts = pair_variances(panel, weights, pairs)
+    freedom = satterthwaite(parts, np.array([cluster_freedom(panel.sizes[k]) for k in np.flatnonzero(weights)]))
+    seeds = seed_variances(panel, weights)
+    both = np.stack([seeds.variance[pairs.first], seeds.variance[pairs.second]], axis=-1)
+    seed_freedom = satterthwaite(both, np.stack([seeds.freedom[pairs.first], seeds.freedom[pairs.second]], axis=-1))
+    return [
+        Critical(drawn[k], float(parts[k].sum()), float(freedom[k]), float(both[k].sum()), float(seed_freedom[k]))
+        for k in range(len(drawn))
+    ]
+
+
+def _check(panel: Panel, weights: Array, alpha: float, resamples: int) -> None:
+    if not 0 < alpha < 1:
+        raise UsageError(f"alpha is {alpha}; give a number between 0 and 1, such as 0.05.")
+    if resamples * alpha < 1:
+        raise UsageError(f"{resamples} resamples cannot show a level of {alpha}: take at least {math.ceil(1 / alpha)}.")
+    if single := [panel.datasets[k] for k in np.flatnonzero(weights) if len(panel.sizes[k]) < 2]:
+        raise UsageError(
+            f"all samples of {', '.join(single)} share one cluster, so nothing tells how much chance is in their mean. "
+            "Evaluate more samples, or leave the dataset out."
+        )

@@ -1,0 +1,48 @@
+"""Tables of simulated scores whose truth is known."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from cme.stats import Panel, make_panel
+
+
+def simulated(
+    rng: np.random.Generator,
+    *,
+    sizes: Mapping[str, Sequence[int]],
+    levels: Sequence[float],
+    seeds: int = 1,
+    seed_spread: float = 0.0,
+    blind: bool = False,
+) -> Panel:
+    """Right and wrong answers: 1 where a sum of normal effects is below a row's level.
+
+    Effects, with variances: of the sample 0.3 (half of it shared by its cluster), of row and cluster 0.3, of row and sample 0.2,
+    of seed and sample 0.2, of the seed ``seed_spread``². So rows are correlated, and clusters matter for their differences too.
+
+    Args:
+        rng: random numbers.
+        sizes: dataset → the samples of each cluster.
+        levels: of each row, in standard deviations of the sum: ``ndtri(probability of a right answer)``.
+        seeds: of each row.
+        seed_spread: standard deviation of a seed's effect on all samples of all datasets.
+        blind: tell the table that every sample is its own cluster.
+    """
+    scores: dict[str, dict[str, np.ndarray]] = {f"row {m}": {} for m in range(len(levels))}
+    of_seed = seed_spread * rng.standard_normal((len(levels), seeds, 1))
+    labels = {name: np.repeat(np.arange(len(counts)), counts) for name, counts in sizes.items()}
+    for name, cluster in labels.items():
+        count, samples = len(sizes[name]), len(cluster)
+        shared = np.sqrt(0.15) * (rng.standard_normal(count)[cluster] + rng.standard_normal(samples))
+        for m, level in enumerate(levels):
+            own = np.sqrt(0.3) * rng.standard_normal(count)[cluster] + np.sqrt(0.2) * rng.standard_normal(samples)
+            total = shared + own + np.sqrt(0.2) * rng.standard_normal((seeds, samples)) + of_seed[m]
+            scores[f"row {m}"][name] = (total < level * np.sqrt(1 + seed_spread**2)).astype(float)
+    told = {name: np.arange(len(cluster)) if blind else cluster for name, cluster in labels.items()}
+    return make_panel(scores, {name: [str(k) for k in cluster] for name, cluster in told.items()})
+
+
+def equal_weights(panel: Panel) -> dict[str, float]:
+    """Every dataset counts the same, in points."""
+    return dict.fromkeys(panel.datasets, 100 / len(panel.datasets))

@@ -1,0 +1,187 @@
+"""Pairs of rows: against a plain loop, by hand, and at the edges."""
+
+import dataclasses
+from zlib import crc32
+
+import numpy as np
+import pytest
+
+from cme.errors import UsageError
+from cme.stats import Comparison, Difference, RankRange, compare, holm, make_panel
+from cme.stats.critical import Critical
+
+SAMPLES, RUNS = 40, 3
+
+
+@pytest.fixture(scope="module")
+def scores():
+    rng = np.random.default_rng(1)
+    return {
+        row: {name: (rng.random((seeds, SAMPLES)) < level).astype(float) for name in "xy"}
+        for row, level, seeds in (("one", 0.5, 1), ("two", 0.6, RUNS), ("three", 0.9, 1))
+    }
+
+
+CLUSTERS = {"x": [str(k // 3) for k in range(SAMPLES)], "y": [str(k) for k in range(SAMPLES)]}
+WEIGHTS = {"x": 25.0, "y": 75.0}
+
+
+def loop_of_resamples(first, second, resamples):
+    """Studentised differences with one cluster after the other, from the same draws: value, standard error, sorted |t|."""
+
+    def one(drawn):
+        change = variance = 0.0
+        for name, groups in drawn.items():
+            values = np.concatenate(groups)
+            sums = [np.sum(group - values.mean()) for group in groups]
+            variance += WEIGHTS[name] ** 2 * len(groups) / (len(groups) - 1) * np.square(sums).sum() / len(values) ** 2
+            change += WEIGHTS[name] * values.mean()
+        return change, np.sqrt(variance)
+
+    groups = {}
+    for name, labels in CLUSTERS.items():
+        difference = first[name].mean(axis=0) - second[name].mean(axis=0)
+        groups[name] = [difference[np.array(labels) == label] for label in sorted(set(labels))]
+    draws = {name: np.random.default_rng([7, crc32(name.encode())]) for name in groups}
+    value, stderr = one(groups)
+    found = []
+    for _ in range(resamples):
+        picked = {name: draws[name].integers(0, len(own), len(own)) for name, own in groups.items()}
+        change, error = one({name: [own[k] for k in picked[name]] for name, own in groups.items()})
+        found.append(abs(change - value) / error)
+    return value, stderr, np.sort(found)
+
+
+def test_the_bootstrap_is_that_of_a_plain_loop(scores):
+    resamples = 600
+    comparison = compare(make_panel(scores, CLUSTERS), WEIGHTS, resamples=resamples, seed=7)
+    value, stderr, drawn = loop_of_resamples(scores["one"], scores["three"], resamples)
+    found = comparison.against("three")[0]
+    assert (found.value, found.stderr) == pytest.approx((value, stderr))
+    # The 571st of 600: 95 % of 601, rounded up.
+    assert found.high - found.value == pytest.approx(drawn[570] * stderr, rel=1e-5)
+    assert found.value - found.low == pytest.approx(drawn[570] * stderr, rel=1e-5)
+
+
+def test_a_pair_does_not_depend_on_other_rows_or_their_order(scores):
+    few = {name: scores[name] for name in ("three", "one")}
+    (alone,) = compare(make_panel(few, CLUSTERS), WEIGHTS, resamples=300).differences
+    among = compare(make_panel(scores, CLUSTERS), WEIGHTS, resamples=300).against("one")[1]
+    uncorrected = ("value", "stderr", "low", "high", "p")
+    assert (among.first, among.second) == (alone.first, alone.second)
+    assert [getattr(among, key) for key in uncorrected] == pytest.approx([getattr(alone, key) for key in uncorrected])
+
+
+def test_a_difference_turned_round():
+    pair = Difference("a", "b", 1.0, 0.4, 0.2, 1.8, 0.01, 0.03, True, ("b",))
+    assert pair.reversed() == dataclasses.replace(pair, first="b", second="a", value=-1.0, low=-1.8, high=-0.2)
+    assert pair.reversed().reversed() == pair
+
+
+def test_rows_with_one_seed_are_named(scores):
+    found = compare(make_panel(scores, CLUSTERS), WEIGHTS, resamples=100).differences
+    assert [item.one_seed for item in found] == [("one",), ("one", "three"), ("three",)]
+
+
+def test_the_interval_and_the_p_value_agree(scores):
+    rng = np.random.default_rng(3)
+    more = {f"row {k}": {name: rng.random((1, SAMPLES)) < 0.3 + 0.08 * k for name in "xy"} for k in range(7)}
+    found = compare(make_panel(scores | more, CLUSTERS), WEIGHTS, resamples=999).differences
+    inside = [item.low <= 0 <= item.high for item in found]
+    assert inside == [item.p > 0.05 for item in found]
+    assert any(inside)
+    assert not all(inside)
+
+
+def test_seed_variance_widens_the_interval():
+    runs = np.array([[0.4], [0.5], [0.6]]) + np.zeros((3, 20)) + np.linspace(-0.1, 0.1, 20)
+    other = np.linspace(0.2, 0.3, 20)[None]
+    clusters = {"x": [str(k) for k in range(20)]}
+    one, three = (
+        compare(make_panel({"a": {"x": part}, "b": {"x": other}}, clusters), {"x": 1.0}, resamples=200).differences[0]
+        for part in (runs[1:2], runs)
+    )
+    # Three runs .1 apart: variance .01, of their mean .01 / 3.
+    assert three.stderr**2 == pytest.approx(one.stderr**2 + 0.01 / 3)
+    # t of 97.5 % at two degrees of freedom: 4.303.
+    assert 4.0 * three.stderr < three.high - three.value < 4.303 * three.stderr
+
+
+def test_equal_rows_are_tied():
+    panel = make_panel({name: {"x": [1.0, 0.0, 1.0, 1.0]} for name in "abc"}, {"x": list("pqrs")})
+    comparison = compare(panel, {"x": 100.0}, resamples=100)
+    for item in comparison.differences:
+        assert (item.value, item.stderr, item.low, item.high, item.p, item.p_adjusted) == (0, 0, 0, 0, 1, 1)
+    assert set(comparison.rank_ranges().values()) == {RankRange(1, 3)}
+
+
+@pytest.mark.parametrize(("samples", "p"), [(3, 1 / 4), (30, 1 / 1001)])
+def test_the_same_difference_everywhere_is_no_stronger_than_its_signs(samples, p):
+    panel = make_panel(
+        {"a": {"x": [1.0] * samples}, "b": {"x": [0.0] * samples}}, {"x": [str(k) for k in range(samples)]}
+    )
+    (item,) = compare(panel, {"x": 100.0}, resamples=1000).differences
+    assert (item.value, item.stderr, item.p) == (100, 0, p)
+
+
+def test_few_differing_answers_prove_little():
+    # Four of 64 differ, all in one direction: t = 2.05 passes for significant, an exact test of signs gives p = 1/8.
+    first, second = np.ones(64), np.ones(64)
+    second[:4] = 0
+    panel = make_panel({"a": {"x": first}, "b": {"x": second}}, {"x": [str(k) for k in range(64)]})
+    (item,) = compare(panel, {"x": 100.0}, resamples=4000).differences
+    assert item.value / item.stderr > 2
+    assert item.p > 0.05
+    assert item.low < 0
+
+
+@pytest.mark.parametrize(
+    ("clusters", "options", "message"),
+    [
+        (list("aaaa"), {}, "all samples of x share one cluster"),
+        (list("abcd"), {"resamples": 10}, "at least 20"),
+        (list("abcd"), {"alpha": 0.0}, "between 0 and 1"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(clusters, options, message):
+    panel = make_panel({"a": {"x": [1.0, 0.0, 1.0, 1.0]}, "b": {"x": [1.0, 1.0, 0.0, 1.0]}}, {"x": clusters})
+    with pytest.raises(UsageError, match=message):
+        compare(panel, {"x": 100.0}, **options)
+
+
+def test_one_row_alone_has_rank_one():
+    comparison = compare(make_panel({"a": {"x": [1.0, 0.0]}}, {"x": ["p", "q"]}), {"x": 100.0}, resamples=100)
+    assert (comparison.differences, comparison.detectable()) == ((), None)
+    assert comparison.rank_ranges() == {"a": RankRange(1, 1)}
+    with pytest.raises(UsageError, match="unknown row 'b'"):
+        comparison.against("b")
+
+
+def test_holm_by_hand():
+    # Smallest first: 4 · .01, 3 · .012, 2 · .03, 1 · .5, each at least the one before.
+    assert holm(np.array([0.03, 0.01, 0.5, 0.012])) == pytest.approx([0.06, 0.04, 0.5, 0.04])
+    assert holm(np.array([0.6, 0.9])) == pytest.approx([1.0, 1.0])
+
+
+def test_rank_ranges_by_hand():
+    # a is better than c; neither can be told from b.
+    values = {("a", "b"): (0.5, False), ("a", "c"): (1.0, True), ("b", "c"): (0.5, False)}
+    differences = tuple(
+        Difference(first, second, value, 0.3, value - 0.6, value + 0.6, 0.1, 0.1, significant, ())
+        for (first, second), (value, significant) in values.items()
+    )
+    comparison = Comparison(("a", "b", "c"), differences, 0.05, 100)
+    assert comparison.rank_ranges() == {"a": RankRange(1, 2), "b": RankRange(1, 3), "c": RankRange(2, 3)}
+    # Half an interval .6 and .8416 · .3.
+    assert comparison.detectable() == pytest.approx(0.8525, abs=1e-4)
+
+
+@pytest.mark.parametrize("statistic", [1.0, 2.0, 4.0, 6.0])
+def test_p_values_beyond_the_resamples_follow_the_tail(statistic):
+    from scipy.special import stdtr, stdtrit
+
+    # Resamples at the exact quantiles of Student's t at 12 degrees of freedom.
+    total = 2001
+    drawn = stdtrit(12, 1 - np.arange(total - 1, 0, -1) / total / 2).astype(np.float32)
+    found = Critical(drawn, sample=0.25, freedom=12, seeds=0.0, seed_freedom=1).p_value(statistic * 0.5)
+    assert found == pytest.approx(2 * stdtr(12, -statistic), rel=0.01)
