@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,8 @@ __all__ = [
     "table_rows",
 ]
 
-_BATCH = 4096
+_BATCH = 1024
+"""Rows that are Python objects at a time: few enough for their memory to be used again while it is in the cache."""
 
 
 @dataclass
@@ -163,24 +164,30 @@ class Identity:
 
     def __init__(self, spec: DatasetSpec) -> None:
         self._spec = spec
-        self._seen: Counter[bytes] = Counter()
+        self._key = [name.split(".") for name in spec.key]
+        self._cluster = [name.split(".") for name in spec.cluster]
+        self._seen: dict[bytes, int] = {}
+        self._shared: Sequence[Any] = ()
+        self._sharers = ""
 
     def example(self, content: Content, row: Row, part: Part) -> Example:
         """The content of a row as an example."""
         spec = self._spec
-        key = _sha256(_canonical([spec.name, *(_reach(row, name) for name in spec.key)]))
-        occurrence = self._seen[seen := key.digest()]
-        self._seen[seen] += 1
+        key = _sha256(_canonical([spec.name, *(_reach(row, path) for path in self._key)]))
+        occurrence = self._seen.get(seen := key.digest(), 0)
+        self._seen[seen] = occurrence + 1
         key.update(b"#%d" % occurrence)
         identifier = key.hexdigest()[:32]
-        shared = content.cluster or [_reach(row, name) for name in spec.cluster]
-        cluster = _sha256(_canonical(list(shared))).hexdigest()[:16] if shared else identifier
+        shared = content.cluster or [_reach(row, path) for path in self._cluster]
+        # What rows share is often a long text, and rows that share it mostly stand together.
+        if shared and shared != self._shared:
+            self._shared, self._sharers = shared, _sha256(_canonical(shared)).hexdigest()[:16]
         return Example(
             id=identifier,
             dataset=spec.name,
             family=spec.family,
             part=(row[spec.part_by] if spec.part_by else "") or part.name,
-            cluster=cluster,
+            cluster=self._sharers if shared else identifier,
             instruction=spec.instruction,
             input=content.input,
             output=content.output,
@@ -192,14 +199,19 @@ class Identity:
         )
 
 
-def _reach(row: Row, path: str) -> Any:
+def _reach(row: Row, path: Sequence[str]) -> Any:
     value: Any = row
-    for name in path.split("."):
+    for name in path:
         value = value[name]
     return value
 
 
-_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+def _canonical(values: Iterable[Any]) -> str:
+    """A list as JSON; a value at a time, since the encoder is quick with a text and slow with a list."""
+    return f"[{','.join(map(_json, values))}]"
 
 
 def _sha256(text: str) -> "hashlib._Hash":

@@ -18,6 +18,7 @@ DIGEST_BYTES = 16
 """At 3 million rows the chance of one false match is below 1e-25."""
 
 _ASCII_PUNCTUATION = bytes(code for code in range(128) if unicodedata.category(chr(code)).startswith("P"))
+_ASCII_SPACES = bytes.maketrans(b"\t\n\v\f\r\x1c\x1d\x1e\x1f", b" " * 9)  # what str.split takes for white space
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _NEXT, _UNORDERED = "\x1f", "\x1e"  # white space to str.split, so no canonical text holds them
 
@@ -32,9 +33,14 @@ def canonical(text: str) -> str:
     folded = text.casefold()
     if not folded.isascii():
         folded = _NOT_ASCII.sub(_unless_punctuation, unicodedata.normalize("NFC", folded))
-    # In UTF-8 a byte below 128 is always an ASCII character, so punctuation can be taken from the bytes: twice as fast.
-    kept = folded.encode("utf-8", "surrogatepass").translate(None, _ASCII_PUNCTUATION).decode("utf-8", "surrogatepass")
-    return " ".join(kept.split()) or " ".join(text.split())
+    # In UTF-8 a byte below 128 is always an ASCII character, so both can be done on the bytes: twice as fast.
+    kept = folded.encode("utf-8", "surrogatepass").translate(_ASCII_SPACES, _ASCII_PUNCTUATION)
+    if not folded.isascii():
+        return " ".join(kept.decode("utf-8", "surrogatepass").split()) or " ".join(text.split())
+    # Few words are more than one space apart, so this is twice as fast as a list of all words.
+    while b"  " in kept:
+        kept = kept.replace(b"  ", b" ")
+    return kept.strip().decode() or " ".join(text.split())
 
 
 def canonical_texts(example: Example, spec: DatasetSpec) -> tuple[list[str], list[str]]:

@@ -20,7 +20,7 @@ __all__ = ["PIECE_ROWS", "Piece", "pieces", "rows_of"]
 PIECE_ROWS = 20_000
 """A piece holds at least so many rows, unless its file has fewer, and less than one row group of the file more."""
 
-_BATCH = 4096
+_BATCH = 1024  # as in `cme.data.load`
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from cme.mix.rows import MANIFEST, read_manifest
 from cme.mix.settings import BuildSettings
 from cme.mix.verify import content_fingerprint
 from cme.mix.work_files import EvalFile, TrainFile
-from cme.mix.write import Chosen, take_first, write_split
+from cme.mix.workers import Workers
+from cme.mix.write import Chosen, Split, take_first, write_splits
 from cme.progress import bar
 from cme.records import Manifest, MixDataset, versions, write_record
 from cme.suite import DatasetSpec, datasets, select
@@ -89,14 +90,15 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     claim(out, "build-data", settings.identity(list(suite.values())))
     _sweep(out)
     if not (out / MANIFEST).is_file():
-        found = _decide(suite, specs, source, out / _WORK, settings)
-        sizes = {name: len(item.train) for name, item in found.cleaned.items()}
-        try:
-            cap, counts = share_rows(sizes, settings.size, settings.mixing, settings.temperature)
-        except UsageError:
-            _empty(out)
-            raise
-        files = _write(found, counts, settings)
+        with Workers(settings.workers) as workers:
+            found = _decide(suite, specs, source, out / _WORK, settings, workers)
+            sizes = {name: len(item.train) for name, item in found.cleaned.items()}
+            try:
+                cap, counts = share_rows(sizes, settings.size, settings.mixing, settings.temperature)
+            except UsageError:
+                _empty(out)
+                raise
+            files = _write(found, counts, settings, workers)
         manifest = _manifest(settings, source.name, cap, found, counts, files)
         write_json(out / "overlap.json", found.overlap)
         write_text(out / "overlap.svg", heat_map(found.overlap))
@@ -115,8 +117,8 @@ def check_only(settings: BuildSettings, *, source: Source | None = None) -> Chec
         As `build`.
     """
     suite, specs, source = _begin(settings, source)
-    with tempfile.TemporaryDirectory(prefix="cme-check-") as work:
-        found = _decide(suite, specs, source, Path(work), settings)
+    with tempfile.TemporaryDirectory(prefix="cme-check-") as work, Workers(settings.workers) as workers:
+        found = _decide(suite, specs, source, Path(work), settings, workers)
     return Checked({name: len(item.train) for name, item in found.cleaned.items()}, found.overlap, found.unchecked)
 
 
@@ -153,7 +155,12 @@ def _empty(out: Path) -> None:
 
 
 def _decide(
-    suite: Mapping[str, DatasetSpec], specs: list[DatasetSpec], source: Source, work: Path, settings: BuildSettings
+    suite: Mapping[str, DatasetSpec],
+    specs: list[DatasetSpec],
+    source: Source,
+    work: Path,
+    settings: BuildSettings,
+    workers: Workers,
 ) -> _Decided:
     """Normalise the selected datasets' training rows and all evaluation rows the source has; decide what stays."""
     with bar("Evaluation rows", total=len(suite)) as shown:
@@ -162,7 +169,7 @@ def _decide(
             source,
             work,
             gate=settings.gate,
-            workers=settings.workers,
+            workers=workers,
             # A dataset that was not selected is an extra: whatever the source has of it is checked.
             strict=() if settings.allow_missing else [spec.name for spec in specs],
             advance=shown.advance,
@@ -177,7 +184,7 @@ def _decide(
             work,
             gate=gate,
             seed=settings.seed,
-            workers=settings.workers,
+            workers=workers,
             allow_missing=settings.allow_missing,
             advance=shown.advance,
             expect=shown.expect,
@@ -187,30 +194,25 @@ def _decide(
     return _Decided(specs, train, evaluation, cleaned)
 
 
-def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings) -> list[str]:
+def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> list[str]:
     """Write both splits; returns their files, relative to the mix."""
-    picked: dict[str, list[Chosen]] = {"train": [], "validation": []}
+    train, validation = list[Chosen](), list[Chosen]()
     for spec in found.specs:
         file, item = found.train[spec.name], found.cleaned[spec.name]
         taken = take_first(item.take, item.train, counts[spec.name])
-        for split, rows in (("train", taken), ("validation", item.validation)):
-            picked[split].append(Chosen(spec, file, rows, item.order[rows]))
-    files = []
-    total = sum(len(chosen.rows) for part in picked.values() for chosen in part)
-    with bar("Writing", total=total) as shown:
-        for split, chosen in picked.items():
-            files += write_split(
-                settings.out,
-                split,
-                chosen,
-                settings.out / _WORK,
-                layout=settings.layout,
-                paraphrase_share=settings.paraphrase_share if split == "train" else 0.0,
-                rows_per_shard=settings.rows_per_shard,
-                workers=settings.workers,
-                advance=shown.advance,
-            )
-    return files
+        train.append(Chosen(spec, file, taken, item.order[taken]))
+        validation.append(Chosen(spec, file, item.validation, item.order[item.validation]))
+    splits = Split("train", train, settings.paraphrase_share), Split("validation", validation)
+    with bar("Writing", total=sum(len(chosen.rows) for chosen in (*train, *validation))) as shown:
+        return write_splits(
+            settings.out,
+            splits,
+            settings.out / _WORK,
+            layout=settings.layout,
+            rows_per_shard=settings.rows_per_shard,
+            workers=workers,
+            advance=shown.advance,
+        )
 
 
 def _accounts(found: _Decided, counts: Mapping[str, int], *, mini: bool) -> dict[str, MixDataset]:

@@ -78,6 +78,7 @@ def clean(
     numbers = {name: file.numbers() for name, file in train.items()}
     codes, found, distinct = _encode(numbers, evaluation)
     seen = np.zeros(distinct, dtype=bool)
+    earliest = np.empty(distinct, dtype=np.int64)
     cleaned = {}
     for name, table in numbers.items():
         code, spec = codes[name], specs[name]
@@ -86,11 +87,10 @@ def clean(
         if spec.kind == "choice":
             conflicting = _conflicting(code, _column(table, "gold"))
         rows = rows[~conflicting]
-        first = np.zeros(len(code), dtype=bool)
-        first[rows[np.unique(code[rows], return_index=True)[1]]] = True
-        first &= ~seen[code]
+        earliest[code[rows[::-1]]] = rows[::-1]
+        first = (earliest[code[rows]] == rows) & ~seen[code[rows]]
         duplicates = len(rows) - int(first.sum())
-        rows = rows[first[rows]]
+        rows = rows[first]
         seen[code[rows]] = True
         masks = {rule: _column(table, column)[rows] for rule, column in FOUND.items()}
         leaks: dict[str, int] = {}

@@ -14,7 +14,7 @@ from cme.files import atomic_path
 from cme.mix.gate import EvalTexts, Gate, no_texts, texts_of
 from cme.mix.marks import is_marked, mark
 from cme.mix.work_files import EvalFile, Note
-from cme.mix.workers import run_tasks
+from cme.mix.workers import Workers
 from cme.suite import DatasetSpec
 
 __all__ = ["collect_eval", "join_gate"]
@@ -26,7 +26,7 @@ def collect_eval(
     folder: Path,
     *,
     gate: bool,
-    workers: int,
+    workers: Workers,
     strict: Collection[str],
     advance: Callable[[], None],
 ) -> dict[str, EvalFile]:
@@ -51,11 +51,10 @@ def collect_eval(
     open_.sort(key=lambda spec: -spec.rows["eval"] * spec.max_input_words)
     for _ in range(len(specs) - len(open_)):
         advance()
-    run_tasks(
+    workers.run(
         partial(_collect_eval, source=source, paths=paths, gate=gate, strict=frozenset(strict)),
         open_,
         rows=sum(_count(spec, source) for spec in open_),
-        workers=workers,
         advance=lambda spec: advance(),
     )
     return {name: EvalFile(path) for name, path in paths.items()}

@@ -25,7 +25,7 @@ from cme.mix.hashes import keys
 from cme.mix.marks import is_marked, mark, marked_value
 from cme.mix.rows import work_schema
 from cme.mix.work_files import FOUND, Note, TrainFile, numbers_schema
-from cme.mix.workers import run_tasks
+from cme.mix.workers import Workers
 from cme.prompt import cut_words
 from cme.suite import DatasetSpec
 
@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["collect_train"]
 
-_BATCH = 8192
+_BATCH = 1024
+"""Rows that are Python objects at a time: few enough for their memory to be used again while it is in the cache."""
+
+_STORED_BATCHES = 8
+"""So many are stored as one, since a shard is gathered from every stored batch."""
 
 
 def collect_train(
@@ -46,7 +50,7 @@ def collect_train(
     *,
     gate: Path | None,
     seed: int,
-    workers: int,
+    workers: Workers,
     allow_missing: bool,
     advance: Callable[[int], None],
     expect: Callable[[int], None],
@@ -81,7 +85,7 @@ def collect_train(
     open_.sort(key=lambda task: -task.piece.rows * task.spec.max_input_words)
     work = partial(_collect_piece, source=source, folder=folder, gate=gate, seed=seed)
     try:
-        run_tasks(work, open_, rows=rows, workers=workers, advance=lambda task: advance(task.piece.rows))
+        workers.run(work, open_, rows=rows, advance=lambda task: advance(task.piece.rows))
     finally:
         _GATES.clear()  # the next build in this process may have other evaluation rows in a folder of the same name
     return {
@@ -141,6 +145,7 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, gate: Path | No
     where = str(piece.file) if piece.file else source.locate(spec, part, piece.split)
     stream = RowStream(spec, part, f"{spec.name}/{piece.split}", where, start=piece.start)
     kept = 0
+    waiting: list[pa.RecordBatch] = []
     files = [folder / f"{task.name}.{kind}.arrow" for kind in ("rows", "numbers")]
     with (
         _garbage_left(),
@@ -155,8 +160,13 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, gate: Path | No
             keyed = [canonical_texts(example, spec) for example in batch]
             found = _GATES[gate].find(texts_of(spec, batch, keyed)) if gate is not None else {}
             number_writer.write_batch(_numbers(spec, batch, keyed, found, seed))
-            text_writer.write_batch(_texts(spec, batch))
+            waiting.append(_texts(spec, batch))
             kept += len(batch)
+            if len(waiting) == _STORED_BATCHES:
+                text_writer.write_batch(pa.concat_batches(waiting))
+                waiting.clear()
+        if waiting:
+            text_writer.write_batch(pa.concat_batches(waiting))
     mark(folder / f"{task.name}.json", files, asdict(Note(stream.read, kept, dict(stream.dropped))))
 
 
@@ -189,9 +199,11 @@ def _numbers(
 
     ids = [example.id for example in batch]
     none = np.zeros(len(batch), dtype=np.uint32)
+    # Few different ones: label words, letters, or none at all.
+    golds = pa.array([gold_text(example, spec) for example in batch], pa.string()).dictionary_encode()
     columns: dict[str, Any] = {
         "match": [texts_digest(*texts) for texts in keyed],
-        "gold": keys([gold_text(example, spec) for example in batch], "gold"),
+        "gold": keys(golds.dictionary.to_pylist(), "gold")[golds.indices.to_numpy()],
         "cluster": keys([example.cluster for example in batch], "validation"),
         "take": keys(ids, "take", seed),
         "order": keys(ids, "order", seed),
@@ -204,8 +216,8 @@ def _numbers(
 def _texts(spec: DatasetSpec, batch: Sequence[Example]) -> "pa.RecordBatch":
     import pyarrow as pa
 
-    cut = [cut_words(example, spec.max_input_words) for example in batch]
-    columns: dict[str, list[Any]] = {
+    cut, words = zip(*(_cut(example, spec.max_input_words) for example in batch), strict=True)
+    columns: dict[str, Sequence[Any]] = {
         "input": [example.input for example in cut],
         "output": [example.output for example in cut],
         "id": [example.id for example in cut],
@@ -216,6 +228,15 @@ def _texts(spec: DatasetSpec, batch: Sequence[Example]) -> "pa.RecordBatch":
         "answers": [example.answers for example in cut],
         "long_start": [example.long and example.long[0] for example in cut],
         "long_end": [example.long and example.long[1] for example in cut],
-        "words": [len(example.input.split()) + len(example.output.split()) for example in cut],
+        "words": words,
     }
     return pa.RecordBatch.from_pydict(columns, schema=work_schema())
+
+
+def _cut(example: Example, most: int) -> tuple[Example, int]:
+    """The example with at most so many words of its long text, and the words of its input and output."""
+    words = len(example.input.split())
+    if words > most:  # else nothing can be cut
+        example = cut_words(example, most)
+        words = len(example.input.split())
+    return example, words + len(example.output.split())

@@ -42,9 +42,10 @@ def paraphrase_numbers(ids: Iterable[str], share: float, count: int) -> "NDArray
     """
     import numpy as np
 
+    ids = list(ids)
+    if count < 2 or not share:
+        return np.zeros(len(ids), dtype=np.int64)
     drawn = keys(ids, "paraphrase")
-    if count < 2:
-        return np.zeros(len(drawn), dtype=np.int64)
     high, low = drawn >> np.uint64(32), drawn & np.uint64(0xFFFFFFFF)
     which = 1 + (low % np.uint64(count - 1)).astype(np.int64)
     return np.where(high.astype(np.float64) < share * 2.0**32, which, 0)

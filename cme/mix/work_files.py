@@ -1,13 +1,16 @@
 """Work files: what a build remembers of the rows that it has normalised.
 
-A piece of some 20,000 training rows has two uncompressed Arrow files: the rows' texts, read again only when the mix is written,
-and one with a few numbers per row, from which it is decided what stays. A dataset's evaluation rows have two NumPy files: what
-the gate compares, and the digests of their texts. The ``.json`` beside them (`cme.mix.marks`) says that they are complete.
+A piece of some 20,000 training rows has two uncompressed Arrow files: the rows' texts, mapped into memory when the mix is
+written, and one with a few numbers per row, from which it is decided what stays. A dataset's evaluation rows have two NumPy
+files: what the gate compares, and the digests of their texts. The ``.json`` beside them (`cme.mix.marks`) says that they are
+complete.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +19,14 @@ from cme.data.match import DIGEST_BYTES
 from cme.errors import CMEError
 from cme.mix.gate import EvalTexts
 from cme.mix.marks import marked_value
+from cme.mix.rows import work_schema
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
-__all__ = ["FOUND", "EvalFile", "Note", "TrainFile", "numbers_schema", "read_arrow"]
+__all__ = ["FOUND", "EvalFile", "Note", "TrainFile", "numbers_schema"]
 
 FOUND = {"passage": "passage", "13-gram": "grams", "token-set": "tokens"}
 """Rule of the gate → column of masks in a piece's numbers."""
@@ -100,25 +106,61 @@ class TrainFile:
         """A few numbers per row: digest, gold, cluster, hash order, what the gate found; see `numbers_schema`."""
         import pyarrow as pa
 
-        tables = [read_arrow(self._folder / f"{name}.numbers.arrow") for name in self.names]
+        tables = [_read(self._folder / f"{name}.numbers.arrow") for name in self.names]
         return pa.concat_tables(tables) if tables else numbers_schema().empty_table()
 
-    def texts(self, number: int) -> "pa.Table":
-        """The rows' texts, of one piece."""
-        return read_arrow(self._folder / f"{self.names[number]}.rows.arrow")
+    def texts(self, rows: "NDArray[np.int64]") -> "pa.Table":
+        """The texts of some rows; of the files, no more is read than the pages where these rows lie.
+
+        Args:
+            rows: row numbers, ascending.
+
+        Raises:
+            CMEError: a work file was lost or damaged while the build went on.
+        """
+        import numpy as np
+        import pyarrow as pa
+
+        bounds = np.cumsum([0, *self.sizes])
+        found: list[pa.RecordBatch] = []
+        for name, start, (first, last) in zip(
+            self.names, bounds, pairwise(np.searchsorted(rows, bounds)), strict=False
+        ):
+            if last > first:
+                found += _take(self._folder / f"{name}.rows.arrow", rows[first:last] - start)
+        return pa.Table.from_batches(found, schema=work_schema())
 
 
-def read_arrow(path: Path) -> "pa.Table":
-    """Read a work file.
+def _read(path: Path) -> "pa.Table":
+    import pyarrow as pa
 
-    Raises:
-        CMEError: it was lost or damaged while the build went on.
-    """
+    with _named(path), pa.OSFile(str(path)) as file:
+        return pa.ipc.open_file(file).read_all()
+
+
+def _take(path: Path, rows: "NDArray[np.int64]") -> "list[pa.RecordBatch]":
+    import numpy as np
+    import pyarrow as pa
+
+    found, start = [], 0
+    with _named(path), pa.memory_map(str(path)) as file:
+        reader = pa.ipc.open_file(file)
+        for number in range(reader.num_record_batches):
+            batch = reader.get_batch(number)
+            first, last = np.searchsorted(rows, (start, start + len(batch)))
+            if last > first:
+                found.append(batch.take(pa.array(rows[first:last] - start)))
+            start += len(batch)
+    return found
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say which work file was lost or damaged while the build went on."""
     import pyarrow as pa
 
     try:
-        with pa.OSFile(str(path)) as file:
-            return pa.ipc.open_file(file).read_all()
+        yield
     except (pa.ArrowException, OSError) as error:
         raise CMEError(f"{path} cannot be read ({error}). Run the command again: it makes the file anew.") from error
 

@@ -5,14 +5,15 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from cme.errors import CMEError
 
 if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
     from multiprocessing.connection import Connection
 
-__all__ = ["run_tasks"]
+__all__ = ["Workers"]
 
 T = TypeVar("T")
 
@@ -21,52 +22,74 @@ FEW_ROWS = 50_000
 """Below so many rows further processes take longer to start than they save."""
 
 
-def run_tasks(
-    function: Callable[[T], Any], tasks: Sequence[T], *, rows: int, workers: int, advance: Callable[[T], None]
-) -> None:
-    """Call ``function`` on every task, in this process if there is one worker or little to do.
+class Workers:
+    """Processes for the tasks of one build, started when there is first enough to do and kept until the ``with`` block ends.
 
     Args:
-        function: a module's function (or a partial of one) that can be pickled; what it returns is dropped.
-        tasks: its arguments.
-        rows: how many rows all tasks together are about.
-        workers: most processes.
-        advance: told of every task that is done.
-
-    Raises:
-        CMEError: a process was killed from outside; and whatever ``function`` raises.
+        most: how many at most.
     """
-    if min(workers, len(tasks)) < 2 or rows < FEW_ROWS:
-        for task in tasks:
-            function(task)
-            advance(task)
-        return
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-    from concurrent.futures.process import BrokenProcessPool
-    from multiprocessing import get_context
 
-    # Started anew, not forked: Arrow's threads do not survive a fork.
-    context = get_context("spawn")
-    alive, hold = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_begin, initargs=(alive,))
-    try:
-        with _ctrl_c_held_off():
-            futures = {pool.submit(function, task): task for task in tasks}
-        for future in as_completed(futures):
-            future.result()
-            advance(futures[future])
-    except BrokenProcessPool:
-        raise CMEError(
-            "a worker process was killed, most likely for want of memory. What was finished is kept: run the same command "
-            "again, with fewer --workers."
-        ) from None
-    except BaseException:
-        hold.close()  # nobody waits for what is still going on: it would be thrown away, and may take minutes
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._pool: ProcessPoolExecutor | None = None
+        self._pipe: tuple[Connection, Connection] | None = None
+
+    def run(self, function: Callable[[T], Any], tasks: Sequence[T], *, rows: int, advance: Callable[[T], None]) -> None:
+        """Call ``function`` on every task, in this process if there is to be no other or little to do.
+
+        Args:
+            function: a module's function (or a partial of one) that can be pickled; what it returns is dropped.
+            tasks: its arguments.
+            rows: how many rows all tasks together are about.
+            advance: told of every task that is done.
+
+        Raises:
+            CMEError: a process was killed from outside; and whatever ``function`` raises.
+        """
+        if min(self._most, len(tasks)) < 2 or rows < FEW_ROWS:
+            for task in tasks:
+                function(task)
+                advance(task)
+            return
+        from concurrent.futures import as_completed
+        from concurrent.futures.process import BrokenProcessPool
+
+        pool = self._pool or self._started()
+        try:
+            with _ctrl_c_held_off():
+                futures = {pool.submit(function, task): task for task in tasks}
+            for future in as_completed(futures):
+                future.result()
+                advance(futures[future])
+        except BrokenProcessPool:
+            raise CMEError(
+                "a worker process was killed, most likely for want of memory. What was finished is kept: run the same "
+                "command again, with fewer --workers."
+            ) from None
+
+    def _started(self) -> "ProcessPoolExecutor":
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        # Started anew, not forked: Arrow's threads do not survive a fork.
+        context = get_context("spawn")
+        self._pipe = context.Pipe(duplex=False)
+        self._pool = ProcessPoolExecutor(self._most, mp_context=context, initializer=_begin, initargs=self._pipe[:1])
+        return self._pool
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._pool is None or self._pipe is None:
+            return
+        alive, hold = self._pipe
+        if kind is not None:
+            hold.close()  # nobody waits for what is still going on: it would be thrown away, and may take minutes
+        self._pool.shutdown(wait=True, cancel_futures=True)
         hold.close()
         alive.close()
+        self._pool = self._pipe = None
 
 
 @contextmanager

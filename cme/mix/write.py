@@ -1,15 +1,12 @@
 """Chosen rows → Parquet shards in one random order.
 
-Two passes, so that no more than a shard is ever in memory: each piece of the work files is read once, in order, and its chosen
-rows go to the files of the shards they belong to; then each shard is put in order and compressed. A shard that is there
-already, and is what its marker says (`cme.mix.marks`), stays.
+A shard's rows are gathered from the mapped work files, put in order and compressed, so a process holds no more than one shard.
+A shard that is there already, and is what its marker says (`cme.mix.marks`), stays.
 """
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +14,8 @@ from cme.files import atomic_path
 from cme.mix.hashes import paraphrase_numbers
 from cme.mix.marks import is_marked, mark
 from cme.mix.rows import schema
-from cme.mix.work_files import TrainFile, read_arrow
-from cme.mix.workers import run_tasks
+from cme.mix.work_files import TrainFile
+from cme.mix.workers import Workers
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
@@ -26,11 +23,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["Chosen", "take_first", "write_split"]
+__all__ = ["Chosen", "Split", "take_first", "write_splits"]
 
 _ROW_GROUP = 16_384
 _FEW_VALUES = ["instruction", "dataset", "family", "part", "output", "choices.list.element", "cluster"]
-_PLACE = "__place"
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,21 @@ class Chosen:
     file: TrainFile
     rows: "NDArray[np.int64]"
     order: "NDArray[np.uint64]"
+
+
+@dataclass(frozen=True)
+class Split:
+    """What goes into a split.
+
+    Attributes:
+        name: ``train`` or ``validation``.
+        chosen: rows by dataset.
+        paraphrase_share: share of rows with a paraphrased instruction.
+    """
+
+    name: str
+    chosen: Sequence[Chosen]
+    paraphrase_share: float = 0.0
 
 
 def take_first(take: "NDArray[np.uint64]", rows: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":
@@ -69,142 +80,102 @@ def take_first(take: "NDArray[np.uint64]", rows: "NDArray[np.int64]", count: int
     return np.sort(rows[order[:count]])
 
 
-def write_split(
+def write_splits(
     out: Path,
-    split: str,
-    chosen: Sequence[Chosen],
+    splits: Sequence[Split],
     work: Path,
     *,
     layout: str,
-    paraphrase_share: float,
     rows_per_shard: int,
-    workers: int,
+    workers: Workers,
     advance: Callable[[int], None],
 ) -> list[str]:
-    """Write a split, all datasets' rows in one order by hash.
+    """Write splits, in each all datasets' rows in one order by hash.
 
     Args:
         out: the mix.
-        split: ``train`` or ``validation``.
-        chosen: rows by dataset.
+        splits: what to write.
         work: folder of the work files.
         layout: ``alpaca`` or ``chat``, see `cme.mix.rows.schema`.
-        paraphrase_share: share of rows with a paraphrased instruction.
         rows_per_shard: most rows per file.
         workers: processes.
         advance: told of rows written.
 
     Returns:
-        The files, relative to the mix; one without rows if there are none.
+        The files, relative to the mix; one without rows for a split that has none.
     """
-    import numpy as np
-
-    every = np.concatenate([item.order for item in chosen]) if chosen else np.empty(0, dtype=np.uint64)
-    places = np.empty(len(every), dtype=np.int64)
-    places[np.argsort(every, kind="stable")] = np.arange(len(every))
-    shards = range(max(1, -(-len(every) // rows_per_shard)))
-    names = {shard: f"{split}/part-{shard:05d}.parquet" for shard in shards}
-    open_ = [shard for shard in shards if not is_marked(_shard_marker(work, names[shard]))]
-    advance(sum(min(rows_per_shard, len(every) - shard * rows_per_shard) for shard in shards if shard not in open_))
-    if open_:
-        scatter = work / f"scatter.{split}"
-        tasks = list(_pieces(chosen, places))
-        todo = [task for task in tasks if not is_marked(scatter / f"{task.name}.json")]
-        cut = partial(
-            _scatter, folder=scatter, rows_per_shard=rows_per_shard, paraphrase_share=paraphrase_share, layout=layout
-        )
-        run_tasks(cut, todo, rows=len(every), workers=workers, advance=lambda task: None)
-        gather = partial(
-            _gather, folder=scatter, names=[task.name for task in tasks], out=out, work=work, layout=layout
-        )
-        run_tasks(
-            gather,
-            [(shard, names[shard]) for shard in open_],
-            rows=len(every),
-            workers=workers,
-            advance=lambda task: advance(min(rows_per_shard, len(every) - task[0] * rows_per_shard)),
-        )
-        shutil.rmtree(scatter, ignore_errors=True)
-    return list(names.values())
+    shards = [shard for split in splits for shard in _shards(split, rows_per_shard)]
+    open_ = [shard for shard in shards if not is_marked(_marker(work, shard))]
+    advance(sum(shard.rows for shard in shards) - sum(shard.rows for shard in open_))
+    workers.run(
+        partial(_write_shard, out=out, work=work, layout=layout),
+        open_,
+        rows=sum(shard.rows for shard in open_),
+        advance=lambda shard: advance(shard.rows),
+    )
+    return [shard.name for shard in shards]
 
 
 @dataclass(frozen=True)
-class _Piece:
-    """The chosen rows of one piece: their numbers in it, and their places in the split."""
+class _Part:
+    """One dataset's rows of a shard: their numbers, ascending, and their places in the split."""
 
     spec: DatasetSpec
     file: TrainFile
-    number: int
     rows: "NDArray[np.int64]"
     places: "NDArray[np.int64]"
 
+
+@dataclass(frozen=True)
+class _Shard:
+    """A file to write; its name is relative to the mix."""
+
+    name: str
+    parts: tuple[_Part, ...]
+    paraphrase_share: float
+
     @property
-    def name(self) -> str:
-        return self.file.names[self.number]
+    def rows(self) -> int:
+        return sum(len(part.rows) for part in self.parts)
 
 
-def _pieces(chosen: Sequence[Chosen], places: "NDArray[np.int64]") -> Iterator[_Piece]:
+def _shards(split: Split, rows_per_shard: int) -> Iterator[_Shard]:
     import numpy as np
 
-    start = 0
-    for item in chosen:
-        own = places[start : start + len(item.rows)]
-        start += len(item.rows)
-        bounds = np.cumsum([0, *item.file.sizes])
-        cuts = np.searchsorted(item.rows, bounds)
-        for number, (first, last) in enumerate(pairwise(cuts)):
-            if last > first:
-                yield _Piece(item.spec, item.file, number, item.rows[first:last] - bounds[number], own[first:last])
+    every = np.concatenate([item.order for item in split.chosen]) if split.chosen else np.empty(0, dtype=np.uint64)
+    places = np.empty(len(every), dtype=np.int64)
+    places[np.argsort(every, kind="stable")] = np.arange(len(every))
+    own = np.split(places, np.cumsum([len(item.rows) for item in split.chosen])[:-1])
+    for number in range(max(1, -(-len(every) // rows_per_shard))):
+        first, parts = number * rows_per_shard, []
+        for item, place in zip(split.chosen, own, strict=False):
+            at = np.flatnonzero((place >= first) & (place < first + rows_per_shard))
+            if len(at):
+                parts.append(_Part(item.spec, item.file, item.rows[at], place[at]))
+        yield _Shard(f"{split.name}/part-{number:05d}.parquet", tuple(parts), split.paraphrase_share)
 
 
-def _scatter(task: _Piece, *, folder: Path, rows_per_shard: int, paraphrase_share: float, layout: str) -> None:
-    """Write a piece's chosen rows to the files of their shards."""
+def _write_shard(shard: _Shard, *, out: Path, work: Path, layout: str) -> None:
+    """Gather a shard's rows, put them in order and write them."""
     import numpy as np
     import pyarrow as pa
-
-    table = _complete(task.file.texts(task.number).take(pa.array(task.rows)), task.spec, paraphrase_share, layout)
-    table = table.append_column(_PLACE, pa.array(task.places))
-    shard, files = task.places // rows_per_shard, []
-    for number in np.unique(shard):
-        files.append(folder / f"{number:05d}" / f"{task.name}.arrow")
-        part = table.take(pa.array(np.flatnonzero(shard == number)))
-        with (
-            atomic_path(files[-1], durable=False) as temporary,
-            pa.OSFile(str(temporary), "wb") as sink,
-            pa.ipc.new_file(sink, part.schema) as writer,
-        ):
-            writer.write_table(part)
-    mark(folder / f"{task.name}.json", files)
-
-
-def _gather(task: tuple[int, str], *, folder: Path, names: Sequence[str], out: Path, work: Path, layout: str) -> None:
-    """Put a shard's rows in order and write them."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    shard, name = task
-    paths = [folder / f"{shard:05d}" / f"{piece}.arrow" for piece in names]
-    tables = [read_arrow(path) for path in paths if path.is_file()]
     target = schema(layout)
-    table = (
-        pa.concat_tables(tables).combine_chunks()
-        if tables
-        else target.empty_table().append_column(_PLACE, pa.array([], pa.int64()))
-    )
-    order = pc.sort_indices(table.column(_PLACE))
-    table = table.drop_columns([_PLACE])
+    tables = (_complete(part.file.texts(part.rows), part.spec, shard.paraphrase_share, layout) for part in shard.parts)
+    table = pa.concat_tables([target.empty_table(), *tables]).combine_chunks()
+    order = pa.array(np.argsort(np.concatenate([np.empty(0, np.int64), *(part.places for part in shard.parts)])))
     with (
-        atomic_path(out / name) as temporary,
+        atomic_path(out / shard.name) as temporary,
         pq.ParquetWriter(temporary, target, compression="zstd", use_dictionary=_FEW_VALUES) as writer,
     ):
         for start in range(0, len(order), _ROW_GROUP):
             writer.write_table(table.take(order.slice(start, _ROW_GROUP)), row_group_size=_ROW_GROUP)
-    mark(_shard_marker(work, name), [out / name])
+    mark(_marker(work, shard), [out / shard.name])
 
 
-def _shard_marker(work: Path, name: str) -> Path:
-    return work / "shards" / f"{name}.json"
+def _marker(work: Path, shard: _Shard) -> Path:
+    return work / "shards" / f"{shard.name}.json"
 
 
 def _complete(table: "pa.Table", spec: DatasetSpec, paraphrase_share: float, layout: str) -> "pa.Table":

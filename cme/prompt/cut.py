@@ -19,6 +19,8 @@ def cut_words(example: Example, most: int) -> Example:
     if example.long is None:
         return example
     start, end = example.long
+    if end - start < 2 * most:  # too few characters for more words
+        return example
     words = example.input[start:end].split(None, most)
     if len(words) <= most:
         return example

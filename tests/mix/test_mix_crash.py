@@ -25,7 +25,7 @@ def _points(pattern, most, count):
 KILLS = [
     _points(".work/*.eval.json", builds.EVALUATION_SETS, 2) + _points(".work/gate/*.npy", 11, 1),
     _points(".work/*.train.[0-9]*.json", builds.PIECES, 3),
-    _points(".work/scatter.train/*.json", builds.PIECES - 9, 1) + _points("train/*.parquet", builds.SHARDS, 2),
+    _points(".work/shards/train/*.json", builds.SHARDS, 1) + _points("train/*.parquet", builds.SHARDS, 2),
     [("overlap.json", 1)],
 ]
 """Files by which the moment to kill is seen from outside, and how many of them; each line is one build."""
@@ -90,7 +90,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(points, tmp_path, undis
 
 
 def test_two_workers_killed_twice_leave_no_process_and_the_same_bytes(tmp_path, undisturbed, go_on):
-    for pattern, count in ((".work/*.train.[0-9]*.json", 3), (".work/scatter.train/*.json", 2)):
+    for pattern, count in ((".work/*.train.[0-9]*.json", 3), (".work/shards/train/*.json", 2)):
         running = builds.start(tmp_path / "mix", workers=2)
         running.wait_for(pattern, count)
         before = running.relatives("spawn_main")
@@ -170,8 +170,8 @@ def test_a_full_disk_keeps_what_was_done_and_more_room_finishes_it(tmp_path, und
         pytest.skip("only root may make a small disk")
     try:
         done = set()
-        # Too small for the evaluation rows, the gate, the training rows, the shards' rows.
-        for room in ("1m", "4m", "8m", "11m"):
+        # Too small for the evaluation rows, the gate, the training rows, the shards.
+        for room in ("1m", "4m", "8m", "9500k"):
             subprocess.run(["mount", "-o", f"remount,size={room}", str(disk)], check=True)
             found = full(builds.start(disk / "mix", workers=2))
             assert done < found, room

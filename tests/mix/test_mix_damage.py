@@ -10,7 +10,7 @@ import pytest
 from cme.errors import CMEError
 from cme.mix import build, check_only
 
-STOPS = {"decided": ("write", "_scatter"), "scattered": ("write", "_gather"), "written": ("build", "heat_map")}
+STOPS = {"decided": ("write", "_write_shard"), "written": ("build", "heat_map")}
 """Where the build is stopped, before this function is called for the first time."""
 
 
@@ -73,7 +73,6 @@ def undisturbed(plain_rows, fake_source, settings, tree):
         ("decided", ".work/gate/bitmap.npy", (cut_short, swap)),
         ("decided", ".work/qqp.train.0000.rows.arrow", (cut_short, flip, lose)),
         ("decided", ".work/qqp.train.0000.numbers.arrow", (empty, flip, swap)),
-        ("scattered", ".work/scatter.train/00001/qqp.train.0000.arrow", (cut_short, flip, lose, swap)),
         ("written", "train/part-00001.parquet", (cut_short, empty, flip, lose, swap)),
     ],
 )
@@ -93,7 +92,6 @@ def test_a_damaged_file_is_made_again(where, name, damages, stopped, plain_rows,
         ("decided", ".work/gate.json", empty),
         ("decided", ".work/qqp.train.plan.json", cut_short),
         ("decided", ".work/qqp.train.0000.json", empty),
-        ("scattered", ".work/scatter.train/qqp.train.0000.json", cut_short),
         ("written", ".work/shards/train/part-00001.parquet.json", lose),
     ],
 )
@@ -115,15 +113,6 @@ def test_only_what_is_damaged_is_made_again(stopped, plain_rows, fake_source):
     assert whole.stat().st_mtime_ns == before
     # Nothing was asked of the source but the rows of the damaged piece, whose place was noted.
     assert source.asked == []
-
-
-def test_a_half_removed_folder_of_finished_shards_is_not_taken_for_whole(
-    stopped, plain_rows, fake_source, tree, undisturbed
-):
-    made = stopped("scattered")
-    shutil.rmtree(made.out / ".work/scatter.train/00001")
-    build(made, source=fake_source(plain_rows))
-    assert tree(made.out) == undisturbed
 
 
 @pytest.mark.parametrize("kind", ["rows", "numbers"])

@@ -39,9 +39,9 @@ def interrupt(monkeypatch, target, call):
         ("cme.mix.build.clean", 1),
         ("cme.mix.write._complete", 1),
         ("cme.mix.write._complete", 2),
-        ("cme.mix.write._gather", 1),
-        ("cme.mix.write._gather", 3),
-        ("cme.mix.write._gather", 4),
+        ("cme.mix.write._write_shard", 1),
+        ("cme.mix.write._write_shard", 3),
+        ("cme.mix.write._write_shard", 4),
         ("cme.mix.write.mark", 1),
         ("cme.mix.build.join_gate", 1),
         ("cme.mix.build.write_text", 1),
@@ -75,7 +75,7 @@ def test_what_was_read_is_not_read_again(plain_rows, fake_source, settings, monk
 def test_leftovers_of_a_killed_build_are_swept(plain_rows, fake_source, settings, tree, undisturbed, monkeypatch):
     made = settings(size=300, rows_per_shard=100)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        interrupt(patch, "cme.mix.write._gather", 2)
+        interrupt(patch, "cme.mix.write._write_shard", 2)
         build(made, source=fake_source(plain_rows))
     (made.out / "train" / ".part-00001.parquet.abc.tmp").write_bytes(b"half")
     build(made, source=fake_source(plain_rows))

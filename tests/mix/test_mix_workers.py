@@ -1,5 +1,6 @@
 """Any number of processes, any cut into pieces: the same mix."""
 
+import os
 import signal
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from cme.errors import CMEError, DataError
 from cme.mix import BuildSettings, build, load_mix
 from cme.mix import workers as workers_module
-from cme.mix.workers import run_tasks
+from cme.mix.workers import Workers
 from tests.hub_rows import ROW, write_mirror
 
 NAMES = ("arc", "cnn_dailymail", "nq_open", "qqp", "squad_v2")
@@ -72,14 +73,14 @@ def make(tmp_path, monkeypatch):
 
 def pieces_of(monkeypatch):
     """Note in how many pieces the training rows of each build are read."""
-    counts = []
+    counts, run = [], Workers.run
 
-    def counted(function, tasks, **options):
+    def counted(self, function, tasks, **options):
         if all(hasattr(task, "piece") for task in tasks):
             counts.append(len(tasks))
-        return run_tasks(function, tasks, **options)
+        return run(self, function, tasks, **options)
 
-    monkeypatch.setattr("cme.mix.collect_train.run_tasks", counted)
+    monkeypatch.setattr(Workers, "run", counted)
     return counts
 
 
@@ -104,6 +105,17 @@ def test_the_cut_into_pieces_is_not_seen_in_the_mix(rows, mirror, make, tree, tm
     assert manifests[0].datasets["qqp"].leaks == {"qqp": 1}
     trees = [tree(tmp_path / f"mix{piece}") for piece in (1, 100, 10_000)]
     assert trees[0] == trees[1] == trees[2]
+
+
+def test_the_batches_that_rows_are_worked_on_in_are_not_seen_in_the_mix(
+    rows, mirror, make, tree, tmp_path, monkeypatch
+):
+    folder = mirror(rows)
+    make(folder, "whole")
+    monkeypatch.setattr("cme.mix.collect_train._BATCH", 7)
+    monkeypatch.setattr("cme.mix.collect_train._STORED_BATCHES", 2)
+    make(folder, "in batches")
+    assert tree(tmp_path / "in batches") == tree(tmp_path / "whole")
 
 
 def test_one_huge_row_group_is_one_piece_and_the_same_rows(rows, mirror, make, tmp_path, monkeypatch):
@@ -188,14 +200,32 @@ def fail_or_sleep(what):
 def test_ctrl_c_is_for_the_parent_from_a_process_s_first_moment(tmp_path, monkeypatch):
     monkeypatch.setattr(workers_module, "FEW_ROWS", 0)
     files = [tmp_path / "a", tmp_path / "b"]
-    run_tasks(note_blocked, files, rows=2, workers=2, advance=lambda task: None)
+    with Workers(2) as workers:
+        workers.run(note_blocked, files, rows=2, advance=lambda task: None)
     assert all(int(file.read_text(), 16) >> (signal.SIGINT - 1) & 1 for file in files)
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
+def note_process(file):
+    """A task: which process this is; long enough for the other one to get the second task."""
+    file.write_text(str(os.getpid()))
+    time.sleep(0.2)
+
+
+def test_processes_are_kept_for_the_next_tasks_and_end_with_the_block(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers_module, "FEW_ROWS", 0)
+    files = [tmp_path / name for name in "abcdefgh"]
+    with Workers(2) as workers:
+        for some in (files[:4], files[4:]):
+            workers.run(note_process, some, rows=2, advance=lambda task: None)
+    processes = {int(file.read_text()) for file in files}
+    assert len(processes) <= 2 and os.getpid() not in processes
+    assert not any(Path(f"/proc/{process}").exists() for process in processes)
 
 
 def test_an_error_does_not_wait_for_what_is_still_going_on(monkeypatch):
     monkeypatch.setattr(workers_module, "FEW_ROWS", 0)
     start = time.monotonic()
-    with pytest.raises(CMEError, match="row 7 is bad"):
-        run_tasks(fail_or_sleep, ["sleep", "fail", "sleep", "sleep"], rows=4, workers=2, advance=lambda task: None)
+    with pytest.raises(CMEError, match="row 7 is bad"), Workers(2) as workers:
+        workers.run(fail_or_sleep, ["sleep", "fail", "sleep", "sleep"], rows=4, advance=lambda task: None)
     assert time.monotonic() - start < 60

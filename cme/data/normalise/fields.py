@@ -33,7 +33,9 @@ def text(row: Row, column: str) -> str:
         return ""
     if not isinstance(value, str):
         raise BadValueError(column, value, "text")
-    return value.replace("\r\n", "\n").replace("\r", "\n").strip()
+    if "\r" in value:
+        value = value.replace("\r\n", "\n").replace("\r", "\n")
+    return value.strip()
 
 
 def label(row: Row, spec: DatasetSpec, column: str = "label") -> int | Dropped:
