@@ -33,8 +33,12 @@ def evaluate(
     dtype: Annotated[
         str, typer.Option("--dtype", help="float32 (the reference), bfloat16, float16, or auto.")
     ] = "float32",
+    engine: Annotated[
+        str, typer.Option("--engine", help="prefix: what requests share is computed once; or hf: lm-eval's own code.")
+    ] = "prefix",
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Requests per batch. Default: 8 on a CPU, 32 on a GPU.")
+        int | None,
+        typer.Option("--batch-size", help="Requests per batch where hf answers. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Where to run, such as cpu or cuda:1.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
@@ -61,6 +65,7 @@ def evaluate(
             prompt_format=prompt_format,
             shots=shots,
             dtype=dtype,
+            engine=engine,
             batch_size=batch_size,
             device=device,
             threads=threads,
@@ -80,6 +85,8 @@ def evaluate(
         note(
             "warning: with this adapter the model says exactly what the base says. Was it trained, and trained on this base?"
         )
+    for why in sorted({used for used in result.engines.values() if used.startswith("hf: ")}):
+        note(f"answered by lm-eval's own code, which is slower: {why.removeprefix('hf: ')}")
     if result.missing:
         note("without these splits, which the source lacks: " + ", ".join(result.missing))
     note(f"written: {out / 'result.json'}, {out / 'samples.parquet'}")

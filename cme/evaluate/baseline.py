@@ -63,7 +63,7 @@ class BaselineSession:
         """Answer and score one dataset, unless its folder ``part`` says that this is done.
 
         Returns:
-            ``seconds`` it took and the ``provenance`` of its rows.
+            ``seconds`` it took, the ``provenance`` of its rows, and an empty ``engine``.
         """
         marker = part / "done.json"
         if not marker.is_file():
@@ -74,7 +74,7 @@ class BaselineSession:
             write_samples(part / "samples.parquet", [sample_row(record, spec, None) for record in records])
             write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)
-            write_json(marker, {"seconds": seconds, "provenance": self._source.provenance(spec)})
+            write_json(marker, {"seconds": seconds, "provenance": self._source.provenance(spec), "engine": ""})
         found: dict[str, Any] = read_json(marker)
         return found
 

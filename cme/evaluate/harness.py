@@ -49,18 +49,25 @@ class Harness:
     Args:
         model: a causal language model, or a PeftModel, in evaluation mode on its device.
         tokenizer: the base's tokenizer.
-        batch_size: requests per batch.
+        batch_size: requests per batch where lm-eval's own code answers.
         metadata: what every task's loader is told (source, tier, format, shots), see `cme.evaluate.task.load`.
+        engine: ``prefix`` (see `cme.evaluate.engine`) or ``hf``: lm-eval's own code.
+
+    Attributes:
+        lm: the model as lm-eval sees it.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int, metadata: Mapping[str, Any]) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, *, batch_size: int, metadata: Mapping[str, Any], engine: str = "prefix"
+    ) -> None:
         from lm_eval.tasks import TaskManager
 
-        # HFLM ties the weights again, which fails for an adapter on a tied lm_head; they are tied already.
-        model.tie_weights = lambda *args, **kwargs: None
+        from cme.evaluate.engine.lm import PrefixLM
+        from cme.evaluate.engine.plain import PlainLM
+
         self._batch_size = batch_size
         with quiet():
-            self.lm = _model_class()(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
+            self.lm = (PrefixLM if engine == "prefix" else PlainLM)(model, tokenizer, batch_size=batch_size)
             self._metadata = {**metadata, "tokenizer": tokenizer, "cme_max_length": self.lm.max_length}
             self._manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=self._metadata)
 
@@ -106,18 +113,3 @@ def _no_bars() -> Iterator[None]:
         yield
     finally:
         module.tqdm = original
-
-
-def _model_class() -> Any:
-    from lm_eval.models.huggingface import HFLM
-
-    class QuietHFLM(HFLM):  # type: ignore[misc]
-        """HFLM without its progress bars: CME shows its own."""
-
-        def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
-            return super().loglikelihood(requests, disable_tqdm=True)
-
-        def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
-            return super().generate_until(requests, disable_tqdm=True)
-
-    return QuietHFLM

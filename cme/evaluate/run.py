@@ -135,6 +135,7 @@ def _answered(
         "batch_size": session.batch_size,
         "threads": session.threads,
         "seconds": {name: item["seconds"] for name, item in done.items()},
+        "engines": {name: item["engine"] for name, item in done.items() if item["engine"]},
         "versions": versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -155,6 +156,7 @@ def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, a
         "shots": settings.shots,
         "dtype": settings.dtype,
         "batch_size": settings.batch_size,
+        "engine": settings.engine,
         **_rows_identity(settings, specs),
     }
 

@@ -57,7 +57,7 @@ class Session:
             "cme_shots": settings.shots,
             "cme_allow_missing": settings.allow_missing,
         }
-        self._harness = Harness(model, tokenizer, batch_size=self.batch_size, metadata=metadata)
+        self._harness = Harness(model, tokenizer, batch_size=self.batch_size, metadata=metadata, engine=settings.engine)
 
     @property
     def batch_size(self) -> int:
@@ -86,7 +86,7 @@ class Session:
         """Evaluate one dataset, unless its folder ``part`` says that this is done.
 
         Returns:
-            ``seconds`` it took and the ``provenance`` of its rows.
+            ``seconds`` it took, the ``provenance`` of its rows, and the ``engine`` that answered (see `Result.engines`).
         """
         marker = part / "done.json"
         if not marker.is_file():
@@ -98,6 +98,8 @@ class Session:
             write_samples(part / "samples.parquet", [sample_row(record, spec, self._tokenizer) for record in records])
             write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)
-            write_json(marker, {"seconds": seconds, "provenance": task.dataset.provenance})
+            write_json(
+                marker, {"seconds": seconds, "provenance": task.dataset.provenance, "engine": self._harness.lm.used}
+            )
         found: dict[str, Any] = read_json(marker)
         return found

@@ -7,7 +7,9 @@ from cme.suite import select
 from cme.suite.baselines import covered
 from cme.suite.tiers import tier_rows
 
-__all__ = ["EvalSettings"]
+__all__ = ["ENGINES", "EvalSettings"]
+
+ENGINES = ("prefix", "hf")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,10 @@ class EvalSettings:
         shots: examples before each question, from the training split.
         dtype: of the base's weights. float32 is the reference; bfloat16 is faster and moves single answers; auto is bfloat16
             where the machine computes in it. Rows of one table should share it; the leaderboard says so where they do not.
-        batch_size: choice requests per batch (four times as many texts are generated at once); None: 8 on a CPU, 32 on a GPU.
+        engine: prefix reads what requests share once (`cme.evaluate.engine`), with the same answers as hf up to rounding; hf is
+            lm-eval's own code, which also answers where the model does not allow prefix.
+        batch_size: choice requests per batch where hf answers (four times as many texts are generated at once); None: 8 on
+            a CPU, 32 on a GPU. The prefix engine has a budget of tokens instead.
         device: where to run; None: the first GPU, else the CPU.
         threads: CPU threads; None: torch's own choice. Recorded, since float32 sums depend on it.
         allow_missing: go on without splits that the source lacks, and list them.
@@ -41,6 +46,7 @@ class EvalSettings:
     prompt_format: str = "plain"
     shots: int = 0
     dtype: str = "float32"
+    engine: str = "prefix"
     batch_size: int | None = None
     device: str | None = None
     threads: int | None = None
@@ -68,6 +74,8 @@ class EvalSettings:
             raise unknown("prompt format", self.prompt_format, FORMATS)
         if self.dtype not in ("auto", *DTYPES):
             raise unknown("dtype", self.dtype, ("auto", *DTYPES))
+        if self.engine not in ENGINES:
+            raise unknown("engine", self.engine, ENGINES)
         if self.shots < 0:
             raise UsageError(f"--shots is {self.shots}; it must be 0 or more.")
         if self.shots and self.prompt_format != "plain":

@@ -1,6 +1,6 @@
 """The result of an evaluation. Every number can be recomputed from the per-sample scores beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 __all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores"]
@@ -100,12 +100,14 @@ class Result:
         missing: splits that the source lacks (only with --allow-missing).
         device: name of the device.
         dtype: of the weights.
-        batch_size: choice requests per batch; four times as many texts are generated at once.
+        batch_size: choice requests per batch where lm-eval's own code answered; four times as many texts at once.
         threads: CPU threads.
         seconds: evaluation time per dataset.
         versions: of the libraries.
         finished: UTC time, ISO 8601.
         baseline: the baseline that answered instead of a model; None: a model did.
+        engines: per dataset, what computed the answers: ``prefix``, or ``hf`` (lm-eval's own code) and why. Empty in results
+            from before there was a choice: ``hf``.
     """
 
     KIND: ClassVar[str] = "result"
@@ -133,3 +135,4 @@ class Result:
     versions: dict[str, str]
     finished: str
     baseline: str | None = None
+    engines: dict[str, str] = field(default_factory=dict)

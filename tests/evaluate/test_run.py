@@ -127,6 +127,22 @@ def test_interrupted_work_continues_with_the_next_dataset(tiny_base, adapters, t
     assert responses(out) == responses(undisturbed)
 
 
+def test_the_engine_is_recorded_and_decides_what_an_output_folder_holds(tiny_base, adapters, tmp_path, undisturbed):
+    found = read_record(undisturbed / "result.json", Result)
+    assert found.engines == dict.fromkeys(DATASETS, "prefix")
+    wanted = settings(tiny_base, adapter=str(adapters["one"]), datasets=("qqp", "nq_open"), engine="hf")
+    result = evaluate(wanted, tmp_path / "hf")
+    assert result.engines == dict.fromkeys(("qqp", "nq_open"), "hf")
+    ours = {row["id"]: row for row in responses(undisturbed)}
+    for row in responses(tmp_path / "hf"):
+        assert row["text"] == ours[row["id"]]["text"]
+        assert (row["logprobs"] or []) == pytest.approx(ours[row["id"]]["logprobs"] or [], abs=1e-4)
+    with pytest.raises(UsageError, match="engine: 'hf' there, 'prefix' now"):
+        evaluate(dataclasses.replace(wanted, engine="prefix"), tmp_path / "hf")
+    with pytest.raises(UsageError, match=r"engine 'hff'.*'hf'"):
+        evaluate(dataclasses.replace(wanted, engine="hff"), tmp_path / "x")
+
+
 def test_a_second_adapter_never_gets_the_first_ones_answers(tiny_base, adapters, tmp_path, undisturbed):
     two = tmp_path / "two"
     evaluate(settings(tiny_base, adapter=str(adapters["two"])), two)
