@@ -2,14 +2,14 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from cme.data.sources import Source, check_source, is_mini, open_source
 from cme.data.sources.survey import row_warning
 from cme.errors import UsageError
-from cme.files import sha256_file, write_json, write_text
+from cme.files import write_json, write_text
 from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
 from cme.mix.clean import Cleaned, Overlap, clean
@@ -194,8 +194,8 @@ def _decide(
     return _Decided(specs, train, evaluation, cleaned)
 
 
-def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> list[str]:
-    """Write both splits; returns their files, relative to the mix."""
+def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> dict[str, str]:
+    """Write both splits; returns their files, see `write_splits`."""
     train, validation = list[Chosen](), list[Chosen]()
     for spec in found.specs:
         file, item = found.train[spec.name], found.cleaned[spec.name]
@@ -249,7 +249,7 @@ def _manifest(
     cap: int | None,
     found: _Decided,
     counts: Mapping[str, int],
-    files: Sequence[str],
+    files: dict[str, str],
 ) -> Manifest:
     accounts = _accounts(found, counts, mini=is_mini(source))
     manifest = Manifest(
@@ -262,7 +262,7 @@ def _manifest(
         cap=cap,
         paraphrase_share=settings.paraphrase_share,
         datasets=accounts,
-        files={name: sha256_file(settings.out / name) for name in files},
+        files=files,
         task_fingerprints={spec.name: spec.fingerprint for spec in found.specs},
         versions=versions(),
         fingerprint="",

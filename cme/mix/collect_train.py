@@ -26,7 +26,7 @@ from cme.mix.marks import is_marked, mark, marked_value
 from cme.mix.rows import work_schema
 from cme.mix.work_files import FOUND, Note, TrainFile, numbers_schema
 from cme.mix.workers import Workers
-from cme.prompt import cut_words
+from cme.prompt import count_words, cut_words
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
@@ -235,8 +235,8 @@ def _texts(spec: DatasetSpec, batch: Sequence[Example]) -> "pa.RecordBatch":
 
 def _cut(example: Example, most: int) -> tuple[Example, int]:
     """The example with at most so many words of its long text, and the words of its input and output."""
-    words = len(example.input.split())
+    words = count_words(example.input)
     if words > most:  # else nothing can be cut
         example = cut_words(example, most)
-        words = len(example.input.split())
-    return example, words + len(example.output.split())
+        words = count_words(example.input)
+    return example, words + count_words(example.output)

@@ -283,11 +283,10 @@ class Gate:
         known = self._grams[np.minimum(first, len(self._grams) - 1)] == grams[maybe]
         if not known.any():
             return masks
-        rows = np.unique(owners[maybe[known]])
         # Only the few rows with any known run are counted exactly.
-        asked = np.isin(owners, rows)
-        runs_, row = distinct_words(grams[asked], owners[asked])
-        sizes = np.bincount(row, minlength=count)
+        asked = np.isin(owners, np.unique(owners[maybe[known]]))
+        sizes = np.bincount(distinct_words(grams[asked], owners[asked])[1], minlength=count)
+        runs_, row = distinct_words(grams[maybe[known]], owners[maybe[known]])
         first, last = (np.searchsorted(self._grams, runs_, side) for side in ("left", "right"))
         times = last - first
         which = np.repeat(np.arange(len(runs_)), times)

@@ -92,7 +92,8 @@ def _words(texts: Sequence[str]) -> "tuple[NDArray[np.uint64], NDArray[np.int64]
     import numpy as np
 
     data = np.frombuffer("\n".join(texts).encode("utf-8", "surrogatepass"), dtype=np.uint8)
-    gap = (data == _SPACE) | (data == _BREAK)
+    breaks = data == _BREAK
+    gap = (data == _SPACE) | breaks
     edges = np.flatnonzero(np.diff(np.concatenate(([True], gap, [True])).view(np.int8)))
     starts, ends = edges[::2], edges[1::2]
     power, inverse = _powers(_BYTE_BASE, len(data) + 1)
@@ -100,8 +101,8 @@ def _words(texts: Sequence[str]) -> "tuple[NDArray[np.uint64], NDArray[np.int64]
     # Bytes count from one, or a leading zero byte would hash like none.
     np.cumsum((data.astype(np.uint64) + np.uint64(1)) * power[: len(data)], out=sums[1:])
     hashes = (sums[ends] - sums[starts]) * inverse[starts]
-    owners = np.cumsum(data == _BREAK)[starts] if len(data) else starts
-    return _mixed(hashes), owners.astype(np.int64)
+    first = np.searchsorted(starts, np.concatenate(([0], np.flatnonzero(breaks), [len(data)])))
+    return _mixed(hashes), np.repeat(np.arange(len(texts)), np.diff(first))
 
 
 @lru_cache(maxsize=64)

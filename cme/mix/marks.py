@@ -8,7 +8,7 @@ from typing import Any
 from cme.errors import CMEError
 from cme.files import read_json, sha256_file, write_json
 
-__all__ = ["is_marked", "mark", "marked_value"]
+__all__ = ["is_marked", "mark", "marked_digests", "marked_value"]
 
 
 def mark(marker: Path, files: Iterable[Path], value: Any = None) -> None:
@@ -30,6 +30,15 @@ def is_marked(marker: Path) -> bool:
         return all(sha256_file(marker.parent / name) == value for name, value in made.items())
     except (CMEError, OSError, KeyError, TypeError, AttributeError):
         return False
+
+
+def marked_digests(marker: Path) -> list[str]:
+    """SHA-256 (hex) of each file that the step wrote, in the order in which `mark` was told of them.
+
+    Raises:
+        CMEError: the marker is missing or damaged.
+    """
+    return list(read_json(marker)["files"].values())
 
 
 def marked_value(marker: Path) -> Any:

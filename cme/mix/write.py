@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cme.files import atomic_path
 from cme.mix.hashes import paraphrase_numbers
-from cme.mix.marks import is_marked, mark
+from cme.mix.marks import is_marked, mark, marked_digests
 from cme.mix.rows import schema
 from cme.mix.work_files import TrainFile
 from cme.mix.workers import Workers
@@ -89,7 +89,7 @@ def write_splits(
     rows_per_shard: int,
     workers: Workers,
     advance: Callable[[int], None],
-) -> list[str]:
+) -> dict[str, str]:
     """Write splits, in each all datasets' rows in one order by hash.
 
     Args:
@@ -102,7 +102,7 @@ def write_splits(
         advance: told of rows written.
 
     Returns:
-        The files, relative to the mix; one without rows for a split that has none.
+        SHA-256 of each file, by its name relative to the mix; a split without rows has one file.
     """
     shards = [shard for split in splits for shard in _shards(split, rows_per_shard)]
     open_ = [shard for shard in shards if not is_marked(_marker(work, shard))]
@@ -113,7 +113,7 @@ def write_splits(
         rows=sum(shard.rows for shard in open_),
         advance=lambda shard: advance(shard.rows),
     )
-    return [shard.name for shard in shards]
+    return {shard.name: marked_digests(_marker(work, shard))[0] for shard in shards}
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,20 @@ from dataclasses import replace
 
 from cme.data.example import Example
 
-__all__ = ["cut_to_tokens", "cut_words"]
+__all__ = ["count_words", "cut_to_tokens", "cut_words"]
 
 _WORD = re.compile(r"\S+")
+_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # what str.split takes for white space, of ASCII
+_SPACE_OR_NOT = bytes(ord(" ") if code in _SPACES else ord("x") for code in range(256))
+
+
+def count_words(text: str) -> int:
+    """How many words a text has: runs without white space, as ``len(text.split())`` counts them."""
+    if not text.isascii():
+        return len(text.split())
+    # No list of all words is made, which takes more than half of the time with long texts.
+    marked = text.encode().translate(_SPACE_OR_NOT)
+    return marked.count(b" x") + marked.startswith(b"x")
 
 
 def cut_words(example: Example, most: int) -> Example:

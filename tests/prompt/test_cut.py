@@ -4,7 +4,7 @@ import pytest
 
 from cme.data.load import load_examples, normalise_all
 from cme.data.sources import open_source
-from cme.prompt import cut_to_tokens, cut_words, prompt_text
+from cme.prompt import count_words, cut_to_tokens, cut_words, prompt_text
 from cme.suite import dataset, datasets
 from tests.hub_rows.inference import anli_row
 from tests.hub_rows.open_qa import nq_row
@@ -137,3 +137,18 @@ def test_the_search_is_short():
 
     assert len(long_text(cut_to_tokens(squad("word " * 5000), fits)).split()) == 296
     assert len(asked) < 20
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "one", " two words ", "a\x1cb\x85c\u2003d\n\ne", "naïve café\u00a0here", "tab\tx\vy\fz\r\n", "x x", "é"],
+)
+def test_words_are_counted_as_split_divides_them(text):
+    assert count_words(text) == len(text.split())
+    assert count_words(f"{text} ascii {text}") == len(f"{text} ascii {text}".split())
+
+
+def test_every_ascii_character_is_a_word_or_white_space_as_for_split():
+    for code in range(128):
+        text = f"a{chr(code)}b"
+        assert count_words(text) == len(text.split()), code
