@@ -1,16 +1,28 @@
 """Frozen dataclasses ⇄ plain mappings: every error of a configuration in one message, unknown keys with the nearest one."""
 
+import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+import yaml
+
 from cme.errors import CMEError, UsageError, nearest
 
-__all__ = ["from_mapping", "type_problem"]
+__all__ = ["RecipeLoader", "fitted", "from_mapping", "type_problem"]
 
 T = TypeVar("T")
+
+
+class RecipeLoader(yaml.SafeLoader):
+    """Reads ``2e-4`` as a number, as every reader of a recipe would; YAML 1.1 takes it for text."""
+
+
+RecipeLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
 
 
 def from_mapping(
@@ -46,7 +58,7 @@ def from_mapping(
                 f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(known)})")
             )
             continue
-        value = _fitted(value, hints[key])
+        value = fitted(value, hints[key])
         if problem := type_problem(value, hints[key]):
             problems.append(f"{key}: {problem}")
         ready[key] = value
@@ -58,14 +70,14 @@ def from_mapping(
     return cls(**ready)
 
 
-def _fitted(value: Any, hint: Any) -> Any:
+def fitted(value: Any, hint: Any) -> Any:
     """Lists as tuples and whole numbers as floats, where the type ``hint`` says so, at any depth."""
     options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     for option in options:
         if isinstance(value, list) and get_origin(option) is tuple:
-            return tuple(_fitted(item, get_args(option)[0]) for item in value)
+            return tuple(fitted(item, get_args(option)[0]) for item in value)
         if isinstance(value, dict) and get_origin(option) is dict:
-            return {key: _fitted(item, get_args(option)[1]) for key, item in value.items()}
+            return {key: fitted(item, get_args(option)[1]) for key, item in value.items()}
     if isinstance(value, int) and not isinstance(value, bool) and float in options and int not in options:
         return float(value)
     return value

@@ -6,13 +6,29 @@ A message says what is wrong, the offending value, and what to do. Everything el
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["AdapterError", "CMEError", "DataError", "SourceError", "UsageError", "nearest", "unknown"]
+__all__ = [
+    "AdapterError",
+    "CMEError",
+    "CMEWarning",
+    "DataError",
+    "DivergedError",
+    "NotFiniteError",
+    "RecoverableError",
+    "SourceError",
+    "UsageError",
+    "nearest",
+    "unknown",
+]
 
 
 class CMEError(Exception):
     """Base class. ``exit_code`` is what the command line exits with."""
 
     exit_code = 1
+
+
+class CMEWarning(UserWarning):
+    """Something is wrong that stops nothing, such as a plug-in that cannot be imported."""
 
 
 class UsageError(CMEError):
@@ -29,8 +45,20 @@ class SourceError(CMEError):
     """A source (hub, mirror folder, base model) cannot be reached or lacks something."""
 
 
+class DivergedError(CMEError):
+    """Training came to a loss that nothing can be learnt from; another learning rate may do."""
+
+
+class NotFiniteError(CMEError):
+    """A model computes NaN or infinity."""
+
+
 class AdapterError(CMEError):
     """A folder is no adapter, or the adapter does not fit the base model."""
+
+
+class RecoverableError(CMEError):
+    """An error after which the work goes on in another way; several processes then do so together."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

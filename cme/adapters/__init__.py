@@ -3,8 +3,9 @@
 Importing this package imports neither torch nor peft.
 """
 
+from cme.adapters.budget import match_rank
 from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
-from cme.adapters.methods import METHODS, Method, build_config, routed_method
+from cme.adapters.methods import METHODS, PLAIN, ROUTED, Method, build_config, routed_method
 from cme.adapters.params import SHAPES, ParameterCount, count, formula_trainable
 from cme.adapters.registration import register_all
 from cme.adapters.settings import AdapterSettings, settings_from, settings_to_mapping
@@ -12,6 +13,8 @@ from cme.adapters.targets import ffn_targets
 
 __all__ = [
     "METHODS",
+    "PLAIN",
+    "ROUTED",
     "SHAPES",
     "AdapterSettings",
     "Method",
@@ -23,6 +26,7 @@ __all__ = [
     "ffn_targets",
     "formula_trainable",
     "load_adapter",
+    "match_rank",
     "register_all",
     "routed_method",
     "settings_from",

@@ -60,7 +60,10 @@ def known_type(folder: Path, values: dict[str, Any]) -> str:
     if kind not in known:
         hint = nearest(str(kind), [name.lower() for name in known])
         offer = f" Did you mean {hint.upper()!r}?" if hint else ""
-        raise AdapterError(f"{folder / CONFIG_FILE}: unknown peft_type {kind!r}.{offer} Known: {', '.join(known)}.")
+        raise AdapterError(
+            f"{folder / CONFIG_FILE}: unknown peft_type {kind!r}.{offer} Known: {', '.join(known)}. "
+            "If it is another package's method, install that package (the adapter's README.md names it)."
+        )
     return str(kind)
 
 

@@ -1,6 +1,8 @@
 """Put a saved adapter on a base model: everything that can be wrong is found before the weights are touched."""
 
 import copy
+import warnings
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +15,12 @@ from cme.adapters.checks import (
     known_type,
     read_config,
 )
-from cme.errors import AdapterError, CMEError
+from cme.errors import AdapterError, CMEError, CMEWarning
 from cme.files import digest, sha256_file
 
 __all__ = ["adapter_fingerprint", "check_effect", "load_adapter"]
+
+_PEFT_IGNORES = "Unexpected keyword arguments"
 
 
 def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
@@ -41,15 +45,20 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
     further = isinstance(model, PeftModel)
     if further and name in model.peft_config:
         raise AdapterError(f"the model has an adapter {name!r} already. Give this one another name.")
-    config = _config(folder, kind)
+    config = _config(folder, kind, values)
     check_shapes(folder, *_shapes_on(model, config, name, folder), values.get("base_model_name_or_path"))
     check_finite(folder)
-    if further:
-        model.load_adapter(str(folder), adapter_name=name)
-    else:
-        model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _PEFT_IGNORES)
+        # PEFT 0.21 takes AdaLoRA's rank_pattern for LoRA's, before it applies it as what it is.
+        warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
+        if further:
+            model.load_adapter(str(folder), adapter_name=name)
+        else:
+            model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
     model.set_adapter(name, inference_mode=True)
-    return model.eval()
+    # PEFT 0.21 leaves AdaLoRA's number of ranks trainable where the base is not float32.
+    return model.requires_grad_(False).eval()
 
 
 def check_effect(model: Any, input_ids: Any) -> float:
@@ -101,13 +110,28 @@ def adapter_fingerprint(folder: Path) -> str:
     return digest({CONFIG_FILE: values, WEIGHTS_FILE: sha256_file(folder / WEIGHTS_FILE)})
 
 
-def _config(folder: Path, kind: str) -> Any:
-    from peft import PeftConfig
+def _config(folder: Path, kind: str, values: dict[str, Any]) -> Any:
+    """The configuration as the method reads it; a warning names what PEFT's own methods leave out of a newer one."""
+    from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
+    place = folder / CONFIG_FILE
     try:
-        config = PeftConfig.from_pretrained(str(folder))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _PEFT_IGNORES)
+            config = PEFT_TYPE_TO_CONFIG_MAPPING[kind].from_pretrained(str(folder))
+    except AdapterError as error:
+        raise AdapterError(f"{place}: {error}") from error
     except (TypeError, ValueError, KeyError) as error:
-        raise AdapterError(f"{folder / CONFIG_FILE} does not fit the method {kind}: {error}") from error
+        raise AdapterError(f"{place} does not fit the method {kind}: {error}") from error
+    known = {item.name for item in fields(config)}
+    # A newer PEFT writes all of its settings; those that are off change nothing.
+    if ignored := [f"{key}={value!r}" for key, value in sorted(values.items()) if key not in known and value]:
+        warnings.warn(
+            f"{place}: this PEFT has no {', '.join(ignored)} for {kind} and loads the adapter without. It was saved by "
+            f"PEFT {values.get('peft_version', 'of another version')}; check its scores against that version's.",
+            CMEWarning,
+            stacklevel=3,
+        )
     config.inference_mode = True
     return config
 
@@ -120,8 +144,16 @@ def _shapes_on(model: Any, config: Any, name: str, folder: Path) -> tuple[Shapes
     hollow: dict[int, Any] = {}
     for tensor in (*model.parameters(), *model.buffers()):
         empty = tensor.detach().to("meta")
-        hollow[id(tensor)] = torch.nn.Parameter(empty, False) if isinstance(tensor, torch.nn.Parameter) else empty
+        if isinstance(tensor, torch.nn.Parameter):
+            empty = torch.nn.Parameter(empty, False)
+            # How a quantised weight was quantised: PEFT asks for it when it wraps the layer.
+            vars(empty).update(vars(tensor))
+        hollow[id(tensor)] = empty
     skeleton, config = copy.deepcopy(model, hollow), copy.deepcopy(config)
+    pruned = {}
+    if str(config.peft_type.value) == "ADALORA" and config.rank_pattern:
+        # PEFT applies the pattern to weights, which are not here.
+        pruned, config.rank_pattern = config.rank_pattern, None
     try:
         if isinstance(skeleton, PeftModel):
             skeleton.add_adapter(name, config, low_cpu_mem_usage=True)
@@ -131,7 +163,29 @@ def _shapes_on(model: Any, config: Any, name: str, folder: Path) -> tuple[Shapes
     except (CMEError, TypeError, ValueError) as error:
         raise AdapterError(f"{folder}: the adapter cannot be put on this base: {error}") from error
     own = get_peft_model_state_dict(skeleton, adapter_name=name, save_embedding_layers=False)
-    return _shapes(own), _shapes(skeleton.state_dict())
+    return _without(pruned, _shapes(own), folder), _shapes(skeleton.state_dict())
+
+
+def _without(pruned: dict[str, list[bool]], own: Shapes, folder: Path) -> Shapes:
+    """Shapes without the ranks that AdaLoRA has pruned.
+
+    Args:
+        pruned: by name of a layer's E [ranks, 1], for each of its ranks whether it was kept (PEFT's ``rank_pattern``).
+        own: shapes of A [ranks, d], E, B [m, ranks] before pruning, by name in the file.
+        folder: the adapter's, for the message.
+    """
+    shapes = dict(own)
+    for name, kept in pruned.items():
+        stem = f"base_model.model.{name.removesuffix('lora_E')}"
+        if own.get(f"{stem}lora_E") != (len(kept), 1):
+            raise AdapterError(
+                f"{folder / CONFIG_FILE}: rank_pattern speaks of {len(kept)} ranks in {name}, which this base and init_r "
+                "do not have. Was it trained for another base?"
+            )
+        rank = sum(kept)
+        (inputs, outputs) = own[f"{stem}lora_A"][1], own[f"{stem}lora_B"][0]
+        shapes |= {f"{stem}lora_A": (rank, inputs), f"{stem}lora_E": (rank, 1), f"{stem}lora_B": (outputs, rank)}
+    return shapes
 
 
 def _shapes(state: dict[str, Any]) -> Shapes:

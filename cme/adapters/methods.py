@@ -1,17 +1,20 @@
 """The methods that CME trains and compares: its own, PEFT's, and those of other packages."""
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from cme.adapters.plugins import entry_points, load
-from cme.errors import UsageError, nearest
+from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
+from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
+from cme.config import fitted, type_problem
+from cme.errors import AdapterError, UsageError, nearest
 
 if TYPE_CHECKING:
     from cme.adapters.settings import AdapterSettings
 
-__all__ = ["METHODS", "PLAIN", "ROUTED", "Method", "build_config", "routed_method"]
+__all__ = ["METHODS", "PLAIN", "ROUTED", "Method", "Methods", "build_config", "low_rank_method", "routed_method"]
 
 PLAIN = ("rank", "alpha", "dropout", "target_modules")
 """Settings of every low-rank adapter."""
@@ -49,12 +52,19 @@ class Method:
 def routed_method(
     name: str, *, package: str, config: str, summary: str, citation: str, settings: tuple[str, ...] = ROUTED
 ) -> Method:
-    """A method on the one core (`cme.adapters.routed`); this imports neither torch nor the method.
+    """A method on the one core (`cme.adapters.routed`); arguments as for `low_rank_method`."""
+    return low_rank_method(name, package=package, config=config, summary=summary, citation=citation, settings=settings)
+
+
+def low_rank_method(
+    name: str, *, package: str, config: str, summary: str, citation: str, settings: tuple[str, ...] = PLAIN
+) -> Method:
+    """A method whose configuration is a `cme.adapters.low_rank.config.LowRankConfig`; this imports neither torch nor it.
 
     Args:
         name: the method in small letters; its PEFT type is the same in capitals.
         package: the module whose import enters it into PEFT (`cme.adapters.registration.register_method`).
-        config: name of its configuration in that module, a `cme.adapters.routed.config.RoutedConfig`.
+        config: name of its configuration in that module.
         summary: one line.
         citation: where it was published.
         settings: the fields of `AdapterSettings` that it honours. With ``"options"`` among them, the configuration's
@@ -62,7 +72,7 @@ def routed_method(
     """
 
     def config_class() -> Any:
-        return getattr(importlib.import_module(package), config)
+        return getattr(import_package(package, METHODS.plugins.get(name)), config)
 
     def make(chosen: "AdapterSettings", common: Mapping[str, Any]) -> Any:
         own = [key for key in settings if key not in ("target_modules", "options")]
@@ -70,8 +80,17 @@ def routed_method(
         return config_class()(**values, **common, **chosen.options)
 
     def check(options: Mapping[str, Any]) -> list[str]:
-        taken = {_FIELDS.get(key, key) for key in settings}
-        return option_problems(options, (item.name for item in fields(config_class()) if item.name not in taken))
+        from peft import PeftConfig
+
+        hints = get_type_hints(config_class())
+        taken = {*(_FIELDS.get(key, key) for key in settings), *(item.name for item in fields(PeftConfig))}
+        wrong = {
+            key: type_problem(fitted(value, hints[key]), hints[key]) for key, value in options.items() if key in hints
+        }
+        return [
+            *option_problems(options, (item.name for item in fields(config_class()) if item.name not in taken)),
+            *(f"{key}: {problem}" for key, problem in wrong.items() if problem and key not in taken),
+        ]
 
     return Method(name, summary, settings, citation, make, package, check if "options" in settings else None)
 
@@ -106,6 +125,27 @@ _BUILT_IN = (
         citation="Hu et al., ICLR 2022, arXiv 2106.09685",
         make=_lora,
     ),
+    low_rank_method(
+        "moslora",
+        package="cme.adapters.moslora",
+        config="MosLoraConfig",
+        summary="LoRA with a learnable r x r mixer between A and B; merges exactly, exports to plain LoRA.",
+        citation="Wu et al., EMNLP 2024, arXiv 2406.11909",
+    ),
+    routed_method(
+        "moelora",
+        package="cme.adapters.moelora",
+        config="MoeLoraConfig",
+        summary="Experts with an A and a B each; a softmax gate per token: TeamLoRA without competition.",
+        citation="the baseline of Lin et al., ACL 2025, arXiv 2408.09856",
+    ),
+    routed_method(
+        "hydralora",
+        package="cme.adapters.hydralora",
+        config="HydraLoraConfig",
+        summary="One A for all experts, a B for each; a softmax gate per token.",
+        citation="Tian et al., NeurIPS 2024, arXiv 2404.19245",
+    ),
     routed_method(
         "teamlora",
         package="cme.adapters.teamlora",
@@ -114,49 +154,110 @@ _BUILT_IN = (
         citation="Lin et al., ACL 2025, arXiv 2408.09856",
         settings=(*ROUTED, "collaboration", "competition", "router_hidden"),
     ),
+    Method(
+        name="adalora",
+        summary="LoRA in SVD form; ranks start at 1.5 × rank and are pruned to that average where they matter least.",
+        settings=(*PLAIN, "options"),
+        citation="Zhang et al., ICLR 2023, arXiv 2303.10512",
+        make=make_adalora,
+        check=check_adalora,
+    ),
+    Method(
+        name="peft",
+        summary="Any other method of PEFT, by the fields of its configuration (--peft-config FILE.yaml).",
+        settings=("target_modules", "options"),
+        citation="PEFT, github.com/huggingface/peft",
+        make=make_peft,
+        check=check_peft,
+    ),
+    Method(
+        name="full",
+        summary="No adapter: every parameter of the base is trained.",
+        settings=(),
+        citation="",
+        make=make_full,
+    ),
 )
 
 
-class _Methods(Mapping[str, Method]):
-    """Methods by name; one of another package is imported when it is first asked for."""
+class Methods(Mapping[str, Method]):
+    """Methods by name; those of other packages are imported when they are first asked for.
+
+    ``in`` imports nothing. A method that cannot be imported raises `AdapterError` when it is asked for by its name; who
+    goes through all of them gets the others, and one warning.
+    """
 
     def __init__(self) -> None:
         self._known = {method.name: method for method in _BUILT_IN}
+        self._own = tuple(self._known)
+        self._broken: dict[str, str] = {}
+
+    @cached_property
+    def plugins(self) -> dict[str, EntryPoint]:
+        """Where the methods of other packages come from, by name."""
+        return entry_points(self._own)
 
     def __getitem__(self, name: str) -> Method:
-        if name not in self._known and name in entry_points():
-            self._known[name] = load(name, Method)
+        if name in self._broken:
+            raise AdapterError(self._broken[name])
+        if name not in self._known and name in self.plugins:
+            try:
+                self._known[name] = load(self.plugins[name], Method)
+            except AdapterError as error:
+                self._broken[name] = str(error)
+                raise
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
-        built_in = [method.name for method in _BUILT_IN]
-        yield from built_in
-        yield from (name for name in entry_points() if name not in built_in)
+        yield from self._own
+        for name in self.plugins:
+            try:
+                self[name]
+            except AdapterError as error:
+                warn_once(str(error))
+            else:
+                yield name
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __contains__(self, name: object) -> bool:
-        return name in set(self)
+        return name in self._own or name in self.plugins
+
+    def enter(self, name: str) -> None:
+        """Enter a method into PEFT (imports its package, with peft and torch).
+
+        Raises:
+            AdapterError: it is another package's, which cannot be imported.
+        """
+        if package := self[name].package:
+            import_package(package, self.plugins.get(name))
+
+    def source(self, name: str) -> str:
+        """The package that a method comes with, as pip knows it: ``cme``, or another."""
+        return package_of(self.plugins[name]) if name in self.plugins else "cme"
 
 
-METHODS: Mapping[str, Method] = _Methods()
+METHODS = Methods()
 
 
 def build_config(settings: "AdapterSettings", model: Any) -> Any:
-    """PEFT's configuration for these settings.
+    """PEFT's configuration for these settings; None for ``full``, which has no adapter.
 
     Args:
         settings: from `settings_from`.
         model: the base, in which the feed-forward projections are found when the settings name no target modules.
 
     Raises:
-        UsageError: the base has no feed-forward projections that CME knows.
+        UsageError: the base has no feed-forward projections that CME knows, or lacks a layer that the settings name; or
+            the method refuses the settings.
     """
-    from cme.adapters.targets import ffn_targets
+    from cme.adapters.targets import check_targets, ffn_targets
 
     targets = settings.target_modules
-    if targets is None:
+    if targets is not None:
+        check_targets(model, targets, any_layer=settings.method == "peft")
+    elif "target_modules" in METHODS[settings.method].settings:
         targets = tuple(ffn_targets(model))
     encodes = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
     common = {

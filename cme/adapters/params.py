@@ -12,7 +12,7 @@ from typing import Any
 
 from cme.adapters.methods import build_config
 from cme.adapters.settings import AdapterSettings
-from cme.errors import SourceError, unknown
+from cme.errors import SourceError, UsageError, unknown
 
 __all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "linear_shapes"]
 
@@ -26,9 +26,9 @@ class ParameterCount:
 
     Attributes:
         total_base: parameters of the base, tied ones once.
-        trainable: parameters that the adapter trains.
+        trainable: parameters that the adapter trains; AdaLoRA's before it prunes.
         share_percent: 100 · trainable / total_base.
-        per_module: trainable parameters by adapted module.
+        per_module: trainable parameters by adapted module; empty without an adapter.
     """
 
     total_base: int
@@ -42,10 +42,10 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
 
     Args:
         base: a model folder, a ``config.json``, one of `SHAPES`, or a transformers configuration.
-        settings: the adapter.
+        settings: the adapter; with the method ``full`` every parameter of the base is trained.
 
     Raises:
-        UsageError: no such folder, file or shape; or the base has no layers that CME knows.
+        UsageError: no such folder, file or shape; or the adapter does not fit the base.
         SourceError: the folder or file holds no model configuration.
     """
     import torch
@@ -56,8 +56,14 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
     register_all()
     model = _hollow(base)
     total = sum(parameter.numel() for parameter in model.parameters())
-    with torch.device("meta"):
-        adapted = get_peft_model(model, build_config(settings, model))
+    config = build_config(settings, model)
+    if config is None:
+        return ParameterCount(total, total, 100.0, {})
+    try:
+        with torch.device("meta"):
+            adapted = get_peft_model(model, config)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{settings.method} does not fit this base: {error}") from error
     per_module: dict[str, int] = {}
     for name, module in adapted.get_base_model().named_modules():
         if hasattr(module, "base_layer"):
@@ -82,13 +88,14 @@ def linear_shapes(base: Any) -> dict[str, tuple[int, int]]:
 def formula_trainable(
     method: str, shapes: Iterable[tuple[int, int]], *, rank: int, experts: int = 4, competition: bool = True
 ) -> int:
-    """Trainable parameters by formula, for methods that are not built in as well.
+    """Trainable parameters by formula: a second way to the number, which the built model must agree with.
 
-    With R = k·r, per layer of d inputs and m outputs: ``lora`` r(d+m); ``moelora`` R(d+m) + k·d; ``hydralora``
-    r·d + R·m + k·d; ``teamlora`` R(d+m) + k·d + k² (the last term with competition only). Routers are one linear layer.
+    With R = k·r, per layer of d inputs and m outputs: ``lora`` r(d+m); ``adalora`` r(d+m+1) at the rank it starts with;
+    ``moslora`` r(d+m) + r²; ``moelora`` R(d+m) + k·d; ``hydralora`` r·d + R·m + k·d; ``teamlora`` R(d+m) + k·d + k² (the
+    last term with competition only). Routers are one linear layer.
 
     Args:
-        method: one of the four names.
+        method: one of the six names.
         shapes: (d, m) of every adapted layer.
         rank: r, of one expert where there are experts.
         experts: k.
@@ -100,6 +107,8 @@ def formula_trainable(
     r, k = rank, experts
     formulas = {
         "lora": lambda d, m: r * (d + m),
+        "adalora": lambda d, m: r * (d + m + 1),
+        "moslora": lambda d, m: r * (d + m) + r * r,
         "moelora": lambda d, m: k * r * (d + m) + k * d,
         "hydralora": lambda d, m: r * d + k * r * m + k * d,
         "teamlora": lambda d, m: k * r * (d + m) + k * d + (k * k if competition else 0),
@@ -110,14 +119,19 @@ def formula_trainable(
 
 
 def _hollow(base: Any) -> Any:
-    """The base on the meta device."""
+    """The base on the meta device: an encoder-decoder, a causal language model, or one that sees as well."""
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 
     config = _read_config(base)
-    factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
-    with torch.device("meta"):
-        return factory.from_config(config)
+    kinds = (
+        (AutoModelForSeq2SeqLM,) if config.is_encoder_decoder else (AutoModelForCausalLM, AutoModelForImageTextToText)
+    )
+    for factory in kinds:
+        if type(config) in factory._model_mapping:
+            with torch.device("meta"):
+                return factory.from_config(config)
+    raise UsageError(f"{base} is a {config.model_type!r}, which is no language model that transformers can make.")
 
 
 def _read_config(base: Any) -> Any:

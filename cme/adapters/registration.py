@@ -1,10 +1,9 @@
 """CME's methods become PEFT's: the closed list of types grows, the method is entered, once."""
 
-import importlib
-import warnings
 from typing import Any
 
 from cme.adapters.methods import METHODS
+from cme.adapters.plugins import warn_once
 from cme.errors import AdapterError
 
 __all__ = ["add_peft_type", "register_all", "register_method"]
@@ -18,10 +17,9 @@ def register_all() -> None:
     """
     for name in METHODS:
         try:
-            if package := METHODS[name].package:
-                importlib.import_module(package)
+            METHODS.enter(name)
         except AdapterError as error:
-            warnings.warn(str(error), stacklevel=2)
+            warn_once(str(error))
 
 
 def add_peft_type(name: str) -> Any:
@@ -53,15 +51,25 @@ def add_peft_type(name: str) -> Any:
 
 
 def register_method(name: str, config_cls: type, model_cls: type) -> None:
-    """Enter one method into PEFT, unless PEFT has one of that name.
+    """Enter one method into PEFT; done before, or with a name that PEFT has by now for one of CME's, nothing changes.
 
     Args:
         name: the method in small letters, such as ``"teamlora"``.
         config_cls: its `PeftConfig`.
         model_cls: its `BaseTuner`, whose ``prefix`` is the name and an underscore.
+
+    Raises:
+        AdapterError: another package's method has the name of one that PEFT has.
     """
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
     from peft.utils import register_peft_method
 
-    if add_peft_type(name.upper()) not in PEFT_TYPE_TO_CONFIG_MAPPING:
+    there = PEFT_TYPE_TO_CONFIG_MAPPING.get(add_peft_type(name.upper()))
+    if there is None:
         register_peft_method(name=name, config_cls=config_cls, model_cls=model_cls)
+    elif _package(config_cls) not in ("cme", _package(there)):
+        raise AdapterError(f"PEFT has a method {name!r} already ({there.__module__}). Give this one another name.")
+
+
+def _package(cls: type) -> str:
+    return cls.__module__.partition(".")[0]

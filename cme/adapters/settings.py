@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
 from cme.adapters.methods import METHODS
+from cme.adapters.targets import ALL_LINEAR
 from cme.config import type_problem
 from cme.errors import UsageError, nearest, unknown
 
@@ -79,11 +80,13 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
             hint = nearest(str(key), ("method", *honoured))
             problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
         elif key not in honoured and key != "method":
-            problems.append(f"{key}: {name} has no such setting (it has {', '.join(honoured)})")
+            has = f"it has {', '.join(honoured)}" if honoured else "it has none"
+            problems.append(f"{key}: {name} has no such setting ({has})")
         elif problem := type_problem(value, hints[key]) or _out_of_range(key, value):
             problems.append(f"{key}: {problem}")
-    if not problems and ready.get("options") and (check := METHODS[name].check):
-        problems += [f"options: {problem}" for problem in check(ready["options"])]
+    # The method "peft" is nothing without options; the others need them as little as the import of peft for their check.
+    if not problems and (ready.get("options") or name == "peft") and (check := METHODS[name].check):
+        problems += [f"options: {problem}" for problem in check(ready.get("options", {}))]
     if problems:
         raise UsageError(f"{where}:\n" + "\n".join(f"  {problem}" for problem in problems))
     settings = AdapterSettings(**ready)
@@ -93,17 +96,17 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
 def settings_to_mapping(settings: AdapterSettings) -> dict[str, Any]:
     """The method and the settings that it honours, alpha filled in; `settings_from` reads it back."""
     honoured = ("method", *METHODS[settings.method].settings)
-    values = {item.name: getattr(settings, item.name) for item in fields(settings) if item.name in honoured}
-    targets = values["target_modules"]
-    return values | {
+    targets = settings.target_modules
+    values = vars(settings) | {
         "alpha": settings.lora_alpha,
         "target_modules": list(targets) if isinstance(targets, tuple) else targets,
     }
+    return {item.name: values[item.name] for item in fields(settings) if item.name in honoured}
 
 
 def _plain(key: str, value: Any) -> Any:
     if key == "target_modules" and isinstance(value, list):
-        return tuple(value)
+        return ALL_LINEAR if value == [ALL_LINEAR] else tuple(value)
     if key in ("alpha", "dropout", "gate_scale", "balance_weight") and type(value) is int:
         return float(value)
     return value

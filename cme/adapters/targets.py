@@ -1,10 +1,16 @@
-"""Which layers of a base model are its feed-forward layers: the modules that the paper adapts."""
+"""Which layers of a base model are adapted: its feed-forward layers, as in the paper, or those that the user names."""
 
+import re
+from collections.abc import Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from cme.errors import UsageError
 
-__all__ = ["ffn_targets"]
+__all__ = ["ALL_LINEAR", "check_targets", "ffn_targets", "linear_names"]
+
+ALL_LINEAR = "all-linear"
+"""PEFT's word for every linear layer but the output layer."""
 
 # Llama, Mistral, Qwen, Gemma; Phi-3; OPT, Phi, Whisper; GPT-J; BLOOM, Falcon, GPT-NeoX; GPT-2, GPT-BigCode; T5.
 _FFN = {
@@ -15,12 +21,15 @@ _FFN = {
     *("wi", "wi_0", "wi_1", "wo"),
 }
 _LAYERS = ("Linear", "Conv1D")
+_TOWERS = ("vision", "visual", "audio")
 
 
 def ffn_targets(model: Any) -> list[str]:
     """Names of the feed-forward projections, as PEFT takes them in ``target_modules``.
 
-    A name that other layers have too (GPT-2's ``c_proj`` is in its attention as well) comes with its parent's name.
+    A name that other layers have too (GPT-2's ``c_proj`` is in its attention as well) comes with its parent's name. In a
+    model that sees or hears, only the language model's count: its towers stay as they are, as in LLaVA, which takes
+    images from the last layer but one, so that an adapter in the last would never learn.
 
     Args:
         model: a model (`torch.nn.Module`), with or without adapters on it.
@@ -33,6 +42,7 @@ def ffn_targets(model: Any) -> list[str]:
     """
     linear = [name.split(".") for name, module in _layers(model)]
     found = [path for path in linear if path[-1] in _FFN and not _in_attention(path)]
+    found = [path for path in found if not _in_tower(path)] or found
     chosen = {".".join(path) for path in found}
     names: dict[str, None] = {}
     for path in found:
@@ -43,10 +53,81 @@ def ffn_targets(model: Any) -> list[str]:
                 break
     if not names:
         raise UsageError(
-            f"{type(model).__name__} has no feed-forward projections that CME knows ({', '.join(sorted(_FFN))}). "
-            "Name the layers to adapt with target_modules."
+            f"{type(model).__name__} has no feed-forward layers of a name that CME knows. Name the layers to adapt with "
+            f"target_modules (--target-modules a,b). Its linear layers: {_listed(linear_names(model))}."
         )
     return list(names)
+
+
+def check_targets(model: Any, targets: str | Sequence[str], *, any_layer: bool = False) -> None:
+    """Check that a model has the layers that were asked for; PEFT passes over a name if it finds another.
+
+    Args:
+        model: the base, with or without adapters on it.
+        targets: names, or one regular expression for whole module names, as PEFT takes them.
+        any_layer: let through layers without a weight matrix, for methods that adapt such.
+
+    Raises:
+        UsageError: no such layer (the nearest names come first in the message), none with a weight matrix of that name,
+            or no regular expression.
+    """
+    if targets == ALL_LINEAR:
+        return
+    modules = {name: module for name, module in model.named_modules() if name}
+    for target in (targets,) if isinstance(targets, str) else targets:
+        found = _matching(modules, target, pattern=isinstance(targets, str))
+        known = linear_names(model)
+        if not found:
+            near = sorted(known, key=lambda name: SequenceMatcher(None, target, name).ratio(), reverse=True)
+            raise UsageError(
+                f"target_modules: {type(model).__name__} has no module {target!r}. Its linear layers, the nearest first: "
+                f"{_listed(near)}."
+            )
+        if not any_layer and not any(_has_matrix(modules[name]) for name in found):
+            raise UsageError(
+                f"target_modules: {target!r} is no layer with a weight matrix but a "
+                f"{type(modules[found[0]]).__name__} ({found[0]}). The linear layers of {type(model).__name__}: "
+                f"{_listed(known)}."
+            )
+
+
+def linear_names(model: Any) -> list[str]:
+    """Names of the linear layers, in the model's order, as they may stand in ``target_modules``.
+
+    A layer's own name where that is enough to tell what it is (``q_proj``); with its parent's where layers of that name
+    have parents of several names (BERT's ``intermediate.dense``, ``output.dense``) or the name is a number.
+    """
+    paths = [name.split(".") for name, _ in _layers(model)]
+    parents: dict[str, set[str]] = {}
+    for path in paths:
+        parents.setdefault(path[-1], set()).update(part for part in path[-2:-1] if not part.isdigit())
+    names: dict[str, None] = {}
+    for path in paths:
+        alone = len(parents[path[-1]]) < 2 and not path[-1].isdigit()
+        names[path[-1] if alone else ".".join(path[-2:])] = None
+    return list(names)
+
+
+def _matching(modules: dict[str, Any], target: str, *, pattern: bool) -> list[str]:
+    if not pattern:
+        return [name for name in modules if name == target or name.endswith(f".{target}")]
+    try:
+        return [name for name in modules if re.fullmatch(target, name)]
+    except re.error as error:
+        raise UsageError(f"target_modules: {target!r} is no regular expression: {error}.") from error
+
+
+def _has_matrix(module: Any) -> bool:
+    if hasattr(module, "base_layer"):
+        return True
+    weight = getattr(module, "weight", None)
+    # Quantised layers may keep their weight under another name; what has no children is left to PEFT.
+    return not any(True for _ in module.children()) if weight is None else weight.ndim > 1
+
+
+def _listed(names: Sequence[str], most: int = 20) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) or "none") + more
 
 
 def _layers(model: Any) -> list[tuple[str, Any]]:
@@ -61,6 +142,10 @@ def _layers(model: Any) -> list[tuple[str, Any]]:
 
 def _is_linear(module: Any) -> bool:
     return any(cls.__name__ in _LAYERS for cls in type(module).__mro__)
+
+
+def _in_tower(path: list[str]) -> bool:
+    return any(tower in part for part in path[:-1] for tower in _TOWERS)
 
 
 def _in_attention(path: list[str]) -> bool:

@@ -1,5 +1,1 @@
-"""Costs side by side: measured in one process, in turns, reported as ratios."""
-
-from cme.bench.pair import MODES, PairReport, Ratio, Setup, measure_pair
-
-__all__ = ["MODES", "PairReport", "Ratio", "Setup", "measure_pair"]
+"""Costs side by side: of adapters (`cme.bench.adapters`), of building the mix (`cme.bench.data`), of evaluations."""

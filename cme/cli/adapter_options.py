@@ -1,78 +1,129 @@
 """The adapter's settings as options; what is not given is left to the recipe or the default."""
 
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from inspect import Parameter
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-__all__ = [
-    "Alpha",
-    "BalanceWeight",
-    "Collaboration",
-    "Competition",
-    "Dropout",
-    "Experts",
-    "GateScale",
-    "Method",
-    "Rank",
-    "RouterHidden",
-    "TargetModules",
-    "given",
-]
+from cme.errors import UsageError
 
-Method = Annotated[str | None, typer.Option("--method", help="Adapter method, see: cme ls methods.")]
-Rank = Annotated[int | None, typer.Option("--rank", help="Rank of the adapter, or of ONE expert.")]
-Experts = Annotated[int | None, typer.Option("--experts", help="Number of experts.")]
-Alpha = Annotated[
-    float | None, typer.Option("--alpha", help="lora_alpha; the adapter is scaled by alpha / rank. Default: 2 × rank.")
-]
-Dropout = Annotated[float | None, typer.Option("--dropout", help="Dropout on the adapter's input.")]
-TargetModules = Annotated[
-    str | None,
-    typer.Option("--target-modules", help="Comma-separated layer names. Default: the feed-forward projections."),
-]
-Collaboration = Annotated[
-    bool | None, typer.Option("--collaboration/--no-collaboration", help="TeamLoRA: one shared A, split.")
-]
-Competition = Annotated[
-    bool | None, typer.Option("--competition/--no-competition", help="TeamLoRA: gates by the interaction matrix.")
-]
-GateScale = Annotated[str | None, typer.Option("--gate-scale", help="What the gates sum to: a number, or 'experts'.")]
-BalanceWeight = Annotated[
-    float | None, typer.Option("--balance-weight", help="Weight of the balance term in the loss.")
-]
-RouterHidden = Annotated[
-    int | None, typer.Option("--router-hidden", help="Hidden units of the router; 0: one linear layer.")
-]
+__all__ = ["Given", "adapter_options"]
+
+Given = dict[str, Any]
+"""The settings that were given, by their names in a recipe's ``adapter`` section."""
+
+_OPTIONS: dict[str, Any] = {
+    "method": Annotated[str | None, typer.Option("--method", help="Adapter method, see: cme ls methods.")],
+    "rank": Annotated[int | None, typer.Option("--rank", help="Rank of the adapter, or of ONE expert.")],
+    "experts": Annotated[int | None, typer.Option("--experts", help="Number of experts.")],
+    "alpha": Annotated[
+        float | None,
+        typer.Option("--alpha", help="lora_alpha; the adapter is scaled by alpha / rank. Default: 2 × rank."),
+    ],
+    "dropout": Annotated[float | None, typer.Option("--dropout", help="Dropout on the adapter's input.")],
+    "target_modules": Annotated[
+        str | None,
+        typer.Option("--target-modules", help="Comma-separated layer names. Default: the feed-forward projections."),
+    ],
+    "collaboration": Annotated[
+        bool | None, typer.Option("--collaboration/--no-collaboration", help="TeamLoRA: one shared A, split.")
+    ],
+    "competition": Annotated[
+        bool | None, typer.Option("--competition/--no-competition", help="TeamLoRA: gates by the interaction matrix.")
+    ],
+    "gate_scale": Annotated[
+        str | None, typer.Option("--gate-scale", help="What the gates sum to: a number, or 'experts'.")
+    ],
+    "balance_weight": Annotated[
+        float | None, typer.Option("--balance-weight", help="Weight of the balance term in the loss.")
+    ],
+    "router_hidden": Annotated[
+        int | None, typer.Option("--router-hidden", help="Hidden units of the router; 0: one linear layer.")
+    ],
+    "options": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="A field of the method's own configuration; again for another field."
+        ),
+    ],
+    "peft_config": Annotated[
+        Path | None,
+        typer.Option("--peft-config", help="Any method of PEFT: a YAML file of its peft_type and fields."),
+    ],
+}
 
 
-def given(
-    method: str | None,
-    rank: int | None,
-    experts: int | None,
-    alpha: float | None,
-    dropout: float | None,
-    target_modules: str | None,
-    collaboration: bool | None,
-    competition: bool | None,
-    gate_scale: str | None,
-    balance_weight: float | None,
-    router_hidden: int | None,
-) -> dict[str, Any]:
-    """The settings that were given on the command line, as a recipe's ``adapter`` section has them."""
-    values: dict[str, Any] = {
-        "method": method,
-        "rank": rank,
-        "experts": experts,
-        "alpha": alpha,
-        "dropout": dropout,
-        "target_modules": [name.strip() for name in target_modules.split(",")] if target_modules else None,
-        "collaboration": collaboration,
-        "competition": competition,
-        "gate_scale": _number_or_word(gate_scale),
-        "balance_weight": balance_weight,
-        "router_hidden": router_hidden,
+def adapter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one option for each setting of an adapter.
+
+    The command has a keyword-only parameter ``adapter: Given`` in the place where the help shall list them, and gets
+    there what was given on the command line.
+
+    Raises (when the command runs):
+        UsageError: what ``--set`` got is no ``key=value``, or no YAML.
+    """
+    signature = inspect.signature(command)
+    options = [Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=kind) for key, kind in _OPTIONS.items()]
+
+    @functools.wraps(command)
+    def with_options(**values: Any) -> Any:
+        given = {key: values.pop(key) for key in _OPTIONS}
+        return command(**values, adapter=_read(given))
+
+    parameters: list[Parameter] = []
+    for parameter in signature.parameters.values():
+        parameters += options if parameter.name == "adapter" else [parameter]
+    vars(with_options)["__signature__"] = signature.replace(parameters=parameters)
+    with_options.__annotations__ = {item.name: item.annotation for item in parameters}
+    return with_options
+
+
+def _read(given: dict[str, Any]) -> Given:
+    values = given | {
+        "target_modules": [name.strip() for name in targets.split(",")]
+        if (targets := given["target_modules"])
+        else None,
+        "gate_scale": _number_or_word(given["gate_scale"]),
+        "options": _assignments(given["options"] or ()) or None,
     }
-    return {key: value for key, value in values.items() if value is not None}
+    found = {key: value for key, value in values.items() if value is not None}
+    return _over(Path(found.pop("peft_config")), found) if "peft_config" in found else found
+
+
+def _over(file: Path, found: Given) -> Given:
+    """What was given, over the configuration in a file (``--peft-config``)."""
+    from cme.adapters.peft_methods import read_peft_config
+
+    if (method := found.get("method", "peft")) != "peft":
+        raise UsageError(f"--peft-config says what to train, and so does --method {method}; give one of them.")
+    values = read_peft_config(file)
+    return values | found | {"options": values["options"] | found.get("options", {})}
+
+
+def _assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """``["top_k=2", "names=[a, b]"]`` → ``{"top_k": 2, "names": ["a", "b"]}``: values as in a recipe."""
+    values = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (equals and key.strip()):
+            raise UsageError(f"--set takes key=value, such as --set top_k=2, found {text!r}.")
+        values[key.strip()] = _yaml(value, f"--set {text}")
+    return values
+
+
+def _yaml(text: str, where: str) -> Any:
+    import yaml
+
+    from cme.config import RecipeLoader
+
+    try:
+        return yaml.load(text, RecipeLoader)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{where}: the value is not valid YAML. Quote text with special characters.") from error
 
 
 def _number_or_word(text: str | None) -> float | str | None:

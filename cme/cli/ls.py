@@ -112,9 +112,11 @@ def _methods() -> _Listing:
 
 def _recipes() -> _Listing:
     from cme.paths import leaderboards_dir
+    from cme.train import recipes
 
     rows: list[list[object]] = []
-    for file in sorted((leaderboards_dir() / "recipes").glob("*.yaml")):
+    for name in recipes():
+        file = leaderboards_dir() / "recipes" / f"{name}.yaml"
         first = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
         rows.append([file.stem, first, str(file)])
     return ["recipe", "what it is", "file"], rows

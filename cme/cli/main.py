@@ -3,12 +3,14 @@
 import importlib
 import os
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
 import cme
 from cme.cli.app import app
+from cme.errors import CMEWarning
 
 __all__ = ["main"]
 
@@ -18,6 +20,7 @@ VERBS = (
     "doctor",
     "download",
     "eval",
+    "export_lora",
     "inspect",
     "leaderboard",
     "lm_eval",
@@ -52,9 +55,20 @@ def _root(
     """CME: the multi-task benchmark for parameter-efficient adapters."""
 
 
+_python_format = warnings.formatwarning
+
+
+def _format_warning(message: Any, category: type[Warning], *place: Any, **line: Any) -> str:
+    """Our own warnings as one message, without the place in our code."""
+    if issubclass(category, CMEWarning):
+        return f"cme: warning: {message}\n"
+    return _python_format(message, category, *place, **line)
+
+
 def main() -> None:
     """Entry point of the ``cme`` command."""
     if not sys.stderr.isatty():
         # The libraries' bars (downloads, conversion) are for people; tqdm reads this when it is first imported.
         os.environ.setdefault("TQDM_DISABLE", "1")
+    warnings.formatwarning = _format_warning
     app()

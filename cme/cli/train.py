@@ -1,17 +1,37 @@
 """``cme train``: an adapter from a mix."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cme.cli import adapter_options as given_by
+from cme.cli.adapter_options import Given, adapter_options
 from cme.cli.app import emit_json, note, verb
 from cme.cli.options import Json, NewFolder
+from cme.cli.tables import show_table
+from cme.errors import UsageError
+
+if TYPE_CHECKING:
+    from cme.train import Grid
 
 __all__ = ["train"]
 
 
-@verb("train", epilog="Example: cme train --method teamlora --rank 8 --experts 4 --data mix/ --out runs/x")
+_EXAMPLES = """Examples:
+
+cme train --recipe demo-teamlora --data mix/ --out runs/x
+
+cme train --method full --data mix/ --lr 2e-5 --out runs/full
+
+cme train --peft-config dora.yaml --data mix/ --out runs/dora
+
+cme train --method lora --data mix/ --lr-grid 2e-4,5e-4,1e-3 --out runs/lora-grid
+
+Example: cme train --method teamlora --rank 8 --experts 4 --data mix/ --out runs/x"""
+
+
+@verb("train", epilog=_EXAMPLES)
+@adapter_options
 def train(
     out: NewFolder,
     data: Annotated[str | None, typer.Option("--data", help="Folder of a mix (cme build-data).")] = None,
@@ -21,21 +41,16 @@ def train(
     recipe: Annotated[
         str | None, typer.Option("--recipe", help="YAML file, or a name from: cme ls recipes. Options win over it.")
     ] = None,
-    method: given_by.Method = None,
-    rank: given_by.Rank = None,
-    experts: given_by.Experts = None,
-    alpha: given_by.Alpha = None,
-    dropout: given_by.Dropout = None,
-    target_modules: given_by.TargetModules = None,
-    collaboration: given_by.Collaboration = None,
-    competition: given_by.Competition = None,
-    gate_scale: given_by.GateScale = None,
-    balance_weight: given_by.BalanceWeight = None,
-    router_hidden: given_by.RouterHidden = None,
+    *,
+    adapter: Given,
     prompt_format: Annotated[
         str | None, typer.Option("--format", help="Prompt format: plain (default), chat or teamlora.")
     ] = None,
     learning_rate: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
+    lr_grid: Annotated[
+        str | None,
+        typer.Option("--lr-grid", help="Several rates, such as 2e-4,5e-4,1e-3: a run each, best by validation loss."),
+    ] = None,
     schedule: Annotated[str | None, typer.Option("--schedule", help="cosine, linear or constant.")] = None,
     warmup: Annotated[float | None, typer.Option("--warmup", help="Share of the steps with a rising rate.")] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the mix.")] = None,
@@ -57,14 +72,15 @@ def train(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads per process.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train an adapter on a mix.
+    """Train an adapter, or with --method full the whole base, on a mix.
 
     Run again after an interruption, it continues from the newest complete checkpoint. For several devices:
     torchrun --nproc_per_node N -m cme train …
     """
-    from cme.train import load_recipe
+    from cme.train import load_recipe, train_grid
     from cme.train import train as run
 
+    rates = _rates(lr_grid, learning_rate)
     flags = {
         "data": data,
         "base": base,
@@ -86,21 +102,11 @@ def train(
         "gradient_checkpointing": gradient_checkpointing,
         "threads": threads,
     }
-    adapter_flags = given_by.given(
-        method,
-        rank,
-        experts,
-        alpha,
-        dropout,
-        target_modules,
-        collaboration,
-        competition,
-        gate_scale,
-        balance_weight,
-        router_hidden,
-    )
-    training, adapter = load_recipe(recipe, flags | adapter_flags)
-    record = run(training, adapter, out=out)
+    training, settings = load_recipe(recipe, flags | adapter)
+    if rates:
+        _show_grid(train_grid(training, settings, rates, out=out), out, as_json)
+        return
+    record = run(training, settings, out=out)
     if as_json:
         from dataclasses import asdict
 
@@ -114,4 +120,46 @@ def train(
         f"{record.steps} steps in {minutes}:{seconds:02d} min, {record.tokens_per_second:.0f} tokens/s, "
         f"{record.peak_memory_bytes / 2**30:.1f} GiB{last}{loss}"
     )
-    note(f"written: {out} (adapter and run.json)")
+    pruned = record.saved_parameters is not None and record.saved_parameters < record.trainable_parameters
+    if pruned:
+        note(f"after pruning, {record.saved_parameters:,} parameters are left in the adapter")
+    note(f"written: {out} ({'model' if record.method == 'full' else 'adapter'} and run.json)")
+
+
+def _rates(text: str | None, single: float | None) -> list[float]:
+    """The rates of ``--lr-grid``; empty without it."""
+    if text is None:
+        return []
+    if single is not None:
+        raise UsageError("--lr and --lr-grid are both given; give one of them.")
+    try:
+        return [float(part) for part in text.split(",") if part.strip()]
+    except ValueError as error:
+        raise UsageError(f"--lr-grid takes learning rates, such as 2e-4,5e-4,1e-3, found {text!r}.") from error
+
+
+def _show_grid(grid: "Grid", out: Path, as_json: bool) -> None:
+    if as_json:
+        from dataclasses import asdict
+
+        emit_json(asdict(grid))
+        return
+    rows = [
+        [f"{run.learning_rate:g}", _loss(run.validation_loss), _loss(run.last_loss), _mark(grid, run.folder)]
+        for run in grid.runs
+    ]
+    show_table(["learning rate", "validation loss", "last loss", ""], rows)
+    for run in grid.runs:
+        if run.problem:
+            note(f"{run.folder}: {run.problem}")
+    if grid.at_edge:
+        note("the best rate is at the edge of the grid: a better one may lie beyond. Try a wider grid.")
+    note(f"written: {out / str(grid.best)} (the best run), {out / 'lr-grid.json'}")
+
+
+def _loss(value: float | None) -> str:
+    return "diverged" if value is None else f"{value:.4f}"
+
+
+def _mark(grid: "Grid", folder: str) -> str:
+    return "best" if folder == grid.best else ""

@@ -8,7 +8,7 @@ from cme.leaderboard.markdown import ABSENT, points, table
 from cme.paths import leaderboards_dir
 from cme.records import read_record
 
-__all__ = ["Ablation", "Paper", "PaperRow", "load_paper", "paper_section"]
+__all__ = ["Ablation", "Paper", "PaperCost", "PaperRow", "load_paper", "paper_section"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,29 @@ class Ablation:
 
 
 @dataclass(frozen=True)
+class PaperCost:
+    """One reported ratio of costs, shown beside ``cme bench adapters``.
+
+    Attributes:
+        quantity: ``training time`` or ``inference speed``.
+        method: above the line.
+        reference: below it.
+        experts: number of experts; None if it is not stated.
+        ratio: as reported.
+        source: which part of the paper.
+        reported: always true.
+    """
+
+    quantity: str
+    method: str
+    reference: str
+    experts: int | None
+    ratio: float
+    source: str
+    reported: bool
+
+
+@dataclass(frozen=True)
 class Paper:
     """What ``leaderboards/paper.json`` holds.
 
@@ -64,6 +87,7 @@ class Paper:
         experts_source: where the numbers of experts come from.
         rows: main results.
         ablation: results with TeamLoRA's parts switched off.
+        costs: ratios of times and speeds.
     """
 
     KIND: ClassVar[str] = "paper"
@@ -80,6 +104,7 @@ class Paper:
     experts_source: str
     rows: tuple[PaperRow, ...]
     ablation: tuple[Ablation, ...]
+    costs: tuple[PaperCost, ...]
 
 
 def load_paper(path: Path | None = None) -> Paper:

@@ -27,7 +27,8 @@ def make_entry(
 
     Args:
         result_dir: folder of an evaluation: ``result.json`` and ``samples.parquet``.
-        run_dir: folder of the training run (``run.json``); needed for an adapter, None for a base.
+        run_dir: folder of the training run (``run.json``); needed for an adapter and a base that was trained itself
+            (``--method full``), None for other bases.
         entries_dir: where entries are kept; the samples go to ``samples`` beside it.
         name: name of the row and of its files; None takes the result's.
         replace: overwrite an entry of the same name.
@@ -65,10 +66,16 @@ def make_entry(
 
 def _run(result: Result, result_dir: Path, run_dir: Path | None) -> Run | None:
     if result.adapter is None:
-        if run_dir is not None:
-            kind = "baseline" if result.baseline else "base"
-            raise UsageError(f"{result_dir} is an evaluation of a {kind}, which has no run; leave {run_dir} out.")
-        return None
+        if run_dir is None:
+            return None
+        run = read_record(run_dir / "run.json", Run)
+        if run.method == "full" and run.adapter_fingerprint == result.base_fingerprint:
+            return run
+        kind = "baseline" if result.baseline else "base"
+        raise UsageError(
+            f"{result_dir} is an evaluation of a {kind} that {run_dir} did not train (only --method full trains one); "
+            f"it has no run; leave {run_dir} out."
+        )
     if run_dir is None:
         raise UsageError(
             f"{result_dir} is an evaluation of an adapter: give its training run (--run), which tells its cost."
@@ -102,8 +109,9 @@ def _entry(name: str, result: Result, run: Run | None, items: str) -> Entry:
     return Entry(
         name=name,
         method=run.method if run else result.baseline or "base",
-        base=result.base,
-        base_fingerprint=result.base_fingerprint,
+        # A base that was trained itself goes by what it was before: rows are compared on one base.
+        base=run.base if run else result.base,
+        base_fingerprint=run.base_fingerprint if run else result.base_fingerprint,
         tier=result.tier,
         prompt_format=result.prompt_format,
         shots=result.shots,
@@ -142,9 +150,11 @@ def _provenance(result: Result, run: Run | None, items: str) -> dict[str, Any]:
         "versions": result.versions,
     }
     found = {"items": items, "data": result.provenance, "missing": list(result.missing), "evaluation": evaluation}
-    if result.adapter is None or run is None:
+    if run is None:
         return found
-    adapter = {"fingerprint": result.adapter.fingerprint, "changes_output": result.adapter.changes_output}
+    adapter: dict[str, Any] = {"fingerprint": run.adapter_fingerprint}
+    if result.adapter is not None:
+        adapter["changes_output"] = result.adapter.changes_output
     training = {
         "mix_fingerprint": run.mix_fingerprint,
         "prompt_format": run.prompt_format,

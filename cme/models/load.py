@@ -134,7 +134,8 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
 
     Raises:
         UsageError: no such dtype.
-        SourceError: the folder holds no safetensors weights, or damaged ones, or not all that its configuration asks for.
+        SourceError: the folder holds no safetensors weights, or damaged ones, or not all that its configuration asks for, or
+            NaN or infinity.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -149,6 +150,11 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
         model, report = AutoModelForCausalLM.from_pretrained(
             str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
         )
+    except ImportError as error:
+        # A quantised base needs the package that it was quantised with, and often a GPU.
+        raise SourceError(
+            f"{folder} cannot be loaded on this machine: {error}. Install that, or give the base unquantised."
+        ) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise SourceError(f"{folder} cannot be loaded as a causal language model: {error}") from error
     finally:
@@ -159,4 +165,21 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
         raise SourceError(
             f"{folder} lacks weights that its config.json asks for: {', '.join(lacking[:3])} ({len(lacking)} in all)."
         )
-    return model.to(pick_device(device)).eval()
+    model = model.to(pick_device(device)).eval()
+    _check_finite(model, folder)
+    return model
+
+
+def _check_finite(model: Any, folder: Path) -> None:
+    """A NaN in one weight may give finite answers, all of them wrong (measured: in q_proj, under PyTorch's own attention)."""
+    broken = [
+        name
+        for name, weight in model.named_parameters()
+        if weight.is_floating_point() and weight.element_size() > 1 and not bool(weight.detach().isfinite().all())
+    ]
+    if broken:
+        more = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
+        raise SourceError(
+            f"{folder}: the weights hold NaN or infinity in {broken[0]}{more}. Get the model again, or load it with "
+            "--dtype float32 if they are too large for this dtype."
+        )

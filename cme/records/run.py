@@ -11,15 +11,15 @@ class Run:
     """What was trained, on what, and what it cost.
 
     Attributes:
-        method: adapter method.
+        method: adapter method, by the name that tables show (``dora`` for PEFT's LORA with ``use_dora``).
         adapter: the adapter's settings, resolved.
         training: the training settings, resolved.
         base: base model as asked for.
         base_fingerprint: SHA-256 of the base's configuration and weights.
-        adapter_fingerprint: SHA-256 of the adapter's configuration and weights.
+        adapter_fingerprint: SHA-256 of the adapter's configuration and weights; of the model's, where all of it is trained.
         mix_fingerprint: the mix's manifest's.
         prompt_format: plain, chat or teamlora.
-        trainable_parameters: count.
+        trainable_parameters: count while training, so before any pruning.
         base_parameters: count, without the adapter; tied ones once.
         trainable_share: trainable / base, in percent, as the TeamLoRA paper counts.
         steps: optimiser steps.
@@ -39,6 +39,7 @@ class Run:
         versions: of the libraries.
         started: UTC time, ISO 8601.
         finished: UTC time, ISO 8601.
+        saved_parameters: count in the adapter as saved; fewer than were trained where ranks are pruned (AdaLoRA).
     """
 
     KIND: ClassVar[str] = "run"
@@ -72,3 +73,4 @@ class Run:
     versions: dict[str, str]
     started: str
     finished: str
+    saved_parameters: int | None = None

@@ -3,8 +3,20 @@
 Importing this package imports neither torch nor transformers.
 """
 
+from cme.train.grid import Grid, GridRun, train_grid
 from cme.train.recipe import load_recipe, recipe_text, recipes
 from cme.train.run import train
 from cme.train.settings import SCHEDULES, TrainSettings, settings_from
 
-__all__ = ["SCHEDULES", "TrainSettings", "load_recipe", "recipe_text", "recipes", "settings_from", "train"]
+__all__ = [
+    "SCHEDULES",
+    "Grid",
+    "GridRun",
+    "TrainSettings",
+    "load_recipe",
+    "recipe_text",
+    "recipes",
+    "settings_from",
+    "train",
+    "train_grid",
+]

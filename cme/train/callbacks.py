@@ -1,13 +1,14 @@
 """What happens between the Trainer's steps: checkpoints are declared whole, bad losses stop the run, a bar moves."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from cme.errors import CMEError
+from cme.errors import DivergedError
 from cme.progress import Bar
 from cme.train.checkpoints import mark, prune
 from cme.train.meter import Meter
@@ -23,10 +24,11 @@ class CheckpointMarker(TrainerCallback):  # type: ignore[misc]
     Args:
         meter: the run's.
         keep: keep the older ones.
+        further: files that checkpoints of this run have beside the usual ones.
     """
 
-    def __init__(self, meter: Meter, *, keep: bool) -> None:
-        self._meter, self._keep = meter, keep
+    def __init__(self, meter: Meter, *, keep: bool, further: Sequence[str] = ()) -> None:
+        self._meter, self._keep, self._further = meter, keep, further
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -40,7 +42,7 @@ class CheckpointMarker(TrainerCallback):  # type: ignore[misc]
         if state.is_world_process_zero:
             root = Path(args.output_dir)
             folder = root / f"checkpoint-{state.global_step}"
-            mark(folder, self._meter.spent(state.global_step), args.world_size)
+            mark(folder, self._meter.spent(state.global_step), args.world_size, self._further)
             if not self._keep:
                 prune(root, folder)
 
@@ -76,7 +78,7 @@ class LossGuard(TrainerCallback):  # type: ignore[misc]
         """Check the mean loss since the last log.
 
         Raises:
-            CMEError: it is no number that training could go on with.
+            DivergedError: it is no number that training could go on with.
         """
         if logs is None or "loss" not in logs:
             return
@@ -84,12 +86,12 @@ class LossGuard(TrainerCallback):  # type: ignore[misc]
         steps = f"step {first}" if first == state.global_step else f"steps {first} to {state.global_step}"
         for name in ("loss", "grad_norm"):
             if not math.isfinite(logs.get(name, 0.0)):
-                raise CMEError(
+                raise DivergedError(
                     f"training diverged: the {name} is {logs[name]} in {steps}. Lower the learning rate (now "
                     f"{args.learning_rate:g}; try {args.learning_rate / 4:g}) and train into another --out."
                 )
         if logs["loss"] == 0:
-            raise CMEError(
+            raise DivergedError(
                 f"training has collapsed: the loss is exactly 0 in {steps}, so nothing is learnt any more. Lower the "
                 f"learning rate (now {args.learning_rate:g}; try {args.learning_rate / 4:g}) and train into another "
                 "--out; if it is 0 from the first step on, the base model itself is broken."

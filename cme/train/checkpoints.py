@@ -7,7 +7,7 @@ a checkpoint without a list that fits is never resumed from.
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ __all__ = ["FOLDER", "MARKER", "Spent", "mark", "newest", "prune"]
 FOLDER = "checkpoints"
 MARKER = ".complete.json"
 _PREFIX = "checkpoint-"
+_WEIGHTS = "*model*.safetensors"
+"""An adapter's ``adapter_model.safetensors``, or a whole model's file or files."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,24 @@ class Spent:
     started: str
 
 
-def mark(folder: Path, spent: Spent, world_size: int) -> None:
+def mark(folder: Path, spent: Spent, world_size: int, further: Sequence[str] = ()) -> None:
     """Declare a checkpoint whole: its files go to disk, then the list of them.
+
+    Args:
+        folder: the checkpoint's.
+        spent: what the run has cost up to it.
+        world_size: processes, each with a random state of its own.
+        further: names of files that this run's checkpoints have beside the usual ones.
 
     Raises:
         CMEError: a file that resuming needs is not there.
     """
     states = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
-    needed = ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "trainer_state.json", *states]
-    if lacking := [name for name in needed if not (folder / name).is_file()]:
+    needed = ["optimizer.pt", "scheduler.pt", "trainer_state.json", *states, *further]
+    lacking = [name for name in needed if not (folder / name).is_file()]
+    if not any(folder.glob(_WEIGHTS)):
+        lacking.append(_WEIGHTS)
+    if lacking:
         raise CMEError(
             f"{folder} lacks {', '.join(lacking)}, so the run could not be continued from it. "
             "With several machines, --out must lie where all of them write."

@@ -98,6 +98,19 @@ def on_main(args: TrainingArguments, work: Callable[[], T]) -> T:
     return result
 
 
+class _Trainer(Trainer):  # type: ignore[misc]
+    """The Trainer without what nobody reads.
+
+    A profile of SmolLM2-135M (TeamLoRA 4 × 8, batch 4, one thread) leaves nothing else to take away: of a step, 96 % are
+    forward and backward, 1 % each the clipping of gradients and AdamW (fused by default: less than a third of the plain
+    one's time), and what is logged is fetched from the device at every logging step only.
+    """
+
+    def floating_point_ops(self, inputs: dict[str, Any]) -> int:
+        """Zero: the estimate counts all parameters for every batch (3 ms here), and no record has it."""
+        return 0
+
+
 def make_trainer(
     model: Any,
     args: TrainingArguments,
@@ -109,7 +122,7 @@ def make_trainer(
     """The Trainer for a run.
 
     Args:
-        model: the `PeftModel`.
+        model: the `PeftModel`, or the whole model.
         args: from `arguments`.
         settings: the run's.
         data: all examples of the run in order; every step's number of them is whole.
@@ -119,7 +132,7 @@ def make_trainer(
     per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
     args.max_steps = len(data) // per_step  # type: ignore[arg-type]
     args.warmup_steps = math.ceil(settings.warmup * args.max_steps)
-    trainer = Trainer(model=model, args=args, train_dataset=data, data_collator=collator, callbacks=list(callbacks))
+    trainer = _Trainer(model=model, args=args, train_dataset=data, data_collator=collator, callbacks=list(callbacks))
     trainer.remove_callback(PrinterCallback)
     return trainer
 

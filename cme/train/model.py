@@ -1,16 +1,21 @@
-"""The base with a fresh adapter on it, and the adapter as it is shared."""
+"""The base with a fresh adapter on it (or none: full fine-tuning), and what of it is shared."""
 
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from cme.adapters import AdapterSettings, build_config, register_all
+from cme.adapters.peft_methods import label
+from cme.errors import UsageError
 from cme.files import atomic_path
 from cme.models.load import load_model
 
-__all__ = ["adapted_model", "save_adapter"]
+__all__ = ["adapted_model", "check_adapter", "save_adapter", "save_full"]
 
 _SHORT = 192
 """Up to so many tokens plain attention beats the fused kernel on a CPU in bfloat16, whose backward pass has no products
@@ -20,35 +25,93 @@ memory, which grows with the square of the length, is worth more."""
 _FILES = ("adapter_config.json", "README.md", "adapter_model.safetensors")
 
 
+def check_adapter(base: Path, adapter: AdapterSettings, steps: int | None) -> None:
+    """Find what does not fit before a mix is encoded: the adapter is put on the base without weights.
+
+    Args:
+        base: the base's folder.
+        adapter: the adapter's settings.
+        steps: of the run, if they are given.
+
+    Raises:
+        UsageError: the adapter does not fit the base, or AdaLoRA's schedule the steps.
+    """
+    from cme.adapters.params import count
+    from cme.train.pruning import plan
+
+    # Some of PEFT's methods cannot be made without weights; they are checked when they are made.
+    with suppress(NotImplementedError, RuntimeError), _without_warning():
+        count(base, adapter)
+    if adapter.method == "adalora" and steps is not None:
+        plan(SimpleNamespace(), steps, _schedule(adapter))
+
+
+@contextmanager
+def _without_warning() -> Iterator[None]:
+    """PEFT 0.21 asks the model by a name that transformers 5.23 deprecates; the answer is the same."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        yield
+
+
+def _schedule(adapter: AdapterSettings) -> dict[str, Any]:
+    return {key: adapter.options[key] for key in ("tinit", "tfinal", "deltaT") if key in adapter.options}
+
+
 def adapted_model(
-    base: Path, adapter: AdapterSettings, *, dtype: str, device: str, seed: int, longest: int | None = None
-) -> Any:
-    """A base model with a new adapter, trainable in float32.
+    base: Path, adapter: AdapterSettings, *, dtype: str, device: str, seed: int, steps: int, longest: int | None = None
+) -> tuple[Any, int]:
+    """A base model with a new adapter, trainable in float32; or the base itself, all of it trainable in float32.
 
     Args:
         base: from `cme.models.load.resolve_base`.
-        adapter: the adapter's settings.
-        dtype: of the base's weights.
+        adapter: the adapter's settings; with the method ``full`` there is none.
+        dtype: of the base's weights where they are frozen.
         device: where to put it.
         seed: of the adapter's start; one seed gives one start on every device.
+        steps: optimiser steps of the run; AdaLoRA's schedule depends on it.
         longest: most tokens of an example, if that is known.
 
     Returns:
-        The `PeftModel`.
+        The `PeftModel` (with ``full``: the model), and how many parameters the base has, tied ones once.
+
+    Raises:
+        UsageError: the adapter does not fit the base or the number of steps, or has nothing to train.
     """
     register_all()
     from peft import get_peft_model
     from transformers import set_seed
 
-    model = load_model(base, dtype=dtype, device=device)
+    from cme.train.pruning import plan, prunes
+
+    model = load_model(base, dtype="float32" if adapter.method == "full" else dtype, device=device)
+    # Two 4-bit weights count as two, though they lie in one byte.
+    size = model.num_parameters()
     if device == "cpu" and dtype == "bfloat16" and longest is not None and longest <= _SHORT:
         model.set_attn_implementation("eager")
     config = build_config(adapter, model)
+    if config is None:
+        if getattr(model, "is_quantized", False):
+            raise UsageError(
+                f"{base} is quantised, so it cannot be trained whole. Train an adapter on it, or take it unquantised."
+            )
+        return model, size
+    if prunes(config):
+        plan(config, steps, _schedule(adapter))
     set_seed(seed)
-    with warnings.catch_warnings():
-        # PEFT 0.21 asks the model by a name that transformers 5.23 deprecates; the answer is the same.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
-        return get_peft_model(model, config)
+    try:
+        with _without_warning():
+            adapted = get_peft_model(model, config)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"{label(adapter.method, adapter.options)} does not fit this base: {error}") from error
+    if prunes(config):
+        for name, weight in adapted.named_parameters():
+            # PEFT 0.21 makes the number of ranks trainable where the base is not float32, and does not save it.
+            if ".ranknum." in name:
+                weight.requires_grad_(False)
+    if not any(weight.requires_grad for weight in adapted.parameters()):
+        raise UsageError(f"{label(adapter.method, adapter.options)} has nothing to train on this base.")
+    return adapted, size
 
 
 def save_adapter(model: Any, base: str, out: Path) -> None:
@@ -62,8 +125,32 @@ def save_adapter(model: Any, base: str, out: Path) -> None:
     model.get_base_model().name_or_path = base
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
-    with tempfile.TemporaryDirectory(dir=out, prefix=".adapter.") as name:
+    with tempfile.TemporaryDirectory(dir=out, prefix=".adapter.") as name, warnings.catch_warnings():
+        # AdaLoRA may leave a layer without any rank, which PEFT 0.21 takes for a shard that was not gathered.
+        warnings.filterwarnings("ignore", r"Adapter '\w+': \d+ LoRA tensor\(s\) have invalid shape")
         model.save_pretrained(name, save_embedding_layers=False)
         for file in _FILES:
             with atomic_path(out / file) as temporary:
                 shutil.copyfile(Path(name) / file, temporary)
+
+
+def save_full(model: Any, base: Path, name: str, out: Path) -> None:
+    """Write the whole model (safetensors, in float32 as it was trained) and the base's tokenizer into ``out``.
+
+    Args:
+        model: the trained model.
+        base: the base's folder.
+        name: the base as asked for.
+        out: the run's folder, which ``cme eval --base`` then takes.
+    """
+    from transformers import AutoConfig, AutoTokenizer
+
+    model.config._name_or_path = name
+    # The Trainer switches the cache off; a model that others load needs it for generation.
+    model.config.use_cache = getattr(AutoConfig.from_pretrained(str(base)), "use_cache", True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".model.") as folder:
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(str(base)).save_pretrained(folder)
+        for file in sorted(Path(folder).iterdir()):
+            with atomic_path(out / file.name) as temporary:
+                file.replace(temporary)

@@ -2,9 +2,9 @@
 
 A recipe has two sections, ``training`` (`cme.train.settings.TrainSettings`) and ``adapter``
 (`cme.adapters.AdapterSettings`). The names in them are all different, so flags that override them are one flat mapping.
+``include: FILE`` takes the sections of another file beside it, for what several recipes share; the recipe's own win.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -14,31 +14,26 @@ import yaml
 
 from cme.adapters.settings import AdapterSettings, settings_to_mapping
 from cme.adapters.settings import settings_from as adapter_from
+from cme.config import RecipeLoader
 from cme.errors import UsageError, nearest, unknown
 from cme.paths import leaderboards_dir
 from cme.train.settings import TrainSettings
 from cme.train.settings import settings_from as training_from
 
-__all__ = ["load_recipe", "recipe_text", "recipes"]
+__all__ = ["RecipeLoader", "load_recipe", "recipe_text", "recipes"]
 
 _SECTIONS = {
     "training": tuple(field.name for field in fields(TrainSettings)),
     "adapter": tuple(field.name for field in fields(AdapterSettings)),
 }
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads ``2e-4`` as a number, as every reader of a recipe would; YAML 1.1 takes it for text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
+_WITHOUT = ("peft", "full")
+"""Methods that honour none of the others' settings: with such a flag, a recipe gives its training section only."""
 
 
 def recipes() -> list[str]:
-    """Names of the recipes that come with CME."""
-    return sorted(path.stem for path in (leaderboards_dir() / "recipes").glob("*.yaml"))
+    """Names of the recipes that come with CME; files whose names begin with ``_`` are for others to include."""
+    found = (path.stem for path in (leaderboards_dir() / "recipes").glob("*.yaml"))
+    return sorted(name for name in found if not name.startswith("_"))
 
 
 def load_recipe(
@@ -66,12 +61,17 @@ def load_recipe(
             problems.append(f"{name}: {section!r} must be a mapping, found {found!r}.")
             found = None
         sections[section] = dict(found or {})
+    method = (overrides or {}).get("method")
+    if method in _WITHOUT and sections["adapter"].get("method") != method:
+        sections["adapter"] = {}
     for key, value in (overrides or {}).items():
         home = next((section for section, names in _SECTIONS.items() if key in names), None)
         if home is None:
             hint = nearest(key, (name for names in _SECTIONS.values() for name in names))
             problems.append(f"unknown setting {key!r}" + (f" (did you mean {hint!r}?)." if hint else "."))
         elif value is not None:
+            if key == "options" and isinstance(before := sections[home].get(key), Mapping):
+                value = {**before, **value}
             sections[home][key] = value
             other = {"steps": "epochs", "epochs": "steps"}.get(key)
             if other and (overrides or {}).get(other) is None:
@@ -96,7 +96,7 @@ def recipe_text(training: TrainSettings, adapter: AdapterSettings) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-def _read(recipe: str | Path) -> dict[str, Any]:
+def _read(recipe: str | Path, *, included: bool = False) -> dict[str, Any]:
     path = Path(recipe).expanduser()
     if not path.is_file():
         own = leaderboards_dir() / "recipes" / f"{recipe}.yaml"
@@ -106,9 +106,25 @@ def _read(recipe: str | Path) -> dict[str, Any]:
             raise unknown("recipe", str(recipe), recipes())
         path = own
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        values = yaml.load(path.read_text(encoding="utf-8"), RecipeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"recipe {recipe} is not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise UsageError(f"recipe {recipe} must be a mapping with the sections {' and '.join(_SECTIONS)}.")
+    return _included(values, path) if "include" in values and not included else values
+
+
+def _included(values: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A recipe over the one that it includes, section by section."""
+    name = values.pop("include")
+    other = path.parent / str(name)
+    if not other.is_file():
+        raise UsageError(f"recipe {path}: include: {name!r} is no other file beside it.")
+    under = _read(other, included=True)
+    if "include" in under:
+        raise UsageError(f"recipe {path}: {name} includes another file itself; one step is all there is.")
+    for section in _SECTIONS:
+        own = values.get(section)
+        if isinstance(own, Mapping | None) and isinstance(under.get(section), Mapping):
+            values[section] = {**under[section], **(own or {})}
     return values

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mapping
+from cme.adapters.peft_methods import label
+from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.records import Run, versions
 from cme.train.checkpoints import Spent
 from cme.train.meter import now
@@ -33,6 +35,7 @@ def make_run(
     *,
     out: Path,
     trainer: Any,
+    base_parameters: int,
     base_fingerprint: str,
     mix_fingerprint: str,
     tokens: int,
@@ -46,8 +49,9 @@ def make_run(
     Args:
         settings: as used.
         adapter: as used.
-        out: the run's folder, with the saved adapter.
+        out: the run's folder, with the saved adapter or model.
         trainer: the Trainer, after training.
+        base_parameters: count, before an adapter was put on it.
         base_fingerprint: of the base.
         mix_fingerprint: of the mix.
         tokens: training tokens seen, padding left out.
@@ -58,20 +62,20 @@ def make_run(
     """
     state, args = trainer.state, trainer.args
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
-    frozen = sum(weight.numel() for weight in trainer.model.parameters() if not weight.requires_grad)
+    fingerprint = fingerprint_of_base if adapter.method == "full" else adapter_fingerprint
     per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
     return Run(
-        method=adapter.method,
+        method=label(adapter.method, adapter.options),
         adapter=settings_to_mapping(adapter),
         training=vars(settings),
         base=settings.base,
         base_fingerprint=base_fingerprint,
-        adapter_fingerprint=adapter_fingerprint(out),
+        adapter_fingerprint=fingerprint(out),
         mix_fingerprint=mix_fingerprint,
         prompt_format=settings.prompt_format,
         trainable_parameters=trainable,
-        base_parameters=frozen,
-        trainable_share=100 * trainable / frozen,
+        base_parameters=base_parameters,
+        trainable_share=100 * trainable / base_parameters,
         steps=state.global_step,
         examples=state.global_step * per_step,
         tokens=tokens,
@@ -89,4 +93,18 @@ def make_run(
         versions=versions(),
         started=spent.started,
         finished=now(),
+        saved_parameters=_saved(out),
     )
+
+
+def _saved(out: Path) -> int:
+    """Numbers in the run's safetensors files, read from their headers."""
+    from math import prod
+
+    from safetensors import safe_open
+
+    total = 0
+    for path in out.glob("*.safetensors"):
+        with safe_open(path, framework="numpy") as file:
+            total += sum(prod(file.get_slice(key).get_shape()) for key in file.keys())  # noqa: SIM118 (no mapping)
+    return total

@@ -46,12 +46,13 @@ class _Start:
 
 
 def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Run:
-    """Train an adapter on a mix.
+    """Train an adapter on a mix, or, with the method ``full``, the base itself.
 
     Under ``torchrun`` every process calls this; the first one alone writes. ``out`` then holds the adapter
-    (``adapter_config.json``, ``adapter_model.safetensors``, ``README.md``), ``config.yaml`` (the resolved settings, a
-    recipe in itself) and ``run.json``, none of them pickled. Interrupted at any moment and called again with the same
-    arguments, it goes on from the newest whole checkpoint and ends with the same adapter.
+    (``adapter_config.json``, ``adapter_model.safetensors``, ``README.md``) or the whole model with its tokenizer,
+    ``config.yaml`` (the resolved settings, a recipe in itself) and ``run.json``, none of them pickled. Interrupted at
+    any moment and called again with the same arguments, it goes on from the newest whole checkpoint and ends with the
+    same adapter.
 
     Args:
         settings: how to train.
@@ -64,7 +65,8 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
     Raises:
         UsageError: a setting is out of its range or does not fit the base, or the folder holds something else.
         SourceError: the base cannot be had.
-        CMEError: the mix is damaged, no example fits, or training diverged.
+        DivergedError: the loss is no number, or exactly zero.
+        CMEError: the mix is damaged, no example fits, or AdaLoRA has pruned nothing.
     """
     settings.check()
     from cme.train.loop import joined
@@ -78,7 +80,8 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
     from cme.train.collate import Collator, Ordered, takes_sparse_logits
     from cme.train.loop import arguments, make_trainer, most, on_main
     from cme.train.meter import Meter
-    from cme.train.model import adapted_model, save_adapter
+    from cme.train.model import adapted_model, save_adapter, save_full
+    from cme.train.pruning import STATE, Pruner, prunes
     from cme.train.record import make_run
     from cme.train.tokens import Tokens, token_files
     from cme.train.validate import validation_loss
@@ -98,20 +101,27 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
     order = training_order(tokens.lengths, steps, per_step, settings.seed)
 
     meter = Meter(start.spent, args.device)
-    model = adapted_model(
+    model, base_parameters = adapted_model(
         base,
         adapter,
         dtype=settings.dtype,
         device=str(args.device),
         seed=settings.seed,
+        steps=steps,
         longest=int(tokens.lengths.max()),
     )
+    whole = adapter.method == "full"
+    pruner = None
+    if not whole and prunes(model.active_peft_config):
+        pruner = Pruner(model, 1 / (settings.gradient_accumulation * args.world_size), start.checkpoint)
     collator = Collator(
         load_tokenizer(base).pad_token_id,
         train_on_prompt=settings.train_on_prompt,
-        sparse_logits=takes_sparse_logits(model.get_base_model()),
+        sparse_logits=takes_sparse_logits(model if whole else model.get_base_model()),
     )
-    callbacks: list[Any] = [LossGuard(), CheckpointMarker(meter, keep=settings.keep_checkpoints)]
+    marker = CheckpointMarker(meter, keep=settings.keep_checkpoints, further=[STATE] if pruner else [])
+    # What belongs into a checkpoint comes before what declares it whole.
+    callbacks: list[Any] = [LossGuard(), *([pruner] if pruner else []), marker]
     with ExitStack() as stack:
         if args.process_index == 0:
             callbacks.append(BarMover(stack.enter_context(bar("Training", total=steps))))
@@ -120,14 +130,20 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
     spent = meter.spent(steps)
     spent = replace(spent, peak_memory_bytes=most(trainer, spent.peak_memory_bytes))
     lost = validation_loss(trainer, held_out, collator, settings.batch_size)
+    if pruner:
+        pruner.close()
 
     def save() -> Run:
-        save_adapter(trainer.model, settings.base, out)
+        if whole:
+            save_full(trainer.model, base, settings.base, out)
+        else:
+            save_adapter(trainer.model, settings.base, out)
         run = make_run(
             settings,
             adapter,
             out=out,
             trainer=trainer,
+            base_parameters=base_parameters,
             base_fingerprint=start.base_fingerprint,
             mix_fingerprint=start.mix_fingerprint,
             tokens=int(tokens.lengths[order].sum()),
@@ -146,12 +162,14 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
     """Check everything that can be checked, take the folder, encode the mix, find the checkpoint."""
     from cme.mix import read_manifest
     from cme.train.encode import Encoder
+    from cme.train.model import check_adapter
     from cme.train.tokens import encode_split
 
     base, mix = resolve_base(settings.base), Path(settings.data).expanduser()
     manifest = read_manifest(mix)
     encoder = Encoder(load_tokenizer(base), settings.prompt_format, settings.max_length)
     _check_length(base, settings.max_length)
+    check_adapter(base, adapter, settings.steps)
     identity: dict[str, Any] = {
         **{name: value for name, value in asdict(settings).items() if name != "threads"},
         **settings_to_mapping(adapter),

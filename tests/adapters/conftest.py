@@ -1,15 +1,21 @@
 """Small random models and adapters."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import PeftType, get_peft_model
+from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from torch import Tensor
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from cme.adapters.teamlora import TeamLoraConfig
+import cme  # noqa: F401 (enters the methods into peft)
+from tests.adapters.packages import EXAMPLE
+
+sys.path.insert(0, str(EXAMPLE))
+import cme_topk.tuner  # noqa: F401 (the example package's method passes the same tests)
 
 SIZES = {
     "vocab_size": 61,
@@ -33,11 +39,14 @@ def make_base(**sizes: Any) -> LlamaForCausalLM:
 
 
 def make_config(method: str = "teamlora", **fields: Any) -> Any:
-    """A configuration of rank 3 (per expert); TeamLoRA has 4 experts."""
-    common = {"r": 3, "lora_alpha": 6, "task_type": "CAUSAL_LM"}
-    if method == "lora":
-        return LoraConfig(**(common | {"target_modules": ["gate_proj", "up_proj", "down_proj"]} | fields))
-    return TeamLoraConfig(**(common | fields))
+    """A configuration of rank 3 (per expert); methods with experts have 4."""
+    common: dict[str, Any] = {"r": 3, "lora_alpha": 6, "task_type": "CAUSAL_LM"}
+    if method in ("lora", "adalora"):
+        common["target_modules"] = ["gate_proj", "up_proj", "down_proj"]
+    if method == "adalora":
+        common = {**common, "init_r": 3, "target_r": 2, "total_step": 10}
+        del common["r"]
+    return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType[method.upper()]](**(common | fields))
 
 
 def randomise(model: torch.nn.Module, seed: int = 1) -> None:
@@ -75,6 +84,11 @@ def adapted() -> Callable[..., Any]:
 def tokens() -> Tensor:
     """Two rows of nine tokens."""
     return torch.randint(3, 61, (2, 9), generator=torch.Generator().manual_seed(5))
+
+
+def layers(model: Any) -> list[Any]:
+    """The adapted layers."""
+    return [module for module in model.modules() if hasattr(module, "base_layer")]
 
 
 def logits(model: Any, tokens: Tensor, **kwargs: Any) -> Tensor:

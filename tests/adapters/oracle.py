@@ -1,15 +1,23 @@
-"""The papers' loop over experts, written from the equations alone: what the fused form must equal."""
+"""The papers' loops over experts, written from the equations alone: what the fused forms must equal."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+Experts = list[tuple[Tensor, Tensor]]
+Gates = Callable[[Tensor], Tensor]
+
+
+def softmax(logits: Tensor) -> Tensor:
+    weights = torch.exp(logits - logits.max(-1, keepdim=True).values)
+    return weights / weights.sum(-1, keepdim=True)
+
 
 def team_gates(logits: Tensor, interaction: Tensor | None) -> Tensor:
     """ω of every token, expert by expert (arXiv 2408.09856); φ alone without an interaction matrix."""
-    phi = torch.exp(logits - logits.max(-1, keepdim=True).values)
-    phi = phi / phi.sum(-1, keepdim=True)
+    phi = softmax(logits)
     if interaction is None:
         return phi
     experts = range(logits.shape[-1])
@@ -17,39 +25,109 @@ def team_gates(logits: Tensor, interaction: Tensor | None) -> Tensor:
     return omega / omega.sum(-1, keepdim=True)
 
 
+def _one(x: Tensor) -> Tensor:
+    return torch.ones(*x.shape[:-1], 1)
+
+
+def _lora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
+    return [(down, up)], _one, layer.lora_alpha[name] / layer.r[name]
+
+
+def _adalora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    """P Λ Q; PEFT divides by the number of ranks that are left."""
+    down, values, up = layer.lora_A[name], layer.lora_E[name], layer.lora_B[name]
+    return [(down, up @ torch.diag(values[:, 0]))], _one, layer.lora_alpha[name] / (float(layer.ranknum[name]) + 1e-5)
+
+
+def _moslora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    down, mixer, up = layer.moslora_A[name], layer.moslora_M[name], layer.moslora_B[name]
+    return [(down, up @ mixer)], _one, _scale(layer.plans[name].config)
+
+
+def _moelora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    config, router = layer.plans[name].config, layer.moelora_W[name]
+    downs = layer.moelora_A[name].reshape(config.experts, config.r, -1)
+    experts = list(zip(downs, _ups(layer.moelora_B[name], config), strict=True))
+    return experts, lambda x: softmax(x @ router.T), _scale(config)
+
+
+def _hydralora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    config, router, down = layer.plans[name].config, layer.hydralora_W[name], layer.hydralora_A[name]
+    experts = [(down, up) for up in _ups(layer.hydralora_B[name], config)]
+    return experts, lambda x: softmax(x @ router.T), _scale(config)
+
+
+def _teamlora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    config = layer.plans[name].config
+    downs = layer.teamlora_A[name].reshape(config.experts, config.r, -1)
+    first, last = layer.teamlora_H[name] if config.router_hidden else None, layer.teamlora_S[name]
+    interaction = layer.teamlora_M[name] if config.competition else None
+
+    def gates(x: Tensor) -> Tensor:
+        if first is not None:
+            x = x @ first.T
+            x = x * torch.sigmoid(x)
+        return team_gates(x @ last.T, interaction)
+
+    experts = list(zip(downs, _ups(layer.teamlora_B[name], config), strict=True))
+    return experts, gates, _scale(config)
+
+
+def _topklora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    config, router = layer.plans[name].config, layer.topklora_W[name]
+    downs = layer.topklora_A[name].reshape(config.experts, config.r, -1)
+
+    def gates(x: Tensor) -> Tensor:
+        scores = x @ router.T
+        least = scores.sort(-1, descending=True).values[..., config.top_k - 1 : config.top_k]
+        weights = torch.exp(scores - scores.max(-1, keepdim=True).values) * (scores >= least)
+        return weights / weights.sum(-1, keepdim=True)
+
+    return list(zip(downs, _ups(layer.topklora_B[name], config), strict=True)), gates, _scale(config)
+
+
+def _ups(stacked: Tensor, config: Any) -> list[Tensor]:
+    return [stacked[:, i * config.r : (i + 1) * config.r] for i in range(config.experts)]
+
+
+def _scale(config: Any) -> float:
+    scale = getattr(config, "gate_scale", 1)
+    return config.lora_alpha / config.r * (config.experts if scale == "experts" else scale)
+
+
+_PARTS = {
+    "lora_E": _adalora,
+    "lora_A": _lora,
+    "moslora_A": _moslora,
+    "moelora_A": _moelora,
+    "hydralora_A": _hydralora,
+    "teamlora_A": _teamlora,
+    "topklora_A": _topklora,
+}
+"""By a container that tells the method."""
+
+
 class LoopLayer(nn.Module):
-    """A layer of a TeamLoRA adapter, one expert after the other."""
+    """A layer of an adapter, one expert after the other; LoRA and its like have one, of weight 1."""
 
     def __init__(self, layer: Any, name: str = "default") -> None:
         super().__init__()
         self.frozen = layer.base_layer
-        self.config = layer.plans[name].config
-        experts, rank = self.config.experts, self.config.r
-        self.downs = list(layer.teamlora_A[name].reshape(experts, rank, -1))
-        self.ups = [layer.teamlora_B[name][:, i * rank : (i + 1) * rank] for i in range(experts)]
-        self.router = [layer.teamlora_S[name]]
-        if self.config.router_hidden:
-            self.router.insert(0, layer.teamlora_H[name])
-        self.interaction = layer.teamlora_M[name] if self.config.competition else None
+        parts = next(make for container, make in _PARTS.items() if hasattr(layer, container))
+        self.experts, self.gates, self.scale = parts(layer, name)
 
     def forward(self, x: Tensor) -> Tensor:
-        scores = x
-        for index, weight in enumerate(self.router):
-            scores = (scores * torch.sigmoid(scores) if index else scores) @ weight.T
-        gates = team_gates(scores, self.interaction)
-        scale = self.config.experts if self.config.gate_scale == "experts" else self.config.gate_scale
-        result = self.frozen(x)
-        for i, (down, up) in enumerate(zip(self.downs, self.ups, strict=True)):
-            result = result + self.config.lora_alpha / self.config.r * scale * gates[..., i : i + 1] * (
-                x @ down.T @ up.T
-            )
+        gates, result = self.gates(x), self.frozen(x)
+        for i, (down, up) in enumerate(self.experts):
+            result = result + self.scale * gates[..., i : i + 1] * (x @ down.T @ up.T)
         return result
 
 
 def as_loop(model: Any, name: str = "default") -> Any:
-    """Replace every TeamLoRA layer of a `PeftModel` by the loop, in place; parameters stay those of the model."""
+    """Replace every adapted layer of a `PeftModel` by the loop, in place; parameters stay those of the model."""
     for parent in list(model.modules()):
         for child_name, child in list(parent.named_children()):
-            if hasattr(child, "teamlora_A"):
+            if hasattr(child, "base_layer"):
                 setattr(parent, child_name, LoopLayer(child, name))
     return model

@@ -12,8 +12,17 @@ from safetensors.torch import load_file, save_file
 from cme.adapters import adapter_fingerprint, check_effect, load_adapter
 from cme.errors import AdapterError
 from tests.adapters.conftest import logits, make_base, make_config
+from tests.adapters.variants import every_method
 
-both = pytest.mark.parametrize("method", ["lora", "teamlora"])
+FIRST_A = {
+    "lora": ("lora_A.weight", 3),
+    "adalora": ("lora_A", 3),
+    "moslora": ("moslora_A", 3),
+    "moelora": ("moelora_A", 12),
+    "hydralora": ("hydralora_A", 3),
+    "teamlora": ("teamlora_A", 12),
+}
+"""Name and rows of each method's first tensor in a layer."""
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def refused(folder: Path, base=None) -> str:
     return str(caught.value)
 
 
-@both
+@every_method
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_good_adapter_is_loaded(adapted, saved, tokens, method, dtype):
     folder = saved(method)
@@ -73,7 +82,7 @@ def test_adapters_are_swapped_on_one_base(adapted, saved, tokens):
         load_adapter(model, saved(), name="one")
 
 
-@both
+@every_method
 def test_the_effect_is_measured(saved, tokens, method):
     model = load_adapter(make_base(), saved(method)).train()
     effect = check_effect(model, tokens)
@@ -138,19 +147,18 @@ def test_a_configuration_that_the_method_refuses(saved):
     assert "does not fit the method TEAMLORA: experts must be at least 1" in refused(folder)
 
 
-@both
+@every_method
 def test_another_base(saved, method):
     folder = saved(method)
     edit_config(folder, base_model_name_or_path="its/own-base")
     message = refused(folder, make_base(hidden_size=32))
-    shapes = "lora_A.weight of shape [3, 32], the adapter has [3, 24]"
-    if method == "teamlora":
-        shapes = "teamlora_A of shape [12, 32], the adapter has [12, 24]"
+    tensor, rows = FIRST_A[method]
+    shapes = f"{tensor} of shape [{rows}, 32], the adapter has [{rows}, 24]"
     assert f"does not fit the base model: model.layers.0.mlp.gate_proj needs {shapes}" in message
     assert "Was it trained for another base (its/own-base)?" in message
 
 
-@both
+@every_method
 def test_a_base_with_more_layers_or_fewer(saved, method):
     folder = saved(method)
     assert "the adapter lacks base_model.model.model.layers.2.mlp." in refused(folder, make_base(num_hidden_layers=3))
@@ -163,7 +171,7 @@ def test_a_base_without_the_layers(saved):
     assert "cannot be put on this base" in refused(folder) and "no_such_proj" in refused(folder)
 
 
-@both
+@every_method
 def test_missing_and_superfluous_tensors(saved, method):
     folder = saved(method)
     shutil.copytree(folder, folder.with_name("copy"))
@@ -179,7 +187,7 @@ def test_a_configuration_of_other_sizes_than_the_weights(saved):
     assert "of shape [6, 24], the adapter has [12, 24]" in refused(folder)
 
 
-@both
+@every_method
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_values_that_are_not_finite(saved, method, value):
     folder = saved(method)

@@ -12,6 +12,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING
 import cme
 from cme.adapters.registration import add_peft_type, register_all, register_method
 from cme.adapters.teamlora import TeamLoraConfig, TeamLoraModel
+from tests.adapters.variants import OWN
 
 
 def run(code: str) -> object:
@@ -21,14 +22,16 @@ def run(code: str) -> object:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_the_type_is_a_full_member():
-    member = PeftType.TEAMLORA
-    assert member is PeftType("TEAMLORA") is PeftType["TEAMLORA"] and member in list(PeftType)
-    assert member == "TEAMLORA" and member.value == member.name == "TEAMLORA" and isinstance(member, PeftType)
+@pytest.mark.parametrize("name", [method.upper() for method in OWN])
+def test_the_type_is_a_full_member(name):
+    member = getattr(PeftType, name)
+    assert member is PeftType(name) is PeftType[name] and member in list(PeftType)
+    assert member == name and member.value == member.name == name and isinstance(member, PeftType)
     assert pickle.loads(pickle.dumps(member)) is member
-    assert json.dumps(member) == '"TEAMLORA"'
-    assert PEFT_TYPE_TO_TUNER_MAPPING[member] is TeamLoraModel
-    assert isinstance(get_peft_config({"peft_type": "TEAMLORA", "r": 2}), TeamLoraConfig)
+    assert json.dumps(member) == f'"{name}"'
+    assert PEFT_TYPE_TO_TUNER_MAPPING[member].prefix == f"{name.lower()}_"
+    config = get_peft_config({"peft_type": name, "r": 2})
+    assert type(config) is PEFT_TYPE_TO_CONFIG_MAPPING[member] and config.r == 2
 
 
 def test_doing_it_again_changes_nothing():
@@ -73,7 +76,8 @@ def test_any_module_may_be_the_first_import():
     code = """
 import importlib, json, os, pathlib, sys, importlib.util, torch, transformers
 root = pathlib.Path(importlib.util.find_spec("cme").origin).parent
-files = sorted({*(root / "adapters" / "routed").glob("*.py"), *(root / "adapters").glob("*/layer.py")})
+shared = [*(root / "adapters" / "routed").glob("*.py"), *(root / "adapters" / "low_rank").glob("*.py")]
+files = sorted({*shared, *(root / "adapters").glob("*/layer.py")})
 names = [".".join(("cme", *file.relative_to(root).with_suffix("").parts)).removesuffix(".__init__") for file in files]
 assert not {"cme", "peft"} & sys.modules.keys()
 failed = []

@@ -1,29 +1,20 @@
-"""Saved and loaded by stock PEFT and transformers."""
+"""What a saved adapter's folder holds; that it loads again is in the matrix (test_matrix_handling.py)."""
 
 import json
 
 import pytest
 import torch
-from peft import PeftModel
 from safetensors.torch import load_file
 
 from cme.adapters import adapter_fingerprint
-from tests.adapters.conftest import logits, make_base
+from tests.adapters.variants import OWN, every_method
+
+LETTERS = {"moslora": "ABM", "moelora": "ABW", "hydralora": "ABW", "teamlora": "ABSM"}
 
 
-@pytest.mark.parametrize("fields", [{}, {"collaboration": False, "router_hidden": 5}, {"competition": False}])
-@pytest.mark.parametrize("name", ["default", "other"])
-@pytest.mark.parametrize("low", [False, True])
-def test_loading_gives_the_same_outputs_under_any_name(adapted, tokens, tmp_path, fields, name, low):
-    model = adapted(**fields)
-    model.save_pretrained(tmp_path)
-    again = PeftModel.from_pretrained(make_base(), tmp_path, adapter_name=name, low_cpu_mem_usage=low)
-    assert torch.equal(logits(again, tokens), logits(model, tokens))
-    assert not any(weight.is_meta for weight in again.parameters())
-
-
-def test_the_folder_holds_tensors_and_settings_only(adapted, tmp_path):
-    model = adapted()
+@pytest.mark.parametrize(("method", "letters"), LETTERS.items(), ids=LETTERS)
+def test_the_folder_holds_tensors_and_settings_only(adapted, tmp_path, method, letters):
+    model = adapted(method)
     model.save_pretrained(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "README.md",
@@ -31,17 +22,16 @@ def test_the_folder_holds_tensors_and_settings_only(adapted, tmp_path):
         "adapter_model.safetensors",
     ]
     keys = load_file(tmp_path / "adapter_model.safetensors")
-    assert len(keys) == 2 * 3 * 4
-    assert {key.rpartition(".")[2] for key in keys} == {f"teamlora_{letter}" for letter in "ABSM"}
-    assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == [
-        "down_proj",
-        "gate_proj",
-        "up_proj",
-    ]
+    assert len(keys) == 2 * 3 * len(letters)
+    assert {key.rpartition(".")[2] for key in keys} == {f"{method}_{letter}" for letter in letters}
+    config = json.loads((tmp_path / "adapter_config.json").read_text())
+    assert config["peft_type"] == method.upper()
+    assert config["target_modules"] == ["down_proj", "gate_proj", "up_proj"]
 
 
-def test_the_card_says_how_to_load_it_once(adapted, tmp_path):
-    model = adapted()
+@pytest.mark.parametrize("method", OWN)
+def test_the_card_says_how_to_load_it_once(adapted, tmp_path, method):
+    model = adapted(method)
     for _ in range(2):
         model.save_pretrained(tmp_path)
     lines = (tmp_path / "README.md").read_text().splitlines()
@@ -52,25 +42,7 @@ def test_the_card_says_how_to_load_it_once(adapted, tmp_path):
     assert "import cme" in (tmp_path / "second" / "README.md").read_text().splitlines()
 
 
-def test_transformers_loads_it_without_peft_model(adapted, tokens, tmp_path):
-    model = adapted()
-    model.save_pretrained(tmp_path)
-    base = make_base()
-    report = base.load_adapter(str(tmp_path))
-    assert not report.missing_keys and not report.unexpected_keys
-    assert torch.equal(logits(base, tokens), logits(model, tokens))
-
-
-def test_modules_to_save_come_along(adapted, tokens, tmp_path):
-    model = adapted(modules_to_save=["lm_head"])
-    with torch.no_grad():
-        model.base_model.model.lm_head.modules_to_save["default"].weight.mul_(2)
-    model.save_pretrained(tmp_path)
-    again = PeftModel.from_pretrained(make_base(), tmp_path)
-    assert torch.equal(logits(again, tokens), logits(model, tokens))
-
-
-@pytest.mark.parametrize("method", ["lora", "teamlora"])
+@every_method
 def test_the_fingerprint_is_of_content(adapted, tmp_path, method):
     model = adapted(method)
     for folder in ("one", "two"):

@@ -16,7 +16,8 @@ from transformers import (
     T5Config,
 )
 
-from cme.adapters import ffn_targets
+from cme.adapters import build_config, ffn_targets, settings_from
+from cme.adapters.targets import check_targets, linear_names
 from cme.adapters.teamlora import TeamLoraConfig
 from cme.errors import UsageError
 from tests.adapters.conftest import make_base, make_config
@@ -66,8 +67,59 @@ def test_gpt2_takes_lora_but_its_conv1d_no_experts():
     assert all(".mlp." in name for name in model.base_model.targeted_module_names)
 
 
-def test_a_model_without_known_names():
+def bert():
     with torch.device("meta"):
-        model = BertModel(BertConfig(**SMALL, intermediate_size=24))
-    with pytest.raises(UsageError, match="BertModel has no feed-forward projections that CME knows"):
-        ffn_targets(model)
+        return BertModel(BertConfig(**SMALL, intermediate_size=24))
+
+
+def test_a_model_without_known_names():
+    with pytest.raises(UsageError) as caught:
+        ffn_targets(bert())
+    assert str(caught.value) == (
+        "BertModel has no feed-forward layers of a name that CME knows. Name the layers to adapt with target_modules "
+        "(--target-modules a,b). Its linear layers: query, key, value, output.dense, intermediate.dense, pooler.dense."
+    )
+
+
+def test_names_of_linear_layers():
+    own = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "lm_head"]
+    assert linear_names(make_base()) == own
+    assert linear_names(get_peft_model(make_base(), make_config("lora"))) == own
+    numbered = torch.nn.ModuleDict({"head": torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))})
+    assert linear_names(numbered) == ["head.0", "head.1"]
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [("q_proj",), ("mlp.up_proj", "o_proj"), "all-linear", r".*\.1\.mlp\..*_proj", ("embed_tokens",), ["all-linear"]],
+)
+def test_layers_that_exist(targets):
+    settings = settings_from({"method": "lora", "target_modules": targets})
+    assert get_peft_model(make_base(), build_config(settings, make_base())).base_model.targeted_module_names
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (("q_prj",), "LlamaForCausalLM has no module 'q_prj'. Its linear layers, the nearest first: q_proj, k_proj"),
+        # PEFT passes over a name that is not there if another one is.
+        (("q_proj", "gate"), "has no module 'gate'. Its linear layers, the nearest first: gate_proj, "),
+        (("proj",), "has no module 'proj'"),
+        (r".*\.9\..*", r"has no module '.*\\.9\\..*'"),
+        ("(", "'(' is no regular expression: missing ), unterminated subpattern"),
+        (("mlp",), "'mlp' is no layer with a weight matrix but a LlamaMLP (model.layers.0.mlp). The linear layers of"),
+        (("norm",), "'norm' is no layer with a weight matrix but a LlamaRMSNorm (model.norm)"),
+    ],
+)
+@pytest.mark.parametrize("method", ["lora", "teamlora"])
+def test_layers_that_do_not_exist(method, targets, message):
+    settings = settings_from({"method": method, "target_modules": targets})
+    with pytest.raises(UsageError) as caught:
+        build_config(settings, make_base())
+    assert str(caught.value).startswith("target_modules: ") and message in str(caught.value)
+
+
+def test_many_names_are_cut():
+    many = torch.nn.ModuleDict({f"layer{number}": torch.nn.Linear(2, 2) for number in range(30)})
+    with pytest.raises(UsageError, match=r"nearest first: layer2, .* and 10 more\."):
+        check_targets(many, ["layr2"])

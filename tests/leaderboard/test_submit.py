@@ -11,7 +11,7 @@ from cme.leaderboard import load_entries, make_entry, verify
 from cme.records import Entry, Result, read_record, write_record
 from cme.records.samples import write_samples
 
-from .workshop import make_samples
+from .workshop import BASE_FINGERPRINT, make_samples
 
 LORA = "1" * 64
 
@@ -39,10 +39,20 @@ def test_a_base_needs_no_run_and_an_adapter_does(workshop):
     base = workshop.result("base", make_samples(0.4, "b"))
     entry = make_entry(base, None, workshop.entries)
     assert entry.method == "base" and entry.cost == {} and entry.settings == {}
-    with pytest.raises(UsageError, match="a base, which has no run"):
+    with pytest.raises(UsageError, match=r"a base that .* did not train"):
         make_entry(base, workshop.run("lora", "lora", adapter=LORA), workshop.entries, name="other")
     with pytest.raises(UsageError, match="give its training run"):
         make_entry(workshop.result("lora", make_samples(0.6, "l"), adapter=LORA), None, workshop.entries)
+
+
+def test_a_base_that_was_trained_itself_is_a_row_on_the_base_it_was(workshop):
+    tuned = "f" * 64
+    folder = workshop.result("full", make_samples(0.6, "l"), base="runs/full", base_fingerprint=tuned)
+    entry = make_entry(folder, workshop.run("full", "full", adapter=tuned), workshop.entries)
+    assert (entry.method, entry.base, entry.base_fingerprint) == ("full", "smollm2-135m", BASE_FINGERPRINT)
+    assert entry.cost["steps"] == 100 and entry.provenance["adapter"] == {"fingerprint": tuned}
+    with pytest.raises(UsageError, match="did not train"):
+        make_entry(folder, workshop.run("other", "full", adapter="9" * 64), workshop.entries, name="other")
 
 
 def test_the_run_of_another_adapter_or_base_is_refused(workshop):

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -267,3 +268,17 @@ def test_a_missing_or_damaged_tokenizer_is_told(base, damaged):
             file.unlink()
     with pytest.raises(SourceError, match="holds no tokenizer that can be read"):
         load_tokenizer(base)
+
+
+@pytest.mark.skipif(
+    find_spec("bitsandbytes") is not None, reason="bitsandbytes is installed, so the base can be loaded"
+)
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_quantised_base_without_its_package_is_told(base, bits):
+    config = json.loads((base / "config.json").read_text())
+    quantised = {"quant_method": "bitsandbytes", "load_in_4bit": bits == 4, "load_in_8bit": bits == 8}
+    (base / "config.json").write_text(json.dumps(config | {"quantization_config": quantised}))
+    with pytest.raises(
+        SourceError, match=r"cannot be loaded on this machine: .*bitsandbytes.*give the base unquantised"
+    ):
+        load_model(base)

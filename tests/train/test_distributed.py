@@ -36,7 +36,10 @@ def torchrun(tmp_path, settings, adapter, out, *more):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-@pytest.mark.parametrize("method", [pytest.param("lora", marks=pytest.mark.long), "teamlora"])
+SLOW = ("lora", "adalora", "full", "moslora", "moelora", "hydralora")
+
+
+@pytest.mark.parametrize("method", ["teamlora", *(pytest.param(name, marks=pytest.mark.long) for name in SLOW)])
 def test_two_processes_equal_one(settings, tmp_path, method):
     adapter = AdapterSettings(method, rank=4, alpha=8.0)
     given = settings(steps=12, batch_size=2, gradient_accumulation=2, save_every=5)

@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
-from cme.adapters import AdapterSettings
+from cme.adapters import METHODS, AdapterSettings
 from cme.errors import UsageError
+from cme.paths import leaderboards_dir
 from cme.train import TrainSettings, load_recipe, recipe_text, recipes
 
 
@@ -58,18 +59,86 @@ def test_an_unknown_recipe_gets_the_nearest_name():
         load_recipe("nowhere/x.yaml")
 
 
-@pytest.mark.parametrize(
-    "name", ["demo-lora", "demo-teamlora", "lora-r32", "lora-r128", "teamlora-r16", "teamlora-r32"]
-)
-def test_the_recipes_that_come_with_cme_are_valid(name):
+@pytest.mark.parametrize("name", recipes())
+def test_the_recipes_that_come_with_cme_are_valid_and_say_what_they_are(name):
     training, adapter = load_recipe(name, {"data": "mix"})
-    assert training.check() is None and name in recipes()
-    assert adapter.method == name.split("-")[-1 if name.startswith("demo") else 0]
+    assert training.check() is None
+    ours = name.split("-")[0] in ("ablation", "experts")
+    assert adapter.method == ("teamlora" if ours else name.split("-")[name.startswith("demo")])
+    text = (leaderboards_dir() / "recipes" / f"{name}.yaml").read_text()
+    assert text.startswith("# ") and len(text.splitlines()) <= 12
 
 
-def test_demo_recipes_train_adapters_of_equal_rank_in_the_same_way():
-    (lora, plain), (team, routed) = (load_recipe(name, {"data": "mix"}) for name in ("demo-lora", "demo-teamlora"))
-    assert lora == team and plain.rank == routed.rank * routed.experts == 32
+def test_there_is_a_recipe_for_every_row_of_the_papers_tables():
+    assert {
+        *("lora-r32", "lora-r128", "adalora-r128", "moslora-r128", "moelora-r32", "hydralora-r32"),
+        *("teamlora-r32", "teamlora-r16", "teamlora-r32-authors-scale", "full"),
+        *(f"ablation-{name}" for name in ("neither", "collaboration", "competition", "both")),
+        *(f"experts-{number}" for number in (1, 2, 4, 8)),
+        *(f"demo-{name}" for name in ("lora", "adalora", "moslora", "moelora", "hydralora", "teamlora")),
+    } <= set(recipes())
+
+
+@pytest.mark.parametrize(
+    ("name", "percent"),
+    [
+        # TeamLoRA paper, main table, column "Param %".
+        *[("lora-r32", 0.67), ("lora-r128", 2.68), ("moelora-r32", 2.71), ("hydralora-r32", 1.84)],
+        *[("teamlora-r32", 2.71), ("teamlora-r16", 1.35), ("ablation-neither", 2.71), ("experts-4", 2.71)],
+    ],
+)
+def test_the_papers_recipes_train_the_papers_share_of_the_parameters(name, percent):
+    from cme.adapters import count
+
+    _, adapter = load_recipe(name, {"data": "mix"})
+    assert count("chinese-llama-2-7b", adapter).share_percent == pytest.approx(percent, abs=0.03)
+
+
+def test_recipes_of_a_table_differ_in_the_adapter_alone():
+    def training(name):
+        return load_recipe(name, {"data": "mix"})[0]
+
+    own = [name for name in recipes() if not name.startswith("demo") and name != "full"]
+    assert len(own) >= 17 and all(training(name) == training("teamlora-r32") for name in own)
+    demo = [name for name in recipes() if name.startswith("demo")]
+    assert all(training(name) == training("demo-lora") for name in demo)
+
+
+def test_the_ablation_has_four_switches_at_one_scale():
+    rows = [load_recipe(f"ablation-{name}", {"data": "mix"})[1] for name in ("neither", "collaboration", "competition")]
+    rows += [load_recipe("teamlora-r32", {"data": "mix"})[1]]
+    assert [(row.collaboration, row.competition) for row in rows] == [
+        *[(False, False), (True, False), (False, True), (True, True)]
+    ]
+    assert {(row.rank, row.experts, row.alpha, row.gate_scale) for row in rows} == {(32, 4, 64.0, 1.0)}
+    assert load_recipe("ablation-both", {"data": "mix"})[1] == rows[-1]
+    assert load_recipe("teamlora-r32-authors-scale", {"data": "mix"})[1] == replace(rows[-1], gate_scale="experts")
+
+
+def test_demo_recipes_have_equal_total_rank():
+    for name in recipes():
+        _, adapter = load_recipe(name, {"data": "mix"})
+        if name.startswith("demo"):
+            experts = adapter.experts if "experts" in METHODS[adapter.method].settings else 1
+            assert adapter.rank * experts == 32
+
+
+def test_an_included_file_lies_under_the_recipe(tmp_path):
+    (tmp_path / "_all.yaml").write_text("training: {data: here, steps: 5, seed: 1}\nadapter: {method: lora, rank: 2}\n")
+    (tmp_path / "mine.yaml").write_text("include: _all.yaml\ntraining: {seed: 2}\n")
+    training, adapter = load_recipe(tmp_path / "mine.yaml")
+    assert (training.data, training.steps, training.seed, adapter.rank) == ("here", 5, 2, 2)
+    (tmp_path / "mine.yaml").write_text("include: _none.yaml\n")
+    with pytest.raises(UsageError, match=r"include: '_none\.yaml' is no other file beside it"):
+        load_recipe(tmp_path / "mine.yaml")
+    (tmp_path / "mine.yaml").write_text("include: mine.yaml\n")
+    with pytest.raises(UsageError, match="includes another file itself"):
+        load_recipe(tmp_path / "mine.yaml")
+
+
+def test_a_method_without_settings_takes_only_the_training_section():
+    training, adapter = load_recipe("demo-teamlora", {"data": "mix", "method": "full"})
+    assert adapter.method == "full" and training == load_recipe("demo-lora", {"data": "mix"})[0]
 
 
 def test_no_name_is_in_both_sections():

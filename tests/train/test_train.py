@@ -40,7 +40,8 @@ def by_hand(settings, adapter, base, mix):
     import numpy as np
 
     order = training_order(np.array([len(item) for item in ids], np.int32), settings.steps, per_step, settings.seed)
-    model = adapted_model(base, adapter, dtype="float32", device="cpu", seed=settings.seed).train()
+    model, _ = adapted_model(base, adapter, dtype="float32", device="cpu", seed=settings.seed, steps=settings.steps)
+    model.train()
     optimizer = torch.optim.AdamW(
         [p for p in model.parameters() if p.requires_grad], lr=settings.learning_rate, weight_decay=0.0
     )
@@ -135,7 +136,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_the_adapter_in_float32(settings
     assert run.losses != exact.losses
 
 
-@pytest.mark.parametrize("method", ["lora", "teamlora"])
+@pytest.mark.parametrize("method", ["lora", "moelora", "hydralora", "teamlora"])
 def test_gradient_checkpointing_changes_nothing(settings, tmp_path, method):
     plain = train(settings(steps=5), AdapterSettings(method), out=tmp_path / "plain")
     saving = train(settings(steps=5, gradient_checkpointing=True), AdapterSettings(method), out=tmp_path / "saving")

@@ -1,50 +1,54 @@
 """The optional balance term: experts that every token passes by, or all go to, cost something."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from cme.adapters.routed.layer import RoutedLinear
+from cme.adapters.routed.gates import mean_gate
 
-__all__ = ["balance_term", "recorded_gates", "share_of_batch"]
+__all__ = ["balance_term", "layer_masks", "share_of_batch"]
 
-
-@contextmanager
-def recorded_gates(layers: Sequence[RoutedLinear]) -> Iterator[Sequence[RoutedLinear]]:
-    """While open, each of the layers keeps its last gates in ``layer.gates``; on leaving they are let go."""
-    for layer in layers:
-        layer.record_gates = True
-    try:
-        yield layers
-    finally:
-        for layer in layers:
-            layer.record_gates = False
-            layer.gates.clear()
+_DECODER = re.compile(r"(^|\.)decoder\.")
+_OF_ENCODER = re.compile(
+    r"\.(EncDecAttention|encoder_attn|cross_?attn|cross_?attention)\.(.*\.)?(k|v|key|value)(_proj)?$"
+)
+"""Projections in the decoder whose input is the encoder's output (T5; BART, Whisper; others)."""
 
 
-def balance_term(gates: Sequence[Tensor], mask: Tensor | None) -> Tensor:
+def balance_term(layers: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
     """Mean over layers and experts of (mean gate - 1/k)².
 
     Args:
-        gates: of each layer, [batch, length, k] (or [tokens, k]); each token's sum to 1.
-        mask: [batch, length], 0 where a token is padding. It is applied to gates of its own batch and length; others
-            (a decoder's, with the mask of the encoder) are taken whole.
+        layers: of each, its gates [batch, length, k] (or [tokens, k]), each token's sum being 1, and a mask
+            [batch, length] for them, 0 where a token is padding, as for `mean_gate`.
 
     Returns:
         A float32 scalar, 0 when all experts weigh the same on average.
     """
-    terms = []
-    for gate in gates:
-        if mask is not None and gate.shape[:-1] == mask.shape:
-            keep = mask.to(gate.dtype).unsqueeze(-1)
-            usage = (gate * keep).flatten(0, -2).sum(0) / keep.sum().clamp(min=1)
-        else:
-            usage = gate.flatten(0, -2).mean(0)
-        terms.append((usage - 1 / gate.shape[-1]).square().mean())
+    terms = [(mean_gate(gate, mask) - 1 / gate.shape[-1]).square().mean() for gate, mask in layers]
     return torch.stack(terms).mean()
+
+
+def layer_masks(kwargs: dict[str, Any], *, encodes: bool) -> Callable[[str], Tensor | None]:
+    """Which tokens are no padding, for each layer by its name.
+
+    In an encoder-decoder model, layers of the decoder take the decoder's mask (without one: where there is a label),
+    but for the projections in its cross-attention that read the encoder's output.
+
+    Args:
+        kwargs: what the model was called with.
+        encodes: whether it is an encoder-decoder model.
+    """
+    mask = kwargs.get("attention_mask")
+    if not encodes:
+        return lambda name: mask
+    decoder = kwargs.get("decoder_attention_mask")
+    if decoder is None and kwargs.get("labels") is not None:
+        decoder = kwargs["labels"].ne(-100)
+    return lambda name: decoder if _DECODER.search(name) and not _OF_ENCODER.search(name) else mask
 
 
 def share_of_batch(kwargs: dict[str, Any], *, shifts: bool) -> Tensor | float:

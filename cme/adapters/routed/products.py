@@ -15,34 +15,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["add_routed", "autocast_on", "competitive_gates", "project", "softmax_gates"]
+from cme.adapters.low_rank.products import add_product, autocast_on
+
+__all__ = ["add_routed", "competitive_gates", "project", "softmax_gates"]
 
 # 1/t is taken as t/(t² + ε²): equal within float32 rounding while |t| > 0.3, and never beyond 1/(2ε) = 5000.
 _GUARD = 1e-4**2
 
 
-def autocast_on(tensor: Tensor) -> bool:
-    """Whether autocast picks the types of products on this tensor's device."""
-    return torch.is_autocast_enabled(tensor.device.type)
-
-
-def project(x: Tensor, down: Tensor, router: Tensor) -> tuple[Tensor, Tensor]:
+def project(x: Tensor, dropped: Tensor, down: Tensor, router: Tensor) -> tuple[Tensor, Tensor]:
     """The experts' hidden values and the router's, in one product where that is cheaper.
 
     Args:
-        x: inputs, [..., d].
+        x: inputs, [..., d]: what the router sees.
+        dropped: the inputs after dropout: what the experts see; the same tensor as ``x`` when nothing drops out.
         down: the experts' A, [R, d].
         router: the router's first matrix, [h, d].
 
     Returns:
-        ``x Aᵀ`` [..., R] and ``x Wᵀ`` [..., h].
+        ``dropped Aᵀ`` [..., R] and ``x Wᵀ`` [..., h].
     """
     # Stacking the rows copies A; reading x a second time is dearer only if x is larger than that (in training it is).
-    if x.numel() > 2 * down.numel():
+    if dropped is x and x.numel() > 2 * down.numel():
         both = F.linear(x, torch.cat((down, router)))
         hidden, routed = torch.split_with_sizes(both, (down.shape[0], router.shape[0]), -1)
         return hidden, routed
-    return F.linear(x, down), F.linear(x, router)
+    return F.linear(dropped, down), F.linear(x, router)
 
 
 def softmax_gates(logits: Tensor) -> Tensor:
@@ -96,17 +94,8 @@ def add_routed(base: Tensor, hidden: Tensor, gates: Tensor, up: Tensor, scaling:
     Returns:
         [..., m] in the base's type (arXiv 2408.09856, "Collaboration"), as one product that adds onto ``base``.
     """
-    outputs, columns = up.shape
+    columns = up.shape[1]
     experts = gates.shape[-1]
     rank = columns // experts
     gated = hidden.reshape(-1, hidden.shape[-1] // rank, rank) * gates.reshape(-1, experts, 1)
-    flat = base.reshape(-1, outputs)
-    if gated.dtype != up.dtype:
-        gated = gated.to(up.dtype)
-    gated = gated.view(-1, columns)
-    if flat.dtype == up.dtype or autocast_on(flat):
-        out = torch.addmm(flat, gated, up.t(), alpha=scaling)
-    else:
-        out = flat.to(up.dtype).addmm_(gated, up.t(), alpha=scaling)
-    out = out.view(base.shape)
-    return out if out.dtype == base.dtype else out.to(base.dtype)
+    return add_product(base, gated, up, scaling)

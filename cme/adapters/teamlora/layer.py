@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cme.adapters.routed.layer import RoutedLinear, fill_kaiming
+from cme.adapters.low_rank.layer import fill_kaiming
+from cme.adapters.routed.layer import RoutedLinear
 from cme.adapters.routed.products import competitive_gates, project, softmax_gates
 from cme.adapters.teamlora.config import TeamLoraConfig
 
@@ -56,10 +57,7 @@ class TeamLoraLinear(RoutedLinear):
             down = down.flatten(0, 1)
         scores = self.own("teamlora_S", adapter_name)
         first = self.own("teamlora_H", adapter_name) if config.router_hidden else scores
-        if dropped is x:
-            hidden, logits = project(x, down, first)
-        else:
-            hidden, logits = F.linear(dropped, down), F.linear(x, first)
+        hidden, logits = project(x, dropped, down, first)
         if config.router_hidden:
             logits = F.linear(F.silu(logits), scores)
         if config.competition:

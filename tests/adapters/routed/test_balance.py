@@ -7,21 +7,22 @@ from cme.adapters.routed.balance import balance_term
 from cme.adapters.teamlora import TeamLoraLinear
 from cme.errors import UsageError
 from tests.adapters.conftest import make_base
+from tests.adapters.variants import ROUTED
 
 
 def test_the_balance_term_by_hand():
     # Means (0.75, 0.25): ((0.75 - 0.5)² + (0.25 - 0.5)²) / 2 = 0.0625; the second layer is balanced: mean 0.03125.
     uneven = torch.tensor([[[1.0, 0.0], [0.5, 0.5]]])
     even = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])
-    assert float(balance_term([uneven], None)) == pytest.approx(0.0625)
-    assert float(balance_term([uneven, even], None)) == pytest.approx(0.03125)
+    assert float(balance_term([(uneven, None)])) == pytest.approx(0.0625)
+    assert float(balance_term([(uneven, None), (even, None)])) == pytest.approx(0.03125)
 
 
 def test_padding_does_not_count():
     gates = torch.tensor([[[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])
-    assert float(balance_term([gates], torch.tensor([[0, 1, 1]]))) == pytest.approx(0.25)
-    assert float(balance_term([gates], torch.tensor([[1, 1, 0]]))) == pytest.approx(0.0)
-    assert float(balance_term([gates], torch.zeros(1, 3))) == pytest.approx(0.25)
+    assert float(balance_term([(gates, torch.tensor([[0, 1, 1]]))])) == pytest.approx(0.25)
+    assert float(balance_term([(gates, torch.tensor([[1, 1, 0]]))])) == pytest.approx(0.0)
+    assert float(balance_term([(gates, torch.zeros(1, 3))])) == pytest.approx(0.25)
 
 
 def losses(adapted, tokens, weight, **kwargs):
@@ -52,7 +53,7 @@ def test_the_term_is_the_one_of_the_recorded_gates(adapted, tokens):
         layer.record_gates = True
     with torch.no_grad():
         model(input_ids=tokens, attention_mask=mask)
-    expected = float(balance_term([layer.gates["default"] for layer in layers], mask))
+    expected = float(balance_term([(layer.gates["default"], mask) for layer in layers]))
     assert float(added.loss.detach() - plain.loss.detach()) == pytest.approx(expected, rel=1e-3)
 
 
@@ -99,10 +100,11 @@ def test_gradient_checkpointing_gives_the_same_gradients(adapted, tokens, weight
     assert all(not module.gates for module in model.modules() if isinstance(module, TeamLoraLinear))
 
 
-def test_reentrant_checkpointing_is_refused(adapted, tokens):
+@pytest.mark.parametrize("method", ROUTED)
+def test_reentrant_checkpointing_is_refused(adapted, tokens, method):
     base = make_base()
     base.activation_checkpointing_enable({"use_reentrant": True})
-    model = adapted(base=base).train()
+    model = adapted(method, base=base).train()
     with pytest.raises(UsageError, match='use_reentrant": False'):
         model(input_ids=tokens, labels=tokens)
     model.eval()(input_ids=tokens, labels=tokens)

@@ -56,7 +56,7 @@ def test_gates_are_computed_in_float32_whatever_the_type():
 @pytest.mark.parametrize("rows", [1, 50])
 def test_the_router_may_ride_in_the_product_of_a(rows):
     x, down, router = torch.randn(2, rows, 7), torch.randn(6, 7), torch.randn(3, 7)
-    hidden, routed = project(x, down, router)
+    hidden, routed = project(x, x, down, router)
     torch.testing.assert_close(hidden, x @ down.T)
     torch.testing.assert_close(routed, x @ router.T)
 

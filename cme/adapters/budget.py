@@ -1,0 +1,71 @@
+"""The rank that a budget of parameters buys: "rank" alone is no fair axis between methods."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from cme.adapters.methods import METHODS
+from cme.adapters.params import ParameterCount, count
+from cme.adapters.settings import AdapterSettings, settings_from
+from cme.errors import UsageError
+
+__all__ = ["match_rank"]
+
+
+def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[AdapterSettings, ParameterCount]:
+    """The largest rank (of ONE expert, where there are experts) with which the adapter stays within a budget.
+
+    Args:
+        base: as for `cme.adapters.params.count`.
+        values: the adapter's settings as for `settings_from`, without ``rank``.
+        budget: ``"1.35%"`` of the base's parameters; a number of parameters, ``"95,000,000"``; or as many as another
+            method trains at a rank, ``"lora:128"`` (with its defaults, on the same layers).
+
+    Returns:
+        The settings with that rank, and what they count.
+
+    Raises:
+        UsageError: no such budget; a method without a rank; or rank 1 is too much already.
+    """
+
+    def at(rank: int) -> tuple[AdapterSettings, ParameterCount]:
+        settings = settings_from({**values, "rank": rank})
+        return settings, count(base, settings)
+
+    method = values.get("method")
+    if isinstance(method, str) and method in METHODS and "rank" not in METHODS[method].settings:
+        raise UsageError(f"{method} has no rank, so none can be found for a budget.")
+    low, high = at(1), None
+    most = _parameters(budget, base, values, low[1].total_base)
+    if low[1].trainable > most:
+        raise UsageError(
+            f"{method} at rank 1 trains {low[1].trainable:,} parameters ({low[1].share_percent:.4g} %), more than the "
+            f"{most:,} of the budget {budget}. Raise the budget, or take fewer experts or target modules."
+        )
+    while high is None or high[0].rank - low[0].rank > 1:
+        tried = at(2 * low[0].rank if high is None else (low[0].rank + high[0].rank) // 2)
+        if tried[1].trainable <= low[1].trainable:
+            raise UsageError(f"{method} does not train more parameters at a higher rank, so no rank fits a budget.")
+        if tried[1].trainable > most:
+            high = tried
+        else:
+            low = tried
+    return low
+
+
+def _parameters(budget: str, base: Any, values: Mapping[str, Any], total: int) -> int:
+    text = budget.replace(",", "").replace("_", "").strip()
+    if re.fullmatch(r"(\d+\.?\d*|\.\d+)\s*%", text):
+        return int(total * float(text.removesuffix("%")) / 100)
+    if text.isdecimal():
+        return int(text)
+    method, colon, rank = budget.strip().partition(":")
+    if colon and rank.isdecimal():
+        other: dict[str, Any] = {"method": method, "rank": int(rank)}
+        if targets := values.get("target_modules"):
+            other["target_modules"] = targets
+        return count(base, settings_from(other, f"budget {budget}")).trainable
+    raise UsageError(
+        f"{budget!r} is no budget of parameters. Give a share of the base (1.35%), a number (95000000), or another "
+        f"method and its rank (lora:128). Methods: {', '.join(METHODS)}."
+    )

@@ -1,0 +1,22 @@
+"""Configuration of MoSLoRA."""
+
+from dataclasses import dataclass
+
+from peft import PeftType
+
+from cme.adapters.low_rank.config import LowRankConfig
+
+__all__ = ["MosLoraConfig"]
+
+
+@dataclass
+class MosLoraConfig(LowRankConfig):
+    """MoSLoRA (arXiv 2406.11909): LoRA with a learnable r x r mixer M between A and B.
+
+    One matrix, A' = M A, holds the two of them: a trained adapter merges into the base, and exports to plain LoRA
+    (`cme.adapters.moslora.export_lora`), without loss.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.peft_type = PeftType["MOSLORA"]

@@ -1,0 +1,75 @@
+"""A saved MoSLoRA adapter becomes a plain LoRA adapter with the same outputs, which PEFT loads without CME."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cme.adapters.checks import WEIGHTS_FILE, check_finite, known_type, read_config
+from cme.errors import AdapterError, UsageError
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from torch import Tensor
+
+    from cme.adapters.moslora.config import MosLoraConfig
+
+__all__ = ["export_lora"]
+
+_KEPT = (
+    *("r", "lora_dropout", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform"),
+    *("layers_pattern", "task_type", "base_model_name_or_path", "revision", "inference_mode"),
+)
+
+
+def export_lora(folder: Path, out: Path) -> None:
+    """Write a MoSLoRA adapter as LoRA: A' = M A, B and alpha as they are, in the tensors' own type.
+
+    Args:
+        folder: the MoSLoRA adapter's.
+        out: a new or empty folder, for ``adapter_config.json`` and ``adapter_model.safetensors``.
+
+    Raises:
+        AdapterError: ``folder`` holds no sound MoSLoRA adapter.
+        UsageError: ``out`` holds something.
+    """
+    from peft import PeftConfig
+    from safetensors.torch import load_file, save_file
+
+    kind = known_type(folder, read_config(folder))
+    if kind != "MOSLORA":
+        raise AdapterError(f"{folder} holds a {kind} adapter; only MOSLORA is plain LoRA in another form.")
+    check_finite(folder)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError(f"{out} exists and is not an empty folder. Name a new one.")
+    tensors = _as_lora(folder, load_file(folder / WEIGHTS_FILE))
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, out / WEIGHTS_FILE, metadata={"format": "pt"})
+    _lora_config(PeftConfig.from_pretrained(str(folder))).save_pretrained(str(out))
+
+
+def _lora_config(config: "MosLoraConfig") -> "LoraConfig":
+    from peft import LoraConfig
+
+    alpha = config.lora_alpha
+    return LoraConfig(
+        **{name: getattr(config, name) for name in _KEPT},
+        lora_alpha=int(alpha) if alpha == int(alpha) else alpha,
+        bias=config.bias.replace("moslora_only", "lora_only"),
+    )
+
+
+def _as_lora(folder: Path, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":
+    from cme.adapters.moslora.layer import mixed_down
+
+    plain = {}
+    for key, tensor in tensors.items():
+        module, _, name = key.rpartition(".")
+        if name == "moslora_A":
+            mixer = tensors.get(f"{module}.moslora_M")
+            if mixer is None:
+                raise AdapterError(f"{folder}: the adapter lacks {module}.moslora_M.")
+            plain[f"{module}.lora_A.weight"] = mixed_down(tensor, mixer).to(tensor.dtype).contiguous()
+        elif name == "moslora_B":
+            plain[f"{module}.lora_B.weight"] = tensor
+        elif name != "moslora_M":
+            plain[key] = tensor
+    return plain

@@ -1,0 +1,117 @@
+"""Peak memory of one case at a time, counted in tensors: the same definition on a GPU and on a CPU.
+
+What is counted is everything that the device holds at the peak of one run: the base's weights, the adapter's, the
+optimiser's state, gradients, activations, the key-value cache. Cases are built and let go one after the other, so no
+case pays for another. On a GPU this is what CUDA's allocator says; on a CPU it is the sum over the allocations that
+PyTorch's profiler records. The process's own memory (the interpreter, libraries, what malloc keeps) is the same for
+every case and would only bring the ratios nearer to 1.
+"""
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from cme.bench.adapters.cases import Case, build
+from cme.bench.adapters.settings import BenchSettings
+from cme.bench.adapters.work import Work, make_work
+
+__all__ = ["peak_memory"]
+
+_MARK = "cme.bench.adapters.memory"
+
+
+def peak_memory(base: Any, case: Case, mode: str, settings: BenchSettings) -> int:
+    """Bytes at the peak of one run of a case, after a run that is not counted (which makes the optimiser's state).
+
+    Args:
+        base: the base.
+        case: what to build on it.
+        mode: one of `MODES`.
+        settings: batch and lengths.
+    """
+    gc.collect()
+    device = next(base.parameters()).device
+    peak = _on_gpu(base, case, mode, settings) if device.type == "cuda" else _on_cpu(base, case, mode, settings)
+    gc.collect()
+    return peak
+
+
+def _on_gpu(base: Any, case: Case, mode: str, settings: BenchSettings) -> int:
+    import torch
+
+    device = next(base.parameters()).device
+    work = make_work(build(base, case, settings), mode, settings)
+    _run(work)
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    _run(work)
+    torch.cuda.synchronize(device)
+    return int(torch.cuda.max_memory_allocated(device))
+
+
+def _on_cpu(base: Any, case: Case, mode: str, settings: BenchSettings) -> int:
+    from torch.profiler import ProfilerActivity, profile, record_function
+
+    resident = sum(tensor.nbytes for tensor in {id(t): t for t in (*base.parameters(), *base.buffers())}.values())
+    with _quiet(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work = make_work(build(base, case, settings), mode, settings)
+        _run(work)
+        with record_function(_MARK):
+            pass
+        _run(work)
+        # PyTorch remembers what it saw allocated until it sees it freed.
+        del work
+        gc.collect()
+    return int(resident) + _highest(profiler)
+
+
+def _run(work: Work) -> None:
+    work.model.train(work.training)
+    with work.context():
+        work.run()
+        work.reset()
+
+
+def _highest(profiler: Any) -> int:
+    """Most bytes that were allocated at once after the mark, of those allocated while the profiler ran."""
+    from torch._C._profiler import _EventType
+
+    level = highest = 0
+    marked = False
+    for event in sorted(_flat(profiler.profiler.kineto_results.experimental_event_tree()), key=_start):
+        if event.typed[0] == _EventType.Allocation:
+            if event.typed[1].device.type == "cpu":
+                level += event.typed[1].alloc_size
+        elif event.name == _MARK:
+            marked, highest = True, level
+        if marked:
+            highest = max(highest, level)
+    return int(highest)
+
+
+def _start(event: Any) -> int:
+    return int(event.start_time_ns)
+
+
+def _flat(events: Any) -> Iterator[Any]:
+    waiting = list(events)
+    while waiting:
+        event = waiting.pop()
+        yield event
+        waiting += event.children
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the profiler's own chatter off standard error; it is written below Python."""
+    kept = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, 2)
+    os.close(sink)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

@@ -1,0 +1,105 @@
+"""What a measurement of adapters is to measure."""
+
+from dataclasses import dataclass
+
+from cme.adapters.methods import METHODS
+from cme.errors import UsageError, unknown
+
+__all__ = ["BASE", "FORMS", "MODES", "BenchSettings", "benchable"]
+
+MODES = ("train", "prefill", "decode")
+FORMS = ("fused", "loop")
+BASE = "base"
+"""The base without any adapter, among the methods."""
+
+_NO_ADAPTER = ("peft", "full")
+"""Methods without one cost: ``peft`` is whatever its options say, ``full`` has no adapter."""
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What is measured, and how often.
+
+    Attributes:
+        methods: keys of `METHODS`, and ``"base"``; empty: all of them. LoRA and the base are the references of the
+            ratios, so without them there are fewer.
+        experts: numbers of experts k; methods with experts are measured at each.
+        total_rank: rank R of the whole adapter, the same for all methods: one of k experts has R / k.
+        forms: of methods with experts: ``fused`` (as CME runs them), ``loop`` (expert by expert, as the papers' code).
+        modes: of `MODES`.
+        rounds: measured rounds; in each, every case runs once, in an order drawn anew.
+        warmup: rounds that come first and are not counted.
+        batch: rows.
+        train_length: tokens in a row of a training step.
+        infer_length: tokens of the prompt, in prefill and in the cache of decode.
+        decode_tokens: tokens that one timing of decode adds; its time is divided by them.
+        target_modules: layers to adapt; None: the feed-forward projections.
+        seed: of the order, the tokens and the adapters' weights.
+    """
+
+    methods: tuple[str, ...] = ()
+    experts: tuple[int, ...] = (4,)
+    total_rank: int = 32
+    forms: tuple[str, ...] = FORMS
+    modes: tuple[str, ...] = MODES
+    rounds: int = 20
+    warmup: int = 3
+    batch: int = 4
+    train_length: int = 128
+    infer_length: int = 256
+    decode_tokens: int = 8
+    target_modules: tuple[str, ...] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check everything.
+
+        Raises:
+            UsageError: an unknown name, a number out of range, or a rank that the experts cannot share.
+        """
+        for kind, names, known in (
+            ("method", self.methods, benchable()),
+            ("form", self.forms, FORMS),
+            ("mode", self.modes, MODES),
+        ):
+            for name in names:
+                if kind == "method" and name in _NO_ADAPTER:
+                    raise UsageError(
+                        f"the method {name!r} cannot be measured here: cme bench adapters compares adapters of one total "
+                        f"rank. It measures: {', '.join(known)}."
+                    )
+                if name not in known:
+                    raise unknown(kind, name, known)
+            if len(set(names)) < len(names):
+                raise UsageError(f"each {kind} may be named once, found {', '.join(names)}.")
+        for label, names in (("form (fused, loop)", self.forms), ("mode (train, prefill, decode)", self.modes)):
+            if not names:
+                raise UsageError(f"name at least one {label}.")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        if self.rounds < 2:
+            raise UsageError(f"a median and its spread need at least 2 rounds, found {self.rounds}.")
+        if self.warmup < 0:
+            raise UsageError(f"warmup must be at least 0, found {self.warmup}.")
+        for name in ("total_rank", "batch", "infer_length", "decode_tokens"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, found {getattr(self, name)}.")
+        if self.train_length < 2:
+            raise UsageError(f"train_length must be at least 2 (a token is predicted), found {self.train_length}.")
+        if not self.experts or min(self.experts) < 1 or len(set(self.experts)) < len(self.experts):
+            raise UsageError(f"experts must be different numbers of at least 1, found {_listed(self.experts)}.")
+        if wrong := [k for k in self.experts if self.total_rank % k]:
+            raise UsageError(
+                f"a total rank of {self.total_rank} cannot be shared evenly by {wrong[0]} experts. Give a --total-rank "
+                f"that {_listed(self.experts)} divide."
+            )
+
+
+def benchable() -> tuple[str, ...]:
+    """The base and every method that has an adapter: CME's, PEFT's that CME knows by name, and other packages'."""
+    return (BASE, *(name for name in METHODS if name not in _NO_ADAPTER))
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    return ", ".join(map(str, numbers)) or "none"

@@ -1,0 +1,109 @@
+"""A report as rows for the terminal and as Markdown."""
+
+from cme.bench.adapters.ratios import LEVEL, Ratio
+from cme.bench.adapters.report import AdapterReport, CaseCost, ModeCost, Surroundings
+from cme.bench.adapters.reported import Beside
+from cme.bench.adapters.settings import BASE
+from cme.bench.show import markdown_table
+
+__all__ = ["ABSENT", "cost_rows", "legend", "machine", "markdown", "reported_rows"]
+
+ABSENT = "–"
+_CI = f"[{LEVEL:.0%} CI]"
+
+Rows = list[list[str]]
+
+
+def cost_rows(report: AdapterReport) -> tuple[list[str], Rows]:
+    """Columns and rows, one for each mode and case."""
+    columns = ["mode", "case", "rank", "trainable", "GFLOP", "peak MiB", "peak / LoRA", "ms [quartiles]", "tokens/s"]
+    columns += [f"time / LoRA {_CI}", f"time / base {_CI}"]
+    rows = [
+        _row(report, case, cost)
+        for mode in report.settings.modes
+        for case in report.cases
+        for cost in case.modes
+        if cost.mode == mode
+    ]
+    return columns, rows
+
+
+def _row(report: AdapterReport, case: CaseCost, cost: ModeCost) -> list[str]:
+    seconds = cost.seconds
+    lora = _peak(report, "lora", cost.mode)
+    return [
+        cost.mode,
+        case.name,
+        ABSENT if case.rank is None else str(case.rank),
+        f"{case.trainable:,} ({case.trainable_percent:.2f} %)",
+        ABSENT if cost.flops is None else f"{cost.flops / 1e9:.2f}",
+        f"{cost.peak_bytes / 2**20:,.1f}",
+        f"{cost.peak_bytes / lora:.3f}" if lora else ABSENT,
+        f"{1e3 * seconds.median:.2f} [{1e3 * seconds.low:.2f}, {1e3 * seconds.high:.2f}]",
+        f"{cost.tokens_per_second:,.0f}",
+        *(ratio_text(report.ratio(cost.mode, case.name, reference)) for reference in ("lora", BASE)),
+    ]
+
+
+def _peak(report: AdapterReport, name: str, mode: str) -> int | None:
+    found = (cost.peak_bytes for case in report.cases if case.name == name for cost in case.modes if cost.mode == mode)
+    return next(found, None)
+
+
+def ratio_text(ratio: Ratio | None) -> str:
+    """Such as ``1.014 [0.988, 1.030]``: the median and its interval."""
+    if ratio is None:
+        return ABSENT
+    middle, interval = f"{ratio.quartiles.median:.3f}", ratio.interval
+    return f"{middle} [{interval.low:.3f}, {interval.high:.3f}]" if interval else middle
+
+
+def reported_rows(report: AdapterReport) -> tuple[list[str], Rows]:
+    """Columns and rows, one for each reported figure, mode and number of experts; the forms stand side by side."""
+    forms = list(dict.fromkeys(item.forms for item in report.reported))
+    grouped: dict[tuple[str, str, int, str], dict[tuple[str, str], Beside]] = {}
+    for item in report.reported:
+        figure = item.reported
+        what = f"{figure.quantity}, {figure.method} / {figure.reference}"
+        grouped.setdefault((what, item.mode, item.experts, f"{figure.ratio:.2f}"), {})[item.forms] = item
+    columns = ["what", "mode", "experts", "paper (reported)", *(f"here: {above} / {below}" for above, below in forms)]
+    rows = [
+        [what, mode, str(experts), value]
+        + [ratio_text(items[form].measured) if form in items else ABSENT for form in forms]
+        for (what, mode, experts, value), items in grouped.items()
+    ]
+    return columns, rows
+
+
+def legend(report: AdapterReport) -> str:
+    """How to read the tables, in one paragraph."""
+    settings = report.settings
+    return (
+        f"Total rank {settings.total_rank} for every method (one of k experts has 1/k of it), batch {settings.batch}, "
+        f"{settings.train_length} tokens in training, a prompt of {settings.infer_length}; decode: one token for every row, "
+        f"with a cache of the prompt. {settings.rounds} rounds after {settings.warmup} for warming up; in each, every case "
+        "runs once, in random order. A ratio is the median of the rounds' ratios, with the interval of that median from "
+        "order statistics. The base's training step passes the gradient through every layer and trains nothing."
+    )
+
+
+def machine(place: Surroundings) -> str:
+    """What it ran on, in one line."""
+    libraries = ", ".join(f"{name} {place.versions[name]}" for name in ("torch", "peft", "transformers"))
+    size = f" ({place.device_bytes / 2**30:.0f} GiB)" if place.device_bytes else ""
+    return (
+        f"{place.hardware}{size}, {place.cpus} CPUs, torch threads {place.threads}, {place.dtype}, {libraries}; base "
+        f"{place.base} ({place.base_parameters:,} parameters, {place.weights} weights)"
+    )
+
+
+def markdown(report: AdapterReport) -> str:
+    """The whole report as a Markdown page."""
+    lines = ["# What adapters cost", "", legend(report), "", markdown_table(*cost_rows(report))]
+    if report.reported:
+        lines += ["", "## Beside the paper's figures", "", "The paper's are reported, not measured here.", ""]
+        lines += [markdown_table(*reported_rows(report))]
+    lines += ["", machine(report.surroundings) + "."]
+    if report.surroundings.command:
+        lines += ["", f"Command: `{' '.join(report.surroundings.command)}`"]
+    return "\n".join(lines) + "\n"

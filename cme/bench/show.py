@@ -1,0 +1,25 @@
+"""How measurements are shown: Markdown tables and pictures."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cme.files import atomic_path
+
+__all__ = ["markdown_table", "write_figure"]
+
+
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table without a line break at its end."""
+    ruler = ["---"] * len(columns)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, ruler, *rows))
+
+
+def write_figure(draw: Callable[[], Any], path: Path) -> None:
+    """Draw a matplotlib figure and write it; the ending says whether as SVG or PNG. The same figure gives the same bytes."""
+    import matplotlib
+
+    with matplotlib.rc_context({"svg.hashsalt": "cme", "svg.fonttype": "none", "font.size": 8}):
+        extra = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+        with atomic_path(path) as temporary:
+            draw().savefig(temporary, format=path.suffix[1:], dpi=160, metadata=extra)

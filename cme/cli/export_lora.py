@@ -1,0 +1,22 @@
+"""``cme export-lora``: a MoSLoRA adapter as plain LoRA."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cme.cli.app import verb
+
+__all__ = ["export_lora"]
+
+
+@verb("export-lora", epilog="Example: cme export-lora runs/moslora --out runs/moslora-as-lora")
+def export_lora(
+    adapter: Annotated[Path, typer.Argument(help="Folder of a MoSLoRA adapter.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the LoRA adapter: new, or empty.")],
+) -> None:
+    """Write a MoSLoRA adapter as a plain LoRA adapter with the same outputs, which PEFT loads without cme."""
+    from cme.adapters.moslora import export_lora as export
+
+    export(adapter, out)
+    print(f"LoRA adapter: {out}")

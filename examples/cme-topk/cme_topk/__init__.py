@@ -1,0 +1,12 @@
+"""TopkLoRA for CME. Importing this package is cheap; PEFT and torch come in with ``cme_topk.tuner``."""
+
+from cme.adapters import ROUTED, routed_method
+
+METHOD = routed_method(
+    "topklora",
+    package="cme_topk.tuner",
+    config="TopkLoraConfig",
+    summary="Low-rank experts of which each token takes the best few; the others weigh nothing.",
+    citation="an example of CME; the gate is that of Shazeer et al., ICLR 2017, arXiv 1701.06538, without noise",
+    settings=(*ROUTED, "options"),
+)

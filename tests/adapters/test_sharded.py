@@ -1,0 +1,64 @@
+"""FSDP2 with two processes on the CPU (gloo): every method's shards learn what one process learns from both batches."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.variants import OWN
+
+PROGRAM = """
+import sys
+import torch
+from peft import get_peft_model
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor
+from tests.adapters.conftest import make_base, make_config, randomise
+
+torch.distributed.init_process_group("gloo")
+rank = torch.distributed.get_rank()
+mesh = init_device_mesh("cpu", (2,))
+tokens = torch.randint(3, 61, (2, 9), generator=torch.Generator().manual_seed(5))
+for method in sys.argv[1:]:
+    models = [get_peft_model(make_base(), make_config(method)) for _ in range(2)]
+    for model in models:
+        randomise(model.train())
+    whole, sharded = models
+    for layer in sharded.get_base_model().model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(sharded, mesh=mesh)
+    whole(input_ids=tokens, labels=tokens).loss.backward()
+    own = tokens[rank : rank + 1]
+    sharded(input_ids=own, labels=own).loss.backward()
+    exact = {name: weight.grad for name, weight in whole.named_parameters() if weight.requires_grad}
+    parts = {name: weight for name, weight in sharded.named_parameters() if weight.requires_grad}
+    assert exact.keys() == parts.keys()
+    for name, weight in parts.items():
+        assert isinstance(weight, DTensor), name
+        torch.testing.assert_close(weight.grad.full_tensor(), exact[name], rtol=1e-4, atol=1e-6, msg=name)
+    if rank == 0:
+        print(method, len(parts), flush=True)
+torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.long
+def test_two_shards_equal_one_process(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [*launch, str(tmp_path / "program.py"), *OWN],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [
+        word for method in OWN for word in (method, str(6 * (4 if method == "teamlora" else 3)))
+    ]

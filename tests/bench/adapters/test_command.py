@@ -1,0 +1,103 @@
+"""``cme bench adapters``: its outputs, random bases, and what it refuses."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from cme.bench.adapters import BenchSettings
+from cme.bench.adapters.base import open_base
+from cme.cli.main import app
+from cme.errors import SourceError, UsageError
+from cme.leaderboard import load_paper
+from tests.adapters.conftest import make_base
+
+SMALL = ["--rounds", "2", "--warmup", "0", "--batch", "1", "--train-length", "4", "--infer-length", "4"]
+
+
+@pytest.fixture(scope="module")
+def shape(tmp_path_factory):
+    """A configuration without weights."""
+    folder = tmp_path_factory.mktemp("shape")
+    make_base().config.save_pretrained(folder)
+    return folder / "config.json"
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["bench", "adapters", *SMALL, *map(str, arguments)])
+
+
+def test_a_shape_with_random_weights(shape, tmp_path):
+    out = tmp_path / "costs"
+    done = run(
+        "--base", shape, "--methods", "base,lora,moelora,teamlora", "--total-rank", 4, "--experts", 4, "--out", out
+    )
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in out.iterdir()) == ["ratios.png", "ratios.svg", "report.json", "table.md"]
+    values = json.loads((out / "report.json").read_text())
+    assert values["surroundings"]["weights"] == "random" and values["surroundings"]["command"][0] == "cme"
+    # The paper's figures at four experts, from the data file.
+    shown = {(item["reported"]["quantity"], item["reported"]["ratio"]) for item in values["reported"]}
+    assert shown == {("training time", 0.70), ("training time", 1.62), ("inference speed", 1.40)}
+    for text in ("teamlora k4 loop", "0.70", "1.62", "reported"):
+        assert text in done.output and text in (out / "table.md").read_text()
+
+
+def test_json(shape):
+    done = run("--base", shape, "--methods", "lora,moslora", "--modes", "prefill", "--json")
+    assert done.exit_code == 0, done.output
+    values = json.loads(done.stdout)
+    assert [case["name"] for case in values["cases"]] == ["lora", "moslora"] and values["reported"] == []
+
+
+def test_random_weights_are_the_same_for_a_seed(shape):
+    (one, kind), (same, _), (other, _) = (open_base(str(shape), device="cpu", seed=seed) for seed in (1, 1, 2))
+    assert kind == "random" and not one.training
+    assert (one.lm_head.weight == same.lm_head.weight).all() and (one.lm_head.weight != other.lm_head.weight).any()
+
+
+def test_the_papers_figures_are_marked():
+    costs = load_paper().costs
+    assert all(cost.reported for cost in costs)
+    trained = {(cost.reference, cost.experts): cost.ratio for cost in costs if cost.quantity == "training time"}
+    assert trained == {
+        **{("moelora", 2): 0.87, ("moelora", 4): 0.70, ("moelora", 8): 0.63},
+        **{("lora", 4): 1.62, ("lora", 8): 2.38},
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"methods": ("temlora",)}, "Did you mean 'teamlora'"),
+        ({"methods": ("full",)}, "'full' cannot be measured here"),
+        ({"methods": ("lora", "lora")}, "each method may be named once"),
+        ({"modes": ("prefil",)}, "Did you mean 'prefill'"),
+        ({"modes": ()}, "at least one mode"),
+        ({"forms": ("lop",)}, "unknown form 'lop'"),
+        ({"rounds": 1}, "at least 2 rounds"),
+        ({"warmup": -1}, "warmup must be at least 0"),
+        ({"experts": ()}, "found none"),
+        ({"experts": (0,)}, "at least 1, found 0"),
+        ({"experts": (2, 3)}, "32 cannot be shared evenly by 3 experts"),
+        ({"batch": 0}, "batch must be at least 1"),
+        ({"train_length": 1}, "train_length must be at least 2"),
+    ],
+)
+def test_mistakes(fields, message):
+    with pytest.raises(UsageError, match=message):
+        BenchSettings(**fields)
+
+
+def test_mistakes_on_the_command_line(shape, tmp_path):
+    assert "whole numbers, such as 2,4,8" in run("--experts", "2,x").output
+    done = run("--base", shape, "--methods", "lora", "--forms", "loop", "--target-modules", "nothing")
+    assert done.exit_code == 2 and "nothing" in done.output
+    done = run("--base", shape, "--dtype", "float31")
+    assert done.exit_code == 2 and "Did you mean 'float32'" in done.output
+    done = run("--base", shape, "--device", "mps")
+    assert done.exit_code == 2 and "on cpu or cuda; found 'mps'" in done.output
+    broken = tmp_path / "config.json"
+    broken.write_text("{}")
+    with pytest.raises(SourceError, match="no model configuration"):
+        open_base(str(broken))

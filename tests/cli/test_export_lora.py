@@ -1,0 +1,27 @@
+"""``cme export-lora``."""
+
+import pytest
+from peft import PeftConfig, get_peft_model
+
+from tests.adapters.conftest import make_base, make_config
+
+
+@pytest.fixture
+def saved(tmp_path):
+    def make(method):
+        get_peft_model(make_base(), make_config(method)).save_pretrained(tmp_path / method)
+        return tmp_path / method
+
+    return make
+
+
+def test_a_moslora_adapter_becomes_a_lora_adapter(cme, saved, tmp_path):
+    result = cme("export-lora", saved("moslora"), "--out", tmp_path / "lora")
+    assert result.exit_code == 0 and str(tmp_path / "lora") in result.stdout
+    assert PeftConfig.from_pretrained(str(tmp_path / "lora")).peft_type == "LORA"
+
+
+def test_other_adapters_are_refused_in_one_message(cme, saved, tmp_path):
+    result = cme("export-lora", saved("hydralora"), "--out", tmp_path / "lora")
+    assert result.exit_code == 1 and "holds a HYDRALORA adapter; only MOSLORA" in result.stderr
+    assert not (tmp_path / "lora").exists()
