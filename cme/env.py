@@ -6,12 +6,13 @@
 | ``CME_CACHE`` | cache folder (default ``$XDG_CACHE_HOME/cme``, else ``~/.cache/cme``); holds the converted embedded base model |
 | ``CME_LOCK`` | the lock file with the hub's commits (default ``cme.lock`` in the current folder) |
 | ``CME_DATA_DIR`` | tests only: the folder with real rows |
+| ``WORLD_SIZE``, ``RANK`` | set by torchrun: how many processes there are, and which one this is |
 """
 
 import os
 from pathlib import Path
 
-__all__ = ["cache_dir", "data_source", "lock_file"]
+__all__ = ["cache_dir", "data_source", "is_first_process", "lock_file", "processes"]
 
 
 def data_source() -> str:
@@ -30,3 +31,13 @@ def cache_dir() -> Path:
 def lock_file() -> Path:
     """The lock with the hub's commits: what ``CME_LOCK`` names, else ``cme.lock`` in the current folder."""
     return Path(os.environ.get("CME_LOCK") or "cme.lock").expanduser()
+
+
+def processes() -> int:
+    """How many processes torchrun has started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE") or 1)
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that prints: the first of torchrun's, or the only one."""
+    return os.environ.get("RANK", "0") == "0"

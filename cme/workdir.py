@@ -8,9 +8,13 @@ from typing import Any
 from cme.errors import UsageError
 from cme.files import digest, read_json, write_json
 
-__all__ = ["claim", "finish", "is_finished", "release"]
+__all__ = ["FinishedError", "claim", "finish", "is_finished", "release"]
 
 _MARKER = ".cme.json"
+
+
+class FinishedError(UsageError):
+    """There is nothing left to do."""
 
 
 def claim(out: Path, command: str, settings: Mapping[str, Any]) -> bool:
@@ -25,7 +29,8 @@ def claim(out: Path, command: str, settings: Mapping[str, Any]) -> bool:
         True if the folder holds this command's unfinished work, which then continues.
 
     Raises:
-        UsageError: the folder holds something else, finished work, or unfinished work with other settings.
+        UsageError: the folder holds something else, or work with other settings.
+        FinishedError: the folder holds this very command's finished work.
         CMEError: the folder cannot be written.
     """
     settings = json.loads(json.dumps(dict(settings), allow_nan=False))  # as the marker will give it back
@@ -39,7 +44,7 @@ def claim(out: Path, command: str, settings: Mapping[str, Any]) -> bool:
                 f"{out} holds work with other settings ({_differences(found, settings)}). Give another --out, or remove it."
             )
         if found.get("finished"):
-            raise UsageError(
+            raise FinishedError(
                 f"{out} holds the finished output of this very command. Give another --out, or remove it to run again."
             )
         return True

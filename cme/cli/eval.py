@@ -1,23 +1,38 @@
 """``cme eval``: score a base model, or an adapter on it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cme.cli.app import emit_json, note, verb
 from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, SourceName, names
 from cme.cli.scores import show_scores
+from cme.env import is_first_process
+from cme.errors import UsageError
+
+if TYPE_CHECKING:
+    from cme.evaluate.settings import EvalSettings
+    from cme.records import Result
 
 __all__ = ["evaluate"]
+
+DEFAULT_BASE = "smollm2-135m"
 
 
 @verb("eval", epilog="Example: cme eval --adapter runs/x --tier quick --source mini --out results/x")
 def evaluate(
     out: NewFolder,
-    base: Base = "smollm2-135m",
+    base: Base = DEFAULT_BASE,
     adapter: Annotated[
-        Path | None, typer.Option("--adapter", help="Adapter folder. Default: the base model itself.")
+        list[str] | None,
+        typer.Option(
+            "--adapter",
+            help="Adapter folder or hub id, or base: the base model itself (the default). Several: give it several times.",
+        ),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", help="A merged or fully tuned model instead of base and adapter.")
     ] = None,
     baseline: Annotated[
         str | None,
@@ -40,7 +55,16 @@ def evaluate(
         int | None,
         typer.Option("--batch-size", help="Requests per batch where hf answers. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
+    token_budget: Annotated[
+        int | None,
+        typer.Option(
+            "--token-budget", help="Positions per pass of prefix; less if memory runs out. Default: 512, on a GPU 8192."
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Where to run, such as cpu or cuda:1.")] = None,
+    devices: Annotated[
+        str | None, typer.Option("--devices", help="Several adapters: a process on each of these, such as 0,1,2.")
+    ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     allow_missing: AllowMissing = False,
     name: Annotated[
@@ -48,38 +72,69 @@ def evaluate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a base model, an adapter or a baseline.
+    """Evaluate a base model, adapters or a baseline.
 
-    Run again after an interruption, it continues.
+    Run again after an interruption, it continues after the last finished batch. Several adapters share one loaded base, and
+    each gets a folder of its own below --out. One adapter on several GPUs: torchrun --nproc_per_node N -m cme eval …
     """
-    from cme.evaluate.run import evaluate as run
     from cme.evaluate.settings import EvalSettings
 
-    result = run(
-        EvalSettings(
-            base=base,
-            adapter=str(adapter) if adapter else None,
-            tier=tier,
-            source=source,
-            datasets=names(datasets),
-            prompt_format=prompt_format,
-            shots=shots,
-            dtype=dtype,
-            engine=engine,
-            batch_size=batch_size,
-            device=device,
-            threads=threads,
-            allow_missing=allow_missing,
-            name=name,
-            baseline=baseline,
-        ),
-        out,
+    adapters = adapter or []
+    if model and (adapters or base != DEFAULT_BASE or baseline):
+        raise UsageError("--model is evaluated by itself: give it without --base, --adapter and --baseline.")
+    settings = EvalSettings(
+        base=model or base,
+        adapter=adapters[0] if len(adapters) == 1 and not devices else None,
+        tier=tier,
+        source=source,
+        datasets=names(datasets),
+        prompt_format=prompt_format,
+        shots=shots,
+        dtype=dtype,
+        engine=engine,
+        batch_size=batch_size,
+        token_budget=token_budget,
+        device=device,
+        threads=threads,
+        allow_missing=allow_missing,
+        name=name,
+        baseline=baseline,
     )
+    results = _evaluate(settings, adapters, out, devices)
+    if not is_first_process():
+        return
     if as_json:
         from dataclasses import asdict
 
-        emit_json(asdict(result))
+        emit_json(
+            [asdict(result) for result in results.values()]
+            if len(results) > 1
+            else asdict(next(iter(results.values())))
+        )
         return
+    for folder, result in results.items():
+        if len(results) > 1:
+            print(f"\n{result.name}")
+        _show(result, folder)
+
+
+def _evaluate(settings: "EvalSettings", adapters: list[str], out: Path, devices: str | None) -> "dict[Path, Result]":
+    """Folder → result."""
+    from cme.evaluate.adapters import distinct_names
+    from cme.evaluate.devices import device_names, evaluate_on
+    from cme.evaluate.run import evaluate as one
+    from cme.evaluate.run import evaluate_each
+
+    if devices is None and len(adapters) < 2:
+        return {out: one(settings, out)}
+    if settings.device and devices:
+        raise UsageError("--device and --devices are both given; give one of them.")
+    found = evaluate_on(device_names(devices), settings, adapters, out) if devices else None
+    results = found or evaluate_each(settings, adapters, out)
+    return {out / name: result for name, result in zip(distinct_names(adapters), results, strict=True)}
+
+
+def _show(result: "Result", folder: Path) -> None:
     show_scores(result.scores)
     if result.adapter and not result.adapter.changes_output:
         note(
@@ -89,4 +144,4 @@ def evaluate(
         note(f"answered by lm-eval's own code, which is slower: {why.removeprefix('hf: ')}")
     if result.missing:
         note("without these splits, which the source lacks: " + ", ".join(result.missing))
-    note(f"written: {out / 'result.json'}, {out / 'samples.parquet'}")
+    note(f"written: {folder / 'result.json'}, {folder / 'samples.parquet'}")

@@ -1,21 +1,45 @@
-"""``cme show``: examples exactly as a model sees them."""
+"""``cme show``: examples exactly as a model sees them, and what became of them in a result."""
 
-from dataclasses import replace
-from typing import Annotated, Any
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cme.cli.app import emit_json, verb
-from cme.cli.options import Base, Json, SourceName, names
+from cme.cli.app import emit_json, note, verb
+from cme.cli.options import Json, names
+
+if TYPE_CHECKING:
+    from cme.evaluate.single import Single
 
 __all__ = ["show"]
 
+_WITHOUT_RESULT = ("split", "prompt_format", "wording")
+_OF_RESULT = ("wrong", "right", "ids")
 
-@verb("show", epilog="Example: cme show --dataset squad_v2 --n 2 --source mini --format plain,chat")
+
+@verb("show", epilog="Example: cme show results/x --dataset qqp --wrong 5")
 def show(
-    dataset: Annotated[str, typer.Option("--dataset", help="Which dataset, see 'cme ls datasets'.")],
+    context: typer.Context,
+    result: Annotated[
+        Path | None,
+        typer.Argument(help="A folder that 'cme eval' wrote: its samples, with their scores. Default: just examples."),
+    ] = None,
+    dataset: Annotated[str, typer.Option("--dataset", help="Which dataset, see 'cme ls datasets'.")] = "",
     n: Annotated[int, typer.Option("--n", min=1, help="How many examples, in tier order.")] = 3,
-    source: SourceName = "hub",
+    wrong: Annotated[
+        int, typer.Option("--wrong", min=0, help="Of a result: so many samples with the lowest scores.")
+    ] = 0,
+    right: Annotated[
+        int, typer.Option("--right", min=0, help="Of a result: so many samples with the highest scores.")
+    ] = 0,
+    ids: Annotated[
+        str | None, typer.Option("--id", help="Of a result: samples whose ids begin so, comma-separated.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--source", help="Where rows come from: hub, mini or a mirror. Default: hub, or the result's."),
+    ] = None,
     split: Annotated[str, typer.Option("--split", help="eval, or train.")] = "eval",
     prompt_format: Annotated[
         str, typer.Option("--format", help="Prompt formats, comma-separated: plain, chat, teamlora.")
@@ -23,11 +47,21 @@ def show(
     wording: Annotated[
         int, typer.Option("--wording", min=0, help="Instruction: 0 is the canonical one, above are the paraphrases.")
     ] = 0,
-    base: Base = "smollm2-135m",
+    base: Annotated[
+        str | None, typer.Option("--base", help="Whose tokenizer. Default: smollm2-135m, or the result's base.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show examples as the model sees them: the context byte for byte, the answer, the options."""
-    shown = _examples(dataset, n, source, split, names(prompt_format) or ("plain",), wording, base)
+    """Show examples as the model sees them, or samples of a result.
+
+    The context byte for byte, the answer, the options; of a result also what the model said and how it scored.
+    """
+    _check(context, result, dataset)
+    if result:
+        _show_samples(result, dataset, n, wrong, right, names(ids) or (), source, base, as_json)
+        return
+    formats = names(prompt_format) or ("plain",)
+    shown = _examples(dataset, n, source or "hub", split, formats, wording, base or "smollm2-135m")
     if as_json:
         emit_json(shown)
         return
@@ -42,6 +76,60 @@ def show(
         if item["cut"]:
             print(f"── cut: {item['cut']} words of the long text left out")
         print()
+
+
+def _check(context: typer.Context, result: Path | None, dataset: str) -> None:
+    from cme.errors import UsageError
+
+    if not dataset:
+        raise UsageError("--dataset is missing: name one of 'cme ls datasets'.")
+    given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
+    spelled = {option.name: option.opts[0] for option in context.command.params}
+    for name in given.intersection(_WITHOUT_RESULT if result else _OF_RESULT):
+        where = "goes with examples, not with a result" if result else "goes with a result: give its folder first"
+        raise UsageError(f"{spelled[name]} {where}.")
+
+
+def _show_samples(
+    folder: Path,
+    dataset: str,
+    n: int,
+    wrong: int,
+    right: int,
+    ids: tuple[str, ...],
+    source: str | None,
+    base: str | None,
+    as_json: bool,
+) -> None:
+    from cme.evaluate.single import single_samples
+
+    first = 0 if wrong or right or ids else n
+    found = single_samples(folder, dataset, first=first, wrong=wrong, right=right, ids=ids, source=source, base=base)
+    if as_json:
+        emit_json([asdict(item) for item in found])
+        return
+    for item in found:
+        _print_sample(item)
+    if not found:
+        note(f"no such sample of {dataset}: " + ("all are right." if wrong else "none scores above 0."))
+
+
+def _print_sample(item: "Single") -> None:
+    marks = f" · {', '.join(item.marks)}" if item.marks else ""
+    print(f"── {item.dataset} · part {item.part} · {item.id}{marks}")
+    print(item.prompt)
+    for index, option in enumerate(item.options):
+        logprob = f"{item.logprobs[index]:10.4f}  " if item.logprobs else ""
+        said = [word for word, at in (("right", item.gold), ("chosen", item.predicted)) if at == index]
+        print(f"── {logprob}{option!r}{' ← ' + ', '.join(said) if said else ''}")
+    if item.gold is None:
+        print(f"── answer: {item.text!r}" if item.text is not None else "── answer: not kept beside this result")
+        print(f"── accepted: {'  '.join(map(repr, item.accepted))}")
+    probability = (
+        "" if item.gold_probability is None else f", probability of the right option {item.gold_probability:.4f}"
+    )
+    print(f"── {', '.join(f'{name} {value:.4f}' for name, value in item.scores.items())}{probability}")
+    print()
 
 
 def _examples(

@@ -16,6 +16,7 @@ from cme.evaluate import task
 from cme.evaluate.samples import response_row, sample_row, write_responses
 from cme.evaluate.settings import EvalSettings
 from cme.files import read_json, write_json
+from cme.progress import Bar
 from cme.prompt import cut_words
 from cme.records.samples import write_samples
 from cme.suite import DatasetSpec
@@ -59,8 +60,13 @@ class BaselineSession:
     def __init__(self, name: str, settings: EvalSettings, source: Source) -> None:
         self._name, self._settings, self._source = name, settings, source
 
-    def dataset(self, spec: DatasetSpec, part: Path) -> dict[str, Any]:
+    def dataset(self, spec: DatasetSpec, part: Path, progress: Bar) -> dict[str, Any]:
         """Answer and score one dataset, unless its folder ``part`` says that this is done.
+
+        Args:
+            spec: the dataset.
+            part: its folder.
+            progress: shows how many rows are answered.
 
         Returns:
             ``seconds`` it took, the ``provenance`` of its rows, and an empty ``engine``.
@@ -70,7 +76,11 @@ class BaselineSession:
             started = time.perf_counter()
             examples = self._load(spec, "eval")
             answer = self._answerer(spec)
-            records = [_record(example, answer(example), spec) for example in examples]
+            progress.expect(len(examples))
+            records = []
+            for example in examples:
+                records.append(_record(example, answer(example), spec))
+                progress.advance()
             write_samples(part / "samples.parquet", [sample_row(record, spec, None) for record in records])
             write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)

@@ -30,6 +30,8 @@ class EvalSettings:
             lm-eval's own code, which also answers where the model does not allow prefix.
         batch_size: choice requests per batch where hf answers (four times as many texts are generated at once); None: 8 on
             a CPU, 32 on a GPU. The prefix engine has a budget of tokens instead.
+        token_budget: positions (padding included) per pass of the prefix engine; what it keeps at once grows and shrinks with
+            them. Less where memory runs out; None: 512 on a CPU, 8192 on a GPU.
         device: where to run; None: the first GPU, else the CPU.
         threads: CPU threads; None: torch's own choice. Recorded, since float32 sums depend on it.
         allow_missing: go on without splits that the source lacks, and list them.
@@ -48,6 +50,7 @@ class EvalSettings:
     dtype: str = "float32"
     engine: str = "prefix"
     batch_size: int | None = None
+    token_budget: int | None = None
     device: str | None = None
     threads: int | None = None
     allow_missing: bool = False
@@ -84,3 +87,5 @@ class EvalSettings:
             )
         if self.batch_size is not None and self.batch_size < 1:
             raise UsageError(f"--batch-size is {self.batch_size}; it must be 1 or more.")
+        if self.token_budget is not None and self.token_budget < 1:
+            raise UsageError(f"--token-budget is {self.token_budget}; it must be 1 or more.")

@@ -21,7 +21,9 @@ class DatasetScore:
         chance: mean of 1/options over the samples; 0 for free answers.
         metrics: means of all per-sample scores, and the corpus-level scores.
         parts: mean primary score per part, if there are several.
-        diagnostics: counts: answers used, empty, truncated, cut, failed.
+        diagnostics: counts. ``cut``: inputs shortened to fit the model. Free answers: ``truncated``, those that ran to the
+            token limit, and ``empty``, those in which no answer was found (they score what an empty answer scores). Choice:
+            ``answers``, how often each option was chosen, by its index.
     """
 
     dataset: str
@@ -102,12 +104,15 @@ class Result:
         dtype: of the weights.
         batch_size: choice requests per batch where lm-eval's own code answered; four times as many texts at once.
         threads: CPU threads.
-        seconds: evaluation time per dataset.
+        seconds: evaluation time per dataset, reading its rows and scoring included.
         versions: of the libraries.
         finished: UTC time, ISO 8601.
         baseline: the baseline that answered instead of a model; None: a model did.
         engines: per dataset, what computed the answers: ``prefix``, or ``hf`` (lm-eval's own code) and why. Empty in results
             from before there was a choice: ``hf``.
+        tokens: per dataset, the tokens that the model computed (prompts, options, texts, the self-check; no padding), a
+            prompt that several options share counted as often as it was computed. Empty for a baseline.
+        tokens_per_second: per dataset, ``tokens`` / ``seconds``.
     """
 
     KIND: ClassVar[str] = "result"
@@ -136,3 +141,5 @@ class Result:
     finished: str
     baseline: str | None = None
     engines: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=dict)
+    tokens_per_second: dict[str, float] = field(default_factory=dict)

@@ -10,7 +10,7 @@
 | ``options`` | int32 | number of options; 0 for free answers |
 | ``gold``, ``predicted`` | int32 | index of the right and of the chosen option; null for free answers |
 | ``gold_probability`` | float64 | the right option's probability among the options; null for free answers |
-| ``empty``, ``truncated``, ``cut`` | bool | no answer; stopped at the token limit; input cut to fit the model |
+| ``empty``, ``truncated``, ``cut`` | bool | no answer found in a text; ran to the token limit; input cut to fit |
 """
 
 from collections.abc import Mapping, Sequence

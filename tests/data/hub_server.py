@@ -30,12 +30,12 @@ MOVED = "f" * 40
 Failure = int | str | tuple[int, dict[str, str]]
 """A status code (with headers), ``"cut"``: half of the file, ``"wrong"``: other bytes, ``"hang"``: half, and then nothing."""
 
-_FILE = re.compile(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
-_API = re.compile(r"/api/datasets/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/([^/]+)(?:/(.*))?)?")
+_FILE = re.compile(r"(?:/datasets)?/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
+_API = re.compile(r"/api/(?:datasets|models)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/([^/]+)(?:/(.*))?)?")
 
 
 class HubServer:
-    """A hub with the given dataset repositories, on a free port of 127.0.0.1, while the ``with`` block runs.
+    """A hub with the given repositories (of datasets or models), on a free port of 127.0.0.1, while the ``with`` block runs.
 
     Args:
         repositories: repository id → path in it → the file's bytes, at every commit; ``id@commit`` has others at that commit.

@@ -115,3 +115,33 @@ def test_shots_are_counted_in_the_length(tiny_base):
             tokenizer=tokenizer,
         )["eval"]
         assert any(rows["cut"]) is expected
+
+
+@pytest.mark.parametrize("name", ["qqp", "nq_open"])
+def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
+    """lm-eval deals rows out to its processes; its own default sampler would give each process other examples."""
+    from lm_eval.tasks import TaskManager
+
+    from cme.evaluate.harness import quiet
+    from cme.paths import tasks_dir
+    from cme.suite import dataset
+
+    said = {"cme_source": "mini", "cme_tier": "smoke", "cme_shots": 2}
+    manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=said)
+    spec = dataset(name)
+
+    def asked(rank, processes):
+        with quiet():
+            loaded = manager.load([spec.task])["tasks"][spec.task]
+            loaded.set_config(key="num_fewshot", value=2)
+            loaded.set_fewshot_seed(seed=rank)
+            loaded.build_all_requests(rank=rank, world_size=processes)
+        return {(instance.doc["id"], instance.args[0], repr(instance.args[1])) for instance in loaded.instances}
+
+    alone = asked(0, 1)
+    shots = task.load(cme_dataset=name, cme_source="mini", cme_tier="full", cme_shots=2)["fewshot"]
+    evaluated = task.load(cme_dataset=name, cme_source="mini")["eval"]
+    assert not set(shots["id"]) & set(evaluated["id"]) and len(shots) == 2
+    assert all(prompt.startswith(task.shots_text(list(shots))) for _, prompt, _ in alone)
+    for processes in (2, 3):
+        assert set.union(*(asked(rank, processes) for rank in range(processes))) == alone

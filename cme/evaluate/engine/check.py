@@ -25,7 +25,7 @@ def answers_fault(
 ) -> str | None:
     """What is wrong with the engine's answers to a batch, in words; None: nothing.
 
-    Answers that are not finite agree here: whoever scores them refuses them.
+    What is not finite is left out here: the engine refuses its own answers, whoever scores them refuses the plain ones.
 
     Args:
         found: request index → answer.

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cme.evaluate.engine.plan import Budget, Prompt
-from cme.evaluate.engine.runner import Past, Runner
+from cme.evaluate.engine.runner import Past, Runner, check_finite
 
 __all__ = ["Answer", "score"]
 
@@ -32,6 +32,9 @@ def score(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, budget
 
     Returns:
         Request index → answer. Log-probabilities are computed in float32.
+
+    Raises:
+        NotFiniteError: one is NaN or infinite.
     """
     asked = [(number, index, tokens) for number, prompt in enumerate(prompts) for index, tokens in prompt.asked]
     before = 0 if prefix is None else int(prefix.lengths[0])
@@ -48,6 +51,7 @@ def score(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, budget
         more, also = _pick(logits, taken, [asked[at][2][1:] for at in here])
         total[here] += more
         greedy[here] &= also
+    check_finite(total)
     return {item[1]: (value, best) for item, value, best in zip(asked, total.tolist(), greedy.tolist(), strict=True)}
 
 

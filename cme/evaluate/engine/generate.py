@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from cme.evaluate.engine.plan import Budget, Prompt, split
-from cme.evaluate.engine.runner import Past, Runner, keep_rows, put, reserve
+from cme.evaluate.engine.runner import Past, Runner, check_finite, keep_rows, put, reserve
 
 __all__ = ["Limits", "generate", "stops_at"]
 
@@ -54,12 +54,16 @@ def generate(
 
     Returns:
         Request index → the new tokens, with the one that ended the text.
+
+    Raises:
+        NotFiniteError: the model computes NaN or infinity.
     """
     past = _read(runner, prompts, prefix, limits.new_tokens, budget)
     texts: list[list[int]] = [[] for _ in prompts]
     rows, alive = list(range(len(prompts))), set(range(len(prompts)))
     while True:
-        tokens = past.logits.argmax(-1)
+        highest, tokens = past.logits.max(-1)
+        check_finite(highest)
         for row, token in zip(rows, tokens.tolist(), strict=True):
             if row in alive:
                 texts[row].append(token)

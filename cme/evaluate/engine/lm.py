@@ -1,6 +1,7 @@
 """The engine in the place of lm-eval's `HFLM`."""
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,18 +9,21 @@ import torch
 from lm_eval.api.model import CacheHook
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
+from cme.errors import RecoverableError
 from cme.evaluate.engine.check import answers_fault, text_fault
 from cme.evaluate.engine.choice import Answer, score
 from cme.evaluate.engine.generate import Limits, generate, stops_at
+from cme.evaluate.engine.keep import Keep, Kind
 from cme.evaluate.engine.plain import PlainLM
-from cme.evaluate.engine.plan import Budget, Plan, Prompt, choice_plan, text_plan
+from cme.evaluate.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluate.engine.runner import Past, Runner
 from cme.evaluate.engine.support import position_bytes, text_obstacle, unsupported
 
 __all__ = ["PrefixLM"]
 
-Request = tuple[Any, list[int], list[int]]
-"""lm-eval's own: (context and continuation as text), context tokens, continuation tokens."""
+
+class _FaultError(RecoverableError):
+    """The self-check finds the engine's answers wrong."""
 
 
 class PrefixLM(PlainLM):
@@ -35,6 +39,7 @@ class PrefixLM(PlainLM):
         budget: what is computed at once; None: `Budget.default` of the device and the model.
 
     Attributes:
+        token_budget: positions per pass over prompts, instead of the budget's; the rest of the budget in proportion.
         obstacle: why `PlainLM` answers, in words; None: the engine answers.
     """
 
@@ -42,14 +47,16 @@ class PrefixLM(PlainLM):
         super().__init__(model, tokenizer, batch_size=batch_size)
         self.obstacle = unsupported(self.model)
         self._budget = budget
-        self._checked: set[tuple[str, bool, bool]] = set()
+        self.token_budget: int | None = None
+        self._checked: set[Kind] = set()
         self._alone = False
         self._why = self.obstacle
 
     @property
     def budget(self) -> Budget:
         """What is computed at once."""
-        return self._budget or Budget.default(self.device.type, position_bytes(self.model))
+        budget = self._budget or Budget.default(self.device.type, position_bytes(self.model))
+        return budget.scaled(self.token_budget) if self.token_budget else budget
 
     @property
     def used(self) -> str:
@@ -74,22 +81,31 @@ class PrefixLM(PlainLM):
             texts |= zip(indices, self._texts(chosen) or self._plain_texts(chosen), strict=True)
         return [texts[index] for index in range(len(requests))]
 
+    def recall(self, checks: Mapping[Kind, str | None]) -> None:
+        """Take over what the self-check has said before: kind of batch → what is wrong, or None."""
+        self._checked |= checks.keys()
+        for fault in filter(None, checks.values()):
+            self._give_up(fault)
+
     def _scores(self, requests: list[Request]) -> list[Answer] | None:
         """The engine's answers; None, with the reason in `obstacle`, if the self-check finds them wrong."""
         plan = choice_plan(
             [(context, continuation) for _, context, continuation in requests], self.max_length, self.budget
         )
-        runner, prefix = self._start(plan)
-        answers: dict[int, Answer] = {}
-        for batch, check in self._checked_first(plan, "choice"):
-            found = score(runner, batch, prefix, self.budget)
-            if check and self._finds_fault(answers_fault(found, batch, self._plainly(requests), self._dtype)):
-                return None
+        start, unchecked = self._starter(plan), self._unchecked(plan, "choice")
+
+        def compute(number: int) -> list[Answer]:
+            batch = plan.batches[number]
+            found = score(*start(batch), self.budget)
+            if number in unchecked:
+                self._take_verdict(unchecked[number], answers_fault(found, batch, self._plainly(requests), self._dtype))
             for index, answer in found.items():
                 if requests[index][0] is not None:
                     self.cache_hook.add_partial("loglikelihood", requests[index][0], answer)
-            answers |= found
-        return [answers[index] for index in range(len(requests))]
+            return [found[index] for index in _indices(batch)]
+
+        answers = self._kept(plan, "choice", compute, unchecked)
+        return None if answers is None else [(value, best) for value, best in answers]
 
     def _texts(self, requests: Sequence[Any]) -> list[str] | None:
         """The engine's texts for requests with the same settings; None if lm-eval's code has to make them."""
@@ -107,34 +123,66 @@ class PrefixLM(PlainLM):
             return None
         limits = Limits(new_tokens, self._ends(), stops_at(self.tokenizer, [stop for stop in until if stop != eos]))
         plan = text_plan(prompts, new_tokens, self.budget)
-        runner, prefix = self._start(plan)
-        texts: dict[int, str] = {}
-        for batch, check in self._checked_first(plan, "text"):
-            found = generate(runner, batch, prefix, limits, self.budget)
-            if check and self._finds_fault(text_fault(found, batch, self._logits, self._dtype)):
-                return None
-            for index, tokens in found.items():
-                texts[index] = postprocess_generated_text(self.tok_decode(tokens), until, None)
-                self.cache_hook.add_partial("generate_until", requests[index].args, texts[index])
-        return [texts[index] for index in range(len(requests))]
+        start, unchecked = self._starter(plan), self._unchecked(plan, "text")
 
-    def _start(self, plan: Plan) -> tuple[Runner, Past | None]:
+        def compute(number: int) -> list[str]:
+            batch = plan.batches[number]
+            found = generate(*start(batch), limits, self.budget)
+            if number in unchecked:
+                self._take_verdict(unchecked[number], text_fault(found, batch, self._logits, self._dtype))
+            texts = [
+                postprocess_generated_text(self.tok_decode(found[index]), until, None) for index in _indices(batch)
+            ]
+            for index, text in zip(_indices(batch), texts, strict=True):
+                self.cache_hook.add_partial("generate_until", requests[index].args, text)
+            return texts
+
+        return self._kept(plan, ["text", new_tokens, until], compute, unchecked)
+
+    def _kept(
+        self, plan: Plan, what: Any, compute: Callable[[int], list[Any]], first: Collection[int]
+    ) -> list[Any] | None:
+        """Answers to all requests of a plan, in their order; None if the self-check finds them wrong."""
+        contents = [
+            ["prefix", what, self.max_length, len(plan.prefix), [[prompt.tokens, prompt.asked] for prompt in batch]]
+            for batch in plan.batches
+        ]
+        try:
+            kept = self.keep.answers(contents, compute, first)
+        except _FaultError as fault:
+            self._give_up(str(fault))
+            return None
+        answers = {
+            index: answer
+            for batch, found in zip(plan.batches, kept, strict=True)
+            for index, answer in zip(_indices(batch), found, strict=True)
+        }
+        return [answers[index] for index in range(len(answers))]
+
+    def _starter(self, plan: Plan) -> Callable[[Sequence[Prompt]], tuple[Runner, Sequence[Prompt], Past | None]]:
+        """What computing a batch begins with; the prefix is read for the first one."""
         runner = Runner(self.model, self.device, self.work)
-        return runner, runner.read([plan.prefix], keep=True) if plan.prefix else None
+        read = functools.cache(lambda: runner.read([plan.prefix], keep=True) if plan.prefix else None)
+        return lambda batch: (runner, batch, read())
 
-    def _checked_first(self, plan: Plan, what: str) -> list[tuple[tuple[Prompt, ...], bool]]:
-        """The plan's batches; first, marked, one of each kind that was not checked in this run, the shortest."""
-        marked: dict[int, bool] = {}
+    def _unchecked(self, plan: Plan, what: str) -> dict[int, Kind]:
+        """Number → kind of one batch, the shortest, of each kind that was not checked in this run."""
+        found: dict[int, Kind] = {}
         for number in reversed(range(len(plan.batches))):
             kind = what, all(prompt.single for prompt in plan.batches[number]), bool(plan.prefix)
-            marked[number] = kind not in self._checked
-            self._checked.add(kind)
-        return [(plan.batches[number], marked[number]) for number in sorted(marked, key=lambda n: (not marked[n], n))]
+            if kind not in self._checked:
+                found[number] = kind
+                self._checked.add(kind)
+        return found
 
-    def _finds_fault(self, fault: str | None) -> bool:
+    def _take_verdict(self, kind: Kind, fault: str | None) -> None:
+        self.keep.checked(kind, fault)
+        if fault is not None:
+            raise _FaultError(fault)
+
+    def _give_up(self, fault: str) -> None:
         self.obstacle = self._why = fault
-        self._alone = fault is not None
-        return self._alone
+        self._alone = True
 
     def _logits(self, ids: torch.Tensor) -> torch.Tensor:
         return self._model_call(ids.to(self.device))
@@ -142,7 +190,7 @@ class PrefixLM(PlainLM):
     def _plainly(self, requests: list[Request]) -> Callable[[Prompt], list[Answer]]:
         def answer(prompt: Prompt) -> list[Answer]:
             asked = [requests[index] for index, _ in prompt.asked]
-            with self._set(batch_size_per_gpu=1, cache_hook=CacheHook(None)):
+            with self._set(batch_size_per_gpu=1, cache_hook=CacheHook(None), keep=Keep()):
                 found: list[Answer] = super(PrefixLM, self)._loglikelihood_tokens(asked, disable_tqdm=True)
             return found
 
@@ -188,6 +236,11 @@ class PrefixLM(PlainLM):
         finally:
             for name, value in before.items():
                 setattr(self, name, value)
+
+
+def _indices(batch: Sequence[Prompt]) -> list[int]:
+    """The requests that a batch answers."""
+    return [index for prompt in batch for index, _ in prompt.asked]
 
 
 def _collide(requests: Sequence[Request]) -> bool:

@@ -1,13 +1,30 @@
 """Which requests are computed together: a pure function of the full request list and the budget."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 from cme.errors import CMEError
 
-__all__ = ["Budget", "Plan", "Prompt", "by_length", "choice_plan", "common_prefix", "split", "text_plan"]
+__all__ = [
+    "Budget",
+    "Plan",
+    "Prompt",
+    "Request",
+    "by_length",
+    "choice_plan",
+    "common_prefix",
+    "plain_choice_batches",
+    "plain_text_batches",
+    "split",
+    "text_plan",
+]
 
 Tokens = tuple[int, ...]
+
+Request = tuple[Any, list[int], list[int]]
+"""lm-eval's own: (context and continuation as text), context tokens, continuation tokens."""
 
 _PREFIX_SHARE = 0.1
 """A common prefix is computed apart if that saves at least this share of the prompts' tokens: attention over a re-used
@@ -46,6 +63,10 @@ class Budget:
         if device == "cpu":
             return cls(tokens=512, cache=min(16_384, _CPU_CACHE // position), rows=64)
         return cls(tokens=8192, cache=min(65_536, _GPU_CACHE // position), rows=256)
+
+    def scaled(self, tokens: int) -> "Budget":
+        """A budget of other ``tokens``, all else in proportion, at least 1."""
+        return Budget(tokens, max(1, self.cache * tokens // self.tokens), max(1, self.rows * tokens // self.tokens))
 
 
 @dataclass(frozen=True)
@@ -152,3 +173,46 @@ def split(prompts: Sequence[Prompt], done: int, most: int, rows: int | None = No
         else:
             batches.append([prompt])
     return tuple(map(tuple, batches))
+
+
+def plain_choice_batches(requests: Sequence[Request], size: int, *, share: bool) -> list[list[int]]:
+    """The batches (indices of requests) in which lm-eval's `HFLM` scores requests.
+
+    Args:
+        requests: to score.
+        size: rows per batch.
+        share: whether requests that read the same tokens are one row (`HFLM`'s ``logits_cache``).
+    """
+    rows: dict[Any, list[int]] = {}
+    for index, (_, context, continuation) in enumerate(requests):
+        rows.setdefault((*context, *continuation[:-1]) if share else index, []).append(index)
+
+    def order(row: list[int]) -> tuple[int, list[int]]:
+        longest = max(row, key=lambda index: len(requests[index][2]))
+        tokens = requests[longest][1] + requests[longest][2]
+        return -len(tokens), tokens
+
+    return [list(chain(*part)) for part in _chunks(sorted(rows.values(), key=order), size)]
+
+
+def plain_text_batches(
+    requests: Sequence[tuple[str, dict[str, Any]]], length: Callable[[str], int], size: int
+) -> list[list[int]]:
+    """The batches (indices of requests) in which lm-eval's `HFLM` generates texts.
+
+    Args:
+        requests: (prompt, settings).
+        length: of a prompt, in tokens.
+        size: prompts per batch.
+    """
+    groups: dict[str, list[int]] = {}
+    for index, (_, settings) in enumerate(requests):
+        groups.setdefault(repr(sorted(settings.items())), []).append(index)
+    batches = []
+    for indices in groups.values():
+        batches += _chunks(sorted(indices, key=lambda i: (-length(requests[i][0]), requests[i][0])), size)
+    return batches
+
+
+def _chunks(items: Sequence[Any], size: int) -> list[list[Any]]:
+    return [list(items[start : start + size]) for start in range(0, len(items), size)]

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-__all__ = ["Past", "Reserved", "Runner", "Work", "keep_rows", "put", "reserve", "select"]
+from cme.errors import NotFiniteError
+
+__all__ = ["Past", "Reserved", "Runner", "Work", "check_finite", "keep_rows", "put", "reserve", "select"]
 
 
 @dataclass
@@ -31,6 +33,19 @@ class Work:
         self.forwards += forwards
         self.positions += positions
         self.tokens += tokens
+
+
+def check_finite(values: Tensor) -> None:
+    """Check what was computed of a model's logits: a NaN would choose token or option 0 without a word.
+
+    Raises:
+        NotFiniteError: NaN or infinity.
+    """
+    if not bool(values.isfinite().all()):
+        raise NotFiniteError(
+            "the model gives a log-probability that is not a finite number. Its weights or the adapter's hold NaN or infinity, "
+            "or the dtype overflows: try --dtype float32."
+        )
 
 
 @dataclass

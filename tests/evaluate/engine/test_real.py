@@ -24,7 +24,7 @@ def test_answers_are_lm_evals(base, real_data, name):
     from lm_eval.api.instance import Instance
 
     metadata, spec = {"cme_source": str(real_data), "cme_tier": "smoke"}, dataset(name)
-    task = Harness(*base, batch_size=1, metadata=metadata).task(spec)
+    task = Harness(base[1], batch_size=1).take(base[0], metadata).task(spec)
     with quiet():
         stock, ours = PlainLM(*base, batch_size=1), PrefixLM(*base, batch_size=1)
     stock.logits_cache = False

@@ -1,0 +1,48 @@
+"""What ``cme eval`` takes, and what it prints."""
+
+import json
+
+import pytest
+
+from tests.evaluate.runs import save_adapter
+
+ROWS = ("--source", "mini", "--tier", "smoke", "--datasets", "qqp", "--threads", "1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--model", "m", "--adapter", "a"), "--model is evaluated by itself"),
+        (("--model", "m", "--base", "b"), "--model is evaluated by itself"),
+        (("--adapter", "a", "--adapter", "base", "--name", "x"), "--name is for one row"),
+        (("--adapter", "a", "--adapter", "base", "--baseline", "majority"), "--baseline is for one row"),
+        (("--adapter", "x/a", "--adapter", "y/a"), "several adapters are called 'a'"),
+        (("--adapter", "a", "--devices", "0,1"), "2 devices for 1 adapters"),
+        (("--adapter", "a", "--adapter", "b", "--devices", ","), "such as 0,1"),
+        (("--adapter", "a", "--adapter", "b", "--devices", "0", "--device", "cpu"), "--device and --devices"),
+        (("--token-budget", "0"), "--token-budget is 0"),
+    ],
+)
+def test_what_does_not_go_together(cme, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    outcome = cme("eval", "--out", "x", *ROWS, *arguments)
+    assert outcome.exit_code == 2, outcome.stderr
+    assert says in " ".join(outcome.stderr.split())
+    assert not (tmp_path / "x").exists()
+
+
+def test_several_adapters_print_a_table_each(cme, tiny_base, tmp_path):
+    adapter = save_adapter(tiny_base, tmp_path / "one", 0.3)
+    command = ("eval", "--base", tiny_base, *ROWS, "--adapter", adapter, "--adapter", "base", "--out", tmp_path / "x")
+    outcome = cme(*command)
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.stdout.count("CME average") == 2 and "\none\n" in outcome.stdout
+    again = json.loads(cme(*command, "--json").stdout)
+    assert [row["name"] for row in again] == ["one", tiny_base.name]
+
+
+def test_a_merged_model_is_evaluated_by_itself(cme, tiny_base, tmp_path):
+    outcome = cme("eval", "--model", tiny_base, *ROWS, "--out", tmp_path / "x", "--json")
+    assert outcome.exit_code == 0, outcome.stderr
+    found = json.loads(outcome.stdout)
+    assert (found["base"], found["adapter"], found["name"]) == (str(tiny_base), None, tiny_base.name)
