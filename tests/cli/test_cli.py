@@ -181,7 +181,9 @@ def test_ctrl_c_exits_130_and_the_same_command_continues(tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    # CPython ends by the signal itself, which a shell shows as 130 too, if the interrupt came while it ran code made from a
+    # text, as dataclasses do when they are made.
+    assert process.returncode in (130, -signal.SIGINT), said
     assert "run the same command again" in said
     assert not (out / "manifest.json").exists()
     subprocess.run(command, check=True, capture_output=True)
