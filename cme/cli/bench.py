@@ -48,6 +48,9 @@ def adapters(
     warmup: Annotated[int, typer.Option("--warmup", help="Rounds before them that are not counted.")] = 3,
     batch: Annotated[int, typer.Option("--batch", help="Rows per step.")] = 4,
     train_length: Annotated[int, typer.Option("--train-length", help="Tokens per row of a training step.")] = 128,
+    answer_tokens: Annotated[
+        int, typer.Option("--answer-tokens", help="How many of them are the answer that is learned.")
+    ] = 8,
     infer_length: Annotated[int, typer.Option("--infer-length", help="Tokens of the prompt.")] = 256,
     decode_tokens: Annotated[int, typer.Option("--decode-tokens", help="Tokens per timing of decode.")] = 8,
     target_modules: Annotated[
@@ -83,6 +86,7 @@ def adapters(
         warmup=warmup,
         batch=batch,
         train_length=train_length,
+        answer_tokens=answer_tokens,
         infer_length=infer_length,
         decode_tokens=decode_tokens,
         target_modules=names(target_modules),

@@ -1,7 +1,7 @@
 """What is compared: each method, number of experts and form, as a model that shares the base's weights."""
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cme.adapters import METHODS, AdapterSettings, build_config, register_all
@@ -21,7 +21,8 @@ class Case:
         method: a key of `METHODS`, or ``"base"``.
         form: ``"fused"`` or ``"loop"`` for a method with experts, ``"plain"`` for any other.
         experts: k; None without experts.
-        rank: of the adapter, or of ONE expert; None for the base and for methods whose rank is not ours to set.
+        rank: of the adapter, or of ONE expert; what is left after pruning for a method that prunes; None for the base and
+            for methods whose rank is not ours to set.
     """
 
     method: str
@@ -60,7 +61,9 @@ def plan(model: Any, settings: BenchSettings) -> list[Case]:
             cases.append(Case(BASE))
         elif "experts" not in METHODS[name].settings:
             ranked = "rank" in METHODS[name].settings
-            cases.append(Case(name, rank=settings.total_rank if ranked else None))
+            cases.append(
+                _at_total_rank(model, Case(name, rank=settings.total_rank), settings) if ranked else Case(name)
+            )
         else:
             for k in settings.experts:
                 case = Case(name, "fused", k, settings.total_rank // k)
@@ -71,6 +74,14 @@ def plan(model: Any, settings: BenchSettings) -> list[Case]:
         raise UsageError("nothing is left to measure: these methods have no loop form. Add fused to --forms.")
     order = (BASE, "lora")
     return sorted(cases, key=lambda case: order.index(case.method) if case.method in order else len(order))
+
+
+def _at_total_rank(model: Any, case: Case, settings: BenchSettings) -> Case:
+    """A method that prunes (AdaLoRA) trains more ranks than it keeps: what it costs is what it starts with."""
+    starts = getattr(build_config(case.settings(settings.target_modules), model), "init_r", None)
+    if case.rank is None or starts is None or starts <= case.rank:
+        return case
+    return replace(case, rank=max(1, settings.total_rank * case.rank // starts))
 
 
 def build(model: Any, case: Case, settings: BenchSettings) -> Any:

@@ -39,7 +39,7 @@ def count_flops(model: Any, mode: str, settings: BenchSettings) -> int | None:
             if mode == "train":
                 tokens = random_tokens(hollow, settings.batch, settings.train_length, settings.seed)
                 with counter:
-                    backward(hollow, tokens)
+                    backward(hollow, tokens, settings.answer_tokens)
             elif mode == "prefill":
                 with counter:
                     prompt_cache(hollow, settings)

@@ -31,6 +31,7 @@ class BenchSettings:
         warmup: rounds that come first and are not counted.
         batch: rows.
         train_length: tokens in a row of a training step.
+        answer_tokens: how many of them, at the end, are the answer that is learned.
         infer_length: tokens of the prompt, in prefill and in the cache of decode.
         decode_tokens: tokens that one timing of decode adds; its time is divided by them.
         target_modules: layers to adapt; None: the feed-forward projections.
@@ -46,6 +47,7 @@ class BenchSettings:
     warmup: int = 3
     batch: int = 4
     train_length: int = 128
+    answer_tokens: int = 8
     infer_length: int = 256
     decode_tokens: int = 8
     target_modules: tuple[str, ...] | None = None
@@ -87,6 +89,10 @@ class BenchSettings:
                 raise UsageError(f"{name} must be at least 1, found {getattr(self, name)}.")
         if self.train_length < 2:
             raise UsageError(f"train_length must be at least 2 (a token is predicted), found {self.train_length}.")
+        if not 1 <= self.answer_tokens < self.train_length:
+            raise UsageError(
+                f"answer_tokens must be from 1 to {self.train_length - 1} (train_length - 1), found {self.answer_tokens}."
+            )
         if not self.experts or min(self.experts) < 1 or len(set(self.experts)) < len(self.experts):
             raise UsageError(f"experts must be different numbers of at least 1, found {_listed(self.experts)}.")
         if wrong := [k for k in self.experts if self.total_rank % k]:

@@ -79,8 +79,9 @@ def legend(report: AdapterReport) -> str:
     """How to read the tables, in one paragraph."""
     settings = report.settings
     return (
-        f"Total rank {settings.total_rank} for every method (one of k experts has 1/k of it), batch {settings.batch}, "
-        f"{settings.train_length} tokens in training, a prompt of {settings.infer_length}; decode: one token for every row, "
+        f"Total rank {settings.total_rank} for every method (one of k experts has 1/k of it; AdaLoRA starts with it), batch "
+        f"{settings.batch}, {settings.train_length} tokens in training, {settings.answer_tokens} of them learned, a prompt of "
+        f"{settings.infer_length}; decode: one token for every row, "
         f"with a cache of the prompt. {settings.rounds} rounds after {settings.warmup} for warming up; in each, every case "
         "runs once, in random order. A ratio is the median of the rounds' ratios, with the interval of that median from "
         "order statistics. The base's training step passes the gradient through every layer and trains nothing."

@@ -66,8 +66,13 @@ def prompt_cache(model: Any, settings: BenchSettings) -> Any:
         return model(input_ids=prompt, use_cache=True, logits_to_keep=1).past_key_values
 
 
-def backward(model: Any, tokens: Any) -> None:
-    """Forward pass, loss and backward pass, as `cme train` has them: half-precision bases under autocast.
+def backward(model: Any, tokens: Any, answer: int) -> None:
+    """Forward pass, loss and backward pass, as `cme train` has them: logits of the answer alone, half precision by autocast.
+
+    Args:
+        model: a causal language model.
+        tokens: [batch, length].
+        answer: how many tokens at the end of each row are learned; at most length − 1.
 
     With no parameter to train (the base), the gradient goes to the embedded tokens and passes through every layer: what
     every adapter on this base costs at least.
@@ -79,7 +84,8 @@ def backward(model: Any, tokens: Any) -> None:
     hook = None if trainable(model) else model.get_input_embeddings().register_forward_hook(_needs_gradient)
     try:
         with torch.autocast(weight.device.type, dtype=weight.dtype if half else None, enabled=half):
-            loss = model(input_ids=tokens, labels=tokens).loss
+            # The last position predicts nothing; the first of the answer is predicted by the one before it.
+            loss = model(input_ids=tokens, labels=tokens[:, -answer - 1 :], logits_to_keep=answer + 1).loss
         loss.backward()
     finally:
         if hook:
@@ -100,7 +106,7 @@ def _train(model: Any, settings: BenchSettings, _cache: Any) -> Work:
     allocate = _allocator(model)
 
     def step() -> None:
-        backward(model, tokens)
+        backward(model, tokens, settings.answer_tokens)
         if optimizer:
             optimizer.step()
             allocate()

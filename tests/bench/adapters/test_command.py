@@ -12,7 +12,20 @@ from cme.errors import SourceError, UsageError
 from cme.leaderboard import load_paper
 from tests.adapters.conftest import make_base
 
-SMALL = ["--rounds", "2", "--warmup", "0", "--batch", "1", "--train-length", "4", "--infer-length", "4"]
+SMALL = [
+    "--rounds",
+    "2",
+    "--warmup",
+    "0",
+    "--batch",
+    "1",
+    "--train-length",
+    "4",
+    "--answer-tokens",
+    "2",
+    "--infer-length",
+    "4",
+]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +95,8 @@ def test_the_papers_figures_are_marked():
         ({"experts": (2, 3)}, "32 cannot be shared evenly by 3 experts"),
         ({"batch": 0}, "batch must be at least 1"),
         ({"train_length": 1}, "train_length must be at least 2"),
+        ({"answer_tokens": 0}, "answer_tokens must be from 1 to 127"),
+        ({"train_length": 4, "answer_tokens": 4}, "answer_tokens must be from 1 to 3"),
     ],
 )
 def test_mistakes(fields, message):

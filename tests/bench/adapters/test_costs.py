@@ -7,7 +7,7 @@ from cme.bench.adapters.cases import Case, build, plan, trainable
 from cme.bench.adapters.flops import count_flops
 from cme.bench.adapters.memory import peak_memory
 from cme.bench.adapters.timing import measure
-from cme.bench.adapters.work import Work
+from cme.bench.adapters.work import Work, backward
 from tests.adapters.conftest import SIZES, logits, make_base
 from tests.bench.adapters.conftest import settings
 
@@ -55,6 +55,19 @@ def test_operations_of_a_training_step_by_hand():
     saved = 2 * matrices + 2 * attention + 2 * (2 * D * M) + 2 * (2 * 4 * D)
     added = 3 * sum(PER_TOKEN["lora"](d, m) for d, m in SHAPES)
     assert adapted - alone == tokens * (added - saved)
+
+
+def test_a_training_step_learns_the_answer_alone(tokens):
+    adapted = build(make_base(), case("teamlora"), settings())
+    backward(adapted, tokens, 3)
+    found = [weight.grad.clone() for weight in trainable(adapted)]
+    adapted.zero_grad()
+    labels = tokens.clone()
+    labels[:, :-3] = -100
+    adapted(input_ids=tokens, labels=labels).loss.backward()
+    assert any(gradient.abs().max() > 0 for gradient in found)
+    for gradient, weight in zip(found, trainable(adapted), strict=True):
+        torch.testing.assert_close(gradient, weight.grad)
 
 
 def test_counting_changes_nothing():

