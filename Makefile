@@ -1,4 +1,5 @@
 # make demo      the whole line: build a mix, train two adapters, evaluate, print the leaderboard (at most 15 minutes, two cores)
+# make board     the demo leaderboard: five methods, three seeds each, learning rates by a grid (hours; resumable, JOBS at a time)
 # make test      lint, types, tests (at most 12 minutes)
 # make test-all  the long tests too
 # make clean     removes the virtual environment and the demo
@@ -14,9 +15,10 @@ TIER   ?= smoke
 TRAIN  ?=
 EVAL   ?=
 TESTS  ?=
+JOBS   ?= 2
 CME    := $(BIN)/cme
 
-.PHONY: demo setup test test-all lint types clean clean-demo
+.PHONY: demo board setup test test-all lint types clean clean-demo
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -67,6 +69,9 @@ $(DEMO)/leaderboard/leaderboard.md: $(DEMO)/entries/majority.json $(DEMO)/entrie
 	@$(CME) leaderboard --verify --entries $(DEMO)/entries --out $(DEMO)/leaderboard >/dev/null
 
 .PRECIOUS: $(DEMO)/runs/%/run.json $(DEMO)/results/%/result.json $(DEMO)/entries/%.json $(DEMO)/mix/manifest.json
+
+board: $(READY)
+	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk -j$(JOBS) BIN=$(BIN) board
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -4,21 +4,39 @@ from pathlib import Path
 
 from cme.files import write_text
 
-__all__ = ["complete_card"]
+__all__ = ["complete_card", "loading"]
 
 _LINE = "import cme"
-_SECTION = """
+_OWN = """\
+This adapter's method comes with the package `{package}`{found}. Import `cme` before PEFT loads the adapter:
+"""
+_SECTION = """\
 ## Loading
 
-This adapter's method comes with the package `{package}`{found}. Import `cme` before PEFT loads the adapter:
-
+{text}
 ```python
-import cme
-from peft import PeftModel
+{imports}
 
-model = PeftModel.from_pretrained(base_model, "path/to/this/folder")
+{base}model = PeftModel.from_pretrained(base_model, "path/to/this/folder")
 ```
 """
+
+
+def loading(package: str | None, *, imports: str = "", base: str = "") -> str:
+    """A card's section on loading the adapter, in Markdown.
+
+    Args:
+        package: the package that the method comes with; None: PEFT.
+        imports: lines that import what ``base`` needs.
+        base: lines that load ``base_model``.
+    """
+    text = "PEFT knows this adapter's method by itself:\n"
+    if package is not None:
+        found = "" if package == "cme" else ", which `cme` finds when both are installed"
+        text = _OWN.format(package=package, found=found)
+    lines = [_LINE] if package is not None else []
+    needed = "\n".join([*lines, "from peft import PeftModel", *filter(None, [imports])])
+    return _SECTION.format(text=text, imports=needed, base=base and f"{base}\n")
 
 
 def complete_card(folder: Path, package: str = "cme") -> None:
@@ -31,6 +49,4 @@ def complete_card(folder: Path, package: str = "cme") -> None:
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else ""
     if _LINE not in text.splitlines():
-        found = "" if package == "cme" else ", which `cme` finds when both are installed"
-        section = _SECTION.format(package=package, found=found)
-        write_text(card, (text.rstrip() + "\n" + section).lstrip("\n"))
+        write_text(card, (text.rstrip() + "\n\n" + loading(package)).lstrip("\n"))

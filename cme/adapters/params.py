@@ -14,7 +14,7 @@ from cme.adapters.methods import build_config
 from cme.adapters.settings import AdapterSettings
 from cme.errors import SourceError, UsageError, unknown
 
-__all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "linear_shapes"]
+__all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "hollow", "linear_shapes"]
 
 _FOLDER = Path(__file__).with_name("shapes")
 SHAPES = tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
@@ -54,7 +54,7 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
     from cme.adapters.registration import register_all
 
     register_all()
-    model = _hollow(base)
+    model = hollow(base)
     total = sum(parameter.numel() for parameter in model.parameters())
     config = build_config(settings, model)
     if config is None:
@@ -76,7 +76,7 @@ def linear_shapes(base: Any) -> dict[str, tuple[int, int]]:
     """Inputs and outputs (d, m) of each feed-forward projection of a base, by module name; ``base`` as for `count`."""
     from cme.adapters.targets import ffn_targets
 
-    model = _hollow(base)
+    model = hollow(base)
     suffixes = tuple(f".{name}" for name in ffn_targets(model))
     return {
         name: (module.in_features, module.out_features)
@@ -118,8 +118,16 @@ def formula_trainable(
     return sum(formulas[method](d, m) for d, m in shapes)
 
 
-def _hollow(base: Any) -> Any:
-    """The base on the meta device: an encoder-decoder, a causal language model, or one that sees as well."""
+def hollow(base: Any) -> Any:
+    """The base on the meta device: an encoder-decoder, a causal language model, or one that sees as well.
+
+    Args:
+        base: as for `count`.
+
+    Raises:
+        UsageError: no such folder, file or shape, or no language model.
+        SourceError: the folder or file holds no model configuration.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForSeq2SeqLM
 

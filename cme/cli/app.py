@@ -7,17 +7,22 @@ does not fit; 130 interrupted (what was finished is kept).
 import functools
 import json
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import typer
 
+from cme.env import is_first_process
 from cme.errors import CMEError
 
 __all__ = ["app", "emit_json", "note", "verb"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_PATIENCE = 10.0
+"""Seconds that torchrun's other processes give the first one to tell an error, and torchrun to end them after that."""
 
 app = typer.Typer(
     name="cme",
@@ -42,10 +47,14 @@ def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F
             try:
                 return function(*args, **kwargs)
             except CMEError as error:
+                if not is_first_process():
+                    # Still alive after that, it is the only one that has failed.
+                    time.sleep(_PATIENCE)
                 note(f"cme: {error}")
                 raise typer.Exit(error.exit_code) from None
             except KeyboardInterrupt:
-                note("\ncme: interrupted. What was finished is kept: run the same command again to continue.")
+                if is_first_process():
+                    note("\ncme: interrupted. What was finished is kept: run the same command again to continue.")
                 raise typer.Exit(130) from None
 
         to.command(name, **options)(guarded)

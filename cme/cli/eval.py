@@ -45,6 +45,12 @@ def evaluate(
     datasets: Datasets = None,
     prompt_format: PromptFormat = "plain",
     shots: Annotated[int, typer.Option("--shots", help="Examples before each question, from the training split.")] = 0,
+    wording: Annotated[
+        int,
+        typer.Option(
+            "--wording", min=0, help="Ask with another instruction: 1 to 6 are paraphrases (see cme score --spread)."
+        ),
+    ] = 0,
     dtype: Annotated[
         str, typer.Option("--dtype", help="float32 (the reference), bfloat16, float16, or auto.")
     ] = "float32",
@@ -90,6 +96,7 @@ def evaluate(
         datasets=names(datasets),
         prompt_format=prompt_format,
         shots=shots,
+        wording=wording,
         dtype=dtype,
         engine=engine,
         batch_size=batch_size,

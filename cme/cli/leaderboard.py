@@ -1,32 +1,71 @@
-"""``cme leaderboard``: entries → markdown."""
+"""``cme leaderboard``: entries → tables and page."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cme.cli.app import note, verb
+from cme.cli.app import emit_json, note, verb
+from cme.cli.options import Json
+from cme.errors import UsageError, unknown
 
 __all__ = ["leaderboard"]
 
+_EXAMPLES = """Examples:
 
-@verb("leaderboard", epilog="Example: cme leaderboard --entries leaderboards/entries --out leaderboards/")
+cme leaderboard verify leaderboards/entries
+
+Example: cme leaderboard --entries leaderboards/entries --out leaderboards/"""
+
+
+@verb("leaderboard", epilog=_EXAMPLES)
 def leaderboard(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            help="verify: recompute every number of every entry from its per-sample scores, and write nothing.",
+            show_default=False,
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[ENTRIES]", help="With verify: where entries are kept.", show_default=False),
+    ] = None,
     entries: Annotated[Path, typer.Option("--entries", help="Where entries are kept.")] = Path("leaderboards/entries"),
-    out: Annotated[Path, typer.Option("--out", help="Where leaderboard.md and leaderboard.json go.")] = Path(
+    out: Annotated[Path, typer.Option("--out", help="Where leaderboard.md, .json, .csv and index.html go.")] = Path(
         "leaderboards"
     ),
+    form: Annotated[
+        str, typer.Option("--format", help="What to print: md, csv (the main table), latex or json.")
+    ] = "md",
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if the files are not what the entries give.")
     ] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="First recompute every number of every entry from its per-sample scores.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
-    """Write and print the leaderboard."""
-    from cme.leaderboard.recompute import verify as recompute
+    """Write the leaderboard's files and print its tables, or with 'verify' check its entries.
+
+    Exit code of 'verify': 0 if every number follows from the per-sample scores, 1 if one does not.
+    """
+    if what is not None:
+        if what != "verify":
+            raise unknown("argument of leaderboard", what, ["verify"])
+        _verify(folder or entries, as_json=as_json)
+        return
+    if as_json:
+        raise UsageError("--json belongs to: cme leaderboard verify. Give --format json for the tables.")
+    from cme.leaderboard.audit import verify as recompute
+    from cme.leaderboard.board import load_entries
+    from cme.leaderboard.paper import load_paper
+    from cme.leaderboard.render import FORMATS
+    from cme.leaderboard.standing import make_standing
     from cme.leaderboard.write import is_stale, write_leaderboard
 
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
     if verify:
         recompute(entries)
     if check:
@@ -40,7 +79,25 @@ def leaderboard(
             raise typer.Exit(1)
         note("up to date")
         return
-    for path in write_leaderboard(entries, out):
-        if path.suffix == ".md":
-            print(path.read_text(encoding="utf-8"))
+    standing = make_standing(load_entries(entries), entries)
+    written = write_leaderboard(entries, out, standing)
+    print(FORMATS[form](standing, load_paper()), end="")
+    for path in written:
         note(f"written: {path}")
+
+
+def _verify(entries: Path, *, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from cme.leaderboard.audit import audit
+
+    verdicts = audit(entries)
+    if as_json:
+        emit_json([asdict(verdict) for verdict in verdicts])
+    else:
+        for verdict in verdicts:
+            print(f"{'ok' if verdict.ok else 'REFUSED'}  {verdict.name}: {verdict.said}")
+        if not verdicts:
+            note(f"there are no entries in {entries}")
+    if not all(verdict.ok for verdict in verdicts):
+        raise typer.Exit(1)

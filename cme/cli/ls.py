@@ -38,10 +38,11 @@ def ls(
         show_table(columns, cells)
         return
     from cme.leaderboard.markdown import table
+    from cme.leaderboard.section import Table
 
     lines = [["" if value is None else str(value) for value in row] for row in cells]
     words = [column for column in range(len(columns)) if not all(is_number(line[column]) for line in lines)]
-    print(table(columns, lines, text=words), end="")
+    print(table(Table(tuple(columns), tuple(map(tuple, lines)), frozenset(words))), end="")
 
 
 _Listing = tuple[list[str], list[list[object]]]

@@ -27,6 +27,7 @@ VERBS = (
     "ls",
     "params",
     "push",
+    "reproduce",
     "score",
     "show",
     "submit",

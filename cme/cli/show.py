@@ -137,7 +137,7 @@ def _examples(
 ) -> list[dict[str, Any]]:
     from cme.data.load import load_examples
     from cme.data.sources import check_source, open_source
-    from cme.errors import UsageError, unknown
+    from cme.errors import unknown
     from cme.prompt import check_format, cut_words, render
     from cme.suite import dataset
     from cme.suite.tiers import tier_order
@@ -145,8 +145,7 @@ def _examples(
     spec = dataset(name)
     if split not in ("eval", "train"):
         raise unknown("split", split, ("eval", "train"))
-    if wording >= len(spec.instructions):
-        raise UsageError(f"--wording is {wording}; {name} has the instructions 0 to {len(spec.instructions) - 1}.")
+    instruction = spec.instruction_at(wording)
     tokenizer = None
     if any(one != "plain" for one in formats):
         from cme.models.load import load_tokenizer, resolve_base
@@ -158,7 +157,7 @@ def _examples(
     check_source(rows, [spec], [split])
     found = []
     for example in tier_order(load_examples(spec, split, rows).examples)[:n]:
-        asked = replace(example, instruction=spec.instructions[wording])
+        asked = replace(example, instruction=instruction)
         short = cut_words(asked, spec.max_input_words)
         for one in formats:
             text = render(short, one, tokenizer)

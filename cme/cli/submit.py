@@ -1,4 +1,4 @@
-"""``cme submit``: a result and its run become a row of the leaderboard."""
+"""``cme submit``: results and their runs become a row of the leaderboard."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,22 +9,59 @@ from cme.cli.app import note, verb
 
 __all__ = ["submit"]
 
+_EXAMPLES = """Example: cme submit results/team --run runs/team
 
-@verb("submit", epilog="Example: cme submit results/x --run runs/x --entries leaderboards/entries")
+cme submit results/base
+
+cme submit results/x --run runs/x --entries leaderboards/entries
+
+cme submit results/lora-0 results/lora-1 results/lora-2 --run runs/lora-0 --run runs/lora-1 --run runs/lora-2 --grid grid/lora"""
+
+
+@verb("submit", epilog=_EXAMPLES)
 def submit(
-    result: Annotated[Path, typer.Argument(help="A folder that 'cme eval' wrote.")],
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULT…", help="Folders that 'cme eval' wrote: one per seed.")
+    ],
     run: Annotated[
-        Path | None, typer.Option("--run", help="The folder that 'cme train' wrote (not for a base).")
+        list[Path] | None,
+        typer.Option(
+            "--run", help="A folder that 'cme train' wrote (none for a base). Several: give it several times."
+        ),
     ] = None,
     entries: Annotated[Path, typer.Option("--entries", help="Where entries are kept.")] = Path("leaderboards/entries"),
-    name: Annotated[str | None, typer.Option("--name", help="Name of the row. Default: the result's.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the row. Default: the results', without the seed.")
+    ] = None,
+    grid: Annotated[
+        Path | None, typer.Option("--grid", help="How the rate was chosen: the folder of 'cme train --lr-grid'.")
+    ] = None,
+    bench: Annotated[
+        Path | None, typer.Option("--bench", help="What the method costs: the folder of 'cme bench adapters --out'.")
+    ] = None,
+    paraphrase: Annotated[
+        list[Path] | None,
+        typer.Option("--paraphrase", help="A result of one of these models in other words: 'cme eval --wording K'."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an entry of the same name.")] = False,
+    no_card: Annotated[
+        bool, typer.Option("--no-card", help="Leave the adapters' cards (README.md in --run) as they are.")
+    ] = False,
 ) -> None:
-    """Make a leaderboard entry.
+    """Make a leaderboard entry of one method, trained with one seed or several.
 
-    Every number is first recomputed from the per-sample scores.
+    Each result's run is found by its adapter, in whatever order they are given. Every number is first recomputed from the
+    per-sample scores.
     """
+    from cme.leaderboard.card import update_cards
     from cme.leaderboard.submit import make_entry
 
-    entry = make_entry(result, run, entries, name=name, replace=replace)
-    note(f"entry {entry.name}: CME average {entry.scores.average:.2f}, written to {entries / (entry.name + '.json')}")
+    entry = make_entry(
+        results, run or [], entries, name=name, grid=grid, bench=bench, paraphrases=paraphrase or [], replace=replace
+    )
+    runs = f" over {len(entry.runs)} seeds" if len(entry.runs) > 1 else ""
+    note(
+        f"entry {entry.name}: CME average {entry.scores.average:.2f}{runs}, written to {entries / (entry.name + '.json')}"
+    )
+    for line in [] if no_card else update_cards(entry, run or []):
+        note(line)

@@ -182,6 +182,7 @@ def _row(session: Session, settings: EvalSettings, start: _Start, row: _Row, gro
             adapter=_adapter_info(session, row),
             prompt_format=settings.prompt_format,
             shots=settings.shots,
+            wording=settings.wording,
             dtype=settings.dtype,
             **_answered(session, settings, done, start.specs, open_source(settings.source), start.missing, row.out),
         )
@@ -293,6 +294,8 @@ def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, a
         # On a CPU float32 sums depend on it.
         "threads": threads if device == "cpu" else None,
         **_rows_identity(settings, specs),
+        # Only where it is not the usual one: folders from before there was a choice go on.
+        **({"wording": settings.wording} if settings.wording else {}),
     }
 
 

@@ -9,7 +9,6 @@ from cme.adapters.load import check_effect
 from cme.errors import CMEError
 from cme.evaluate.adapters import Wardrobe
 from cme.evaluate.group import ALONE, Group
-from cme.evaluate.guards import check_vocabulary
 from cme.evaluate.harness import Harness
 from cme.evaluate.running import RunningScore
 from cme.evaluate.samples import response_row, sample_row, write_responses
@@ -17,6 +16,7 @@ from cme.evaluate.settings import EvalSettings
 from cme.evaluate.store import Checks, Store
 from cme.files import digest, read_json, write_json
 from cme.models.load import load_model
+from cme.models.vocabulary import check_vocabulary
 from cme.progress import Bar
 from cme.records.samples import write_samples
 from cme.suite import DatasetSpec
@@ -95,6 +95,7 @@ class Session:
             "cme_tier": settings.tier,
             "cme_format": settings.prompt_format,
             "cme_shots": settings.shots,
+            "cme_wording": settings.wording,
             "cme_allow_missing": settings.allow_missing,
         }
         self._harness.take(model, metadata, self._checks.found)

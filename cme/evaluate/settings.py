@@ -24,6 +24,7 @@ class EvalSettings:
         datasets: dataset or family names; None is the whole suite.
         prompt_format: plain, chat or teamlora.
         shots: examples before each question, from the training split.
+        wording: index of every dataset's instruction: 0, or one of its paraphrases, to see how far the wording moves scores.
         dtype: of the base's weights. float32 is the reference; bfloat16 is faster and moves single answers; auto is bfloat16
             where the machine computes in it. Rows of one table should share it; the leaderboard says so where they do not.
         engine: prefix reads what requests share once (`cme.evaluate.engine`), with the same answers as hf up to rounding; hf is
@@ -47,6 +48,7 @@ class EvalSettings:
     datasets: tuple[str, ...] | None = None
     prompt_format: str = "plain"
     shots: int = 0
+    wording: int = 0
     dtype: str = "float32"
     engine: str = "prefix"
     batch_size: int | None = None
@@ -68,7 +70,10 @@ class EvalSettings:
         from cme.prompt.formats import FORMATS
 
         tier_rows(self.tier)
-        select(self.datasets)
+        for spec in select(self.datasets):
+            spec.instruction_at(self.wording)
+        if self.wording and self.baseline is not None:
+            raise UsageError("--baseline reads no instruction: leave --wording out.")
         if self.baseline is not None:
             covered(self.baseline, self.datasets)
             if self.adapter is not None:

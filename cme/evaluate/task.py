@@ -9,10 +9,12 @@ Plain ``lm_eval run --include_path $(cme tasks-path) --tasks cme`` and ``cme eva
 | ``cme_tier`` | smoke, quick, standard, full (``--limit N`` takes the first N rows of the same order) | full |
 | ``cme_format`` | plain, chat, teamlora (the latter two read the tokenizer of ``pretrained``) | plain |
 | ``cme_shots`` | how many training rows to hold ready for ``--num_fewshot`` | 0 |
+| ``cme_wording`` | which of a dataset's instructions is asked: 0, or one of its paraphrases | 0 |
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from cme.data.example import Example
@@ -49,6 +51,7 @@ def load(
     cme_tier: str = "full",
     cme_format: str = "plain",
     cme_shots: int = 0,
+    cme_wording: int = 0,
     cme_max_length: int | None = None,
     cme_allow_missing: bool = False,
     pretrained: Any = None,
@@ -63,6 +66,7 @@ def load(
         cme_tier: how many rows.
         cme_format: prompt format.
         cme_shots: rows in the ``fewshot`` split. The training split is read only if this is not 0.
+        cme_wording: index of the instruction, in questions and examples alike; 0 is the one that scores are compared by.
         cme_max_length: most tokens of prompt and answer together; longer inputs are cut further and marked ``cut``.
         cme_allow_missing: go on without splits that the source lacks.
         pretrained: model folder or id whose tokenizer to read where one is needed.
@@ -83,6 +87,7 @@ def load(
     check_format(cme_format, tokens)
     if cme_shots and cme_format != "plain":
         raise UsageError(f"few-shot examples need prompt format 'plain', not {cme_format!r}: they stand in one text.")
+    instruction = spec.instruction_at(cme_wording)
     source = open_source(cme_source or data_source())
     limit = tier_rows(cme_tier)
     everything = tier_order(load_examples(spec, "eval", source, allow_missing=cme_allow_missing).examples)
@@ -99,13 +104,15 @@ def load(
             for example in load_examples(spec, "train", source, allow_missing=cme_allow_missing).examples
             if match_digest(example, spec) not in held_out
         ]
-        shots = [_row(cut_words(example, spec.max_input_words), False) for example in tier_order(train)[:cme_shots]]
+        asked = [replace(example, instruction=instruction) for example in tier_order(train)[:cme_shots]]
+        shots = [_row(cut_words(example, spec.max_input_words), False) for example in asked]
         if len(shots) < cme_shots:
             raise UsageError(
                 f"{spec.name}: {cme_shots} shots asked for, but only {len(shots)} training rows are there."
             )
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
-    rows = [_fitted(example, spec, cme_format, tokens, budget) for example in examples]
+    worded = [replace(example, instruction=instruction) for example in examples]
+    rows = [_fitted(example, spec, cme_format, tokens, budget) for example in worded]
     return Splits({"eval": _dataset(rows, spec), "fewshot": _dataset(shots, spec)}, source.provenance(spec))
 
 

@@ -1,45 +1,69 @@
 """The entries of one table: read, checked to be comparable, ordered."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cme.errors import CMEError, UsageError
-from cme.records import Entry, read_record
+from cme.leaderboard.differences import lacking, split
+from cme.leaderboard.reading import check_entry, read_entry
+from cme.records import Entry
 from cme.suite.baselines import BASELINES
 from cme.suite.score import SCORER_VERSION
 
-__all__ = ["check_comparable", "is_reference", "is_stale_entry", "load_entries", "ranked", "samples_path"]
-
-_SHOWN = 4
+__all__ = [
+    "check_comparable",
+    "entry_files",
+    "is_reference",
+    "is_stale_entry",
+    "load_entries",
+    "load_entry",
+    "ranked",
+    "samples_path",
+]
 
 
 def load_entries(entries_dir: Path) -> list[Entry]:
     """Every entry of a folder, by name.
 
     Raises:
-        CMEError: the folder is missing, or a file is no entry or is not named for its entry.
+        CMEError: the folder is missing, or a file is no entry, is not named for its entry, or holds what no entry may.
         UsageError: an entry was scored by a newer CME than this one.
+    """
+    return sorted((load_entry(path) for path in entry_files(entries_dir)), key=lambda entry: entry.name)
+
+
+def entry_files(entries_dir: Path) -> list[Path]:
+    """The files of a folder that should each be an entry.
+
+    Raises:
+        CMEError: the folder is missing.
     """
     if not entries_dir.is_dir():
         raise CMEError(f"the entries folder {entries_dir} does not exist. Submit a result into it first.")
-    entries = []
-    for path in sorted(entries_dir.glob("*.json")):
-        entry = read_record(path, Entry)
-        if entry.name != path.stem:
-            raise CMEError(f"{path} holds the entry {entry.name!r}. Name it {entry.name}.json, or submit it again.")
-        if entry.scorer_version > SCORER_VERSION:
-            raise UsageError(
-                f"entry {entry.name!r} has scorer version {entry.scorer_version}; this CME knows {SCORER_VERSION}. "
-                "Upgrade CME."
-            )
-        entries.append(entry)
-    return sorted(entries, key=lambda entry: entry.name)
+    return sorted(entries_dir.glob("*.json"))
 
 
-def samples_path(entries_dir: Path, name: str) -> Path:
-    """Where an entry's per-sample scores lie: in ``samples`` beside the entries."""
-    return entries_dir.resolve().parent / "samples" / f"{name}.parquet"
+def load_entry(path: Path) -> Entry:
+    """One entry.
+
+    Raises:
+        CMEError: the file is no entry, is not named for its entry, or holds what no entry may.
+        UsageError: it was scored by a newer CME than this one.
+    """
+    entry = read_entry(path)
+    if entry.name != path.stem:
+        raise CMEError(f"{path} holds the entry {entry.name!r}. Name it {entry.name}.json, or submit it again.")
+    check_entry(entry)
+    if entry.scorer_version > SCORER_VERSION:
+        raise UsageError(
+            f"entry {entry.name!r} has scorer version {entry.scorer_version}; this CME knows {SCORER_VERSION}. Upgrade CME."
+        )
+    return entry
+
+
+def samples_path(entries_dir: Path, name: str, run: int = 0) -> Path:
+    """Where the per-sample scores of an entry's run lie: in ``samples`` beside the entries."""
+    return entries_dir.resolve().parent / "samples" / f"{name}.{run}.parquet"
 
 
 def is_stale_entry(entry: Entry) -> bool:
@@ -75,42 +99,20 @@ def check_comparable(entries: Sequence[Entry]) -> None:
         ("shots", [entry for entry in models if not is_reference(entry)]),
         ("source", entries),
     ):
-        problems += _split(what.replace("_", " "), {entry.name: str(getattr(entry, what)) for entry in sharing})
+        problems += split(what.replace("_", " "), {entry.name: str(getattr(entry, what)) for entry in sharing})
     # The same weights may be asked for by hub id or by folder: only the fingerprint tells bases apart.
     bases = {entry.base_fingerprint: entry.base for entry in sorted(models, key=lambda entry: entry.name, reverse=True)}
     labels = {fingerprint: f"{base} {fingerprint[:12]}" for fingerprint, base in bases.items()}
-    problems += _split("base", {entry.name: labels[entry.base_fingerprint] for entry in models})
-    problems += _datasets(entries)
+    problems += split("base", {entry.name: labels[entry.base_fingerprint] for entry in models})
+    problems += lacking("datasets", {entry.name: [item.dataset for item in entry.scores.datasets] for entry in entries})
     for name in sorted({name for entry in entries for name in entry.task_fingerprints}):
         holders = {entry.name: entry.task_fingerprints.get(name) for entry in entries}
-        problems += _split(f"task file of {name}", {key: value[:12] for key, value in holders.items() if value})
+        problems += split(f"task file of {name}", {key: value[:12] for key, value in holders.items() if value})
     if not problems:
-        problems += _split("scored rows", {entry.name: str(entry.provenance.get("items"))[:12] for entry in entries})
+        problems += split("scored rows", {entry.name: entry.items[:12] for entry in entries})
     if problems:
         raise UsageError(
             "these entries cannot stand in one table. They differ in "
             + "; in ".join(problems)
             + ". Keep one folder of entries per table."
         )
-
-
-def _datasets(entries: Sequence[Entry]) -> list[str]:
-    run = {entry.name: [item.dataset for item in entry.scores.datasets] for entry in entries}
-    known = {name: None for names in run.values() for name in names}
-    lacking = {key: ", ".join(name for name in known if name not in names) for key, names in run.items()}
-    return _split("datasets", {key: f"without {names}" if names else "all" for key, names in lacking.items()})
-
-
-def _split(what: str, values: Mapping[str, str]) -> list[str]:
-    """One phrase that says which entries have which value; nothing if they agree."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for name in sorted(values):
-        groups[values[name]].append(name)
-    if len(groups) < 2:
-        return []
-    return [what + ": " + ", ".join(f"{value} ({_names(names)})" for value, names in sorted(groups.items()))]
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

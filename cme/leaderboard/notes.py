@@ -1,11 +1,10 @@
 """What a reader must know beside the numbers: one sentence each."""
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from cme.leaderboard.board import is_stale_entry
-from cme.leaderboard.markdown import ABSENT
+from cme.leaderboard.board import is_reference, is_stale_entry
+from cme.leaderboard.cost import part
+from cme.leaderboard.numbers import listing
+from cme.leaderboard.standing import Standing
+from cme.leaderboard.wordings import spread_of
 from cme.records import Entry
 from cme.suite import datasets
 from cme.suite.baselines import BASELINES
@@ -13,36 +12,39 @@ from cme.suite.families import FAMILIES
 from cme.suite.score import SCORER_VERSION
 from cme.suite.tiers import TIERS
 
-__all__ = ["changes_output", "notes", "remarks", "unshared"]
-
-_DETECTABLE = {"quick": "2.8", "standard": "1.0"}
-"""Planning figures in points: whole suite, accuracy 0.6, paired correlation 0.7, 80 % power."""
-
-_LOCAL = frozenset({"mix", "name", "out", "output", "output_dir", "resume"})
-"""Training settings that say where files lie, not how the adapter was trained."""
+__all__ = ["changes_output", "notes", "remarks"]
 
 
-def notes(entries: Sequence[Entry]) -> list[str]:
+def notes(standing: Standing) -> list[str]:
     """The sentences under the main table.
 
     Args:
-        entries: comparable ones (at least one), in the order of the table.
+        standing: of at least one entry.
     """
-    first = entries[0]
-    found = [_suite(first), _tier(first.tier), _ties(entries)]
+    entries = [*standing.rows, *standing.references, *standing.stale]
+    first = next((entry for entry in entries if not is_reference(entry)), entries[0])
+    found = [
+        _suite(first),
+        _tier(first.tier),
+        *_certainty(standing),
+        *_rouge(standing),
+        *_seeds(standing),
+        *_wordings(standing),
+    ]
+    found += _costs(standing)
     if any(entry.settings.get("experts") for entry in entries):
         found.append("The rank is that of one expert: compare methods by their trainable parameters, not by rank.")
     if first.source.partition(":")[0] != "mini":
         found.append(_real_rows(first))
     if same := [entry.name for entry in entries if not changes_output(entry)]:
-        found.append(f"The output of {', '.join(same)} equals the base's: the adapter was there, but changes nothing.")
-    if stale := [entry.name for entry in entries if is_stale_entry(entry)]:
+        found.append(f"The output of {listing(same)} equals the base's: the adapter was there, but changes nothing.")
+    if stale := [entry.name for entry in standing.stale]:
         found.append(
-            f"Stale, listed last: {', '.join(stale)}. Scored by rules older than scorer version {SCORER_VERSION}: "
+            f"Stale, listed last: {listing(stale)}. Scored by rules older than scorer version {SCORER_VERSION}: "
             "evaluate again."
         )
-    if missing := sorted({str(split) for entry in entries for split in entry.provenance.get("missing", ())}):
-        found.append(f"Splits that the source lacks: {', '.join(missing)}.")
+    if missing := _missing(entries):
+        found.append(f"Splits that the source lacks: {listing(missing)}.")
     known = datasets(beside=True)
     changed = [
         name
@@ -55,7 +57,7 @@ def notes(entries: Sequence[Entry]) -> list[str]:
 
 
 def remarks(entry: Entry) -> str:
-    """What marks a row: the base, a stale one, one that changes nothing."""
+    """What marks a row: the base, a reference, a stale one, one that changes nothing."""
     marks = []
     if entry.method in BASELINES:
         marks.append(f"reference: {BASELINES[entry.method]}")
@@ -69,57 +71,8 @@ def remarks(entry: Entry) -> str:
 
 
 def changes_output(entry: Entry) -> bool:
-    """Whether the adapter changes the base's output; true for a base, which has none."""
-    return bool(entry.provenance.get("adapter", {}).get("changes_output", True))
-
-
-def unshared(entries: Sequence[Entry]) -> list[tuple[str, dict[str, str]]]:
-    """Conditions in which comparable rows still differ: how they were evaluated, and how adapters were trained.
-
-    Returns:
-        (condition, its value by entry name), only where the values are not all equal. A base has no training.
-    """
-    conditions: dict[str, dict[str, Any]] = defaultdict(dict)
-    for entry in entries:
-        evaluation, training = entry.provenance.get("evaluation", {}), entry.provenance.get("training", {})
-        if entry.method in BASELINES:
-            continue
-        for key in ("device", "dtype", "batch_size"):
-            conditions[f"evaluation: {key.replace('_', ' ')}"][entry.name] = evaluation.get(key)
-        if entry.method == "base":
-            continue
-        conditions["training: mix"][entry.name] = str(training.get("mix_fingerprint"))[:12]
-        conditions["training: device"][entry.name] = entry.cost.get("device")
-        conditions["training: target modules"][entry.name] = entry.settings.get("target_modules")
-        conditions["training: alpha"][entry.name] = entry.settings.get("lora_alpha")
-        for key in ("prompt_format", "dtype", "world_size", "examples"):
-            conditions[f"training: {key.replace('_', ' ')}"][entry.name] = training.get(key)
-        for key, value in _flat(training.get("settings", {})).items():
-            if key not in _LOCAL:
-                conditions[f"training: {key.replace('_', ' ')}"][entry.name] = value
-    models = [entry.name for entry in entries if entry.method not in BASELINES]
-    adapters = [entry.name for entry in entries if entry.name in models and entry.method != "base"]
-    found = []
-    for condition, values in conditions.items():
-        values = {name: values.get(name) for name in (adapters if condition.startswith("training") else models)}
-        if len({_show(value) for value in values.values()}) > 1:
-            found.append((condition, {name: _show(value) for name, value in values.items()}))
-    return found
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
-
-
-def _show(value: Any) -> str:
-    if value is None:
-        return ABSENT
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_show, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Whether the adapters of all runs change the base's output; true for a base, which has none."""
+    return all(part(run.provenance, "adapter").get("changes_output", True) for run in entry.runs)
 
 
 def _suite(entry: Entry) -> str:
@@ -136,39 +89,89 @@ def _suite(entry: Entry) -> str:
 def _tier(tier: str) -> str:
     if tier == "smoke":
         return (
-            f"Tier smoke, {TIERS[tier]} rows per dataset: too few for a standard error. It shows that everything runs."
+            f"Tier smoke, {TIERS[tier]} rows per dataset: too few for a standard error. It shows that everything runs. "
+            "The order is that of the averages and is no ranking: no row can be called better than another."
         )
-    if tier in _DETECTABLE:
-        return (
-            f"Tier {tier}, at most {TIERS[tier]} rows per dataset: differences below about {_DETECTABLE[tier]} points "
-            "are not detectable. That is a planning figure for two adapters on the whole suite (paired, 80 % power), "
-            "not a measurement."
-        )
-    return f"Tier {tier}: every evaluation row."
+    rows = TIERS[tier]
+    return f"Tier {tier}: {'every evaluation row' if rows is None else f'at most {rows} rows per dataset'}."
 
 
-def _ties(entries: Sequence[Entry]) -> str:
-    first = entries[0]
-    order = "The order is that of the averages and is no ranking"
-    stderr = first.scores.average_stderr
-    if stderr is None:
-        return f"{order}: without error bars no row can be called better than another."
-    order = f"± is one standard error. {order}: differences within the error bars are ties."
-    if len(entries) < 2:
-        return order
-    tied = [
-        entry.name
-        for entry in entries[1:]
-        if entry.scores.average_stderr is not None
-        and not is_stale_entry(entry)
-        and first.scores.average - entry.scores.average < 2 * (stderr**2 + entry.scores.average_stderr**2) ** 0.5
+def _certainty(standing: Standing) -> list[str]:
+    """What the intervals are, which differences are real, and which could be found at all."""
+    if not any(item.low is not None for item in standing.averages.values()):
+        return []
+    found = [
+        "Brackets hold 95 % confidence intervals, from samples that share a cluster together and, with several seeds, from "
+        "the seeds."
     ]
-    if not tied:
-        return f"{order} No other row is within two combined standard errors of {first.name}."
-    return (
-        f"{order} Within two combined standard errors of {first.name}: {', '.join(tied)}. All rows answer the same "
-        "questions, so a paired comparison can separate closer ones."
+    comparison = standing.comparison
+    if comparison is None:
+        return found
+    pairs, real = len(comparison.differences), sum(item.significant for item in comparison.differences)
+    found.append(
+        "Ranks: from one more than the rows significantly better, to all but those significantly worse. "
+        f"{real} of {pairs} {'pair differs' if pairs == 1 else 'pairs differ'} significantly (paired cluster bootstrap over "
+        f"the same samples, {comparison.resamples} resamples; Holm's correction over all pairs, level {comparison.alpha:g}); "
+        "every other difference is a tie, whatever the order."
     )
+    if standing.detectable is not None:
+        found.append(
+            f"A planned comparison of two rows of this table finds a difference of {standing.detectable:.2f} points with a "
+            "probability of 80 % (median over the pairs, from their measured standard errors); smaller ones mostly go unseen."
+        )
+    return found
+
+
+def _rouge(standing: Standing) -> list[str]:
+    if standing.rouge_share is None:
+        return []
+    families = len(standing.families)
+    return [
+        f"Of the variance between the rows' averages, summarization (ROUGE) carries {100 * standing.rouge_share:.0f} %; an "
+        f"equal share of {families} families would be {100 / families:.0f} %"
+        + (". Below 0: it ranks the rows against the average." if standing.rouge_share < 0 else ".")
+    ]
+
+
+def _seeds(standing: Standing) -> list[str]:
+    trained = [row for row in standing.rows if row.runs[0].seed is not None]
+    single = [row.name for row in trained if len(row.runs) == 1]
+    if not single:
+        return []
+    which = "Every row was" if len(single) == len(trained) else f"{listing(single)}:"
+    return [
+        f"{which} trained with one seed only: what is said of it is about this one run, not about the method, and another "
+        "seed may change the order."
+    ]
+
+
+def _wordings(standing: Standing) -> list[str]:
+    """How far the wording of the prompt moves the average of the rows that were asked in several."""
+    found = []
+    for row in (*standing.rows, *standing.references):
+        if spread := spread_of(row):
+            seed = row.wordings[0].seed
+            which = ", ".join(str(item.wording) for item in row.wordings)
+            found.append(
+                f"Spread over paraphrases: standard deviation {spread.std:.2f}, range {spread.range:.2f} points ({row.name}"
+                f"{'' if seed is None else f', seed {seed}'}; wordings 0, {which} of every instruction, the same samples)."
+            )
+    return found
+
+
+def _costs(standing: Standing) -> list[str]:
+    if any("train" in row.cost_ratios or "decode" in row.cost_ratios for row in standing.rows):
+        return [
+            "Ratios to LoRA are measured side by side at equal total rank (cme bench adapters), not taken from the train "
+            "times, which depend on what else the machine did."
+        ]
+    return []
+
+
+def _missing(entries: list[Entry]) -> list[str]:
+    runs = [run for entry in entries for run in entry.runs]
+    found = [run.provenance.get("missing") for run in runs]
+    return sorted({str(split) for missing in found if isinstance(missing, list | tuple) for split in missing})
 
 
 def _real_rows(entry: Entry) -> str:

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from cme.leaderboard.markdown import ABSENT, points, table
 from cme.paths import leaderboards_dir
 from cme.records import read_record
 
-__all__ = ["Ablation", "Paper", "PaperCost", "PaperRow", "load_paper", "paper_section"]
+__all__ = ["Ablation", "Paper", "PaperCost", "PaperRow", "load_paper"]
 
 
 @dataclass(frozen=True)
@@ -117,36 +116,3 @@ def load_paper(path: Path | None = None) -> Paper:
         CMEError: it is missing or malformed.
     """
     return read_record(path or leaderboards_dir() / "paper.json", Paper)
-
-
-def paper_section(paper: Paper) -> str:
-    """The reported rows as Markdown: two tables under a sentence that says whose numbers they are."""
-    rows = [
-        [
-            row.method,
-            ABSENT if row.experts is None else str(row.experts),
-            str(row.rank),
-            f"{row.train_hours:g} h",
-            points(row.trainable_percent),
-            points(row.average),
-        ]
-        for row in paper.rows
-    ]
-    switches = {True: "on", False: "off"}
-    ablation = [
-        [switches[row.collaboration], switches[row.competition], str(row.rank), points(row.average)]
-        for row in paper.ablation
-    ]
-    gaps = [abs(a.average - b.average) for i, a in enumerate(paper.ablation) for b in paper.ablation[i + 1 :]]
-    return "\n".join(
-        [
-            "## The paper's rows\n",
-            f"Reported by the authors ([arXiv {paper.arxiv}](https://arxiv.org/abs/{paper.arxiv}), {paper.venue}): "
-            f"{paper.hardware}, {paper.base}, {paper.data}; not comparable with the rows above. "
-            f"{paper.experts_source}\n",
-            table(["method", "experts", "rank", "train time", "trainable %", "average"], rows),
-            f"TeamLoRA's two parts switched on and off, as reported. These rows differ by {min(gaps):.2f} to "
-            f"{max(gaps):.2f} points; no error bars are reported.\n",
-            table(["collaboration", "competition", "rank", "average"], ablation, text=(0, 1)),
-        ]
-    )

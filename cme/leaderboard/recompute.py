@@ -7,48 +7,15 @@ from typing import Any
 
 from cme.errors import CMEError, DataError
 from cme.files import digest, sha256_file
-from cme.leaderboard.board import is_stale_entry, load_entries, samples_path
 from cme.records import Scores
-from cme.records.samples import read_samples
 from cme.suite.score import Sample, aggregate
 
-__all__ = ["TOLERANCE", "check_hash", "check_scores", "items_digest", "verify"]
+__all__ = ["TOLERANCE", "check_hash", "check_scores", "different", "items_digest"]
 
 TOLERANCE = 1e-9
 """Largest difference between a recorded and a recomputed number: rounding of sums, nothing more."""
 
 _SHOWN = 5
-
-
-def verify(entries_dir: Path) -> list[str]:
-    """Compute every score of every entry again from ``../samples/<name>.parquet``.
-
-    An entry scored by an older version of the rules keeps its numbers; only its file of samples is checked.
-
-    Args:
-        entries_dir: folder with the entries; the samples lie in ``samples`` beside it.
-
-    Returns:
-        One line per entry that says what was checked.
-
-    Raises:
-        CMEError: a file of samples is missing, is another one than the entry's, or gives other numbers.
-    """
-    lines = []
-    for entry in load_entries(entries_dir):
-        path = samples_path(entries_dir, entry.name)
-        where = f"entry {entry.name!r}"
-        check_hash(path, entry.samples_sha256, where)
-        if is_stale_entry(entry):
-            lines.append(f"{entry.name}: scorer version {entry.scorer_version}, stale; its samples are unchanged")
-            continue
-        samples = read_samples(path)
-        check_scores(entry.scores, samples, tier=entry.tier, where=where)
-        if entry.provenance.get("items") != items_digest(samples):
-            raise CMEError(f"{where}: its 'items' is not the digest of the samples' ids. Submit its result again.")
-        count = f"{len(entry.scores.datasets)} datasets, {len(samples)} samples"
-        lines.append(f"{entry.name}: {count}, average {entry.scores.average:.2f} recomputed")
-    return lines
 
 
 def check_hash(path: Path, expected: str, where: str) -> None:
@@ -77,9 +44,15 @@ def check_scores(scores: Scores, samples: Sequence[Sample], *, tier: str, where:
 
     Raises:
         CMEError: a number differs by more than `TOLERANCE`; the message names the first few.
+        DataError: the samples are not of the kind that their datasets have.
     """
-    found = _differences(dataclasses.asdict(scores), dataclasses.asdict(aggregate(samples, tier=tier)), "")
-    if found:
+    try:
+        computed = aggregate(samples, tier=tier)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise DataError(
+            f"{where}: its samples lack what their dataset is scored by ({type(error).__name__}: {error}). Evaluate again."
+        ) from error
+    if found := different(dataclasses.asdict(scores), dataclasses.asdict(computed)):
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise CMEError(
             f"{where}: {len(found)} of its numbers do not follow from its per-sample scores: "
@@ -98,15 +71,25 @@ def items_digest(samples: Sequence[Sample]) -> str:
     return digest(sorted([sample["dataset"], sample["id"]] for sample in samples))
 
 
-def _differences(recorded: Any, computed: Any, path: str) -> list[str]:
+def different(recorded: Any, computed: Any, path: str = "") -> list[str]:
+    """What differs between two JSON-like values: other keys or texts, and numbers by more than `TOLERANCE`.
+
+    Args:
+        recorded: as it was found.
+        computed: as it should be.
+        path: where both stand, for the messages.
+
+    Returns:
+        One phrase for each.
+    """
     if isinstance(recorded, Mapping) and isinstance(computed, Mapping):
         keys = [*recorded, *(key for key in computed if key not in recorded)]
         pairs = [(_step(path, key), recorded.get(key), computed.get(key)) for key in keys]
-        return [line for step, left, right in pairs for line in _differences(left, right, step)]
+        return [line for step, left, right in pairs for line in different(left, right, step)]
     if isinstance(recorded, list | tuple) and isinstance(computed, list | tuple) and len(recorded) == len(computed):
         steps = [_step(path, _label(item, index)) for index, item in enumerate(computed)]
         triples = zip(steps, recorded, computed, strict=True)
-        return [line for step, left, right in triples for line in _differences(left, right, step)]
+        return [line for step, left, right in triples for line in different(left, right, step)]
     if _number(recorded) and _number(computed):
         same = abs(recorded - computed) <= TOLERANCE
     else:

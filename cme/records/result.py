@@ -113,6 +113,7 @@ class Result:
         tokens: per dataset, the tokens that the model computed (prompts, options, texts, the self-check; no padding), a
             prompt that several options share counted as often as it was computed. Empty for a baseline.
         tokens_per_second: per dataset, ``tokens`` / ``seconds``.
+        wording: index of the instruction that every dataset was asked with; only results of 0 are compared with each other.
     """
 
     KIND: ClassVar[str] = "result"
@@ -143,3 +144,4 @@ class Result:
     engines: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=dict)
     tokens_per_second: dict[str, float] = field(default_factory=dict)
+    wording: int = 0

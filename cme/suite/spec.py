@@ -156,6 +156,18 @@ class DatasetSpec:
         """The canonical instruction."""
         return self.instructions[0]
 
+    def instruction_at(self, wording: int) -> str:
+        """The instruction in one of its wordings: 0 is the canonical one, the others are paraphrases.
+
+        Raises:
+            UsageError: there is no such wording.
+        """
+        if not 0 <= wording < len(self.instructions):
+            raise UsageError(
+                f"--wording is {wording}; {self.name} has the instructions 0 to {len(self.instructions) - 1}."
+            )
+        return self.instructions[wording]
+
 
 class _Loader(yaml.SafeLoader):
     """Reads ``!function a.b`` as the string ``a.b``."""

@@ -14,33 +14,37 @@ from cme.adapters.peft_methods import label
 from cme.errors import UsageError
 from cme.files import atomic_path
 from cme.models.load import load_model
+from cme.models.vocabulary import check_vocabulary
 
-__all__ = ["adapted_model", "check_adapter", "save_adapter", "save_full"]
+__all__ = ["adapted_model", "check_fit", "save_adapter", "save_full"]
 
 _SHORT = 192
 """Up to so many tokens plain attention beats the fused kernel on a CPU in bfloat16, whose backward pass has no products
 in bfloat16 (SmolLM2-135M, EPYC with avx512_bf16: a third more tokens per second at 80, a sixth at 150). Beyond, its
 memory, which grows with the square of the length, is worth more."""
 
-_FILES = ("adapter_config.json", "README.md", "adapter_model.safetensors")
+_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def check_adapter(base: Path, adapter: AdapterSettings, steps: int | None) -> None:
+def check_fit(base: Path, adapter: AdapterSettings, tokenizer: Any, steps: int | None) -> None:
     """Find what does not fit before a mix is encoded: the adapter is put on the base without weights.
 
     Args:
         base: the base's folder.
         adapter: the adapter's settings.
+        tokenizer: the base's.
         steps: of the run, if they are given.
 
     Raises:
         UsageError: the adapter does not fit the base, or AdaLoRA's schedule the steps.
+        SourceError: the tokenizer has tokens that the base does not know.
     """
-    from cme.adapters.params import count
+    from cme.adapters.params import count, hollow
     from cme.train.pruning import plan
 
     # Some of PEFT's methods cannot be made without weights; they are checked when they are made.
     with suppress(NotImplementedError, RuntimeError), _without_warning():
+        check_vocabulary(hollow(base), tokenizer)
         count(base, adapter)
     if adapter.method == "adalora" and steps is not None:
         plan(SimpleNamespace(), steps, _schedule(adapter))
@@ -115,7 +119,7 @@ def adapted_model(
 
 
 def save_adapter(model: Any, base: str, out: Path) -> None:
-    """Write ``adapter_config.json``, ``adapter_model.safetensors`` and the card into ``out``, each whole or not at all.
+    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` into ``out``, each whole or not at all.
 
     Args:
         model: the trained `PeftModel`.

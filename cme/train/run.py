@@ -12,7 +12,7 @@ from cme.errors import CMEError, UsageError
 from cme.files import write_text
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
 from cme.progress import bar
-from cme.records import Run
+from cme.records import Manifest, Run
 from cme.records.base import read_record, write_record
 from cme.train.checkpoints import FOLDER, Spent, newest
 from cme.train.order import steps_for, training_order
@@ -32,14 +32,14 @@ class _Start:
 
     Attributes:
         base_fingerprint: of the base.
-        mix_fingerprint: of the mix.
+        manifest: the mix's.
         checkpoint: where to go on, if anywhere.
         spent: what the run has cost up to there.
         ended: whether only tidying up was left to do.
     """
 
     base_fingerprint: str
-    mix_fingerprint: str
+    manifest: Manifest
     checkpoint: Path | None
     spent: Spent | None
     ended: bool
@@ -49,7 +49,7 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
     """Train an adapter on a mix, or, with the method ``full``, the base itself.
 
     Under ``torchrun`` every process calls this; the first one alone writes. ``out`` then holds the adapter
-    (``adapter_config.json``, ``adapter_model.safetensors``, ``README.md``) or the whole model with its tokenizer,
+    (``adapter_config.json``, ``adapter_model.safetensors``) or the whole model with its tokenizer, its card ``README.md``,
     ``config.yaml`` (the resolved settings, a recipe in itself) and ``run.json``, none of them pickled. Interrupted at
     any moment and called again with the same arguments, it goes on from the newest whole checkpoint and ends with the
     same adapter.
@@ -77,6 +77,7 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
 
 def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
     from cme.train.callbacks import BarMover, CheckpointMarker, LossGuard
+    from cme.train.card import write_card
     from cme.train.collate import Collator, Ordered, takes_sparse_logits
     from cme.train.loop import arguments, make_trainer, most, on_main
     from cme.train.meter import Meter
@@ -145,13 +146,14 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
             trainer=trainer,
             base_parameters=base_parameters,
             base_fingerprint=start.base_fingerprint,
-            mix_fingerprint=start.mix_fingerprint,
+            mix_fingerprint=start.manifest.fingerprint,
             tokens=int(tokens.lengths[order].sum()),
             dropped=tokens.dropped,
             cut=tokens.cut,
             spent=spent,
             validation_loss=lost,
         )
+        write_card(out, run, start.manifest)
         write_record(out / _RECORD, run)
         return _end(settings, out)
 
@@ -162,14 +164,15 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
     """Check everything that can be checked, take the folder, encode the mix, find the checkpoint."""
     from cme.mix import read_manifest
     from cme.train.encode import Encoder
-    from cme.train.model import check_adapter
+    from cme.train.model import check_fit
     from cme.train.tokens import encode_split
 
     base, mix = resolve_base(settings.base), Path(settings.data).expanduser()
     manifest = read_manifest(mix)
-    encoder = Encoder(load_tokenizer(base), settings.prompt_format, settings.max_length)
+    tokenizer = load_tokenizer(base)
+    encoder = Encoder(tokenizer, settings.prompt_format, settings.max_length)
     _check_length(base, settings.max_length)
-    check_adapter(base, adapter, settings.steps)
+    check_fit(base, adapter, tokenizer, settings.steps)
     identity: dict[str, Any] = {
         **{name: value for name, value in asdict(settings).items() if name != "threads"},
         **settings_to_mapping(adapter),
@@ -186,7 +189,7 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
     found = newest(out / FOLDER)
     return _Start(
         base_fingerprint=identity["base_fingerprint"],
-        mix_fingerprint=manifest.fingerprint,
+        manifest=manifest,
         checkpoint=found and found[0],
         spent=found and found[1],
         ended=ended,

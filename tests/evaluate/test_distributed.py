@@ -54,7 +54,8 @@ def test_several_processes_say_what_one_says(tiny_base, adapter, alone, tmp_path
     keys = [key for key, _ in batches(out)]
     assert len(keys) == len(set(keys)), "a batch was computed twice"
     code, _, error = torchrun(words, processes)
-    assert code != 0 and "finished output" in error
+    assert code != 0 and error.count("finished output") == 1
+    assert "exitcode  : 2 " in error, "the first process was the first to end, with the error's exit code"
 
 
 def test_fewer_batches_than_processes(tiny_base, adapter, alone, tmp_path):
@@ -74,7 +75,7 @@ def test_an_error_in_one_process_ends_all_with_its_message(tiny_base, adapter, t
         "fails",
     ]
     code, _, error = torchrun(words, 2)
-    assert code != 0 and "cme: qqp: made up for a test" in error
+    assert code != 0 and error.count("cme: qqp: made up for a test") == 1, "the first process tells it"
     assert "/cme/evaluate/" not in error, "a traceback of ours"
 
 

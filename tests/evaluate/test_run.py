@@ -72,6 +72,18 @@ def test_base_has_no_adapter(tiny_base, tmp_path):
     assert result.name == tiny_base.name
 
 
+def test_the_wording_is_recorded_and_makes_another_evaluation(tiny_base, tmp_path):
+    result = evaluate(settings(tiny_base, datasets=("qqp",), wording=2), tmp_path / "x")
+    assert result.wording == 2 and read_record(tmp_path / "x" / "result.json", Result).wording == 2
+    usual = evaluate(settings(tiny_base, datasets=("qqp",)), tmp_path / "y")
+    assert usual.wording == 0 and usual.samples_sha256 != result.samples_sha256
+    with pytest.raises(UsageError):
+        evaluate(settings(tiny_base, datasets=("qqp",), wording=1), tmp_path / "x")
+    for wrong, message in (({"wording": 7}, "0 to 6"), ({"wording": 1, "baseline": "majority"}, "leave --wording out")):
+        with pytest.raises(UsageError, match=message):
+            evaluate(settings(tiny_base, datasets=("qqp",), **wrong), tmp_path / "z")
+
+
 def test_an_adapter_that_changes_nothing_is_reported(tiny_base, adapters, tmp_path):
     result = evaluate(settings(tiny_base, adapter=str(adapters["untrained"]), datasets=("qqp",)), tmp_path / "x")
     assert result.adapter is not None and not result.adapter.changes_output

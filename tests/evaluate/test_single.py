@@ -44,7 +44,9 @@ def asked_of(monkeypatch):
     return prompts
 
 
-@pytest.mark.parametrize("changes", [{}, {"shots": 2}, {"prompt_format": "chat"}, {"prompt_format": "teamlora"}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"shots": 2}, {"shots": 2, "wording": 3}, {"prompt_format": "chat"}, {"prompt_format": "teamlora"}]
+)
 def test_the_prompts_are_those_that_the_model_saw(tiny_base, tmp_path, monkeypatch, changes):
     prompts = asked_of(monkeypatch)
     evaluate(settings(tiny_base, "nq_open", **changes), tmp_path / "x")

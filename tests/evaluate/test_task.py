@@ -117,6 +117,27 @@ def test_shots_are_counted_in_the_length(tiny_base):
         assert any(rows["cut"]) is expected
 
 
+@pytest.mark.parametrize("name", ["qqp", "squad_v2"])
+def test_another_wording_changes_the_instruction_and_nothing_else(name):
+    from cme.suite import dataset
+
+    spec = dataset(name)
+    usual, other = (
+        task.load(cme_dataset=name, cme_source="mini", cme_tier="smoke", cme_shots=2, cme_wording=wording)
+        for wording in (0, 3)
+    )
+    for split in ("eval", "fewshot"):
+        assert len(usual[split]) == len(other[split]) > 0
+        for one, two in zip(usual[split], other[split], strict=True):
+            assert one["prompt"].startswith(spec.instructions[0])
+            assert two == one | {"prompt": one["prompt"].replace(spec.instructions[0], spec.instructions[3], 1)}
+
+
+def test_a_wording_that_does_not_exist_is_an_error():
+    with pytest.raises(UsageError, match="--wording is 7; qqp has the instructions 0 to 6"):
+        task.load(cme_dataset="qqp", cme_source="mini", cme_tier="smoke", cme_wording=7)
+
+
 @pytest.mark.parametrize("name", ["qqp", "nq_open"])
 def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
     """lm-eval deals rows out to its processes; its own default sampler would give each process other examples."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from .workshop import Workshop, make_samples
+from .workshop import Workshop
 
 
 @pytest.fixture
@@ -14,18 +14,20 @@ def workshop(tmp_path: Path) -> Workshop:
 
 @pytest.fixture
 def board(workshop: Workshop) -> Workshop:
-    """Three submitted rows: the base, a LoRA, a TeamLoRA."""
-    from cme.leaderboard import make_entry
+    """Three submitted rows of one run each: the base, a LoRA, a TeamLoRA."""
+    workshop.reference("base", 0.4)
+    workshop.row("lora-r8", "lora", 0.6, settings={"rank": 8})
+    workshop.row("teamlora-r8", "teamlora", 0.8, run={"wall_seconds": 3725.0, "trainable_parameters": 5_000_000})
+    return workshop
 
-    make_entry(workshop.result("base", make_samples(0.4, "base")), None, workshop.entries)
-    make_entry(
-        workshop.result("lora-r8", make_samples(0.6, "lora"), adapter="1" * 64),
-        workshop.run("lora-r8", "lora", adapter="1" * 64, settings={"r": 8}),
-        workshop.entries,
-    )
-    make_entry(
-        workshop.result("teamlora-r8", make_samples(0.8, "team"), adapter="2" * 64),
-        workshop.run("teamlora-r8", "teamlora", adapter="2" * 64, wall_seconds=3725.0, trainable_parameters=5_000_000),
-        workshop.entries,
-    )
+
+@pytest.fixture
+def seeds_board(workshop: Workshop) -> Workshop:
+    """The base, a few-shot base, a baseline, and three methods with three seeds each."""
+    workshop.reference("base", 0.4)
+    workshop.reference("base-4-shot", 0.45, shots=4)
+    workshop.reference("majority", 0.3, baseline="majority")
+    workshop.row("lora-r32", "lora", 0.6, seeds=(0, 1, 2), settings={"rank": 32})
+    workshop.row("moelora-r8", "moelora", 0.62, seeds=(0, 1, 2))
+    workshop.row("teamlora-r8", "teamlora", 0.8, seeds=(0, 1, 2), run={"trainable_parameters": 5_000_000})
     return workshop

@@ -1,6 +1,7 @@
 """The page: proper tables, honest sentences, and numbers that follow from the per-sample scores."""
 
-import dataclasses
+import csv
+import io
 import json
 import math
 import re
@@ -8,28 +9,23 @@ import re
 import pytest
 
 from cme.leaderboard import load_entries, load_paper, make_entry, render, write_leaderboard
-from cme.leaderboard.markdown import duration, table
+from cme.leaderboard.numbers import duration, p_value
+from cme.leaderboard.render import FORMATS
+from cme.leaderboard.standing import make_standing
+from cme.records.samples import read_samples
+from cme.suite import datasets
 
+from .pages import close, page_of, standing_of, tables
 from .workshop import make_samples
-
-
-def tables(page: str) -> list[list[list[str]]]:
-    """Every Markdown table of a page as rows of cells, the rule under the header left out."""
-    found = []
-    for block in re.findall(r"(?:^\|.*\|\n)+", page, flags=re.M):
-        rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block.splitlines()]
-        assert all(re.fullmatch(r"-{2,}[-:]", cell) for cell in rows[1])
-        found.append([rows[0], *rows[2:]])
-    return found
 
 
 @pytest.fixture
 def page(board) -> str:
-    return render(load_entries(board.entries), load_paper())["leaderboard.md"]
+    return page_of(board)
 
 
 def test_tables_are_proper_and_aligned(page):
-    assert len(tables(page)) == 5
+    assert len(tables(page)) == 19
     for block in re.findall(r"(?:^\|.*\|\n)+", page, flags=re.M):
         lines = block.splitlines()
         assert len({len(line) for line in lines}) == 1
@@ -56,141 +52,169 @@ def _stderr(rows):
     return math.sqrt(len(groups) / (len(groups) - 1) * total) / len(rows)
 
 
-def _prints(cell, *values):
-    """Whether a cell shows these values, rounded to two decimals."""
-    shown = [float(part) for part in cell.split(" ± ")]
-    return all(abs(a - b) < 0.005 + 1e-6 for a, b in zip(shown, values, strict=True))
+def _interval(cell: str) -> tuple[float, float]:
+    low, high = re.fullmatch(r"-?[\d.]+ \[(-?[\d.]+), (-?[\d.]+)\]", cell).groups()
+    return float(low), float(high)
 
 
 def test_printed_numbers_follow_from_the_samples(board, page):
-    import pyarrow.parquet as pq
-
-    main, families, datasets = tables(page)[:3]
+    main, families, facts, *parts = tables(page)[:15]
     names = [row[0] for row in main[1:]]
-    assert names == [row[0] for row in families[1:]] == datasets[0][4:]
+    by_dataset = {name: column for part in parts[:11] for column, name in enumerate(part[0]) if column}
+    tables_of = {name: part for part in parts[:11] for name in part[0][1:]}
+    assert names == [row[0] for row in families[1:]] and list(by_dataset) == [row[0] for row in facts[1:]]
     averages = []
     for place, name in enumerate(names):
-        samples = pq.read_table(board.entries.parent / "samples" / f"{name}.parquet").to_pylist()
+        samples = read_samples(board.entries.parent / "samples" / f"{name}.0.parquet")
         per_family: dict[str, list[tuple[float, float, float]]] = {}
-        for line in datasets[1:]:
+        for line in facts[1:]:
             rows = [row for row in samples if row["dataset"] == line[0]]
             value, stderr = _mean([row["score"] for row in rows]), _stderr(rows)
             chance = _mean([1 / row["options"] if row["options"] else 0.0 for row in rows])
-            assert line[2] == str(len(rows)) and _prints(line[3], 100 * chance)
-            assert _prints(line[4 + place], 100 * value, 100 * stderr)
+            assert line[3:5] == [str(len(rows)), str(len(_by_cluster(rows)))] and close(line[5], 100 * chance)
+            cell = tables_of[line[0]][place + 1][by_dataset[line[0]]]
+            low, high = _interval(cell)
+            assert close(cell, 100 * value) and low < 100 * value < high
             per_family.setdefault(rows[0]["family"], []).append((value, stderr, chance))
-        assert sum(len(members) for members in per_family.values()) == len({row["dataset"] for row in samples})
-        printed, values, errors, normalised = families[place + 1][1:], [], [], []
-        for cell, members in zip(printed, per_family.values(), strict=True):
+        values, errors, normalised = [], [], []
+        for cell, members in zip(families[place + 1][1:], per_family.values(), strict=True):
             values.append(100 * _mean([value for value, _, _ in members]))
             errors.append(100 * math.sqrt(sum(stderr**2 for _, stderr, _ in members)) / len(members))
             normalised.append(100 * _mean([(value - chance) / (1 - chance) for value, _, chance in members]))
-            assert _prints(cell, values[-1], errors[-1])
+            assert close(cell, values[-1])
         average, stderr = _mean(values), math.sqrt(sum(error**2 for error in errors)) / len(errors)
         plain = [value for family, value in zip(per_family, values, strict=True) if family != "text_summarization"]
-        assert _prints(main[place + 1][8], average, stderr)
-        assert _prints(main[place + 1][9], _mean(normalised)) and _prints(main[place + 1][10], _mean(plain))
+        shown = dict(zip(main[0], main[place + 1], strict=True))
+        low, high = _interval(shown["CME average"])
+        # Student's t with the clusters of 22 datasets behind it: between the normal's 1.96 and 2.1.
+        assert close(shown["CME average"], average) and 1.9 < (high - low) / 2 / stderr < 2.15
+        assert close(shown["chance-normalised"], _mean(normalised)) and close(shown["without ROUGE"], _mean(plain))
         averages.append(average)
     assert averages == sorted(averages, reverse=True)
 
 
 def test_a_tiny_case_by_hand(workshop):
-    """Four rows in two clusters, scores 1 1 | 1 0: mean 3/4; cluster sums of deviations 1/2 and −1/2; C/(C − 1) = 2;
-    standard error √(2 · (1/4 + 1/4)) / 4 = 1/4. Two options: chance 1/2, so (3/4 − 1/2) / (1/2) = 1/2."""
+    """Four rows in two clusters, scores 1 1 | 1 0: mean 3/4. Two options: chance 1/2, so (3/4 - 1/2) / (1/2) = 1/2."""
     rows = make_samples(1.0, "tiny", rows=4, names=("qqp",))
     for row, cluster, right in zip(rows, "aabb", (True, True, True, False), strict=True):
         value = float(right)
         row |= {"cluster": cluster, "score": value, "scores": dict.fromkeys(row["scores"], value)}
         row["predicted"] = row["gold"] if right else 1 - row["gold"]
-    make_entry(workshop.result("tiny", rows), None, workshop.entries)
-    main, families, datasets = tables(render(load_entries(workshop.entries), load_paper())["leaderboard.md"])[:3]
-    assert datasets == [["dataset", "metric", "n", "chance", "tiny"], ["qqp", "acc", "4", "50.00", "75.00 ± 25.00"]]
-    assert families == [["name", "Paraphrase detection"], ["tiny", "75.00 ± 25.00"]]
-    assert main[1][8:10] == ["75.00 ± 25.00", "50.00"]
+    make_entry([workshop.result("tiny", rows)], [], workshop.entries)
+    main, families, facts, part = tables(page_of(workshop))[:4]
+    assert facts[1:] == [["qqp", "Paraphrase detection", "acc", "4", "2", "50.00"]]
+    assert families[0] == ["name", "Paraphrase detection"] and families[1][1].startswith("75.00 [")
+    assert part[0] == ["name", "qqp"] and part[1] == families[1]
+    row = dict(zip(main[0], main[1], strict=True))
+    assert row["CME average"] == families[1][1] and row["chance-normalised"] == "50.00"
+    assert row["without ROUGE"] == "75.00" and row["ranks"] == "–"
 
 
 def test_rows_show_method_and_cost(page):
-    rows = {row[0]: row for row in tables(page)[0][1:]}
-    assert rows["teamlora-r8"][1:7] == ["teamlora", "8", "4", "5.00", "0.91", "1:02 h"]
-    assert rows["lora-r8"][1:7] == ["lora", "8", "–", "1.23", "0.91", "4:07 min"]
-    assert rows["base"][1:7] == ["base", *"–––––"] and rows["base"][-1] == "the base"
+    main = tables(page)[0]
+    rows = {row[0]: row for row in main[1:]}
+    assert main[0][6] == "run time × LoRA"
+    assert rows["teamlora-r8"][1:7] == ["teamlora", "8", "4", "3.68", "1:02 h", "15.06"]
+    assert rows["lora-r8"][1:7] == ["lora", "8", "–", "0.91", "4:07 min", "1.00"]
+    assert rows["base"][1:7] == ["base", *"–––––"] and rows["base"][-2:] == ["–", "the base"]
 
 
 def test_output_depends_on_the_entries_alone(board, tmp_path):
     entries = load_entries(board.entries)
-    first = render(entries, load_paper())
-    assert render(list(reversed(entries)), load_paper()) == first
+    first = render(make_standing(entries, board.entries), load_paper())
+    assert render(make_standing(list(reversed(entries)), board.entries), load_paper()) == first
     write_leaderboard(board.entries, tmp_path / "a")
     write_leaderboard(board.entries, tmp_path / "b")
+    assert set(first) == {"leaderboard.md", "leaderboard.json", "leaderboard.csv"}
     for name, text in first.items():
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() == text.encode()
+    assert (tmp_path / "a" / "index.html").read_bytes() == (tmp_path / "b" / "index.html").read_bytes()
 
 
-def test_sentences_of_the_tiers(board):
-    entries = load_entries(board.entries)
+def test_what_can_be_found_and_what_is_a_tie_is_said(board):
+    standing = standing_of(board)
+    page = render(standing, load_paper())["leaderboard.md"]
+    assert f"finds a difference of {standing.detectable:.2f} points with a probability of 80 %" in page
+    assert f"summarization (ROUGE) carries {100 * standing.rouge_share:.0f} %" in page
+    real = sum(item.significant for item in standing.comparison.differences)
+    assert f"{real} of 3 pairs differ significantly" in page and "400 resamples" in page
+    assert "trained with one seed only" in page
 
-    def page_of(tier):
-        return render([dataclasses.replace(entry, tier=tier) for entry in entries], load_paper())["leaderboard.md"]
 
-    assert "below about 2.8 points are not detectable" in page_of("quick") and "planning figure" in page_of("quick")
-    assert "below about 1.0 points are not detectable" in page_of("standard")
-    assert "every evaluation row" in page_of("full")
+def test_rank_ranges_and_differences_are_the_comparisons(seeds_board):
+    standing = standing_of(seeds_board)
+    blocks = tables(render(standing, load_paper())["leaderboard.md"])
+    main = blocks[0]
+    best = standing.rows[0].name
+    for row in main[1:]:
+        shown = dict(zip(main[0], row, strict=True))
+        if row[0] in standing.ranks:
+            ends = [int(end) for end in shown["ranks"].split("–")]
+            assert (ends[0], ends[-1]) == (standing.ranks[row[0]].best, standing.ranks[row[0]].worst)
+        else:
+            assert shown["ranks"] == "–" and "reference" in shown["remark"]
+    pairs = next(block for block in blocks if block[0][1] == f"minus {best}")
+    for item, row in zip(standing.comparison.against(best), pairs[1:], strict=True):
+        assert row[0] == item.first and close(row[1], item.value)
+        assert row[3:] == [p_value(item.p), p_value(item.p_adjusted), "yes" if item.significant else "no"]
+
+
+def test_seeds_have_a_table_and_references_stand_at_the_foot(seeds_board):
+    standing = standing_of(seeds_board)
+    page = render(standing, load_paper())["leaderboard.md"]
+    seeds = next(block for block in tables(page) if block[0][1] == "average of each run")
+    lora = next(row for row in seeds if row[0] == "lora-r32")
+    entry = next(row for row in standing.rows if row.name == "lora-r32")
+    assert lora[1] == ", ".join(f"{run.scores.average:.2f} ({run.seed})" for run in entry.runs)
+    assert close(lora[5], entry.scores.average_stderr) and close(lora[4], entry.seed_stderr)
+    assert "trained with one seed only" not in page
+    assert [row[0] for row in tables(page)[0][-2:]] == ["base-4-shot", "majority"]
 
 
 def test_smoke_shows_no_error_bars(workshop):
-    make_entry(workshop.result("base", make_samples(0.5, "b", rows=8), tier="smoke"), None, workshop.entries)
-    page = render(load_entries(workshop.entries), load_paper())["leaderboard.md"]
+    workshop.reference("base", 0.5, rows=8, tier="smoke")
+    workshop.row("lora", "lora", 0.6, rows=8, seeds=(0, 1), settings={"rank": 8}, result={"tier": "smoke"})
+    page = page_of(workshop)
     assert "too few for a standard error" in page and "no row can be called better" in page
-    assert not any("±" in cell for block in tables(page) for row in block for cell in row)
-
-
-def test_ties_are_called_ties(board, workshop):
-    entries = load_entries(board.entries)
-
-    def page_with(stderr):
-        rows = [dataclasses.replace(e, scores=dataclasses.replace(e.scores, average_stderr=stderr)) for e in entries]
-        return render(rows, load_paper())["leaderboard.md"]
-
-    assert "Within two combined standard errors of teamlora-r8: lora-r8, base." in page_with(50.0)
-    assert "No other row is within two combined standard errors of teamlora-r8." in page_with(1e-6)
+    assert not any("[" in cell or "±" in cell for block in tables(page) for row in block for cell in row)
+    assert "Differences from" not in page and "detect" not in page.split("## Datasets")[0].replace(
+        "Paraphrase detection", ""
+    )
 
 
 def test_an_incomplete_suite_says_so(workshop):
-    from cme.suite import datasets
-
-    make_entry(workshop.result("part", make_samples(0.5, "p", names=("qqp", "anli"))), None, workshop.entries)
-    page = render(load_entries(workshop.entries), load_paper())["leaderboard.md"]
+    workshop.reference("part", 0.5, names=("qqp", "anli"))
+    page = page_of(workshop)
     assert f"incomplete, 2 of {len(datasets())} datasets: the CME average is that of the 2 families run (of 11)" in page
 
 
 def test_real_rows_and_dead_adapters_are_marked(workshop, page):
     assert "nobody has checked" not in page
-    folder = workshop.result("dead", make_samples(0.5, "d"), adapter="7" * 64, changes=False, source="mirror")
-    make_entry(folder, workshop.run("dead", "moelora", adapter="7" * 64), workshop.entries.parent / "real")
-    real = render(load_entries(workshop.entries.parent / "real"), load_paper())["leaderboard.md"]
+    workshop.entries = workshop.entries.parent.parent / "real" / "entries"
+    workshop.row("dead", "moelora", 0.5, result={"changes": False, "source": "mirror"})
+    real = page_of(workshop)
     assert "nobody has checked whether smollm2-135m saw them" in real
     assert "The output of dead equals the base's" in real and tables(real)[0][1][-1] == "output equals the base's"
 
 
 def test_conditions_that_differ_are_listed(board):
-    assert "What the rows do not share" not in render(load_entries(board.entries), load_paper())["leaderboard.md"]
-    training = {"learning_rate": 1e-4, "seed": 0, "train_on_prompt": True, "mix": "elsewhere"}
-    run = board.run("odd", "lora", adapter="5" * 64, training=training)
-    make_entry(board.result("odd", make_samples(0.1, "o"), adapter="5" * 64, batch_size=16), run, board.entries)
-    different = tables(render(load_entries(board.entries), load_paper())["leaderboard.md"])[3]
-    assert different[0] == ["condition", "teamlora-r8", "lora-r8", "base", "odd"]
-    assert different[1:] == [
-        ["evaluation: batch size", "4", "4", "4", "16"],
-        ["training: learning rate", "0.0002", "0.0002", "–", "0.0001"],
-        ["training: train on prompt", "False", "False", "–", "True"],
+    board.row("odd", "lora", 0.1, settings={"rank": 8, "alpha": 4.0}, result={"batch_size": 16})
+    different = next(block for block in tables(page_of(board)) if block[0][0] == "condition")
+    assert different == [
+        ["condition", "value", "rows"],
+        ["evaluation: batch size", "4", "teamlora-r8, lora-r8, base"],
+        ["evaluation: batch size", "16", "odd"],
+        ["training: alpha / rank", "–", "teamlora-r8, lora-r8"],
+        ["training: alpha / rank", "0.5", "odd"],
     ]
 
 
 def test_the_papers_rows_stand_apart(page):
     ours, theirs = page.split("## The paper's rows")
-    assert "Reported by the authors" in theirs and "8 × A800, Chinese-LLaMA-2-7B, their own data" in theirs
+    marked = "8 × A800, Chinese-LLaMA-2-7B, the authors' data"
+    assert "Reported by the authors" in theirs and theirs.count(marked) == 3
     assert "not comparable with the rows above" in theirs and "60.29" not in ours
-    main, ablation = tables(theirs)
+    main, ablation, costs = tables(theirs)
     assert ["teamlora", "4", "16", "28 h", "1.35", "59.95"] in main and len(main) == 7
     assert ablation[1:] == [
         ["off", "off", "32", "59.69"],
@@ -198,28 +222,58 @@ def test_the_papers_rows_stand_apart(page):
         ["off", "on", "32", "60.24"],
         ["on", "on", "32", "60.29"],
     ]
+    assert ["training time", "moelora / lora", "8", "2.38", "motivation"] in costs
     assert "differ by 0.05 to 0.60 points" in theirs
     assert all(row.reported for row in (*load_paper().rows, *load_paper().ablation))
 
 
 def test_no_entries_is_a_page_too(tmp_path):
     (tmp_path / "entries").mkdir()
-    page = render(load_entries(tmp_path / "entries"), load_paper())["leaderboard.md"]
-    assert "There are no entries yet." in page and len(tables(page)) == 2
+    standing = make_standing([], tmp_path / "entries")
+    page = render(standing, load_paper())["leaderboard.md"]
+    assert "There are no entries yet." in page and len(tables(page)) == 3
+    assert all(FORMATS[form](standing, load_paper()) for form in FORMATS)
 
 
 def test_the_json_holds_unrounded_numbers(board):
     entries = load_entries(board.entries)
-    content = json.loads(render(entries, load_paper())["leaderboard.json"])
+    content = json.loads(render(standing_of(board), load_paper())["leaderboard.json"])
     assert [row["name"] for row in content["rows"]] == ["teamlora-r8", "lora-r8", "base"]
-    averages = {row["name"]: row["scores"]["average"] for row in content["rows"]}
-    assert averages == {entry.name: entry.scores.average for entry in entries}
+    averages = {row["name"]: row["average"] for row in content["rows"]}
+    assert averages == {entry.name: pytest.approx(entry.scores.average, abs=1e-6) for entry in entries}
     assert not any(row["reported"] for row in content["rows"]) and content["paper"]["reported"]
-    assert content["shared"]["tier"] == "quick"
+    assert content["shared"]["tier"] == "quick" and len(content["differences"]["values"]) == 3
 
 
-def test_cells_cannot_break_a_table():
-    assert table(["a", "b"], [["x|y\nz", "1"]]).splitlines()[2] == "| x\\|y z |   1 |"
+def test_the_csv_is_the_main_table(seeds_board):
+    standing = standing_of(seeds_board)
+    rows = list(csv.DictReader(io.StringIO(FORMATS["csv"](standing, load_paper()))))
+    assert [row["kind"] for row in rows] == ["row"] * 4 + ["reference"] * 2
+    for row in rows:
+        found = standing.averages[row["name"]]
+        assert [float(row[key]) for key in ("average", "average_low", "average_high")] == [
+            pytest.approx(value, abs=1e-6) for value in (found.value, found.low, found.high)
+        ]
+        assert (row["rank_best"] == "") == (row["kind"] == "reference")
+    assert rows[-1]["trainable_parameters"] == "" and rows[0]["seeds"] == "3"
+
+
+def test_the_latex_has_every_table(board):
+    text, page = FORMATS["latex"](standing_of(board), load_paper()), page_of(board)
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{table}") == len(tables(page))
+    body = re.findall(r"\\midrule\n(.*?)\\bottomrule", text, flags=re.S)
+    for shown, block in zip(body, tables(page), strict=True):
+        assert [line.count(" & ") for line in shown.splitlines()] == [len(block[0]) - 1] * (len(block) - 1)
+    assert re.search(r"0\.91 & 4:07 min & 1\.00 & [\d.]+ \{\[\}[\d.]+, [\d.]+\{\]\}", text)
+
+
+def test_a_board_of_many_rows_stays_readable(workshop):
+    for place in range(12):
+        workshop.row(f"row-{place:02d}", "lora", 0.4 + place / 50, rows=6, settings={"rank": 2 + place})
+    blocks = tables(page_of(workshop))
+    # Rows of the board are rows of every table of scores; columns do not grow with them.
+    assert max(len(block[0]) for block in blocks) <= 13
+    assert sum(len(block) == 13 for block in blocks) >= 13
 
 
 @pytest.mark.parametrize(

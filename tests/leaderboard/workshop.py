@@ -4,12 +4,36 @@ import hashlib
 from pathlib import Path
 
 from cme.files import sha256_file
-from cme.records import AdapterInfo, Result, Run, write_record
+from cme.leaderboard import make_entry
+from cme.records import AdapterInfo, Entry, Result, Run, write_record
 from cme.records.samples import write_samples
 from cme.suite import datasets
 from cme.suite.score import SCORER_VERSION, aggregate
 
 BASE_FINGERPRINT = "b" * 64
+
+TRAINING = {
+    "base": "smollm2-135m",
+    "prompt_format": "plain",
+    "learning_rate": 2e-4,
+    "schedule": "cosine",
+    "warmup": 0.1,
+    "epochs": None,
+    "steps": 100,
+    "batch_size": 8,
+    "gradient_accumulation": 1,
+    "max_length": 512,
+    "dtype": "float32",
+    "weight_decay": 0.0,
+    "max_grad_norm": 1.0,
+    "save_every": 25,
+    "keep_checkpoints": False,
+    "logging_steps": 10,
+    "train_on_prompt": False,
+    "gradient_checkpointing": False,
+    "threads": 1,
+}
+"""Training settings, as a run records them; ``data`` and ``seed`` come with the run."""
 
 
 def fraction(*words: object) -> float:
@@ -86,12 +110,14 @@ class Workshop:
         write_record(folder / "result.json", Result(scores=aggregate(samples, tier=values["tier"]), **values))
         return folder
 
-    def run(self, name: str, method: str, *, adapter: str, settings: dict | None = None, **other) -> Path:
+    def run(
+        self, name: str, method: str, *, adapter: str, settings: dict | None = None, seed: int = 0, **other
+    ) -> Path:
         folder = self.root / "runs" / name
         values = {
             "method": method,
-            "adapter": settings or {"r": 8, "experts": 4},
-            "training": {"learning_rate": 2e-4, "seed": 0, "train_on_prompt": False, "mix": "mixes/a"},
+            "adapter": {"method": method} | (settings or {"rank": 8, "experts": 4}),
+            "training": TRAINING | {"seed": seed, "data": str(self.root / "mix")},
             "base": "smollm2-135m",
             "base_fingerprint": BASE_FINGERPRINT,
             "adapter_fingerprint": adapter,
@@ -99,12 +125,10 @@ class Workshop:
             "prompt_format": "plain",
             "trainable_parameters": 1_234_567,
             "base_parameters": 135_749_567,
-            "trainable_share": 0.90944,
             "steps": 100,
             "examples": 800,
             "tokens": 120_000,
             "wall_seconds": 247.4,
-            "tokens_per_second": 485.0,
             "peak_memory_bytes": 2_000_000_000,
             "losses": ((1, 2.5), (100, 1.5)),
             "validation_loss": None,
@@ -118,5 +142,49 @@ class Workshop:
             "started": "2025-01-01T00:00:00+00:00",
             "finished": "2025-01-01T00:04:07+00:00",
         } | other
+        values.setdefault("trainable_share", 100 * values["trainable_parameters"] / values["base_parameters"])
+        values.setdefault("tokens_per_second", values["tokens"] / values["wall_seconds"])
         write_record(folder / "run.json", Run(**values))
         return folder
+
+    def row(
+        self,
+        name: str,
+        method: str,
+        skill: float,
+        *,
+        seeds: tuple[int, ...] = (0,),
+        rows: int = 24,
+        names: tuple[str, ...] | None = None,
+        settings: dict | None = None,
+        run: dict | None = None,
+        result: dict | None = None,
+        **other,
+    ) -> Entry:
+        """A submitted row of a trained method: a run and a result for each seed, ``<name>-<seed>``.
+
+        Args:
+            name: of the row.
+            method: as tables show it.
+            skill: probability of a right answer; seeds differ in which answers are right.
+            seeds: of the runs.
+            rows, names: of `make_samples`.
+            settings: of the adapter.
+            run, result: further fields of the runs and results.
+            other: further arguments of `make_entry`.
+        """
+        results, runs = [], []
+        for seed in seeds:
+            adapter = hashlib.sha256(f"{name} {seed}".encode()).hexdigest()
+            label = f"{name}-{seed}"
+            samples = make_samples(skill, label, rows, names)
+            results.append(self.result(label, samples, adapter=adapter, **(result or {})))
+            runs.append(self.run(label, method, adapter=adapter, settings=settings, seed=seed, **(run or {})))
+        return make_entry(results, runs, self.entries, name=name, **other)
+
+    def reference(self, name: str, skill: float, *, baseline: str | None = None, rows: int = 24, **other) -> Entry:
+        """A submitted row without training: a base, one that was shown examples (``shots``), or a baseline."""
+        kept = {"base": "", "base_fingerprint": "", "prompt_format": "", "dtype": ""} if baseline else {}
+        names = other.pop("names", None)
+        folder = self.result(name, make_samples(skill, name, rows, names), **(kept | {"baseline": baseline} | other))
+        return make_entry([folder], [], self.entries, name=name)

@@ -14,6 +14,8 @@ from cme.records import (
     AdapterInfo,
     DatasetScore,
     Entry,
+    EntryRun,
+    EntryWording,
     FamilyScore,
     Manifest,
     MixDataset,
@@ -72,6 +74,8 @@ NESTED = {
     "datasets": {"qqp": MIX_DATASET},
     "overlap": {"qqp": {"paws": {"exact": 2}}},
     "losses": ([1, 2.5], [100, 1.5]),
+    "runs": (EntryRun(0, SCORES, "f" * 64, {"steps": 3}, {}), EntryRun(None, SCORES, "e" * 64, {}, {})),
+    "wordings": (EntryWording(1, 0, 55.5, "f" * 64),),
 }
 """Values for the fields whose type does not tell one."""
 

@@ -12,7 +12,8 @@ from cme.records import Entry, Manifest, Result, Run, write_record
 from cme.records.schema import json_schema, schema_text
 from tests.records.test_records import BROKEN, RECORDS
 
-PUBLISHED = Path(__file__).parents[2] / "docs" / "result.schema.json"
+DOCS = Path(__file__).parents[2] / "docs"
+PUBLISHED = DOCS / "result.schema.json"
 
 
 @pytest.fixture(scope="module")
@@ -25,10 +26,11 @@ def written(record, tmp_path):
     return json.loads((tmp_path / "record.json").read_text())
 
 
-def test_the_published_schema_is_that_of_this_cme():
+@pytest.mark.parametrize("cls", [Result, Entry])
+def test_the_published_schema_is_that_of_this_cme(cls):
     # After a change: python -c "from cme.records import Result; from cme.records.schema import schema_text;
-    # print(schema_text(Result), end='')" > docs/result.schema.json
-    assert PUBLISHED.read_text(encoding="utf-8") == schema_text(Result)
+    # print(schema_text(Result), end='')" > docs/result.schema.json, and the same for Entry.
+    assert (DOCS / f"{cls.KIND}.schema.json").read_text(encoding="utf-8") == schema_text(cls)
 
 
 @pytest.mark.parametrize("cls", [Result, Run, Manifest, Entry])
@@ -47,9 +49,11 @@ def test_the_schema_refuses_what_the_reader_refuses(change, published, tmp_path)
     assert not published.is_valid(values)
 
 
-def test_every_field_of_a_result_is_explained(published):
-    objects = {"Result": published.schema, **published.schema["$defs"]}
-    objects.pop("FamilyScore"), objects.pop("AdapterInfo")  # one sentence each
+@pytest.mark.parametrize("cls", [Result, Entry])
+def test_every_field_is_explained(cls):
+    schema = json_schema(cls)
+    objects = {cls.__name__: schema, **schema["$defs"]}
+    objects.pop("FamilyScore"), objects.pop("AdapterInfo", None)  # one sentence each
     silent = [
         f"{name}.{key}"
         for name, schema in objects.items()
@@ -66,6 +70,17 @@ def test_what_an_evaluation_writes_fits_the_published_schema(published, tmp_path
     wanted = EvalSettings(base="", baseline="majority", source="mini", tier="smoke", datasets=("mmlu", "nq_open"))
     evaluate(wanted, tmp_path / "out")
     published.validate(json.loads((tmp_path / "out" / "result.json").read_text()))
+
+
+def test_what_submit_writes_fits_the_published_schema(tmp_path):
+    from tests.leaderboard.workshop import Workshop
+
+    workshop = Workshop(tmp_path)
+    workshop.row("lora", "lora", 0.6, seeds=(0, 1), names=("qqp",))
+    workshop.reference("majority", 0.3, baseline="majority", names=("qqp",))
+    schema = jsonschema.Draft202012Validator(json.loads((DOCS / "entry.schema.json").read_text(encoding="utf-8")))
+    for path in workshop.entries.glob("*.json"):
+        schema.validate(json.loads(path.read_text()))
 
 
 def test_a_type_without_a_name_in_json_is_refused():

@@ -228,6 +228,9 @@ def test_open_qa_takes_any_accepted_answer():
         # Nothing said.
         ("", "mill", (0, 0), (0, 0), (0, 0)),
         (" The.", "mill", (0, 0), (0, 0), (0, 0)),
+        # Nothing is left of either side: they are the same, but TriviaQA's F1 asks for a common word.
+        ("", "The The", (1, 1), (1, 1), (1, 0)),
+        (" A.", "the", (1, 1), (1, 1), (1, 0)),
     ],
 )
 def test_three_datasets_three_ways_to_compare(answer, gold, squad, nq, trivia):

@@ -55,8 +55,8 @@ def open_all(settings: EvalBenchSettings, command: Sequence[str] = ()) -> Opened
     from cme.bench.adapters.base import open_base
     from cme.bench.adapters.report import surroundings
     from cme.data.sources import check_source, open_source
-    from cme.evaluate.guards import check_vocabulary
     from cme.models.load import load_tokenizer, resolve_base
+    from cme.models.vocabulary import check_vocabulary
     from cme.suite import select
 
     specs = select(settings.datasets)

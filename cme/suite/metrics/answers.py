@@ -45,18 +45,29 @@ def exact_match(answer: str, accepted: Sequence[str], normalise: Callable[[str],
     return float(any(ours == normalise(gold) for gold in accepted))
 
 
-def token_f1(answer: str, accepted: Sequence[str], normalise: Callable[[str], str] = normalise_squad) -> float:
+def token_f1(
+    answer: str,
+    accepted: Sequence[str],
+    normalise: Callable[[str], str] = normalise_squad,
+    *,
+    both_empty: float = 1.0,
+) -> float:
     """Harmonic mean of token precision and recall, the best over the accepted answers.
 
-    If either side is empty after normalisation, the score is 1.0 when both are and 0.0 otherwise (SQuAD 2.0).
+    Args:
+        answer: as given.
+        accepted: the right answers.
+        normalise: applied to both sides.
+        both_empty: the score where nothing is left of either side: 1.0 in the official script of SQuAD 2.0, 0.0 in TriviaQA's,
+            which asks for a common token. If nothing is left of one side, the score is 0.0.
     """
     ours = normalise(answer).split()
-    return max(_f1(ours, normalise(gold).split()) for gold in accepted)
+    return max(_f1(ours, normalise(gold).split(), both_empty) for gold in accepted)
 
 
-def _f1(ours: list[str], gold: list[str]) -> float:
-    if not ours or not gold:
-        return float(ours == gold)
+def _f1(ours: list[str], gold: list[str], both_empty: float) -> float:
+    if not ours and not gold:
+        return both_empty
     common = (Counter(ours) & Counter(gold)).total()
     if common == 0:
         return 0.0

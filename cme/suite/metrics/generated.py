@@ -39,4 +39,8 @@ def score_generated(text: str, accepted: Sequence[str], spec: DatasetSpec) -> di
             answer = ""
         # As the official script of SQuAD 2.0: an accepted answer of which nothing is left after normalisation is none.
         accepted = [gold for gold in accepted if normalise(gold)] or [""]
-    return {"exact_match": exact_match(answer, accepted, normalise), "f1": token_f1(answer, accepted, normalise)}
+    both_empty = 0.0 if spec.answer_normalisation == "triviaqa" else 1.0
+    return {
+        "exact_match": exact_match(answer, accepted, normalise),
+        "f1": token_f1(answer, accepted, normalise, both_empty=both_empty),
+    }

@@ -41,19 +41,22 @@ def tiny_model(config="llama", seed=0, **changes):
 TIED = pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
 """For adapters on a tied layer: peft warns of merging them, which nobody does here."""
 
-ADAPTERS = ("lora", "lora on lm_head", "teamlora")
+ADAPTERS = ("lora", "lora on lm_head", "hydralora", "moelora", "moslora", "teamlora")
 
 
 def adapted_model(kind):
     """The tiny model with an adapter that changes much."""
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
 
-    from cme.adapters.teamlora import TeamLoraConfig
+    from cme.adapters import AdapterSettings, build_config, register_all
 
-    targets = ["lm_head"] if "lm_head" in kind else ["up_proj", "down_proj"]
-    config = (TeamLoraConfig if kind == "teamlora" else LoraConfig)(r=4, target_modules=targets, task_type="CAUSAL_LM")
-    model = get_peft_model(tiny_model(), config).eval()
+    register_all()
+    targets = ("lm_head",) if "lm_head" in kind else ("up_proj", "down_proj")
+    base = tiny_model()
+    model = get_peft_model(
+        base, build_config(AdapterSettings(kind.split()[0], rank=4, target_modules=targets), base)
+    ).eval()
     with torch.random.fork_rng():
         torch.manual_seed(1)
         for weight in model.parameters():

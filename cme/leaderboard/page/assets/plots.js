@@ -1,0 +1,142 @@
+// Score against cost, and paired differences: Vega-Lite specifications. Expressions are interpreted, never compiled.
+
+const COSTS = {
+  trainable: { label: "trainable parameters (millions)", value: (row) => (row.trainable ? row.trainable / 1e6 : null), log: true, show: points },
+  seconds: { label: "training time (minutes, mean over the seeds)", value: (row) => (row.seconds ? row.seconds / 60 : null), show: points },
+  train: { label: "time of a training step, relative to LoRA of equal total rank", value: ratioOf("train"), show: points },
+  decode: { label: "time of a generated token, relative to LoRA of equal total rank", value: ratioOf("decode"), show: points },
+};
+const MANY = 24;
+const views = new Map();
+
+function theme() {
+  const style = getComputedStyle(document.documentElement);
+  const color = (name) => style.getPropertyValue(`--${name}`).trim();
+  const dark = document.documentElement.dataset.theme === "dark";
+  return {
+    text: color("text"), muted: color("muted"), line: color("line"), mark: color("mark"), bg: color("bg"), good: color("good"), bad: color("bad"),
+    methods: dark
+      ? ["#7fb0ff", "#ffb454", "#4fd1a5", "#ff8fb1", "#c9a2ff", "#e5d44f", "#7fdbff", "#b0bac6"]
+      : ["#1d5fc4", "#b3560a", "#0a7a5c", "#b4245c", "#7038b8", "#7a6a00", "#00708c", "#566170"],
+  };
+}
+
+async function draw(place, spec) {
+  if (typeof vegaEmbed === "undefined") return;
+  const look = theme();
+  const axis = { labelColor: look.muted, titleColor: look.muted, gridColor: look.line, domainColor: look.line, tickColor: look.line, labelFontSize: 12, titleFontSize: 12, titleFontWeight: 500, gridOpacity: 0.6 };
+  const config = { background: "transparent", font: "system-ui, sans-serif", view: { stroke: null }, axis, legend: { labelColor: look.text, titleColor: look.muted, labelFontSize: 12, labelLimit: 220 } };
+  views.get(place)?.finalize();
+  views.delete(place);
+  const done = await vegaEmbed(byId(place), { ...spec, width: "container", autosize: { type: "fit-x", contains: "padding" }, config }, { actions: false, renderer: "svg", ast: true, tooltip: { theme: "custom" } });
+  views.set(place, done);
+}
+
+// Not beaten by any row that costs no more.
+function frontier(items) {
+  const found = [];
+  for (const item of [...items].sort((a, b) => a.cost - b.cost || b.value - a.value)) {
+    if (!found.length || item.value > found[found.length - 1].value) found.push(item);
+  }
+  return found;
+}
+
+function costItems() {
+  const axis = COSTS[state.cost];
+  return visible(current).map((row) => ({ name: row.name, method: row.method, kind: row.kind, cost: axis.value(row), value: row.average[0], low: row.average[1], high: row.average[2], row }));
+}
+
+function drawCost() {
+  const axis = COSTS[state.cost];
+  const items = costItems();
+  const placed = items.filter((item) => item.cost !== null).map(({ row, ...rest }) => rest);
+  const free = items.filter((item) => item.cost === null && item.row.method === "base").map(({ row, ...rest }) => rest);
+  byId("cost-caption").textContent = placed.length
+    ? `Points: CME average with its 95 % interval. Dashed: rows that no other row beats at the same cost or less, by their averages alone; see the differences for which of these are real.${free.length ? " Dotted: the base, without training." : ""}`
+    : "No row shown here has this cost on record.";
+  if (!placed.length) { views.get("cost-plot")?.finalize(); views.delete("cost-plot"); byId("cost-plot").replaceChildren(); return; }
+  const look = theme();
+  const methods = [...new Set(compared.map((row) => row.method).concat(placed.map((item) => item.method)))];
+  const narrow = byId("cost-plot").clientWidth < 520;
+  const x = { field: "cost", type: "quantitative", title: axis.label, scale: axis.log ? { type: "log", nice: false, padding: 30 } : { type: "linear", zero: false, padding: 30 }, axis: { tickCount: 6, format: "~g" } };
+  const y = { field: "value", type: "quantitative", title: "CME average", scale: { zero: false, nice: true }, axis: { tickCount: 7 } };
+  const tooltip = [{ field: "name", title: "row" }, { field: "method", title: "method" }, { field: "cost", title: "cost", format: ".4~g" }, { field: "value", title: "average", format: ".2f" }, { field: "low", title: "from", format: ".2f" }, { field: "high", title: "to", format: ".2f" }];
+  const color = { field: "method", type: "nominal", scale: { domain: methods, range: methods.map((_, k) => look.methods[k % look.methods.length]) }, legend: { title: null, values: methods.filter((name) => placed.some((item) => item.method === name)), orient: "bottom", columns: narrow ? 3 : 8 } };
+  const layers = [
+    { data: { values: free }, mark: { type: "rule", strokeDash: [2, 3], color: look.muted }, encoding: { y: { field: "value", type: "quantitative" } } },
+    { data: { values: free }, mark: { type: "text", align: "left", dx: 4, dy: -6, x: 0, color: look.muted, fontSize: 11 }, encoding: { y: { field: "value", type: "quantitative" }, text: { field: "name" } } },
+    { data: { values: frontier(placed) }, mark: { type: "line", interpolate: "step-after", strokeDash: [5, 4], color: look.muted, strokeWidth: 1.2 }, encoding: { x, y } },
+    { data: { values: placed.filter((item) => item.low !== null) }, mark: { type: "rule", strokeWidth: 1.6, opacity: placed.length > MANY ? 0.35 : 0.8 }, encoding: { x, y: { field: "low", type: "quantitative", title: "CME average" }, y2: { field: "high" }, color } },
+    { data: { values: placed }, mark: { type: "point", filled: true, size: placed.length > MANY ? 45 : 90, opacity: 1 }, encoding: { x, y, color, shape: { field: "method", type: "nominal", scale: { domain: methods } }, tooltip, description: { field: "name" } } },
+  ];
+  if (placed.length <= MANY) {
+    // Names stand on the side that has room.
+    const costs = placed.map((item) => item.cost);
+    const middle = axis.log ? Math.sqrt(Math.min(...costs) * Math.max(...costs)) : (Math.min(...costs) + Math.max(...costs)) / 2;
+    for (const [align, dx, side] of [["left", 9, (item) => item.cost <= middle], ["right", -9, (item) => item.cost > middle]]) {
+      layers.push({ data: { values: placed.filter(side) }, mark: { type: "text", align, dx, dy: -8, fontSize: 11, color: look.text, limit: 160 }, encoding: { x, y, text: { field: "name" } } });
+    }
+  }
+  draw("cost-plot", { height: narrow ? 300 : 380, description: `CME average against ${axis.label}; the table below has the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
+}
+
+function differenceItems() {
+  const baseline = data.rows[state.baseline];
+  if (!baseline) return [];
+  return visible(compared).map((row) => ({ row, name: row.name, ...difference(row, baseline) })).filter((item) => item.value !== undefined);
+}
+
+function drawForest() {
+  const items = differenceItems().sort((a, b) => b.value - a.value);
+  const place = byId("forest-plot");
+  const real = items.filter((item) => item.significant).length;
+  byId("forest-caption").textContent = items.length
+    ? `${real} of ${items.length} differences are significant at a family-wise level of ${data.pairs.alpha} (Holm over all ${pairs.half.length} pairs of the board; ${data.pairs.resamples} resamples).`
+    : pairs ? "No row to compare with passes the filter." : "This board has no paired comparison: it needs two rows and a tier above smoke.";
+  place.classList.toggle("tall", items.length > 40);
+  if (!items.length) { views.get("forest-plot")?.finalize(); views.delete("forest-plot"); place.replaceChildren(); return; }
+  const look = theme();
+  const paint = { better: look.good, "not told apart": look.muted, worse: look.bad };
+  const values = items.map(({ row, ...rest }) => {
+    const verdict = rest.significant ? (rest.value > 0 ? "better" : "worse") : "not told apart";
+    return { ...rest, verdict, fill: rest.significant ? paint[verdict] : look.bg };
+  });
+  const y = { field: "name", type: "nominal", sort: null, title: null, axis: { labelLimit: place.clientWidth < 520 ? 110 : 260, labelColor: look.text, ticks: false, domain: false, grid: true } };
+  const color = { field: "verdict", type: "nominal", scale: { domain: Object.keys(paint), range: Object.values(paint) }, legend: { title: null, orient: "top", symbolFillColor: "transparent" } };
+  const tooltip = [{ field: "name", title: "row" }, { field: "value", title: "difference", format: "+.2f" }, { field: "low", title: "from", format: "+.2f" }, { field: "high", title: "to", format: "+.2f" }, { field: "p", title: "Holm's p", format: ".4f" }, { field: "verdict", title: "verdict" }];
+  const title = "difference in CME average (points)";
+  const x = { field: "value", type: "quantitative", title, axis: { tickCount: 8, orient: items.length > 40 ? "top" : "bottom" } };
+  draw("forest-plot", {
+    height: items.length * (items.length > 40 ? 15 : 26),
+    description: `Paired differences to ${data.rows[state.baseline].name}; the table below has the same numbers.`,
+    data: { values },
+    layer: [
+      { data: { values: [{ zero: 0 }] }, mark: { type: "rule", color: look.muted, strokeDash: [4, 3] }, encoding: { x: { field: "zero", type: "quantitative", title } } },
+      { mark: { type: "rule", strokeWidth: 2 }, encoding: { y, x: { field: "low", type: "quantitative", title, axis: x.axis }, x2: { field: "high" }, color } },
+      { mark: { type: "point", size: 80, strokeWidth: 2, opacity: 1 }, encoding: { y, x, color, fill: { field: "fill", type: "nominal", scale: null }, tooltip, description: { field: "name" } } },
+    ],
+  });
+}
+
+function makePlotTables() {
+  const costs = new SortedTable("cost-table", {
+    caption: "CME average and cost of every row",
+    columns: [nameColumn(), textColumn("Method", (row) => row.method), { label: "Cost", value: (row) => COSTS[state.cost].value(row), cell: (row, td) => { td.textContent = points(COSTS[state.cost].value(row)); } }, { label: "CME average", value: (row) => row.average[0], cell: averageCell }],
+    sort: { index: 2, direction: 1 },
+  });
+  const forest = new SortedTable("forest-table", {
+    caption: "Paired differences to the compared row", grouped: false,
+    columns: [
+      { label: "Row", key: true, text: true, value: (item) => item.name, cell: (item, th) => { th.textContent = item.name; } },
+      numberColumn("Difference", (item) => item.value, signed),
+      { label: "95 % interval", value: (item) => item.low, cell: (item, td) => { td.textContent = rangeText(item.low, item.high, signed); } },
+      numberColumn("Holm’s p", (item) => item.p, pText),
+      textColumn("Significant", (item) => (item.significant ? "yes" : "no")),
+    ],
+    sort: { index: 1, direction: -1 },
+  });
+  return () => {
+    costs.show(visible(current));
+    forest.show(differenceItems());
+  };
+}

@@ -1,0 +1,49 @@
+// The main table.
+
+const ranksText = (row) => (row.ranks ? (row.ranks[0] === row.ranks[1] ? String(row.ranks[0]) : `${row.ranks[0]}–${row.ranks[1]}`) : ABSENT);
+const ratioOf = (name) => (row) => (row.ratios[name] ? row.ratios[name][0] : null);
+
+function ratioCell(name) {
+  return (row, td) => {
+    const ratio = row.ratios[name];
+    td.textContent = ratio ? ratio[0].toFixed(2) : ABSENT;
+    if (ratio && ratio[1] !== null) td.title = `95 %: ${rangeText(ratio[1], ratio[2])}`;
+  };
+}
+
+function averageCell(row, td) {
+  td.append(el("strong", { text: points(row.average[0]) }));
+  if (row.average[1] !== null) td.append(" ", el("span", { class: "small", text: rangeText(row.average[1], row.average[2]) }));
+}
+
+function timeCell(row, td) {
+  td.textContent = row.time_ratio ? row.time_ratio[0].toFixed(2) : ABSENT;
+  if (row.time_ratio) td.title = `training time over that of ${row.time_ratio[1]}, same device and threads`;
+}
+
+function makeRanking() {
+  const scale = scaleOf(current.map((row) => row.average));
+  const any = (value) => data.rows.some((row) => value(row) !== null && value(row) !== undefined);
+  const measured = "relative to LoRA of equal total rank, measured by cme bench adapters";
+  const columns = [
+    { label: "Ranks", ascending: true, value: (row) => (row.ranks ? row.ranks[0] + row.ranks[1] / 1e6 : null), cell: (row, td) => { td.textContent = ranksText(row); } },
+    nameColumn(),
+    { label: "CME average", title: "mean of the family scores, with its 95 % interval", value: (row) => row.average[0], cell: averageCell },
+    { label: "95 % interval", value: (row) => row.average[1], cell: (row, td) => td.append(track(row.average, scale)), text: true },
+    textColumn("Method", (row) => row.method),
+    numberColumn("Rank", (row) => row.rank, whole, { title: "rank of the adapter; of one expert, where there are several" }),
+    numberColumn("Experts", (row) => row.experts, whole),
+    numberColumn("Trainable (M)", (row) => row.trainable, (value) => points(value === null ? null : value / 1e6)),
+    numberColumn("Trainable %", (row) => row.share),
+    numberColumn("Train time", (row) => row.seconds, duration, { title: "mean over the seeds" }),
+    { label: "Time / LoRA", title: "training time over that of the LoRA row of nearest size, where both ran alike", value: (row) => row.time_ratio && row.time_ratio[0], cell: timeCell, optional: true },
+    { label: "Train ×", title: `time of a training step ${measured}`, value: ratioOf("train"), cell: ratioCell("train"), optional: true },
+    { label: "Decode ×", title: `time of a generated token ${measured}`, value: ratioOf("decode"), cell: ratioCell("decode"), optional: true },
+    numberColumn("Without ROUGE", (row) => row.without_rouge),
+    numberColumn("Chance-norm.", (row) => row.chance_normalised, points, { title: "every dataset rescaled to (score − chance) / (1 − chance)" }),
+    numberColumn("Seeds", (row) => row.runs.length, whole),
+    { label: "Remark", text: true, value: (row) => row.remark, cell: (row, td) => { td.className = "wide"; td.textContent = row.remark; } },
+  ].filter((column) => !column.optional || any(column.value));
+  const table = new SortedTable("ranking-table", { caption: "CME average, rank range and cost of every row", columns, sort: { index: 2, direction: -1 } });
+  return () => table.show(visible());
+}

@@ -1,0 +1,75 @@
+// Families and datasets: tables whose cells are tinted by score, or by the difference to the compared row.
+
+const STRONGEST = 42; // percent of the tint: the text stays readable (contrast of at least 4.5)
+
+function heatColumn(label, title, pick, extra = {}) {
+  const value = (row) => {
+    const own = pick(row);
+    if (!own) return null;
+    if (state.shade === "score") return own[0];
+    const other = pick(data.rows[state.baseline]);
+    return row.index === state.baseline || !other ? null : own[0] - other[0];
+  };
+  const column = { label, title, value, pick, range: [0, 1], ...extra };
+  column.measure = (rows) => {
+    const known = rows.map(value).filter((item) => item !== null);
+    const ends = known.length ? [Math.min(...known), Math.max(...known)] : [0, 1];
+    const widest = Math.max(Math.abs(ends[0]), Math.abs(ends[1]));
+    column.range = state.shade === "score" ? ends : [0, widest];
+  };
+  column.cell = (row, td) => heatCell(column, row, td);
+  return column;
+}
+
+function heatCell(column, row, td) {
+  const value = column.value(row);
+  if (value === null) {
+    td.textContent = row.index === state.baseline && state.shade !== "score" ? "0" : ABSENT;
+    return;
+  }
+  const [low, high] = column.range;
+  const share = (Math.abs(value) - low) / (high - low || 1);
+  const score = state.shade === "score";
+  td.className = `n heat ${score ? "score" : value < 0 ? "less" : "more"}`;
+  td.style.setProperty("--t", String(Math.round(STRONGEST * Math.min(Math.max(share, 0), 1))));
+  td.textContent = score ? points(value) : signed(value);
+  const own = column.pick(row);
+  if (own[1] !== null) td.title = `95 %: ${rangeText(own[1], own[2])}`;
+}
+
+function showHeat(table) {
+  const rows = visible();
+  for (const column of table.columns) if (column.measure) column.measure(rows.filter((row) => row.kind !== "stale"));
+  table.show(rows);
+}
+
+function makeScores() {
+  const average = { label: "Average", value: (row) => row.average[0], cell: averageShort };
+  const families = new SortedTable("families-table", {
+    caption: "Score of every family, tinted from the lowest to the highest of a column",
+    columns: [nameColumn(), average, ...data.families.map((family, k) => heatColumn(family.title, family.name, (row) => row.families[k]))],
+    sort: { index: 1, direction: -1 },
+  });
+  const open = (column) => column.dataset === undefined ? null
+    : el("button", { type: "button", text: "open", "aria-label": `Open ${column.label}: intervals and samples`, on: { click: () => openDataset(column.dataset) } });
+  const sets = new SortedTable("datasets-table", {
+    caption: "Score of every dataset, tinted from the lowest to the highest of a column",
+    columns: [nameColumn(), average, ...data.datasets.map((item, k) => heatColumn(item.name, `${item.metric}, ${item.n} samples, chance ${points(item.chance)}`, (row) => row.datasets[k], { dataset: k }))],
+    sort: { index: 1, direction: -1 },
+    second: open,
+  });
+  return () => {
+    for (const select of document.querySelectorAll("select.shade")) select.value = state.shade;
+    for (const legend of document.querySelectorAll(".legend")) {
+      const score = state.shade === "score";
+      legend.className = `legend ${score ? "" : "difference"}`;
+      legend.replaceChildren(score ? "lowest" : "worse", el("i"), score ? "highest" : "better");
+    }
+    showHeat(families);
+    showHeat(sets);
+  };
+}
+
+function averageShort(row, td) {
+  td.append(el("strong", { text: points(row.average[0]) }));
+}

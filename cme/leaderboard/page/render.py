@@ -1,0 +1,104 @@
+"""The page's text: template, style, scripts, plotting library and data in one file."""
+
+import base64
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from cme.leaderboard.page.data import page_data
+from cme.leaderboard.page.library import library
+from cme.leaderboard.page.samples import page_samples
+from cme.leaderboard.paper import Paper
+from cme.leaderboard.standing import Standing
+
+__all__ = ["LIMIT", "json_for_html", "render_page"]
+
+_ASSETS = Path(__file__).parent / "assets"
+_SCRIPTS = ("core", "table", "ranking", "scores", "plots", "samples", "details", "start")
+"""In the order in which they run."""
+
+LIMIT = 2_000_000
+"""Bytes of a page: single samples take what scores and differences leave."""
+
+_SPARE = 100
+
+
+def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
+    """Render the page.
+
+    Args:
+        standing: what the tables say, too.
+        entries_dir: where the entries were read from; the samples lie in ``samples`` beside it.
+        paper: the reported rows.
+
+    Returns:
+        A whole HTML document that needs no network; the same entries give the same bytes.
+
+    Raises:
+        CMEError: a file of samples is missing or damaged.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_ASSETS),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    app, values = _app(), page_data(standing)
+    parts = {
+        "shared": _shared(standing),
+        "rows": len(standing.rows),
+        "paper": paper,
+        "style": (_ASSETS / "page.css").read_text(encoding="utf-8"),
+        "app": app,
+        "library": library(),
+        "hashes": [_csp_hash(app), _csp_hash(library())],
+    }
+    page = environment.get_template("page.html")
+    room = LIMIT - len(page.render(**parts, data=json_for_html(values)).encode()) - _SPARE
+    current = [*standing.rows, *standing.references]
+    values["samples"] = page_samples(current, entries_dir, room)
+    return page.render(**parts, data=json_for_html(values))
+
+
+def _app() -> str:
+    """The page's scripts as one, with names of its own: the plotting library's are global."""
+    return (
+        "(() => {\n" + "\n".join((_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS) + "})();\n"
+    )
+
+
+def json_for_html(value: Any) -> str:
+    """JSON that may stand in a ``<script>`` element: nothing in it can end the element or start a comment.
+
+    Args:
+        value: JSON values without NaN.
+    """
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _shared(standing: Standing) -> dict[str, str]:
+    """What all rows share, as words."""
+    entries = [*standing.rows, *standing.references, *standing.stale]
+    if not entries:
+        return {}
+    first = entries[0]
+    return {
+        "base": f"{first.base} ({first.base_fingerprint[:12]})" if first.base else "none",
+        "tier": first.tier,
+        "source": first.source,
+        "prompt format": first.prompt_format or "none",
+        "shots": str(first.shots),
+        "scorer version": str(first.scorer_version),
+    }
+
+
+def _csp_hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

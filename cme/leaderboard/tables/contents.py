@@ -1,0 +1,65 @@
+"""Everything that the leaderboard says, in its order; what has no content is left out."""
+
+from cme.leaderboard.board import is_reference
+from cme.leaderboard.notes import notes
+from cme.leaderboard.paper import Paper
+from cme.leaderboard.row import every_entry, make_rows
+from cme.leaderboard.section import Section
+from cme.leaderboard.standing import Standing
+from cme.leaderboard.tables.conditions import conditions_section
+from cme.leaderboard.tables.costs import measured_section, runs_section
+from cme.leaderboard.tables.main import main_table
+from cme.leaderboard.tables.pairs import pairs_section
+from cme.leaderboard.tables.rates import rates_section
+from cme.leaderboard.tables.reported import reported_sections
+from cme.leaderboard.tables.scores import datasets_sections, families_section, seeds_section
+from cme.leaderboard.tables.studies import ablation_section, experts_section
+from cme.records import Entry
+from cme.suite.score import SCORER_VERSION
+
+__all__ = ["contents", "typical"]
+
+
+def contents(standing: Standing, paper: Paper) -> list[Section]:
+    """The sections of a leaderboard.
+
+    Args:
+        standing: where the rows stand.
+        paper: the reported rows, shown in tables of their own.
+    """
+    entries = every_entry(standing)
+    if not entries:
+        return [Section("", "There are no entries yet."), *reported_sections(paper)]
+    found = [
+        Section("", _shared(typical(standing)), main_table(make_rows(standing)), tuple(notes(standing))),
+        families_section(standing),
+        *datasets_sections(standing),
+        pairs_section(standing),
+        seeds_section(standing),
+        ablation_section(standing),
+        experts_section(standing),
+        measured_section(standing),
+        runs_section(standing),
+        rates_section(standing),
+        conditions_section(entries),
+        *reported_sections(paper),
+    ]
+    return [section for section in found if section is not None]
+
+
+def typical(standing: Standing) -> Entry:
+    """The first row that is no reference: it has the base, format and shots of the table."""
+    entries = every_entry(standing)
+    return next((entry for entry in entries if not is_reference(entry)), entries[0])
+
+
+def _shared(first: Entry) -> str:
+    shared = [
+        f"Base {first.base} ({first.base_fingerprint[:12]})" if first.base else "No base",
+        f"tier {first.tier}",
+        f"prompt format {first.prompt_format or 'none'}",
+        f"{first.shots} shots",
+        f"source {first.source}",
+        f"scorer version {SCORER_VERSION}",
+    ]
+    return ", ".join(shared) + "."

@@ -1,0 +1,153 @@
+"""A model card (``README.md``) that several programs and a person write: each changes what is its own.
+
+The text of a program stands between two marks, and its metadata under keys of its own; everything else stays byte for byte.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cme.errors import CMEError
+from cme.files import write_text
+
+__all__ = ["fenced", "inline_code", "update_card"]
+
+Metadata = dict[str, Any]
+
+
+def update_card(
+    card: Path, block: str, body: str, change: Callable[[Metadata], Mapping[str, Any]], *, title: str = "Model card"
+) -> bool:
+    """Write one marked block of a card and change its metadata; both again give the same file.
+
+    Args:
+        card: ``README.md``; made if it is not there.
+        block: name of the block: letters and hyphens.
+        body: Markdown of the block. A comment's beginning in it is shown, not obeyed, so no name can end the block.
+        change: the metadata as they are → as they shall be.
+        title: heading of a card that is made.
+
+    Returns:
+        Whether the file has changed.
+
+    Raises:
+        CMEError: the card's metadata cannot be read as the hub reads them, or the file cannot be read or written.
+    """
+    before = _read(card)
+    text = f"# {title}\n" if before is None else before
+    newline = "\r\n" if "\r\n" in text else "\n"
+    front, rest = _parts(text)
+    written = _with_metadata(front, card, change, newline) + _with_block(rest, block, body, newline)
+    if written == before:
+        return False
+    write_text(card, written)
+    return True
+
+
+def inline_code(text: str) -> str:
+    """Any text as code within a line of Markdown."""
+    line = " ".join(text.split())
+    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
+    pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
+    return f"{ticks}{pad}{line}{pad}{ticks}"
+
+
+def fenced(text: str, language: str = "") -> str:
+    """Any text as a block of code."""
+    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
+
+
+def _read(card: Path) -> str | None:
+    try:
+        # The line ends as they are; `read_text` would make them all alike.
+        return card.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise CMEError(f"{card} cannot be read: {error}") from error
+
+
+def _parts(text: str) -> tuple[str, str]:
+    """The metadata with the lines around them, as the hub's server and its client find them, and the rest."""
+    place = _pattern().search(text)
+    return (text[: place.end()], text[place.end() :]) if place else ("", text)
+
+
+def _pattern() -> re.Pattern[str]:
+    from huggingface_hub.repocard import REGEX_YAML_BLOCK
+
+    return REGEX_YAML_BLOCK
+
+
+def _with_metadata(text: str, card: Path, change: Callable[[Metadata], Mapping[str, Any]], newline: str) -> str:
+    place = _pattern().search(text)
+    front = place.group(2) if place else ""
+    found = _metadata(front, card)
+    wanted = {key: value for key, value in change(dict(found)).items() if value is not None}
+    if wanted == found:
+        return text
+    changed = {key: value for key, value in wanted.items() if key not in found or found[key] != value}
+    new = _without(front, {*changed, *(found.keys() - wanted.keys())}, newline) + _dumped(changed, newline)
+    if not _says(new, wanted):  # written in a way that cannot be taken apart, such as {a: 1}
+        new = _dumped(wanted, newline)
+    new = new.removesuffix(newline)
+    if place:
+        return text[: place.start(2)] + new + text[place.end(2) :]
+    return newline.join(["---", new, "---", "", ""])
+
+
+def _metadata(front: str, where: object) -> Metadata:
+    try:
+        found = yaml.safe_load(front)
+    except yaml.YAMLError as error:
+        raise CMEError(f"{where}: its metadata are not valid YAML: {error}") from error
+    if not isinstance(found, dict | None):
+        raise CMEError(f"{where}: its metadata are no mapping.")
+    return found or {}
+
+
+def _says(front: str, wanted: Metadata) -> bool:
+    try:
+        return bool(_metadata(front, "") == wanted)
+    except CMEError:
+        return False
+
+
+def _without(front: str, keys: set[str], newline: str) -> str:
+    """The YAML without some top-level keys; comments before the next key stay."""
+    root = yaml.compose(front)
+    nodes = root.value if isinstance(root, yaml.MappingNode) and not root.flow_style else []
+    places = [(key.value, key.start_mark.index) for key, _ in nodes] + [("", len(front))]
+    kept = [front[: places[0][1]]]
+    for (key, start), (_, stop) in pairwise(places):
+        lines = front[start:stop].splitlines(keepends=True)
+        if key in keys:
+            last = max(k for k, line in enumerate(lines) if line.strip() and not line.startswith("#"))
+            lines = lines[last + 1 :]
+        kept += lines
+    text = "".join(kept)
+    return text if not text or text.endswith("\n") else text + newline
+
+
+def _dumped(values: Mapping[str, Any], newline: str) -> str:
+    if not values:
+        return ""
+    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+    if not _says(text, dict(values)):  # PyYAML writes U+0085 as it is, and reads it as the end of a line
+        text = yaml.safe_dump(dict(values), sort_keys=False, default_style='"')
+    return text.replace("\n", newline)
+
+
+def _with_block(text: str, block: str, body: str, newline: str) -> str:
+    start, end = f"<!-- cme:{block} -->", f"<!-- /cme:{block} -->"
+    whole = "\n".join([start, body.replace("<!--", "&lt;!--").strip(), end]).replace("\n", newline)
+    # The last beginning before an end: if somebody has deleted an end, the text after it is no block.
+    found = re.search(f"{re.escape(start)}(?:(?!{re.escape(start)}).)*?{re.escape(end)}", text, re.DOTALL)
+    if found:
+        return text[: found.start()] + whole + text[found.end() :]
+    return text + newline * (1 if text.endswith("\n") else 2) + whole + newline

@@ -1,0 +1,99 @@
+"""From a training to a row, and from the row to the same training again: all of it really run, on a tiny base."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.train.conftest import base, mix  # noqa: F401 (fixtures)
+
+
+@pytest.fixture(scope="module")
+def line(base, mix, tmp_path_factory):  # noqa: F811 (the fixtures)
+    """A board with a base and a LoRA row, both trained and evaluated here; the commands' folder."""
+    from typer.testing import CliRunner
+
+    from cme.cli.main import app
+
+    root = tmp_path_factory.mktemp("line")
+
+    def cme(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == 0, result.output
+        return result
+
+    scored = ("--base", base, "--source", "mini", "--datasets", "qqp,rte", "--tier", "quick", "--threads", 1)
+    trained = ("--base", base, "--data", mix, "--steps", 4, "--batch-size", 2, "--max-length", 256, "--lr", 5e-3)
+    cme("train", "--method", "lora", "--rank", 4, *trained, "--dtype", "float32", "--threads", 1, "--out", root / "run")
+    cme("eval", *scored, "--adapter", root / "run", "--out", root / "result", "--name", "lora")
+    cme("eval", *scored, "--out", root / "base", "--name", "base")
+    board = ("--entries", root / "board" / "entries")
+    cme("submit", root / "base", *board)
+    cme("submit", root / "result", "--run", root / "run", *board)
+    return root
+
+
+def reproduce(cme, line, row, out, *more):
+    return cme("reproduce", row, "--entries", line / "board" / "entries", "--out", out, *more)
+
+
+def test_the_same_seed_gives_the_same_row(cme, line, mix, tmp_path):  # noqa: F811
+    done = reproduce(cme, line, "lora", tmp_path / "again", "--data", mix, "--json")
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["changed"] == 0 and found["same_adapter"] is True and found["samples"] == 128
+    assert found["verdict"].startswith("bitwise the same") and found["difference"] == 0
+    written = json.loads((tmp_path / "again" / "reproduction.json").read_text())
+    assert (written["kind"], written["average"]) == ("reproduction", found["average"])
+    twice = reproduce(cme, line, "lora", tmp_path / "again", "--data", mix)
+    assert twice.exit_code == 2 and "finished output of this very command" in twice.stderr
+
+
+def test_it_goes_on_where_it_stopped(cme, line, mix, tmp_path, monkeypatch):  # noqa: F811
+    """Stopped after the training, the same command trains nothing again."""
+
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("cme.evaluate.run.evaluate", stop)
+        assert reproduce(cme, line, "lora", tmp_path / "again", "--data", mix).exit_code == 130
+    monkeypatch.setattr("cme.train.run.train", stop)
+    done = reproduce(cme, line, "lora", tmp_path / "again", "--data", mix)
+    assert done.exit_code == 0 and "bitwise the same" in done.stderr
+
+
+def test_another_seed_is_compared_with_the_row(cme, line, mix, tmp_path):  # noqa: F811
+    done = reproduce(cme, line, "lora", tmp_path / "again", "--data", mix, "--seed", 3)
+    assert "again, seed 3" in done.stdout and "the row has one seed" in done.stderr
+    found = json.loads((tmp_path / "again" / "reproduction.json").read_text())
+    assert found["seed"] == 3 and found["changed"] is None and found["low"] <= found["difference"] <= found["high"]
+    assert done.exit_code == (0 if found["inside"] else 1)
+
+
+def test_a_base_is_evaluated_again(cme, line, tmp_path):
+    done = reproduce(cme, line, "base", tmp_path / "again")
+    assert done.exit_code == 0 and "bitwise the same" in done.stderr, done.output
+    assert not (tmp_path / "again" / "run").exists()
+
+
+def test_another_mix_or_base_is_refused(cme, line, mix, tiny_base, tmp_path):  # noqa: F811
+    without = reproduce(cme, line, "lora", tmp_path / "a")
+    assert (
+        without.exit_code == 2
+        and "give its folder (--data). Build it with: cme build-data --source mini" in without.stderr
+    )
+    other = tmp_path / "mix"
+    shutil.copytree(mix, other)
+    manifest = json.loads((other / "manifest.json").read_text())
+    (other / "manifest.json").write_text(json.dumps(manifest | {"fingerprint": "0" * 64}))
+    done = reproduce(cme, line, "lora", tmp_path / "b", "--data", other)
+    assert done.exit_code == 2 and "is the mix 000000000000" in done.stderr and "cme build-data" in done.stderr
+    done = reproduce(cme, line, "lora", tmp_path / "c", "--data", mix, "--base", tiny_base)
+    assert done.exit_code == 2 and "Give that one with --base" in done.stderr
+    assert not any((tmp_path / name).exists() for name in "abc")
+
+
+def test_a_row_that_is_not_there(cme, line, tmp_path):
+    assert reproduce(cme, line, "nothing", tmp_path / "x").exit_code == 1
+    assert reproduce(cme, line, "../entries/lora", tmp_path / "x").exit_code == 2
