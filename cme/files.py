@@ -63,19 +63,28 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file; NaN and infinity, which are no JSON, are refused.
+    """Read a JSON file; NaN and infinity, which are no JSON, are refused, and so is a key that stands twice.
 
     Raises:
         CMEError: the file is missing, cannot be read or is no JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse, object_pairs_hook=_once)
     except FileNotFoundError:
         raise CMEError(f"{path} does not exist.") from None
     except OSError as error:
         raise CMEError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:
         raise CMEError(f"{path} is not valid JSON ({error}). It may be damaged: make it again.") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What a reader of the file sees first must not be another value than the one that is used."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it holds {next(name for name in names if names.count(name) > 1)[:100]!a} twice in one place")
+    return found
 
 
 def _refuse(constant: str) -> None:

@@ -10,6 +10,7 @@ import typer
 
 import cme
 from cme.cli.app import app
+from cme.env import processes
 from cme.errors import CMEWarning
 
 __all__ = ["main"]
@@ -72,4 +73,16 @@ def main() -> None:
         # The libraries' bars (downloads, conversion) are for people; tqdm reads this when it is first imported.
         os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.formatwarning = _format_warning
-    app()
+    if processes() == 1:
+        app()
+        return
+    code = 0
+    try:
+        app()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python's own way out ends threads of the libraries (gloo's) under their feet, which now and then aborts the process:
+    # torchrun then calls a finished run failed.
+    os._exit(code)

@@ -50,6 +50,7 @@ def reproduce(
 
     Run again after an interruption, it continues. Exit code 0: the same, or within the row's error bar; 1: outside.
     """
+    from cme.leaderboard.audit import check_row
     from cme.leaderboard.board import load_entry
     from cme.leaderboard.reading import check_name
     from cme.leaderboard.reproduce import check_repeatable, compare_again
@@ -58,6 +59,7 @@ def reproduce(
 
     entry = load_entry(entries / f"{check_name(row)}.json")
     seed = check_repeatable(entry, seed)
+    check_row(entry, entries)
     base = base or entry.base
     training, adapter = _training(entry, seed, base, data, threads)
     evaluation = _evaluation(entry, base, source or entry.source, device, threads)

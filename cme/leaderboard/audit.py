@@ -1,17 +1,25 @@
 """Every number of every entry, computed again from the per-sample scores: what a reviewer and CI run on a row."""
 
 import dataclasses
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
 
 from cme.errors import CMEError, UsageError
-from cme.leaderboard.board import check_comparable, entry_files, is_stale_entry, load_entry, samples_path
+from cme.leaderboard.across import Answered, across, answered
+from cme.leaderboard.board import (
+    check_comparable,
+    entry_files,
+    is_stale_entry,
+    load_entry,
+    partial_baselines,
+    samples_path,
+)
+from cme.leaderboard.claims import called
 from cme.leaderboard.combine import mean_scores
-from cme.leaderboard.evidence import RATIOS
-from cme.leaderboard.panel import columns_of
+from cme.leaderboard.escape import printable
+from cme.leaderboard.numbers import listing
+from cme.leaderboard.panel import columns_of, read_columns
 from cme.leaderboard.reading import check_samples
 from cme.leaderboard.recompute import check_hash, check_scores, different, items_digest
 from cme.leaderboard.wordings import check_wordings, sample_files
@@ -19,10 +27,11 @@ from cme.records import Entry, EntryRun
 from cme.records.samples import read_samples
 from cme.suite.score import Sample
 
-__all__ = ["Verdict", "audit", "verify"]
+__all__ = ["Verdict", "audit", "check_row", "verify"]
 
-_COUNTS = ("trainable_parameters", "saved_parameters", "base_parameters", "peak_memory_bytes", "steps", "tokens")
-_AMOUNTS = ("trainable_share", "wall_seconds", "tokens_per_second")
+_KEPT = (".gitkeep",)
+"""What may lie beside entries and samples."""
+
 _SHOWN = 5
 
 
@@ -63,8 +72,8 @@ def audit(entries_dir: Path) -> list[Verdict]:
     """Check every entry of a board, and that the samples beside it are those of its entries and nothing else.
 
     Each run's scores are computed again from its file of samples, the row's from its runs; nothing may differ by more than
-    `cme.leaderboard.recompute.TOLERANCE`. An entry scored by an older version of the rules keeps its numbers: only its
-    files are checked.
+    `cme.leaderboard.recompute.TOLERANCE`. An entry scored by an older version of the rules keeps its numbers: of it only the
+    files are checked, the means of its scores, and what `cme.leaderboard.claims` sees.
 
     Args:
         entries_dir: folder with the entries; the samples lie in ``samples`` beside it.
@@ -75,31 +84,77 @@ def audit(entries_dir: Path) -> list[Verdict]:
     Raises:
         CMEError: the folder is missing.
     """
-    verdicts, entries = [], []
+    verdicts, entries, found = [], [], {}
     for path in entry_files(entries_dir):
         try:
             entry = load_entry(path)
-            verdicts.append(Verdict(entry.name, True, _checked(entry, entries_dir)))
+            said, found[entry.name] = _checked(entry, entries_dir)
+            verdicts.append(Verdict(entry.name, True, said))
             entries.append(entry)
         except CMEError as error:
-            verdicts.append(Verdict(ascii(path.stem)[1:-1], False, " ".join(str(error).split())))
-    known = {path.name for entry in entries for path in sample_files(entry, entries_dir)}
-    folder = samples_path(entries_dir, "x").parent
-    if all(verdict.ok for verdict in verdicts) and folder.is_dir():
-        verdicts += [
-            Verdict(ascii(path.name)[1:-1], False, f"{ascii(str(path))[1:-1]} belongs to no entry. Remove it.")
-            for path in sorted(folder.iterdir())
-            if path.name not in known and not path.name.startswith(".")
-        ]
+            verdicts.append(Verdict(ascii(path.stem)[1:-1], False, printable(str(error))))
+    if all(verdict.ok for verdict in verdicts):
+        verdicts += _strange_files(entries, entries_dir)
     try:
         check_comparable(entries)
+        verdicts += _strange_parts(entries, entries_dir)
+        current = [entry for entry in entries if not is_stale_entry(entry)]
+        if problems := across(current, found):
+            said = f"these entries cannot stand in one table. They differ in {'; in '.join(problems)}."
+            verdicts.append(Verdict("*", False, printable(said)))
     except UsageError as error:
-        verdicts.append(Verdict("*", False, str(error)))
+        verdicts.append(Verdict("*", False, printable(str(error))))
     return verdicts
 
 
-def _checked(entry: Entry, entries_dir: Path) -> str:
-    """What was checked.
+def check_row(entry: Entry, entries_dir: Path) -> str:
+    """Check one entry by itself, as `audit` does.
+
+    Args:
+        entry: as `cme.leaderboard.board.load_entry` gave it.
+        entries_dir: where it was read from.
+
+    Returns:
+        What was checked.
+
+    Raises:
+        CMEError: a number does not follow from the samples, or the samples are not the entry's.
+    """
+    return _checked(entry, entries_dir)[0]
+
+
+def _strange_files(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Verdict]:
+    """Files that belong to no entry, and a folder of samples that lies elsewhere."""
+    samples = samples_path(entries_dir, "x").parent
+    if samples.is_symlink():
+        yield Verdict("*", False, f"{ascii(str(samples))[1:-1]} is a link; a board holds plain folders only.")
+        return
+    known = {path.name for entry in entries for path in sample_files(entry, entries_dir)}
+    known |= {*_KEPT, *(f"{entry.name}.json" for entry in entries)}
+    for folder in (entries_dir, samples):
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if path.name not in known:
+                said = f"{ascii(str(path))[1:-1]} belongs to no entry. Remove it."
+                yield Verdict(ascii(path.name)[1:-1], False, said)
+
+
+def _strange_parts(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Verdict]:
+    """Partial baselines that answered other rows than the whole ones did: their items cannot equal those of the table."""
+    partial = partial_baselines(entries)
+    if not partial:
+        return
+    whole = next(entry for entry in entries if entry not in partial)
+    asked = read_columns(samples_path(entries_dir, whole.name))
+    for entry in partial:
+        names = [item.dataset for item in entry.scores.datasets]
+        same = [{"dataset": name, "id": key} for name in names if name in asked for key in asked[name][0]]
+        if not same or items_digest(same) != entry.items:
+            said = f"entry {entry.name!r}: its samples are not those of {whole.name!r} on {listing(names)}. Evaluate again."
+            yield Verdict(entry.name, False, said)
+
+
+def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
+    """What was checked, and what each run answered; nothing of a stale one.
 
     Raises:
         CMEError: something is wrong.
@@ -109,12 +164,12 @@ def _checked(entry: Entry, entries_dir: Path) -> str:
     for file, run in zip(files, entry.runs, strict=True):
         check_hash(file, run.samples_sha256, where)
         check_samples(file)
-    _raise(where, [*_costs(entry), *_ratios(entry), *_grid(entry)])
     if is_stale_entry(entry):
-        return f"scorer version {entry.scorer_version}, stale; its samples are unchanged"
+        _raise(where, [line for file, run in zip(files, entry.runs, strict=True) for line in _means(run, file)])
+        return f"scorer version {entry.scorer_version}, stale; its samples are unchanged", []
     samples: list[list[Sample]] = [list(read_samples(file)) for file in files]
     for k, (run, of_run) in enumerate(zip(entry.runs, samples, strict=True)):
-        label = f"{where}, {_called(k, run)}"
+        label = f"{where}, {called(k, run)}"
         check_scores(run.scores, of_run, tier=entry.tier, where=label)
         if items_digest(of_run) != entry.items:
             raise CMEError(f"{label}: its samples are not the items of the entry. Submit its results again.")
@@ -126,79 +181,18 @@ def _checked(entry: Entry, entries_dir: Path) -> str:
     check_wordings(entry, entries_dir)
     count = f"{len(samples)} runs, " if len(samples) > 1 else ""
     count += f"{len(scores.datasets)} datasets, {sum(map(len, samples))} samples"
-    return f"{count}, average {scores.average:.2f} recomputed"
+    return f"{count}, average {scores.average:.2f} recomputed", [answered(of_run) for of_run in samples]
+
+
+def _means(run: EntryRun, file: Path) -> Iterator[str]:
+    """Datasets whose score is not the mean of their samples', by whatever rules those were given."""
+    columns = read_columns(file)
+    recorded = {item.dataset: item.value for item in run.scores.datasets}
+    means = {name: float(values.mean()) for name, (_, _, values) in columns.items()}
+    yield from different(recorded, means, "datasets")
 
 
 def _raise(where: str, problems: Sequence[str]) -> None:
     if problems:
         more = f" and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else ""
         raise CMEError(f"{where}: {'; '.join(problems[:_SHOWN])}{more}. Submit its results again.")
-
-
-def _called(k: int, run: EntryRun) -> str:
-    return f"run {k}" if run.seed is None else f"seed {run.seed}"
-
-
-def _costs(entry: Entry) -> Iterator[str]:
-    """What no training can have cost."""
-    for k, run in enumerate(entry.runs):
-        where, cost = _called(k, run), run.cost
-        if (run.seed is None) != (not cost):
-            yield f"{where}: a trained run has costs, and any other has none"
-        for name in (*_COUNTS, *_AMOUNTS):
-            value = cost.get(name)
-            if value is not None and not (_is_number(value) and value >= 0):
-                yield f"{where}: {name} is {value!r}"
-            elif name in _COUNTS and isinstance(value, float):
-                yield f"{where}: {name} is {value!r}; expected a whole number"
-        yield from (f"{where}: {line}" for line in _quotients(cost))
-
-
-def _quotients(cost: Mapping[str, Any]) -> Iterator[str]:
-    """What does not follow from the counts that it is made of, where all are known."""
-    for name, above, below, factor in (
-        ("trainable_share", "trainable_parameters", "base_parameters", 100),
-        ("tokens_per_second", "tokens", "wall_seconds", 1),
-    ):
-        found, numerator, denominator = (cost.get(key) for key in (name, above, below))
-        if not (_is_number(found) and _is_number(numerator) and _is_number(denominator) and denominator):
-            continue
-        expected = factor * numerator / denominator
-        if not math.isclose(found, expected, rel_tol=1e-9):
-            yield f"{name} is {found:.12g}, but {above} and {below} give {expected:.12g}"
-
-
-def _ratios(entry: Entry) -> Iterator[str]:
-    for name in RATIOS:
-        if (ratio := entry.cost_ratios.get(name)) is None:
-            continue
-        if not isinstance(ratio, dict) or set(ratio) != {"value", "low", "high"}:
-            yield f"cost_ratios.{name} is {ratio!r}; expected value, low and high"
-            continue
-        bounds = [ratio[key] for key in ("low", "value", "high") if ratio[key] is not None or key == "value"]
-        if not all(_is_number(bound) and bound > 0 for bound in bounds) or bounds != sorted(bounds):
-            yield f"cost_ratios.{name} is {ratio!r}; expected low ≤ value ≤ high, all above 0"
-
-
-def _grid(entry: Entry) -> Iterator[str]:
-    """Whether the grid's rate is the one with the lowest loss, and the row's."""
-    if (grid := entry.lr_grid) is None:
-        return
-    try:
-        rates = [float(run["learning_rate"]) for run in grid["runs"]]
-        losses = {
-            float(run["learning_rate"]): float(run["validation_loss"]) for run in grid["runs"] if run["validation_loss"]
-        }
-        best = min(losses, key=lambda rate: losses[rate])
-        if grid["method"] != entry.method or float(grid["learning_rate"]) != best:
-            yield f"lr_grid is of {grid['method']!r} and chose {grid['learning_rate']!r}; the lowest loss is at {best:g}"
-        if entry.recipe.get("learning_rate") != best:
-            yield f"the learning rate is {entry.recipe.get('learning_rate')!r}, and the grid's is {best:g}"
-        if rates != sorted(rates) or grid["at_edge"] != (best in (rates[0], rates[-1])):
-            yield "lr_grid: at_edge is not what its rates say"
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        yield f"lr_grid is no grid ({type(error).__name__}: {error})"
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

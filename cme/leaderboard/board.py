@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cme.errors import CMEError, UsageError
+from cme.leaderboard.across import pins
 from cme.leaderboard.differences import lacking, split
 from cme.leaderboard.reading import check_entry, read_entry
 from cme.records import Entry
@@ -17,6 +18,7 @@ __all__ = [
     "is_stale_entry",
     "load_entries",
     "load_entry",
+    "partial_baselines",
     "ranked",
     "samples_path",
 ]
@@ -81,18 +83,33 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: (is_stale_entry(entry), -entry.scores.average, entry.name))
 
 
+def partial_baselines(entries: Sequence[Entry]) -> list[Entry]:
+    """Baselines that answer some of the table's datasets only, by name.
+
+    The table's datasets are those of the models; without models, those of the baseline that answers most.
+    """
+    every = [_answered(entry) for entry in entries if entry.method not in BASELINES]
+    every = every or sorted((_answered(entry) for entry in entries), key=len)[-1:]
+    table = frozenset().union(*every)
+    found = [entry for entry in entries if entry.method in BASELINES and _answered(entry) < table]
+    return sorted(found, key=lambda entry: entry.name)
+
+
 def check_comparable(entries: Sequence[Entry]) -> None:
     """Check that entries may stand in one table.
 
-    They must share tier, prompt format, shots, source, base, the datasets with their task files, and the very rows that
-    were scored. The scorer version may differ: older rows are stale and marked so. A few-shot base may have its shots, and a
-    baseline has no base, format or shots.
+    They must share tier, prompt format, shots, source, data revisions, base, the datasets with their task files, and the
+    very rows that were scored. The scorer version may differ: older rows are stale and marked so. A few-shot base may have
+    its shots, and a baseline has no base, format or shots. A baseline may answer some of the datasets only
+    (`partial_baselines`); whether it answered the same rows there is seen in the samples alone (`make_standing`, `audit`).
 
     Raises:
         UsageError: they differ in something; the message says which entries have what.
     """
     problems = []
     models = [entry for entry in entries if entry.method not in BASELINES]
+    partial = partial_baselines(entries)
+    whole = [entry for entry in entries if entry not in partial]
     for what, sharing in (
         ("tier", entries),
         ("prompt_format", models),
@@ -104,15 +121,20 @@ def check_comparable(entries: Sequence[Entry]) -> None:
     bases = {entry.base_fingerprint: entry.base for entry in sorted(models, key=lambda entry: entry.name, reverse=True)}
     labels = {fingerprint: f"{base} {fingerprint[:12]}" for fingerprint, base in bases.items()}
     problems += split("base", {entry.name: labels[entry.base_fingerprint] for entry in models})
-    problems += lacking("datasets", {entry.name: [item.dataset for item in entry.scores.datasets] for entry in entries})
+    problems += lacking("datasets", {entry.name: [item.dataset for item in entry.scores.datasets] for entry in whole})
     for name in sorted({name for entry in entries for name in entry.task_fingerprints}):
         holders = {entry.name: entry.task_fingerprints.get(name) for entry in entries}
         problems += split(f"task file of {name}", {key: value[:12] for key, value in holders.items() if value})
+    problems += pins({entry.name: entry.runs[0].provenance.get("data", {}) for entry in entries})
     if not problems:
-        problems += split("scored rows", {entry.name: entry.items[:12] for entry in entries})
+        problems += split("scored rows", {entry.name: entry.items[:12] for entry in whole})
     if problems:
         raise UsageError(
             "these entries cannot stand in one table. They differ in "
             + "; in ".join(problems)
             + ". Keep one folder of entries per table."
         )
+
+
+def _answered(entry: Entry) -> frozenset[str]:
+    return frozenset(item.dataset for item in entry.scores.datasets)

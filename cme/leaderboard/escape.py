@@ -45,7 +45,8 @@ _LATEX = {
     **{character: f"\\{character}" for character in "{}$&#%_"},
 }
 
-_FORMULA = ("=", "+", "-", "@")
+# Spreadsheets in some languages take the wide forms for the narrow ones.
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
 
 
 def printable(text: str) -> str:
@@ -71,7 +72,12 @@ def for_markdown(text: str) -> str:
 
 def for_latex(text: str) -> str:
     """Text for a paragraph or a table's cell in LaTeX (T1 encoding); nothing in it is a command."""
-    return "".join(_LATEX.get(character, character) for character in printable(text)).replace("--", "-{}-")
+    return "".join(_LATEX.get(character, _in_t1(character)) for character in printable(text)).replace("--", "-{}-")
+
+
+def _in_t1(character: str) -> str:
+    """A letter that the encoding has; any other would stop LaTeX."""
+    return character if character < "\u0180" else "?"
 
 
 def for_csv(text: str) -> str:

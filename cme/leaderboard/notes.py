@@ -21,7 +21,7 @@ def notes(standing: Standing) -> list[str]:
     Args:
         standing: of at least one entry.
     """
-    entries = [*standing.rows, *standing.references, *standing.stale]
+    entries = list(standing.entries)
     first = next((entry for entry in entries if not is_reference(entry)), entries[0])
     found = [
         _suite(first),
@@ -38,6 +38,14 @@ def notes(standing: Standing) -> list[str]:
         found.append(_real_rows(first))
     if same := [entry.name for entry in entries if not changes_output(entry)]:
         found.append(f"The output of {listing(same)} equals the base's: the adapter was there, but changes nothing.")
+    if standing.partial:
+        some = [
+            f"{entry.name} ({listing([item.dataset for item in entry.scores.datasets])})" for entry in standing.partial
+        ]
+        found.append(
+            f"Baselines that answer some of the datasets only, in the tables of these: {', '.join(some)}. They have no average "
+            "and no rank."
+        )
     if stale := [entry.name for entry in standing.stale]:
         found.append(
             f"Stale, listed last: {listing(stale)}. Scored by rules older than scorer version {SCORER_VERSION}: "

@@ -16,6 +16,7 @@ __all__ = [
     "points",
     "ranks",
     "ratio",
+    "rounded",
     "shown",
 ]
 
@@ -25,19 +26,24 @@ ABSENT = "–"
 _SMALLEST_P = 1e-4
 
 
+def rounded(value: float | None) -> float | None:
+    """A statistic as files hold it, with six decimals: other processors differ in the last bits, and files must not."""
+    return None if value is None else round(value, 6)
+
+
 def points(value: float | None) -> str:
     """A number with two decimals."""
     return ABSENT if value is None else f"{value:.2f}"
 
 
-def interval(value: float, low: float | None, high: float | None) -> str:
+def interval(value: float | None, low: float | None, high: float | None) -> str:
     """A value with its confidence interval, ``57.10 [55.20, 59.01]``; the value alone where there is none."""
-    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return points(value) if value is None or low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def estimate(found: Estimate) -> str:
+def estimate(found: Estimate | None) -> str:
     """A score with its confidence interval."""
-    return interval(found.value, found.low, found.high)
+    return ABSENT if found is None else interval(found.value, found.low, found.high)
 
 
 def ratio(values: tuple[float, float | None, float | None] | None) -> str:

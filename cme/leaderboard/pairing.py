@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.errors import UsageError
+from cme.leaderboard.across import pins
 from cme.leaderboard.differences import lacking, split
 from cme.records import Result, Run
 
@@ -113,6 +114,7 @@ def check_one_row(pairs: Sequence[Pair], items: Sequence[str]) -> None:
             f"task file of {name}", [item.result.task_fingerprints.get(name, "none")[:12] for item in pairs]
         )
     problems += compare("scored rows", [digest[:12] for digest in items])
+    problems += pins({str(item.folder): item.result.provenance for item in pairs})
     problems += compare("training", ["none" if item.run is None else "trained" for item in pairs])
     runs = [item.run for item in pairs if item.run is not None]
     if len(runs) == len(pairs):

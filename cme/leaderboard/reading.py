@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.errors import CMEError, UsageError
+from cme.leaderboard.claims import claims
 from cme.records import Entry, read_record
 from cme.suite.baselines import BASELINES
 from cme.suite.tiers import TIERS
@@ -42,8 +43,8 @@ MAX_SAMPLES = 1_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD = re.compile(r"[a-z0-9_-]{0,32}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_DIRECTIONS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They show a text in another order than it has."""
+_STRANGE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Categories of characters that no reader sees, or that show a text in another order than it has."""
 
 
 def read_entry(path: Path) -> Entry:
@@ -96,6 +97,7 @@ def check_entry(entry: Entry) -> None:
         CMEError: they are not; all problems in one message.
     """
     problems = [*_shape(entry), *_values(vars(entry), "", 0)]
+    problems = problems or list(claims(entry))
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CMEError(f"entry {entry.name!r}: {'; '.join(problems[:5])}{more}. Submit its results again.")
@@ -168,6 +170,8 @@ def _shape(entry: Entry) -> Iterator[str]:
         yield f"the prompt format {entry.prompt_format[:120]!a} is no format's name"
     if not 0 <= entry.shots <= 1000:
         yield f"shots is {entry.shots}"
+    if entry.scorer_version < 1:
+        yield f"the scorer version is {entry.scorer_version}; the first is 1"
     digests = {"items": entry.items, **{f"task_fingerprints.{key}": of for key, of in entry.task_fingerprints.items()}}
     digests |= {f"runs.{k}.samples_sha256": run.samples_sha256 for k, run in enumerate(entry.runs)}
     if entry.method not in BASELINES:
@@ -216,5 +220,5 @@ def _values(value: Any, where: str, depth: int) -> Iterator[str]:
 def _text_problem(text: str) -> str | None:
     if len(text) > _MAX_TEXT:
         return f"a text of {len(text):,} characters; {_MAX_TEXT:,} are allowed"
-    strange = next((sign for sign in text if unicodedata.category(sign) in ("Cc", "Cs") or sign in _DIRECTIONS), None)
+    strange = next((sign for sign in text if unicodedata.category(sign) in _STRANGE), None)
     return None if strange is None else f"the control character {strange!a} in a text"

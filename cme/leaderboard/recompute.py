@@ -7,6 +7,7 @@ from typing import Any
 
 from cme.errors import CMEError, DataError
 from cme.files import digest, sha256_file
+from cme.leaderboard.answers import check_answers
 from cme.records import Scores
 from cme.suite.score import Sample, aggregate
 
@@ -58,6 +59,7 @@ def check_scores(scores: Scores, samples: Sequence[Sample], *, tier: str, where:
             f"{where}: {len(found)} of its numbers do not follow from its per-sample scores: "
             f"{'; '.join(found[:_SHOWN])}{more}. Evaluate again; numbers are never edited by hand."
         )
+    check_answers(samples, where)
 
 
 def items_digest(samples: Sequence[Sample]) -> str:

@@ -11,8 +11,9 @@ from cme.leaderboard.escape import for_csv
 from cme.leaderboard.latex import latex
 from cme.leaderboard.markdown import markdown
 from cme.leaderboard.notes import changes_output, notes
+from cme.leaderboard.numbers import rounded
 from cme.leaderboard.paper import Paper
-from cme.leaderboard.row import Row, every_entry, make_rows
+from cme.leaderboard.row import Row, make_rows
 from cme.leaderboard.standing import Standing
 from cme.leaderboard.tables.contents import contents, typical
 from cme.records import Entry
@@ -36,7 +37,7 @@ def _latex(standing: Standing, paper: Paper) -> str:
 
 
 def _csv(standing: Standing, paper: Paper) -> str:
-    """The main table with unrounded numbers; no number is an empty cell."""
+    """The main table, and partial baselines, with six decimals; no number is an empty cell."""
     file = io.StringIO()
     writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
     writer.writeheader()
@@ -48,14 +49,14 @@ def _csv(standing: Standing, paper: Paper) -> str:
 
 
 def _json(standing: Standing, paper: Paper) -> str:
-    entries = every_entry(standing)
+    entries = standing.entries
     shared = ("base", "base_fingerprint", "tier", "prompt_format", "shots", "source")
     content: dict[str, Any] = {
         "scorer_version": SCORER_VERSION,
         "shared": {key: getattr(typical(standing), key) for key in shared} if entries else {},
         "notes": notes(standing) if entries else [],
-        "detectable": _rounded(standing.detectable),
-        "rouge_share": _rounded(standing.rouge_share),
+        "detectable": rounded(standing.detectable),
+        "rouge_share": rounded(standing.rouge_share),
         "rows": [
             row.plain() | _details(entry, standing) for row, entry in zip(make_rows(standing), entries, strict=True)
         ],
@@ -84,6 +85,7 @@ def render(standing: Standing, paper: Paper) -> dict[str, str]:
 
 def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
     """What the JSON file says of a row beyond the main table."""
+    whole = standing.whole_scores(entry) is not None
     return {
         "changes_output": changes_output(entry),
         "reported": False,
@@ -91,9 +93,12 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
         "recipe": entry.recipe,
         "families": _estimates(standing.families, entry),
         "datasets": _estimates(standing.datasets, entry),
-        "runs": [{"seed": run.seed, "average": _rounded(run.scores.average), "cost": run.cost} for run in entry.runs],
+        "runs": [
+            {"seed": run.seed, "average": rounded(run.scores.average) if whole else None, "cost": run.cost}
+            for run in entry.runs
+        ],
         "wordings": [
-            {"wording": item.wording, "seed": item.seed, "average": _rounded(item.average)} for item in entry.wordings
+            {"wording": item.wording, "seed": item.seed, "average": rounded(item.average)} for item in entry.wordings
         ],
         "cost_ratios": entry.cost_ratios,
         "lr_grid": entry.lr_grid,
@@ -103,7 +108,7 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
 def _estimates(tables: dict[str, dict[str, Estimate]], entry: Entry) -> dict[str, Any]:
     keys = ("value", "stderr", "low", "high")
     return {
-        name: {key: _rounded(getattr(found[entry.name], key)) for key in keys}
+        name: {key: rounded(getattr(found[entry.name], key)) for key in keys}
         for name, found in tables.items()
         if entry.name in found
     }
@@ -124,9 +129,4 @@ def _differences(standing: Standing) -> dict[str, Any] | None:
 
 
 def _plain(item: Difference) -> dict[str, Any]:
-    return {key: _rounded(value) if isinstance(value, float) else value for key, value in asdict(item).items()}
-
-
-def _rounded(value: float | None) -> float | None:
-    """Other processors differ in the last bits: what is written must not."""
-    return None if value is None else round(value, 6)
+    return {key: rounded(value) if isinstance(value, float) else value for key, value in asdict(item).items()}

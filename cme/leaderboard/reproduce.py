@@ -1,6 +1,7 @@
 """A row that was trained and evaluated again, beside the row: the same within its error bar, or not."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, ClassVar
 
 from cme.errors import CMEError, UsageError
 from cme.leaderboard.board import samples_path
+from cme.leaderboard.cost import part
 from cme.leaderboard.panel import Columns, columns_of, panel_of, read_columns
 from cme.leaderboard.reading import check_samples
 from cme.leaderboard.recompute import check_hash, check_scores, items_digest
@@ -92,12 +94,15 @@ def check_repeatable(entry: Entry, seed: int | None) -> int | None:
 
 
 def build_command(entry: Entry) -> str | None:
-    """The command that builds the mix which a row was trained on, as far as the entry tells."""
-    mix = entry.runs[0].provenance.get("training", {}).get("mix")
-    if not isinstance(mix, dict):
+    """The command that builds the mix which a row was trained on, as far as the entry tells.
+
+    It is there to be copied into a shell: every value that the entry names is quoted.
+    """
+    mix = part(part(entry.runs[0].provenance, "training"), "mix")
+    if not mix:
         return None
-    words = ["cme build-data", f"--source {mix.get('source')}", f"--seed {mix.get('seed')}"]
-    words += [f"--size {mix['size']}"] if mix.get("size") else []
+    words = ["cme", "build-data", "--source", mix.get("source"), "--seed", mix.get("seed")]
+    words += ["--size", mix["size"]] if mix.get("size") else []
     for key, option, usual in (
         ("mixing", "--mixing", "proportional"),
         ("temperature", "--temperature", None),
@@ -105,12 +110,12 @@ def build_command(entry: Entry) -> str | None:
         ("layout", "--format", "alpaca"),
     ):
         if mix.get(key) != usual:
-            words.append(f"{option} {mix.get(key)}")
+            words += [option, mix.get(key)]
     words += [] if mix.get("gate", True) else ["--no-gate"]
-    words += [] if mix.get("validation_rows", 1) else ["--validation-share 0"]
-    named = list(mix.get("datasets") or ())
-    words += [f"--datasets {','.join(named)}"] if named and set(named) != set(datasets()) else []
-    return " ".join([*words, "--out mix/"])
+    words += [] if mix.get("validation_rows", 1) else ["--validation-share", "0"]
+    named = [str(name) for name in found] if isinstance(found := mix.get("datasets"), list | tuple) else []
+    words += ["--datasets", ",".join(named)] if named and set(named) != set(datasets()) else []
+    return shlex.join(map(str, [*words, "--out", "mix/"]))
 
 
 def compare_again(

@@ -2,13 +2,13 @@
 
 from dataclasses import asdict, dataclass
 
-from cme.leaderboard.board import is_reference, is_stale_entry
 from cme.leaderboard.cost import RunRatio, cost_of, measured, rank_of, run_ratios, whole
 from cme.leaderboard.notes import remarks
+from cme.leaderboard.numbers import rounded
 from cme.leaderboard.standing import Standing
 from cme.records import Entry
 
-__all__ = ["Row", "every_entry", "make_rows"]
+__all__ = ["Row", "make_rows"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class Row:
 
     Attributes:
         name: the entry's.
-        kind: ``row``; ``reference``: to read the others by, without a rank; ``stale``: of an older scorer.
+        kind: ``row``; ``reference``: to read the others by, without a rank; ``partial``: a baseline that answers
+            some of the datasets only, without an average; ``stale``: of an older scorer.
         method: adapter method, ``base``, or the name of a baseline.
         rank: of the adapter, or of one expert.
         experts: number of experts.
@@ -29,7 +30,7 @@ class Row:
         average: CME average; ``average_low`` and ``average_high``: its 95 % confidence interval.
         average_stderr: its standard error.
         rank_best, rank_worst: the range of ranks.
-        chance_normalised: the average with every dataset rescaled to (score − chance) / (1 − chance).
+        chance_normalised: the average with every dataset rescaled to (score − chance) / (1 − chance); with its interval.
         without_rouge: the average without the summarization family; with its interval.
         seeds: runs of the row; a base or a baseline has none.
         seed_stderr: the part of the standard error that is due to the seeds.
@@ -52,13 +53,15 @@ class Row:
     decode_ratio: float | None
     decode_ratio_low: float | None
     decode_ratio_high: float | None
-    average: float
+    average: float | None
     average_stderr: float | None
     average_low: float | None
     average_high: float | None
     rank_best: int | None
     rank_worst: int | None
-    chance_normalised: float
+    chance_normalised: float | None
+    chance_normalised_low: float | None
+    chance_normalised_high: float | None
     without_rouge: float | None
     without_rouge_low: float | None
     without_rouge_high: float | None
@@ -67,20 +70,14 @@ class Row:
     remark: str
 
     def plain(self) -> dict[str, object]:
-        """By column, numbers rounded to six decimals: other processors differ in the last bits."""
-        return {key: round(value, 6) if isinstance(value, float) else value for key, value in asdict(self).items()}
-
-
-def every_entry(standing: Standing) -> list[Entry]:
-    """All entries in the order of the table: rows, references, stale ones."""
-    return [*standing.rows, *standing.references, *standing.stale]
+        """By column, numbers rounded."""
+        return {key: rounded(value) if isinstance(value, float) else value for key, value in asdict(self).items()}
 
 
 def make_rows(standing: Standing) -> list[Row]:
-    """The rows of the main table, references and stale ones last."""
-    entries = every_entry(standing)
-    ratios = run_ratios(entries)
-    return [_row(entry, standing, *_run_ratio(ratios, entry.name)) for entry in entries]
+    """The rows of the main table; references, partial baselines and stale rows last."""
+    ratios = run_ratios(standing.entries)
+    return [_row(entry, standing, *_run_ratio(ratios, entry.name)) for entry in standing.entries]
 
 
 def _run_ratio(ratios: dict[str, RunRatio], name: str) -> tuple[float | None, str]:
@@ -93,10 +90,11 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
     train, train_low, train_high = measured(entry, "train") or (None, None, None)
     decode, decode_low, decode_high = measured(entry, "decode") or (None, None, None)
     average, plain = standing.averages.get(entry.name), standing.without_rouge.get(entry.name)
-    ranks = standing.ranks.get(entry.name)
+    normalised = standing.chance_normalised.get(entry.name)
+    ranks, scores = standing.ranks.get(entry.name), standing.whole_scores(entry)
     return Row(
         name=entry.name,
-        kind="stale" if is_stale_entry(entry) else "reference" if is_reference(entry) else "row",
+        kind=standing.kind(entry),
         method=entry.method,
         rank=rank_of(entry),
         experts=whole(entry.settings, "experts"),
@@ -111,17 +109,19 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
         decode_ratio=decode,
         decode_ratio_low=decode_low,
         decode_ratio_high=decode_high,
-        average=average.value if average else entry.scores.average,
-        average_stderr=average.stderr if average else entry.scores.average_stderr,
+        average=average.value if average else scores.average if scores else None,
+        average_stderr=average.stderr if average else scores.average_stderr if scores else None,
         average_low=average.low if average else None,
         average_high=average.high if average else None,
         rank_best=ranks.best if ranks else None,
         rank_worst=ranks.worst if ranks else None,
-        chance_normalised=entry.scores.chance_normalised,
-        without_rouge=plain.value if plain else entry.scores.without_rouge,
+        chance_normalised=scores.chance_normalised if scores else None,
+        chance_normalised_low=normalised.low if normalised else None,
+        chance_normalised_high=normalised.high if normalised else None,
+        without_rouge=plain.value if plain else scores.without_rouge if scores else None,
         without_rouge_low=plain.low if plain else None,
         without_rouge_high=plain.high if plain else None,
         seeds=None if entry.runs[0].seed is None else len(entry.runs),
-        seed_stderr=average.seed_stderr if average else entry.seed_stderr,
+        seed_stderr=average.seed_stderr if average else entry.seed_stderr if scores else None,
         remark=remarks(entry),
     )

@@ -15,6 +15,9 @@ __all__ = ["Pairs", "pair_variances", "studentised"]
 _BLOCK = 250
 """Resamples at a time: bounds memory; the numbers do not depend on it."""
 
+_TILE = 256
+"""Pairs at a time, or those of one row with the rows after it: what is computed of them stays in the processor's cache."""
+
 _ROUNDING = 1e-12
 """A resampled variance below this share of the observed one is 0."""
 
@@ -36,10 +39,42 @@ class Pairs:
         difference: Array = values[..., self.first] - values[..., self.second]
         return difference
 
-    def plus(self, values: Array) -> Array:
-        """First plus second: [..., R] → [..., P]."""
-        total: Array = values[..., self.first] + values[..., self.second]
-        return total
+    def tiles(self) -> list["Tile"]:
+        """Runs of consecutive pairs, each with all pairs of its first rows."""
+        counts = np.bincount(self.first).tolist()
+        found: list[Tile] = []
+        start = row = 0
+        while row < len(counts):
+            first, stop = row, start
+            while row < len(counts) and (row == first or stop + counts[row] - start <= _TILE):
+                stop += counts[row]
+                row += 1
+            found.append(Tile(range(first, row), slice(start, stop)))
+            start = stop
+        return found
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Some pairs: all those with these first rows.
+
+    Attributes:
+        rows: their first rows.
+        place: where they stand among all pairs.
+    """
+
+    rows: range
+    place: slice
+
+    def minus(self, values: Array) -> Array:
+        """First minus second, as `Pairs.minus`, by slices: [n, R] → [n, pairs of the tile]."""
+        found = np.empty((len(values), self.place.stop - self.place.start))
+        start = 0
+        for row in self.rows:
+            stop = start + values.shape[1] - 1 - row
+            np.subtract(values[:, row : row + 1], values[:, row + 1 :], out=found[:, start:stop])
+            start = stop
+        return found
 
 
 def pair_variances(panel: Panel, weights: Array, pairs: Pairs) -> Array:
@@ -77,44 +112,64 @@ def studentised(
     """
     used = [int(k) for k in np.flatnonzero(weights)]
     draws = {k: np.random.default_rng([seed, crc32(panel.datasets[k].encode())]) for k in used}
-    moments = {k: _moments(panel, k, pairs) for k in used}
+    rows = {k: panel.over_seeds(panel.deviations[k]) for k in used}
+    stacked = np.concatenate([rows[k] for k in used])
     floor = _ROUNDING * pair_variances(panel, weights, pairs).sum(axis=-1)
     found = np.empty((len(pairs.first), resamples), dtype=np.float32)
+    tiles = pairs.tiles()
     for start in range(0, resamples, _BLOCK):
         size = min(_BLOCK, resamples - start)
-        change, variance = np.zeros((2, size, len(pairs.first)))
-        for k in used:
-            moved, squared = _resample(moments[k], panel.sizes[k], draws[k], size, pairs)
-            change += weights[k] * moved
-            variance += weights[k] ** 2 * squared
-        found[:, start : start + size] = _ratio(change, variance, floor).T
+        drawn = [_draw(rows[k], panel.sizes[k], draws[k], size, weights[k]) for k in used]
+        change = sum(weights[k] * of.means for k, of in zip(used, drawn, strict=True))
+        times = np.concatenate([of.times for of in drawn], axis=1)
+        for tile in tiles:
+            variance = times @ np.square(tile.minus(stacked))
+            for of in drawn:
+                of.centre(variance, tile)
+            ratio = _ratio(tile.minus(change), variance, floor[tile.place])
+            found[tile.place, start : start + size] = ratio.T
         bar.advance(size)
     found.sort(axis=1)
     return found
 
 
-def _moments(panel: Panel, k: int, pairs: Pairs) -> Array:
-    """What is summed over the drawn clusters: sizes, squared sizes, [R] deviations, the same times size, [P] squares."""
-    rows, sizes = panel.over_seeds(panel.deviations[k]), panel.sizes[k][:, None]
-    return np.concatenate([sizes, sizes**2, rows, rows * sizes, pairs.minus(rows) ** 2], axis=1)
+@dataclass(frozen=True, eq=False)
+class _Drawn:
+    """One dataset's resamples, b of them; variances are scaled to those of the weighted mean.
+
+    Attributes:
+        means: each row's mean deviation, [b, R].
+        times: how often each cluster was drawn, times the scale of the variance, [b, C].
+        crossed: 2 Σ over the clusters of size · deviation, scaled, [b, R].
+        squares: Σ over the clusters of size², scaled, [b, 1].
+    """
+
+    means: Array
+    times: Array
+    crossed: Array
+    squares: Array
+
+    def centre(self, variance: Array, tile: Tile) -> None:
+        """Turn the pairs' sums of d_c² into sums of (d_c − n_c · change)²: expanded, so one matrix product serves all."""
+        change = tile.minus(self.means)
+        rest = change * self.squares
+        rest -= tile.minus(self.crossed)
+        rest *= change
+        variance += rest
 
 
-def _resample(
-    moments: Array, sizes: Array, draws: np.random.Generator, resamples: int, pairs: Pairs
-) -> tuple[Array, Array]:
-    """Change of one dataset's paired difference, and its cluster-robust variance, in each resample: [b, P] each."""
+def _draw(rows: Array, sizes: Array, draws: np.random.Generator, resamples: int, weight: float) -> _Drawn:
+    """Draw a dataset's clusters: [C, R] sums of deviations, [C] sizes."""
     count = len(sizes)
     picked = draws.integers(0, count, size=(resamples, count), dtype=np.int64)
     picked += count * np.arange(resamples)[:, None]
     times = np.bincount(picked.ravel(), minlength=resamples * count).reshape(resamples, count).astype(np.float64)
-    sums = times @ moments
-    rows = (moments.shape[1] - 2 - len(pairs.first)) // 2
-    total, squares = sums[:, :1], sums[:, 1:2]
-    change = pairs.minus(sums[:, 2 : 2 + rows]) / total
-    # Σ (d_c − n_c · change)², expanded so that one matrix product serves all pairs.
-    crossed = pairs.minus(sums[:, 2 + rows : 2 + 2 * rows])
-    residual = sums[:, 2 + 2 * rows :] - 2 * change * crossed + change**2 * squares
-    return change, residual * count / (count - 1) / total**2
+    column = sizes[:, None]
+    sums = times @ np.concatenate([column, column**2, rows, 2 * rows * column], axis=1)
+    total, (means, crossed) = sums[:, :1], np.split(sums[:, 2:], 2, axis=1)
+    scale = weight**2 * count / (count - 1) / total**2
+    times *= scale
+    return _Drawn(means / total, times, crossed * scale, sums[:, 1:2] * scale)
 
 
 def _ratio(change: Array, variance: Array, floor: Array) -> Array:

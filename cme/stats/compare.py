@@ -42,28 +42,27 @@ def compare(
     _check(panel, vector, alpha, resamples)
     values = pairs.minus(panel.over_seeds(vector @ panel.means))
     tests = _tests(panel, vector, pairs, resamples, seed)
+    stderr = tests.stderr
     names = [(panel.rows[first], panel.rows[second]) for first, second in zip(pairs.first, pairs.second, strict=True)]
     limit, clusters = float(vector.sum()), sum(len(panel.sizes[k]) for k in np.flatnonzero(vector))
-    halves, p_values = [], []
-    for value, test in zip(values, tests, strict=True):
-        if test.stderr > _NOTHING * limit:
-            halves.append(min(test.quantile(alpha) * test.stderr, 2 * limit))
-            p_values.append(test.p_value(value))
-        else:
-            # The same difference in every cluster: no test by signs can give less.
-            halves.append(0.0)
-            p_values.append(1.0 if abs(value) <= _NOTHING * limit else max(1 / (resamples + 1), 2.0 ** (1 - clusters)))
-    adjusted = holm(np.array(p_values))
+    halves = np.minimum(tests.quantile(np.full_like(values, alpha)) * stderr, 2 * limit)
+    p_values = tests.p_value(values)
+    # The same difference in every cluster: no test by signs can give less.
+    same = stderr <= _NOTHING * limit
+    by_signs = max(1 / (resamples + 1), 2.0 ** (1 - clusters))
+    halves[same] = 0.0
+    p_values[same] = np.where(np.abs(values[same]) <= _NOTHING * limit, 1.0, by_signs)
+    adjusted = holm(p_values)
     single = {row for row, seeds in zip(panel.rows, panel.seeds, strict=True) if seeds == 1}
     differences = tuple(
         Difference(
             first=pair[0],
             second=pair[1],
             value=float(values[k]),
-            stderr=tests[k].stderr,
+            stderr=float(stderr[k]),
             low=float(max(values[k] - halves[k], -limit)),
             high=float(min(values[k] + halves[k], limit)),
-            p=p_values[k],
+            p=float(p_values[k]),
             p_adjusted=float(adjusted[k]),
             significant=bool(adjusted[k] <= alpha),
             one_seed=tuple(row for row in pair if row in single),
@@ -91,7 +90,7 @@ def holm(p_values: Array) -> Array:
     return adjusted
 
 
-def _tests(panel: Panel, weights: Array, pairs: Pairs, resamples: int, seed: int) -> list[Critical]:
+def _tests(panel: Panel, weights: Array, pairs: Pairs, resamples: int, seed: int) -> Critical:
     """What each pair's difference is judged by."""
     with bar("resampling", resamples) as progress:
         drawn = studentised(panel, weights, pairs, resamples=resamples, seed=seed, bar=progress)
@@ -100,10 +99,7 @@ def _tests(panel: Panel, weights: Array, pairs: Pairs, resamples: int, seed: int
     seeds = seed_variances(panel, weights)
     both = np.stack([seeds.variance[pairs.first], seeds.variance[pairs.second]], axis=-1)
     seed_freedom = satterthwaite(both, np.stack([seeds.freedom[pairs.first], seeds.freedom[pairs.second]], axis=-1))
-    return [
-        Critical(drawn[k], float(parts[k].sum()), float(freedom[k]), float(both[k].sum()), float(seed_freedom[k]))
-        for k in range(len(drawn))
-    ]
+    return Critical(drawn, parts.sum(axis=-1), freedom, both.sum(axis=-1), seed_freedom)
 
 
 def _check(panel: Panel, weights: Array, alpha: float, resamples: int) -> None:

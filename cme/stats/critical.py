@@ -1,11 +1,11 @@
-"""Critical values and p-values of one difference, from the resamples of its studentised bootstrap."""
+"""Critical values and p-values of differences, from the resamples of their studentised bootstrap."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from cme.stats.panel import Array
 from cme.stats.variance import combined_quantile
 
 __all__ = ["Critical"]
@@ -18,62 +18,65 @@ _HALVINGS = 60
 
 @dataclass(frozen=True, eq=False)
 class Critical:
-    """Distribution of |estimate − truth| / standard error.
+    """Distributions of |estimate − truth| / standard error, one per pair.
 
     Up to the resamples' reach it is theirs; beyond, it follows the tail of Student's t, joined to theirs, so that Holm's
     correction stays usable for tables of many rows (Knijnenburg et al., Fewer permutations, more accurate P-values,
     Bioinformatics 25, 2009).
 
     Attributes:
-        drawn: the resamples' |t|, sorted, [B].
-        sample: variance from samples.
-        freedom: its degrees of freedom, for the tail.
-        seeds: variance from seeds; 0 if no row has several.
-        seed_freedom: its degrees of freedom.
+        drawn: the resamples' |t|, sorted, [P, B].
+        sample: variance from samples, [P].
+        freedom: its degrees of freedom, for the tail, [P].
+        seeds: variance from seeds; 0 if no row has several, [P].
+        seed_freedom: its degrees of freedom, [P].
     """
 
     drawn: NDArray[np.float32]
-    sample: float
-    freedom: float
-    seeds: float
-    seed_freedom: float
+    sample: Array
+    freedom: Array
+    seeds: Array
+    seed_freedom: Array
 
     @property
-    def stderr(self) -> float:
-        """Standard error, from samples and seeds."""
-        return math.sqrt(self.sample + self.seeds)
+    def stderr(self) -> Array:
+        """Standard error, from samples and seeds, [P]."""
+        error: Array = np.sqrt(self.sample + self.seeds)
+        return error
 
-    def quantile(self, p: float) -> float:
-        """The value that |t| exceeds with probability p."""
+    def quantile(self, p: Array) -> Array:
+        """The value that |t| exceeds with probability p, both [P]."""
         from scipy.special import stdtrit
 
-        of_sample = self._of_sample(p) if self.sample > 0 else 0.0
-        if self.seeds == 0:
-            return of_sample
-        of_seeds = float(stdtrit(max(self.seed_freedom, 1.0), 1 - p / 2))
-        parts = np.array([[self.sample], [of_sample], [self.seeds], [of_seeds]])
-        return float(combined_quantile(*parts)[0])
+        values = np.where(self.sample > 0, self._of_sample(p), 0.0)
+        several = self.seeds > 0
+        of_seeds = stdtrit(np.maximum(self.seed_freedom[several], 1.0), 1 - p[several] / 2)
+        values[several] = combined_quantile(self.sample[several], values[several], self.seeds[several], of_seeds)
+        return values
 
-    def p_value(self, difference: float) -> float:
-        """Two-sided p: the smallest level at which the difference is significant."""
-        statistic, low, high = abs(difference) / self.stderr, -300.0, 0.0
-        if self.quantile(1.0) >= statistic:
-            return 1.0
+    def p_value(self, differences: Array) -> Array:
+        """Two-sided p: the smallest level at which the difference is significant, 1 without a standard error; [P] → [P]."""
+        stderr = self.stderr
+        statistic = np.divide(np.abs(differences), stderr, out=np.zeros_like(stderr), where=stderr > 0)
+        low, high = np.full_like(statistic, -300.0), np.zeros_like(statistic)
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
-            low, high = (low, middle) if self.quantile(10**middle) < statistic else (middle, high)
-        return float(10**high)
+            beyond = self.quantile(10**middle) < statistic
+            low, high = np.where(beyond, low, middle), np.where(beyond, middle, high)
+        p: Array = np.where(self.quantile(np.ones_like(statistic)) >= statistic, 1.0, 10**high)
+        return p
 
-    def _of_sample(self, p: float) -> float:
+    def _of_sample(self, p: Array) -> Array:
         from scipy.special import stdtr, stdtrit
 
-        total = len(self.drawn) + 1
-        tail = min(_TAIL, len(self.drawn))
-        joint = float(self.drawn[-tail])
-        if p * total >= tail or not math.isfinite(joint):
-            # Rounded, as p may stand for a whole number of resamples.
-            rank = math.ceil(round((1 - p) * total, 6))
-            return float(self.drawn[min(max(rank, 1), len(self.drawn)) - 1])
+        pairs, resamples = self.drawn.shape
+        total, tail = resamples + 1, min(_TAIL, resamples)
+        # Rounded, as p may stand for a whole number of resamples.
+        ranks = np.clip(np.ceil(np.round((1 - p) * total, 6)), 1, resamples).astype(np.intp)
+        values: Array = self.drawn[np.arange(pairs), ranks - 1].astype(np.float64)
+        joint = self.drawn[:, -tail].astype(np.float64)
+        far = (p * total < tail) & np.isfinite(joint)
         # Student's tail, scaled to pass through the bootstrap's at the joint.
-        scale = p * total / tail
-        return -float(stdtrit(self.freedom, scale * stdtr(self.freedom, -joint)))
+        freedom, scale = self.freedom[far], p[far] * total / tail
+        values[far] = -stdtrit(freedom, scale * stdtr(freedom, -joint[far]))
+        return values

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from cme.suite import datasets
+from cme.suite.score import ROUGE_FAMILY
+
 from .workshop import Workshop
 
 
@@ -31,3 +34,13 @@ def seeds_board(workshop: Workshop) -> Workshop:
     workshop.row("moelora-r8", "moelora", 0.62, seeds=(0, 1, 2))
     workshop.row("teamlora-r8", "teamlora", 0.8, seeds=(0, 1, 2), run={"trainable_parameters": 5_000_000})
     return workshop
+
+
+@pytest.fixture
+def partial_board(seeds_board: Workshop) -> Workshop:
+    """The same with two baselines that answer some of the datasets only: all of a family, and one of three of another."""
+    specs = datasets().values()
+    rouge = tuple(spec.name for spec in specs if spec.family == ROUGE_FAMILY)
+    seeds_board.reference("lead-1", 0.2, baseline="lead-1", names=rouge)
+    seeds_board.reference("unanswerable", 0.99, baseline="unanswerable", names=("squad_v2",))
+    return seeds_board

@@ -6,6 +6,7 @@ import pytest
 
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import check_comparable, load_entries, make_entry, ranked, verify
+from cme.leaderboard.board import partial_baselines
 from cme.records import write_record
 from cme.suite import datasets
 from cme.suite.score import SCORER_VERSION
@@ -51,11 +52,56 @@ def test_reference_rows_stand_beside_rows_with_a_base(board, entries):
     verify(board.entries)
 
 
-def test_reference_rows_must_answer_the_same_questions(board, entries):
-    choice = tuple(name for name, spec in datasets().items() if spec.kind == "choice")
-    first = board.reference("first-option", 0.3, baseline="first-option", names=choice)
-    with pytest.raises(UsageError, match=r"without .*squad_v2.* \(first-option\)"):
-        check_comparable([*entries, first])
+CHOICE = tuple(name for name, spec in datasets().items() if spec.kind == "choice")
+
+
+def test_a_baseline_may_answer_some_of_the_datasets(board, entries):
+    first = board.reference("first-option", 0.3, baseline="first-option", names=CHOICE)
+    check_comparable([*entries, first])
+    assert partial_baselines([*entries, first]) == [first] and not partial_baselines(entries)
+    assert len(verify(board.entries)) == 4
+
+
+@pytest.mark.parametrize("change", [{"tier": "smoke"}, {"source": "hub"}, {"task_fingerprints": {"qqp": "e" * 64}}])
+def test_a_partial_baseline_shares_the_rest(board, entries, change):
+    first = board.reference("first-option", 0.3, baseline="first-option", names=CHOICE)
+    with pytest.raises(UsageError, match=r"\(first-option\)"):
+        check_comparable([*entries, dataclasses.replace(first, **change)])
+
+
+def test_a_baseline_of_datasets_that_the_table_lacks_is_refused(workshop):
+    base = workshop.reference("base", 0.5, names=("qqp", "arc"))
+    first = workshop.reference("first-option", 0.3, baseline="first-option", names=("qqp", "anli"))
+    with pytest.raises(UsageError, match=r"datasets: without anli \(base\), without arc \(first-option\)"):
+        check_comparable([base, first])
+
+
+def test_without_models_the_baseline_that_answers_most_is_the_table(workshop):
+    majority = workshop.reference("majority", 0.5, baseline="majority")
+    first = workshop.reference("first-option", 0.3, baseline="first-option", names=CHOICE)
+    assert partial_baselines([first, majority]) == [first]
+    check_comparable([first, majority])
+
+
+def test_a_partial_baseline_answers_the_same_rows(board):
+    others = [row | {"id": row["id"] + "x"} for row in make_samples(0.3, "x", names=CHOICE)]
+    make_entry(
+        [
+            board.result(
+                "first-option",
+                others,
+                base="",
+                base_fingerprint="",
+                prompt_format="",
+                dtype="",
+                baseline="first-option",
+            )
+        ],
+        [],
+        board.entries,
+    )
+    with pytest.raises(CMEError, match="entry 'first-option': its samples are not those of 'base' on imdb, "):
+        verify(board.entries)
 
 
 def test_the_same_base_under_another_name_is_comparable(entries):
@@ -72,12 +118,16 @@ def test_averages_over_other_datasets_or_rows_are_not_comparable(board, entries)
         check_comparable([*entries, other])
 
 
-def test_older_scorer_versions_are_marked_and_last(board, entries):
-    stale = dataclasses.replace(ranked(entries)[0], scorer_version=SCORER_VERSION - 1)
-    rows = [stale if entry.name == stale.name else entry for entry in entries]
-    assert ranked(rows)[-1].name == stale.name
-    write_record(board.entries / f"{stale.name}.json", stale)
-    assert any("stale" in line for line in verify(board.entries))
+def test_older_scorer_versions_are_marked_and_last(board, entries, monkeypatch):
+    monkeypatch.setattr("cme.leaderboard.board.SCORER_VERSION", SCORER_VERSION + 1)
+    stale = ranked(entries)[0]
+    newer = [dataclasses.replace(entry, scorer_version=SCORER_VERSION + 1) for entry in entries if entry != stale]
+    assert ranked([stale, *newer])[-1].name == stale.name
+    for entry in newer:
+        write_record(board.entries / f"{entry.name}.json", entry)
+    assert ["stale" in line for line in verify(board.entries)] == [
+        entry.name == stale.name for entry in load_entries(board.entries)
+    ]
 
 
 def test_newer_scorer_versions_ask_for_an_upgrade(board, entries):

@@ -24,7 +24,7 @@ def submitted(workshop):
         results, runs = [], []
         for seed in seeds:
             adapter = f"{seed + 1}" * 64
-            samples = make_samples(0.6, f"{name}{seed}", names=names)
+            samples = make_samples(0.6, f"{name}{seed}", 8 if tier == "smoke" else 24, names)
             results.append(workshop.result(f"{name}-{seed}", samples, adapter=adapter, tier=tier, **other))
             runs.append(workshop.run(f"{name}-{seed}", "lora", adapter=adapter, seed=seed))
         return make_entry(results, runs, workshop.entries, name=f"{name}-{tier}"), runs

@@ -77,7 +77,11 @@ def test_latex_has_no_command_of_the_text():
     assert not re.search(r"[\\{}$&#%_^~<>|\[\]*\"]|--", bare)
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r\n=cmd|' /C calc'!A0"])
+def test_latex_is_not_stopped_by_other_scripts():
+    assert for_latex("Größe 模型 ≤ 2") == r"Größe ?? $\leq$ 2"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "＝1+1", "\t=1", "\r\n=cmd|' /C calc'!A0"])
 def test_csv_has_no_formulas(text):
     assert for_csv(text).startswith("'") and for_csv("plain") == "plain"
 

@@ -106,7 +106,9 @@ def test_a_tiny_case_by_hand(workshop):
     assert families[0] == ["name", "Paraphrase detection"] and families[1][1].startswith("75.00 [")
     assert part[0] == ["name", "qqp"] and part[1] == families[1]
     row = dict(zip(main[0], main[1], strict=True))
-    assert row["CME average"] == families[1][1] and row["chance-normalised"] == "50.00"
+    # Rescaled, x becomes 2 x - 100, the ends of the interval too.
+    assert row["CME average"] == families[1][1] == "75.00 [1.03, 99.88]"
+    assert row["chance-normalised"] == "50.00 [-97.95, 99.77]"
     assert row["without ROUGE"] == "75.00" and row["ranks"] == "–"
 
 
@@ -169,6 +171,29 @@ def test_seeds_have_a_table_and_references_stand_at_the_foot(seeds_board):
     assert close(lora[5], entry.scores.average_stderr) and close(lora[4], entry.seed_stderr)
     assert "trained with one seed only" not in page
     assert [row[0] for row in tables(page)[0][-2:]] == ["base-4-shot", "majority"]
+
+
+def test_partial_baselines_stand_at_the_foot_of_the_tables_of_their_datasets(partial_board):
+    standing = standing_of(partial_board)
+    page = render(standing, load_paper())["leaderboard.md"]
+    main, families, _, *parts = tables(page)[:14]
+    names = {tuple(block[0][1:]): [row[0] for row in block[1:]] for block in parts}
+    assert not {"lead-1", "unanswerable"} & {row[0] for row in main[1:]}
+    assert [row[0] for row in families[-2:]] == ["majority", "lead-1"]
+    assert families[-1].count("–") == len(families[0]) - 2
+    for answered, found in names.items():
+        partial = [name for name in found if name in ("lead-1", "unanswerable")]
+        assert partial == (
+            ["unanswerable"] if "squad_v2" in answered else ["lead-1"] if "cnn_dailymail" in answered else []
+        )
+        assert found[len(found) - len(partial) :] == partial
+    assert "unanswerable (squad_v2). They have no average and no rank." in page
+    content = json.loads(render(standing, load_paper())["leaderboard.json"])
+    row = content["rows"][-1]
+    assert (row["name"], row["kind"], row["average"], row["rank_best"]) == ("unanswerable", "partial", None, None)
+    assert set(row["datasets"]) == {"squad_v2"} and row["families"] == {} and row["runs"][0]["average"] is None
+    last = list(csv.DictReader(io.StringIO(FORMATS["csv"](standing, load_paper()))))[-1]
+    assert (last["kind"], last["average"], last["chance_normalised"]) == ("partial", "", "")
 
 
 def test_smoke_shows_no_error_bars(workshop):

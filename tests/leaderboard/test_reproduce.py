@@ -1,6 +1,7 @@
 """What a reproduction says beside its row; the samples are made up."""
 
 import dataclasses
+import shlex
 
 import pytest
 
@@ -124,4 +125,14 @@ def test_how_a_mix_is_built_again(row, changes, command):
     row.runs[0].provenance["training"]["mix"] = mix | changes
     assert build_command(row) == command
     row.runs[0].provenance["training"]["mix"] = None
+    assert build_command(row) is None
+
+
+def test_a_command_to_copy_holds_no_command_of_the_entry(row):
+    tricks = {"source": "x; rm -rf ~", "seed": "$(id)", "size": "`id`", "datasets": ["a b", 1], "layout": ["|", "sh"]}
+    row.runs[0].provenance["training"]["mix"] = tricks
+    words = shlex.split(build_command(row))
+    assert words[:8] == ["cme", "build-data", "--source", "x; rm -rf ~", "--seed", "$(id)", "--size", "`id`"]
+    assert "'x; rm -rf ~' --seed '$(id)' --size '`id`'" in build_command(row)
+    row.runs[0].provenance["training"] = ["no mapping"]
     assert build_command(row) is None

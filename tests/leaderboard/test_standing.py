@@ -6,7 +6,7 @@ import random
 import pytest
 
 from cme.errors import CMEError, UsageError
-from cme.leaderboard import load_entries, make_entry, make_standing
+from cme.leaderboard import load_entries, load_paper, make_entry, make_standing, render
 from cme.suite.score import SCORER_VERSION
 
 from .workshop import make_samples
@@ -50,6 +50,11 @@ def test_scores_are_those_of_the_entries(standing):
         for item in entry.scores.datasets:
             assert standing.datasets[item.dataset][entry.name].value == pytest.approx(100 * item.value, abs=1e-9)
         assert standing.without_rouge[entry.name].value == pytest.approx(entry.scores.without_rouge, abs=1e-9)
+        rescaled = standing.chance_normalised[entry.name]
+        assert rescaled.value == pytest.approx(entry.scores.chance_normalised, abs=1e-9)
+        assert rescaled.low < rescaled.value < rescaled.high
+        # What guessing gives counts for nothing, so a point is worth more, and its error too.
+        assert rescaled.stderr > average.stderr
 
 
 def test_differences_are_those_of_the_averages(standing):
@@ -126,3 +131,46 @@ def test_entries_of_two_tables_are_refused(board):
 def test_no_entries_make_an_empty_standing(tmp_path):
     found = make_standing([], tmp_path)
     assert not found.rows and not found.references and found.comparison is None
+
+
+def test_partial_baselines_have_scores_where_they_answer_and_change_nothing_else(partial_board, standing):
+    entries = load_entries(partial_board.entries)
+    found = make_standing(entries, partial_board.entries, resamples=FEW)
+    assert [entry.name for entry in found.partial] == ["lead-1", "unanswerable"]
+    assert [entry.name for entry in found.entries[-2:]] == ["lead-1", "unanswerable"]
+    assert (found.rows, found.references, found.averages) == (standing.rows, standing.references, standing.averages)
+    assert (found.comparison, found.without_rouge) == (standing.comparison, standing.without_rouge)
+    assert [name for name, of in found.families.items() if "lead-1" in of] == ["text_summarization"]
+    assert not any("unanswerable" in of for of in found.families.values())
+    for entry in found.partial:
+        answered = {item.dataset: item for item in entry.scores.datasets}
+        assert {name for name, of in found.datasets.items() if entry.name in of} == set(answered)
+        for name, item in answered.items():
+            estimate = found.datasets[name][entry.name]
+            assert (estimate.value, estimate.stderr) == pytest.approx((100 * item.value, 100 * item.stderr), abs=1e-9)
+    lead = found.partial[0]
+    assert found.families["text_summarization"]["lead-1"].value == pytest.approx(
+        lead.scores.families[0].value, abs=1e-9
+    )
+
+
+def test_partial_baselines_on_other_rows_are_refused(seeds_board):
+    others = [row | {"id": row["id"] + "x"} for row in make_samples(0.3, "x", names=("squad_v2",))]
+    values = {"base": "", "base_fingerprint": "", "prompt_format": "", "dtype": "", "baseline": "unanswerable"}
+    make_entry([seeds_board.result("unanswerable", others, **values)], [], seeds_board.entries)
+    with pytest.raises(CMEError, match="unanswerable: its samples of squad_v2 are not those of the other rows"):
+        make_standing(load_entries(seeds_board.entries), seeds_board.entries, resamples=FEW)
+
+
+def test_partial_baselines_beside_stale_rows(partial_board):
+    old = [
+        entry if entry.name == "lead-1" else dataclasses.replace(entry, scorer_version=SCORER_VERSION - 1)
+        for entry in load_entries(partial_board.entries)
+    ]
+    found = make_standing(old, partial_board.entries, resamples=FEW)
+    assert [entry.name for entry in found.partial] == ["lead-1"] and not found.averages and found.comparison is None
+    assert set(found.families["text_summarization"]) == {"lead-1"} and found.kind(found.stale[-1]) == "stale"
+    gone = next(entry for entry in found.stale if entry.name == "unanswerable")
+    assert found.whole_scores(gone) is None
+    page = render(found, load_paper())["leaderboard.md"]
+    assert "unanswerable" in page and "lead-1" in page

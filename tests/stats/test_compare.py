@@ -8,6 +8,7 @@ import pytest
 
 from cme.errors import UsageError
 from cme.stats import Comparison, Difference, RankRange, compare, holm, make_panel
+from cme.stats.bootstrap import Pairs
 from cme.stats.critical import Critical
 
 SAMPLES, RUNS = 40, 3
@@ -70,6 +71,27 @@ def test_a_pair_does_not_depend_on_other_rows_or_their_order(scores):
     uncorrected = ("value", "stderr", "low", "high", "p")
     assert (among.first, among.second) == (alone.first, alone.second)
     assert [getattr(among, key) for key in uncorrected] == pytest.approx([getattr(alone, key) for key in uncorrected])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 24, 300])
+def test_tiles_hold_every_pair_once_and_in_order(rows):
+    pairs, values = Pairs.of(rows), np.random.default_rng(0).random((2, rows))
+    tiles = pairs.tiles()
+    places = [k for tile in tiles for k in range(len(pairs.first))[tile.place]]
+    assert places == list(range(rows * (rows - 1) // 2))
+    found = [tile.minus(values) for tile in tiles]
+    assert np.array_equal(np.concatenate([np.empty((2, 0)), *found], axis=1), pairs.minus(values))
+    assert rows != 300 or len(tiles) > 100
+
+
+def test_pairs_do_not_depend_on_how_many_tiles_there_are(scores, monkeypatch):
+    panel = make_panel(scores, CLUSTERS)
+    once = compare(panel, WEIGHTS, resamples=300)
+    monkeypatch.setattr("cme.stats.bootstrap._TILE", 1)
+    apart = compare(panel, WEIGHTS, resamples=300)
+    assert len(Pairs.of(3).tiles()) == 2
+    for one, other in zip(once.differences, apart.differences, strict=True):
+        assert (one.low, one.p) == pytest.approx((other.low, other.p), abs=1e-12)
 
 
 def test_a_difference_turned_round():
@@ -183,5 +205,6 @@ def test_p_values_beyond_the_resamples_follow_the_tail(statistic):
     # Resamples at the exact quantiles of Student's t at 12 degrees of freedom.
     total = 2001
     drawn = stdtrit(12, 1 - np.arange(total - 1, 0, -1) / total / 2).astype(np.float32)
-    found = Critical(drawn, sample=0.25, freedom=12, seeds=0.0, seed_freedom=1).p_value(statistic * 0.5)
-    assert found == pytest.approx(2 * stdtr(12, -statistic), rel=0.01)
+    sample, freedom, seeds, seed_freedom = np.array([[0.25], [12.0], [0.0], [1.0]])
+    found = Critical(drawn[None], sample, freedom, seeds, seed_freedom).p_value(np.array([statistic * 0.5]))
+    assert found == pytest.approx([2 * stdtr(12, -statistic)], rel=0.01)

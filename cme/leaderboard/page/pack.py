@@ -32,15 +32,16 @@ def pack_pairs(comparison: Comparison) -> dict[str, Any]:
 
     Returns:
         For each pair half of its interval (before it is cut to the range of the scores, −100 to 100) and Holm's p, as
-        float32, and whether it is significant, as bits. The difference itself is that of the two averages.
+        float32 of what was rounded to six decimals, and whether it is significant, as bits. The difference itself is that
+        of the two averages.
     """
     items = comparison.differences
     return {
         "rows": list(comparison.rows),
         "alpha": comparison.alpha,
         "resamples": comparison.resamples,
-        "half": floats([max(item.high - item.value, item.value - item.low) for item in items]),
-        "p": floats([item.p_adjusted for item in items]),
+        "half": floats([round(max(item.high - item.value, item.value - item.low), 6) for item in items]),
+        "p": floats([round(item.p_adjusted, 6) for item in items]),
         "significant": bits([item.significant for item in items]),
     }
 

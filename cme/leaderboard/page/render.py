@@ -86,7 +86,7 @@ def json_for_html(value: Any) -> str:
 
 def _shared(standing: Standing) -> dict[str, str]:
     """What all rows share, as words."""
-    entries = [*standing.rows, *standing.references, *standing.stale]
+    entries = standing.entries
     if not entries:
         return {}
     first = entries[0]

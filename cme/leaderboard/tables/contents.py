@@ -3,7 +3,7 @@
 from cme.leaderboard.board import is_reference
 from cme.leaderboard.notes import notes
 from cme.leaderboard.paper import Paper
-from cme.leaderboard.row import every_entry, make_rows
+from cme.leaderboard.row import make_rows
 from cme.leaderboard.section import Section
 from cme.leaderboard.standing import Standing
 from cme.leaderboard.tables.conditions import conditions_section
@@ -27,11 +27,16 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
         standing: where the rows stand.
         paper: the reported rows, shown in tables of their own.
     """
-    entries = every_entry(standing)
+    entries = standing.entries
     if not entries:
         return [Section("", "There are no entries yet."), *reported_sections(paper)]
     found = [
-        Section("", _shared(typical(standing)), main_table(make_rows(standing)), tuple(notes(standing))),
+        Section(
+            "",
+            _shared(typical(standing)),
+            main_table([row for row in make_rows(standing) if row.kind != "partial"]),
+            tuple(notes(standing)),
+        ),
         families_section(standing),
         *datasets_sections(standing),
         pairs_section(standing),
@@ -49,7 +54,7 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
 
 def typical(standing: Standing) -> Entry:
     """The first row that is no reference: it has the base, format and shots of the table."""
-    entries = every_entry(standing)
+    entries = standing.entries
     return next((entry for entry in entries if not is_reference(entry)), entries[0])
 
 

@@ -34,8 +34,8 @@ def main_table(rows: list[Row]) -> Table:
         line += [
             interval(row.average, row.average_low, row.average_high),
             _ranks(row),
-            points(row.chance_normalised),
-            points(row.without_rouge),
+            interval(row.chance_normalised, row.chance_normalised_low, row.chance_normalised_high),
+            interval(row.without_rouge, row.without_rouge_low, row.without_rouge_high),
             shown(row.seeds),
             row.remark,
         ]

@@ -1,9 +1,11 @@
 """Families, datasets, and what single runs scored."""
 
+from collections.abc import Mapping
+
 from cme.leaderboard.numbers import estimate, listing, points
 from cme.leaderboard.section import Section, make_table
 from cme.leaderboard.standing import Standing
-from cme.records import Entry
+from cme.stats import Estimate
 from cme.suite.families import title
 
 __all__ = ["datasets_sections", "families_section", "seeds_section"]
@@ -11,10 +13,9 @@ __all__ = ["datasets_sections", "families_section", "seeds_section"]
 
 def families_section(standing: Standing) -> Section | None:
     """Every row's family scores."""
-    entries = _scored(standing)
-    if not entries or not standing.families:
+    lines = _lines(standing, standing.families)
+    if not lines:
         return None
-    lines = [[row.name, *(estimate(found[row.name]) for found in standing.families.values())] for row in entries]
     return Section(
         "Families",
         "Each family's score is the unweighted mean of its datasets × 100"
@@ -25,10 +26,9 @@ def families_section(standing: Standing) -> Section | None:
 
 def datasets_sections(standing: Standing) -> list[Section]:
     """What was asked, then every row's dataset scores: a table for each family, so that many rows stay readable."""
-    entries = _scored(standing)
-    if not entries:
+    if not _lines(standing, standing.datasets):
         return []
-    items = entries[0].scores.datasets
+    items = max((entry.scores.datasets for entry in standing.entries), key=len)
     facts = [
         [item.dataset, title(item.family), item.metric, str(item.n), str(item.clusters), points(100 * item.chance)]
         for item in items
@@ -44,7 +44,7 @@ def datasets_sections(standing: Standing) -> list[Section]:
     ]
     for family in dict.fromkeys(item.family for item in items):
         names = [item.dataset for item in items if item.family == family]
-        lines = [[row.name, *(estimate(standing.datasets[name][row.name]) for name in names)] for row in entries]
+        lines = _lines(standing, {name: standing.datasets[name] for name in names})
         found.append(Section(title(family), table=make_table(["name", *names], lines), level=3))
     return found
 
@@ -71,9 +71,14 @@ def seeds_section(standing: Standing) -> Section | None:
     return Section("Seeds", said, make_table(header, lines, text=(0, 1)))
 
 
-def _scored(standing: Standing) -> list[Entry]:
-    return [*standing.rows, *standing.references]
+def _lines(standing: Standing, columns: Mapping[str, Mapping[str, Estimate]]) -> list[list[str]]:
+    """Name and scores of every row that has any, references and partial baselines last."""
+    return [
+        [row.name, *(estimate(of.get(row.name)) for of in columns.values())]
+        for row in (*standing.rows, *standing.references, *standing.partial)
+        if any(row.name in of for of in columns.values())
+    ]
 
 
 def _has_intervals(standing: Standing) -> bool:
-    return any(found.low is not None for found in standing.averages.values())
+    return any(found.low is not None for of in standing.datasets.values() for found in of.values())

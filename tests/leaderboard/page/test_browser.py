@@ -14,6 +14,7 @@ from cme.leaderboard import load_paper
 from cme.leaderboard.page import render_page
 from cme.leaderboard.page.render import LIMIT
 
+from ..pages import standing_of
 from .boards import many_rows, six_rows
 
 pytestmark = pytest.mark.long
@@ -333,6 +334,27 @@ def test_a_phone_needs_no_sideways_scrolling_of_the_page(shown):
     assert shown.run(
         "return [...document.querySelectorAll('.plot svg')].every((svg) => svg.getBoundingClientRect().width <= 360)"
     )
+
+
+def test_partial_baselines_stand_where_they_have_scores(browser, partial_board, tmp_path):
+    path = tmp_path / "index.html"
+    path.write_text(render_page(standing_of(partial_board), partial_board.entries, load_paper()), encoding="utf-8")
+    shown = Page(browser, path)
+    assert "lead-1" not in shown.names("ranking-table", "tbody")
+    assert shown.names("families-table", "tbody.rest")[-1:] == ["lead-1"]
+    assert shown.names("datasets-table", "tbody.rest")[-2:] == ["lead-1", "unanswerable"]
+    for dataset, partial in (("cnn_dailymail", ["lead-1"]), ("squad_v2", ["unanswerable"]), ("qqp", [])):
+        shown.choose("dataset", dataset)
+        found = shown.names("dataset-table", "tbody.rest")
+        assert [name for name in found if name in ("lead-1", "unanswerable")] == partial
+    Select(shown.find("#datasets select.shade")).select_by_value("difference")
+    shown.draw("cost-plot")
+    shown.click("#datasets-table tbody:last-child tr:last-child th button")
+    assert shown.find("#details-title").text == "unanswerable"
+    shown.click("#details-close")
+    shown.click("#references")
+    assert shown.names("datasets-table", "tbody.rest") == []
+    assert shown.console() == []
 
 
 def test_tricks_of_an_entry_are_shown_as_text(browser, tmp_path):

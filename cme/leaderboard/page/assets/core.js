@@ -45,7 +45,8 @@ function duration(seconds) {
 
 data.rows.forEach((row, index) => { row.index = index; });
 const compared = data.rows.filter((row) => row.kind === "row");
-const current = data.rows.filter((row) => row.kind !== "stale");
+const current = data.rows.filter((row) => row.kind === "row" || row.kind === "reference");
+const partial = data.rows.filter((row) => row.kind === "partial"); // baselines that answer some datasets only: no average
 const state = { text: "", method: "", references: true, baseline: null, dataset: 0, shade: "score", cost: null };
 
 // Differences of every pair, (0, 1), (0, 2), …, (1, 2), …, in the order of the rows.
@@ -78,7 +79,7 @@ function visible(rows = data.rows) {
   const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
   return rows.filter((row) => {
     if (state.method && row.method !== state.method) return false;
-    if (!state.references && row.kind === "reference") return false;
+    if (!state.references && (row.kind === "reference" || row.kind === "partial")) return false;
     const text = `${row.name} ${row.method} ${row.remark}`.toLowerCase();
     return words.every((word) => text.includes(word));
   });

@@ -26,12 +26,12 @@ function makeRanking() {
   const any = (value) => data.rows.some((row) => value(row) !== null && value(row) !== undefined);
   const measured = "relative to LoRA of equal total rank, measured by cme bench adapters";
   const columns = [
-    { label: "Ranks", ascending: true, value: (row) => (row.ranks ? row.ranks[0] + row.ranks[1] / 1e6 : null), cell: (row, td) => { td.textContent = ranksText(row); } },
+    { label: "Rank range", ascending: true, value: (row) => (row.ranks ? row.ranks[0] + row.ranks[1] / 1e6 : null), cell: (row, td) => { td.textContent = ranksText(row); } },
     nameColumn(),
     { label: "CME average", title: "mean of the family scores, with its 95 % interval", value: (row) => row.average[0], cell: averageCell },
     { label: "95 % interval", value: (row) => row.average[1], cell: (row, td) => td.append(track(row.average, scale)), text: true },
     textColumn("Method", (row) => row.method),
-    numberColumn("Rank", (row) => row.rank, whole, { title: "rank of the adapter; of one expert, where there are several" }),
+    numberColumn("Rank r", (row) => row.rank, whole, { title: "rank of the adapter; of one expert, where there are several" }),
     numberColumn("Experts", (row) => row.experts, whole),
     numberColumn("Trainable (M)", (row) => row.trainable, (value) => points(value === null ? null : value / 1e6)),
     numberColumn("Trainable %", (row) => row.share),
@@ -45,5 +45,5 @@ function makeRanking() {
     { label: "Remark", text: true, value: (row) => row.remark, cell: (row, td) => { td.className = "wide"; td.textContent = row.remark; } },
   ].filter((column) => !column.optional || any(column.value));
   const table = new SortedTable("ranking-table", { caption: "CME average, rank range and cost of every row", columns, sort: { index: 2, direction: -1 } });
-  return () => table.show(visible());
+  return () => table.show(visible().filter((row) => row.kind !== "partial"));
 }

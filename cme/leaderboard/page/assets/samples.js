@@ -41,7 +41,7 @@ function showDataset() {
   if (!item) return;
   byId("dataset-facts").textContent = `${item.name}: ${item.metric}, ${item.n} samples in ${item.clusters} independent groups, ${points(item.chance)} by guessing${item.counted ? "" : "; not counted in the CME average"}.`;
   const pick = (row) => row.datasets[state.dataset];
-  const rows = visible(current);
+  const rows = visible([...current, ...partial]).filter(pick);
   const scale = scaleOf(rows.map(pick));
   const baseline = data.rows[state.baseline];
   const table = new SortedTable("dataset-table", {
@@ -50,7 +50,7 @@ function showDataset() {
       nameColumn(),
       { label: "Score", value: (row) => pick(row)[0], cell: (row, td) => { td.append(el("strong", { text: points(pick(row)[0]) })); if (pick(row)[1] !== null) td.append(" ", el("span", { class: "small", text: rangeText(pick(row)[1], pick(row)[2]) })); } },
       { label: "95 % interval", text: true, value: (row) => pick(row)[1], cell: (row, td) => td.append(track(pick(row), scale)) },
-      ...(baseline && baseline.kind !== "stale" ? [numberColumn("Minus compared row", (row) => (row === baseline ? 0 : pick(row)[0] - pick(baseline)[0]), signed)] : []),
+      ...(current.includes(baseline) ? [numberColumn("Minus compared row", (row) => (row === baseline ? 0 : pick(row)[0] - pick(baseline)[0]), signed)] : []),
     ],
     sort: { index: 1, direction: -1 },
   });

@@ -37,8 +37,9 @@ function heatCell(column, row, td) {
   if (own[1] !== null) td.title = `95 %: ${rangeText(own[1], own[2])}`;
 }
 
-function showHeat(table) {
-  const rows = visible();
+// Partial baselines stand where they have a score.
+function showHeat(table, scores) {
+  const rows = visible().filter((row) => row.kind !== "partial" || scores(row).some(Boolean));
   for (const column of table.columns) if (column.measure) column.measure(rows.filter((row) => row.kind !== "stale"));
   table.show(rows);
 }
@@ -65,8 +66,8 @@ function makeScores() {
       legend.className = `legend ${score ? "" : "difference"}`;
       legend.replaceChildren(score ? "lowest" : "worse", el("i"), score ? "highest" : "better");
     }
-    showHeat(families);
-    showHeat(sets);
+    showHeat(families, (row) => row.families);
+    showHeat(sets, (row) => row.datasets);
   };
 }
 

@@ -1,6 +1,6 @@
 // A table whose columns sort by the buttons in its head. Groups of rows (references, stale ones) stay at the foot.
 
-const GROUPS = [["row", null], ["reference", "References: scores to read the others by, not ranked"], ["stale", "Stale: scored by older rules, not ranked"]];
+const GROUPS = [["row", null], ["reference", "References: scores to read the others by, not ranked"], ["partial", "Baselines that answer some of the datasets only: no average, not ranked"], ["stale", "Stale: scored by older rules, not ranked"]];
 
 // Columns: {label, title, value(row) → number | string | null, cell(row, td), text, key}.
 class SortedTable {
