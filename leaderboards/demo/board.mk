@@ -20,7 +20,7 @@ THREADS ?= 1
 ALL     := 0 $(SEEDS)
 ROUNDS  ?= 20
 # Rows to read the others by.
-BASELINES  ?= majority
+BASELINES  ?= majority unanswerable lead-1
 REFERENCES := base base-4-shot $(BASELINES)
 
 comma := ,
