@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cme.errors import CMEError, UsageError
-from cme.leaderboard.board import samples_path
 from cme.leaderboard.cost import part
-from cme.leaderboard.panel import Columns, columns_of, panel_of, read_columns
-from cme.leaderboard.reading import check_samples
+from cme.leaderboard.panel import Columns, columns_of, panel_of
 from cme.leaderboard.recompute import check_hash, check_scores, items_digest
+from cme.leaderboard.standing import read_runs
 from cme.records import Entry, Result, read_record
 from cme.records.samples import read_samples
 from cme.stats import average_weights, compare
@@ -147,7 +146,7 @@ def compare_again(
             f"other samples were scored than those of {entry.name!r}: the source has other rows. Evaluate on the row's source "
             f"({entry.source}); what pins it is in the entry's provenance."
         )
-    new, own = columns_of(samples), _columns(entry, entries_dir)
+    new, own = columns_of(samples), read_runs(entry, entries_dir)
     same = next((k for k, run in enumerate(entry.runs) if run.seed == seed), None)
     known = {item.dataset: item.family for item in entry.scores.datasets if item.dataset in datasets()}
     low, high = _interval(entry, new, own, known, resamples) if entry.tier != "smoke" else (None, None)
@@ -165,16 +164,6 @@ def compare_again(
         changed=None if same is None else _changed(new, own[same]),
         same_adapter=None if before is None else before == adapter,
     )
-
-
-def _columns(entry: Entry, entries_dir: Path) -> list[Columns]:
-    found = []
-    for k, run in enumerate(entry.runs):
-        path = samples_path(entries_dir, entry.name, k)
-        check_hash(path, run.samples_sha256, f"entry {entry.name!r}")
-        check_samples(path)
-        found.append(read_columns(path))
-    return found
 
 
 def _interval(

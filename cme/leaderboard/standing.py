@@ -29,7 +29,7 @@ from cme.stats import (
 from cme.suite import datasets
 from cme.suite.score import ROUGE_FAMILY
 
-__all__ = ["Standing", "make_standing"]
+__all__ = ["Standing", "make_standing", "read_runs"]
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,10 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     family_of = {item.dataset: item.family for item in whole[0].scores.datasets}
     counted = {name: family for name, family in family_of.items() if name in datasets()}
     weights = average_weights(counted)
-    columns = {entry.name: _columns(entry, entries_dir) for entry in current}
+    columns = {entry.name: read_runs(entry, entries_dir) for entry in current}
     panels = [panel_of(columns)] if current else []
-    asked = columns.get(whole[0].name) or (_columns(whole[0], entries_dir) if partial else [])
-    parts = [_panel_of_some(entry, _columns(entry, entries_dir), asked) for entry in partial]
+    asked = columns.get(whole[0].name) or (read_runs(whole[0], entries_dir) if partial else [])
+    parts = [_panel_of_some(entry, read_runs(entry, entries_dir), asked) for entry in partial]
     with_stderr = whole[0].tier != "smoke"
 
     def by_name(chosen: Mapping[str, float], of: Sequence[Panel]) -> dict[str, Estimate]:
@@ -155,8 +155,12 @@ def _less(item: Estimate, constant: float) -> Estimate:
     return replace(item, value=item.value - constant, low=low, high=high)
 
 
-def _columns(entry: Entry, entries_dir: Path) -> list[Columns]:
-    """The samples of each run, after it was checked that they are the entry's."""
+def read_runs(entry: Entry, entries_dir: Path) -> list[Columns]:
+    """The samples of each of an entry's runs.
+
+    Raises:
+        CMEError: a file is missing, damaged, or not the entry's.
+    """
     found = []
     for k, run in enumerate(entry.runs):
         path = samples_path(entries_dir, entry.name, k)
