@@ -96,7 +96,8 @@ def _found(report: Mapping[str, Any], run: Run, file: Path) -> dict[str, Any]:
         command = f"cme bench adapters --methods {methods} --total-rank {_total_rank(run)}"
         command += f" --experts {run.adapter['experts']}" if run.adapter.get("experts") else ""
         raise UsageError(
-            f"{file} has no {'LoRA to compare with' if case else _name(wanted)}; it has {measured}. Measure it: {command}"
+            f"{file} has no {'LoRA to compare with' if case else _name(wanted)}; it has {measured}. Measure it: {command} "
+            "(a method that prunes, such as AdaLoRA, counts the rank that it starts with: half as much again by default)"
         )
     ratios = dict(_times(report, case, lora)) | dict(_memory(case, lora))
     return ratios | {
