@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 _WITHOUT_RESULT = ("split", "prompt_format", "wording")
-_OF_RESULT = ("wrong", "right", "ids")
+_OF_RESULT = ("wrong", "right")
 
 
 @verb("show", epilog="Example: cme show results/x --dataset qqp --wrong 5")
@@ -34,7 +34,7 @@ def show(
         int, typer.Option("--right", min=0, help="Of a result: so many samples with the highest scores.")
     ] = 0,
     ids: Annotated[
-        str | None, typer.Option("--id", help="Of a result: samples whose ids begin so, comma-separated.")
+        str | None, typer.Option("--id", help="Those whose ids begin so, comma-separated, instead of the first.")
     ] = None,
     source: Annotated[
         str | None,
@@ -61,7 +61,7 @@ def show(
         _show_samples(result, dataset, n, wrong, right, names(ids) or (), source, base, as_json)
         return
     formats = names(prompt_format) or ("plain",)
-    shown = _examples(dataset, n, source or "hub", split, formats, wording, base or "smollm2-135m")
+    shown = _examples(dataset, n, names(ids) or (), source or "hub", split, formats, wording, base or "smollm2-135m")
     if as_json:
         emit_json(shown)
         return
@@ -133,11 +133,19 @@ def _print_sample(item: "Single") -> None:
 
 
 def _examples(
-    name: str, n: int, source: str, split: str, formats: tuple[str, ...], wording: int, base: str
+    name: str,
+    n: int,
+    ids: tuple[str, ...],
+    source: str,
+    split: str,
+    formats: tuple[str, ...],
+    wording: int,
+    base: str,
 ) -> list[dict[str, Any]]:
     from cme.data.load import load_examples
     from cme.data.sources import check_source, open_source
     from cme.errors import unknown
+    from cme.evaluate.single import with_ids
     from cme.prompt import check_format, cut_words, render
     from cme.suite import dataset
     from cme.suite.tiers import tier_order
@@ -156,7 +164,9 @@ def _examples(
     rows = open_source(source)
     check_source(rows, [spec], [split])
     found = []
-    for example in tier_order(load_examples(spec, split, rows).examples)[:n]:
+    ordered = tier_order(load_examples(spec, split, rows).examples)
+    chosen = with_ids(ordered, ids, lambda example: example.id) if ids else ordered[:n]
+    for example in chosen:
         asked = replace(example, instruction=instruction)
         short = cut_words(asked, spec.max_input_words)
         for one in formats:

@@ -1,9 +1,9 @@
 """Single samples of a result: their rows found again, with the prompts that the model saw and what it answered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from cme.data.sources import is_mini
 from cme.errors import DataError, UsageError
@@ -13,7 +13,9 @@ from cme.records import Result, read_record
 from cme.records.samples import read_samples
 from cme.suite import DatasetSpec, dataset
 
-__all__ = ["Single", "choose_samples", "single_samples"]
+__all__ = ["Single", "choose_samples", "single_samples", "with_ids"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -76,12 +78,28 @@ def choose_samples(
     # Ascending by the negatives: equal ones keep the order of the rows, as above.
     best = sorted((sample for sample in samples if sample["score"] > 0), key=lambda s: tuple(-x for x in worth(s)))
     chosen += best[:right]
-    for start in ids:
-        found = [sample for sample in samples if sample["id"].startswith(start)]
+    chosen += with_ids(samples, ids, lambda sample: sample["id"])
+    return list({sample["id"]: sample for sample in chosen}.values())
+
+
+def with_ids(items: Sequence[T], starts: Sequence[str], id_of: Callable[[T], str]) -> list[T]:
+    """Those whose ids begin so, in the order of the beginnings.
+
+    Args:
+        items: samples or examples.
+        starts: what ids begin with.
+        id_of: an item's id.
+
+    Raises:
+        UsageError: an id that none has.
+    """
+    chosen: dict[str, T] = {}
+    for start in starts:
+        found = {id_of(item): item for item in items if id_of(item).startswith(start)}
         if not found:
             raise UsageError(f"no sample's id begins with {start!r}. 'cme show' prints ids after the dataset's name.")
-        chosen += found
-    return list({sample["id"]: sample for sample in chosen}.values())
+        chosen |= found
+    return list(chosen.values())
 
 
 def single_samples(

@@ -103,6 +103,15 @@ def test_a_shown_example_stands_there_byte_for_byte(cme):
     assert f"\n{item['context']}\n── answer: {item['target']!r}\n── options: ' not duplicate'  ' duplicate'\n" in text
 
 
+def test_an_example_can_be_named(cme):
+    command = ("show", "--dataset", "qqp", "--source", "mini", "--json")
+    items = json.loads(cme(*command, "--n", "5").stdout)
+    ids = ",".join(items[k]["id"][:12] for k in (4, 1))
+    assert json.loads(cme(*command, "--id", ids).stdout) == [items[4], items[1]]
+    nobody = cme(*command, "--id", "zz")
+    assert nobody.exit_code == 2 and "no sample's id begins with 'zz'" in nobody.stderr
+
+
 def test_paraphrases_and_training_rows_can_be_shown(cme):
     from cme.suite import dataset
 

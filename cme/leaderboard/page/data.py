@@ -34,6 +34,7 @@ def page_data(standing: Standing) -> dict[str, Any]:
     times = run_ratios(entries)
     rows = [_row(entry, standing, times.get(entry.name), recipes) for entry in entries]
     return {
+        "source": entries[0].source if entries else "",
         "families": [{"name": name, "title": title(name)} for name in standing.families],
         "datasets": _datasets(standing) if entries else [],
         "rows": rows,

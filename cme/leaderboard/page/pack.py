@@ -1,6 +1,7 @@
-"""Numbers as text that a page can hold many of: little-endian bytes in base64."""
+"""Values as text that a page can hold: JSON, and of many numbers little-endian bytes in base64."""
 
 import base64
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,19 @@ from numpy.typing import NDArray
 
 from cme.stats import Comparison
 
-__all__ = ["bits", "floats", "pack_pairs", "quantised"]
+__all__ = ["bits", "floats", "json_for_html", "pack_pairs", "quantised"]
+
+
+def json_for_html(value: Any) -> str:
+    """JSON that may stand in a ``<script>`` element: nothing in it can end the element or start a comment.
+
+    Args:
+        value: JSON values without NaN.
+    """
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
 
 
 def floats(values: Sequence[float]) -> str:

@@ -2,24 +2,24 @@
 
 import base64
 import hashlib
-import json
 from pathlib import Path
-from typing import Any
 
 from cme.leaderboard.page.data import page_data
 from cme.leaderboard.page.library import library
+from cme.leaderboard.page.pack import json_for_html
 from cme.leaderboard.page.samples import page_samples
+from cme.leaderboard.page.texts import page_texts
 from cme.leaderboard.paper import Paper
 from cme.leaderboard.standing import Standing
 
-__all__ = ["LIMIT", "json_for_html", "render_page"]
+__all__ = ["LIMIT", "render_page"]
 
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("core", "table", "ranking", "scores", "plots", "samples", "details", "start")
 """In the order in which they run."""
 
 LIMIT = 2_000_000
-"""Bytes of a page: single samples take what scores and differences leave."""
+"""Bytes of a page: single samples take what scores and differences leave, and their texts what these leave."""
 
 _SPARE = 100
 
@@ -59,9 +59,14 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
         "hashes": [_csp_hash(app), _csp_hash(library())],
     }
     page = environment.get_template("page.html")
-    room = LIMIT - len(page.render(**parts, data=json_for_html(values)).encode()) - _SPARE
+
+    def room() -> int:
+        return LIMIT - len(page.render(**parts, data=json_for_html(values)).encode()) - _SPARE
+
     current = [*standing.rows, *standing.references]
-    values["samples"] = page_samples(current, entries_dir, room)
+    values["samples"] = page_samples(current, entries_dir, room())
+    shown = {name: item["ids"] for name, item in values["samples"]["datasets"].items()}
+    values["samples"]["texts"] = page_texts(current, shown, room())
     return page.render(**parts, data=json_for_html(values))
 
 
@@ -70,18 +75,6 @@ def _app() -> str:
     return (
         "(() => {\n" + "\n".join((_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS) + "})();\n"
     )
-
-
-def json_for_html(value: Any) -> str:
-    """JSON that may stand in a ``<script>`` element: nothing in it can end the element or start a comment.
-
-    Args:
-        value: JSON values without NaN.
-    """
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
 
 
 def _shared(standing: Standing) -> dict[str, str]:

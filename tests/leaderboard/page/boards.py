@@ -3,12 +3,17 @@
 from dataclasses import replace
 from pathlib import Path
 
+from cme.evaluate.run import evaluate
+from cme.evaluate.settings import EvalSettings
+from cme.leaderboard import make_entry
 from cme.leaderboard.standing import Standing, make_standing
 from cme.records import Entry
 
 from ..workshop import Workshop
 
 DATASETS = ("cnn_dailymail", "imdb", "anli", "nq_open", "arc")
+
+MINI_DATASETS = ("qqp", "nq_open", "squad_v2")
 
 METHODS = (
     ("lora", 0.42, {"rank": 32}, 5_000_000, 247.0, None),
@@ -53,6 +58,14 @@ def six_rows(
         entries.append(replace(entry, cost_ratios=ratios(measured)))
     entries[-1] = replace(entries[-1], **changes)
     return make_standing(entries, workshop.entries, resamples=300), workshop.entries
+
+
+def mini_rows(root: Path) -> tuple[Standing, Path]:
+    """A board of one row that was really evaluated, on rows of the mini corpus; no model is needed."""
+    settings = EvalSettings(base="", baseline="majority", tier="smoke", source="mini", datasets=MINI_DATASETS)
+    evaluate(settings, root / "majority")
+    entry = make_entry([root / "majority"], [], root / "entries")
+    return make_standing([entry], root / "entries"), root / "entries"
 
 
 def many_rows(root: Path, rows: int = 200, samples: int = 64, resamples: int = 100) -> tuple[Standing, Path]:

@@ -5,7 +5,8 @@ import pytest
 from cme.leaderboard import load_paper
 from cme.leaderboard.page import render_page
 
-from .boards import six_rows
+from .boards import mini_rows, six_rows
+from .chromium import start
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,20 @@ def board(tmp_path_factory):
 @pytest.fixture(scope="session")
 def page(board):
     return render_page(*board, load_paper())
+
+
+@pytest.fixture(scope="session")
+def mini_board(tmp_path_factory):
+    return mini_rows(tmp_path_factory.mktemp("mini"))
+
+
+@pytest.fixture(scope="session")
+def mini_page(mini_board):
+    return render_page(*mini_board, load_paper())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    driver = start()
+    yield driver
+    driver.quit()

@@ -1,14 +1,12 @@
 """The page in a real browser: headless Chromium, from a file, without any server."""
 
 import json
-import shutil
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from cme.leaderboard import load_paper
 from cme.leaderboard.page import render_page
@@ -16,93 +14,11 @@ from cme.leaderboard.page.render import LIMIT
 
 from ..pages import standing_of
 from .boards import many_rows, six_rows
+from .chromium import Page
 
 pytestmark = pytest.mark.long
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 TRICK = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("no chromium and chromedriver here: apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--window-size=1280,900",
-    ):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
-
-
-class Page:
-    """The page in the browser, and what a person does with it."""
-
-    def __init__(self, driver, path):
-        self.driver, self.path = driver, path
-        driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
-        driver.get_log("browser")
-        driver.get_log("performance")
-        driver.get(path.as_uri())
-        self.run("try { localStorage.clear() } catch {}")
-
-    def run(self, script, *arguments):
-        return self.driver.execute_script(script, *arguments)
-
-    def wait(self, script, seconds=20):
-        return WebDriverWait(self.driver, seconds).until(lambda _: self.run(script))
-
-    def find(self, selector):
-        return self.driver.find_element("css selector", selector)
-
-    def click(self, selector):
-        element = self.find(selector)
-        self.run("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", element)
-        element.click()
-
-    def choose(self, identifier, label):
-        Select(self.find(f"#{identifier}")).select_by_visible_text(label)
-
-    def names(self, table, kind="tbody:not(.rest)"):
-        return self.run(
-            "return [...document.querySelectorAll(arguments[0])].map((cell) => cell.textContent)",
-            f"#{table} {kind} tr > th",
-        )
-
-    def cells(self, table, kind="tbody:not(.rest)"):
-        """The texts of a table's body, line by line."""
-        return self.run(
-            "return [...document.querySelectorAll(arguments[0])].map((tr) => [...tr.children].map((td) => td.textContent))",
-            f"#{table} {kind} tr",
-        )
-
-    def draw(self, plot):
-        """Scroll to a plot and wait until it is drawn."""
-        self.run("document.getElementById(arguments[0]).scrollIntoView({behavior: 'instant'})", plot)
-        self.wait(f"return document.querySelector('#{plot} svg') !== null")
-
-    def plotted(self, plot):
-        """What a screen reader says of a plot's points."""
-        return self.run(
-            "return [...document.querySelectorAll(arguments[0])].map((mark) => mark.getAttribute('aria-label'))",
-            f"#{plot} .mark-symbol[role='graphics-object'] [role='graphics-symbol'], #{plot} .mark-symbol path[aria-label]",
-        )
-
-    def console(self):
-        return [item for item in self.driver.get_log("browser") if item["level"] in ("SEVERE", "WARNING")]
-
-    def requests(self):
-        """Addresses that were asked for."""
-        events = [json.loads(item["message"])["message"] for item in self.driver.get_log("performance")]
-        return {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
 
 
 @pytest.fixture(scope="module")
@@ -229,12 +145,39 @@ def test_a_dataset_opens_with_its_samples_and_the_command_that_shows_one(shown):
     assert all(a < b for a, b in scores)
     sample = shown.find("#samples-table tbody th").text
     shown.click("#samples-table tbody button")
-    assert shown.find("#samples-table .command code").text == f"cme show results/base --dataset anli --id {sample}"
+    commands = [item.text for item in shown.driver.find_elements("css selector", "#samples-table .command code")]
+    assert commands == [
+        f"cme show --dataset anli --source mini --id {sample}",
+        f"cme show results/base --dataset anli --id {sample}",
+    ]
     assert "teamlora" in shown.find("#samples-table .sample").text
     folder = shown.find("#folder")
     folder.clear()
     folder.send_keys("my results")
-    assert shown.find("#samples-table .command code").text.startswith("cme show 'my results' --dataset anli")
+    (_, answers) = shown.driver.find_elements("css selector", "#samples-table .command code")
+    assert answers.text.startswith("cme show 'my results' --dataset anli")
+
+
+def test_a_sample_of_the_mini_corpus_shows_its_text(browser, mini_page, tmp_path):
+    path = tmp_path / "index.html"
+    path.write_text(mini_page, encoding="utf-8")
+    page = Page(browser, path)
+    data = json.loads(page.run("return document.getElementById('data').textContent"))
+    for name, kind in (("qqp", "li"), ("squad_v2", "p")):
+        page.choose("dataset", name)
+        sample = page.find("#samples-table tbody th").text
+        page.click("#samples-table tbody button")
+        place = data["samples"]["datasets"][name]["ids"].index(sample)
+        prompt, options, gold, accepted = data["samples"]["texts"][name][place]
+        assert page.find("#samples-table pre").get_attribute("textContent") == prompt
+        right = options[gold] if options else accepted[0] or "(no answer)"
+        texts = [item.text for item in page.driver.find_elements("css selector", f"#samples-table .sample {kind}")]
+        assert any(right.strip() in text and ("right" in text or "Accepted" in text) for text in texts)
+        assert (
+            page.find("#samples-table .command code").text
+            == f"cme show results/majority --dataset {name} --id {sample}"
+        )
+    assert page.console() == []
 
 
 def test_a_row_opens_with_its_runs_and_settings_and_closes_by_the_keyboard(shown):
@@ -391,6 +334,10 @@ def test_two_hundred_rows(browser, tmp_path):
     page.find("#filter").send_keys("variant-01")
     assert len(page.names("ranking-table")) == 10
     page.click("#samples-table tbody button")
-    assert page.find("#samples-table .command code").text.startswith("cme show results/")
+    commands = page.driver.find_elements("css selector", "#samples-table .command code")
+    assert [item.text.partition(" --dataset")[0] for item in commands] == [
+        "cme show",
+        "cme show results/" + page.run("return document.querySelector('#row-a option:checked').textContent"),
+    ]
     assert page.console() == []
     assert page.requests() <= {path.as_uri(), "data:,"}

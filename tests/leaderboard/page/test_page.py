@@ -13,8 +13,8 @@ import pytest
 from cme.leaderboard import load_paper
 from cme.leaderboard.board import samples_path
 from cme.leaderboard.page import render_page
-from cme.leaderboard.page.pack import bits, floats
-from cme.leaderboard.page.render import LIMIT, json_for_html
+from cme.leaderboard.page.pack import bits, floats, json_for_html
+from cme.leaderboard.page.render import LIMIT
 from cme.leaderboard.page.samples import page_samples
 from cme.leaderboard.standing import make_standing
 from cme.records.samples import read_samples

@@ -1,4 +1,4 @@
-// One dataset: intervals of every row, and single samples of two rows. Texts are not here: `cme show` has them.
+// One dataset: intervals of every row, and single samples of two rows. Texts are those of the mini corpus; `cme show` has the others.
 
 const PAGE = 25;
 const HALF = 128;
@@ -80,7 +80,7 @@ function showSamples() {
     return;
   }
   const kept = found.ids.length < found.total ? `The first ${found.ids.length} of ${found.total} samples: all of them would make this page too large, and are in the samples folder beside it. ` : "";
-  byId("samples-hint").textContent = `${kept}✓ is a score of 1, ✗ of 0, anything between is the mean over seeds or a partial score; from one half on a sample counts as right. Open a sample for every row’s score and the command that shows its text.`;
+  byId("samples-hint").textContent = `${kept}✓ is a score of 1, ✗ of 0, anything between is the mean over seeds or a partial score; from one half on a sample counts as right. Open a sample for every row’s score, and its text or the command that shows it.`;
   const items = sampleItems(item.name);
   const pages = Math.max(1, Math.ceil(items.length / PAGE));
   drill.page = Math.min(drill.page, pages - 1);
@@ -118,16 +118,40 @@ function sampleDetails(item, sample) {
   const list = (title, rows) => el("p", {}, el("strong", { text: `${title}: ` }), rows.length ? rows.map((row) => `${row.name} ${mark(scores[current.indexOf(row)][sample.k])}`).join(", ") : "none");
   const rows = visible(current);
   const isRight = (row) => scores[current.indexOf(row)][sample.k] >= HALF;
-  const folder = el("input", { type: "text", id: "folder", value: drill.folder || `results/${current[drill.a].name}`, on: { input: (event) => { drill.folder = event.target.value; code.textContent = command(); } } });
+  const folder = el("input", { type: "text", id: "folder", value: drill.folder || `results/${current[drill.a].name}`, on: { input: (event) => { drill.folder = event.target.value; answers.textContent = command(); } } });
   const command = () => `cme show ${quote(folder.value)} --dataset ${quote(item.name)} --id ${quote(sample.id)}`;
-  const code = el("code", { text: command() });
+  const answers = el("code", { text: command() });
   return [
     list("Right", rows.filter(isRight)),
     list("Wrong", rows.filter((row) => !isRight(row))),
-    el("p", { class: "small", text: "The text is not in this page. Where row A’s results are (the folder that cme eval wrote), this shows it:" }),
+    ...sampleText(item, sample),
+    el("p", { class: "small", text: "What row A answered is where its results are, in the folder that cme eval wrote. There this shows it:" }),
     el("label", {}, "Results folder", folder),
-    el("div", { class: "command" }, code, el("button", { type: "button", text: "Copy", on: { click: (event) => copy(code, event.target) } })),
+    commandLine(answers, "Copy the command that shows the answer"),
   ];
+}
+
+// The question: here, if it is of the mini corpus; else by a command.
+function sampleText(item, sample) {
+  const text = data.samples.texts[item.name]?.[sample.k];
+  if (!text) {
+    const source = data.source === "hub" ? "hub" : data.source.startsWith("mini") ? data.source : "FOLDER";
+    const where = source === "FOLDER" ? `; FOLDER is where the rows of ${data.source} are` : "";
+    const code = el("code", { text: `cme show --dataset ${quote(item.name)} --source ${quote(source)} --id ${quote(sample.id)}` });
+    return [el("p", { class: "small", text: `The text is not in this page. This shows it${where}:` }), commandLine(code, "Copy the command that shows the text")];
+  }
+  const [prompt, options, gold, accepted] = text;
+  const said = accepted.map((answer) => answer || "(no answer)").join(" / ");
+  const choices = options.map((option, k) => el("li", { class: k === gold ? "good" : null, text: option.trim() + (k === gold ? " ← right" : "") }));
+  return [
+    el("pre", { text: prompt }),
+    options.length ? el("ul", { class: "options", "aria-label": "Options" }, ...choices) : el("p", {}, el("strong", { text: "Accepted: " }), said),
+  ];
+}
+
+function commandLine(code, label) {
+  const button = el("button", { type: "button", text: "Copy", "aria-label": label, on: { click: (event) => copy(code, event.target) } });
+  return el("div", { class: "command" }, code, button);
 }
 
 async function copy(code, button) {
