@@ -180,6 +180,17 @@ def test_a_sample_of_the_mini_corpus_shows_its_text(browser, mini_page, tmp_path
     assert page.console() == []
 
 
+def test_a_plot_without_points_leaves_no_gap(browser, mini_page, tmp_path):
+    path = tmp_path / "index.html"
+    path.write_text(mini_page, encoding="utf-8")
+    page = Page(browser, path)
+    for plot in ("cost-plot", "forest-plot"):
+        page.run("document.getElementById(arguments[0]).scrollIntoView({behavior: 'instant'})", plot)
+        page.wait(f"return document.getElementById('{plot}').offsetHeight === 0")
+    assert "needs two rows and a tier above smoke" in page.find("#forest-caption").text
+    assert page.console() == []
+
+
 def test_a_row_opens_with_its_runs_and_settings_and_closes_by_the_keyboard(shown):
     shown.click("#ranking-table tbody th button")
     assert shown.find("#details-title").text == "teamlora"

@@ -54,6 +54,7 @@ function drawCost() {
   byId("cost-caption").textContent = placed.length
     ? `Points: CME average with its 95 % interval. Dashed: rows that no other row beats at the same cost or less, by their averages alone; see the differences for which of these are real.${free.length ? " Dotted: the base, without training." : ""}`
     : "No row shown here has this cost on record.";
+  byId("cost-plot").hidden = !placed.length;
   if (!placed.length) { views.get("cost-plot")?.finalize(); views.delete("cost-plot"); byId("cost-plot").replaceChildren(); return; }
   const look = theme();
   const methods = [...new Set(compared.map((row) => row.method).concat(placed.map((item) => item.method)))];
@@ -94,6 +95,7 @@ function drawForest() {
     ? `${real} of ${items.length} differences are significant at a family-wise level of ${data.pairs.alpha} (Holm over all ${pairs.half.length} pairs of the board; ${data.pairs.resamples} resamples).`
     : pairs ? "No row to compare with passes the filter." : "This board has no paired comparison: it needs two rows and a tier above smoke.";
   place.classList.toggle("tall", items.length > 40);
+  place.hidden = !items.length;
   if (!items.length) { views.get("forest-plot")?.finalize(); views.delete("forest-plot"); place.replaceChildren(); return; }
   const look = theme();
   const paint = { better: look.good, "not told apart": look.muted, worse: look.bad };
