@@ -71,7 +71,8 @@ $(DEMO)/leaderboard/leaderboard.md: $(DEMO)/entries/majority.json $(DEMO)/entrie
 .PRECIOUS: $(DEMO)/runs/%/run.json $(DEMO)/results/%/result.json $(DEMO)/entries/%.json $(DEMO)/mix/manifest.json
 
 board: $(READY)
-	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk -j$(JOBS) BIN=$(BIN) board
+	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk -j$(JOBS) BIN=$(BIN) runs
+	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk BIN=$(BIN) board
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -19,9 +19,16 @@ EVAL    ?=
 THREADS ?= 1
 ALL     := 0 $(SEEDS)
 ROUNDS  ?= 20
+# Rows that are asked in other words as well (of a method: seed 0), and in which: how far the prompt moves the average.
+REWORDED ?= base lora teamlora
+WORDINGS ?= 1 2
 # Rows to read the others by.
 BASELINES  ?= majority unanswerable lead-1
 REFERENCES := base base-4-shot $(BASELINES)
+
+# The results of a row in other words; none of a row that is not asked so.
+PARAPHRASES = $(if $(filter $(1),$(REWORDED)),$(WORDINGS:%=$(BOARD)/results/$(1)-wording-%))
+SUBMIT_PARAPHRASES = $(foreach result,$(PARAPHRASES),--paraphrase $(result))
 
 comma := ,
 space := $(subst ,, )
@@ -35,7 +42,10 @@ FIELD = $(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))[s
 
 board: $(OUT)/leaderboard.md
 
-runs: $(BOARD)/results/base/result.json $(foreach method,$(METHODS),$(ALL:%=$(BOARD)/results/$(method)-%/result.json))
+# Everything but the costs, which are measured alone afterwards.
+runs: $(REFERENCES:%=$(BOARD)/results/%/result.json) \
+	$(foreach method,$(METHODS),$(ALL:%=$(BOARD)/results/$(method)-%/result.json)) \
+	$(foreach row,base $(METHODS),$(addsuffix /result.json,$(call PARAPHRASES,$(row))))
 
 $(BOARD)/mix/manifest.json:
 	@echo "== a training mix of $(ROWS) rows from the mini corpus"
@@ -60,8 +70,14 @@ $(BOARD)/costs/report.json:
 	@$(CME) bench adapters --methods base,$(subst $(space),$(comma),$(METHODS)) --forms fused --rounds $(ROUNDS) --warmup 1 \
 		--batch 8 --train-length 80 --dtype bfloat16 --out $(BOARD)/costs
 
+$(WORDINGS:%=$(BOARD)/results/base-wording-%/result.json): $(BOARD)/results/base-wording-%/result.json:
+	@echo "== evaluating the base model, wording $*"
+	@$(CME) eval --source mini --tier $(TIER) --dtype auto --threads $(THREADS) --wording $* --name base-wording-$* \
+		--out $(BOARD)/results/base-wording-$* $(EVAL)
+
+$(OUT)/entries/base.json: $(addsuffix /result.json,$(call PARAPHRASES,base))
 $(REFERENCES:%=$(OUT)/entries/%.json): $(OUT)/entries/%.json: $(BOARD)/results/%/result.json
-	@$(CME) submit $(BOARD)/results/$* --entries $(OUT)/entries
+	@$(CME) submit $(BOARD)/results/$* $(call SUBMIT_PARAPHRASES,$*) --entries $(OUT)/entries
 
 define rules_of_a_method
 $(BOARD)/grid/$(1)/rate: $(BOARD)/mix/manifest.json
@@ -86,9 +102,15 @@ $(ALL:%=$(BOARD)/results/$(1)-%/result.json): $(BOARD)/results/$(1)-%/result.jso
 	@$(CME) eval --adapter $(BOARD)/runs/$(1)-$$* --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
 		--name $(1)-$$* --out $(BOARD)/results/$(1)-$$* $(EVAL)
 
-$(OUT)/entries/$(1).json: $(BOARD)/costs/report.json $(ALL:%=$(BOARD)/results/$(1)-%/result.json)
+$(WORDINGS:%=$(BOARD)/results/$(1)-wording-%/result.json): $(BOARD)/results/$(1)-wording-%/result.json: $(BOARD)/runs/$(1)-0/run.json
+	@echo "== evaluating $(1), seed 0, wording $$*"
+	@$(CME) eval --adapter $(BOARD)/runs/$(1)-0 --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
+		--wording $$* --name $(1)-wording-$$* --out $(BOARD)/results/$(1)-wording-$$* $(EVAL)
+
+$(OUT)/entries/$(1).json: $(BOARD)/costs/report.json $(ALL:%=$(BOARD)/results/$(1)-%/result.json) \
+		$(addsuffix /result.json,$(call PARAPHRASES,$(1)))
 	@$(CME) submit $(ALL:%=$(BOARD)/results/$(1)-%) $(ALL:%=--run $(BOARD)/runs/$(1)-%) --grid $(BOARD)/grid/$(1) \
-		--bench $(BOARD)/costs/report.json --name $(1) --entries $(OUT)/entries
+		--bench $(BOARD)/costs/report.json $(call SUBMIT_PARAPHRASES,$(1)) --name $(1) --entries $(OUT)/entries
 endef
 
 $(foreach method,$(METHODS),$(eval $(call rules_of_a_method,$(method))))
