@@ -1,4 +1,4 @@
-# The demo board: five methods and the base on the embedded base model and the invented corpus, at tier quick.
+# The demo board: six methods and the base on the embedded base model and the invented corpus, at tier quick.
 # Started by `make board`; every step is a file, so an interrupted board continues where it stopped.
 #
 # For each method: one run for each rate of the same grid at seed 0, chosen by the loss on the mix's validation part; then
@@ -8,7 +8,7 @@ BIN     ?= .venv/bin
 CME     := $(BIN)/cme
 BOARD   ?= board
 OUT     ?= leaderboards/demo
-METHODS ?= lora moslora moelora hydralora teamlora
+METHODS ?= lora adalora moslora moelora hydralora teamlora
 RATES   ?= 1e-3,2e-3,4e-3,8e-3
 SEEDS   ?= 1 2
 ROWS    ?= 4000
@@ -64,11 +64,18 @@ $(BASELINES:%=$(BOARD)/results/%/result.json): $(BOARD)/results/%/result.json:
 	@echo "== scoring $* (no model)"
 	@$(CME) eval --baseline $* --source mini --tier $(TIER) --out $(BOARD)/results/$* > /dev/null
 
-# Prices are ratios measured in turns, in one process: what else the machine does falls on all methods alike.
+# Prices are ratios measured in turns, in one process: what else the machine does falls on all methods alike. AdaLoRA is
+# measured at the rank that it starts with, 48, against LoRA of that rank.
+BENCH = $(CME) bench adapters --forms fused --rounds $(ROUNDS) --warmup 1 --batch 8 --train-length 80 --dtype bfloat16
+COSTS = $(BOARD)/costs$(if $(filter adalora,$(1)),-adalora)/report.json
+
 $(BOARD)/costs/report.json:
 	@echo "== measuring what the methods cost"
-	@$(CME) bench adapters --methods base,$(subst $(space),$(comma),$(METHODS)) --forms fused --rounds $(ROUNDS) --warmup 1 \
-		--batch 8 --train-length 80 --dtype bfloat16 --out $(BOARD)/costs
+	@$(BENCH) --methods base,$(subst $(space),$(comma),$(filter-out adalora,$(METHODS))) --out $(@D)
+
+$(BOARD)/costs-adalora/report.json:
+	@echo "== measuring what AdaLoRA costs"
+	@$(BENCH) --methods lora,adalora --total-rank 48 --out $(@D)
 
 $(WORDINGS:%=$(BOARD)/results/base-wording-%/result.json): $(BOARD)/results/base-wording-%/result.json:
 	@echo "== evaluating the base model, wording $*"
@@ -107,10 +114,10 @@ $(WORDINGS:%=$(BOARD)/results/$(1)-wording-%/result.json): $(BOARD)/results/$(1)
 	@$(CME) eval --adapter $(BOARD)/runs/$(1)-0 --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
 		--wording $$* --name $(1)-wording-$$* --out $(BOARD)/results/$(1)-wording-$$* $(EVAL)
 
-$(OUT)/entries/$(1).json: $(BOARD)/costs/report.json $(ALL:%=$(BOARD)/results/$(1)-%/result.json) \
+$(OUT)/entries/$(1).json: $(call COSTS,$(1)) $(ALL:%=$(BOARD)/results/$(1)-%/result.json) \
 		$(addsuffix /result.json,$(call PARAPHRASES,$(1)))
 	@$(CME) submit $(ALL:%=$(BOARD)/results/$(1)-%) $(ALL:%=--run $(BOARD)/runs/$(1)-%) --grid $(BOARD)/grid/$(1) \
-		--bench $(BOARD)/costs/report.json $(call SUBMIT_PARAPHRASES,$(1)) --name $(1) --entries $(OUT)/entries
+		--bench $(call COSTS,$(1)) $(call SUBMIT_PARAPHRASES,$(1)) --name $(1) --entries $(OUT)/entries
 endef
 
 $(foreach method,$(METHODS),$(eval $(call rules_of_a_method,$(method))))
