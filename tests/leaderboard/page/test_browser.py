@@ -288,6 +288,9 @@ def test_a_phone_needs_no_sideways_scrolling_of_the_page(shown):
     assert shown.run(
         "return [...document.querySelectorAll('.plot svg')].every((svg) => svg.getBoundingClientRect().width <= 360)"
     )
+    shown.click("#samples-table tbody button")
+    box = shown.run("return document.querySelector('#samples-table .sample > div').getBoundingClientRect().toJSON()")
+    assert box["left"] >= 0 and box["right"] <= 360
 
 
 def test_partial_baselines_stand_where_they_have_scores(browser, partial_board, tmp_path):

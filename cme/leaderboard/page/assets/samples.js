@@ -110,7 +110,7 @@ function sampleLines(item, sample) {
   const toggle = () => { drill.opened = opened ? null : sample.id; showSamples(); byId("samples-table").querySelector(`[data-k="${sample.k}"]`)?.focus(); };
   const button = el("button", { type: "button", class: "link", "aria-expanded": String(opened), "data-k": sample.k, "aria-label": `${opened ? "Close" : "Open"} sample ${sample.id}`, text: opened ? "close" : "open", on: { click: toggle } });
   const line = el("tr", {}, el("th", { scope: "row" }, el("code", { text: sample.id })), scoreCell(sample.a), scoreCell(sample.b), el("td", { text: `${sample.right} of ${compared.length}` }), el("td", {}, button));
-  return opened ? [line, el("tr", {}, el("td", { class: "sample", colspan: 5 }, ...sampleDetails(item, sample)))] : [line];
+  return opened ? [line, el("tr", {}, el("td", { class: "sample", colspan: 5 }, el("div", {}, ...sampleDetails(item, sample))))] : [line];
 }
 
 function sampleDetails(item, sample) {
@@ -145,7 +145,7 @@ function sampleText(item, sample) {
   const choices = options.map((option, k) => el("li", { class: k === gold ? "good" : null, text: option.trim() + (k === gold ? " ← right" : "") }));
   return [
     el("pre", { text: prompt }),
-    options.length ? el("ul", { class: "options", "aria-label": "Options" }, ...choices) : el("p", {}, el("strong", { text: "Accepted: " }), said),
+    options.length ? el("ul", { class: "options", "aria-label": "Options" }, ...choices) : el("p", {}, el("strong", { text: item.metric.startsWith("rouge") ? "Reference: " : "Accepted: " }), said),
   ];
 }
 
