@@ -97,3 +97,23 @@ def test_another_mix_or_base_is_refused(cme, line, mix, tiny_base, tmp_path):  #
 def test_a_row_that_is_not_there(cme, line, tmp_path):
     assert reproduce(cme, line, "nothing", tmp_path / "x").exit_code == 1
     assert reproduce(cme, line, "../entries/lora", tmp_path / "x").exit_code == 2
+
+
+def test_a_full_fine_tuning_is_trained_again(cme, base, mix, line, tmp_path):  # noqa: F811
+    """Its weights are its own base; it stands in the board of the base that it started from."""
+    trained = ("--base", base, "--data", mix, "--steps", 4, "--batch-size", 2, "--max-length", 256, "--lr", 5e-3)
+    scored = ("--source", "mini", "--datasets", "qqp,rte", "--tier", "quick", "--threads", 1)
+    board = ("--entries", tmp_path / "board" / "entries")
+    for command in (
+        ("train", "--method", "full", *trained, "--dtype", "float32", "--threads", 1, "--out", tmp_path / "run"),
+        ("eval", "--base", tmp_path / "run", *scored, "--out", tmp_path / "result", "--name", "full"),
+        ("submit", tmp_path / "result", "--run", tmp_path / "run", *board),
+        ("submit", line / "base", *board),
+        ("leaderboard", "--verify", *board, "--out", tmp_path / "board"),
+    ):
+        done = cme(*command)
+        assert done.exit_code == 0, done.output
+    again = ("--entries", tmp_path / "board" / "entries", "--data", mix, "--out", tmp_path / "again", "--json")
+    done = cme("reproduce", "full", *again)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["changed"] == 0
