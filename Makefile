@@ -1,5 +1,5 @@
 # make demo      the whole line: build a mix, train two adapters, evaluate, print the leaderboard (at most 15 minutes, two cores)
-# make board     the demo leaderboard: five methods, three seeds each, learning rates by a grid (hours; resumable, JOBS at a time)
+# make board     the demo leaderboard: six methods, three seeds each, learning rates by a grid (hours; resumable, JOBS at a time)
 # make test      lint, types, tests (at most 12 minutes)
 # make test-all  the long tests too
 # make clean     removes the virtual environment and the demo
@@ -9,7 +9,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.cme-ready
 
-DEMO   ?= demo
+# Steps are files, and settings are not watched: another tier has a folder of its own, for others give one with DEMO.
+DEMO   ?= demo$(if $(filter-out smoke,$(TIER)),-$(TIER))
 ROWS   ?= 4000
 TIER   ?= smoke
 TRAIN  ?=
@@ -57,18 +58,20 @@ $(DEMO)/results/%/result.json: $(DEMO)/runs/%/run.json
 	@$(CME) eval --adapter $(DEMO)/runs/$* --source mini --tier $(TIER) --dtype auto --out $(DEMO)/results/$* $(EVAL)
 
 $(DEMO)/entries/base.json: $(DEMO)/results/base/result.json
-	@$(CME) submit $(DEMO)/results/base --entries $(DEMO)/entries
+	@$(CME) submit --replace $(DEMO)/results/base --entries $(DEMO)/entries
 
 $(DEMO)/entries/majority.json: $(DEMO)/results/majority/result.json
-	@$(CME) submit $(DEMO)/results/majority --entries $(DEMO)/entries
+	@$(CME) submit --replace $(DEMO)/results/majority --entries $(DEMO)/entries
 
 $(DEMO)/entries/%.json: $(DEMO)/results/%/result.json
-	@$(CME) submit $(DEMO)/results/$* --run $(DEMO)/runs/$* --entries $(DEMO)/entries
+	@$(CME) submit --replace $(DEMO)/results/$* --run $(DEMO)/runs/$* --entries $(DEMO)/entries
 
 $(DEMO)/leaderboard/leaderboard.md: $(DEMO)/entries/majority.json $(DEMO)/entries/base.json $(DEMO)/entries/lora.json $(DEMO)/entries/teamlora.json
 	@$(CME) leaderboard --verify --entries $(DEMO)/entries --out $(DEMO)/leaderboard >/dev/null
 
-.PRECIOUS: $(DEMO)/runs/%/run.json $(DEMO)/results/%/result.json $(DEMO)/entries/%.json $(DEMO)/mix/manifest.json
+# What a command wrote whole stays, also when make is stopped while that command ends.
+.PRECIOUS: $(DEMO)/runs/%/run.json $(DEMO)/results/%/result.json $(DEMO)/entries/%.json $(DEMO)/mix/manifest.json \
+	$(foreach row,base majority,$(DEMO)/results/$(row)/result.json $(DEMO)/entries/$(row).json)
 
 board: $(READY)
 	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk -j$(JOBS) BIN=$(BIN) runs

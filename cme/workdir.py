@@ -8,7 +8,7 @@ from typing import Any
 from cme.errors import UsageError
 from cme.files import digest, read_json, write_json
 
-__all__ = ["FinishedError", "claim", "finish", "is_finished", "release"]
+__all__ = ["FinishedError", "claim", "claimed", "finish", "is_finished", "release"]
 
 _MARKER = ".cme.json"
 
@@ -73,6 +73,17 @@ def release(out: Path) -> None:
 def is_finished(out: Path) -> bool:
     """Whether the folder holds finished work."""
     return (out / _MARKER).is_file() and bool(read_json(out / _MARKER).get("finished"))
+
+
+def claimed(out: Path) -> dict[str, Any]:
+    """The settings of the command that took the folder; none, if the folder was never claimed.
+
+    Raises:
+        CMEError: its marker is damaged.
+    """
+    marker = out / _MARKER
+    found = read_json(marker).get("settings") if marker.is_file() else None
+    return found if isinstance(found, dict) else {}
 
 
 def _half_a_marker(item: Path) -> bool:

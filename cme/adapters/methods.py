@@ -14,13 +14,26 @@ from cme.errors import AdapterError, UsageError, nearest
 if TYPE_CHECKING:
     from cme.adapters.settings import AdapterSettings
 
-__all__ = ["METHODS", "PLAIN", "ROUTED", "Method", "Methods", "build_config", "low_rank_method", "routed_method"]
+__all__ = [
+    "METHODS",
+    "PLAIN",
+    "ROUTED",
+    "UNMEASURED",
+    "Method",
+    "Methods",
+    "build_config",
+    "low_rank_method",
+    "routed_method",
+]
 
 PLAIN = ("rank", "alpha", "dropout", "target_modules")
 """Settings of every low-rank adapter."""
 
 ROUTED = (*PLAIN, "experts", "gate_scale", "balance_weight")
 """Settings of every method with experts."""
+
+UNMEASURED = ("peft", "full")
+"""Methods without one cost: ``peft`` is whatever its options say, ``full`` has no adapter."""
 
 _FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
 """What PEFT calls the settings that CME calls otherwise."""

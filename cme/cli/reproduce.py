@@ -23,7 +23,7 @@ __all__ = ["reproduce"]
 
 @verb(
     "reproduce",
-    epilog="Example: cme reproduce teamlora-r8 --entries leaderboards/demo/entries --data mix/ --out again/",
+    epilog="Example: cme reproduce teamlora --entries leaderboards/demo/entries --data mix/ --out again/",
 )
 def reproduce(
     row: Annotated[str, typer.Argument(help="Name of the row.")],

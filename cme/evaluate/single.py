@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 from cme.data.sources import is_mini
 from cme.errors import DataError, UsageError
 from cme.evaluate import task
-from cme.files import read_json
 from cme.records import Result, read_record
 from cme.records.samples import read_samples
 from cme.suite import DatasetSpec, dataset
+from cme.workdir import claimed
 
 __all__ = ["Single", "choose_samples", "single_samples", "with_ids"]
 
@@ -151,9 +151,7 @@ def single_samples(
 
 def _source(folder: Path, result: Result) -> str:
     """The source as it was given: a record names a mirror without its path, the folder's marker with it."""
-    marker = folder / ".cme.json"
-    given = read_json(marker).get("settings", {}).get("source") if marker.is_file() else None
-    return str(given or result.source)
+    return str(claimed(folder).get("source") or result.source)
 
 
 def _rows(

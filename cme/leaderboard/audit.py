@@ -178,10 +178,11 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     )
     found = different(dataclasses.asdict(entry.scores), dataclasses.asdict(scores), "scores")
     _raise(where, [*found, *different(entry.seed_stderr, seed_stderr, "seed_stderr")])
-    check_wordings(entry, entries_dir)
+    found_answers = [answered(of_run) for of_run in samples]
+    check_wordings(entry, entries_dir, found_answers[0].questions)
     count = f"{len(samples)} runs, " if len(samples) > 1 else ""
     count += f"{len(scores.datasets)} datasets, {sum(map(len, samples))} samples"
-    return f"{count}, average {scores.average:.2f} recomputed", [answered(of_run) for of_run in samples]
+    return f"{count}, average {scores.average:.2f} recomputed", found_answers
 
 
 def _means(run: EntryRun, file: Path) -> Iterator[str]:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
+from cme.adapters.peft_methods import label
+from cme.leaderboard.cost import part
 from cme.leaderboard.evidence import RATIOS
 from cme.records import DatasetScore, Entry, EntryRun, Scores
 from cme.suite.score import SCORER_VERSION
@@ -15,7 +17,7 @@ __all__ = ["called", "claims"]
 
 _COUNTS = ("trainable_parameters", "saved_parameters", "base_parameters", "peak_memory_bytes", "steps", "tokens")
 _AMOUNTS = ("trainable_share", "wall_seconds", "tokens_per_second")
-_SHARED = ("trainable_parameters", "saved_parameters", "base_parameters", "trainable_share", "steps")
+_SHARED = ("trainable_parameters", "base_parameters", "trainable_share", "steps")
 _COSTS = frozenset({*_COUNTS, *_AMOUNTS, "device"})
 _MEASURED_ON = frozenset({"base", "total_rank", "rounds", "device", "hardware", "threads", "dtype", "command"})
 _PROVENANCE = frozenset({"data", "missing", "evaluation", "adapter", "training"})
@@ -58,8 +60,9 @@ def _recipe(entry: Entry) -> Iterator[str]:
         if given := [name for name, value in free.items() if value]:
             yield f"it is not trained, and has {', '.join(given)}"
         return
-    if entry.settings.get("method") != entry.method:
-        yield f"the method is {entry.method!a}, and that of its settings {str(entry.settings.get('method'))[:100]!a}"
+    made = label(str(entry.settings.get("method")), part(entry.settings, "options"))
+    if made != entry.method:
+        yield f"the method is {entry.method!a}, and that of its settings {made[:100]!a}"
     if not entry.recipe:
         yield "it was trained, and has no recipe"
     for name in ("rank", "experts"):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from cme.errors import CMEError
 from cme.leaderboard.panel import Columns, panel_of
 from cme.records import DatasetScore, FamilyScore, Scores
 from cme.stats import Estimate, average_weights, estimates
@@ -25,6 +26,9 @@ def mean_scores(scores: Sequence[Scores], columns: Sequence[Columns], *, tier: s
 
     Returns:
         The scores, and the part of the average's standard error that is due to the seeds: None with one run.
+
+    Raises:
+        CMEError: the runs name a dataset's parts or metrics differently.
     """
     panel = panel_of({"row": columns})
     first = scores[0]
@@ -59,6 +63,8 @@ def mean_scores(scores: Sequence[Scores], columns: Sequence[Columns], *, tier: s
 
 def _dataset(runs: Sequence[DatasetScore], stderr: float | None) -> DatasetScore:
     first = runs[0]
+    if any(set(run.parts) != set(first.parts) or set(run.metrics) != set(first.metrics) for run in runs):
+        raise CMEError(f"{first.dataset}: the runs do not have the same parts and metrics. Evaluate them again.")
     return replace(
         first,
         value=_mean([run.value for run in runs]),

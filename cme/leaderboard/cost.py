@@ -9,7 +9,7 @@ from cme.records import Entry
 
 __all__ = ["Cost", "RunRatio", "cost_of", "measured", "number", "part", "rank_of", "run_ratios", "total_rank", "whole"]
 
-_RANK_KEYS = ("rank", "r", "target_r")
+_RANK_OPTIONS = ("target_r", "r")
 
 Measured = tuple[float, float | None, float | None]
 """A ratio to LoRA of equal total rank with the ends of its confidence interval."""
@@ -22,7 +22,7 @@ class Cost:
     Attributes:
         trainable: parameters that are trained.
         trainable_percent: of the base's parameters.
-        saved: parameters in the adapter as saved.
+        saved: parameters in the adapter as saved, mean over the runs (what AdaLoRA prunes may depend on the seed).
         seconds: of training, mean over the runs.
         tokens_per_second: mean over the runs.
         peak_bytes: most over the runs.
@@ -52,11 +52,12 @@ def cost_of(entry: Entry) -> Cost:
     """The cost of a row over its runs."""
     first = entry.runs[0].cost
     costs = [run.cost for run in entry.runs]
+    saved = _mean(costs, "saved_parameters")
     peaks = [peak for cost in costs if (peak := whole(cost, "peak_memory_bytes")) is not None]
     return Cost(
         trainable=whole(first, "trainable_parameters"),
         trainable_percent=number(first, "trainable_share"),
-        saved=whole(first, "saved_parameters"),
+        saved=None if saved is None else round(saved),
         seconds=_mean(costs, "wall_seconds"),
         tokens_per_second=_mean(costs, "tokens_per_second"),
         peak_bytes=max(peaks, default=None),
@@ -66,8 +67,11 @@ def cost_of(entry: Entry) -> Cost:
 
 
 def rank_of(entry: Entry) -> int | None:
-    """LoRA and the routed methods say ``rank``; PEFT's own settings ``r``, and AdaLoRA's end at ``target_r``."""
-    return next((rank for key in _RANK_KEYS if (rank := whole(entry.settings, key)) is not None), None)
+    """Every method that CME names says ``rank``; of PEFT's own configurations ``r``, and AdaLoRA's ends at ``target_r``."""
+    if (rank := whole(entry.settings, "rank")) is not None:
+        return rank
+    options = part(entry.settings, "options")
+    return next((rank for key in _RANK_OPTIONS if (rank := whole(options, key)) is not None), None)
 
 
 def total_rank(entry: Entry) -> int | None:

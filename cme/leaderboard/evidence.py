@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cme.adapters.methods import UNMEASURED
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
 from cme.records import Grid, Run, read_record
@@ -93,6 +94,11 @@ def _found(report: Mapping[str, Any], run: Run, file: Path) -> dict[str, Any]:
     if case is None or lora is None:
         measured = ", ".join(f"{one['name']} (rank {one['rank']})" for one in cases)
         methods = ",".join(dict.fromkeys(("lora", run.method)))
+        if run.adapter.get("method") in UNMEASURED:
+            raise UsageError(
+                f"the costs of {_name(wanted)} cannot be measured: cme bench adapters compares methods that CME knows by name "
+                "at one total rank. Leave --bench out."
+            )
         command = f"cme bench adapters --methods {methods} --total-rank {_total_rank(run)}"
         command += f" --experts {run.adapter['experts']}" if run.adapter.get("experts") else ""
         raise UsageError(

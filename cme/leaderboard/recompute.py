@@ -11,7 +11,7 @@ from cme.leaderboard.answers import check_answers
 from cme.records import Scores
 from cme.suite.score import Sample, aggregate
 
-__all__ = ["TOLERANCE", "check_hash", "check_scores", "different", "items_digest"]
+__all__ = ["TOLERANCE", "check_hash", "check_scores", "computed_scores", "different", "items_digest"]
 
 TOLERANCE = 1e-9
 """Largest difference between a recorded and a recomputed number: rounding of sums, nothing more."""
@@ -47,12 +47,7 @@ def check_scores(scores: Scores, samples: Sequence[Sample], *, tier: str, where:
         CMEError: a number differs by more than `TOLERANCE`; the message names the first few.
         DataError: the samples are not of the kind that their datasets have.
     """
-    try:
-        computed = aggregate(samples, tier=tier)
-    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
-        raise DataError(
-            f"{where}: its samples lack what their dataset is scored by ({type(error).__name__}: {error}). Evaluate again."
-        ) from error
+    computed = computed_scores(samples, tier=tier, where=where)
     if found := different(dataclasses.asdict(scores), dataclasses.asdict(computed)):
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise CMEError(
@@ -60,6 +55,25 @@ def check_scores(scores: Scores, samples: Sequence[Sample], *, tier: str, where:
             f"{'; '.join(found[:_SHOWN])}{more}. Evaluate again; numbers are never edited by hand."
         )
     check_answers(samples, where)
+
+
+def computed_scores(samples: Sequence[Sample], *, tier: str, where: str) -> Scores:
+    """Scores from samples that others may have written.
+
+    Args:
+        samples: what is scored.
+        tier: of the evaluation.
+        where: what they belong to, for the message.
+
+    Raises:
+        DataError: the samples are not of the kind that their datasets have.
+    """
+    try:
+        return aggregate(samples, tier=tier)
+    except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise DataError(
+            f"{where}: its samples lack what their dataset is scored by ({type(error).__name__}: {error}). Evaluate again."
+        ) from error
 
 
 def items_digest(samples: Sequence[Sample]) -> str:

@@ -107,11 +107,15 @@ def build_command(entry: Entry) -> str | None:
         ("temperature", "--temperature", None),
         ("paraphrase_share", "--paraphrase-share", 0.5),
         ("layout", "--format", "alpaca"),
+        ("rows_per_shard", "--rows-per-shard", 100_000),
     ):
-        if mix.get(key) != usual:
+        if mix.get(key, usual) != usual:
             words += [option, mix.get(key)]
     words += [] if mix.get("gate", True) else ["--no-gate"]
-    words += [] if mix.get("validation_rows", 1) else ["--validation-share", "0"]
+    share = mix.get("validation_share", 0.005 if mix.get("validation_rows", 1) else 0)
+    words += [] if share == 0.005 else ["--validation-share", share]
+    words += ["--licence", ",".join(map(str, uses))] if isinstance(uses := mix.get("uses"), list) else []
+    words += ["--allow-missing"] if mix.get("allow_missing") is True else []
     named = [str(name) for name in found] if isinstance(found := mix.get("datasets"), list | tuple) else []
     words += ["--datasets", ",".join(named)] if named and set(named) != set(datasets()) else []
     return shlex.join(map(str, [*words, "--out", "mix/"]))

@@ -20,6 +20,7 @@ from cme.leaderboard.wordings import sample_files, wordings_of
 from cme.records import Entry, EntryRun, Manifest, Result, Run, read_record, write_record
 from cme.records.samples import read_samples
 from cme.suite.score import SCORER_VERSION, Sample
+from cme.workdir import claimed
 
 __all__ = ["make_entry"]
 
@@ -27,6 +28,9 @@ _SAMPLES = "samples.parquet"
 
 _MIX = ("source", "seed", "size", "mixing", "temperature", "paraphrase_share", "layout", "gate", "validation_rows")
 """Of a mix's manifest: what it was built with."""
+
+_MIX_SETTINGS = ("validation_share", "rows_per_shard", "allow_missing", "uses")
+"""Of the command's own record in the mix's folder, where that is still there: what the manifest does not say."""
 
 
 def make_entry(
@@ -210,13 +214,15 @@ def _provenance(result: Result, run: Run | None) -> dict[str, Any]:
 
 def _mix(run: Run) -> dict[str, Any] | None:
     """What the mix was built with, if it is still there."""
+    folder = Path(str(run.training.get("data"))).expanduser()
     try:
-        manifest = read_record(Path(str(run.training.get("data"))).expanduser() / "manifest.json", Manifest)
+        manifest = read_record(folder / "manifest.json", Manifest)
     except CMEError:
         return None
     if manifest.fingerprint != run.mix_fingerprint:
         return None
-    return {key: getattr(manifest, key) for key in _MIX} | {"datasets": list(manifest.datasets)}
+    found = {key: getattr(manifest, key) for key in _MIX} | {"datasets": list(manifest.datasets)}
+    return found | {key: value for key, value in claimed(folder).items() if key in _MIX_SETTINGS}
 
 
 def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace: bool) -> None:

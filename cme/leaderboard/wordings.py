@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cme.errors import CMEError, UsageError
+from cme.leaderboard.across import answered
+from cme.leaderboard.answers import check_answers
 from cme.leaderboard.board import samples_path
 from cme.leaderboard.differences import split
+from cme.leaderboard.numbers import listing
 from cme.leaderboard.pairing import Pair
 from cme.leaderboard.reading import check_samples
-from cme.leaderboard.recompute import TOLERANCE, check_hash, check_scores, items_digest
+from cme.leaderboard.recompute import TOLERANCE, check_hash, check_scores, computed_scores, items_digest
 from cme.records import Entry, EntryWording, Result, read_record
 from cme.records.samples import read_samples
 from cme.stats import Spread, prompt_sensitivity
-from cme.suite.score import SCORER_VERSION, aggregate
+from cme.suite.score import SCORER_VERSION
 
 __all__ = ["Reworded", "check_wordings", "read_wordings", "sample_files", "spread_of", "wording_path", "wordings_of"]
 
@@ -103,8 +106,13 @@ def sample_files(entry: Entry, entries_dir: Path) -> list[Path]:
     return [*runs, *(wording_path(entries_dir, entry.name, item.wording) for item in entry.wordings)]
 
 
-def check_wordings(entry: Entry, entries_dir: Path) -> None:
+def check_wordings(entry: Entry, entries_dir: Path, questions: Mapping[str, str]) -> None:
     """Check every paraphrase of an entry against its per-sample scores.
+
+    Args:
+        entry: the row.
+        entries_dir: where it was read from.
+        questions: what its runs were asked (`cme.leaderboard.across.answered`).
 
     Raises:
         CMEError: a file is missing or another one, a number does not follow from it, or it has other items.
@@ -122,7 +130,14 @@ def check_wordings(entry: Entry, entries_dir: Path) -> None:
         samples = read_samples(path)
         if items_digest(samples) != entry.items:
             raise CMEError(f"{label}: its samples are not the items of the entry. Submit its results again.")
-        average = aggregate(samples, tier=entry.tier).average
+        asked = answered(samples).questions
+        if changed := [name for name in asked if asked[name] != questions.get(name)]:
+            raise CMEError(
+                f"{label}: parts, clusters, options or right answers of {listing(changed)} are not those of the entry's runs. "
+                "Submit its results again."
+            )
+        average = computed_scores(samples, tier=entry.tier, where=label).average
+        check_answers(samples, label)
         if abs(average - item.average) > TOLERANCE:
             raise CMEError(f"{label}: its average is {item.average:.12g}, recomputed {average:.12g}. Submit it again.")
 

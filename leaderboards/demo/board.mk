@@ -1,5 +1,6 @@
 # The demo board: six methods and the base on the embedded base model and the invented corpus, at tier quick.
-# Started by `make board`; every step is a file, so an interrupted board continues where it stopped.
+# Started by `make board`; every step is a file, so an interrupted board continues where it stopped. Settings are not
+# watched: with another tier, number of rows or training give another BOARD and OUT.
 #
 # For each method: one run for each rate of the same grid at seed 0, chosen by the loss on the mix's validation part; then
 # the same recipe with the chosen rate at the other seeds. Nothing else differs between rows.
@@ -40,6 +41,11 @@ FIELD = $(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))[s
 .SECONDARY:
 .PHONY: board runs
 
+# Costs are measured when nothing else runs; only the goal `runs` does several things at a time.
+ifeq ($(filter-out board,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
+
 board: $(OUT)/leaderboard.md
 
 # Everything but the costs, which are measured alone afterwards.
@@ -67,13 +73,14 @@ $(BASELINES:%=$(BOARD)/results/%/result.json): $(BOARD)/results/%/result.json:
 # Prices are ratios measured in turns, in one process: what else the machine does falls on all methods alike. AdaLoRA is
 # measured at the rank that it starts with, 48, against LoRA of that rank.
 BENCH = $(CME) bench adapters --forms fused --rounds $(ROUNDS) --warmup 1 --batch 8 --train-length 80 --dtype bfloat16
-COSTS = $(BOARD)/costs$(if $(filter adalora,$(1)),-adalora)/report.json
+MEASURED := $(sort lora $(filter-out adalora,$(METHODS)))
+COSTS = $(BOARD)/costs/$(if $(filter adalora,$(1)),adalora,$(subst $(space),-,$(MEASURED)))/report.json
 
-$(BOARD)/costs/report.json:
+$(call COSTS,lora):
 	@echo "== measuring what the methods cost"
-	@$(BENCH) --methods base,$(subst $(space),$(comma),$(filter-out adalora,$(METHODS))) --out $(@D)
+	@$(BENCH) --methods base,$(subst $(space),$(comma),$(MEASURED)) --out $(@D)
 
-$(BOARD)/costs-adalora/report.json:
+$(call COSTS,adalora):
 	@echo "== measuring what AdaLoRA costs"
 	@$(BENCH) --methods lora,adalora --total-rank 48 --out $(@D)
 
@@ -84,7 +91,7 @@ $(WORDINGS:%=$(BOARD)/results/base-wording-%/result.json): $(BOARD)/results/base
 
 $(OUT)/entries/base.json: $(addsuffix /result.json,$(call PARAPHRASES,base))
 $(REFERENCES:%=$(OUT)/entries/%.json): $(OUT)/entries/%.json: $(BOARD)/results/%/result.json
-	@$(CME) submit $(BOARD)/results/$* $(call SUBMIT_PARAPHRASES,$*) --entries $(OUT)/entries
+	@$(CME) submit --replace $(BOARD)/results/$* $(call SUBMIT_PARAPHRASES,$*) --entries $(OUT)/entries
 
 define rules_of_a_method
 $(BOARD)/grid/$(1)/rate: $(BOARD)/mix/manifest.json
@@ -116,11 +123,17 @@ $(WORDINGS:%=$(BOARD)/results/$(1)-wording-%/result.json): $(BOARD)/results/$(1)
 
 $(OUT)/entries/$(1).json: $(call COSTS,$(1)) $(ALL:%=$(BOARD)/results/$(1)-%/result.json) \
 		$(addsuffix /result.json,$(call PARAPHRASES,$(1)))
-	@$(CME) submit $(ALL:%=$(BOARD)/results/$(1)-%) $(ALL:%=--run $(BOARD)/runs/$(1)-%) --grid $(BOARD)/grid/$(1) \
+	@$(CME) submit --replace $(ALL:%=$(BOARD)/results/$(1)-%) $(ALL:%=--run $(BOARD)/runs/$(1)-%) --grid $(BOARD)/grid/$(1) \
 		--bench $(call COSTS,$(1)) $(call SUBMIT_PARAPHRASES,$(1)) --name $(1) --entries $(OUT)/entries
 endef
 
 $(foreach method,$(METHODS),$(eval $(call rules_of_a_method,$(method))))
+
+# What a command wrote whole stays, also when make is stopped while that command ends.
+RESULTS := $(foreach row,$(REFERENCES) $(WORDINGS:%=base-wording-%),$(BOARD)/results/$(row)/result.json)
+RESULTS += $(foreach method,$(METHODS),$(foreach run,$(ALL) $(WORDINGS:%=wording-%),$(BOARD)/results/$(method)-$(run)/result.json))
+.PRECIOUS: $(BOARD)/mix/manifest.json $(RESULTS) $(foreach method,$(METHODS),$(ALL:%=$(BOARD)/runs/$(method)-%/run.json)) \
+	$(call COSTS,lora) $(call COSTS,adalora)
 
 # The table of the rows that are there: methods are added as they are done.
 $(OUT)/leaderboard.md: $(REFERENCES:%=$(OUT)/entries/%.json) $(METHODS:%=$(OUT)/entries/%.json)

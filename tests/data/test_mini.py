@@ -97,7 +97,7 @@ def test_each_option_gives_other_rows(name):
         assert not tables[0].equals(tables[1]), f"{spec.name} is the same in {name}"
 
 
-@pytest.mark.parametrize("name", ["mini:hart", "mini:seed=x", "mini:seed", "mini:5"])
+@pytest.mark.parametrize("name", ["mini:hart", "mini:seed=x", "mini:seed", "mini:seed=²", "mini:5"])
 def test_an_unknown_option_is_named(name):
     with pytest.raises(UsageError, match=f"option of source '{name}'"):
         open_source(name)

@@ -132,6 +132,12 @@ def test_the_costs_of_another_row_are_refused(workshop, settings, changes, messa
         workshop.row("team", "teamlora", 0.6, settings=settings, bench=report(workshop.root / "c", **changes), **ROW)
 
 
+def test_a_method_of_peft_has_no_measured_costs(workshop):
+    settings = {"method": "peft", "options": {"peft_type": "MISS", "r": 16}}
+    with pytest.raises(UsageError, match=r"costs of miss cannot be measured.*Leave --bench out"):
+        workshop.row("m", "miss", 0.6, settings=settings, bench=report(workshop.root / "c"), **ROW)
+
+
 @pytest.mark.parametrize("changes", [{"kind": "result"}, {"schema_version": 9}, {"cases": 3}, {"settings": {}}])
 def test_what_is_no_measurement_is_refused(workshop, changes):
     with pytest.raises(CMEError, match=r"is no measurement|is damaged"):

@@ -8,6 +8,7 @@ import pytest
 from cme.errors import CMEError, UsageError
 from cme.files import sha256_file
 from cme.leaderboard import load_entries, make_entry, verify
+from cme.leaderboard.cost import cost_of, rank_of
 from cme.records import Entry, Result, read_record, write_record
 from cme.records.samples import write_samples
 
@@ -155,6 +156,37 @@ def test_other_samples_do_not_make_one_row(workshop):
         make_entry(results, runs, workshop.entries)
 
 
+def test_runs_that_name_parts_differently_do_not_make_one_row(workshop):
+    named = [
+        [row | {"part": f"{subject}{k % 2}"} if row["dataset"] == "mmlu" else row for k, row in enumerate(rows)]
+        for subject, rows in (("law", make_samples(0.6, "s")), ("Law", make_samples(0.6, "t")))
+    ]
+    results = [workshop.result(f"x-{k}", rows, adapter=str(k + 1) * 64) for k, rows in enumerate(named)]
+    runs = [workshop.run(f"x-{seed}", "lora", adapter=str(seed + 1) * 64, seed=seed) for seed in (0, 1)]
+    with pytest.raises(CMEError, match="mmlu: the runs do not have the same parts"):
+        make_entry(results, runs, workshop.entries)
+
+
+def test_a_method_of_peft_is_a_row_with_its_rank(workshop):
+    """PEFT's own configurations lie under ``options``; the row goes by the variant's name."""
+    options = {"peft_type": "LORA", "use_dora": True, "r": 16}
+    entry = workshop.row("d", "dora", 0.6, seeds=(0, 1), settings={"method": "peft", "options": options})
+    verify(workshop.entries)
+    assert (entry.method, rank_of(entry)) == ("dora", 16)
+    with pytest.raises(CMEError, match="the method is 'lora', and that of its settings 'dora'"):
+        workshop.row("l", "lora", 0.6, settings={"method": "peft", "options": options})
+
+
+def test_what_is_saved_after_pruning_may_depend_on_the_seed(workshop):
+    folders = [workshop.result(f"a-{k}", make_samples(0.6, f"a{k}"), adapter=str(k + 1) * 64) for k in (0, 1)]
+    runs = [
+        workshop.run(f"a-{k}", "adalora", adapter=str(k + 1) * 64, seed=k, saved_parameters=1000 + k) for k in (0, 1)
+    ]
+    entry = make_entry(folders, runs, workshop.entries, name="a")
+    verify(workshop.entries)
+    assert cost_of(entry).saved == 1000
+
+
 def test_a_base_needs_no_run_and_an_adapter_does(workshop):
     base = workshop.result("base", make_samples(0.4, "b"))
     entry = make_entry([base], [], workshop.entries)
@@ -290,3 +322,21 @@ def test_what_the_mix_was_built_with_is_kept_while_it_is_there(workshop):
     }
     write_record(workshop.root / "mix" / "manifest.json", dataclasses.replace(mix, fingerprint="d" * 64))
     assert workshop.row("other", "lora", 0.6).runs[0].provenance["training"]["mix"] is None
+
+
+def test_what_only_the_mixs_own_folder_says_is_kept_too(workshop):
+    from cme.leaderboard.reproduce import build_command
+    from cme.mix.settings import BuildSettings
+    from cme.records import Manifest
+    from cme.workdir import claim
+
+    folder = workshop.root / "mix"
+    built = BuildSettings(source="mini", out=folder, seed=3, size=4000, validation_share=0.01, rows_per_shard=500)
+    claim(folder, "build-data", built.identity([]))
+    write_record(
+        folder / "manifest.json",
+        Manifest("mini", 3, 4000, 4000, 40, "proportional", 500, 0.5, {}, {}, {}, {}, "c" * 64),
+    )
+    assert build_command(workshop.row("lora", "lora", 0.6)) == (
+        "cme build-data --source mini --seed 3 --size 4000 --rows-per-shard 500 --validation-share 0.01 --out mix/"
+    )

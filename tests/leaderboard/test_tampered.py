@@ -86,7 +86,6 @@ def more_options(row):
         (right, "score is 1, and option"),
         (every(score=1.0), "score is 1, and its acc 0"),
         (lambda row: row | {"scores": row["scores"] | {"other": 0.5}}, "it has the scores"),
-        (every(part="\x1b[2Jtext"), r"part '\x1b[2Jtext' are not the dataset's"),
         (every(family="x<b>"), "family 'x<b>'"),
         (gold_is_what_was_chosen, "differ in parts, clusters, options or right answers of anli"),
         (more_options, "differ in parts, clusters, options or right answers of anli"),
@@ -95,6 +94,12 @@ def more_options(row):
 def test_samples_that_give_the_numbers_and_cannot_be(small, change, message):
     forge(small, [change(row) for row in read_samples(samples_of(small, "lora", 0))])
     assert message in refusal(small)
+
+
+def test_a_part_that_the_dataset_has_not_is_refused(small):
+    rows = read_samples(samples_of(small, "base", 0))
+    forge(small, [every(part="\x1b[2Jtext")(row) for row in rows], name="base")
+    assert r"part '\x1b[2Jtext' are not the dataset's" in refusal(small)
 
 
 def test_a_part_may_be_any_subject_of_a_dataset_that_has_them():

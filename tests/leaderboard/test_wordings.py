@@ -1,16 +1,21 @@
 """How far the wording of the prompt moves a score: what belongs together, what is refused, what is shown."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import re
 
 import pytest
 
 from cme.errors import CMEError, UsageError
+from cme.files import sha256_file
 from cme.leaderboard import audit, load_entries, make_entry
 from cme.leaderboard.wordings import read_wordings, spread_of, wording_path
 from cme.records import write_record
+from cme.records.samples import read_samples, write_samples
 from cme.stats import prompt_sensitivity
+from cme.suite.score import aggregate
 
 from .pages import page_of
 from .workshop import make_samples
@@ -120,6 +125,32 @@ def test_a_changed_paraphrase_is_refused(workshop, results, run):
         from cme.leaderboard import verify
 
         verify(workshop.entries)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda row: row | {"score": 1.0, "scores": dict.fromkeys(row["scores"], 1.0)}, "option . was chosen where"),
+        (lambda row: row | {"scores": {"f9": 1.0}}, "samples lack what their dataset is scored by"),
+        (
+            lambda row: row | {"gold": 1 - row["gold"], "predicted": 1 - row["predicted"]},
+            "right answers of qqp are not",
+        ),
+    ],
+)
+def test_a_paraphrase_with_invented_samples_is_refused(workshop, results, run, change, message):
+    """The file's hash is the entry's, and so is the average as far as there is one."""
+    entry = make_entry(results[:1], [run], workshop.entries, name="lora", paraphrases=results[1:])
+    path = wording_path(workshop.entries, "lora", 2)
+    rows = [change(row) if row["dataset"] == "qqp" else row for row in read_samples(path)]
+    write_samples(path, rows)
+    changes = {"samples_sha256": sha256_file(path)}
+    with contextlib.suppress(KeyError):
+        changes["average"] = aggregate(rows, tier="quick").average
+    wordings = (dataclasses.replace(entry.wordings[0], **changes), entry.wordings[1])
+    write_record(workshop.entries / "lora.json", dataclasses.replace(entry, wordings=wordings))
+    (verdict,) = audit(workshop.entries)
+    assert not verdict.ok and "wording 2" in verdict.said and re.search(message, verdict.said)
 
 
 def test_the_score_command_shows_the_spread(results):

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cme.adapters.methods import METHODS
+from cme.adapters.methods import METHODS, UNMEASURED
 from cme.errors import UsageError, unknown
 
 __all__ = ["BASE", "FORMS", "MODES", "BenchSettings", "benchable"]
@@ -11,9 +11,6 @@ MODES = ("train", "prefill", "decode")
 FORMS = ("fused", "loop")
 BASE = "base"
 """The base without any adapter, among the methods."""
-
-_NO_ADAPTER = ("peft", "full")
-"""Methods without one cost: ``peft`` is whatever its options say, ``full`` has no adapter."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class BenchSettings:
             ("mode", self.modes, MODES),
         ):
             for name in names:
-                if kind == "method" and name in _NO_ADAPTER:
+                if kind == "method" and name in UNMEASURED:
                     raise UsageError(
                         f"the method {name!r} cannot be measured here: cme bench adapters compares adapters of one total "
                         f"rank. It measures: {', '.join(known)}."
@@ -95,7 +92,8 @@ class BenchSettings:
             )
         if not self.experts or min(self.experts) < 1 or len(set(self.experts)) < len(self.experts):
             raise UsageError(f"experts must be different numbers of at least 1, found {_listed(self.experts)}.")
-        if wrong := [k for k in self.experts if self.total_rank % k]:
+        routed = any("experts" in METHODS[name].settings for name in self.methods or benchable() if name != BASE)
+        if routed and (wrong := [k for k in self.experts if self.total_rank % k]):
             raise UsageError(
                 f"a total rank of {self.total_rank} cannot be shared evenly by {wrong[0]} experts. Give a --total-rank "
                 f"that {_listed(self.experts)} divide."
@@ -104,7 +102,7 @@ class BenchSettings:
 
 def benchable() -> tuple[str, ...]:
     """The base and every method that has an adapter: CME's, PEFT's that CME knows by name, and other packages'."""
-    return (BASE, *(name for name in METHODS if name not in _NO_ADAPTER))
+    return (BASE, *(name for name in METHODS if name not in UNMEASURED))
 
 
 def _listed(numbers: tuple[int, ...]) -> str:

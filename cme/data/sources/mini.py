@@ -40,7 +40,7 @@ class MiniOptions:
         values: dict[str, bool | int] = {}
         for option in filter(None, name.removeprefix("mini").removeprefix(":").split(",")):
             key, _, value = option.partition("=")
-            if key == "seed" and value.isdigit():
+            if key == "seed" and value.isascii() and value.isdigit():
                 values["seed"] = int(value)
             elif option in ("hard", "long"):
                 values[option] = True

@@ -111,7 +111,7 @@ def _asked_for(response: "httpx.Response | None") -> float | None:
     if response.status_code == 429 and limit is not None and limit.remaining == 0:
         return float(limit.reset_in_seconds)
     asked = response.headers.get("Retry-After", "")
-    return float(asked) if asked.isdigit() else None
+    return float(asked) if asked.isdecimal() else None
 
 
 def _response(error: BaseException) -> "httpx.Response | None":

@@ -35,6 +35,7 @@ def page_data(standing: Standing) -> dict[str, Any]:
     rows = [_row(entry, standing, times.get(entry.name), recipes) for entry in entries]
     return {
         "source": entries[0].source if entries else "",
+        "plain": all(entry.prompt_format in ("plain", "") and not entry.shots for entry in standing.rows),
         "families": [{"name": name, "title": title(name)} for name in standing.families],
         "datasets": _datasets(standing) if entries else [],
         "rows": rows,

@@ -104,6 +104,10 @@ def test_mistakes(fields, message):
         BenchSettings(**fields)
 
 
+def test_only_methods_with_experts_share_the_rank():
+    assert BenchSettings(methods=("lora", "moslora"), total_rank=6).total_rank == 6
+
+
 def test_mistakes_on_the_command_line(shape, tmp_path):
     assert "whole numbers, such as 2,4,8" in run("--experts", "2,x").output
     done = run("--base", shape, "--methods", "lora", "--forms", "loop", "--target-modules", "nothing")

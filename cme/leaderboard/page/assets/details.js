@@ -6,7 +6,7 @@ function openDetails(row) {
   const runs = el("table", {}, el("caption", { text: "Runs" }),
     el("thead", {}, el("tr", {}, ...["Seed", "CME average", "Train time", "Peak memory"].map((text) => el("th", { scope: "col", text })))),
     el("tbody", {}, ...row.runs.map((run) => el("tr", {}, el("th", { scope: "row", text: whole(run.seed) }), el("td", { text: points(run.average) }), el("td", { text: duration(run.seconds) }), el("td", { text: run.peak_memory_bytes ? `${(run.peak_memory_bytes / 2 ** 30).toFixed(2)} GiB` : ABSENT })))));
-  const seeds = row.runs.length > 1
+  const seeds = row.runs[0].seed === null ? "Not trained." : row.runs.length > 1
     ? `Standard error from ${row.runs.length} seeds: ${points(row.seed_stderr)} points.`
     : "One run: the interval is about this run, not about the method.";
   const parts = [

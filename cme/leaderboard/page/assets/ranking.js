@@ -41,7 +41,7 @@ function makeRanking() {
     { label: "Decode ×", title: `time of a generated token ${measured}`, value: ratioOf("decode"), cell: ratioCell("decode"), optional: true },
     numberColumn("Without ROUGE", (row) => row.without_rouge),
     numberColumn("Chance-norm.", (row) => row.chance_normalised, points, { title: "every dataset rescaled to (score − chance) / (1 − chance)" }),
-    numberColumn("Seeds", (row) => row.runs.length, whole),
+    numberColumn("Seeds", (row) => (row.runs[0].seed === null ? null : row.runs.length), whole),
     { label: "Remark", text: true, value: (row) => row.remark, cell: (row, td) => { td.className = "wide"; td.textContent = row.remark; } },
   ].filter((column) => !column.optional || any(column.value));
   const table = new SortedTable("ranking-table", { caption: "CME average, rank range and cost of every row", columns, sort: { index: 2, direction: -1 } });

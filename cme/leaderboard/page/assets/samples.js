@@ -135,7 +135,7 @@ function sampleDetails(item, sample) {
 function sampleText(item, sample) {
   const text = data.samples.texts[item.name]?.[sample.k];
   if (!text) {
-    const source = data.source === "hub" ? "hub" : data.source.startsWith("mini") ? data.source : "FOLDER";
+    const source = data.source === "hub" ? "hub" : data.source.split(":")[0] === "mini" ? data.source : "FOLDER";
     const where = source === "FOLDER" ? `; FOLDER is where the rows of ${data.source} are` : "";
     const code = el("code", { text: `cme show --dataset ${quote(item.name)} --source ${quote(source)} --id ${quote(sample.id)}` });
     return [el("p", { class: "small", text: `The text is not in this page. This shows it${where}:` }), commandLine(code, "Copy the command that shows the text")];
@@ -144,6 +144,7 @@ function sampleText(item, sample) {
   const said = accepted.map((answer) => answer || "(no answer)").join(" / ");
   const choices = options.map((option, k) => el("li", { class: k === gold ? "good" : null, text: option.trim() + (k === gold ? " ← right" : "") }));
   return [
+    data.plain ? null : el("p", { class: "small", text: "The question in format plain, without examples; the rows were asked in the format and with the shots named at the top." }),
     el("pre", { text: prompt }),
     options.length ? el("ul", { class: "options", "aria-label": "Options" }, ...choices) : el("p", {}, el("strong", { text: item.metric.startsWith("rouge") ? "Reference: " : "Accepted: " }), said),
   ];
