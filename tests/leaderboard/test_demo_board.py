@@ -1,0 +1,53 @@
+"""The committed demo board: what the README says of it is what its entries give."""
+
+from pathlib import Path
+
+import pytest
+
+import cme
+from cme.leaderboard import audit, load_entries
+from cme.leaderboard.standing import make_standing
+from cme.leaderboard.write import board_files
+
+ROOT = Path(cme.__file__).parents[1]
+BOARD = ROOT / "leaderboards" / "demo"
+
+pytestmark = pytest.mark.skipif(not BOARD.is_dir(), reason="not in a checkout")
+
+
+@pytest.fixture(scope="module")
+def standing():
+    return make_standing(load_entries(BOARD / "entries"), BOARD / "entries")
+
+
+def test_every_number_follows_from_the_samples():
+    assert [verdict.said for verdict in audit(BOARD / "entries") if not verdict.ok] == []
+
+
+def test_tables_and_page_are_what_the_entries_give(standing):
+    for name, text in board_files(BOARD / "entries", standing).items():
+        assert (BOARD / name).read_text(encoding="utf-8") == text, f"{name} is out of date: make board"
+
+
+def test_it_has_the_methods_with_three_seeds_by_one_grid(standing):
+    rows = {entry.name: entry for entry in standing.rows}
+    methods = ("lora", "adalora", "moslora", "moelora", "hydralora", "teamlora")
+    assert set(rows) == {"base", *methods}
+    grids = set()
+    for name in methods:
+        entry = rows[name]
+        assert (entry.method, [run.seed for run in entry.runs], entry.tier) == (name, [0, 1, 2], "quick")
+        assert entry.lr_grid and entry.cost_ratios
+        grids.add(tuple(run["learning_rate"] for run in entry.lr_grid["runs"]))
+    assert len(grids) == 1
+    assert {entry.name for entry in standing.references} == {"base-4-shot", "majority"}
+    assert {entry.name for entry in standing.partial} == {"lead-1", "unanswerable"}
+
+
+def test_the_readme_shows_its_table_and_says_what_is_significant(standing):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.split("<!-- leaderboards/demo/leaderboard.md -->\n")[1].split("<!-- end -->")[0]
+    assert table in (BOARD / "leaderboard.md").read_text(encoding="utf-8")
+    found = {frozenset((item.first, item.second)) for item in standing.comparison.differences if item.significant}
+    methods = {entry.name for entry in standing.rows} - {"base"}
+    assert found == {frozenset((name, "base")) for name in methods} | {frozenset(("moelora", "adalora"))}
