@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
-from itertools import pairwise
+from itertools import combinations, pairwise
+from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
+import cme
 from cme.leaderboard import load_paper
 from cme.leaderboard.page import render_page
 from cme.leaderboard.page.render import LIMIT
@@ -127,6 +129,30 @@ def test_costs_can_be_chosen(shown, axis):
     assert shown.plotted("cost-plot")
     text = shown.find("#cost-plot svg").get_attribute("textContent")
     assert "teamlora" in text
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_names_in_the_plot_cover_no_other_name(browser, width):
+    """On the committed demo board, whose rows lie close together."""
+    page = Page(browser, Path(cme.__file__).parents[1] / "leaderboards" / "demo" / "index.html")
+    metrics = {"width": width, "height": 740, "deviceScaleFactor": 1, "mobile": width < 500}
+    page.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    page.driver.refresh()
+    page.draw("cost-plot")
+    names = {"lora", "adalora", "moslora", "moelora", "hydralora", "teamlora"}
+    boxes = page.run(
+        "return [...document.querySelectorAll('#cost-plot .mark-text text')].filter((text) => !text.closest('.role-legend'))"
+        ".map((text) => [text.textContent, text.getBoundingClientRect().toJSON()])"
+    )
+    assert {name for name, _ in boxes} & names == names
+    for (_, one), (_, other) in combinations([box for box in boxes if box[0] in names], 2):
+        assert (
+            one["right"] <= other["left"]
+            or other["right"] <= one["left"]
+            or one["bottom"] <= other["top"] + 2
+            or other["bottom"] <= one["top"] + 2
+        )
+    assert page.console() == []
 
 
 def test_a_dataset_opens_with_its_samples_and_the_command_that_shows_one(shown):

@@ -46,6 +46,30 @@ function costItems() {
   return visible(current).map((row) => ({ name: row.name, method: row.method, kind: row.kind, cost: axis.value(row), value: row.average[0], low: row.average[1], high: row.average[2], row }));
 }
 
+// Names beside their points, in the points' colours, where they cover no other name and no point: tooltips and the table have
+// those that find no room. Pixels are estimates: the plot rounds its vertical axis.
+function labelled(items, lines, log, width, height) {
+  const at = (values, value, from, to) => { const [low, high] = [Math.min(...values), Math.max(...values)]; return high > low ? from + ((value - low) / (high - low)) * (to - from) : (from + to) / 2; };
+  const costs = items.map((item) => (log ? Math.log(item.cost) : item.cost));
+  const values = [...items, ...lines].flatMap((item) => [item.low ?? item.value, item.high ?? item.value]);
+  const points = items.map((item, k) => ({ item, x: at(costs, costs[k], 30, width - 30), y: at(values, item.value, height - 20, 20) }));
+  const taken = points.map(({ x, y }) => ({ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }));
+  const found = [];
+  for (const { item, x, y } of points.sort((a, b) => a.y - b.y)) {
+    const size = 6.6 * item.name.length;
+    const sides = x < width / 2 ? [1, -1] : [-1, 1];
+    for (const [dy, side] of [-8, 9, -22, 23, -36, 37, -50, 51].flatMap((dy) => sides.map((side) => [dy, side]))) {
+      const box = { left: side > 0 ? x + 9 : x - 9 - size, right: side > 0 ? x + 9 + size : x - 9, top: y + dy - 7, bottom: y + dy + 7 };
+      if (box.left < 0 || box.right > width || box.top < 0 || box.bottom > height) continue;
+      if (taken.some((other) => box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom)) continue;
+      taken.push(box);
+      found.push({ item, align: side > 0 ? "left" : "right", dx: 9 * side, dy });
+      break;
+    }
+  }
+  return found;
+}
+
 function drawCost() {
   const axis = COSTS[state.cost];
   const items = costItems();
@@ -70,15 +94,13 @@ function drawCost() {
     { data: { values: placed.filter((item) => item.low !== null) }, mark: { type: "rule", strokeWidth: 1.6, opacity: placed.length > MANY ? 0.35 : 0.8 }, encoding: { x, y: { field: "low", type: "quantitative", title: "CME average" }, y2: { field: "high" }, color } },
     { data: { values: placed }, mark: { type: "point", filled: true, size: placed.length > MANY ? 45 : 90, opacity: 1 }, encoding: { x, y, color, shape: { field: "method", type: "nominal", scale: { domain: methods } }, tooltip, description: { field: "name" } } },
   ];
+  const height = narrow ? 300 : 380;
   if (placed.length <= MANY) {
-    // Names stand on the side that has room.
-    const costs = placed.map((item) => item.cost);
-    const middle = axis.log ? Math.sqrt(Math.min(...costs) * Math.max(...costs)) : (Math.min(...costs) + Math.max(...costs)) / 2;
-    for (const [align, dx, side] of [["left", 9, (item) => item.cost <= middle], ["right", -9, (item) => item.cost > middle]]) {
-      layers.push({ data: { values: placed.filter(side) }, mark: { type: "text", align, dx, dy: -8, fontSize: 11, color: look.text, limit: 160 }, encoding: { x, y, text: { field: "name" } } });
+    for (const { item, align, dx, dy } of labelled(placed, free, axis.log, byId("cost-plot").clientWidth - 50, height)) {
+      layers.push({ data: { values: [item] }, mark: { type: "text", align, dx, dy, fontSize: 11, color: color.scale.range[methods.indexOf(item.method)] }, encoding: { x, y, text: { field: "name" } } });
     }
   }
-  draw("cost-plot", { height: narrow ? 300 : 380, description: `CME average against ${axis.label}; the table below has the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
+  draw("cost-plot", { height, description: `CME average against ${axis.label}; the table below has the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
 }
 
 function differenceItems() {
