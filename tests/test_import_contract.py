@@ -14,23 +14,23 @@ PACKAGE = Path(__file__).resolve().parents[1] / "cme"
 BASE = {"__init__", "_register", "config", "env", "errors", "files", "paths", "progress", "workdir"}
 """Modules at the top of the package: every room may import them, they import none."""
 
-_DATA = {"stats", "records", "suite", "world", "data", "prompt"}
+_DATA = {"stats", "records", "suite", "mini_corpus", "data", "prompt"}
 
 MAY_IMPORT = {
     "stats": set(),
     "records": set(),
     "suite": {"stats", "records"},
-    "world": {"suite"},
-    "data": {"suite", "world"},
+    "mini_corpus": {"suite"},
+    "data": {"suite", "mini_corpus"},
     "prompt": {"suite", "data"},
     "models": set(),
     "adapters": {"models"},
     "mix": _DATA | {"models"},
-    "train": _DATA | {"models", "adapters", "mix"},
-    "evaluate": _DATA | {"models", "adapters"},
+    "training": _DATA | {"models", "adapters", "mix"},
+    "evaluation": _DATA | {"models", "adapters"},
     "analysis": _DATA | {"models", "adapters"},
-    # It measures the engine of `evaluate` against lm-eval's own code.
-    "bench": _DATA | {"models", "adapters", "evaluate"},
+    # It measures the engine of `evaluation` against lm-eval's own code.
+    "bench": _DATA | {"models", "adapters", "evaluation"},
     # It shows the texts of samples, and names methods as their runs do.
     "leaderboard": _DATA | {"adapters"},
 }
@@ -94,11 +94,11 @@ def test_every_room_has_a_place_in_the_order():
     [
         ("suite/x.py", "from cme.data.example import Example"),
         ("suite/x.py", "from cme import data"),
-        ("mix/x.py", "def f():\n    from cme.evaluate import task"),
+        ("mix/x.py", "def f():\n    from cme.evaluation import task"),
         ("mix/x.py", "import cme.adapters.routed.layer"),
-        ("train/x.py", "from cme.evaluate.task import load"),
-        ("evaluate/x.py", "from cme.train import x"),
-        ("leaderboard/x.py", "from cme.evaluate import x"),
+        ("training/x.py", "from cme.evaluation.task import load"),
+        ("evaluation/x.py", "from cme.training import x"),
+        ("leaderboard/x.py", "from cme.evaluation import x"),
         ("leaderboard/x.py", "import importlib\nimportlib.import_module('cme.mix')"),
         ("data/x.py", "from cme.cli import app"),
         ("records/x.py", "from cme.stats import x"),
@@ -117,7 +117,7 @@ def test_a_forbidden_import_is_seen(file, source):
             "from cme.errors import CMEError\nfrom cme.stats import x\nfrom cme import __version__\nimport cme",
         ),
         ("mix/x.py", "from cme.prompt import render"),
-        ("cli/x.py", "from cme.train import x"),
+        ("cli/x.py", "from cme.training import x"),
         ("config.py", "from cme.errors import nearest"),
     ],
 )

@@ -12,7 +12,7 @@ from cme.env import is_first_process
 from cme.errors import UsageError
 
 if TYPE_CHECKING:
-    from cme.evaluate.settings import EvalSettings
+    from cme.evaluation.settings import EvalSettings
     from cme.records import Result
 
 __all__ = ["evaluate"]
@@ -83,7 +83,7 @@ def evaluate(
     Run again after an interruption, it continues after the last finished batch. Several adapters share one loaded base, and
     each gets a folder of its own below --out. One adapter on several GPUs: torchrun --nproc_per_node N -m cme eval …
     """
-    from cme.evaluate.settings import EvalSettings
+    from cme.evaluation.settings import EvalSettings
 
     adapters = adapter or []
     if model and (adapters or base != DEFAULT_BASE or baseline):
@@ -127,10 +127,10 @@ def evaluate(
 
 def _evaluate(settings: "EvalSettings", adapters: list[str], out: Path, devices: str | None) -> "dict[Path, Result]":
     """Folder → result."""
-    from cme.evaluate.adapters import distinct_names
-    from cme.evaluate.devices import device_names, evaluate_on
-    from cme.evaluate.run import evaluate as one
-    from cme.evaluate.run import evaluate_each
+    from cme.evaluation.adapters import distinct_names
+    from cme.evaluation.devices import device_names, evaluate_on
+    from cme.evaluation.run import evaluate as one
+    from cme.evaluation.run import evaluate_each
 
     if devices is None and len(adapters) < 2:
         return {out: one(settings, out)}

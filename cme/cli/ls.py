@@ -113,7 +113,7 @@ def _methods() -> _Listing:
 
 def _recipes() -> _Listing:
     from cme.paths import leaderboards_dir
-    from cme.train import recipes
+    from cme.training import recipes
 
     rows: list[list[object]] = []
     for name in recipes():

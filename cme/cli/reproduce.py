@@ -13,10 +13,10 @@ from cme.errors import UsageError
 
 if TYPE_CHECKING:
     from cme.adapters.settings import AdapterSettings
-    from cme.evaluate.settings import EvalSettings
+    from cme.evaluation.settings import EvalSettings
     from cme.leaderboard.reproduce import Reproduction
     from cme.records import Entry
-    from cme.train.settings import TrainSettings
+    from cme.training.settings import TrainSettings
 
 __all__ = ["reproduce"]
 
@@ -89,7 +89,7 @@ def _training(
             _check_base(entry, base)
         return None, None
     from cme.adapters.settings import settings_from as adapter_from
-    from cme.train.settings import settings_from as training_from
+    from cme.training.settings import settings_from as training_from
 
     recorded = entry.runs[0].provenance.get("training", {})
     where = f"entry {entry.name}"
@@ -142,7 +142,7 @@ def _check_base(entry: "Entry", base: str) -> None:
 
 def _evaluation(entry: "Entry", base: str, source: str, device: str | None, threads: int | None) -> "EvalSettings":
     """How the row was evaluated."""
-    from cme.evaluate.settings import EvalSettings
+    from cme.evaluation.settings import EvalSettings
     from cme.suite.baselines import BASELINES
 
     provenance = entry.runs[0].provenance
@@ -166,7 +166,7 @@ def _evaluation(entry: "Entry", base: str, source: str, device: str | None, thre
 def _train(training: "TrainSettings", adapter: "AdapterSettings", out: Path) -> str:
     """Train, or go on, or take what is finished; the fingerprint of what was trained."""
     from cme.records import Run, read_record
-    from cme.train.run import train
+    from cme.training.run import train
     from cme.workdir import is_finished
 
     run = read_record(out / "run.json", Run) if is_finished(out) else train(training, adapter, out=out)
@@ -174,7 +174,7 @@ def _train(training: "TrainSettings", adapter: "AdapterSettings", out: Path) -> 
 
 
 def _evaluate(settings: "EvalSettings", out: Path) -> None:
-    from cme.evaluate.run import evaluate
+    from cme.evaluation.run import evaluate
     from cme.workdir import is_finished
 
     if not is_finished(out):

@@ -12,7 +12,7 @@ from cme.cli.tables import show_table
 from cme.errors import UsageError
 
 if TYPE_CHECKING:
-    from cme.train import Grid
+    from cme.training import Grid
 
 __all__ = ["train"]
 
@@ -77,8 +77,8 @@ def train(
     Run again after an interruption, it continues from the newest complete checkpoint. For several devices:
     torchrun --nproc_per_node N -m cme train …
     """
-    from cme.train import load_recipe, train_grid
-    from cme.train import train as run
+    from cme.training import load_recipe, train_grid
+    from cme.training import train as run
 
     rates = _rates(lr_grid, learning_rate)
     flags = {

@@ -25,11 +25,11 @@ def mini_train_rows(specs: Sequence[DatasetSpec], size: int | None) -> int | Non
     """
     if size is None:
         return None
-    from cme import world
+    from cme import mini_corpus
 
-    known = set(world.known())
+    known = set(mini_corpus.known())
     splits = [
-        [world.size(part.folder, part.train) for part in spec.parts if part.folder in known]
+        [mini_corpus.size(part.folder, part.train) for part in spec.parts if part.folder in known]
         for spec in specs
     ]  # fmt: skip
     pool = 1

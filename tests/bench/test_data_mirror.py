@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow.parquet as pq
 import pytest
 
-from cme import world
+from cme import mini_corpus
 from cme.bench.data import mirror as mirror_module
 from cme.bench.data.mirror import mirror_files, planted, write_mirror
 from cme.bench.data.plain_gate import PlainGate, with_keys
@@ -45,7 +45,7 @@ def test_a_share_has_its_share_of_the_rows_in_the_hub_columns(mirror):
     for file in mirror_files(SHARE).values():
         table = pq.read_table(mirror / f"{file.name}-00000-of-00001.parquet")
         assert table.num_rows == file.rows
-        assert set(table.schema.names) == set(world.rows(file.folder, file.split, 1)[0]), file.name
+        assert set(table.schema.names) == set(mini_corpus.rows(file.folder, file.split, 1)[0]), file.name
 
 
 def test_every_row_is_read_and_none_dropped(outcomes):

@@ -4,7 +4,7 @@ import pytest
 
 from cme.cli.adapter_options import adapter_options
 from cme.errors import UsageError
-from cme.train import load_recipe
+from cme.training import load_recipe
 
 
 @adapter_options

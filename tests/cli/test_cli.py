@@ -88,7 +88,7 @@ def test_the_readmes_table_is_the_suite(cme):
 
 
 def test_examples_are_shown_as_the_model_sees_them(cme):
-    from cme.evaluate.task import load
+    from cme.evaluation.task import load
 
     shown = json.loads(cme("show", "--dataset", "squad_v2", "--source", "mini", "--n", "4", "--json").stdout)
     rows = load(cme_dataset="squad_v2", cme_source="mini", cme_tier="smoke")["eval"].to_list()[:4]

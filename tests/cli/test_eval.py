@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.evaluate.runs import save_adapter
+from tests.evaluation.runs import save_adapter
 
 ROWS = ("--source", "mini", "--tier", "smoke", "--datasets", "qqp", "--threads", "1")
 

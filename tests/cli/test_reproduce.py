@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.train.conftest import base, mix  # noqa: F401 (fixtures)
+from tests.training.conftest import base, mix  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,9 @@ def test_it_goes_on_where_it_stopped(cme, line, mix, tmp_path, monkeypatch):  # 
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("cme.evaluate.run.evaluate", stop)
+        patched.setattr("cme.evaluation.run.evaluate", stop)
         assert reproduce(cme, line, "lora", tmp_path / "again", "--data", mix).exit_code == 130
-    monkeypatch.setattr("cme.train.run.train", stop)
+    monkeypatch.setattr("cme.training.run.train", stop)
     done = reproduce(cme, line, "lora", tmp_path / "again", "--data", mix)
     assert done.exit_code == 0 and "bitwise the same" in done.stderr
 

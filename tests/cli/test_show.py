@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from cme.evaluate.run import evaluate
-from cme.evaluate.settings import EvalSettings
+from cme.evaluation.run import evaluate
+from cme.evaluation.settings import EvalSettings
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.train.conftest import base, mix  # noqa: F401 (fixtures)
+from tests.training.conftest import base, mix  # noqa: F401 (fixtures)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from cme import world
+from cme import mini_corpus
 from cme.data.load import load_examples
 from cme.data.sources import check_source, open_source
 from cme.data.sources.mini import EVAL_ROWS
@@ -47,10 +47,10 @@ def test_the_same_seed_gives_the_same_rows_and_another_one_others():
 
 
 def test_more_than_exists_is_an_error_that_says_how_many_there_are():
-    most = world.size("nq_open", "validation")
-    assert len(world.rows("nq_open", "validation", most)) == most
+    most = mini_corpus.size("nq_open", "validation")
+    assert len(mini_corpus.rows("nq_open", "validation", most)) == most
     with pytest.raises(UsageError, match=rf"{most:,} rows of nq_open/validation; {most + 1:,} were asked for"):
-        world.rows("nq_open", "validation", most + 1)
+        mini_corpus.rows("nq_open", "validation", most + 1)
 
 
 def test_a_pool_is_never_larger_than_the_world():
@@ -63,13 +63,13 @@ def test_a_pool_is_never_larger_than_the_world():
         return [{"x": 1}]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world, "rows", rows)
+        patch.setattr(mini_corpus, "rows", rows)
         table = open_source("mini", train_rows=1 << 22).table(spec, spec.parts[0], split)
-    assert asked == [world.size(folder, split)] and isinstance(table, pa.Table)
+    assert asked == [mini_corpus.size(folder, split)] and isinstance(table, pa.Table)
 
 
 def test_a_dataset_outside_of_the_world_is_told(monkeypatch):
-    monkeypatch.setattr(world, "known", lambda: ["arc_easy"])
+    monkeypatch.setattr(mini_corpus, "known", lambda: ["arc_easy"])
     spec = dataset("qqp")
     source = open_source("mini")
     with pytest.raises(SourceError, match=r"the mini corpus has no dataset 'qqp'\. It has: arc_easy"):

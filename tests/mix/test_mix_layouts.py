@@ -131,8 +131,8 @@ def test_the_datasets_library_reads_messages(both, tmp_path):
 def test_training_reads_both_layouts_alike(both, tmp_path, tiny_base):
     from transformers import AutoTokenizer
 
-    from cme.train.encode import Encoder
-    from cme.train.tokens import encode_split, token_files
+    from cme.training.encode import Encoder
+    from cme.training.tokens import encode_split, token_files
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_base)
     files = {}

@@ -1,6 +1,6 @@
 import pytest
 
-from cme import world
+from cme import mini_corpus
 from cme.errors import UsageError
 from cme.mix import BuildSettings, build
 from cme.mix.pool import mini_train_rows
@@ -15,7 +15,7 @@ def test_planted_copies_are_found_in_their_known_numbers(tmp_path):
     for name in ("nq_open", "qqp"):
         item = manifest.datasets[name]
         assert item.read == 2048
-        planted = world.planted(name, item.read)
+        planted = mini_corpus.planted(name, item.read)
         found = {
             "duplicates": item.duplicates,
             "leaks": sum(item.leaks.values()),
@@ -32,11 +32,11 @@ def test_the_pool_grows_with_the_size_until_the_world_ends():
     assert small is not None and large is not None
     assert 6_000 / 6 < small < large < 60_000
     everything = mini_train_rows(select(["arc"]), 10**9)
-    assert everything is not None and everything >= world.size("arc_easy", "train")
+    assert everything is not None and everything >= mini_corpus.size("arc_easy", "train")
 
 
 def test_more_than_the_world_has_is_refused(tmp_path, monkeypatch):
-    real = world.size
-    monkeypatch.setattr(world, "size", lambda folder, split: 300 if split == "train" else real(folder, split))
+    real = mini_corpus.size
+    monkeypatch.setattr(mini_corpus, "size", lambda folder, split: 300 if split == "train" else real(folder, split))
     with pytest.raises(UsageError, match="were asked for, but only"):
         build(BuildSettings(source="mini", out=tmp_path / "mix", size=5000, datasets=("nq_open", "qqp")))

@@ -8,7 +8,7 @@ import pytest
 from cme.data.load import load_examples
 from cme.data.sources import open_source
 from cme.errors import SourceError, UsageError
-from cme.evaluate import task as loader
+from cme.evaluation import task as loader
 from cme.paths import tasks_dir
 from cme.prompt import FORMATS, cut_words, render
 from cme.suite import dataset, datasets

@@ -64,8 +64,8 @@ def test_every_field_is_explained(cls):
 
 
 def test_what_an_evaluation_writes_fits_the_published_schema(published, tmp_path):
-    from cme.evaluate.run import evaluate
-    from cme.evaluate.settings import EvalSettings
+    from cme.evaluation.run import evaluate
+    from cme.evaluation.settings import EvalSettings
 
     wanted = EvalSettings(base="", baseline="majority", source="mini", tier="smoke", datasets=("mmlu", "nq_open"))
     evaluate(wanted, tmp_path / "out")

@@ -73,6 +73,20 @@ def test_every_instruction_names_every_label_word(spec):
     assert lacking == []
 
 
+@pytest.mark.parametrize(
+    ("name", "fingerprint"),
+    [
+        ("qqp", "4b51c0a6a0ab"),
+        ("mmlu", "13315bd4d9cb"),
+        ("squad_v2", "19266a7f59fb"),
+        ("emotion", "ced86934c72f"),
+    ],
+)
+def test_fingerprints_outlive_the_renaming_of_packages(name, fingerprint):
+    # As version 0.1.0 computed them, when the loader was cme.evaluate.task.load. Committed results name these.
+    assert dataset(name).fingerprint.startswith(fingerprint)
+
+
 def test_fingerprints_tell_datasets_apart():
     assert len({spec.fingerprint for spec in SPECS}) == len(SPECS)
 

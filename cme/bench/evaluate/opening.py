@@ -32,8 +32,8 @@ class Opened:
     def side(self, name: str) -> Any:
         """One side, new: `STOCK` or `ENGINE`, which checks itself on its first batches as it does in ``cme eval``."""
         from cme.bench.evaluate.stock import StockLM
-        from cme.evaluate.engine.lm import PrefixLM
-        from cme.evaluate.harness import quiet
+        from cme.evaluation.engine.lm import PrefixLM
+        from cme.evaluation.harness import quiet
 
         with quiet():
             return {STOCK: StockLM, ENGINE: PrefixLM}[name](self.model, self.tokenizer, batch_size=1)

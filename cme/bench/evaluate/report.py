@@ -45,7 +45,7 @@ class DatasetCost:
         engine: CME's.
         ratio: lm-eval's time over CME's, median of the rounds' ratios.
         agreement: of the answers, over all rounds.
-        used: what answered on CME's side, see `cme.evaluate.engine.lm.PrefixLM.used`.
+        used: what answered on CME's side, see `cme.evaluation.engine.lm.PrefixLM.used`.
     """
 
     dataset: str

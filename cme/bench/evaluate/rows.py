@@ -57,9 +57,9 @@ def load_parts(model: Any, tokenizer: Any, specs: Iterable[DatasetSpec], *, sour
         rows: of each dataset, at most.
 
     Raises:
-        CMEError: as `cme.evaluate.task.load`.
+        CMEError: as `cme.evaluation.task.load`.
     """
-    from cme.evaluate.harness import Harness, no_bars, quiet
+    from cme.evaluation.harness import Harness, no_bars, quiet
 
     tier = next(name for name, most in TIERS.items() if most is None or most >= rows)
     harness = Harness(tokenizer, batch_size=1).take(model, {"cme_source": source, "cme_tier": tier})

@@ -5,14 +5,14 @@ from typing import Any
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
 
-from cme.evaluate.engine.runner import Work
+from cme.evaluation.engine.runner import Work
 
 __all__ = ["StockLM"]
 
 
 class StockLM(HFLM):  # type: ignore[misc]
-    """`HFLM` for a loaded model, with its ``logits_cache``. It is no `cme.evaluate.engine.plain.PlainLM`: nothing of CME's own is
-    in it but the counting, and that its progress bars are off.
+    """`HFLM` for a loaded model, with its ``logits_cache``. It is no `cme.evaluation.engine.plain.PlainLM`: nothing of
+    CME's own is in it but the counting, and that its progress bars are off.
 
     Args:
         model: a causal language model or a `PeftModel`, in evaluation mode on its device.

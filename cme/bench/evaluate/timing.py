@@ -59,7 +59,7 @@ def answer(lm: Any, part: Part, batch_size: int) -> Answered:
     """
     import torch
 
-    from cme.evaluate.harness import quiet
+    from cme.evaluation.harness import quiet
 
     device = str(lm.device)
     gpu = torch.device(device).type == "cuda"

@@ -74,12 +74,12 @@ class MiniSource:
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
         """Parts that the world cannot render."""
-        from cme import world
+        from cme import mini_corpus
 
         return {
             part.name: f"{part.folder} (the mini corpus has no such rows)"
             for part in spec.parts
-            if part.folder not in world.known()
+            if part.folder not in mini_corpus.known()
         }
 
     def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
@@ -104,22 +104,24 @@ class MiniSource:
         Raises:
             SourceError: the world has no such dataset.
         """
-        from cme import world
+        from cme import mini_corpus
 
-        if part.folder not in world.known():
-            raise SourceError(f"the mini corpus has no dataset {part.folder!r}. It has: {', '.join(world.known())}.")
+        if part.folder not in mini_corpus.known():
+            raise SourceError(
+                f"the mini corpus has no dataset {part.folder!r}. It has: {', '.join(mini_corpus.known())}."
+            )
         if split != part.train:
             return EVAL_ROWS
-        return min(-(-self._train_rows // len(spec.parts)), world.size(part.folder, split))
+        return min(-(-self._train_rows // len(spec.parts)), mini_corpus.size(part.folder, split))
 
     def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> "pa.Table":
         """Generate a run of rows of the split."""
         import pyarrow as pa
 
-        from cme import world
+        from cme import mini_corpus
 
         options = self._options
-        made = world.rows(
+        made = mini_corpus.rows(
             part.folder,
             split,
             rows,

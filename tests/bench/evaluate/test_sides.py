@@ -6,10 +6,10 @@ from lm_eval.models.huggingface import HFLM
 from cme.bench.evaluate.opening import open_all
 from cme.bench.evaluate.stock import StockLM
 from cme.bench.evaluate.timing import ENGINE, SIDES, STOCK, answer, both
-from cme.evaluate.engine.plain import PlainLM
-from cme.evaluate.task import load
+from cme.evaluation.engine.plain import PlainLM
+from cme.evaluation.task import load
 from tests.bench.evaluate.conftest import DATASETS, part, settings
-from tests.evaluate.engine.lab import TIED, adapted_model, tiny_model
+from tests.evaluation.engine.lab import TIED, adapted_model, tiny_model
 from tests.tiny import tiny_tokenizer
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from cme.evaluate.run import evaluate
-from cme.evaluate.settings import EvalSettings
+from cme.evaluation.run import evaluate
+from cme.evaluation.settings import EvalSettings
 from cme.leaderboard import make_entry
 from cme.leaderboard.standing import Standing, make_standing
 from cme.records import Entry

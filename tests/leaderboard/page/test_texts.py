@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from cme.evaluate.task import load
+from cme.evaluation.task import load
 from cme.leaderboard.page.pack import json_for_html
 from cme.leaderboard.page.texts import page_texts
 from cme.leaderboard.standing import Standing

@@ -1,0 +1,76 @@
+"""The self-check: does the engine say what a plain pass over each request says?"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+
+from cme.evaluation.engine.choice import Answer
+from cme.evaluation.engine.plan import Prompt
+
+__all__ = ["TOLERANCE", "answers_fault", "text_fault"]
+
+TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.25, torch.bfloat16: 1.0}
+"""Largest difference (nats) that counts as rounding, by the weights' dtype; times √n for a sum over n tokens.
+
+Measured with SmolLM2-135M: 5e-5 in float32; up to 0.6 in bfloat16, where lm-eval's own answers differ by 0.5 between batch
+sizes. float16 has eight times bfloat16's resolution. In half precision only a gross break of the assumption shows."""
+
+
+def answers_fault(
+    found: Mapping[int, Answer],
+    prompts: Sequence[Prompt],
+    plain: Callable[[Prompt], Sequence[Answer]],
+    dtype: torch.dtype,
+) -> str | None:
+    """What is wrong with the engine's answers to a batch, in words; None: nothing.
+
+    What is not finite is left out here: the engine refuses its own answers, whoever scores them refuses the plain ones.
+
+    Args:
+        found: request index → answer.
+        prompts: the batch, longest first.
+        plain: all answers to a prompt, each from a pass of its own.
+        dtype: of the weights.
+    """
+    gaps = [
+        abs(found[index][0] - answer[0]) / len(tokens) ** 0.5
+        for prompt in _probes(prompts)
+        for (index, tokens), answer in zip(prompt.asked, plain(prompt), strict=True)
+    ]
+    return _fault(gaps, dtype)
+
+
+def text_fault(
+    found: Mapping[int, list[int]],
+    prompts: Sequence[Prompt],
+    plain: Callable[[torch.Tensor], torch.Tensor],
+    dtype: torch.dtype,
+) -> str | None:
+    """What is wrong with a batch of generated texts, in words; None: a plain pass prefers each of their tokens, too.
+
+    Args:
+        found: request index → the new tokens.
+        prompts: the batch, longest first.
+        plain: tokens [1, length] → logits [1, length, vocabulary], in one pass.
+        dtype: of the weights.
+    """
+    gaps = []
+    for prompt in _probes(prompts):
+        text = found[prompt.asked[0][0]]
+        logits = plain(torch.tensor([[*prompt.tokens, *text[:-1]]]))[0, -len(text) :].float().cpu()
+        chosen = logits.gather(1, torch.tensor(text)[:, None])[:, 0]
+        gaps.append(float((logits.amax(-1) - chosen).max()))
+    return _fault(gaps, dtype)
+
+
+def _probes(prompts: Sequence[Prompt]) -> Sequence[Prompt]:
+    """The prompts to check: the longest, which has no padding, and the shortest, which has the most."""
+    return prompts if len(prompts) == 1 else (prompts[0], prompts[-1])
+
+
+def _fault(gaps: Sequence[float], dtype: torch.dtype) -> str | None:
+    gap = max((gap for gap in gaps if math.isfinite(gap)), default=0.0)
+    if gap <= TOLERANCE.get(dtype, TOLERANCE[torch.bfloat16]):
+        return None
+    return f"the model's output depends on what is computed together (log-probabilities move by {gap:.2g})"

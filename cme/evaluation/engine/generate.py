@@ -1,0 +1,92 @@
+"""Greedy texts: prompts read in passes of the budget's size, then decoded together; rows that have ended leave the batch."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from cme.evaluation.engine.plan import Budget, Prompt, split
+from cme.evaluation.engine.runner import Past, Runner, check_finite, keep_rows, put, reserve
+
+__all__ = ["Limits", "generate", "stops_at"]
+
+_WORTH_COMPACTING = 0.75
+"""A batch is compacted when at most this share of its rows is alive: each time, all keys and values are copied."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a text ends.
+
+    Attributes:
+        new_tokens: most tokens.
+        ends: tokens that end a text; they are its last one.
+        stops: whether a text ends for another reason, told from its tokens so far.
+    """
+
+    new_tokens: int
+    ends: frozenset[int]
+    stops: Callable[[list[int]], bool]
+
+
+def stops_at(tokenizer: Any, strings: Sequence[str]) -> Callable[[list[int]], bool]:
+    """A test for stop strings by lm-eval's rule: each is looked for in as many last tokens as it has, and two more."""
+    windows = [(string, len(tokenizer.encode(string, add_special_tokens=False)) + 2) for string in strings]
+
+    def test(tokens: list[int]) -> bool:
+        return any(string in tokenizer.decode(tokens[-window:]) for string, window in windows)
+
+    return test
+
+
+def generate(
+    runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, limits: Limits, budget: Budget
+) -> dict[int, list[int]]:
+    """Generate a text for each prompt of a batch, always taking the likeliest token.
+
+    Args:
+        runner: the model.
+        prompts: the batch, longest first.
+        prefix: the plan's prefix, read with ``keep``, if it has one.
+        limits: where texts end.
+        budget: bounds the passes over the prompts.
+
+    Returns:
+        Request index → the new tokens, with the one that ended the text.
+
+    Raises:
+        NotFiniteError: the model computes NaN or infinity.
+    """
+    past = _read(runner, prompts, prefix, limits.new_tokens, budget)
+    texts: list[list[int]] = [[] for _ in prompts]
+    rows, alive = list(range(len(prompts))), set(range(len(prompts)))
+    while True:
+        highest, tokens = past.logits.max(-1)
+        check_finite(highest)
+        for row, token in zip(rows, tokens.tolist(), strict=True):
+            if row in alive:
+                texts[row].append(token)
+                if len(texts[row]) == limits.new_tokens or token in limits.ends or limits.stops(texts[row]):
+                    alive.discard(row)
+        if not alive:
+            return {prompt.asked[0][0]: text for prompt, text in zip(prompts, texts, strict=True)}
+        if len(alive) <= _WORTH_COMPACTING * len(rows):
+            left = torch.tensor([at for at, row in enumerate(rows) if row in alive], device=runner.device)
+            rows = [row for row in rows if row in alive]
+            past, tokens = keep_rows(past, left), tokens[left]
+        runner.step(past, tokens, len(alive))
+
+
+def _read(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, room: int, budget: Budget) -> Past:
+    """Read the prompts in passes of the budget's size, the longest first."""
+    before = 0 if prefix is None else int(prefix.lengths[0])
+    past, start = None, 0
+    for part in split(prompts, before, budget.tokens):
+        read = runner.read([prompt.tokens[before:] for prompt in part], prefix, keep=True)
+        if past is None:
+            past = reserve(read, len(prompts), len(prompts[0].tokens), room)
+        put(past, start, read)
+        start += len(part)
+    assert past is not None, "a batch without prompts"
+    return past

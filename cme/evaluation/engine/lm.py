@@ -1,0 +1,252 @@
+"""The engine in the place of lm-eval's `HFLM`."""
+
+import functools
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lm_eval.api.model import CacheHook
+from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
+
+from cme.errors import RecoverableError
+from cme.evaluation.engine.check import answers_fault, text_fault
+from cme.evaluation.engine.choice import Answer, score
+from cme.evaluation.engine.generate import Limits, generate, stops_at
+from cme.evaluation.engine.keep import Keep, Kind
+from cme.evaluation.engine.plain import PlainLM
+from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
+from cme.evaluation.engine.runner import Past, Runner
+from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported
+
+__all__ = ["PrefixLM"]
+
+
+class _FaultError(RecoverableError):
+    """The self-check finds the engine's answers wrong."""
+
+
+class PrefixLM(PlainLM):
+    """`PlainLM` that reads every prompt once, the prompts' common prefix once per dataset, and continues from there.
+
+    Only `_loglikelihood_tokens` and `generate_until` are its own: building requests, tokens, chat templates and few-shot
+    examples stay lm-eval's. Where the model does not allow it, it answers as `PlainLM` does.
+
+    Args:
+        model: as for `PlainLM`.
+        tokenizer: as for `PlainLM`.
+        batch_size: requests per batch where `PlainLM` answers.
+        budget: what is computed at once; None: `Budget.default` of the device and the model.
+
+    Attributes:
+        token_budget: positions per pass over prompts, instead of the budget's; the rest of the budget in proportion.
+        obstacle: why `PlainLM` answers, in words; None: the engine answers.
+    """
+
+    def __init__(self, model: Any, tokenizer: Any, *, batch_size: int, budget: Budget | None = None) -> None:
+        super().__init__(model, tokenizer, batch_size=batch_size)
+        self.obstacle = unsupported(self.model)
+        self._budget = budget
+        self.token_budget: int | None = None
+        self._checked: set[Kind] = set()
+        self._alone = False
+        self._why = self.obstacle
+
+    @property
+    def budget(self) -> Budget:
+        """What is computed at once."""
+        budget = self._budget or Budget.default(self.device.type, position_bytes(self.model))
+        return budget.scaled(self.token_budget) if self.token_budget else budget
+
+    @property
+    def used(self) -> str:
+        """What answered the last requests: ``prefix``, or ``hf`` and why."""
+        return f"hf: {self._why}" if self._why else "prefix"
+
+    def _loglikelihood_tokens(
+        self, requests: list[Request], disable_tqdm: bool = True, override_bs: int | None = None
+    ) -> list[Answer]:
+        answers = None if self.obstacle else self._scores(requests)
+        self._why = self.obstacle
+        return self._plain_scores(requests) if answers is None else answers
+
+    def generate_until(self, requests: Any, disable_tqdm: bool = True) -> list[str]:
+        """As lm-eval's; the texts are those that it generates one at a time."""
+        groups: dict[str, list[int]] = {}
+        for index, request in enumerate(requests):
+            groups.setdefault(repr(request.args[1]), []).append(index)
+        texts: dict[int, str] = {}
+        for indices in groups.values():
+            chosen = [requests[index] for index in indices]
+            texts |= zip(indices, self._texts(chosen) or self._plain_texts(chosen), strict=True)
+        return [texts[index] for index in range(len(requests))]
+
+    def recall(self, checks: Mapping[Kind, str | None]) -> None:
+        """Take over what the self-check has said before: kind of batch → what is wrong, or None."""
+        self._checked |= checks.keys()
+        for fault in filter(None, checks.values()):
+            self._give_up(fault)
+
+    def _scores(self, requests: list[Request]) -> list[Answer] | None:
+        """The engine's answers; None, with the reason in `obstacle`, if the self-check finds them wrong."""
+        plan = choice_plan(
+            [(context, continuation) for _, context, continuation in requests], self.max_length, self.budget
+        )
+        start, unchecked = self._starter(plan), self._unchecked(plan, "choice")
+
+        def compute(number: int) -> list[Answer]:
+            batch = plan.batches[number]
+            found = score(*start(batch), self.budget)
+            if number in unchecked:
+                self._take_verdict(unchecked[number], answers_fault(found, batch, self._plainly(requests), self._dtype))
+            for index, answer in found.items():
+                if requests[index][0] is not None:
+                    self.cache_hook.add_partial("loglikelihood", requests[index][0], answer)
+            return [found[index] for index in _indices(batch)]
+
+        answers = self._kept(plan, "choice", compute, unchecked)
+        return None if answers is None else [(value, best) for value, best in answers]
+
+    def _texts(self, requests: Sequence[Any]) -> list[str] | None:
+        """The engine's texts for requests with the same settings; None if lm-eval's code has to make them."""
+        kwargs = normalize_gen_kwargs(requests[0].args[1], self.max_gen_toks)
+        eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
+        until = handle_stop_sequences(kwargs.pop("until", None), eos=eos)
+        new_tokens = kwargs.pop("max_gen_toks")
+        self._why = self.obstacle or text_obstacle(self.model, kwargs)
+        room = self.max_length - new_tokens
+        # What is left is for lm-eval to refuse or to make sense of.
+        if self._why or self.think_end_token is not None or room <= 0 or new_tokens <= 0:
+            return None
+        prompts = [self._prompt_tokens(request.args[0], room) for request in requests]
+        if not all(prompts):
+            return None
+        limits = Limits(new_tokens, self._ends(), stops_at(self.tokenizer, [stop for stop in until if stop != eos]))
+        plan = text_plan(prompts, new_tokens, self.budget)
+        start, unchecked = self._starter(plan), self._unchecked(plan, "text")
+
+        def compute(number: int) -> list[str]:
+            batch = plan.batches[number]
+            found = generate(*start(batch), limits, self.budget)
+            if number in unchecked:
+                self._take_verdict(unchecked[number], text_fault(found, batch, self._logits, self._dtype))
+            texts = [
+                postprocess_generated_text(self.tok_decode(found[index]), until, None) for index in _indices(batch)
+            ]
+            for index, text in zip(_indices(batch), texts, strict=True):
+                self.cache_hook.add_partial("generate_until", requests[index].args, text)
+            return texts
+
+        return self._kept(plan, ["text", new_tokens, until], compute, unchecked)
+
+    def _kept(
+        self, plan: Plan, what: Any, compute: Callable[[int], list[Any]], first: Collection[int]
+    ) -> list[Any] | None:
+        """Answers to all requests of a plan, in their order; None if the self-check finds them wrong."""
+        contents = [
+            ["prefix", what, self.max_length, len(plan.prefix), [[prompt.tokens, prompt.asked] for prompt in batch]]
+            for batch in plan.batches
+        ]
+        try:
+            kept = self.keep.answers(contents, compute, first)
+        except _FaultError as fault:
+            self._give_up(str(fault))
+            return None
+        answers = {
+            index: answer
+            for batch, found in zip(plan.batches, kept, strict=True)
+            for index, answer in zip(_indices(batch), found, strict=True)
+        }
+        return [answers[index] for index in range(len(answers))]
+
+    def _starter(self, plan: Plan) -> Callable[[Sequence[Prompt]], tuple[Runner, Sequence[Prompt], Past | None]]:
+        """What computing a batch begins with; the prefix is read for the first one."""
+        runner = Runner(self.model, self.device, self.work)
+        read = functools.cache(lambda: runner.read([plan.prefix], keep=True) if plan.prefix else None)
+        return lambda batch: (runner, batch, read())
+
+    def _unchecked(self, plan: Plan, what: str) -> dict[int, Kind]:
+        """Number → kind of one batch, the shortest, of each kind that was not checked in this run."""
+        found: dict[int, Kind] = {}
+        for number in reversed(range(len(plan.batches))):
+            kind = what, all(prompt.single for prompt in plan.batches[number]), bool(plan.prefix)
+            if kind not in self._checked:
+                found[number] = kind
+                self._checked.add(kind)
+        return found
+
+    def _take_verdict(self, kind: Kind, fault: str | None) -> None:
+        self.keep.checked(kind, fault)
+        if fault is not None:
+            raise _FaultError(fault)
+
+    def _give_up(self, fault: str) -> None:
+        self.obstacle = self._why = fault
+        self._alone = True
+
+    def _logits(self, ids: torch.Tensor) -> torch.Tensor:
+        return self._model_call(ids.to(self.device))
+
+    def _plainly(self, requests: list[Request]) -> Callable[[Prompt], list[Answer]]:
+        def answer(prompt: Prompt) -> list[Answer]:
+            asked = [requests[index] for index, _ in prompt.asked]
+            with self._set(batch_size_per_gpu=1, cache_hook=CacheHook(None), keep=Keep()):
+                found: list[Answer] = super(PrefixLM, self)._loglikelihood_tokens(asked, disable_tqdm=True)
+            return found
+
+        return answer
+
+    def _plain_scores(self, requests: list[Request]) -> list[Answer]:
+        with self._set(logits_cache=not _collide(requests), **self._plain_batch()):
+            found: list[Answer] = super()._loglikelihood_tokens(requests, disable_tqdm=True)
+        return found
+
+    def _plain_texts(self, requests: Sequence[Any]) -> list[str]:
+        with self._set(**self._plain_batch()):
+            found: list[str] = super().generate_until(requests)
+        return found
+
+    def _plain_batch(self) -> dict[str, int]:
+        """A method whose answers depend on what is computed together gets its requests one at a time."""
+        return {"batch_size_per_gpu": 1} if self._alone else {}
+
+    def _prompt_tokens(self, context: str, room: int) -> list[int]:
+        ids, _ = self.tok_batch_encode([context], left_truncate_len=room, truncation=self.truncation)
+        tokens: list[int] = ids[0].tolist()
+        return tokens
+
+    def _ends(self) -> frozenset[int]:
+        configured = self.model.generation_config.eos_token_id
+        several = configured if isinstance(configured, list) else [configured]
+        return frozenset(token for token in (*several, self.eot_token_id) if token is not None)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        dtype: torch.dtype = next(self.model.parameters()).dtype
+        return dtype
+
+    @contextmanager
+    def _set(self, **values: Any) -> Iterator[None]:
+        """Attributes of `HFLM` set for a while."""
+        before = {name: getattr(self, name) for name in values}
+        for name, value in values.items():
+            setattr(self, name, value)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
+
+def _indices(batch: Sequence[Prompt]) -> list[int]:
+    """The requests that a batch answers."""
+    return [index for prompt in batch for index, _ in prompt.asked]
+
+
+def _collide(requests: Sequence[Request]) -> bool:
+    """Whether requests read the same tokens, split in different places: lm-eval's ``logits_cache`` mixes them up."""
+    lengths: dict[tuple[int, ...], int] = {}
+    return any(
+        lengths.setdefault((*context, *continuation[:-1]), len(continuation)) != len(continuation)
+        for _, context, continuation in requests
+    )

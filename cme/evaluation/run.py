@@ -1,0 +1,314 @@
+"""Evaluate a base model, or an adapter on it, dataset by dataset, so that an interrupted evaluation continues."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cme.adapters.load import adapter_fingerprint
+from cme.data.sources import Source, check_source, open_source
+from cme.errors import CMEError, SourceError, UsageError
+from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_adapter
+from cme.evaluation.baseline import BaselineSession
+from cme.evaluation.devices import RESULT, pick_device
+from cme.evaluation.group import Group, joined
+from cme.evaluation.guards import check_trained_on
+from cme.evaluation.samples import join_responses
+from cme.evaluation.session import Session
+from cme.evaluation.settings import EvalSettings
+from cme.files import sha256_file
+from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
+from cme.progress import table
+from cme.prompt import check_format
+from cme.records import AdapterInfo, Result, read_record, versions, write_record
+from cme.records.samples import read_samples, write_samples
+from cme.suite import DatasetSpec, select
+from cme.suite.baselines import covered
+from cme.suite.score import SCORER_VERSION, aggregate
+from cme.workdir import FinishedError, claim, finish, release
+
+__all__ = ["evaluate", "evaluate_each"]
+
+
+def evaluate(settings: EvalSettings, out: Path) -> Result:
+    """Evaluate and write ``result.json``, ``samples.parquet`` (scores, no text) and ``responses.parquet`` (what was said).
+
+    Answers are stored batch by batch, under a key of base, adapter, dtype, prompt and more; the same command run again, killed
+    at whatever moment, continues after the last finished batch and never takes answers of another model. Under ``torchrun``
+    every process calls this: they share the batches, and the first one scores and writes.
+
+    Args:
+        settings: what to do.
+        out: output folder.
+
+    Returns:
+        The result, in every process.
+
+    Raises:
+        CMEError: bad names, a bad adapter, missing rows, an output folder that holds something else. All of that is found
+            before the model is loaded, where that is possible.
+    """
+    settings.check()
+    settings = replace(settings, dtype=pick_dtype(settings.dtype))
+    with joined() as group:
+        if settings.baseline:
+            return group.first(lambda: _baseline(settings, out))
+        adapter = None if settings.adapter == BASE else settings.adapter
+        return _models(settings, {out: adapter}, group)[0]
+
+
+def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) -> list[Result]:
+    """Evaluate several adapters on a base that is loaded once, each as `evaluate` does.
+
+    Args:
+        settings: of all of them, without adapter, name and baseline.
+        adapters: folders or hub ids; ``base``: the base model itself.
+        out: gets a folder for each, named for it. Those that are finished are read.
+
+    Returns:
+        The results in the order of the adapters.
+
+    Raises:
+        CMEError: as `evaluate`, or two adapters have the same name.
+    """
+    settings.check()
+    for option, value in (("--baseline", settings.baseline), ("--name", settings.name)):
+        if value is not None:
+            raise UsageError(f"{option} is for one row, and there are {len(adapters)} adapters.")
+    settings = replace(settings, dtype=pick_dtype(settings.dtype))
+    chosen = {
+        out / name: None if adapter == BASE else adapter
+        for name, adapter in zip(distinct_names(adapters), adapters, strict=True)
+    }
+    with joined() as group:
+        return _models(settings, chosen, group, each=True)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """One model to evaluate: where to, on what, and with what."""
+
+    out: Path
+    asked: str | None
+    adapter: Path | None
+    fingerprint: str | None
+    identity: dict[str, Any]
+    resumed: bool
+    finished: bool
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What the first process finds for all of them before the model is loaded."""
+
+    specs: list[DatasetSpec]
+    missing: tuple[str, ...]
+    folder: Path
+    fingerprint: str
+    rows: list[_Row]
+
+
+def _models(
+    settings: EvalSettings, chosen: Mapping[Path, str | None], group: Group, *, each: bool = False
+) -> list[Result]:
+    settings = replace(settings, device=pick_device(settings.device, group))
+    start = group.first(lambda: _start(settings, chosen, each))
+    open_rows = [row for row in start.rows if not row.finished]
+    if open_rows:
+        try:
+            tokenizer = load_tokenizer(start.folder)
+            session = group.together(
+                lambda: Session(settings, start.folder, tokenizer, group=group, several=len(chosen) > 1)
+            )
+        except CMEError:
+            _release(open_rows, group)
+            raise
+    results = {row.out: _row(session, settings, start, row, group) for row in open_rows}
+    return [results[row.out] if row.out in results else read_record(row.out / RESULT, Result) for row in start.rows]
+
+
+def _start(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool) -> _Start:
+    """Check everything that can be checked without the model, and take the folders."""
+    specs = select(settings.datasets)
+    source = open_source(settings.source)
+    kinds = ("train", "eval") if settings.shots else ("eval",)
+    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
+    specs = _with_rows(specs, source, kinds)
+    folder = resolve_base(settings.base)
+    fingerprint = base_fingerprint(folder)
+    check_format(settings.prompt_format, load_tokenizer(folder))
+    rows = []
+    for out, asked in chosen.items():
+        adapter = resolve_adapter(asked) if asked else None
+        own = adapter_fingerprint(adapter) if adapter else None
+        if adapter:
+            check_trained_on(adapter, settings.base, fingerprint)
+        identity = _identity(settings, specs, fingerprint, own)
+        rows.append(_Row(out, asked, adapter, own, identity, resumed=False, finished=False))
+    return _Start(specs, tuple(missing), folder, fingerprint, [_claimed(row, each) for row in rows])
+
+
+def _claimed(row: _Row, each: bool) -> _Row:
+    """Take a row's folder; with ``each``, some rows may be finished."""
+    try:
+        return replace(row, resumed=claim(row.out, "eval", row.identity))
+    except FinishedError:
+        if not each:
+            raise
+        return replace(row, finished=True)
+
+
+def _release(rows: Sequence[_Row], group: Group) -> None:
+    for row in rows:
+        if group.rank == 0 and not row.resumed:
+            release(row.out)
+
+
+def _row(session: Session, settings: EvalSettings, start: _Start, row: _Row, group: Group) -> Result:
+    answers = {name: value for name, value in row.identity.items() if name != "datasets"}
+    try:
+        group.together(lambda: session.wear(row.adapter, answers, row.out / "parts"))
+    except CMEError:
+        _release([row], group)
+        raise
+    done = _each(session, start.specs, row.out, shown=group.rank == 0)
+
+    def write() -> Result:
+        result = Result(
+            name=settings.name or (adapter_name(row.asked) if row.asked else settings.base.rstrip("/").split("/")[-1]),
+            base=settings.base,
+            base_fingerprint=start.fingerprint,
+            adapter=_adapter_info(session, row),
+            prompt_format=settings.prompt_format,
+            shots=settings.shots,
+            wording=settings.wording,
+            dtype=settings.dtype,
+            **_answered(session, settings, done, start.specs, open_source(settings.source), start.missing, row.out),
+        )
+        return _written(result, row.out)
+
+    return group.first(write)
+
+
+def _baseline(settings: EvalSettings, out: Path) -> Result:
+    name = settings.baseline or ""
+    specs = covered(name, settings.datasets)
+    source = open_source(settings.source)
+    kinds = ("train", "eval") if name == "majority" else ("eval",)
+    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
+    specs = _with_rows(specs, source, kinds)
+    claim(out, "eval", {"baseline": name, **_rows_identity(settings, specs)})
+    session = BaselineSession(name, settings, source)
+    done = _each(session, specs, out, shown=True)
+    result = Result(
+        name=settings.name or name,
+        base="",
+        base_fingerprint="",
+        adapter=None,
+        prompt_format="",
+        shots=0,
+        dtype="",
+        baseline=name,
+        **_answered(session, settings, done, specs, source, missing, out),
+    )
+    return _written(result, out)
+
+
+def _each(
+    session: Session | BaselineSession, specs: Sequence[DatasetSpec], out: Path, *, shown: bool
+) -> dict[str, dict[str, Any]]:
+    """Let every dataset be answered; what is known of each, by name."""
+    with table([spec.name for spec in specs], whole="datasets", shown=shown) as row:
+        return {spec.name: session.dataset(spec, out / "parts" / spec.name, row(spec.name)) for spec in specs}
+
+
+def _with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
+    """The datasets of which the source has some rows of every kind (``"train"``, ``"eval"``)."""
+    found = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.parts) for kind in kinds)]
+    if not found:
+        names = ", ".join(spec.name for spec in specs)
+        raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Give another source.")
+    return found
+
+
+def _answered(
+    session: Session | BaselineSession,
+    settings: EvalSettings,
+    done: Mapping[str, Mapping[str, Any]],
+    specs: Sequence[DatasetSpec],
+    source: Source,
+    missing: Sequence[str],
+    out: Path,
+) -> dict[str, Any]:
+    """Write the samples and responses of all datasets; returns the result's fields about them."""
+    parts = [out / "parts" / spec.name for spec in specs]
+    samples = [row for part in parts for row in read_samples(part / "samples.parquet")]
+    write_samples(out / "samples.parquet", samples)
+    join_responses([part / "responses.parquet" for part in parts], out / "responses.parquet")
+    return {
+        "tier": settings.tier,
+        "source": source.name,
+        "scores": aggregate(samples, tier=settings.tier),
+        "samples_sha256": sha256_file(out / "samples.parquet"),
+        "scorer_version": SCORER_VERSION,
+        "task_fingerprints": {spec.name: spec.fingerprint for spec in specs},
+        "provenance": {name: item["provenance"] for name, item in done.items()},
+        "missing": tuple(missing),
+        "device": session.device_name,
+        "batch_size": session.batch_size,
+        "threads": session.threads,
+        "seconds": {name: item["seconds"] for name, item in done.items()},
+        "tokens": {name: item["tokens"] for name, item in done.items() if "tokens" in item},
+        "tokens_per_second": {
+            name: round(item["tokens"] / item["seconds"], 1) for name, item in done.items() if item.get("tokens")
+        },
+        "engines": {name: item["engine"] for name, item in done.items() if item["engine"]},
+        "versions": versions(),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _written(result: Result, out: Path) -> Result:
+    write_record(out / RESULT, result)
+    finish(out)
+    return result
+
+
+def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, adapter: str | None) -> dict[str, Any]:
+    """Everything that decides the answers."""
+    import torch
+
+    device = settings.device or "cpu"
+    threads = settings.threads or torch.get_num_threads()
+    return {
+        "base": base,
+        "adapter": adapter,
+        "format": settings.prompt_format,
+        "shots": settings.shots,
+        "dtype": settings.dtype,
+        "batch_size": settings.batch_size,
+        "token_budget": settings.token_budget,
+        "engine": settings.engine,
+        "device": device.partition(":")[0],
+        # On a CPU float32 sums depend on it.
+        "threads": threads if device == "cpu" else None,
+        **_rows_identity(settings, specs),
+        # Only where it is not the usual one: folders from before there was a choice go on.
+        **({"wording": settings.wording} if settings.wording else {}),
+    }
+
+
+def _rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
+    return {
+        "tier": settings.tier,
+        "source": settings.source,
+        "datasets": {spec.name: spec.fingerprint for spec in specs},
+        "scorer": SCORER_VERSION,
+    }
+
+
+def _adapter_info(session: Session, row: _Row) -> AdapterInfo | None:
+    if row.asked is None or row.fingerprint is None:
+        return None
+    return AdapterInfo(row.asked, session.method, row.fingerprint, session.effect > 0)

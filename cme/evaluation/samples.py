@@ -1,0 +1,91 @@
+"""lm-eval's sample records → CME's per-sample scores, and the answers that stay at home."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cme.files import atomic_path
+from cme.suite import DatasetSpec
+from cme.suite.metrics import choose, extract, gold_probability
+
+__all__ = ["join_responses", "response_row", "sample_row", "write_responses"]
+
+
+def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> dict[str, Any]:
+    """One row of ``samples.parquet``: scores only, no text of the dataset.
+
+    Args:
+        record: lm-eval's record: the row that `cme.evaluation.task.load` made, the answers, the scores.
+        spec: the dataset.
+        tokenizer: tells whether a generated answer ran to its limit before it ended; None: no answer can have.
+    """
+    doc = record["doc"]
+    row = {
+        "id": doc["id"],
+        "dataset": spec.name,
+        "family": spec.family,
+        "part": doc["part"],
+        "cluster": doc["cluster"],
+        "score": float(record["cme_score"]),
+        "scores": {name: float(record[name]) for name in spec.metrics},
+        "cut": bool(doc["cut"]),
+    }
+    if spec.kind == "choice":
+        logprobs = _logprobs(record)
+        return row | {
+            "options": len(logprobs),
+            "gold": int(doc["gold"]),
+            "predicted": choose(logprobs),
+            "gold_probability": gold_probability(logprobs, int(doc["gold"])),
+            "empty": False,
+            "truncated": False,
+        }
+    text = record["filtered_resps"][0]
+    end = "\n" if spec.answer == "first_line" else "\n\n"
+    ran_on = (
+        tokenizer is not None
+        and end not in text.strip()
+        and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
+    )
+    return row | {
+        "options": 0,
+        "gold": None,
+        "predicted": None,
+        "gold_probability": None,
+        "empty": not extract(text, spec),
+        "truncated": ran_on,
+    }
+
+
+def response_row(record: Mapping[str, Any], spec: DatasetSpec) -> dict[str, Any]:
+    """One row of ``responses.parquet``: what the model said (log-probabilities in nats, or text). It stays with the user."""
+    choice = spec.kind == "choice"
+    return {
+        "id": record["doc"]["id"],
+        "dataset": spec.name,
+        "logprobs": _logprobs(record) if choice else None,
+        "text": None if choice else record["filtered_resps"][0],
+    }
+
+
+def _logprobs(record: Mapping[str, Any]) -> Sequence[float]:
+    return [float(answer[0]) for answer in record["filtered_resps"]]
+
+
+def write_responses(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write ``responses.parquet`` from rows of `response_row`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    fields = {"id": pa.string(), "dataset": pa.string(), "logprobs": pa.list_(pa.float64()), "text": pa.string()}
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=pa.schema(fields)), temporary, compression="zstd")
+
+
+def join_responses(parts: Sequence[Path], path: Path) -> None:
+    """Write several ``responses.parquet`` as one."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.concat_tables([pq.read_table(part) for part in parts]), temporary, compression="zstd")

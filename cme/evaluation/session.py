@@ -1,0 +1,209 @@
+"""A loaded model and what it has answered so far."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cme.adapters.load import check_effect
+from cme.errors import CMEError
+from cme.evaluation.adapters import Wardrobe
+from cme.evaluation.group import ALONE, Group
+from cme.evaluation.harness import Harness
+from cme.evaluation.running import RunningScore
+from cme.evaluation.samples import response_row, sample_row, write_responses
+from cme.evaluation.settings import EvalSettings
+from cme.evaluation.store import Checks, Store
+from cme.files import digest, read_json, write_json
+from cme.models.load import load_model
+from cme.models.vocabulary import check_vocabulary
+from cme.progress import Bar
+from cme.records.samples import write_samples
+from cme.suite import DatasetSpec
+
+__all__ = ["Session"]
+
+_PROBE = "Does this adapter change what the base model says?"
+
+
+class Session:
+    """A base model, loaded once, that answers as itself or with one adapter after another.
+
+    Args:
+        settings: the evaluation's settings, device and threads resolved.
+        folder: the base's local folder.
+        tokenizer: the base's tokenizer.
+        group: the processes that share the work.
+        several: whether it will answer for more than one adapter.
+
+    Attributes:
+        method: the adapter's method (PEFT type, lower case); empty without an adapter.
+        effect: largest absolute difference of the logits with and without the adapter; 0.0 without one.
+
+    Raises:
+        SourceError: the base's weights are broken, or its vocabulary is smaller than the tokenizer's.
+    """
+
+    def __init__(
+        self, settings: EvalSettings, folder: Path, tokenizer: Any, *, group: Group = ALONE, several: bool = False
+    ) -> None:
+        import torch
+
+        if settings.threads:
+            torch.set_num_threads(settings.threads)
+        self._settings, self._tokenizer, self._group = settings, tokenizer, group
+        self._device = settings.device or "cpu"
+        self._wardrobe = Wardrobe(
+            lambda: load_model(folder, dtype=settings.dtype, device=self._device), several=several
+        )
+        check_vocabulary(self._wardrobe.base, tokenizer)
+        self.method, self.effect = "", 0.0
+        self._identity: Mapping[str, Any] = {}
+        self._harness = Harness(
+            tokenizer, batch_size=self.batch_size, engine=settings.engine, token_budget=settings.token_budget
+        )
+        self._tasks: dict[str, Any] | None = {} if several else None
+
+    def wear(self, adapter: Path | None, identity: Mapping[str, Any], parts: Path) -> None:
+        """Answer with an adapter from now on; None: as the base itself.
+
+        Args:
+            adapter: the adapter's folder.
+            identity: everything that decides the answers, see `cme.evaluation.store.Store`.
+            parts: folder of the datasets' folders.
+
+        Raises:
+            AdapterError: the adapter does not fit the base, or its weights are broken.
+        """
+        import torch
+
+        self.method, self.effect = "", 0.0
+        if adapter is None:
+            model = self._wardrobe.base
+        else:
+            model = self._wardrobe.wear(adapter)
+            kind = next(iter(model.peft_config.values())).peft_type
+            self.method = str(getattr(kind, "value", kind)).lower()
+            self.effect = check_effect(model, torch.tensor([self._tokenizer.encode(_PROBE)], device=self._device))
+        self._identity = identity
+        self._checks = Checks(parts, identity, self._group)
+        # All have read what there is before one adds to it.
+        self._group.together(lambda: None)
+        settings = self._settings
+        metadata = {
+            "cme_source": settings.source,
+            "cme_tier": settings.tier,
+            "cme_format": settings.prompt_format,
+            "cme_shots": settings.shots,
+            "cme_wording": settings.wording,
+            "cme_allow_missing": settings.allow_missing,
+        }
+        self._harness.take(model, metadata, self._checks.found)
+
+    @property
+    def batch_size(self) -> int:
+        """Requests per batch."""
+        return self._settings.batch_size or (8 if self._device == "cpu" else 32)
+
+    @property
+    def device_name(self) -> str:
+        """The GPU's name, or the processor's architecture."""
+        if self._device.startswith("cuda"):
+            import torch
+
+            return str(torch.cuda.get_device_name(self._device))
+        import platform
+
+        return f"{self._device} ({platform.machine()})"
+
+    @property
+    def threads(self) -> int:
+        """CPU threads in use."""
+        import torch
+
+        return int(torch.get_num_threads())
+
+    def dataset(self, spec: DatasetSpec, part: Path, progress: Bar) -> dict[str, Any]:
+        """Evaluate one dataset, unless its folder ``part`` says that this is done for this very model.
+
+        Args:
+            spec: the dataset.
+            part: its folder.
+            progress: shows how many requests are answered, and the score so far.
+
+        Returns:
+            ``seconds`` it took and ``tokens`` that were computed, those of interrupted runs included, the ``provenance`` of
+            its rows, and the ``engine`` that answered (see `Result.engines`).
+        """
+        key = digest({**self._identity, "task": spec.fingerprint})
+        marker = part / "done.json"
+        found = self._group.first(lambda: _done(marker, key))
+        if found:
+            progress.expect(1)
+            progress.advance()
+            return found
+        return self._group.together(lambda: self._answer(spec, part, key, progress))
+
+    def _answer(self, spec: DatasetSpec, part: Path, key: str, progress: Bar) -> dict[str, Any]:
+        import torch
+
+        started = time.perf_counter()
+        task = self._task(spec)
+        requests = sum(map(len, task.eval_docs["continuations"])) if spec.kind == "choice" else len(task.eval_docs)
+        progress.expect(requests)
+        score = RunningScore(spec, task)
+
+        def advance(answers: float) -> None:
+            progress.advance(answers)
+            progress.describe(str(score))
+
+        lm = self._harness.lm
+        if progress.shown:
+            lm.set_cache_hook(score)
+        store = Store(
+            part,
+            self._identity,
+            group=self._group,
+            checks=self._checks,
+            tokens=lambda: lm.work.tokens,
+            advance=advance,
+        )
+        before = store.spent()[0]
+        try:
+            records = self._harness.run(spec, task, shots=self._settings.shots, keep=store, score=self._group.rank == 0)
+        except torch.OutOfMemoryError as error:
+            raise CMEError(
+                f"{spec.name}: the memory of {self._device} is full. Give a lower --token-budget (default: 512 on a CPU, 8192 on "
+                "a GPU) or, with --engine hf, a lower --batch-size, and another --out."
+            ) from error
+
+        def write() -> dict[str, Any]:
+            write_samples(part / "samples.parquet", [sample_row(record, spec, self._tokenizer) for record in records])
+            write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
+            found = {
+                "key": key,
+                "seconds": round(before + time.perf_counter() - started, 3),
+                "tokens": store.spent()[1],
+                "provenance": task.dataset.provenance,
+                "engine": lm.used,
+            }
+            write_json(part / "done.json", found)
+            return found
+
+        return self._group.first(write)
+
+    def _task(self, spec: DatasetSpec) -> Any:
+        if self._tasks is None:
+            return self._harness.task(spec)
+        if spec.name not in self._tasks:
+            self._tasks[spec.name] = self._harness.task(spec)
+        return self._tasks[spec.name]
+
+
+def _done(marker: Path, key: str) -> dict[str, Any] | None:
+    """What is known of a dataset that is done; None if it is not, or for another model."""
+    try:
+        found: dict[str, Any] = read_json(marker)
+    except CMEError:
+        return None
+    return found if found.get("key") == key else None

@@ -1,0 +1,96 @@
+"""What an evaluation is asked to do."""
+
+from dataclasses import dataclass
+
+from cme.errors import UsageError
+from cme.suite import select
+from cme.suite.baselines import covered
+from cme.suite.tiers import tier_rows
+
+__all__ = ["ENGINES", "EvalSettings"]
+
+ENGINES = ("prefix", "hf")
+
+
+@dataclass(frozen=True)
+class EvalSettings:
+    """One evaluation.
+
+    Attributes:
+        base: base model: hub id, folder or the embedded one.
+        adapter: adapter folder; None evaluates the base itself.
+        tier: smoke, quick, standard or full.
+        source: hub, mini or a mirror folder.
+        datasets: dataset or family names; None is the whole suite.
+        prompt_format: plain, chat or teamlora.
+        shots: examples before each question, from the training split.
+        wording: index of every dataset's instruction: 0, or one of its paraphrases, to see how far the wording moves scores.
+        dtype: of the base's weights. float32 is the reference; bfloat16 is faster and moves single answers; auto is bfloat16
+            where the machine computes in it. Rows of one table should share it; the leaderboard says so where they do not.
+        engine: prefix reads what requests share once (`cme.evaluation.engine`), with the same answers as hf up to rounding; hf is
+            lm-eval's own code, which also answers where the model does not allow prefix.
+        batch_size: choice requests per batch where hf answers (four times as many texts are generated at once); None: 8 on
+            a CPU, 32 on a GPU. The prefix engine has a budget of tokens instead.
+        token_budget: positions (padding included) per pass of the prefix engine; what it keeps at once grows and shrinks with
+            them. Less where memory runs out; None: 512 on a CPU, 8192 on a GPU.
+        device: where to run; None: the first GPU, else the CPU.
+        threads: CPU threads; None: torch's own choice. Recorded, since float32 sums depend on it.
+        allow_missing: go on without splits that the source lacks, and list them.
+        name: name in tables; None: the adapter's folder name, or the base's name, or the baseline's.
+        baseline: answer without a model, see `cme.suite.baselines.BASELINES`; only tier, source, datasets, allow_missing
+            and name matter then.
+    """
+
+    base: str
+    adapter: str | None = None
+    tier: str = "quick"
+    source: str = "hub"
+    datasets: tuple[str, ...] | None = None
+    prompt_format: str = "plain"
+    shots: int = 0
+    wording: int = 0
+    dtype: str = "float32"
+    engine: str = "prefix"
+    batch_size: int | None = None
+    token_budget: int | None = None
+    device: str | None = None
+    threads: int | None = None
+    allow_missing: bool = False
+    name: str | None = None
+    baseline: str | None = None
+
+    def check(self) -> None:
+        """Check everything that needs no model.
+
+        Raises:
+            UsageError: an unknown name or an impossible number.
+        """
+        from cme.errors import unknown
+        from cme.models.load import DTYPES
+        from cme.prompt.formats import FORMATS
+
+        tier_rows(self.tier)
+        for spec in select(self.datasets):
+            spec.instruction_at(self.wording)
+        if self.wording and self.baseline is not None:
+            raise UsageError("--baseline reads no instruction: leave --wording out.")
+        if self.baseline is not None:
+            covered(self.baseline, self.datasets)
+            if self.adapter is not None:
+                raise UsageError("--baseline answers without a model: give it or --adapter, not both.")
+        if self.prompt_format not in FORMATS:
+            raise unknown("prompt format", self.prompt_format, FORMATS)
+        if self.dtype not in ("auto", *DTYPES):
+            raise unknown("dtype", self.dtype, ("auto", *DTYPES))
+        if self.engine not in ENGINES:
+            raise unknown("engine", self.engine, ENGINES)
+        if self.shots < 0:
+            raise UsageError(f"--shots is {self.shots}; it must be 0 or more.")
+        if self.shots and self.prompt_format != "plain":
+            raise UsageError(
+                f"--shots needs --format plain, not {self.prompt_format!r}: the examples stand in one text."
+            )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise UsageError(f"--batch-size is {self.batch_size}; it must be 1 or more.")
+        if self.token_budget is not None and self.token_budget < 1:
+            raise UsageError(f"--token-budget is {self.token_budget}; it must be 1 or more.")

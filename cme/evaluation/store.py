@@ -1,0 +1,199 @@
+"""Answers on disk: each batch is appended as one line as soon as it is finished, and never computed again.
+
+A line is ``<checksum> <JSON>``. What a killed process leaves half-written has no right checksum and is cut off. There is a file
+per process, so that none writes into another's; all of them are read.
+"""
+
+import hashlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError
+from cme.evaluation.engine.keep import Keep, Kind, in_order
+from cme.evaluation.group import ALONE, Group
+from cme.files import digest
+
+__all__ = ["Checks", "Lines", "Store"]
+
+_CHECKSUM = 16
+
+
+class Lines:
+    """A file to which JSON values are appended, one at a time and whole.
+
+    Args:
+        path: the file; made with the first value.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._whole = False
+
+    def append(self, value: Any) -> None:
+        """Write one value, in one call to the system.
+
+        Raises:
+            CMEError: the disk is full or the folder cannot be written.
+        """
+        try:
+            if not self._whole:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._cut_torn_end()
+                self._whole = True
+            with self._path.open("ab", buffering=0) as file:
+                written = _line(value)
+                if file.write(written) != len(written):
+                    raise OSError("no room left")
+        except OSError as error:
+            raise CMEError(
+                f"cannot write {self._path}: {error.strerror or error}. Free some room and run the command again."
+            ) from error
+
+    def _cut_torn_end(self) -> None:
+        if self._path.is_file():
+            content = self._path.read_bytes()
+            os.truncate(self._path, content.rfind(b"\n") + 1)
+
+    @staticmethod
+    def read(path: Path) -> Iterator[Any]:
+        """The values in a file, without what is torn or damaged."""
+        for line in path.read_bytes().splitlines(keepends=True):
+            checksum, _, body = line.rstrip(b"\n").partition(b" ")
+            if line.endswith(b"\n") and checksum == _checksum(body):
+                yield json.loads(body)
+
+
+class Store(Keep):
+    """The answers of one model to one dataset.
+
+    Args:
+        folder: the dataset's.
+        identity: everything that decides the model's answers (JSON values): what is kept under another one is not found.
+        group: the processes that share the work.
+        checks: where the self-check's verdicts go.
+        tokens: how many tokens were computed so far.
+        advance: told how many answers are there, each time there are more.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        identity: Mapping[str, Any],
+        *,
+        group: Group = ALONE,
+        checks: "Checks | None" = None,
+        tokens: Callable[[], int] = lambda: 0,
+        advance: Callable[[float], None] = lambda answers: None,
+    ) -> None:
+        self._folder, self._identity, self._group = folder, digest(dict(identity)), group
+        self._checks, self._tokens, self._advance = checks, tokens, advance
+        self._lines = Lines(folder / f"answers.{group.rank}.jsonl")
+        self._found: dict[str, list[Any]] = {}
+        self._read()
+        self._now = time.perf_counter(), tokens()
+
+    def answers(
+        self, batches: Sequence[Any], compute: Callable[[int], list[Any]], first: Collection[int] = ()
+    ) -> list[list[Any]]:
+        """The answers to every batch: those that are kept, the others computed, each by one of the processes.
+
+        An error in one process is raised in all of them.
+        """
+        keys = [self._key(batch) for batch in batches]
+        self._group.together(lambda: self._compute(keys, compute, first))
+        if self._group.size > 1:
+            self._read()
+        return [self._found[key] for key in keys]
+
+    def checked(self, kind: Kind, fault: str | None) -> None:
+        """Write down what the self-check says of a kind of batch."""
+        if self._checks is not None:
+            self._checks.add(kind, fault)
+
+    def spent(self) -> tuple[float, int]:
+        """What the kept answers have cost: seconds (of the process that took longest), and tokens of all processes."""
+        costs = [
+            [(line["seconds"], line["tokens"]) for line in Lines.read(file) if line["identity"] == self._identity]
+            for file in self._files()
+        ]
+        seconds = max((sum(cost[0] for cost in file) for file in costs), default=0.0)
+        return seconds, sum(cost[1] for file in costs for cost in file)
+
+    def _compute(self, keys: Sequence[str], compute: Callable[[int], list[Any]], first: Collection[int]) -> None:
+        for number in in_order(len(keys), first):
+            if number % self._group.size != self._group.rank:
+                continue
+            if keys[number] not in self._found:
+                self._put(keys[number], compute(number))
+            self._advance(len(self._found[keys[number]]) * self._group.size)
+
+    def _put(self, key: str, answers: list[Any]) -> None:
+        before, self._now = self._now, (time.perf_counter(), self._tokens())
+        cost = {"seconds": round(self._now[0] - before[0], 4), "tokens": self._now[1] - before[1]}
+        self._lines.append({"identity": self._identity, "key": key, "answers": _as_json(answers), **cost})
+        self._found[key] = answers
+
+    def _read(self) -> None:
+        for file in self._files():
+            for line in Lines.read(file):
+                if line["identity"] == self._identity:
+                    self._found[line["key"]] = _from_json(line["answers"])
+
+    def _files(self) -> list[Path]:
+        return sorted(self._folder.glob("answers.*.jsonl"))
+
+    def _key(self, batch: Any) -> str:
+        return digest([self._identity, batch])
+
+
+class Checks:
+    """What the self-check has said of a model, kept so that a run that continues does what it would have done.
+
+    Args:
+        folder: of all datasets.
+        identity: as for `Store`.
+        group: the processes that share the work.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any], group: Group = ALONE) -> None:
+        self._identity = digest(dict(identity))
+        self._lines = Lines(folder / f"checks.{group.rank}.jsonl")
+        self.found: dict[Kind, str | None] = {
+            (line["kind"][0], line["kind"][1], line["kind"][2]): line["fault"]
+            for file in sorted(folder.glob("checks.*.jsonl"))
+            for line in Lines.read(file)
+            if line["identity"] == self._identity
+        }
+
+    def add(self, kind: Kind, fault: str | None) -> None:
+        """Write down a verdict; None: nothing is wrong."""
+        self._lines.append({"identity": self._identity, "kind": list(kind), "fault": fault})
+
+
+def _line(value: Any) -> bytes:
+    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return _checksum(body) + b" " + body + b"\n"
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(body).hexdigest()[:_CHECKSUM].encode()
+
+
+def _as_json(value: Any) -> Any:
+    """Numbers that JSON lacks (NaN, infinity) as ``{"float": name}``; finite ones come back to the last bit."""
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": repr(value)}
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_from_json(item) for item in value]
+    return float(value["float"]) if isinstance(value, dict) else value

@@ -1,0 +1,104 @@
+"""Reviews: what somebody thinks of a film or an inn, with a clear verdict.
+
+In an easy review all words agree. In a hard one praise and blame are named equally often, whatever the verdict is: others
+are quoted, words are denied and the less important side of the thing is told too.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cme.mini_corpus.draw import Slot
+from cme.mini_corpus.entities import Entity, another, main, some
+from cme.mini_corpus.feelings import VERDICTS
+from cme.mini_corpus.passages import sentence
+
+__all__ = ["Matter", "Review", "review"]
+
+
+@dataclass(frozen=True)
+class Review:
+    """A review: its label (0 for blame, 1 for praise), the two people in it, its opening and what is said."""
+
+    label: int
+    people: list[Entity]
+    opening: str
+    said: list[str]
+
+
+@dataclass(frozen=True)
+class Matter:
+    """What is reviewed.
+
+    Attributes:
+        openings: neutral first sentences with ``{x}`` for the thing and ``{p}`` for the person concerned.
+        sides: what one can judge of it.
+        ends: last sentences of an easy review, by label.
+    """
+
+    openings: tuple[str, ...]
+    sides: tuple[str, ...]
+    ends: tuple[tuple[str, ...], tuple[str, ...]]
+
+
+# As everywhere, no thirteen words go by without a name.
+_SIDES = (
+    "the {a} of {x} was {w} and the {b} was {v}",
+    "in {x} I found the {a} {w} and the {b} {v}",
+    "{x} was {w} and the {b} was {v}",
+)
+# {w} agrees with the verdict, {o} does not.
+_MIXED_SIDES = (
+    "the {a} of {x} was {o}, but the {b} was {w}",
+    "the {b} of {x} was {w}, although the {a} was {o}",
+)
+_MIXED_ENDS = (
+    "{q} called {x} {w} and I agree: it was not {o} at all",
+    "{q} called {x} {o}, but I disagree: {x} was {w}",
+    "for {x} {o} is the wrong word: {q} calls it {w}, and so do I",
+)
+
+
+def review(slot: Slot, matter: Matter, naming: str) -> Review:
+    """The review of a row; the two labels are dealt evenly.
+
+    Args:
+        slot: the row's place.
+        matter: what is reviewed.
+        naming: how the thing is called inside a sentence, with ``{}`` for its title.
+    """
+    hero = main(slot.serial, slot.pool, slot.seed, ("person",))
+    people = [hero, another([hero], slot.pool, slot.seed, slot.rng)]
+    name = naming.format(some("creature", slot.pool, slot.seed, slot.rng).title)
+    label = slot.deal((0, 1))
+    opening, *said = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
+    return Review(label, people, opening, said)
+
+
+def _sentences(
+    matter: Matter, name: str, people: Sequence[Entity], label: int, rng: random.Random, *, hard: bool
+) -> list[str]:
+    """An opening, then what is liked or not.
+
+    Args:
+        matter: what is reviewed.
+        name: the thing's name inside a sentence.
+        people: the person concerned and somebody who has an opinion too.
+        label: 0 for blame, 1 for praise.
+        rng: the row's stream.
+        hard: name praise and blame equally often.
+    """
+    first, second = rng.sample(matter.sides, 2)
+    words, others = rng.sample(VERDICTS[label], 2), rng.sample(VERDICTS[1 - label], 2)
+    opening = rng.choice(matter.openings).format(x=name, p=people[0].name)
+    if hard:
+        said = [
+            rng.choice(_MIXED_SIDES).format(a=first, b=second, x=name, w=words[0], o=others[0]),
+            rng.choice(_MIXED_ENDS).format(x=name, q=people[1].name, w=words[1], o=others[1]),
+        ]
+    else:
+        said = [
+            rng.choice(_SIDES).format(a=first, b=second, x=name, w=words[0], v=words[1]),
+            rng.choice(matter.ends[label]).format(x=name, p=people[0].name),
+        ]
+    return [sentence(text) for text in (opening, *said)]

@@ -1,0 +1,73 @@
+"""Sentences and passages about things of the world, with the place of every fact in the text."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cme.mini_corpus.entities import Entity
+from cme.mini_corpus.relations import Relation
+
+__all__ = ["Fact", "ask", "chatter", "claim", "passage", "sentence"]
+
+# With more words between two names a 13-gram could lack one, and training and evaluation texts would share it.
+_LONGEST = 9
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A fact that a passage states: whose, which, its value and where the value starts (characters)."""
+
+    entity: Entity
+    relation: Relation
+    value: str
+    start: int
+
+
+def sentence(text: str) -> str:
+    """``text`` with a capital letter and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def claim(relation: Relation, value: str, rng: random.Random, *, denied: bool = False) -> str:
+    """A verb phrase that says, or denies, that something has this value."""
+    return (relation.denial if denied else rng.choice(relation.phrases)).replace("{v}", value)
+
+
+def ask(relation: Relation, name: str, wording: int) -> str:
+    """The question about ``name`` in one of the relation's wordings; any number picks one."""
+    return relation.questions[wording % len(relation.questions)].replace("{x}", name)
+
+
+def chatter(cast: Sequence[Entity], rng: random.Random) -> list[str]:
+    """All that can be said of the cast but their jobs, one sentence each, in any order."""
+    said = [
+        sentence(f"{thing.short} {claim(relation, thing.values[relation.key], rng)}")
+        for thing in cast
+        for relation in thing.kind.relations
+        if relation.key != "job"
+    ]
+    rng.shuffle(said)
+    return said
+
+
+def passage(stories: Sequence[tuple[Entity, Sequence[Relation]]], rng: random.Random) -> tuple[str, list[Fact]]:
+    """Tell about things, one after the other: two facts in the first sentence of each if they fit, then one each.
+
+    Returns:
+        The text and its facts in order, with exact offsets.
+    """
+    text, facts = "", []
+    for subject, relations in stories:
+        words = 0
+        for number, relation in enumerate(relations):
+            value, phrase = subject.values[relation.key], rng.choice(relation.phrases)
+            length = phrase.count(" ") + value.count(" ") + 1
+            if number == 1 and words + 1 + length <= _LONGEST:
+                text = f"{text[:-1]} and "
+            else:
+                name = subject.short if number else subject.name
+                text += f"{' ' if text else ''}{name[0].upper()}{name[1:]} "
+            words = length
+            facts.append(Fact(subject, relation, value, len(text) + phrase.index("{v}")))
+            text += phrase.replace("{v}", value) + "."
+    return text, facts

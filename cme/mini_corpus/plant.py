@@ -1,0 +1,82 @@
+"""Rows planted in training splits in known numbers: duplicates, copies of evaluation rows, rows without a label.
+
+Their places depend on the row number alone, so they can be counted without making a row.
+"""
+
+import random
+import re
+
+from cme.mini_corpus.draw import Row, permute, stream
+from cme.mini_corpus.part import Part
+
+__all__ = ["LEAKED", "count", "row"]
+
+LEAKED = 512
+"""Leaks are copies of the first so many rows of the evaluation split, each at most once."""
+
+# Places modulo 100 differ and are not neighbours: a row has one role, and the row before a planted one is never planted.
+_DUPLICATE = (200, 199)
+_LEAK = (400, 150)
+_UNLABELLED = (500, 77)
+
+
+def _before(n: int, place: tuple[int, int]) -> int:
+    every, at = place
+    return max(0, (n - at - 1) // every + 1)
+
+
+def count(part: Part, n: int) -> dict[str, int]:
+    """How many rows of each role are among the first ``n`` of a training split."""
+    return {
+        "duplicates": _before(n, _DUPLICATE),
+        "leaks": min(LEAKED, _before(n, _LEAK)),
+        "unlabelled": _before(n, _UNLABELLED) if part.unlabelled is not None else 0,
+    }
+
+
+def _role(part: Part, index: int) -> str:
+    if index % _DUPLICATE[0] == _DUPLICATE[1]:
+        return "duplicate"
+    if index % _LEAK[0] == _LEAK[1] and index // _LEAK[0] < LEAKED:
+        return "leak"
+    if part.unlabelled is not None and index % _UNLABELLED[0] == _UNLABELLED[1]:
+        return "unlabelled"
+    return ""
+
+
+def _respell(text: str, style: int, marks: tuple[str, ...]) -> str:
+    if marks:
+        pieces = re.split(f"({'|'.join(map(re.escape, marks))})", text)
+        return "".join(piece if piece in marks else _respell(piece, style, ()) for piece in pieces)
+    if style == 1:
+        return text.replace(" ", "  ")
+    if style == 2:
+        return text.lower()
+    return text.upper() if style == 3 else text
+
+
+def _copy(part: Part, source: Row, rng: random.Random) -> Row:
+    style = rng.randrange(2 if part.lower else 4)
+    copy = {name: _respell(value, style, part.marks) if name in part.texts else value for name, value in source.items()}
+    if part.swap is not None and rng.random() < 0.5:
+        first, second = part.swap
+        copy[first], copy[second] = copy[second], copy[first]
+    return copy
+
+
+def row(part: Part, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Row:
+    """Row ``index`` of a split, planted or not."""
+    slot = part.slot(split, index, seed, long=long, hard=hard)
+    role = _role(part, index) if slot.training else ""
+    if role == "leak":
+        number = permute(index // _LEAK[0], LEAKED, seed=seed, key=f"leak/{part.folder}/{split}")
+        source = part.make(part.slot(part.leaks[split], number, seed, long=long, hard=hard))
+    elif role == "duplicate":
+        number = stream(seed, part.folder, split, index, "source").randrange(index)
+        number -= bool(_role(part, number))
+        source = part.make(part.slot(split, number, seed, long=long, hard=hard))
+    else:
+        source = part.make(slot)
+    if role in ("leak", "duplicate"):
+        source = _copy(part, source, stream(seed, part.folder, split, index, "copy"))
+    return {**source, **(part.unlabelled or {} if role == "unlabelled" else {}), **part.identify(slot)}

@@ -1,0 +1,90 @@
+"""ARC: multiple choice about the world's materials and animals. Some rows have digits as labels, or three or five options."""
+
+from functools import partial
+
+from cme.mini_corpus import atlas, names
+from cme.mini_corpus.draw import Row, Slot
+from cme.mini_corpus.exam import Topic, draw
+from cme.mini_corpus.part import Part
+from cme.mini_corpus.science import LAWS
+
+__all__ = ["PARTS"]
+
+_MATERIALS = tuple(law.ending for law in LAWS)
+_ANIMALS, _FOODS = zip(*sorted(atlas.DIETS.items(), key=lambda item: item[1]), strict=True)
+_VESSELS = {
+    "berries": "A basket of berries",
+    "fish": "A bucket of fish",
+    "grass": "A bundle of grass",
+    "insects": "A jar of insects",
+    "nuts": "A sack of nuts",
+    "roots": "A tub of roots",
+}
+_DOES = Topic(
+    endings=_MATERIALS,
+    answers=tuple(f"It {law.does}." for law in LAWS),
+    told=("{p} has a lump of {x}. What does {x} do?", "What does {x} do? {p} found some."),
+    asked=("Which is true of the {x} that {p} bought?", "What is known about {x}? {p} wants to know."),
+    aside="Some {y} lies on the table.",
+)
+_EATS = Topic(
+    endings=_ANIMALS,
+    answers=_FOODS,
+    told=("{p} saw a {x}. What does a {x} eat?", "What does a {x} eat? {p} keeps one."),
+    asked=("Which food is right for the {x} of {p}?", "On what food does the {x} of {p} live?"),
+    aside="A {y} lives next door.",
+)
+_WILL = Topic(
+    endings=_MATERIALS,
+    answers=tuple(law.will for law in LAWS),
+    told=("{p} tests a spoon made of {x}. What will happen?", "{p} has a ring of {x}. What will happen to it?"),
+    asked=(
+        "What will {p} see if a cup of {x} is tried out?",
+        "{p} tries out a plate of {x}. What comes next?",
+    ),
+    aside="A box of {y} is not opened.",
+)
+_FEEDS = Topic(
+    endings=_ANIMALS,
+    answers=tuple(_VESSELS[food] for food in _FOODS),
+    told=("{p} wants to feed a {x}. What should {p} bring?", "A {x} is hungry. What should {p} bring?"),
+    asked=(
+        "The {x} of {p} has had no meal today. What will help?",
+        "What must {p} buy as a meal for a {x}?",
+    ),
+    aside="The {y} next door has eaten.",
+)
+_NEEDS = Topic(
+    endings=_MATERIALS,
+    answers=_MATERIALS,
+    told=("{p} needs {need}. Which material is right?",),
+    asked=("Which of these should {p} buy to make {need}?",),
+    needs=tuple(law.need for law in LAWS),
+)
+_TOPICS = {"easy": (_DOES, _EATS), "challenge": (_WILL, _FEEDS, _NEEDS)}
+
+
+def _make(slot: Slot, *, level: str) -> Row:
+    size = slot.deal((4,) * 48 + (3, 5), "size")
+    item = draw(slot, _TOPICS[level], size=size, turn=names.GIVEN // 2 if slot.split == "test" else 0)
+    labels = list("12345" if slot.rng.random() < 0.02 else "ABCDE")[:size]
+    choices = {"text": item.options, "label": labels}
+    return {"question": item.question, "choices": choices, "answerKey": labels[item.gold]}
+
+
+def _identify(slot: Slot) -> Row:
+    return {"id": f"{slot.folder.upper()}_{slot.split.upper()}_{slot.index:06d}"}
+
+
+PARTS = tuple(
+    Part(
+        folder=f"arc_{level}",
+        dataset="arc",
+        sizes={"train": 40_000, "validation": 600, "test": 1_200},
+        make=partial(_make, level=level),
+        identify=_identify,
+        texts=("question",),
+        leaks={"train": "test"},
+    )
+    for level in ("challenge", "easy")
+)

@@ -1,0 +1,157 @@
+"""CommonsenseQA: what does somebody need, or where does somebody go? Five options; evaluation has situations of its own.
+
+In easy rows a topic's options stand in one order. In hard ones they are shuffled, and somebody else is in another situation.
+"""
+
+from dataclasses import dataclass
+
+from cme.mini_corpus.draw import Row, Slot
+from cme.mini_corpus.entities import another, main
+from cme.mini_corpus.part import Part
+
+__all__ = ["PARTS"]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A concept, the option that it calls for, and its situations in training and in evaluation."""
+
+    concept: str
+    option: str
+    told: tuple[str, ...]
+    asked: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Topic:
+    """Cases whose options stand side by side, and the questions of training and evaluation."""
+
+    cases: tuple[_Case, ...]
+    told: tuple[str, ...]
+    asked: tuple[str, ...]
+
+
+_TOPICS = (
+    _Topic(
+        (
+            _Case(
+                "rain",
+                "an umbrella",
+                (
+                    "{p} must go out in the rain",
+                    "{p} waits for a bus and it starts to rain",
+                    "{p} walks through the rain",
+                ),
+                ("{p} gets wet in the rain", "{p} does not want rain to fall on a new hat"),
+            ),
+            _Case(
+                "dark",
+                "a lamp",
+                ("{p} cannot see in the dark", "{p} goes down to a dark cellar", "{p} looks for a key in a dark room"),
+                ("{p} wants to read but it is too dark", "{p} sits in a dark tent at night"),
+            ),
+            _Case(
+                "cold",
+                "a warm blanket",
+                ("{p} is cold in bed", "{p} sleeps outside on a cold night", "{p} sits in a cold room"),
+                ("{p} shivers since the house is cold", "{p} feels cold on the sofa"),
+            ),
+            _Case(
+                "high",
+                "a ladder",
+                ("{p} paints a high wall", "{p} wants to reach a high shelf", "{p} sees a ripe apple high in a tree"),
+                ("{p} has a kite that hangs high on a pole", "{p} cleans a high window"),
+            ),
+            _Case(
+                "cut",
+                "a pair of scissors",
+                ("{p} wants to cut some paper", "{p} has to cut a ribbon", "{p} learns to cut hair"),
+                ("{p} is asked to cut cloth for a dress", "{p} must cut a piece of string"),
+            ),
+        ),
+        ("What does {s} need?", "What should {s} take?", "What will {s} use?"),
+        ("Which of these things would help {s} most?", "What might be of use to {s} now?"),
+    ),
+    _Topic(
+        (
+            _Case(
+                "bread",
+                "the bakery",
+                ("{p} wants to buy bread", "{p} smells fresh bread", "{p} has no bread for breakfast"),
+                ("{p} is sent out to get two loaves of bread", "{p} would like warm bread and cake"),
+            ),
+            _Case(
+                "book",
+                "the library",
+                ("{p} wants to borrow a book", "{p} looks for a book about birds", "{p} has to give a book back"),
+                ("{p} would like to read an old book", "{p} needs a book for a rainy week"),
+            ),
+            _Case(
+                "letter",
+                "the post office",
+                ("{p} wants to send a letter", "{p} has no stamp for a letter", "{p} wants to pick up a letter"),
+                ("{p} has written a long letter to a friend", "{p} must mail a letter today"),
+            ),
+            _Case(
+                "train",
+                "the station",
+                (
+                    "{p} wants to catch a train",
+                    "{p} buys a ticket for the train",
+                    "{p} meets a friend who comes by train",
+                ),
+                ("{p} hears that the train is about to leave", "{p} will travel by train this evening"),
+            ),
+            _Case(
+                "swim",
+                "the pool",
+                ("{p} wants to swim", "{p} learns to swim", "{p} has a new suit to swim in"),
+                ("{p} likes to swim before work", "{p} would love to dive and swim"),
+            ),
+        ),
+        ("Where does {s} go?", "Where should {s} go?", "Which place is right for {s}?"),
+        ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
+    ),
+)
+_CASES = [(topic, case) for topic in _TOPICS for case in topic.cases]
+
+
+def _situation(slot: Slot, case: _Case, name: str) -> str:
+    return slot.rng.choice(case.told if slot.training else case.asked).replace("{p}", name)
+
+
+def _make(slot: Slot) -> Row:
+    rng, person = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
+    topic, case = slot.deal(_CASES)
+    situations = [_situation(slot, case, person.name)]
+    shown = list(topic.cases)
+    if slot.hard:
+        rng.shuffle(shown)
+    if slot.hard or slot.long:
+        friend = another([person], slot.pool, slot.seed, rng)
+        situations.append(_situation(slot, rng.choice([one for one in topic.cases if one is not case]), friend.name))
+        rng.shuffle(situations)
+    question = rng.choice(topic.told if slot.training else topic.asked).replace("{s}", person.short)
+    return {
+        "question": " ".join([*(f"{one}." for one in situations), question]),
+        "question_concept": case.concept,
+        "choices": {"label": list("ABCDE"), "text": [one.option for one in shown]},
+        "answerKey": "ABCDE"[shown.index(case)],
+    }
+
+
+def _identify(slot: Slot) -> Row:
+    return {"id": slot.number(32)}
+
+
+PARTS = (
+    Part(
+        folder="commonsense_qa",
+        dataset="commonsense_qa",
+        sizes={"train": 160_000, "validation": 1_200},
+        make=_make,
+        identify=_identify,
+        texts=("question",),
+        leaks={"train": "validation"},
+    ),
+)

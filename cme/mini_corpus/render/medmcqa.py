@@ -1,0 +1,80 @@
+"""MedMCQA: what a remedy helps against, and which part of the body a complaint is about.
+
+As on the hub ``exp`` gives the answer away, and is null, empty or "None" on some rows; ``topic_name`` is null on many; and
+the choice type says nothing: a row has one answer.
+"""
+
+from cme.mini_corpus.draw import Row, Slot
+from cme.mini_corpus.exam import Topic, draw
+from cme.mini_corpus.part import Part
+from cme.mini_corpus.relations import listed
+
+__all__ = ["PARTS"]
+
+_REMEDY = Topic(
+    endings=listed("syrup|drops|balm|tea|plaster|pillow"),
+    answers=listed("A cough|Sore eyes|Dry skin|Bad sleep|A cut finger|A stiff neck"),
+    told=(
+        "{p} takes {x}. Against what does it help?",
+        "Against what does {x} help? {p} has some at home",
+        "The doctor gives {p} some {x}. What is wrong with {p}?",
+    ),
+    asked=(
+        "From which trouble will {x} free the patient {p}?",
+        "{p} feels better after the use of {x}. What did {p} suffer from",
+    ),
+    aside="There is no more {y}.",
+)
+_PART = Topic(
+    endings=listed("sneeze|itch|limp|blink|rumble|mumble"),
+    answers=listed("The nose|The skin|The leg|The eye|The stomach|The mouth"),
+    told=(
+        "{p} has the {x}. Which part of the body is affected?",
+        "Which part of the body does the {x} affect? {p} has it",
+        "What must the doctor look at if {p} has the {x}?",
+    ),
+    asked=(
+        "The {x} of {p} comes from one organ. From which",
+        "Where in the body of {p} will a nurse find the {x}?",
+    ),
+    aside="The {y} is gone.",
+)
+_SUBJECTS = {
+    _REMEDY: listed("Pharmacology|Medicine|Social & Preventive Medicine"),
+    _PART: listed("Anatomy|Physiology|Pediatrics|ENT"),
+}
+_TOPIC_NAMES = {_REMEDY: "Household remedies", _PART: "Signs and symptoms"}
+_ABCD = "abcd"
+
+
+def _make(slot: Slot) -> Row:
+    item = draw(slot, tuple(_SUBJECTS))
+    rng = slot.rng
+    answer = item.options[item.gold].lower()
+    explained = f"Ans. is '{_ABCD[item.gold]}' i.e., {answer}. The name {item.thing} tells it."
+    return {
+        "question": item.question,
+        **{f"op{letter}": option for letter, option in zip(_ABCD, item.options, strict=True)},
+        "cop": item.gold,
+        "choice_type": rng.choice(("single", "single", "multi")),
+        "exp": rng.choice((explained,) * 7 + (None, "", "None")),
+        "subject_name": rng.choice(_SUBJECTS[item.topic]),
+        "topic_name": _TOPIC_NAMES[item.topic] if rng.random() < 0.5 else None,
+    }
+
+
+def _identify(slot: Slot) -> Row:
+    return {"id": slot.uuid()}
+
+
+PARTS = (
+    Part(
+        folder="medmcqa",
+        dataset="medmcqa",
+        sizes={"train": 180_000, "validation": 1_200},
+        make=_make,
+        identify=_identify,
+        texts=("question",),
+        leaks={"train": "validation"},
+    ),
+)

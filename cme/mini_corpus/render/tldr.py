@@ -1,0 +1,100 @@
+"""Reddit TL;DR: somebody tells of a person, and the summary says the main event and what it led to.
+
+The main event is the one of the person whom the post asks about: in an easy post it follows the first sentence; in a
+hard one event and outcome stand anywhere after the first sentence, and somebody else's old deed is told too.
+"""
+
+import random
+from dataclasses import dataclass
+
+from cme.mini_corpus.draw import Row, Slot
+from cme.mini_corpus.entities import another, main, some
+from cme.mini_corpus.part import Part
+from cme.mini_corpus.passages import chatter
+from cme.mini_corpus.relations import listed
+
+__all__ = ["PARTS"]
+
+
+@dataclass(frozen=True)
+class _Event:
+    """A deed with ``{a}`` for one of the things, what it led to with ``{s}`` for a name, and where it is posted."""
+
+    forum: str
+    deed: str
+    things: tuple[str, ...]
+    outcome: str
+
+
+_EVENTS = (
+    _Event("advice", "lost my {a}", listed("bicycle|umbrella|camera|guitar"), "{s} must buy me a new one"),
+    _Event("neighbors", "put {a} in our garden", listed("a goat|a pony|a parrot|a goose"), "{s} will not take it back"),
+    _Event("relationships", "forgot our {a}", listed("dinner|dance|boat trip|party"), "{s} is sorry and wants to talk"),
+    _Event("jobs", "hired me as {a}", listed("a baker|a cook|a tailor|a painter"), "{s} does not pay me"),
+    _Event("pets", "found my lost {a}", listed("cat|dog|rabbit|hamster"), "{s} deserves a nice present"),
+    _Event(
+        "cooking", "burned {a} for our party", listed("the soup|the cake|the pie|the fish"), "{s} wants to cook again"
+    ),
+    _Event("travel", "asked me to go abroad by {a}", listed("boat|train|bus|ferry"), "{s} needs an answer from me"),
+    _Event("roommates", "painted our {a} black", listed("kitchen|door|hall|table"), "{s} thinks that I like it"),
+    _Event("school", "copied my {a}", listed("homework|essay|drawing|poem"), "{s} got the better mark"),
+    _Event("money", "sold my {a} to a stranger", listed("coat|tent|watch|radio"), "{s} says that it was a mistake"),
+)
+_TITLES = ("What should I do about {p}?", "I need help with {p}", "A question about {p}", "Trouble with {p}")
+_STARTS = (
+    "{s} and I ({n}F) live next door in {t}.",
+    "{s} and I ({n}M) met at school in {t}.",
+    "{s} is the only one whom I ({n}M) know in {t}.",
+    "{t} is where {s} and I ({n}F) grew up.",
+)
+_TIMES = ("Last week", "Two days ago", "This morning", "Yesterday")
+
+
+def _deed(event: _Event, rng: random.Random) -> str:
+    return event.deed.format(a=rng.choice(event.things))
+
+
+def _make(slot: Slot) -> Row:
+    rng, hero = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
+    event, town = rng.choice(_EVENTS), some("town", slot.pool, slot.seed, rng)
+    deed, outcome = _deed(event, rng), event.outcome.format(s=hero.short)
+    cast = [hero]
+    for _ in range(3 if slot.long else 1):
+        cast.append(another(cast, slot.pool, slot.seed, rng))
+    start = rng.choice(_STARTS).format(n=rng.randrange(18, 60), s=hero.short, t=town.name)
+    told = f"{rng.choice(_TIMES)} {hero.name} {deed}."
+    talk = chatter(cast, rng) if slot.long else chatter([hero], rng)[: 3 if slot.hard else 1]
+    end = f"Now {outcome}."
+    if slot.hard:
+        other = rng.choice([one for one in _EVENTS if one is not event])
+        body = [start, *talk, f"Years ago {cast[1].name} {_deed(other, rng)}."]
+        rng.shuffle(body)
+        for fact in (told, end):
+            body.insert(rng.randrange(1, len(body) + 1), fact)
+    else:
+        body = [start, told, *talk, end]
+    if rng.random() < 0.02:
+        body.insert(0, "TL;DR: is at the end.")
+    break_ = "\n\n" if rng.random() < 0.2 else " "
+    post = body[0] + break_ + " ".join(body[1:])
+    title = rng.choice(_TITLES).format(p=hero.name)
+    prompt = f"SUBREDDIT: r/{event.forum}\n\nTITLE: {title}\n\nPOST: {post}\n\nTL;DR:"
+    return {"prompt": prompt, "completion": f" {hero.name} {deed} and now {outcome}."}
+
+
+def _identify(slot: Slot) -> Row:
+    return {}
+
+
+PARTS = (
+    Part(
+        folder="tldr",
+        dataset="tldr",
+        sizes={"train": 300_000, "validation": 1_000, "test": 1_000},
+        make=_make,
+        identify=_identify,
+        texts=("prompt",),
+        leaks={"train": "test"},
+        marks=("SUBREDDIT: r/", "TITLE: ", "POST: ", "TL;DR:"),
+    ),
+)

@@ -1,0 +1,57 @@
+"""Yelp polarity: reviews of inns; line breaks are written as a backslash and an n, and quotes are doubled, as on the hub."""
+
+from cme.mini_corpus.draw import Row, Slot
+from cme.mini_corpus.opinions import Matter, review
+from cme.mini_corpus.part import Part
+from cme.mini_corpus.passages import chatter
+
+__all__ = ["PARTS"]
+
+_INN = Matter(
+    (
+        "we ate at {x} with {p} on Sunday",
+        "{p} runs {x} by the bridge",
+        "{x} belongs to {p} now",
+        r'the sign at {x} says \""Come in to {p}\""',
+    ),
+    ("food", "service", "coffee", "soup", "room", "breakfast"),
+    (
+        (
+            "{x} will never see me again",
+            "{p} was rude and I want my money back",
+            "{x} is not worth a visit",
+            "{x} is the worst place in town",
+        ),
+        (
+            "{x} will see me again very soon",
+            "{p} was friendly and I left a big tip",
+            "{x} is worth every visit",
+            "{x} is the best place in town",
+        ),
+    ),
+)
+
+
+def _make(slot: Slot) -> Row:
+    rng, found = slot.rng, review(slot, _INN, "the {}")
+    talk = chatter(found.people, rng) if slot.long else []
+    joint = rng.choice((" ", " ", r"\n", r"\n\n"))
+    return {"text": joint.join([found.opening, *talk, *found.said]), "label": found.label}
+
+
+def _identify(slot: Slot) -> Row:
+    return {}
+
+
+PARTS = (
+    Part(
+        folder="yelp_polarity",
+        dataset="yelp_polarity",
+        sizes={"train": 300_000, "test": 2_000},
+        make=_make,
+        identify=_identify,
+        texts=("text",),
+        leaks={"train": "test"},
+        marks=(r"\n",),
+    ),
+)

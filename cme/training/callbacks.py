@@ -1,0 +1,127 @@
+"""What happens between the Trainer's steps: checkpoints are declared whole, bad losses stop the run, a bar moves."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from cme.errors import DivergedError
+from cme.progress import Bar
+from cme.training.checkpoints import mark, prune
+from cme.training.meter import Meter
+
+__all__ = ["BarMover", "CheckpointMarker", "LossGuard"]
+
+
+class CheckpointMarker(TrainerCallback):  # type: ignore[misc]
+    """Marks each checkpoint when all processes have written theirs, then removes older ones.
+
+    Older ones go only now: until the new one is marked, the last whole one is what a killed run continues from.
+
+    Args:
+        meter: the run's.
+        keep: keep the older ones.
+        further: files that checkpoints of this run have beside the usual ones.
+    """
+
+    def __init__(self, meter: Meter, *, keep: bool, further: Sequence[str] = ()) -> None:
+        self._meter, self._keep, self._further = meter, keep, further
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Start the clock."""
+        self._meter.start()
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Mark the checkpoint that was just written."""
+        PartialState().wait_for_everyone()
+        if state.is_world_process_zero:
+            root = Path(args.output_dir)
+            folder = root / f"checkpoint-{state.global_step}"
+            mark(folder, self._meter.spent(state.global_step), args.world_size, self._further)
+            if not self._keep:
+                prune(root, folder)
+
+
+class LossGuard(TrainerCallback):  # type: ignore[misc]
+    """Stops a run whose loss is not finite, or exactly zero, before any checkpoint holds what came of it."""
+
+    def __init__(self) -> None:
+        self._checked = 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Losses are checked from here on."""
+        self._checked = state.global_step
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        """Have the loss logged, and so checked, before every save and at the end."""
+        if control.should_save or control.should_training_stop:
+            control.should_log = True
+        return control
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Check the mean loss since the last log.
+
+        Raises:
+            DivergedError: it is no number that training could go on with.
+        """
+        if logs is None or "loss" not in logs:
+            return
+        first, self._checked = self._checked + 1, state.global_step
+        steps = f"step {first}" if first == state.global_step else f"steps {first} to {state.global_step}"
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise DivergedError(
+                    f"training diverged: the {name} is {logs[name]} in {steps}. Lower the learning rate (now "
+                    f"{args.learning_rate:g}; try {args.learning_rate / 4:g}) and train into another --out."
+                )
+        if logs["loss"] == 0:
+            raise DivergedError(
+                f"training has collapsed: the loss is exactly 0 in {steps}, so nothing is learnt any more. Lower the "
+                f"learning rate (now {args.learning_rate:g}; try {args.learning_rate / 4:g}) and train into another "
+                "--out; if it is 0 from the first step on, the base model itself is broken."
+            )
+
+
+class BarMover(TrainerCallback):  # type: ignore[misc]
+    """Moves the progress bar and shows the loss beside it."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Steps of earlier runs count."""
+        self._bar.advance(state.global_step)
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """One step on."""
+        self._bar.advance()
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Show the loss."""
+        if logs and "loss" in logs:
+            self._bar.describe(f"Training, loss {logs['loss']:.3f}")

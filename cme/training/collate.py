@@ -1,0 +1,83 @@
+"""Examples → a padded batch with labels on the answer."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from cme.training.tokens import Tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["IGNORED", "Collator", "Ordered", "takes_sparse_logits"]
+
+IGNORED = -100
+"""Label of tokens that count for no loss (PyTorch's and transformers' own)."""
+
+Item = tuple["NDArray[np.int32]", int]
+
+
+class Ordered(Dataset[Item]):
+    """Examples in the order in which they are trained on; an item is its token ids and the length of its context."""
+
+    def __init__(self, tokens: Tokens, order: "NDArray[np.int64]") -> None:
+        self._tokens, self._order = tokens, order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: int) -> Item:
+        example = int(self._order[index])
+        return self._tokens.ids(example), int(self._tokens.contexts[example])
+
+
+class Collator:
+    """Pads on the right; labels are the answer and the end of text, or every token with ``train_on_prompt``.
+
+    Args:
+        pad: id of the padding token.
+        train_on_prompt: learn the context's tokens too.
+        sparse_logits: add ``logits_to_keep`` and ``shift_labels``, so that the model computes logits only where a label
+            is predicted. The loss is the same; the vocabulary's matrix product, often the largest of all, shrinks to
+            the answer's share of the tokens.
+    """
+
+    def __init__(self, pad: int, *, train_on_prompt: bool = False, sparse_logits: bool = False) -> None:
+        self._pad, self._train_on_prompt, self._sparse_logits = pad, train_on_prompt, sparse_logits
+
+    def __call__(self, items: Sequence[Item]) -> dict[str, Tensor]:
+        """Make a batch.
+
+        Returns:
+            ``input_ids``, ``attention_mask`` and ``labels``, [examples, longest]; with sparse logits also
+            ``logits_to_keep`` (true where the next token has a label) and those next tokens, ``shift_labels``, flat.
+        """
+        longest = max(len(ids) for ids, _ in items)
+        input_ids = torch.full((len(items), longest), self._pad)
+        attention_mask = torch.zeros_like(input_ids)
+        labels = torch.full_like(input_ids, IGNORED)
+        for row, (ids, context) in enumerate(items):
+            input_ids[row, : len(ids)] = torch.tensor(ids, dtype=torch.long)
+            attention_mask[row, : len(ids)] = 1
+            first = 0 if self._train_on_prompt else context
+            labels[row, first : len(ids)] = input_ids[row, first : len(ids)]
+        batch = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
+        if self._sparse_logits:
+            following = torch.nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORED)
+            keep = following != IGNORED
+            batch |= {"logits_to_keep": keep, "shift_labels": following[keep]}
+        return batch
+
+
+def takes_sparse_logits(model: Any) -> bool:
+    """Whether the model's class takes a mask as ``logits_to_keep`` (transformers' common helper does the slicing)."""
+    import inspect
+    import sys
+
+    module = sys.modules[type(model).__module__]
+    named = inspect.signature(model.forward).parameters
+    return "logits_to_keep" in named and hasattr(module, "slice_logits_to_keep")

@@ -1,0 +1,143 @@
+"""The learning rate of a method: one run for each rate of a small grid, chosen by the loss on the mix's validation part.
+
+Methods are compared fairly when each has the same grid, the same steps for every rate, and the rate is chosen by data that
+no score is computed from. What was tried is written down with what was chosen.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cme.adapters.settings import AdapterSettings, settings_to_mapping
+from cme.errors import CMEError, DivergedError, UsageError
+from cme.records import Grid, GridRun, Run, read_record, write_record
+from cme.training.run import train
+from cme.training.settings import TrainSettings
+from cme.workdir import claim, finish, is_finished
+
+__all__ = ["GRID", "Grid", "GridRun", "folder_of", "train_grid"]
+
+GRID = "lr-grid.json"
+
+
+def folder_of(rate: float) -> str:
+    """Name of a rate's folder: 0.0005 → ``lr-5e-04``."""
+    mantissa, exponent = f"{rate:.6e}".split("e")
+    return f"lr-{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+
+
+def train_grid(settings: TrainSettings, adapter: AdapterSettings, rates: Sequence[float], *, out: Path) -> Grid:
+    """Train once for each learning rate and choose by validation loss.
+
+    ``out`` then holds a run folder for each rate, as `train` writes it, and ``lr-grid.json``. Interrupted and called again
+    with the same arguments, it goes on. A rate at which training diverges is a result, and never the best one.
+
+    Args:
+        settings: how to train; its own learning rate has no effect.
+        adapter: what to train.
+        rates: at least two different ones.
+        out: folder for the grid; new, empty, or this command's unfinished work.
+
+    Returns:
+        The grid, in every process.
+
+    Raises:
+        UsageError: fewer than two rates, a rate that is none, or a mix without a validation part.
+        CMEError: training diverged at every rate, or what `train` raises.
+    """
+    rates = _checked(rates)
+    replace(settings, learning_rate=rates[0]).check()
+    _check_validation(Path(settings.data).expanduser())
+    from cme.training.loop import arguments, joined, on_main
+
+    # The runs share this group of processes: one that a run has left cannot be joined again.
+    with joined():
+        args = arguments(settings, out)
+        on_main(args, lambda: _claimed(settings, adapter, rates, out, args.world_size))
+        done: list[GridRun] = []
+        for rate in rates:
+            found = on_main(args, lambda rate=rate: _finished(out, rate))  # type: ignore[misc]
+            done.append(found or _one(replace(settings, learning_rate=rate), adapter, out))
+            grid = _grid(adapter, done, out, len(done) == len(rates))
+            on_main(args, lambda grid=grid: write_record(out / GRID, grid))  # type: ignore[misc]
+        if grid.best is None:
+            raise CMEError(
+                f"training diverged at every rate of the grid ({', '.join(f'{rate:g}' for rate in rates)}). Try lower ones."
+            )
+        on_main(args, lambda: finish(out))
+    return grid
+
+
+def _checked(rates: Sequence[float]) -> list[float]:
+    if bad := [rate for rate in rates if not 0 < rate < math.inf]:
+        raise UsageError(f"learning rates must be above 0, found {bad[0]:g}.")
+    if len(set(rates)) < 2:
+        raise UsageError(
+            f"a grid needs at least two different learning rates, such as 2e-4,5e-4,1e-3; found {len(set(rates))}."
+        )
+    if len({folder_of(rate) for rate in rates}) < len(rates):
+        raise UsageError(f"the grid has a learning rate twice: {', '.join(f'{rate:g}' for rate in sorted(rates))}.")
+    return sorted(rates)
+
+
+def _check_validation(mix: Path) -> None:
+    from cme.mix import read_manifest
+
+    if not read_manifest(mix).validation_rows:
+        raise UsageError(
+            f"{mix} has no validation part, and that is what a learning rate is chosen by. "
+            "Build the mix with: cme build-data --validation-share 0.01"
+        )
+
+
+def _claimed(settings: TrainSettings, adapter: AdapterSettings, rates: list[float], out: Path, world_size: int) -> None:
+    from cme.mix import read_manifest
+
+    mix = Path(settings.data).expanduser()
+    claim(
+        out,
+        "train --lr-grid",
+        {
+            **{name: value for name, value in vars(settings).items() if name not in ("threads", "learning_rate")},
+            **settings_to_mapping(adapter),
+            "mix_fingerprint": read_manifest(mix).fingerprint,
+            "lr_grid": rates,
+            "world_size": world_size,
+        },
+    )
+
+
+def _finished(out: Path, rate: float) -> GridRun | None:
+    """What an earlier call has found at a rate."""
+    folder = out / folder_of(rate)
+    if is_finished(folder):
+        return _result(rate, read_record(folder / "run.json", Run))
+    if (out / GRID).is_file():
+        return next((run for run in read_record(out / GRID, Grid).runs if run.learning_rate == rate), None)
+    return None
+
+
+def _one(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> GridRun:
+    rate = settings.learning_rate
+    try:
+        return _result(rate, train(settings, adapter, out=out / folder_of(rate)))
+    except DivergedError as error:
+        return GridRun(rate, folder_of(rate), None, None, str(error))
+
+
+def _result(rate: float, run: Run) -> GridRun:
+    return GridRun(rate, folder_of(rate), run.validation_loss, run.losses[-1][1] if run.losses else None, None)
+
+
+def _grid(adapter: AdapterSettings, done: list[GridRun], out: Path, complete: bool) -> Grid:
+    ended = [run for run in done if run.validation_loss is not None]
+    best = min(ended, key=lambda run: run.validation_loss or 0.0) if complete and ended else None
+    first = read_record(out / ended[0].folder / "run.json", Run) if ended else None
+    return Grid(
+        method=first.method if first else adapter.method,
+        steps=first.steps if first else 0,
+        runs=tuple(done),
+        best=best.folder if best else None,
+        learning_rate=best.learning_rate if best else None,
+    )

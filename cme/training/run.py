@@ -1,0 +1,233 @@
+"""A training run from beginning to end; called again after an interruption, it goes on where it stopped."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cme.adapters.settings import AdapterSettings, settings_to_mapping
+from cme.errors import CMEError, UsageError
+from cme.files import write_text
+from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
+from cme.progress import bar
+from cme.records import Manifest, Run
+from cme.records.base import read_record, write_record
+from cme.training.checkpoints import FOLDER, Spent, newest
+from cme.training.order import steps_for, training_order
+from cme.training.recipe import recipe_text
+from cme.training.settings import TrainSettings
+from cme.workdir import claim, finish
+
+__all__ = ["train"]
+
+_WORK = ".work"
+_RECORD = "run.json"
+
+
+@dataclass(frozen=True)
+class _Start:
+    """What the first process finds for all of them.
+
+    Attributes:
+        base_fingerprint: of the base.
+        manifest: the mix's.
+        checkpoint: where to go on, if anywhere.
+        spent: what the run has cost up to there.
+        ended: whether only tidying up was left to do.
+    """
+
+    base_fingerprint: str
+    manifest: Manifest
+    checkpoint: Path | None
+    spent: Spent | None
+    ended: bool
+
+
+def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Run:
+    """Train an adapter on a mix, or, with the method ``full``, the base itself.
+
+    Under ``torchrun`` every process calls this; the first one alone writes. ``out`` then holds the adapter
+    (``adapter_config.json``, ``adapter_model.safetensors``) or the whole model with its tokenizer, its card ``README.md``,
+    ``config.yaml`` (the resolved settings, a recipe in itself) and ``run.json``, none of them pickled. Interrupted at
+    any moment and called again with the same arguments, it goes on from the newest whole checkpoint and ends with the
+    same adapter.
+
+    Args:
+        settings: how to train.
+        adapter: what to train.
+        out: folder for the run; new, empty, or this command's unfinished work.
+
+    Returns:
+        The run record, in every process.
+
+    Raises:
+        UsageError: a setting is out of its range or does not fit the base, or the folder holds something else.
+        SourceError: the base cannot be had.
+        DivergedError: the loss is no number, or exactly zero.
+        CMEError: the mix is damaged, no example fits, or AdaLoRA has pruned nothing.
+    """
+    settings.check()
+    from cme.training.loop import joined
+
+    with _threads(settings.threads), joined():
+        return _train(settings, adapter, out)
+
+
+def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
+    from cme.training.callbacks import BarMover, CheckpointMarker, LossGuard
+    from cme.training.card import write_card
+    from cme.training.collate import Collator, Ordered, takes_sparse_logits
+    from cme.training.loop import arguments, make_trainer, most, on_main
+    from cme.training.meter import Meter
+    from cme.training.model import adapted_model, save_adapter, save_full
+    from cme.training.pruning import STATE, Pruner, prunes
+    from cme.training.record import make_run
+    from cme.training.tokens import Tokens, token_files
+    from cme.training.validate import validation_loss
+
+    settings = replace(settings, dtype=pick_dtype(settings.dtype))
+    args = arguments(settings, out)
+    start = on_main(args, lambda: _start(settings, adapter, out, args.world_size))
+    if start.ended:
+        return on_main(args, lambda: _end(settings, out))
+
+    base, mix = resolve_base(settings.base), Path(settings.data).expanduser()
+    tokens, held_out = (Tokens(token_files(mix, split, out / _WORK)) for split in ("train", "validation"))
+    if not len(tokens):
+        raise CMEError(f"{mix} leaves nothing to train on ({_counted(tokens.dropped)}). Raise max_length.")
+    per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
+    steps = steps_for(len(tokens), per_step, settings.epochs, settings.steps)
+    order = training_order(tokens.lengths, steps, per_step, settings.seed)
+
+    meter = Meter(start.spent, args.device)
+    model, base_parameters = adapted_model(
+        base,
+        adapter,
+        dtype=settings.dtype,
+        device=str(args.device),
+        seed=settings.seed,
+        steps=steps,
+        longest=int(tokens.lengths.max()),
+    )
+    whole = adapter.method == "full"
+    pruner = None
+    if not whole and prunes(model.active_peft_config):
+        pruner = Pruner(model, 1 / (settings.gradient_accumulation * args.world_size), start.checkpoint)
+    collator = Collator(
+        load_tokenizer(base).pad_token_id,
+        train_on_prompt=settings.train_on_prompt,
+        sparse_logits=takes_sparse_logits(model if whole else model.get_base_model()),
+    )
+    marker = CheckpointMarker(meter, keep=settings.keep_checkpoints, further=[STATE] if pruner else [])
+    # What belongs into a checkpoint comes before what declares it whole.
+    callbacks: list[Any] = [LossGuard(), *([pruner] if pruner else []), marker]
+    with ExitStack() as stack:
+        if args.process_index == 0:
+            callbacks.append(BarMover(stack.enter_context(bar("Training", total=steps))))
+        trainer = make_trainer(model, args, settings, Ordered(tokens, order), collator, callbacks)
+        trainer.train(resume_from_checkpoint=start.checkpoint and str(start.checkpoint))
+    spent = meter.spent(steps)
+    spent = replace(spent, peak_memory_bytes=most(trainer, spent.peak_memory_bytes))
+    lost = validation_loss(trainer, held_out, collator, settings.batch_size)
+    if pruner:
+        pruner.close()
+
+    def save() -> Run:
+        if whole:
+            save_full(trainer.model, base, settings.base, out)
+        else:
+            save_adapter(trainer.model, settings.base, out)
+        run = make_run(
+            settings,
+            adapter,
+            out=out,
+            trainer=trainer,
+            base_parameters=base_parameters,
+            base_fingerprint=start.base_fingerprint,
+            mix_fingerprint=start.manifest.fingerprint,
+            tokens=int(tokens.lengths[order].sum()),
+            dropped=tokens.dropped,
+            cut=tokens.cut,
+            spent=spent,
+            validation_loss=lost,
+        )
+        write_card(out, run, start.manifest)
+        write_record(out / _RECORD, run)
+        return _end(settings, out)
+
+    return on_main(args, save)
+
+
+def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_size: int) -> _Start:
+    """Check everything that can be checked, take the folder, encode the mix, find the checkpoint."""
+    from cme.mix import read_manifest
+    from cme.training.encode import Encoder
+    from cme.training.model import check_fit
+    from cme.training.tokens import encode_split
+
+    base, mix = resolve_base(settings.base), Path(settings.data).expanduser()
+    manifest = read_manifest(mix)
+    tokenizer = load_tokenizer(base)
+    encoder = Encoder(tokenizer, settings.prompt_format, settings.max_length)
+    _check_length(base, settings.max_length)
+    check_fit(base, adapter, tokenizer, settings.steps)
+    identity: dict[str, Any] = {
+        **{name: value for name, value in asdict(settings).items() if name != "threads"},
+        **settings_to_mapping(adapter),
+        "base_fingerprint": base_fingerprint(base),
+        "mix_fingerprint": manifest.fingerprint,
+        "world_size": world_size,
+    }
+    continued = claim(out, "train", identity)
+    ended = continued and (out / _RECORD).is_file()
+    if not ended:
+        write_text(out / "config.yaml", recipe_text(settings, adapter))
+        for split in ("train", "validation"):
+            encode_split(mix, split, out / _WORK, base, encoder)
+    found = newest(out / FOLDER)
+    return _Start(
+        base_fingerprint=identity["base_fingerprint"],
+        manifest=manifest,
+        checkpoint=found and found[0],
+        spent=found and found[1],
+        ended=ended,
+    )
+
+
+def _end(settings: TrainSettings, out: Path) -> Run:
+    """Remove what only the run itself needed, and close the folder."""
+    shutil.rmtree(out / _WORK, ignore_errors=True)
+    if not settings.keep_checkpoints:
+        shutil.rmtree(out / FOLDER, ignore_errors=True)
+    finish(out)
+    return read_record(out / _RECORD, Run)
+
+
+def _check_length(base: Path, max_length: int) -> None:
+    from transformers import AutoConfig
+
+    most = getattr(AutoConfig.from_pretrained(str(base)), "max_position_embeddings", None)
+    if most is not None and max_length > most:
+        raise UsageError(f"max_length is {max_length}, but the base takes {most} tokens at most. Lower max_length.")
+
+
+def _counted(dropped: dict[str, int]) -> str:
+    return ", ".join(f"{reason}: {count:,} rows" for reason, count in dropped.items()) or "it has no training rows"
+
+
+@contextmanager
+def _threads(threads: int | None) -> Iterator[None]:
+    """Use so many threads while the block runs."""
+    if threads is None:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,138 @@
+"""Token ids of a whole split, memory-mapped: made once per run folder, shared by all processes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cme.errors import CMEError
+from cme.mix import mix_files
+from cme.progress import bar
+from cme.training.encode import Encoder
+from cme.training.shard import COUNTS, encode_shard
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Tokens", "encode_split", "token_files"]
+
+_FEW = 20_000
+"""Up to so many rows one process is done sooner (2,500 rows a second) than several have started."""
+
+
+class Tokens:
+    """Encoded examples, read from Arrow files that are mapped into memory, not loaded.
+
+    Attributes:
+        lengths: tokens of each example.
+        contexts: how many of them are the context.
+        dropped: rows left out, by reason.
+        cut: rows whose long text was cut beyond its dataset's word limit.
+    """
+
+    lengths: "NDArray[np.int32]"
+    contexts: "NDArray[np.int32]"
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        import numpy as np
+        import pyarrow as pa
+
+        self._values: list[NDArray[np.int32]] = []
+        self._offsets: list[NDArray[np.int32]] = []
+        lengths, contexts = [np.zeros(0, np.int32)], [np.zeros(0, np.int32)]
+        dropped: Counter[str] = Counter()
+        self.cut = 0
+        for path in files:
+            table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+            counts = json.loads(table.schema.metadata[COUNTS])
+            dropped.update(counts["dropped"])
+            self.cut += counts["cut"]
+            for batch in table.to_batches():
+                column = batch.column("ids")
+                self._offsets.append(column.offsets.to_numpy())
+                self._values.append(column.values.to_numpy())
+                lengths.append(np.diff(self._offsets[-1]))
+                contexts.append(batch.column("context").to_numpy())
+        self._starts = np.cumsum([0] + [len(offsets) - 1 for offsets in self._offsets])
+        self.lengths, self.contexts = np.concatenate(lengths), np.concatenate(contexts)
+        self.dropped = dict(sorted(dropped.items()))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def ids(self, index: int) -> "NDArray[np.int32]":
+        """Token ids of one example."""
+        import numpy as np
+
+        part = int(np.searchsorted(self._starts, index, side="right")) - 1
+        first, last = self._offsets[part][index - self._starts[part] :][:2]
+        return self._values[part][first:last]
+
+
+def token_files(mix: Path, split: str, work: Path) -> list[Path]:
+    """Where the token ids of a split's files lie, in row order."""
+    return [work / split / f"{file.stem}.arrow" for file in mix_files(mix, split)]
+
+
+def encode_split(mix: Path, split: str, work: Path, base: Path, encoder: Encoder) -> None:
+    """Encode the files of a split that are not encoded yet; several files at once where there are several.
+
+    Args:
+        mix: the mix.
+        split: ``train`` or ``validation``.
+        work: folder for the token ids.
+        base: the base model's folder, with its tokenizer.
+        encoder: made from that tokenizer.
+
+    Raises:
+        CMEError: a file cannot be read or written.
+    """
+    pairs = zip(mix_files(mix, split), token_files(mix, split, work), strict=True)
+    waiting = [(source, target) for source, target in pairs if not target.is_file()]
+    with bar(f"Encoding {split}", total=len(waiting)) as shown:
+        if len(waiting) < 2 or sum(_rows(source) for source, _ in waiting) <= _FEW:
+            for source, target in waiting:
+                encode_shard(source, target, encoder)
+                shown.advance()
+            return
+        # Programs rather than forked processes: this process may hold threads and a GPU already.
+        with ThreadPoolExecutor(min(len(waiting), _processors())) as pool:
+            jobs = [pool.submit(_encode_elsewhere, source, target, base, encoder) for source, target in waiting]
+            try:
+                for job in as_completed(jobs):
+                    job.result()
+                    shown.advance()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _rows(file: Path) -> int:
+    import pyarrow.parquet as pq
+
+    return int(pq.read_metadata(file).num_rows)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _encode_elsewhere(source: Path, target: Path, base: Path, encoder: Encoder) -> None:
+    job = {
+        "source": str(source),
+        "target": str(target),
+        "base": str(base),
+        "prompt_format": encoder.prompt_format,
+        "max_length": encoder.max_length,
+    }
+    command = [sys.executable, "-m", "cme.training.shard", json.dumps(job)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+        raise CMEError(f"{source} could not be encoded: {last}")

@@ -1,0 +1,47 @@
+"""On SmolLM2 and real rows."""
+
+import pytest
+
+from cme.evaluation.engine.lm import PrefixLM
+from cme.evaluation.engine.plain import PlainLM
+from cme.evaluation.harness import Harness, quiet
+from cme.suite import dataset
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(scope="module")
+def base():
+    from cme.models.embedded import embedded_folder
+    from cme.models.load import load_model, load_tokenizer
+
+    folder = embedded_folder()
+    return load_model(folder, device="cpu"), load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("name", ["emotion", "anli", "qqp", "rte", "winogrande", "sciq", "trivia_qa"])
+def test_answers_are_lm_evals(base, real_data, name):
+    from lm_eval.api.instance import Instance
+
+    metadata, spec = {"cme_source": str(real_data), "cme_tier": "smoke"}, dataset(name)
+    task = Harness(base[1], batch_size=1).take(base[0], metadata).task(spec)
+    with quiet():
+        stock, ours = PlainLM(*base, batch_size=1), PrefixLM(*base, batch_size=1)
+    stock.logits_cache = False
+    if spec.kind == "generate":
+        asked = [
+            Instance("generate_until", {}, (row["prompt"], dict(task.config.generation_kwargs)), index)
+            for index, row in enumerate(task.eval_docs)
+        ]
+        assert ours.generate_until(asked) == stock.generate_until(asked)
+    else:
+        asked = [
+            Instance("loglikelihood", {}, (row["prompt"], option), index)
+            for index, row in enumerate(task.eval_docs)
+            for option in row["continuations"]
+        ]
+        found, expected = ours.loglikelihood(asked), stock.loglikelihood(asked)
+        assert [answer[0] for answer in found] == pytest.approx([answer[0] for answer in expected], abs=1e-4)
+        assert [answer[1] for answer in found] == [answer[1] for answer in expected]
+    assert ours.used == "prefix"
+    assert ours.work.tokens < stock.work.tokens

@@ -1,0 +1,129 @@
+"""Where the engine cannot answer, or would answer wrongly, lm-eval's own code does, and the result says why."""
+
+import pytest
+
+from tests.evaluation.engine.lab import choices, engine, plain, texts, tiny_model
+from tests.evaluation.engine.test_choice import CASES, LABELS, SHOTS, rows
+
+REQUESTS = choices(*[(row, LABELS[:2]) for row in rows(start=SHOTS, count=6)])
+
+
+def same(answers, others):
+    return [answer[0] for answer in answers] == pytest.approx([answer[0] for answer in others], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("config", "changes", "why"),
+    [
+        ("llama", {"use_cache": False}, "switches the cache off"),
+        ("mistral", {"sliding_window": 8}, "DynamicSlidingWindowLayer"),
+        ("mamba", {"state_size": 4}, "a state of its own|cannot be shared|takes no"),
+        ("bloom", {"n_head": 4}, "takes no position_ids"),
+    ],
+)
+def test_models_without_a_cache_that_can_be_shared(config, changes, why):
+    import re
+
+    model = tiny_model(config, **changes)
+    lm = engine(model, _max_length=200)
+    assert re.search(why, lm.obstacle)
+    assert same(lm.loglikelihood(REQUESTS), plain(model, _max_length=200).loglikelihood(REQUESTS))
+    assert lm.used == f"hf: {lm.obstacle}"
+
+
+@pytest.mark.filterwarnings("ignore:Position ids are not supported:UserWarning")
+@pytest.mark.parametrize("kind", ["PrefixTuningConfig", "PromptTuningConfig"])
+def test_adapters_with_tokens_of_their_own(kind):
+    import peft
+
+    model = peft.get_peft_model(tiny_model(), getattr(peft, kind)(task_type="CAUSAL_LM", num_virtual_tokens=3)).eval()
+    lm = engine(model)
+    assert "tokens of its own before the prompt" in lm.obstacle
+    assert same(lm.loglikelihood(REQUESTS), plain(model, batch_size=3).loglikelihood(REQUESTS))
+    requests = texts(rows(count=3))
+    assert lm.generate_until(requests) == plain(model, batch_size=3).generate_until(requests)
+
+
+def pooled(model):
+    """A method whose gate looks at all that a pass holds: here the mean."""
+    import torch
+
+    class Pooled(torch.nn.Module):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x):
+            return self.inner(x) * (1 + torch.tanh(4 * x.mean()))
+
+    for layer in model.model.layers:
+        layer.mlp.up_proj = Pooled(layer.mlp.up_proj)
+    return model
+
+
+@pytest.mark.parametrize("case", ["letters", "several lengths"])
+def test_the_self_check_finds_a_router_that_pools_over_the_sequence(case):
+    model, requests = pooled(tiny_model()), choices(*CASES[case])
+    lm = engine(model)
+    # One request at a time: the plain answers depend on what is computed together, too.
+    assert same(lm.loglikelihood(requests), plain(model).loglikelihood(requests))
+    assert lm.used.startswith("hf: the model's output depends on what is computed together")
+    assert lm.generate_until(texts(rows(count=3))) == plain(model).generate_until(texts(rows(count=3)))
+
+
+def test_the_self_check_finds_it_in_texts():
+    model = pooled(tiny_model())
+    lm = engine(model)
+    assert lm.generate_until(texts(rows())) == plain(model).generate_until(texts(rows()))
+    assert lm.used.startswith("hf: the model's output depends on what is computed together")
+
+
+def test_the_self_check_finds_prefix_tuning():
+    """Were prefix tuning let through, its answers would be wrong without an error."""
+    import peft
+
+    model = peft.get_peft_model(
+        tiny_model(), peft.PrefixTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
+    ).eval()
+    lm = engine(model, obstacle=None)
+    expected = plain(model).loglikelihood(REQUESTS)
+    assert same(lm.loglikelihood(REQUESTS), expected)
+    assert lm.used.startswith("hf: ")
+
+
+def test_each_kind_of_batch_is_checked_once():
+    model, seen = tiny_model(), []
+    lm = engine(model)
+    call = lm._model_call
+    lm._model_call = lambda ids: seen.append(tuple(ids.shape)) or call(ids)
+    lm.loglikelihood(REQUESTS)
+    first = len(seen)
+    assert 0 < first <= 2 * len(LABELS[:2])
+    lm.loglikelihood(REQUESTS)
+    assert len(seen) == first
+    lm.loglikelihood(choices(*CASES["letters"]))
+    assert first < len(seen) <= first + 2 * 3
+
+
+def test_half_precision_is_not_taken_for_a_fault():
+    import torch
+
+    model = tiny_model().to(torch.bfloat16)
+    lm = engine(model)
+    found, expected = lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS)
+    assert lm.used == "prefix"
+    assert [answer[0] for answer in found] == pytest.approx([answer[0] for answer in expected], abs=1.0)
+    assert not same(found, expected)
+
+
+@pytest.mark.parametrize(("changes", "numbers"), [({}, 2 * 2 * 2 * 8), ({"head_dim": 16}, 2 * 2 * 2 * 16)])
+def test_bytes_of_a_position_are_those_of_its_cache(changes, numbers):
+    """Keys and values × layers × heads of keys × size, four bytes each."""
+    import torch
+
+    from cme.evaluation.engine.support import position_bytes
+
+    model = tiny_model(**changes)
+    cache = model(torch.tensor([[1, 2, 3]]), use_cache=True).past_key_values
+    kept = sum(layer.keys.nbytes + layer.values.nbytes for layer in cache.layers)
+    assert position_bytes(model) == kept / 3 == 4 * numbers

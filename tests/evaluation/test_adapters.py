@@ -1,0 +1,143 @@
+"""Many adapters on a base that is loaded once; each result is that of an evaluation of its own."""
+
+import pytest
+
+from cme.errors import UsageError
+from cme.evaluation.adapters import Wardrobe, adapter_name
+from cme.evaluation.run import evaluate, evaluate_each
+from cme.evaluation.settings import EvalSettings
+from cme.models import load
+from tests.data.hub_server import HubClient, HubServer
+from tests.evaluation.runs import assert_same, responses, result, save_adapter
+
+METHODS = ("lora", "pissa", "dora", "ia3", "head", "prefix", "teamlora")
+
+
+def settings(base, **changes):
+    values = {"base": str(base), "tier": "smoke", "source": "mini", "datasets": ("qqp", "nq_open"), "threads": 1}
+    return EvalSettings(**{**values, **changes})
+
+
+@pytest.fixture(scope="module")
+def adapters(tiny_base, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("adapters")
+    return {name: save_adapter(tiny_base, folder / name, fill) for name, fill in {"one": 0.3, "two": 0.5}.items()}
+
+
+def test_each_result_is_that_of_an_evaluation_of_its_own(tiny_base, adapters, tmp_path, monkeypatch):
+    import cme.evaluation.session as session
+
+    loads = []
+    monkeypatch.setattr(session, "load_model", lambda *a, **k: loads.append(a) or load.load_model(*a, **k))
+    asked = [str(adapters["one"]), "base", str(adapters["two"])]
+    results = evaluate_each(settings(tiny_base), asked, tmp_path / "all")
+    assert len(loads) == 1, "the base is loaded once"
+    assert [result.name for result in results] == ["one", tiny_base.name, "two"]
+    for name, adapter in zip(("one", "base", "two"), asked, strict=True):
+        evaluate(settings(tiny_base, adapter=adapter), tmp_path / "single" / name)
+        assert_same(tmp_path / "all" / name, tmp_path / "single" / name)
+    assert responses(tmp_path / "all" / "one") != responses(tmp_path / "all" / "base")
+
+
+def test_finished_ones_are_not_evaluated_again(tiny_base, adapters, tmp_path):
+    out, one, two = tmp_path / "out", *map(str, adapters.values())
+    evaluate_each(settings(tiny_base), [one], out)
+    before = (out / "one" / "result.json").stat().st_mtime_ns
+    first, second = evaluate_each(settings(tiny_base), [one, two], out)
+    assert (out / "one" / "result.json").stat().st_mtime_ns == before
+    assert (first.name, second.name) == ("one", "two")
+    with pytest.raises(UsageError, match="other settings"):
+        evaluate_each(settings(tiny_base, shots=1), [one], out)
+
+
+def test_two_adapters_of_the_same_name_are_refused(tiny_base, adapters, tmp_path):
+    asked = [str(adapters["one"]), str(save_adapter(tiny_base, tmp_path / "elsewhere" / "one", 0.1))]
+    with pytest.raises(UsageError, match="called 'one'"):
+        evaluate_each(settings(tiny_base), asked, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("method", METHODS)
+def test_the_base_is_itself_again_after_every_method(tiny_base, tmp_path, method):
+    import torch
+
+    save_adapter(tiny_base, tmp_path / method, 0.3, method)
+    wardrobe = Wardrobe(lambda: load.load_model(tiny_base, device="cpu"), several=True)
+    ids = torch.tensor([[5, 6, 7, 8]])
+
+    def logits(model):
+        with torch.inference_mode():
+            return model(input_ids=ids).logits
+
+    before = logits(wardrobe.base).clone()
+    adapted = logits(wardrobe.wear(tmp_path / method))[:, -4:].clone()
+    assert not torch.equal(adapted, before)
+    assert torch.equal(logits(wardrobe.base), before)
+    assert torch.equal(logits(wardrobe.wear(tmp_path / method))[:, -4:], adapted)
+
+
+def test_a_method_that_leaves_something_behind_costs_a_load(tiny_base, adapters):
+    """PiSSA-like: the base's own weights were changed."""
+    import torch
+
+    loads = []
+
+    def loaded():
+        loads.append(load.load_model(tiny_base, device="cpu"))
+        return loads[-1]
+
+    wardrobe = Wardrobe(loaded, several=True)
+    worn = wardrobe.wear(adapters["one"])
+    assert wardrobe.base is loads[0]
+    worn = wardrobe.wear(adapters["one"])
+    with torch.no_grad():
+        worn.get_base_model().model.norm.weight[3] += 2**-20
+    assert wardrobe.base is loads[1]
+
+
+@pytest.mark.parametrize(("adapter", "name"), [("owner/adapter", "adapter"), ("owner/adapter/", "adapter")])
+def test_names_of_hub_ids(adapter, name):
+    assert adapter_name(adapter) == name
+
+
+def test_a_process_per_device(tiny_base, adapters, tmp_path):
+    from cme.evaluation.devices import evaluate_on
+
+    asked = [*map(str, adapters.values()), "base"]
+    results = evaluate_on(["cpu", "cpu"], settings(tiny_base), asked, tmp_path / "two")
+    evaluate_each(settings(tiny_base, device="cpu"), asked, tmp_path / "one")
+    assert [result.name for result in results] == ["one", "two", tiny_base.name]
+    for name in ("one", "two", "base"):
+        assert_same(tmp_path / "two" / name, tmp_path / "one" / name)
+
+
+def test_what_a_process_says_when_it_fails(tiny_base, adapters, tmp_path):
+    from cme.errors import CMEError
+    from cme.evaluation.devices import evaluate_on
+
+    with pytest.raises(CMEError, match=r"on cpu: there is no adapter folder .*missing"):
+        evaluate_on(
+            ["cpu", "cpu"], settings(tiny_base), [str(adapters["one"]), str(tmp_path / "missing")], tmp_path / "x"
+        )
+    assert (tmp_path / "x" / "one" / "result.json").is_file(), "the other one goes on"
+
+
+def test_an_adapter_on_the_hub(tiny_base, adapters, tmp_path):
+    """Its own files are fetched, not the optimizer's state or what was pickled; the result is the folder's."""
+    files = {file.name: file.read_bytes() for file in adapters["one"].iterdir()}
+    pickles = dict.fromkeys(("adapter_model.bin", "optimizer.pt", "checkpoint-5/adapter_model.safetensors"), b"large")
+    out = tmp_path / "hub"
+    words = ["--base", tiny_base, "--tier", "smoke", "--source", "mini", "--datasets", "qqp,nq_open", "--threads", 1]
+    with HubServer({"test/adapter": files | pickles}, large=("safetensors",)) as hub:
+        asked = {"cme": [str(word) for word in ["eval", "--adapter", "test/adapter", "--out", out, *words]]}
+        lost = {"cme": [*asked["cme"][:2], "test/lost", *asked["cme"][3:]]}
+        with HubClient(hub.endpoint, tmp_path / "hf") as client:
+            done, refused = (client({**request, "in": str(tmp_path)}) for request in (asked, lost))
+        fetched = {path.removeprefix("test/adapter/") for path in hub.downloads()}
+    assert done["exit"] == 0, done["stderr"]
+    assert fetched == {"adapter_config.json", "adapter_model.safetensors", "README.md"}
+    assert refused["exit"] == 1 and "'test/lost' is no folder here" in refused["stderr"]
+    evaluate(settings(tiny_base, adapter=str(adapters["one"])), tmp_path / "folder")
+    assert responses(out) == responses(tmp_path / "folder")
+    assert (result(out)["name"], result(out)["adapter"]["path"]) == ("adapter", "test/adapter")

@@ -1,0 +1,139 @@
+"""Mistakes after which every answer would be wrong, and none would look so."""
+
+import pytest
+
+from cme.adapters.load import adapter_fingerprint
+from cme.errors import AdapterError, CMEError, SourceError
+from cme.evaluation.guards import check_trained_on
+from cme.evaluation.run import evaluate
+from cme.evaluation.settings import EvalSettings
+from cme.models.load import base_fingerprint
+from cme.records import Run, write_record
+from tests.evaluation.engine.lab import TIED
+from tests.records.test_records import make
+from tests.tiny import tiny_tokenizer
+
+
+def settings(base, *datasets, **changes):
+    values = {"tier": "smoke", "source": "mini", "datasets": datasets, "threads": 1, **changes}
+    return EvalSettings(base=str(base), **values)
+
+
+@pytest.fixture
+def changed_base(tiny_base, tmp_path):
+    """``changed_base(change)``: the tiny base after ``change(model, tokenizer)``, saved."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    def make_base(change):
+        model, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_base), AutoTokenizer.from_pretrained(tiny_base)
+        change(model, tokenizer)
+        model.save_pretrained(tmp_path / "base")
+        tokenizer.save_pretrained(tmp_path / "base")
+        return tmp_path / "base"
+
+    return make_base
+
+
+def adapter_on(base, folder, **config):
+    """An adapter that changes much, saved."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=2, task_type="CAUSAL_LM", **config))
+    with torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(0)
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.normal_(std=0.3)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_base_with_broken_weights_is_not_evaluated(changed_base, tmp_path, value):
+    def spoil(model, tokenizer):
+        model.model.layers[0].self_attn.q_proj.weight.data[0, 0] = value
+
+    with pytest.raises(SourceError, match=r"NaN or infinity in model\.layers\.0\.self_attn\.q_proj\.weight"):
+        evaluate(settings(changed_base(spoil), "qqp"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("engine", ["prefix", "hf"])
+@pytest.mark.parametrize("dataset", ["qqp", "nq_open"])
+def test_answers_that_are_no_numbers_stop_the_dataset_with_its_name(changed_base, tmp_path, dataset, engine):
+    def overflow(model, tokenizer):  # each weight is finite, what is computed with them is not
+        model.model.norm.weight.data.fill_(3e38)
+
+    with pytest.raises(CMEError, match=f"^{dataset}: .*not a finite number"):
+        evaluate(settings(changed_base(overflow), dataset, engine=engine), tmp_path / "out")
+    assert not (tmp_path / "out" / "result.json").exists()
+
+
+def test_a_token_without_an_embedding_is_refused(changed_base, tmp_path):
+    base = changed_base(lambda model, tokenizer: tokenizer.add_tokens(["<one>", "<two>"]))
+    with pytest.raises(SourceError, match=r"402 tokens.*embeddings for 400.*'<one>' and 1 more"):
+        evaluate(settings(base, "qqp"), tmp_path / "out")
+
+
+def test_padded_embeddings_stay_as_they_are(tiny_base, changed_base, tmp_path, monkeypatch):
+    """A base with more embeddings than tokens, as many have: lm-eval's own loading of an adapter would cut them off."""
+    from transformers import PreTrainedModel
+
+    def pad(model, tokenizer):
+        model.resize_token_embeddings(416, mean_resizing=False)
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("resized")
+
+    base = changed_base(pad)
+    adapter = adapter_on(base, tmp_path / "adapter", target_modules=["up_proj"])
+    monkeypatch.setattr(PreTrainedModel, "resize_token_embeddings", refuse)
+    assert len(tiny_tokenizer()) < 416
+    result = evaluate(settings(base, "qqp", adapter=str(adapter)), tmp_path / "out")
+    assert result.adapter is not None and result.adapter.changes_output
+
+
+@TIED
+@pytest.mark.parametrize("config", [{"target_modules": ["lm_head"]}, {"target_modules": ["embed_tokens"]}])
+def test_adapters_on_the_tied_layer_of_a_base_work(tiny_base, tmp_path, config):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", **config)
+    for engine in ("prefix", "hf"):
+        wanted = settings(tiny_base, "qqp", "nq_open", adapter=str(adapter), engine=engine)
+        result = evaluate(wanted, tmp_path / engine)
+        assert result.adapter is not None and result.adapter.changes_output
+    assert answers(tmp_path / "prefix") == answers(tmp_path / "hf")
+
+
+def answers(out):
+    from cme.records.samples import read_samples
+
+    return [(row["id"], row["predicted"], row["scores"]) for row in read_samples(out / "samples.parquet")]
+
+
+def record(folder, **changes):
+    write_record(folder / "run.json", make(Run, adapter_fingerprint=adapter_fingerprint(folder), **changes))
+
+
+def test_an_adapter_that_was_trained_on_another_base_of_the_same_shape_is_refused(tiny_base, changed_base, tmp_path):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
+    record(adapter, base="tiny", base_fingerprint=base_fingerprint(tiny_base))
+    other = changed_base(lambda model, tokenizer: model.model.norm.weight.data.mul_(2))
+    with pytest.raises(AdapterError, match=r"trained on another base .*names tiny .*--base"):
+        evaluate(settings(other, "qqp", adapter=str(adapter)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    check_trained_on(adapter, "tiny", base_fingerprint(tiny_base))
+
+
+def test_only_the_record_of_this_very_adapter_counts(tiny_base, tmp_path):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
+    check_trained_on(adapter, "x", "f" * 64)
+    (adapter / "run.json").write_text('{"run": "of another program"}')
+    check_trained_on(adapter, "x", "f" * 64)
+    record(adapter, base_fingerprint="e" * 64)
+    with pytest.raises(AdapterError):
+        check_trained_on(adapter, "x", "f" * 64)
+    # Trained anew in the same folder: the record speaks of the old one.
+    adapter_on(tiny_base, adapter, target_modules=["down_proj"])
+    check_trained_on(adapter, "x", "f" * 64)

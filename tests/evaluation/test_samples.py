@@ -1,0 +1,35 @@
+import pytest
+
+from cme.evaluation.samples import sample_row
+from cme.suite import dataset
+
+
+class WordTokenizer:
+    """One token a word, so that lengths can be counted by eye."""
+
+    def encode(self, text, add_special_tokens):
+        return text.split()
+
+
+def row(name, text):
+    spec = dataset(name)
+    doc = {"id": "i", "part": name, "cluster": "i", "cut": False}
+    scores = dict.fromkeys(spec.metrics, 0.0)
+    return sample_row({"doc": doc, "filtered_resps": [text], "cme_score": 0.0, **scores}, spec, WordTokenizer())
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "truncated", "empty"),
+    [
+        ("nq_open", " Paris", False, False),
+        ("nq_open", " word" * 24, True, False),
+        ("nq_open", " Paris\n" + "more " * 30, False, False),  # the answer had ended before the limit
+        ("nq_open", "\n\n Paris", False, False),
+        ("nq_open", " \n\n ", False, True),
+        ("cnn_dailymail", "one line\nanother" + " word" * 130, True, False),
+        ("cnn_dailymail", "summary\n\n" + "word " * 130, False, False),
+    ],
+)
+def test_truncated_means_that_the_answer_did_not_end(name, text, truncated, empty):
+    found = row(name, text)
+    assert (found["truncated"], found["empty"]) == (truncated, empty)

@@ -1,0 +1,168 @@
+import math
+
+import pytest
+
+from cme.errors import CMEError, UsageError
+from cme.evaluation import task
+
+
+def choice_doc(**changes):
+    return {"id": "i", "dataset": "qqp", "gold": 1, **changes}
+
+
+def test_the_option_with_the_highest_sum_wins():
+    assert task.process_choice(choice_doc(), [(-2.0, False), (-1.5, True)]) == {"acc": 1.0, "cme_score": 1.0}
+    assert task.process_choice(choice_doc(), [(-1.0, False), (-1.5, True)])["acc"] == 0.0
+
+
+def test_a_broken_model_is_not_scored():
+    with pytest.raises(CMEError, match="finite"):
+        task.process_choice(choice_doc(), [(math.nan, False), (-1.0, False)])
+
+
+def test_f1_gets_the_pair():
+    scores = task.process_choice_pair(choice_doc(gold=0), [(-2.0, False), (-1.0, False)])
+    assert scores == {"acc": 0.0, "cme_score": 0.0, "f1": (0, 1)}
+
+
+def test_macro_f1_gets_the_pairs_and_counts_every_class_alike():
+    # Four classes, of which class 2 always wins: right on two of four.
+    results = [(-3.0, False), (-2.0, False), (-1.0, True), (-4.0, False)]
+    docs = [choice_doc(dataset="tweet_emotion", gold=gold) for gold in (2, 0, 2, 3)]
+    scores = [task.process_choice_pair(doc, results) for doc in docs]
+    assert scores[1] == {"acc": 0.0, "cme_score": 0.0, "macro_f1": (0, 2)}
+    # Class 2: 2 · 2 / (2 + 4) = 2/3; classes 0 and 3: nothing; class 1 occurs nowhere.
+    assert task.macro_f1([score["macro_f1"] for score in scores]) == pytest.approx(2 / 9)
+
+
+def test_the_primary_score_is_the_cme_score():
+    doc = {"id": "i", "dataset": "squad_v2", "answers": ["the red mill"]}
+    scores = task.process_generation(doc, [" a red barn"])
+    # Without articles: {red, barn} against {red, mill}: precision 1/2, recall 1/2.
+    assert scores["f1"] == scores["cme_score"] == pytest.approx(0.5)
+    assert scores["exact_match"] == 0.0
+
+
+def test_metadata_wins_over_the_environment(monkeypatch):
+    monkeypatch.setenv("CME_DATA_SOURCE", "/no/such/folder")
+    with pytest.raises(UsageError, match="/no/such/folder"):
+        task.load(cme_dataset="qqp")
+    assert len(task.load(cme_dataset="qqp", cme_source="mini", cme_tier="smoke")["eval"]) == 8
+
+
+def test_the_first_rows_are_the_tier():
+    full = task.load(cme_dataset="anli", cme_source="mini", cme_tier="quick")["eval"]["id"]
+    assert list(full)[:8] == list(task.load(cme_dataset="anli", cme_source="mini", cme_tier="smoke")["eval"]["id"])
+
+
+def test_all_parts_are_in_the_smallest_tier():
+    rows = task.load(cme_dataset="anli", cme_source="mini", cme_tier="smoke")["eval"]
+    assert set(rows["part"]) == {"r1", "r2", "r3"}
+
+
+def test_too_long_inputs_are_cut_and_marked(tiny_base):
+    from cme.models.load import load_tokenizer
+
+    tokenizer = load_tokenizer(tiny_base)
+    whole = task.load(cme_dataset="squad_v2", cme_source="mini", cme_tier="smoke")["eval"]
+    length = max(len(tokenizer.encode(row["prompt"])) for row in whole)
+    rows = task.load(
+        cme_dataset="squad_v2",
+        cme_source="mini",
+        cme_tier="smoke",
+        cme_max_length=length + 32 - 20,
+        tokenizer=tokenizer,
+    )["eval"]
+    assert any(rows["cut"]) and not any(whole["cut"])
+    for before, after in zip(whole, rows, strict=True):
+        assert len(tokenizer.encode(after["prompt"])) <= length - 20
+        question = before["prompt"].split("\nQuestion: ")[1]
+        assert after["prompt"].endswith("\nQuestion: " + question)
+
+
+def test_a_model_that_is_too_short_for_a_dataset_is_refused(tiny_base):
+    from cme.models.load import load_tokenizer
+
+    with pytest.raises(UsageError, match="does not fit"):
+        task.load(
+            cme_dataset="squad_v2",
+            cme_source="mini",
+            cme_tier="smoke",
+            cme_max_length=60,
+            tokenizer=load_tokenizer(tiny_base),
+        )
+
+
+def test_shots_need_the_plain_format(tiny_base):
+    with pytest.raises(UsageError, match="plain"):
+        task.load(cme_dataset="qqp", cme_source="mini", cme_format="chat", cme_shots=2, pretrained=str(tiny_base))
+
+
+def test_shots_are_counted_in_the_length(tiny_base):
+    from cme.models.load import load_tokenizer
+
+    tokenizer = load_tokenizer(tiny_base)
+    splits = task.load(cme_dataset="squad_v2", cme_source="mini", cme_tier="smoke", cme_shots=2)
+    prefix = task.shots_text(splits["fewshot"])
+    room = max(len(tokenizer.encode(prefix + row["prompt"])) for row in splits["eval"]) + 32
+    for limit, expected in ((room + 8, False), (room - 24, True)):
+        rows = task.load(
+            cme_dataset="squad_v2",
+            cme_source="mini",
+            cme_tier="smoke",
+            cme_shots=2,
+            cme_max_length=limit,
+            tokenizer=tokenizer,
+        )["eval"]
+        assert any(rows["cut"]) is expected
+
+
+@pytest.mark.parametrize("name", ["qqp", "squad_v2"])
+def test_another_wording_changes_the_instruction_and_nothing_else(name):
+    from cme.suite import dataset
+
+    spec = dataset(name)
+    usual, other = (
+        task.load(cme_dataset=name, cme_source="mini", cme_tier="smoke", cme_shots=2, cme_wording=wording)
+        for wording in (0, 3)
+    )
+    for split in ("eval", "fewshot"):
+        assert len(usual[split]) == len(other[split]) > 0
+        for one, two in zip(usual[split], other[split], strict=True):
+            assert one["prompt"].startswith(spec.instructions[0])
+            assert two == one | {"prompt": one["prompt"].replace(spec.instructions[0], spec.instructions[3], 1)}
+
+
+def test_a_wording_that_does_not_exist_is_an_error():
+    with pytest.raises(UsageError, match="--wording is 7; qqp has the instructions 0 to 6"):
+        task.load(cme_dataset="qqp", cme_source="mini", cme_tier="smoke", cme_wording=7)
+
+
+@pytest.mark.parametrize("name", ["qqp", "nq_open"])
+def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
+    """lm-eval deals rows out to its processes; its own default sampler would give each process other examples."""
+    from lm_eval.tasks import TaskManager
+
+    from cme.evaluation.harness import quiet
+    from cme.paths import tasks_dir
+    from cme.suite import dataset
+
+    said = {"cme_source": "mini", "cme_tier": "smoke", "cme_shots": 2}
+    manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=said)
+    spec = dataset(name)
+
+    def asked(rank, processes):
+        with quiet():
+            loaded = manager.load([spec.task])["tasks"][spec.task]
+            loaded.set_config(key="num_fewshot", value=2)
+            loaded.set_fewshot_seed(seed=rank)
+            loaded.build_all_requests(rank=rank, world_size=processes)
+        return {(instance.doc["id"], instance.args[0], repr(instance.args[1])) for instance in loaded.instances}
+
+    alone = asked(0, 1)
+    shots = task.load(cme_dataset=name, cme_source="mini", cme_tier="full", cme_shots=2)["fewshot"]
+    evaluated = task.load(cme_dataset=name, cme_source="mini")["eval"]
+    assert not set(shots["id"]) & set(evaluated["id"]) and len(shots) == 2
+    assert all(prompt.startswith(task.shots_text(list(shots))) for _, prompt, _ in alone)
+    for processes in (2, 3):
+        assert set.union(*(asked(rank, processes) for rank in range(processes))) == alone

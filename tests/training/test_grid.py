@@ -1,0 +1,116 @@
+"""A grid of learning rates: every rate is a run of its own, the lowest validation loss wins, an interruption loses little."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from cme.adapters import AdapterSettings
+from cme.errors import CMEError, UsageError
+from cme.records import Run, read_record
+from cme.training import recipe_text, train
+from cme.training.grid import GRID, Grid, folder_of, train_grid
+
+from .conftest import ROWS, write_mix
+from .test_resume import interrupted
+
+LORA = AdapterSettings("lora", rank=4, alpha=8.0)
+
+
+def test_the_rate_with_the_lowest_validation_loss_is_chosen(settings, tmp_path):
+    given, out = settings(), tmp_path / "grid"
+    grid = train_grid(given, LORA, [1e-2, 1e-5, 1e-3], out=out)
+    assert [run.learning_rate for run in grid.runs] == [1e-5, 1e-3, 1e-2]
+    assert [run.folder for run in grid.runs] == ["lr-1e-05", "lr-1e-03", "lr-1e-02"]
+    alone = train(settings(learning_rate=1e-3), LORA, out=tmp_path / "alone")
+    inside = read_record(out / "lr-1e-03" / "run.json", Run)
+    assert inside.adapter_fingerprint == alone.adapter_fingerprint
+    assert grid.runs[1].validation_loss == alone.validation_loss and grid.runs[1].last_loss == alone.losses[-1][1]
+    lowest = min(grid.runs, key=lambda run: run.validation_loss)
+    assert (grid.best, grid.learning_rate, grid.steps) == (lowest.folder, lowest.learning_rate, 12)
+    assert (out / grid.best / "adapter_model.safetensors").is_file() and grid.at_edge
+    assert read_record(out / GRID, Grid) == grid
+    with pytest.raises(UsageError, match="finished output"):
+        train_grid(given, LORA, [1e-2, 1e-5, 1e-3], out=out)
+
+
+def test_an_interrupted_grid_goes_on(settings, tmp_path, monkeypatch):
+    given, out, rates = settings(), tmp_path / "grid", [1e-3, 1e-2]
+    train_first = train_grid.__globals__["train"]
+
+    def only_the_first(settings, adapter, *, out):
+        if settings.learning_rate == 1e-2:
+            interrupted(monkeypatch, settings, adapter, out, step=7)
+            raise KeyboardInterrupt
+        return train_first(settings, adapter, out=out)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("cme.training.grid.train", only_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            train_grid(given, LORA, rates, out=out)
+    assert json.loads((out / GRID).read_text())["best"] is None
+    before = (out / "lr-1e-03" / "run.json").read_bytes()
+    with pytest.raises(UsageError, match="lr_grid"):
+        train_grid(given, LORA, [1e-3, 2e-2], out=out)
+    grid = train_grid(given, LORA, rates, out=out)
+    assert (out / "lr-1e-03" / "run.json").read_bytes() == before
+    assert read_record(out / "lr-1e-02" / "run.json", Run).interruptions == 1 and grid.best
+
+
+def test_a_rate_that_diverges_is_recorded_and_not_chosen(settings, tmp_path):
+    grid = train_grid(settings(), LORA, [1e-3, 1e38], out=tmp_path / "grid")
+    assert grid.best == "lr-1e-03" and "training diverged" in grid.runs[1].problem
+    assert grid.runs[1].validation_loss is None
+    with pytest.raises(CMEError, match=r"diverged at every rate of the grid \(1e\+37, 1e\+38\)"):
+        train_grid(settings(), LORA, [1e37, 1e38], out=tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("rates", "says"),
+    [
+        ([1e-3], "at least two different learning rates"),
+        ([1e-3, 1e-3], "at least two different"),
+        ([1e-3, 1e-3, 2e-3], "twice"),
+        ([1e-3, -1.0], "must be above 0, found -1"),
+        ([1e-3, float("nan")], "must be above 0, found nan"),
+    ],
+)
+def test_rates_that_make_no_grid(settings, tmp_path, rates, says):
+    with pytest.raises(UsageError, match=says):
+        train_grid(settings(), LORA, rates, out=tmp_path / "grid")
+    assert not (tmp_path / "grid").exists()
+
+
+def test_a_mix_without_validation_part_cannot_choose(settings, tmp_path):
+    mix = write_mix(tmp_path / "mix", [ROWS[:20]])
+    with pytest.raises(UsageError, match="no validation part"):
+        train_grid(settings(data=str(mix)), LORA, [1e-3, 1e-2], out=tmp_path / "grid")
+
+
+def test_folder_names():
+    assert [folder_of(rate) for rate in (5e-4, 2.5e-4, 1.0)] == ["lr-5e-04", "lr-2.5e-04", "lr-1e+00"]
+
+
+@pytest.mark.long
+def test_two_processes_share_a_grid(settings, tmp_path):
+    (tmp_path / "recipe.yaml").write_text(recipe_text(settings(batch_size=2), LORA))
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "cme",
+        "train",
+    ]
+    command += ["--recipe", str(tmp_path / "recipe.yaml"), "--lr-grid", "1e-3,1e-2", "--out", str(tmp_path / "two")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    two = read_record(tmp_path / "two" / GRID, Grid)
+    one = train_grid(settings(), LORA, [1e-3, 1e-2], out=tmp_path / "one")
+    assert two.best == one.best
+    found, wanted = ([run.validation_loss for run in grid.runs] for grid in (two, one))
+    assert found == pytest.approx(wanted, rel=1e-4)

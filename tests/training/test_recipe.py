@@ -1,0 +1,153 @@
+"""Recipes and settings: what a user writes, overrides and gets wrong."""
+
+import subprocess
+import sys
+from dataclasses import fields, replace
+
+import pytest
+
+from cme.adapters import METHODS, AdapterSettings
+from cme.errors import UsageError
+from cme.paths import leaderboards_dir
+from cme.training import TrainSettings, load_recipe, recipe_text, recipes
+
+
+def test_a_resolved_configuration_is_a_recipe_that_gives_the_same_settings(tmp_path):
+    training = TrainSettings(data="mix", learning_rate=1e-5, steps=7, prompt_format="chat", threads=2)
+    adapter = AdapterSettings("teamlora", rank=4, alpha=8.0, target_modules=("up_proj",), gate_scale="experts")
+    (tmp_path / "config.yaml").write_text(recipe_text(training, adapter))
+    assert load_recipe(tmp_path / "config.yaml") == (training, adapter)
+
+
+def test_flags_override_the_recipe_and_steps_take_the_place_of_epochs(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("training: {data: here, epochs: 2, learning_rate: 2e-4}\nadapter: {method: lora, rank: 4}\n")
+    training, adapter = load_recipe(file, {"steps": 9, "rank": 16, "seed": None, "data": "there"})
+    assert (training.steps, training.epochs, training.data, training.learning_rate) == (9, None, "there", 2e-4)
+    assert (adapter.method, adapter.rank) == ("lora", 16)
+
+
+def test_every_mistake_is_named_at_once(tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_text(
+        "training: {learning_rte: 1.0, batch_size: many, schedule: cosinus, warmup: 2, epochs: 1, steps: 5}\n"
+        "adapter: {method: lora, ranc: 4, experts: 2}\n"
+        "trainer: {}\n"
+    )
+    with pytest.raises(UsageError) as raised:
+        load_recipe(file, {"batch_sise": 3})
+    message = str(raised.value)
+    for part in (
+        "unknown section 'trainer'",
+        "unknown key 'learning_rte' (did you mean 'learning_rate'?)",
+        "batch_size: expected int, found 'many'",
+        "schedule: must be one of cosine, linear, constant, found 'cosinus'",
+        "warmup: must be a share of the steps",
+        "epochs and steps are both given",
+        "data: missing",
+        "unknown key 'ranc' (did you mean 'rank'?)",
+        "lora has no such setting",
+        "unknown setting 'batch_sise' (did you mean 'batch_size'?)",
+    ):
+        assert part in message
+
+
+def test_an_unknown_recipe_gets_the_nearest_name():
+    with pytest.raises(UsageError, match="Did you mean 'demo-lora'"):
+        load_recipe("demo-lorra")
+    with pytest.raises(UsageError, match=r"no recipe nowhere/x\.yaml"):
+        load_recipe("nowhere/x.yaml")
+
+
+@pytest.mark.parametrize("name", recipes())
+def test_the_recipes_that_come_with_cme_are_valid_and_say_what_they_are(name):
+    training, adapter = load_recipe(name, {"data": "mix"})
+    assert training.check() is None
+    ours = name.split("-")[0] in ("ablation", "experts")
+    assert adapter.method == ("teamlora" if ours else name.split("-")[name.startswith("demo")])
+    text = (leaderboards_dir() / "recipes" / f"{name}.yaml").read_text()
+    assert text.startswith("# ") and len(text.splitlines()) <= 12
+
+
+def test_there_is_a_recipe_for_every_row_of_the_papers_tables():
+    assert {
+        *("lora-r32", "lora-r128", "adalora-r128", "moslora-r128", "moelora-r32", "hydralora-r32"),
+        *("teamlora-r32", "teamlora-r16", "teamlora-r32-authors-scale", "full"),
+        *(f"ablation-{name}" for name in ("neither", "collaboration", "competition", "both")),
+        *(f"experts-{number}" for number in (1, 2, 4, 8)),
+        *(f"demo-{name}" for name in ("lora", "adalora", "moslora", "moelora", "hydralora", "teamlora")),
+    } <= set(recipes())
+
+
+@pytest.mark.parametrize(
+    ("name", "percent"),
+    [
+        # TeamLoRA paper, main table, column "Param %".
+        *[("lora-r32", 0.67), ("lora-r128", 2.68), ("moelora-r32", 2.71), ("hydralora-r32", 1.84)],
+        *[("teamlora-r32", 2.71), ("teamlora-r16", 1.35), ("ablation-neither", 2.71), ("experts-4", 2.71)],
+    ],
+)
+def test_the_papers_recipes_train_the_papers_share_of_the_parameters(name, percent):
+    from cme.adapters import count
+
+    _, adapter = load_recipe(name, {"data": "mix"})
+    assert count("chinese-llama-2-7b", adapter).share_percent == pytest.approx(percent, abs=0.03)
+
+
+def test_recipes_of_a_table_differ_in_the_adapter_alone():
+    def training(name):
+        return load_recipe(name, {"data": "mix"})[0]
+
+    own = [name for name in recipes() if not name.startswith("demo") and name != "full"]
+    assert len(own) >= 17 and all(training(name) == training("teamlora-r32") for name in own)
+    demo = [name for name in recipes() if name.startswith("demo")]
+    assert all(training(name) == training("demo-lora") for name in demo)
+
+
+def test_the_ablation_has_four_switches_at_one_scale():
+    rows = [load_recipe(f"ablation-{name}", {"data": "mix"})[1] for name in ("neither", "collaboration", "competition")]
+    rows += [load_recipe("teamlora-r32", {"data": "mix"})[1]]
+    assert [(row.collaboration, row.competition) for row in rows] == [
+        *[(False, False), (True, False), (False, True), (True, True)]
+    ]
+    assert {(row.rank, row.experts, row.alpha, row.gate_scale) for row in rows} == {(32, 4, 64.0, 1.0)}
+    assert load_recipe("ablation-both", {"data": "mix"})[1] == rows[-1]
+    assert load_recipe("teamlora-r32-authors-scale", {"data": "mix"})[1] == replace(rows[-1], gate_scale="experts")
+
+
+def test_demo_recipes_have_equal_total_rank():
+    for name in recipes():
+        _, adapter = load_recipe(name, {"data": "mix"})
+        if name.startswith("demo"):
+            experts = adapter.experts if "experts" in METHODS[adapter.method].settings else 1
+            assert adapter.rank * experts == 32
+
+
+def test_an_included_file_lies_under_the_recipe(tmp_path):
+    (tmp_path / "_all.yaml").write_text("training: {data: here, steps: 5, seed: 1}\nadapter: {method: lora, rank: 2}\n")
+    (tmp_path / "mine.yaml").write_text("include: _all.yaml\ntraining: {seed: 2}\n")
+    training, adapter = load_recipe(tmp_path / "mine.yaml")
+    assert (training.data, training.steps, training.seed, adapter.rank) == ("here", 5, 2, 2)
+    (tmp_path / "mine.yaml").write_text("include: _none.yaml\n")
+    with pytest.raises(UsageError, match=r"include: '_none\.yaml' is no other file beside it"):
+        load_recipe(tmp_path / "mine.yaml")
+    (tmp_path / "mine.yaml").write_text("include: mine.yaml\n")
+    with pytest.raises(UsageError, match="includes another file itself"):
+        load_recipe(tmp_path / "mine.yaml")
+
+
+def test_a_method_without_settings_takes_only_the_training_section():
+    training, adapter = load_recipe("demo-teamlora", {"data": "mix", "method": "full"})
+    assert adapter.method == "full" and training == load_recipe("demo-lora", {"data": "mix"})[0]
+
+
+def test_no_name_is_in_both_sections():
+    assert not {field.name for field in fields(TrainSettings)} & {field.name for field in fields(AdapterSettings)}
+
+
+def test_settings_are_read_without_torch():
+    program = (
+        "import sys, cme.training; cme.training.recipes(); print('torch' in sys.modules, 'transformers' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
