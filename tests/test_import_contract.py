@@ -31,10 +31,18 @@ MAY_IMPORT = {
     "analysis": _DATA | {"models", "adapters"},
     # It measures the engine of `evaluation` against lm-eval's own code.
     "bench": _DATA | {"models", "adapters", "evaluation"},
-    # It shows the texts of samples, and names methods as their runs do.
-    "leaderboard": _DATA | {"adapters"},
+    # It shows the texts of samples.
+    "leaderboard": _DATA,
 }
 """Room → rooms it may import, from the ground up; ``cli`` may import all, and nothing imports ``cli``."""
+
+LEADERBOARD = {
+    "entries": set(),
+    "ranking": {"entries"},
+    "rendering": {"entries", "ranking"},
+    "submission": {"entries", "ranking"},
+}
+"""Package of the leaderboard → those of its packages that it may import."""
 
 HEAVY = ("torch", "peft", "transformers", "lm_eval", "datasets", "pyarrow", "pandas", "scipy")
 
@@ -58,13 +66,18 @@ def room(path: Path) -> str:
 
 
 def violations(path: Path, source: str) -> list[str]:
-    """What a module imports though its room must not."""
+    """What a module imports though its package must not."""
     own, found = room(path), []
+    inner = path.relative_to(PACKAGE).parts[1:2]
     for name in imported(ast.parse(source)):
         steps = name.split(".")
         if steps[0] != "cme" or len(steps) == 1:
             continue
         other = steps[1]
+        if own == other == "leaderboard" and inner and inner[0] in LEADERBOARD:
+            if "".join(steps[2:3]) not in {inner[0], *LEADERBOARD[inner[0]]}:
+                found.append(f"{path.relative_to(PACKAGE.parent)} imports {name}")
+            continue
         # ``from cme import __version__`` names no room.
         if other in (own, "__version__") or own == "cli" or (other in BASE and own not in BASE):
             continue
@@ -100,6 +113,11 @@ def test_every_room_has_a_place_in_the_order():
         ("evaluation/x.py", "from cme.training import x"),
         ("leaderboard/x.py", "from cme.evaluation import x"),
         ("leaderboard/x.py", "import importlib\nimportlib.import_module('cme.mix')"),
+        ("leaderboard/x.py", "from cme.adapters import x"),
+        ("leaderboard/entries/x.py", "from cme.leaderboard.ranking.numbers import listing"),
+        ("leaderboard/ranking/x.py", "from cme.leaderboard.rendering.notes import notes"),
+        ("leaderboard/submission/x.py", "from cme.leaderboard.rendering import render"),
+        ("leaderboard/rendering/x.py", "from cme.leaderboard import submission"),
         ("data/x.py", "from cme.cli import app"),
         ("records/x.py", "from cme.stats import x"),
         ("errors.py", "from cme.suite import x"),
@@ -118,11 +136,54 @@ def test_a_forbidden_import_is_seen(file, source):
         ),
         ("mix/x.py", "from cme.prompt import render"),
         ("cli/x.py", "from cme.training import x"),
+        ("leaderboard/submission/x.py", "from cme.leaderboard.entries.files import x"),
         ("config.py", "from cme.errors import nearest"),
     ],
 )
 def test_an_allowed_import_is_let_through(file, source):
     assert violations(PACKAGE / file, source) == []
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or by others; an import inside of a function counts, too."""
+
+    def reached(start: str) -> set[str]:
+        seen, open_ = set(), [start]
+        while open_:
+            for other in graph[open_.pop()] - seen:
+                seen.add(other)
+                open_.append(other)
+        return seen
+
+    after = {module: reached(module) for module in graph}
+    groups = {frozenset({module, *(other for other in after[module] if module in after[other])}) for module in graph}
+    return sorted(sorted(group) for group in groups if len(group) > 1)
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Module of ``cme`` → the modules of ``cme`` that it imports."""
+    known = {dotted(path): path for path in MODULES}
+    graph: dict[str, set[str]] = {}
+    for module, path in known.items():
+        graph[module] = set()
+        for name in imported(ast.parse(path.read_text())):
+            while name and name not in known:
+                name = name.rpartition(".")[0]
+            graph[module] |= {name} - {"", "cme", module}
+    return graph
+
+
+def test_no_modules_import_each_other():
+    assert circles(module_graph()) == []
+
+
+def test_a_circle_is_seen():
+    graph = {"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}
+    assert circles(graph) == [["a", "b", "c"]]
 
 
 def heavy_after(code: str) -> list[str]:

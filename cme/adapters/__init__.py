@@ -7,8 +7,9 @@ from cme.adapters.budget import match_rank
 from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
 from cme.adapters.methods import METHODS, PLAIN, ROUTED, Method, build_config, routed_method
 from cme.adapters.params import SHAPES, ParameterCount, count, formula_trainable
+from cme.adapters.read_settings import settings_from, settings_to_mapping
 from cme.adapters.registration import register_all
-from cme.adapters.settings import AdapterSettings, settings_from, settings_to_mapping
+from cme.adapters.settings import AdapterSettings
 from cme.adapters.targets import ffn_targets
 
 __all__ = [

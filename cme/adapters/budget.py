@@ -6,7 +6,8 @@ from typing import Any
 
 from cme.adapters.methods import METHODS
 from cme.adapters.params import ParameterCount, count
-from cme.adapters.settings import AdapterSettings, settings_from
+from cme.adapters.read_settings import settings_from
+from cme.adapters.settings import AdapterSettings
 from cme.errors import UsageError
 
 __all__ = ["match_rank"]

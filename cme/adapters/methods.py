@@ -4,21 +4,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.metadata import EntryPoint
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
+from cme.adapters.settings import AdapterSettings, option_problems
 from cme.config import fitted, type_problem
-from cme.errors import AdapterError, UsageError, nearest
-
-if TYPE_CHECKING:
-    from cme.adapters.settings import AdapterSettings
+from cme.errors import AdapterError, UsageError
 
 __all__ = [
     "METHODS",
     "PLAIN",
     "ROUTED",
-    "UNMEASURED",
     "Method",
     "Methods",
     "build_config",
@@ -31,9 +28,6 @@ PLAIN = ("rank", "alpha", "dropout", "target_modules")
 
 ROUTED = (*PLAIN, "experts", "gate_scale", "balance_weight")
 """Settings of every method with experts."""
-
-UNMEASURED = ("peft", "full")
-"""Methods without one cost: ``peft`` is whatever its options say, ``full`` has no adapter."""
 
 _FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
 """What PEFT calls the settings that CME calls otherwise."""
@@ -57,7 +51,7 @@ class Method:
     summary: str
     settings: tuple[str, ...]
     citation: str
-    make: "Callable[[AdapterSettings, Mapping[str, Any]], Any]"
+    make: Callable[[AdapterSettings, Mapping[str, Any]], Any]
     package: str = ""
     check: Callable[[Mapping[str, Any]], list[str]] | None = None
 
@@ -87,7 +81,7 @@ def low_rank_method(
     def config_class() -> Any:
         return getattr(import_package(package, METHODS.plugins.get(name)), config)
 
-    def make(chosen: "AdapterSettings", common: Mapping[str, Any]) -> Any:
+    def make(chosen: AdapterSettings, common: Mapping[str, Any]) -> Any:
         own = [key for key in settings if key not in ("target_modules", "options")]
         values = {_FIELDS.get(key, key): getattr(chosen, key) for key in own} | {"lora_alpha": chosen.lora_alpha}
         return config_class()(**values, **common, **chosen.options)
@@ -108,17 +102,16 @@ def low_rank_method(
     return Method(name, summary, settings, citation, make, package, check if "options" in settings else None)
 
 
-def option_problems(options: Mapping[str, Any], known: Iterator[str]) -> list[str]:
-    """A line for each option that is not among ``known``."""
-    names, problems = sorted(known), []
-    for key in options:
-        if key not in names:
-            hint = nearest(str(key), names)
-            problems.append(f"unknown option {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
-    return problems
+def _check_peft(options: Mapping[str, Any]) -> list[str]:
+    """`check_peft`, and types of PEFT that have a method of their own here."""
+    kind = options.get("peft_type")
+    own = str(kind).lower()
+    if own in METHODS and own != "lora":
+        return [f"{kind} has a method of its own in CME: give the method {own!r} in place of 'peft'"]
+    return check_peft(options)
 
 
-def _lora(settings: "AdapterSettings", common: Mapping[str, Any]) -> Any:
+def _lora(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
     from peft import LoraConfig
 
     alpha = settings.lora_alpha
@@ -181,7 +174,7 @@ _BUILT_IN = (
         settings=("target_modules", "options"),
         citation="PEFT, github.com/huggingface/peft",
         make=make_peft,
-        check=check_peft,
+        check=_check_peft,
     ),
     Method(
         name="full",
@@ -254,7 +247,7 @@ class Methods(Mapping[str, Method]):
 METHODS = Methods()
 
 
-def build_config(settings: "AdapterSettings", model: Any) -> Any:
+def build_config(settings: AdapterSettings, model: Any) -> Any:
     """PEFT's configuration for these settings; None for ``full``, which has no adapter.
 
     Args:

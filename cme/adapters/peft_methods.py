@@ -4,18 +4,15 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from cme.adapters.settings import AdapterSettings, option_problems
 from cme.errors import UsageError, nearest
-
-if TYPE_CHECKING:
-    from cme.adapters.settings import AdapterSettings
 
 __all__ = [
     "adalora_schedule",
     "check_adalora",
     "check_peft",
-    "label",
     "make_adalora",
     "make_full",
     "make_peft",
@@ -63,7 +60,7 @@ def adalora_schedule(steps: int) -> dict[str, int]:
     return {"tinit": tinit, "tfinal": tfinal, "deltaT": max(1, steps // _ALLOCATIONS), "total_step": steps}
 
 
-def make_adalora(settings: "AdapterSettings", common: Mapping[str, Any]) -> Any:
+def make_adalora(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
     """PEFT's AdaLoraConfig; `adalora_schedule` is put in when the number of steps is known.
 
     The rank is the average one AFTER pruning; it starts at 1.5 times that (arXiv 2303.10512, section 4: "we set b(0)
@@ -94,7 +91,7 @@ def check_adalora(options: Mapping[str, Any]) -> list[str]:
     return _unknown(options, AdaLoraConfig, _OF_RUN | _OF_SETTINGS)
 
 
-def make_peft(settings: "AdapterSettings", common: Mapping[str, Any]) -> Any:
+def make_peft(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
     """The configuration that the options spell out: ``peft_type`` and that type's fields."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
@@ -110,7 +107,7 @@ def make_peft(settings: "AdapterSettings", common: Mapping[str, Any]) -> Any:
     return PEFT_TYPE_TO_CONFIG_MAPPING[kind](**values, **options)
 
 
-def make_full(settings: "AdapterSettings", common: Mapping[str, Any]) -> None:
+def make_full(settings: AdapterSettings, common: Mapping[str, Any]) -> None:
     """Full fine-tuning has no configuration of PEFT's."""
 
 
@@ -126,8 +123,6 @@ def check_peft(options: Mapping[str, Any]) -> list[str]:
     """What is wrong with ``peft_type`` and the fields beside it, a line each."""
     from peft.config import PromptLearningConfig
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
-
-    from cme.adapters.methods import METHODS
 
     kind = options.get("peft_type")
     known = sorted(item.value for item in PEFT_TYPE_TO_CONFIG_MAPPING)
@@ -145,9 +140,6 @@ def check_peft(options: Mapping[str, Any]) -> list[str]:
         ]
     if kind in _UNUSABLE:
         return [f"{kind} {_UNUSABLE[kind]}. Take another method"]
-    own = str(kind).lower()
-    if own in METHODS and own != "lora":
-        return [f"{kind} has a method of its own in CME: give the method {own!r} in place of 'peft'"]
     start = options.get("init_lora_weights")
     if isinstance(start, str) and start in _NEED_DATA:
         return [f"init_lora_weights {start!r} needs a pass over data, or another base, before training; leave it out"]
@@ -162,26 +154,8 @@ def check_peft(options: Mapping[str, Any]) -> list[str]:
 
 
 def _unknown(options: Mapping[str, Any], config: type, taken: set[str]) -> list[str]:
-    from cme.adapters.methods import option_problems
-
     names = (item.name for item in fields(config) if item.name not in taken | {"peft_type"})
     return option_problems(options, names)
-
-
-def label(method: str, options: Mapping[str, Any]) -> str:
-    """What the adapter is called in records and tables: ``peft`` alone says nothing.
-
-    LoRA's variants go by their own names (``dora``, ``rslora``, ``pissa``), other types by theirs (``miss``).
-    """
-    if method != "peft":
-        return method
-    kind = str(options.get("peft_type", "")).lower()
-    if kind != "lora":
-        return kind
-    start = options.get("init_lora_weights")
-    found = [name for name in ("dora", "rslora") if options.get(f"use_{name}")]
-    found += [start] if isinstance(start, str) else []
-    return "-".join(found) or kind
 
 
 def read_peft_config(path: Path) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def adapters(
     from dataclasses import asdict
 
     from cme.bench.adapters import BenchSettings, Reported, measure_adapters
-    from cme.leaderboard.paper import load_paper
+    from cme.leaderboard.rendering.paper import load_paper
 
     settings = BenchSettings(
         methods=names(methods) or (),

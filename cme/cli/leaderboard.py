@@ -57,12 +57,12 @@ def leaderboard(
         return
     if as_json:
         raise UsageError("--json belongs to: cme leaderboard verify. Give --format json for the tables.")
-    from cme.leaderboard.audit import verify as recompute
-    from cme.leaderboard.board import load_entries
-    from cme.leaderboard.paper import load_paper
-    from cme.leaderboard.render import FORMATS
-    from cme.leaderboard.standing import make_standing
-    from cme.leaderboard.write import is_stale, write_leaderboard
+    from cme.leaderboard.entries.board import load_entries
+    from cme.leaderboard.ranking.comparison import make_standing
+    from cme.leaderboard.rendering.paper import load_paper
+    from cme.leaderboard.rendering.render import FORMATS
+    from cme.leaderboard.rendering.write import is_stale, write_leaderboard
+    from cme.leaderboard.submission.audit import verify as recompute
 
     if form not in FORMATS:
         raise unknown("format", form, FORMATS)
@@ -89,7 +89,7 @@ def leaderboard(
 def _verify(entries: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from cme.leaderboard.audit import audit
+    from cme.leaderboard.submission.audit import audit
 
     verdicts = audit(entries)
     if as_json:

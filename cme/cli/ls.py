@@ -37,8 +37,8 @@ def ls(
     if not markdown:
         show_table(columns, cells)
         return
-    from cme.leaderboard.markdown import table
-    from cme.leaderboard.section import Table
+    from cme.leaderboard.rendering.markdown import table
+    from cme.leaderboard.rendering.section import Table
 
     lines = [["" if value is None else str(value) for value in row] for row in cells]
     words = [column for column in range(len(columns)) if not all(is_number(line[column]) for line in lines)]

@@ -49,7 +49,7 @@ def params(
         return
     from cme.adapters.budget import match_rank
     from cme.adapters.params import SHAPES, count
-    from cme.adapters.settings import settings_from, settings_to_mapping
+    from cme.adapters.read_settings import settings_from, settings_to_mapping
     from cme.models.load import resolve_config
 
     values = {"method": "lora"} | adapter
@@ -73,8 +73,8 @@ def params(
 def _paper(as_json: bool) -> None:
     """The rows of the paper that have a share of parameters: ours beside theirs."""
     from cme.adapters.params import count, formula_trainable, linear_shapes
-    from cme.adapters.settings import settings_from
-    from cme.leaderboard.paper import load_paper
+    from cme.adapters.read_settings import settings_from
+    from cme.leaderboard.rendering.paper import load_paper
 
     reported = load_paper()
     base = reported.base.lower()

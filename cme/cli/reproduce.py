@@ -14,7 +14,7 @@ from cme.errors import UsageError
 if TYPE_CHECKING:
     from cme.adapters.settings import AdapterSettings
     from cme.evaluation.settings import EvalSettings
-    from cme.leaderboard.reproduce import Reproduction
+    from cme.leaderboard.submission.reproduce import Reproduction
     from cme.records import Entry
     from cme.training.settings import TrainSettings
 
@@ -50,10 +50,10 @@ def reproduce(
 
     Run again after an interruption, it continues. Exit code 0: the same, or within the row's error bar; 1: outside.
     """
-    from cme.leaderboard.audit import check_row
-    from cme.leaderboard.board import load_entry
-    from cme.leaderboard.reading import check_name
-    from cme.leaderboard.reproduce import check_repeatable, compare_again
+    from cme.leaderboard.entries.board import load_entry
+    from cme.leaderboard.entries.files import check_name
+    from cme.leaderboard.submission.audit import check_row
+    from cme.leaderboard.submission.reproduce import check_repeatable, compare_again
     from cme.records import write_record
     from cme.workdir import claim, finish
 
@@ -88,7 +88,7 @@ def _training(
         if entry.base:
             _check_base(entry, base)
         return None, None
-    from cme.adapters.settings import settings_from as adapter_from
+    from cme.adapters.read_settings import settings_from as adapter_from
     from cme.training.settings import settings_from as training_from
 
     recorded = entry.runs[0].provenance.get("training", {})
@@ -114,7 +114,7 @@ def _training(
 
 
 def _checked_mix(entry: "Entry", data: Path | None, expected: Any) -> Path:
-    from cme.leaderboard.reproduce import build_command
+    from cme.leaderboard.submission.reproduce import build_command
     from cme.mix import read_manifest
 
     command = build_command(entry)

@@ -50,7 +50,7 @@ def score(
 
 def _show_spread(folders: list[Path], *, as_json: bool) -> None:
     """The average in every wording, and how far they lie apart."""
-    from cme.leaderboard.wordings import read_wordings
+    from cme.leaderboard.ranking.prompt_variants import read_wordings
     from cme.stats import prompt_sensitivity
 
     averages = {item.result.wording: item.result.scores.average for item in read_wordings(folders)}

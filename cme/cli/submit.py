@@ -53,8 +53,8 @@ def submit(
     Each result's run is found by its adapter, in whatever order they are given. Every number is first recomputed from the
     per-sample scores.
     """
-    from cme.leaderboard.card import update_cards
-    from cme.leaderboard.submit import make_entry
+    from cme.leaderboard.submission.model_card import update_cards
+    from cme.leaderboard.submission.submit import make_entry
 
     entry = make_entry(
         results, run or [], entries, name=name, grid=grid, bench=bench, paraphrases=paraphrase or [], replace=replace

@@ -10,37 +10,11 @@ from typing import Any
 
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import distinct_names
-from cme.evaluation.group import Group
-from cme.evaluation.settings import EvalSettings
-from cme.models.load import pick_device as _pick
+from cme.evaluation.settings import RESULT, EvalSettings
 from cme.progress import bar
 from cme.records import Result, read_record
 
-__all__ = ["RESULT", "device_names", "evaluate_on", "pick_device"]
-
-RESULT = "result.json"
-"""A result's file, in its folder."""
-
-
-def pick_device(device: str | None, group: Group) -> str:
-    """The device asked for, else the first GPU, else the CPU; of several processes, each gets a GPU of its own.
-
-    Raises:
-        UsageError: there are fewer GPUs than processes on this machine.
-    """
-    chosen = _pick(device)
-    if group.size == 1 or chosen != "cuda":
-        return chosen
-    import torch
-    import torch.distributed as dist
-
-    number = dist.get_node_local_rank()
-    if number >= torch.cuda.device_count():
-        raise UsageError(
-            f"process {number} has no GPU: this machine has {torch.cuda.device_count()}. Start fewer processes, or give "
-            "--device cpu."
-        )
-    return f"cuda:{number}"
+__all__ = ["device_names", "evaluate_on"]
 
 
 def device_names(text: str) -> list[str]:

@@ -11,12 +11,11 @@ from cme.data.sources import Source, check_source, open_source
 from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_adapter
 from cme.evaluation.baseline import BaselineSession
-from cme.evaluation.devices import RESULT, pick_device
 from cme.evaluation.group import Group, joined
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.samples import join_responses
-from cme.evaluation.session import Session
-from cme.evaluation.settings import EvalSettings
+from cme.evaluation.session import Session, pick_device
+from cme.evaluation.settings import RESULT, EvalSettings
 from cme.files import sha256_file
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
 from cme.progress import table

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters.load import check_effect
-from cme.errors import CMEError
+from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import Wardrobe
 from cme.evaluation.group import ALONE, Group
 from cme.evaluation.harness import Harness
@@ -16,12 +16,13 @@ from cme.evaluation.settings import EvalSettings
 from cme.evaluation.store import Checks, Store
 from cme.files import digest, read_json, write_json
 from cme.models.load import load_model
+from cme.models.load import pick_device as _pick
 from cme.models.vocabulary import check_vocabulary
 from cme.progress import Bar
 from cme.records.samples import write_samples
 from cme.suite import DatasetSpec
 
-__all__ = ["Session"]
+__all__ = ["Session", "pick_device"]
 
 _PROBE = "Does this adapter change what the base model says?"
 
@@ -207,3 +208,24 @@ def _done(marker: Path, key: str) -> dict[str, Any] | None:
     except CMEError:
         return None
     return found if found.get("key") == key else None
+
+
+def pick_device(device: str | None, group: Group) -> str:
+    """The device asked for, else the first GPU, else the CPU; of several processes, each gets a GPU of its own.
+
+    Raises:
+        UsageError: there are fewer GPUs than processes on this machine.
+    """
+    chosen = _pick(device)
+    if group.size == 1 or chosen != "cuda":
+        return chosen
+    import torch
+    import torch.distributed as dist
+
+    number = dist.get_node_local_rank()
+    if number >= torch.cuda.device_count():
+        raise UsageError(
+            f"process {number} has no GPU: this machine has {torch.cuda.device_count()}. Start fewer processes, or give "
+            "--device cpu."
+        )
+    return f"cuda:{number}"

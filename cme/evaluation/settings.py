@@ -12,6 +12,10 @@ __all__ = ["ENGINES", "EvalSettings"]
 ENGINES = ("prefix", "hf")
 
 
+RESULT = "result.json"
+"""A result's file, in its folder."""
+
+
 @dataclass(frozen=True)
 class EvalSettings:
     """One evaluation.

@@ -1,13 +1,13 @@
 """Results → entries → tables. Reads records only, so every number can be checked without a model."""
 
-from cme.leaderboard.audit import Verdict, audit, verify
-from cme.leaderboard.board import check_comparable, is_stale_entry, load_entries, ranked
-from cme.leaderboard.paper import Paper, load_paper
-from cme.leaderboard.recompute import check_scores
-from cme.leaderboard.render import render
-from cme.leaderboard.standing import Standing, make_standing
-from cme.leaderboard.submit import make_entry
-from cme.leaderboard.write import is_stale, write_leaderboard
+from cme.leaderboard.entries.board import check_comparable, is_stale_entry, load_entries, ranked
+from cme.leaderboard.entries.scores import check_scores
+from cme.leaderboard.ranking.comparison import Standing, make_standing
+from cme.leaderboard.rendering.paper import Paper, load_paper
+from cme.leaderboard.rendering.render import render
+from cme.leaderboard.rendering.write import is_stale, write_leaderboard
+from cme.leaderboard.submission.audit import Verdict, audit, verify
+from cme.leaderboard.submission.submit import make_entry
 
 __all__ = [
     "Paper",

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cme.adapters.settings import AdapterSettings, settings_to_mapping
+from cme.adapters.read_settings import settings_to_mapping
+from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, DivergedError, UsageError
 from cme.records import Grid, GridRun, Run, read_record, write_record
 from cme.training.run import train

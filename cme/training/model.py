@@ -10,11 +10,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from cme.adapters import AdapterSettings, build_config, register_all
-from cme.adapters.peft_methods import label
 from cme.errors import UsageError
 from cme.files import atomic_path
 from cme.models.load import load_model
 from cme.models.vocabulary import check_vocabulary
+from cme.records.method import method_label
 
 __all__ = ["adapted_model", "check_fit", "save_adapter", "save_full"]
 
@@ -107,14 +107,14 @@ def adapted_model(
         with _without_warning():
             adapted = get_peft_model(model, config)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"{label(adapter.method, adapter.options)} does not fit this base: {error}") from error
+        raise UsageError(f"{method_label(adapter.method, adapter.options)} does not fit this base: {error}") from error
     if prunes(config):
         for name, weight in adapted.named_parameters():
             # PEFT 0.21 makes the number of ranks trainable where the base is not float32, and does not save it.
             if ".ranknum." in name:
                 weight.requires_grad_(False)
     if not any(weight.requires_grad for weight in adapted.parameters()):
-        raise UsageError(f"{label(adapter.method, adapter.options)} has nothing to train on this base.")
+        raise UsageError(f"{method_label(adapter.method, adapter.options)} has nothing to train on this base.")
     return adapted, size
 
 

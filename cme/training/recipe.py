@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from cme.adapters.settings import AdapterSettings, settings_to_mapping
-from cme.adapters.settings import settings_from as adapter_from
+from cme.adapters.read_settings import settings_from as adapter_from
+from cme.adapters.read_settings import settings_to_mapping
+from cme.adapters.settings import AdapterSettings
 from cme.config import RecipeLoader
 from cme.errors import UsageError, nearest, unknown
 from cme.paths import leaderboards_dir

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mapping
-from cme.adapters.peft_methods import label
 from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.records import Run, versions
+from cme.records.method import method_label
 from cme.training.checkpoints import Spent
 from cme.training.meter import now
 from cme.training.settings import TrainSettings
@@ -65,7 +65,7 @@ def make_run(
     fingerprint = fingerprint_of_base if adapter.method == "full" else adapter_fingerprint
     per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
     return Run(
-        method=label(adapter.method, adapter.options),
+        method=method_label(adapter.method, adapter.options),
         adapter=settings_to_mapping(adapter),
         training=vars(settings),
         base=settings.base,

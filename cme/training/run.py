@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cme.adapters.settings import AdapterSettings, settings_to_mapping
+from cme.adapters.read_settings import settings_to_mapping
+from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, UsageError
 from cme.files import write_text
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base

@@ -11,7 +11,7 @@ from cme.adapters import AdapterSettings, count, formula_trainable, match_rank, 
 from cme.adapters.params import linear_shapes
 from cme.cli.main import app
 from cme.errors import SourceError, UsageError
-from cme.leaderboard.paper import load_paper
+from cme.leaderboard.rendering.paper import load_paper
 from tests.adapters.conftest import SIZES, make_base
 
 SHAPE = "chinese-llama-2-7b"

@@ -6,8 +6,7 @@ import pytest
 
 from cme.suite import datasets
 from cme.suite.score import ROUGE_FAMILY
-
-from .workshop import Workshop
+from tests.leaderboard.workshop import Workshop
 
 
 @pytest.fixture

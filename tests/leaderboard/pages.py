@@ -3,9 +3,8 @@
 import re
 
 from cme.leaderboard import load_entries, load_paper, render
-from cme.leaderboard.standing import Standing, make_standing
-
-from .workshop import Workshop
+from cme.leaderboard.ranking.comparison import Standing, make_standing
+from tests.leaderboard.workshop import Workshop
 
 
 def tables(page: str) -> list[list[list[str]]]:

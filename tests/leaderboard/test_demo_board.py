@@ -6,8 +6,8 @@ import pytest
 
 import cme
 from cme.leaderboard import audit, load_entries
-from cme.leaderboard.standing import make_standing
-from cme.leaderboard.write import board_files
+from cme.leaderboard.ranking.comparison import make_standing
+from cme.leaderboard.rendering.write import board_files
 
 ROOT = Path(cme.__file__).parents[1]
 BOARD = ROOT / "leaderboards" / "demo"

@@ -5,10 +5,11 @@ import json
 import pytest
 
 from cme.adapters import AdapterSettings, load_adapter, settings_from
-from cme.adapters.peft_methods import adalora_schedule, label, read_peft_config
+from cme.adapters.peft_methods import adalora_schedule, read_peft_config
 from cme.errors import CMEError, UsageError
 from cme.mix import load_mix
 from cme.models.load import base_fingerprint, load_model, load_tokenizer
+from cme.records.method import method_label
 from cme.training import train
 from cme.training.checkpoints import FOLDER
 
@@ -56,7 +57,7 @@ def test_a_method_of_pefts_trains_and_is_loaded_as_it_was(settings, base, mix, t
     model = load_adapter(plain, tmp_path / "run")
     assert run.validation_loss == pytest.approx(held_out_loss(model, mix, load_tokenizer(base)), rel=1e-4)
     assert run.validation_loss < 0.97 * before
-    assert run.method == label(adapter.method, adapter.options)
+    assert run.method == method_label(adapter.method, adapter.options)
     assert (run.saved_parameters < run.trainable_parameters) == (adapter is ADALORA)
 
 
@@ -206,7 +207,7 @@ def test_what_peft_cannot_do_is_said(options, says, settings, tmp_path):
     ],
 )
 def test_a_method_of_pefts_has_a_name_of_its_own(options, name):
-    assert label("peft", options) == name and label("lora", {}) == "lora"
+    assert method_label("peft", options) == name and method_label("lora", {}) == "lora"
 
 
 def test_a_saved_configuration_can_be_trained_again(settings, tmp_path):

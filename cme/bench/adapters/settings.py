@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from cme.adapters.methods import METHODS, UNMEASURED
+from cme.adapters.methods import METHODS
 from cme.errors import UsageError, unknown
+from cme.records.method import UNMEASURED
 
 __all__ = ["BASE", "FORMS", "MODES", "BenchSettings", "benchable"]
 

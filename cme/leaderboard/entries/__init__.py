@@ -1,0 +1,1 @@
+"""What an entry is: its files, read from strangers within limits, and checked against its per-sample scores."""

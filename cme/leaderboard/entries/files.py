@@ -1,0 +1,224 @@
+"""Files that other people wrote: read within limits, and refused if they hold what no entry may.
+
+An entry is data: nothing in it is executed, and no name in it is a path. What is not checked here is escaped where it is shown.
+
+| limit | |
+| --- | --- |
+| an entry's file | 4 MiB |
+| a file of samples | 200 MiB, 1,000,000 rows, 1 GiB unpacked |
+| a text in an entry; in the samples | 4096 characters; 256 |
+| a name, a method | 100 characters: letters, digits, ``.``, ``_``, ``-``; the first is a letter or digit |
+| runs of an entry | 100 |
+"""
+
+import math
+import re
+import stat
+import unicodedata
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError, UsageError
+from cme.leaderboard.entries.metadata import claims
+from cme.records import Entry, read_record
+from cme.suite.baselines import BASELINES
+from cme.suite.tiers import TIERS
+
+__all__ = ["MAX_SAMPLES", "check_entry", "check_file", "check_name", "check_samples", "read_entry"]
+
+_MAX_ENTRY_BYTES = 4 * 2**20
+_MAX_SAMPLES_BYTES = 200 * 2**20
+_MAX_UNPACKED_BYTES = 2**30
+_MAX_TEXT = 4096
+_MAX_SAMPLE_TEXT = 256
+_MAX_COLUMNS = 64
+_MAX_RUNS = 100
+_MAX_DEPTH = 20
+_MAX_NUMBER = 2**63
+
+MAX_SAMPLES = 1_000_000
+"""Rows in one file of samples."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_WORD = re.compile(r"[a-z0-9_-]{0,32}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_STRANGE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Categories of characters that no reader sees, or that show a text in another order than it has."""
+
+
+def read_entry(path: Path) -> Entry:
+    """Read an entry's file; its values are checked by `check_entry`.
+
+    Raises:
+        CMEError: the file's name is none for an entry; it is a link, too large, or no entry of this schema version.
+    """
+    check_name(path.stem)
+    check_file(path, _MAX_ENTRY_BYTES)
+    try:
+        return read_record(path, Entry)
+    except RecursionError:
+        raise CMEError(f"{path} is nested too deeply for an entry. Submit its results again.") from None
+
+
+def check_name(name: str) -> str:
+    """A name that is safe as a file's.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"an entry cannot be named {name[:120]!a}. Use up to 100 letters, digits, '.', '_', '-' (--name)."
+        )
+    return name
+
+
+def check_file(path: Path, largest: int) -> None:
+    """Check that a file lies where it seems to, and is not too large.
+
+    Raises:
+        CMEError: it is a link or no file, or has more than ``largest`` bytes.
+    """
+    try:
+        found = path.lstat()
+    except OSError as error:
+        raise CMEError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise CMEError(f"{path} is a link or no file; a board holds plain files only. Put the file itself there.")
+    if found.st_size > largest:
+        raise CMEError(f"{path} has {found.st_size:,} bytes; {largest:,} are allowed.")
+
+
+def check_entry(entry: Entry) -> None:
+    """Check that an entry's values are of the kind that they should be.
+
+    Raises:
+        CMEError: they are not; all problems in one message.
+    """
+    problems = [*_shape(entry), *_values(vars(entry), "", 0)]
+    problems = problems or list(claims(entry))
+    if problems:
+        more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
+        raise CMEError(f"entry {entry.name!r}: {'; '.join(problems[:5])}{more}. Submit its results again.")
+
+
+def check_samples(path: Path) -> None:
+    """Check, before a file of samples is read, that it is not too large to be.
+
+    Raises:
+        CMEError: it is a link, too large, or no Parquet file.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    check_file(path, _MAX_SAMPLES_BYTES)
+    try:
+        with pq.ParquetFile(path) as file:
+            rows, values, unpacked = _sizes(file.metadata)
+            texts = [column.path for column in map(file.schema.column, range(len(file.schema))) if _is_text(column)]
+        if rows > MAX_SAMPLES or values > MAX_SAMPLES * _MAX_COLUMNS or unpacked > _MAX_UNPACKED_BYTES:
+            raise CMEError(
+                f"{path} has {rows:,} rows with {values:,} values, {unpacked:,} bytes unpacked; {MAX_SAMPLES:,} rows, "
+                f"{MAX_SAMPLES * _MAX_COLUMNS:,} values and {_MAX_UNPACKED_BYTES:,} bytes are allowed."
+            )
+        # As dictionaries, a long text that a million rows share is read once.
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            for name in texts:
+                for text in (text for chunk in file.read(columns=[name]).column(0).chunks for text in _texts(chunk)):
+                    if len(text) > _MAX_SAMPLE_TEXT:
+                        raise CMEError(
+                            f"{path}: a text in column {ascii(name)[1:-1]!r} has {len(text):,} characters; samples hold ids, "
+                            "no texts."
+                        )
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise CMEError(
+            f"{path} is no readable Parquet file ({error}). Put the file back, or evaluate again."
+        ) from error
+
+
+def _sizes(metadata: Any) -> tuple[int, int, int]:
+    """Rows, values in all columns, and bytes unpacked."""
+    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+    values = sum(group.column(k).num_values for group in groups for k in range(group.num_columns))
+    return metadata.num_rows, values, sum(group.total_byte_size for group in groups)
+
+
+def _is_text(column: Any) -> bool:
+    return bool(column.physical_type == "BYTE_ARRAY")
+
+
+def _texts(array: Any) -> Iterator[str]:
+    """The different texts of a column that was read as a dictionary, at whatever depth."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(array.type):
+        yield from (text or "" for text in array.dictionary.to_pylist())
+    elif pa.types.is_struct(array.type):
+        yield from (text for k in range(array.type.num_fields) for text in _texts(array.field(k)))
+    elif pa.types.is_list(array.type) or pa.types.is_map(array.type):
+        yield from _texts(array.values)
+
+
+def _shape(entry: Entry) -> Iterator[str]:
+    """Fields whose values are words or digests."""
+    if not _NAME.fullmatch(entry.method):
+        yield f"the method {entry.method[:120]!a} is no method's name"
+    if entry.tier not in TIERS:
+        yield f"the tier {entry.tier!r} is none of {', '.join(TIERS)}"
+    if not _WORD.fullmatch(entry.prompt_format):
+        yield f"the prompt format {entry.prompt_format[:120]!a} is no format's name"
+    if not 0 <= entry.shots <= 1000:
+        yield f"shots is {entry.shots}"
+    if entry.scorer_version < 1:
+        yield f"the scorer version is {entry.scorer_version}; the first is 1"
+    digests = {"items": entry.items, **{f"task_fingerprints.{key}": of for key, of in entry.task_fingerprints.items()}}
+    digests |= {f"runs.{k}.samples_sha256": run.samples_sha256 for k, run in enumerate(entry.runs)}
+    if entry.method not in BASELINES:
+        digests["base_fingerprint"] = entry.base_fingerprint
+    for name, value in digests.items():
+        if not _DIGEST.fullmatch(value):
+            yield f"{name[:120]!a} is {value[:80]!a}, which is no SHA-256"
+    yield from _runs(entry)
+
+
+def _runs(entry: Entry) -> Iterator[str]:
+    seeds = [run.seed for run in entry.runs]
+    if not 1 <= len(seeds) <= _MAX_RUNS:
+        yield f"it has {len(seeds)} runs"
+    elif entry.method == "base" or entry.method in BASELINES:
+        if seeds != [None]:
+            yield f"a {'base' if entry.method == 'base' else 'baseline'} is not trained: it has one run, without a seed"
+    elif None in seeds or seeds != sorted({seed for seed in seeds if seed is not None}):
+        yield f"the seeds of its runs are {seeds}; expected different ones in ascending order"
+    if len({run.samples_sha256 for run in entry.runs}) < len(seeds):
+        yield "two of its runs have the same file of samples"
+
+
+def _values(value: Any, where: str, depth: int) -> Iterator[str]:
+    """Texts and numbers that no entry needs, at any depth."""
+    if depth > _MAX_DEPTH:
+        yield f"{where[:80]}… is nested too deeply"
+    elif isinstance(value, str):
+        if problem := _text_problem(value):
+            yield f"{where}: {problem}"
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            if problem := _text_problem(key):
+                yield f"a key of {where or 'the entry'}: {problem}"
+            else:
+                yield from _values(item, f"{where}.{key}" if where else key, depth + 1)
+    elif isinstance(value, list | tuple):
+        for k, item in enumerate(value):
+            yield from _values(item, f"{where}.{k}", depth + 1)
+    elif hasattr(value, "__dataclass_fields__"):
+        yield from _values(vars(value), where, depth + 1)
+    elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _MAX_NUMBER):
+        yield f"{where} is {value if isinstance(value, float) else 'too large a number'}"
+
+
+def _text_problem(text: str) -> str | None:
+    if len(text) > _MAX_TEXT:
+        return f"a text of {len(text):,} characters; {_MAX_TEXT:,} are allowed"
+    strange = next((sign for sign in text if unicodedata.category(sign) in _STRANGE), None)
+    return None if strange is None else f"the control character {strange!a} in a text"

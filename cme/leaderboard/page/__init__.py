@@ -1,5 +1,0 @@
-"""The leaderboard as one static, self-contained HTML file."""
-
-from cme.leaderboard.page.render import render_page
-
-__all__ = ["render_page"]

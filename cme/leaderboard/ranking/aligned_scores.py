@@ -1,0 +1,91 @@
+"""Per-sample scores of several runs and rows → one panel, every sample in the same place."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cme.errors import CMEError
+from cme.stats import Panel, make_panel
+from cme.suite.score import Sample
+
+__all__ = ["Columns", "columns_of", "panel_of", "read_columns"]
+
+Columns = dict[str, tuple[list[str], list[str], Any]]
+"""Dataset → ids, clusters and primary scores of its samples, in the order of the file, [n] each."""
+
+
+def columns_of(samples: Sequence[Sample]) -> Columns:
+    """The columns that statistics need, from whole samples."""
+    groups: dict[str, list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault(sample["dataset"], []).append(sample)
+    return {
+        name: (
+            [sample["id"] for sample in group],
+            [sample["cluster"] for sample in group],
+            np.array([sample["score"] for sample in group], dtype=np.float64),
+        )
+        for name, group in groups.items()
+    }
+
+
+def read_columns(path: Path) -> Columns:
+    """The columns that statistics need, from a file of samples (`cme.leaderboard.entries.files.check_samples` comes first).
+
+    Raises:
+        CMEError: the file cannot be read.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read(columns=["id", "dataset", "cluster", "score"])
+    except (pa.ArrowInvalid, OSError, KeyError) as error:
+        raise CMEError(
+            f"{path} cannot be read ({error}). Put the file back, or submit the entry's results again."
+        ) from error
+    ids, labels = table["id"].to_pylist(), table["cluster"].to_pylist()
+    names = np.asarray(table["dataset"].to_pylist(), dtype=object)
+    values = table["score"].to_numpy()
+    found: Columns = {}
+    for name in dict.fromkeys(names):
+        places = np.flatnonzero(names == name)
+        found[str(name)] = ([ids[k] for k in places], [labels[k] for k in places], values[places])
+    return found
+
+
+def panel_of(rows: Mapping[str, Sequence[Columns]]) -> Panel:
+    """The scores of all rows on the samples that they share.
+
+    Args:
+        rows: name → the columns of each of its runs; their samples may come in any order, and are put in the first's.
+
+    Raises:
+        CMEError: a run has other samples than the first one, or other clusters.
+    """
+    first = next(iter(rows.values()))[0]
+    scores = {
+        row: {name: [_values(row, run, name, first) for run in runs] for name in first} for row, runs in rows.items()
+    }
+    stacked = {row: {name: np.stack(runs) for name, runs in of_row.items()} for row, of_row in scores.items()}
+    return make_panel(stacked, {name: clusters for name, (_, clusters, _) in first.items()})
+
+
+def _values(row: str, run: Columns, name: str, first: Columns) -> Any:
+    """A run's scores of one dataset in the order of the first run."""
+    ids, clusters, _ = first[name]
+    found, own, values = run.get(name, ([], [], np.empty(0)))
+    if found != ids:
+        place = {key: k for k, key in enumerate(found)}
+        if len(found) != len(ids) or set(place) != set(ids):
+            raise CMEError(f"{row}: its samples of {name} are not those of the other rows. Submit its results again.")
+        order = [place[key] for key in ids]
+        own, values = [own[k] for k in order], values[order]
+    if own != clusters:
+        raise CMEError(
+            f"{row}: its samples of {name} have other clusters than those of the other rows. Submit its results again."
+        )
+    return values

@@ -1,0 +1,43 @@
+"""Sections as LaTeX: one ``table`` each, to be taken into a paper (packages booktabs and url)."""
+
+from collections.abc import Sequence
+
+from cme.leaderboard.entries.escape import for_latex
+from cme.leaderboard.rendering.section import Section, Table
+
+__all__ = ["latex"]
+
+
+def latex(title: str, sections: Sequence[Section]) -> str:
+    """The tables, each with its section's sentences as the caption; a section without a table is left out."""
+    blocks = [f"% {for_latex(title)}\n% \\usepackage[T1]{{fontenc}}\\usepackage{{booktabs,url}}\n"]
+    above = ""
+    for section in sections:
+        above = section.title if section.level < 3 else above
+        if section.table is None:
+            continue
+        name = f"{above}: {section.title}" if section.level > 2 else section.title or title
+        source = rf" \url{{{section.source}}}" if section.source else ""
+        blocks.append(_table(section.table, for_latex(f"{name}. {section.said}".strip()) + source))
+    return "\n".join(blocks)
+
+
+def _table(table: Table, caption: str) -> str:
+    columns = "".join("l" if column in table.text else "r" for column in range(len(table.header)))
+    lines = [" & ".join(for_latex(cell) for cell in line) + r" \\" for line in (table.header, *table.rows)]
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering",
+            rf"\caption{{{caption}}}",
+            rf"\begin{{tabular}}{{{columns}}}",
+            r"\toprule",
+            lines[0],
+            r"\midrule",
+            *lines[1:],
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )

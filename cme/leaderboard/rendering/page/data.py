@@ -1,0 +1,107 @@
+"""What the page knows, as plain values: scores and intervals, costs, differences, samples."""
+
+from typing import Any
+
+from cme.leaderboard.entries.costs import RunRatio, cost_of, measured, rank_of, run_ratios
+from cme.leaderboard.entries.measurements import RATIOS
+from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.numbers import rounded
+from cme.leaderboard.rendering.notes import notes, remarks
+from cme.leaderboard.rendering.page.pack import pack_pairs
+from cme.records import Entry
+from cme.stats import Estimate
+from cme.suite import datasets
+from cme.suite.families import title
+
+__all__ = ["page_data"]
+
+_MEASUREMENT = ("hardware", "device", "threads", "dtype", "command")
+
+
+def page_data(standing: Standing) -> dict[str, Any]:
+    """Everything that the page's script shows, but for single samples (`page_samples`).
+
+    Args:
+        standing: what is shown.
+
+    Returns:
+        JSON values, without NaN. Scores are in points, [value, low, high] each; low and high are None without a standard
+        error, all three where there is no score. The rows of the comparison come first, then references, partial baselines, and
+        stale rows.
+    """
+    entries = standing.entries
+    recipes: list[dict[str, Any]] = []
+    times = run_ratios(entries)
+    rows = [_row(entry, standing, times.get(entry.name), recipes) for entry in entries]
+    return {
+        "source": entries[0].source if entries else "",
+        "plain": all(entry.prompt_format in ("plain", "") and not entry.shots for entry in standing.rows),
+        "families": [{"name": name, "title": title(name)} for name in standing.families],
+        "datasets": _datasets(standing) if entries else [],
+        "rows": rows,
+        "recipes": recipes,
+        "pairs": pack_pairs(standing.comparison) if standing.comparison else None,
+        "notes": notes(standing) if entries else [],
+    }
+
+
+def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[dict[str, Any]]) -> dict[str, Any]:
+    kind, scores = standing.kind(entry), standing.whole_scores(entry)
+    ranks, cost = standing.ranks.get(entry.name), cost_of(entry)
+    if entry.recipe not in recipes:
+        recipes.append(entry.recipe)
+    return {
+        "name": entry.name,
+        "method": entry.method,
+        "kind": kind,
+        "remark": remarks(entry),
+        "rank": rank_of(entry),
+        "experts": entry.settings.get("experts"),
+        "ranks": [ranks.best, ranks.worst] if ranks else None,
+        "average": _interval(standing.averages.get(entry.name))
+        or [rounded(scores.average) if scores else None, None, None],
+        "without_rouge": rounded(scores.without_rouge) if scores else None,
+        "chance_normalised": rounded(scores.chance_normalised) if scores else None,
+        "seed_stderr": rounded(entry.seed_stderr) if scores else None,
+        "families": [] if kind == "stale" else [_interval(of.get(entry.name)) for of in standing.families.values()],
+        "datasets": [] if kind == "stale" else [_interval(of.get(entry.name)) for of in standing.datasets.values()],
+        "runs": [
+            {
+                "seed": run.seed,
+                "average": rounded(run.scores.average) if scores else None,
+                "seconds": rounded(run.cost.get("wall_seconds")),
+                "peak_memory_bytes": run.cost.get("peak_memory_bytes"),
+            }
+            for run in entry.runs
+        ],
+        "trainable": cost.trainable,
+        "share": rounded(cost.trainable_percent),
+        "seconds": rounded(cost.seconds),
+        "device": cost.device,
+        "time_ratio": [rounded(time.value), time.reference] if time else None,
+        "ratios": {name: [rounded(value) for value in ratio] for name in RATIOS if (ratio := measured(entry, name))},
+        "measured_on": {name: entry.cost_ratios[name] for name in _MEASUREMENT if name in entry.cost_ratios},
+        "settings": entry.settings,
+        "recipe": recipes.index(entry.recipe),
+    }
+
+
+def _datasets(standing: Standing) -> list[dict[str, Any]]:
+    entry = max(standing.entries, key=lambda entry: len(entry.scores.datasets))
+    scores = {item.dataset: item for item in entry.scores.datasets}
+    return [
+        {
+            "name": name,
+            "family": scores[name].family,
+            "metric": scores[name].metric,
+            "n": scores[name].n,
+            "clusters": scores[name].clusters,
+            "chance": rounded(100 * scores[name].chance),
+            "counted": name in datasets(),
+        }
+        for name in standing.datasets
+    ]
+
+
+def _interval(estimate: Estimate | None) -> list[float | None] | None:
+    return None if estimate is None else [rounded(estimate.value), rounded(estimate.low), rounded(estimate.high)]

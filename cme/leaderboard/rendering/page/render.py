@@ -1,0 +1,97 @@
+"""The page's text: template, style, scripts, plotting library and data in one file."""
+
+import base64
+import hashlib
+from pathlib import Path
+
+from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.rendering.page.data import page_data
+from cme.leaderboard.rendering.page.library import library
+from cme.leaderboard.rendering.page.pack import json_for_html
+from cme.leaderboard.rendering.page.samples import page_samples
+from cme.leaderboard.rendering.page.texts import page_texts
+from cme.leaderboard.rendering.paper import Paper
+
+__all__ = ["LIMIT", "render_page"]
+
+_ASSETS = Path(__file__).parent / "assets"
+_SCRIPTS = ("core", "table", "ranking", "scores", "plots", "samples", "details", "start")
+"""In the order in which they run."""
+
+LIMIT = 2_000_000
+"""Bytes of a page: single samples take what scores and differences leave, and their texts what these leave."""
+
+_SPARE = 100
+
+
+def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
+    """Render the page.
+
+    Args:
+        standing: what the tables say, too.
+        entries_dir: where the entries were read from; the samples lie in ``samples`` beside it.
+        paper: the reported rows.
+
+    Returns:
+        A whole HTML document that needs no network; the same entries give the same bytes.
+
+    Raises:
+        CMEError: a file of samples is missing or damaged.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_ASSETS),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    app, values = _app(), page_data(standing)
+    parts = {
+        "shared": _shared(standing),
+        "rows": len(standing.rows),
+        "paper": paper,
+        "style": (_ASSETS / "page.css").read_text(encoding="utf-8"),
+        "app": app,
+        "library": library(),
+        "hashes": [_csp_hash(app), _csp_hash(library())],
+    }
+    page = environment.get_template("page.html")
+
+    def room() -> int:
+        return LIMIT - len(page.render(**parts, data=json_for_html(values)).encode()) - _SPARE
+
+    current = [*standing.rows, *standing.references]
+    values["samples"] = page_samples(current, entries_dir, room())
+    shown = {name: item["ids"] for name, item in values["samples"]["datasets"].items()}
+    values["samples"]["texts"] = page_texts(current, shown, room())
+    return page.render(**parts, data=json_for_html(values))
+
+
+def _app() -> str:
+    """The page's scripts as one, with names of its own: the plotting library's are global."""
+    return (
+        "(() => {\n" + "\n".join((_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS) + "})();\n"
+    )
+
+
+def _shared(standing: Standing) -> dict[str, str]:
+    """What all rows share, as words."""
+    entries = standing.entries
+    if not entries:
+        return {}
+    first = entries[0]
+    return {
+        "base": f"{first.base} ({first.base_fingerprint[:12]})" if first.base else "none",
+        "tier": first.tier,
+        "source": first.source,
+        "prompt format": first.prompt_format or "none",
+        "shots": str(first.shots),
+        "scorer version": str(first.scorer_version),
+    }
+
+
+def _csp_hash(script: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

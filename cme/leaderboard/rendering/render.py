@@ -1,0 +1,132 @@
+"""A standing as text: the Markdown page and the same numbers for scripts. Pure functions: same entries, same bytes."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from typing import Any
+
+from cme.leaderboard.entries.escape import for_csv
+from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.numbers import rounded
+from cme.leaderboard.rendering.latex import latex
+from cme.leaderboard.rendering.markdown import markdown
+from cme.leaderboard.rendering.notes import changes_output, notes
+from cme.leaderboard.rendering.paper import Paper
+from cme.leaderboard.rendering.row import Row, make_rows
+from cme.leaderboard.rendering.tables.contents import contents, typical
+from cme.records import Entry
+from cme.stats import Difference, Estimate
+from cme.suite.score import SCORER_VERSION
+
+__all__ = ["FORMATS", "render"]
+
+TITLE = "CME leaderboard"
+
+MOST_PAIRS = 1000
+"""Differences that the JSON file holds; with more pairs, those from the best row only."""
+
+
+def _markdown(standing: Standing, paper: Paper) -> str:
+    return markdown(TITLE, contents(standing, paper))
+
+
+def _latex(standing: Standing, paper: Paper) -> str:
+    return latex(TITLE, contents(standing, paper))
+
+
+def _csv(standing: Standing, paper: Paper) -> str:
+    """The main table, and partial baselines, with six decimals; no number is an empty cell."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    for row in make_rows(standing):
+        writer.writerow(
+            {key: for_csv(value) if isinstance(value, str) else value for key, value in row.plain().items()}
+        )
+    return file.getvalue()
+
+
+def _json(standing: Standing, paper: Paper) -> str:
+    entries = standing.entries
+    shared = ("base", "base_fingerprint", "tier", "prompt_format", "shots", "source")
+    content: dict[str, Any] = {
+        "scorer_version": SCORER_VERSION,
+        "shared": {key: getattr(typical(standing), key) for key in shared} if entries else {},
+        "notes": notes(standing) if entries else [],
+        "detectable": rounded(standing.detectable),
+        "rouge_share": rounded(standing.rouge_share),
+        "rows": [
+            row.plain() | _details(entry, standing) for row, entry in zip(make_rows(standing), entries, strict=True)
+        ],
+        "differences": _differences(standing),
+        "paper": asdict(paper),
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Standing, Paper], str]] = {"md": _markdown, "csv": _csv, "latex": _latex, "json": _json}
+"""Name of a format → what makes it."""
+
+
+def render(standing: Standing, paper: Paper) -> dict[str, str]:
+    """Render a leaderboard's text files.
+
+    Args:
+        standing: where the rows stand; no rows give pages that say so.
+        paper: the reported rows, shown in tables of their own.
+
+    Returns:
+        Text by file name: ``leaderboard.md``, ``leaderboard.json`` and ``leaderboard.csv`` (the main table).
+    """
+    return {f"leaderboard.{kind}": FORMATS[kind](standing, paper) for kind in ("md", "json", "csv")}
+
+
+def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
+    """What the JSON file says of a row beyond the main table."""
+    whole = standing.whole_scores(entry) is not None
+    return {
+        "changes_output": changes_output(entry),
+        "reported": False,
+        "settings": entry.settings,
+        "recipe": entry.recipe,
+        "families": _estimates(standing.families, entry),
+        "datasets": _estimates(standing.datasets, entry),
+        "runs": [
+            {"seed": run.seed, "average": rounded(run.scores.average) if whole else None, "cost": run.cost}
+            for run in entry.runs
+        ],
+        "wordings": [
+            {"wording": item.wording, "seed": item.seed, "average": rounded(item.average)} for item in entry.wordings
+        ],
+        "cost_ratios": entry.cost_ratios,
+        "lr_grid": entry.lr_grid,
+    }
+
+
+def _estimates(tables: dict[str, dict[str, Estimate]], entry: Entry) -> dict[str, Any]:
+    keys = ("value", "stderr", "low", "high")
+    return {
+        name: {key: rounded(getattr(found[entry.name], key)) for key in keys}
+        for name, found in tables.items()
+        if entry.name in found
+    }
+
+
+def _differences(standing: Standing) -> dict[str, Any] | None:
+    comparison = standing.comparison
+    if comparison is None:
+        return None
+    every = len(comparison.differences) <= MOST_PAIRS
+    pairs = comparison.differences if every else comparison.against(standing.rows[0].name)
+    return {
+        "alpha": comparison.alpha,
+        "resamples": comparison.resamples,
+        "pairs": "all" if every else f"from {standing.rows[0].name} only",
+        "values": [_plain(item) for item in pairs],
+    }
+
+
+def _plain(item: Difference) -> dict[str, Any]:
+    return {key: rounded(value) if isinstance(value, float) else value for key, value in asdict(item).items()}

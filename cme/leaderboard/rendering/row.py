@@ -1,0 +1,127 @@
+"""One row of the main table as plain values: what its cells, the CSV file and the JSON file are made from."""
+
+from dataclasses import asdict, dataclass
+
+from cme.leaderboard.entries.costs import RunRatio, cost_of, measured, rank_of, run_ratios, whole
+from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.numbers import rounded
+from cme.leaderboard.rendering.notes import remarks
+from cme.records import Entry
+
+__all__ = ["Row", "make_rows"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the main table; None where there is no number.
+
+    Attributes:
+        name: the entry's.
+        kind: ``row``; ``reference``: to read the others by, without a rank; ``partial``: a baseline that answers
+            some of the datasets only, without an average; ``stale``: of an older scorer.
+        method: adapter method, ``base``, or the name of a baseline.
+        rank: of the adapter, or of one expert.
+        experts: number of experts.
+        trainable_parameters, trainable_percent: the latter of the base's parameters.
+        train_seconds: mean over the runs.
+        train_run_ratio: training time over that of ``train_run_reference``, by the runs' clocks.
+        train_run_reference: a LoRA row of the table.
+        train_ratio, decode_ratio: over LoRA of equal total rank, measured by ``cme bench adapters``.
+        average: CME average; ``average_low`` and ``average_high``: its 95 % confidence interval.
+        average_stderr: its standard error.
+        rank_best, rank_worst: the range of ranks.
+        chance_normalised: the average with every dataset rescaled to (score − chance) / (1 − chance); with its interval.
+        without_rouge: the average without the summarization family; with its interval.
+        seeds: runs of the row; a base or a baseline has none.
+        seed_stderr: the part of the standard error that is due to the seeds.
+        remark: what marks the row.
+    """
+
+    name: str
+    kind: str
+    method: str
+    rank: int | None
+    experts: int | None
+    trainable_parameters: int | None
+    trainable_percent: float | None
+    train_seconds: float | None
+    train_run_ratio: float | None
+    train_run_reference: str
+    train_ratio: float | None
+    train_ratio_low: float | None
+    train_ratio_high: float | None
+    decode_ratio: float | None
+    decode_ratio_low: float | None
+    decode_ratio_high: float | None
+    average: float | None
+    average_stderr: float | None
+    average_low: float | None
+    average_high: float | None
+    rank_best: int | None
+    rank_worst: int | None
+    chance_normalised: float | None
+    chance_normalised_low: float | None
+    chance_normalised_high: float | None
+    without_rouge: float | None
+    without_rouge_low: float | None
+    without_rouge_high: float | None
+    seeds: int | None
+    seed_stderr: float | None
+    remark: str
+
+    def plain(self) -> dict[str, object]:
+        """By column, numbers rounded."""
+        return {key: rounded(value) if isinstance(value, float) else value for key, value in asdict(self).items()}
+
+
+def make_rows(standing: Standing) -> list[Row]:
+    """The rows of the main table; references, partial baselines and stale rows last."""
+    ratios = run_ratios(standing.entries)
+    return [_row(entry, standing, *_run_ratio(ratios, entry.name)) for entry in standing.entries]
+
+
+def _run_ratio(ratios: dict[str, RunRatio], name: str) -> tuple[float | None, str]:
+    found = ratios.get(name)
+    return (found.value, found.reference) if found else (None, "")
+
+
+def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_reference: str) -> Row:
+    cost = cost_of(entry)
+    train, train_low, train_high = measured(entry, "train") or (None, None, None)
+    decode, decode_low, decode_high = measured(entry, "decode") or (None, None, None)
+    average, plain = standing.averages.get(entry.name), standing.without_rouge.get(entry.name)
+    normalised = standing.chance_normalised.get(entry.name)
+    ranks, scores = standing.ranks.get(entry.name), standing.whole_scores(entry)
+    return Row(
+        name=entry.name,
+        kind=standing.kind(entry),
+        method=entry.method,
+        rank=rank_of(entry),
+        experts=whole(entry.settings, "experts"),
+        trainable_parameters=cost.trainable,
+        trainable_percent=cost.trainable_percent,
+        train_seconds=cost.seconds,
+        train_run_ratio=run_ratio,
+        train_run_reference=run_reference,
+        train_ratio=train,
+        train_ratio_low=train_low,
+        train_ratio_high=train_high,
+        decode_ratio=decode,
+        decode_ratio_low=decode_low,
+        decode_ratio_high=decode_high,
+        average=average.value if average else scores.average if scores else None,
+        average_stderr=average.stderr if average else scores.average_stderr if scores else None,
+        average_low=average.low if average else None,
+        average_high=average.high if average else None,
+        rank_best=ranks.best if ranks else None,
+        rank_worst=ranks.worst if ranks else None,
+        chance_normalised=scores.chance_normalised if scores else None,
+        chance_normalised_low=normalised.low if normalised else None,
+        chance_normalised_high=normalised.high if normalised else None,
+        without_rouge=plain.value if plain else scores.without_rouge if scores else None,
+        without_rouge_low=plain.low if plain else None,
+        without_rouge_high=plain.high if plain else None,
+        seeds=None if entry.runs[0].seed is None else len(entry.runs),
+        seed_stderr=average.seed_stderr if average else entry.seed_stderr if scores else None,
+        remark=remarks(entry),
+    )

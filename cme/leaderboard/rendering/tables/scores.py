@@ -1,0 +1,156 @@
+"""The main table, families and datasets, differences from the best row, and the scores of single runs."""
+
+from collections.abc import Mapping
+
+from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.numbers import ABSENT, duration, estimate, interval, listing, p_value, points, ratio, shown
+from cme.leaderboard.rendering.row import Row
+from cme.leaderboard.rendering.section import Section, Table, make_table
+from cme.stats import Estimate
+from cme.suite.families import title
+
+__all__ = ["datasets_sections", "families_section", "main_table", "pairs_section", "seeds_section"]
+
+
+def families_section(standing: Standing) -> Section | None:
+    """Every row's family scores."""
+    lines = _lines(standing, standing.families)
+    if not lines:
+        return None
+    return Section(
+        "Families",
+        "Each family's score is the unweighted mean of its datasets × 100"
+        + (", with its 95 % confidence interval." if _has_intervals(standing) else "."),
+        make_table(["name", *map(title, standing.families)], lines),
+    )
+
+
+def datasets_sections(standing: Standing) -> list[Section]:
+    """What was asked, then every row's dataset scores: a table for each family, so that many rows stay readable."""
+    if not _lines(standing, standing.datasets):
+        return []
+    items = max((entry.scores.datasets for entry in standing.entries), key=len)
+    facts = [
+        [item.dataset, title(item.family), item.metric, str(item.n), str(item.clusters), points(100 * item.chance)]
+        for item in items
+    ]
+    found = [
+        Section(
+            "Datasets",
+            "The mean of the per-sample scores × 100"
+            + (", with its 95 % confidence interval" if _has_intervals(standing) else "")
+            + "; n samples in so many clusters, which share a passage, an article or a premise; chance: by guessing.",
+            make_table(["dataset", "family", "metric", "n", "clusters", "chance"], facts, text=(0, 1, 2)),
+        )
+    ]
+    for family in dict.fromkeys(item.family for item in items):
+        names = [item.dataset for item in items if item.family == family]
+        lines = _lines(standing, {name: standing.datasets[name] for name in names})
+        found.append(Section(title(family), table=make_table(["name", *names], lines), level=3))
+    return found
+
+
+def seeds_section(standing: Standing) -> Section | None:
+    """The average of each run, where a row has several."""
+    several = [row for row in standing.rows if len(row.runs) > 1]
+    if not several:
+        return None
+    lines = []
+    for row in several:
+        found = standing.averages[row.name]
+        runs = ", ".join(f"{points(run.scores.average)} ({run.seed})" for run in row.runs)
+        errors = [points(found.sample_stderr), points(found.seed_stderr), points(found.stderr)]
+        lines.append([row.name, runs, points(found.value), *errors])
+    single = [row.name for row in standing.rows if len(row.runs) == 1 and row.runs[0].seed is not None]
+    said = (
+        "The CME average of every run (its seed in brackets), and the standard error of their mean: the part from the "
+        "samples, the part from the seeds, both together."
+    )
+    if single:
+        said += f" One seed only, so nothing is known of what another would score: {listing(single)}."
+    header = ["name", "average of each run", "mean", "from samples", "from seeds", "standard error"]
+    return Section("Seeds", said, make_table(header, lines, text=(0, 1)))
+
+
+def _lines(standing: Standing, columns: Mapping[str, Mapping[str, Estimate]]) -> list[list[str]]:
+    """Name and scores of every row that has any, references and partial baselines last."""
+    return [
+        [row.name, *(estimate(of.get(row.name)) for of in columns.values())]
+        for row in (*standing.rows, *standing.references, *standing.partial)
+        if any(row.name in of for of in columns.values())
+    ]
+
+
+def _has_intervals(standing: Standing) -> bool:
+    return any(found.low is not None for of in standing.datasets.values() for found in of.values())
+
+
+def main_table(rows: list[Row]) -> Table:
+    """Method, cost, average and range of ranks of every row; ratios only where there are any."""
+    by_bench = any(row.train_ratio is not None for row in rows)
+    by_clock = not by_bench and any(row.train_run_ratio is not None for row in rows)
+    decoded = any(row.decode_ratio is not None for row in rows)
+    header = ["name", "method", "rank", "experts", "trainable %", "train time"]
+    header += ["train × LoRA"] * by_bench + ["run time × LoRA"] * by_clock + ["decode × LoRA"] * decoded
+    header += ["CME average", "ranks", "chance-normalised", "without ROUGE", "seeds", "remark"]
+    lines = []
+    for row in rows:
+        line = [
+            row.name,
+            row.method,
+            shown(row.rank),
+            shown(row.experts),
+            points(row.trainable_percent),
+            duration(row.train_seconds),
+        ]
+        if by_bench:
+            line.append(_ratio(row.train_ratio, row.train_ratio_low, row.train_ratio_high))
+        if by_clock:
+            line.append(points(row.train_run_ratio))
+        if decoded:
+            line.append(_ratio(row.decode_ratio, row.decode_ratio_low, row.decode_ratio_high))
+        line += [
+            interval(row.average, row.average_low, row.average_high),
+            _ranks(row),
+            interval(row.chance_normalised, row.chance_normalised_low, row.chance_normalised_high),
+            interval(row.without_rouge, row.without_rouge_low, row.without_rouge_high),
+            shown(row.seeds),
+            row.remark,
+        ]
+        lines.append(line)
+    return make_table(header, lines, text=(0, 1, len(header) - 1))
+
+
+def _ratio(value: float | None, low: float | None, high: float | None) -> str:
+    return ratio(None if value is None else (value, low, high))
+
+
+def _ranks(row: Row) -> str:
+    if row.rank_best is None or row.rank_worst is None:
+        return ABSENT
+    return str(row.rank_best) if row.rank_best == row.rank_worst else f"{row.rank_best}–{row.rank_worst}"
+
+
+def pairs_section(standing: Standing) -> Section | None:
+    """Paired differences from the row with the highest average."""
+    if standing.comparison is None:
+        return None
+    best = standing.rows[0].name
+    lines = [
+        [
+            found.first,
+            interval(found.value, found.low, found.high),
+            points(found.stderr),
+            p_value(found.p),
+            p_value(found.p_adjusted),
+            "yes" if found.significant else "no",
+        ]
+        for found in standing.comparison.against(best)
+    ]
+    header = ["name", f"minus {best}", "standard error", "p", "Holm p", "significant"]
+    return Section(
+        "Differences from the best average",
+        "Paired differences of CME averages in points on the samples that all rows share, each with its own 95 % confidence "
+        f"interval and p-value; Holm p is corrected for all {len(standing.comparison.differences)} pairs of the table.",
+        make_table(header, lines, text=(0, 5)),
+    )

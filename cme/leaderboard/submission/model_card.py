@@ -1,0 +1,143 @@
+"""A row's scores on the cards of its adapters: a table for people, ``model-index`` for the hub."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError
+from cme.leaderboard.entries.escape import for_markdown
+from cme.records import Entry, EntryRun, Run, read_record
+from cme.records.card import inline_code, update_card
+from cme.suite.families import title
+
+__all__ = ["update_cards"]
+
+_CARD = "README.md"
+_DATASET = "cme"
+"""The type that CME's results have in a ``model-index``."""
+
+
+def update_cards(entry: Entry, runs: Sequence[Path]) -> list[str]:
+    """Write each run's own scores on its adapter's card (``README.md``), in place of earlier ones; all other text stays.
+
+    A card that cannot be written stops nothing.
+
+    Args:
+        entry: the row.
+        runs: folders of its training runs, in any order.
+
+    Returns:
+        What to tell the user, a line for each card that has changed or could not be written.
+
+    Raises:
+        CMEError: a folder has no record of a run.
+    """
+    found = {item.provenance.get("adapter", {}).get("fingerprint"): item for item in entry.runs}
+    said = []
+    for folder in dict.fromkeys(runs):
+        item = found.get(read_record(folder / "run.json", Run).adapter_fingerprint)
+        if item is None:
+            continue
+        if not os.access(folder, os.W_OK):
+            said.append(f"{folder} cannot be written, so the scores are not on the adapter's card")
+            continue
+        try:
+            if _update(folder / _CARD, entry, item):
+                said.append(f"scores written on the card {folder / _CARD}")
+        except CMEError as error:
+            said.append(f"the scores are not on the adapter's card: {error}")
+    return said
+
+
+def _update(card: Path, entry: Entry, item: EntryRun) -> bool:
+    name = card.parent.resolve().name
+    return update_card(
+        card,
+        "scores",
+        _body(entry, item),
+        lambda found: found | {"model-index": _index(found.get("model-index"), name, entry, item)},
+        title=" ".join(name.split()),
+    )
+
+
+def _index(there: Any, name: str, entry: Entry, item: EntryRun) -> list[dict[str, Any]]:
+    """The ``model-index`` with this run's results in the place of CME's earlier ones; others' stay."""
+    from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
+
+    if there is not None:
+        try:
+            model_index_to_eval_results(there)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CMEError(
+                f"its model-index is not one that the hub reads ({error!r}). Correct or remove it."
+            ) from error
+    (ours,) = eval_results_to_model_index(name, _results(entry, item))
+    models = [
+        model | {"results": [result for result in model["results"] if result["dataset"]["type"] != _DATASET]}
+        for model in there or []
+    ]
+    if not models:
+        return [ours]
+    models[0]["results"] += ours["results"]
+    return models
+
+
+def _results(entry: Entry, item: EntryRun) -> list[Any]:
+    from huggingface_hub import EvalResult
+
+    scores = item.scores
+    average = "CME average" if scores.complete else f"average over {len(scores.datasets)} datasets of CME"
+    rows = [("cme_average", average, scores.average, scores.average_stderr)]
+    rows += [("cme_family", title(family.family), family.value, family.stderr) for family in scores.families]
+    return [
+        EvalResult(
+            task_type="text-generation",
+            dataset_type=_DATASET,
+            dataset_name=f"CME, tier {entry.tier}, source {entry.source}",
+            dataset_config=entry.tier,
+            dataset_args={"source": entry.source, "prompt_format": entry.prompt_format, "shots": entry.shots},
+            metric_type=kind,
+            metric_name=name,
+            metric_value=round(value, 4),
+            metric_args=None if stderr is None else {"stderr": round(stderr, 4)},
+            verified=False,
+        )
+        for kind, name, value, stderr in rows
+    ]
+
+
+def _body(entry: Entry, item: EntryRun) -> str:
+    scores = item.scores
+    if scores.complete:
+        over = "the CME average"
+    else:
+        names = ", ".join(inline_code(dataset.dataset) for dataset in scores.datasets)
+        over = f"the average over {len(scores.datasets)} datasets of CME ({names})"
+    shots = f", {entry.shots} examples in the prompt" if entry.shots else ""
+    lines = [
+        "## Scores",
+        "",
+        f"{_first(over)} is **{_with_error(scores.average, scores.average_stderr)}**: row {inline_code(entry.name)}, tier "
+        f"{inline_code(entry.tier)}, rows from the source {inline_code(entry.source)}, prompt format "
+        f"{inline_code(entry.prompt_format)}{shots}.",
+    ]
+    if len(entry.runs) > 1:
+        seeds = ", ".join(str(run.seed) for run in entry.runs)
+        mean = _with_error(entry.scores.average, entry.scores.average_stderr)
+        lines += [f"This adapter is the run with seed {item.seed}; over the seeds {seeds} the mean is {mean}."]
+    lines += ["", "| family | score |", "|---|--:|"]
+    lines += [
+        f"| {for_markdown(title(family.family))} | {_with_error(family.value, family.stderr)} |"
+        for family in scores.families
+    ]
+    error = "After ± stands the standard error. " if scores.average_stderr is not None else ""
+    return "\n".join([*lines, "", f"{error}Computed by whoever trained it, with CME; nobody has verified it."])
+
+
+def _first(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _with_error(value: float, stderr: float | None) -> str:
+    return f"{value:.2f}" if stderr is None else f"{value:.2f} ± {stderr:.2f}"

@@ -1,0 +1,198 @@
+"""A row that was trained and evaluated again, beside the row: the same within its error bar, or not."""
+
+import math
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from cme.errors import CMEError, UsageError
+from cme.leaderboard.entries.costs import part
+from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
+from cme.leaderboard.ranking.aligned_scores import Columns, columns_of, panel_of
+from cme.leaderboard.ranking.comparison import read_runs
+from cme.records import Entry, Result, read_record
+from cme.records.samples import read_samples
+from cme.stats import average_weights, compare
+from cme.suite import datasets
+from cme.suite.score import SCORER_VERSION
+
+__all__ = ["Reproduction", "build_command", "check_repeatable", "compare_again"]
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A row and its reproduction.
+
+    Attributes:
+        name: of the row.
+        seed: of the new training; None for a base or a baseline.
+        average: the reproduction's CME average.
+        row_average: the row's, the mean over its runs.
+        difference: the reproduction minus the row, in points.
+        low: of the difference's 95 % confidence interval; None without one (tier smoke, or a dataset in one cluster).
+        high: of the same.
+        inside: whether the interval holds 0, or nothing differs; None without an interval.
+        samples: how many were scored.
+        changed: how many of them have another score than in the row's run of this seed; None if it has none.
+        same_adapter: whether that run's adapter is bitwise the same; None as above, and for a base or a baseline.
+    """
+
+    KIND: ClassVar[str] = "reproduction"
+    SCHEMA_VERSION: ClassVar[int] = 1
+
+    name: str
+    seed: int | None
+    average: float
+    row_average: float
+    difference: float
+    low: float | None
+    high: float | None
+    inside: bool | None
+    samples: int
+    changed: int | None
+    same_adapter: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """In a sentence."""
+        if self.changed == 0:
+            return f"bitwise the same: all {self.samples} samples have the row's scores"
+        if self.inside is None:
+            return "no verdict: there is no standard error at this tier or with these datasets"
+        return "within the row's error bar" if self.inside else "outside the row's error bar"
+
+
+def check_repeatable(entry: Entry, seed: int | None) -> int | None:
+    """The seed to train a row again with.
+
+    Args:
+        entry: the row.
+        seed: wanted; None: the row's first.
+
+    Raises:
+        UsageError: it was scored by other rules or with other task files than this CME has, or a base was given a seed.
+    """
+    if entry.scorer_version != SCORER_VERSION:
+        raise UsageError(
+            f"entry {entry.name!r} has scorer version {entry.scorer_version}; this CME has {SCORER_VERSION}, which gives other "
+            "scores. Reproduce it with the CME that made it."
+        )
+    known = {name: spec.fingerprint for name, spec in datasets(beside=True).items()}
+    scored = [item.dataset for item in entry.scores.datasets]
+    if changed := [name for name in scored if entry.task_fingerprints.get(name) != known.get(name, "")]:
+        raise UsageError(
+            f"entry {entry.name!r} was evaluated with other task files of {', '.join(changed)} than this CME has. "
+            "Reproduce it with the CME that made it."
+        )
+    first = entry.runs[0].seed
+    if first is None and seed is not None:
+        raise UsageError(f"{entry.name!r} is not trained, so it has no seed: leave --seed out.")
+    return first if seed is None else seed
+
+
+def build_command(entry: Entry) -> str | None:
+    """The command that builds the mix which a row was trained on, as far as the entry tells.
+
+    It is there to be copied into a shell: every value that the entry names is quoted.
+    """
+    mix = part(part(entry.runs[0].provenance, "training"), "mix")
+    if not mix:
+        return None
+    words = ["cme", "build-data", "--source", mix.get("source"), "--seed", mix.get("seed")]
+    words += ["--size", mix["size"]] if mix.get("size") else []
+    for key, option, usual in (
+        ("mixing", "--mixing", "proportional"),
+        ("temperature", "--temperature", None),
+        ("paraphrase_share", "--paraphrase-share", 0.5),
+        ("layout", "--format", "alpaca"),
+        ("rows_per_shard", "--rows-per-shard", 100_000),
+    ):
+        if mix.get(key, usual) != usual:
+            words += [option, mix.get(key)]
+    words += [] if mix.get("gate", True) else ["--no-gate"]
+    share = mix.get("validation_share", 0.005 if mix.get("validation_rows", 1) else 0)
+    words += [] if share == 0.005 else ["--validation-share", share]
+    words += ["--licence", ",".join(map(str, uses))] if isinstance(uses := mix.get("uses"), list) else []
+    words += ["--allow-missing"] if mix.get("allow_missing") is True else []
+    named = [str(name) for name in found] if isinstance(found := mix.get("datasets"), list | tuple) else []
+    words += ["--datasets", ",".join(named)] if named and set(named) != set(datasets()) else []
+    return shlex.join(map(str, [*words, "--out", "mix/"]))
+
+
+def compare_again(
+    entry: Entry, entries_dir: Path, result_dir: Path, *, seed: int | None, adapter: str | None, resamples: int = 10_000
+) -> Reproduction:
+    """Compare a new evaluation with a row, sample by sample.
+
+    The interval is that of the paired difference between the new run and the row's mean (`cme.stats.compare`). A row with
+    several seeds tells how far a new seed may fall from its mean: with S runs, the new run's own seed variance, S times that
+    of the row's mean, is added with Student's t at S − 1 degrees of freedom. With one seed it is unknown, and not in here.
+
+    Args:
+        entry: the row.
+        entries_dir: where it was read from.
+        result_dir: the new evaluation.
+        seed: of the new training.
+        adapter: fingerprint of the new adapter.
+        resamples: of the bootstrap.
+
+    Raises:
+        CMEError: the row's samples are not the entry's, or other samples were scored.
+    """
+    result = read_record(result_dir / "result.json", Result)
+    check_hash(result_dir / "samples.parquet", result.samples_sha256, f"result {result_dir}")
+    samples = read_samples(result_dir / "samples.parquet")
+    check_scores(result.scores, samples, tier=result.tier, where=f"result {result_dir}")
+    if items_digest(samples) != entry.items:
+        raise CMEError(
+            f"other samples were scored than those of {entry.name!r}: the source has other rows. Evaluate on the row's source "
+            f"({entry.source}); what pins it is in the entry's provenance."
+        )
+    new, own = columns_of(samples), read_runs(entry, entries_dir)
+    same = next((k for k, run in enumerate(entry.runs) if run.seed == seed), None)
+    known = {item.dataset: item.family for item in entry.scores.datasets if item.dataset in datasets()}
+    low, high = _interval(entry, new, own, known, resamples) if entry.tier != "smoke" else (None, None)
+    before = None if same is None else entry.runs[same].provenance.get("adapter", {}).get("fingerprint")
+    return Reproduction(
+        name=entry.name,
+        seed=seed,
+        average=result.scores.average,
+        row_average=entry.scores.average,
+        difference=result.scores.average - entry.scores.average,
+        low=low,
+        high=high,
+        inside=None if low is None or high is None else low <= 0 <= high,
+        samples=len(samples),
+        changed=None if same is None else _changed(new, own[same]),
+        same_adapter=None if before is None else before == adapter,
+    )
+
+
+def _interval(
+    entry: Entry, new: Columns, own: Sequence[Columns], families: dict[str, str], resamples: int
+) -> tuple[float | None, float | None]:
+    from scipy.special import stdtrit
+
+    panel = panel_of({"again": [new], "row": own})
+    if any(len(sizes) < 2 for name, sizes in zip(panel.datasets, panel.sizes, strict=True) if name in families):
+        return None, None
+    found = compare(panel, average_weights(families), resamples=resamples).differences[0]
+    runs = len(entry.runs)
+    spread = 0.0
+    if entry.seed_stderr is not None:
+        spread = float(stdtrit(runs - 1, 0.975)) * entry.seed_stderr * math.sqrt(runs)
+    return (
+        found.value - math.hypot(found.value - found.low, spread),
+        found.value + math.hypot(found.high - found.value, spread),
+    )
+
+
+def _changed(new: Columns, old: Columns) -> int:
+    """Samples whose score is not the same to the bit."""
+    changed = 0
+    for name, (ids, _, values) in new.items():
+        found: dict[str, Any] = dict(zip(*old[name][::2], strict=True))
+        changed += sum(bool(value != found[key]) for key, value in zip(ids, values, strict=True))
+    return changed

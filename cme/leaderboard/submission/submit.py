@@ -1,0 +1,250 @@
+"""Results and their runs become an entry, after every number of the results has been computed again."""
+
+import dataclasses
+import json
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError, UsageError
+from cme.files import atomic_path, read_json
+from cme.leaderboard.entries.files import check_entry, check_name, check_samples
+from cme.leaderboard.entries.matching import Pair, check_one_row, pair, recipe_of
+from cme.leaderboard.entries.measurements import cost_ratios, lr_grid
+from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
+from cme.leaderboard.ranking.aligned_scores import columns_of
+from cme.leaderboard.ranking.prompt_variants import sample_files, wordings_of
+from cme.leaderboard.ranking.seeds import mean_scores
+from cme.records import Entry, EntryRun, Manifest, Result, Run, read_record, write_record
+from cme.records.samples import read_samples
+from cme.suite.score import SCORER_VERSION, Sample
+from cme.workdir import claimed
+
+__all__ = ["make_entry"]
+
+_SAMPLES = "samples.parquet"
+
+_MIX = ("source", "seed", "size", "mixing", "temperature", "paraphrase_share", "layout", "gate", "validation_rows")
+"""Of a mix's manifest: what it was built with."""
+
+_MIX_SETTINGS = ("validation_share", "rows_per_shard", "allow_missing", "uses")
+"""Of the command's own record in the mix's folder, where that is still there: what the manifest does not say."""
+
+
+def make_entry(
+    results: Sequence[Path],
+    runs: Sequence[Path],
+    entries_dir: Path,
+    *,
+    name: str | None = None,
+    grid: Path | None = None,
+    bench: Path | None = None,
+    paraphrases: Sequence[Path] = (),
+    replace: bool = False,
+) -> Entry:
+    """Make a row of the leaderboard and copy its per-sample scores beside the entries.
+
+    Args:
+        results: folders of evaluations (``result.json``, ``samples.parquet``): one for each seed, in any order.
+        runs: folders of the training runs (``run.json``), in any order; none for a base or a baseline. A base that was
+            trained itself (``--method full``) has one.
+        entries_dir: where entries are kept; the samples go to ``samples`` beside it.
+        name: name of the row and of its files; None takes the results', without the seed at its end.
+        grid: of the learning rate: the folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
+        bench: measured costs: the folder of ``cme bench adapters --out``, or its ``report.json``.
+        paraphrases: evaluations of one of the results' models in other wordings (``cme eval --wording``).
+        replace: overwrite an entry of the same name.
+
+    Returns:
+        The entry, as written to ``<name>.json``. An equal entry that is there already is left alone.
+
+    Raises:
+        CMEError: a file is missing or damaged; the samples are not the result's, or give other numbers.
+        UsageError: results and runs do not belong together, or differ in more than the seed; the grid or the measurement is
+            not of this row; the name is taken or no file name; a result is stale.
+    """
+    if not results:
+        raise UsageError("an entry needs at least one result: the folder of an evaluation (cme eval --out).")
+    pairs = pair(
+        {folder: _result(folder) for folder in dict.fromkeys(results)},
+        {folder: read_record(folder / "run.json", Run) for folder in dict.fromkeys(runs)},
+    )
+    samples = [_samples(item) for item in pairs]
+    items = [items_digest(of_run) for of_run in samples]
+    check_one_row(pairs, items)
+    entry = _entry(check_name(name or _name(pairs)), pairs, samples, items[0])
+    wordings = wordings_of(pairs, paraphrases)
+    entry = dataclasses.replace(entry, **_evidence(pairs[0].run, grid, bench), wordings=tuple(wordings))
+    check_entry(entry)
+    _write(entry, [*(item.folder / _SAMPLES for item in pairs), *wordings.values()], entries_dir, replace=replace)
+    return entry
+
+
+def _result(folder: Path) -> Result:
+    result = read_record(folder / "result.json", Result)
+    if result.scorer_version != SCORER_VERSION:
+        raise UsageError(
+            f"result {folder} has scorer version {result.scorer_version}; this CME has {SCORER_VERSION}. Evaluate again."
+        )
+    if result.wording:
+        raise UsageError(
+            f"result {folder} was evaluated with another wording of the instructions (--wording {result.wording}). Rows are "
+            "compared on the first one: evaluate without it, and give this result with --paraphrase."
+        )
+    return result
+
+
+def _samples(item: Pair) -> list[Sample]:
+    """A result's samples, after all its numbers were computed from them again."""
+    where, file = f"result {item.folder}", item.folder / _SAMPLES
+    check_hash(file, item.result.samples_sha256, where)
+    check_samples(file)
+    samples: list[Sample] = list(read_samples(file))
+    check_scores(item.result.scores, samples, tier=item.result.tier, where=where)
+    return samples
+
+
+def _name(pairs: Sequence[Pair]) -> str:
+    """What the results are called, without the seed that tells them apart."""
+    if len(pairs) == 1:
+        return pairs[0].result.name
+    names = {re.sub(rf"[-_.](seed|s)?{item.seed}$", "", item.result.name) for item in pairs}
+    if len(names) > 1:
+        called = ", ".join(item.result.name for item in pairs)
+        raise UsageError(f"the results are called {called}: give the row a --name.")
+    return names.pop()
+
+
+def _evidence(run: Run | None, grid: Path | None, bench: Path | None) -> dict[str, Any]:
+    if run is None:
+        if grid or bench:
+            raise UsageError(
+                "a base or a baseline has no learning rate and no cost of training: leave --grid and --bench out."
+            )
+        return {}
+    found: dict[str, Any] = {"lr_grid": lr_grid(grid, run)} if grid else {}
+    return found | ({"cost_ratios": cost_ratios(bench, run)} if bench else {})
+
+
+def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]], items: str) -> Entry:
+    result, run = pairs[0].result, pairs[0].run
+    columns = [columns_of(of_run) for of_run in samples]
+    scores, seed_stderr = mean_scores([item.result.scores for item in pairs], columns, tier=result.tier)
+    return Entry(
+        name=name,
+        method=run.method if run else result.baseline or "base",
+        recipe=recipe_of(run) if run else {},
+        settings=run.adapter if run else {},
+        base=pairs[0].base[0],
+        base_fingerprint=pairs[0].base[1],
+        tier=result.tier,
+        prompt_format=result.prompt_format,
+        shots=result.shots,
+        source=result.source,
+        scores=scores,
+        seed_stderr=seed_stderr,
+        runs=tuple(
+            EntryRun(
+                seed=item.seed,
+                scores=item.result.scores,
+                samples_sha256=item.result.samples_sha256,
+                cost=_cost(item.run) if item.run else {},
+                provenance=_provenance(item.result, item.run),
+            )
+            for item in pairs
+        ),
+        lr_grid=None,
+        cost_ratios={},
+        scorer_version=result.scorer_version,
+        task_fingerprints=result.task_fingerprints,
+        items=items,
+    )
+
+
+def _cost(run: Run) -> dict[str, Any]:
+    return {
+        "trainable_parameters": run.trainable_parameters,
+        "saved_parameters": run.saved_parameters,
+        "base_parameters": run.base_parameters,
+        "trainable_share": run.trainable_share,
+        "wall_seconds": run.wall_seconds,
+        "tokens_per_second": run.tokens_per_second,
+        "peak_memory_bytes": run.peak_memory_bytes,
+        "steps": run.steps,
+        "tokens": run.tokens,
+        "device": run.device,
+    }
+
+
+def _provenance(result: Result, run: Run | None) -> dict[str, Any]:
+    """What pins a run: where its rows come from, and how it was evaluated and trained."""
+    evaluation = {
+        "device": result.device,
+        "dtype": result.dtype,
+        "batch_size": result.batch_size,
+        "threads": result.threads,
+        "seconds": sum(result.seconds.values()),
+        "finished": result.finished,
+        "versions": result.versions,
+    }
+    found = {"data": result.provenance, "missing": list(result.missing), "evaluation": evaluation}
+    if run is None:
+        return found
+    adapter: dict[str, Any] = {"fingerprint": run.adapter_fingerprint}
+    if result.adapter is not None:
+        adapter["changes_output"] = result.adapter.changes_output
+    training = {
+        "mix_fingerprint": run.mix_fingerprint,
+        "mix": _mix(run),
+        "threads": run.training.get("threads"),
+        "world_size": run.world_size,
+        "examples": run.examples,
+        "validation_loss": run.validation_loss,
+        "dropped": run.dropped,
+        "cut": run.cut,
+        "interruptions": run.interruptions,
+        "started": run.started,
+        "finished": run.finished,
+        "versions": run.versions,
+    }
+    return found | {"adapter": adapter, "training": training}
+
+
+def _mix(run: Run) -> dict[str, Any] | None:
+    """What the mix was built with, if it is still there."""
+    folder = Path(str(run.training.get("data"))).expanduser()
+    try:
+        manifest = read_record(folder / "manifest.json", Manifest)
+    except CMEError:
+        return None
+    if manifest.fingerprint != run.mix_fingerprint:
+        return None
+    found = {key: getattr(manifest, key) for key in _MIX} | {"datasets": list(manifest.datasets)}
+    return found | {key: value for key, value in claimed(folder).items() if key in _MIX_SETTINGS}
+
+
+def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace: bool) -> None:
+    target = entries_dir / f"{entry.name}.json"
+    copies = sample_files(entry, entries_dir)
+    if target.exists() and not replace:
+        if _same(target, entry) and all(copy.is_file() for copy in copies):
+            return
+        raise UsageError(f"{target} exists and holds something else. Choose another --name, or --replace it.")
+    # Samples first: an entry never stands there without them.
+    for file, copy in zip(samples, copies, strict=True):
+        with atomic_path(copy) as temporary:
+            shutil.copyfile(file, temporary)
+    write_record(target, entry)
+    # Those of an entry of this name that had more runs or wordings.
+    for extra in copies[0].parent.glob(f"{entry.name}.*.parquet"):
+        kind = extra.name.removeprefix(f"{entry.name}.").removesuffix(".parquet")
+        if extra not in copies and re.fullmatch(r"\d+|wording-\d+", kind):
+            extra.unlink()
+
+
+def _same(path: Path, entry: Entry) -> bool:
+    written: Mapping[str, Any] = read_json(path)
+    head = {"kind": Entry.KIND, "schema_version": Entry.SCHEMA_VERSION}
+    return bool(written == json.loads(json.dumps(head | dataclasses.asdict(entry))))

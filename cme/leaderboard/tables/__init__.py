@@ -1,5 +1,0 @@
-"""The tables of the leaderboard, in their order."""
-
-from cme.leaderboard.tables.contents import contents
-
-__all__ = ["contents"]

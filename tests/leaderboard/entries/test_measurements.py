@@ -1,0 +1,154 @@
+"""A grid and a measurement beside a row: taken if they are of the row, refused in words if they are not."""
+
+import json
+
+import pytest
+
+from cme.errors import CMEError, UsageError
+from cme.leaderboard import verify
+from cme.records import Grid, GridRun, write_record
+
+RUNS = (
+    GridRun(1e-4, "lr-1e-04", 2.5, 2.4, None),
+    GridRun(2e-4, "lr-2e-04", 2.25, 2.2, None),
+    GridRun(5e-4, "lr-5e-04", None, None, "diverged\nat step 3"),
+)
+ROW = {"rows": 4, "names": ("qqp", "anli")}
+
+
+def grid(folder, **changes):
+    values = {"method": "teamlora", "steps": 100, "runs": RUNS, "best": "lr-2e-04", "learning_rate": 2e-4}
+    write_record(folder / "lr-grid.json", Grid(**values | changes))
+    return folder
+
+
+def report(folder, **changes):
+    """A measurement, as ``cme bench adapters --out`` writes it, of what is read from it."""
+
+    def case(name, method, rank, experts, peak, form="plain"):
+        modes = [{"mode": mode, "peak_bytes": peak if mode == "train" else 1} for mode in ("train", "prefill")]
+        return {"name": name, "method": method, "rank": rank, "experts": experts, "form": form, "modes": modes}
+
+    def ratio(mode, value, interval):
+        return {
+            "mode": mode,
+            "case": "teamlora k4",
+            "reference": "lora",
+            "quartiles": {"low": value - 0.1, "median": value, "high": value + 0.1},
+            "interval": interval,
+            "rounds": 20,
+        }
+
+    values = {
+        "kind": "adapter-costs",
+        "schema_version": 1,
+        "settings": {"total_rank": 32, "rounds": 20, "target_modules": None},
+        "surroundings": {
+            "base": "smollm2-135m",
+            "base_parameters": 135_749_567,
+            "device": "cpu",
+            "hardware": "A processor",
+            "threads": 2,
+            "dtype": "float32",
+            "command": ["cme", "bench", "adapters"],
+        },
+        "cases": [
+            case("lora", "lora", 32, None, 200),
+            case("teamlora k4", "teamlora", 8, 4, 250, "fused"),
+            case("teamlora k4 loop", "teamlora", 8, 4, 999, "loop"),
+        ],
+        "ratios": [
+            ratio("train", 1.25, {"low": 1.2, "high": 1.3, "coverage": 0.96}),
+            ratio("prefill", 1.5, None),
+            ratio("train", 9.9, None) | {"reference": "base"},
+        ],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.json").write_text(json.dumps(values | changes))
+    return folder
+
+
+def test_a_grid_is_kept_with_the_row(workshop):
+    folder = grid(workshop.root / "grid")
+    entry = workshop.row("team", "teamlora", 0.6, seeds=(0, 1), grid=folder, **ROW)
+    assert entry.lr_grid["at_edge"] is False and entry.lr_grid["learning_rate"] == 2e-4
+    assert [run["validation_loss"] for run in entry.lr_grid["runs"]] == [2.5, 2.25, None]
+    assert entry.lr_grid["runs"][2]["problem"] == "diverged at step 3"
+    assert workshop.row("file", "teamlora", 0.6, grid=folder / "lr-grid.json", **ROW).lr_grid == entry.lr_grid
+    verify(workshop.entries)
+
+
+def test_the_best_rate_may_lie_at_the_edge(workshop):
+    folder = grid(workshop.root / "grid", runs=RUNS[1:])
+    assert workshop.row("team", "teamlora", 0.6, grid=folder, **ROW).lr_grid["at_edge"] is True
+    verify(workshop.entries)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"method": "lora"}, "is a grid of lora; the row is teamlora"),
+        ({"learning_rate": 1e-4}, r"chose the learning rate 0\.0001; the row was trained with 0\.0002"),
+        ({"learning_rate": None, "best": None}, "has not chosen a rate yet"),
+    ],
+)
+def test_the_grid_of_another_row_is_refused(workshop, changes, message):
+    with pytest.raises(UsageError, match=message):
+        workshop.row("team", "teamlora", 0.6, grid=grid(workshop.root / "grid", **changes), **ROW)
+
+
+def test_costs_are_those_of_the_row_over_lora(workshop):
+    folder = report(workshop.root / "costs")
+    entry = workshop.row("team", "teamlora", 0.6, bench=folder, **ROW)
+    assert entry.cost_ratios == {
+        "train": {"value": 1.25, "low": 1.2, "high": 1.3},
+        "prefill": {"value": 1.5, "low": None, "high": None},
+        "memory": {"value": 1.25, "low": None, "high": None},
+        "base": "smollm2-135m",
+        "total_rank": 32,
+        "rounds": 20,
+        "device": "cpu",
+        "hardware": "A processor",
+        "threads": 2,
+        "dtype": "float32",
+        "command": "cme bench adapters",
+    }
+    lora = workshop.row("lora", "lora", 0.6, settings={"rank": 32}, bench=folder / "report.json", **ROW)
+    assert lora.cost_ratios["train"] == lora.cost_ratios["memory"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    verify(workshop.entries)
+
+
+@pytest.mark.parametrize(
+    ("settings", "changes", "message"),
+    [
+        ({"rank": 4, "experts": 8}, {}, r"has no teamlora, rank 4, 8 experts; it has lora \(rank 32\), teamlora k4"),
+        ({"rank": 8, "experts": 4, "target_modules": ["q_proj"]}, {}, r"has no teamlora, .* on \['q_proj'\]"),
+        (None, {"cases": []}, "has no teamlora, rank 8, 4 experts"),
+        (None, {"surroundings": {"base_parameters": 7}}, "measured on a base of 7 parameters"),
+    ],
+)
+def test_the_costs_of_another_row_are_refused(workshop, settings, changes, message):
+    with pytest.raises(UsageError, match=message):
+        workshop.row("team", "teamlora", 0.6, settings=settings, bench=report(workshop.root / "c", **changes), **ROW)
+
+
+def test_a_method_of_peft_has_no_measured_costs(workshop):
+    settings = {"method": "peft", "options": {"peft_type": "MISS", "r": 16}}
+    with pytest.raises(UsageError, match=r"costs of miss cannot be measured.*Leave --bench out"):
+        workshop.row("m", "miss", 0.6, settings=settings, bench=report(workshop.root / "c"), **ROW)
+
+
+@pytest.mark.parametrize("changes", [{"kind": "result"}, {"schema_version": 9}, {"cases": 3}, {"settings": {}}])
+def test_what_is_no_measurement_is_refused(workshop, changes):
+    with pytest.raises(CMEError, match=r"is no measurement|is damaged"):
+        workshop.row("team", "teamlora", 0.6, bench=report(workshop.root / "c", **changes), **ROW)
+
+
+def test_a_base_has_neither(workshop):
+    from cme.leaderboard import make_entry
+
+    from tests.leaderboard.workshop import make_samples
+
+    base = workshop.result("base", make_samples(0.5, "b", rows=2, names=("qqp",)))
+    with pytest.raises(UsageError, match="leave --grid and --bench out"):
+        make_entry([base], [], workshop.entries, grid=grid(workshop.root / "grid"))

@@ -1,0 +1,105 @@
+"""Tables of rows that differ in one thing, of costs and of learning rates."""
+
+import dataclasses
+
+from cme.leaderboard import load_entries
+from cme.leaderboard.ranking.numbers import p_value
+from cme.records import Entry, write_record
+from tests.leaderboard.pages import close, page_of, standing_of, tables
+from tests.leaderboard.workshop import Workshop
+
+
+def _change(board: Workshop, name: str, **changes) -> Entry:
+    entry = next(entry for entry in load_entries(board.entries) if entry.name == name)
+    changed = dataclasses.replace(entry, **changes)
+    write_record(board.entries / f"{name}.json", changed)
+    return changed
+
+
+def _block(board: Workshop, first: str, second: str) -> list[list[str]] | None:
+    blocks = tables(page_of(board).split("## The paper's rows")[0])
+    return next((block for block in blocks if block[0][:2] == [first, second]), None)
+
+
+TEAM = {"rank": 8, "experts": 4, "alpha": 16.0, "gate_scale": 1.0}
+
+
+def test_the_ablation_holds_rows_that_differ_in_the_parts_alone(board):
+    assert _block(board, "name", "collaboration") is None
+    for name, parts in {"both": (True, True), "one": (True, False), "none": (False, False)}.items():
+        board.row(
+            name, "teamlora", 0.5, settings=TEAM | dict(zip(("collaboration", "competition"), parts, strict=True))
+        )
+    board.row("other", "teamlora", 0.5, settings=TEAM | {"collaboration": True, "competition": True, "rank": 4})
+    ablation = _block(board, "name", "collaboration")
+    assert [row[:3] for row in ablation[1:]] == [["none", "off", "off"], ["one", "on", "off"], ["both", "on", "on"]]
+    standing = standing_of(board)
+    one = next(item for item in standing.comparison.against("none") if item.first == "one")
+    assert close(ablation[2][9], one.value) and ablation[2][10] == p_value(one.p_adjusted)
+    assert ablation[1][9:] == ["–", "–"]
+
+
+def test_numbers_of_experts_are_compared_at_equal_rank_of_one_or_of_all(board):
+    board.row("k2", "moelora", 0.5, settings={"rank": 8, "experts": 2, "alpha": 16.0})
+    board.row("k4", "moelora", 0.5, settings={"rank": 8, "experts": 4, "alpha": 16.0})
+    board.row("k8", "moelora", 0.5, settings={"rank": 4, "experts": 8, "alpha": 8.0})
+    board.row("apart", "moelora", 0.5, settings={"rank": 8, "experts": 16, "alpha": 16.0})
+    _change(board, "apart", recipe={"steps": 7})
+    experts = next(block for block in tables(page_of(board)) if block[0][2] == "equal")
+    assert [row[:6] for row in experts[1:]] == [
+        ["k2", "moelora", "rank of one", "2", "8", "16"],
+        ["k4", "moelora", "rank of one", "4", "8", "32"],
+        ["k4", "moelora", "total rank", "4", "8", "32"],
+        ["k8", "moelora", "total rank", "8", "4", "32"],
+    ]
+
+
+RATIOS = {
+    "train": {"value": 1.21, "low": 1.18, "high": 1.24},
+    "decode": {"value": 1.5, "low": None, "high": None},
+    "hardware": "a processor",
+    "device": "cpu",
+    "threads": 2,
+    "command": "cme bench adapters",
+}
+
+
+def test_measured_ratios_come_before_the_runs_clocks(board):
+    _change(board, "teamlora-r8", cost_ratios=RATIOS)
+    page = page_of(board)
+    main = tables(page)[0]
+    row = dict(zip(main[0], main[1], strict=True))
+    assert (row["train × LoRA"], row["decode × LoRA"]) == ("1.21 [1.18, 1.24]", "1.50")
+    assert "run time × LoRA" not in row and "not taken from the train times" in page
+    assert "teamlora-r8 on a processor (cpu, 2 threads); command: cme bench adapters" in page
+
+
+def test_run_times_are_compared_on_equal_machines_only(board):
+    entry = next(entry for entry in load_entries(board.entries) if entry.name == "teamlora-r8")
+    run = dataclasses.replace(entry.runs[0], cost=entry.runs[0].cost | {"device": "other"})
+    _change(board, "teamlora-r8", runs=(run,))
+    page = page_of(board)
+    row = dict(zip(*[tables(page)[0][k] for k in (0, 1)], strict=True))
+    assert row["name"] == "teamlora-r8" and row["run time × LoRA"] == "–"
+
+
+GRID = {
+    "method": "lora",
+    "steps": 100,
+    "runs": [
+        {"learning_rate": 1e-4, "folder": "a", "validation_loss": 1.5, "last_loss": 1.0, "problem": None},
+        {"learning_rate": 2e-4, "folder": "b", "validation_loss": 1.25, "last_loss": 1.0, "problem": None},
+        {"learning_rate": 4e-4, "folder": "c", "validation_loss": None, "last_loss": None, "problem": "diverged"},
+    ],
+    "best": "b",
+    "learning_rate": 2e-4,
+    "at_edge": False,
+}
+
+
+def test_learning_rates_have_a_table(board):
+    assert _block(board, "name", "rate: validation loss") is None
+    _change(board, "lora-r8", lr_grid=GRID)
+    rates = _block(board, "name", "rate: validation loss")
+    assert rates[1:] == [["lora-r8", "0.0001: 1.5000, 0.0002: 1.2500, 0.0004: diverged", "100", "0.0002", "no"]]
+    assert "Without a grid: teamlora-r8." in page_of(board)
