@@ -12,7 +12,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["cache_dir", "data_source", "is_first_process", "lock_file", "processes"]
+__all__ = ["cache_dir", "data_source", "is_first_process", "lock_file", "processes", "rank"]
 
 
 def data_source() -> str:
@@ -38,6 +38,11 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE") or 1)
 
 
+def rank() -> int:
+    """The number of this process among torchrun's; 0 without it."""
+    return int(os.environ.get("RANK") or 0)
+
+
 def is_first_process() -> bool:
     """Whether this is the process that prints: the first of torchrun's, or the only one."""
-    return os.environ.get("RANK", "0") == "0"
+    return rank() == 0

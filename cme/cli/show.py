@@ -10,7 +10,7 @@ from cme.cli.app import emit_json, note, verb
 from cme.cli.options import Json, names
 
 if TYPE_CHECKING:
-    from cme.evaluation.single import Single
+    from cme.evaluation.sample_view import Single
 
 __all__ = ["show"]
 
@@ -101,7 +101,7 @@ def _show_samples(
     base: str | None,
     as_json: bool,
 ) -> None:
-    from cme.evaluation.single import single_samples
+    from cme.evaluation.sample_view import single_samples
 
     first = 0 if wrong or right or ids else n
     found = single_samples(folder, dataset, first=first, wrong=wrong, right=right, ids=ids, source=source, base=base)
@@ -145,7 +145,7 @@ def _examples(
     from cme.data.load import load_examples
     from cme.data.sources import check_source, open_source
     from cme.errors import unknown
-    from cme.evaluation.single import with_ids
+    from cme.evaluation.sample_view import with_ids
     from cme.prompt import check_format, cut_words, render
     from cme.suite import dataset
     from cme.suite.tiers import tier_order

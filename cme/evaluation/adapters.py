@@ -1,4 +1,4 @@
-"""Which adapters to evaluate, and one base model that wears them in turn."""
+"""Which adapters to evaluate, and one base model that they are attached to in turn."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -7,7 +7,7 @@ from typing import Any
 
 from cme.errors import AdapterError, UsageError
 
-__all__ = ["BASE", "Wardrobe", "adapter_name", "distinct_names", "resolve_adapter"]
+__all__ = ["BASE", "AdapterSwitcher", "adapter_name", "distinct_names", "resolve_adapter"]
 
 BASE = "base"
 """In the place of an adapter: the base model itself."""
@@ -59,8 +59,8 @@ def distinct_names(adapters: Sequence[str]) -> list[str]:
     return names
 
 
-class Wardrobe:
-    """A base model that wears one adapter after another, and is itself again in between.
+class AdapterSwitcher:
+    """A base model with one adapter after another, and itself again in between.
 
     Args:
         load: loads the base model.
@@ -73,16 +73,16 @@ class Wardrobe:
         self._load: Callable[[], Any] = lambda: load().requires_grad_(False)
         self._base = self._load()
         self._as_loaded = _imprint(self._base) if several else None
-        self._worn: Any = None
+        self._attached: Any = None
 
     @property
     def base(self) -> Any:
         """The base model without an adapter."""
-        if self._worn is not None:
+        if self._attached is not None:
             self._take_off()
         return self._base
 
-    def wear(self, adapter: Path) -> Any:
+    def attach(self, adapter: Path) -> Any:
         """The base with an adapter, as a `PeftModel`; it is good until the next call.
 
         Raises:
@@ -91,19 +91,19 @@ class Wardrobe:
         from cme.adapters.load import load_adapter
 
         base = self.base
-        self._worn = base  # Whatever happens while it is put on.
-        self._worn = load_adapter(base, adapter)
-        return self._worn
+        self._attached = base  # Whatever happens while it is put on.
+        self._attached = load_adapter(base, adapter)
+        return self._attached
 
     def _take_off(self) -> None:
-        worn, self._worn = self._worn, None
+        attached, self._attached = self._attached, None
         try:
-            self._base = _without(worn)
+            self._base = _without(attached)
         except (AttributeError, NotImplementedError, ValueError):  # a method that cannot be taken off
             self._as_loaded = None
         if self._as_loaded is None or _imprint(self._base) != self._as_loaded:
             self._base = None
-            del worn
+            del attached
             self._base = self._load()
             self._as_loaded = _imprint(self._base)
 

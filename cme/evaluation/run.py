@@ -11,13 +11,13 @@ from cme.data.sources import Source, check_source, open_source
 from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_adapter
 from cme.evaluation.baseline import BaselineSession
-from cme.evaluation.group import Group, joined
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.files import sha256_file
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
+from cme.processes import Group, joined
 from cme.progress import table
 from cme.prompt import check_format
 from cme.records import AdapterInfo, Result, read_record, versions, write_record
@@ -167,7 +167,7 @@ def _release(rows: Sequence[_Row], group: Group) -> None:
 def _row(session: Session, settings: EvalSettings, start: _Start, row: _Row, group: Group) -> Result:
     answers = {name: value for name, value in row.identity.items() if name != "datasets"}
     try:
-        group.together(lambda: session.wear(row.adapter, answers, row.out / "parts"))
+        group.together(lambda: session.attach(row.adapter, answers, row.out / "parts"))
     except CMEError:
         _release([row], group)
         raise

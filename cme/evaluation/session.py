@@ -7,10 +7,9 @@ from typing import Any
 
 from cme.adapters.load import check_effect
 from cme.errors import CMEError, UsageError
-from cme.evaluation.adapters import Wardrobe
-from cme.evaluation.group import ALONE, Group
-from cme.evaluation.harness import Harness
-from cme.evaluation.running import RunningScore
+from cme.evaluation.adapters import AdapterSwitcher
+from cme.evaluation.live_score import RunningScore
+from cme.evaluation.lm_eval_runner import Harness
 from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import EvalSettings
 from cme.evaluation.store import Checks, Store
@@ -18,6 +17,7 @@ from cme.files import digest, read_json, write_json
 from cme.models.load import load_model
 from cme.models.load import pick_device as _pick
 from cme.models.vocabulary import check_vocabulary
+from cme.processes import ALONE, Group
 from cme.progress import Bar
 from cme.records.samples import write_samples
 from cme.suite import DatasetSpec
@@ -54,10 +54,10 @@ class Session:
             torch.set_num_threads(settings.threads)
         self._settings, self._tokenizer, self._group = settings, tokenizer, group
         self._device = settings.device or "cpu"
-        self._wardrobe = Wardrobe(
+        self._switcher = AdapterSwitcher(
             lambda: load_model(folder, dtype=settings.dtype, device=self._device), several=several
         )
-        check_vocabulary(self._wardrobe.base, tokenizer)
+        check_vocabulary(self._switcher.base, tokenizer)
         self.method, self.effect = "", 0.0
         self._identity: Mapping[str, Any] = {}
         self._harness = Harness(
@@ -65,7 +65,7 @@ class Session:
         )
         self._tasks: dict[str, Any] | None = {} if several else None
 
-    def wear(self, adapter: Path | None, identity: Mapping[str, Any], parts: Path) -> None:
+    def attach(self, adapter: Path | None, identity: Mapping[str, Any], parts: Path) -> None:
         """Answer with an adapter from now on; None: as the base itself.
 
         Args:
@@ -80,9 +80,9 @@ class Session:
 
         self.method, self.effect = "", 0.0
         if adapter is None:
-            model = self._wardrobe.base
+            model = self._switcher.base
         else:
-            model = self._wardrobe.wear(adapter)
+            model = self._switcher.attach(adapter)
             kind = next(iter(model.peft_config.values())).peft_type
             self.method = str(getattr(kind, "value", kind)).lower()
             self.effect = check_effect(model, torch.tensor([self._tokenizer.encode(_PROBE)], device=self._device))

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from cme.errors import CMEError
-from cme.evaluation.engine.keep import Keep, Kind, in_order
-from cme.evaluation.group import ALONE, Group
+from cme.evaluation.engine.batch_cache import Keep, Kind, in_order
 from cme.files import digest
+from cme.processes import ALONE, Group
 
 __all__ = ["Checks", "Lines", "Store"]
 

@@ -12,9 +12,9 @@ from cme.errors import UsageError
 from cme.files import write_json, write_text
 from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
-from cme.mix.clean import Cleaned, Overlap, clean
 from cme.mix.collect_eval import collect_eval, join_gate
 from cme.mix.collect_train import collect_train
+from cme.mix.dedup import Cleaned, Overlap, clean
 from cme.mix.licences import filter_by_use
 from cme.mix.overlap import heat_map
 from cme.mix.pool import mini_train_rows
@@ -69,7 +69,7 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     """Build a training mix in ``settings.out``; called again after an interruption, go on where it stopped.
 
     The steps, in order: normalise; drop conflicting labels; duplicates within and across datasets; rows that leak an
-    evaluation row (`cme.mix.gate`); set the validation part aside; cap; order; write. Training rows are kept clear of
+    evaluation row (`cme.mix.decontamination`); set the validation part aside; cap; order; write. Training rows are kept clear of
     the evaluation rows of every dataset of the suite that the source has, selected or not: an adapter trained on some
     datasets is evaluated on all.
 

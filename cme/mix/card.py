@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cme.data.sources import is_mini
-from cme.mix.gate import JACCARD, KEPT, RUN, SHARE
+from cme.mix.decontamination import JACCARD, KEPT, RUN, SHARE
 from cme.mix.licences import licence_table
 from cme.mix.overlap import found_by_rule
 from cme.records import Manifest, MixDataset

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+from cme.data.chunks import pieces
 from cme.data.load import load_examples
 from cme.data.match import canonical_texts, texts_digest
-from cme.data.pieces import pieces
 from cme.data.sources import Source
 from cme.errors import CMEError
 from cme.files import atomic_path
-from cme.mix.gate import EvalTexts, Gate, no_texts, texts_of
-from cme.mix.marks import is_marked, mark
+from cme.mix.decontamination import EvalTexts, Gate, no_texts, texts_of
+from cme.mix.step_markers import is_marked, mark
 from cme.mix.work_files import EvalFile, Note
 from cme.mix.workers import Workers
 from cme.suite import DatasetSpec

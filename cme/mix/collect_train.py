@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.config import from_mapping
+from cme.data.chunks import Piece, pieces, rows_of
 from cme.data.example import Example
 from cme.data.load import RowStream
 from cme.data.match import canonical_texts, gold_text, texts_digest
-from cme.data.pieces import Piece, pieces, rows_of
 from cme.data.sources import Source
 from cme.errors import CMEError
 from cme.files import atomic_path
-from cme.mix.gate import Gate, texts_of
+from cme.mix.decontamination import Gate, texts_of
 from cme.mix.hashes import keys
-from cme.mix.marks import is_marked, mark, marked_value
 from cme.mix.rows import work_schema
+from cme.mix.step_markers import is_marked, mark, marked_value
 from cme.mix.work_files import FOUND, Note, TrainFile, numbers_schema
 from cme.mix.workers import Workers
 from cme.prompt import count_words, cut_words

@@ -3,8 +3,8 @@
 import io
 from collections.abc import Iterator, Mapping
 
-from cme.mix.clean import Overlap
-from cme.mix.gate import KEPT
+from cme.mix.decontamination import KEPT
+from cme.mix.dedup import Overlap
 
 __all__ = ["found_by_rule", "heat_map"]
 

@@ -2,8 +2,8 @@
 
 A piece of some 20,000 training rows has two uncompressed Arrow files: the rows' texts, mapped into memory when the mix is
 written, and one with a few numbers per row, from which it is decided what stays. A dataset's evaluation rows have two NumPy
-files: what the gate compares, and the digests of their texts. The ``.json`` beside them (`cme.mix.marks`) says that they are
-complete.
+files: what decontamination compares, and the digests of their texts. The ``.json`` beside them (`cme.mix.step_markers`) says
+that they are complete.
 """
 
 from collections import Counter
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from cme.config import from_mapping
 from cme.data.match import DIGEST_BYTES
 from cme.errors import CMEError
-from cme.mix.gate import EvalTexts
-from cme.mix.marks import marked_value
+from cme.mix.decontamination import EvalTexts
 from cme.mix.rows import work_schema
+from cme.mix.step_markers import marked_value
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,7 +1,7 @@
 """Chosen rows → Parquet shards in one random order.
 
 A shard's rows are gathered from the mapped work files, put in order and compressed, so a process holds no more than one shard.
-A shard that is there already, and is what its marker says (`cme.mix.marks`), stays.
+A shard that is there already, and is what its marker says (`cme.mix.step_markers`), stays.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from cme.files import atomic_path
 from cme.mix.hashes import paraphrase_numbers
-from cme.mix.marks import is_marked, mark, marked_digests
 from cme.mix.rows import schema
+from cme.mix.step_markers import is_marked, mark, marked_digests
 from cme.mix.work_files import TrainFile
 from cme.mix.workers import Workers
 from cme.suite import DatasetSpec

@@ -12,6 +12,7 @@ from pathlib import Path
 from cme.adapters.read_settings import settings_to_mapping
 from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, DivergedError, UsageError
+from cme.processes import joined
 from cme.records import Grid, GridRun, Run, read_record, write_record
 from cme.training.run import train
 from cme.training.settings import TrainSettings
@@ -50,23 +51,23 @@ def train_grid(settings: TrainSettings, adapter: AdapterSettings, rates: Sequenc
     rates = _checked(rates)
     replace(settings, learning_rate=rates[0]).check()
     _check_validation(Path(settings.data).expanduser())
-    from cme.training.loop import arguments, joined, on_main
+    from cme.training.loop import arguments
 
     # The runs share this group of processes: one that a run has left cannot be joined again.
-    with joined():
+    with joined(start=False) as group:
         args = arguments(settings, out)
-        on_main(args, lambda: _claimed(settings, adapter, rates, out, args.world_size))
+        group.first(lambda: _claimed(settings, adapter, rates, out, args.world_size))
         done: list[GridRun] = []
         for rate in rates:
-            found = on_main(args, lambda rate=rate: _finished(out, rate))  # type: ignore[misc]
+            found = group.first(lambda rate=rate: _finished(out, rate))  # type: ignore[misc]
             done.append(found or _one(replace(settings, learning_rate=rate), adapter, out))
             grid = _grid(adapter, done, out, len(done) == len(rates))
-            on_main(args, lambda grid=grid: write_record(out / GRID, grid))  # type: ignore[misc]
+            group.first(lambda grid=grid: write_record(out / GRID, grid))  # type: ignore[misc]
         if grid.best is None:
             raise CMEError(
                 f"training diverged at every rate of the grid ({', '.join(f'{rate:g}' for rate in rates)}). Try lower ones."
             )
-        on_main(args, lambda: finish(out))
+        group.first(lambda: finish(out))
     return grid
 
 

@@ -1,27 +1,22 @@
 """transformers' Trainer, set up for adapters: quiet, resumable, the same under torchrun."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
-from cme.errors import CMEError
+from cme.processes import TIMEOUT
 from cme.training.checkpoints import FOLDER
 from cme.training.settings import TrainSettings
 
-__all__ = ["arguments", "joined", "make_trainer", "most", "on_main"]
-
-T = TypeVar("T")
+__all__ = ["arguments", "make_trainer", "most"]
 
 _SCHEDULES = {"cosine": "cosine", "linear": "linear", "constant": "constant_with_warmup"}
-_TIMEOUT = 24 * 60 * 60
-"""Seconds that processes wait for each other: the first one may encode millions of rows meanwhile."""
 
 
 def arguments(settings: TrainSettings, out: Path) -> TrainingArguments:
@@ -59,43 +54,13 @@ def arguments(settings: TrainSettings, out: Path) -> TrainingArguments:
         save_steps=settings.save_every,
         disable_tqdm=True,
         report_to="none",
-        ddp_timeout=_TIMEOUT,
+        ddp_timeout=int(TIMEOUT.total_seconds()),
         # Every adapter parameter gets a gradient in every step.
         ddp_find_unused_parameters=False,
     )
     # Several GPUs without torchrun would make the Trainer split batches by DataParallel, at other batch sizes than recorded.
     args._n_gpu = min(args.n_gpu, 1)
     return args
-
-
-@contextmanager
-def joined() -> Iterator[None]:
-    """Leave the group of processes that a run has joined when it ends; NCCL complains about one that is left open."""
-    before = torch.distributed.is_initialized()
-    try:
-        yield
-    finally:
-        if torch.distributed.is_initialized() and not before:
-            torch.distributed.destroy_process_group()
-
-
-def on_main(args: TrainingArguments, work: Callable[[], T]) -> T:
-    """Do some work in the first process and hand its result, or its error, to all of them."""
-    if args.world_size == 1:
-        return work()
-    from accelerate.utils import broadcast_object_list
-
-    box: list[Any] = [None, None]
-    if args.process_index == 0:
-        try:
-            box[0] = work()
-        except CMEError as error:
-            box[1] = error
-    broadcast_object_list(box)
-    if box[1] is not None:
-        raise box[1]
-    result: T = box[0]
-    return result
 
 
 class _Trainer(Trainer):  # type: ignore[misc]

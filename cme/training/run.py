@@ -12,6 +12,7 @@ from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, UsageError
 from cme.files import write_text
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
+from cme.processes import Group, joined
 from cme.progress import bar
 from cme.records import Manifest, Run
 from cme.records.base import read_record, write_record
@@ -70,17 +71,15 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
         CMEError: the mix is damaged, no example fits, or AdaLoRA has pruned nothing.
     """
     settings.check()
-    from cme.training.loop import joined
-
-    with _threads(settings.threads), joined():
-        return _train(settings, adapter, out)
+    with _threads(settings.threads), joined(start=False) as group:
+        return _train(settings, adapter, out, group)
 
 
-def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
+def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: Group) -> Run:
     from cme.training.callbacks import BarMover, CheckpointMarker, LossGuard
     from cme.training.card import write_card
     from cme.training.collate import Collator, Ordered, takes_sparse_logits
-    from cme.training.loop import arguments, make_trainer, most, on_main
+    from cme.training.loop import arguments, make_trainer, most
     from cme.training.meter import Meter
     from cme.training.model import adapted_model, save_adapter, save_full
     from cme.training.pruning import STATE, Pruner, prunes
@@ -90,9 +89,9 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
 
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     args = arguments(settings, out)
-    start = on_main(args, lambda: _start(settings, adapter, out, args.world_size))
+    start = group.first(lambda: _start(settings, adapter, out, args.world_size))
     if start.ended:
-        return on_main(args, lambda: _end(settings, out))
+        return group.first(lambda: _end(settings, out))
 
     base, mix = resolve_base(settings.base), Path(settings.data).expanduser()
     tokens, held_out = (Tokens(token_files(mix, split, out / _WORK)) for split in ("train", "validation"))
@@ -158,7 +157,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> Run:
         write_record(out / _RECORD, run)
         return _end(settings, out)
 
-    return on_main(args, save)
+    return group.first(save)
 
 
 def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_size: int) -> _Start:

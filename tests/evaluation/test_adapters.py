@@ -3,7 +3,7 @@
 import pytest
 
 from cme.errors import UsageError
-from cme.evaluation.adapters import Wardrobe, adapter_name
+from cme.evaluation.adapters import AdapterSwitcher, adapter_name
 from cme.evaluation.run import evaluate, evaluate_each
 from cme.evaluation.settings import EvalSettings
 from cme.models import load
@@ -63,18 +63,18 @@ def test_the_base_is_itself_again_after_every_method(tiny_base, tmp_path, method
     import torch
 
     save_adapter(tiny_base, tmp_path / method, 0.3, method)
-    wardrobe = Wardrobe(lambda: load.load_model(tiny_base, device="cpu"), several=True)
+    switcher = AdapterSwitcher(lambda: load.load_model(tiny_base, device="cpu"), several=True)
     ids = torch.tensor([[5, 6, 7, 8]])
 
     def logits(model):
         with torch.inference_mode():
             return model(input_ids=ids).logits
 
-    before = logits(wardrobe.base).clone()
-    adapted = logits(wardrobe.wear(tmp_path / method))[:, -4:].clone()
+    before = logits(switcher.base).clone()
+    adapted = logits(switcher.attach(tmp_path / method))[:, -4:].clone()
     assert not torch.equal(adapted, before)
-    assert torch.equal(logits(wardrobe.base), before)
-    assert torch.equal(logits(wardrobe.wear(tmp_path / method))[:, -4:], adapted)
+    assert torch.equal(logits(switcher.base), before)
+    assert torch.equal(logits(switcher.attach(tmp_path / method))[:, -4:], adapted)
 
 
 def test_a_method_that_leaves_something_behind_costs_a_load(tiny_base, adapters):
@@ -87,13 +87,13 @@ def test_a_method_that_leaves_something_behind_costs_a_load(tiny_base, adapters)
         loads.append(load.load_model(tiny_base, device="cpu"))
         return loads[-1]
 
-    wardrobe = Wardrobe(loaded, several=True)
-    worn = wardrobe.wear(adapters["one"])
-    assert wardrobe.base is loads[0]
-    worn = wardrobe.wear(adapters["one"])
+    switcher = AdapterSwitcher(loaded, several=True)
+    attached = switcher.attach(adapters["one"])
+    assert switcher.base is loads[0]
+    attached = switcher.attach(adapters["one"])
     with torch.no_grad():
-        worn.get_base_model().model.norm.weight[3] += 2**-20
-    assert wardrobe.base is loads[1]
+        attached.get_base_model().model.norm.weight[3] += 2**-20
+    assert switcher.base is loads[1]
 
 
 @pytest.mark.parametrize(("adapter", "name"), [("owner/adapter", "adapter"), ("owner/adapter/", "adapter")])

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from cme.errors import AdapterError, UsageError
-from cme.evaluation.harness import Harness
+from cme.evaluation.lm_eval_runner import Harness
 from cme.evaluation.run import evaluate
 from cme.evaluation.settings import EvalSettings
 from cme.records import Result, read_record

@@ -143,7 +143,7 @@ def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
     """lm-eval deals rows out to its processes; its own default sampler would give each process other examples."""
     from lm_eval.tasks import TaskManager
 
-    from cme.evaluation.harness import quiet
+    from cme.evaluation.lm_eval_runner import quiet
     from cme.paths import tasks_dir
     from cme.suite import dataset
 

@@ -23,7 +23,7 @@ NAMES = ("arc", "cnn_dailymail", "nq_open", "qqp")
 PIECES, SHARDS, EVALUATION_SETS = 29, 6, 23
 """What a build of those settings has; a test counts them."""
 
-_SIZES = {"cme.data.pieces.PIECE_ROWS": PIECE_ROWS, "cme.mix.workers.FEW_ROWS": 0}
+_SIZES = {"cme.data.chunks.PIECE_ROWS": PIECE_ROWS, "cme.mix.workers.FEW_ROWS": 0}
 _TOKEN = "CME_TEST_BUILD"
 
 

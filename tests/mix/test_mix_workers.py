@@ -63,7 +63,7 @@ def make(tmp_path, monkeypatch):
     monkeypatch.setattr("cme.mix.workers.FEW_ROWS", 0)
 
     def go(folder, out, *, workers=1, piece=100, **changes):
-        monkeypatch.setattr("cme.data.pieces.PIECE_ROWS", piece)
+        monkeypatch.setattr("cme.data.chunks.PIECE_ROWS", piece)
         given = {"datasets": NAMES, "rows_per_shard": 300} | changes
         settings = BuildSettings(source=str(folder), out=tmp_path / out, workers=workers, **given)
         return build(settings)

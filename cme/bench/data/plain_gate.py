@@ -1,4 +1,4 @@
-"""The gate's rules (see `cme.mix.gate`) the plain way, over Python sets: what `cme bench data` measures CME against.
+"""The gate's rules (see `cme.mix.decontamination`) the plain way, over Python sets: what `cme bench data` measures CME against.
 
 Written to be quick as far as sets and dictionaries go: runs of words are kept as hashes, evaluation items are looked up
 and never gone through, and questions are looked up by their set of words.

@@ -33,7 +33,7 @@ class Opened:
         """One side, new: `STOCK` or `ENGINE`, which checks itself on its first batches as it does in ``cme eval``."""
         from cme.bench.evaluate.stock import StockLM
         from cme.evaluation.engine.lm import PrefixLM
-        from cme.evaluation.harness import quiet
+        from cme.evaluation.lm_eval_runner import quiet
 
         with quiet():
             return {STOCK: StockLM, ENGINE: PrefixLM}[name](self.model, self.tokenizer, batch_size=1)

@@ -59,7 +59,7 @@ def load_parts(model: Any, tokenizer: Any, specs: Iterable[DatasetSpec], *, sour
     Raises:
         CMEError: as `cme.evaluation.task.load`.
     """
-    from cme.evaluation.harness import Harness, no_bars, quiet
+    from cme.evaluation.lm_eval_runner import Harness, no_bars, quiet
 
     tier = next(name for name, most in TIERS.items() if most is None or most >= rows)
     harness = Harness(tokenizer, batch_size=1).take(model, {"cme_source": source, "cme_tier": tier})

@@ -59,7 +59,7 @@ def answer(lm: Any, part: Part, batch_size: int) -> Answered:
     """
     import torch
 
-    from cme.evaluation.harness import quiet
+    from cme.evaluation.lm_eval_runner import quiet
 
     device = str(lm.device)
     gpu = torch.device(device).type == "cuda"

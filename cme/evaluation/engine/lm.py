@@ -10,10 +10,10 @@ from lm_eval.api.model import CacheHook
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
 from cme.errors import RecoverableError
+from cme.evaluation.engine.batch_cache import Keep, Kind
 from cme.evaluation.engine.check import answers_fault, text_fault
 from cme.evaluation.engine.choice import Answer, score
 from cme.evaluation.engine.generate import Limits, generate, stops_at
-from cme.evaluation.engine.keep import Keep, Kind
 from cme.evaluation.engine.plain import PlainLM
 from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluation.engine.runner import Past, Runner

@@ -7,7 +7,7 @@ import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessor
 
-from cme.evaluation.engine.keep import Keep
+from cme.evaluation.engine.batch_cache import Keep
 from cme.evaluation.engine.plan import Request, plain_choice_batches, plain_text_batches
 from cme.evaluation.engine.runner import Work, check_finite
 

@@ -4,7 +4,7 @@ import pytest
 
 from cme.evaluation.engine.lm import PrefixLM
 from cme.evaluation.engine.plain import PlainLM
-from cme.evaluation.harness import Harness, quiet
+from cme.evaluation.lm_eval_runner import Harness, quiet
 from cme.suite import dataset
 
 pytestmark = pytest.mark.long

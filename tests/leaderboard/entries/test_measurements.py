@@ -146,7 +146,6 @@ def test_what_is_no_measurement_is_refused(workshop, changes):
 
 def test_a_base_has_neither(workshop):
     from cme.leaderboard import make_entry
-
     from tests.leaderboard.workshop import make_samples
 
     base = workshop.result("base", make_samples(0.5, "b", rows=2, names=("qqp",)))

@@ -7,8 +7,8 @@ import pytest
 
 from cme.errors import DataError, SourceError, UsageError
 from cme.evaluation.run import evaluate
+from cme.evaluation.sample_view import choose_samples, single_samples
 from cme.evaluation.settings import EvalSettings
-from cme.evaluation.single import choose_samples, single_samples
 from cme.records.samples import read_samples
 from tests.hub_rows import HAND_ROWS, write_mirror
 
@@ -31,7 +31,7 @@ def samples(folder, name):
 
 def asked_of(monkeypatch):
     """The prompts that reach the model, as an evaluation goes on."""
-    from cme.evaluation.harness import Harness
+    from cme.evaluation.lm_eval_runner import Harness
 
     prompts, run = set(), Harness.run
 

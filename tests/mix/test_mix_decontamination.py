@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from cme.mix import build, check_only, gate
-from cme.mix.gate import EvalTexts, Gate, Texts
+from cme.mix import build, check_only, decontamination
+from cme.mix.decontamination import EvalTexts, Gate, Texts
 from cme.mix.rows import load_mix
 
 LINE = "The ferry of Ostby left the harbour at dawn with nine passengers and two goats on board and came back late at night"
@@ -200,21 +200,25 @@ def brute_runs(train, items):
 
     def runs(text):
         words = text.split()
-        return {tuple(words[at : at + gate.RUN]) for at in range(len(words) - gate.RUN + 1)}
+        return {tuple(words[at : at + decontamination.RUN]) for at in range(len(words) - decontamination.RUN + 1)}
 
     of_items = [runs(text) for text in items]
     often = Counter(run for found in of_items for run in found)
     found = []
     for text in train:
         mine = runs(text)
-        shared = [sum(often[run] <= gate.MOST_ITEMS for run in mine & theirs) for theirs in of_items]
-        found.append(any(n and n >= gate.SHARE * min(len(mine), len(o)) for n, o in zip(shared, of_items, strict=True)))
+        shared = [sum(often[run] <= decontamination.MOST_ITEMS for run in mine & theirs) for theirs in of_items]
+        found.append(
+            any(
+                n and n >= decontamination.SHARE * min(len(mine), len(o)) for n, o in zip(shared, of_items, strict=True)
+            )
+        )
     return found
 
 
 def brute_tokens(train, items):
     def fits(words):
-        return gate.LEAST_TOKENS <= len(words) <= gate.MOST_TOKENS
+        return decontamination.LEAST_TOKENS <= len(words) <= decontamination.MOST_TOKENS
 
     sets = [set(text.split()) for text in items if fits(set(text.split()))]
     return [
@@ -276,9 +280,9 @@ def test_random_questions_are_judged_as_brute_force_judges_them(seed, tmp_path):
 
 
 def test_boilerplate_runs_do_not_count(tmp_path):
-    line = " ".join(f"subscribe{k}" for k in range(gate.RUN))
-    items = [f"{line} own{number} text{number}" for number in range(gate.MOST_ITEMS + 1)]
-    for count, found in ((gate.MOST_ITEMS, True), (gate.MOST_ITEMS + 1, False)):
+    line = " ".join(f"subscribe{k}" for k in range(decontamination.RUN))
+    items = [f"{line} own{number} text{number}" for number in range(decontamination.MOST_ITEMS + 1)]
+    for count, found in ((decontamination.MOST_ITEMS, True), (decontamination.MOST_ITEMS + 1, False)):
         folder = tmp_path / str(count)
         Gate.build(folder, {"cnn_dailymail": EvalTexts.of(texts(items[:count], questions=False))})
         hits = Gate(folder).find(texts([line], questions=False))["13-gram"]

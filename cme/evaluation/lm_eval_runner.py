@@ -11,7 +11,7 @@ from cme.paths import tasks_dir
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
-    from cme.evaluation.engine.keep import Keep, Kind
+    from cme.evaluation.engine.batch_cache import Keep, Kind
 
 __all__ = ["Harness", "no_bars", "quiet"]
 

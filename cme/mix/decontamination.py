@@ -8,7 +8,7 @@
 | ``token-set`` | it is a free-answer question whose set of words is at least 0.9 alike (Jaccard) to an evaluation question's |
 
 Runs that stand in more than 50 evaluation items of a dataset are boilerplate and do not count. Both questions of the last
-rule have 5 to 18 different words. All texts are compared in canonical form. The first rule is applied by `cme.mix.clean`; the
+rule have 5 to 18 different words. All texts are compared in canonical form. The first rule is applied by `cme.mix.dedup`; the
 others here. Datasets of inference and entailment share premises between their published splits on purpose (several hypotheses
 each), so a row is not removed for a premise that it shares with its own dataset's evaluation items; it is counted
 (``… (kept)``).
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from cme.data.example import Example
 from cme.data.match import canonical
-from cme.mix.grams import distinct_words, runs, words
+from cme.mix.ngrams import distinct_words, runs, words
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cme.mix.gate import KEPT, shares_premises
+from cme.mix.decontamination import KEPT, shares_premises
 from cme.mix.work_files import FOUND, EvalFile, TrainFile
 from cme.suite import DatasetSpec
 

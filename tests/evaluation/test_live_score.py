@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from cme.evaluation.running import RunningScore
+from cme.evaluation.live_score import RunningScore
 from cme.suite import dataset
 
 SETTINGS = {"until": ["\n"]}

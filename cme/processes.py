@@ -1,25 +1,26 @@
-"""The processes that share an evaluation: one, or those that torchrun has started."""
+"""The processes that share an evaluation or a training: one, or those that torchrun has started."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from cme.env import processes
+from cme.env import processes, rank
 from cme.errors import CMEError, RecoverableError
 
-__all__ = ["ALONE", "Group", "joined"]
+__all__ = ["ALONE", "TIMEOUT", "Group", "joined"]
 
 T = TypeVar("T")
 
-_TIMEOUT = timedelta(hours=24)
-"""How long processes wait for each other."""
+TIMEOUT = timedelta(hours=24)
+"""How long processes wait for each other: the first one may encode millions of rows meanwhile."""
 
 
 class Group:
     """Some processes, of which this is one.
 
-    What they say to each other goes over gloo, also where they compute on GPUs: it is little.
+    An evaluation's processes exchange objects over gloo, also where they compute on GPUs, because it is little. A training's use
+    what transformers' Trainer has chosen.
 
     Args:
         rank: the number of this process.
@@ -75,18 +76,23 @@ ALONE = Group()
 
 
 @contextmanager
-def joined() -> Iterator[Group]:
-    """The processes that torchrun has started, or this one alone; the group is left at the end."""
+def joined(*, start: bool = True) -> Iterator[Group]:
+    """The processes that torchrun has started, or this one alone; the group is left at the end.
+
+    Args:
+        start: join them here, over gloo. If False, transformers' Trainer joins them, and the group can be used after that.
+    """
     if processes() == 1:
         yield ALONE
         return
     import torch.distributed as dist
 
     before = dist.is_initialized()
-    if not before:
-        dist.init_process_group("gloo", timeout=_TIMEOUT)
+    if start and not before:
+        dist.init_process_group("gloo", timeout=TIMEOUT)
     try:
-        yield Group(dist.get_rank(), dist.get_world_size())
+        yield Group(rank(), processes())
     finally:
-        if not before:
+        # NCCL complains about a group that is left open.
+        if dist.is_initialized() and not before:
             dist.destroy_process_group()
