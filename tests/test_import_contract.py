@@ -29,8 +29,7 @@ MAY_IMPORT = {
     "training": _DATA | {"models", "adapters", "mix"},
     "evaluation": _DATA | {"models", "adapters"},
     "analysis": _DATA | {"models", "adapters"},
-    # It measures the engine of `evaluation` against lm-eval's own code.
-    "bench": _DATA | {"models", "adapters", "evaluation"},
+    "bench": _DATA | {"models", "adapters"},
     # It shows the texts of samples.
     "leaderboard": _DATA,
 }

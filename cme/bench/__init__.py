@@ -1,1 +1,1 @@
-"""Costs side by side: of adapters (`cme.bench.adapters`), of building the mix (`cme.bench.data`), of evaluations."""
+"""What adapters cost, measured side by side (`cme.bench.adapters`)."""

@@ -17,7 +17,7 @@ import typer
 from cme.env import is_first_process
 from cme.errors import CMEError
 
-__all__ = ["app", "emit_json", "note", "verb"]
+__all__ = ["app", "emit_json", "note", "standalone", "verb"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -61,6 +61,18 @@ def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F
         return function
 
     return register
+
+
+def standalone(function: Callable[..., Any], *, epilog: str) -> typer.Typer:
+    """A program of one command, with the errors and exit codes of ``cme``."""
+    program = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    verb(function.__name__, to=program, epilog=epilog)(function)
+    return program
 
 
 def note(text: str) -> None:

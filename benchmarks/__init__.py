@@ -1,0 +1,1 @@
+"""Benchmarks of the checkout, beside other code: ``python -m benchmarks.mix``, ``python -m benchmarks.evaluation``."""

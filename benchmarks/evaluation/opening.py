@@ -1,0 +1,73 @@
+"""What both sides share: one loaded model and one list of requests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.evaluation.rows import Part, load_parts
+from benchmarks.evaluation.settings import EvalBenchSettings
+from benchmarks.evaluation.timing import ENGINE, STOCK
+from cme.bench.adapters.report import Surroundings
+
+__all__ = ["Opened", "open_all"]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model and what it is asked.
+
+    Attributes:
+        model: the base, or a `PeftModel`, in evaluation mode.
+        tokenizer: the base's.
+        parts: the requests, dataset by dataset.
+        surroundings: of the measurement; parameters are the base's alone.
+    """
+
+    model: Any
+    tokenizer: Any
+    parts: tuple[Part, ...]
+    surroundings: Surroundings
+
+    def side(self, name: str) -> Any:
+        """One side, new: `STOCK` or `ENGINE`, which checks itself on its first batches as it does in ``cme eval``."""
+        from benchmarks.evaluation.stock import StockLM
+        from cme.evaluation.engine.lm import PrefixLM
+        from cme.evaluation.lm_eval_runner import quiet
+
+        with quiet():
+            return {STOCK: StockLM, ENGINE: PrefixLM}[name](self.model, self.tokenizer, batch_size=1)
+
+
+def open_all(settings: EvalBenchSettings, command: Sequence[str] = ()) -> Opened:
+    """Load the model and the rows.
+
+    Args:
+        settings: what is measured.
+        command: for the record.
+
+    Raises:
+        CMEError: no such base, adapter, device or rows.
+    """
+    import torch
+
+    from cme.adapters.load import load_adapter
+    from cme.bench.adapters.base import open_base
+    from cme.bench.adapters.report import surroundings
+    from cme.data.sources import check_source, open_source
+    from cme.models.load import load_tokenizer, resolve_base
+    from cme.models.vocabulary import check_vocabulary
+    from cme.suite import select
+
+    specs = select(settings.datasets)
+    check_source(open_source(settings.source), specs, ("eval",))
+    tokenizer = load_tokenizer(resolve_base(settings.base))
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    model, weights = open_base(settings.base, dtype=settings.dtype, device=settings.device)
+    check_vocabulary(model, tokenizer)
+    place = surroundings(model, weights=weights, command=command)
+    if settings.adapter:
+        model = load_adapter(model, Path(settings.adapter).expanduser()).eval()
+    parts = load_parts(model, tokenizer, specs, source=settings.source, rows=settings.rows)
+    return Opened(model, tokenizer, tuple(parts), place)
