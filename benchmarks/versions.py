@@ -1,0 +1,159 @@
+"""``python -m benchmarks.versions``: this checkout and an older one, the same commands in turns, as ratios of wall time.
+
+Both run with this interpreter and its libraries, each from its own sources, in alternating order. Every round writes to new
+folders, so that nothing is resumed.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cme.bench.adapters.ratios import Ratio, ratio_of
+from cme.bench.hardware import processor
+from cme.cli.app import emit_json, note, standalone
+from cme.cli.options import Json, names
+from cme.cli.tables import show_table
+from cme.errors import CMEError, UsageError, unknown
+
+__all__ = ["CASES", "Case", "measure_versions"]
+
+HERE = Path(__file__).resolve().parents[1]
+_CME = ("-m", "cme")
+_DEMO = str(HERE / "leaderboards" / "recipes" / "demo-teamlora.yaml")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command that both checkouts understand.
+
+    Attributes:
+        name: for ``--cases``.
+        arguments: of the interpreter; ``{out}`` is a new folder, ``{mix}`` a mix and ``{mirror}`` a mirror that both share.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+CASES = (
+    Case("import", ("-c", "import cme")),
+    Case("help", (*_CME, "--help")),
+    Case("mix", (*_CME, "build-data", "--source", "{mirror}", "--size", "{size}", "--workers", "2", "--out", "{out}")),
+    Case("train", (*_CME, "train", "--recipe", _DEMO, "--data", "{mix}", "--steps", "20", "--out", "{out}")),
+    Case("evaluate", (*_CME, "eval", "--source", "mini", "--tier", "smoke", "--dtype", "auto", "--out", "{out}")),
+    Case("verify", (*_CME, "leaderboard", "verify", str(HERE / "leaderboards" / "demo" / "entries"))),
+)
+"""What is measured; a case that names the mirror or the mix has it made before, by the older checkout, untimed."""
+
+
+def measure_versions(before: Path, cases: list[Case], work: Path, *, rounds: int, share: float = 0.1) -> list[Ratio]:
+    """Measure commands of two checkouts in turns.
+
+    Args:
+        before: root of the older checkout.
+        cases: what to run.
+        work: folder for what the commands write.
+        rounds: how often each side runs each case; from 6 on the ratios have intervals.
+        share: size of the mirror for ``mix``, as a share of the full size.
+
+    Returns:
+        A ratio of this checkout's seconds to the older one's for each case, in their order.
+
+    Raises:
+        CMEError: one of the commands failed.
+    """
+    places = {"size": str(int(share * 2_500_000))}
+    if any("{mirror}" in case.arguments for case in cases):
+        from benchmarks.mix import write_mirror
+
+        places["mirror"] = str(write_mirror(work / "mirror", share))
+    if any("{mix}" in case.arguments for case in cases):
+        places["mix"] = str(work / "mix")
+        _seconds(before, (*_CME, "build-data", "--source", "mini", "--size", "600", "--out", places["mix"]))
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for number in range(rounds):
+        sides = [("before", before), ("now", HERE)]
+        for case in cases:
+            for side, root in sides if number % 2 else reversed(sides):
+                out = work / f"{case.name}-{side}-{number}"
+                arguments = tuple(text.format(out=out, **places) for text in case.arguments)
+                seconds.setdefault((case.name, side), []).append(_seconds(root, arguments))
+                shutil.rmtree(out, ignore_errors=True)
+            note(f"round {number + 1} of {rounds}: {case.name}")
+    return [
+        ratio_of(case.name, "now", "before", seconds[case.name, "now"], seconds[case.name, "before"]) for case in cases
+    ]
+
+
+def _seconds(root: Path, arguments: tuple[str, ...]) -> float:
+    """Run one command from a checkout's sources and return its wall time."""
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    start = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=root, env=environment, capture_output=True, text=True, check=False
+    )
+    seconds = time.perf_counter() - start
+    if done.returncode:
+        raise CMEError(f"{root}: python {' '.join(arguments)} failed:\n{done.stderr.strip()[-2000:]}")
+    return seconds
+
+
+def measure(
+    before: Annotated[Path, typer.Option("--before", help="Root of the older checkout, such as a git worktree.")],
+    cases: Annotated[
+        str | None,
+        typer.Option("--cases", help=f"Comma-separated: {', '.join(case.name for case in CASES)}. Default: all."),
+    ] = None,
+    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Times that each side runs each case.")] = 6,
+    share: Annotated[
+        float, typer.Option("--share", help="Size of the mirror of mix, as a share of the full size.")
+    ] = 0.1,
+    as_json: Json = False,
+) -> None:
+    """Measure this checkout against an older one.
+
+    Prints the median ratio of wall times for each case with its 95 % confidence interval.
+    """
+    known = {case.name: case for case in CASES}
+    chosen = names(cases) or tuple(known)
+    for name in chosen:
+        if name not in known:
+            raise unknown("case", name, known)
+    before = before.expanduser().resolve()
+    if not (before / "cme" / "__init__.py").is_file():
+        raise UsageError(f"{before} is no checkout of CME (it has no cme/__init__.py). Give --before the root of one.")
+    with tempfile.TemporaryDirectory(prefix="cme-versions-") as work:
+        ratios = measure_versions(before, [known[name] for name in chosen], Path(work), rounds=rounds, share=share)
+    if as_json:
+        emit_json({"hardware": processor(), "rounds": rounds, "ratios": [asdict(ratio) for ratio in ratios]})
+        return
+    show_table(
+        ["case", "ratio", "95 % interval", "quartiles"],
+        [
+            [
+                ratio.mode,
+                f"{ratio.quartiles.median:.3f}",
+                f"[{ratio.interval.low:.3f}, {ratio.interval.high:.3f}]" if ratio.interval else "–",
+                f"{ratio.quartiles.low:.3f} to {ratio.quartiles.high:.3f}",
+            ]
+            for ratio in ratios
+        ],
+    )
+    note(
+        f"\nWall time of this checkout divided by that of {before}; {rounds} rounds in turns on {processor()}, "
+        f"{os.cpu_count()} CPUs."
+    )
+
+
+app = standalone(measure, epilog="Example: python -m benchmarks.versions --before ../old --cases import,help,train")
+
+if __name__ == "__main__":
+    app()
