@@ -43,7 +43,19 @@ LEADERBOARD = {
 }
 """Package of the leaderboard → those of its packages that it may import."""
 
-HEAVY = ("torch", "peft", "transformers", "lm_eval", "datasets", "pyarrow", "pandas", "scipy")
+HEAVY = (
+    "torch",
+    "peft",
+    "transformers",
+    "lm_eval",
+    "datasets",
+    "pyarrow",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "jinja2",
+)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
