@@ -59,7 +59,7 @@ def adapters(
     device: Annotated[str | None, typer.Option("--device", help="Where to run.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Also write report.json, table.md, ratios.svg and ratios.png here.")
+        Path | None, typer.Option("--out", help="Also write report.json, table.md, ratios.csv, .svg and .png here.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -112,14 +112,17 @@ def adapters(
 
 def _keep(report: "AdapterReport", out: Path) -> None:
     from cme.bench.adapters.plot import save
-    from cme.bench.adapters.table import markdown
+    from cme.bench.adapters.table import markdown, ratios_csv
+    from cme.extras import optional
     from cme.files import write_json, write_text
 
     write_json(out / "report.json", report.to_dict())
     write_text(out / "table.md", markdown(report))
     if report.ratios:
-        for name in ("ratios.svg", "ratios.png"):
-            save(report, out / name)
+        write_text(out / "ratios.csv", ratios_csv(report))
+        with optional("The same numbers are in ratios.csv."):
+            for name in ("ratios.svg", "ratios.png"):
+                save(report, out / name)
 
 
 def _show_costs(report: "AdapterReport") -> None:

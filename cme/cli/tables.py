@@ -31,7 +31,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     table = Table(box=box, show_edge=False, pad_edge=False, collapse_padding=True)
     for index, column in enumerate(columns):
         numeric = bool(cells) and all(is_number(row[index]) for row in cells)
-        table.add_column(Text(column), justify="right" if numeric else "left", no_wrap=numeric or None, overflow="fold")
+        table.add_column(Text(column), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in cells:
         table.add_row(*map(Text, row))
     if sys.stdout.isatty():
