@@ -105,7 +105,8 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
         write_text(out / "overlap.csv", overlap_csv(found.overlap))
         with optional("The same numbers are in overlap.csv and overlap.json."):
             write_text(out / "overlap.svg", heat_map(found.overlap))
-        text = card(manifest, found.specs, found.unchecked, settings.command(source.name))
+        picture = (out / "overlap.svg").is_file()
+        text = card(manifest, found.specs, found.unchecked, settings.command(source.name), picture=picture)
         write_text(out / "README.md", text)
         write_record(out / MANIFEST, manifest)
     shutil.rmtree(out / _WORK, ignore_errors=True)
