@@ -8,7 +8,7 @@ from types import ModuleType
 
 from cme.errors import CMEWarning, MissingExtraError
 
-__all__ = ["EXTRAS", "install_line", "need", "optional"]
+__all__ = ["EXTRAS", "extra_checks", "install_line", "need", "optional"]
 
 EXTRAS = {
     "leaderboard": ("vl-convert-python", "vl_convert", "the page of a leaderboard"),
@@ -25,6 +25,23 @@ def install_line(extra: str) -> str:
         'pip install "cme-bench[plots]"'
     """
     return f'pip install "cme-bench[{extra}]"'
+
+
+def extra_checks() -> list[tuple[str, str, str]]:
+    """Return what ``cme doctor`` reports about the extras.
+
+    Returns:
+        (package, state, detail) per extra; the state is ``ok`` or ``optional``.
+    """
+    from importlib.metadata import PackageNotFoundError, version
+
+    checks = []
+    for extra, (package, _, purpose) in EXTRAS.items():
+        try:
+            checks.append((package, "ok", f"{version(package)}, for {purpose}"))
+        except PackageNotFoundError:
+            checks.append((package, "optional", f"not installed, for {purpose}; get it with: {install_line(extra)}"))
+    return checks
 
 
 def need(module: str, *, extra: str, for_: str) -> ModuleType:

@@ -20,18 +20,9 @@ def show_confusion(folder: Path, name: str, *, as_json: bool) -> None:
     Raises:
         UsageError: the result has no samples of the dataset, or its answers are free text.
     """
-    from cme.errors import UsageError
-    from cme.records.samples import read_samples
-    from cme.suite import dataset
-    from cme.suite.agreement import confusion
+    from cme.suite.agreement import confusion_of_result
 
-    spec = dataset(name)
-    rows = read_samples(folder / "samples.parquet")
-    samples = [row for row in rows if row["dataset"] == spec.name]
-    if not samples:
-        evaluated = ", ".join(sorted({row["dataset"] for row in rows}))
-        raise UsageError(f"{folder} has no samples of {spec.name}. It has: {evaluated}.")
-    result = confusion(samples, spec)
+    result = confusion_of_result(folder, name)
     if as_json:
         emit_json(asdict(result))
         return
@@ -60,19 +51,9 @@ def show_subsets(folder: Path, *, as_json: bool) -> None:
     Raises:
         UsageError: no dataset of the result has several subsets.
     """
-    from cme.errors import UsageError
-    from cme.records.samples import read_samples
-    from cme.suite import datasets
-    from cme.suite.agreement import subset_scores
+    from cme.suite.agreement import subset_scores_of_result
 
-    rows = read_samples(folder / "samples.parquet")
-    scores = [
-        score
-        for name, spec in datasets(beside=True).items()
-        for score in subset_scores([row for row in rows if row["dataset"] == name], spec)
-    ]
-    if not scores:
-        raise UsageError(f"{folder} has no choice dataset with several subsets, such as MMLU with its subjects.")
+    scores = subset_scores_of_result(folder)
     if as_json:
         emit_json([asdict(score) for score in scores])
         return

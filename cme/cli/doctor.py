@@ -10,6 +10,7 @@ from cme.cli.app import emit_json, note, verb
 from cme.cli.options import Json
 from cme.cli.tables import show_table
 from cme.errors import UsageError, unknown
+from cme.extras import extra_checks
 
 __all__ = ["doctor"]
 
@@ -39,7 +40,7 @@ def doctor(
             raise unknown("argument of doctor", what, ["data"])
         _data(source or "hub", as_json=as_json)
         return
-    checks = [*_libraries(), *_extras(), *_machine(), _base(), *_sources(source)]
+    checks = [*_libraries(), *extra_checks(), *_machine(), _base(), *_sources(source)]
     if as_json:
         emit_json([{"what": what, "state": state, "detail": detail} for what, state, detail in checks])
     else:
@@ -123,20 +124,6 @@ def _libraries() -> list[_Check]:
         fits = requirement.specifier.contains(found, prereleases=True)
         detail = found if fits else f"{found}, but CME needs {requirement.specifier}: pip install '{requirement}'"
         checks.append((requirement.name, "ok" if fits else "missing", detail))
-    return checks
-
-
-def _extras() -> list[_Check]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    from cme.extras import EXTRAS, install_line
-
-    checks: list[_Check] = []
-    for extra, (package, _, purpose) in EXTRAS.items():
-        try:
-            checks.append((package, "ok", f"{version(package)}, for {purpose}"))
-        except PackageNotFoundError:
-            checks.append((package, "optional", f"not installed, for {purpose}; get it with: {install_line(extra)}"))
     return checks
 
 

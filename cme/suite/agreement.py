@@ -3,14 +3,24 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cme.errors import UsageError
+from cme.records.samples import read_samples
 from cme.stats import clustered_stderr
 from cme.suite.score import Sample
-from cme.suite.spec import DatasetSpec
+from cme.suite.spec import DatasetSpec, dataset, datasets
 
-__all__ = ["ClassScore", "Confusion", "SubsetScore", "confusion", "subset_scores"]
+__all__ = [
+    "ClassScore",
+    "Confusion",
+    "SubsetScore",
+    "confusion",
+    "confusion_of_result",
+    "subset_scores",
+    "subset_scores_of_result",
+]
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,64 @@ class SubsetScore:
     stderr: float | None
     chance: float
     kappa: float | None
+
+
+def confusion_of_result(folder: Path, name: str) -> Confusion:
+    """Return the confusion table of one dataset of a result.
+
+    Args:
+        folder: a folder that ``cme eval`` wrote.
+        name: the dataset, whose answers are options.
+
+    Returns:
+        The table.
+
+    Raises:
+        CMEError: the folder has no readable samples.
+        UsageError: the dataset does not exist, was not evaluated, or has free-text answers.
+
+    Example:
+        >>> confusion_of_result(Path("results/lora"), "qqp").macro_f1  # doctest: +SKIP
+        0.78
+    """
+    spec = dataset(name)
+    rows = read_samples(folder / "samples.parquet")
+    samples = [row for row in rows if row["dataset"] == spec.name]
+    if not samples:
+        evaluated = ", ".join(sorted({row["dataset"] for row in rows}))
+        raise UsageError(f"{folder} has no samples of {spec.name}. It has: {evaluated}.")
+    return confusion(samples, spec)
+
+
+def subset_scores_of_result(folder: Path) -> list[SubsetScore]:
+    """Score every subset of the choice datasets in a result.
+
+    Args:
+        folder: a folder that ``cme eval`` wrote.
+
+    Returns:
+        The scores, in the order of the suite and of the subsets' names.
+
+    Raises:
+        CMEError: the folder has no readable samples.
+        UsageError: no choice dataset of the result has several subsets.
+
+    Example:
+        >>> subset_scores_of_result(Path("results/lora"))[0].subset  # doctest: +SKIP
+        'ARC-Challenge'
+    """
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for row in read_samples(folder / "samples.parquet"):
+        groups[row["dataset"]].append(row)
+    scores = [
+        score
+        for name, spec in datasets(beside=True).items()
+        if name in groups
+        for score in subset_scores(groups[name], spec)
+    ]
+    if not scores:
+        raise UsageError(f"{folder} has no choice dataset with several subsets, such as MMLU with its subjects.")
+    return scores
 
 
 def confusion(samples: Sequence[Sample], spec: DatasetSpec) -> Confusion:
