@@ -19,7 +19,7 @@ def loading(package: str | None, *, imports: str = "", base: str = "") -> str:
         imports: lines that import what ``base`` needs.
         base: lines that load ``base_model``.
     """
-    return render_markdown(_TEMPLATE, {"package": package, "imports": imports, "base": base})
+    return render_markdown(_TEMPLATE, {"package": package, "ours": package == "cme", "imports": imports, "base": base})
 
 
 def complete_card(folder: Path, package: str = "cme") -> None:
