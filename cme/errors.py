@@ -12,6 +12,7 @@ __all__ = [
     "CMEWarning",
     "DataError",
     "DivergedError",
+    "MissingExtraError",
     "NotFiniteError",
     "RecoverableError",
     "SourceError",
@@ -51,6 +52,10 @@ class DivergedError(CMEError):
 
 class NotFiniteError(CMEError):
     """A model computes NaN or infinity."""
+
+
+class MissingExtraError(CMEError):
+    """A package is not installed that an optional extra brings."""
 
 
 class AdapterError(CMEError):

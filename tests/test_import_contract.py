@@ -11,7 +11,21 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "cme"
 
-BASE = {"__init__", "_register", "config", "env", "errors", "files", "paths", "processes", "progress", "workdir"}
+BASE = {
+    "__init__",
+    "_register",
+    "config",
+    "env",
+    "errors",
+    "extras",
+    "files",
+    "frames",
+    "paths",
+    "processes",
+    "progress",
+    "templates",
+    "workdir",
+}
 """Modules at the top of the package: every room may import them, they import none."""
 
 _DATA = {"stats", "records", "suite", "mini_corpus", "data", "prompt"}
@@ -43,7 +57,19 @@ LEADERBOARD = {
 }
 """Package of the leaderboard → those of its packages that it may import."""
 
-HEAVY = ("torch", "peft", "transformers", "lm_eval", "datasets", "pyarrow", "pandas", "scipy")
+HEAVY = (
+    "torch",
+    "peft",
+    "transformers",
+    "lm_eval",
+    "datasets",
+    "pyarrow",
+    "pandas",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "jinja2",
+)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:

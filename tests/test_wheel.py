@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ def wheel(tmp_path_factory):
     )
     (file,) = out.glob("*.whl")
     return file
+
+
+def test_every_template_is_in_the_wheel(wheel):
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "cme").rglob("*.j2")}
+    assert len(templates) >= 5 and templates <= set(zipfile.ZipFile(wheel).namelist())
 
 
 def environment(folder: Path) -> Path:

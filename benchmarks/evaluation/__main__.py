@@ -68,12 +68,14 @@ def measure(
 def _keep_evaluation(report: "EvalReport", out: Path) -> None:
     from benchmarks.evaluation.plot import save
     from benchmarks.evaluation.table import markdown
+    from cme.extras import optional
     from cme.files import write_json, write_text
 
     write_json(out / "report.json", report.to_dict())
     write_text(out / "table.md", markdown(report))
-    for name in ("costs.svg", "costs.png"):
-        save(report, out / name)
+    with optional("The same numbers are in report.json."):
+        for name in ("costs.svg", "costs.png"):
+            save(report, out / name)
 
 
 def _show_evaluation(report: "EvalReport") -> None:

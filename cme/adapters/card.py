@@ -3,23 +3,12 @@
 from pathlib import Path
 
 from cme.files import write_text
+from cme.templates import render_markdown
 
 __all__ = ["complete_card", "loading"]
 
+_TEMPLATE = Path(__file__).parent / "templates" / "loading.md.j2"
 _LINE = "import cme"
-_OWN = """\
-This adapter's method comes with the package `{package}`{found}. Import `cme` before PEFT loads the adapter:
-"""
-_SECTION = """\
-## Loading
-
-{text}
-```python
-{imports}
-
-{base}model = PeftModel.from_pretrained(base_model, "path/to/this/folder")
-```
-"""
 
 
 def loading(package: str | None, *, imports: str = "", base: str = "") -> str:
@@ -30,13 +19,7 @@ def loading(package: str | None, *, imports: str = "", base: str = "") -> str:
         imports: lines that import what ``base`` needs.
         base: lines that load ``base_model``.
     """
-    text = "PEFT knows this adapter's method by itself:\n"
-    if package is not None:
-        found = "" if package == "cme" else ", which `cme` finds when both are installed"
-        text = _OWN.format(package=package, found=found)
-    lines = [_LINE] if package is not None else []
-    needed = "\n".join([*lines, "from peft import PeftModel", *filter(None, [imports])])
-    return _SECTION.format(text=text, imports=needed, base=base and f"{base}\n")
+    return render_markdown(_TEMPLATE, {"package": package, "ours": package == "cme", "imports": imports, "base": base})
 
 
 def complete_card(folder: Path, package: str = "cme") -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cme.extras import need
 from cme.files import atomic_path
 
 __all__ = ["markdown_table", "write_figure"]
@@ -16,9 +17,12 @@ def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str
 
 
 def write_figure(draw: Callable[[], Any], path: Path) -> None:
-    """Draw a matplotlib figure and write it; the ending says whether as SVG or PNG. The same figure gives the same bytes."""
-    import matplotlib
+    """Draw a matplotlib figure and write it; the ending says whether as SVG or PNG. The same figure gives the same bytes.
 
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    matplotlib = need("matplotlib", extra="plots", for_=f"Drawing {path.name}")
     with matplotlib.rc_context({"svg.hashsalt": "cme", "svg.fonttype": "none", "font.size": 8}):
         extra = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
         with atomic_path(path) as temporary:

@@ -59,7 +59,7 @@ def adapters(
     device: Annotated[str | None, typer.Option("--device", help="Where to run.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Also write report.json, table.md, ratios.svg and ratios.png here.")
+        Path | None, typer.Option("--out", help="Also write report.json, table.md, ratios.csv, .svg and .png here.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -71,6 +71,7 @@ def adapters(
     from dataclasses import asdict
 
     from cme.bench.adapters import BenchSettings, Reported, measure_adapters
+    from cme.bench.adapters.write import write_report
     from cme.leaderboard.rendering.paper import load_paper
 
     settings = BenchSettings(
@@ -103,23 +104,11 @@ def adapters(
     model, weights = open_base(base, dtype=dtype, device=device, seed=seed)
     report = measure_adapters(model, settings, reported=figures, weights=weights, command=("cme", *sys.argv[1:]))
     if out:
-        _keep(report, out)
+        write_report(report, out)
     if as_json:
         emit_json(report.to_dict())
         return
     _show_costs(report)
-
-
-def _keep(report: "AdapterReport", out: Path) -> None:
-    from cme.bench.adapters.plot import save
-    from cme.bench.adapters.table import markdown
-    from cme.files import write_json, write_text
-
-    write_json(out / "report.json", report.to_dict())
-    write_text(out / "table.md", markdown(report))
-    if report.ratios:
-        for name in ("ratios.svg", "ratios.png"):
-            save(report, out / name)
 
 
 def _show_costs(report: "AdapterReport") -> None:

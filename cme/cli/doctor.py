@@ -10,6 +10,7 @@ from cme.cli.app import emit_json, note, verb
 from cme.cli.options import Json
 from cme.cli.tables import show_table
 from cme.errors import UsageError, unknown
+from cme.extras import extra_checks
 
 __all__ = ["doctor"]
 
@@ -39,7 +40,7 @@ def doctor(
             raise unknown("argument of doctor", what, ["data"])
         _data(source or "hub", as_json=as_json)
         return
-    checks = [*_libraries(), *_machine(), _base(), *_sources(source)]
+    checks = [*_libraries(), *extra_checks(), *_machine(), _base(), *_sources(source)]
     if as_json:
         emit_json([{"what": what, "state": state, "detail": detail} for what, state, detail in checks])
     else:

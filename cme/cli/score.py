@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cme.cli.agreement import show_subsets
 from cme.cli.app import emit_json, verb
 from cme.cli.options import Json
 from cme.cli.scores import show_scores
@@ -18,6 +19,9 @@ __all__ = ["score"]
 def score(
     folder: Annotated[Path, typer.Argument(help="A folder that 'cme eval' wrote.")],
     explain: Annotated[bool, typer.Option("--explain", help="Print every formula with its numbers.")] = False,
+    subsets: Annotated[
+        bool, typer.Option("--subsets", help="Print accuracy and kappa per subset, such as MMLU's subjects.")
+    ] = False,
     spread: Annotated[
         list[Path] | None,
         typer.Option(
@@ -37,6 +41,9 @@ def score(
 
     if spread:
         _show_spread([folder, *spread], as_json=as_json)
+        return
+    if subsets:
+        show_subsets(folder, as_json=as_json)
         return
     result = read_record(folder / "result.json", Result)
     scores = aggregate(read_samples(folder / "samples.parquet"), tier=result.tier)

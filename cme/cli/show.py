@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cme.cli.agreement import show_confusion
 from cme.cli.app import emit_json, note, verb
 from cme.cli.options import Json, names
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["show"]
 
 _WITHOUT_RESULT = ("split", "prompt_format", "wording")
-_OF_RESULT = ("wrong", "right")
+_OF_RESULT = ("wrong", "right", "confusion")
+_OF_SAMPLES = ("n", "wrong", "right", "ids", "source", "base")
 
 
 @verb("show", epilog="Example: cme show results/x --dataset qqp --wrong 5")
@@ -36,6 +38,9 @@ def show(
     ids: Annotated[
         str | None, typer.Option("--id", help="Those whose ids begin so, comma-separated, instead of the first.")
     ] = None,
+    confusion: Annotated[
+        bool, typer.Option("--confusion", help="Of a result: gold against predicted answers, with F1 per class.")
+    ] = False,
     source: Annotated[
         str | None,
         typer.Option("--source", help="Where rows come from: hub, mini or a mirror. Default: hub, or the result's."),
@@ -57,6 +62,9 @@ def show(
     The context byte for byte, the answer, the options; of a result also what the model said and how it scored.
     """
     _check(context, result, dataset)
+    if result and confusion:
+        show_confusion(result, dataset, as_json=as_json)
+        return
     if result:
         _show_samples(result, dataset, n, wrong, right, names(ids) or (), source, base, as_json)
         return
@@ -88,6 +96,8 @@ def _check(context: typer.Context, result: Path | None, dataset: str) -> None:
     for name in given.intersection(_WITHOUT_RESULT if result else _OF_RESULT):
         where = "goes with examples, not with a result" if result else "goes with a result: give its folder first"
         raise UsageError(f"{spelled[name]} {where}.")
+    if "confusion" in given and (samples := sorted(given.intersection(_OF_SAMPLES))):
+        raise UsageError(f"--confusion counts all samples. It cannot be combined with {spelled[samples[0]]}.")
 
 
 def _show_samples(

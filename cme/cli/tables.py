@@ -1,24 +1,45 @@
-"""Plain tables for the terminal."""
+"""Tables in the terminal, drawn by rich."""
 
+import io
+import sys
 from collections.abc import Sequence
 
 __all__ = ["is_number", "show_table"]
 
+_UNLIMITED = 100_000
+"""Characters per line where nobody has a window: in a pipe or a file."""
+
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table: styled on a terminal, aligned plain text in a pipe; numbers to the right."""
-    cells = [["" if value is None else str(value) for value in row] for row in rows]
-    widths = [max(len(column), *(len(row[k]) for row in cells), 0) for k, column in enumerate(columns)]
-    numeric = [bool(cells) and all(is_number(row[k]) for row in cells) for k in range(len(columns))]
+    """Print a table with numbers aligned to the right.
 
-    def line(values: Sequence[str]) -> str:
-        placed = [v.rjust(w) if right else v.ljust(w) for v, w, right in zip(values, widths, numeric, strict=True)]
-        return "  ".join(placed).rstrip()
+    On a terminal it is fitted to the width of the window. In a pipe or a file it is plain text of any width: no escape codes,
+    one line per row, columns at least two spaces apart.
 
-    print(line(columns))
-    print("  ".join("-" * width for width in widths))
+    Args:
+        columns: headings.
+        rows: one value per column; None is an empty cell.
+    """
+    from rich.box import Box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [["" if value is None else _printable(str(value)) for value in row] for row in rows]
+    # Rows of a box: top, header, rule below it, body, rules between rows and above the footer, footer, bottom.
+    box = Box("    \n    \n -  \n    \n    \n    \n    \n    \n", ascii=True)
+    table = Table(box=box, show_edge=False, pad_edge=False, collapse_padding=True)
+    for index, column in enumerate(columns):
+        numeric = bool(cells) and all(is_number(row[index]) for row in cells)
+        table.add_column(Text(column), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in cells:
-        print(line(row))
+        table.add_row(*map(Text, row))
+    if sys.stdout.isatty():
+        Console().print(table)
+        return
+    text = io.StringIO()
+    Console(file=text, width=_UNLIMITED, color_system=None, force_terminal=False, force_jupyter=False).print(table)
+    print("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
 
 
 def is_number(text: str) -> bool:
@@ -27,3 +48,8 @@ def is_number(text: str) -> bool:
         not text
         or text.replace(",", "").replace(".", "").replace("%", "").replace("-", "").strip().split(" ")[0].isdigit()
     )
+
+
+def _printable(text: str) -> str:
+    """Text on one line, so that no cell moves the cursor or colours the terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from cme.data.sources import Source, check_source, is_mini, open_source
 from cme.data.sources.survey import row_warning
 from cme.errors import UsageError
+from cme.extras import optional
 from cme.files import write_json, write_text
 from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
@@ -16,7 +17,7 @@ from cme.mix.collect_eval import collect_eval, join_gate
 from cme.mix.collect_train import collect_train
 from cme.mix.dedup import Cleaned, Overlap, clean
 from cme.mix.licences import filter_by_use
-from cme.mix.overlap import heat_map
+from cme.mix.overlap import heat_map, overlap_csv
 from cme.mix.pool import mini_train_rows
 from cme.mix.rows import MANIFEST, read_manifest
 from cme.mix.settings import BuildSettings
@@ -101,8 +102,11 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
             files = _write(found, counts, settings, workers)
         manifest = _manifest(settings, source.name, cap, found, counts, files)
         write_json(out / "overlap.json", found.overlap)
-        write_text(out / "overlap.svg", heat_map(found.overlap))
-        text = card(manifest, found.specs, found.unchecked, settings.command(source.name))
+        write_text(out / "overlap.csv", overlap_csv(found.overlap))
+        with optional("The same numbers are in overlap.csv and overlap.json."):
+            write_text(out / "overlap.svg", heat_map(found.overlap))
+        picture = (out / "overlap.svg").is_file()
+        text = card(manifest, found.specs, found.unchecked, settings.command(source.name), picture=picture)
         write_text(out / "README.md", text)
         write_record(out / MANIFEST, manifest)
     shutil.rmtree(out / _WORK, ignore_errors=True)

@@ -3,10 +3,12 @@
 import io
 from collections.abc import Iterator, Mapping
 
+from cme.extras import need
+from cme.frames import csv_text
 from cme.mix.decontamination import KEPT
 from cme.mix.dedup import Overlap
 
-__all__ = ["found_by_rule", "heat_map"]
+__all__ = ["found_by_rule", "heat_map", "overlap_csv"]
 
 _INCH_PER_CELL = 0.36
 
@@ -19,18 +21,39 @@ def found_by_rule(overlap: Mapping[str, Overlap]) -> Iterator[tuple[str, str, st
                 yield train, evaluation, rule, rows
 
 
+def overlap_csv(overlap: Mapping[str, Overlap]) -> str:
+    """Format the counts as CSV with the columns ``train_dataset``, ``eval_dataset``, ``rule`` and ``rows``.
+
+    Args:
+        overlap: what `cme.mix.dedup` counted.
+
+    Returns:
+        One line per training dataset, evaluation dataset and rule that detected rows.
+    """
+    return csv_text(["train_dataset", "eval_dataset", "rule", "rows"], list(found_by_rule(overlap)))
+
+
 def heat_map(overlap: Mapping[str, Overlap]) -> str:
     """Training rows removed, by training dataset (rows) and evaluation dataset (columns), as SVG; the same for the same counts.
 
     A cell shows the largest number that one rule removed: rules find the same rows, so their sum would count them twice.
+
+    Args:
+        overlap: what `cme.mix.dedup` counted.
+
+    Returns:
+        The picture as SVG.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
     """
-    import matplotlib
+    if not any(overlap.values()):
+        return '<svg xmlns="http://www.w3.org/2000/svg"><title>No evaluation rows were compared.</title></svg>\n'
+    matplotlib = need("matplotlib", extra="plots", for_="Drawing overlap.svg")
     import numpy as np
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
-    if not any(overlap.values()):
-        return '<svg xmlns="http://www.w3.org/2000/svg"><title>No evaluation rows were compared.</title></svg>\n'
     trains = list(overlap)
     evaluations = list(next(iter(overlap.values()), {}))
     counts = np.array(

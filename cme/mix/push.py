@@ -14,7 +14,7 @@ from cme.records import Manifest
 
 __all__ = ["Pushed", "push"]
 
-_BESIDE = (MANIFEST, "README.md", "overlap.json", "*.png", "*.svg")
+_BESIDE = (MANIFEST, "README.md", "overlap.json", "overlap.csv", "*.png", "*.svg")
 _SHARDS = ("train/part-*.parquet", "validation/part-*.parquet")
 _MADE_BY_THE_HUB = {".gitattributes", "README.md"}
 

@@ -14,7 +14,7 @@ import yaml
 from cme.errors import CMEError
 from cme.files import write_text
 
-__all__ = ["fenced", "inline_code", "update_card"]
+__all__ = ["update_card"]
 
 Metadata = dict[str, Any]
 
@@ -46,20 +46,6 @@ def update_card(
         return False
     write_text(card, written)
     return True
-
-
-def inline_code(text: str) -> str:
-    """Any text as code within a line of Markdown."""
-    line = " ".join(text.split())
-    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
-    pad = " " if line.startswith("`") or line.endswith("`") or not line else ""
-    return f"{ticks}{pad}{line}{pad}{ticks}"
-
-
-def fenced(text: str, language: str = "") -> str:
-    """Any text as a block of code."""
-    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
-    return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"
 
 
 def _read(card: Path) -> str | None:

@@ -14,12 +14,15 @@ from cme.mix.card import MINI_LICENCE
 from cme.mix.licences import uses
 from cme.models.embedded import EMBEDDED, EMBEDDED_HUB_ID
 from cme.records import Manifest, Run
-from cme.records.card import fenced, inline_code, update_card
+from cme.records.card import update_card
 from cme.suite import datasets
+from cme.templates import inline_code, render_markdown
 
 __all__ = ["CARD", "write_card"]
 
 CARD = "README.md"
+
+_TEMPLATES = Path(__file__).parent / "templates"
 
 _LEFT_OUT = ("data", "threads")
 """Of the training settings: what says something about the machine, not about the run."""
@@ -35,17 +38,23 @@ def write_card(out: Path, run: Run, manifest: Manifest) -> None:
     """
     whole = run.method == "full"
     title = f"{run.method} {'model' if whole else 'adapter'} on {_short(run.base)}"
-    sections = [
-        _what(run, manifest),
-        _loading_model() if whole else _loading_adapter(out, run.base),
-        _cost(run),
-        _recipe(run),
-    ]
+    minutes, seconds = divmod(round(run.wall_seconds), 60)
+    values = {
+        "run": run,
+        "facts": _facts(run, manifest),
+        "loading": (
+            render_markdown(_TEMPLATES / "loading_model.md.j2", {}) if whole else _loading(out, run.base)
+        ).strip(),
+        "minutes": minutes,
+        "seconds": seconds,
+        "made": _made(run),
+        "recipe": _recipe(run),
+    }
     ours = _metadata(run, manifest)
     update_card(
         out / CARD,
         "run",
-        "\n\n".join(section.strip() for section in sections),
+        render_markdown(_TEMPLATES / "card.md.j2", values),
         lambda found: {**ours, **found},
         title=" ".join(title.split()),
     )
@@ -89,7 +98,7 @@ def _short(base: str) -> str:
     return base.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _what(run: Run, manifest: Manifest) -> str:
+def _facts(run: Run, manifest: Manifest) -> dict[str, str]:
     method = METHODS[run.adapter["method"]]
     base = inline_code(run.base)
     if run.base == EMBEDDED:
@@ -98,7 +107,7 @@ def _what(run: Run, manifest: Manifest) -> str:
         f"{manifest.rows:,} rows of {len(manifest.datasets)} datasets from the source {inline_code(manifest.source)}, "
         f"fingerprint `{run.mix_fingerprint}`"
     )
-    lines = {
+    return {
         "Base": f"{base}; fingerprint `{run.base_fingerprint}`",
         "Method": f"{inline_code(run.method)}: {_method(method)}",
         "Weights": f"fingerprint `{run.adapter_fingerprint}`",
@@ -106,7 +115,6 @@ def _what(run: Run, manifest: Manifest) -> str:
         "Prompt format": inline_code(run.prompt_format),
         "Licences": _licences(run, manifest),
     }
-    return "\n".join(f"- **{name}:** {text}" for name, text in lines.items())
 
 
 def _method(method: Method) -> str:
@@ -127,7 +135,7 @@ def _licences(run: Run, manifest: Manifest) -> str:
     return f"the base has a licence of its own, and so has each training set, with what it allows: {each}"
 
 
-def _loading_adapter(out: Path, base: str) -> str:
+def _loading(out: Path, base: str) -> str:
     kind = str(read_json(out / "adapter_config.json").get("peft_type", "")).lower()
     package = METHODS.source(kind) if kind in METHODS and METHODS[kind].package else None
     if base == EMBEDDED:
@@ -143,36 +151,11 @@ def _loading_adapter(out: Path, base: str) -> str:
     )
 
 
-def _loading_model() -> str:
-    lines = (
-        "from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        'model = AutoModelForCausalLM.from_pretrained("path/to/this/folder")\n'
-        'tokenizer = AutoTokenizer.from_pretrained("path/to/this/folder")'
-    )
-    return f"## Loading\n\n{fenced(lines, 'python')}"
-
-
-def _cost(run: Run) -> str:
-    minutes, seconds = divmod(round(run.wall_seconds), 60)
-    processes = "" if run.world_size == 1 else f", {run.world_size} processes"
-    rows = {
-        "trainable parameters": f"{run.trainable_parameters:,} ({run.trainable_share:.4g} % of the base)",
-        "saved parameters": "" if run.saved_parameters is None else f"{run.saved_parameters:,}",
-        "training time": f"{minutes}:{seconds:02d} min ({run.tokens_per_second:,.0f} tokens/s)",
-        "peak memory": f"{run.peak_memory_bytes / 2**30:.2f} GiB",
-        "steps": f"{run.steps:,} ({run.examples:,} examples, {run.tokens:,} tokens)",
-        "validation loss": "" if run.validation_loss is None else f"{run.validation_loss:.4f}",
-    }
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items() if value)
-    where = f"On {inline_code(run.device)}{processes}, base in {run.dtype}."
-    return f"## Cost\n\n{where}\n\n| | |\n|---|--:|\n{table}"
-
-
 def _recipe(run: Run) -> str:
     training = {key: value for key, value in run.training.items() if key not in _LEFT_OUT}
-    text = yaml.safe_dump({"training": training, "adapter": run.adapter}, sort_keys=False, allow_unicode=True)
+    return str(yaml.safe_dump({"training": training, "adapter": run.adapter}, sort_keys=False, allow_unicode=True))
+
+
+def _made(run: Run) -> str:
     names = ("cme", "peft", "torch", "transformers")
-    made = ", ".join(f"{name} {run.versions[name]}" for name in names if name in run.versions)
-    again = fenced("cme train --recipe recipe.yaml --data MIX --out runs/again")
-    how = f"Made by {made}. With this as `recipe.yaml`, CME trains it again on the mix above:"
-    return f"## Recipe\n\n{how}\n\n{fenced(text, 'yaml')}\n\n{again}"
+    return ", ".join(f"{name} {run.versions[name]}" for name in names if name in run.versions)

@@ -64,6 +64,10 @@ def test_nothing_to_show_is_said(cme, result, tmp_path):
         (("RESULT",), "--dataset is missing"),
         (("RESULT", "--dataset", "arc"), "has no samples of arc"),
         (("RESULT", "--dataset", "qqp", "--split", "train"), "--split goes with examples"),
+        (("--dataset", "qqp", "--confusion"), "--confusion goes with a result"),
+        (("RESULT", "--dataset", "arc", "--confusion"), "has no samples of arc"),
+        (("RESULT", "--dataset", "nq_open", "--confusion"), "nq_open has free-text answers"),
+        (("RESULT", "--dataset", "qqp", "--confusion", "--wrong", "3"), "cannot be combined with --wrong"),
         (("RESULT", "--dataset", "qqp", "--id", "zz"), "no sample's id begins with 'zz'"),
         (("RESULT", "--dataset", "qqp", "--source", "/nowhere"), "/nowhere"),
     ],
@@ -90,3 +94,39 @@ def test_failed_and_unfinished_answers_are_counted_in_the_result_and_shown(cme, 
     lines = {line.split()[0]: line for line in cme("score", folder).stdout.splitlines() if line.strip()}
     assert lines["squad_v2"].endswith("3 empty, 2 truncated, 1 cut")
     assert "empty" not in lines["trivia_qa"] and "truncated" not in lines["trivia_qa"]
+
+
+def test_the_confusion_table_counts_every_sample_of_the_result(cme, result):
+    from cme.records.samples import read_samples
+
+    command = ("show", result, "--dataset", "qqp", "--confusion")
+    samples = [row for row in read_samples(result / "samples.parquet") if row["dataset"] == "qqp"]
+    pairs = [(row["gold"], row["predicted"]) for row in samples]
+    table = json.loads(cme(*command, "--json").stdout)
+    assert table["labels"] == ["not duplicate", "duplicate"]
+    assert table["counts"] == [[pairs.count((gold, predicted)) for predicted in (0, 1)] for gold in (0, 1)]
+    assert table["accuracy"] == sum(row["score"] for row in samples) / len(samples)
+    assert table["kappa"] == 0.0, "the majority answer agrees by chance only"
+    lines = cme(*command).stdout.splitlines()
+    for label, counts in zip(table["labels"], table["counts"], strict=True):
+        assert any(line.startswith(label) and line.split()[-2:] == list(map(str, counts)) for line in lines)
+
+
+def test_subjects_of_mmlu_are_scored_one_by_one(cme, result, tmp_path):
+    from tests.leaderboard.workshop import Workshop, make_samples
+
+    rows = make_samples(0.5, "x", rows=12, names=("mmlu", "qqp"))
+    for number, row in enumerate(row for row in rows if row["dataset"] == "mmlu"):
+        row["part"] = ("astronomy", "virology")[number >= 4]
+    folder = Workshop(tmp_path).result("x", rows)
+    scores = json.loads(cme("score", folder, "--subsets", "--json").stdout)
+    assert [(item["dataset"], item["subset"], item["n"]) for item in scores] == [
+        ("mmlu", "astronomy", 4),
+        ("mmlu", "virology", 8),
+    ]
+    mine = [row["score"] for row in rows if row["part"] == "astronomy"]
+    assert scores[0]["accuracy"] == sum(mine) / 4
+    text = cme("score", folder, "--subsets").stdout
+    assert f"{100 * scores[1]['accuracy']:.2f}" in text and "Cohen's kappa" in text
+    none = cme("score", result, "--subsets")
+    assert none.exit_code == 2 and "no choice dataset with several subsets" in none.stderr

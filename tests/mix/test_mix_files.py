@@ -114,6 +114,7 @@ def test_files_are_zstd_parquet_and_nothing_else_is_left(mix):
         ".cme.json",
         "README.md",
         "manifest.json",
+        "overlap.csv",
         "overlap.json",
         "overlap.svg",
         *read_manifest(mix).files,

@@ -4,7 +4,8 @@ import pytest
 from huggingface_hub import ModelCard
 
 from cme.errors import CMEError
-from cme.records.card import fenced, inline_code, update_card
+from cme.records.card import update_card
+from cme.templates import fenced, inline_code
 
 OWN = """---
 # my comment

@@ -5,8 +5,9 @@ from cme.bench.adapters.report import AdapterReport, CaseCost, ModeCost, Surroun
 from cme.bench.adapters.reported import Beside
 from cme.bench.adapters.settings import BASE
 from cme.bench.show import markdown_table
+from cme.frames import csv_text
 
-__all__ = ["ABSENT", "cost_rows", "legend", "machine", "markdown", "reported_rows"]
+__all__ = ["ABSENT", "cost_rows", "legend", "machine", "markdown", "ratios_csv", "reported_rows"]
 
 ABSENT = "–"
 _CI = f"[{LEVEL:.0%} CI]"
@@ -56,6 +57,34 @@ def ratio_text(ratio: Ratio | None) -> str:
         return ABSENT
     middle, interval = f"{ratio.quartiles.median:.3f}", ratio.interval
     return f"{middle} [{interval.low:.3f}, {interval.high:.3f}]" if interval else middle
+
+
+def ratios_csv(report: AdapterReport) -> str:
+    """Format the ratios of times as CSV, one line per mode, case and reference.
+
+    Args:
+        report: what was measured.
+
+    Returns:
+        The text of the file. ``low`` and ``high`` bound the interval of the median at the level of `LEVEL`; they are empty
+        where there were too few rounds for one.
+    """
+    rows = [
+        (
+            ratio.mode,
+            ratio.case,
+            ratio.reference,
+            ratio.quartiles.median,
+            ratio.interval and ratio.interval.low,
+            ratio.interval and ratio.interval.high,
+            ratio.quartiles.low,
+            ratio.quartiles.high,
+            ratio.rounds,
+        )
+        for ratio in report.ratios
+    ]
+    columns = ["mode", "case", "reference", "median", "low", "high", "first_quartile", "third_quartile", "rounds"]
+    return csv_text(columns, rows)
 
 
 def reported_rows(report: AdapterReport) -> tuple[list[str], Rows]:

@@ -23,21 +23,9 @@ def latex(title: str, sections: Sequence[Section]) -> str:
 
 
 def _table(table: Table, caption: str) -> str:
-    columns = "".join("l" if column in table.text else "r" for column in range(len(table.header)))
-    lines = [" & ".join(for_latex(cell) for cell in line) + r" \\" for line in (table.header, *table.rows)]
-    return "\n".join(
-        [
-            r"\begin{table}",
-            r"\centering",
-            rf"\caption{{{caption}}}",
-            rf"\begin{{tabular}}{{{columns}}}",
-            r"\toprule",
-            lines[0],
-            r"\midrule",
-            *lines[1:],
-            r"\bottomrule",
-            r"\end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    import pandas as pd
+
+    header, *rows = [[for_latex(cell) for cell in line] for line in (table.header, *table.rows)]
+    columns = "".join("l" if column in table.text else "r" for column in range(len(header)))
+    style = pd.DataFrame(rows, columns=header, dtype=object).style.hide(axis="index")
+    return str(style.to_latex(column_format=columns, caption=caption, position_float="centering", hrules=True))

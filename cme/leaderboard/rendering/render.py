@@ -1,12 +1,11 @@
 """A standing as text: the Markdown page and the same numbers for scripts. Pure functions: same entries, same bytes."""
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from typing import Any
 
+from cme.frames import csv_text
 from cme.leaderboard.entries.escape import for_csv
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import rounded
@@ -38,14 +37,12 @@ def _latex(standing: Standing, paper: Paper) -> str:
 
 def _csv(standing: Standing, paper: Paper) -> str:
     """The main table, and partial baselines, with six decimals; no number is an empty cell."""
-    file = io.StringIO()
-    writer = csv.DictWriter(file, [field.name for field in fields(Row)], lineterminator="\n")
-    writer.writeheader()
-    for row in make_rows(standing):
-        writer.writerow(
-            {key: for_csv(value) if isinstance(value, str) else value for key, value in row.plain().items()}
-        )
-    return file.getvalue()
+    columns = [field.name for field in fields(Row)]
+    rows = [row.plain() for row in make_rows(standing)]
+    return csv_text(
+        columns,
+        [[for_csv(value) if isinstance(value := row[name], str) else value for name in columns] for row in rows],
+    )
 
 
 def _json(standing: Standing, paper: Paper) -> str:

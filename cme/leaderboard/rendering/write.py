@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cme.extras import optional
 from cme.files import write_text
 from cme.leaderboard.entries.board import load_entries
 from cme.leaderboard.ranking.comparison import Standing, make_standing
@@ -17,6 +18,8 @@ PAGE = "index.html"
 def write_leaderboard(entries_dir: Path, out_dir: Path, standing: Standing | None = None) -> list[Path]:
     """Write ``leaderboard.md``, ``leaderboard.json``, ``leaderboard.csv`` and the page, ``index.html``.
 
+    Without the extra ``leaderboard`` the page is left out with a warning.
+
     Args:
         entries_dir: folder with the entries of one table.
         out_dir: where the files go.
@@ -29,7 +32,11 @@ def write_leaderboard(entries_dir: Path, out_dir: Path, standing: Standing | Non
         CMEError: an entry or its samples cannot be read, or a file cannot be written.
         UsageError: the entries cannot stand in one table.
     """
-    files = board_files(entries_dir, standing)
+    standing = standing or make_standing(load_entries(entries_dir), entries_dir)
+    paper = load_paper()
+    files = render(standing, paper)
+    with optional(f"The other files are written without {PAGE}."):
+        files[PAGE] = render_page(standing, entries_dir, paper)
     for name, text in files.items():
         write_text(out_dir / name, text)
     return [out_dir / name for name in files]
@@ -44,6 +51,7 @@ def board_files(entries_dir: Path, standing: Standing | None = None) -> dict[str
 
     Raises:
         CMEError: as `write_leaderboard`.
+        MissingExtraError: the extra ``leaderboard``, which makes the page, is not installed.
     """
     standing = standing or make_standing(load_entries(entries_dir), entries_dir)
     paper = load_paper()

@@ -8,12 +8,14 @@ from typing import Any
 from cme.errors import CMEError
 from cme.leaderboard.entries.escape import for_markdown
 from cme.records import Entry, EntryRun, Run, read_record
-from cme.records.card import inline_code, update_card
+from cme.records.card import update_card
 from cme.suite.families import title
+from cme.templates import render_markdown
 
 __all__ = ["update_cards"]
 
 _CARD = "README.md"
+_TEMPLATE = Path(__file__).parent / "templates" / "scores.md.j2"
 _DATASET = "cme"
 """The type that CME's results have in a ``model-index``."""
 
@@ -108,35 +110,18 @@ def _results(entry: Entry, item: EntryRun) -> list[Any]:
 
 
 def _body(entry: Entry, item: EntryRun) -> str:
-    scores = item.scores
-    if scores.complete:
-        over = "the CME average"
-    else:
-        names = ", ".join(inline_code(dataset.dataset) for dataset in scores.datasets)
-        over = f"the average over {len(scores.datasets)} datasets of CME ({names})"
-    shots = f", {entry.shots} examples in the prompt" if entry.shots else ""
-    lines = [
-        "## Scores",
-        "",
-        f"{_first(over)} is **{_with_error(scores.average, scores.average_stderr)}**: row {inline_code(entry.name)}, tier "
-        f"{inline_code(entry.tier)}, rows from the source {inline_code(entry.source)}, prompt format "
-        f"{inline_code(entry.prompt_format)}{shots}.",
-    ]
-    if len(entry.runs) > 1:
-        seeds = ", ".join(str(run.seed) for run in entry.runs)
-        mean = _with_error(entry.scores.average, entry.scores.average_stderr)
-        lines += [f"This adapter is the run with seed {item.seed}; over the seeds {seeds} the mean is {mean}."]
-    lines += ["", "| family | score |", "|---|--:|"]
-    lines += [
-        f"| {for_markdown(title(family.family))} | {_with_error(family.value, family.stderr)} |"
-        for family in scores.families
-    ]
-    error = "After ± stands the standard error. " if scores.average_stderr is not None else ""
-    return "\n".join([*lines, "", f"{error}Computed by whoever trained it, with CME; nobody has verified it."])
-
-
-def _first(text: str) -> str:
-    return text[0].upper() + text[1:]
+    values = {
+        "entry": entry,
+        "run": item,
+        "scores": item.scores,
+        "families": [
+            (for_markdown(title(family.family)), _with_error(family.value, family.stderr))
+            for family in item.scores.families
+        ],
+        "average": _with_error(item.scores.average, item.scores.average_stderr),
+        "mean": _with_error(entry.scores.average, entry.scores.average_stderr),
+    }
+    return render_markdown(_TEMPLATE, values).rstrip("\n")
 
 
 def _with_error(value: float, stderr: float | None) -> str:

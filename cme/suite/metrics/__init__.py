@@ -1,7 +1,8 @@
 """Per-sample scores, each in [0, 1], as the datasets' official scripts define them."""
 
 from cme.suite.metrics.answers import exact_match, normalise_answer, normalise_squad, normalise_triviaqa, token_f1
-from cme.suite.metrics.choice import binary_f1, choose, gold_probability, macro_f1
+from cme.suite.metrics.choice import choose, gold_probability
+from cme.suite.metrics.corpus import binary_f1, macro_f1
 from cme.suite.metrics.generated import extract, score_generated
 from cme.suite.metrics.rouge import rouge
 

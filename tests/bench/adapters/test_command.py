@@ -1,6 +1,7 @@
 """``cme bench adapters``: its outputs, random bases, and what it refuses."""
 
 import json
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -8,7 +9,7 @@ from typer.testing import CliRunner
 from cme.bench.adapters import BenchSettings
 from cme.bench.adapters.base import open_base
 from cme.cli.main import app
-from cme.errors import SourceError, UsageError
+from cme.errors import CMEWarning, SourceError, UsageError
 from cme.leaderboard import load_paper
 from tests.adapters.conftest import make_base
 
@@ -46,7 +47,13 @@ def test_a_shape_with_random_weights(shape, tmp_path):
         "--base", shape, "--methods", "base,lora,moelora,teamlora", "--total-rank", 4, "--experts", 4, "--out", out
     )
     assert done.exit_code == 0, done.output
-    assert sorted(path.name for path in out.iterdir()) == ["ratios.png", "ratios.svg", "report.json", "table.md"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "ratios.csv",
+        "ratios.png",
+        "ratios.svg",
+        "report.json",
+        "table.md",
+    ]
     values = json.loads((out / "report.json").read_text())
     assert values["surroundings"]["weights"] == "random" and values["surroundings"]["command"][0] == "cme"
     # The paper's figures at four experts, from the data file.
@@ -61,6 +68,22 @@ def test_json(shape):
     assert done.exit_code == 0, done.output
     values = json.loads(done.stdout)
     assert [case["name"] for case in values["cases"]] == ["lora", "moslora"] and values["reported"] == []
+
+
+def test_without_matplotlib_the_ratios_are_written_as_csv(shape, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    out = tmp_path / "costs"
+    with pytest.warns(CMEWarning, match=r"needs matplotlib, which is not installed: pip install .* in ratios.csv"):
+        done = run("--base", shape, "--methods", "base,lora", "--modes", "prefill", "--out", out)
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in out.iterdir()) == ["ratios.csv", "report.json", "table.md"]
+    head, *rows = (out / "ratios.csv").read_text().splitlines()
+    ratios = json.loads((out / "report.json").read_text())["ratios"]
+    assert head.split(",")[:4] == ["mode", "case", "reference", "median"] and len(rows) == len(ratios) > 0
+    for row, ratio in zip(rows, ratios, strict=True):
+        cells = row.split(",")
+        assert cells[:3] == [ratio["mode"], ratio["case"], ratio["reference"]]
+        assert float(cells[3]) == ratio["quartiles"]["median"] and cells[4] == "", "two rounds hold no interval"
 
 
 def test_random_weights_are_the_same_for_a_seed(shape):

@@ -11,6 +11,7 @@ from cme.leaderboard.rendering.page.pack import json_for_html
 from cme.leaderboard.rendering.page.samples import page_samples
 from cme.leaderboard.rendering.page.texts import page_texts
 from cme.leaderboard.rendering.paper import Paper
+from cme.templates import environment
 
 __all__ = ["LIMIT", "render_page"]
 
@@ -38,16 +39,6 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
     Raises:
         CMEError: a file of samples is missing or damaged.
     """
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_ASSETS),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
     app, values = _app(), page_data(standing)
     parts = {
         "shared": _shared(standing),
@@ -58,7 +49,7 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
         "library": library(),
         "hashes": [_csp_hash(app), _csp_hash(library())],
     }
-    page = environment.get_template("page.html")
+    page = environment(_ASSETS, autoescape=True).get_template("page.html.j2")
 
     def room() -> int:
         return LIMIT - len(page.render(**parts, data=json_for_html(values)).encode()) - _SPARE
