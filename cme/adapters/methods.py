@@ -9,7 +9,7 @@ from typing import Any, get_type_hints
 from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
 from cme.adapters.settings import AdapterSettings, option_problems
-from cme.config import fitted, type_problem
+from cme.config import problem_of
 from cme.errors import AdapterError, UsageError
 
 __all__ = [
@@ -91,9 +91,7 @@ def low_rank_method(
 
         hints = get_type_hints(config_class())
         taken = {*(_FIELDS.get(key, key) for key in settings), *(item.name for item in fields(PeftConfig))}
-        wrong = {
-            key: type_problem(fitted(value, hints[key]), hints[key]) for key, value in options.items() if key in hints
-        }
+        wrong = {key: problem_of(value, hints[key]) for key, value in options.items() if key in hints}
         return [
             *option_problems(options, (item.name for item in fields(config_class()) if item.name not in taken)),
             *(f"{key}: {problem}" for key, problem in wrong.items() if problem and key not in taken),

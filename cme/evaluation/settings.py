@@ -1,7 +1,10 @@
 """What an evaluation is asked to do."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
+
+from cme.config import Items, validated
 from cme.errors import UsageError
 from cme.suite import select
 from cme.suite.baselines import covered
@@ -16,7 +19,7 @@ RESULT = "result.json"
 """A result's file, in its folder."""
 
 
-@dataclass(frozen=True)
+@validated("evaluation settings")
 class EvalSettings:
     """One evaluation.
 
@@ -49,14 +52,14 @@ class EvalSettings:
     adapter: str | None = None
     tier: str = "quick"
     source: str = "hub"
-    datasets: tuple[str, ...] | None = None
+    datasets: Items[str] | None = None
     prompt_format: str = "plain"
-    shots: int = 0
+    shots: Annotated[int, Field(ge=0)] = 0
     wording: int = 0
     dtype: str = "float32"
     engine: str = "prefix"
-    batch_size: int | None = None
-    token_budget: int | None = None
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    token_budget: Annotated[int, Field(ge=1)] | None = None
     device: str | None = None
     threads: int | None = None
     allow_missing: bool = False
@@ -88,13 +91,7 @@ class EvalSettings:
             raise unknown("dtype", self.dtype, ("auto", *DTYPES))
         if self.engine not in ENGINES:
             raise unknown("engine", self.engine, ENGINES)
-        if self.shots < 0:
-            raise UsageError(f"--shots is {self.shots}; it must be 0 or more.")
         if self.shots and self.prompt_format != "plain":
             raise UsageError(
                 f"--shots needs --format plain, not {self.prompt_format!r}: the examples stand in one text."
             )
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"--batch-size is {self.batch_size}; it must be 1 or more.")
-        if self.token_budget is not None and self.token_budget < 1:
-            raise UsageError(f"--token-budget is {self.token_budget}; it must be 1 or more.")

@@ -1,13 +1,17 @@
 """The record of a training run."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Strict
+
+from cme.config import Items
+from cme.records.base import Artefact
+from cme.records.settings import AdapterRecord, TrainingRecord
 
 __all__ = ["Run"]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Artefact):
     """What was trained, on what, and what it cost.
 
     Attributes:
@@ -46,8 +50,8 @@ class Run:
     SCHEMA_VERSION: ClassVar[int] = 1
 
     method: str
-    adapter: dict[str, Any]
-    training: dict[str, Any]
+    adapter: AdapterRecord
+    training: TrainingRecord
     base: str
     base_fingerprint: str
     adapter_fingerprint: str
@@ -62,7 +66,7 @@ class Run:
     wall_seconds: float
     tokens_per_second: float
     peak_memory_bytes: int
-    losses: tuple[Any, ...]
+    losses: Items[Annotated[tuple[int, float], Strict(strict=False)]]
     validation_loss: float | None
     dropped: dict[str, int]
     cut: int

@@ -90,7 +90,7 @@ def _short(base: str) -> str:
 
 
 def _what(run: Run, manifest: Manifest) -> str:
-    method = METHODS[run.adapter["method"]]
+    method = METHODS[str(run.adapter.method)]
     base = inline_code(run.base)
     if run.base == EMBEDDED:
         base += f", CME's embedded base: {EMBEDDED_HUB_ID} from 4-bit weights"
@@ -169,8 +169,9 @@ def _cost(run: Run) -> str:
 
 
 def _recipe(run: Run) -> str:
-    training = {key: value for key, value in run.training.items() if key not in _LEFT_OUT}
-    text = yaml.safe_dump({"training": training, "adapter": run.adapter}, sort_keys=False, allow_unicode=True)
+    training = {key: value for key, value in run.training.plain().items() if key not in _LEFT_OUT}
+    adapter = run.adapter.model_dump(mode="json", exclude_unset=True)
+    text = yaml.safe_dump({"training": training, "adapter": adapter}, sort_keys=False, allow_unicode=True)
     names = ("cme", "peft", "torch", "transformers")
     made = ", ".join(f"{name} {run.versions[name]}" for name in names if name in run.versions)
     again = fenced("cme train --recipe recipe.yaml --data MIX --out runs/again")

@@ -96,7 +96,7 @@ def check_entry(entry: Entry) -> None:
     Raises:
         CMEError: they are not; all problems in one message.
     """
-    problems = [*_shape(entry), *_values(vars(entry), "", 0)]
+    problems = [*_shape(entry), *_values(entry.plain(), "", 0)]
     problems = problems or list(claims(entry))
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
@@ -211,8 +211,6 @@ def _values(value: Any, where: str, depth: int) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for k, item in enumerate(value):
             yield from _values(item, f"{where}.{k}", depth + 1)
-    elif hasattr(value, "__dataclass_fields__"):
-        yield from _values(vars(value), where, depth + 1)
     elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _MAX_NUMBER):
         yield f"{where} is {value if isinstance(value, float) else 'too large a number'}"
 

@@ -1,13 +1,12 @@
 """What a row may show beside its scores: the grid that its learning rate was chosen by, and measured costs."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
-from cme.records import Grid, Run, read_record
+from cme.records import ChosenGrid, Grid, MeasuredRatios, Ratio, Run, read_record
 from cme.records.method import UNMEASURED
 
 __all__ = ["RATIOS", "cost_ratios", "lr_grid"]
@@ -19,15 +18,12 @@ _FORMS = ("fused", "plain")
 """How CME runs a method; ``loop`` is the papers' code."""
 
 
-def lr_grid(path: Path, run: Run) -> dict[str, Any]:
+def lr_grid(path: Path, run: Run) -> ChosenGrid:
     """The learning-rate grid that a run's rate was chosen by.
 
     Args:
         path: the folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
         run: one of the row's.
-
-    Returns:
-        `cme.records.Grid` as a mapping, with ``at_edge``.
 
     Raises:
         CMEError: there is no such file.
@@ -39,20 +35,17 @@ def lr_grid(path: Path, run: Run) -> dict[str, Any]:
         raise UsageError(f"{file} is a grid of {grid.method}; the row is {run.method}. Give the method's own grid.")
     if grid.learning_rate is None:
         raise UsageError(f"{file} has not chosen a rate yet. Run its cme train --lr-grid again to the end.")
-    if grid.learning_rate != run.training.get("learning_rate"):
+    if grid.learning_rate != run.training.learning_rate:
         raise UsageError(
             f"{file} chose the learning rate {grid.learning_rate:g}; the row was trained with "
-            f"{run.training.get('learning_rate')}. Train with the rate that the grid chose, or leave the grid out."
+            f"{run.training.learning_rate}. Train with the rate that the grid chose, or leave the grid out."
         )
-    values = asdict(grid) | {"at_edge": grid.at_edge}
     # A problem is a message for a terminal, with line breaks.
-    values["runs"] = [
-        item | {"problem": item["problem"] and " ".join(item["problem"].split())} for item in values["runs"]
-    ]
-    return values
+    runs = tuple(item.replace(problem=item.problem and " ".join(item.problem.split())) for item in grid.runs)
+    return ChosenGrid(**{**dict(grid), "runs": runs, "at_edge": grid.at_edge})
 
 
-def cost_ratios(path: Path, run: Run) -> dict[str, Any]:
+def cost_ratios(path: Path, run: Run) -> MeasuredRatios:
     """What a row's method costs, relative to LoRA of equal total rank, from a measurement.
 
     Args:
@@ -60,9 +53,7 @@ def cost_ratios(path: Path, run: Run) -> dict[str, Any]:
         run: one of the row's.
 
     Returns:
-        `RATIOS`, each {value, low, high} (medians with their confidence interval; low and high None where there is none),
-        as far as measured, and what they were measured on: ``base``, ``total_rank``, ``rounds``, ``device``,
-        ``hardware``, ``threads``, ``dtype``, ``command``.
+        `RATIOS` (medians with their confidence interval), as far as measured, and what they were measured on.
 
     Raises:
         CMEError: there is no such file, or it is no measurement of adapters.
@@ -80,7 +71,7 @@ def cost_ratios(path: Path, run: Run) -> dict[str, Any]:
         raise CMEError(f"{file} is damaged ({type(error).__name__}: {error}). Measure again.") from error
 
 
-def _found(report: Mapping[str, Any], run: Run, file: Path) -> dict[str, Any]:
+def _found(report: Mapping[str, Any], run: Run, file: Path) -> MeasuredRatios:
     settings, place = report["settings"], report["surroundings"]
     if place["base_parameters"] != run.base_parameters:
         raise UsageError(
@@ -94,34 +85,34 @@ def _found(report: Mapping[str, Any], run: Run, file: Path) -> dict[str, Any]:
     if case is None or lora is None:
         measured = ", ".join(f"{one['name']} (rank {one['rank']})" for one in cases)
         methods = ",".join(dict.fromkeys(("lora", run.method)))
-        if run.adapter.get("method") in UNMEASURED:
+        if run.adapter.method in UNMEASURED:
             raise UsageError(
                 f"the costs of {_name(wanted)} cannot be measured: cme bench adapters compares methods that CME knows by name "
                 "at one total rank. Leave --bench out."
             )
         command = f"cme bench adapters --methods {methods} --total-rank {_total_rank(run)}"
-        command += f" --experts {run.adapter['experts']}" if run.adapter.get("experts") else ""
+        command += f" --experts {run.adapter.experts}" if run.adapter.experts else ""
         raise UsageError(
             f"{file} has no {'LoRA to compare with' if case else _name(wanted)}; it has {measured}. Measure it: {command} "
             "(a method that prunes, such as AdaLoRA, counts the rank that it starts with: half as much again by default)"
         )
     ratios = dict(_times(report, case, lora)) | dict(_memory(case, lora))
-    return ratios | {
-        "base": str(place["base"]),
-        "total_rank": int(settings["total_rank"]),
-        "rounds": int(settings["rounds"]),
-        "device": str(place["device"]),
-        "hardware": str(place["hardware"]),
-        "threads": int(place["threads"]),
-        "dtype": str(place["dtype"]),
-        "command": " ".join(map(str, place["command"])),
-    }
+    return MeasuredRatios(
+        **ratios,
+        base=str(place["base"]),
+        total_rank=int(settings["total_rank"]),
+        rounds=int(settings["rounds"]),
+        device=str(place["device"]),
+        hardware=str(place["hardware"]),
+        threads=int(place["threads"]),
+        dtype=str(place["dtype"]),
+        command=" ".join(map(str, place["command"])),
+    )
 
 
 def _settings(run: Run) -> tuple[Any, ...]:
     """What makes two measurements of one method different."""
-    targets = run.adapter.get("target_modules")
-    return run.method, run.adapter.get("rank"), run.adapter.get("experts"), _targets(targets)
+    return run.method, run.adapter.rank, run.adapter.experts, _targets(run.adapter.target_modules)
 
 
 def _case(case: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -139,38 +130,23 @@ def _name(wanted: tuple[Any, ...]) -> str:
 
 
 def _total_rank(run: Run) -> int:
-    return int(run.adapter.get("rank") or 1) * int(run.adapter.get("experts") or 1)
+    return (run.adapter.rank or 1) * (run.adapter.experts or 1)
 
 
-def _times(report: Mapping[str, Any], case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _times(report: Mapping[str, Any], case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Ratio]]:
     for mode in (item["mode"] for item in case["modes"]):
         if case is lora:
-            yield mode, {"value": 1.0, "low": 1.0, "high": 1.0}
+            yield mode, Ratio(value=1.0, low=1.0, high=1.0)
             continue
         for ratio in report["ratios"]:
             if (ratio["mode"], ratio["case"], ratio["reference"]) == (mode, case["name"], lora["name"]):
                 interval = ratio["interval"] or {"low": None, "high": None}
-                yield (
-                    mode,
-                    {
-                        "value": float(ratio["quartiles"]["median"]),
-                        "low": interval["low"],
-                        "high": interval["high"],
-                    },
-                )
+                yield mode, Ratio(value=ratio["quartiles"]["median"], low=interval["low"], high=interval["high"])
 
 
-def _memory(case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _memory(case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Ratio]]:
     peaks = [[mode["peak_bytes"] for mode in one["modes"] if mode["mode"] == "train"] for one in (case, lora)]
     if all(peaks):
         value = float(peaks[0][0] / peaks[1][0])
-        yield (
-            "memory",
-            {"value": value, "low": value, "high": value}
-            if case is lora
-            else {
-                "value": value,
-                "low": None,
-                "high": None,
-            },
-        )
+        ends = value if case is lora else None
+        yield "memory", Ratio(value=value, low=ends, high=ends)

@@ -6,12 +6,12 @@ import pytest
 
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import verify
-from cme.records import Grid, GridRun, write_record
+from cme.records import Grid, GridRun, Ratio, write_record
 
 RUNS = (
-    GridRun(1e-4, "lr-1e-04", 2.5, 2.4, None),
-    GridRun(2e-4, "lr-2e-04", 2.25, 2.2, None),
-    GridRun(5e-4, "lr-5e-04", None, None, "diverged\nat step 3"),
+    GridRun(learning_rate=1e-4, folder="lr-1e-04", validation_loss=2.5, last_loss=2.4, problem=None),
+    GridRun(learning_rate=2e-4, folder="lr-2e-04", validation_loss=2.25, last_loss=2.2, problem=None),
+    GridRun(learning_rate=5e-4, folder="lr-5e-04", validation_loss=None, last_loss=None, problem="diverged\nat step 3"),
 )
 ROW = {"rows": 4, "names": ("qqp", "anli")}
 
@@ -71,16 +71,16 @@ def report(folder, **changes):
 def test_a_grid_is_kept_with_the_row(workshop):
     folder = grid(workshop.root / "grid")
     entry = workshop.row("team", "teamlora", 0.6, seeds=(0, 1), grid=folder, **ROW)
-    assert entry.lr_grid["at_edge"] is False and entry.lr_grid["learning_rate"] == 2e-4
-    assert [run["validation_loss"] for run in entry.lr_grid["runs"]] == [2.5, 2.25, None]
-    assert entry.lr_grid["runs"][2]["problem"] == "diverged at step 3"
+    assert entry.lr_grid.at_edge is False and entry.lr_grid.learning_rate == 2e-4
+    assert [run.validation_loss for run in entry.lr_grid.runs] == [2.5, 2.25, None]
+    assert entry.lr_grid.runs[2].problem == "diverged at step 3"
     assert workshop.row("file", "teamlora", 0.6, grid=folder / "lr-grid.json", **ROW).lr_grid == entry.lr_grid
     verify(workshop.entries)
 
 
 def test_the_best_rate_may_lie_at_the_edge(workshop):
     folder = grid(workshop.root / "grid", runs=RUNS[1:])
-    assert workshop.row("team", "teamlora", 0.6, grid=folder, **ROW).lr_grid["at_edge"] is True
+    assert workshop.row("team", "teamlora", 0.6, grid=folder, **ROW).lr_grid.at_edge is True
     verify(workshop.entries)
 
 
@@ -114,7 +114,7 @@ def test_costs_are_those_of_the_row_over_lora(workshop):
         "command": "cme bench adapters",
     }
     lora = workshop.row("lora", "lora", 0.6, settings={"rank": 32}, bench=folder / "report.json", **ROW)
-    assert lora.cost_ratios["train"] == lora.cost_ratios["memory"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert lora.cost_ratios.train == lora.cost_ratios.memory == Ratio(value=1.0, low=1.0, high=1.0)
     verify(workshop.entries)
 
 

@@ -1,6 +1,5 @@
 """Whatever is edited in a board is refused, and nothing that other people write can do harm."""
 
-import dataclasses
 import json
 import os
 import re
@@ -182,7 +181,7 @@ def test_tricks_in_free_texts_are_kept_as_texts(small, trick):
     edit(small, put(["settings", "target_modules"], trick))
     edit(small, put(["runs", 0, "cost", "device"], trick))
     assert all(verdict.ok for verdict in audit(small.entries))
-    assert load_entries(small.entries)[1].settings["target_modules"] == trick
+    assert load_entries(small.entries)[1].settings.target_modules == trick
 
 
 @pytest.mark.parametrize(
@@ -234,7 +233,7 @@ def test_a_file_too_large_is_not_even_read(small):
 def test_a_file_name_that_is_none_is_refused(small, name):
     entry = read_record(small.entries / "lora.json", Entry)
     (small.entries / "lora.json").rename(small.entries / f"{name}.json")
-    write_record(small.entries / f"{name}.json", dataclasses.replace(entry, name=name))
+    write_record(small.entries / f"{name}.json", entry.replace(name=name))
     said = refusal(small)
     assert "cannot be named" in said and "\x1b" not in said
 

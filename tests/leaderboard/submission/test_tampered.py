@@ -1,6 +1,5 @@
 """Entries that somebody tampered with consistently: every number follows from the samples, and something else gives it away."""
 
-import dataclasses
 import json
 import shutil
 
@@ -42,11 +41,11 @@ def forge(board, rows, *, run=0, name="lora"):
     write_samples(samples_of(board, name, run), rows)
     runs = list(entry.runs)
     digest = sha256_file(samples_of(board, name, run))
-    runs[run] = dataclasses.replace(runs[run], samples_sha256=digest, scores=aggregate(rows, tier=entry.tier))
+    runs[run] = runs[run].replace(samples_sha256=digest, scores=aggregate(rows, tier=entry.tier))
     columns = [columns_of(read_samples(samples_of(board, name, k))) for k in range(len(runs))]
     scores, seed_stderr = mean_scores([item.scores for item in runs], columns, tier=entry.tier)
     changes = {"scores": scores, "seed_stderr": seed_stderr, "runs": tuple(runs), "items": items_digest(rows)}
-    write_record(path, dataclasses.replace(entry, **changes))
+    write_record(path, entry.replace(**changes))
 
 
 def edit(board, change, name="lora"):
@@ -134,7 +133,7 @@ def test_an_adapter_that_changes_nothing_may_answer_as_the_base(small):
 
 
 def test_one_adapter_is_one_row(small):
-    fingerprint = load_entries(small.entries)[2].runs[0].provenance["adapter"]["fingerprint"]
+    fingerprint = load_entries(small.entries)[2].runs[0].provenance.adapter.fingerprint
     edit(small, lambda values: values["runs"][0]["provenance"]["adapter"].update(fingerprint=fingerprint))
     assert "lora, seed 0 and team, seed 0 have the same adapter" in refusal(small)
     edit(small, lambda values: values["runs"][1]["provenance"]["adapter"].update(fingerprint=fingerprint))
@@ -265,6 +264,6 @@ def test_files_that_belong_to_no_entry_are_refused(small, name):
 def test_a_row_is_checked_alone_before_it_is_trained_again(small):
     entry = load_entries(small.entries)[1]
     assert "recomputed" in check_row(entry, small.entries)
-    scores = dataclasses.replace(entry.scores, average=entry.scores.average + 1)
+    scores = entry.scores.replace(average=entry.scores.average + 1)
     with pytest.raises(CMEError, match=r"scores\.average is"):
-        check_row(dataclasses.replace(entry, scores=scores), small.entries)
+        check_row(entry.replace(scores=scores), small.entries)
