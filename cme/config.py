@@ -47,6 +47,9 @@ Items = Annotated[tuple[T, ...], Strict(strict=False)]
 _WHOLE = "whole"
 """Type of an error that concerns several fields, so that its message names them itself."""
 
+_MOST_LINES = 8
+"""Problems of a file that a message in one line lists."""
+
 _MOST_SHOWN = 200
 """Characters of a wrong value that a message shows."""
 
@@ -164,7 +167,7 @@ def build(cls: type[T], values: object, where: str, *, error: type[CMEError] = U
     found = check(cls, values)
     if isinstance(found, list):
         # A settings file is a few lines long, and so is the list. What is wrong with a record goes into one line of a report.
-        raise error(message(found, where) if issubclass(error, UsageError) else f"{where}: {'; '.join(found)}.")
+        raise error(message(found, where) if issubclass(error, UsageError) else f"{where}: {_in_a_line(found)}.")
     return found
 
 
@@ -212,6 +215,11 @@ def problem_of(value: object, hint: Any) -> str | None:
 def whole_problem(text: str) -> PydanticCustomError:
     """An error, for a validator to raise, about several fields: its message stands without the name of a field."""
     return PydanticCustomError(_WHOLE, "{text}", {"text": text})
+
+
+def _in_a_line(lines: Sequence[str]) -> str:
+    more = f"; and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
+    return "; ".join(lines[:_MOST_LINES]) + more
 
 
 def message(lines: Sequence[str], where: str) -> str:

@@ -59,7 +59,7 @@ def test_every_mistake_at_once():
     ],
 )
 def test_out_of_range(values):
-    with pytest.raises(UsageError, match=f"  {next(iter(values))}: (must be|item 1: expected)"):
+    with pytest.raises(UsageError, match=f"adapter settings: {next(iter(values))}: (must be|item 1: expected)"):
         settings_from({"method": "teamlora"} | values)
 
 

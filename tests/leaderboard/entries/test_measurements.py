@@ -100,7 +100,7 @@ def test_the_grid_of_another_row_is_refused(workshop, changes, message):
 def test_costs_are_those_of_the_row_over_lora(workshop):
     folder = report(workshop.root / "costs")
     entry = workshop.row("team", "teamlora", 0.6, bench=folder, **ROW)
-    assert entry.cost_ratios == {
+    assert entry.cost_ratios.plain() == {
         "train": {"value": 1.25, "low": 1.2, "high": 1.3},
         "prefill": {"value": 1.5, "low": None, "high": None},
         "memory": {"value": 1.25, "low": None, "high": None},

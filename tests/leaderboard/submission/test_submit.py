@@ -8,7 +8,7 @@ from cme.errors import CMEError, UsageError
 from cme.files import sha256_file
 from cme.leaderboard import load_entries, make_entry, verify
 from cme.leaderboard.entries.costs import cost_of, rank_of
-from cme.records import Entry, Result, read_record, write_record
+from cme.records import Entry, Manifest, Result, read_record, write_record
 from cme.records.samples import write_samples
 from tests.leaderboard.workshop import BASE_FINGERPRINT, TRAINING, make_samples
 
@@ -188,7 +188,7 @@ def test_what_is_saved_after_pruning_may_depend_on_the_seed(workshop):
 def test_a_base_needs_no_run_and_an_adapter_does(workshop):
     base = workshop.result("base", make_samples(0.4, "b"))
     entry = make_entry([base], [], workshop.entries)
-    assert entry.method == "base" and entry.recipe == entry.settings == entry.runs[0].cost == {}
+    assert entry.method == "base" and not (entry.recipe or entry.settings or entry.runs[0].cost)
     assert entry.runs[0].seed is None
     with pytest.raises(UsageError, match=r"runs/lora did not train"):
         make_entry([base], [workshop.run("lora", "lora", adapter=LORA)], workshop.entries, name="other")
@@ -300,10 +300,26 @@ def test_a_row_of_smoke_has_no_errors(workshop):
     verify(workshop.entries)
 
 
-def test_what_the_mix_was_built_with_is_kept_while_it_is_there(workshop):
-    from cme.records import Manifest
+def _manifest(**values):
+    return Manifest(
+        source="mini",
+        seed=3,
+        size=4000,
+        rows=4000,
+        mixing="proportional",
+        cap=500,
+        paraphrase_share=0.5,
+        datasets={},
+        files={},
+        task_fingerprints={},
+        versions={},
+        fingerprint="c" * 64,
+        **values,
+    )
 
-    mix = Manifest("mini", 3, 4000, 4000, 20, "proportional", 500, 0.5, {}, {}, {}, {}, "c" * 64)
+
+def test_what_the_mix_was_built_with_is_kept_while_it_is_there(workshop):
+    mix = _manifest(validation_rows=20)
     write_record(workshop.root / "mix" / "manifest.json", mix)
     entry = workshop.row("lora", "lora", 0.6)
     assert entry.runs[0].provenance.training.mix.plain() == {
@@ -315,7 +331,7 @@ def test_what_the_mix_was_built_with_is_kept_while_it_is_there(workshop):
         "paraphrase_share": 0.5,
         "layout": "alpaca",
         "gate": True,
-        "datasets": [],
+        "datasets": (),
         "validation_rows": 20,
     }
     write_record(workshop.root / "mix" / "manifest.json", mix.replace(fingerprint="d" * 64))
@@ -325,7 +341,6 @@ def test_what_the_mix_was_built_with_is_kept_while_it_is_there(workshop):
 def test_what_only_the_mixs_own_folder_says_is_kept_too(workshop):
     from cme.leaderboard.submission.reproduce import build_command
     from cme.mix.settings import BuildSettings
-    from cme.records import Manifest
     from cme.workdir import claim
 
     folder = workshop.root / "mix"
@@ -333,7 +348,7 @@ def test_what_only_the_mixs_own_folder_says_is_kept_too(workshop):
     claim(folder, "build-data", built.identity([]))
     write_record(
         folder / "manifest.json",
-        Manifest("mini", 3, 4000, 4000, 40, "proportional", 500, 0.5, {}, {}, {}, {}, "c" * 64),
+        _manifest(validation_rows=40),
     )
     assert build_command(workshop.row("lora", "lora", 0.6)) == (
         "cme build-data --source mini --seed 3 --size 4000 --rows-per-shard 500 --validation-share 0.01 --out mix/"
