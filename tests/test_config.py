@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import Field
 
-from cme.config import Items, MissingHint, Model, OneOf, build, problem_of, validated
+from cme.config import Items, Model, build, one_of, problem_of, validated
 from cme.errors import CMEError, DataError, UsageError
+from cme.problems import MissingHint
 
 
 class Layer(Model):
@@ -28,7 +29,7 @@ class Recipe:
     merge: bool = False
     scale: float | str = 1.0
     names: Items[str] | str | None = None
-    schedule: Annotated[str, OneOf(("cosine", "linear"))] = "cosine"
+    schedule: Annotated[str, one_of(("cosine", "linear"))] = "cosine"
     inner: Items[Layer] = ()
     rate: Annotated[float, Field(gt=0)] | None = None
 

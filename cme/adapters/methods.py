@@ -10,7 +10,7 @@ from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, m
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
 from cme.adapters.settings import AdapterSettings, option_problems
 from cme.config import problem_of
-from cme.errors import AdapterError, UsageError
+from cme.errors import AdapterError, UsageError, unknown
 
 __all__ = [
     "METHODS",
@@ -18,6 +18,7 @@ __all__ = [
     "ROUTED",
     "Method",
     "Methods",
+    "UnknownMethodError",
     "build_config",
     "low_rank_method",
     "routed_method",
@@ -184,11 +185,17 @@ _BUILT_IN = (
 )
 
 
+class UnknownMethodError(UsageError, KeyError):
+    """There is no method of that name."""
+
+    __str__ = Exception.__str__
+
+
 class Methods(Mapping[str, Method]):
     """Methods by name; those of other packages are imported when they are first asked for.
 
-    ``in`` imports nothing. A method that cannot be imported raises `AdapterError` when it is asked for by its name; who
-    goes through all of them gets the others, and one warning.
+    ``in`` imports nothing. A name that does not exist raises `UnknownMethodError`. A method that cannot be imported raises
+    `AdapterError` when it is asked for by its name; who goes through all of them gets the others, and one warning.
     """
 
     def __init__(self) -> None:
@@ -210,6 +217,8 @@ class Methods(Mapping[str, Method]):
             except AdapterError as error:
                 self._broken[name] = str(error)
                 raise
+        if name not in self._known:
+            raise UnknownMethodError(str(unknown("method", name, self)))
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

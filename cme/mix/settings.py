@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, Strict
 
 import cme
-from cme.config import Items, Known, validated
+from cme.config import Items, known, validated
 from cme.files import digest
 from cme.mix.cap import MIXINGS
 from cme.suite import DatasetSpec
@@ -56,13 +56,13 @@ class BuildSettings:
     size: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
     datasets: Annotated[Items[str] | None, AfterValidator(_not_empty)] = None
-    mixing: Annotated[str, Known("mixing", MIXINGS)] = "proportional"
+    mixing: Annotated[str, known("mixing", MIXINGS)] = "proportional"
     paraphrase_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     validation_share: Annotated[float, Field(ge=0, le=0.5)] = 0.005
     allow_missing: bool = False
     rows_per_shard: Annotated[int, Field(ge=1)] = 100_000
     temperature: Annotated[float, Field(ge=1)] = 2.0
-    layout: Annotated[str, Known("format of a mix", LAYOUTS)] = "alpaca"
+    layout: Annotated[str, known("format of a mix", LAYOUTS)] = "alpaca"
     uses: Items[str] | None = None
     gate: bool = True
     workers: Annotated[int, Field(ge=1)] = 1

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from cme.config import MissingHint, OneOf, build, validated, whole_problem
+from cme.config import build, one_of, validated
+from cme.problems import MissingHint, whole_problem
 from cme.prompt import FORMATS
 
 __all__ = ["DTYPES", "SCHEDULES", "TrainSettings", "settings_from"]
@@ -59,9 +60,9 @@ class TrainSettings:
 
     data: Annotated[str, MissingHint("missing; give the folder of a mix (make one with: cme build-data)")]
     base: str = "smollm2-135m"
-    prompt_format: Annotated[str, OneOf(FORMATS)] = "plain"
+    prompt_format: Annotated[str, one_of(FORMATS)] = "plain"
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
-    schedule: Annotated[str, OneOf(SCHEDULES)] = "cosine"
+    schedule: Annotated[str, one_of(SCHEDULES)] = "cosine"
     warmup: Annotated[float, AfterValidator(_share)] = 0.03
     epochs: Annotated[float, Field(gt=0)] | None = None
     steps: Annotated[int, Field(gt=0)] | None = None
@@ -69,7 +70,7 @@ class TrainSettings:
     gradient_accumulation: Annotated[int, Field(gt=0)] = 1
     max_length: Annotated[int, Field(ge=2)] = 1024
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    dtype: Annotated[str, OneOf(DTYPES)] = "auto"
+    dtype: Annotated[str, one_of(DTYPES)] = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     save_every: Annotated[int, Field(gt=0)] = 200
