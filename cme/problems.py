@@ -7,6 +7,7 @@ from dataclasses import dataclass, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from cme.errors import nearest
@@ -36,7 +37,7 @@ def whole_problem(text: str) -> PydanticCustomError:
     return PydanticCustomError(_WHOLE, "{text}", {"text": text})
 
 
-def problems(error: ValidationError, hint: Any) -> list[str]:
+def problems(error: ValidationError, hint: object) -> list[str]:
     """Turn a `ValidationError` into CME's messages.
 
     Args:
@@ -69,11 +70,11 @@ class _Place:
     """
 
     path: list[str]
-    hint: Any
-    owner: Any = None
-    metadata: tuple[Any, ...] = ()
+    hint: object
+    owner: object = None
+    metadata: tuple[object, ...] = ()
     union: list[str] | None = None
-    options: Any = None
+    options: object = None
     inside: bool = False
 
 
@@ -81,20 +82,20 @@ class _Place:
 class _Problem:
     place: _Place
     kind: str
-    value: Any
+    value: object
     context: dict[str, Any]
     text: str
 
 
-def _walk(hint: Any, steps: Sequence[int | str]) -> _Place:
+def _walk(hint: object, steps: Sequence[int | str]) -> _Place:
     """Follow an error's location through the types."""
     path: list[str] = []
-    owner: Any = None
-    metadata: tuple[Any, ...] = ()
+    owner: object = None
+    metadata: tuple[object, ...] = ()
     union: list[str] | None = None
-    options: Any = None
+    options: object = None
     inside = False
-    keys: Any = Any
+    keys: object = Any
     for place, step in enumerate(steps):
         plain, _ = stripped(hint)
         choices = [option for option in _options(plain) if option is not type(None)]
@@ -128,7 +129,7 @@ def _walk(hint: Any, steps: Sequence[int | str]) -> _Place:
     return _Place(path, hint, owner, metadata, union, options, inside)
 
 
-def _chosen(options: Sequence[Any], label: str) -> Any:
+def _chosen(options: Sequence[object], label: str) -> object:
     """The member of a union that pydantic calls by this label."""
     for option in options:
         plain, _ = stripped(option)
@@ -175,8 +176,7 @@ def _line(problem: _Problem) -> str:
         return f"{shown(problem.value)} is one positional argument too many"
     if _fits_type(problem):
         return f"{_prefix(place.path)}{problem.text[0].lower()}{problem.text[1:]}, found {shown(problem.value)}"
-    hint = _annotated(place.hint)
-    return f"{_prefix(place.path)}expected {expected(hint)}, found {shown(problem.value)}"
+    return f"{_prefix(place.path)}expected {expected(place.hint)}, found {shown(problem.value)}"
 
 
 def _fits_type(problem: _Problem) -> bool:
@@ -184,14 +184,10 @@ def _fits_type(problem: _Problem) -> bool:
     return problem.kind.endswith(("_short", "_long", "_mismatch", "multiple_of", "_parsing"))
 
 
-def _annotated(hint: Any) -> Any:
-    return stripped(hint)[0]
-
-
 def _range(place: _Place, problem: _Problem) -> str:
     """The limits of a number in words, such as ``at least 0 and below 1``."""
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
-    limits: dict[str, Any] = {}
+    limits: dict[str, object] = {}
     for item in (*place.metadata, *stripped(place.hint)[1], *_constraints(place.hint)):
         for key in words:
             for source in (item, *(getattr(item, "metadata", None) or ())):
@@ -201,13 +197,13 @@ def _range(place: _Place, problem: _Problem) -> str:
     return " and ".join(f"{words[key]} {limits[key]}" for key in words if key in limits)
 
 
-def _constraints(hint: Any) -> Iterator[Any]:
+def _constraints(hint: object) -> Iterator[object]:
     """Annotations of the members of a union."""
     for option in _options(stripped(hint)[0]):
         yield from stripped(option)[1]
 
 
-def _offer(name: str, known: Mapping[str, Any]) -> str:
+def _offer(name: str, known: Mapping[str, object]) -> str:
     hint = nearest(name, known)
     return f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(known)})"
 
@@ -222,7 +218,7 @@ def shown(value: object) -> str:
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
 
-def _fields(hint: Any) -> Mapping[str, Any] | None:
+def _fields(hint: object) -> Mapping[str, FieldInfo] | None:
     """The fields of a model or settings class by name; None for any other type."""
     if inspect.isclass(hint) and issubclass(hint, BaseModel):
         return hint.model_fields
@@ -231,18 +227,19 @@ def _fields(hint: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def stripped(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+def stripped(hint: object) -> tuple[Any, tuple[object, ...]]:
     """A type without its annotations, and the annotations."""
     if get_origin(hint) is Annotated:
-        return get_args(hint)[0], tuple(hint.__metadata__)
+        plain, *metadata = get_args(hint)
+        return plain, tuple(metadata)
     return hint, ()
 
 
-def _options(hint: Any) -> tuple[Any, ...]:
+def _options(hint: object) -> tuple[object, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-def expected(hint: Any) -> str:
+def expected(hint: object) -> str:
     """Name a type in a message: ``int or nothing``, ``a list``, ``one of 'squad', 'unicode'``."""
     plain = stripped(hint)[0]
     if len(options := _options(plain)) > 1:

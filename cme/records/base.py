@@ -4,9 +4,9 @@ import importlib.metadata
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from pydantic import GetJsonSchemaHandler, ModelWrapValidatorHandler, ValidationInfo, model_validator
+from pydantic import Field, GetJsonSchemaHandler, ModelWrapValidatorHandler, ValidationInfo, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -15,7 +15,26 @@ from cme.errors import CMEError
 from cme.files import read_json, write_json
 from cme.records.docstrings import attributes, summary
 
-__all__ = ["Artefact", "PartialRecord", "Record", "read_record", "versions", "write_record"]
+__all__ = [
+    "Amount",
+    "Artefact",
+    "Count",
+    "PartialRecord",
+    "Positive",
+    "Record",
+    "read_record",
+    "versions",
+    "write_record",
+]
+
+Count = Annotated[int, Field(ge=0)]
+"""A whole number that may be 0."""
+
+Positive = Annotated[int, Field(gt=0)]
+"""A whole number above 0."""
+
+Amount = Annotated[float, Field(ge=0)]
+"""A number that may be 0."""
 
 A = TypeVar("A", bound="Artefact")
 

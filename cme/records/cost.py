@@ -4,12 +4,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from cme.records.base import PartialRecord, Record
+from cme.records.base import Amount, Count, PartialRecord, Record
 
 __all__ = ["Cost", "MeasuredRatios", "Ratio"]
 
-Count = Annotated[int, Field(ge=0)]
-Amount = Annotated[float, Field(ge=0)]
 Above = Annotated[float, Field(gt=0)]
 
 

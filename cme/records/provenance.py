@@ -1,15 +1,11 @@
 """Where the numbers of a run come from: rows, evaluation, adapter, training."""
 
-from typing import Annotated
-
 from pydantic import Field
 
 from cme.config import Items
-from cme.records.base import PartialRecord
+from cme.records.base import PartialRecord, Positive
 
 __all__ = ["AdapterOrigin", "EvaluationOrigin", "MixOrigin", "Provenance", "TrainingOrigin"]
-
-Positive = Annotated[int, Field(gt=0)]
 
 
 class EvaluationOrigin(PartialRecord):

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from cme.config import Items
-from cme.records.base import Artefact, Record
+from cme.records.base import Artefact, Positive, Record
 
 __all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores"]
 
@@ -135,7 +135,7 @@ class Result(Artefact):
     device: str
     dtype: str
     batch_size: int
-    threads: int
+    threads: Positive
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str

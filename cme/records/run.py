@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar
 from pydantic import Strict
 
 from cme.config import Items
-from cme.records.base import Artefact
+from cme.records.base import Amount, Artefact, Count, Positive
 from cme.records.settings import AdapterRecord, TrainingRecord
 
 __all__ = ["Run"]
@@ -57,15 +57,15 @@ class Run(Artefact):
     adapter_fingerprint: str
     mix_fingerprint: str
     prompt_format: str
-    trainable_parameters: int
-    base_parameters: int
-    trainable_share: float
-    steps: int
-    examples: int
-    tokens: int
-    wall_seconds: float
-    tokens_per_second: float
-    peak_memory_bytes: int
+    trainable_parameters: Count
+    base_parameters: Count
+    trainable_share: Amount
+    steps: Count
+    examples: Count
+    tokens: Count
+    wall_seconds: Amount
+    tokens_per_second: Amount
+    peak_memory_bytes: Count
     losses: Items[Annotated[tuple[int, float], Strict(strict=False)]]
     validation_loss: float | None
     dropped: dict[str, int]
@@ -73,8 +73,8 @@ class Run(Artefact):
     interruptions: int
     device: str
     dtype: str
-    world_size: int
+    world_size: Positive
     versions: dict[str, str]
     started: str
     finished: str
-    saved_parameters: int | None = None
+    saved_parameters: Count | None = None

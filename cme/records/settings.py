@@ -4,16 +4,14 @@ What may be set, and within which limits, is decided by `cme.training.settings.T
 `cme.adapters.AdapterSettings`; a test holds the names and types here to theirs.
 """
 
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import Field
 
 from cme.config import Items
-from cme.records.base import PartialRecord
+from cme.records.base import PartialRecord, Positive
 
 __all__ = ["AdapterRecord", "Recipe", "TrainingRecord"]
-
-Positive = Annotated[int, Field(gt=0)]
 
 
 class AdapterRecord(PartialRecord):

@@ -2,6 +2,8 @@
 
 import json
 import math
+import types
+import typing
 from dataclasses import fields
 
 import pyarrow
@@ -11,6 +13,7 @@ import cme
 from cme.adapters import AdapterSettings
 from cme.errors import CMEError
 from cme.paths import leaderboards_dir
+from cme.problems import stripped
 from cme.records import (
     AdapterInfo,
     AdapterRecord,
@@ -97,6 +100,9 @@ def value(name, hint):
     """A value for a field, made from its type."""
     if name in NESTED:
         return NESTED[name]
+    hint = stripped(hint)[0]
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        hint = stripped(typing.get_args(hint)[0])[0]
     text = str(hint).removeprefix("<class '").removesuffix("'>")
     if "tuple[str" in text:
         return ("one", "two")

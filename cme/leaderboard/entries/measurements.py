@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cme.config import build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
 from cme.records import ChosenGrid, Grid, MeasuredRatios, Ratio, Run, read_record
@@ -13,6 +14,9 @@ __all__ = ["RATIOS", "cost_ratios", "lr_grid"]
 
 RATIOS = ("train", "prefill", "decode", "memory")
 """What ``cost_ratios`` may hold, each as value, low, high over LoRA of equal total rank; memory is that of training."""
+
+_Ends = dict[str, float | None]
+"""A ratio before it is checked: value, low, high."""
 
 _FORMS = ("fused", "plain")
 """How CME runs a method; ``loop`` is the papers' code."""
@@ -83,7 +87,7 @@ def _found(report: Mapping[str, Any], run: Run, file: Path) -> MeasuredRatios:
     case = next((case for case in cases if _case(case, settings) == wanted), None)
     lora = next((case for case in cases if case["method"] == "lora"), None)
     if case is None or lora is None:
-        measured = ", ".join(f"{one['name']} (rank {one['rank']})" for one in cases)
+        known = ", ".join(f"{one['name']} (rank {one['rank']})" for one in cases)
         methods = ",".join(dict.fromkeys(("lora", run.method)))
         if run.adapter.method in UNMEASURED:
             raise UsageError(
@@ -93,10 +97,11 @@ def _found(report: Mapping[str, Any], run: Run, file: Path) -> MeasuredRatios:
         command = f"cme bench adapters --methods {methods} --total-rank {_total_rank(run)}"
         command += f" --experts {run.adapter.experts}" if run.adapter.experts else ""
         raise UsageError(
-            f"{file} has no {'LoRA to compare with' if case else _name(wanted)}; it has {measured}. Measure it: {command} "
+            f"{file} has no {'LoRA to compare with' if case else _name(wanted)}; it has {known}. Measure it: {command} "
             "(a method that prunes, such as AdaLoRA, counts the rank that it starts with: half as much again by default)"
         )
-    ratios = dict(_times(report, case, lora)) | dict(_memory(case, lora))
+    measured = dict(_times(report, case, lora)) | dict(_memory(case, lora))
+    ratios = {name: build(Ratio, values, f"{file}: {name}", error=CMEError) for name, values in measured.items()}
     return MeasuredRatios(
         **ratios,
         base=str(place["base"]),
@@ -133,20 +138,20 @@ def _total_rank(run: Run) -> int:
     return (run.adapter.rank or 1) * (run.adapter.experts or 1)
 
 
-def _times(report: Mapping[str, Any], case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Ratio]]:
+def _times(report: Mapping[str, Any], case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, _Ends]]:
     for mode in (item["mode"] for item in case["modes"]):
         if case is lora:
-            yield mode, Ratio(value=1.0, low=1.0, high=1.0)
+            yield mode, {"value": 1.0, "low": 1.0, "high": 1.0}
             continue
         for ratio in report["ratios"]:
             if (ratio["mode"], ratio["case"], ratio["reference"]) == (mode, case["name"], lora["name"]):
                 interval = ratio["interval"] or {"low": None, "high": None}
-                yield mode, Ratio(value=ratio["quartiles"]["median"], low=interval["low"], high=interval["high"])
+                yield mode, {"value": ratio["quartiles"]["median"], "low": interval["low"], "high": interval["high"]}
 
 
-def _memory(case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Ratio]]:
+def _memory(case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, _Ends]]:
     peaks = [[mode["peak_bytes"] for mode in one["modes"] if mode["mode"] == "train"] for one in (case, lora)]
     if all(peaks):
         value = float(peaks[0][0] / peaks[1][0])
         ends = value if case is lora else None
-        yield "memory", Ratio(value=value, low=ends, high=ends)
+        yield "memory", {"value": value, "low": ends, "high": ends}

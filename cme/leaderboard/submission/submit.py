@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cme.config import build
 from cme.errors import CMEError, UsageError
 from cme.files import atomic_path, read_json
 from cme.leaderboard.entries.files import check_entry, check_name, check_samples
@@ -228,7 +229,8 @@ def _mix(run: Run) -> MixOrigin | None:
     if manifest.fingerprint != run.mix_fingerprint:
         return None
     of_manifest = {key: getattr(manifest, key) for key in _MIX} | {"datasets": tuple(manifest.datasets)}
-    return MixOrigin(**of_manifest, **{key: value for key, value in claimed(folder).items() if key in _MIX_SETTINGS})
+    of_command = {key: value for key, value in claimed(folder).items() if key in _MIX_SETTINGS}
+    return build(MixOrigin, {**of_manifest, **of_command}, f"the settings of the mix {folder}", error=CMEError)
 
 
 def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace: bool) -> None:

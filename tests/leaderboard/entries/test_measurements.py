@@ -13,6 +13,13 @@ RUNS = (
     GridRun(learning_rate=2e-4, folder="lr-2e-04", validation_loss=2.25, last_loss=2.2, problem=None),
     GridRun(learning_rate=5e-4, folder="lr-5e-04", validation_loss=None, last_loss=None, problem="diverged\nat step 3"),
 )
+WRONG = {
+    "mode": "train",
+    "case": "teamlora k4",
+    "reference": "lora",
+    "quartiles": {"median": "slow"},
+    "interval": None,
+}
 ROW = {"rows": 4, "names": ("qqp", "anli")}
 
 
@@ -138,9 +145,11 @@ def test_a_method_of_peft_has_no_measured_costs(workshop):
         workshop.row("m", "miss", 0.6, settings=settings, bench=report(workshop.root / "c"), **ROW)
 
 
-@pytest.mark.parametrize("changes", [{"kind": "result"}, {"schema_version": 9}, {"cases": 3}, {"settings": {}}])
+@pytest.mark.parametrize(
+    "changes", [{"kind": "result"}, {"schema_version": 9}, {"cases": 3}, {"settings": {}}, {"ratios": [WRONG]}]
+)
 def test_what_is_no_measurement_is_refused(workshop, changes):
-    with pytest.raises(CMEError, match=r"is no measurement|is damaged"):
+    with pytest.raises(CMEError, match=r"is no measurement|is damaged|train: value: expected float, found 'slow'"):
         workshop.row("team", "teamlora", 0.6, bench=report(workshop.root / "c", **changes), **ROW)
 
 
