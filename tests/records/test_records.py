@@ -285,7 +285,8 @@ def test_the_demo_entries_are_written_as_they_were_read(path, tmp_path):
     ids=["adapter", "training"],
 )
 def test_records_hold_every_setting(record, settings):
-    assert set(record.model_fields) == {field.name for field in fields(settings)}
+    # Where a run was logged is no part of what was trained.
+    assert set(record.model_fields) == {field.name for field in fields(settings)} - {"report_to"}
 
 
 def test_versions_name_what_results_depend_on():
