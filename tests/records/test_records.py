@@ -4,7 +4,7 @@ import json
 import math
 import types
 import typing
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import pyarrow
 import pytest
@@ -287,6 +287,12 @@ def test_the_demo_entries_are_written_as_they_were_read(path, tmp_path):
 def test_records_hold_every_setting(record, settings):
     # Where a run was logged is no part of what was trained.
     assert set(record.model_fields) == {field.name for field in fields(settings)} - {"report_to"}
+
+
+def test_settings_are_recorded_in_their_own_order():
+    settings = asdict(TrainSettings(data="mix", threads=2))
+    record = TrainingRecord(**settings)
+    assert record.plain() == settings and list(record.plain()) == list(settings)
 
 
 def test_versions_name_what_results_depend_on():
