@@ -1,19 +1,90 @@
-"""Frozen dataclasses ⇄ plain mappings: every error of a configuration in one message, unknown keys with the nearest one."""
+"""One mechanism for settings, records and configuration files: pydantic 2 with CME's error messages.
 
+Records and files are subclasses of `Model`. Settings, which Python users construct, are dataclasses made by `validated`.
+`build` validates a mapping; whatever is wrong with it is reported in one message (`cme.problems`).
+"""
+
+import functools
 import re
 import types
 import typing
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import field
+from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin
 
 import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from cme.errors import CMEError, UsageError, nearest
+from cme.errors import CMEError, UsageError, unknown
+from cme.problems import problems, shown, stripped
 
-__all__ = ["RecipeLoader", "fitted", "from_mapping", "type_problem"]
+__all__ = [
+    "FROM_FILE",
+    "Items",
+    "Model",
+    "RecipeLoader",
+    "build",
+    "check",
+    "known",
+    "message",
+    "one_of",
+    "problem_of",
+    "validated",
+]
 
 T = TypeVar("T")
+
+_CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
+
+Items = Annotated[tuple[T, ...], Strict(strict=False)]
+"""A tuple that may be given as a list; its items keep their strict type."""
+
+FROM_FILE: dict[str, bool] = {"from_file": True}
+"""Validation context of values that were read: a record then remembers which keys were given."""
+
+_MOST_LINES = 8
+"""Problems of a file that a message in one line lists."""
+
+
+class Model(BaseModel):
+    """Base class of everything that is read from or written to a file: frozen, strict, without unknown keys.
+
+    ``True`` is not an int and ``"3"`` is not 3, but a list fits a tuple and an int fits a float. NaN and infinity are refused.
+    """
+
+    model_config = _CONFIG | ConfigDict(frozen=True)
+
+
+def one_of(words: Sequence[str]) -> AfterValidator:
+    """Make the annotation of a text that must be one of several words.
+
+    Args:
+        words: the words, in the order in which the message lists them.
+    """
+
+    def check(value: str) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(words)}, found {shown(value)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def known(kind: str, names: Collection[str]) -> AfterValidator:
+    """Make the annotation of a name that must be one of several; the message offers the nearest one.
+
+    Args:
+        kind: what the name stands for, such as ``"mixing"``.
+        names: the names that exist.
+    """
+
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(str(unknown(kind, value, names)).removesuffix("."))
+        return value
+
+    return AfterValidator(check)
 
 
 class RecipeLoader(yaml.SafeLoader):
@@ -25,104 +96,122 @@ RecipeLoader.add_implicit_resolver(
 )
 
 
-def from_mapping(
-    cls: type[T],
-    values: Mapping[str, Any],
-    where: str,
-    *,
-    error: type[CMEError] = UsageError,
-    extra: frozenset[str] = frozenset(),
-) -> T:
-    """Make a frozen dataclass from a mapping.
+@dataclass_transform(frozen_default=True, field_specifiers=(field, Field))
+def validated(what: str) -> Callable[[type[T]], type[T]]:
+    """Make a frozen dataclass whose values are validated whenever it is constructed.
+
+    `dataclasses.replace`, `dataclasses.asdict` and positional arguments work as they do with every dataclass.
 
     Args:
-        cls: the dataclass; its fields' types are checked (scalars, unions with None, ``tuple[X, ...]``, ``dict[str, X]``).
-        values: the keys and values as read from YAML, JSON or flags. Lists become tuples where the field is a tuple.
+        what: what the object is, at the start of an error message, such as ``"adapter settings"``.
+
+    Returns:
+        The decorator. Constructing the class raises `UsageError` with every unknown name, missing name, wrong type and
+        value out of range.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        made: Any = pydantic_dataclass(frozen=True, config=_CONFIG)(cls)
+        construct = made.__init__
+
+        @functools.wraps(construct)
+        def init(self: Any, *args: Any, **values: Any) -> None:
+            try:
+                construct(self, *args, **values)
+            except ValidationError as error:
+                raise UsageError(message(problems(error, made), what)) from None
+
+        made.__init__ = init
+        made.__validated_init__ = construct
+        return typing.cast(type[T], made)
+
+    return decorate
+
+
+def build(cls: type[T], values: object, where: str, *, error: type[CMEError] = UsageError) -> T:
+    """Validate a mapping that was read from YAML, JSON or flags.
+
+    Args:
+        cls: a `Model`, or a class made by `validated`.
+        values: the keys and values.
         where: what the mapping is, for the message, such as ``"recipe demo.yaml"``.
         error: the class of error to raise.
-        extra: keys that may be there and are left out.
 
     Raises:
-        UsageError: (or ``error``) unknown keys, missing keys and wrong types, all of them in one message.
+        UsageError: (or ``error``) unknown keys, missing keys, wrong types and values out of range, all in one message.
     """
-    known = {field.name: field for field in fields(cls)}  # type: ignore[arg-type]
-    hints = get_type_hints(cls)
-    problems: list[str] = []
-    ready: dict[str, Any] = {}
-    for key, value in values.items():
-        if key in extra:
-            continue
-        if key not in known:
-            hint = nearest(str(key), known)
-            problems.append(
-                f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(known)})")
-            )
-            continue
-        value = fitted(value, hints[key])
-        if problem := type_problem(value, hints[key]):
-            problems.append(f"{key}: {problem}")
-        ready[key] = value
-    for name, field in known.items():
-        if name not in values and field.default is MISSING and field.default_factory is MISSING:
-            problems.append(f"missing key {name!r}")
-    if problems:
-        raise error(f"{where}: " + "; ".join(problems) + ".")
-    return cls(**ready)
+    found = check(cls, values)
+    if isinstance(found, list):
+        # A settings file is a few lines long, and so is the list. What is wrong with a record goes into one line of a report.
+        raise error(message(found, where) if issubclass(error, UsageError) else f"{where}: {_in_a_line(found)}.")
+    return found
 
 
-def fitted(value: Any, hint: Any) -> Any:
-    """Lists as tuples and whole numbers as floats, where the type ``hint`` says so, at any depth."""
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    for option in options:
-        if isinstance(value, list) and get_origin(option) is tuple:
-            return tuple(fitted(item, get_args(option)[0]) for item in value)
-        if isinstance(value, dict) and get_origin(option) is dict:
-            return {key: fitted(item, get_args(option)[1]) for key, item in value.items()}
-    if isinstance(value, int) and not isinstance(value, bool) and float in options and int not in options:
-        return float(value)
-    return value
+def check(cls: type[T], values: object) -> T | list[str]:
+    """Validate a mapping.
+
+    Args:
+        cls: a `Model`, or a class made by `validated`.
+        values: the keys and values.
+
+    Returns:
+        The object, or one line for each problem.
+    """
+    if not isinstance(values, Mapping):
+        return [f"expected a mapping, found {shown(values)}"]
+    made: Any = cls
+    try:
+        if issubclass(cls, BaseModel):
+            return cls.model_validate(dict(values), context=FROM_FILE)
+        ready = made.__new__(made)
+        made.__validated_init__(ready, **{str(key): value for key, value in values.items()})
+        return typing.cast(T, ready)
+    except ValidationError as problem:
+        return problems(problem, cls)
 
 
-def type_problem(value: Any, hint: Any) -> str | None:
-    """Say how ``value`` differs from the type ``hint``, or None if it fits."""
-    if hint is Any:
-        return None
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        problems = {option: type_problem(value, option) for option in get_args(hint)}
-        if None in problems.values():
-            return None
-        # A list where a list may be has the wrong item, which says more.
-        inner = (problem for option, problem in problems.items() if type(value) is get_origin(option))
-        return next(inner, f"expected {_name(hint)}, found {value!r}")
-    if origin is typing.Literal:
-        return None if value in get_args(hint) else f"expected {_name(hint)}, found {value!r}"
-    if origin in (tuple, dict):
-        return _inner_problem(value, hint) if isinstance(value, origin) else f"expected {_name(hint)}, found {value!r}"
-    if hint is None or hint is type(None):
-        return None if value is None else f"expected nothing, found {value!r}"
-    if isinstance(hint, type):
-        if isinstance(value, bool) and hint is not bool:
-            return f"expected {hint.__name__}, found {value!r}"
-        if not isinstance(value, hint):
-            return f"expected {hint.__name__}, found {value!r}"
+def problem_of(value: object, hint: Any) -> str | None:
+    """Say how ``value`` differs from the type ``hint``, or return None if it fits.
+
+    Args:
+        value: any value.
+        hint: a type, as in an annotation. Tuples in it may be given as lists.
+    """
+    try:
+        TypeAdapter(_lenient(hint), config=ConfigDict(strict=True, arbitrary_types_allowed=True)).validate_python(value)
+    except ValidationError as error:
+        return problems(error, hint)[0]
     return None
 
 
-def _inner_problem(value: Any, hint: Any) -> str | None:
-    if isinstance(value, tuple):
-        inner, items = get_args(hint)[0], [(f"item {number}", item) for number, item in enumerate(value, start=1)]
-    else:
-        inner, items = get_args(hint)[1], [(repr(key), item) for key, item in value.items()]
-    problems = ((name, type_problem(item, inner)) for name, item in items)
-    return next((f"{name}: {problem}" for name, problem in problems if problem), None)
+def _in_a_line(lines: Sequence[str]) -> str:
+    more = f"; and {len(lines) - _MOST_LINES} more" if len(lines) > _MOST_LINES else ""
+    return "; ".join(lines[:_MOST_LINES]) + more
 
 
-def _name(hint: Any) -> str:
-    if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(_name(option) for option in get_args(hint))
-    if get_origin(hint) is typing.Literal:
-        return f"one of {', '.join(map(repr, get_args(hint)))}"
-    if hint is type(None):
-        return "nothing"
-    return {tuple: "a list", dict: "a mapping"}.get(get_origin(hint) or hint, getattr(hint, "__name__", str(hint)))
+def message(lines: Sequence[str], where: str) -> str:
+    """Put the lines of `cme.problems.problems` under a heading.
+
+    Args:
+        lines: one for each problem.
+        where: what they are about.
+    """
+    if len(lines) == 1:
+        return f"{where}: {lines[0]}."
+    return f"{where}:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _lenient(hint: Any) -> Any:
+    """The same type, whose tuples may be given as lists."""
+    plain, metadata = stripped(hint)
+    inner = tuple(item if item is ... else _lenient(item) for item in get_args(plain))
+    origin = get_origin(plain)
+    if origin is tuple:
+        plain = Annotated[tuple[inner], Strict(strict=False)]  # type: ignore[valid-type]
+    elif origin in (Union, types.UnionType):
+        plain = Union[inner]  # noqa: UP007 (made at run time)
+    elif origin in (list, dict):
+        plain = origin[inner]
+    for item in metadata:
+        plain = Annotated[plain, item]
+    return plain

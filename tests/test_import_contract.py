@@ -21,6 +21,7 @@ BASE = {
     "files",
     "frames",
     "paths",
+    "problems",
     "processes",
     "progress",
     "templates",

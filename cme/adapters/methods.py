@@ -9,8 +9,8 @@ from typing import Any, get_type_hints
 from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
 from cme.adapters.settings import AdapterSettings, option_problems
-from cme.config import fitted, type_problem
-from cme.errors import AdapterError, UsageError
+from cme.config import problem_of
+from cme.errors import AdapterError, UsageError, unknown
 
 __all__ = [
     "METHODS",
@@ -18,6 +18,7 @@ __all__ = [
     "ROUTED",
     "Method",
     "Methods",
+    "UnknownMethodError",
     "build_config",
     "low_rank_method",
     "routed_method",
@@ -91,9 +92,7 @@ def low_rank_method(
 
         hints = get_type_hints(config_class())
         taken = {*(_FIELDS.get(key, key) for key in settings), *(item.name for item in fields(PeftConfig))}
-        wrong = {
-            key: type_problem(fitted(value, hints[key]), hints[key]) for key, value in options.items() if key in hints
-        }
+        wrong = {key: problem_of(value, hints[key]) for key, value in options.items() if key in hints}
         return [
             *option_problems(options, (item.name for item in fields(config_class()) if item.name not in taken)),
             *(f"{key}: {problem}" for key, problem in wrong.items() if problem and key not in taken),
@@ -186,11 +185,17 @@ _BUILT_IN = (
 )
 
 
+class UnknownMethodError(UsageError, KeyError):
+    """There is no method of that name."""
+
+    __str__ = Exception.__str__
+
+
 class Methods(Mapping[str, Method]):
     """Methods by name; those of other packages are imported when they are first asked for.
 
-    ``in`` imports nothing. A method that cannot be imported raises `AdapterError` when it is asked for by its name; who
-    goes through all of them gets the others, and one warning.
+    ``in`` imports nothing. A name that does not exist raises `UnknownMethodError`. A method that cannot be imported raises
+    `AdapterError` when it is asked for by its name; who goes through all of them gets the others, and one warning.
     """
 
     def __init__(self) -> None:
@@ -212,6 +217,8 @@ class Methods(Mapping[str, Method]):
             except AdapterError as error:
                 self._broken[name] = str(error)
                 raise
+        if name not in self._known:
+            raise UnknownMethodError(str(unknown("method", name, self)))
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:

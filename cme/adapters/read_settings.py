@@ -1,17 +1,17 @@
 """One adapter's settings: read from recipes and flags, checked, written back."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, get_type_hints
+from dataclasses import fields, replace
+from typing import Any
 
 from cme.adapters.methods import METHODS
 from cme.adapters.settings import AdapterSettings
-from cme.adapters.targets import ALL_LINEAR
-from cme.config import type_problem
+from cme.config import check, message
 from cme.errors import UsageError, nearest, unknown
 
 __all__ = ["settings_from", "settings_to_mapping"]
+
+_NAMES = tuple(field.name for field in fields(AdapterSettings))
 
 
 def settings_from(values: Mapping[str, Any], where: str = "adapter settings") -> AdapterSettings:
@@ -34,25 +34,25 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
     if name not in METHODS:
         raise unknown("method", name, METHODS)
     honoured = METHODS[name].settings
-    hints = get_type_hints(AdapterSettings)
-    ready = {key: _plain(key, value) for key, value in values.items()}
-    problems = []
-    for key, value in ready.items():
-        if key not in hints:
-            hint = nearest(str(key), ("method", *honoured))
-            problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
-        elif key not in honoured and key != "method":
+    problems, known = [], {}
+    for key, value in values.items():
+        if key == "method" or key in honoured:
+            known[key] = value
+        elif key in _NAMES:
             has = f"it has {', '.join(honoured)}" if honoured else "it has none"
             problems.append(f"{key}: {name} has no such setting ({has})")
-        elif problem := type_problem(value, hints[key]) or _out_of_range(key, value):
-            problems.append(f"{key}: {problem}")
+        else:
+            hint = nearest(str(key), ("method", *honoured))
+            problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
+    settings = check(AdapterSettings, known)
+    if isinstance(settings, list):
+        problems += settings
     # The method "peft" is nothing without options; the others need them as little as the import of peft for their check.
-    if not problems and (ready.get("options") or name == "peft") and (check := METHODS[name].check):
-        problems += [f"options: {problem}" for problem in check(ready.get("options", {}))]
-    if problems:
-        raise UsageError(f"{where}:\n" + "\n".join(f"  {problem}" for problem in problems))
-    settings = AdapterSettings(**ready)
-    return AdapterSettings(**{**vars(settings), "alpha": settings.lora_alpha})
+    elif not problems and (settings.options or name == "peft") and (check_options := METHODS[name].check):
+        problems += [f"options: {problem}" for problem in check_options(settings.options)]
+    if problems or isinstance(settings, list):
+        raise UsageError(message(problems, where))
+    return replace(settings, alpha=settings.lora_alpha)
 
 
 def settings_to_mapping(settings: AdapterSettings) -> dict[str, Any]:
@@ -64,31 +64,3 @@ def settings_to_mapping(settings: AdapterSettings) -> dict[str, Any]:
         "target_modules": list(targets) if isinstance(targets, tuple) else targets,
     }
     return {item.name: values[item.name] for item in fields(settings) if item.name in honoured}
-
-
-def _plain(key: str, value: Any) -> Any:
-    if key == "target_modules" and isinstance(value, list):
-        return ALL_LINEAR if value == [ALL_LINEAR] else tuple(value)
-    if key in ("alpha", "dropout", "gate_scale", "balance_weight") and type(value) is int:
-        return float(value)
-    return value
-
-
-def _out_of_range(key: str, value: Any) -> str | None:
-    if key in ("rank", "experts") and value < 1:
-        return f"must be at least 1, found {value}"
-    if key == "router_hidden" and value < 0:
-        return f"must be at least 0, found {value}"
-    if key == "alpha" and value is not None and not 0 < value < math.inf:
-        return f"must be above 0, found {value}"
-    if key == "dropout" and not 0 <= value < 1:
-        return f"must be at least 0 and below 1, found {value}"
-    if key == "balance_weight" and not 0 <= value < math.inf:
-        return f"must be at least 0, found {value}"
-    if key == "gate_scale" and (value != "experts" if isinstance(value, str) else not 0 < value < math.inf):
-        return f"must be a number above 0, or 'experts', found {value!r}"
-    if key == "target_modules" and value is not None:
-        names = (value,) if isinstance(value, str) else value
-        if not names or not all(isinstance(name, str) and name for name in names):
-            return f"must be names of layers, or one regular expression, found {value!r}"
-    return None

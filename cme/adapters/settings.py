@@ -1,15 +1,31 @@
 """One adapter's settings."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import field
+from typing import Annotated, Any
 
+from pydantic import AfterValidator, Field
+
+from cme.adapters.targets import ALL_LINEAR
+from cme.config import Items, validated
 from cme.errors import nearest
 
 __all__ = ["AdapterSettings", "option_problems"]
 
 
-@dataclass(frozen=True)
+def _targets(names: tuple[str, ...] | str | None) -> tuple[str, ...] | str | None:
+    if names is not None and not (names and all(names)):
+        raise ValueError(f"must be names of layers, or one regular expression, found {names!r}")
+    return ALL_LINEAR if names == (ALL_LINEAR,) else names
+
+
+def _gate_scale(value: float | str) -> float | str:
+    if value != "experts" if isinstance(value, str) else value <= 0:
+        raise ValueError(f"must be a number above 0, or 'experts', found {value!r}")
+    return value
+
+
+@validated("adapter settings")
 class AdapterSettings:
     """One adapter's settings, flat; what a method does not honour keeps its default and has no effect.
 
@@ -30,16 +46,16 @@ class AdapterSettings:
     """
 
     method: str
-    rank: int = 8
-    experts: int = 4
-    alpha: float | None = None
-    dropout: float = 0.0
-    target_modules: tuple[str, ...] | str | None = None
+    rank: Annotated[int, Field(ge=1)] = 8
+    experts: Annotated[int, Field(ge=1)] = 4
+    alpha: Annotated[float, Field(gt=0)] | None = None
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    target_modules: Annotated[Items[str] | str | None, AfterValidator(_targets)] = None
     collaboration: bool = True
     competition: bool = True
-    gate_scale: float | str = 1.0
-    balance_weight: float = 0.0
-    router_hidden: int = 0
+    gate_scale: Annotated[float | str, AfterValidator(_gate_scale)] = 1.0
+    balance_weight: Annotated[float, Field(ge=0)] = 0.0
+    router_hidden: Annotated[int, Field(ge=0)] = 0
     options: dict[str, Any] = field(default_factory=dict)
 
     @property

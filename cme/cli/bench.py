@@ -68,8 +68,6 @@ def adapters(
     Training step, prefill, decode, operations, peak memory and parameters, on one base in one process, in turns; ratios to
     LoRA of equal total rank and to the base, beside the paper's figures.
     """
-    from dataclasses import asdict
-
     from cme.bench.adapters import BenchSettings, Reported, measure_adapters
     from cme.bench.adapters.write import write_report
     from cme.leaderboard.rendering.paper import load_paper
@@ -91,7 +89,7 @@ def adapters(
         seed=seed,
     )
     figures = [
-        Reported(**{key: value for key, value in asdict(cost).items() if key != "reported"})
+        Reported(**{key: value for key, value in cost.plain().items() if key != "reported"})
         for cost in load_paper().costs
     ]
 

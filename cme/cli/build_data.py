@@ -110,9 +110,7 @@ def build_data(
         done = push(out, push_to_hub, have_rights=have_rights)
         note(f"uploaded to the private repository {done.repository}: {done.url}")
     if as_json:
-        from dataclasses import asdict
-
-        emit_json(asdict(manifest))
+        emit_json(manifest.plain())
         return
     columns = ["dataset", "read", "dropped", "conflicting", "duplicates", "leaks", "validation", "training rows"]
     rows = [

@@ -111,13 +111,8 @@ def evaluate(
     if not is_first_process():
         return
     if as_json:
-        from dataclasses import asdict
-
-        emit_json(
-            [asdict(result) for result in results.values()]
-            if len(results) > 1
-            else asdict(next(iter(results.values())))
-        )
+        plain = [result.plain() for result in results.values()]
+        emit_json(plain if len(plain) > 1 else plain[0])
         return
     for folder, result in results.items():
         if len(results) > 1:

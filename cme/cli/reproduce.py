@@ -63,7 +63,9 @@ def reproduce(
     base = base or entry.base
     training, adapter = _training(entry, seed, base, data, threads)
     evaluation = _evaluation(entry, base, source or entry.source, device, threads)
-    settings = {"entry": asdict(entry), "training": training and asdict(training), "evaluation": asdict(evaluation)}
+    # All keys, as in the records of unfinished work of earlier versions.
+    whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.wordings]}
+    settings = {"entry": whole_entry, "training": training and asdict(training), "evaluation": asdict(evaluation)}
     claim(out, "reproduce", settings)
     trained = None
     if training is not None and adapter is not None:
@@ -91,26 +93,26 @@ def _training(
     from cme.adapters.read_settings import settings_from as adapter_from
     from cme.training.settings import settings_from as training_from
 
-    recorded = entry.runs[0].provenance.get("training", {})
+    recorded = entry.runs[0].provenance.training
     where = f"entry {entry.name}"
-    mix = _checked_mix(entry, data, recorded.get("mix_fingerprint"))
+    mix = _checked_mix(entry, data, recorded.mix_fingerprint)
     training = training_from(
         {
-            **entry.recipe,
+            **entry.recipe.plain(),
             "base": base,
             "data": str(mix),
             "seed": seed,
-            "threads": threads or recorded.get("threads"),
+            "threads": threads or recorded.threads,
         },
         f"{where}, recipe",
     )
     _check_base(entry, base)
     # One process takes in turns what several took at once: the same examples in every step.
-    several = int(recorded.get("world_size") or 1)
+    several = recorded.world_size or 1
     training = replace(training, gradient_accumulation=training.gradient_accumulation * several)
     if several > 1:
         note(f"the row was trained by {several} processes; here one takes their batches in turns")
-    return training, adapter_from(entry.settings, f"{where}, settings")
+    return training, adapter_from(entry.settings.plain(), f"{where}, settings")
 
 
 def _checked_mix(entry: "Entry", data: Path | None, expected: Any) -> Path:
@@ -146,7 +148,7 @@ def _evaluation(entry: "Entry", base: str, source: str, device: str | None, thre
     from cme.suite.baselines import BASELINES
 
     provenance = entry.runs[0].provenance
-    recorded = provenance.get("evaluation", {})
+    recorded = provenance.evaluation
     return EvalSettings(
         base=base,
         tier=entry.tier,
@@ -154,10 +156,10 @@ def _evaluation(entry: "Entry", base: str, source: str, device: str | None, thre
         datasets=tuple(item.dataset for item in entry.scores.datasets),
         prompt_format=entry.prompt_format or "plain",
         shots=entry.shots,
-        dtype=recorded.get("dtype") or "float32",
+        dtype=recorded.dtype or "float32",
         device=device,
-        threads=threads or recorded.get("threads"),
-        allow_missing=bool(provenance.get("missing")),
+        threads=threads or recorded.threads,
+        allow_missing=bool(provenance.missing),
         name=entry.name,
         baseline=entry.method if entry.method in BASELINES else None,
     )
@@ -183,7 +185,7 @@ def _evaluate(settings: "EvalSettings", out: Path) -> None:
 
 def _show(found: "Reproduction", entry: "Entry", out: Path, as_json: bool) -> None:
     if as_json:
-        emit_json(asdict(found) | {"verdict": found.verdict})
+        emit_json(found.plain() | {"verdict": found.verdict})
         return
     seeds = len(entry.runs)
     interval = "–" if found.low is None or found.high is None else f"{found.low:+.2f} to {found.high:+.2f}"

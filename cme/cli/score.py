@@ -48,7 +48,7 @@ def score(
     result = read_record(folder / "result.json", Result)
     scores = aggregate(read_samples(folder / "samples.parquet"), tier=result.tier)
     if as_json:
-        emit_json(asdict(scores))
+        emit_json(scores.plain())
     elif explain:
         print("\n".join(lines(scores)))
     else:

@@ -1,12 +1,17 @@
 """How scores look on a terminal."""
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from cme.cli.tables import show_table
-from cme.records import Scores
+
+if TYPE_CHECKING:
+    from cme.records import Scores
 
 __all__ = ["show_scores"]
 
 
-def show_scores(scores: Scores) -> None:
+def show_scores(scores: "Scores") -> None:
     """Print the datasets, then the families, then the CME average."""
     rows = [
         [
@@ -36,7 +41,7 @@ def _with_error(value: float, stderr: float | None) -> str:
     return f"{value:.2f}" if stderr is None else f"{value:.2f} ± {stderr:.2f}"
 
 
-def _diagnosis(found: dict[str, object], n: int) -> str:
+def _diagnosis(found: Mapping[str, object], n: int) -> str:
     said = []
     answers = found.get("answers")
     if isinstance(answers, dict):

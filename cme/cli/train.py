@@ -108,9 +108,7 @@ def train(
         return
     record = run(training, settings, out=out)
     if as_json:
-        from dataclasses import asdict
-
-        emit_json(asdict(record))
+        emit_json(record.plain())
         return
     loss = "" if record.validation_loss is None else f", validation loss {record.validation_loss:.3f}"
     last = f", last loss {record.losses[-1][1]:.3f}" if record.losses else ""
@@ -140,9 +138,7 @@ def _rates(text: str | None, single: float | None) -> list[float]:
 
 def _show_grid(grid: "Grid", out: Path, as_json: bool) -> None:
     if as_json:
-        from dataclasses import asdict
-
-        emit_json(asdict(grid))
+        emit_json(grid.plain())
         return
     rows = [
         [f"{run.learning_rate:g}", _loss(run.validation_loss), _loss(run.last_loss), _mark(grid, run.folder)]

@@ -310,4 +310,6 @@ def _rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict
 def _adapter_info(session: Session, row: _Row) -> AdapterInfo | None:
     if row.asked is None or row.fingerprint is None:
         return None
-    return AdapterInfo(row.asked, session.method, row.fingerprint, session.effect > 0)
+    return AdapterInfo(
+        path=row.asked, method=session.method, fingerprint=row.fingerprint, changes_output=session.effect > 0
+    )

@@ -1,11 +1,16 @@
 """What an evaluation is asked to do."""
 
-from dataclasses import dataclass
+from typing import Annotated
 
+from pydantic import Field
+
+from cme.config import Items, known, validated
 from cme.errors import UsageError
+from cme.models.load import DTYPES
+from cme.prompt.formats import FORMATS
 from cme.suite import select
 from cme.suite.baselines import covered
-from cme.suite.tiers import tier_rows
+from cme.suite.tiers import TIERS
 
 __all__ = ["ENGINES", "EvalSettings"]
 
@@ -16,7 +21,7 @@ RESULT = "result.json"
 """A result's file, in its folder."""
 
 
-@dataclass(frozen=True)
+@validated("evaluation settings")
 class EvalSettings:
     """One evaluation.
 
@@ -47,16 +52,16 @@ class EvalSettings:
 
     base: str
     adapter: str | None = None
-    tier: str = "quick"
+    tier: Annotated[str, known("tier", TIERS)] = "quick"
     source: str = "hub"
-    datasets: tuple[str, ...] | None = None
-    prompt_format: str = "plain"
-    shots: int = 0
+    datasets: Items[str] | None = None
+    prompt_format: Annotated[str, known("prompt format", FORMATS)] = "plain"
+    shots: Annotated[int, Field(ge=0)] = 0
     wording: int = 0
-    dtype: str = "float32"
-    engine: str = "prefix"
-    batch_size: int | None = None
-    token_budget: int | None = None
+    dtype: Annotated[str, known("dtype", ("auto", *DTYPES))] = "float32"
+    engine: Annotated[str, known("engine", ENGINES)] = "prefix"
+    batch_size: Annotated[int, Field(ge=1)] | None = None
+    token_budget: Annotated[int, Field(ge=1)] | None = None
     device: str | None = None
     threads: int | None = None
     allow_missing: bool = False
@@ -64,16 +69,11 @@ class EvalSettings:
     baseline: str | None = None
 
     def check(self) -> None:
-        """Check everything that needs no model.
+        """Check what the suite decides, and settings that must fit each other; the values themselves are checked when made.
 
         Raises:
-            UsageError: an unknown name or an impossible number.
+            UsageError: an unknown dataset or instruction, or settings that exclude each other.
         """
-        from cme.errors import unknown
-        from cme.models.load import DTYPES
-        from cme.prompt.formats import FORMATS
-
-        tier_rows(self.tier)
         for spec in select(self.datasets):
             spec.instruction_at(self.wording)
         if self.wording and self.baseline is not None:
@@ -82,19 +82,7 @@ class EvalSettings:
             covered(self.baseline, self.datasets)
             if self.adapter is not None:
                 raise UsageError("--baseline answers without a model: give it or --adapter, not both.")
-        if self.prompt_format not in FORMATS:
-            raise unknown("prompt format", self.prompt_format, FORMATS)
-        if self.dtype not in ("auto", *DTYPES):
-            raise unknown("dtype", self.dtype, ("auto", *DTYPES))
-        if self.engine not in ENGINES:
-            raise unknown("engine", self.engine, ENGINES)
-        if self.shots < 0:
-            raise UsageError(f"--shots is {self.shots}; it must be 0 or more.")
         if self.shots and self.prompt_format != "plain":
             raise UsageError(
                 f"--shots needs --format plain, not {self.prompt_format!r}: the examples stand in one text."
             )
-        if self.batch_size is not None and self.batch_size < 1:
-            raise UsageError(f"--batch-size is {self.batch_size}; it must be 1 or more.")
-        if self.token_budget is not None and self.token_budget < 1:
-            raise UsageError(f"--token-budget is {self.token_budget}; it must be 1 or more.")

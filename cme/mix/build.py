@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from cme.data.sources import Source, check_source, is_mini, open_source
@@ -128,7 +128,6 @@ def check_only(settings: BuildSettings, *, source: Source | None = None) -> Chec
 
 def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, DatasetSpec], list[DatasetSpec], Source]:
     """The suite with what is shown beside it, the selected datasets, and the source, which has them."""
-    settings.check()
     suite, specs = datasets(beside=True), select(settings.datasets)
     if settings.uses is not None:
         specs = filter_by_use(specs, settings.uses)
@@ -275,4 +274,4 @@ def _manifest(
         gate=settings.gate,
         overlap=found.overlap,
     )
-    return replace(manifest, fingerprint=content_fingerprint(asdict(manifest)))
+    return manifest.replace(fingerprint=content_fingerprint(manifest.plain()))

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.config import from_mapping
+from cme.config import Items, build, validated
 from cme.data.chunks import Piece, pieces, rows_of
 from cme.data.example import Example
 from cme.data.load import RowStream
@@ -99,12 +99,12 @@ def collect_train(
     }
 
 
-@dataclass(frozen=True)
+@validated("plan of a dataset's pieces")
 class _Plan:
     """How a dataset is cut into pieces; written down, so that a continued build cuts it alike and asks no source again."""
 
-    pieces: tuple[dict[str, Any], ...]
-    missing: tuple[str, ...]
+    pieces: Items[dict[str, Any]]
+    missing: Items[str]
     provenance: dict[str, str]
 
 
@@ -117,7 +117,7 @@ def _plan(spec: DatasetSpec, source: Source, folder: Path, *, allow_missing: boo
         found = [piece for part in parts for piece in pieces(source, spec, part, part.train)]
         written = [asdict(piece) | {"file": piece.file and str(piece.file)} for piece in found]
         mark(file, [], asdict(_Plan(tuple(written), tuple(missing.values()), source.provenance(spec))))
-    return from_mapping(_Plan, marked_value(file), str(file), error=CMEError)
+    return build(_Plan, marked_value(file), str(file), error=CMEError)
 
 
 def _piece(values: Mapping[str, Any]) -> Piece:

@@ -2,13 +2,13 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, Strict
 
 import cme
-from cme.errors import UsageError, unknown
+from cme.config import Items, known, validated
 from cme.files import digest
 from cme.mix.cap import MIXINGS
 from cme.suite import DatasetSpec
@@ -19,7 +19,13 @@ LAYOUTS = ("alpaca", "chat")
 """Columns of a mix: ``alpaca`` has instruction, input and output; ``chat`` has messages before them."""
 
 
-@dataclass(frozen=True)
+def _not_empty(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if names is not None and not names:
+        raise ValueError("is an empty list; leave it out for the whole suite")
+    return names
+
+
+@validated("settings of a mix")
 class BuildSettings:
     """Settings of ``cme build-data``.
 
@@ -46,48 +52,20 @@ class BuildSettings:
     """
 
     source: str
-    out: Path
-    size: int | None = None
+    out: Annotated[Path, Strict(strict=False)]
+    size: Annotated[int, Field(ge=1)] | None = None
     seed: int = 0
-    datasets: tuple[str, ...] | None = None
-    mixing: str = "proportional"
-    paraphrase_share: float = 0.5
-    validation_share: float = 0.005
+    datasets: Annotated[Items[str] | None, AfterValidator(_not_empty)] = None
+    mixing: Annotated[str, known("mixing", MIXINGS)] = "proportional"
+    paraphrase_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    validation_share: Annotated[float, Field(ge=0, le=0.5)] = 0.005
     allow_missing: bool = False
-    rows_per_shard: int = 100_000
-    temperature: float = 2.0
-    layout: str = "alpaca"
-    uses: tuple[str, ...] | None = None
+    rows_per_shard: Annotated[int, Field(ge=1)] = 100_000
+    temperature: Annotated[float, Field(ge=1)] = 2.0
+    layout: Annotated[str, known("format of a mix", LAYOUTS)] = "alpaca"
+    uses: Items[str] | None = None
     gate: bool = True
-    workers: int = 1
-
-    def check(self) -> None:
-        """Check the values.
-
-        Raises:
-            UsageError: a value is out of its range; all of them in one message.
-        """
-        if self.mixing not in MIXINGS:
-            raise unknown("mixing", self.mixing, MIXINGS)
-        if self.layout not in LAYOUTS:
-            raise unknown("format of a mix", self.layout, LAYOUTS)
-        problems = []
-        if not (isfinite(self.temperature) and self.temperature >= 1):
-            problems.append(f"temperature must be a number of at least 1, not {self.temperature}")
-        if self.workers < 1:
-            problems.append(f"workers must be at least 1, not {self.workers}")
-        if self.size is not None and self.size < 1:
-            problems.append(f"size must be at least 1, not {self.size}")
-        if not 0 <= self.paraphrase_share <= 1:
-            problems.append(f"paraphrase share must lie in [0, 1], not {self.paraphrase_share}")
-        if not 0 <= self.validation_share <= 0.5:
-            problems.append(f"validation share must lie in [0, 0.5], not {self.validation_share}")
-        if self.rows_per_shard < 1:
-            problems.append(f"rows per shard must be at least 1, not {self.rows_per_shard}")
-        if self.datasets is not None and not self.datasets:
-            problems.append("datasets are an empty list; leave them out for the whole suite")
-        if problems:
-            raise UsageError("; ".join(problems) + ".")
+    workers: Annotated[int, Field(ge=1)] = 1
 
     def identity(self, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
         """Everything that decides the mix's bytes, for the claim on the output folder.

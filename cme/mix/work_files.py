@@ -9,12 +9,11 @@ that they are complete.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cme.config import from_mapping
+from cme.config import Items, build, validated
 from cme.data.match import DIGEST_BYTES
 from cme.errors import CMEError
 from cme.mix.decontamination import EvalTexts
@@ -32,19 +31,19 @@ FOUND = {"passage": "passage", "13-gram": "grams", "token-set": "tokens"}
 """Rule of the gate → column of masks in a piece's numbers."""
 
 
-@dataclass(frozen=True)
+@validated("note of a piece")
 class Note:
     """What became of the rows of a piece, or of a dataset's evaluation rows; fields as in `cme.records.MixDataset`."""
 
     read: int
     kept: int
     dropped: dict[str, int]
-    missing: tuple[str, ...] = ()
+    missing: Items[str] = ()
     provenance: dict[str, str] | None = None
 
 
 def _noted(marker: Path) -> Note:
-    return from_mapping(Note, marked_value(marker), str(marker), error=CMEError)
+    return build(Note, marked_value(marker), str(marker), error=CMEError)
 
 
 class EvalFile:

@@ -1,26 +1,44 @@
-"""The four artefacts – manifest, run, result, entry: schema, write, read, validate."""
+"""The artefacts – manifest, run, grid, result, entry: pydantic models, written, read and validated."""
 
-from cme.records.base import read_record, versions, write_record
+from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
+from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryRun, EntryWording
-from cme.records.grid import Grid, GridRun
+from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
+from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
 from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores
 from cme.records.run import Run
+from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
 
 __all__ = [
     "AdapterInfo",
+    "AdapterOrigin",
+    "AdapterRecord",
+    "Artefact",
+    "ChosenGrid",
+    "Cost",
     "DatasetScore",
     "Entry",
     "EntryRun",
     "EntryWording",
+    "EvaluationOrigin",
     "FamilyScore",
     "Grid",
     "GridRun",
     "Manifest",
+    "MeasuredRatios",
     "MixDataset",
+    "MixOrigin",
+    "PartialRecord",
+    "Provenance",
+    "Ratio",
+    "Recipe",
+    "Record",
     "Result",
     "Run",
     "Scores",
+    "TrainingOrigin",
+    "TrainingRecord",
     "read_record",
     "versions",
     "write_record",

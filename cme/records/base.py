@@ -1,19 +1,114 @@
-"""What the four artefacts share: a kind, a schema version, and one way to write and read."""
+"""What all records share: their base classes, a kind, a schema version, and one way to write and read."""
 
-import dataclasses
 import importlib.metadata
 import platform
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from cme.config import from_mapping
+from pydantic import Field, GetJsonSchemaHandler, ModelWrapValidatorHandler, ValidationInfo, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from cme.config import FROM_FILE, Model, build
 from cme.errors import CMEError
 from cme.files import read_json, write_json
+from cme.records.docstrings import attributes, summary
 
-__all__ = ["read_record", "versions", "write_record"]
+__all__ = [
+    "Amount",
+    "Artefact",
+    "Count",
+    "PartialRecord",
+    "Positive",
+    "Record",
+    "read_record",
+    "versions",
+    "write_record",
+]
 
-T = TypeVar("T")
+Count = Annotated[int, Field(ge=0)]
+"""A whole number that may be 0."""
+
+Positive = Annotated[int, Field(gt=0)]
+"""A whole number above 0."""
+
+Amount = Annotated[float, Field(ge=0)]
+"""A number that may be 0."""
+
+A = TypeVar("A", bound="Artefact")
+
+
+class _Written(Model):
+    """What records and partial records share."""
+
+    def plain(self) -> dict[str, Any]:
+        """The record as plain values, as `write_record` writes it: a key that was absent when it was read stays absent."""
+        return self.model_dump(exclude_unset=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Put the sentences of the docstring into the schema."""
+        made = handler(schema)
+        inner = handler.resolve_ref_schema(made)
+        inner["description"] = summary(cls)
+        for name, text in attributes(cls).items():
+            if name in inner.get("properties", {}):
+                inner["properties"][name]["description"] = text
+        return made
+
+
+class Record(_Written):
+    """Base class of everything that is written to a record's file.
+
+    A record that is constructed in Python is written with all its fields. One that is read from a file is written with the
+    keys that the file has, so reading and writing an older file does not change it.
+    """
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy in which some fields have other values; the new values are validated."""
+        return type(self)(**{**dict(self), **changes})
+
+    @model_validator(mode="after")
+    def _all_given(self, info: ValidationInfo) -> Self:
+        if info.context is not FROM_FILE:
+            self.model_fields_set.update(type(self).model_fields)
+        return self
+
+
+class PartialRecord(_Written):
+    """Base class of a part of a record whose keys may each be absent.
+
+    Absent keys stay absent when the record is written, and the keys keep the order in which they were given. A partial record
+    without any key is false.
+    """
+
+    def __bool__(self) -> bool:
+        """Whether any key was given."""
+        return bool(self.model_fields_set)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _in_given_order(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        made = handler(values)
+        if isinstance(values, Mapping):
+            fields = vars(made)
+            ordered = {name: fields[name] for name in (*values, *fields) if name in fields}
+            object.__setattr__(made, "__dict__", ordered)
+        return made
+
+
+class Artefact(Record):
+    """Base class of a record that has a file of its own.
+
+    Attributes:
+        KIND: what the file says it is.
+        SCHEMA_VERSION: version of the fields.
+    """
+
+    KIND: ClassVar[str]
+    SCHEMA_VERSION: ClassVar[int]
+
 
 _PACKAGES = (
     "accelerate",
@@ -42,53 +137,30 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_record(path: Path, record: Any) -> None:
-    """Write a record dataclass as JSON, whole or not at all; its ``kind`` and ``schema_version`` come first."""
+def write_record(path: Path, record: Artefact) -> None:
+    """Write a record as JSON, whole or not at all; its ``kind`` and ``schema_version`` come first."""
     head = {"kind": record.KIND, "schema_version": record.SCHEMA_VERSION}
-    write_json(path, head | dataclasses.asdict(record))
+    write_json(path, head | record.plain())
 
 
-def read_record(path: Path, cls: type[T]) -> T:
+def read_record(path: Path, cls: type[A]) -> A:
     """Read and validate a record.
 
     Args:
         path: the JSON file.
-        cls: the record's dataclass.
+        cls: the record's class.
 
     Raises:
         CMEError: the file is missing, damaged, of another kind or of another schema version.
     """
     values = read_json(path)
-    kind, version = cls.KIND, cls.SCHEMA_VERSION  # type: ignore[attr-defined]
-    if not isinstance(values, Mapping) or values.get("kind") != kind:
-        found = values.get("kind") if isinstance(values, Mapping) else type(values).__name__
-        raise CMEError(f"{path} is no {kind} (it says {found!r}).")
-    if values.get("schema_version") != version:
+    if not isinstance(values, Mapping) or values.get("kind") != cls.KIND:
+        kind = values.get("kind") if isinstance(values, Mapping) else type(values).__name__
+        raise CMEError(f"{path} is no {cls.KIND} (it says {kind!r}).")
+    if values.get("schema_version") != cls.SCHEMA_VERSION:
         raise CMEError(
-            f"{path} has schema version {values.get('schema_version')}; this CME reads version {version}. Make it again."
+            f"{path} has schema version {values.get('schema_version')}; this CME reads version {cls.SCHEMA_VERSION}. "
+            "Make it again."
         )
     body = {key: value for key, value in values.items() if key not in ("kind", "schema_version")}
-    return _build(cls, body, str(path))
-
-
-def _build(cls: type[T], values: Any, where: str) -> T:
-    if not isinstance(values, Mapping):
-        raise CMEError(f"{where}: expected a mapping, found {values!r}.")
-    hints = get_type_hints(cls)
-    ready = {key: _nested(value, hints.get(key), f"{where}: {key}") for key, value in values.items()}
-    return from_mapping(cls, ready, where, error=CMEError)
-
-
-def _nested(value: Any, hint: Any, where: str) -> Any:
-    """Turn mappings into the record dataclasses that the type ``hint`` names (directly, in a tuple, in a dict, or optional)."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
-        return _build(hint, value, where)
-    inner = [option for option in get_args(hint) if dataclasses.is_dataclass(option)]
-    if len(inner) == 1 and isinstance(inner[0], type):
-        if isinstance(value, list):
-            return tuple(_build(inner[0], item, where) for item in value)
-        if isinstance(value, Mapping):
-            if getattr(hint, "__origin__", None) is dict:
-                return {key: _build(inner[0], item, f"{where}.{key}") for key, item in value.items()}
-            return _build(inner[0], value, where)
-    return value
+    return build(cls, body, str(path), error=CMEError)

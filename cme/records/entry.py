@@ -1,37 +1,37 @@
 """A row of the leaderboard."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from cme.config import Items
+from cme.records.base import Artefact, Record
+from cme.records.cost import Cost, MeasuredRatios
+from cme.records.grid import ChosenGrid
+from cme.records.provenance import Provenance
 from cme.records.result import Scores
+from cme.records.settings import AdapterRecord, Recipe
 
 __all__ = ["Entry", "EntryRun", "EntryWording"]
 
 
-@dataclass(frozen=True)
-class EntryRun:
+class EntryRun(Record):
     """One training run of a row with its evaluation; a base or a baseline has one, without training.
 
     Attributes:
         seed: of the training; None for a base or a baseline.
         scores: of this run alone, as in its result.
         samples_sha256: of ``samples/<entry>.<k>.parquet``, k the run's place in the entry, from 0.
-        cost: of the training: trainable_parameters, saved_parameters, base_parameters, trainable_share, wall_seconds,
-            tokens_per_second, peak_memory_bytes, steps, tokens, device; empty for a base.
-        provenance: ``data`` (what pins the rows), ``missing``, ``evaluation`` (device, dtype, threads, versions); of a trained
-            one also ``adapter`` (fingerprint, whether it changes the output) and ``training`` (mix_fingerprint, what the mix
-            was built with, world_size, validation_loss, versions).
+        cost: of the training; empty for a base.
+        provenance: where the rows come from, how the run was evaluated and how it was trained.
     """
 
     seed: int | None
     scores: Scores
     samples_sha256: str
-    cost: dict[str, Any]
-    provenance: dict[str, Any]
+    cost: Cost
+    provenance: Provenance
 
 
-@dataclass(frozen=True)
-class EntryWording:
+class EntryWording(Record):
     """One of a row's runs, evaluated with a paraphrase of every instruction.
 
     Attributes:
@@ -47,8 +47,7 @@ class EntryWording:
     samples_sha256: str
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Artefact):
     """One row: a method with its settings, trained with one seed or several, or a base, or a baseline.
 
     Attributes:
@@ -68,11 +67,8 @@ class Entry:
         seed_stderr: the part of the average's standard error that is due to the seeds; None with one seed, where the error is
             about this run and not about the method, and at tier smoke.
         runs: by seed.
-        lr_grid: the learning-rate grid that the recipe's rate was chosen by (`cme.records.Grid` as a mapping, with
-            ``at_edge``); None: not given.
-        cost_ratios: measured by ``cme bench adapters``: ``train``, ``prefill``, ``decode``, ``memory`` (of training), each
-            {value, low, high} relative to LoRA of equal total rank (low and high None without an interval), and what they
-            were measured on: base, total_rank, rounds, device, hardware, threads, dtype, command; empty: not given.
+        lr_grid: the learning-rate grid that the recipe's rate was chosen by; None: not given.
+        cost_ratios: what the method costs relative to LoRA, measured by ``cme bench adapters``; empty: not given.
         scorer_version: of CME's scoring rules.
         task_fingerprints: of each dataset's YAML.
         items: SHA-256 of which samples were scored, the same for all runs and for all rows of a table.
@@ -84,8 +80,8 @@ class Entry:
 
     name: str
     method: str
-    recipe: dict[str, Any]
-    settings: dict[str, Any]
+    recipe: Recipe
+    settings: AdapterRecord
     base: str
     base_fingerprint: str
     tier: str
@@ -94,10 +90,10 @@ class Entry:
     source: str
     scores: Scores
     seed_stderr: float | None
-    runs: tuple[EntryRun, ...]
-    lr_grid: dict[str, Any] | None
-    cost_ratios: dict[str, Any]
+    runs: Items[EntryRun]
+    lr_grid: ChosenGrid | None
+    cost_ratios: MeasuredRatios
     scorer_version: int
     task_fingerprints: dict[str, str]
     items: str
-    wordings: tuple[EntryWording, ...] = ()
+    wordings: Items[EntryWording] = ()

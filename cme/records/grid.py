@@ -1,13 +1,14 @@
 """The record of a learning-rate grid."""
 
-from dataclasses import dataclass
 from typing import ClassVar
 
-__all__ = ["Grid", "GridRun"]
+from cme.config import Items
+from cme.records.base import Artefact, Record
+
+__all__ = ["ChosenGrid", "Grid", "GridRun"]
 
 
-@dataclass(frozen=True)
-class GridRun:
+class GridRun(Record):
     """One rate of a grid.
 
     Attributes:
@@ -25,8 +26,7 @@ class GridRun:
     problem: str | None
 
 
-@dataclass(frozen=True)
-class Grid:
+class _Rates(Record):
     """All rates of a grid.
 
     Attributes:
@@ -37,16 +37,30 @@ class Grid:
         learning_rate: of that run.
     """
 
-    KIND: ClassVar[str] = "lr-grid"
-    SCHEMA_VERSION: ClassVar[int] = 1
-
     method: str
     steps: int
-    runs: tuple[GridRun, ...]
+    runs: Items[GridRun]
     best: str | None
     learning_rate: float | None
+
+
+class Grid(_Rates, Artefact):
+    """All rates of a grid, as ``lr-grid.json`` holds them."""
+
+    KIND: ClassVar[str] = "lr-grid"
+    SCHEMA_VERSION: ClassVar[int] = 1
 
     @property
     def at_edge(self) -> bool:
         """Whether the best rate is the lowest or highest tried, so that a better one may lie beyond."""
         return self.learning_rate in (self.runs[0].learning_rate, self.runs[-1].learning_rate)
+
+
+class ChosenGrid(_Rates):
+    """The grid that the learning rate of a leaderboard row was chosen by.
+
+    Attributes:
+        at_edge: whether the best rate is the lowest or highest tried, so that a better one may lie beyond.
+    """
+
+    at_edge: bool

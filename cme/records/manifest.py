@@ -1,13 +1,16 @@
 """The manifest of a training mix."""
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from pydantic import Field
+
+from cme.config import Items
+from cme.records.base import Artefact, Record
 
 __all__ = ["Manifest", "MixDataset"]
 
 
-@dataclass(frozen=True)
-class MixDataset:
+class MixDataset(Record):
     """What became of one dataset's training rows.
 
     Attributes:
@@ -36,13 +39,12 @@ class MixDataset:
     validation: int
     available: int
     rows: int
-    missing: tuple[str, ...] = ()
-    provenance: dict[str, str] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    missing: Items[str] = ()
+    provenance: dict[str, str] = Field(default_factory=dict)
+    warnings: Items[str] = ()
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Artefact):
     """What a mix is made of.
 
     Attributes:
@@ -82,8 +84,8 @@ class Manifest:
     task_fingerprints: dict[str, str]
     versions: dict[str, str]
     fingerprint: str
-    tokens: dict[str, Any] | None = None
+    tokens: dict[str, int | float] | None = None
     temperature: float | None = None
     layout: str = "alpaca"
     gate: bool = True
-    overlap: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict)
+    overlap: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)

@@ -1,13 +1,16 @@
 """The result of an evaluation. Every number can be recomputed from the per-sample scores beside it."""
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
+
+from pydantic import Field
+
+from cme.config import Items
+from cme.records.base import Artefact, Positive, Record
 
 __all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores"]
 
 
-@dataclass(frozen=True)
-class DatasetScore:
+class DatasetScore(Record):
     """A dataset's score.
 
     Attributes:
@@ -36,11 +39,10 @@ class DatasetScore:
     chance: float
     metrics: dict[str, float]
     parts: dict[str, float]
-    diagnostics: dict[str, Any]
+    diagnostics: dict[str, int | dict[str, int]]
 
 
-@dataclass(frozen=True)
-class FamilyScore:
+class FamilyScore(Record):
     """Unweighted mean of a family's datasets × 100, and its standard error."""
 
     family: str
@@ -48,8 +50,7 @@ class FamilyScore:
     stderr: float | None
 
 
-@dataclass(frozen=True)
-class Scores:
+class Scores(Record):
     """Everything that follows from the per-sample scores.
 
     Attributes:
@@ -62,8 +63,8 @@ class Scores:
         complete: whether every dataset of the suite was run.
     """
 
-    datasets: tuple[DatasetScore, ...]
-    families: tuple[FamilyScore, ...]
+    datasets: Items[DatasetScore]
+    families: Items[FamilyScore]
     average: float
     average_stderr: float | None
     chance_normalised: float
@@ -71,8 +72,7 @@ class Scores:
     complete: bool
 
 
-@dataclass(frozen=True)
-class AdapterInfo:
+class AdapterInfo(Record):
     """The evaluated adapter: its folder as given, method (PEFT type), fingerprint, and whether it changes the base's output."""
 
     path: str
@@ -81,8 +81,7 @@ class AdapterInfo:
     changes_output: bool
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(Artefact):
     """An evaluation of a base model or of an adapter on it.
 
     Attributes:
@@ -131,17 +130,17 @@ class Result:
     samples_sha256: str
     scorer_version: int
     task_fingerprints: dict[str, str]
-    provenance: dict[str, Any]
-    missing: tuple[str, ...]
+    provenance: dict[str, dict[str, str]]
+    missing: Items[str]
     device: str
     dtype: str
     batch_size: int
-    threads: int
+    threads: Positive
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
     baseline: str | None = None
-    engines: dict[str, str] = field(default_factory=dict)
-    tokens: dict[str, int] = field(default_factory=dict)
-    tokens_per_second: dict[str, float] = field(default_factory=dict)
+    engines: dict[str, str] = Field(default_factory=dict)
+    tokens: dict[str, int] = Field(default_factory=dict)
+    tokens_per_second: dict[str, float] = Field(default_factory=dict)
     wording: int = 0

@@ -1,13 +1,17 @@
 """The record of a training run."""
 
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
+
+from pydantic import Strict
+
+from cme.config import Items
+from cme.records.base import Amount, Artefact, Count, Positive
+from cme.records.settings import AdapterRecord, TrainingRecord
 
 __all__ = ["Run"]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(Artefact):
     """What was trained, on what, and what it cost.
 
     Attributes:
@@ -46,31 +50,31 @@ class Run:
     SCHEMA_VERSION: ClassVar[int] = 1
 
     method: str
-    adapter: dict[str, Any]
-    training: dict[str, Any]
+    adapter: AdapterRecord
+    training: TrainingRecord
     base: str
     base_fingerprint: str
     adapter_fingerprint: str
     mix_fingerprint: str
     prompt_format: str
-    trainable_parameters: int
-    base_parameters: int
-    trainable_share: float
-    steps: int
-    examples: int
-    tokens: int
-    wall_seconds: float
-    tokens_per_second: float
-    peak_memory_bytes: int
-    losses: tuple[Any, ...]
+    trainable_parameters: Count
+    base_parameters: Count
+    trainable_share: Amount
+    steps: Count
+    examples: Count
+    tokens: Count
+    wall_seconds: Amount
+    tokens_per_second: Amount
+    peak_memory_bytes: Count
+    losses: Items[Annotated[tuple[int, float], Strict(strict=False)]]
     validation_loss: float | None
     dropped: dict[str, int]
     cut: int
     interruptions: int
     device: str
     dtype: str
-    world_size: int
+    world_size: Positive
     versions: dict[str, str]
     started: str
     finished: str
-    saved_parameters: int | None = None
+    saved_parameters: Count | None = None

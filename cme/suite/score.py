@@ -139,8 +139,10 @@ def _chance_normalised(scored: Sequence[DatasetScore]) -> float:
     return 100 * _mean([_mean(values) for values in rescaled.values()])
 
 
-def _diagnostics(samples: Sequence[Sample], spec: DatasetSpec) -> dict[str, Any]:
-    counts = {name: sum(bool(sample[name]) for sample in samples) for name in ("truncated", "cut")}
+def _diagnostics(samples: Sequence[Sample], spec: DatasetSpec) -> dict[str, int | dict[str, int]]:
+    counts: dict[str, int | dict[str, int]] = {
+        name: sum(bool(sample[name]) for sample in samples) for name in ("truncated", "cut")
+    }
     if spec.kind == "generate":
         return counts | {"empty": sum(bool(sample["empty"]) for sample in samples)}
     used = Counter(int(sample["predicted"]) for sample in samples)

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from pydantic import Field
 
-from cme.config import from_mapping
+from cme.config import Items, Model, build, validated
 from cme.errors import CMEError, UsageError, nearest, unknown
 from cme.files import digest
 from cme.paths import tasks_dir
@@ -24,7 +25,7 @@ Kind = Literal["choice", "generate"]
 Use = Literal["commercial", "noncommercial", "unstated"]
 
 
-@dataclass(frozen=True)
+@validated("part of a dataset")
 class Part:
     """A part of a dataset that has its own files: an ANLI round, an ARC set.
 
@@ -47,30 +48,29 @@ class Part:
         return self.train if kind == "train" else self.eval
 
 
-@dataclass(frozen=True)
-class _Cme:
+class _Cme(Model):
     """The keys under ``metadata.cme``."""
 
     dataset: str
     family: str
-    parts: dict[str, Any]
-    key: tuple[str, ...]
+    parts: dict[str, dict[str, Any]]
+    key: Items[str]
     normaliser: str
     columns: dict[str, Any]
-    instructions: tuple[str, ...]
+    instructions: Items[str]
     primary_metric: str
     licence: str
     use: Use
-    max_input_words: int
-    metrics: tuple[str, ...] = ()
-    corpus_metrics: tuple[str, ...] = ()
-    choices: tuple[str, ...] | None = None
-    cluster: tuple[str, ...] = ()
+    max_input_words: Annotated[int, Field(ge=1)]
+    metrics: Items[str] = ()
+    corpus_metrics: Items[str] = ()
+    choices: Items[str] | None = None
+    cluster: Items[str] = ()
     revision: str | None = None
     answer: Literal["first_line", "joined_lines"] = "first_line"
     answer_normalisation: Literal["squad", "triviaqa", "unicode"] = "squad"
     unanswerable: str | None = None
-    rows: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = Field(default_factory=dict)
     options: int | None = None
     part_by: str | None = None
     wrapper: str | None = None
@@ -216,7 +216,7 @@ def load_spec(path: Path) -> DatasetSpec:
     own = metadata.get("cme") if isinstance(metadata, Mapping) else None
     if not isinstance(own, Mapping):
         raise CMEError(f"{path}: 'metadata.cme' is missing.")
-    cme = from_mapping(_Cme, own, str(path), error=CMEError)
+    cme = build(_Cme, own, str(path), error=CMEError)
     if problems := _problems(cme, values):
         raise CMEError(f"{path}: {'; '.join(problems)}.")
     generation = values.get("generation_kwargs") or {}
@@ -255,7 +255,7 @@ def load_spec(path: Path) -> DatasetSpec:
 
 
 def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
-    """What from_mapping cannot see: lm-eval's own fields, and fields that must fit each other."""
+    """What the types cannot see: lm-eval's own fields, and fields that must fit each other."""
     problems = [
         f"lm-eval's {key!r} must be a text" for key in ("task", "dataset_path") if not isinstance(values.get(key), str)
     ]
@@ -274,18 +274,14 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "a choice dataset has either 'choices' (label words) or 'options' (how many, lettered), others neither"
         )
-    if sorted(cme.rows) != ["eval", "train"] or not all(type(n) is int and n > 0 for n in cme.rows.values()):
+    if sorted(cme.rows) != ["eval", "train"] or min(cme.rows.values()) < 1:
         problems.append("rows must say how many 'train' and 'eval' rows are published")
-    if cme.max_input_words < 1:
-        problems.append(f"max_input_words must be at least 1, not {cme.max_input_words}")
-    strange = [name for name, part in cme.parts.items() if not isinstance(part, Mapping)]
-    problems += [f"part {name!r} must be a mapping with train and eval" for name in strange]
     return problems
 
 
 def _part(name: str, values: Mapping[str, Any], config: str | None, path: Path) -> Part:
     full = {"name": name, "folder": name, "config": config} | dict(values)
-    return from_mapping(Part, full, f"{path}: part {name!r}", error=CMEError)
+    return build(Part, full, f"{path}: part {name!r}", error=CMEError)
 
 
 @lru_cache(maxsize=8)

@@ -99,7 +99,7 @@ def _short(base: str) -> str:
 
 
 def _facts(run: Run, manifest: Manifest) -> dict[str, str]:
-    method = METHODS[run.adapter["method"]]
+    method = METHODS[str(run.adapter.method)]
     base = inline_code(run.base)
     if run.base == EMBEDDED:
         base += f", CME's embedded base: {EMBEDDED_HUB_ID} from 4-bit weights"
@@ -152,8 +152,9 @@ def _loading(out: Path, base: str) -> str:
 
 
 def _recipe(run: Run) -> str:
-    training = {key: value for key, value in run.training.items() if key not in _LEFT_OUT}
-    return str(yaml.safe_dump({"training": training, "adapter": run.adapter}, sort_keys=False, allow_unicode=True))
+    training = {key: value for key, value in run.training.plain().items() if key not in _LEFT_OUT}
+    adapter = run.adapter.model_dump(mode="json", exclude_unset=True)
+    return str(yaml.safe_dump({"training": training, "adapter": adapter}, sort_keys=False, allow_unicode=True))
 
 
 def _made(run: Run) -> str:

@@ -8,11 +8,11 @@ a checkpoint without a list that fits is never resumed from.
 import os
 import shutil
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cme.config import from_mapping
+from cme.config import build, validated
 from cme.errors import CMEError
 from cme.files import read_json, write_json
 
@@ -25,7 +25,7 @@ _WEIGHTS = "*model*.safetensors"
 """An adapter's ``adapter_model.safetensors``, or a whole model's file or files."""
 
 
-@dataclass(frozen=True)
+@validated("what a run has cost")
 class Spent:
     """What a run has cost up to a checkpoint; work that was lost after it counts for nothing.
 
@@ -111,6 +111,6 @@ def _read(folder: Path) -> Spent | None:
         sizes = _sizes(folder)
         if any(sizes.get(name) != size for name, size in values["files"].items()):
             return None
-        return from_mapping(Spent, values["spent"], str(folder / MARKER))
+        return build(Spent, values["spent"], str(folder / MARKER))
     except (CMEError, KeyError, TypeError, AttributeError):
         return None

@@ -49,7 +49,6 @@ def train_grid(settings: TrainSettings, adapter: AdapterSettings, rates: Sequenc
         CMEError: training diverged at every rate, or what `train` raises.
     """
     rates = _checked(rates)
-    replace(settings, learning_rate=rates[0]).check()
     _check_validation(Path(settings.data).expanduser())
     from cme.training.loop import arguments
 
@@ -125,11 +124,19 @@ def _one(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> GridRu
     try:
         return _result(rate, train(settings, adapter, out=out / folder_of(rate)))
     except DivergedError as error:
-        return GridRun(rate, folder_of(rate), None, None, str(error))
+        return GridRun(
+            learning_rate=rate, folder=folder_of(rate), validation_loss=None, last_loss=None, problem=str(error)
+        )
 
 
 def _result(rate: float, run: Run) -> GridRun:
-    return GridRun(rate, folder_of(rate), run.validation_loss, run.losses[-1][1] if run.losses else None, None)
+    return GridRun(
+        learning_rate=rate,
+        folder=folder_of(rate),
+        validation_loss=run.validation_loss,
+        last_loss=run.losses[-1][1] if run.losses else None,
+        problem=None,
+    )
 
 
 def _grid(adapter: AdapterSettings, done: list[GridRun], out: Path, complete: bool) -> Grid:

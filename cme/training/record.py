@@ -1,11 +1,12 @@
 """The run record: what was trained, on what, and what it cost."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mapping
 from cme.models.load import base_fingerprint as fingerprint_of_base
-from cme.records import Run, versions
+from cme.records import AdapterRecord, Run, TrainingRecord, versions
 from cme.records.method import method_label
 from cme.training.checkpoints import Spent
 from cme.training.meter import now
@@ -66,8 +67,8 @@ def make_run(
     per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
     return Run(
         method=method_label(adapter.method, adapter.options),
-        adapter=settings_to_mapping(adapter),
-        training=vars(settings),
+        adapter=AdapterRecord(**settings_to_mapping(adapter)),
+        training=TrainingRecord(**asdict(settings)),
         base=settings.base,
         base_fingerprint=base_fingerprint,
         adapter_fingerprint=fingerprint(out),

@@ -70,7 +70,6 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
         DivergedError: the loss is no number, or exactly zero.
         CMEError: the mix is damaged, no example fits, or AdaLoRA has pruned nothing.
     """
-    settings.check()
     with _threads(settings.threads), joined(start=False) as group:
         return _train(settings, adapter, out, group)
 

@@ -1,11 +1,12 @@
 """Settings of a training run; every default says where it comes from."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any, get_type_hints
+from typing import Annotated, Any
 
-from cme.config import from_mapping, type_problem
-from cme.errors import UsageError
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+
+from cme.config import build, one_of, validated
+from cme.problems import MissingHint, whole_problem
 from cme.prompt import FORMATS
 
 __all__ = ["DTYPES", "SCHEDULES", "TrainSettings", "settings_from"]
@@ -15,7 +16,13 @@ DTYPES = ("auto", "bfloat16", "float32")
 """float16 is not offered: it needs loss scaling, and overflows are what a zero or NaN loss mostly comes from."""
 
 
-@dataclass(frozen=True)
+def _share(value: float) -> float:
+    if not 0 <= value < 1:
+        raise ValueError(f"must be a share of the steps, at least 0 and below 1, found {value}")
+    return value
+
+
+@validated("training settings")
 class TrainSettings:
     """How an adapter is trained. The paper's public summary states none of these numbers.
 
@@ -51,44 +58,34 @@ class TrainSettings:
         threads: threads per process on a CPU; none: torch's choice. It decides speed only.
     """
 
-    data: str
+    data: Annotated[str, MissingHint("missing; give the folder of a mix (make one with: cme build-data)")]
     base: str = "smollm2-135m"
-    prompt_format: str = "plain"
-    learning_rate: float = 2e-4
-    schedule: str = "cosine"
-    warmup: float = 0.03
-    epochs: float | None = None
-    steps: int | None = None
-    batch_size: int = 8
-    gradient_accumulation: int = 1
-    max_length: int = 1024
-    seed: int = 0
-    dtype: str = "auto"
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    save_every: int = 200
+    prompt_format: Annotated[str, one_of(FORMATS)] = "plain"
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-4
+    schedule: Annotated[str, one_of(SCHEDULES)] = "cosine"
+    warmup: Annotated[float, AfterValidator(_share)] = 0.03
+    epochs: Annotated[float, Field(gt=0)] | None = None
+    steps: Annotated[int, Field(gt=0)] | None = None
+    batch_size: Annotated[int, Field(gt=0)] = 8
+    gradient_accumulation: Annotated[int, Field(gt=0)] = 1
+    max_length: Annotated[int, Field(ge=2)] = 1024
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    dtype: Annotated[str, one_of(DTYPES)] = "auto"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    save_every: Annotated[int, Field(gt=0)] = 200
     keep_checkpoints: bool = False
-    logging_steps: int = 10
+    logging_steps: Annotated[int, Field(gt=0)] = 10
     train_on_prompt: bool = False
     gradient_checkpointing: bool = False
-    threads: int | None = None
+    threads: Annotated[int, Field(gt=0)] | None = None
 
-    def check(self) -> None:
-        """Check the values.
-
-        Raises:
-            UsageError: a value is out of its range; all of them in one message.
-        """
-        if problems := _problems(asdict(self)):
-            raise UsageError("; ".join(problems) + ".")
-
-
-_POSITIVE = (
-    *("learning_rate", "epochs", "steps", "batch_size", "gradient_accumulation", "max_grad_norm"),
-    *("save_every", "logging_steps", "threads"),
-)
-_REAL = ("learning_rate", "warmup", "epochs", "weight_decay", "max_grad_norm")
-_WORDS = {"prompt_format": FORMATS, "schedule": SCHEDULES, "dtype": DTYPES}
+    @field_validator("steps")
+    @classmethod
+    def _not_with_epochs(cls, steps: int | None, info: ValidationInfo) -> int | None:
+        if steps is not None and info.data.get("epochs") is not None:
+            raise whole_problem("epochs and steps are both given; give one of them")
+        return steps
 
 
 def settings_from(values: Mapping[str, Any], where: str = "training settings") -> TrainSettings:
@@ -97,41 +94,4 @@ def settings_from(values: Mapping[str, Any], where: str = "training settings") -
     Raises:
         UsageError: every unknown key, wrong type and value out of range, in one message.
     """
-    problems: list[str] = []
-    values = {key: float(value) if key in _REAL and type(value) is int else value for key, value in values.items()}
-    try:
-        settings = from_mapping(TrainSettings, values, where)
-    except UsageError as error:
-        problems = str(error).removeprefix(f"{where}: ").removesuffix(".").split("; ")
-        lacking = "data: missing; give the folder of a mix (make one with: cme build-data)"
-        problems = [lacking if problem == "missing key 'data'" else problem for problem in problems]
-    hints = get_type_hints(TrainSettings)
-    fitting = {key: value for key, value in values.items() if key in hints and not type_problem(value, hints[key])}
-    problems += _problems(fitting)
-    if problems:
-        raise UsageError(f"{where}:\n" + "\n".join(f"  {problem}" for problem in problems))
-    return settings
-
-
-def _problems(values: Mapping[str, Any]) -> list[str]:
-    """What is out of range among values of the right types."""
-    found = []
-    for field in fields(TrainSettings):
-        value = values.get(field.name)
-        if value is None:
-            continue
-        if field.name in _POSITIVE and not 0 < value < float("inf"):
-            found.append(f"{field.name}: must be above 0, found {value}")
-        elif field.name in _WORDS and value not in _WORDS[field.name]:
-            found.append(f"{field.name}: must be one of {', '.join(_WORDS[field.name])}, found {value!r}")
-        elif field.name == "max_length" and value < 2:
-            found.append(f"max_length: must be at least 2, found {value}")
-        elif field.name == "warmup" and not 0 <= value < 1:
-            found.append(f"warmup: must be a share of the steps, at least 0 and below 1, found {value}")
-        elif field.name == "weight_decay" and not 0 <= value < float("inf"):
-            found.append(f"weight_decay: must be at least 0, found {value}")
-        elif field.name == "seed" and not 0 <= value < 2**32:
-            found.append(f"seed: must be at least 0 and below 2**32, found {value}")
-    if values.get("epochs") is not None and values.get("steps") is not None:
-        found.append("epochs and steps are both given; give one of them")
-    return found
+    return build(TrainSettings, values, where)

@@ -59,7 +59,7 @@ def test_every_mistake_at_once():
     ],
 )
 def test_out_of_range(values):
-    with pytest.raises(UsageError, match=f"  {next(iter(values))}: (must be|item 1: expected)"):
+    with pytest.raises(UsageError, match=f"adapter settings: {next(iter(values))}: (must be|item 1: expected)"):
         settings_from({"method": "teamlora"} | values)
 
 
@@ -124,3 +124,14 @@ def test_the_table_says_what_and_where_from():
         assert name == method.name and method.summary
         if name not in ("peft", "full"):  # the one is any method, the other none
             assert "arXiv" in method.citation and {"rank", "alpha", "dropout", "target_modules"} <= set(method.settings)
+
+
+def test_settings_made_in_python_get_the_messages_of_a_recipe():
+    with pytest.raises(UsageError, match=r"adapter settings: unknown key 'rnak' .did you mean 'rank'"):
+        AdapterSettings("lora", rnak=4)
+    with pytest.raises(UsageError, match=r"adapter settings: rank: expected int, found '4'"):
+        AdapterSettings("lora", rank="4")
+    with pytest.raises(UsageError, match=r"^unknown method 'temlora'\. Did you mean 'teamlora'"):
+        build_config(AdapterSettings("temlora"), make_base())
+    assert METHODS.get("temlora") is None
+    assert AdapterSettings("lora", target_modules=["all-linear"]).target_modules == "all-linear"

@@ -20,7 +20,7 @@ ROWS = ("--source", "mini", "--tier", "smoke", "--datasets", "qqp", "--threads",
         (("--adapter", "a", "--devices", "0,1"), "2 devices for 1 adapters"),
         (("--adapter", "a", "--adapter", "b", "--devices", ","), "such as 0,1"),
         (("--adapter", "a", "--adapter", "b", "--devices", "0", "--device", "cpu"), "--device and --devices"),
-        (("--token-budget", "0"), "--token-budget is 0"),
+        (("--token-budget", "0"), "token_budget: must be at least 1, found 0"),
     ],
 )
 def test_what_does_not_go_together(cme, tmp_path, monkeypatch, arguments, says):

@@ -38,7 +38,7 @@ def test_it_has_the_methods_with_three_seeds_by_one_grid(standing):
         entry = rows[name]
         assert (entry.method, [run.seed for run in entry.runs], entry.tier) == (name, [0, 1, 2], "quick")
         assert entry.lr_grid and entry.cost_ratios
-        grids.add(tuple(run["learning_rate"] for run in entry.lr_grid["runs"]))
+        grids.add(tuple(run.learning_rate for run in entry.lr_grid.runs))
     assert len(grids) == 1
     assert {entry.name for entry in standing.references} == {"base-4-shot", "majority"}
     assert {entry.name for entry in standing.partial} == {"lead-1", "unanswerable"}

@@ -73,6 +73,10 @@ def make_samples(skill: float, seed: str, rows: int = 24, names: tuple[str, ...]
     return samples
 
 
+def _info(name: str, adapter: str, changes: bool) -> AdapterInfo:
+    return AdapterInfo(path=f"runs/{name}/adapter", method="LORA", fingerprint=adapter, changes_output=changes)
+
+
 class Workshop:
     """Writes results and runs as ``cme eval`` and ``cme train`` would."""
 
@@ -89,7 +93,7 @@ class Workshop:
             "name": name,
             "base": "smollm2-135m",
             "base_fingerprint": BASE_FINGERPRINT,
-            "adapter": AdapterInfo(f"runs/{name}/adapter", "LORA", adapter, changes) if adapter else None,
+            "adapter": _info(name, adapter, changes) if adapter else None,
             "tier": "quick",
             "prompt_format": "plain",
             "shots": 0,

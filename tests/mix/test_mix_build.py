@@ -212,7 +212,7 @@ def test_a_dataset_without_any_row_is_listed_with_what_is_missing(plain_rows, fa
 
 
 def test_bad_settings_are_named_together(settings):
-    with pytest.raises(UsageError, match=r"size.*paraphrase share.*validation share.*rows per shard"):
+    with pytest.raises(UsageError, match=r"(?s)size: .*paraphrase_share: .*validation_share: .*rows_per_shard: "):
         build(replace(settings(), size=0, paraphrase_share=2, validation_share=-1, rows_per_shard=0))
     with pytest.raises(UsageError, match="Did you mean 'proportional'"):
         build(settings(mixing="propotional"))

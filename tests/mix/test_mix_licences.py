@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 import yaml
 
@@ -86,5 +84,5 @@ def test_invented_rows_are_free_and_unknown_datasets_are_not(tmp_path, plain_row
         BuildSettings(source="fake", out=tmp_path / "mix", datasets=("nq_open", "qqp")), source=fake_source(plain_rows)
     )
     assert uses(manifest) == {"qqp": "noncommercial", "nq_open": "commercial"}
-    older = replace(manifest, datasets={"gone": manifest.datasets["nq_open"]})
+    older = manifest.replace(datasets={"gone": manifest.datasets["nq_open"]})
     assert uses(older) == {"gone": "unstated"}

@@ -1,17 +1,23 @@
 """The four artefacts: what is written is read, and what is not one is refused in words."""
 
-import dataclasses
 import json
 import math
+import types
 import typing
+from dataclasses import asdict, fields
 
 import pyarrow
 import pytest
 
 import cme
+from cme.adapters import AdapterSettings
 from cme.errors import CMEError
+from cme.paths import leaderboards_dir
+from cme.problems import stripped
 from cme.records import (
     AdapterInfo,
+    AdapterRecord,
+    Cost,
     DatasetScore,
     Entry,
     EntryRun,
@@ -22,10 +28,12 @@ from cme.records import (
     Result,
     Run,
     Scores,
+    TrainingRecord,
     read_record,
     versions,
     write_record,
 )
+from cme.training import TrainSettings
 
 _SAMPLES = {"int": 3, "float": 0.25, "str": "text", "bool": True, "None": None}
 
@@ -45,7 +53,7 @@ SCORES = Scores(
             diagnostics={"cut": 0, "answers": {"1": 4}},
         ),
     ),
-    families=(FamilyScore("paraphrase_detection", 75.0, None),),
+    families=(FamilyScore(family="paraphrase_detection", value=75.0, stderr=None),),
     average=75.0,
     average_stderr=None,
     chance_normalised=50.0,
@@ -70,12 +78,20 @@ MIX_DATASET = MixDataset(
 
 NESTED = {
     "scores": SCORES,
-    "adapter": AdapterInfo("runs/x", "LORA", "f" * 64, True),
+    "adapter": AdapterInfo(path="runs/x", method="LORA", fingerprint="f" * 64, changes_output=True),
     "datasets": {"qqp": MIX_DATASET},
+    "recipe": {"learning_rate": 2e-4, "epochs": None},
+    "settings": {"method": "lora", "rank": 8},
+    "training": {"data": "mix", "seed": 0, "epochs": None},
+    "lr_grid": None,
+    "cost_ratios": {"train": {"value": 1.25, "low": 1.2, "high": None}, "threads": 2},
     "overlap": {"qqp": {"paws": {"exact": 2}}},
     "losses": ([1, 2.5], [100, 1.5]),
-    "runs": (EntryRun(0, SCORES, "f" * 64, {"steps": 3}, {}), EntryRun(None, SCORES, "e" * 64, {}, {})),
-    "wordings": (EntryWording(1, 0, 55.5, "f" * 64),),
+    "runs": (
+        EntryRun(seed=0, scores=SCORES, samples_sha256="f" * 64, cost={"steps": 3}, provenance={}),
+        EntryRun(seed=None, scores=SCORES, samples_sha256="e" * 64, cost={}, provenance={"missing": ["qqp"]}),
+    ),
+    "wordings": (EntryWording(wording=1, seed=0, average=55.5, samples_sha256="f" * 64),),
 }
 """Values for the fields whose type does not tell one."""
 
@@ -84,8 +100,11 @@ def value(name, hint):
     """A value for a field, made from its type."""
     if name in NESTED:
         return NESTED[name]
+    hint = stripped(hint)[0]
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        hint = stripped(typing.get_args(hint)[0])[0]
     text = str(hint).removeprefix("<class '").removesuffix("'>")
-    if text.startswith("tuple"):
+    if "tuple[str" in text:
         return ("one", "two")
     if text.startswith("dict"):
         return {"key": 1.5 if "float" in text else 2 if "int" in text else "text"}
@@ -93,10 +112,11 @@ def value(name, hint):
 
 
 def make(cls, **changes):
-    hints = typing.get_type_hints(cls)
-    fields = {field.name: value(field.name, hints[field.name]) for field in dataclasses.fields(cls)}
+    fields = {name: value(name, field.annotation) for name, field in cls.model_fields.items()}
     if cls is Run:
-        fields["adapter"] = {"r": 8, "target_modules": ["up_proj"]}
+        fields["adapter"] = {"rank": 8, "target_modules": ["up_proj"]}
+    if cls is Result:
+        fields["provenance"] = {"qqp": {"revision": "abc"}}
     return cls(**fields | changes)
 
 
@@ -157,13 +177,13 @@ BROKEN = {
     ),
     "a key too many inside": (
         lambda v: v["scores"]["datasets"][0].update(vlaue=1),
-        "scores: datasets: unknown key 'vlaue' (did you mean 'value'?)",
+        "scores: datasets: item 1: unknown key 'vlaue' (did you mean 'value'?)",
     ),
     "no mapping inside": (
         lambda v: v["scores"].update(datasets=["qqp"]),
-        "scores: datasets: expected a mapping, found 'qqp'",
+        "scores: datasets: item 1: expected a mapping, found 'qqp'",
     ),
-    "a list for a mapping": (lambda v: v.update(scores=[1]), "scores: expected Scores, found [1]"),
+    "a list for a mapping": (lambda v: v.update(scores=[1]), "scores: expected a mapping, found [1]"),
     "a wrong score inside": (
         lambda v: v["scores"]["datasets"][0]["metrics"].update(acc="1"),
         "metrics: 'acc': expected float, found '1'",
@@ -210,9 +230,10 @@ def test_what_is_no_record_at_all_is_told_in_words(tmp_path, text):
 def test_a_score_that_is_no_number_is_never_written(tmp_path, number):
     path = tmp_path / "result.json"
     write_record(path, RECORDS[0])
-    broken = dataclasses.replace(RECORDS[0], scores=dataclasses.replace(SCORES, average=number))
+    with pytest.raises(ValueError, match="finite number"):
+        SCORES.replace(average=number)
     with pytest.raises(ValueError, match="JSON compliant"):
-        write_record(path, broken)
+        write_record(path, RECORDS[0].replace(scores=SCORES.model_copy(update={"average": number})))
     assert read_record(path, Result) == RECORDS[0]
     assert [item.name for item in tmp_path.iterdir()] == ["result.json"]
 
@@ -221,6 +242,57 @@ def test_whole_numbers_are_read_as_the_floats_they_are(edited):
     # Other programs write 75.0 as 75.
     result = edited(lambda values: values["scores"].update(average=75))
     assert type(result.scores.average) is float
+
+
+def test_a_missing_key_of_an_older_file_stays_missing(tmp_path):
+    path = tmp_path / "manifest.json"
+    write_record(path, make(Manifest))
+    values = json.loads(path.read_text())
+    for name in ("layout", "gate", "overlap", "temperature"):
+        del values[name]
+    del values["datasets"]["qqp"]["warnings"]
+    path.write_text(json.dumps(values, indent=2) + "\n")
+    before = path.read_bytes()
+    manifest = read_record(path, Manifest)
+    assert manifest.layout == "alpaca" and manifest.datasets["qqp"].warnings == ()
+    write_record(path, manifest)
+    assert path.read_bytes() == before
+
+
+def test_a_record_made_in_python_is_written_with_all_its_fields(tmp_path):
+    values = {name: getattr(MIX_DATASET, name) for name in MixDataset.model_fields}
+    del values["warnings"]
+    assert MixDataset(**values).plain()["warnings"] == ()
+
+
+def test_parts_of_a_record_keep_the_keys_that_were_given():
+    cost = Cost(tokens=3, steps=2)
+    assert list(cost.plain()) == ["tokens", "steps"] and cost and not Cost()
+    assert cost.wall_seconds is None
+
+
+@pytest.mark.parametrize(
+    "path", sorted((leaderboards_dir() / "demo" / "entries").glob("*.json")), ids=lambda path: path.stem
+)
+def test_the_demo_entries_are_written_as_they_were_read(path, tmp_path):
+    write_record(tmp_path / "again.json", read_record(path, Entry))
+    assert (tmp_path / "again.json").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("record", "settings"),
+    [(AdapterRecord, AdapterSettings), (TrainingRecord, TrainSettings)],
+    ids=["adapter", "training"],
+)
+def test_records_hold_every_setting(record, settings):
+    # Where a run was logged is no part of what was trained.
+    assert set(record.model_fields) == {field.name for field in fields(settings)} - {"report_to"}
+
+
+def test_settings_are_recorded_in_their_own_order():
+    settings = asdict(TrainSettings(data="mix", threads=2))
+    record = TrainingRecord(**settings)
+    assert record.plain() == settings and list(record.plain()) == list(settings)
 
 
 def test_versions_name_what_results_depend_on():

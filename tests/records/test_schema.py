@@ -1,15 +1,14 @@
-"""The published schema of a result: generated, and agreeing with what is written and read."""
+"""The published schemas: generated, and agreeing with what is written and read."""
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 import jsonschema
 import pytest
 
-from cme.records import Entry, Manifest, Result, Run, write_record
-from cme.records.schema import json_schema, schema_text
+from cme.paths import leaderboards_dir
+from cme.records import Entry, Grid, GridRun, Manifest, Result, Run, write_record
+from cme.records.schema import SCHEMAS, json_schema, schema_text
 from tests.records.test_records import BROKEN, RECORDS
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,19 +25,34 @@ def written(record, tmp_path):
     return json.loads((tmp_path / "record.json").read_text())
 
 
-@pytest.mark.parametrize("cls", [Result, Entry])
-def test_the_published_schema_is_that_of_this_cme(cls):
-    # After a change: python -c "from cme.records import Result; from cme.records.schema import schema_text;
-    # print(schema_text(Result), end='')" > docs/result.schema.json, and the same for Entry.
-    assert (DOCS / f"{cls.KIND}.schema.json").read_text(encoding="utf-8") == schema_text(cls)
+GRID = Grid(
+    method="lora",
+    steps=3,
+    runs=[GridRun(learning_rate=1e-4, folder="lr-1e-04", validation_loss=2.5, last_loss=2.4, problem=None)],
+    best=None,
+    learning_rate=None,
+)
 
 
-@pytest.mark.parametrize("cls", [Result, Run, Manifest, Entry])
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_published_schemas_are_those_of_this_cme(name):
+    # After a change: python -m cme.records.schema docs
+    assert (DOCS / name).read_text(encoding="utf-8") == schema_text(SCHEMAS[name])
+
+
+@pytest.mark.parametrize("cls", [Result, Run, Manifest, Entry, Grid])
 def test_every_artefact_has_a_schema_that_takes_what_is_written(cls, tmp_path):
     schema = json_schema(cls)
     jsonschema.Draft202012Validator.check_schema(schema)
-    for record in (record for record in RECORDS if type(record) is cls):
+    records = [record for record in (*RECORDS, GRID) if type(record) is cls]
+    assert records
+    for record in records:
         jsonschema.validate(written(record, tmp_path), schema)
+
+
+@pytest.mark.parametrize("path", sorted((leaderboards_dir() / "demo" / "entries").glob("*.json")), ids=lambda p: p.stem)
+def test_the_demo_entries_fit_the_published_schema(path):
+    jsonschema.validate(json.loads(path.read_text(encoding="utf-8")), json_schema(Entry))
 
 
 @pytest.mark.parametrize("change", [change for change, _ in BROKEN.values()], ids=list(BROKEN))
@@ -49,11 +63,12 @@ def test_the_schema_refuses_what_the_reader_refuses(change, published, tmp_path)
     assert not published.is_valid(values)
 
 
-@pytest.mark.parametrize("cls", [Result, Entry])
+@pytest.mark.parametrize("cls", SCHEMAS.values())
 def test_every_field_is_explained(cls):
     schema = json_schema(cls)
     objects = {cls.__name__: schema, **schema["$defs"]}
-    objects.pop("FamilyScore"), objects.pop("AdapterInfo", None)  # one sentence each
+    for name in ("FamilyScore", "AdapterInfo"):  # one sentence each
+        objects.pop(name, None)
     silent = [
         f"{name}.{key}"
         for name, schema in objects.items()
@@ -81,14 +96,3 @@ def test_what_submit_writes_fits_the_published_schema(tmp_path):
     schema = jsonschema.Draft202012Validator(json.loads((DOCS / "entry.schema.json").read_text(encoding="utf-8")))
     for path in workshop.entries.glob("*.json"):
         schema.validate(json.loads(path.read_text()))
-
-
-def test_a_type_without_a_name_in_json_is_refused():
-    @dataclass
-    class Strange:
-        KIND: ClassVar[str] = "strange"
-        SCHEMA_VERSION: ClassVar[int] = 1
-        data: bytes
-
-    with pytest.raises(TypeError, match="bytes"):
-        json_schema(Strange)

@@ -178,7 +178,7 @@ BROKEN = {
     "unknown family": (lambda v, cme: cme.update(family="paraphrases"), "(did you mean 'paraphrase_detection'?)"),
     "bare yes and no": (lambda v, cme: cme.update(choices=[False, True]), "choices: item 1: expected str, found False"),
     "number as text": (lambda v, cme: cme.update(max_input_words="200"), "max_input_words: expected int, found '200'"),
-    "no words at all": (lambda v, cme: cme.update(max_input_words=0), "max_input_words must be at least 1"),
+    "no words at all": (lambda v, cme: cme.update(max_input_words=0), "max_input_words: must be at least 1, found 0"),
     "unknown way to answer": (
         lambda v, cme: cme.update(answer="last_line"),
         "expected one of 'first_line', 'joined_lines'",
@@ -188,7 +188,10 @@ BROKEN = {
         lambda v, cme: cme.update(metrics=["f1"]),
         "primary_metric 'acc' is not among metrics f1",
     ),
-    "part without splits": (lambda v, cme: cme.update(parts={"qqp": "train"}), "part 'qqp' must be a mapping"),
+    "part without splits": (
+        lambda v, cme: cme.update(parts={"qqp": "train"}),
+        "parts: 'qqp': expected a mapping, found 'train'",
+    ),
     "part without eval": (lambda v, cme: cme["parts"]["qqp"].pop("eval"), "part 'qqp': missing key 'eval'"),
     "part with a typo": (lambda v, cme: cme["parts"]["qqp"].update(foldr="x"), "(did you mean 'folder'?)"),
     "no task": (lambda v, cme: v.pop("task"), "lm-eval's 'task' must be a text"),

@@ -1,7 +1,6 @@
 """A tiny random base and a small mix, so that training takes a second."""
 
 import random
-from dataclasses import asdict
 
 import pytest
 
@@ -67,7 +66,7 @@ def write_mix(folder, train, validation=()):
     manifest = Manifest(
         "mini", 0, count, count, len(validation), "proportional", None, 0.0, {}, files, {}, versions(), ""
     )
-    values = asdict(manifest) | {"fingerprint": digest(files)}
+    values = manifest.plain() | {"fingerprint": digest(files)}
     write_record(folder / "manifest.json", Manifest(**values))
     return folder
 

@@ -40,7 +40,6 @@ def test_the_card_says_what_it_is_how_to_load_it_what_it_cost_and_how_to_train_i
 
 
 def test_the_card_of_an_embedded_base_on_the_mini_corpus_names_base_and_licence():
-    from dataclasses import replace
 
     from cme.mix.card import MINI_LICENCE
     from cme.records import Manifest
@@ -51,8 +50,8 @@ def test_the_card_of_an_embedded_base_on_the_mini_corpus_names_base_and_licence(
     found = _metadata(run, manifest)
     assert (found["base_model"], found["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", MINI_LICENCE.lower())
     for base in ("/home/me/model", "../model", "a/b/c", "a b/c", "model", "owner/"):
-        assert "base_model" not in _metadata(replace(run, base=base), manifest), base
-    found = _metadata(replace(run, base="owner/model"), manifest)
+        assert "base_model" not in _metadata(run.replace(base=base), manifest), base
+    found = _metadata(run.replace(base="owner/model"), manifest)
     assert found["base_model"] == "owner/model" and "license" not in found
 
 

@@ -9,7 +9,7 @@ import pytest
 from cme.adapters import METHODS, AdapterSettings
 from cme.errors import UsageError
 from cme.paths import leaderboards_dir
-from cme.training import TrainSettings, load_recipe, recipe_text, recipes
+from cme.training import TrainSettings, load_recipe, recipe_text, recipes, settings_from
 
 
 def test_a_resolved_configuration_is_a_recipe_that_gives_the_same_settings(tmp_path):
@@ -52,6 +52,28 @@ def test_every_mistake_is_named_at_once(tmp_path):
         assert part in message
 
 
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({}, "training settings: data: missing; give the folder of a mix (make one with: cme build-data)."),
+        ({"data": "mix", "lr": 1.0}, "training settings: unknown key 'lr'"),
+        ({"data": "mix", "batch_size": True}, "training settings: batch_size: expected int, found True."),
+        ({"data": "mix", "learning_rate": 0}, "training settings: learning_rate: must be above 0, found 0."),
+        ({"data": "mix", "epochs": 1, "steps": 2}, "training settings: epochs and steps are both given; give one"),
+        (
+            {"data": "mix", "dtype": "int4"},
+            "training settings: dtype: must be one of auto, bfloat16, float32, found 'int4'.",
+        ),
+    ],
+)
+def test_settings_made_in_python_are_checked_as_a_recipe_is(values, says):
+    with pytest.raises(UsageError) as made:
+        TrainSettings(**values)
+    with pytest.raises(UsageError) as read:
+        settings_from(values)
+    assert str(made.value).startswith(says) and str(read.value) == str(made.value)
+
+
 def test_an_unknown_recipe_gets_the_nearest_name():
     with pytest.raises(UsageError, match="Did you mean 'demo-lora'"):
         load_recipe("demo-lorra")
@@ -62,7 +84,7 @@ def test_an_unknown_recipe_gets_the_nearest_name():
 @pytest.mark.parametrize("name", recipes())
 def test_the_recipes_that_come_with_cme_are_valid_and_say_what_they_are(name):
     training, adapter = load_recipe(name, {"data": "mix"})
-    assert training.check() is None
+    assert training.data == "mix"
     ours = name.split("-")[0] in ("ablation", "experts")
     assert adapter.method == ("teamlora" if ours else name.split("-")[name.startswith("demo")])
     text = (leaderboards_dir() / "recipes" / f"{name}.yaml").read_text()

@@ -157,7 +157,7 @@ def test_the_balance_term_does_not_grow_with_gradient_accumulation(settings, tmp
 def test_training_on_the_prompt_is_another_loss(settings, tmp_path):
     answer = train(settings(steps=1), AdapterSettings("lora"), out=tmp_path / "answer")
     prompt = train(settings(steps=1, train_on_prompt=True), AdapterSettings("lora"), out=tmp_path / "prompt")
-    assert answer.losses != prompt.losses and prompt.training["train_on_prompt"] is True
+    assert answer.losses != prompt.losses and prompt.training.train_on_prompt is True
 
 
 def test_a_diverging_run_stops_with_the_step_and_the_remedy(settings, tmp_path):

@@ -1,8 +1,11 @@
 """What a measurement of adapters is to measure."""
 
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from cme.adapters.methods import METHODS
+from cme.config import Items, validated
 from cme.errors import UsageError, unknown
 from cme.records.method import UNMEASURED
 
@@ -14,7 +17,7 @@ BASE = "base"
 """The base without any adapter, among the methods."""
 
 
-@dataclass(frozen=True)
+@validated("benchmark settings")
 class BenchSettings:
     """What is measured, and how often.
 
@@ -36,19 +39,19 @@ class BenchSettings:
         seed: of the order, the tokens and the adapters' weights.
     """
 
-    methods: tuple[str, ...] = ()
-    experts: tuple[int, ...] = (4,)
-    total_rank: int = 32
-    forms: tuple[str, ...] = FORMS
-    modes: tuple[str, ...] = MODES
+    methods: Items[str] = ()
+    experts: Items[int] = (4,)
+    total_rank: Annotated[int, Field(ge=1)] = 32
+    forms: Items[str] = FORMS
+    modes: Items[str] = MODES
     rounds: int = 20
-    warmup: int = 3
-    batch: int = 4
+    warmup: Annotated[int, Field(ge=0)] = 3
+    batch: Annotated[int, Field(ge=1)] = 4
     train_length: int = 128
     answer_tokens: int = 8
-    infer_length: int = 256
-    decode_tokens: int = 8
-    target_modules: tuple[str, ...] | None = None
+    infer_length: Annotated[int, Field(ge=1)] = 256
+    decode_tokens: Annotated[int, Field(ge=1)] = 8
+    target_modules: Items[str] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,11 +83,6 @@ class BenchSettings:
     def _check_numbers(self) -> None:
         if self.rounds < 2:
             raise UsageError(f"a median and its spread need at least 2 rounds, found {self.rounds}.")
-        if self.warmup < 0:
-            raise UsageError(f"warmup must be at least 0, found {self.warmup}.")
-        for name in ("total_rank", "batch", "infer_length", "decode_tokens"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, found {getattr(self, name)}.")
         if self.train_length < 2:
             raise UsageError(f"train_length must be at least 2 (a token is predicted), found {self.train_length}.")
         if not 1 <= self.answer_tokens < self.train_length:

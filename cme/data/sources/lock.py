@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cme.config import from_mapping
+from cme.config import Items, Model, build, validated
 from cme.errors import CMEError
 from cme.files import read_json, sha256_file, write_json
 
@@ -21,7 +21,7 @@ _VERSION = 1
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
+@validated("file of a lock")
 class LockedFile:
     """A file of a commit.
 
@@ -53,12 +53,11 @@ class LockedRepository:
     splits: dict[str, tuple[LockedFile, ...]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Stored:
+class _Stored(Model):
     """A repository as the file has it."""
 
     revision: str
-    splits: dict[str, tuple[dict[str, Any], ...]]
+    splits: dict[str, Items[dict[str, Any]]]
 
 
 class Lock:
@@ -152,11 +151,11 @@ def _parse(value: Any, path: Path) -> dict[str, LockedRepository]:
         raise CMEError(f"{path} is no {LOCK} of version {_VERSION}. Move it away: a new one is made.")
     found = {}
     for hub_id, item in value["repositories"].items():
-        entry = from_mapping(_Stored, item if isinstance(item, dict) else {}, f"{path}: {hub_id}", error=CMEError)
+        entry = build(_Stored, item if isinstance(item, dict) else {}, f"{path}: {hub_id}", error=CMEError)
         if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
             raise CMEError(f"{path}: {hub_id}: {entry.revision!r} is no commit (40 hexadecimal digits).")
         splits = {
-            key: tuple(from_mapping(LockedFile, file, f"{path}: {hub_id}/{key}", error=CMEError) for file in files)
+            key: tuple(build(LockedFile, file, f"{path}: {hub_id}/{key}", error=CMEError) for file in files)
             for key, files in entry.splits.items()
         }
         found[hub_id] = LockedRepository(entry.revision, splits)

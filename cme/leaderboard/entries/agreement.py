@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from cme.files import digest
-from cme.leaderboard.entries.costs import part
 from cme.leaderboard.entries.differences import split
 from cme.records import Entry
 from cme.suite.baselines import BASELINES
@@ -67,13 +66,13 @@ def across(entries: Sequence[Entry], found: Mapping[str, Sequence[Answered]]) ->
         }
         problems += split(f"parts, clusters, options or right answers of {name}", asked)
     places = [(entry, k) for entry in entries for k in range(len(entry.runs))]
-    problems += pins({_label(entry, k): part(entry.runs[k].provenance, "data") for entry, k in places})
-    sizes = {_label(entry, k): entry.runs[k].cost.get("base_parameters") for entry, k in places}
+    problems += pins({_label(entry, k): entry.runs[k].provenance.data for entry, k in places})
+    sizes = {_label(entry, k): entry.runs[k].cost.base_parameters for entry, k in places}
     problems += split("parameters of the base", {key: str(size) for key, size in sizes.items() if size is not None})
     return [*problems, *_same(entries, found)]
 
 
-def pins(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def pins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[str]:
     """One phrase for each revision, file or version of a dataset's rows that is not the same for all who name it.
 
     Args:
@@ -81,9 +80,9 @@ def pins(data: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     values: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
     for who, of_who in data.items():
-        for dataset in of_who:
-            for key, value in part(of_who, dataset).items():
-                values[dataset, key][who] = str(value)[:12]
+        for dataset, pinned in of_who.items():
+            for key, value in pinned.items():
+                values[dataset, key][who] = value[:12]
     return [phrase for (dataset, key), found in values.items() for phrase in split(f"{key} of {dataset}", found)]
 
 
@@ -98,13 +97,13 @@ def _same(entries: Sequence[Entry], found: Mapping[str, Sequence[Answered]]) -> 
         if entry.method in BASELINES:
             continue
         for k, run in enumerate(entry.runs):
-            label, adapter = _label(entry, k), part(run.provenance, "adapter")
-            fingerprint = str(adapter.get("fingerprint", label))
+            label, adapter = _label(entry, k), run.provenance.adapter
+            fingerprint = adapter.fingerprint or label
             if (other := adapters.setdefault(fingerprint, label)) != label:
                 yield f"nothing: {other} and {label} have the same adapter"
                 continue
             said = found[entry.name][k].answers
-            if said is None or adapter.get("changes_output") is False:
+            if said is None or adapter.changes_output is False:
                 continue
             if (other := answers.setdefault(said, label)) != label:
                 yield f"nothing: {other} and {label} have the same answers to every question"

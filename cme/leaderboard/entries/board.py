@@ -125,7 +125,7 @@ def check_comparable(entries: Sequence[Entry]) -> None:
     for name in sorted({name for entry in entries for name in entry.task_fingerprints}):
         holders = {entry.name: entry.task_fingerprints.get(name) for entry in entries}
         problems += split(f"task file of {name}", {key: value[:12] for key, value in holders.items() if value})
-    problems += pins({entry.name: entry.runs[0].provenance.get("data", {}) for entry in entries})
+    problems += pins({entry.name: entry.runs[0].provenance.data for entry in entries})
     if not problems:
         problems += split("scored rows", {entry.name: entry.items[:12] for entry in whole})
     if problems:

@@ -1,13 +1,12 @@
 """What a row cost: by its training runs, and by measurements of its method against LoRA."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
 
-from cme.records import Entry
+from cme.records import Entry, Ratio
 
-__all__ = ["Cost", "RunRatio", "cost_of", "measured", "number", "part", "rank_of", "run_ratios", "total_rank", "whole"]
+__all__ = ["RowCost", "RunRatio", "cost_of", "measured", "rank_of", "run_ratios", "scale_of", "total_rank"]
 
 _RANK_OPTIONS = ("target_r", "r")
 
@@ -16,7 +15,7 @@ Measured = tuple[float, float | None, float | None]
 
 
 @dataclass(frozen=True)
-class Cost:
+class RowCost:
     """What the training of a row cost; None where it is not recorded.
 
     Attributes:
@@ -48,36 +47,42 @@ class RunRatio:
     reference: str
 
 
-def cost_of(entry: Entry) -> Cost:
+def cost_of(entry: Entry) -> RowCost:
     """The cost of a row over its runs."""
     first = entry.runs[0].cost
     costs = [run.cost for run in entry.runs]
-    saved = _mean(costs, "saved_parameters")
-    peaks = [peak for cost in costs if (peak := whole(cost, "peak_memory_bytes")) is not None]
-    return Cost(
-        trainable=whole(first, "trainable_parameters"),
-        trainable_percent=number(first, "trainable_share"),
+    saved = _mean([cost.saved_parameters for cost in costs])
+    peaks = [cost.peak_memory_bytes for cost in costs if cost.peak_memory_bytes is not None]
+    return RowCost(
+        trainable=first.trainable_parameters,
+        trainable_percent=first.trainable_share,
         saved=None if saved is None else round(saved),
-        seconds=_mean(costs, "wall_seconds"),
-        tokens_per_second=_mean(costs, "tokens_per_second"),
+        seconds=_mean([cost.wall_seconds for cost in costs]),
+        tokens_per_second=_mean([cost.tokens_per_second for cost in costs]),
         peak_bytes=max(peaks, default=None),
-        device=_joined(cost.get("device") for cost in costs),
-        threads=_joined(part(run.provenance, "training").get("threads") for run in entry.runs),
+        device=_joined(cost.device for cost in costs),
+        threads=_joined(run.provenance.training.threads for run in entry.runs),
     )
 
 
 def rank_of(entry: Entry) -> int | None:
     """Every method that CME names says ``rank``; of PEFT's own configurations ``r``, and AdaLoRA's ends at ``target_r``."""
-    if (rank := whole(entry.settings, "rank")) is not None:
-        return rank
-    options = part(entry.settings, "options")
-    return next((rank for key in _RANK_OPTIONS if (rank := whole(options, key)) is not None), None)
+    if entry.settings.rank is not None:
+        return entry.settings.rank
+    given = (entry.settings.options.get(key) for key in _RANK_OPTIONS)
+    return next((rank for rank in given if isinstance(rank, int) and not isinstance(rank, bool)), None)
 
 
 def total_rank(entry: Entry) -> int | None:
     """Rank of all experts together."""
-    rank, experts = rank_of(entry), whole(entry.settings, "experts")
+    rank, experts = rank_of(entry), entry.settings.experts
     return rank if rank is None or experts is None else rank * experts
+
+
+def scale_of(entry: Entry) -> float | None:
+    """Alpha / rank, by which the adapter's output is multiplied; None where the settings lack one of them."""
+    alpha, rank = entry.settings.alpha, entry.settings.rank
+    return None if alpha is None or not rank else alpha / rank
 
 
 def measured(entry: Entry, quantity: str) -> Measured | None:
@@ -87,9 +92,8 @@ def measured(entry: Entry, quantity: str) -> Measured | None:
         entry: the row.
         quantity: train, prefill, decode or memory.
     """
-    found = part(entry.cost_ratios, quantity)
-    value = number(found, "value")
-    return None if value is None else (value, number(found, "low"), number(found, "high"))
+    ratio: Ratio | None = getattr(entry.cost_ratios, quantity)
+    return None if ratio is None else (ratio.value, ratio.low, ratio.high)
 
 
 def run_ratios(entries: Sequence[Entry]) -> dict[str, RunRatio]:
@@ -114,39 +118,22 @@ def run_ratios(entries: Sequence[Entry]) -> dict[str, RunRatio]:
     return found
 
 
-def _conditions(entry: Entry) -> tuple[Any, ...] | None:
+def _conditions(entry: Entry) -> tuple[str, ...] | None:
     """What training times depend on beside the method; None if the runs differ in it."""
     every = set()
     for run in entry.runs:
-        training = part(run.provenance, "training")
-        known = run.cost.get("device"), training.get("threads"), training.get("world_size"), run.cost.get("steps")
+        training = run.provenance.training
+        known = run.cost.device, training.threads, training.world_size, run.cost.steps
         every.add(tuple(map(str, known)))
-    return (*every.pop(), str(entry.recipe.get("dtype"))) if len(every) == 1 else None
+    return (*every.pop(), str(entry.recipe.dtype)) if len(every) == 1 else None
 
 
-def number(values: Mapping[str, Any], key: str) -> float | None:
-    """A number that others recorded; None if there is none, or something else stands there."""
-    value = values.get(key)
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean; None if a run has no value."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
-def whole(values: Mapping[str, Any], key: str) -> int | None:
-    """The same for a whole number."""
-    value = values.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def part(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """A mapping that others recorded; an empty one if something else stands there."""
-    value = values.get(key)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _mean(costs: Sequence[Mapping[str, Any]], key: str) -> float | None:
-    values = [value for cost in costs if (value := number(cost, key)) is not None]
-    return fmean(values) if values and len(values) == len(costs) else None
-
-
-def _joined(values: Iterable[Any]) -> str | None:
+def _joined(values: Iterable[str | int | None]) -> str | None:
     known = list(dict.fromkeys(str(value) for value in values if value is not None))
     return ", ".join(known) or None

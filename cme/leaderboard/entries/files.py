@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from cme.config import Model
 from cme.errors import CMEError, UsageError
 from cme.leaderboard.entries.metadata import claims
 from cme.records import Entry, read_record
@@ -96,7 +97,7 @@ def check_entry(entry: Entry) -> None:
     Raises:
         CMEError: they are not; all problems in one message.
     """
-    problems = [*_shape(entry), *_values(vars(entry), "", 0)]
+    problems = [*_shape(entry), *_values(entry, "", 0)]
     problems = problems or list(claims(entry))
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
@@ -208,11 +209,12 @@ def _values(value: Any, where: str, depth: int) -> Iterator[str]:
                 yield f"a key of {where or 'the entry'}: {problem}"
             else:
                 yield from _values(item, f"{where}.{key}" if where else key, depth + 1)
+    elif isinstance(value, Model):
+        # The keys that the file has; defaults are ours.
+        yield from _values({key: item for key, item in value if key in value.model_fields_set}, where, depth)
     elif isinstance(value, list | tuple):
         for k, item in enumerate(value):
             yield from _values(item, f"{where}.{k}", depth + 1)
-    elif hasattr(value, "__dataclass_fields__"):
-        yield from _values(vars(value), where, depth + 1)
     elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _MAX_NUMBER):
         yield f"{where} is {value if isinstance(value, float) else 'too large a number'}"
 

@@ -8,12 +8,9 @@ from typing import Any
 from cme.errors import UsageError
 from cme.leaderboard.entries.agreement import pins
 from cme.leaderboard.entries.differences import lacking, split
-from cme.records import Result, Run
+from cme.records import Recipe, Result, Run
 
 __all__ = ["Pair", "check_one_row", "pair", "recipe_of"]
-
-_NO_RECIPE = frozenset({"base", "data", "keep_checkpoints", "logging_steps", "save_every", "seed", "threads"})
-"""Training settings that differ between runs of a row, say where files lie, or decide what is kept or how fast it goes."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Pair:
     @property
     def seed(self) -> int | None:
         """Of the training."""
-        return None if self.run is None else int(self.run.training["seed"])
+        return None if self.run is None else self.run.training.seed
 
     @property
     def base(self) -> tuple[str, str]:
@@ -42,9 +39,9 @@ class Pair:
         return source.base, source.base_fingerprint
 
 
-def recipe_of(run: Run) -> dict[str, Any]:
+def recipe_of(run: Run) -> Recipe:
     """The training settings that the runs of a row share."""
-    return {key: value for key, value in run.training.items() if key not in _NO_RECIPE}
+    return Recipe(**{key: value for key, value in run.training.plain().items() if key in Recipe.model_fields})
 
 
 def pair(results: Mapping[Path, Result], runs: Mapping[Path, Run]) -> list[Pair]:
@@ -138,7 +135,8 @@ def _training(compare: Any, runs: Sequence[Run]) -> list[str]:
     for what in ("method", "prompt_format", "steps", "world_size", "trainable_parameters"):
         problems += compare(f"training: {what.replace('_', ' ')}", [getattr(run, what) for run in runs])
     problems += compare("mix", [run.mix_fingerprint[:12] for run in runs])
-    for what, settings in (("adapter", [run.adapter for run in runs]), ("training", [recipe_of(run) for run in runs])):
+    adapters, recipes = [run.adapter.plain() for run in runs], [recipe_of(run).plain() for run in runs]
+    for what, settings in (("adapter", adapters), ("training", recipes)):
         for key in sorted({key for values in settings for key in values}):
             problems += compare(f"{what}: {key}", [values.get(key) for values in settings])
     return list(dict.fromkeys(problems))

@@ -1,13 +1,15 @@
 """What a row may show beside its scores: the grid that its learning rate was chosen by, and measured costs."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, NamedTuple
 
+from pydantic import ConfigDict, Field
+
+from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
-from cme.records import Grid, Run, read_record
+from cme.records import ChosenGrid, Grid, MeasuredRatios, Ratio, Run, read_record
 from cme.records.method import UNMEASURED
 
 __all__ = ["RATIOS", "cost_ratios", "lr_grid"]
@@ -19,15 +21,12 @@ _FORMS = ("fused", "plain")
 """How CME runs a method; ``loop`` is the papers' code."""
 
 
-def lr_grid(path: Path, run: Run) -> dict[str, Any]:
+def lr_grid(path: Path, run: Run) -> ChosenGrid:
     """The learning-rate grid that a run's rate was chosen by.
 
     Args:
         path: the folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
         run: one of the row's.
-
-    Returns:
-        `cme.records.Grid` as a mapping, with ``at_edge``.
 
     Raises:
         CMEError: there is no such file.
@@ -39,20 +38,17 @@ def lr_grid(path: Path, run: Run) -> dict[str, Any]:
         raise UsageError(f"{file} is a grid of {grid.method}; the row is {run.method}. Give the method's own grid.")
     if grid.learning_rate is None:
         raise UsageError(f"{file} has not chosen a rate yet. Run its cme train --lr-grid again to the end.")
-    if grid.learning_rate != run.training.get("learning_rate"):
+    if grid.learning_rate != run.training.learning_rate:
         raise UsageError(
             f"{file} chose the learning rate {grid.learning_rate:g}; the row was trained with "
-            f"{run.training.get('learning_rate')}. Train with the rate that the grid chose, or leave the grid out."
+            f"{run.training.learning_rate}. Train with the rate that the grid chose, or leave the grid out."
         )
-    values = asdict(grid) | {"at_edge": grid.at_edge}
     # A problem is a message for a terminal, with line breaks.
-    values["runs"] = [
-        item | {"problem": item["problem"] and " ".join(item["problem"].split())} for item in values["runs"]
-    ]
-    return values
+    runs = tuple(item.replace(problem=item.problem and " ".join(item.problem.split())) for item in grid.runs)
+    return ChosenGrid(**{**dict(grid), "runs": runs, "at_edge": grid.at_edge})
 
 
-def cost_ratios(path: Path, run: Run) -> dict[str, Any]:
+def cost_ratios(path: Path, run: Run) -> MeasuredRatios:
     """What a row's method costs, relative to LoRA of equal total rank, from a measurement.
 
     Args:
@@ -60,117 +56,155 @@ def cost_ratios(path: Path, run: Run) -> dict[str, Any]:
         run: one of the row's.
 
     Returns:
-        `RATIOS`, each {value, low, high} (medians with their confidence interval; low and high None where there is none),
-        as far as measured, and what they were measured on: ``base``, ``total_rank``, ``rounds``, ``device``,
-        ``hardware``, ``threads``, ``dtype``, ``command``.
+        `RATIOS` (medians with their confidence interval), as far as measured, and what they were measured on.
 
     Raises:
         CMEError: there is no such file, or it is no measurement of adapters.
         UsageError: it is of another base, or has no such row or no LoRA beside it.
     """
     file = path / "report.json" if path.is_dir() else path
-    report = read_json(file)
-    if not isinstance(report, Mapping) or (report.get("kind"), report.get("schema_version")) != ("adapter-costs", 1):
+    values = read_json(file)
+    if not isinstance(values, Mapping) or (values.get("kind"), values.get("schema_version")) != ("adapter-costs", 1):
         raise CMEError(
             f"{file} is no measurement of adapters of this version. Make one: cme bench adapters --out costs/"
         )
-    try:
-        return _found(report, run, file)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise CMEError(f"{file} is damaged ({type(error).__name__}: {error}). Measure again.") from error
+    return _ratios(build(_Report, values, str(file), error=CMEError), run, file)
 
 
-def _found(report: Mapping[str, Any], run: Run, file: Path) -> dict[str, Any]:
-    settings, place = report["settings"], report["surroundings"]
-    if place["base_parameters"] != run.base_parameters:
+class _Read(Model):
+    """A part of the report; what a row does not show is not looked at."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Settings(_Read):
+    total_rank: int
+    rounds: int
+    target_modules: Items[str] | None
+
+
+class _Surroundings(_Read):
+    base: str
+    base_parameters: int
+    device: str
+    hardware: str
+    threads: int
+    dtype: str
+    command: Items[str]
+
+
+class _Mode(_Read):
+    mode: Literal["train", "prefill", "decode"]
+    peak_bytes: Annotated[int, Field(ge=0)]
+
+
+class _Case(_Read):
+    name: str
+    method: str
+    form: str
+    experts: int | None
+    rank: int | None
+    modes: Items[_Mode]
+
+
+class _Quartiles(_Read):
+    median: Annotated[float, Field(gt=0)]
+
+
+class _Interval(_Read):
+    low: Annotated[float, Field(gt=0)]
+    high: Annotated[float, Field(gt=0)]
+
+
+class _Over(_Read):
+    mode: str
+    case: str
+    reference: str
+    quartiles: _Quartiles
+    interval: _Interval | None
+
+
+class _Report(_Read):
+    """``report.json`` of ``cme bench adapters``, as far as a row shows it."""
+
+    settings: _Settings
+    surroundings: _Surroundings
+    cases: Items[_Case]
+    ratios: Items[_Over]
+
+
+class _Wanted(NamedTuple):
+    """What makes two measurements of one method different."""
+
+    method: str
+    rank: int | None
+    experts: int | None
+    targets: Sequence[str] | str | None
+
+    def __str__(self) -> str:
+        parts = [self.method, f"rank {self.rank}" if self.rank else ""]
+        parts += [f"{self.experts} experts" if self.experts else ""]
+        return ", ".join(part for part in parts if part) + (f" on {self.targets}" if self.targets else "")
+
+
+def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
+    settings, place, adapter = report.settings, report.surroundings, run.adapter
+    if place.base_parameters != run.base_parameters:
         raise UsageError(
-            f"{file} was measured on a base of {place['base_parameters']:,} parameters, and the row's has "
+            f"{file} was measured on a base of {place.base_parameters:,} parameters, and the row's has "
             f"{run.base_parameters:,}. Measure on the row's base: cme bench adapters --base {run.base}"
         )
-    wanted = _settings(run)
-    cases = [case for case in report["cases"] if case["form"] in _FORMS]
-    case = next((case for case in cases if _case(case, settings) == wanted), None)
-    lora = next((case for case in cases if case["method"] == "lora"), None)
+    wanted = _Wanted(run.method, adapter.rank, adapter.experts, _targets(adapter.target_modules))
+    cases = [case for case in report.cases if case.form in _FORMS]
+    targets = _targets(settings.target_modules)
+    case = next((one for one in cases if _Wanted(one.method, one.rank, one.experts, targets) == wanted), None)
+    lora = next((one for one in cases if one.method == "lora"), None)
     if case is None or lora is None:
-        measured = ", ".join(f"{one['name']} (rank {one['rank']})" for one in cases)
+        known = ", ".join(f"{one.name} (rank {one.rank})" for one in cases)
         methods = ",".join(dict.fromkeys(("lora", run.method)))
-        if run.adapter.get("method") in UNMEASURED:
+        if adapter.method in UNMEASURED:
             raise UsageError(
-                f"the costs of {_name(wanted)} cannot be measured: cme bench adapters compares methods that CME knows by name "
+                f"the costs of {wanted} cannot be measured: cme bench adapters compares methods that CME knows by name "
                 "at one total rank. Leave --bench out."
             )
-        command = f"cme bench adapters --methods {methods} --total-rank {_total_rank(run)}"
-        command += f" --experts {run.adapter['experts']}" if run.adapter.get("experts") else ""
+        command = f"cme bench adapters --methods {methods} --total-rank {(adapter.rank or 1) * (adapter.experts or 1)}"
+        command += f" --experts {adapter.experts}" if adapter.experts else ""
         raise UsageError(
-            f"{file} has no {'LoRA to compare with' if case else _name(wanted)}; it has {measured}. Measure it: {command} "
+            f"{file} has no {'LoRA to compare with' if case else wanted}; it has {known}. Measure it: {command} "
             "(a method that prunes, such as AdaLoRA, counts the rank that it starts with: half as much again by default)"
         )
     ratios = dict(_times(report, case, lora)) | dict(_memory(case, lora))
-    return ratios | {
-        "base": str(place["base"]),
-        "total_rank": int(settings["total_rank"]),
-        "rounds": int(settings["rounds"]),
-        "device": str(place["device"]),
-        "hardware": str(place["hardware"]),
-        "threads": int(place["threads"]),
-        "dtype": str(place["dtype"]),
-        "command": " ".join(map(str, place["command"])),
-    }
+    return MeasuredRatios(
+        **ratios,
+        base=place.base,
+        total_rank=settings.total_rank,
+        rounds=settings.rounds,
+        device=place.device,
+        hardware=place.hardware,
+        threads=place.threads,
+        dtype=place.dtype,
+        command=" ".join(place.command),
+    )
 
 
-def _settings(run: Run) -> tuple[Any, ...]:
-    """What makes two measurements of one method different."""
-    targets = run.adapter.get("target_modules")
-    return run.method, run.adapter.get("rank"), run.adapter.get("experts"), _targets(targets)
+def _targets(names: tuple[str, ...] | str | None) -> Sequence[str] | str | None:
+    return sorted(names) if isinstance(names, tuple) else names
 
 
-def _case(case: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    return case["method"], case["rank"], case["experts"], _targets(settings["target_modules"])
-
-
-def _targets(names: Any) -> Any:
-    return sorted(names) if isinstance(names, list | tuple) else names
-
-
-def _name(wanted: tuple[Any, ...]) -> str:
-    method, rank, experts, targets = wanted
-    parts = [str(method), f"rank {rank}" if rank else "", f"{experts} experts" if experts else ""]
-    return ", ".join(part for part in parts if part) + (f" on {targets}" if targets else "")
-
-
-def _total_rank(run: Run) -> int:
-    return int(run.adapter.get("rank") or 1) * int(run.adapter.get("experts") or 1)
-
-
-def _times(report: Mapping[str, Any], case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for mode in (item["mode"] for item in case["modes"]):
+def _times(report: _Report, case: _Case, lora: _Case) -> Iterator[tuple[str, Ratio]]:
+    for mode in (item.mode for item in case.modes):
         if case is lora:
-            yield mode, {"value": 1.0, "low": 1.0, "high": 1.0}
+            yield mode, Ratio(value=1.0, low=1.0, high=1.0)
             continue
-        for ratio in report["ratios"]:
-            if (ratio["mode"], ratio["case"], ratio["reference"]) == (mode, case["name"], lora["name"]):
-                interval = ratio["interval"] or {"low": None, "high": None}
-                yield (
-                    mode,
-                    {
-                        "value": float(ratio["quartiles"]["median"]),
-                        "low": interval["low"],
-                        "high": interval["high"],
-                    },
-                )
+        for over in report.ratios:
+            if (over.mode, over.case, over.reference) == (mode, case.name, lora.name):
+                low, high = (over.interval.low, over.interval.high) if over.interval else (None, None)
+                yield mode, Ratio(value=over.quartiles.median, low=low, high=high)
 
 
-def _memory(case: Mapping[str, Any], lora: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    peaks = [[mode["peak_bytes"] for mode in one["modes"] if mode["mode"] == "train"] for one in (case, lora)]
-    if all(peaks):
-        value = float(peaks[0][0] / peaks[1][0])
-        yield (
-            "memory",
-            {"value": value, "low": value, "high": value}
-            if case is lora
-            else {
-                "value": value,
-                "low": None,
-                "high": None,
-            },
-        )
+def _memory(case: _Case, lora: _Case) -> Iterator[tuple[str, Ratio]]:
+    peaks = [[mode.peak_bytes for mode in one.modes if mode.mode == "train"] for one in (case, lora)]
+    if all(peaks) and all(peaks[0] + peaks[1]):
+        value = peaks[0][0] / peaks[1][0]
+        ends = value if case is lora else None
+        yield "memory", Ratio(value=value, low=ends, high=ends)

@@ -1,6 +1,5 @@
 """Every number of a record, computed again from its per-sample scores."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,7 @@ def check_scores(scores: Scores, samples: Sequence[Sample], *, tier: str, where:
         DataError: the samples are not of the kind that their datasets have.
     """
     computed = computed_scores(samples, tier=tier, where=where)
-    if found := different(dataclasses.asdict(scores), dataclasses.asdict(computed)):
+    if found := different(scores.plain(), computed.plain()):
         more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise CMEError(
             f"{where}: {len(found)} of its numbers do not follow from its per-sample scores: "

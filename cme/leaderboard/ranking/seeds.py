@@ -1,7 +1,6 @@
 """The scores of several seeds → the scores of their row."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from cme.errors import CMEError
@@ -49,7 +48,11 @@ def mean_scores(scores: Sequence[Scores], columns: Sequence[Columns], *, tier: s
             for k, item in enumerate(first.datasets)
         ),
         families=tuple(
-            FamilyScore(item.family, _mean([run.families[k].value for run in scores]), of_family(item.family).stderr)
+            FamilyScore(
+                family=item.family,
+                value=_mean([run.families[k].value for run in scores]),
+                stderr=of_family(item.family).stderr,
+            )
             for k, item in enumerate(first.families)
         ),
         average=_mean([run.average for run in scores]),
@@ -65,8 +68,7 @@ def _dataset(runs: Sequence[DatasetScore], stderr: float | None) -> DatasetScore
     first = runs[0]
     if any(set(run.parts) != set(first.parts) or set(run.metrics) != set(first.metrics) for run in runs):
         raise CMEError(f"{first.dataset}: the runs do not have the same parts and metrics. Evaluate them again.")
-    return replace(
-        first,
+    return first.replace(
         value=_mean([run.value for run in runs]),
         stderr=stderr,
         metrics={name: _mean([run.metrics[name] for run in runs]) for name in first.metrics},

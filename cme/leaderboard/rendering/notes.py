@@ -1,7 +1,6 @@
 """What a reader must know beside the numbers: one sentence each."""
 
 from cme.leaderboard.entries.board import is_reference, is_stale_entry
-from cme.leaderboard.entries.costs import part
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import listing
 from cme.leaderboard.ranking.prompt_variants import spread_of
@@ -32,7 +31,7 @@ def notes(standing: Standing) -> list[str]:
         *_wordings(standing),
     ]
     found += _costs(standing)
-    if any(entry.settings.get("experts") for entry in entries):
+    if any(entry.settings.experts for entry in entries):
         found.append("The rank is that of one expert: compare methods by their trainable parameters, not by rank.")
     if first.source.partition(":")[0] != "mini":
         found.append(_real_rows(first))
@@ -80,7 +79,7 @@ def remarks(entry: Entry) -> str:
 
 def changes_output(entry: Entry) -> bool:
     """Whether the adapters of all runs change the base's output; true for a base, which has none."""
-    return all(part(run.provenance, "adapter").get("changes_output", True) for run in entry.runs)
+    return all(run.provenance.adapter.changes_output is not False for run in entry.runs)
 
 
 def _suite(entry: Entry) -> str:
@@ -168,7 +167,7 @@ def _wordings(standing: Standing) -> list[str]:
 
 
 def _costs(standing: Standing) -> list[str]:
-    if any("train" in row.cost_ratios or "decode" in row.cost_ratios for row in standing.rows):
+    if any(row.cost_ratios.train or row.cost_ratios.decode for row in standing.rows):
         return [
             "Ratios to LoRA are measured side by side at equal total rank (cme bench adapters), not taken from the train "
             "times, which depend on what else the machine did."
@@ -177,9 +176,7 @@ def _costs(standing: Standing) -> list[str]:
 
 
 def _missing(entries: list[Entry]) -> list[str]:
-    runs = [run for entry in entries for run in entry.runs]
-    found = [run.provenance.get("missing") for run in runs]
-    return sorted({str(split) for missing in found if isinstance(missing, list | tuple) for split in missing})
+    return sorted({split for entry in entries for run in entry.runs for split in run.provenance.missing})
 
 
 def _real_rows(entry: Entry) -> str:

@@ -1,19 +1,18 @@
 """The rows that the paper reports: shown beside ours in tables of their own, never among them."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from cme.config import Items
 from cme.leaderboard.ranking.numbers import points, shown
 from cme.leaderboard.rendering.section import Section, make_table
 from cme.paths import leaderboards_dir
-from cme.records import read_record
+from cme.records import Artefact, Record, read_record
 
 __all__ = ["Ablation", "Paper", "PaperCost", "PaperRow", "load_paper", "reported_sections"]
 
 
-@dataclass(frozen=True)
-class PaperRow:
+class PaperRow(Record):
     """One reported row.
 
     Attributes:
@@ -37,8 +36,7 @@ class PaperRow:
     reported: bool
 
 
-@dataclass(frozen=True)
-class Ablation:
+class Ablation(Record):
     """One reported row of the ablation: which of TeamLoRA's two parts were on, and the average (0 to 100)."""
 
     collaboration: bool
@@ -49,8 +47,7 @@ class Ablation:
     reported: bool
 
 
-@dataclass(frozen=True)
-class PaperCost:
+class PaperCost(Record):
     """One reported ratio of costs, shown beside ``cme bench adapters``.
 
     Attributes:
@@ -72,8 +69,7 @@ class PaperCost:
     reported: bool
 
 
-@dataclass(frozen=True)
-class Paper:
+class Paper(Artefact):
     """What ``leaderboards/paper.json`` holds.
 
     Attributes:
@@ -103,9 +99,9 @@ class Paper:
     data: str
     adapted: str
     experts_source: str
-    rows: tuple[PaperRow, ...]
-    ablation: tuple[Ablation, ...]
-    costs: tuple[PaperCost, ...]
+    rows: Items[PaperRow]
+    ablation: Items[Ablation]
+    costs: Items[PaperCost]
 
 
 def load_paper(path: Path | None = None) -> Paper:

@@ -58,7 +58,7 @@ def _json(standing: Standing, paper: Paper) -> str:
             row.plain() | _details(entry, standing) for row, entry in zip(make_rows(standing), entries, strict=True)
         ],
         "differences": _differences(standing),
-        "paper": asdict(paper),
+        "paper": paper.plain(),
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -86,19 +86,19 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
     return {
         "changes_output": changes_output(entry),
         "reported": False,
-        "settings": entry.settings,
-        "recipe": entry.recipe,
+        "settings": entry.settings.plain(),
+        "recipe": entry.recipe.plain(),
         "families": _estimates(standing.families, entry),
         "datasets": _estimates(standing.datasets, entry),
         "runs": [
-            {"seed": run.seed, "average": rounded(run.scores.average) if whole else None, "cost": run.cost}
+            {"seed": run.seed, "average": rounded(run.scores.average) if whole else None, "cost": run.cost.plain()}
             for run in entry.runs
         ],
         "wordings": [
             {"wording": item.wording, "seed": item.seed, "average": rounded(item.average)} for item in entry.wordings
         ],
-        "cost_ratios": entry.cost_ratios,
-        "lr_grid": entry.lr_grid,
+        "cost_ratios": entry.cost_ratios.plain(),
+        "lr_grid": entry.lr_grid and entry.lr_grid.plain(),
     }
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
-from cme.leaderboard.entries.costs import RunRatio, cost_of, measured, rank_of, run_ratios, whole
+from cme.leaderboard.entries.costs import RunRatio, cost_of, measured, rank_of, run_ratios
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import rounded
 from cme.leaderboard.rendering.notes import remarks
@@ -97,7 +97,7 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
         kind=standing.kind(entry),
         method=entry.method,
         rank=rank_of(entry),
-        experts=whole(entry.settings, "experts"),
+        experts=entry.settings.experts,
         trainable_parameters=cost.trainable,
         trainable_percent=cost.trainable_percent,
         train_seconds=cost.seconds,

@@ -1,6 +1,5 @@
 """Every number of every entry, computed again from the per-sample scores: what a reviewer and CI run on a row."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +175,7 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     scores, seed_stderr = mean_scores(
         [run.scores for run in entry.runs], [columns_of(of_run) for of_run in samples], tier=entry.tier
     )
-    found = different(dataclasses.asdict(entry.scores), dataclasses.asdict(scores), "scores")
+    found = different(entry.scores.plain(), scores.plain(), "scores")
     _raise(where, [*found, *different(entry.seed_stderr, seed_stderr, "seed_stderr")])
     found_answers = [answered(of_run) for of_run in samples]
     check_wordings(entry, entries_dir, found_answers[0].questions)

@@ -35,7 +35,7 @@ def update_cards(entry: Entry, runs: Sequence[Path]) -> list[str]:
     Raises:
         CMEError: a folder has no record of a run.
     """
-    found = {item.provenance.get("adapter", {}).get("fingerprint"): item for item in entry.runs}
+    found = {item.provenance.adapter.fingerprint: item for item in entry.runs}
     said = []
     for folder in dict.fromkeys(runs):
         item = found.get(read_record(folder / "run.json", Run).adapter_fingerprint)

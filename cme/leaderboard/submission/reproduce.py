@@ -3,16 +3,14 @@
 import math
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from cme.errors import CMEError, UsageError
-from cme.leaderboard.entries.costs import part
 from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
 from cme.leaderboard.ranking.aligned_scores import Columns, columns_of, panel_of
 from cme.leaderboard.ranking.comparison import read_runs
-from cme.records import Entry, Result, read_record
+from cme.records import Artefact, Entry, Result, read_record
 from cme.records.samples import read_samples
 from cme.stats import average_weights, compare
 from cme.suite import datasets
@@ -21,8 +19,7 @@ from cme.suite.score import SCORER_VERSION
 __all__ = ["Reproduction", "build_command", "check_repeatable", "compare_again"]
 
 
-@dataclass(frozen=True)
-class Reproduction:
+class Reproduction(Artefact):
     """A row and its reproduction.
 
     Attributes:
@@ -97,27 +94,27 @@ def build_command(entry: Entry) -> str | None:
 
     It is there to be copied into a shell: every value that the entry names is quoted.
     """
-    mix = part(part(entry.runs[0].provenance, "training"), "mix")
+    mix = entry.runs[0].provenance.training.mix
     if not mix:
         return None
-    words = ["cme", "build-data", "--source", mix.get("source"), "--seed", mix.get("seed")]
-    words += ["--size", mix["size"]] if mix.get("size") else []
-    for key, option, usual in (
-        ("mixing", "--mixing", "proportional"),
-        ("temperature", "--temperature", None),
-        ("paraphrase_share", "--paraphrase-share", 0.5),
-        ("layout", "--format", "alpaca"),
-        ("rows_per_shard", "--rows-per-shard", 100_000),
+    words: list[object] = ["cme", "build-data", "--source", mix.source, "--seed", mix.seed]
+    words += ["--size", mix.size] if mix.size else []
+    for value, option, usual in (
+        (mix.mixing, "--mixing", "proportional"),
+        (mix.temperature, "--temperature", None),
+        (mix.paraphrase_share, "--paraphrase-share", 0.5),
+        (mix.layout, "--format", "alpaca"),
+        (mix.rows_per_shard, "--rows-per-shard", 100_000),
     ):
-        if mix.get(key, usual) != usual:
-            words += [option, mix.get(key)]
-    words += [] if mix.get("gate", True) else ["--no-gate"]
-    share = mix.get("validation_share", 0.005 if mix.get("validation_rows", 1) else 0)
+        words += [option, value] if value not in (usual, None) else []
+    words += ["--no-gate"] if mix.gate is False else []
+    share = mix.validation_share
+    if share is None:
+        share = 0 if mix.validation_rows == 0 else 0.005
     words += [] if share == 0.005 else ["--validation-share", share]
-    words += ["--licence", ",".join(map(str, uses))] if isinstance(uses := mix.get("uses"), list) else []
-    words += ["--allow-missing"] if mix.get("allow_missing") is True else []
-    named = [str(name) for name in found] if isinstance(found := mix.get("datasets"), list | tuple) else []
-    words += ["--datasets", ",".join(named)] if named and set(named) != set(datasets()) else []
+    words += ["--licence", ",".join(mix.uses)] if mix.uses is not None else []
+    words += ["--allow-missing"] if mix.allow_missing else []
+    words += ["--datasets", ",".join(mix.datasets)] if mix.datasets and set(mix.datasets) != set(datasets()) else []
     return shlex.join(map(str, [*words, "--out", "mix/"]))
 
 
@@ -154,7 +151,7 @@ def compare_again(
     same = next((k for k, run in enumerate(entry.runs) if run.seed == seed), None)
     known = {item.dataset: item.family for item in entry.scores.datasets if item.dataset in datasets()}
     low, high = _interval(entry, new, own, known, resamples) if entry.tier != "smoke" else (None, None)
-    before = None if same is None else entry.runs[same].provenance.get("adapter", {}).get("fingerprint")
+    before = None if same is None else entry.runs[same].provenance.adapter.fingerprint
     return Reproduction(
         name=entry.name,
         seed=seed,

@@ -1,6 +1,5 @@
 """Results and their runs become an entry, after every number of the results has been computed again."""
 
-import dataclasses
 import json
 import re
 import shutil
@@ -8,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from cme.config import build
 from cme.errors import CMEError, UsageError
 from cme.files import atomic_path, read_json
 from cme.leaderboard.entries.files import check_entry, check_name, check_samples
@@ -17,7 +17,24 @@ from cme.leaderboard.entries.scores import check_hash, check_scores, items_diges
 from cme.leaderboard.ranking.aligned_scores import columns_of
 from cme.leaderboard.ranking.prompt_variants import sample_files, wordings_of
 from cme.leaderboard.ranking.seeds import mean_scores
-from cme.records import Entry, EntryRun, Manifest, Result, Run, read_record, write_record
+from cme.records import (
+    AdapterOrigin,
+    AdapterRecord,
+    Cost,
+    Entry,
+    EntryRun,
+    EvaluationOrigin,
+    Manifest,
+    MeasuredRatios,
+    MixOrigin,
+    Provenance,
+    Recipe,
+    Result,
+    Run,
+    TrainingOrigin,
+    read_record,
+    write_record,
+)
 from cme.records.samples import read_samples
 from cme.suite.score import SCORER_VERSION, Sample
 from cme.workdir import claimed
@@ -76,7 +93,7 @@ def make_entry(
     check_one_row(pairs, items)
     entry = _entry(check_name(name or _name(pairs)), pairs, samples, items[0])
     wordings = wordings_of(pairs, paraphrases)
-    entry = dataclasses.replace(entry, **_evidence(pairs[0].run, grid, bench), wordings=tuple(wordings))
+    entry = entry.replace(**_evidence(pairs[0].run, grid, bench), wordings=tuple(wordings))
     check_entry(entry)
     _write(entry, [*(item.folder / _SAMPLES for item in pairs), *wordings.values()], entries_dir, replace=replace)
     return entry
@@ -135,8 +152,8 @@ def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]]
     return Entry(
         name=name,
         method=run.method if run else result.baseline or "base",
-        recipe=recipe_of(run) if run else {},
-        settings=run.adapter if run else {},
+        recipe=recipe_of(run) if run else Recipe(),
+        settings=run.adapter if run else AdapterRecord(),
         base=pairs[0].base[0],
         base_fingerprint=pairs[0].base[1],
         tier=result.tier,
@@ -150,79 +167,70 @@ def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]]
                 seed=item.seed,
                 scores=item.result.scores,
                 samples_sha256=item.result.samples_sha256,
-                cost=_cost(item.run) if item.run else {},
+                cost=_cost(item.run) if item.run else Cost(),
                 provenance=_provenance(item.result, item.run),
             )
             for item in pairs
         ),
         lr_grid=None,
-        cost_ratios={},
+        cost_ratios=MeasuredRatios(),
         scorer_version=result.scorer_version,
         task_fingerprints=result.task_fingerprints,
         items=items,
     )
 
 
-def _cost(run: Run) -> dict[str, Any]:
-    return {
-        "trainable_parameters": run.trainable_parameters,
-        "saved_parameters": run.saved_parameters,
-        "base_parameters": run.base_parameters,
-        "trainable_share": run.trainable_share,
-        "wall_seconds": run.wall_seconds,
-        "tokens_per_second": run.tokens_per_second,
-        "peak_memory_bytes": run.peak_memory_bytes,
-        "steps": run.steps,
-        "tokens": run.tokens,
-        "device": run.device,
-    }
+def _cost(run: Run) -> Cost:
+    return Cost(**{name: getattr(run, name) for name in Cost.model_fields})
 
 
-def _provenance(result: Result, run: Run | None) -> dict[str, Any]:
+def _provenance(result: Result, run: Run | None) -> Provenance:
     """What pins a run: where its rows come from, and how it was evaluated and trained."""
-    evaluation = {
-        "device": result.device,
-        "dtype": result.dtype,
-        "batch_size": result.batch_size,
-        "threads": result.threads,
-        "seconds": sum(result.seconds.values()),
-        "finished": result.finished,
-        "versions": result.versions,
-    }
-    found = {"data": result.provenance, "missing": list(result.missing), "evaluation": evaluation}
+    evaluation = EvaluationOrigin(
+        device=result.device,
+        dtype=result.dtype,
+        batch_size=result.batch_size,
+        threads=result.threads,
+        seconds=sum(result.seconds.values()),
+        finished=result.finished,
+        versions=result.versions,
+    )
     if run is None:
-        return found
-    adapter: dict[str, Any] = {"fingerprint": run.adapter_fingerprint}
+        return Provenance(data=result.provenance, missing=result.missing, evaluation=evaluation)
+    adapter = AdapterOrigin(fingerprint=run.adapter_fingerprint)
     if result.adapter is not None:
-        adapter["changes_output"] = result.adapter.changes_output
-    training = {
-        "mix_fingerprint": run.mix_fingerprint,
-        "mix": _mix(run),
-        "threads": run.training.get("threads"),
-        "world_size": run.world_size,
-        "examples": run.examples,
-        "validation_loss": run.validation_loss,
-        "dropped": run.dropped,
-        "cut": run.cut,
-        "interruptions": run.interruptions,
-        "started": run.started,
-        "finished": run.finished,
-        "versions": run.versions,
-    }
-    return found | {"adapter": adapter, "training": training}
+        adapter = AdapterOrigin(fingerprint=run.adapter_fingerprint, changes_output=result.adapter.changes_output)
+    training = TrainingOrigin(
+        mix_fingerprint=run.mix_fingerprint,
+        mix=_mix(run),
+        threads=run.training.threads,
+        world_size=run.world_size,
+        examples=run.examples,
+        validation_loss=run.validation_loss,
+        dropped=run.dropped,
+        cut=run.cut,
+        interruptions=run.interruptions,
+        started=run.started,
+        finished=run.finished,
+        versions=run.versions,
+    )
+    return Provenance(
+        data=result.provenance, missing=result.missing, evaluation=evaluation, adapter=adapter, training=training
+    )
 
 
-def _mix(run: Run) -> dict[str, Any] | None:
+def _mix(run: Run) -> MixOrigin | None:
     """What the mix was built with, if it is still there."""
-    folder = Path(str(run.training.get("data"))).expanduser()
+    folder = Path(str(run.training.data)).expanduser()
     try:
         manifest = read_record(folder / "manifest.json", Manifest)
     except CMEError:
         return None
     if manifest.fingerprint != run.mix_fingerprint:
         return None
-    found = {key: getattr(manifest, key) for key in _MIX} | {"datasets": list(manifest.datasets)}
-    return found | {key: value for key, value in claimed(folder).items() if key in _MIX_SETTINGS}
+    of_manifest = {key: getattr(manifest, key) for key in _MIX} | {"datasets": tuple(manifest.datasets)}
+    of_command = {key: value for key, value in claimed(folder).items() if key in _MIX_SETTINGS}
+    return build(MixOrigin, {**of_manifest, **of_command}, f"the settings of the mix {folder}", error=CMEError)
 
 
 def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace: bool) -> None:
@@ -247,4 +255,4 @@ def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace:
 def _same(path: Path, entry: Entry) -> bool:
     written: Mapping[str, Any] = read_json(path)
     head = {"kind": Entry.KIND, "schema_version": Entry.SCHEMA_VERSION}
-    return bool(written == json.loads(json.dumps(head | dataclasses.asdict(entry))))
+    return bool(written == json.loads(json.dumps(head | entry.plain())))

@@ -1,7 +1,5 @@
 """Which entries may stand in one table, in which order, and what is stale."""
 
-import dataclasses
-
 import pytest
 
 from cme.errors import CMEError, UsageError
@@ -32,13 +30,13 @@ def entries(board):
     ],
 )
 def test_mixed_entries_are_refused_and_named(entries, change, message):
-    mixed = [dataclasses.replace(entries[0], **change), *entries[1:]]
+    mixed = [entries[0].replace(**change), *entries[1:]]
     with pytest.raises(UsageError, match=message):
         check_comparable(mixed)
 
 
 def test_adapters_must_share_the_shots(entries):
-    mixed = [dataclasses.replace(entry, shots=3) if entry.name == "lora-r8" else entry for entry in entries]
+    mixed = [entry.replace(shots=3) if entry.name == "lora-r8" else entry for entry in entries]
     with pytest.raises(UsageError, match=r"shots: 0 \(base, teamlora-r8\), 3 \(lora-r8\)"):
         check_comparable(mixed)
 
@@ -65,7 +63,7 @@ def test_a_baseline_may_answer_some_of_the_datasets(board, entries):
 def test_a_partial_baseline_shares_the_rest(board, entries, change):
     first = board.reference("first-option", 0.3, baseline="first-option", names=CHOICE)
     with pytest.raises(UsageError, match=r"\(first-option\)"):
-        check_comparable([*entries, dataclasses.replace(first, **change)])
+        check_comparable([*entries, first.replace(**change)])
 
 
 def test_a_baseline_of_datasets_that_the_table_lacks_is_refused(workshop):
@@ -104,7 +102,7 @@ def test_a_partial_baseline_answers_the_same_rows(board):
 
 
 def test_the_same_base_under_another_name_is_comparable(entries):
-    check_comparable([dataclasses.replace(entries[0], base="/models/smollm2"), *entries[1:]])
+    check_comparable([entries[0].replace(base="/models/smollm2"), *entries[1:]])
 
 
 def test_averages_over_other_datasets_or_rows_are_not_comparable(board, entries):
@@ -120,7 +118,7 @@ def test_averages_over_other_datasets_or_rows_are_not_comparable(board, entries)
 def test_older_scorer_versions_are_marked_and_last(board, entries, monkeypatch):
     monkeypatch.setattr("cme.leaderboard.entries.board.SCORER_VERSION", SCORER_VERSION + 1)
     stale = ranked(entries)[0]
-    newer = [dataclasses.replace(entry, scorer_version=SCORER_VERSION + 1) for entry in entries if entry != stale]
+    newer = [entry.replace(scorer_version=SCORER_VERSION + 1) for entry in entries if entry != stale]
     assert ranked([stale, *newer])[-1].name == stale.name
     for entry in newer:
         write_record(board.entries / f"{entry.name}.json", entry)
@@ -130,7 +128,7 @@ def test_older_scorer_versions_are_marked_and_last(board, entries, monkeypatch):
 
 
 def test_newer_scorer_versions_ask_for_an_upgrade(board, entries):
-    write_record(board.entries / "base.json", dataclasses.replace(entries[0], scorer_version=SCORER_VERSION + 1))
+    write_record(board.entries / "base.json", entries[0].replace(scorer_version=SCORER_VERSION + 1))
     with pytest.raises(UsageError, match="Upgrade CME"):
         load_entries(board.entries)
 

@@ -1,7 +1,6 @@
 """Text from entries is shown as it is, in every format: nothing in it is markup, a link, a command or a formula."""
 
 import csv
-import dataclasses
 import html
 import io
 import re
@@ -89,8 +88,7 @@ def test_csv_has_no_formulas(text):
 def test_a_board_of_tricks_keeps_its_form(board):
     before = FORMATS["md"](make_standing(load_entries(board.entries), board.entries, resamples=100), load_paper())
     entries = [
-        dataclasses.replace(
-            entry,
+        entry.replace(
             method=entry.method if entry.method == "base" else "=x|<script>\n\n# Title\n",
             source="mini\n| a |\n<b>",
             settings=entry.settings and {"rank": 8, "experts": 4, "target_modules": TRICKS[place:]},

@@ -6,13 +6,29 @@ import pytest
 
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import verify
-from cme.records import Grid, GridRun, write_record
+from cme.records import Grid, GridRun, Ratio, write_record
 
 RUNS = (
-    GridRun(1e-4, "lr-1e-04", 2.5, 2.4, None),
-    GridRun(2e-4, "lr-2e-04", 2.25, 2.2, None),
-    GridRun(5e-4, "lr-5e-04", None, None, "diverged\nat step 3"),
+    GridRun(learning_rate=1e-4, folder="lr-1e-04", validation_loss=2.5, last_loss=2.4, problem=None),
+    GridRun(learning_rate=2e-4, folder="lr-2e-04", validation_loss=2.25, last_loss=2.2, problem=None),
+    GridRun(learning_rate=5e-4, folder="lr-5e-04", validation_loss=None, last_loss=None, problem="diverged\nat step 3"),
 )
+SURROUNDINGS = {
+    "base": "smollm2-135m",
+    "base_parameters": 135_749_567,
+    "device": "cpu",
+    "hardware": "A processor",
+    "threads": 2,
+    "dtype": "float32",
+    "command": ["cme", "bench", "adapters"],
+}
+WRONG = {
+    "mode": "train",
+    "case": "teamlora k4",
+    "reference": "lora",
+    "quartiles": {"median": "slow"},
+    "interval": None,
+}
 ROW = {"rows": 4, "names": ("qqp", "anli")}
 
 
@@ -43,15 +59,7 @@ def report(folder, **changes):
         "kind": "adapter-costs",
         "schema_version": 1,
         "settings": {"total_rank": 32, "rounds": 20, "target_modules": None},
-        "surroundings": {
-            "base": "smollm2-135m",
-            "base_parameters": 135_749_567,
-            "device": "cpu",
-            "hardware": "A processor",
-            "threads": 2,
-            "dtype": "float32",
-            "command": ["cme", "bench", "adapters"],
-        },
+        "surroundings": SURROUNDINGS,
         "cases": [
             case("lora", "lora", 32, None, 200),
             case("teamlora k4", "teamlora", 8, 4, 250, "fused"),
@@ -71,16 +79,16 @@ def report(folder, **changes):
 def test_a_grid_is_kept_with_the_row(workshop):
     folder = grid(workshop.root / "grid")
     entry = workshop.row("team", "teamlora", 0.6, seeds=(0, 1), grid=folder, **ROW)
-    assert entry.lr_grid["at_edge"] is False and entry.lr_grid["learning_rate"] == 2e-4
-    assert [run["validation_loss"] for run in entry.lr_grid["runs"]] == [2.5, 2.25, None]
-    assert entry.lr_grid["runs"][2]["problem"] == "diverged at step 3"
+    assert entry.lr_grid.at_edge is False and entry.lr_grid.learning_rate == 2e-4
+    assert [run.validation_loss for run in entry.lr_grid.runs] == [2.5, 2.25, None]
+    assert entry.lr_grid.runs[2].problem == "diverged at step 3"
     assert workshop.row("file", "teamlora", 0.6, grid=folder / "lr-grid.json", **ROW).lr_grid == entry.lr_grid
     verify(workshop.entries)
 
 
 def test_the_best_rate_may_lie_at_the_edge(workshop):
     folder = grid(workshop.root / "grid", runs=RUNS[1:])
-    assert workshop.row("team", "teamlora", 0.6, grid=folder, **ROW).lr_grid["at_edge"] is True
+    assert workshop.row("team", "teamlora", 0.6, grid=folder, **ROW).lr_grid.at_edge is True
     verify(workshop.entries)
 
 
@@ -100,7 +108,7 @@ def test_the_grid_of_another_row_is_refused(workshop, changes, message):
 def test_costs_are_those_of_the_row_over_lora(workshop):
     folder = report(workshop.root / "costs")
     entry = workshop.row("team", "teamlora", 0.6, bench=folder, **ROW)
-    assert entry.cost_ratios == {
+    assert entry.cost_ratios.plain() == {
         "train": {"value": 1.25, "low": 1.2, "high": 1.3},
         "prefill": {"value": 1.5, "low": None, "high": None},
         "memory": {"value": 1.25, "low": None, "high": None},
@@ -114,7 +122,7 @@ def test_costs_are_those_of_the_row_over_lora(workshop):
         "command": "cme bench adapters",
     }
     lora = workshop.row("lora", "lora", 0.6, settings={"rank": 32}, bench=folder / "report.json", **ROW)
-    assert lora.cost_ratios["train"] == lora.cost_ratios["memory"] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert lora.cost_ratios.train == lora.cost_ratios.memory == Ratio(value=1.0, low=1.0, high=1.0)
     verify(workshop.entries)
 
 
@@ -124,7 +132,7 @@ def test_costs_are_those_of_the_row_over_lora(workshop):
         ({"rank": 4, "experts": 8}, {}, r"has no teamlora, rank 4, 8 experts; it has lora \(rank 32\), teamlora k4"),
         ({"rank": 8, "experts": 4, "target_modules": ["q_proj"]}, {}, r"has no teamlora, .* on \['q_proj'\]"),
         (None, {"cases": []}, "has no teamlora, rank 8, 4 experts"),
-        (None, {"surroundings": {"base_parameters": 7}}, "measured on a base of 7 parameters"),
+        (None, {"surroundings": SURROUNDINGS | {"base_parameters": 7}}, "measured on a base of 7 parameters"),
     ],
 )
 def test_the_costs_of_another_row_are_refused(workshop, settings, changes, message):
@@ -138,9 +146,18 @@ def test_a_method_of_peft_has_no_measured_costs(workshop):
         workshop.row("m", "miss", 0.6, settings=settings, bench=report(workshop.root / "c"), **ROW)
 
 
-@pytest.mark.parametrize("changes", [{"kind": "result"}, {"schema_version": 9}, {"cases": 3}, {"settings": {}}])
-def test_what_is_no_measurement_is_refused(workshop, changes):
-    with pytest.raises(CMEError, match=r"is no measurement|is damaged"):
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"kind": "result"}, "is no measurement"),
+        ({"schema_version": 9}, "is no measurement"),
+        ({"cases": 3}, r"report\.json: cases: expected a list, found 3"),
+        ({"settings": {}}, "settings: missing key 'total_rank'"),
+        ({"ratios": [WRONG]}, "ratios: item 1: quartiles: median: expected float, found 'slow'"),
+    ],
+)
+def test_what_is_no_measurement_is_refused(workshop, changes, says):
+    with pytest.raises(CMEError, match=says):
         workshop.row("team", "teamlora", 0.6, bench=report(workshop.root / "c", **changes), **ROW)
 
 

@@ -1,6 +1,5 @@
 """Who is compared with whom, on which samples, and what a reader is told of it."""
 
-import dataclasses
 import random
 
 import pytest
@@ -88,13 +87,12 @@ def test_other_clusters_are_refused(workshop):
 def test_stale_rows_are_left_out(seeds_board):
     entries = load_entries(seeds_board.entries)
     old = [
-        dataclasses.replace(entry, scorer_version=SCORER_VERSION - 1) if entry.name == "teamlora-r8" else entry
-        for entry in entries
+        entry.replace(scorer_version=SCORER_VERSION - 1) if entry.name == "teamlora-r8" else entry for entry in entries
     ]
     found = make_standing(old, seeds_board.entries, resamples=FEW)
     assert [entry.name for entry in found.stale] == ["teamlora-r8"]
     assert "teamlora-r8" not in found.averages and "teamlora-r8" not in found.ranks
-    everything = [dataclasses.replace(entry, scorer_version=SCORER_VERSION - 1) for entry in entries]
+    everything = [entry.replace(scorer_version=SCORER_VERSION - 1) for entry in entries]
     nothing = make_standing(everything, seeds_board.entries, resamples=FEW)
     assert not nothing.rows and nothing.comparison is None and len(nothing.stale) == len(entries)
 
@@ -124,7 +122,7 @@ def test_swapped_samples_are_seen(board):
 def test_entries_of_two_tables_are_refused(board):
     entries = load_entries(board.entries)
     with pytest.raises(UsageError, match="cannot stand in one table"):
-        make_standing([dataclasses.replace(entries[0], tier="full"), *entries[1:]], board.entries)
+        make_standing([entries[0].replace(tier="full"), *entries[1:]], board.entries)
 
 
 def test_no_entries_make_an_empty_standing(tmp_path):
@@ -163,7 +161,7 @@ def test_partial_baselines_on_other_rows_are_refused(seeds_board):
 
 def test_partial_baselines_beside_stale_rows(partial_board):
     old = [
-        entry if entry.name == "lead-1" else dataclasses.replace(entry, scorer_version=SCORER_VERSION - 1)
+        entry if entry.name == "lead-1" else entry.replace(scorer_version=SCORER_VERSION - 1)
         for entry in load_entries(partial_board.entries)
     ]
     found = make_standing(old, partial_board.entries, resamples=FEW)

@@ -1,7 +1,6 @@
 """How far the wording of the prompt moves a score: what belongs together, what is refused, what is shown."""
 
 import contextlib
-import dataclasses
 import hashlib
 import json
 import re
@@ -53,7 +52,7 @@ def test_an_entry_keeps_its_paraphrases_and_says_their_spread(workshop, results,
 
 
 def page_of_without(workshop, entry):
-    write_record(workshop.entries / "lora.json", dataclasses.replace(entry, wordings=()))
+    write_record(workshop.entries / "lora.json", entry.replace(wordings=()))
     return page_of(workshop)
 
 
@@ -109,8 +108,8 @@ def test_a_changed_paraphrase_is_refused(workshop, results, run):
     path = workshop.entries / "lora.json"
 
     def refused(**changes):
-        wordings = (dataclasses.replace(entry.wordings[0], **changes), *entry.wordings[1:])
-        write_record(path, dataclasses.replace(entry, wordings=wordings))
+        wordings = (entry.wordings[0].replace(**changes), *entry.wordings[1:])
+        write_record(path, entry.replace(wordings=wordings))
         return next(verdict for verdict in audit(workshop.entries) if not verdict.ok).said
 
     assert "wording 2: its average is" in refused(average=entry.wordings[0].average + 1e-6)
@@ -146,8 +145,8 @@ def test_a_paraphrase_with_invented_samples_is_refused(workshop, results, run, c
     changes = {"samples_sha256": sha256_file(path)}
     with contextlib.suppress(KeyError):
         changes["average"] = aggregate(rows, tier="quick").average
-    wordings = (dataclasses.replace(entry.wordings[0], **changes), entry.wordings[1])
-    write_record(workshop.entries / "lora.json", dataclasses.replace(entry, wordings=wordings))
+    wordings = (entry.wordings[0].replace(**changes), entry.wordings[1])
+    write_record(workshop.entries / "lora.json", entry.replace(wordings=wordings))
     (verdict,) = audit(workshop.entries)
     assert not verdict.ok and "wording 2" in verdict.said and re.search(message, verdict.said)
 

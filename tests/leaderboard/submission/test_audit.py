@@ -1,6 +1,5 @@
 """Whatever is edited in a board is refused, and nothing that other people write can do harm."""
 
-import dataclasses
 import json
 import os
 import re
@@ -94,9 +93,12 @@ def test_an_edited_number_is_refused(small, change, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put(["runs", 0, "cost", "wall_seconds"], -1.0), "seed 0: wall_seconds is -1"),
-        (put(["runs", 0, "cost", "steps"], "many"), "steps is 'many'"),
-        (put(["runs", 0, "cost", "steps"], 2.5), "expected a whole number"),
+        (
+            put(["runs", 0, "cost", "wall_seconds"], -1.0),
+            "runs: item 1: cost: wall_seconds: must be at least 0, found -1.0",
+        ),
+        (put(["runs", 0, "cost", "steps"], "many"), "steps: expected int or nothing, found 'many'"),
+        (put(["runs", 0, "cost", "steps"], 2.5), "steps: expected int or nothing, found 2.5"),
         (
             put(["runs", 0, "cost", "trainable_share"], 0.5),
             "trainable_share is 0.5, but trainable_parameters and base_",
@@ -104,8 +106,8 @@ def test_an_edited_number_is_refused(small, change, message):
         (put(["runs", 0, "cost", "tokens_per_second"], 9999.0), "tokens_per_second is 9999"),
         (put(["runs", 0, "cost"], {}), "a trained run has costs"),
         (put(["cost_ratios"], {"train": {"value": 1.0, "low": 1.5, "high": 2.0}}), "expected low ≤ value ≤ high"),
-        (put(["cost_ratios"], {"train": 0.5}), "expected value, low and high"),
-        (put(["lr_grid"], {"rates": []}), "lr_grid is no grid"),
+        (put(["cost_ratios"], {"train": 0.5}), "cost_ratios: train: expected a mapping or nothing, found 0.5"),
+        (put(["lr_grid"], {"rates": []}), "lr_grid: unknown key 'rates'"),
     ],
 )
 def test_impossible_costs_are_refused(small, change, message):
@@ -114,7 +116,8 @@ def test_impossible_costs_are_refused(small, change, message):
 
 
 def test_the_rate_of_a_grid_is_the_one_with_the_lowest_loss(small):
-    runs = [{"learning_rate": rate, "validation_loss": loss} for rate, loss in ((1e-4, 2.0), (2e-4, 3.0))]
+    rest = {"folder": "x", "last_loss": None, "problem": None}
+    runs = [{"learning_rate": rate, "validation_loss": loss} | rest for rate, loss in ((1e-4, 2.0), (2e-4, 3.0))]
     grid = {"method": "lora", "steps": 1, "runs": runs, "best": "x", "learning_rate": 2e-4, "at_edge": True}
     edit(small, put(["lr_grid"], grid))
     assert "the lowest loss is at 0.0001" in refusal(small)
@@ -182,7 +185,7 @@ def test_tricks_in_free_texts_are_kept_as_texts(small, trick):
     edit(small, put(["settings", "target_modules"], trick))
     edit(small, put(["runs", 0, "cost", "device"], trick))
     assert all(verdict.ok for verdict in audit(small.entries))
-    assert load_entries(small.entries)[1].settings["target_modules"] == trick
+    assert load_entries(small.entries)[1].settings.target_modules == trick
 
 
 @pytest.mark.parametrize(
@@ -192,8 +195,8 @@ def test_tricks_in_free_texts_are_kept_as_texts(small, trick):
         (put(["base"], "a\x1b[2Jb"), r"the control character '\x1b'"),
         (put(["base"], "a\u202eb"), r"the control character '\u202e'"),
         (put(["base"], "x" * 4097), "a text of 4,097 characters"),
-        (put(["recipe"], {"x" * 5000: 1}), "a key of recipe: a text of 5,000 characters"),
-        (put(["recipe"], {"n": 10**30}), "recipe.n is too large a number"),
+        (put(["settings", "options"], {"x" * 5000: 1}), "a key of settings.options: a text of 5,000 characters"),
+        (put(["recipe", "steps"], 10**30), "recipe.steps is too large a number"),
         (put(["items"], "../../x"), "is no SHA-256"),
         (put(["tier"], "huge"), "the tier 'huge' is none of"),
         (put(["shots"], -1), "shots is -1"),
@@ -210,13 +213,24 @@ def test_what_no_entry_may_hold_is_refused(small, change, message):
     assert message in refusal(small)
 
 
+@pytest.mark.parametrize("depth", [30, 400, 5_000])
+def test_what_is_nested_too_deeply_is_refused(small, depth):
+    path = small.entries / "lora.json"
+    values = json.loads(path.read_text())
+    values["settings"]["options"] = {"a": "here"}
+    path.write_text(json.dumps(values).replace('"here"', "[" * depth + "]" * depth))
+    assert "nested too deeply" in refusal(small)
+
+
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 def test_numbers_that_are_none_are_refused(small, number):
     path = small.entries / "lora.json"
     values = json.loads(path.read_text())
     values["recipe"]["warmup"] = "here"
     path.write_text(json.dumps(values).replace('"here"', number))
-    assert "recipe.warmup is inf" in (said := refusal(small)) or "is not valid JSON" in said
+    assert (
+        "recipe: warmup: must be a finite number, found inf" in (said := refusal(small)) or "is not valid JSON" in said
+    )
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"kind": "entry"', "", "\x00\x01", '{"a": ' * 50_000])
@@ -234,7 +248,7 @@ def test_a_file_too_large_is_not_even_read(small):
 def test_a_file_name_that_is_none_is_refused(small, name):
     entry = read_record(small.entries / "lora.json", Entry)
     (small.entries / "lora.json").rename(small.entries / f"{name}.json")
-    write_record(small.entries / f"{name}.json", dataclasses.replace(entry, name=name))
+    write_record(small.entries / f"{name}.json", entry.replace(name=name))
     said = refusal(small)
     assert "cannot be named" in said and "\x1b" not in said
 

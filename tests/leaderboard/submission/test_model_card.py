@@ -1,6 +1,5 @@
 """Scores on the cards of a row's adapters, as the hub's own parser reads them."""
 
-import dataclasses
 import os
 
 import pytest
@@ -132,7 +131,7 @@ def test_another_adapters_run_gets_no_scores(submitted, workshop):
 )
 def test_no_name_leaves_its_place(submitted, trick):
     entry, (folder,) = submitted()
-    entry = dataclasses.replace(entry, source=trick, name=trick)
+    entry = entry.replace(source=trick, name=trick)
     for _ in range(2):
         update_cards(entry, [folder])
     results = check_as_the_hub_does(folder / "README.md")

@@ -1,6 +1,5 @@
 """What a reproduction says beside its row; the samples are made up."""
 
-import dataclasses
 import shlex
 
 import pytest
@@ -27,9 +26,7 @@ def again(workshop, row, samples, **named):
 
 def test_the_same_scores_are_said_to_be_the_same(workshop, row):
     samples = make_samples(0.6, "lora-1", 60, NAMES)
-    found = again(
-        workshop, row, list(reversed(samples)), seed=1, adapter=row.runs[1].provenance["adapter"]["fingerprint"]
-    )
+    found = again(workshop, row, list(reversed(samples)), seed=1, adapter=row.runs[1].provenance.adapter.fingerprint)
     assert found.changed == 0 and found.same_adapter is True and found.samples == 180
     assert found.verdict == "bitwise the same: all 180 samples have the row's scores"
     assert found.average == row.runs[1].scores.average and found.row_average == row.scores.average
@@ -81,8 +78,8 @@ def test_other_samples_are_not_compared(workshop, row):
 
 def test_a_row_of_other_rules_or_task_files_is_not_reproduced(workshop, row):
     with pytest.raises(UsageError, match="scorer version 0"):
-        check_repeatable(dataclasses.replace(row, scorer_version=SCORER_VERSION - 1), None)
-    changed = dataclasses.replace(row, task_fingerprints=row.task_fingerprints | {"anli": "0" * 64})
+        check_repeatable(row.replace(scorer_version=SCORER_VERSION - 1), None)
+    changed = row.replace(task_fingerprints=row.task_fingerprints | {"anli": "0" * 64})
     with pytest.raises(UsageError, match="other task files of anli"):
         check_repeatable(changed, None)
     assert check_repeatable(row, None) == 0 and check_repeatable(row, 5) == 5
@@ -90,6 +87,13 @@ def test_a_row_of_other_rules_or_task_files_is_not_reproduced(workshop, row):
     assert check_repeatable(base, None) is None
     with pytest.raises(UsageError, match="has no seed"):
         check_repeatable(base, 1)
+
+
+def with_mix(row, mix):
+    """The row, whose entry says that its mix was built so."""
+    first = row.runs[0]
+    provenance = first.provenance.plain() | {"training": {"mix": mix}}
+    return row.replace(runs=(first.replace(provenance=provenance), *row.runs[1:]))
 
 
 @pytest.mark.parametrize(
@@ -121,17 +125,13 @@ def test_how_a_mix_is_built_again(row, changes, command):
         "validation_rows": 20,
         "datasets": [],
     }
-    row.runs[0].provenance["training"]["mix"] = mix | changes
-    assert build_command(row) == command
-    row.runs[0].provenance["training"]["mix"] = None
-    assert build_command(row) is None
+    assert build_command(with_mix(row, mix | changes)) == command
+    assert build_command(with_mix(row, None)) is None
 
 
 def test_a_command_to_copy_holds_no_command_of_the_entry(row):
-    tricks = {"source": "x; rm -rf ~", "seed": "$(id)", "size": "`id`", "datasets": ["a b", 1], "layout": ["|", "sh"]}
-    row.runs[0].provenance["training"]["mix"] = tricks
-    words = shlex.split(build_command(row))
-    assert words[:8] == ["cme", "build-data", "--source", "x; rm -rf ~", "--seed", "$(id)", "--size", "`id`"]
-    assert "'x; rm -rf ~' --seed '$(id)' --size '`id`'" in build_command(row)
-    row.runs[0].provenance["training"] = ["no mapping"]
-    assert build_command(row) is None
+    tricks = {"source": "x; rm -rf ~", "seed": 1, "mixing": "$(id)", "datasets": ["a b", "`id`"], "layout": "| sh"}
+    command = build_command(with_mix(row, tricks))
+    words = shlex.split(command)
+    assert words[:8] == ["cme", "build-data", "--source", "x; rm -rf ~", "--seed", "1", "--mixing", "$(id)"]
+    assert "'x; rm -rf ~' --seed 1 --mixing '$(id)' --format '| sh'" in command and "'a b,`id`'" in command

@@ -1,6 +1,5 @@
 """From results and runs to an entry; everything that does not fit together is refused."""
 
-import dataclasses
 import json
 
 import pytest
@@ -9,7 +8,7 @@ from cme.errors import CMEError, UsageError
 from cme.files import sha256_file
 from cme.leaderboard import load_entries, make_entry, verify
 from cme.leaderboard.entries.costs import cost_of, rank_of
-from cme.records import Entry, Result, read_record, write_record
+from cme.records import Entry, Manifest, Result, read_record, write_record
 from cme.records.samples import write_samples
 from tests.leaderboard.workshop import BASE_FINGERPRINT, TRAINING, make_samples
 
@@ -28,10 +27,10 @@ def test_an_entry_carries_result_run_and_samples(workshop):
     assert read_record(workshop.entries / "lora.json", Entry) == entry
     (run,) = entry.runs
     assert run.scores == result.scores and entry.method == "lora"
-    assert entry.settings == {"method": "lora", "rank": 8} and entry.recipe["learning_rate"] == 2e-4
-    assert not {"seed", "data", "base", "threads"} & set(entry.recipe)
-    assert run.cost["wall_seconds"] == 247.4 and run.cost["trainable_parameters"] == 1_234_567
-    assert run.provenance["adapter"] == {"fingerprint": LORA, "changes_output": True}
+    assert entry.settings.plain() == {"method": "lora", "rank": 8} and entry.recipe.learning_rate == 2e-4
+    assert not {"seed", "data", "base", "threads"} & set(entry.recipe.plain())
+    assert run.cost.wall_seconds == 247.4 and run.cost.trainable_parameters == 1_234_567
+    assert run.provenance.adapter.plain() == {"fingerprint": LORA, "changes_output": True}
     copy = workshop.entries.parent / "samples" / "lora.0.parquet"
     assert copy.read_bytes() == (folder / "samples.parquet").read_bytes()
     assert verify(workshop.entries)[0].startswith("lora: ")
@@ -40,7 +39,7 @@ def test_an_entry_carries_result_run_and_samples(workshop):
 
 def test_one_run_keeps_its_own_numbers(workshop):
     entry = workshop.row("lora", "lora", 0.6)
-    own, row = dataclasses.asdict(entry.runs[0].scores), dataclasses.asdict(entry.scores)
+    own, row = entry.runs[0].scores.plain(), entry.scores.plain()
 
     def close(left, right):
         if isinstance(left, dict):
@@ -189,7 +188,7 @@ def test_what_is_saved_after_pruning_may_depend_on_the_seed(workshop):
 def test_a_base_needs_no_run_and_an_adapter_does(workshop):
     base = workshop.result("base", make_samples(0.4, "b"))
     entry = make_entry([base], [], workshop.entries)
-    assert entry.method == "base" and entry.recipe == entry.settings == entry.runs[0].cost == {}
+    assert entry.method == "base" and not (entry.recipe or entry.settings or entry.runs[0].cost)
     assert entry.runs[0].seed is None
     with pytest.raises(UsageError, match=r"runs/lora did not train"):
         make_entry([base], [workshop.run("lora", "lora", adapter=LORA)], workshop.entries, name="other")
@@ -210,7 +209,7 @@ def test_a_base_that_was_trained_itself_is_a_row_on_the_base_it_was(workshop):
         runs.append(workshop.run(f"full-{seed}", "full", adapter=tuned, seed=seed))
     entry = make_entry(results, runs, workshop.entries)
     assert (entry.method, entry.base, entry.base_fingerprint) == ("full", "smollm2-135m", BASE_FINGERPRINT)
-    assert entry.runs[1].provenance["adapter"] == {"fingerprint": "f" * 64}
+    assert entry.runs[1].provenance.adapter.plain() == {"fingerprint": "f" * 64}
     with pytest.raises(UsageError, match="did not train"):
         make_entry(results[:1], [workshop.run("other", "full", adapter="9" * 64)], workshop.entries, name="other")
 
@@ -243,12 +242,12 @@ def test_one_changed_score_is_refused(workshop):
 def test_a_number_edited_in_the_result_is_refused(workshop):
     folder = workshop.result("base", make_samples(0.6, "l"))
     result = read_record(folder / "result.json", Result)
-    scores = dataclasses.replace(result.scores, average=result.scores.average + 1e-6)
-    write_record(folder / "result.json", dataclasses.replace(result, scores=scores))
+    scores = result.scores.replace(average=result.scores.average + 1e-6)
+    write_record(folder / "result.json", result.replace(scores=scores))
     with pytest.raises(CMEError, match=r"1 of its numbers do not follow .* average is"):
         make_entry([folder], [], workshop.entries)
-    families = tuple(dataclasses.replace(item, stderr=0.1) for item in result.scores.families)
-    broken = dataclasses.replace(result, scores=dataclasses.replace(result.scores, families=families))
+    families = tuple(item.replace(stderr=0.1) for item in result.scores.families)
+    broken = result.replace(scores=result.scores.replace(families=families))
     write_record(folder / "result.json", broken)
     with pytest.raises(CMEError, match=r"families\.text_summarization\.stderr is 0\.1"):
         make_entry([folder], [], workshop.entries)
@@ -301,13 +300,29 @@ def test_a_row_of_smoke_has_no_errors(workshop):
     verify(workshop.entries)
 
 
-def test_what_the_mix_was_built_with_is_kept_while_it_is_there(workshop):
-    from cme.records import Manifest
+def _manifest(**values):
+    return Manifest(
+        source="mini",
+        seed=3,
+        size=4000,
+        rows=4000,
+        mixing="proportional",
+        cap=500,
+        paraphrase_share=0.5,
+        datasets={},
+        files={},
+        task_fingerprints={},
+        versions={},
+        fingerprint="c" * 64,
+        **values,
+    )
 
-    mix = Manifest("mini", 3, 4000, 4000, 20, "proportional", 500, 0.5, {}, {}, {}, {}, "c" * 64)
+
+def test_what_the_mix_was_built_with_is_kept_while_it_is_there(workshop):
+    mix = _manifest(validation_rows=20)
     write_record(workshop.root / "mix" / "manifest.json", mix)
     entry = workshop.row("lora", "lora", 0.6)
-    assert entry.runs[0].provenance["training"]["mix"] == {
+    assert entry.runs[0].provenance.training.mix.plain() == {
         "source": "mini",
         "seed": 3,
         "size": 4000,
@@ -316,17 +331,16 @@ def test_what_the_mix_was_built_with_is_kept_while_it_is_there(workshop):
         "paraphrase_share": 0.5,
         "layout": "alpaca",
         "gate": True,
-        "datasets": [],
+        "datasets": (),
         "validation_rows": 20,
     }
-    write_record(workshop.root / "mix" / "manifest.json", dataclasses.replace(mix, fingerprint="d" * 64))
-    assert workshop.row("other", "lora", 0.6).runs[0].provenance["training"]["mix"] is None
+    write_record(workshop.root / "mix" / "manifest.json", mix.replace(fingerprint="d" * 64))
+    assert workshop.row("other", "lora", 0.6).runs[0].provenance.training.mix is None
 
 
 def test_what_only_the_mixs_own_folder_says_is_kept_too(workshop):
     from cme.leaderboard.submission.reproduce import build_command
     from cme.mix.settings import BuildSettings
-    from cme.records import Manifest
     from cme.workdir import claim
 
     folder = workshop.root / "mix"
@@ -334,7 +348,7 @@ def test_what_only_the_mixs_own_folder_says_is_kept_too(workshop):
     claim(folder, "build-data", built.identity([]))
     write_record(
         folder / "manifest.json",
-        Manifest("mini", 3, 4000, 4000, 40, "proportional", 500, 0.5, {}, {}, {}, {}, "c" * 64),
+        _manifest(validation_rows=40),
     )
     assert build_command(workshop.row("lora", "lora", 0.6)) == (
         "cme build-data --source mini --seed 3 --size 4000 --rows-per-shard 500 --validation-share 0.01 --out mix/"

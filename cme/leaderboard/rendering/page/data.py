@@ -48,15 +48,17 @@ def page_data(standing: Standing) -> dict[str, Any]:
 def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[dict[str, Any]]) -> dict[str, Any]:
     kind, scores = standing.kind(entry), standing.whole_scores(entry)
     ranks, cost = standing.ranks.get(entry.name), cost_of(entry)
-    if entry.recipe not in recipes:
-        recipes.append(entry.recipe)
+    measured_on = entry.cost_ratios.plain()
+    recipe = entry.recipe.plain()
+    if recipe not in recipes:
+        recipes.append(recipe)
     return {
         "name": entry.name,
         "method": entry.method,
         "kind": kind,
         "remark": remarks(entry),
         "rank": rank_of(entry),
-        "experts": entry.settings.get("experts"),
+        "experts": entry.settings.experts,
         "ranks": [ranks.best, ranks.worst] if ranks else None,
         "average": _interval(standing.averages.get(entry.name))
         or [rounded(scores.average) if scores else None, None, None],
@@ -69,8 +71,8 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
             {
                 "seed": run.seed,
                 "average": rounded(run.scores.average) if scores else None,
-                "seconds": rounded(run.cost.get("wall_seconds")),
-                "peak_memory_bytes": run.cost.get("peak_memory_bytes"),
+                "seconds": rounded(run.cost.wall_seconds),
+                "peak_memory_bytes": run.cost.peak_memory_bytes,
             }
             for run in entry.runs
         ],
@@ -80,9 +82,9 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
         "device": cost.device,
         "time_ratio": [rounded(time.value), time.reference] if time else None,
         "ratios": {name: [rounded(value) for value in ratio] for name in RATIOS if (ratio := measured(entry, name))},
-        "measured_on": {name: entry.cost_ratios[name] for name in _MEASUREMENT if name in entry.cost_ratios},
-        "settings": entry.settings,
-        "recipe": recipes.index(entry.recipe),
+        "measured_on": {name: measured_on[name] for name in _MEASUREMENT if name in measured_on},
+        "settings": entry.settings.plain(),
+        "recipe": recipes.index(recipe),
     }
 
 

@@ -8,7 +8,6 @@ import numpy as np
 from cme.data.load import load_examples
 from cme.data.sources import is_mini, open_source
 from cme.errors import UsageError
-from cme.leaderboard.entries.costs import part
 from cme.leaderboard.rendering.page.pack import json_for_html
 from cme.prompt import cut_words, render
 from cme.records import Entry
@@ -43,7 +42,7 @@ def page_texts(entries: Sequence[Entry], ids: Mapping[str, Sequence[str]], budge
     for name, wanted in ids.items():
         spec = dataset(name)
         holder = next(entry for entry in entries if name in entry.task_fingerprints)
-        pinned = part(part(holder.runs[0].provenance, "data"), name)
+        pinned = holder.runs[0].provenance.data.get(name, {})
         if (
             holder.task_fingerprints[name] != spec.fingerprint
             or pinned.get("world") != source.provenance(spec)["world"]

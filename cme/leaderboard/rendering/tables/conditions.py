@@ -2,13 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from cme.leaderboard.entries.costs import number, part
+from cme.leaderboard.entries.costs import scale_of
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import listing, shown
 from cme.leaderboard.rendering.section import Section, make_table
-from cme.records import Entry
+from cme.records import Entry, GridRun, PartialRecord
 from cme.suite.baselines import BASELINES
 
 __all__ = ["conditions_section", "rates_section", "unshared"]
@@ -47,38 +46,26 @@ def _collect(found: dict[str, dict[str, list[str]]], conditions: Mapping[str, Ma
 
 
 def _evaluation(entry: Entry) -> dict[str, str]:
-    runs = [part(run.provenance, "evaluation") for run in entry.runs]
+    runs = [run.provenance.evaluation for run in entry.runs]
     return {
         f"evaluation: {key.replace('_', ' ')}": _over(runs, key) for key in ("device", "dtype", "threads", "batch_size")
     }
 
 
 def _training(entry: Entry) -> dict[str, str]:
-    runs = [part(run.provenance, "training") for run in entry.runs]
+    runs = [run.provenance.training for run in entry.runs]
     found = {
-        "training: mix": ", ".join(dict.fromkeys(str(run.get("mix_fingerprint"))[:12] for run in runs)),
+        "training: mix": ", ".join(dict.fromkeys(str(run.mix_fingerprint)[:12] for run in runs)),
         "training: device": _over([run.cost for run in entry.runs], "device"),
-        "training: target modules": shown(entry.settings.get("target_modules")),
-        "training: alpha / rank": _scale(entry),
+        "training: target modules": shown(entry.settings.target_modules),
+        "training: alpha / rank": shown(scale_of(entry)),
     }
     found |= {f"training: {key.replace('_', ' ')}": _over(runs, key) for key in ("world_size", "threads", "examples")}
-    return found | {f"training: {key.replace('_', ' ')}": shown(value) for key, value in _flat(entry.recipe).items()}
+    return found | {f"training: {key.replace('_', ' ')}": shown(value) for key, value in entry.recipe.plain().items()}
 
 
-def _scale(entry: Entry) -> str:
-    alpha, rank = number(entry.settings, "alpha"), number(entry.settings, "rank")
-    return shown(None) if alpha is None or not rank else shown(alpha / rank)
-
-
-def _over(runs: Sequence[Mapping[str, Any]], key: str) -> str:
-    return ", ".join(dict.fromkeys(shown(run.get(key)) for run in runs))
-
-
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        found |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return found
+def _over(runs: Sequence[PartialRecord], key: str) -> str:
+    return ", ".join(dict.fromkeys(shown(getattr(run, key)) for run in runs))
 
 
 def rates_section(standing: Standing) -> Section | None:
@@ -89,10 +76,10 @@ def rates_section(standing: Standing) -> Section | None:
     lines = [
         [
             name,
-            ", ".join(f"{shown(run.get('learning_rate'))}: {_loss(run)}" for run in _runs(grid)),
-            shown(grid.get("steps")),
-            shown(grid.get("learning_rate")),
-            "yes" if grid.get("at_edge") else "no",
+            ", ".join(f"{shown(run.learning_rate)}: {_loss(run)}" for run in grid.runs),
+            shown(grid.steps),
+            shown(grid.learning_rate),
+            "yes" if grid.at_edge else "no",
         ]
         for name, grid in rows
     ]
@@ -106,11 +93,5 @@ def rates_section(standing: Standing) -> Section | None:
     )
 
 
-def _runs(grid: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    runs = grid.get("runs")
-    return [run for run in runs if isinstance(run, Mapping)] if isinstance(runs, list | tuple) else []
-
-
-def _loss(run: Mapping[str, Any]) -> str:
-    loss = number(run, "validation_loss")
-    return "diverged" if loss is None else f"{loss:.4f}"
+def _loss(run: GridRun) -> str:
+    return "diverged" if run.validation_loss is None else f"{run.validation_loss:.4f}"

@@ -74,11 +74,11 @@ def _measurements(rows: list[Entry]) -> list[str]:
     groups: dict[str, list[str]] = defaultdict(list)
     for row in rows:
         found = row.cost_ratios
-        place = [
-            f"{shown(found.get('hardware'))} ({shown(found.get('device'))}, {shown(found.get('threads'))} threads)"
-        ]
+        place = [f"{shown(found.hardware)} ({shown(found.device)}, {shown(found.threads)} threads)"]
         place += [
-            f"{name.replace('_', ' ')} {shown(found[name])}" for name in ("base", "dtype", "rounds") if name in found
+            f"{name} {shown(value)}"
+            for name in ("base", "dtype", "rounds")
+            if (value := getattr(found, name)) is not None
         ]
-        groups[f"{', '.join(place)}; command: {shown(found.get('command'))}"].append(row.name)
+        groups[f"{', '.join(place)}; command: {shown(found.command)}"].append(row.name)
     return [f"{listing(names)} on {what}" for what, names in groups.items()]

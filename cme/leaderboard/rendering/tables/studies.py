@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from cme.leaderboard.entries.costs import cost_of, number, rank_of, total_rank, whole
+from cme.leaderboard.entries.costs import cost_of, rank_of, scale_of, total_rank
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import ABSENT, duration, estimate, interval, p_value, points, ranks, shown
 from cme.leaderboard.rendering.section import Section, make_table
@@ -22,9 +22,7 @@ def ablation_section(standing: Standing) -> Section | None:
     groups = _groups([row for row in standing.rows if row.method == "teamlora"], _PARTS)
     lines: list[list[str]] = []
     for group in groups:
-        plain = next(
-            (row for row in group if not row.settings["collaboration"] and not row.settings["competition"]), None
-        )
+        plain = next((row for row in group if not row.settings.collaboration and not row.settings.competition), None)
         lines += [_part_cells(standing, row, plain) for row in sorted(group, key=_switches)]
     if not lines:
         return None
@@ -39,10 +37,10 @@ def ablation_section(standing: Standing) -> Section | None:
 def experts_section(standing: Standing) -> Section | None:
     """Rows of one method that differ in the number of experts alone, at equal rank of one expert or of all."""
     lines: list[list[str]] = []
-    routed = [row for row in standing.rows if whole(row.settings, "experts") is not None]
+    routed = [row for row in standing.rows if row.settings.experts is not None]
     for what, free in (("rank of one", ("experts",)), ("total rank", ("experts", "rank", "alpha"))):
         for group in _groups(routed, free, total=what == "total rank"):
-            if len({row.settings["experts"] for row in group}) < 2:
+            if len({row.settings.experts for row in group}) < 2:
                 continue
             lines += [_expert_cells(standing, row, what) for row in sorted(group, key=_experts)]
     if not lines:
@@ -58,10 +56,10 @@ def experts_section(standing: Standing) -> Section | None:
 def _part_cells(standing: Standing, row: Entry, plain: Entry | None) -> list[str]:
     return [
         row.name,
-        *(shown(row.settings[part]) for part in _PARTS),
+        *(shown(getattr(row.settings, part)) for part in _PARTS),
         shown(rank_of(row)),
-        shown(row.settings.get("experts")),
-        shown(row.recipe.get("learning_rate")),
+        shown(row.settings.experts),
+        shown(row.recipe.learning_rate),
         estimate(standing.averages[row.name]),
         ranks(standing.ranks.get(row.name)),
         *_difference(standing, row, plain),
@@ -74,12 +72,12 @@ def _expert_cells(standing: Standing, row: Entry, equal: str) -> list[str]:
         row.name,
         row.method,
         equal,
-        shown(row.settings["experts"]),
+        shown(row.settings.experts),
         shown(rank_of(row)),
         shown(total_rank(row)),
         points(cost.trainable_percent),
         duration(cost.seconds),
-        shown(row.recipe.get("learning_rate")),
+        shown(row.recipe.learning_rate),
         estimate(standing.averages[row.name]),
         ranks(standing.ranks.get(row.name)),
     ]
@@ -89,33 +87,24 @@ def _groups(rows: Sequence[Entry], free: Sequence[str], *, total: bool = False) 
     """Rows, several each, that share method, recipe and settings apart from the free ones."""
     found: dict[str, list[Entry]] = defaultdict(list)
     for row in rows:
-        if any(name not in row.settings for name in free) or (total and _scale(row) is None):
+        if any(name not in row.settings.model_fields_set for name in free) or (total and scale_of(row) is None):
             continue
-        settings = {key: value for key, value in row.settings.items() if key not in free}
-        recipe = {key: value for key, value in row.recipe.items() if key not in _CHOSEN}
+        settings = {key: value for key, value in row.settings.plain().items() if key not in free}
+        recipe = {key: value for key, value in row.recipe.plain().items() if key not in _CHOSEN}
         key: list[Any] = [row.method, sorted(settings.items()), sorted(recipe.items())]
         if total:
-            key += [total_rank(row), _scale(row)]
+            key += [total_rank(row), scale_of(row)]
         found[repr(key)].append(row)
     return [found[key] for key in sorted(found) if len(found[key]) > 1]
 
 
-def _scale(row: Entry) -> float | None:
-    alpha, rank = number(row.settings, "alpha"), number(row.settings, "rank")
-    return None if alpha is None or not rank else alpha / rank
-
-
-def _switches(row: Entry) -> tuple[Any, ...]:
-    return (
-        bool(row.settings["competition"]),
-        bool(row.settings["collaboration"]),
-        str(row.settings["gate_scale"]),
-        row.name,
-    )
+def _switches(row: Entry) -> tuple[bool, bool, str, str]:
+    settings = row.settings
+    return bool(settings.competition), bool(settings.collaboration), str(settings.gate_scale), row.name
 
 
 def _experts(row: Entry) -> tuple[int, str]:
-    return row.settings["experts"], row.name
+    return row.settings.experts or 0, row.name
 
 
 def _difference(standing: Standing, row: Entry, other: Entry | None) -> list[str]:

@@ -1,6 +1,5 @@
 """Boards to make pages of."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from cme.evaluation.run import evaluate
@@ -54,8 +53,8 @@ def six_rows(
     for method, skill, settings, trainable, seconds, measured in METHODS:
         run = {"trainable_parameters": trainable, "wall_seconds": seconds}
         entry = workshop.row(method, method, skill, seeds=seeds, settings=settings, run=run, names=names)
-        entries.append(replace(entry, cost_ratios=ratios(measured)))
-    entries[-1] = replace(entries[-1], **changes)
+        entries.append(entry.replace(cost_ratios=ratios(measured)))
+    entries[-1] = entries[-1].replace(**changes)
     return make_standing(entries, workshop.entries, resamples=300), workshop.entries
 
 
@@ -77,5 +76,5 @@ def many_rows(root: Path, rows: int = 200, samples: int = 64, resamples: int = 1
         entry = workshop.row(
             f"{method}-variant-{k:03d}", method, skill + 0.001 * (k % 50), rows=samples, settings=settings, run=run
         )
-        entries.append(replace(entry, cost_ratios=ratios(measured)))
+        entries.append(entry.replace(cost_ratios=ratios(measured)))
     return make_standing(entries, workshop.entries, resamples=resamples), workshop.entries

@@ -340,9 +340,10 @@ def test_partial_baselines_stand_where_they_have_scores(browser, partial_board, 
 
 
 def test_tricks_of_an_entry_are_shown_as_text(browser, tmp_path):
-    tricks = {"method": TRICK, "settings": {"rank": 8, TRICK: TRICK}, "recipe": {"note": TRICK}, "base": TRICK}
+    settings = {"rank": 8, "target_modules": TRICK, "options": {TRICK: TRICK}}
+    tricks = {"method": TRICK, "settings": settings, "recipe": {"schedule": TRICK}, "base": TRICK}
     standing, entries_dir = six_rows(tmp_path, seeds=(0,), names=("imdb", "anli"))
-    rows = (replace(standing.rows[0], **tricks), *standing.rows[1:])
+    rows = (standing.rows[0].replace(**tricks), *standing.rows[1:])
     path = tmp_path / "index.html"
     path.write_text(render_page(replace(standing, rows=rows), entries_dir, load_paper()), encoding="utf-8")
     page = Page(browser, path)

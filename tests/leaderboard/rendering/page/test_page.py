@@ -149,19 +149,20 @@ def test_the_page_runs_its_own_scripts_and_loads_nothing(page):
 
 
 def test_texts_of_an_entry_stay_texts(tmp_path):
-    board = six_rows(tmp_path, seeds=(0,), settings={"rank": 8, TRICK: TRICK}, method=TRICK, recipe={"a": [TRICK]})
+    settings = {"rank": 8, "target_modules": [TRICK], "options": {TRICK: TRICK}}
+    board = six_rows(tmp_path, seeds=(0,), settings=settings, method=TRICK, recipe={"schedule": TRICK})
     page = render_page(*board, load_paper())
     assert len(Scripts(page).found) == 3
     assert "img" not in {tag for tag, _ in Scripts(page).tags}
     row = values(page)["rows"][0]
     assert row["method"] == TRICK
-    assert row["settings"][TRICK] == TRICK
+    assert row["settings"]["options"][TRICK] == TRICK and row["settings"]["target_modules"] == [TRICK]
     assert page.count("alert(1)") == page.count("\\u003cscript\\u003ealert(1)") > 0
 
 
 def test_a_shared_text_is_escaped_too(board):
     standing, entries_dir = board
-    rows = tuple(replace(entry, base=TRICK) for entry in standing.rows)
+    rows = tuple(entry.replace(base=TRICK) for entry in standing.rows)
     page = render_page(replace(standing, rows=rows), entries_dir, load_paper())
     assert len(Scripts(page).found) == 3
     assert "&lt;img src=x" in page

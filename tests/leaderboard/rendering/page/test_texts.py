@@ -1,7 +1,6 @@
 """The texts of the page's samples: of the mini corpus, and of nothing else."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -53,11 +52,11 @@ def test_texts_stay_within_their_budget(entry, ids, share):
 
 def test_rows_of_others_have_no_text(entry, ids):
     pinned = {"data": {name: {"world": "another"} for name in ids}}
-    other_world = replace(entry, runs=(replace(entry.runs[0], provenance=pinned),))
+    other_world = entry.replace(runs=(entry.runs[0].replace(provenance=pinned),))
     for changed in (
-        replace(entry, source="hub"),
-        replace(entry, source="mini:of another version"),
-        replace(entry, task_fingerprints=dict.fromkeys(ids, "0" * 64)),
+        entry.replace(source="hub"),
+        entry.replace(source="mini:of another version"),
+        entry.replace(task_fingerprints=dict.fromkeys(ids, "0" * 64)),
         other_world,
     ):
         assert page_texts([changed], ids, 10**6) == {}

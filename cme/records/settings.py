@@ -1,0 +1,104 @@
+"""The settings of training and adapter as records hold them: with the types of the settings, and each key may be absent.
+
+What may be set, and within which limits, is decided by `cme.training.settings.TrainSettings` and
+`cme.adapters.AdapterSettings`; a test holds the names and types here to theirs.
+"""
+
+from typing import Any
+
+from pydantic import Field
+
+from cme.config import Items
+from cme.records.base import PartialRecord, Positive
+
+__all__ = ["AdapterRecord", "Recipe", "TrainingRecord"]
+
+
+class AdapterRecord(PartialRecord):
+    """The settings of an adapter, as far as its method honours them; empty for a base.
+
+    Attributes:
+        method: adapter method.
+        rank: of the adapter, or of one expert.
+        experts: number of experts.
+        alpha: the adapter's output is multiplied by alpha / rank.
+        dropout: on the adapter's input, in training.
+        target_modules: names of layers, or a regular expression; None: the feed-forward projections.
+        collaboration: whether the experts share one A.
+        competition: whether the gate weights come from the interaction matrix.
+        gate_scale: what the gate weights sum to: a number, or ``experts``.
+        balance_weight: weight of the balance term in the loss.
+        router_hidden: hidden units of the router; 0: one linear layer.
+        options: further fields of PEFT's configuration.
+    """
+
+    method: str | None = None
+    rank: Positive | None = None
+    experts: Positive | None = None
+    alpha: float | None = None
+    dropout: float | None = None
+    target_modules: Items[str] | str | None = None
+    collaboration: bool | None = None
+    competition: bool | None = None
+    gate_scale: float | str | None = None
+    balance_weight: float | None = None
+    router_hidden: int | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Recipe(PartialRecord):
+    """The training settings that all runs of a row share; empty for a base.
+
+    Attributes:
+        prompt_format: plain, chat or teamlora.
+        learning_rate: peak.
+        schedule: of the learning rate.
+        warmup: share of the steps in which the learning rate rises.
+        epochs: passes over the mix; None where steps are given, or for one.
+        steps: optimiser steps, in place of epochs.
+        batch_size: examples on one device at a time.
+        gradient_accumulation: batches per optimiser step and device.
+        max_length: most tokens of an example.
+        dtype: of the base's weights and the matrix products.
+        weight_decay: of AdamW.
+        max_grad_norm: gradients are clipped to this norm.
+        train_on_prompt: whether the prompt's tokens are learned, too.
+        gradient_checkpointing: whether activations are computed again in the backward pass.
+    """
+
+    prompt_format: str | None = None
+    learning_rate: float | None = None
+    schedule: str | None = None
+    warmup: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    batch_size: int | None = None
+    gradient_accumulation: int | None = None
+    max_length: int | None = None
+    dtype: str | None = None
+    weight_decay: float | None = None
+    max_grad_norm: float | None = None
+    train_on_prompt: bool | None = None
+    gradient_checkpointing: bool | None = None
+
+
+class TrainingRecord(Recipe):
+    """The training settings of one run.
+
+    Attributes:
+        data: folder of the mix.
+        base: base model.
+        seed: of the adapter's start, the order of the examples, and dropout.
+        save_every: steps between checkpoints.
+        keep_checkpoints: whether all checkpoints are kept.
+        logging_steps: steps between two losses in the run record.
+        threads: CPU threads; None: torch's choice.
+    """
+
+    data: str | None = None
+    base: str | None = None
+    seed: int | None = None
+    save_every: int | None = None
+    keep_checkpoints: bool | None = None
+    logging_steps: int | None = None
+    threads: Positive | None = None
