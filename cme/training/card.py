@@ -16,6 +16,7 @@ from cme.models.embedded import EMBEDDED, EMBEDDED_HUB_ID
 from cme.records import Manifest, Run
 from cme.records.card import fenced, inline_code, update_card
 from cme.suite import datasets
+from cme.training.curve import CURVE, PICTURE
 
 __all__ = ["CARD", "write_card"]
 
@@ -39,6 +40,7 @@ def write_card(out: Path, run: Run, manifest: Manifest) -> None:
         _what(run, manifest),
         _loading_model() if whole else _loading_adapter(out, run.base),
         _cost(run),
+        _curve(out),
         _recipe(run),
     ]
     ours = _metadata(run, manifest)
@@ -166,6 +168,14 @@ def _cost(run: Run) -> str:
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items() if value)
     where = f"On {inline_code(run.device)}{processes}, base in {run.dtype}."
     return f"## Cost\n\n{where}\n\n| | |\n|---|--:|\n{table}"
+
+
+def _curve(out: Path) -> str:
+    """The learning curve: the picture where it was drawn, and the table that it shows."""
+    picture = f"![Training loss and learning rate]({PICTURE})\n\n" if (out / PICTURE).is_file() else ""
+    return (
+        f"## Learning curve\n\n{picture}Loss, learning rate and gradient norm of every logged step: [{CURVE}]({CURVE})."
+    )
 
 
 def _recipe(run: Run) -> str:

@@ -9,7 +9,7 @@ from cme.records import Run, versions
 from cme.records.method import method_label
 from cme.training.checkpoints import Spent
 from cme.training.meter import now
-from cme.training.settings import TrainSettings
+from cme.training.settings import TrainSettings, stored
 
 __all__ = ["device_name", "make_run"]
 
@@ -67,7 +67,7 @@ def make_run(
     return Run(
         method=method_label(adapter.method, adapter.options),
         adapter=settings_to_mapping(adapter),
-        training=vars(settings),
+        training=stored(settings),
         base=settings.base,
         base_fingerprint=base_fingerprint,
         adapter_fingerprint=fingerprint(out),

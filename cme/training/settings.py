@@ -8,11 +8,12 @@ from cme.config import from_mapping, type_problem
 from cme.errors import UsageError
 from cme.prompt import FORMATS
 
-__all__ = ["DTYPES", "SCHEDULES", "TrainSettings", "settings_from"]
+__all__ = ["DTYPES", "SCHEDULES", "TRACKERS", "TrainSettings", "settings_from", "stored"]
 
 SCHEDULES = ("cosine", "linear", "constant")
 DTYPES = ("auto", "bfloat16", "float32")
 """float16 is not offered: it needs loss scaling, and overflows are what a zero or NaN loss mostly comes from."""
+TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class TrainSettings:
         gradient_checkpointing: recompute activations in the backward pass (the non-reentrant kind): less memory,
             slower. Off: the bases most tried here fit without.
         threads: threads per process on a CPU; none: torch's choice. It decides speed only.
+        report_to: Experiment trackers to log to, out of `TRACKERS`; a list, or names separated by commas. None by default.
+            A run is the same with and without a tracker, so neither its record nor its recipe has this setting.
     """
 
     data: str
@@ -72,6 +75,7 @@ class TrainSettings:
     train_on_prompt: bool = False
     gradient_checkpointing: bool = False
     threads: int | None = None
+    report_to: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Check the values.
@@ -99,6 +103,10 @@ def settings_from(values: Mapping[str, Any], where: str = "training settings") -
     """
     problems: list[str] = []
     values = {key: float(value) if key in _REAL and type(value) is int else value for key, value in values.items()}
+    if isinstance(names := values.get("report_to"), str):
+        names = [] if names == "none" else [name.strip() for name in names.split(",") if name.strip()]
+    if isinstance(names, list):
+        values["report_to"] = tuple(names)
     try:
         settings = from_mapping(TrainSettings, values, where)
     except UsageError as error:
@@ -113,6 +121,11 @@ def settings_from(values: Mapping[str, Any], where: str = "training settings") -
     return settings
 
 
+def stored(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings as records and recipes hold them: without the trackers, which change nothing about a run."""
+    return {name: value for name, value in asdict(settings).items() if name != "report_to"}
+
+
 def _problems(values: Mapping[str, Any]) -> list[str]:
     """What is out of range among values of the right types."""
     found = []
@@ -124,6 +137,8 @@ def _problems(values: Mapping[str, Any]) -> list[str]:
             found.append(f"{field.name}: must be above 0, found {value}")
         elif field.name in _WORDS and value not in _WORDS[field.name]:
             found.append(f"{field.name}: must be one of {', '.join(_WORDS[field.name])}, found {value!r}")
+        elif field.name == "report_to" and (unknown := [name for name in value if name not in TRACKERS]):
+            found.append(f"report_to: {unknown[0]!r} is not a tracker; choose from {', '.join(TRACKERS)}")
         elif field.name == "max_length" and value < 2:
             found.append(f"max_length: must be at least 2, found {value}")
         elif field.name == "warmup" and not 0 <= value < 1:
