@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from cme.files import write_text
+from cme.paths import DISTRIBUTION
 
 __all__ = ["complete_card", "loading"]
 
 _LINE = "import cme"
 _OWN = """\
-This adapter's method comes with the package `{package}`{found}. Import `cme` before PEFT loads the adapter:
+This adapter's method comes with the package `{package}`{found}. Install it with `pip install {package}`, and import `cme`
+before PEFT loads the adapter:
 """
 _SECTION = """\
 ## Loading
@@ -32,14 +34,14 @@ def loading(package: str | None, *, imports: str = "", base: str = "") -> str:
     """
     text = "PEFT knows this adapter's method by itself:\n"
     if package is not None:
-        found = "" if package == "cme" else ", which `cme` finds when both are installed"
+        found = "" if package == DISTRIBUTION else ", which `cme` finds when both are installed"
         text = _OWN.format(package=package, found=found)
     lines = [_LINE] if package is not None else []
     needed = "\n".join([*lines, "from peft import PeftModel", *filter(None, [imports])])
     return _SECTION.format(text=text, imports=needed, base=base and f"{base}\n")
 
 
-def complete_card(folder: Path, package: str = "cme") -> None:
+def complete_card(folder: Path, package: str = DISTRIBUTION) -> None:
     """Add the section on loading to ``README.md``, unless it has the import line; make the file if there is none.
 
     Args:

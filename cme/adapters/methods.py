@@ -11,6 +11,7 @@ from cme.adapters.plugins import entry_points, import_package, load, package_of,
 from cme.adapters.settings import AdapterSettings, option_problems
 from cme.config import fitted, type_problem
 from cme.errors import AdapterError, UsageError
+from cme.paths import DISTRIBUTION
 
 __all__ = [
     "METHODS",
@@ -240,8 +241,8 @@ class Methods(Mapping[str, Method]):
             import_package(package, self.plugins.get(name))
 
     def source(self, name: str) -> str:
-        """The package that a method comes with, as pip knows it: ``cme``, or another."""
-        return package_of(self.plugins[name]) if name in self.plugins else "cme"
+        """The package that a method comes with, as pip knows it: ``cme-bench``, or another."""
+        return package_of(self.plugins[name]) if name in self.plugins else DISTRIBUTION
 
 
 METHODS = Methods()

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mapping
+from cme.machine import processor_name
 from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.records import Run, versions
 from cme.records.method import method_label
@@ -20,13 +21,7 @@ def device_name(device: Any) -> str:
         import torch
 
         return str(torch.cuda.get_device_name(device))
-    import platform
-
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return processor_name()
 
 
 def make_run(
