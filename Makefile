@@ -2,6 +2,7 @@
 # make board     the demo leaderboard: six methods, three seeds each, learning rates by a grid (hours; resumable, JOBS at a time)
 # make test      lint, types, tests (at most 12 minutes)
 # make test-all  the long tests too
+# make release-check  builds what would be uploaded, installs it into an empty environment and runs it there
 # make clean     removes the virtual environment and the demo
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ TESTS  ?=
 JOBS   ?= 2
 CME    := $(BIN)/cme
 
-.PHONY: demo board setup test test-all lint types clean clean-demo
+.PHONY: demo board setup test test-all lint types release-check clean clean-demo
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -90,6 +91,9 @@ test: $(READY) lint types
 
 test-all: $(READY) lint types
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(TESTS)
+
+release-check:
+	@PYTHON=$(PYTHON) .ci/release-check
 
 clean-demo:
 	rm -rf $(DEMO)

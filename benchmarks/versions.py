@@ -17,11 +17,11 @@ from typing import Annotated
 import typer
 
 from cme.bench.adapters.ratios import Ratio, ratio_of
-from cme.bench.hardware import processor
 from cme.cli.app import emit_json, note, standalone
 from cme.cli.options import Json, names
 from cme.cli.tables import show_table
 from cme.errors import CMEError, UsageError, unknown
+from cme.machine import processor_name
 
 __all__ = ["CASES", "Case", "measure_versions"]
 
@@ -133,7 +133,7 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="cme-versions-") as work:
         ratios = measure_versions(before, [known[name] for name in chosen], Path(work), rounds=rounds, share=share)
     if as_json:
-        emit_json({"hardware": processor(), "rounds": rounds, "ratios": [asdict(ratio) for ratio in ratios]})
+        emit_json({"hardware": processor_name(), "rounds": rounds, "ratios": [asdict(ratio) for ratio in ratios]})
         return
     show_table(
         ["case", "ratio", "95 % interval", "quartiles"],
@@ -148,7 +148,7 @@ def measure(
         ],
     )
     note(
-        f"\nWall time of this checkout divided by that of {before}; {rounds} rounds in turns on {processor()}, "
+        f"\nWall time of this checkout divided by that of {before}; {rounds} rounds in turns on {processor_name()}, "
         f"{os.cpu_count()} CPUs."
     )
 

@@ -6,13 +6,24 @@
 | ``CME_CACHE`` | cache folder (default ``$XDG_CACHE_HOME/cme``, else ``~/.cache/cme``); holds the converted embedded base model |
 | ``CME_LOCK`` | the lock file with the hub's commits (default ``cme.lock`` in the current folder) |
 | ``CME_DATA_DIR`` | tests only: the folder with real rows |
+| ``WANDB_PROJECT`` | project for ``cme train --report-to wandb`` (default ``cme``) |
+| ``TRACKIO_SPACE_ID``, ``TRACKIO_SERVER_URL`` | trackio's own: whether ``--report-to trackio`` logs to another machine |
 | ``WORLD_SIZE``, ``RANK`` | set by torchrun: how many processes there are, and which one this is |
 """
 
 import os
 from pathlib import Path
 
-__all__ = ["cache_dir", "data_source", "is_first_process", "lock_file", "processes", "rank"]
+__all__ = [
+    "cache_dir",
+    "data_source",
+    "is_first_process",
+    "lock_file",
+    "processes",
+    "rank",
+    "trackio_is_remote",
+    "wandb_project",
+]
 
 
 def data_source() -> str:
@@ -46,3 +57,13 @@ def rank() -> int:
 def is_first_process() -> bool:
     """Whether this is the process that prints: the first of torchrun's, or the only one."""
     return rank() == 0
+
+
+def wandb_project() -> str | None:
+    """Return the project that ``WANDB_PROJECT`` names, if it is set."""
+    return os.environ.get("WANDB_PROJECT") or None
+
+
+def trackio_is_remote() -> bool:
+    """Return whether the user has configured trackio to log to a Space or a server in place of its local database."""
+    return bool(os.environ.get("TRACKIO_SPACE_ID") or os.environ.get("TRACKIO_SERVER_URL"))

@@ -20,6 +20,7 @@ BASE = {
     "extras",
     "files",
     "frames",
+    "machine",
     "paths",
     "problems",
     "processes",

@@ -21,7 +21,7 @@ def wheel(tmp_path_factory):
         check=True,
         capture_output=True,
     )
-    (file,) = out.glob("*.whl")
+    (file,) = out.glob("cme_bench-*.whl")
     return file
 
 
@@ -53,6 +53,8 @@ def check(binaries: Path, cwd: Path) -> None:
     assert tasks.is_relative_to(binaries.parent), "the tasks of the checkout were found, not the wheel's"
     entries = cwd / "entries"
     entries.mkdir(exist_ok=True)
+    name = "import importlib.metadata as m, cme; print(m.version('cme-bench') == cme.__version__)"
+    assert run(binaries / "python", "-c", name, cwd=cwd).strip() == "True"
     page = run(binaries / "cme", "leaderboard", "--entries", entries, "--out", cwd / "board", cwd=cwd)
     assert "60.29" in page, "the paper's rows are missing from the wheel"
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from benchmarks.mix.mirror import mirror_files, planted, write_mirror
 from benchmarks.mix.usage import Usage, measure
-from cme.bench.hardware import processor
 from cme.errors import UsageError
 from cme.files import read_json
+from cme.machine import processor_name
 
 __all__ = ["KINDS", "DataReport", "Timing", "measure_data"]
 
@@ -146,7 +146,7 @@ def measure_data(
         same_found=same_found,
         workers=workers,
         rounds=rounds,
-        hardware=processor(),
+        hardware=processor_name(),
         cpus=os.cpu_count() or 1,
         versions=libraries | {"python": platform.python_version()},
     )

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from cme.files import write_text
+from cme.paths import DISTRIBUTION
 from cme.templates import render_markdown
 
 __all__ = ["complete_card", "loading"]
@@ -19,10 +20,11 @@ def loading(package: str | None, *, imports: str = "", base: str = "") -> str:
         imports: lines that import what ``base`` needs.
         base: lines that load ``base_model``.
     """
-    return render_markdown(_TEMPLATE, {"package": package, "ours": package == "cme", "imports": imports, "base": base})
+    values = {"package": package, "ours": package == DISTRIBUTION, "imports": imports, "base": base}
+    return render_markdown(_TEMPLATE, values)
 
 
-def complete_card(folder: Path, package: str = "cme") -> None:
+def complete_card(folder: Path, package: str = DISTRIBUTION) -> None:
     """Add the section on loading to ``README.md``, unless it has the import line; make the file if there is none.
 
     Args:

@@ -11,6 +11,7 @@ from cme.adapters.plugins import entry_points, import_package, load, package_of,
 from cme.adapters.settings import AdapterSettings, option_problems
 from cme.config import problem_of
 from cme.errors import AdapterError, UsageError, unknown
+from cme.paths import DISTRIBUTION
 
 __all__ = [
     "METHODS",
@@ -247,8 +248,8 @@ class Methods(Mapping[str, Method]):
             import_package(package, self.plugins.get(name))
 
     def source(self, name: str) -> str:
-        """The package that a method comes with, as pip knows it: ``cme``, or another."""
-        return package_of(self.plugins[name]) if name in self.plugins else "cme"
+        """The package that a method comes with, as pip knows it: ``cme-bench``, or another."""
+        return package_of(self.plugins[name]) if name in self.plugins else DISTRIBUTION
 
 
 METHODS = Methods()

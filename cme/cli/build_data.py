@@ -1,6 +1,5 @@
 """``cme build-data``: the training mix."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ from cme.cli.app import emit_json, note, verb
 from cme.cli.options import AllowMissing, Datasets, Json, SourceName, names
 from cme.cli.tables import show_table
 from cme.errors import UsageError
+from cme.machine import usable_processors
 
 if TYPE_CHECKING:
     from cme.mix import Checked
@@ -92,7 +92,7 @@ def build_data(
         layout=layout,
         uses=names(licence),
         gate=gate,
-        workers=workers or len(os.sched_getaffinity(0)),
+        workers=workers or usable_processors(),
         allow_missing=allow_missing,
     )
     if check:

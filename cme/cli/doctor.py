@@ -11,6 +11,7 @@ from cme.cli.options import Json
 from cme.cli.tables import show_table
 from cme.errors import UsageError, unknown
 from cme.extras import extra_checks
+from cme.paths import DISTRIBUTION
 
 __all__ = ["doctor"]
 
@@ -111,8 +112,13 @@ def _libraries() -> list[_Check]:
 
     import cme
 
-    checks: list[_Check] = [("cme", "ok", cme.__version__)]
-    for text in requires("cme") or []:
+    checks: list[_Check] = [(DISTRIBUTION, "ok", cme.__version__)]
+    try:
+        requirements = requires(DISTRIBUTION) or []
+    except PackageNotFoundError:
+        hint = f"{cme.__version__}, run from its source and not installed: its requirements were not checked"
+        return [(DISTRIBUTION, "ok", hint)]
+    for text in requirements:
         requirement = Requirement(text)
         if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
             continue

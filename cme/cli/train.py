@@ -70,6 +70,9 @@ def train(
         bool | None, typer.Option("--gradient-checkpointing", help="Less memory, slower.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads per process.")] = None,
+    report_to: Annotated[
+        list[str] | None, typer.Option("--report-to", help="Tracker: tensorboard, wandb or trackio. Repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train an adapter, or with --method full the whole base, on a mix.
@@ -101,6 +104,7 @@ def train(
         "train_on_prompt": train_on_prompt,
         "gradient_checkpointing": gradient_checkpointing,
         "threads": threads,
+        "report_to": ",".join(report_to) if report_to else None,
     }
     training, settings = load_recipe(recipe, flags | adapter)
     if rates:

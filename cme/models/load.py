@@ -6,6 +6,7 @@ from typing import Any
 
 from cme.errors import SourceError, UsageError, unknown
 from cme.files import sha256_file
+from cme.machine import processor_flags
 from cme.models.embedded import EMBEDDED, embedded_folder
 
 __all__ = [
@@ -91,11 +92,7 @@ def pick_dtype(dtype: str) -> str:
 
     if torch.cuda.is_available():
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return "float32"
-    return "bfloat16" if flags & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
+    return "bfloat16" if processor_flags() & {"avx512_bf16", "amx_bf16", "bf16"} else "float32"
 
 
 def pick_device(device: str | None = None) -> str:

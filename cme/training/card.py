@@ -17,6 +17,7 @@ from cme.records import Manifest, Run
 from cme.records.card import update_card
 from cme.suite import datasets
 from cme.templates import inline_code, render_markdown
+from cme.training.curve import CURVE, PICTURE
 
 __all__ = ["CARD", "write_card"]
 
@@ -47,6 +48,8 @@ def write_card(out: Path, run: Run, manifest: Manifest) -> None:
         ).strip(),
         "minutes": minutes,
         "seconds": seconds,
+        "picture": PICTURE if (out / PICTURE).is_file() else "",
+        "curve": CURVE,
         "made": _made(run),
         "recipe": _recipe(run),
     }

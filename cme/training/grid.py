@@ -15,7 +15,7 @@ from cme.errors import CMEError, DivergedError, UsageError
 from cme.processes import joined
 from cme.records import Grid, GridRun, Run, read_record, write_record
 from cme.training.run import train
-from cme.training.settings import TrainSettings
+from cme.training.settings import TrainSettings, stored
 from cme.workdir import claim, finish, is_finished
 
 __all__ = ["GRID", "Grid", "GridRun", "folder_of", "train_grid"]
@@ -100,7 +100,7 @@ def _claimed(settings: TrainSettings, adapter: AdapterSettings, rates: list[floa
         out,
         "train --lr-grid",
         {
-            **{name: value for name, value in vars(settings).items() if name not in ("threads", "learning_rate")},
+            **{name: value for name, value in stored(settings).items() if name not in ("threads", "learning_rate")},
             **settings_to_mapping(adapter),
             "mix_fingerprint": read_manifest(mix).fingerprint,
             "lr_grid": rates,

@@ -1,10 +1,10 @@
 """Time and memory of a run, summed over its interruptions."""
 
-import sys
 import time
 from datetime import UTC, datetime
 from typing import Any
 
+from cme.machine import peak_memory
 from cme.training.checkpoints import Spent
 
 __all__ = ["Meter", "now"]
@@ -49,7 +49,4 @@ class Meter:
             import torch
 
             return int(torch.cuda.max_memory_allocated(self._device))
-        import resource
-
-        # Linux counts in KiB, macOS in bytes.
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+        return peak_memory()

@@ -6,7 +6,7 @@ A recipe has two sections, ``training`` (`cme.training.settings.TrainSettings`) 
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from cme.adapters.settings import AdapterSettings
 from cme.config import RecipeLoader
 from cme.errors import UsageError, nearest, unknown
 from cme.paths import leaderboards_dir
-from cme.training.settings import TrainSettings
+from cme.training.settings import TrainSettings, stored
 from cme.training.settings import settings_from as training_from
 
 __all__ = ["RecipeLoader", "load_recipe", "recipe_text", "recipes"]
@@ -93,7 +93,7 @@ def load_recipe(
 
 def recipe_text(training: TrainSettings, adapter: AdapterSettings) -> str:
     """The settings as YAML, every one of them spelled out; `load_recipe` reads it back."""
-    values = {"training": asdict(training), "adapter": settings_to_mapping(adapter)}
+    values = {"training": stored(training), "adapter": settings_to_mapping(adapter)}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 

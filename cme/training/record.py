@@ -1,16 +1,16 @@
 """The run record: what was trained, on what, and what it cost."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mapping
+from cme.machine import processor_name
 from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.records import AdapterRecord, Run, TrainingRecord, versions
 from cme.records.method import method_label
 from cme.training.checkpoints import Spent
 from cme.training.meter import now
-from cme.training.settings import TrainSettings
+from cme.training.settings import TrainSettings, stored
 
 __all__ = ["device_name", "make_run"]
 
@@ -21,13 +21,7 @@ def device_name(device: Any) -> str:
         import torch
 
         return str(torch.cuda.get_device_name(device))
-    import platform
-
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return processor_name()
 
 
 def make_run(
@@ -68,7 +62,7 @@ def make_run(
     return Run(
         method=method_label(adapter.method, adapter.options),
         adapter=AdapterRecord(**settings_to_mapping(adapter)),
-        training=TrainingRecord(**asdict(settings)),
+        training=TrainingRecord(**stored(settings)),
         base=settings.base,
         base_fingerprint=base_fingerprint,
         adapter_fingerprint=fingerprint(out),

@@ -2,8 +2,8 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from cme.records.base import read_record, write_record
 from cme.training.checkpoints import FOLDER, Spent, newest
 from cme.training.order import steps_for, training_order
 from cme.training.recipe import recipe_text
-from cme.training.settings import TrainSettings
+from cme.training.settings import TrainSettings, stored
+from cme.training.trackers import check_trackers, trackers
 from cme.workdir import claim, finish
 
 __all__ = ["train"]
@@ -52,9 +53,9 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
 
     Under ``torchrun`` every process calls this; the first one alone writes. ``out`` then holds the adapter
     (``adapter_config.json``, ``adapter_model.safetensors``) or the whole model with its tokenizer, its card ``README.md``,
-    ``config.yaml`` (the resolved settings, a recipe in itself) and ``run.json``, none of them pickled. Interrupted at
-    any moment and called again with the same arguments, it goes on from the newest whole checkpoint and ends with the
-    same adapter.
+    ``config.yaml`` (the resolved settings, a recipe in itself), ``curve.csv`` (see `cme.training.curve`) and ``run.json``,
+    none of them pickled. Interrupted at any moment and called again with the same arguments, it goes on from the newest whole
+    checkpoint and ends with the same adapter.
 
     Args:
         settings: how to train.
@@ -78,6 +79,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     from cme.training.callbacks import BarMover, CheckpointMarker, LossGuard
     from cme.training.card import write_card
     from cme.training.collate import Collator, Ordered, takes_sparse_logits
+    from cme.training.curve import curve_rows, write_curve
     from cme.training.loop import arguments, make_trainer, most
     from cme.training.meter import Meter
     from cme.training.model import adapted_model, save_adapter, save_full
@@ -125,9 +127,11 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     with ExitStack() as stack:
         if args.process_index == 0:
             callbacks.append(BarMover(stack.enter_context(bar("Training", total=steps))))
+        tracking = _trackers(settings, adapter, out, args, start, model)
+        callbacks += group.together(lambda: stack.enter_context(tracking))
         trainer = make_trainer(model, args, settings, Ordered(tokens, order), collator, callbacks)
         trainer.train(resume_from_checkpoint=start.checkpoint and str(start.checkpoint))
-    spent = meter.spent(steps)
+        spent = meter.spent(steps)
     spent = replace(spent, peak_memory_bytes=most(trainer, spent.peak_memory_bytes))
     lost = validation_loss(trainer, held_out, collator, settings.batch_size)
     if pruner:
@@ -152,11 +156,26 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
             spent=spent,
             validation_loss=lost,
         )
+        write_curve(out, curve_rows(trainer.state.log_history, tokens.lengths, order, per_step))
         write_card(out, run, start.manifest)
         write_record(out / _RECORD, run)
         return _end(settings, out)
 
     return group.first(save)
+
+
+def _trackers(
+    settings: TrainSettings, adapter: AdapterSettings, out: Path, args: Any, start: _Start, model: Any
+) -> AbstractContextManager[list[Any]]:
+    """Return the trackers of a run, with its resolved settings as hyper-parameters; only the first process reports."""
+    return trackers(
+        settings.report_to if args.process_index == 0 else (),
+        out=out,
+        args=args,
+        step=start.spent.step if start.spent else 0,
+        model=model,
+        values={**stored(settings), **settings_to_mapping(adapter), "world_size": args.world_size},
+    )
 
 
 def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_size: int) -> _Start:
@@ -168,12 +187,13 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
 
     base, mix = resolve_base(settings.base), Path(settings.data).expanduser()
     manifest = read_manifest(mix)
+    check_trackers(settings.report_to)
     tokenizer = load_tokenizer(base)
     encoder = Encoder(tokenizer, settings.prompt_format, settings.max_length)
     _check_length(base, settings.max_length)
     check_fit(base, adapter, tokenizer, settings.steps)
     identity: dict[str, Any] = {
-        **{name: value for name, value in asdict(settings).items() if name != "threads"},
+        **{name: value for name, value in stored(settings).items() if name != "threads"},
         **settings_to_mapping(adapter),
         "base_fingerprint": base_fingerprint(base),
         "mix_fingerprint": manifest.fingerprint,

@@ -1,25 +1,40 @@
 """Settings of a training run; every default says where it comes from."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from cme.config import build, one_of, validated
+from cme.config import Items, build, one_of, validated
 from cme.problems import MissingHint, whole_problem
 from cme.prompt import FORMATS
 
-__all__ = ["DTYPES", "SCHEDULES", "TrainSettings", "settings_from"]
+__all__ = ["DTYPES", "SCHEDULES", "TRACKERS", "TrainSettings", "settings_from", "stored"]
 
 SCHEDULES = ("cosine", "linear", "constant")
 DTYPES = ("auto", "bfloat16", "float32")
 """float16 is not offered: it needs loss scaling, and overflows are what a zero or NaN loss mostly comes from."""
+TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
 def _share(value: float) -> float:
     if not 0 <= value < 1:
         raise ValueError(f"must be a share of the steps, at least 0 and below 1, found {value}")
     return value
+
+
+def _tracker_names(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return () if value == "none" else tuple(name.strip() for name in value.split(",") if name.strip())
+
+
+def _only_trackers(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name not in TRACKERS:
+            raise ValueError(f"{name!r} is not a tracker; choose from {', '.join(TRACKERS)}")
+    return names
 
 
 @validated("training settings")
@@ -56,6 +71,8 @@ class TrainSettings:
         gradient_checkpointing: recompute activations in the backward pass (the non-reentrant kind): less memory,
             slower. Off: the bases most tried here fit without.
         threads: threads per process on a CPU; none: torch's choice. It decides speed only.
+        report_to: Experiment trackers to log to, out of `TRACKERS`; a list, or names separated by commas. None by default.
+            A run is the same with and without a tracker, so neither its record nor its recipe has this setting.
     """
 
     data: Annotated[str, MissingHint("missing; give the folder of a mix (make one with: cme build-data)")]
@@ -79,6 +96,7 @@ class TrainSettings:
     train_on_prompt: bool = False
     gradient_checkpointing: bool = False
     threads: Annotated[int, Field(gt=0)] | None = None
+    report_to: Annotated[Items[str], BeforeValidator(_tracker_names), AfterValidator(_only_trackers)] = ()
 
     @field_validator("steps")
     @classmethod
@@ -95,3 +113,8 @@ def settings_from(values: Mapping[str, Any], where: str = "training settings") -
         UsageError: every unknown key, wrong type and value out of range, in one message.
     """
     return build(TrainSettings, values, where)
+
+
+def stored(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings as records and recipes hold them: without the trackers, which change nothing about a run."""
+    return {name: value for name, value in asdict(settings).items() if name != "report_to"}

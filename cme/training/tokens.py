@@ -1,7 +1,6 @@
 """Token ids of a whole split, memory-mapped: made once per run folder, shared by all processes."""
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.errors import CMEError
+from cme.machine import usable_processors
 from cme.mix import mix_files
 from cme.progress import bar
 from cme.training.encode import Encoder
@@ -102,7 +102,7 @@ def encode_split(mix: Path, split: str, work: Path, base: Path, encoder: Encoder
                 shown.advance()
             return
         # Programs rather than forked processes: this process may hold threads and a GPU already.
-        with ThreadPoolExecutor(min(len(waiting), _processors())) as pool:
+        with ThreadPoolExecutor(min(len(waiting), usable_processors())) as pool:
             jobs = [pool.submit(_encode_elsewhere, source, target, base, encoder) for source, target in waiting]
             try:
                 for job in as_completed(jobs):
@@ -117,10 +117,6 @@ def _rows(file: Path) -> int:
     import pyarrow.parquet as pq
 
     return int(pq.read_metadata(file).num_rows)
-
-
-def _processors() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _encode_elsewhere(source: Path, target: Path, base: Path, encoder: Encoder) -> None:

@@ -98,6 +98,8 @@ def test_a_run_learns_and_its_record_and_folder_are_true(settings, base, mix, tm
         "adapter_config.json",
         "adapter_model.safetensors",
         "config.yaml",
+        "curve.csv",
+        "curve.svg",
         "run.json",
     ]
     assert is_finished(out)

@@ -9,7 +9,7 @@ from cme.bench.adapters.cases import Case
 from cme.bench.adapters.ratios import Quartiles, Ratio
 from cme.bench.adapters.reported import Beside
 from cme.bench.adapters.settings import BenchSettings
-from cme.bench.hardware import processor
+from cme.machine import processor_name
 
 __all__ = ["AdapterReport", "CaseCost", "ModeCost", "Surroundings", "describe", "surroundings"]
 
@@ -142,7 +142,7 @@ def surroundings(model: Any, *, weights: str, command: Sequence[str]) -> Surroun
         base_parameters=sum(parameter.numel() for parameter in model.parameters()),
         dtype=str(weight.dtype).removeprefix("torch."),
         device=weight.device.type,
-        hardware=gpu.name if gpu else processor(),
+        hardware=gpu.name if gpu else processor_name(),
         device_bytes=gpu.total_memory if gpu else None,
         cpus=os.cpu_count() or 1,
         threads=torch.get_num_threads(),

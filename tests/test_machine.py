@@ -1,0 +1,79 @@
+"""What is asked of the operating system, also where it is not Linux."""
+
+import ast
+import builtins
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from cme import machine
+
+PACKAGE = Path(__file__).resolve().parents[1] / "cme"
+
+ONLY_LINUX = re.compile(r"sched_getaffinity|/proc/|import resource|os\.fork\b|os\.sysconf|posix_fadvise|clear_refs")
+
+
+def test_without_sched_getaffinity_all_processors_are_usable(monkeypatch):
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert machine.usable_processors() == os.cpu_count()
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert machine.usable_processors() == 1
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity"), reason="this system does not restrict processes to processors"
+)
+def test_only_processors_that_this_process_may_use_count(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 6})
+    assert machine.usable_processors() == 3
+
+
+def test_without_proc_the_processor_has_a_name_and_no_flags(monkeypatch, tmp_path):
+    monkeypatch.setattr(machine, "_CPUINFO", tmp_path / "missing")
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    assert (machine.processor_name(), machine.processor_flags()) == ("arm", frozenset())
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    assert machine.processor_name() == platform.machine()
+
+
+def test_name_and_flags_as_linux_gives_them(monkeypatch, tmp_path):
+    file = tmp_path / "cpuinfo"
+    file.write_text("processor\t: 0\nmodel name\t: Some CPU: fast\nflags\t\t: fpu avx512_bf16\n")
+    monkeypatch.setattr(machine, "_CPUINFO", file)
+    assert machine.processor_name() == "Some CPU: fast"
+    assert {"fpu", "avx512_bf16"} <= machine.processor_flags()
+
+
+def test_peak_memory_is_in_bytes_on_linux_and_macos(monkeypatch):
+    resource = pytest.importorskip("resource")
+    usage = type("Usage", (), {"ru_maxrss": 3_000_000})()
+    monkeypatch.setattr(resource, "getrusage", lambda who: usage)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert machine.peak_memory() == 3_000_000 * 1024
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert machine.peak_memory() == 3_000_000
+
+
+def test_peak_memory_where_the_system_does_not_measure_it(monkeypatch):
+    load = builtins.__import__
+
+    def refuse(name, *args, **kwargs):
+        if name == "resource":
+            raise ImportError(name)
+        return load(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert machine.peak_memory() == 0
+
+
+def test_nothing_else_uses_what_only_linux_has():
+    users = {}
+    for path in PACKAGE.rglob("*.py"):
+        code = ast.unparse(ast.parse(path.read_text(encoding="utf-8")))
+        if path.name != "machine.py" and (match := ONLY_LINUX.search(code)):
+            users[path.relative_to(PACKAGE).as_posix()] = match.group()
+    assert users == {}
