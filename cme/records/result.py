@@ -73,12 +73,19 @@ class Scores:
 
 @dataclass(frozen=True)
 class AdapterInfo:
-    """The evaluated adapter: its folder as given, method (PEFT type), fingerprint, and whether it changes the base's output."""
+    """The evaluated adapter.
+
+    Attributes:
+        path: its folder as given; of a model in memory, the adapter's name there.
+        method: PEFT type in small letters; empty where lm-eval's logs do not say it.
+        fingerprint: SHA-256 of its configuration and weights.
+        changes_output: whether it changes the base's output; None where lm-eval's logs do not say it.
+    """
 
     path: str
     method: str
     fingerprint: str
-    changes_output: bool
+    changes_output: bool | None
 
 
 @dataclass(frozen=True)
@@ -114,6 +121,9 @@ class Result:
             prompt that several options share counted as often as it was computed. Empty for a baseline.
         tokens_per_second: per dataset, ``tokens`` / ``seconds``.
         wording: index of the instruction that every dataset was asked with; only results of 0 are compared with each other.
+        origin: ``cme``: CME loaded the model from a base and an adapter. ``memory``: the model was in memory, and the
+            fingerprints are those of its weights there. ``lm-eval``: imported from lm-eval's logs; the base is known by its
+            name and lm-eval's own hash.
     """
 
     KIND: ClassVar[str] = "result"
@@ -145,3 +155,4 @@ class Result:
     tokens: dict[str, int] = field(default_factory=dict)
     tokens_per_second: dict[str, float] = field(default_factory=dict)
     wording: int = 0
+    origin: str = "cme"
