@@ -25,6 +25,9 @@ __all__ = ["import_logs"]
 
 _SCORE_TOLERANCE = 1e-6
 
+_PROMPT_OPTIONS = {"chat_template_sha": "--apply_chat_template", "system_instruction_sha": "--system_instruction"}
+"""What lm-eval records of options that change prompts → the option."""
+
 
 @dataclass(frozen=True)
 class _How:
@@ -60,8 +63,8 @@ def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str
     for task, other in hows.items():
         if other != how:
             raise UsageError(
-                f"{logs[0].samples.parent}: {logs[0].task} and {task} were run with different models or settings. Put the logs of "
-                "one run into a folder of their own."
+                f"{logs[0].samples.parent}: {logs[0].task} and {task} were run with different models or settings. Put the logs "
+                "of one run into a folder of their own."
             )
     order = list(specs)
     logs.sort(key=lambda log: order.index(log.task))
@@ -90,10 +93,7 @@ def _how(log: LoggedTask, source: str | None) -> _How:
         UsageError: in a way that CME's results do not allow.
     """
     run, where = log.run, f"{log.samples.parent}: {log.task}"
-    for key, option in (
-        ("chat_template_sha", "--apply_chat_template"),
-        ("system_instruction_sha", "--system_instruction"),
-    ):
+    for key, option in _PROMPT_OPTIONS.items():
         if run.values.get(key) is not None:
             raise UsageError(f"{where} was run with {option}, so its prompts are not CME's. Run it without.")
     if run.part("config", "gen_kwargs"):
@@ -152,7 +152,8 @@ def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _
     if how.prompt_format != "plain":
         if tokenizer is None:
             raise UsageError(
-                f"{log.samples}: prompts in {how.prompt_format!r} need the model's tokenizer, and {how.model!r} is no folder here."
+                f"{log.samples}: prompts in {how.prompt_format!r} need the model's tokenizer, and "
+                f"{how.model!r} is no folder here."
             )
         options["tokenizer"] = tokenizer
     splits = loader.load(
@@ -180,7 +181,8 @@ def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _
     if tier is None or sorted(by_place) != list(range(rows)):
         raise DataError(
             f"{log.samples} has {rows} of the {len(expected)} rows, which is no tier of CME "
-            f"({', '.join(f'{name}: {most}' for name, most in TIERS.items() if most)}, full: all). Give lm-eval such a --limit, or none."
+            f"({', '.join(f'{name}: {most}' for name, most in TIERS.items() if most)}, full: all). Give lm-eval such a --limit, "
+            "or none."
         )
     records = [by_place[place] for place in range(rows)]
     return _Done(
@@ -291,7 +293,7 @@ def _write(
         device=str(run.part("config", "device") or "unknown"),
         dtype=str(run.part("config", "model_dtype") or "unknown").removeprefix("torch."),
         batch_size=_whole(run.part("config", "batch_size")),
-        threads=1,
+        threads=None,
         seconds={},
         versions=_versions(run),
         finished=_finished(run),
@@ -320,9 +322,9 @@ def _adapter(run: LoggedRun, how: _How) -> AdapterInfo | None:
         return AdapterInfo(given, "", how.hashes[1] or digest({"adapter": given}), None)
 
 
-def _whole(value: Any) -> int:
-    """lm-eval writes the batch size as a number, a text, or ``auto``; 0 stands for the last."""
-    return int(value) if str(value).isdecimal() else 0
+def _whole(value: Any) -> int | None:
+    """lm-eval writes the batch size as a number, a text, or ``auto``, of which nothing is known."""
+    return int(value) if str(value).isdecimal() else None
 
 
 def _versions(run: LoggedRun) -> dict[str, str]:

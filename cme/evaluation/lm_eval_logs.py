@@ -105,7 +105,8 @@ def _home(folder: Path) -> Path:
     )
     if len(homes) > 1:
         raise UsageError(
-            f"{folder} holds logs of several models ({', '.join(home.name for home in homes[:5])}). Give the folder of one of them."
+            f"{folder} holds logs of several models ({', '.join(home.name for home in homes[:5])}). Give the folder of one of "
+            "them."
         )
     if not homes:
         raise CMEError(

@@ -110,7 +110,7 @@ class Result:
         device: name of the device.
         dtype: of the weights.
         batch_size: choice requests per batch where lm-eval's own code answered; four times as many texts at once.
-        threads: CPU threads.
+        threads: CPU threads; like ``batch_size``, None where lm-eval's logs do not say it.
         seconds: evaluation time per dataset, reading its rows and scoring included.
         versions: of the libraries.
         finished: UTC time, ISO 8601.
@@ -145,8 +145,8 @@ class Result:
     missing: tuple[str, ...]
     device: str
     dtype: str
-    batch_size: int
-    threads: int
+    batch_size: int | None
+    threads: int | None
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
