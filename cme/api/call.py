@@ -6,7 +6,7 @@ import os
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from cme.errors import UsageError, nearest
 
@@ -56,20 +56,14 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(function)
     def checked(*args: P.args, **kwargs: P.kwargs) -> T:
         bound, problems = _bound(signature, args, kwargs)
-        hints = get_type_hints(function)
         values: dict[str, Any] = {}
         for name, value in bound.items():
-            values[name], problem = _converted(value, hints[name])
+            values[name], problem = _converted(value, signature.parameters[name].annotation)
             if problem:
                 problems.append(f"{name}: {problem}")
         if problems:
             raise UsageError(f"cme.{function.__name__}: {'; '.join(problems)}.")
-        positional = [
-            values.pop(name)
-            for name, parameter in signature.parameters.items()
-            if parameter.kind is parameter.POSITIONAL_ONLY and name in values
-        ]
-        return function(*positional, **values)
+        return function(**values)  # type: ignore[call-arg]
 
     return checked
 
