@@ -104,8 +104,8 @@ def has_active_adapter(model: Any) -> bool:
         return False
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
     if not layers:
-        # Methods that put tokens before the prompt replace `forward` while they are switched off.
-        return "forward" not in vars(model)
+        # A method that puts tokens of its own before the prompt.
+        return not getattr(model, "_adapters_disabled", False)
     return not all(layer.disable_adapters for layer in layers)
 
 
@@ -211,18 +211,17 @@ def _parts(tensor: Any) -> Iterator[Any]:
 def borrowed(model: Any) -> Iterator[None]:
     """Evaluate with a model, then leave it as it was.
 
-    Restored are training mode, ``requires_grad``, buffers, compiled calls, the configuration with its ``use_cache``, the
-    generation configuration, what lm-eval's wrapper sets, and which adapters are active.
+    Restored are every module's attributes (training mode, hooks, compiled calls, which adapters are active and merged), its
+    buffers, ``requires_grad``, the configuration with its ``use_cache``, and the generation configuration.
 
     Args:
         model: from `unwrapped`.
     """
     modules = list(model.modules())
-    before = [(module, module.training, dict(module._buffers), _own(module)) for module in modules]
+    before = [(module, dict(vars(module)) | _copied(module), dict(module._buffers)) for module in modules]
     weights = [(weight, weight.requires_grad) for weight in model.parameters()]
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     settings = [(item, copy.deepcopy(vars(item))) for item in {id(i): i for i in _settings(model, inner)}.values()]
-    ties = [(item, vars(item).get("tie_weights")) for item in {id(model): model, id(inner): inner}.values()]
     try:
         for module in modules:
             # A call that was compiled with torch is compiled again for every shape, of which an evaluation has many.
@@ -234,18 +233,15 @@ def borrowed(model: Any) -> Iterator[None]:
         model.eval()
         yield
     finally:
-        for item, tied in ties:
-            vars(item).pop("tie_weights", None)
-            if tied is not None:
-                vars(item)["tie_weights"] = tied
         for item, values in settings:
             vars(item).clear()
             vars(item).update(values)
-        for module, training, buffers, own in before:
-            module.training = training
+        for module, attributes, buffers in before:
+            # All of them: lm-eval's wrapper, PEFT and transformers each set some of their own on the way.
+            vars(module).clear()
+            vars(module).update(attributes)
             module._buffers.clear()
             module._buffers.update(buffers)
-            vars(module).update(own)
         for weight, required in weights:
             if weight.requires_grad != required:
                 weight.requires_grad_(required)
@@ -258,11 +254,9 @@ def _settings(model: Any, inner: Any) -> Iterator[Any]:
                 yield found
 
 
-def _own(module: Any) -> dict[str, Any]:
-    """Of a module's own attributes, those that an evaluation changes."""
-    found = vars(module)
-    kept = {name: copy.copy(found[name]) for name in _ADAPTER_STATE if name in found}
-    return kept | ({"_compiled_call_impl": found["_compiled_call_impl"]} if "_compiled_call_impl" in found else {})
+def _copied(module: Any) -> dict[str, Any]:
+    """Attributes that say which adapters are in use, as copies: PEFT changes the lists themselves."""
+    return {name: copy.copy(vars(module)[name]) for name in _ADAPTER_STATE if name in vars(module)}
 
 
 @contextmanager

@@ -27,7 +27,10 @@ from cme.errors import CMEError, UsageError
         (lambda: cme.evaluate(adapter=3), "adapter: expected a path or None, found 3"),
         (lambda: cme.evaluate(datasets=3), "datasets: expected text or a list of texts or None, found 3"),
         (lambda: cme.train("x", options=["top_k"]), "options: expected a mapping or None, found ['top_k']"),
-        (lambda: cme.build_mix("x", size="many", seeds=1), "unknown argument 'seeds' (did you mean 'seed'?); size: expected"),
+        (
+            lambda: cme.build_mix("x", size="many", seeds=1),
+            "unknown argument 'seeds' (did you mean 'seed'?); size: expected",
+        ),
         (lambda: cme.load_result(3), "result: expected a path, found 3"),
         (lambda: cme.submit(3), "results: expected a path or a list of paths, found 3"),
     ],
@@ -54,8 +57,14 @@ def test_one_message(call, says, tmp_path, monkeypatch):
         ),
         (lambda: cme.evaluate(out="x", prompt_format="plane"), ("eval", "--out", "x", "--format", "plane")),
         (lambda: cme.evaluate(out="x", shots=-1), ("eval", "--out", "x", "--shots", "-1")),
-        (lambda: cme.evaluate(out="x", source="mini", base="nobody"), ("eval", "--out", "x", "--source", "mini", "--base", "nobody")),
-        (lambda: cme.evaluate(out="x", model="m", baseline="majority"), ("eval", "--out", "x", "--model", "m", "--baseline", "majority")),
+        (
+            lambda: cme.evaluate(out="x", source="mini", base="nobody"),
+            ("eval", "--out", "x", "--source", "mini", "--base", "nobody"),
+        ),
+        (
+            lambda: cme.evaluate(out="x", model="m", baseline="majority"),
+            ("eval", "--out", "x", "--model", "m", "--baseline", "majority"),
+        ),
         (lambda: cme.train("x", method="teamlor"), ("train", "--out", "x", "--method", "teamlor")),
         (lambda: cme.train("x", data="no-mix", steps=1), ("train", "--out", "x", "--data", "no-mix", "--steps", "1")),
         (lambda: cme.train_grid("x", "1e-3,fast"), ("train", "--out", "x", "--lr-grid", "1e-3,fast")),

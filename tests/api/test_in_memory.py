@@ -87,7 +87,7 @@ def test_a_plain_model(tiny_base, tokenizer, tmp_path):
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(tiny_base).train()
-    model.gradient_checkpointing_enable()
+    model.activation_checkpointing_enable()
     model.config.use_cache = False
     before = state(model)
     result = cme.evaluate(model=model, tokenizer=tokenizer, **SMALL)
@@ -147,6 +147,7 @@ def test_adapters_that_are_switched_off(tiny_base, tokenizer):
     assert result.scores == cme.evaluate(base=str(tiny_base), **SMALL).scores
 
 
+@pytest.mark.filterwarnings("ignore:Unmerge result can be inaccurate")  # PEFT's, when it takes IA3 out of the base
 @pytest.mark.parametrize("kind", ["lora", "dora", "ia3"])
 def test_merged_adapters_stay_merged(tiny_base, tokenizer, kind):
     model = adapted(tiny_base, kind)
@@ -186,19 +187,24 @@ def test_half_precision_is_the_models_own(tiny_base, tokenizer):
     assert result.record.dtype == "bfloat16"
 
 
-def test_a_quantised_model(tokenizer, tmp_path):
-    from tests.adapters.conftest import make_config, randomise
-    from tests.adapters.test_quantised import quantised
+def test_a_quantised_model(tiny_base, tokenizer):
+    """Integer weights with a forward pass of their own, as bitsandbytes has them on a GPU."""
+    from transformers import AutoModelForCausalLM
 
-    base = quantised()
-    base.resize_token_embeddings(len(tokenizer))
+    from tests.adapters.test_quantised import IntegerLinear, replaced
+
+    base = replaced(AutoModelForCausalLM.from_pretrained(tiny_base), IntegerLinear)
     before = state(base)
     result = cme.evaluate(model=base, tokenizer=tokenizer, **SMALL)
     assert_untouched(base, before)
     assert result.record.dtype == "float32", "that of what is computed"
     from peft import get_peft_model
 
-    model = randomise(get_peft_model(base, make_config("teamlora")))
+    model = get_peft_model(base, config("teamlora"))
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            torch.nn.init.normal_(weight, std=0.3)
+        assert weight.dtype == torch.float32 or "proj" in name
     before = state(model)
     assert cme.evaluate(model=model, tokenizer=tokenizer, **SMALL).record.adapter.method == "teamlora"
     assert_untouched(model, before)
@@ -229,7 +235,7 @@ def test_two_models_never_share_a_folder(tiny_base, tokenizer, tmp_path, monkeyp
 
 def test_its_result_cannot_be_submitted(tiny_base, tokenizer, tmp_path):
     result = cme.evaluate(model=adapted(tiny_base, "lora"), tokenizer=tokenizer, out=tmp_path / "x", **SMALL)
-    with pytest.raises(UsageError, match="in memory, so that nobody can evaluate it again. Save the model"):
+    with pytest.raises(UsageError, match=r"in memory, so that nobody can evaluate it again\. Save the model"):
         cme.submit(result, entries=tmp_path / "entries")
     assert not (tmp_path / "entries").exists()
 
