@@ -46,7 +46,7 @@ def list_datasets() -> Rows:
     points and ``licence``.
 
     Example:
-        >>> [row["dataset"] for row in cme.list_datasets() if row["family"] == "paraphrase"]
+        >>> [row["dataset"] for row in cme.list_datasets() if row["family"] == "paraphrase_detection"]
         ['qqp', 'paws']
     """
     from cme.suite import datasets
@@ -166,7 +166,7 @@ def tasks_path() -> str:
 
     Example:
         >>> import pathlib
-        >>> (pathlib.Path(cme.tasks_path()) / "paraphrase" / "qqp.yaml").is_file()
+        >>> (pathlib.Path(cme.tasks_path()) / "paraphrase_detection" / "qqp.yaml").is_file()
         True
     """
     from cme.paths import tasks_dir

@@ -99,7 +99,7 @@ def count_parameters(
 
     Example:
         >>> cme.count_parameters(base="chinese-llama-2-7b", method="lora", rank=16).trainable
-        22806528
+        23199744
     """
     values = _values(locals())
     from cme.adapters import count, settings_from

@@ -220,8 +220,7 @@ def load_result(result: StrPath) -> EvalResult:
         CMEError: there is no result, or it is damaged.
 
     Example:
-        >>> cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="majority").average
-        50.0
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="majority")
         >>> cme.load_result("majority").to_frame()["n"].tolist()
         [8]
     """

@@ -16,8 +16,8 @@ __all__ = ["Description", "borrowed", "describe", "has_active_adapter", "kept_me
 _BASE_MARKS = (".base_layer", ".original_module", "base_model.model.")
 """What PEFT adds to the names of the base's own tensors."""
 
-_ADAPTER_STATE = ("_active_adapter", "_disable_adapters", "merged_adapters", "active_adapter")
-"""Attributes of PEFT's models and layers that say which adapters are in use."""
+_ADAPTER_STATE = ("_active_adapter", "_disable_adapters", "merged_adapters", "active_adapter", "_caches")
+"""Attributes of PEFT's models and layers: which adapters are in use, and what is kept of merged ones."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import gc
 
+import pandas as pd
 import pytest
 
 import cme
@@ -57,7 +58,7 @@ def test_samples_with_texts(result):
     frame = result.samples(texts=True, datasets=["race", "open_domain_qa"])
     assert sorted(frame["dataset"].unique()) == ["nq_open", "race"]
     race, free = (frame[frame["dataset"] == name].iloc[0] for name in ("race", "nq_open"))
-    assert race["choices"] == [" A", " B", " C", " D"] and len(race["logprobs"]) == 4 and race["response"] is None
+    assert race["choices"] == [" A", " B", " C", " D"] and len(race["logprobs"]) == 4 and pd.isna(race["response"])
     assert race["logprobs"].index(max(race["logprobs"])) == race["predicted"]
     assert free["prompt"].endswith("Answer:") and isinstance(free["response"], str) and free["answers"]
     (shown,) = cme.show_samples(result, "race", ids=race["id"])
@@ -115,6 +116,6 @@ def test_several_adapters(tiny_base, tmp_path):
     results = cme.evaluate_each(
         [one, "base"], tmp_path / "out", base=str(tiny_base), source="mini", tier="smoke", datasets="rte", threads=1
     )
-    assert [result.name for result in results][0] == "one" and results[1].record.adapter is None
+    assert results[0].name == "one" and results[1].record.adapter is None
     alone = cme.evaluate(adapter=one, base=str(tiny_base), source="mini", tier="smoke", datasets="rte", threads=1)
     assert alone.scores == results[0].scores and results[0].folder == tmp_path / "out" / "one"
