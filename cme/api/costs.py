@@ -1,5 +1,6 @@
 """What adapters cost, measured side by side."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -68,8 +69,6 @@ def bench_adapters(
     Example:
         >>> report = cme.bench_adapters(methods="lora,teamlora", rounds=20)  # doctest: +SKIP
     """
-    import sys
-
     from cme.bench.adapters import BenchSettings, Reported, measure_adapters
     from cme.leaderboard.rendering.paper import load_paper
 
@@ -101,11 +100,18 @@ def bench_adapters(
     if threads:
         torch.set_num_threads(threads)
     model, weights = open_base(base, dtype=dtype, device=device, seed=seed)
-    command = ("cme", *sys.argv[1:]) if Path(sys.argv[0]).stem in ("cme", "__main__") else ("cme.bench_adapters",)
-    report = measure_adapters(model, settings, reported=figures, weights=weights, command=command)
+    report = measure_adapters(model, settings, reported=figures, weights=weights, command=_command())
     if out is not None:
         _write(report, path(out))
     return report
+
+
+def _command() -> tuple[str, ...]:
+    """What was called: the command line, or this function from somebody's program."""
+    program = Path(sys.argv[0])
+    if program.stem == "cme" or program.parts[-2:] == ("cme", "__main__.py"):
+        return ("cme", *sys.argv[1:])
+    return ("cme.bench_adapters",)
 
 
 def _write(report: "AdapterReport", out: Path) -> None:

@@ -1,12 +1,16 @@
 """How scores look on a terminal."""
 
+from typing import TYPE_CHECKING
+
 from cme.cli.tables import show_table
-from cme.records import Scores
+
+if TYPE_CHECKING:
+    from cme.records import Scores
 
 __all__ = ["show_scores"]
 
 
-def show_scores(scores: Scores) -> None:
+def show_scores(scores: "Scores") -> None:
     """Print the datasets, then the families, then the CME average."""
     rows = [
         [

@@ -197,6 +197,18 @@ def test_another_source_or_place_is_refused(copied, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_base_becomes_a_row_of_a_board(copied, tmp_path):
+    edit_results(copied, lambda v: v["config"]["model_args"].pop("peft"))
+    result = cme.from_lm_eval(copied, out=tmp_path / "x", source="mini", name="base")
+    assert result.record.adapter is None
+    cme.submit(result, entries=tmp_path / "board" / "entries")
+    assert all(verdict.ok for verdict in cme.verify_board(tmp_path / "board"))
+    (row,) = cme.load_board(tmp_path / "board").to_frame().itertuples()
+    assert row.average == pytest.approx(result.average)
+    (shown,) = cme.show_samples(result, "nq_open", n=1)
+    assert shown.text is not None and shown.prompt.endswith("Answer:")
+
+
 def test_several_models_in_one_folder(copied, tmp_path):
     shutil.copytree(copied, copied.parent / "other")
     with pytest.raises(CMEError, match=r"logs of several models \(model, other\). Give the folder of one"):
