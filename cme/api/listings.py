@@ -47,7 +47,7 @@ def list_datasets() -> Rows:
 
     Example:
         >>> [row["dataset"] for row in cme.list_datasets() if row["family"] == "paraphrase_detection"]
-        ['qqp', 'paws']
+        ['paws', 'qqp']
     """
     from cme.suite import datasets
 
