@@ -11,7 +11,7 @@ from typing import Any
 from cme.errors import UsageError
 from cme.files import digest
 
-__all__ = ["Description", "borrowed", "describe", "has_active_adapter", "kept_merged", "unwrapped"]
+__all__ = ["Description", "borrowed", "describe", "has_active_adapter", "kept_merged", "tokenizer_digest", "unwrapped"]
 
 _BASE_MARKS = (".base_layer", ".original_module", "base_model.model.")
 """What PEFT adds to the names of the base's own tensors."""
@@ -130,6 +130,24 @@ def describe(model: Any) -> Description:
         device=str(weight.device),
         dtype=str(weight.dtype).removeprefix("torch."),
     )
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """SHA-256 of all that decides how a tokenizer in memory turns texts into tokens, its chat template included.
+
+    Args:
+        tokenizer: from `unwrapped`.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules: Any = tokenizer.get_vocab()
+    if backend is not None:
+        # What the last call asked for is no part of the tokenizer.
+        rules = {
+            key: value for key, value in json.loads(backend.to_str()).items() if key not in ("padding", "truncation")
+        }
+    own = {name: getattr(tokenizer, name, None) for name in ("chat_template", "add_bos_token", "add_eos_token")}
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    return digest({"rules": _plain(rules), "special": special, "own": _plain(own), "class": type(tokenizer).__name__})
 
 
 def _base_fingerprint(model: Any, inner: Any) -> str:

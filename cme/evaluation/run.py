@@ -12,7 +12,7 @@ from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_adapter
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.guards import check_trained_on
-from cme.evaluation.in_memory import borrowed, describe, unwrapped
+from cme.evaluation.in_memory import borrowed, describe, tokenizer_digest, unwrapped
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
@@ -108,7 +108,10 @@ def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path
     settings = replace(settings, dtype=seen.dtype, name=settings.name or seen.name)
     specs, missing = _specs(settings)
     check_format(settings.prompt_format, tokenizer)
-    identity = {**_identity(settings, specs, seen.fingerprint, seen.adapter_fingerprint), "in_memory": True}
+    identity = {
+        **_identity(settings, specs, seen.fingerprint, seen.adapter_fingerprint),
+        "tokenizer": tokenizer_digest(tokenizer),
+    }
     row = _Row(out, seen.adapter, None, seen.adapter_fingerprint, identity, resumed=False, finished=False)
     start = _Start(specs, missing, out, seen.fingerprint, [_claimed(row, False)])
     with borrowed(model):

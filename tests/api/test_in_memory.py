@@ -9,6 +9,7 @@ import torch
 import cme
 from cme.errors import UsageError
 from tests.evaluation.runs import config, responses
+from tests.tiny import tiny_tokenizer
 
 SMALL = {"source": "mini", "tier": "smoke", "datasets": "qqp,nq_open", "threads": 1}
 
@@ -228,6 +229,11 @@ def test_two_models_never_share_a_folder(tiny_base, tokenizer, tmp_path, monkeyp
         cme.evaluate(model=model, tokenizer=tokenizer, out=tmp_path / "x", **SMALL)
     with torch.no_grad():
         weight[0, 0] = torch.nextafter(weight[0, 0], torch.tensor(-9.0))
+    bos = copy.deepcopy(tokenizer)
+    bos.backend_tokenizer.post_processor = tiny_tokenizer(adds_bos=True).backend_tokenizer.post_processor
+    with pytest.raises(UsageError, match="tokenizer"):
+        cme.evaluate(model=model, tokenizer=bos, out=tmp_path / "x", **SMALL)
+    tokenizer("a", padding="max_length", max_length=8, truncation=True)  # changes nothing
     cme.evaluate(model=model, tokenizer=tokenizer, out=tmp_path / "x", **SMALL)
     with pytest.raises(UsageError, match="other settings"):
         cme.evaluate(base=str(tiny_base), out=tmp_path / "x", **SMALL)
