@@ -24,6 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         other = given.against.resolve()
         if not (other / "cme" / "__init__.py").is_file():
             parser.error(f"--against {given.against} is no checkout of CME: it has no cme/__init__.py")
+        if other == HERE:
+            parser.error(f"--against {given.against} is this very checkout. Name another one.")
         checkouts.append(other)
     for case, times in measure(checkouts, rounds=given.rounds).items():
         for checkout, seconds in times.items():

@@ -1,4 +1,5 @@
 import math
+import shutil
 
 import pytest
 
@@ -6,8 +7,9 @@ from benchmarks.startup.__main__ import main
 from benchmarks.startup.measure import HERE, interval
 
 
-def test_seconds_of_this_checkout_and_ratios_to_another_are_printed(capsys):
-    main(["--against", str(HERE), "--rounds", "1"])
+def test_seconds_of_this_checkout_and_ratios_to_another_are_printed(tmp_path, capsys):
+    shutil.copytree(HERE / "cme", tmp_path / "cme")
+    main(["--against", str(tmp_path), "--rounds", "1"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6 and sum("times as long" in line for line in lines) == 2
     seconds = [float(line[12:].split(" s ")[0]) for line in lines if " s (" in line]
@@ -22,6 +24,7 @@ def test_the_interval_is_that_of_order_statistics():
 
 
 def test_what_is_no_checkout_is_refused(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        main(["--against", str(tmp_path)])
-    assert "is no checkout of CME" in capsys.readouterr().err
+    for folder, says in ((tmp_path, "is no checkout of CME"), (HERE, "is this very checkout")):
+        with pytest.raises(SystemExit):
+            main(["--against", str(folder)])
+        assert says in capsys.readouterr().err
