@@ -1,1 +1,1 @@
-"""Benchmarks of the checkout, beside other code: ``python -m benchmarks.mix``, ``python -m benchmarks.evaluation``."""
+"""Benchmarks of the checkout: ``python -m benchmarks.mix``, ``benchmarks.evaluation``, ``benchmarks.startup``."""

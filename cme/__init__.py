@@ -1,12 +1,257 @@
 """CME: the multi-task benchmark for parameter-efficient adapters.
 
-Importing this package is cheap (no torch, peft, transformers or lm_eval). It makes CME's adapter methods known to PEFT:
-at once if peft is imported already, else in the moment peft is imported.
+Every verb of the command line is one function here, with the same names and defaults; ``dir(cme)`` lists them:
+
+    import cme
+
+    mix = cme.build_mix("mix", source="mini", size=4_000)
+    run = cme.train("runs/team", data=mix, method="teamlora", rank=8, experts=4)
+    result = cme.evaluate(adapter=run, source="mini", tier="quick")
+    result.average, result.to_frame()
+
+Importing this package is cheap (no torch, peft, transformers or lm_eval): a function's module is imported when it is first used.
+It makes CME's adapter methods known to PEFT: at once if peft is imported already, else in the moment peft is imported.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from cme._register import install
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from cme.adapters.hydralora import (
+        HydraLoraConfig,
+    )
+    from cme.adapters.moelora import (
+        MoeLoraConfig,
+    )
+    from cme.adapters.moslora import (
+        MosLoraConfig,
+    )
+    from cme.adapters.teamlora import (
+        TeamLoraConfig,
+    )
+    from cme.api.agreement import (
+        confusion_table,
+        subset_scores,
+    )
+    from cme.api.boards import (
+        Board,
+        RenderedBoard,
+        load_board,
+        render_board,
+        verify_board,
+    )
+    from cme.api.checks import (
+        Checkup,
+        DataCheckup,
+        Download,
+        doctor,
+        doctor_data,
+        download,
+    )
+    from cme.api.costs import (
+        bench_adapters,
+    )
+    from cme.api.evaluation import (
+        evaluate,
+        evaluate_each,
+        from_lm_eval,
+    )
+    from cme.api.listings import (
+        list_baselines,
+        list_datasets,
+        list_families,
+        list_methods,
+        list_recipes,
+        list_tiers,
+        tasks_path,
+    )
+    from cme.api.lm_eval import (
+        run_lm_eval,
+    )
+    from cme.api.lora import (
+        export_lora,
+    )
+    from cme.api.mixes import (
+        Mix,
+        build_mix,
+        check_mix,
+        inspect_mix,
+        load_mix,
+        push_mix,
+        verify_mix,
+    )
+    from cme.api.parameters import (
+        Parameters,
+        count_parameters,
+        match_rank,
+        paper_parameters,
+    )
+    from cme.api.results import (
+        EvalResult,
+        explain_scores,
+        load_result,
+        prompt_sensitivity,
+        score,
+    )
+    from cme.api.samples import (
+        show_examples,
+        show_samples,
+    )
+    from cme.api.submission import (
+        Reproduced,
+        Submitted,
+        reproduce,
+        submit,
+    )
+    from cme.api.training import (
+        TrainedGrid,
+        TrainedRun,
+        train,
+        train_grid,
+    )
+    from cme.errors import (
+        CMEError,
+    )
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Board": "cme.api.boards",
+    "CMEError": "cme.errors",
+    "Checkup": "cme.api.checks",
+    "DataCheckup": "cme.api.checks",
+    "Download": "cme.api.checks",
+    "EvalResult": "cme.api.results",
+    "HydraLoraConfig": "cme.adapters.hydralora",
+    "Mix": "cme.api.mixes",
+    "MoeLoraConfig": "cme.adapters.moelora",
+    "MosLoraConfig": "cme.adapters.moslora",
+    "Parameters": "cme.api.parameters",
+    "RenderedBoard": "cme.api.boards",
+    "Reproduced": "cme.api.submission",
+    "Submitted": "cme.api.submission",
+    "TeamLoraConfig": "cme.adapters.teamlora",
+    "TrainedGrid": "cme.api.training",
+    "TrainedRun": "cme.api.training",
+    "bench_adapters": "cme.api.costs",
+    "build_mix": "cme.api.mixes",
+    "check_mix": "cme.api.mixes",
+    "confusion_table": "cme.api.agreement",
+    "count_parameters": "cme.api.parameters",
+    "doctor": "cme.api.checks",
+    "doctor_data": "cme.api.checks",
+    "download": "cme.api.checks",
+    "evaluate": "cme.api.evaluation",
+    "evaluate_each": "cme.api.evaluation",
+    "explain_scores": "cme.api.results",
+    "export_lora": "cme.api.lora",
+    "from_lm_eval": "cme.api.evaluation",
+    "inspect_mix": "cme.api.mixes",
+    "list_baselines": "cme.api.listings",
+    "list_datasets": "cme.api.listings",
+    "list_families": "cme.api.listings",
+    "list_methods": "cme.api.listings",
+    "list_recipes": "cme.api.listings",
+    "list_tiers": "cme.api.listings",
+    "load_board": "cme.api.boards",
+    "load_mix": "cme.api.mixes",
+    "load_result": "cme.api.results",
+    "match_rank": "cme.api.parameters",
+    "paper_parameters": "cme.api.parameters",
+    "prompt_sensitivity": "cme.api.results",
+    "push_mix": "cme.api.mixes",
+    "render_board": "cme.api.boards",
+    "reproduce": "cme.api.submission",
+    "run_lm_eval": "cme.api.lm_eval",
+    "score": "cme.api.results",
+    "show_examples": "cme.api.samples",
+    "show_samples": "cme.api.samples",
+    "submit": "cme.api.submission",
+    "subset_scores": "cme.api.agreement",
+    "tasks_path": "cme.api.listings",
+    "train": "cme.api.training",
+    "train_grid": "cme.api.training",
+    "verify_board": "cme.api.boards",
+    "verify_mix": "cme.api.mixes",
+}
+"""Public name → the module that holds it; the same names as above, where type checkers read them."""
+
+__all__ = [
+    "Board",
+    "CMEError",
+    "Checkup",
+    "DataCheckup",
+    "Download",
+    "EvalResult",
+    "HydraLoraConfig",
+    "Mix",
+    "MoeLoraConfig",
+    "MosLoraConfig",
+    "Parameters",
+    "RenderedBoard",
+    "Reproduced",
+    "Submitted",
+    "TeamLoraConfig",
+    "TrainedGrid",
+    "TrainedRun",
+    "__version__",
+    "bench_adapters",
+    "build_mix",
+    "check_mix",
+    "confusion_table",
+    "count_parameters",
+    "doctor",
+    "doctor_data",
+    "download",
+    "evaluate",
+    "evaluate_each",
+    "explain_scores",
+    "export_lora",
+    "from_lm_eval",
+    "inspect_mix",
+    "list_baselines",
+    "list_datasets",
+    "list_families",
+    "list_methods",
+    "list_recipes",
+    "list_tiers",
+    "load_board",
+    "load_mix",
+    "load_result",
+    "match_rank",
+    "paper_parameters",
+    "prompt_sensitivity",
+    "push_mix",
+    "render_board",
+    "reproduce",
+    "run_lm_eval",
+    "score",
+    "show_examples",
+    "show_samples",
+    "submit",
+    "subset_scores",
+    "tasks_path",
+    "train",
+    "train_grid",
+    "verify_board",
+    "verify_mix",
+]
+
+
+if not TYPE_CHECKING:  # else type checkers would take every name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'cme' has no attribute {name!r}")
+        import importlib
+
+        value = globals()[name] = getattr(importlib.import_module(_HOMES[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
+
 
 install()

@@ -14,7 +14,7 @@ from cme.errors import UsageError
 __all__ = ["Given", "adapter_options"]
 
 Given = dict[str, Any]
-"""The settings that were given, by their names in a recipe's ``adapter`` section."""
+"""The settings that were given, by their names in the API."""
 
 _OPTIONS: dict[str, Any] = {
     "method": Annotated[str | None, typer.Option("--method", help="Adapter method, see: cme ls methods.")],
@@ -90,18 +90,7 @@ def _read(given: dict[str, Any]) -> Given:
         "gate_scale": _number_or_word(given["gate_scale"]),
         "options": _assignments(given["options"] or ()) or None,
     }
-    found = {key: value for key, value in values.items() if value is not None}
-    return _over(Path(found.pop("peft_config")), found) if "peft_config" in found else found
-
-
-def _over(file: Path, found: Given) -> Given:
-    """What was given, over the configuration in a file (``--peft-config``)."""
-    from cme.adapters.peft_methods import read_peft_config
-
-    if (method := found.get("method", "peft")) != "peft":
-        raise UsageError(f"--peft-config says what to train, and so does --method {method}; give one of them.")
-    values = read_peft_config(file)
-    return values | found | {"options": values["options"] | found.get("options", {})}
+    return {key: value for key, value in values.items() if value is not None}
 
 
 def _assignments(texts: Sequence[str]) -> dict[str, Any]:

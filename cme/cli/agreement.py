@@ -20,9 +20,9 @@ def show_confusion(folder: Path, name: str, *, as_json: bool) -> None:
     Raises:
         UsageError: the result has no samples of the dataset, or its answers are free text.
     """
-    from cme.suite.agreement import confusion_of_result
+    import cme
 
-    result = confusion_of_result(folder, name)
+    result = cme.confusion_table(folder, name)
     if as_json:
         emit_json(asdict(result))
         return
@@ -51,9 +51,9 @@ def show_subsets(folder: Path, *, as_json: bool) -> None:
     Raises:
         UsageError: no dataset of the result has several subsets.
     """
-    from cme.suite.agreement import subset_scores_of_result
+    import cme
 
-    scores = subset_scores_of_result(folder)
+    scores = cme.subset_scores(folder)
     if as_json:
         emit_json([asdict(score) for score in scores])
         return

@@ -1,13 +1,12 @@
 """``cme bench``: what methods cost, measured side by side."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cme.cli.app import app, emit_json, note, verb
-from cme.cli.options import Json, names, numbers
+from cme.cli.options import Json
 from cme.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -68,16 +67,15 @@ def adapters(
     Training step, prefill, decode, operations, peak memory and parameters, on one base in one process, in turns; ratios to
     LoRA of equal total rank and to the base, beside the paper's figures.
     """
-    from cme.bench.adapters import BenchSettings, Reported, measure_adapters
-    from cme.bench.adapters.write import write_report
-    from cme.leaderboard.rendering.paper import load_paper
+    import cme
 
-    settings = BenchSettings(
-        methods=names(methods) or (),
-        experts=numbers("--experts", experts),
+    report = cme.bench_adapters(
+        base=base,
+        methods=methods,
+        experts=experts,
         total_rank=total_rank,
-        forms=names(forms) or (),
-        modes=names(modes) or (),
+        forms=forms,
+        modes=modes,
         rounds=rounds,
         warmup=warmup,
         batch=batch,
@@ -85,24 +83,13 @@ def adapters(
         answer_tokens=answer_tokens,
         infer_length=infer_length,
         decode_tokens=decode_tokens,
-        target_modules=names(target_modules),
+        target_modules=target_modules,
         seed=seed,
+        dtype=dtype,
+        device=device,
+        threads=threads,
+        out=out,
     )
-    figures = [
-        Reported(**{key: value for key, value in cost.plain().items() if key != "reported"})
-        for cost in load_paper().costs
-    ]
-
-    import torch
-
-    from cme.bench.adapters.base import open_base
-
-    if threads:
-        torch.set_num_threads(threads)
-    model, weights = open_base(base, dtype=dtype, device=device, seed=seed)
-    report = measure_adapters(model, settings, reported=figures, weights=weights, command=("cme", *sys.argv[1:]))
-    if out:
-        write_report(report, out)
     if as_json:
         emit_json(report.to_dict())
         return

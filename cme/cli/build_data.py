@@ -1,15 +1,15 @@
 """``cme build-data``: the training mix."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Datasets, Json, SourceName, names
+from cme.cli.options import AllowMissing, Datasets, Json, SourceName
+from cme.cli.push import upload
 from cme.cli.tables import show_table
 from cme.errors import UsageError
-from cme.machine import usable_processors
 
 if TYPE_CHECKING:
     from cme.mix import Checked
@@ -42,15 +42,19 @@ def build_data(
         str | None,
         typer.Option("--licence", help="Only datasets whose licence allows: commercial, noncommercial, unstated."),
     ] = None,
-    gate: Annotated[
+    decontamination: Annotated[
         bool,
         typer.Option(
-            "--gate/--no-gate", help="Compare rows with all evaluation rows by every rule, or whole texts only."
+            "--decontamination/--no-decontamination",
+            "--gate/--no-gate",
+            help="Compare rows with all evaluation rows by every rule, or whole texts only.",
         ),
     ] = True,
     check: Annotated[
         bool,
-        typer.Option("--check-only", help="Only say what the gate finds and what would be left; --out is not touched."),
+        typer.Option(
+            "--check-only", help="Only say what decontamination finds and what would be left; --out is not touched."
+        ),
     ] = False,
     validation_share: Annotated[
         float, typer.Option("--validation-share", min=0, max=0.5, help="Share of each dataset set aside, not counted.")
@@ -76,39 +80,32 @@ def build_data(
     Normalised, without duplicates and evaluation rows, capped, in a fixed order; Parquet with a manifest and a card. Run again
     after an interruption, it continues.
     """
-    from cme.mix import BuildSettings, build, check_only
+    import cme
 
-    settings = BuildSettings(
-        source=source,
-        out=out or Path(),
-        size=size,
-        seed=seed,
-        datasets=names(datasets),
-        mixing=mixing,
-        temperature=temperature,
-        paraphrase_share=paraphrase_share,
-        validation_share=validation_share,
-        rows_per_shard=rows_per_shard,
-        layout=layout,
-        uses=names(licence),
-        gate=gate,
-        workers=workers or usable_processors(),
-        allow_missing=allow_missing,
-    )
+    asked: dict[str, Any] = {
+        "source": source,
+        "size": size,
+        "seed": seed,
+        "datasets": datasets,
+        "mixing": mixing,
+        "temperature": temperature,
+        "paraphrase_share": paraphrase_share,
+        "layout": layout,
+        "licence": licence,
+        "decontamination": decontamination,
+        "validation_share": validation_share,
+        "rows_per_shard": rows_per_shard,
+        "workers": workers,
+        "allow_missing": allow_missing,
+    }
     if check:
-        _show_check(check_only(settings), as_json=as_json)
+        _show_check(cme.check_mix(**asked), as_json=as_json)
         return
     if out is None:
         raise UsageError("--out is missing: name the folder for the mix, or pass --check-only.")
-    manifest = build(settings)
+    manifest = cme.build_mix(out, **asked).manifest
     if push_to_hub is not None:
-        from cme.cli.push import show_licences
-        from cme.mix.push import push
-
-        if not as_json:
-            show_licences(manifest)
-        done = push(out, push_to_hub, have_rights=have_rights)
-        note(f"uploaded to the private repository {done.repository}: {done.url}")
+        upload(out, push_to_hub, have_rights=have_rights, show=not as_json)
     if as_json:
         emit_json(manifest.plain())
         return

@@ -7,13 +7,10 @@ from typing import Annotated
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import Datasets, Json, names
+from cme.cli.options import Datasets, Json
 from cme.cli.tables import show_table
-from cme.errors import UsageError, unknown
 
 __all__ = ["download"]
-
-_KINDS = ("train", "eval")
 
 
 @verb("download", epilog="Example: cme download --out mirror/ --datasets qqp,arc")
@@ -32,47 +29,30 @@ def download(
     looked up once and kept in cme.lock (CME_LOCK may name another file) and in the folder. A gated dataset needs
     HF_TOKEN or 'hf auth login'.
     """
-    from cme import suite
-    from cme.data.sources.download import download as fetch
-    from cme.data.sources.lock import Lock
-    from cme.data.sources.mirror import MirrorSource
-    from cme.data.sources.survey import survey
-    from cme.env import lock_file
+    import cme
 
-    kinds = names(splits) or ()
-    for kind in kinds:
-        if kind not in _KINDS:
-            raise unknown("split", kind, _KINDS)
-    if not kinds:
-        raise UsageError("--splits names nothing. Give train, eval or both.")
-    wanted = names(datasets)
-    specs = suite.select(wanted) if wanted else list(suite.datasets(beside=True).values())
-    done = fetch(out, specs, kinds, Lock.read(lock_file()), update=update_lock)
-    mirror = MirrorSource(out)
-    surveys = [survey(spec, mirror, kinds) for spec in specs]
+    found = cme.download(out, datasets=datasets, splits=splits, update_lock=update_lock)
     if as_json:
         emit_json(
             {
                 "out": str(out),
-                "splits": [asdict(item) for item in done],
-                "problems": [f"{item.dataset}: {problem}" for item in surveys for problem in item.problems],
-                "warnings": [f"{item.dataset}: {warning}" for item in surveys for warning in item.warnings],
+                "splits": [asdict(item) for item in found.splits],
+                "problems": found.problems,
+                "warnings": found.warnings,
             }
         )
     else:
         rows = [
             [item.dataset, item.split, item.revision[:12], item.files, f"{item.size / 1e6:,.1f}", item.fetched]
-            for item in done
+            for item in found.splits
         ]
         show_table(["dataset", "split", "commit", "files", "MB", "fetched"], rows)
-    for item in surveys:
+    for item in found.surveys:
         for warning in item.warnings:
             note(f"cme: warning: {item.dataset}: {warning}")
         for problem in item.problems:
             note(f"cme: {item.dataset} is {item.state}: {problem}")
-    fetched = sum(item.fetched for item in done)
-    note(
-        f"{sum(item.files for item in done):,} files in {out}, {fetched:,} of them fetched now; use it with --source {out}"
-    )
-    if any(item.state in ("missing", "wrong") for item in surveys):
+    files, fetched = sum(item.files for item in found.splits), sum(item.fetched for item in found.splits)
+    note(f"{files:,} files in {out}, {fetched:,} of them fetched now; use it with --source {out}")
+    if not found.ok:
         raise typer.Exit(1)

@@ -1,18 +1,18 @@
 """``cme eval``: score a base model, or an adapter on it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, SourceName, names
+from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, SourceName
 from cme.cli.scores import show_scores
 from cme.env import is_first_process
 from cme.errors import UsageError
 
 if TYPE_CHECKING:
-    from cme.evaluation.settings import EvalSettings
+    from cme.api.results import EvalResult
     from cme.records import Result
 
 __all__ = ["evaluate"]
@@ -45,10 +45,13 @@ def evaluate(
     datasets: Datasets = None,
     prompt_format: PromptFormat = "plain",
     shots: Annotated[int, typer.Option("--shots", help="Examples before each question, from the training split.")] = 0,
-    wording: Annotated[
+    prompt_variant: Annotated[
         int,
         typer.Option(
-            "--wording", min=0, help="Ask with another instruction: 1 to 6 are paraphrases (see cme score --spread)."
+            "--prompt-variant",
+            "--wording",
+            min=0,
+            help="Ask with another instruction: 1 to 6 are paraphrases (see cme score --spread).",
         ),
     ] = 0,
     dtype: Annotated[
@@ -83,20 +86,19 @@ def evaluate(
     Run again after an interruption, it continues after the last finished batch. Several adapters share one loaded base, and
     each gets a folder of its own below --out. One adapter on several GPUs: torchrun --nproc_per_node N -m cme eval …
     """
-    from cme.evaluation.settings import EvalSettings
-
-    adapters = adapter or []
-    if model and (adapters or base != DEFAULT_BASE or baseline):
-        raise UsageError("--model is evaluated by itself: give it without --base, --adapter and --baseline.")
-    settings = EvalSettings(
-        base=model or base,
-        adapter=adapters[0] if len(adapters) == 1 and not devices else None,
+    results = _results(
+        adapter or [],
+        out,
+        devices,
+        model,
+        base=base,
+        baseline=baseline,
         tier=tier,
         source=source,
-        datasets=names(datasets),
+        datasets=datasets,
         prompt_format=prompt_format,
         shots=shots,
-        wording=wording,
+        prompt_variant=prompt_variant,
         dtype=dtype,
         engine=engine,
         batch_size=batch_size,
@@ -105,40 +107,37 @@ def evaluate(
         threads=threads,
         allow_missing=allow_missing,
         name=name,
-        baseline=baseline,
     )
-    results = _evaluate(settings, adapters, out, devices)
     if not is_first_process():
         return
     if as_json:
-        plain = [result.plain() for result in results.values()]
-        emit_json(plain if len(plain) > 1 else plain[0])
+        values = [item.record.plain() for item in results]
+        emit_json(values if len(values) > 1 else values[0])
         return
-    for folder, result in results.items():
+    for item in results:
         if len(results) > 1:
-            print(f"\n{result.name}")
-        _show(result, folder)
+            print(f"\n{item.name}")
+        _show(item.record, item.folder)
 
 
-def _evaluate(settings: "EvalSettings", adapters: list[str], out: Path, devices: str | None) -> "dict[Path, Result]":
-    """Folder → result."""
-    from cme.evaluation.adapters import distinct_names
-    from cme.evaluation.devices import device_names, evaluate_on
-    from cme.evaluation.run import evaluate as one
-    from cme.evaluation.run import evaluate_each
+def _results(
+    adapters: list[str], out: Path, devices: str | None, model: str | None, **values: Any
+) -> "list[EvalResult]":
+    import cme
 
     if devices is None and len(adapters) < 2:
-        return {out: one(settings, out)}
-    if settings.device and devices:
-        raise UsageError("--device and --devices are both given; give one of them.")
-    found = evaluate_on(device_names(devices), settings, adapters, out) if devices else None
-    results = found or evaluate_each(settings, adapters, out)
-    return {out / name: result for name, result in zip(distinct_names(adapters), results, strict=True)}
+        return [cme.evaluate(adapters[0] if adapters else None, model=model, out=out, **values)]
+    for option in ("baseline", "name"):
+        if values.pop(option) is not None:
+            raise UsageError(f"--{option} is for one row, and there are {len(adapters)} adapters.")
+    if model is not None:
+        raise UsageError("--model is evaluated by itself: give it without --base, --adapter and --baseline.")
+    return cme.evaluate_each(adapters, out, devices=devices, **values)
 
 
 def _show(result: "Result", folder: Path) -> None:
     show_scores(result.scores)
-    if result.adapter and not result.adapter.changes_output:
+    if result.adapter and result.adapter.changes_output is False:
         note(
             "warning: with this adapter the model says exactly what the base says. Was it trained, and trained on this base?"
         )

@@ -16,7 +16,7 @@ def export_lora(
     out: Annotated[Path, typer.Option("--out", help="Folder for the LoRA adapter: new, or empty.")],
 ) -> None:
     """Write a MoSLoRA adapter as a plain LoRA adapter with the same outputs, which PEFT loads without cme."""
-    from cme.adapters.moslora import export_lora as export
+    import cme
 
-    export(adapter, out)
+    cme.export_lora(adapter, out)
     print(f"LoRA adapter: {out}")

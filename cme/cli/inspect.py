@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -36,9 +36,9 @@ def inspect(
 
     From a random sample, so it is quick on a mix of any size.
     """
-    from cme.mix.inspect import inspect_mix
+    import cme
 
-    found = inspect_mix(folder, n=n, seed=seed, prompt_format=prompt_format, tokenizer=_tokenizer(base))
+    found = cme.inspect_mix(folder, n=n, seed=seed, prompt_format=prompt_format, base=base)
     if as_json:
         from dataclasses import asdict
 
@@ -58,17 +58,6 @@ def inspect(
     )
     if found.unit == "words":
         note("without a tokenizer lengths are in words, and a row has more tokens than words; see --base")
-
-
-def _tokenizer(base: str | None) -> Any:
-    """The tokenizer of the named base, or of the embedded one if that is installed."""
-    from cme.models.embedded import EMBEDDED, gguf_file
-
-    if base is None and gguf_file() is None:
-        return None
-    from cme.models.load import load_tokenizer, resolve_base
-
-    return load_tokenizer(resolve_base(base or EMBEDDED))
 
 
 def _show_lengths(found: "Inspection") -> None:

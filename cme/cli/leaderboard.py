@@ -57,41 +57,30 @@ def leaderboard(
         return
     if as_json:
         raise UsageError("--json belongs to: cme leaderboard verify. Give --format json for the tables.")
-    from cme.leaderboard.entries.board import load_entries
-    from cme.leaderboard.ranking.comparison import make_standing
-    from cme.leaderboard.rendering.paper import load_paper
-    from cme.leaderboard.rendering.render import FORMATS
-    from cme.leaderboard.rendering.write import is_stale, write_leaderboard
-    from cme.leaderboard.submission.audit import verify as recompute
+    import cme
 
-    if form not in FORMATS:
-        raise unknown("format", form, FORMATS)
-    if verify:
-        recompute(entries)
+    rendered = cme.render_board(entries, out, form=form, check=check, verify=verify)
+    if rendered.stale:
+        note(
+            "cme: not what the entries give:\n  "
+            + "\n  ".join(rendered.stale)
+            + f"\nRun: cme leaderboard --entries {entries} --out {out}"
+        )
+        raise typer.Exit(1)
     if check:
-        stale = is_stale(entries, out)
-        if stale:
-            note(
-                "cme: not what the entries give:\n  "
-                + "\n  ".join(stale)
-                + f"\nRun: cme leaderboard --entries {entries} --out {out}"
-            )
-            raise typer.Exit(1)
         note("up to date")
         return
-    standing = make_standing(load_entries(entries), entries)
-    written = write_leaderboard(entries, out, standing)
-    print(FORMATS[form](standing, load_paper()), end="")
-    for path in written:
+    print(rendered.text, end="")
+    for path in rendered.written:
         note(f"written: {path}")
 
 
 def _verify(entries: Path, *, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from cme.leaderboard.submission.audit import audit
+    import cme
 
-    verdicts = audit(entries)
+    verdicts = cme.verify_board(entries)
     if as_json:
         emit_json([asdict(verdict) for verdict in verdicts])
     else:

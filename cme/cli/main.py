@@ -22,6 +22,7 @@ VERBS = (
     "download",
     "eval",
     "export_lora",
+    "import_lm_eval",
     "inspect",
     "leaderboard",
     "lm_eval",

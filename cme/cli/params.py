@@ -1,7 +1,6 @@
 """``cme params``: what an adapter adds, counted without weights."""
 
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -47,56 +46,29 @@ def params(
             )
         _paper(as_json)
         return
-    from cme.adapters.budget import match_rank
-    from cme.adapters.params import SHAPES, count
-    from cme.adapters.read_settings import settings_from, settings_to_mapping
-    from cme.models.load import resolve_config
+    import cme
 
-    values = {"method": "lora"} | adapter
-    place = base if base in SHAPES else resolve_config(base)
-    if match_params is None:
-        settings = settings_from(values, "the command's options")
-        found = count(place, settings)
-    elif "rank" in values:
-        raise UsageError("--rank and --match-params are both given; give one of them.")
-    else:
-        settings, found = match_rank(place, values, match_params)
+    found = (
+        cme.count_parameters(base=base, **adapter)
+        if match_params is None
+        else cme.match_rank(match_params, base=base, **adapter)
+    )
     if as_json:
-        emit_json(asdict(found) | {"adapter": settings_to_mapping(settings)})
+        emit_json(found.to_dict())
         return
-    show_table(["module", "trainable"], [[name, f"{number:,}"] for name, number in found.per_module.items()])
-    print(f"\nbase {found.total_base:,} · trainable {found.trainable:,} · share {found.share_percent:.2f} %")
+    count = found.count
+    show_table(["module", "trainable"], [[name, f"{number:,}"] for name, number in count.per_module.items()])
+    print(f"\nbase {count.total_base:,} · trainable {count.trainable:,} · share {count.share_percent:.2f} %")
     if match_params is not None:
-        print(f"rank {settings.rank}: the largest that does not exceed {match_params}")
+        print(f"rank {found.settings.rank}: the largest that does not exceed {match_params}")
 
 
 def _paper(as_json: bool) -> None:
     """The rows of the paper that have a share of parameters: ours beside theirs."""
-    from cme.adapters.params import count, formula_trainable, linear_shapes
-    from cme.adapters.read_settings import settings_from
+    import cme
     from cme.leaderboard.rendering.paper import load_paper
 
-    reported = load_paper()
-    base = reported.base.lower()
-    shapes = linear_shapes(base).values()
-    rows = []
-    for row in reported.rows:
-        experts: dict[str, Any] = {} if row.experts is None else {"experts": row.experts}
-        found = count(base, settings_from({"method": row.method, "rank": row.rank, **experts}))
-        rows.append(
-            {
-                "method": row.method,
-                "rank": row.rank,
-                "experts": row.experts,
-                "trainable": found.trainable,
-                "built_percent": found.share_percent,
-                "formula_percent": 100
-                * formula_trainable(row.method, shapes, rank=row.rank, **experts)
-                / found.total_base,
-                "paper_percent": row.trainable_percent,
-                "difference": found.share_percent - row.trainable_percent,
-            }
-        )
+    rows, paper = cme.paper_parameters(), load_paper()
     if as_json:
         emit_json(rows)
         return
@@ -104,8 +76,9 @@ def _paper(as_json: bool) -> None:
         [
             f"{value:,}" if key == "trainable" else f"{round(value, 2) + 0:.2f}" if isinstance(value, float) else value
             for key, value in row.items()
+            if key != "base_parameters"
         ]
         for row in rows
     ]
     show_table(["method", "rank", "experts", "trainable", "built %", "formula %", "paper %", "difference"], cells)
-    note(f"{reported.base}, {reported.adapted}; share of the base's {found.total_base:,} parameters")
+    note(f"{paper.base}, {paper.adapted}; share of the base's {rows[0]['base_parameters']:,} parameters")

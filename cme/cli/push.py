@@ -10,9 +10,9 @@ from cme.cli.options import Json
 from cme.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from cme.records import Manifest
+    from cme.mix.push import Pushed
 
-__all__ = ["push", "show_licences"]
+__all__ = ["push", "upload"]
 
 
 @verb("push", epilog="Example: cme push mix/ --repo me/cme-mix")
@@ -32,24 +32,30 @@ def push(
 
     Lists every licence, verifies the mix, and makes a private repository unless told otherwise.
     """
-    from cme.mix import read_manifest
-    from cme.mix.push import push as upload
-
-    if not as_json:
-        show_licences(read_manifest(folder))
-    done = upload(folder, repo, public=public, have_rights=have_rights)
+    done = upload(folder, repo, public=public, have_rights=have_rights, show=not as_json)
     if as_json:
         from dataclasses import asdict
 
         emit_json(asdict(done))
-        return
+
+
+def upload(folder: Path, repo: str, *, public: bool = False, have_rights: bool = False, show: bool = True) -> "Pushed":
+    """Print what may be done with every dataset of a mix, unless for a script, then upload the mix."""
+    import cme
+
+    if show:
+        _show_licences(folder)
+    done = cme.push_mix(folder, repo, public=public, have_rights=have_rights)
     note(f"uploaded to the {'private' if done.private else 'public'} repository {done.repository}: {done.url}")
+    return done
 
 
-def show_licences(manifest: "Manifest") -> None:
+def _show_licences(folder: Path) -> None:
     """Print the licence of every dataset in a mix and what it allows."""
+    from cme.mix import read_manifest
     from cme.mix.licences import uses
 
+    manifest = read_manifest(folder)
     allowed = uses(manifest)
     rows = [[name, item.rows, item.licence, allowed[name]] for name, item in manifest.datasets.items()]
     show_table(["dataset", "training rows", "licence", "use"], rows)

@@ -34,34 +34,25 @@ def score(
 
     From its per-sample scores: no model, no GPU.
     """
-    from cme.records import Result, read_record
-    from cme.records.samples import read_samples
-    from cme.suite.score import aggregate
-    from cme.suite.score import explain as lines
+    import cme
 
     if spread:
         _show_spread([folder, *spread], as_json=as_json)
-        return
-    if subsets:
+    elif subsets:
         show_subsets(folder, as_json=as_json)
-        return
-    result = read_record(folder / "result.json", Result)
-    scores = aggregate(read_samples(folder / "samples.parquet"), tier=result.tier)
-    if as_json:
-        emit_json(scores.plain())
+    elif as_json:
+        emit_json(cme.score(folder).plain())
     elif explain:
-        print("\n".join(lines(scores)))
+        print("\n".join(cme.explain_scores(folder)))
     else:
-        show_scores(scores)
+        show_scores(cme.score(folder))
 
 
 def _show_spread(folders: list[Path], *, as_json: bool) -> None:
-    """The average in every wording, and how far they lie apart."""
-    from cme.leaderboard.ranking.prompt_variants import read_wordings
-    from cme.stats import prompt_sensitivity
+    """The average with every prompt variant, and how far they lie apart."""
+    import cme
 
-    averages = {item.result.wording: item.result.scores.average for item in read_wordings(folders)}
-    found = prompt_sensitivity(list(averages.values()))
+    averages, found = cme.prompt_sensitivity(folders)
     if as_json:
         emit_json({"averages": averages, **asdict(found), "range": found.range})
         return

@@ -1,21 +1,21 @@
 """``cme show``: examples exactly as a model sees them, and what became of them in a result."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cme.cli.agreement import show_confusion
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import Json, names
+from cme.cli.options import Json
 
 if TYPE_CHECKING:
     from cme.evaluation.sample_view import Single
 
 __all__ = ["show"]
 
-_WITHOUT_RESULT = ("split", "prompt_format", "wording")
+_WITHOUT_RESULT = ("split", "prompt_format", "prompt_variant")
 _OF_RESULT = ("wrong", "right", "confusion")
 _OF_SAMPLES = ("n", "wrong", "right", "ids", "source", "base")
 
@@ -49,8 +49,14 @@ def show(
     prompt_format: Annotated[
         str, typer.Option("--format", help="Prompt formats, comma-separated: plain, chat, teamlora.")
     ] = "plain",
-    wording: Annotated[
-        int, typer.Option("--wording", min=0, help="Instruction: 0 is the canonical one, above are the paraphrases.")
+    prompt_variant: Annotated[
+        int,
+        typer.Option(
+            "--prompt-variant",
+            "--wording",
+            min=0,
+            help="Instruction: 0 is the canonical one, above are the paraphrases.",
+        ),
     ] = 0,
     base: Annotated[
         str | None, typer.Option("--base", help="Whose tokenizer. Default: smollm2-135m, or the result's base.")
@@ -62,14 +68,28 @@ def show(
     The context byte for byte, the answer, the options; of a result also what the model said and how it scored.
     """
     _check(context, result, dataset)
+    import cme
+
     if result and confusion:
         show_confusion(result, dataset, as_json=as_json)
         return
     if result:
-        _show_samples(result, dataset, n, wrong, right, names(ids) or (), source, base, as_json)
+        found = cme.show_samples(result, dataset, n=n, wrong=wrong, right=right, ids=ids, source=source, base=base)
+        _show_samples(found, dataset, wrong=wrong, as_json=as_json)
         return
-    formats = names(prompt_format) or ("plain",)
-    shown = _examples(dataset, n, names(ids) or (), source or "hub", split, formats, wording, base or "smollm2-135m")
+    shown = [
+        asdict(item)
+        for item in cme.show_examples(
+            dataset,
+            n=n,
+            ids=ids,
+            source=source,
+            split=split,
+            prompt_format=prompt_format,
+            prompt_variant=prompt_variant,
+            base=base,
+        )
+    ]
     if as_json:
         emit_json(shown)
         return
@@ -100,21 +120,7 @@ def _check(context: typer.Context, result: Path | None, dataset: str) -> None:
         raise UsageError(f"--confusion counts all samples. It cannot be combined with {spelled[samples[0]]}.")
 
 
-def _show_samples(
-    folder: Path,
-    dataset: str,
-    n: int,
-    wrong: int,
-    right: int,
-    ids: tuple[str, ...],
-    source: str | None,
-    base: str | None,
-    as_json: bool,
-) -> None:
-    from cme.evaluation.sample_view import single_samples
-
-    first = 0 if wrong or right or ids else n
-    found = single_samples(folder, dataset, first=first, wrong=wrong, right=right, ids=ids, source=source, base=base)
+def _show_samples(found: "list[Single]", dataset: str, *, wrong: int, as_json: bool) -> None:
     if as_json:
         emit_json([asdict(item) for item in found])
         return
@@ -140,60 +146,3 @@ def _print_sample(item: "Single") -> None:
     )
     print(f"── {', '.join(f'{name} {value:.4f}' for name, value in item.scores.items())}{probability}")
     print()
-
-
-def _examples(
-    name: str,
-    n: int,
-    ids: tuple[str, ...],
-    source: str,
-    split: str,
-    formats: tuple[str, ...],
-    wording: int,
-    base: str,
-) -> list[dict[str, Any]]:
-    from cme.data.load import load_examples
-    from cme.data.sources import check_source, open_source
-    from cme.errors import unknown
-    from cme.evaluation.sample_view import with_ids
-    from cme.prompt import check_format, cut_words, render
-    from cme.suite import dataset
-    from cme.suite.tiers import tier_order
-
-    spec = dataset(name)
-    if split not in ("eval", "train"):
-        raise unknown("split", split, ("eval", "train"))
-    instruction = spec.instruction_at(wording)
-    tokenizer = None
-    if any(one != "plain" for one in formats):
-        from cme.models.load import load_tokenizer, resolve_base
-
-        tokenizer = load_tokenizer(resolve_base(base))
-    for one in formats:
-        check_format(one, tokenizer)
-    rows = open_source(source)
-    check_source(rows, [spec], [split])
-    found = []
-    ordered = tier_order(load_examples(spec, split, rows).examples)
-    chosen = with_ids(ordered, ids, lambda example: example.id) if ids else ordered[:n]
-    for example in chosen:
-        asked = replace(example, instruction=instruction)
-        short = cut_words(asked, spec.max_input_words)
-        for one in formats:
-            text = render(short, one, tokenizer)
-            found.append(
-                {
-                    "dataset": spec.name,
-                    "split": "evaluation" if split == "eval" else "training",
-                    "id": example.id,
-                    "part": example.part,
-                    "cluster": example.cluster,
-                    "format": one,
-                    "context": text.context,
-                    "target": text.target,
-                    "options": list(text.continuations),
-                    "accepted": list(example.answers),
-                    "cut": len(asked.input.split()) - len(short.input.split()),
-                }
-            )
-    return found

@@ -44,24 +44,30 @@ def submit(
         typer.Option("--paraphrase", help="A result of one of these models in other words: 'cme eval --wording K'."),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an entry of the same name.")] = False,
-    no_card: Annotated[
-        bool, typer.Option("--no-card", help="Leave the adapters' cards (README.md in --run) as they are.")
-    ] = False,
+    card: Annotated[
+        bool, typer.Option("--card/--no-card", help="Write the scores into the adapters' cards (README.md in --run).")
+    ] = True,
 ) -> None:
     """Make a leaderboard entry of one method, trained with one seed or several.
 
     Each result's run is found by its adapter, in whatever order they are given. Every number is first recomputed from the
     per-sample scores.
     """
-    from cme.leaderboard.submission.model_card import update_cards
-    from cme.leaderboard.submission.submit import make_entry
+    import cme
 
-    entry = make_entry(
-        results, run or [], entries, name=name, grid=grid, bench=bench, paraphrases=paraphrase or [], replace=replace
+    made = cme.submit(
+        results,
+        run=run,
+        entries=entries,
+        name=name,
+        grid=grid,
+        bench=bench,
+        paraphrase=paraphrase,
+        replace=replace,
+        card=card,
     )
+    entry = made.entry
     runs = f" over {len(entry.runs)} seeds" if len(entry.runs) > 1 else ""
-    note(
-        f"entry {entry.name}: CME average {entry.scores.average:.2f}{runs}, written to {entries / (entry.name + '.json')}"
-    )
-    for line in [] if no_card else update_cards(entry, run or []):
+    note(f"entry {entry.name}: CME average {entry.scores.average:.2f}{runs}, written to {made.file}")
+    for line in made.notes:
         note(line)

@@ -1,7 +1,6 @@
 """``cme tasks-path``: where the task YAMLs lie."""
 
 from cme.cli.app import verb
-from cme.paths import tasks_dir
 
 __all__ = ["tasks_path"]
 
@@ -9,4 +8,6 @@ __all__ = ["tasks_path"]
 @verb("tasks-path", epilog="Example: lm_eval run --include_path $(cme tasks-path) --tasks cme_qqp …")
 def tasks_path() -> None:
     """Print where the lm-eval tasks lie."""
-    print(tasks_dir())
+    import cme
+
+    print(cme.tasks_path())

@@ -46,7 +46,7 @@ def train(
     prompt_format: Annotated[
         str | None, typer.Option("--format", help="Prompt format: plain (default), chat or teamlora.")
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
     lr_grid: Annotated[
         str | None,
         typer.Option("--lr-grid", help="Several rates, such as 2e-4,5e-4,1e-3: a run each, best by validation loss."),
@@ -80,15 +80,13 @@ def train(
     Run again after an interruption, it continues from the newest complete checkpoint. For several devices:
     torchrun --nproc_per_node N -m cme train …
     """
-    from cme.training import load_recipe, train_grid
-    from cme.training import train as run
+    import cme
 
-    rates = _rates(lr_grid, learning_rate)
     flags = {
         "data": data,
         "base": base,
+        "recipe": recipe,
         "prompt_format": prompt_format,
-        "learning_rate": learning_rate,
         "schedule": schedule,
         "warmup": warmup,
         "epochs": epochs,
@@ -105,12 +103,14 @@ def train(
         "gradient_checkpointing": gradient_checkpointing,
         "threads": threads,
         "report_to": ",".join(report_to) if report_to else None,
+        **adapter,
     }
-    training, settings = load_recipe(recipe, flags | adapter)
-    if rates:
-        _show_grid(train_grid(training, settings, rates, out=out), out, as_json)
+    if lr_grid is not None:
+        if lr is not None:
+            raise UsageError("--lr and --lr-grid are both given; give one of them.")
+        _show_grid(cme.train_grid(out, lr_grid, **flags).record, out, as_json)
         return
-    record = run(training, settings, out=out)
+    record = cme.train(out, lr=lr, **flags).record
     if as_json:
         emit_json(record.plain())
         return
@@ -126,18 +126,6 @@ def train(
     if pruned:
         note(f"after pruning, {record.saved_parameters:,} parameters are left in the adapter")
     note(f"written: {out} ({'model' if record.method == 'full' else 'adapter'} and run.json)")
-
-
-def _rates(text: str | None, single: float | None) -> list[float]:
-    """The rates of ``--lr-grid``; empty without it."""
-    if text is None:
-        return []
-    if single is not None:
-        raise UsageError("--lr and --lr-grid are both given; give one of them.")
-    try:
-        return [float(part) for part in text.split(",") if part.strip()]
-    except ValueError as error:
-        raise UsageError(f"--lr-grid takes learning rates, such as 2e-4,5e-4,1e-3, found {text!r}.") from error
 
 
 def _show_grid(grid: "Grid", out: Path, as_json: bool) -> None:

@@ -20,9 +20,9 @@ def verify(
 
     Hashes, rows, missing and unknown files; exit code 1 if something differs.
     """
-    from cme.mix.verify import verify as check
+    import cme
 
-    found = check(folder)
+    found = cme.verify_mix(folder)
     if as_json:
         from dataclasses import asdict
 

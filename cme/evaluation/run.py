@@ -12,12 +12,13 @@ from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_adapter
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.guards import check_trained_on
+from cme.evaluation.in_memory import borrowed, describe, tokenizer_digest, unwrapped
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.files import sha256_file
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
-from cme.processes import Group, joined
+from cme.processes import ALONE, Group, joined
 from cme.progress import table
 from cme.prompt import check_format
 from cme.records import AdapterInfo, Result, read_record, versions, write_record
@@ -27,7 +28,7 @@ from cme.suite.baselines import covered
 from cme.suite.score import SCORER_VERSION, aggregate
 from cme.workdir import FinishedError, claim, finish, release
 
-__all__ = ["evaluate", "evaluate_each"]
+__all__ = ["evaluate", "evaluate_each", "evaluate_model"]
 
 
 def evaluate(settings: EvalSettings, out: Path) -> Result:
@@ -84,6 +85,44 @@ def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) ->
         return _models(settings, chosen, group, each=True)
 
 
+def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path) -> Result:
+    """Evaluate a model that is in memory, as `evaluate` does one from a folder, and leave it as it was.
+
+    The result's fingerprints are those of the weights as they are in memory, so that two models never share a folder of answers.
+    Under ``torchrun`` each process that calls this evaluates by itself.
+
+    Args:
+        model: a `PeftModel` or a causal language model of transformers, in any state (`cme.evaluation.in_memory.unwrapped`).
+        tokenizer: the model's tokenizer; it is copied, not changed.
+        settings: what to do. Base, adapter, dtype and device are taken from the model.
+        out: output folder.
+
+    Raises:
+        UsageError: it is no such model, or it cannot be evaluated where it is.
+        CMEError: as `evaluate`.
+    """
+    model, tokenizer = unwrapped(model, tokenizer)
+    seen = describe(model)
+    settings = replace(settings, base=seen.base, adapter=None, baseline=None, device=seen.device, dtype="float32")
+    settings.check()
+    settings = replace(settings, dtype=seen.dtype, name=settings.name or seen.name)
+    specs, missing = _specs(settings)
+    check_format(settings.prompt_format, tokenizer)
+    identity = {
+        **_identity(settings, specs, seen.fingerprint, seen.adapter_fingerprint),
+        "tokenizer": tokenizer_digest(tokenizer),
+    }
+    row = _Row(out, seen.adapter, None, seen.adapter_fingerprint, identity, resumed=False, finished=False)
+    start = _Start(specs, missing, out, seen.fingerprint, [_claimed(row, False)])
+    with borrowed(model):
+        try:
+            session = Session(settings, out, tokenizer, given=model)
+        except CMEError:
+            _release(start.rows, ALONE)
+            raise
+        return _row(session, settings, start, start.rows[0], ALONE, origin="memory")
+
+
 @dataclass(frozen=True)
 class _Row:
     """One model to evaluate: where to, on what, and with what."""
@@ -129,11 +168,7 @@ def _models(
 
 def _start(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool) -> _Start:
     """Check everything that can be checked without the model, and take the folders."""
-    specs = select(settings.datasets)
-    source = open_source(settings.source)
-    kinds = ("train", "eval") if settings.shots else ("eval",)
-    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
-    specs = _with_rows(specs, source, kinds)
+    specs, missing = _specs(settings)
     folder = resolve_base(settings.base)
     fingerprint = base_fingerprint(folder)
     check_format(settings.prompt_format, load_tokenizer(folder))
@@ -145,7 +180,16 @@ def _start(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool
             check_trained_on(adapter, settings.base, fingerprint)
         identity = _identity(settings, specs, fingerprint, own)
         rows.append(_Row(out, asked, adapter, own, identity, resumed=False, finished=False))
-    return _Start(specs, tuple(missing), folder, fingerprint, [_claimed(row, each) for row in rows])
+    return _Start(specs, missing, folder, fingerprint, [_claimed(row, each) for row in rows])
+
+
+def _specs(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
+    """The datasets to evaluate, and the splits that the source lacks."""
+    specs = select(settings.datasets)
+    source = open_source(settings.source)
+    kinds = ("train", "eval") if settings.shots else ("eval",)
+    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
+    return _with_rows(specs, source, kinds), tuple(missing)
 
 
 def _claimed(row: _Row, each: bool) -> _Row:
@@ -164,7 +208,9 @@ def _release(rows: Sequence[_Row], group: Group) -> None:
             release(row.out)
 
 
-def _row(session: Session, settings: EvalSettings, start: _Start, row: _Row, group: Group) -> Result:
+def _row(
+    session: Session, settings: EvalSettings, start: _Start, row: _Row, group: Group, *, origin: str = "cme"
+) -> Result:
     answers = {name: value for name, value in row.identity.items() if name != "datasets"}
     try:
         group.together(lambda: session.attach(row.adapter, answers, row.out / "parts"))
@@ -183,6 +229,7 @@ def _row(session: Session, settings: EvalSettings, start: _Start, row: _Row, gro
             shots=settings.shots,
             wording=settings.wording,
             dtype=settings.dtype,
+            origin=origin,
             **_answered(session, settings, done, start.specs, open_source(settings.source), start.missing, row.out),
         )
         return _written(result, row.out)

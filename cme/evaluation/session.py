@@ -8,6 +8,7 @@ from typing import Any
 from cme.adapters.load import check_effect
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import AdapterSwitcher
+from cme.evaluation.in_memory import has_active_adapter, kept_merged
 from cme.evaluation.live_score import RunningScore
 from cme.evaluation.lm_eval_runner import Harness
 from cme.evaluation.samples import response_row, sample_row, write_responses
@@ -36,6 +37,8 @@ class Session:
         tokenizer: the base's tokenizer.
         group: the processes that share the work.
         several: whether it will answer for more than one adapter.
+        given: a model that is in memory already, ready to be evaluated (`cme.evaluation.in_memory`); it answers as it is, and
+            ``folder`` is not read.
 
     Attributes:
         method: the adapter's method (PEFT type, lower case); empty without an adapter.
@@ -46,7 +49,14 @@ class Session:
     """
 
     def __init__(
-        self, settings: EvalSettings, folder: Path, tokenizer: Any, *, group: Group = ALONE, several: bool = False
+        self,
+        settings: EvalSettings,
+        folder: Path,
+        tokenizer: Any,
+        *,
+        group: Group = ALONE,
+        several: bool = False,
+        given: Any = None,
     ) -> None:
         import torch
 
@@ -55,8 +65,10 @@ class Session:
         self._settings, self._tokenizer, self._group = settings, tokenizer, group
         self._device = settings.device or "cpu"
         self._switcher = AdapterSwitcher(
-            lambda: load_model(folder, dtype=settings.dtype, device=self._device), several=several
+            lambda: load_model(folder, dtype=settings.dtype, device=self._device) if given is None else given,
+            several=several,
         )
+        self._given = given
         check_vocabulary(self._switcher.base, tokenizer)
         self.method, self.effect = "", 0.0
         self._identity: Mapping[str, Any] = {}
@@ -76,16 +88,10 @@ class Session:
         Raises:
             AdapterError: the adapter does not fit the base, or its weights are broken.
         """
-        import torch
-
         self.method, self.effect = "", 0.0
-        if adapter is None:
-            model = self._switcher.base
-        else:
-            model = self._switcher.attach(adapter)
-            kind = next(iter(model.peft_config.values())).peft_type
-            self.method = str(getattr(kind, "value", kind)).lower()
-            self.effect = check_effect(model, torch.tensor([self._tokenizer.encode(_PROBE)], device=self._device))
+        model = self._switcher.base if adapter is None else self._switcher.attach(adapter)
+        if adapter is not None or (self._given is not None and has_active_adapter(model)):
+            self._measure_effect(model)
         self._identity = identity
         self._checks = Checks(parts, identity, self._group)
         # All have read what there is before one adds to it.
@@ -100,6 +106,16 @@ class Session:
             "cme_allow_missing": settings.allow_missing,
         }
         self._harness.take(model, metadata, self._checks.found)
+
+    def _measure_effect(self, model: Any) -> None:
+        """Set `method` and `effect` from the active adapter of a `PeftModel`."""
+        import torch
+
+        kind = model.peft_config[model.active_adapters[0]].peft_type
+        self.method = str(getattr(kind, "value", kind)).lower()
+        probe = torch.tensor([self._tokenizer.encode(_PROBE)], device=self._device)
+        with kept_merged(model):
+            self.effect = check_effect(model, probe)
 
     @property
     def batch_size(self) -> int:

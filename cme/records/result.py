@@ -73,12 +73,19 @@ class Scores(Record):
 
 
 class AdapterInfo(Record):
-    """The evaluated adapter: its folder as given, method (PEFT type), fingerprint, and whether it changes the base's output."""
+    """The evaluated adapter.
+
+    Attributes:
+        path: its folder as given; of a model in memory, the adapter's name there.
+        method: PEFT type in small letters; empty where lm-eval's logs do not say it.
+        fingerprint: SHA-256 of its configuration and weights.
+        changes_output: whether it changes the base's output; None where lm-eval's logs do not say it.
+    """
 
     path: str
     method: str
     fingerprint: str
-    changes_output: bool
+    changes_output: bool | None
 
 
 class Result(Artefact):
@@ -102,7 +109,7 @@ class Result(Artefact):
         device: name of the device.
         dtype: of the weights.
         batch_size: choice requests per batch where lm-eval's own code answered; four times as many texts at once.
-        threads: CPU threads.
+        threads: CPU threads; like ``batch_size``, None where lm-eval's logs do not say it.
         seconds: evaluation time per dataset, reading its rows and scoring included.
         versions: of the libraries.
         finished: UTC time, ISO 8601.
@@ -113,6 +120,9 @@ class Result(Artefact):
             prompt that several options share counted as often as it was computed. Empty for a baseline.
         tokens_per_second: per dataset, ``tokens`` / ``seconds``.
         wording: index of the instruction that every dataset was asked with; only results of 0 are compared with each other.
+        origin: ``cme``: CME loaded the model from a base and an adapter. ``memory``: the model was in memory, and the
+            fingerprints are those of its weights there. ``lm-eval``: imported from lm-eval's logs; the base is known by its
+            name and lm-eval's own hash.
     """
 
     KIND: ClassVar[str] = "result"
@@ -134,8 +144,8 @@ class Result(Artefact):
     missing: Items[str]
     device: str
     dtype: str
-    batch_size: int
-    threads: Positive
+    batch_size: int | None
+    threads: Positive | None
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
@@ -144,3 +154,4 @@ class Result(Artefact):
     tokens: dict[str, int] = Field(default_factory=dict)
     tokens_per_second: dict[str, float] = Field(default_factory=dict)
     wording: int = 0
+    origin: str = "cme"

@@ -68,6 +68,13 @@ class Confusion:
     macro_f1: float
     kappa: float | None
 
+    def to_frame(self) -> Any:
+        """Make a `pandas.DataFrame` of the counts: one row per gold answer, one column per predicted answer."""
+        import pandas as pd
+
+        gold, predicted = pd.Index(self.labels, name="gold"), pd.Index(self.labels, name="predicted")
+        return pd.DataFrame(self.counts, index=gold, columns=predicted)
+
 
 @dataclass(frozen=True)
 class SubsetScore:

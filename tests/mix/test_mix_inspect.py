@@ -12,6 +12,7 @@ import cme.mix.inspect as module
 from cme.errors import CMEError, UsageError
 from cme.mix import BuildSettings, build, example_from_row, load_mix
 from cme.mix.inspect import BINS, LIMITS, inspect_mix
+from cme.models.load import load_tokenizer
 from cme.prompt import encode_pair, render
 from tests.mix.command import cme
 from tests.tiny import tiny_tokenizer
@@ -167,7 +168,7 @@ def test_what_cannot_be_shown_is_told(mix, tmp_path):
 def test_the_command_shows_rows_lengths_and_labels(mix, tiny_base):
     result = cme("inspect", mix, "--n", "1", "--base", tiny_base)
     assert result.exit_code == 0
-    shown = inspect_mix(mix, n=1, tokenizer=verb._tokenizer(str(tiny_base)))
+    shown = inspect_mix(mix, n=1, tokenizer=load_tokenizer(tiny_base))
     for name, (row,) in shown.examples.items():
         assert f"── {name} · {row.id} · {row.length} tokens\n{row.context}{row.target}\n" in result.stdout
     assert "open_domain_qa: " in result.stdout and "> 1,024 tokens" in result.stdout

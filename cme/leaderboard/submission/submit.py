@@ -105,6 +105,11 @@ def _result(folder: Path) -> Result:
         raise UsageError(
             f"result {folder} has scorer version {result.scorer_version}; this CME has {SCORER_VERSION}. Evaluate again."
         )
+    if result.origin == "memory":
+        raise UsageError(
+            f"result {folder} is of a model that was in memory, so that nobody can evaluate it again. Save the model or the "
+            "adapter with save_pretrained, evaluate that folder, and submit its result."
+        )
     if result.wording:
         raise UsageError(
             f"result {folder} was evaluated with another wording of the instructions (--wording {result.wording}). Rows are "
@@ -198,7 +203,7 @@ def _provenance(result: Result, run: Run | None) -> Provenance:
     if run is None:
         return Provenance(data=result.provenance, missing=result.missing, evaluation=evaluation)
     adapter = AdapterOrigin(fingerprint=run.adapter_fingerprint)
-    if result.adapter is not None:
+    if result.adapter is not None and result.adapter.changes_output is not None:
         adapter = AdapterOrigin(fingerprint=run.adapter_fingerprint, changes_output=result.adapter.changes_output)
     training = TrainingOrigin(
         mix_fingerprint=run.mix_fingerprint,

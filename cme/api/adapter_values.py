@@ -1,0 +1,36 @@
+"""An adapter's settings as keyword arguments: what was given, as a recipe's ``adapter`` section has it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cme.api.call import StrPath, path
+from cme.errors import UsageError
+
+__all__ = ["given"]
+
+
+def given(*, peft_config: StrPath | None, **values: Any) -> dict[str, Any]:
+    """The settings that are not None, over the configuration in a file.
+
+    Args:
+        peft_config: YAML file with a ``peft_type`` and fields of that type; None: no file.
+        values: settings by their names in a recipe.
+
+    Raises:
+        UsageError: a file and another method are given, or the file holds no configuration.
+    """
+    ready = {key: _plain(value) for key, value in values.items() if value is not None}
+    if peft_config is None:
+        return ready
+    from cme.adapters.peft_methods import read_peft_config
+
+    if (method := ready.get("method", "peft")) != "peft":
+        raise UsageError(f"--peft-config says what to train, and so does --method {method}; give one of them.")
+    read = read_peft_config(path(peft_config))
+    return read | ready | {"options": read["options"] | ready.get("options", {})}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,303 @@
+"""Leaderboards: load, verify, render."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cme.api.call import StrPath, path, public
+from cme.api.tables import as_html, as_text
+from cme.errors import CMEError, unknown
+from cme.records import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from cme.leaderboard.ranking.comparison import Standing
+    from cme.leaderboard.submission.audit import Verdict
+    from cme.stats import Estimate
+
+__all__ = ["Board", "RenderedBoard", "load_board", "render_board", "verify_board"]
+
+
+@dataclass(frozen=True, repr=False)
+class Board:
+    """A leaderboard: its entries, and what their per-sample scores say when they are compared.
+
+    Attributes:
+        folder: of the entries; their samples lie in ``samples`` beside it.
+        entries: all of them, by name.
+    """
+
+    folder: Path
+    entries: tuple[Entry, ...]
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @cached_property
+    def standing(self) -> "Standing":
+        """Every row with its intervals and every paired difference; computed from the samples when it is first asked for.
+
+        Raises:
+            CMEError: the entries cannot stand in one table, or samples are missing or damaged.
+        """
+        from cme.leaderboard.ranking.comparison import make_standing
+
+        return make_standing(self.entries, self.folder)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The table.
+
+        Returns:
+            One row per entry, in the order of the table: ``name``, ``kind`` (``row``, ``reference``, ``partial`` or
+            ``stale``), ``method``, ``rank`` (of one expert), ``experts``, ``seeds``; the CME ``average`` in points with
+            ``stderr`` and 95 % interval ``low`` to ``high``; the range of ranks ``rank_best`` to ``rank_worst``;
+            ``chance_normalised``, ``without_rouge``; ``trainable`` parameters and their ``share_percent``. What an entry
+            lacks is missing.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([self._row(entry) for entry in self.standing.entries], columns=_COLUMNS).astype(_TYPES)
+
+    def _row(self, entry: Entry) -> dict[str, Any]:
+        standing, cost = self.standing, entry.runs[0].cost
+        ranks, average = standing.ranks.get(entry.name), standing.averages.get(entry.name)
+        normalised, plain = standing.chance_normalised.get(entry.name), standing.without_rouge.get(entry.name)
+        return {
+            "name": entry.name,
+            "kind": standing.kind(entry),
+            "method": entry.method,
+            "rank": entry.settings.rank,
+            "experts": entry.settings.experts,
+            "seeds": len(entry.runs),
+            **_numbers(average, "average"),
+            "rank_best": ranks and ranks.best,
+            "rank_worst": ranks and ranks.worst,
+            "chance_normalised": normalised and normalised.value,
+            "without_rouge": plain and plain.value,
+            "trainable": _of(cost, "trainable_parameters"),
+            "share_percent": _of(cost, "trainable_share"),
+        }
+
+    def pairs(self) -> "pd.DataFrame":
+        """The paired difference of every two rows that are ranked.
+
+        Returns:
+            One row per pair: ``first``, ``second``, ``difference`` in points (the first minus the second), ``stderr``,
+            its 95 % interval ``low`` to ``high``, ``p``, ``p_adjusted`` (Holm's, over all pairs), ``significant`` at 5 %.
+            No rows at tier smoke or with fewer than two rows.
+        """
+        import pandas as pd
+
+        columns = ["first", "second", "difference", "stderr", "low", "high", "p", "p_adjusted", "significant"]
+        comparison = self.standing.comparison
+        rows = [
+            [
+                item.first,
+                item.second,
+                item.value,
+                item.stderr,
+                item.low,
+                item.high,
+                item.p,
+                item.p_adjusted,
+                item.significant,
+            ]
+            for item in (comparison.differences if comparison else ())
+        ]
+        return pd.DataFrame(rows, columns=columns)
+
+    def families(self) -> "pd.DataFrame":
+        """The family scores.
+
+        Returns:
+            One row per entry and family: ``name``, ``family``, ``score`` in points, ``stderr``, 95 % interval ``low`` to
+            ``high``.
+        """
+        return _long(self.standing.families, "family", [entry.name for entry in self.standing.entries])
+
+    def datasets(self) -> "pd.DataFrame":
+        """The dataset scores.
+
+        Returns:
+            One row per entry and dataset: ``name``, ``dataset``, ``score`` in points, ``stderr``, 95 % interval ``low``
+            to ``high``.
+        """
+        return _long(self.standing.datasets, "dataset", [entry.name for entry in self.standing.entries])
+
+    def render(self, form: str = "md") -> str:
+        """The board's tables as text: ``md``, ``csv`` (the main table), ``latex`` or ``json``.
+
+        Raises:
+            UsageError: no such format.
+        """
+        from cme.leaderboard.rendering.paper import load_paper
+        from cme.leaderboard.rendering.render import FORMATS
+
+        if form not in FORMATS:
+            raise unknown("format", form, FORMATS)
+        return FORMATS[form](self.standing, load_paper())
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __repr__(self) -> str:
+        return as_text(*self._shown())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._shown())
+
+    def _shown(self) -> "tuple[str, pd.DataFrame]":
+        columns = ["name", "method", "rank", "experts", "average", "low", "high", "rank_best", "rank_worst"]
+        return f"Board of {len(self.entries)} entries in {self.folder}", self.to_frame()[columns]
+
+
+_COLUMNS = [
+    "name", "kind", "method", "rank", "experts", "seeds", "average", "stderr", "low", "high", "rank_best", "rank_worst",
+    "chance_normalised", "without_rouge", "trainable", "share_percent",
+]  # fmt: skip
+_TYPES = dict.fromkeys(("rank", "experts", "rank_best", "rank_worst", "trainable"), "Int64") | dict.fromkeys(
+    ("average", "stderr", "low", "high", "chance_normalised", "without_rouge", "share_percent"), "float64"
+)
+
+
+def _of(cost: Any, name: str) -> Any:
+    """A cost by name; the record may be a mapping or have attributes."""
+    return cost.get(name) if isinstance(cost, dict) else getattr(cost, name, None)
+
+
+def _numbers(item: "Estimate | None", label: str) -> dict[str, float | None]:
+    if item is None:
+        return {label: None, "stderr": None, "low": None, "high": None}
+    return {label: item.value, "stderr": item.stderr, "low": item.low, "high": item.high}
+
+
+def _long(estimates: "Mapping[str, Mapping[str, Estimate]]", what: str, order: list[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    rows = [
+        {"name": name, what: key, **_numbers(found[name], "score")}
+        for name in order
+        for key, found in estimates.items()
+        if name in found
+    ]
+    columns = ["name", what, "score", "stderr", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], "float64"))
+
+
+def _entries_folder(folder: Path) -> Path:
+    """The folder of entries of a board: itself, or ``entries`` in it."""
+    return folder / "entries" if (folder / "entries").is_dir() else folder
+
+
+@public
+def load_board(folder: StrPath = "leaderboards/entries") -> Board:
+    """Load a leaderboard.
+
+    Args:
+        folder: the board's folder (with ``entries`` and ``samples``), or its folder of entries.
+
+    Raises:
+        CMEError: there are no entries, or one is damaged or scored by a newer CME.
+
+    Example:
+        >>> board = cme.load_board(DEMO)
+        >>> board.to_frame().columns[:3].tolist()
+        ['name', 'kind', 'method']
+        >>> bool((board.pairs()["p_adjusted"] >= board.pairs()["p"]).all())
+        True
+    """
+    from cme.leaderboard.entries.board import load_entries
+
+    entries = _entries_folder(path(folder))
+    found = tuple(load_entries(entries))
+    if not found:
+        raise CMEError(f"{entries} holds no entries. Submit a result into it first, or name another folder.")
+    return Board(entries, found)
+
+
+@public
+def verify_board(entries: StrPath = "leaderboards/entries") -> "list[Verdict]":
+    """Compute every number of every entry again from its per-sample scores: ``cme leaderboard verify``.
+
+    Args:
+        entries: the folder of entries, or the board's folder.
+
+    Returns:
+        One verdict per file: ``name``, ``ok``, and what was checked or is wrong (``said``).
+
+    Raises:
+        CMEError: the folder is missing.
+
+    Example:
+        >>> all(verdict.ok for verdict in cme.verify_board(DEMO))
+        True
+    """
+    from cme.leaderboard.submission.audit import audit
+
+    return audit(_entries_folder(path(entries)))
+
+
+@dataclass(frozen=True)
+class RenderedBoard:
+    """A board's files.
+
+    Attributes:
+        text: the tables in the format that was asked for; empty with ``check``.
+        written: the files that were written.
+        stale: with ``check``: what is not as the entries give it; empty if all is up to date.
+    """
+
+    text: str
+    written: tuple[Path, ...] = ()
+    stale: tuple[str, ...] = ()
+
+
+@public
+def render_board(
+    entries: StrPath = "leaderboards/entries",
+    out: StrPath = "leaderboards",
+    *,
+    form: str = "md",
+    check: bool = False,
+    verify: bool = False,
+) -> RenderedBoard:
+    """Write a board's tables and page: ``cme leaderboard``.
+
+    Args:
+        entries: the folder of entries.
+        out: where ``leaderboard.md``, ``.json``, ``.csv`` and ``index.html`` go.
+        form: format of the returned text: ``md``, ``csv``, ``latex`` or ``json``; ``--format`` on the command line.
+        check: write nothing, and say which files are not what the entries give.
+        verify: first compute every number of every entry again from its per-sample scores.
+
+    Returns:
+        The text, the files written, and what is stale.
+
+    Raises:
+        CMEError: an entry is wrong, samples are missing, or a file cannot be written.
+
+    Example:
+        >>> rendered = cme.render_board(DEMO + "/entries", "rendered", form="csv")
+        >>> sorted(file.name for file in rendered.written)
+        ['index.html', 'leaderboard.csv', 'leaderboard.json', 'leaderboard.md']
+    """
+    from cme.leaderboard.rendering.render import FORMATS
+    from cme.leaderboard.rendering.write import is_stale, write_leaderboard
+    from cme.leaderboard.submission.audit import verify as recompute
+
+    folder, target = path(entries), path(out)
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
+    if verify:
+        recompute(folder)
+    if check:
+        return RenderedBoard("", stale=tuple(is_stale(folder, target)))
+    from cme.leaderboard.entries.board import load_entries
+
+    board = Board(folder, tuple(load_entries(folder)))
+    written = write_leaderboard(folder, target, board.standing)
+    return RenderedBoard(board.render(form), tuple(written))

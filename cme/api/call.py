@@ -1,0 +1,182 @@
+"""How a public function is called: wrong names and types end in one message, as on the command line."""
+
+import functools
+import inspect
+import os
+import types
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
+
+from cme.errors import UsageError, nearest
+
+__all__ = ["StrPath", "names", "numbers", "path", "public"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+StrPath = str | os.PathLike[str]
+"""A folder or file: a text, a `pathlib.Path`, or what a function of CME returned, such as a `Mix`."""
+
+_OTHER_NAMES = {
+    "adapters": "adapter",
+    "format": "prompt_format",
+    "id": "ids",
+    "learning_rate": "lr",
+    "learning_rates": "lr_grid",
+    "load_format": "prompt_format",
+    "mix": "data",
+    "model_name_or_path": "base",
+    "num_experts": "experts",
+    "num_fewshot": "shots",
+    "output_dir": "out",
+    "output_path": "out",
+    "peft": "adapter",
+    "pretrained": "base",
+    "r": "rank",
+    "task": "datasets",
+    "tasks": "datasets",
+    "wording": "prompt_variant",
+}
+"""What other libraries, or the command line, call an argument."""
+
+_SPOKEN = {str: "text", int: "a whole number", float: "a number", bool: "True or False", type(None): "None"}
+
+
+def public(function: Callable[P, T]) -> Callable[P, T]:
+    """Make a function of the public API: its arguments are checked before it runs.
+
+    Numbers may be given as text, as on the command line. Everything that is wrong with the arguments is in one message.
+
+    Raises (when the function is called):
+        UsageError: an unknown argument (with the nearest name), a missing one, or one of another type.
+    """
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        bound, problems = _bound(signature, args, kwargs)
+        values: dict[str, Any] = {}
+        for name, value in bound.items():
+            values[name], problem = _converted(value, signature.parameters[name].annotation)
+            if problem:
+                problems.append(f"{name}: {problem}")
+        if problems:
+            raise UsageError(f"cme.{function.__name__}: {'; '.join(problems)}.")
+        return function(**values)  # type: ignore[call-arg]
+
+    return checked
+
+
+def _bound(
+    signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """Arguments by name, and what is wrong with the names."""
+    parameters = signature.parameters
+    places = [name for name, item in parameters.items() if item.kind is not item.KEYWORD_ONLY]
+    problems = []
+    if len(args) > len(places):
+        problems.append(
+            f"{len(args)} arguments are given by position; only {', '.join(places) or 'none'} can be, the others go by name"
+        )
+    bound = dict(zip(places, args, strict=False))
+    for name, value in kwargs.items():
+        if name not in parameters:
+            problems.append(f"unknown argument {name!r}{_hint(name, parameters)}")
+        elif name in bound:
+            problems.append(f"argument {name!r} is given twice")
+        else:
+            bound[name] = value
+    lacking = [
+        name for name, item in parameters.items() if item.default is inspect.Parameter.empty and name not in bound
+    ]
+    problems += [f"argument {name!r} is missing" for name in lacking]
+    return bound, problems
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    known = list(known)
+    other = _OTHER_NAMES.get(name)
+    hint = other if other in known else nearest(name, known)
+    return f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(known)})"
+
+
+def _converted(value: Any, hint: Any) -> tuple[Any, str | None]:
+    """The value as the hint wants it, and what is wrong with it."""
+    if hint is Any:
+        return value, None
+    problem = f"expected {_spoken(hint)}, found {_short(value)}"
+    if isinstance(value, bool) and bool not in _options(hint):
+        return value, problem
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(hint).validate_python(value), None
+    except ValidationError:
+        return value, problem
+
+
+@functools.cache
+def _adapter(hint: Any) -> Any:
+    from pydantic import ConfigDict, TypeAdapter
+
+    return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _spoken(hint: Any) -> str:
+    """The type in words: ``a path or None``."""
+    words: list[str] = []
+    options = _options(hint)
+    for option in options:
+        origin = get_origin(option) or option
+        if origin is os.PathLike:
+            word = "a path"
+        elif origin in (Sequence, list, tuple):
+            word = f"a list of {_plural(get_args(option)[0])}"
+        elif origin in (Mapping, dict):
+            word = "a mapping"
+        elif origin is str and any((get_origin(other) or other) is os.PathLike for other in options):
+            continue
+        else:
+            word = _SPOKEN.get(origin, getattr(origin, "__name__", str(origin)))
+        words.append(word)
+    return " or ".join(words)
+
+
+def _plural(hint: Any) -> str:
+    many = {str: "texts", int: "whole numbers", float: "numbers"}
+    return many.get(hint, "paths" if hint == StrPath else "values")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def path(value: StrPath) -> Path:
+    """The path that a text, a path or a handle of CME names; ``~`` is the home folder."""
+    return Path(value).expanduser()
+
+
+def names(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """``"a,b"`` or ``["a", "b"]`` → ``("a", "b")``; None for nothing."""
+    parts = value.split(",") if isinstance(value, str) else value or ()
+    return tuple(name.strip() for name in parts if name.strip()) or None
+
+
+def numbers(option: str, value: int | str | Sequence[int]) -> tuple[int, ...]:
+    """``4``, ``"2,4"`` or ``[2, 4]`` → a tuple of whole numbers.
+
+    Raises:
+        UsageError: a text that holds no whole numbers; the message names the option.
+    """
+    if isinstance(value, int):
+        return (value,)
+    try:
+        return tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value) if str(part).strip())
+    except ValueError:
+        raise UsageError(f"{option} takes whole numbers, such as 2,4,8, found {value!r}.") from None

@@ -1,0 +1,258 @@
+"""What works here, and what a source has."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cme.api.call import StrPath, names, path, public
+from cme.errors import UsageError, unknown
+from cme.extras import extra_checks
+from cme.paths import DISTRIBUTION
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cme.data.sources.download import Downloaded
+    from cme.data.sources.survey import Survey
+
+__all__ = ["Checkup", "DataCheckup", "Download", "doctor", "doctor_data", "download"]
+
+_BAD = ("missing", "wrong")
+_KINDS = ("train", "eval")
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was checked on this machine.
+
+    Attributes:
+        checks: (what, state, detail); the state is ``ok``, ``off``, ``optional`` or ``missing``.
+    """
+
+    checks: tuple[tuple[str, str, str], ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is missing that CME needs."""
+        return all(state != "missing" for _, state, _ in self.checks)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The checks: one row each with ``what``, ``state`` and ``detail``."""
+        import pandas as pd
+
+        return pd.DataFrame(self.checks, columns=["what", "state", "detail"])
+
+
+@dataclass(frozen=True)
+class DataCheckup:
+    """What a source has of every dataset.
+
+    Attributes:
+        surveys: one per dataset.
+    """
+
+    surveys: tuple["Survey", ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no file or column is missing or wrong. Other numbers of rows than published are no error."""
+        return all(item.state not in _BAD for item in self.surveys)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is missing or wrong, the dataset's name before it."""
+        return [f"{item.dataset}: {problem}" for item in self.surveys for problem in item.problems]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is not as published and may be right, the dataset's name before it."""
+        return [f"{item.dataset}: {warning}" for item in self.surveys for warning in item.warnings]
+
+
+@dataclass(frozen=True)
+class Download(DataCheckup):
+    """A mirror folder after a download.
+
+    Attributes:
+        surveys: what it has of each dataset.
+        splits: its files, by split.
+    """
+
+    splits: tuple["Downloaded", ...] = ()
+
+
+@public
+def doctor(*, source: str | None = None) -> Checkup:
+    """Check versions, sources and the base model: ``cme doctor``.
+
+    Args:
+        source: also look through this source: ``mini`` or a mirror folder.
+
+    Raises:
+        CMEError: no such source.
+
+    Example:
+        >>> cme.doctor().ok
+        True
+    """
+    return Checkup((*_libraries(), *extra_checks(), *_machine(), _base(), *_sources(source)))
+
+
+@public
+def doctor_data(*, source: str = "hub") -> DataCheckup:
+    """Check every dataset's splits, columns, rows and commit in a source: ``cme doctor data``. Nothing is downloaded.
+
+    Args:
+        source: ``hub`` or a mirror folder.
+
+    Raises:
+        CMEError: no such source.
+
+    Example:
+        >>> cme.doctor_data(source="mirror/").problems  # doctest: +SKIP
+    """
+    from cme.data.sources import is_mini, open_source
+    from cme.data.sources.hub import HubSource
+    from cme.data.sources.lock import Lock
+    from cme.data.sources.mirror import MirrorSource
+    from cme.data.sources.survey import survey
+    from cme.env import lock_file
+    from cme.progress import bar
+    from cme.suite import datasets
+
+    if is_mini(source):
+        raise UsageError("the mini corpus has no files to look through. Give --source hub or a mirror folder.")
+    opened = open_source(source) if source != "hub" else HubSource(Lock.read(lock_file()).in_memory())
+    assert isinstance(opened, HubSource | MirrorSource)
+    specs = datasets(beside=True).values()
+    surveys = []
+    with bar("Looking through", total=len(specs)) as shown:
+        for spec in specs:
+            shown.describe(f"Looking through {spec.name}")
+            surveys.append(survey(spec, opened))
+            shown.advance()
+    return DataCheckup(tuple(surveys))
+
+
+@public
+def download(
+    out: StrPath,
+    *,
+    datasets: str | Sequence[str] | None = None,
+    splits: str | Sequence[str] = "train,eval",
+    update_lock: bool = False,
+) -> Download:
+    """Fetch the suite's files from the hub into a mirror folder that works offline: ``cme download``.
+
+    After an interruption the same call continues.
+
+    Args:
+        out: mirror folder; what is there already is not fetched again.
+        datasets: dataset or family names, as a list or separated by commas; None: all.
+        splits: ``train``, ``eval`` or both.
+        update_lock: move ``cme.lock`` on to the hub's current commits first.
+
+    Returns:
+        What the folder has now.
+
+    Raises:
+        CMEError: an unknown name, or the hub cannot be reached.
+
+    Example:
+        >>> cme.download("mirror", datasets="qqp,arc").ok  # doctest: +SKIP
+    """
+    from cme import suite
+    from cme.data.sources.download import download as fetch
+    from cme.data.sources.lock import Lock
+    from cme.data.sources.mirror import MirrorSource
+    from cme.data.sources.survey import survey
+    from cme.env import lock_file
+
+    kinds = names(splits) or ()
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise unknown("split", kind, _KINDS)
+    if not kinds:
+        raise UsageError("--splits names nothing. Give train, eval or both.")
+    folder, wanted = path(out), names(datasets)
+    specs = suite.select(wanted) if wanted else list(suite.datasets(beside=True).values())
+    done = fetch(folder, specs, kinds, Lock.read(lock_file()), update=update_lock)
+    mirror = MirrorSource(folder)
+    return Download(tuple(survey(spec, mirror, kinds) for spec in specs), tuple(done))
+
+
+def _libraries() -> list[tuple[str, str, str]]:
+    from importlib.metadata import PackageNotFoundError, requires, version
+
+    from packaging.requirements import Requirement
+
+    import cme
+
+    checks = [(DISTRIBUTION, "ok", cme.__version__)]
+    try:
+        requirements = requires(DISTRIBUTION) or []
+    except PackageNotFoundError:
+        hint = f"{cme.__version__}, run from its source and not installed: its requirements were not checked"
+        return [(DISTRIBUTION, "ok", hint)]
+    for text in requirements:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            checks.append((requirement.name, "missing", f"pip install '{requirement}'"))
+            continue
+        fits = requirement.specifier.contains(installed, prereleases=True)
+        detail = (
+            installed if fits else f"{installed}, but CME needs {requirement.specifier}: pip install '{requirement}'"
+        )
+        checks.append((requirement.name, "ok" if fits else "missing", detail))
+    return checks
+
+
+def _machine() -> list[tuple[str, str, str]]:
+    from cme.env import cache_dir
+
+    try:
+        import torch
+    except ImportError:
+        return []
+    if torch.cuda.is_available():
+        device = f"{torch.cuda.device_count()} × {torch.cuda.get_device_name(0)}"
+    else:
+        device = f"CPU, {torch.get_num_threads()} threads (no GPU: fine for the mini corpus and small bases)"
+    return [("device", "ok", device), ("cache", "ok", f"{cache_dir()} (CME_CACHE)")]
+
+
+def _base() -> tuple[str, str, str]:
+    from cme.models.embedded import EMBEDDED, INSTALL_HINT, gguf_file
+
+    file = gguf_file()
+    what = f"base {EMBEDDED}"
+    return (what, "ok", str(file)) if file else (what, "optional", f"not installed; get it with: {INSTALL_HINT}")
+
+
+def _sources(source: str | None) -> list[tuple[str, str, str]]:
+    from cme.data.sources import open_source
+    from cme.env import data_source
+    from cme.suite import datasets
+
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+    checks = [
+        ("source mini", "ok", "the invented corpus, no network"),
+        (
+            "source hub",
+            "off" if offline else "ok",
+            "HF_HUB_OFFLINE is set" if offline else "not asked here; 'cme doctor data' does",
+        ),
+        ("plain lm_eval reads", "ok", f"{data_source()} (CME_DATA_SOURCE)"),
+    ]
+    if source:
+        opened = open_source(source)
+        for spec in datasets().values():
+            lacking = [*opened.missing(spec, "train").values(), *opened.missing(spec, "eval").values()]
+            detail = f"lacks {', '.join(lacking)}" if lacking else "all splits are there"
+            checks.append((f"{source}: {spec.name}", "missing" if lacking else "ok", detail))
+    return checks

@@ -1,0 +1,174 @@
+"""What there is: datasets, families, methods and so on, as rows. ``pandas.DataFrame(cme.list_datasets())`` makes a table."""
+
+from typing import Any
+
+from cme.api.call import public
+from cme.errors import unknown
+
+__all__ = [
+    "list_baselines",
+    "list_datasets",
+    "list_families",
+    "list_methods",
+    "list_recipes",
+    "list_tiers",
+    "listing",
+    "tasks_path",
+]
+
+Rows = list[dict[str, Any]]
+
+
+@public
+def list_families() -> Rows:
+    """List the task families: ``family``, its ``datasets``, their primary ``metric``.
+
+    Example:
+        >>> len(cme.list_families())
+        11
+    """
+    from cme.suite import datasets
+    from cme.suite.families import FAMILIES
+
+    rows = []
+    for family in FAMILIES:
+        members = [spec for spec in datasets().values() if spec.family == family]
+        metrics = sorted({spec.primary_metric for spec in members})
+        rows.append({"family": family, "datasets": [spec.name for spec in members], "metric": metrics})
+    return rows
+
+
+@public
+def list_datasets() -> Rows:
+    """List the datasets.
+
+    Each has its ``family``, ``dataset``, ``hub id``, ``train rows``, ``eval rows``, kind of ``answer``, ``metric``, ``chance`` in
+    points and ``licence``.
+
+    Example:
+        >>> [row["dataset"] for row in cme.list_datasets() if row["family"] == "paraphrase_detection"]
+        ['paws', 'qqp']
+    """
+    from cme.suite import datasets
+
+    return [
+        {
+            "family": spec.family,
+            "dataset": spec.name,
+            "hub id": spec.hub_id,
+            "train rows": f"{spec.rows['train']:,}",
+            "eval rows": f"{spec.rows['eval']:,}",
+            "answer": f"{spec.options} {'words' if spec.choices else 'letters'}" if spec.options else "free text",
+            "metric": spec.primary_metric,
+            "chance": f"{100 * spec.chance:.1f}",
+            "licence": spec.licence,
+        }
+        for spec in datasets().values()
+    ]
+
+
+@public
+def list_baselines() -> Rows:
+    """List the baselines that answer without a model: ``baseline``, ``what it answers``, how many ``datasets``, ``which``.
+
+    Example:
+        >>> "majority" in [row["baseline"] for row in cme.list_baselines()]
+        True
+    """
+    from cme.suite import datasets
+    from cme.suite.baselines import BASELINES, covered
+
+    rows = []
+    for name, what in BASELINES.items():
+        specs = covered(name)
+        few = ", ".join(spec.name for spec in specs)
+        many = "all" if specs == list(datasets().values()) else "all with options"
+        which = few if len(specs) < 5 else many
+        rows.append({"baseline": name, "what it answers": what, "datasets": len(specs), "which": which})
+    return rows
+
+
+@public
+def list_tiers() -> Rows:
+    """List the tiers: ``tier``, ``rows per dataset``, what each is ``for``.
+
+    Example:
+        >>> [row["tier"] for row in cme.list_tiers()]
+        ['smoke', 'quick', 'standard', 'full']
+    """
+    from cme.suite.tiers import TIERS
+
+    uses = {
+        "smoke": "does it run? no standard error",
+        "quick": "a first look",
+        "standard": "comparisons",
+        "full": "everything there is",
+    }
+    return [{"tier": tier, "rows per dataset": rows or "all", "for": uses[tier]} for tier, rows in TIERS.items()]
+
+
+@public
+def list_methods() -> Rows:
+    """List the adapter methods: ``method``, ``what it is``, ``source``.
+
+    Example:
+        >>> "teamlora" in [row["method"] for row in cme.list_methods()]
+        True
+    """
+    from cme.adapters.methods import METHODS
+
+    return [{"method": m.name, "what it is": m.summary, "source": m.citation} for m in METHODS.values()]
+
+
+@public
+def list_recipes() -> Rows:
+    """List the recipes that come with CME: ``recipe``, ``what it is``, ``file``.
+
+    Example:
+        >>> "demo-teamlora" in [row["recipe"] for row in cme.list_recipes()]
+        True
+    """
+    from cme.paths import leaderboards_dir
+    from cme.training import recipes
+
+    rows = []
+    for name in recipes():
+        file = leaderboards_dir() / "recipes" / f"{name}.yaml"
+        first = file.read_text(encoding="utf-8").splitlines()[0].removeprefix("#").strip()
+        rows.append({"recipe": file.stem, "what it is": first, "file": str(file)})
+    return rows
+
+
+_LISTINGS = {
+    "families": list_families,
+    "datasets": list_datasets,
+    "baselines": list_baselines,
+    "tiers": list_tiers,
+    "methods": list_methods,
+    "recipes": list_recipes,
+}
+
+
+def listing(what: str) -> Rows:
+    """One of the lists by its name: what ``cme ls`` prints.
+
+    Raises:
+        UsageError: no such list.
+    """
+    if what not in _LISTINGS:
+        raise unknown("listing", what, _LISTINGS)
+    return _LISTINGS[what]()
+
+
+@public
+def tasks_path() -> str:
+    """The folder with the lm-eval tasks, for ``--include_path`` or lm-eval's `TaskManager`: ``cme tasks-path``.
+
+    Example:
+        >>> import pathlib
+        >>> (pathlib.Path(cme.tasks_path()) / "paraphrase_detection" / "qqp.yaml").is_file()
+        True
+    """
+    from cme.paths import tasks_dir
+
+    return str(tasks_dir())

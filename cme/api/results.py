@@ -1,0 +1,299 @@
+"""A result as Python users handle it: numbers, frames, samples."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cme.api.call import StrPath, path, public
+from cme.api.tables import as_html, as_text
+from cme.errors import CMEError, UsageError, unknown
+from cme.records import Result, Scores, read_record
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cme.stats import Spread
+
+__all__ = ["EvalResult", "explain_scores", "load_result", "opened", "prompt_sensitivity", "score"]
+
+_RESULT, _SAMPLES, _RESPONSES = "result.json", "samples.parquet", "responses.parquet"
+
+
+@dataclass(frozen=True, repr=False)
+class EvalResult:
+    """The result of an evaluation. It can stand wherever its folder is asked for, such as ``cme.submit(result, …)``.
+
+    Attributes:
+        folder: with ``result.json``, ``samples.parquet`` (scores) and ``responses.parquet`` (what the model said). A
+        temporary
+            folder lives as long as this object; `save` keeps a copy.
+        record: all that was measured, and what it was measured on.
+    """
+
+    folder: Path
+    record: Result
+    _temporary: "tempfile.TemporaryDirectory[str] | None" = field(default=None, compare=False)
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def name(self) -> str:
+        """The name in tables."""
+        return self.record.name
+
+    @property
+    def scores(self) -> Scores:
+        """Everything that follows from the per-sample scores."""
+        return self.record.scores
+
+    @property
+    def average(self) -> float:
+        """The CME average over what was run, in points: the mean over families of the mean over their datasets, times 100."""
+        return self.record.scores.average
+
+    @property
+    def stderr(self) -> float | None:
+        """Standard error of `average`, in points; None at tier ``smoke``."""
+        return self.record.scores.average_stderr
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether the model was in memory, so that the result belongs to no folder that could be evaluated again."""
+        return self.record.origin == "memory"
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The datasets.
+
+        Returns:
+            One row per dataset, in the suite's order: ``dataset``, ``family``, ``metric`` (the primary one), ``score``
+            and ``stderr`` in points (0 to 100; no error at tier smoke), ``chance`` in points, ``n`` samples, ``clusters``
+            (independent groups among them), ``engine`` (what computed the answers), ``seconds``.
+        """
+        import pandas as pd
+
+        rows = [
+            {
+                "dataset": item.dataset,
+                "family": item.family,
+                "metric": item.metric,
+                "score": 100 * item.value,
+                "stderr": _points(item.stderr),
+                "chance": 100 * item.chance,
+                "n": item.n,
+                "clusters": item.clusters,
+                "engine": self.record.engines.get(item.dataset, ""),
+                "seconds": self.record.seconds.get(item.dataset),
+            }
+            for item in self.scores.datasets
+        ]
+        frame = pd.DataFrame(rows)
+        return frame.astype({"stderr": "float64", "seconds": "float64"})
+
+    def families_frame(self) -> "pd.DataFrame":
+        """The families.
+
+        Returns:
+            One row per family, in the suite's order: ``family``, ``score`` and ``stderr`` in points, ``datasets`` (how
+            many).
+        """
+        import pandas as pd
+
+        members = [item.family for item in self.scores.datasets]
+        rows = [[item.family, item.value, item.stderr, members.count(item.family)] for item in self.scores.families]
+        return pd.DataFrame(rows, columns=["family", "score", "stderr", "datasets"]).astype({"stderr": "float64"})
+
+    def samples(
+        self, *, texts: bool = False, datasets: str | Sequence[str] | None = None, source: str | None = None
+    ) -> "pd.DataFrame":
+        """The per-sample scores.
+
+        Args:
+            texts: also the prompts, and what the model said. The rows are read from the source again, and checked to be those
+                that were evaluated.
+            datasets: only these datasets or families; None: all.
+            source: with ``texts``: where the rows come from; None: where the evaluation had them.
+
+        Returns:
+            One row per sample: ``id``, ``dataset``, ``family``, ``part`` (subset), ``cluster`` (samples that share a text),
+            ``score`` (primary, 0 to 1), ``score_<metric>`` for every per-sample score (missing where a dataset has none),
+            ``options`` (0 for free answers), ``gold`` and ``predicted`` (indices), ``gold_probability``, ``empty``,
+            ``truncated``, ``cut``. With ``texts`` also ``prompt``, ``choices`` and ``logprobs`` (lists; missing for free
+            answers), ``answers`` (accepted ones) and ``response`` (what the model wrote; missing for choice tasks).
+
+        Raises:
+            CMEError: the samples are missing or damaged, or the source's rows are other ones.
+        """
+        import pandas as pd
+
+        from cme.api.call import names
+        from cme.records.samples import read_samples
+
+        rows = read_samples(self.folder / _SAMPLES)
+        chosen = names(datasets) or ()
+        for name in chosen:
+            if name not in (known := {word for row in rows for word in (row["dataset"], row["family"])}):
+                raise unknown("dataset of this result", name, known)
+        rows = [row for row in rows if not chosen or row["dataset"] in chosen or row["family"] in chosen]
+        frame = pd.DataFrame([{key: value for key, value in row.items() if key != "scores"} for row in rows])
+        metrics = list(dict.fromkeys(name for row in rows for name in row["scores"]))
+        for place, name in enumerate(metrics):
+            frame.insert(6 + place, f"score_{name}", [row["scores"].get(name) for row in rows])
+        frame = frame.astype({"gold": "Int32", "predicted": "Int32", "gold_probability": "float64"})
+        return frame.join(self._texts(rows, source), on="id") if texts else frame
+
+    def _texts(self, rows: Sequence[dict[str, Any]], source: str | None) -> "pd.DataFrame":
+        import pandas as pd
+
+        from cme.evaluation.sample_view import single_samples
+
+        found = []
+        for name in dict.fromkeys(row["dataset"] for row in rows):
+            found += single_samples(self.folder, name, first=len(rows), source=source)
+        values = {
+            "prompt": [item.prompt for item in found],
+            "choices": [list(item.options) or None for item in found],
+            "logprobs": [None if item.logprobs is None else list(item.logprobs) for item in found],
+            "answers": [list(item.accepted) for item in found],
+            "response": [item.text for item in found],
+        }
+        return pd.DataFrame(values, index=[item.id for item in found])
+
+    def save(self, out: StrPath) -> "EvalResult":
+        """Copy the result to a folder of its own, such as one that `submit` is given later.
+
+        Args:
+            out: a folder that is not there yet.
+
+        Raises:
+            CMEError: it is there already, or cannot be written.
+        """
+        folder = path(out)
+        if folder.exists():
+            raise UsageError(f"{folder} is there already. Give a new folder; nothing was changed.")
+        try:
+            shutil.copytree(self.folder, folder)
+        except OSError as error:
+            raise CMEError(f"cannot write {folder}: {error.strerror or error}. Choose another folder.") from error
+        return EvalResult(folder, self.record)
+
+    def __repr__(self) -> str:
+        return as_text(*self._shown())
+
+    def _repr_html_(self) -> str:
+        return as_html(*self._shown())
+
+    def _shown(self) -> "tuple[str, pd.DataFrame, list[str]]":
+        record, error = self.record, "" if self.stderr is None else f" ± {self.stderr:.2f}"
+        frame = self.families_frame()
+        what = "" if self.scores.complete else f" over {len(frame)} famil{'y' if len(frame) == 1 else 'ies'}"
+        notes = [f"CME average{what}: {self.average:.2f}{error} (tier {record.tier}, source {record.source})"]
+        if self.in_memory:
+            notes.append("The model was in memory: this result cannot be submitted.")
+        if record.origin == "lm-eval":
+            notes.append("Imported from lm-eval's logs: the base is known by its name and lm-eval's own hash.")
+        if record.adapter is not None and record.adapter.changes_output is False:
+            notes.append("The adapter does not change what the base says.")
+        return f"{record.name} on {record.base}" if record.base else record.name, frame, notes
+
+
+def _points(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def opened(folder: Path, temporary: "tempfile.TemporaryDirectory[str] | None" = None) -> EvalResult:
+    """The result in a folder."""
+    return EvalResult(folder, read_record(folder / _RESULT, Result), temporary)
+
+
+@public
+def load_result(result: StrPath) -> EvalResult:
+    """Load a result that `evaluate` or ``cme eval`` wrote.
+
+    Args:
+        result: its folder, or its ``result.json``.
+
+    Raises:
+        CMEError: there is no result, or it is damaged.
+
+    Example:
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="majority")
+        >>> cme.load_result("majority").to_frame()["n"].tolist()
+        [8]
+    """
+    folder = path(result)
+    return opened(folder.parent if folder.name == _RESULT else folder)
+
+
+@public
+def score(result: StrPath) -> Scores:
+    """Compute a result's numbers again from its per-sample scores, without a model: ``cme score``.
+
+    Args:
+        result: its folder.
+
+    Raises:
+        CMEError: a file is missing or damaged.
+
+    Example:
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
+        >>> cme.score(result) == result.scores
+        True
+    """
+    from cme.records.samples import read_samples
+    from cme.suite.score import aggregate
+
+    folder = path(result)
+    record = read_record(folder / _RESULT, Result)
+    return aggregate(read_samples(folder / _SAMPLES), tier=record.tier)
+
+
+@public
+def explain_scores(result: StrPath) -> list[str]:
+    """Write out every formula of a result with its numbers: ``cme score --explain``.
+
+    Args:
+        result: its folder.
+
+    Returns:
+        Lines of text.
+
+    Raises:
+        CMEError: as `score`.
+
+    Example:
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
+        >>> len(cme.explain_scores(result)) > 2
+        True
+    """
+    from cme.suite.score import explain
+
+    return explain(score(result))
+
+
+@public
+def prompt_sensitivity(results: Sequence[StrPath]) -> "tuple[dict[int, float], Spread]":
+    """Say how far the average moves with the prompt variant: ``cme score --spread``.
+
+    Args:
+        results: evaluations of one model that differ in ``prompt_variant`` alone.
+
+    Returns:
+        The CME average by prompt variant, and their standard deviation (``std``) and ``range`` in points.
+
+    Raises:
+        CMEError: fewer than two, or they differ in something else.
+
+    Example:
+        >>> averages, spread = cme.prompt_sensitivity(["results/x", "results/x-1"])  # doctest: +SKIP
+    """
+    from cme.leaderboard.ranking.prompt_variants import read_wordings
+    from cme.stats import prompt_sensitivity as spread_of
+
+    averages = {
+        item.result.wording: item.result.scores.average for item in read_wordings([path(item) for item in results])
+    }
+    return averages, spread_of(list(averages.values()))

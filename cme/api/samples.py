@@ -1,0 +1,112 @@
+"""Single examples and samples, as a model sees them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from cme.api.call import StrPath, names, path, public
+from cme.errors import UsageError
+
+if TYPE_CHECKING:
+    from cme.evaluation.example_view import RenderedExample
+    from cme.evaluation.sample_view import Single
+
+__all__ = ["show_examples", "show_samples"]
+
+_BASE = "smollm2-135m"
+
+
+@public
+def show_examples(
+    dataset: str,
+    *,
+    n: int = 3,
+    ids: str | Sequence[str] | None = None,
+    source: str | None = None,
+    split: str = "eval",
+    prompt_format: str | Sequence[str] = "plain",
+    prompt_variant: int = 0,
+    base: str | None = None,
+) -> "list[RenderedExample]":
+    """Show examples of a dataset exactly as a model sees them: ``cme show``.
+
+    Args:
+        dataset: its name.
+        n: how many, in tier order.
+        ids: those whose ids begin so, instead; ``--id`` on the command line.
+        source: where rows come from; None: ``hub``.
+        split: ``eval`` or ``train``.
+        prompt_format: one or several of ``plain``, ``chat``, ``teamlora``.
+        prompt_variant: index of the instruction: 0, or one of its paraphrases.
+        base: whose tokenizer renders; None: ``smollm2-135m``.
+
+    Returns:
+        One object per example and format with ``context``, ``target``, ``options``, ``accepted`` and more.
+
+    Raises:
+        CMEError: an unknown name, no such id, or the source lacks the split.
+
+    Example:
+        >>> (example,) = cme.show_examples("rte", n=1, source="mini")
+        >>> example.context.endswith("Answer:")
+        True
+    """
+    from cme.evaluation.example_view import rendered_examples
+
+    if n < 1:
+        raise UsageError(f"n is {n}; it must be 1 or more.")
+    return rendered_examples(
+        dataset,
+        n=n,
+        ids=names(ids) or (),
+        source=source or "hub",
+        split=split,
+        formats=names(prompt_format) or ("plain",),
+        wording=prompt_variant,
+        base=base or _BASE,
+    )
+
+
+@public
+def show_samples(
+    result: StrPath,
+    dataset: str,
+    *,
+    n: int = 3,
+    wrong: int = 0,
+    right: int = 0,
+    ids: str | Sequence[str] | None = None,
+    source: str | None = None,
+    base: str | None = None,
+) -> "list[Single]":
+    """Show samples of a result with their prompts, what the model said and how it scored: ``cme show RESULT``.
+
+    Args:
+        result: the result, or its folder.
+        dataset: a dataset of it.
+        n: how many, in tier order, where none of the following is given.
+        wrong: so many with the lowest scores.
+        right: so many with the highest scores.
+        ids: those whose ids begin so; ``--id`` on the command line.
+        source: where rows come from; None: where the evaluation had them.
+        base: whose tokenizer renders; None: the result's base.
+
+    Returns:
+        One object per sample with ``prompt``, ``options``, ``gold``, ``predicted``, ``text``, ``score`` and more.
+
+    Raises:
+        CMEError: the dataset was not evaluated, no such id, or the source's rows are not those that were evaluated.
+
+    Example:
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
+        >>> [sample.score for sample in cme.show_samples(result, "rte", wrong=1)]
+        [0.0]
+    """
+    from cme.evaluation.sample_view import single_samples
+
+    if n < 1 or wrong < 0 or right < 0:
+        raise UsageError(f"n must be 1 or more, wrong and right 0 or more; found n={n}, wrong={wrong}, right={right}.")
+    starts = names(ids) or ()
+    first = 0 if wrong or right or starts else n
+    return single_samples(
+        path(result), dataset, first=first, wrong=wrong, right=right, ids=starts, source=source, base=base
+    )

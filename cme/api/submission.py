@@ -1,0 +1,304 @@
+"""A row of a leaderboard: made of results, and trained again."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cme.api.call import StrPath, path, public
+from cme.errors import CMEWarning, UsageError
+from cme.records import Entry
+
+if TYPE_CHECKING:
+    from cme.adapters.settings import AdapterSettings
+    from cme.evaluation.settings import EvalSettings
+    from cme.leaderboard.submission.reproduce import Reproduction
+    from cme.training.settings import TrainSettings
+
+__all__ = ["Reproduced", "Submitted", "reproduce", "submit"]
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A submitted row.
+
+    Attributes:
+        file: the entry's file.
+        entry: what it holds.
+        notes: what became of the adapters' cards.
+    """
+
+    file: Path
+    entry: Entry
+    notes: tuple[str, ...] = ()
+
+    def __fspath__(self) -> str:
+        return str(self.file)
+
+
+@public
+def submit(
+    results: StrPath | Sequence[StrPath],
+    *,
+    run: StrPath | Sequence[StrPath] | None = None,
+    entries: StrPath = "leaderboards/entries",
+    name: str | None = None,
+    grid: StrPath | None = None,
+    bench: StrPath | None = None,
+    paraphrase: StrPath | Sequence[StrPath] | None = None,
+    replace: bool = False,
+    card: bool = True,
+) -> Submitted:
+    """Make a row of a leaderboard of one method, trained with one seed or several: ``cme submit``.
+
+    Each result's run is found by its adapter, in whatever order they are given. Every number is first computed again from the
+    per-sample scores. A result of a model in memory is refused, since nobody could evaluate it again.
+
+    Args:
+        results: results, or their folders: one per seed.
+        run: training runs, or their folders; none for a base.
+        entries: where entries are kept.
+        name: name of the row; None: the results', without the seed.
+        grid: how the learning rate was chosen: what `train_grid` returned, or its folder.
+        bench: what the method costs: the folder that `bench_adapters` wrote.
+        paraphrase: results of one of these models with other prompt variants.
+        replace: overwrite an entry of the same name.
+        card: write the scores into the adapters' cards (``README.md`` in ``run``).
+
+    Returns:
+        The entry and its file.
+
+    Raises:
+        CMEError: results and runs do not belong together, a number does not follow from the samples, or the name is taken.
+
+    Example:
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="to-submit")
+        >>> cme.submit(result, entries="board/entries").entry.name
+        'majority'
+    """
+    from cme.leaderboard.submission.model_card import update_cards
+    from cme.leaderboard.submission.submit import make_entry
+
+    runs, folder = _paths(run), path(entries)
+    entry = make_entry(
+        _paths(results),
+        runs,
+        folder,
+        name=name,
+        grid=None if grid is None else path(grid),
+        bench=None if bench is None else path(bench),
+        paraphrases=_paths(paraphrase),
+        replace=replace,
+    )
+    return Submitted(folder / f"{entry.name}.json", entry, tuple(update_cards(entry, runs)) if card else ())
+
+
+def _paths(value: StrPath | Sequence[StrPath] | None) -> list[Path]:
+    if value is None:
+        return []
+    return (
+        [path(item) for item in value] if isinstance(value, Sequence) and not isinstance(value, str) else [path(value)]
+    )
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """A row that was trained and evaluated again.
+
+    Attributes:
+        folder: with the new run, the new result and ``reproduction.json``.
+        entry: the row.
+        record: how the two compare.
+    """
+
+    folder: Path
+    entry: Entry
+    record: "Reproduction"
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is the same, or within the row's error bar, or no error bar exists."""
+        return self.record.inside is not False or self.record.changed == 0
+
+
+@public
+def reproduce(
+    row: str,
+    out: StrPath,
+    *,
+    entries: StrPath = "leaderboards/entries",
+    data: StrPath | None = None,
+    seed: int | None = None,
+    base: str | None = None,
+    source: str | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+) -> Reproduced:
+    """Train a row's recipe again, evaluate it as the row was, and compare sample by sample: ``cme reproduce``.
+
+    After an interruption the same call continues.
+
+    Args:
+        row: name of the row.
+        out: output folder.
+        entries: where entries are kept.
+        data: the mix that the row was trained on; not for a base.
+        seed: of the training; None: the row's first.
+        base: where the row's base is here; None: as the row calls it.
+        source: where the row's evaluation rows are here; None: as the row calls it.
+        device: where to evaluate.
+        threads: CPU threads; None: as many as the row had.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        CMEError: the row cannot be trained again here, or the mix, base or rows are other ones.
+
+    Example:
+        >>> cme.reproduce("teamlora", "again", entries="leaderboards/demo/entries", data="mix").record.verdict  # doctest: +SKIP
+    """
+    from cme.leaderboard.entries.board import load_entry
+    from cme.leaderboard.entries.files import check_name
+    from cme.leaderboard.submission.audit import check_row
+    from cme.leaderboard.submission.reproduce import check_repeatable, compare_again
+    from cme.records import write_record
+    from cme.training.settings import stored
+    from cme.workdir import claim, finish
+
+    folder, place = path(entries), path(out)
+    entry = load_entry(folder / f"{check_name(row)}.json")
+    seed = check_repeatable(entry, seed)
+    check_row(entry, folder)
+    base = base or entry.base
+    training, adapter = _training(entry, seed, base, None if data is None else path(data), threads)
+    evaluation = _evaluation(entry, base, source or entry.source, device, threads)
+    # All keys, as in the records of unfinished work of earlier versions.
+    whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.wordings]}
+    settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": asdict(evaluation)}
+    claim(place, "reproduce", settings)
+    trained = None
+    if training is not None and adapter is not None:
+        trained = _train(training, adapter, place / "run")
+        run = str(place / "run")
+        whole = adapter.method == "full"
+        evaluation = _with(evaluation, base=run) if whole else _with(evaluation, adapter=run)
+    _evaluate(evaluation, place / "result")
+    record = compare_again(entry, folder, place / "result", seed=seed, adapter=trained)
+    write_record(place / "reproduction.json", record)
+    finish(place)
+    return Reproduced(place, entry, record)
+
+
+_with = replace
+"""`dataclasses.replace`; functions here have an argument of that name."""
+
+
+def _training(
+    entry: Entry, seed: int | None, base: str, data: Path | None, threads: int | None
+) -> "tuple[TrainSettings | None, AdapterSettings | None]":
+    """How to train the row again, after its base and its mix were found to be those of the row; nothing for a base."""
+    if not entry.settings:
+        if entry.base:
+            _check_base(entry, base)
+        return None, None
+    from cme.adapters.read_settings import settings_from as adapter_from
+    from cme.training.settings import settings_from as training_from
+
+    recorded = entry.runs[0].provenance.training
+    where = f"entry {entry.name}"
+    mix = _checked_mix(entry, data, recorded.mix_fingerprint)
+    training = training_from(
+        {
+            **entry.recipe.plain(),
+            "base": base,
+            "data": str(mix),
+            "seed": seed,
+            "threads": threads or recorded.threads,
+        },
+        f"{where}, recipe",
+    )
+    _check_base(entry, base)
+    # One process takes in turns what several took at once: the same examples in every step.
+    several = recorded.world_size or 1
+    training = _with(training, gradient_accumulation=training.gradient_accumulation * several)
+    if several > 1:
+        import warnings
+
+        warnings.warn(
+            f"the row was trained by {several} processes; here one takes their batches in turns",
+            CMEWarning,
+            stacklevel=2,
+        )
+    return training, adapter_from(entry.settings.plain(), f"{where}, settings")
+
+
+def _checked_mix(entry: Entry, data: Path | None, expected: Any) -> Path:
+    from cme.leaderboard.submission.reproduce import build_command
+    from cme.mix import read_manifest
+
+    command = build_command(entry)
+    how = (
+        f"Build it with: {command}" if command else "The entry does not say how it was built: ask whoever submitted it."
+    )
+    if data is None:
+        raise UsageError(f"{entry.name!r} was trained on the mix {str(expected)[:12]}; give its folder (--data). {how}")
+    if (fingerprint := read_manifest(data).fingerprint) != expected:
+        raise UsageError(
+            f"{data} is the mix {fingerprint[:12]}, and {entry.name!r} was trained on {str(expected)[:12]}. {how}"
+        )
+    return data
+
+
+def _check_base(entry: Entry, base: str) -> None:
+    from cme.models.load import base_fingerprint, resolve_base
+
+    if (fingerprint := base_fingerprint(resolve_base(base))) != entry.base_fingerprint:
+        raise UsageError(
+            f"{base} is the base {fingerprint[:12]}, and {entry.name!r} stands on {entry.base_fingerprint[:12]} "
+            f"({entry.base}). Give that one with --base."
+        )
+
+
+def _evaluation(entry: Entry, base: str, source: str, device: str | None, threads: int | None) -> "EvalSettings":
+    """How the row was evaluated."""
+    from cme.evaluation.settings import EvalSettings
+    from cme.suite.baselines import BASELINES
+
+    provenance = entry.runs[0].provenance
+    recorded = provenance.evaluation
+    return EvalSettings(
+        base=base,
+        tier=entry.tier,
+        source=source,
+        datasets=tuple(item.dataset for item in entry.scores.datasets),
+        prompt_format=entry.prompt_format or "plain",
+        shots=entry.shots,
+        dtype=recorded.dtype or "float32",
+        device=device,
+        threads=threads or recorded.threads,
+        allow_missing=bool(provenance.missing),
+        name=entry.name,
+        baseline=entry.method if entry.method in BASELINES else None,
+    )
+
+
+def _train(training: "TrainSettings", adapter: "AdapterSettings", out: Path) -> str:
+    """Train, or go on, or take what is finished; the fingerprint of what was trained."""
+    from cme.records import Run, read_record
+    from cme.training.run import train
+    from cme.workdir import is_finished
+
+    run = read_record(out / "run.json", Run) if is_finished(out) else train(training, adapter, out=out)
+    return run.adapter_fingerprint
+
+
+def _evaluate(settings: "EvalSettings", out: Path) -> None:
+    from cme.evaluation.run import evaluate
+    from cme.workdir import is_finished
+
+    if not is_finished(out):
+        evaluate(settings, out)

@@ -1,0 +1,40 @@
+"""``cme import-lm-eval``: lm-eval's own logs as a result."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cme.cli.app import emit_json, note, verb
+from cme.cli.options import Json
+from cme.cli.scores import show_scores
+
+__all__ = ["import_lm_eval"]
+
+
+@verb("import-lm-eval", epilog="Example: cme import-lm-eval lm-eval-output/ --source mini --out results/x")
+def import_lm_eval(
+    folder: Annotated[Path, typer.Argument(help="What lm-eval's --output_path named; run it with --log_samples.")],
+    out: Annotated[Path, typer.Option("--out", help="Output folder for the result: new, or empty.")],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", help="Where the rows came from. Default: as the logs say, else CME_DATA_SOURCE or hub."
+        ),
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name in tables. Default: the model's.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Make a result of what lm-eval logged for cme_* tasks, with any of its backends.
+
+    Every row is compared with the source's row, and every score is computed again from the logged answers.
+    """
+    import cme
+
+    result = cme.from_lm_eval(folder, out=out, source=source, name=name)
+    if as_json:
+        emit_json(result.record.plain())
+        return
+    show_scores(result.scores)
+    note("The base is known by its name and lm-eval's own hash, and the result says so.")
+    note(f"written: {out / 'result.json'}, {out / 'samples.parquet'}")

@@ -1,0 +1,318 @@
+"""A model that is in memory already: what it is, whether it can be evaluated, and how it stays as it was."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from cme.errors import UsageError
+from cme.files import digest
+
+__all__ = ["Description", "borrowed", "describe", "has_active_adapter", "kept_merged", "tokenizer_digest", "unwrapped"]
+
+_BASE_MARKS = (".base_layer", ".original_module", "base_model.model.")
+"""What PEFT adds to the names of the base's own tensors."""
+
+_ADAPTER_STATE = ("_active_adapter", "_disable_adapters", "merged_adapters", "active_adapter", "_caches")
+"""Attributes of PEFT's models and layers: which adapters are in use, and what is kept of merged ones."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a model in memory is.
+
+    Attributes:
+        base: name or path that the base was loaded from, as transformers remembers it; else the name of its class.
+        name: what it is called in tables: the active adapter's name, or the last part of ``base``.
+        fingerprint: SHA-256 of the base's configuration and of its weights as they are now.
+        adapter: name of the active adapter, several joined by ``+``; None where the model answers without an adapter.
+        adapter_fingerprint: SHA-256 of the active adapters' configuration and weights; None as above.
+        device: torch's name.
+        dtype: of the weights, such as ``float32``.
+    """
+
+    base: str
+    name: str
+    fingerprint: str
+    adapter: str | None
+    adapter_fingerprint: str | None
+    device: str
+    dtype: str
+
+
+def unwrapped(model: Any, tokenizer: Any) -> tuple[Any, Any]:
+    """The model inside of wrappers that only distribute or compile it, and a copy of its tokenizer.
+
+    Args:
+        model: what was handed over as ``model=``.
+        tokenizer: what was handed over as ``tokenizer=``.
+
+    Raises:
+        UsageError: it is no causal language model of transformers and no `PeftModel` of one, its tokenizer is missing, or its
+            weights are not all on one device.
+    """
+    from peft import PeftModel
+    from torch.nn import DataParallel
+    from torch.nn.parallel import DistributedDataParallel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    model = getattr(model, "_orig_mod", model)
+    if isinstance(model, DataParallel | DistributedDataParallel):
+        model = model.module
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    if not isinstance(getattr(inner, "_orig_mod", inner), PreTrainedModel):
+        raise UsageError(
+            f"model= takes a causal language model of transformers or a PeftModel of one, found {kind}. A folder or a hub id "
+            "is given as a text."
+        )
+    if inner.config.is_encoder_decoder or not inner.can_generate():
+        raise UsageError(
+            f"{type(inner).__name__} is no causal language model, and the suite needs one that continues text."
+        )
+    if tokenizer is None:
+        raise UsageError(
+            "model= is in memory, so its tokenizer is needed too: cme.evaluate(model=model, tokenizer=tokenizer)."
+        )
+    if not isinstance(tokenizer, PreTrainedTokenizerBase):
+        raise UsageError(f"tokenizer= takes a tokenizer of transformers, found {type(tokenizer).__qualname__}.")
+    devices = sorted({str(weight.device) for weight in model.parameters()})
+    if "meta" in devices:
+        raise UsageError(
+            "some of the model's weights are not in memory (device meta: offloaded, or never loaded). Load it whole."
+        )
+    if len(devices) > 1:
+        raise UsageError(
+            f"the model's weights are on several devices ({', '.join(devices)}). Put it on one, such as "
+            f"model.to({devices[-1]!r})."
+        )
+    tokenizer = copy.deepcopy(tokenizer)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return model, tokenizer
+
+
+def has_active_adapter(model: Any) -> bool:
+    """Whether this is a `PeftModel` that answers with an adapter, and not with its adapters switched off."""
+    from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    if not isinstance(model, PeftModel):
+        return False
+    layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
+    if not layers:
+        # A method that puts tokens of its own before the prompt.
+        return not getattr(model, "_adapters_disabled", False)
+    return not all(layer.disable_adapters for layer in layers)
+
+
+def describe(model: Any) -> Description:
+    """Say what a model is and compute its fingerprints; every weight is read once.
+
+    Args:
+        model: from `unwrapped`.
+    """
+    from peft import PeftModel
+
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    base = str(getattr(inner.config, "_name_or_path", "") or type(inner).__name__)
+    adapter = "+".join(model.active_adapters) if has_active_adapter(model) else None
+    weight = next(item for item in inner.parameters() if item.is_floating_point() and item.element_size() > 1)
+    return Description(
+        base=base,
+        name=adapter or base.rstrip("/").split("/")[-1],
+        fingerprint=_base_fingerprint(model, inner),
+        adapter=adapter,
+        adapter_fingerprint=_adapter_fingerprint(model) if adapter else None,
+        device=str(weight.device),
+        dtype=str(weight.dtype).removeprefix("torch."),
+    )
+
+
+def tokenizer_digest(tokenizer: Any) -> str:
+    """SHA-256 of all that decides how a tokenizer in memory turns texts into tokens, its chat template included.
+
+    Args:
+        tokenizer: from `unwrapped`.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    rules: Any = tokenizer.get_vocab()
+    if backend is not None:
+        # What the last call asked for is no part of the tokenizer.
+        rules = {
+            key: value for key, value in json.loads(backend.to_str()).items() if key not in ("padding", "truncation")
+        }
+    own = {name: getattr(tokenizer, name, None) for name in ("chat_template", "add_bos_token", "add_eos_token")}
+    special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
+    return digest({"rules": _plain(rules), "special": special, "own": _plain(own), "class": type(tokenizer).__name__})
+
+
+def _base_fingerprint(model: Any, inner: Any) -> str:
+    """Of the base alone: the same for a model and for a `PeftModel` around it."""
+    prefix = getattr(getattr(model, "base_model", None), "prefix", None) if model is not inner else None
+    state = {}
+    for name, tensor in inner.state_dict().items():
+        if (prefix and f".{prefix}" in f".{name}") or ".modules_to_save." in name:
+            continue
+        for mark in _BASE_MARKS:
+            name = name.replace(mark, "")
+        state[name] = tensor
+    config = {key: value for key, value in inner.config.to_dict().items() if key not in ("_name_or_path", "use_cache")}
+    return digest({"config": _plain(config), "weights": _tensors_digest(state)})
+
+
+def _adapter_fingerprint(model: Any) -> str:
+    """Of the active adapters, and of whether they are merged into the base."""
+    from peft import get_peft_model_state_dict
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    merged = sorted(
+        {name for module in model.modules() if isinstance(module, BaseTunerLayer) for name in module.merged_adapters}
+    )
+    adapters = {
+        name: {
+            "config": _plain(model.peft_config[name].to_dict()),
+            "weights": _tensors_digest(
+                get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+            ),
+        }
+        for name in sorted({*model.active_adapters, *merged})
+    }
+    return digest({"adapters": adapters, "active": list(model.active_adapters), "merged": merged})
+
+
+def _plain(config: Mapping[str, Any]) -> Any:
+    """A configuration as JSON has it; sets, which have no order, are sorted."""
+
+    def other(value: Any) -> Any:
+        return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
+
+    text = json.dumps(dict(config), default=other, sort_keys=True, allow_nan=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _tensors_digest(state: Mapping[str, Any]) -> str:
+    """SHA-256 of names, shapes, types and bits; tied tensors are read once."""
+    import torch
+
+    total = hashlib.sha256()
+    seen: dict[Any, str] = {}
+    for name, value in sorted(state.items()):
+        if not isinstance(value, torch.Tensor):
+            total.update(f"{name}={value!r}\n".encode())
+            continue
+        place = (value.data_ptr(), tuple(value.shape), value.stride()) if type(value) is torch.Tensor else None
+        if place is not None and value.numel() and place in seen:
+            total.update(f"{name}={seen[place]}\n".encode())
+            continue
+        total.update(f"{name}:{tuple(value.shape)}:{value.dtype}\n".encode())
+        for part in _parts(value.detach()):
+            total.update(part.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        if place is not None:
+            seen[place] = name
+    return total.hexdigest()
+
+
+def _parts(tensor: Any) -> Iterator[Any]:
+    """The plain tensors that a tensor is made of; torchao's quantised ones have several."""
+    if not hasattr(tensor, "__tensor_flatten__"):
+        yield tensor
+        return
+    for name in tensor.__tensor_flatten__()[0]:
+        yield from _parts(getattr(tensor, name))
+
+
+@contextmanager
+def borrowed(model: Any) -> Iterator[None]:
+    """Evaluate with a model, then leave it as it was.
+
+    Restored are every module's attributes (training mode, hooks, compiled calls, which adapters are active and merged), its
+    buffers, ``requires_grad``, the configuration with its ``use_cache``, and the generation configuration.
+
+    Args:
+        model: from `unwrapped`.
+    """
+    modules = list(model.modules())
+    before = [(module, dict(vars(module)) | _copied(module), dict(module._buffers)) for module in modules]
+    weights = [(weight, weight.requires_grad) for weight in model.parameters()]
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    settings = [(item, copy.deepcopy(vars(item))) for item in {id(i): i for i in _settings(model, inner)}.values()]
+    try:
+        for module in modules:
+            # A call that was compiled with torch is compiled again for every shape, of which an evaluation has many.
+            if getattr(module, "_compiled_call_impl", None) is not None:
+                module._compiled_call_impl = None
+        if getattr(inner.config, "use_cache", None) is False:
+            # Training with gradient checkpointing switches it off; the answers are the same with it, and sooner there.
+            inner.config.use_cache = True
+        model.eval()
+        yield
+    finally:
+        for item, values in settings:
+            vars(item).clear()
+            vars(item).update(values)
+        for module, attributes, buffers in before:
+            # All of them: lm-eval's wrapper, PEFT and transformers each set some of their own on the way.
+            vars(module).clear()
+            vars(module).update(attributes)
+            module._buffers.clear()
+            module._buffers.update(buffers)
+        for weight, required in weights:
+            if weight.requires_grad != required:
+                weight.requires_grad_(required)
+
+
+def _settings(model: Any, inner: Any) -> Iterator[Any]:
+    for item in (model, inner):
+        for name in ("config", "generation_config"):
+            if (found := getattr(item, name, None)) is not None:
+                yield found
+
+
+def _copied(module: Any) -> dict[str, Any]:
+    """Attributes that say which adapters are in use, as copies: PEFT changes the lists themselves."""
+    return {name: copy.copy(vars(module)[name]) for name in _ADAPTER_STATE if name in vars(module)}
+
+
+@contextmanager
+def kept_merged(model: Any) -> Iterator[None]:
+    """Put merged adapters back bit by bit, after PEFT has taken them out of the base to answer without them.
+
+    Args:
+        model: a `PeftModel`; nothing happens where no adapter is merged.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    merged = [module for module in model.modules() if isinstance(module, BaseTunerLayer) and module.merged]
+    before = [
+        (
+            layer,
+            list(layer.merged_adapters),
+            copy.copy(vars(layer).get("_caches")),
+            [
+                (owner, name, weight, weight.detach().clone())
+                for owner, name, weight in _weights(layer.get_base_layer())
+            ],
+        )
+        for layer in merged
+    ]
+    try:
+        yield
+    finally:
+        for layer, names, caches, weights in before:
+            layer.merged_adapters = names
+            if caches is not None:
+                layer._caches = caches
+            for owner, name, weight, values in weights:
+                owner._parameters[name] = weight
+                weight.data = values
+
+
+def _weights(module: Any) -> Iterator[tuple[Any, str, Any]]:
+    for owner in module.modules():
+        for name, weight in owner._parameters.items():
+            if weight is not None:
+                yield owner, name, weight

@@ -1,0 +1,345 @@
+"""lm-eval's own logs of CME tasks → a CME result: rows compared with the source's, scores computed from the logged answers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from cme.env import data_source
+from cme.errors import CMEError, DataError, UsageError
+from cme.evaluation import task as loader
+from cme.evaluation.lm_eval_logs import LoggedRun, LoggedTask, newest_tasks, read_samples_log
+from cme.evaluation.samples import response_row, sample_row, write_responses
+from cme.evaluation.settings import RESULT
+from cme.files import digest, sha256_file
+from cme.records import AdapterInfo, Result, write_record
+from cme.records.samples import write_samples
+from cme.suite import DatasetSpec, datasets
+from cme.suite.score import SCORER_VERSION, aggregate
+from cme.suite.tiers import TIERS
+from cme.workdir import claim, finish, release
+
+__all__ = ["import_logs"]
+
+_SCORE_TOLERANCE = 1e-6
+
+_PROMPT_OPTIONS = {"chat_template_sha": "--apply_chat_template", "system_instruction_sha": "--system_instruction"}
+"""What lm-eval records of options that change prompts → the option."""
+
+
+@dataclass(frozen=True)
+class _How:
+    """How a task was run; the same for all tasks of a result."""
+
+    model: str
+    arguments: str
+    hashes: tuple[str, ...]
+    source: str
+    prompt_format: str
+    wording: int
+    shots: int
+
+
+def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str | None = None) -> Result:
+    """Make a result of lm-eval's logs and write it as `cme.evaluation.run.evaluate` does.
+
+    Args:
+        folder: what ``--output_path`` named, or a folder of one model below it.
+        out: output folder, new.
+        source: where the rows came from; None: as the logs say, else ``CME_DATA_SOURCE``, else ``hub``.
+        name: name in tables; None: as lm-eval calls the model.
+
+    Raises:
+        CMEError: the logs lack what a result needs, or were made with other rows or settings than CME's; nothing is written.
+    """
+    logs = newest_tasks(folder)
+    specs = {spec.task: spec for spec in datasets(beside=True).values()}
+    if strange := [log.task for log in logs if log.task not in specs]:
+        raise UsageError(f"{logs[0].samples.parent} has samples of {strange[0]}, which this CME does not have.")
+    hows = {log.task: _how(log, source) for log in logs}
+    how = next(iter(hows.values()))
+    for task, other in hows.items():
+        if other != how:
+            raise UsageError(
+                f"{logs[0].samples.parent}: {logs[0].task} and {task} were run with different models or settings. Put the logs "
+                "of one run into a folder of their own."
+            )
+    order = list(specs)
+    logs.sort(key=lambda log: order.index(log.task))
+    tokenizer = _tokenizer(logs[0].run)
+    done = {log.task: _dataset(log, specs[log.task], how, tokenizer) for log in logs}
+    tiers = {item.tier for item in done.values()}
+    tier = _common_tier(done, tiers)
+    claim(
+        out,
+        "import-lm-eval",
+        {"logs": str(folder), "files": [sha256_file(log.samples) for log in logs], "source": how.source},
+    )
+    try:
+        return _write(out, logs, [specs[log.task] for log in logs], done, how, tier, name)
+    except BaseException:
+        for file in (RESULT, "samples.parquet", "responses.parquet"):
+            (out / file).unlink(missing_ok=True)
+        release(out)
+        raise
+
+
+def _how(log: LoggedTask, source: str | None) -> _How:
+    """How a task was run.
+
+    Raises:
+        UsageError: in a way that CME's results do not allow.
+    """
+    run, where = log.run, f"{log.samples.parent}: {log.task}"
+    for key, option in _PROMPT_OPTIONS.items():
+        if run.values.get(key) is not None:
+            raise UsageError(f"{where} was run with {option}, so its prompts are not CME's. Run it without.")
+    if run.part("config", "gen_kwargs"):
+        raise UsageError(f"{where} was run with --gen_kwargs, so its answers are not to be compared. Run it without.")
+    metadata = run.part("configs", log.task, "metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    shots = run.part("n-shot", log.task)
+    wording = metadata.get("cme_wording", 0)
+    arguments = run.arguments
+    base = arguments.get("pretrained") or arguments.get("model") or arguments.get("model_name") or ""
+    model = str(base or run.values.get("model_name") or "")
+    if not model:
+        raise UsageError(f"{where}: the log does not say which model answered (config.model_args).")
+    return _How(
+        model=model,
+        arguments=digest({"model": run.part("config", "model"), "arguments": arguments}),
+        hashes=tuple(str(run.part("config", key) or "") for key in ("model_sha", "peft_sha")),
+        source=source or str(metadata.get("cme_source") or data_source()),
+        prompt_format=str(metadata.get("cme_format") or "plain"),
+        wording=wording if isinstance(wording, int) else 0,
+        shots=shots if isinstance(shots, int) else 0,
+    )
+
+
+def _tokenizer(run: LoggedRun) -> Any:
+    """The model's tokenizer where it lies here; it tells which texts ran to the token limit. None: nobody knows."""
+    from cme.models.load import load_tokenizer
+
+    arguments = run.arguments
+    folder = Path(arguments.get("tokenizer") or arguments.get("pretrained") or "").expanduser()
+    try:
+        return (
+            load_tokenizer(folder)
+            if (folder / "config.json").is_file() or (folder / "tokenizer.json").is_file()
+            else None
+        )
+    except CMEError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Done:
+    """One dataset of the logs."""
+
+    tier: str
+    rows: int
+    all_rows: int
+    samples: list[dict[str, Any]]
+    responses: list[dict[str, Any]]
+    provenance: dict[str, str]
+
+
+def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _Done:
+    """The samples of one log, after each was found to be the source's row of that place."""
+    options: dict[str, Any] = {"cme_format": how.prompt_format}
+    if how.prompt_format != "plain":
+        if tokenizer is None:
+            raise UsageError(
+                f"{log.samples}: prompts in {how.prompt_format!r} need the model's tokenizer, and "
+                f"{how.model!r} is no folder here."
+            )
+        options["tokenizer"] = tokenizer
+    splits = loader.load(
+        cme_dataset=spec.name, cme_source=how.source, cme_shots=how.shots, cme_wording=how.wording, **options
+    )
+    shots = loader.shots_text(list(splits["fewshot"]))
+    expected = splits["eval"].to_list()
+    by_place: dict[int, dict[str, Any]] = {}
+    for sample in read_samples_log(log.samples):
+        place = sample.get("doc_id")
+        if not isinstance(place, int) or isinstance(place, bool):
+            raise DataError(f"{log.samples}: a sample has no doc_id, so that it is unknown which row it is.")
+        if place in by_place:
+            raise DataError(
+                f"{log.samples}: doc_id {place} is there twice, so that it is unknown which answer counts. Run lm-eval again."
+            )
+        if not 0 <= place < len(expected) or dict(sample["doc"]) != expected[place]:
+            raise DataError(
+                f"{log.samples}: row {place} is not the row of {how.source!r} that this CME evaluates. It comes from another "
+                "source, another version of CME, or other settings: name the source with --source, or run lm-eval again."
+            )
+        by_place[place] = _record(sample, expected[place], spec, shots, f"{log.samples}: row {place}")
+    rows = len(by_place)
+    tier = next((tier for tier, most in TIERS.items() if rows == min(most or len(expected), len(expected))), None)
+    if tier is None or sorted(by_place) != list(range(rows)):
+        raise DataError(
+            f"{log.samples} has {rows} of the {len(expected)} rows, which is no tier of CME "
+            f"({', '.join(f'{name}: {most}' for name, most in TIERS.items() if most)}, full: all). Give lm-eval such a --limit, "
+            "or none."
+        )
+    records = [by_place[place] for place in range(rows)]
+    return _Done(
+        tier,
+        rows,
+        len(expected),
+        [sample_row(record, spec, tokenizer) for record in records],
+        [response_row(record, spec) for record in records],
+        splits.provenance,
+    )
+
+
+def _record(
+    sample: Mapping[str, Any], doc: Mapping[str, Any], spec: DatasetSpec, shots: str, where: str
+) -> dict[str, Any]:
+    """A sample record with the scores that follow from its answers; those that were logged must be the same."""
+    answers = sample.get("filtered_resps")
+    if not isinstance(answers, list) or not answers:
+        raise DataError(f"{where} has no answers (filtered_resps). Run lm-eval again with --log_samples.")
+    _check_prompt(sample, doc, spec, shots, where)
+    results: list[Any]
+    if spec.kind == "choice":
+        results = [_logprob(answer, where) for answer in answers]
+        if len(results) != len(doc["continuations"]):
+            raise DataError(f"{where} has {len(results)} log-probabilities for {len(doc['continuations'])} options.")
+        scores = loader.process_choice(doc, results)
+    else:
+        if not all(isinstance(answer, str) for answer in answers):
+            raise DataError(f"{where}: the answer is no text.")
+        results = answers
+        scores = loader.process_generation(doc, answers)
+    logged = sample.get("cme_score")
+    if not isinstance(logged, int | float) or abs(logged - scores["cme_score"]) > _SCORE_TOLERANCE:
+        raise DataError(
+            f"{where}: the log says a score of {logged!r}, and its answer gives {scores['cme_score']}. It was scored by another "
+            "version of CME: run lm-eval again."
+        )
+    return {"doc": doc, "filtered_resps": results, **scores}
+
+
+def _logprob(answer: Any, where: str) -> tuple[float, bool]:
+    """lm-eval logs ``(log-probability, greedy?)`` as two texts."""
+    try:
+        value = float(answer[0])
+    except (TypeError, ValueError, IndexError, KeyError):
+        raise DataError(f"{where}: {str(answer)[:60]!r} is no log-probability.") from None
+    if not math.isfinite(value):
+        raise DataError(f"{where}: the log-probability {value} is not a finite number.")
+    return value, str(answer[1:2]) == "['True']"
+
+
+def _check_prompt(sample: Mapping[str, Any], doc: Mapping[str, Any], spec: DatasetSpec, shots: str, where: str) -> None:
+    """The model was given CME's prompt and, for a free answer, CME's limits."""
+    arguments = sample.get("arguments")
+    first = arguments.get("gen_args_0") if isinstance(arguments, Mapping) else None
+    prompt = first.get("arg_0") if isinstance(first, Mapping) else None
+    if prompt != shots + doc["prompt"]:
+        raise DataError(
+            f"{where}: the model was not given CME's prompt for this row. Run lm-eval again without other templates."
+        )
+    limits = first.get("arg_1") if isinstance(first, Mapping) else None
+    if spec.kind == "generate" and (not isinstance(limits, Mapping) or limits.get("max_gen_toks") != spec.max_gen_toks):
+        raise DataError(f"{where}: the answer was generated with other limits than CME's {spec.max_gen_toks} tokens.")
+
+
+def _common_tier(done: Mapping[str, _Done], tiers: set[str]) -> str:
+    """The tier of all datasets; one with fewer rows than a tier takes has all of them in every larger tier."""
+    for tier, most in TIERS.items():
+        if all(item.rows == min(most or item.all_rows, item.all_rows) for item in done.values()):
+            return tier
+    raise DataError(
+        f"the logs are of different tiers ({', '.join(sorted(tiers))}). Run all tasks with one --limit, or put them into "
+        "folders of their own."
+    )
+
+
+def _write(
+    out: Path,
+    logs: Sequence[LoggedTask],
+    specs: Sequence[DatasetSpec],
+    done: Mapping[str, _Done],
+    how: _How,
+    tier: str,
+    name: str | None,
+) -> Result:
+    from cme.data.sources import open_source
+
+    run = logs[0].run
+    samples = [row for item in done.values() for row in item.samples]
+    write_samples(out / "samples.parquet", samples)
+    write_responses(out / "responses.parquet", [row for item in done.values() for row in item.responses])
+    called = str(run.values.get("model_name") or how.model)
+    result = Result(
+        name=name or called.rstrip("/").split("/")[-1],
+        base=how.model,
+        base_fingerprint=how.hashes[0] or how.arguments,
+        adapter=_adapter(run, how),
+        tier=tier,
+        prompt_format=how.prompt_format,
+        shots=how.shots,
+        source=open_source(how.source).name,
+        scores=aggregate(samples, tier=tier),
+        samples_sha256=sha256_file(out / "samples.parquet"),
+        scorer_version=SCORER_VERSION,
+        task_fingerprints={spec.name: spec.fingerprint for spec in specs},
+        provenance={spec.name: done[spec.task].provenance for spec in specs},
+        missing=(),
+        device=str(run.part("config", "device") or "unknown"),
+        dtype=str(run.part("config", "model_dtype") or "unknown").removeprefix("torch."),
+        batch_size=_whole(run.part("config", "batch_size")),
+        threads=None,
+        seconds={},
+        versions=_versions(run),
+        finished=_finished(run),
+        engines={spec.name: f"lm-eval: {run.part('config', 'model')}" for spec in specs},
+        wording=how.wording,
+        origin="lm-eval",
+    )
+    write_record(out / RESULT, result)
+    finish(out)
+    return result
+
+
+def _adapter(run: LoggedRun, how: _How) -> AdapterInfo | None:
+    """The adapter that lm-eval was given; its fingerprint is CME's where the folder is here, else from lm-eval's hash."""
+    given = run.arguments.get("peft") or run.arguments.get("lora_local_path") or run.arguments.get("delta")
+    if not given:
+        return None
+    from cme.adapters.checks import read_config
+    from cme.adapters.load import adapter_fingerprint
+
+    folder = Path(given).expanduser()
+    try:
+        method = str(read_config(folder).get("peft_type", "")).lower()
+        return AdapterInfo(path=given, method=method, fingerprint=adapter_fingerprint(folder), changes_output=None)
+    except CMEError:
+        fingerprint = how.hashes[1] or digest({"adapter": given})
+        return AdapterInfo(path=given, method="", fingerprint=fingerprint, changes_output=None)
+
+
+def _whole(value: Any) -> int | None:
+    """lm-eval writes the batch size as a number, a text, or ``auto``, of which nothing is known."""
+    return int(value) if str(value).isdecimal() else None
+
+
+def _versions(run: LoggedRun) -> dict[str, str]:
+    import cme
+
+    found = {"cme": cme.__version__}
+    for key, name in (("lm_eval_version", "lm_eval"), ("transformers_version", "transformers")):
+        if isinstance(value := run.values.get(key), str):
+            found[name] = value
+    return found
+
+
+def _finished(run: LoggedRun) -> str:
+    date = run.values.get("date")
+    if isinstance(date, int | float) and not isinstance(date, bool) and 0 <= date < 2**33:
+        return datetime.fromtimestamp(date, UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(run.file.stat().st_mtime, UTC).isoformat(timespec="seconds")

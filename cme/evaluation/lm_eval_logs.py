@@ -1,0 +1,160 @@
+"""What lm-eval writes with ``--log_samples --output_path``, read within limits: it may come from anybody."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError, DataError, UsageError
+
+__all__ = ["LoggedRun", "LoggedTask", "newest_tasks", "read_samples_log"]
+
+_DATE = r"(\d{4}-\d\d-\d\dT[0-9.\-]+)"
+_RESULTS = re.compile(rf"results_{_DATE}\.json")
+_SAMPLES = re.compile(rf"samples_(cme_\w+?)_{_DATE}\.jsonl")
+
+_MOST_RESULT_BYTES = 64 * 2**20
+_MOST_LINE_BYTES = 4 * 2**20
+_MOST_LINES = 200_000
+"""More than the largest evaluation split of the suite has."""
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """One run of lm-eval.
+
+    Attributes:
+        file: ``results_<date>.json``.
+        values: what it holds.
+    """
+
+    file: Path
+    values: Mapping[str, Any]
+
+    def part(self, *keys: str) -> Any:
+        """A value below several keys; None where one is missing."""
+        value: Any = self.values
+        for key in keys:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return value
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The model's arguments (``--model_args``) as texts."""
+        given = self.part("config", "model_args")
+        if isinstance(given, str):
+            pairs = (item.partition("=") for item in given.split(",") if item.strip())
+            return {key.strip(): value.strip() for key, _, value in pairs}
+        return {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
+
+
+@dataclass(frozen=True)
+class LoggedTask:
+    """The newest log of one task.
+
+    Attributes:
+        task: name, such as ``cme_qqp``.
+        samples: ``samples_<task>_<date>.jsonl``.
+        run: the run that wrote it.
+    """
+
+    task: str
+    samples: Path
+    run: LoggedRun
+
+
+def newest_tasks(folder: Path) -> list[LoggedTask]:
+    """The newest log of every CME task in a folder of one model.
+
+    Args:
+        folder: what ``--output_path`` named, or the folder of a model below it.
+
+    Raises:
+        CMEError: there is no such folder, or no samples of CME tasks, or a file is damaged or too large.
+        UsageError: the folder holds several models.
+    """
+    if not folder.is_dir():
+        raise CMEError(f"{folder} does not exist. Give the folder that lm-eval's --output_path named.")
+    home = _home(folder)
+    runs: dict[str, Path] = {found[1]: file for file in home.iterdir() if (found := _RESULTS.fullmatch(file.name))}
+    logs: dict[str, tuple[str, Path]] = {}
+    for file in home.iterdir():
+        if found := _SAMPLES.fullmatch(file.name):
+            task, date = found.groups()
+            if task not in logs or date > logs[task][0]:
+                logs[task] = (date, file)
+    if not logs:
+        raise CMEError(
+            f"{home} holds no samples of cme_* tasks (samples_cme_….jsonl). Run lm-eval again with --log_samples."
+        )
+    if lacking := [file.name for date, file in logs.values() if date not in runs]:
+        raise CMEError(
+            f"{home}: the file results_….json that belongs to {sorted(lacking)[0]} is missing. Copy it there too."
+        )
+    read = {date: LoggedRun(runs[date], _read_results(runs[date])) for date in {date for date, _ in logs.values()}}
+    return [LoggedTask(task, file, read[date]) for task, (date, file) in sorted(logs.items())]
+
+
+def _home(folder: Path) -> Path:
+    """The one folder at or below this that holds logs."""
+    homes = sorted({file.parent for file in (*folder.glob("samples_*.jsonl"), *folder.glob("*/samples_*.jsonl"))})
+    homes = homes or sorted(
+        {file.parent for file in (*folder.glob("results_*.json"), *folder.glob("*/results_*.json"))}
+    )
+    if len(homes) > 1:
+        raise UsageError(
+            f"{folder} holds logs of several models ({', '.join(home.name for home in homes[:5])}). Give the folder of one of "
+            "them."
+        )
+    if not homes:
+        raise CMEError(
+            f"{folder} holds no logs of lm-eval (results_….json, samples_….jsonl). Run it with --log_samples."
+        )
+    return homes[0]
+
+
+def _read_results(file: Path) -> Mapping[str, Any]:
+    if file.stat().st_size > _MOST_RESULT_BYTES:
+        raise DataError(
+            f"{file} has {file.stat().st_size:,} bytes, more than any run of lm-eval on CME's tasks writes."
+        )
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{file} is no readable JSON ({type(error).__name__}). Copy it again.") from error
+    if not isinstance(values, Mapping):
+        raise DataError(f"{file} is not what lm-eval writes. Copy it again.")
+    return values
+
+
+def read_samples_log(file: Path) -> Iterator[Mapping[str, Any]]:
+    """The samples of one log, line by line.
+
+    Raises:
+        DataError: a line is no sample, or there are more or longer lines than an evaluation of CME can have.
+    """
+    try:
+        with file.open("rb") as lines:
+            for number in range(1, _MOST_LINES + 2):
+                line = lines.readline(_MOST_LINE_BYTES + 1)
+                if not line:
+                    return
+                if number > _MOST_LINES or len(line) > _MOST_LINE_BYTES:
+                    raise DataError(
+                        f"{file}, line {number}: it has more or longer lines than an evaluation of CME can have."
+                    )
+                yield _sample(line, file, number)
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror or error}.") from error
+
+
+def _sample(line: bytes, file: Path, number: int) -> Mapping[str, Any]:
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{file}, line {number} is no JSON. The log is damaged: copy it again.") from error
+    if not isinstance(values, Mapping) or not isinstance(values.get("doc"), Mapping):
+        raise DataError(f"{file}, line {number} is no sample of lm-eval: it has no doc.")
+    return values

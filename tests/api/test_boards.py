@@ -1,0 +1,78 @@
+"""A board as frames: the numbers of its tables."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+import cme
+from cme.errors import CMEError
+
+DEMO = Path(__file__).parents[2] / "leaderboards" / "demo"
+
+
+@pytest.fixture(scope="module")
+def board():
+    return cme.load_board(DEMO)
+
+
+def test_the_frame_has_the_numbers_of_the_csv(board):
+    frame = board.to_frame().set_index("name")
+    rows = list(csv.DictReader(io.StringIO(board.render("csv"))))
+    assert [row["name"] for row in rows] == board.to_frame()["name"].tolist()
+    for row in rows:
+        if row["average"]:
+            assert frame.loc[row["name"], "average"] == pytest.approx(float(row["average"]), abs=1e-6)
+    assert set(frame["kind"]) <= {"row", "reference", "partial", "stale"}
+    ranked = frame[frame["kind"] == "row"]
+    assert ranked["average"].is_monotonic_decreasing and (ranked["rank_best"] <= ranked["rank_worst"]).all()
+    assert ((ranked["low"] < ranked["average"]) & (ranked["average"] < ranked["high"])).all()
+
+
+def test_every_pair_is_there_once(board):
+    frame, rows = board.pairs(), board.to_frame().query("kind == 'row'")
+    assert len(frame) == len(rows) * (len(rows) - 1) // 2
+    averages = rows.set_index("name")["average"]
+    for pair in frame.itertuples():
+        assert pair.difference == pytest.approx(averages[pair.first] - averages[pair.second])
+        assert pair.significant == (pair.p_adjusted <= 0.05)
+
+
+def test_families_and_datasets_add_up(board):
+    families = board.families().pivot(index="name", columns="family", values="score")
+    whole = board.to_frame().dropna(subset=["average"]).set_index("name")["average"]
+    for name, average in whole.items():
+        assert families.loc[name].mean() == pytest.approx(average)
+    datasets = board.datasets()
+    assert datasets.columns.tolist() == ["name", "dataset", "score", "stderr", "low", "high"]
+    entry = board.entries[0]
+    scored = datasets[datasets["name"] == entry.name].set_index("dataset")["score"]
+    for item in entry.scores.datasets:
+        assert scored[item.dataset] == pytest.approx(100 * item.value)
+
+
+def test_it_shows_itself(board):
+    assert f"Board of {len(board.entries)} entries" in repr(board) and "<table" in board._repr_html_()
+    assert len(board) == len(board.entries)
+
+
+def test_a_board_may_be_named_by_its_entries(board):
+    assert cme.load_board(DEMO / "entries").entries == board.entries
+    assert cme.load_board(board).entries == board.entries
+
+
+def test_no_board(tmp_path):
+    with pytest.raises(CMEError, match="does not exist"):
+        cme.load_board(tmp_path / "x")
+    with pytest.raises(CMEError, match="holds no entries"):
+        cme.load_board(tmp_path)
+
+
+def test_files_are_written_and_checked(tmp_path):
+    written = cme.render_board(DEMO / "entries", tmp_path)
+    assert (tmp_path / "leaderboard.md").read_text(encoding="utf-8") == written.text
+    assert cme.render_board(DEMO / "entries", tmp_path, check=True).stale == ()
+    (tmp_path / "leaderboard.csv").write_text("mine")
+    (line,) = cme.render_board(DEMO / "entries", tmp_path, check=True).stale
+    assert "leaderboard.csv is out of date" in line and (tmp_path / "leaderboard.csv").read_text() == "mine"

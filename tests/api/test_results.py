@@ -1,0 +1,121 @@
+"""What a result gives: numbers, frames, samples, and how long its folder lives."""
+
+import gc
+
+import pandas as pd
+import pytest
+
+import cme
+from cme.errors import CMEError, UsageError
+
+DATASETS = "qqp,nq_open,race"
+
+
+@pytest.fixture(scope="module")
+def result(tiny_base, tmp_path_factory):
+    out = tmp_path_factory.mktemp("results") / "base"
+    return cme.evaluate(base=str(tiny_base), source="mini", tier="quick", datasets=DATASETS, threads=1, out=out)
+
+
+def test_the_numbers_are_those_of_the_record(result):
+    assert (result.average, result.stderr) == (result.scores.average, result.scores.average_stderr)
+    assert cme.score(result) == result.scores == cme.load_result(result).scores
+    assert cme.load_result(result.folder / "result.json").record == result.record
+
+
+def test_one_row_per_dataset(result):
+    frame = result.to_frame()
+    assert frame.columns.tolist() == [
+        *("dataset", "family", "metric", "score", "stderr", "chance", "n", "clusters", "engine", "seconds")
+    ]
+    assert frame["dataset"].tolist() == ["qqp", "nq_open", "race"] and frame["n"].tolist() == [64, 64, 64]
+    for row, item in zip(frame.itertuples(), result.scores.datasets, strict=True):
+        assert (row.score, row.stderr, row.chance) == (100 * item.value, 100 * item.stderr, 100 * item.chance)
+    assert str(frame["stderr"].dtype) == "float64"
+
+
+def test_the_average_is_the_mean_of_the_families(result):
+    frame = result.families_frame()
+    assert frame.columns.tolist() == ["family", "score", "stderr", "datasets"]
+    assert frame["score"].mean() == pytest.approx(result.average) and frame["datasets"].tolist() == [1, 1, 1]
+
+
+def test_samples_give_the_scores_again(result):
+    frame = result.samples()
+    assert len(frame) == 3 * 64 and frame["id"].is_unique
+    means = 100 * frame.groupby("dataset")["score"].mean()
+    for row in result.to_frame().itertuples():
+        assert means[row.dataset] == pytest.approx(row.score)
+    assert {"score_acc", "score_f1", "score_exact_match"} <= set(frame.columns)
+    free = frame[frame["dataset"] == "nq_open"]
+    assert free["gold"].isna().all() and free["score_acc"].isna().all() and free["score_f1"].notna().all()
+    choice = frame[frame["dataset"] == "race"]
+    assert (choice["score"] == (choice["gold"] == choice["predicted"]).astype(float)).all()
+    assert "prompt" not in frame.columns
+
+
+def test_samples_with_texts(result):
+    frame = result.samples(texts=True, datasets=["race", "open_domain_qa"])
+    assert sorted(frame["dataset"].unique()) == ["nq_open", "race"]
+    race, free = (frame[frame["dataset"] == name].iloc[0] for name in ("race", "nq_open"))
+    assert race["choices"] == [" A", " B", " C", " D"] and len(race["logprobs"]) == 4 and pd.isna(race["response"])
+    assert race["logprobs"].index(max(race["logprobs"])) == race["predicted"]
+    assert free["prompt"].endswith("Answer:") and isinstance(free["response"], str) and free["answers"]
+    (shown,) = cme.show_samples(result, "race", ids=race["id"])
+    assert shown.prompt == race["prompt"]
+    with pytest.raises(UsageError, match=r"dataset of this result 'rac'. Did you mean 'race'"):
+        result.samples(datasets="rac")
+
+
+def test_it_shows_itself(result):
+    assert "CME average over 3 families" in repr(result) and "open_domain_qa" in repr(result)
+    html = result._repr_html_()
+    assert "<table" in html and f"{result.average:.2f}" in html
+
+
+def test_names_are_escaped_in_html():
+    name = "<script>alert(1)</script>"
+    result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", name=name)
+    assert "<script>" not in result._repr_html_() and "&lt;script&gt;" in result._repr_html_()
+    assert result.stderr is None and result.to_frame()["stderr"].isna().all()
+
+
+def test_a_temporary_folder_lives_as_long_as_the_result(tmp_path):
+    result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
+    folder, average = result.folder, result.average
+    assert folder.is_dir()
+    kept = result.save(tmp_path / "kept")
+    with pytest.raises(UsageError, match="is there already"):
+        result.save(tmp_path / "kept")
+    del result
+    gc.collect()
+    assert not folder.exists()
+    assert cme.load_result(kept.folder).average == average and kept.samples().shape[0] == 8
+
+
+def test_a_failed_evaluation_leaves_no_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with pytest.raises(CMEError):
+        cme.evaluate(base="nobody", source="mini", tier="smoke", datasets="rte")
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_number_of_threads_is_put_back(tiny_base):
+    import torch
+
+    before = torch.get_num_threads()
+    result = cme.evaluate(base=str(tiny_base), source="mini", tier="smoke", datasets="rte", threads=before + 1)
+    assert result.record.threads == before + 1 and torch.get_num_threads() == before
+
+
+def test_several_adapters(tiny_base, tmp_path):
+    from tests.evaluation.runs import save_adapter
+
+    one = save_adapter(tiny_base, tmp_path / "one", 0.3)
+    results = cme.evaluate_each(
+        [one, "base"], tmp_path / "out", base=str(tiny_base), source="mini", tier="smoke", datasets="rte", threads=1
+    )
+    assert results[0].name == "one" and results[1].record.adapter is None
+    alone = cme.evaluate(adapter=one, base=str(tiny_base), source="mini", tier="smoke", datasets="rte", threads=1)
+    assert alone.scores == results[0].scores and results[0].folder == tmp_path / "out" / "one"
