@@ -64,7 +64,19 @@ def write_mix(folder, train, validation=()):
         files[name] = sha256_file(folder / name)
     count = sum(map(len, train))
     manifest = Manifest(
-        "mini", 0, count, count, len(validation), "proportional", None, 0.0, {}, files, {}, versions(), ""
+        source="mini",
+        seed=0,
+        size=count,
+        rows=count,
+        validation_rows=len(validation),
+        mixing="proportional",
+        cap=None,
+        paraphrase_share=0.0,
+        datasets={},
+        files=files,
+        task_fingerprints={},
+        versions=versions(),
+        fingerprint="",
     )
     values = manifest.plain() | {"fingerprint": digest(files)}
     write_record(folder / "manifest.json", Manifest(**values))
