@@ -2,6 +2,7 @@
 # make board     the demo leaderboard: six methods, three seeds each, learning rates by a grid (hours; resumable, JOBS at a time)
 # make test      lint, types, tests (at most 12 minutes)
 # make test-all  the long tests too
+# make docs      the documentation site, built strictly into site/
 # make clean     removes the virtual environment and the demo
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ TESTS  ?=
 JOBS   ?= 2
 CME    := $(BIN)/cme
 
-.PHONY: demo board setup test test-all lint types clean clean-demo
+.PHONY: demo board setup test test-all docs lint types clean clean-demo
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -91,8 +92,13 @@ test: $(READY) lint types
 test-all: $(READY) lint types
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(TESTS)
 
+# Nothing is fetched; the variable silences an announcement of the theme's authors.
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html is built; to read it: $(BIN)/python -m http.server --directory site"
+
 clean-demo:
 	rm -rf $(DEMO)
 
 clean: clean-demo
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build site .pytest_cache .mypy_cache .ruff_cache

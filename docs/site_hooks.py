@@ -103,7 +103,9 @@ def _default(item: Any) -> str:
 
 def _examples(epilog: str) -> list[str]:
     text = " ".join(epilog.replace("Examples:", " ").replace("Example:", " ").split())
-    return [f"{'cme ' if index else ''}{part.strip()}" for index, part in enumerate(text.split(" cme ")) if part.strip()]
+    return [
+        f"{'cme ' if index else ''}{part.strip()}" for index, part in enumerate(text.split(" cme ")) if part.strip()
+    ]
 
 
 def _cell(text: str) -> str:
