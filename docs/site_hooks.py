@@ -115,6 +115,8 @@ def _cell(text: str) -> str:
 def python_api() -> str:
     """Everything that ``import cme`` offers, then the classes that its functions return or take."""
     import cme
+    import cme.errors
+    import cme.records
 
     lines = [
         "# Python API",
@@ -138,31 +140,8 @@ def python_api() -> str:
             "cme.adapters.routed.gates.recorded_gates",
             "cme.adapters.routed.gates.mean_gates",
         ],
-        "Records": [
-            "cme.records.Result",
-            "cme.records.Scores",
-            "cme.records.DatasetScore",
-            "cme.records.FamilyScore",
-            "cme.records.AdapterInfo",
-            "cme.records.Run",
-            "cme.records.Manifest",
-            "cme.records.MixDataset",
-            "cme.records.Entry",
-            "cme.records.EntryRun",
-            "cme.records.EntryWording",
-            "cme.records.Grid",
-            "cme.records.read_record",
-            "cme.records.write_record",
-        ],
-        "Errors": [
-            "cme.errors.CMEError",
-            "cme.errors.UsageError",
-            "cme.errors.DataError",
-            "cme.errors.SourceError",
-            "cme.errors.AdapterError",
-            "cme.errors.DivergedError",
-            "cme.errors.NotFiniteError",
-        ],
+        "Records": [f"cme.records.{name}" for name in cme.records.__all__],
+        "Errors": [f"cme.errors.{name}" for name in cme.errors.__all__],
     }
     for title, names in named.items():
         # A name that is documented above, or that moved to where it is documented above, is not repeated.
