@@ -126,9 +126,15 @@ def python_api() -> str:
         "",
     ]
     public = [name for name in getattr(cme, "__all__", ()) if not name.startswith("__")]
-    places = dict.fromkeys(filter(None, (_place(getattr(cme, name)) for name in public)))
-    if places:
-        lines += ["## Functions and classes of `cme`", "", *_references(places)]
+    places = [place for place in dict.fromkeys(_place(getattr(cme, name)) for name in public) if place]
+    modules = [place.rpartition(".")[0] for place in places]
+    for module in sorted(dict.fromkeys(modules), key=_by_workflow):
+        if module.startswith("cme.api."):
+            # Functions first, then the classes that they return.
+            own = [place for place, of in zip(places, modules, strict=True) if of == module]
+            own.sort(key=lambda place: place.rpartition(".")[2][0].isupper())
+            lines += ["", f"## {_title(module)}", "", *_references(own)]
+    places = [place for place in places if place.startswith("cme.api.")]
     named = {
         "Adapter configurations": [
             "cme.adapters.teamlora.TeamLoraConfig",
@@ -148,6 +154,34 @@ def python_api() -> str:
         rest = [place for place in map(_resolve, names) if place and place not in places]
         lines += ["", f"## {title}", "", *_references(rest)] if rest else []
     return "\n".join(lines) + "\n"
+
+
+_TITLES = {
+    "mixes": "Training mixes",
+    "training": "Training",
+    "evaluation": "Evaluation",
+    "results": "Results",
+    "samples": "Examples and samples",
+    "submission": "Entries",
+    "boards": "Leaderboards",
+    "parameters": "Parameter counts",
+    "costs": "Cost measurements",
+    "listings": "Listings",
+    "checks": "Checks and downloads",
+    "lora": "Export",
+    "lm_eval": "lm-eval",
+}
+"""Headings of the API page by module of `cme.api`, in the order of the workflow; other modules follow by name."""
+
+
+def _by_workflow(module: str) -> tuple[int, str]:
+    name = module.rpartition(".")[2]
+    return list(_TITLES).index(name) if name in _TITLES else len(_TITLES), name
+
+
+def _title(module: str) -> str:
+    name = module.rpartition(".")[2]
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
 def _references(places: Any) -> list[str]:
