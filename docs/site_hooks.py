@@ -1,6 +1,7 @@
 """Pages of the documentation site that are generated when it is built: command line, Python API, recipes, tutorial."""
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -206,4 +207,7 @@ def tutorial() -> dict[str, str | bytes]:
     from nbconvert import MarkdownExporter
 
     body, resources = MarkdownExporter().from_filename(str(TUTORIAL))
+    # Frames look like the other tables of the site.
+    body = re.sub(r"<style scoped>.*?</style>\n?", "", body, flags=re.DOTALL)
+    body = body.replace('<table border="1" class="dataframe">', "<table>")
     return {"tutorial.md": body, **resources["outputs"]}
