@@ -3,6 +3,7 @@
 # make test      lint, types, tests (at most 12 minutes)
 # make test-all  the long tests too
 # make release-check  builds what would be uploaded, installs it into an empty environment and runs it there
+# make docs      the documentation site, built strictly into site/
 # make clean     removes the virtual environment and the demo
 
 PYTHON ?= python3
@@ -20,7 +21,7 @@ TESTS  ?=
 JOBS   ?= 2
 CME    := $(BIN)/cme
 
-.PHONY: demo board setup test test-all lint types release-check clean clean-demo
+.PHONY: demo board setup test test-all docs lint types release-check clean clean-demo
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -95,8 +96,13 @@ test-all: $(READY) lint types
 release-check:
 	@PYTHON=$(PYTHON) .ci/release-check
 
+# Nothing is fetched; the variable silences an announcement of the theme's authors.
+docs: $(READY)
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html is built; to read it: $(BIN)/python -m http.server --directory site"
+
 clean-demo:
 	rm -rf $(DEMO)
 
 clean: clean-demo
-	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) dist build site .pytest_cache .mypy_cache .ruff_cache

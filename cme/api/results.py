@@ -28,8 +28,7 @@ class EvalResult:
 
     Attributes:
         folder: with ``result.json``, ``samples.parquet`` (scores) and ``responses.parquet`` (what the model said). A
-        temporary
-            folder lives as long as this object; `save` keeps a copy.
+            temporary folder lives as long as this object; `save` keeps a copy.
         record: all that was measured, and what it was measured on.
     """
 

@@ -27,7 +27,7 @@ def adapted(base, kind, fill=0.3):
     return model
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def tokenizer(tiny_base):
     from transformers import AutoTokenizer
 

@@ -13,7 +13,7 @@ SHORT = {"method": "lora", "rank": 2, "steps": 3, "batch_size": 2, "max_length":
 
 def test_a_run_is_trained_and_evaluated(base, mix, tmp_path):  # noqa: F811 (the fixtures)
     run = cme.train(tmp_path / "run", data=mix, base=str(base), lr=1e-3, **SHORT)
-    assert run.record.steps == 3 and run.record.training["learning_rate"] == 1e-3
+    assert run.record.steps == 3 and run.record.training.learning_rate == 1e-3
     assert run.to_frame().columns.tolist() == ["step", "loss"] and os.fspath(run) == str(tmp_path / "run")
     assert "lora trained on" in repr(run) and "<table" in run._repr_html_()
     result = cme.evaluate(adapter=run, base=str(base), source="mini", tier="smoke", datasets="rte", threads=1)
@@ -26,7 +26,7 @@ def test_a_grid_and_its_best_run(base, mix, tmp_path):  # noqa: F811 (the fixtur
     assert frame["learning_rate"].tolist() == [1e-4, 1e-2] and frame["best"].sum() == 1
     chosen = frame[frame["best"]].iloc[0]
     assert chosen["validation_loss"] == frame["validation_loss"].min()
-    assert grid.best.record.training["learning_rate"] == chosen["learning_rate"]
+    assert grid.best.record.training.learning_rate == chosen["learning_rate"]
     assert grid.best.folder == tmp_path / "grid" / chosen["folder"] and "0.0001" in repr(grid)
 
 

@@ -80,10 +80,10 @@ def test_unknown_names_offer_the_nearest_and_exit_2(cme, tmp_path, monkeypatch, 
     assert list(tmp_path.iterdir()) == [], "something was written"
 
 
-def test_the_readmes_table_is_the_suite(cme):
+def test_the_table_in_the_docs_is_the_suite(cme):
     # After a change: paste what `cme ls datasets --markdown` prints between the two comments.
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    pasted = readme.split("<!-- cme ls datasets --markdown -->\n")[1].split("<!-- end -->")[0]
+    page = (Path(__file__).parents[2] / "docs" / "suite.md").read_text(encoding="utf-8")
+    pasted = page.split("<!-- cme ls datasets --markdown -->\n")[1].split("<!-- end -->")[0]
     assert pasted == cme("ls", "datasets", "--markdown").stdout
 
 
