@@ -114,6 +114,8 @@ class Result:
             prompt that several options share counted as often as it was computed. Empty for a baseline.
         tokens_per_second: per dataset, ``tokens`` / ``seconds``.
         wording: index of the instruction that every dataset was asked with; only results of 0 are compared with each other.
+        tokenizer_fingerprint: SHA-256 of the base's tokenizer and of what ends its texts; with the format ``chat`` also of its
+            chat template. Empty for a baseline, and in results from before it was recorded.
     """
 
     KIND: ClassVar[str] = "result"
@@ -145,3 +147,4 @@ class Result:
     tokens: dict[str, int] = field(default_factory=dict)
     tokens_per_second: dict[str, float] = field(default_factory=dict)
     wording: int = 0
+    tokenizer_fingerprint: str = ""

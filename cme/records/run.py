@@ -40,6 +40,7 @@ class Run:
         started: UTC time, ISO 8601.
         finished: UTC time, ISO 8601.
         saved_parameters: count in the adapter as saved; fewer than were trained where ranks are pruned (AdaLoRA).
+        tokenizer_fingerprint: as `Result.tokenizer_fingerprint`, for the format that was trained in.
     """
 
     KIND: ClassVar[str] = "run"
@@ -74,3 +75,4 @@ class Run:
     started: str
     finished: str
     saved_parameters: int | None = None
+    tokenizer_fingerprint: str = ""

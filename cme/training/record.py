@@ -37,6 +37,7 @@ def make_run(
     trainer: Any,
     base_parameters: int,
     base_fingerprint: str,
+    tokenizer_fingerprint: str,
     mix_fingerprint: str,
     tokens: int,
     dropped: dict[str, int],
@@ -53,6 +54,7 @@ def make_run(
         trainer: the Trainer, after training.
         base_parameters: count, before an adapter was put on it.
         base_fingerprint: of the base.
+        tokenizer_fingerprint: of the base's tokenizer.
         mix_fingerprint: of the mix.
         tokens: training tokens seen, padding left out.
         dropped: training rows left out, by reason.
@@ -70,6 +72,7 @@ def make_run(
         training=vars(settings),
         base=settings.base,
         base_fingerprint=base_fingerprint,
+        tokenizer_fingerprint=tokenizer_fingerprint,
         adapter_fingerprint=fingerprint(out),
         mix_fingerprint=mix_fingerprint,
         prompt_format=settings.prompt_format,
