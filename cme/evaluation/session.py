@@ -14,6 +14,7 @@ from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import EvalSettings
 from cme.evaluation.store import Checks, Store
 from cme.files import digest, read_json, write_json
+from cme.models.causal import check_causal
 from cme.models.load import load_model
 from cme.models.load import pick_device as _pick
 from cme.models.vocabulary import check_vocabulary
@@ -43,7 +44,7 @@ class Session:
         effect: largest absolute difference of the logits with and without the adapter; 0.0 without one.
 
     Raises:
-        SourceError: the base's weights are broken, or its vocabulary is smaller than the tokenizer's.
+        SourceError: the base's weights are broken, its vocabulary is smaller than the tokenizer's, or it reads what comes later.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Session:
             lambda: load_model(folder, dtype=settings.dtype, device=self._device), several=several
         )
         check_vocabulary(self._switcher.base, tokenizer)
+        check_causal(self._switcher.base)
         self.method, self.effect = "", 0.0
         self._identity: Mapping[str, Any] = {}
         self._harness = Harness(

@@ -60,11 +60,18 @@ def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[i
     continuation = context[len(stripped) :] + continuation
     context_ids = encode(tokenizer, stripped)
     whole = encode(tokenizer, stripped + continuation)
-    if whole[: len(context_ids)] == context_ids and len(whole) > len(context_ids):
-        return context_ids, whole[len(context_ids) :]
+    blank = not continuation.strip()
+    if whole[: len(context_ids)] == context_ids:
+        answer = whole[len(context_ids) :]
+        if answer and (blank or _text(tokenizer, answer).strip()):
+            return context_ids, answer
     expected = _text(tokenizer, whole)
     for answer in _alone(tokenizer, continuation):
-        if answer and _text(tokenizer, context_ids + answer) == expected:
+        if (
+            answer
+            and (blank or _text(tokenizer, answer).strip())
+            and _text(tokenizer, context_ids + answer) == expected
+        ):
             return context_ids, answer
     raise AnswerError(f"the tokenizer has no tokens for the answer {continuation!r} behind {stripped[-20:]!r}")
 

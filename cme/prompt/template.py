@@ -1,7 +1,9 @@
 """The prompt format ``chat``: the base model's own chat template, rendered in the same way at any time and in any place."""
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, tzinfo
+from typing import Any, Self
 
 from cme.errors import UsageError
 
@@ -10,7 +12,6 @@ __all__ = ["TEMPLATE_DATE", "chat_context", "check_template"]
 TEMPLATE_DATE = "2024-07-26"
 """The date that every chat template is given. It is the one that Llama 3's templates name where they are given none."""
 
-_NOW = datetime.fromisoformat(f"{TEMPLATE_DATE}T12:00:00")
 _SECONDS = "1721995200"  # %s would be computed in the machine's time zone
 
 _PROBES = ("What is the first letter?", "Is water wet?\nAnswer with one word.")
@@ -32,14 +33,10 @@ def chat_context(tokenizer: Any, prompt: str) -> str:
     """
     turn = [{"role": "user", "content": prompt}]
     try:
-        text = tokenizer.apply_chat_template(
-            turn,
-            tokenize=False,
-            add_generation_prompt=True,
-            strftime_now=_strftime_now,
-            enable_thinking=False,
-            thinking=False,
-        )
+        with _stopped_clock():
+            text = tokenizer.apply_chat_template(
+                turn, tokenize=False, add_generation_prompt=True, enable_thinking=False, thinking=False
+            )
     except Exception as error:  # a template is a program of its own: it may fail in any way
         raise UsageError(
             f"the base's chat template fails for a single user turn ({error}). Use --format plain, or mend the template."
@@ -66,5 +63,23 @@ def check_template(tokenizer: Any) -> None:
             )
 
 
-def _strftime_now(form: str) -> str:
-    return _NOW.strftime(form.replace("%s", _SECONDS))
+class _Stopped(datetime):
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> Self:
+        return cls.fromisoformat(f"{TEMPLATE_DATE}T12:00:00").replace(tzinfo=tz)
+
+    def strftime(self, format: str) -> str:
+        return super().strftime(format.replace("%s", _SECONDS))
+
+
+@contextmanager
+def _stopped_clock() -> Iterator[None]:
+    """Let transformers tell templates `TEMPLATE_DATE`; it takes no clock as an argument."""
+    from transformers.utils import chat_template_utils as module
+
+    before = module.datetime
+    module.datetime = _Stopped
+    try:
+        yield
+    finally:
+        module.datetime = before

@@ -104,7 +104,7 @@ def position_bytes(model: Any) -> int:
     import torch
 
     device = next(model.parameters()).device
-    with torch.inference_mode():
+    with torch.no_grad():
         cache = model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=device), use_cache=True).past_key_values
     return sum((layer.keys.nbytes + layer.values.nbytes) // 2 for layer in cache.layers)
 
