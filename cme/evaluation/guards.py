@@ -40,5 +40,6 @@ def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: 
     if then and tokenizer and then != tokenizer and run.prompt_format == prompt_format:
         raise AdapterError(
             f"{adapter} was trained with another tokenizer or chat template than {base} has now: its run.json names "
-            f"{then[:12]}…, this one is {tokenizer[:12]}…. Put the files back, or evaluate a copy of the adapter without run.json."
+            f"{then[:12]}…, this one is {tokenizer[:12]}…. Put the files back, or evaluate a copy of the adapter "
+            "without run.json."
         )

@@ -35,6 +35,6 @@ def check_causal(model: Any) -> None:
     moved = float((logprobs[0] - logprobs[1]).abs().nan_to_num().max())
     if moved > _TOLERANCE.get(str(model.dtype).removeprefix("torch."), 1.0):
         raise SourceError(
-            f"{type(model).__name__} reads the tokens that follow, so it would see an answer before it predicts it. Give a causal "
-            "language model; for BERT and its kin, set is_decoder in config.json if it was trained as a decoder."
+            f"{type(model).__name__} reads the tokens that follow, so it would see an answer before it predicts it. Give a "
+            "causal language model; for BERT and its kin, set is_decoder in config.json if it was trained as a decoder."
         )

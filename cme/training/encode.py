@@ -79,7 +79,8 @@ class Encoder:
             context, target = encode_pair(self.tokenizer, rendered.context, rendered.target)
         except AnswerError as error:
             raise UsageError(
-                f"{example.dataset}, row {example.id}: {error}. Use another --format, another base, or a mix without this dataset."
+                f"{example.dataset}, row {example.id}: {error}. Use another --format, another base, or a mix without "
+                "this dataset."
             ) from error
         end = self.tokenizer.eos_token_id
         # An answer may end with the token's own text.

@@ -66,13 +66,13 @@ def test_another_template_does_not_continue_a_run(base, tmp_path):
     template = base / "chat_template.jinja"
     before = template.read_text()
     template.write_text("{{ messages[0]['content'] }}\n")
-    with pytest.raises(UsageError, match="other settings .tokenizer: "):
+    with pytest.raises(UsageError, match=r"other settings \(tokenizer: "):
         evaluate(chat, out)
     template.write_text(before)
     assert evaluate(chat, out).scores.datasets
     reopen(tmp_path / "out")
     (base / "generation_config.json").write_text(json.dumps({"eos_token_id": [1, 5]}))
-    with pytest.raises(UsageError, match="other settings .tokenizer: "):
+    with pytest.raises(UsageError, match=r"other settings \(tokenizer: "):
         evaluate(chat, out)
 
 
@@ -127,7 +127,7 @@ def test_a_row_over_the_context_is_found_before_any_work(base, tmp_path):
     """Datasets with short rows come first; nothing is answered, and the folder is free for fewer datasets."""
     short_context(base, 130)
     out = tmp_path / "out"
-    with pytest.raises(UsageError, match="^arc: example .* Leave the dataset out"):
+    with pytest.raises(UsageError, match=r"^arc: example .* Leave the dataset out"):
         evaluate(settings(base, datasets=("qqp", "arc")), out)
     assert not out.exists()
     assert [item.dataset for item in evaluate(settings(base, datasets=("qqp",)), out).scores.datasets] == ["qqp"]
@@ -155,7 +155,7 @@ def test_finished_datasets_survive_a_refusal(base, tmp_path, monkeypatch):
     assert json.loads((out / ".cme.json").read_text())["settings"]["datasets"].keys() == {"qqp"}
     with pytest.raises(UsageError, match="finished output"):
         evaluate(settings(base, datasets=("qqp",)), out)
-    with pytest.raises(UsageError, match="other settings .datasets"):
+    with pytest.raises(UsageError, match=r"other settings \(datasets"):
         evaluate(settings(base), out)
 
 

@@ -111,7 +111,7 @@ def test_an_answer_without_tokens_is_refused_by_name():
 
     tokenizer = TOKENIZERS["plain"]()
     tokenizer.backend_tokenizer.normalizer = normalizers.Replace("neutral", "")
-    with pytest.raises(UsageError, match="anli: .*' neutral'"):
+    with pytest.raises(UsageError, match=r"anli: .*' neutral'"):
         check_format("plain", tokenizer, ["qqp", "anli"])
     check_format("plain", tokenizer, ["qqp"])
 

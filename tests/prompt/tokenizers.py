@@ -2,10 +2,19 @@
 
 from tests.tiny import tiny_tokenizer
 
-_WORDS = (
-    "Answer : A B C D E entailment neutral contradiction not duplicate paraphrase negative positive sadness joy love anger fear "
-    "surprise optimism unanswerable Question Passage the old mill Is it so"
-).split()
+_WORDS = [
+    "answer",
+    ":",
+    *"abcde",
+    "entailment",
+    "neutral",
+    "contradiction",
+    "not",
+    "duplicate",
+    "paraphrase",
+    "joy",
+    "love",
+]
 
 DATED = (
     "{{ '<|im_start|>system\nToday is ' + strftime_now('%d %B %Y %H:%M:%S %s') + '<|im_end|>\n' }}"
@@ -79,7 +88,7 @@ def _bert():
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
     letters = [chr(code) for code in range(33, 127)]
-    tokens = ["[UNK]", "[CLS]", "[SEP]", *(word.lower() for word in _WORDS), *letters, *(f"##{one}" for one in letters)]
+    tokens = ["[UNK]", "[CLS]", "[SEP]", *_WORDS, *letters, *(f"##{one}" for one in letters)]
     vocab = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
     backend = Tokenizer(models.WordPiece(vocab=vocab, unk_token="[UNK]"))
     backend.normalizer = normalizers.Lowercase()

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, TypeVar
 
 import torch
@@ -220,8 +221,11 @@ class PrefixLM(PlainLM):
                 self._checked.add(kind)
         power = len(plan.batches[0][0].tokens).bit_length() if plan.batches else 0
         names = {at: (f"{what} below {2**at} tokens", False, bool(plan.prefix)) for at in range(power, _POWERS)}
-        if power and not self._checked.intersection(names.values()):
-            todo.setdefault(0, []).append((names[power], "longest"))
+        # Single tokens without a common prefix are read in one pass, as by lm-eval: no length can matter there.
+        one_pass = what == "choice" and not plan.prefix and all(prompt.single for prompt in chain(*plan.batches))
+        if power and not one_pass and not self._checked.intersection(names.values()):
+            if 0 not in todo:
+                todo[0] = [(names[power], "longest")]
             self._checked.add(names[power])
         return todo
 

@@ -1,12 +1,14 @@
 """lm-eval's `HFLM` for a model that is loaded already."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessor
 
+from cme.errors import CMEError
 from cme.evaluation.engine.batch_cache import Keep
 from cme.evaluation.engine.greedy import greedy
 from cme.evaluation.engine.plan import Request, plain_choice_batches, plain_text_batches
@@ -15,7 +17,20 @@ from cme.evaluation.engine.support import pads_safely, switch_length
 from cme.models.load import set_padding
 from cme.prompt.encode import encode, encode_pair
 
-__all__ = ["PlainLM"]
+__all__ = ["PassError", "PlainLM", "in_words"]
+
+_MESSAGE = 200
+"""Most characters of another library's message that a message or a record takes."""
+
+
+class PassError(CMEError):
+    """A plain pass through the model fails."""
+
+
+def in_words(error: Exception) -> str:
+    """The kind and the first line of another library's error."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first[:_MESSAGE]}"
 
 
 class _RefuseNan(LogitsProcessor):  # type: ignore[misc]
@@ -70,7 +85,8 @@ class PlainLM(HFLM):  # type: ignore[misc]
         batches = plain_text_batches(asked, lengths.__getitem__, size)
 
         def compute(number: int) -> list[str]:
-            found: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
+            with self._failures():
+                found: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
             return found
 
         contents = [["hf", self.max_length, [asked[index] for index in batch]] for batch in batches]
@@ -84,7 +100,8 @@ class PlainLM(HFLM):  # type: ignore[misc]
 
         def compute(number: int) -> list[tuple[float, bool]]:
             chosen = [requests[index] for index in batches[number]]
-            found: list[tuple[float, bool]] = super(PlainLM, self)._loglikelihood_tokens(chosen, disable_tqdm=True)
+            with self._failures():
+                found: list[tuple[float, bool]] = super(PlainLM, self)._loglikelihood_tokens(chosen, disable_tqdm=True)
             return found
 
         contents = [["hf", self.max_length, [requests[index][1:] for index in batch]] for batch in batches]
@@ -117,6 +134,19 @@ class PlainLM(HFLM):  # type: ignore[misc]
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         return encode_pair(self.tokenizer, context, continuation)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Say in one message what fails while the block runs, so that the processes of a group share it."""
+        try:
+            yield
+        except (CMEError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a model's code may fail in any way
+            raise PassError(
+                f"{type(self.model).__name__} fails in a plain pass ({in_words(error)}). It cannot be evaluated as it is: see "
+                "whether transformers alone generates with it."
+            ) from error
 
     def _rows(self, longest: int) -> int:
         """How many requests are answered together, of which the longest has so many tokens."""

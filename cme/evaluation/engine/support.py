@@ -40,8 +40,8 @@ def pads_safely(model: Any) -> bool:
 def switch_length(model: Any) -> int | None:
     """The number of positions beyond which a model computes all of a pass in another way; None: it never does.
 
-    Rotary embeddings of the types ``longrope`` and ``dynamic`` choose their frequencies by the longest row of a pass. A cache that
-    was filled below the switch does not fit a pass beyond it.
+    Rotary embeddings of the types ``longrope`` and ``dynamic`` choose their frequencies by the longest row of a pass. A cache
+    that was filled below the switch does not fit a pass beyond it.
 
     Args:
         model: as for `unsupported`.

@@ -173,3 +173,19 @@ def test_a_tokenizer_without_an_end_of_text(special):
         [answer[0] for answer in plain(model).loglikelihood(LONG)], abs=1e-4
     )
     assert len(tokenizer) == size, "no token was added that the model does not know"
+
+
+@pytest.mark.parametrize("requests", [LONG, texts(rows(count=2))], ids=["choices", "texts"])
+def test_a_model_that_fails_alone_too_is_refused_in_one_message(requests):
+    import torch
+
+    class Fails(torch.nn.Module):
+        def forward(self, x):
+            raise IndexError("index 9 is out of range\nmore")
+
+    model = tiny_model()
+    model.model.layers[0].mlp.up_proj = Fails()
+    lm = engine(model)
+    answer = lm.loglikelihood if requests is LONG else lm.generate_until
+    with pytest.raises(CMEError, match=r"LlamaForCausalLM fails in a plain pass \(IndexError: index 9 is out of range\)"):
+        answer(requests)
