@@ -16,7 +16,7 @@ from cme.evaluation.engine.check import Probe, answers_fault, probes, text_fault
 from cme.evaluation.engine.choice import Answer, score
 from cme.evaluation.engine.generate import Limits, generate, stops_at
 from cme.evaluation.engine.greedy import end_tokens
-from cme.evaluation.engine.plain import PlainLM
+from cme.evaluation.engine.plain import PlainLM, in_words
 from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluation.engine.runner import Past, Runner
 from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported
@@ -24,9 +24,6 @@ from cme.evaluation.engine.support import position_bytes, text_obstacle, unsuppo
 __all__ = ["PrefixLM"]
 
 T = TypeVar("T")
-
-_MESSAGE = 200
-"""Most characters of another library's message that a result's record takes."""
 
 _POWERS = 32
 
@@ -116,10 +113,7 @@ class PrefixLM(PlainLM):
         except (CMEError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # a model's code may fail in any way where it meets a cache or a mask
-            first = (str(error).strip().splitlines() or [""])[0]
-            raise _FaultError(
-                f"the engine fails with this model ({type(error).__name__}: {first[:_MESSAGE]})"
-            ) from error
+            raise _FaultError(f"the engine fails with this model ({in_words(error)})") from error
 
     def _crosses(self, longest: int) -> str | None:
         """Why requests of so many tokens cannot be read in several passes, in words; None: they can."""

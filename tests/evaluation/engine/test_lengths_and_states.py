@@ -187,5 +187,7 @@ def test_a_model_that_fails_alone_too_is_refused_in_one_message(requests):
     model.model.layers[0].mlp.up_proj = Fails()
     lm = engine(model)
     answer = lm.loglikelihood if requests is LONG else lm.generate_until
-    with pytest.raises(CMEError, match=r"LlamaForCausalLM fails in a plain pass \(IndexError: index 9 is out of range\)"):
+    with pytest.raises(
+        CMEError, match=r"LlamaForCausalLM fails in a plain pass \(IndexError: index 9 is out of range\)"
+    ):
         answer(requests)
