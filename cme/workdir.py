@@ -1,7 +1,7 @@
 """Output folders: refused when they hold something else, continued when they hold the same command's unfinished work."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,22 @@ class FinishedError(UsageError):
     """There is nothing left to do."""
 
 
-def claim(out: Path, command: str, settings: Mapping[str, Any]) -> bool:
+def claim(
+    out: Path,
+    command: str,
+    settings: Mapping[str, Any],
+    *,
+    changeable: Collection[str] = (),
+    added: Collection[str] = (),
+) -> bool:
     """Take an output folder for a command.
 
     Args:
         out: the folder; made if it is not there.
         command: such as ``build-data``.
         settings: everything that decides the outcome (JSON values). What only decides speed stays out.
+        changeable: settings that may change while the work is unfinished, such as an evaluation's datasets.
+        added: settings that markers of earlier versions lack. Finished work without them counts as this command's.
 
     Returns:
         True if the folder holds this command's unfinished work, which then continues.
@@ -39,14 +48,19 @@ def claim(out: Path, command: str, settings: Mapping[str, Any]) -> bool:
         found = read_json(marker)
         if found.get("command") != command:
             raise UsageError(f"{out} holds the output of 'cme {found.get('command')}'. Give another --out.")
-        if found.get("digest") != digest(settings):
+        old, finished = found.get("settings") or {}, bool(found.get("finished"))
+        expected = {key: value for key, value in settings.items() if not (finished and key in added and key not in old)}
+        kept = {} if finished else {key: old[key] for key in changeable if key in old}
+        if found.get("digest") not in (digest(expected), digest({**expected, **kept})):
             raise UsageError(
-                f"{out} holds work with other settings ({_differences(found, settings)}). Give another --out, or remove it."
+                f"{out} holds work with other settings ({_differences(found, expected)}). Give another --out, or remove it."
             )
-        if found.get("finished"):
+        if finished:
             raise FinishedError(
                 f"{out} holds the finished output of this very command. Give another --out, or remove it to run again."
             )
+        if found["digest"] != digest(settings):
+            write_json(marker, found | {"settings": settings, "digest": digest(settings)})
         return True
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; --out must be a folder.")

@@ -106,8 +106,11 @@ class Harness:
 
         Raises:
             NotFiniteError: the model computes NaN or infinity; the message names the dataset.
+            PassError: the model's own code fails, likewise.
         """
         from lm_eval.evaluator import evaluate
+
+        from cme.evaluation.engine.plain import PassError
 
         task.set_config(key="num_fewshot", value=shots)
         task.set_fewshot_seed(seed=_FEWSHOT_SEED)
@@ -120,8 +123,8 @@ class Harness:
                     return []
                 tasks = {"tasks": {spec.task: task}, "groups": {}, "group_map": {}}
                 outcome = evaluate(self.lm, tasks, bootstrap_iters=0)
-        except NotFiniteError as error:
-            raise NotFiniteError(f"{spec.name}: {error}") from error
+        except (NotFiniteError, PassError) as error:
+            raise type(error)(f"{spec.name}: {error}") from error
         samples = outcome["samples"][spec.task] if outcome else []
         return sorted(samples, key=lambda sample: int(sample["doc_id"]))
 

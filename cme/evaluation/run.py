@@ -18,9 +18,10 @@ from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.files import sha256_file
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
+from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import ALONE, Group, joined
 from cme.progress import table
-from cme.prompt import check_format
+from cme.prompt import TEMPLATE_DATE, check_format
 from cme.records import AdapterInfo, Result, read_record, versions, write_record
 from cme.records.samples import read_samples, write_samples
 from cme.suite import DatasetSpec, select
@@ -107,13 +108,11 @@ def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path
     settings.check()
     settings = replace(settings, dtype=seen.dtype, name=settings.name or seen.name)
     specs, missing = _specs(settings)
-    check_format(settings.prompt_format, tokenizer)
-    identity = {
-        **_identity(settings, specs, seen.fingerprint, seen.adapter_fingerprint),
-        "tokenizer": tokenizer_digest(tokenizer),
-    }
+    check_format(settings.prompt_format, tokenizer, [spec.name for spec in specs])
+    prompts = tokenizer_digest(tokenizer)
+    identity = {**_identity(settings, specs, seen.fingerprint, seen.adapter_fingerprint), "tokenizer": prompts}
     row = _Row(out, seen.adapter, None, seen.adapter_fingerprint, identity, resumed=False, finished=False)
-    start = _Start(specs, missing, out, seen.fingerprint, [_claimed(row, False)])
+    start = _Start(specs, missing, out, seen.fingerprint, prompts, [_claimed(row, False)])
     with borrowed(model):
         try:
             session = Session(settings, out, tokenizer, given=model)
@@ -144,6 +143,7 @@ class _Start:
     missing: tuple[str, ...]
     folder: Path
     fingerprint: str
+    tokenizer: str
     rows: list[_Row]
 
 
@@ -171,16 +171,17 @@ def _start(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool
     specs, missing = _specs(settings)
     folder = resolve_base(settings.base)
     fingerprint = base_fingerprint(folder)
-    check_format(settings.prompt_format, load_tokenizer(folder))
+    check_format(settings.prompt_format, load_tokenizer(folder), [spec.name for spec in specs])
+    prompts = tokenizer_fingerprint(folder, TEMPLATE_DATE if settings.prompt_format == "chat" else None)
     rows = []
     for out, asked in chosen.items():
         adapter = resolve_adapter(asked) if asked else None
         own = adapter_fingerprint(adapter) if adapter else None
         if adapter:
-            check_trained_on(adapter, settings.base, fingerprint)
-        identity = _identity(settings, specs, fingerprint, own)
+            check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
+        identity = {**_identity(settings, specs, fingerprint, own), "tokenizer": prompts}
         rows.append(_Row(out, asked, adapter, own, identity, resumed=False, finished=False))
-    return _Start(specs, missing, folder, fingerprint, [_claimed(row, each) for row in rows])
+    return _Start(specs, missing, folder, fingerprint, prompts, [_claimed(row, each) for row in rows])
 
 
 def _specs(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
@@ -195,7 +196,7 @@ def _specs(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
 def _claimed(row: _Row, each: bool) -> _Row:
     """Take a row's folder; with ``each``, some rows may be finished."""
     try:
-        return replace(row, resumed=claim(row.out, "eval", row.identity))
+        return replace(row, resumed=claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"]))
     except FinishedError:
         if not each:
             raise
@@ -214,6 +215,7 @@ def _row(
     answers = {name: value for name, value in row.identity.items() if name != "datasets"}
     try:
         group.together(lambda: session.attach(row.adapter, answers, row.out / "parts"))
+        group.together(lambda: session.prepare(start.specs, row.out / "parts"))
     except CMEError:
         _release([row], group)
         raise
@@ -224,6 +226,7 @@ def _row(
             name=settings.name or (adapter_name(row.asked) if row.asked else settings.base.rstrip("/").split("/")[-1]),
             base=settings.base,
             base_fingerprint=start.fingerprint,
+            tokenizer_fingerprint=start.tokenizer,
             adapter=_adapter_info(session, row),
             prompt_format=settings.prompt_format,
             shots=settings.shots,

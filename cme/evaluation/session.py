@@ -1,7 +1,7 @@
 """A loaded model and what it has answered so far."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import EvalSettings
 from cme.evaluation.store import Checks, Store
 from cme.files import digest, read_json, write_json
+from cme.models.causal import check_causal
 from cme.models.load import load_model
 from cme.models.load import pick_device as _pick
 from cme.models.vocabulary import check_vocabulary
@@ -25,6 +26,7 @@ from cme.suite import DatasetSpec
 
 __all__ = ["Session", "pick_device"]
 
+_MARKER = "done.json"
 _PROBE = "Does this adapter change what the base model says?"
 
 
@@ -45,7 +47,7 @@ class Session:
         effect: largest absolute difference of the logits with and without the adapter; 0.0 without one.
 
     Raises:
-        SourceError: the base's weights are broken, or its vocabulary is smaller than the tokenizer's.
+        SourceError: the base's weights are broken, its vocabulary is smaller than the tokenizer's, or it reads what comes later.
     """
 
     def __init__(
@@ -70,12 +72,14 @@ class Session:
         )
         self._given = given
         check_vocabulary(self._switcher.base, tokenizer)
+        check_causal(self._switcher.base)
         self.method, self.effect = "", 0.0
         self._identity: Mapping[str, Any] = {}
         self._harness = Harness(
             tokenizer, batch_size=self.batch_size, engine=settings.engine, token_budget=settings.token_budget
         )
-        self._tasks: dict[str, Any] | None = {} if several else None
+        self._several = several
+        self._tasks: dict[str, tuple[Any, float]] = {}
 
     def attach(self, adapter: Path | None, identity: Mapping[str, Any], parts: Path) -> None:
         """Answer with an adapter from now on; None: as the base itself.
@@ -117,6 +121,20 @@ class Session:
         with kept_merged(model):
             self.effect = check_effect(model, probe)
 
+    def prepare(self, specs: Sequence[DatasetSpec], parts: Path) -> None:
+        """Read and render the rows of all datasets that are not done, so that what is wrong with them shows before any work.
+
+        Args:
+            specs: the datasets.
+            parts: folder of the datasets' folders.
+
+        Raises:
+            CMEError: a dataset's rows cannot be read, or one of them does not fit the model.
+        """
+        for spec in specs:
+            if _done(parts / spec.name / _MARKER, self._key(spec)) is None:
+                self._task(spec)
+
     @property
     def batch_size(self) -> int:
         """Requests per batch."""
@@ -152,9 +170,8 @@ class Session:
             ``seconds`` it took and ``tokens`` that were computed, those of interrupted runs included, the ``provenance`` of
             its rows, and the ``engine`` that answered (see `Result.engines`).
         """
-        key = digest({**self._identity, "task": spec.fingerprint})
-        marker = part / "done.json"
-        found = self._group.first(lambda: _done(marker, key))
+        key = self._key(spec)
+        found = self._group.first(lambda: _done(part / _MARKER, key))
         if found:
             progress.expect(1)
             progress.advance()
@@ -164,8 +181,10 @@ class Session:
     def _answer(self, spec: DatasetSpec, part: Path, key: str, progress: Bar) -> dict[str, Any]:
         import torch
 
+        task, before = self._task(spec)
+        if not self._several:
+            del self._tasks[spec.name]
         started = time.perf_counter()
-        task = self._task(spec)
         requests = sum(map(len, task.eval_docs["continuations"])) if spec.kind == "choice" else len(task.eval_docs)
         progress.expect(requests)
         score = RunningScore(spec, task)
@@ -185,7 +204,7 @@ class Session:
             tokens=lambda: lm.work.tokens,
             advance=advance,
         )
-        before = store.spent()[0]
+        before += store.spent()[0]
         try:
             records = self._harness.run(spec, task, shots=self._settings.shots, keep=store, score=self._group.rank == 0)
         except torch.OutOfMemoryError as error:
@@ -204,16 +223,20 @@ class Session:
                 "provenance": task.dataset.provenance,
                 "engine": lm.used,
             }
-            write_json(part / "done.json", found)
+            write_json(part / _MARKER, found)
             return found
 
         return self._group.first(write)
 
-    def _task(self, spec: DatasetSpec) -> Any:
-        if self._tasks is None:
-            return self._harness.task(spec)
+    def _key(self, spec: DatasetSpec) -> str:
+        return digest({**self._identity, "task": spec.fingerprint})
+
+    def _task(self, spec: DatasetSpec) -> tuple[Any, float]:
+        """A dataset's task, and the seconds that reading its rows took."""
         if spec.name not in self._tasks:
-            self._tasks[spec.name] = self._harness.task(spec)
+            started = time.perf_counter()
+            task = self._harness.task(spec)
+            self._tasks[spec.name] = task, time.perf_counter() - started
         return self._tasks[spec.name]
 
 

@@ -23,7 +23,7 @@ from cme.data.match import match_digest
 from cme.data.sources import open_source
 from cme.env import data_source
 from cme.errors import CMEError, UsageError
-from cme.prompt import check_format, cut_to_tokens, cut_words, render
+from cme.prompt import check_format, cut_to_tokens, cut_words, encode_pair, render
 from cme.prompt.encode import encode
 from cme.suite import DatasetSpec, dataset
 from cme.suite.metrics import binary_f1, choose, macro_f1, score_generated
@@ -132,7 +132,12 @@ def _fitted(example: Example, spec: DatasetSpec, name: str, tokenizer: Any, budg
     def fits(candidate: Example) -> bool:
         text = render(candidate, name, tokenizer)
         longest = max(text.continuations, key=len, default="")
-        return len(encode(tokenizer, text.context + longest)) <= budget
+        length = len(encode(tokenizer, text.context + longest))
+        # Of two options, the one with more characters may have fewer tokens. No option has more tokens than bytes, and one.
+        if length > budget or length + max(map(_bytes, text.continuations), default=0) < budget:
+            return length <= budget
+        pairs = [encode_pair(tokenizer, text.context, option) for option in text.continuations]
+        return all(len(context) + len(option) <= budget for context, option in pairs)
 
     shorter = cut_to_tokens(example, fits)
     if shorter is None:
@@ -141,6 +146,10 @@ def _fitted(example: Example, spec: DatasetSpec, name: str, tokenizer: Any, budg
             "the model's context is too short for this dataset. Leave the dataset out."
         )
     return _row(shorter, shorter is not example, name, tokenizer)
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode()) + 1
 
 
 def _row(example: Example, cut: bool, name: str = "plain", tokenizer: Any = None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ __all__ = [
     "pick_dtype",
     "resolve_base",
     "resolve_config",
+    "set_padding",
 ]
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -105,7 +106,7 @@ def pick_device(device: str | None = None) -> str:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The base's tokenizer; a missing padding token becomes the end-of-text token.
+    """The base's tokenizer; a missing padding token becomes the end-of-text token, or else another token that it has.
 
     Raises:
         SourceError: the folder holds no tokenizer, or a damaged one.
@@ -116,9 +117,15 @@ def load_tokenizer(folder: Path) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as error:
         raise SourceError(f"{folder} holds no tokenizer that can be read: {error}") from error
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    set_padding(tokenizer)
     return tokenizer
+
+
+def set_padding(tokenizer: Any) -> None:
+    """Give a tokenizer a padding token if it has none. What is padded is masked, so any token of the vocabulary will do."""
+    if tokenizer.pad_token_id is None:
+        named = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
+        tokenizer.pad_token = named or tokenizer.convert_ids_to_tokens(0)
 
 
 def load_model(folder: Path, *, dtype: str = "float32", device: str | None = None) -> Any:

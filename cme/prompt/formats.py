@@ -7,13 +7,15 @@
 | ``teamlora`` | prompt, end of text (the authors' layout) | answer | end of text |
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from cme.data.example import Example
-from cme.errors import UsageError, unknown
+from cme.errors import unknown
+from cme.prompt.template import chat_context
 
-__all__ = ["FORMATS", "Rendered", "check_format", "prompt_text", "render"]
+__all__ = ["FORMATS", "Rendered", "prompt_text", "render", "render_text"]
 
 FORMATS = ("plain", "chat", "teamlora")
 
@@ -38,34 +40,6 @@ def prompt_text(example: Example) -> str:
     return f"{example.instruction}\n{example.input}" if example.input else example.instruction
 
 
-def check_format(name: str, tokenizer: Any = None) -> None:
-    """Check that a format exists and that the tokenizer can carry it.
-
-    Args:
-        name: the format.
-        tokenizer: the base model's tokenizer, for ``chat`` and ``teamlora``.
-
-    Raises:
-        UsageError: no such format, or the tokenizer lacks a chat template or an end-of-text token.
-    """
-    if name not in FORMATS:
-        raise unknown("prompt format", name, FORMATS)
-    if name == "plain":
-        return
-    if tokenizer is None:
-        raise UsageError(
-            f"prompt format {name!r} needs the model's tokenizer. In plain lm_eval give the model by pretrained=…."
-        )
-    if name == "chat" and not getattr(tokenizer, "chat_template", None):
-        raise UsageError(
-            "prompt format 'chat' needs a base model with a chat template; this one has none. Use 'plain'."
-        )
-    if name == "teamlora" and not tokenizer.eos_token:
-        raise UsageError(
-            "prompt format 'teamlora' needs a tokenizer with an end-of-text token; this one has none. Use 'plain'."
-        )
-
-
 def render(example: Example, name: str = "plain", tokenizer: Any = None) -> Rendered:
     """Render an example.
 
@@ -77,14 +51,30 @@ def render(example: Example, name: str = "plain", tokenizer: Any = None) -> Rend
     Returns:
         The texts. Training adds the end-of-text token after the target.
     """
-    prompt = prompt_text(example)
+    context, answers = render_text(prompt_text(example), [example.output, *(example.choices or ())], name, tokenizer)
+    return Rendered(context, answers[0], answers[1:])
+
+
+def render_text(
+    prompt: str, answers: Iterable[str], name: str = "plain", tokenizer: Any = None
+) -> tuple[str, tuple[str, ...]]:
+    """Lay out a prompt and answers to it.
+
+    Args:
+        prompt: instruction and input.
+        answers: the answers.
+        name: one of `FORMATS`.
+        tokenizer: as for `render`.
+
+    Returns:
+        The context, and every answer as it follows it.
+    """
     if name == "plain":
         context, space = f"{prompt}\n\nAnswer:", " "
     elif name == "chat":
-        turn = [{"role": "user", "content": prompt}]
-        context, space = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True), ""
+        context, space = chat_context(tokenizer, prompt), ""
     elif name == "teamlora":
         context, space = prompt + tokenizer.eos_token, ""
     else:
         raise unknown("prompt format", name, FORMATS)
-    return Rendered(context, space + example.output, tuple(space + choice for choice in example.choices or ()))
+    return context, tuple(space + answer for answer in answers)

@@ -123,6 +123,8 @@ class Result(Artefact):
         origin: ``cme``: CME loaded the model from a base and an adapter. ``memory``: the model was in memory, and the
             fingerprints are those of its weights there. ``lm-eval``: imported from lm-eval's logs; the base is known by its
             name and lm-eval's own hash.
+        tokenizer_fingerprint: SHA-256 of the base's tokenizer and of what ends its texts; with the format ``chat`` also of its
+            chat template. Empty for a baseline, and in results from before it was recorded.
     """
 
     KIND: ClassVar[str] = "result"
@@ -155,3 +157,4 @@ class Result(Artefact):
     tokens_per_second: dict[str, float] = Field(default_factory=dict)
     wording: int = 0
     origin: str = "cme"
+    tokenizer_fingerprint: str = ""

@@ -44,6 +44,7 @@ class Run(Artefact):
         started: UTC time, ISO 8601.
         finished: UTC time, ISO 8601.
         saved_parameters: count in the adapter as saved; fewer than were trained where ranks are pruned (AdaLoRA).
+        tokenizer_fingerprint: as `Result.tokenizer_fingerprint`, for the format that was trained in.
     """
 
     KIND: ClassVar[str] = "run"
@@ -78,3 +79,4 @@ class Run(Artefact):
     started: str
     finished: str
     saved_parameters: Count | None = None
+    tokenizer_fingerprint: str = ""

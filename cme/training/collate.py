@@ -74,10 +74,14 @@ class Collator:
 
 
 def takes_sparse_logits(model: Any) -> bool:
-    """Whether the model's class takes a mask as ``logits_to_keep`` (transformers' common helper does the slicing)."""
+    """Whether the model's class takes a mask as ``logits_to_keep`` and computes its loss from ``shift_labels``.
+
+    transformers' common helpers do the slicing and the loss. A class with a loss of its own reads ``labels`` only.
+    """
     import inspect
     import sys
 
     module = sys.modules[type(model).__module__]
-    named = inspect.signature(model.forward).parameters
-    return "logits_to_keep" in named and hasattr(module, "slice_logits_to_keep")
+    forward = inspect.unwrap(type(model).forward)
+    common = hasattr(module, "slice_logits_to_keep") and "loss_function" in forward.__code__.co_names
+    return common and "logits_to_keep" in inspect.signature(model.forward).parameters

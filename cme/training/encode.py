@@ -1,13 +1,13 @@
 """A row of a mix → token ids: the text that evaluation scores, then the end-of-text token."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from cme.data.example import Dropped, Example
 from cme.errors import UsageError
 from cme.mix import example_from_row
-from cme.prompt import check_format, cut_to_tokens, cut_words, encode_pair, render
+from cme.prompt import AnswerError, check_format, cut_to_tokens, cut_words, encode_pair, render
 from cme.suite import dataset
 
 __all__ = ["Encoded", "Encoder"]
@@ -35,13 +35,14 @@ class Encoder:
         tokenizer: the base's.
         prompt_format: one of `cme.prompt.FORMATS`.
         max_length: most tokens of an example, the end of text included.
+        datasets: names of the datasets in the mix.
 
     Raises:
-        UsageError: the tokenizer has no end-of-text token, or cannot carry the format.
+        UsageError: the tokenizer has no end-of-text token, or cannot carry the format or an answer of the datasets.
     """
 
-    def __init__(self, tokenizer: Any, prompt_format: str, max_length: int) -> None:
-        check_format(prompt_format, tokenizer)
+    def __init__(self, tokenizer: Any, prompt_format: str, max_length: int, datasets: Collection[str] = ()) -> None:
+        check_format(prompt_format, tokenizer, datasets)
         if tokenizer.eos_token_id is None:
             raise UsageError(
                 "the base's tokenizer has no end-of-text token, so a model could never learn where an answer ends. "
@@ -54,7 +55,11 @@ class Encoder:
         return self.example(example_from_row(row))
 
     def example(self, example: Example) -> Encoded | Dropped:
-        """Encode an example; one that does not fit even with its long text cut to a word is dropped."""
+        """Encode an example; one that does not fit even with its long text cut to a word is dropped.
+
+        Raises:
+            UsageError: the tokenizer has no tokens for the answer.
+        """
         example = cut_words(example, dataset(example.dataset).max_input_words)
         tried: dict[str, tuple[list[int], list[int]]] = {}
 
@@ -70,7 +75,13 @@ class Encoder:
 
     def _pair(self, example: Example) -> tuple[list[int], list[int]]:
         rendered = render(example, self.prompt_format, self.tokenizer)
-        context, target = encode_pair(self.tokenizer, rendered.context, rendered.target)
-        # Some tokenizers end every text with the token by themselves.
+        try:
+            context, target = encode_pair(self.tokenizer, rendered.context, rendered.target)
+        except AnswerError as error:
+            raise UsageError(
+                f"{example.dataset}, row {example.id}: {error}. Use another --format, another base, or a mix without "
+                "this dataset."
+            ) from error
         end = self.tokenizer.eos_token_id
-        return context, target if target and target[-1] == end else [*target, end]
+        # An answer may end with the token's own text.
+        return context, target if target[-1] == end else [*target, end]

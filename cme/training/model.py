@@ -12,6 +12,7 @@ from typing import Any
 from cme.adapters import AdapterSettings, build_config, register_all
 from cme.errors import UsageError
 from cme.files import atomic_path
+from cme.models.causal import check_causal
 from cme.models.load import load_model
 from cme.models.vocabulary import check_vocabulary
 from cme.records.method import method_label
@@ -81,6 +82,7 @@ def adapted_model(
 
     Raises:
         UsageError: the adapter does not fit the base or the number of steps, or has nothing to train.
+        SourceError: the base reads what comes later.
     """
     register_all()
     from peft import get_peft_model
@@ -89,6 +91,7 @@ def adapted_model(
     from cme.training.pruning import plan, prunes
 
     model = load_model(base, dtype="float32" if adapter.method == "full" else dtype, device=device)
+    check_causal(model)
     # Two 4-bit weights count as two, though they lie in one byte.
     size = model.num_parameters()
     if device == "cpu" and dtype == "bfloat16" and longest is not None and longest <= _SHORT:

@@ -32,6 +32,7 @@ def make_run(
     trainer: Any,
     base_parameters: int,
     base_fingerprint: str,
+    tokenizer_fingerprint: str,
     mix_fingerprint: str,
     tokens: int,
     dropped: dict[str, int],
@@ -48,6 +49,7 @@ def make_run(
         trainer: the Trainer, after training.
         base_parameters: count, before an adapter was put on it.
         base_fingerprint: of the base.
+        tokenizer_fingerprint: of the base's tokenizer.
         mix_fingerprint: of the mix.
         tokens: training tokens seen, padding left out.
         dropped: training rows left out, by reason.
@@ -65,6 +67,7 @@ def make_run(
         training=TrainingRecord(**stored(settings)),
         base=settings.base,
         base_fingerprint=base_fingerprint,
+        tokenizer_fingerprint=tokenizer_fingerprint,
         adapter_fingerprint=fingerprint(out),
         mix_fingerprint=mix_fingerprint,
         prompt_format=settings.prompt_format,

@@ -12,8 +12,10 @@ from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, UsageError
 from cme.files import write_text
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
+from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group, joined
 from cme.progress import bar
+from cme.prompt import TEMPLATE_DATE
 from cme.records import Manifest, Run
 from cme.records.base import read_record, write_record
 from cme.training.checkpoints import FOLDER, Spent, newest
@@ -35,6 +37,7 @@ class _Start:
 
     Attributes:
         base_fingerprint: of the base.
+        tokenizer_fingerprint: of its tokenizer.
         manifest: the mix's.
         checkpoint: where to go on, if anywhere.
         spent: what the run has cost up to there.
@@ -42,6 +45,7 @@ class _Start:
     """
 
     base_fingerprint: str
+    tokenizer_fingerprint: str
     manifest: Manifest
     checkpoint: Path | None
     spent: Spent | None
@@ -149,6 +153,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
             trainer=trainer,
             base_parameters=base_parameters,
             base_fingerprint=start.base_fingerprint,
+            tokenizer_fingerprint=start.tokenizer_fingerprint,
             mix_fingerprint=start.manifest.fingerprint,
             tokens=int(tokens.lengths[order].sum()),
             dropped=tokens.dropped,
@@ -189,7 +194,7 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
     manifest = read_manifest(mix)
     check_trackers(settings.report_to)
     tokenizer = load_tokenizer(base)
-    encoder = Encoder(tokenizer, settings.prompt_format, settings.max_length)
+    encoder = Encoder(tokenizer, settings.prompt_format, settings.max_length, list(manifest.datasets))
     _check_length(base, settings.max_length)
     check_fit(base, adapter, tokenizer, settings.steps)
     identity: dict[str, Any] = {
@@ -198,8 +203,11 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
         "base_fingerprint": base_fingerprint(base),
         "mix_fingerprint": manifest.fingerprint,
         "world_size": world_size,
+        "tokenizer_fingerprint": tokenizer_fingerprint(
+            base, TEMPLATE_DATE if settings.prompt_format == "chat" else None
+        ),
     }
-    continued = claim(out, "train", identity)
+    continued = claim(out, "train", identity, added=["tokenizer_fingerprint"])
     ended = continued and (out / _RECORD).is_file()
     if not ended:
         write_text(out / "config.yaml", recipe_text(settings, adapter))
@@ -208,6 +216,7 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
     found = newest(out / FOLDER)
     return _Start(
         base_fingerprint=identity["base_fingerprint"],
+        tokenizer_fingerprint=identity["tokenizer_fingerprint"],
         manifest=manifest,
         checkpoint=found and found[0],
         spent=found and found[1],

@@ -2,13 +2,18 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 import torch
 
 from cme.evaluation.engine.choice import Answer
 from cme.evaluation.engine.plan import Prompt
 
-__all__ = ["TOLERANCE", "answers_fault", "text_fault"]
+__all__ = ["TOLERANCE", "Probe", "answers_fault", "probes", "text_fault"]
+
+Probe = Literal["ends", "longest"]
+"""What of a batch is checked: its longest prompt, which has no padding, and its shortest, which has the most; or of the longest
+prompt the longest continuation alone, which costs little."""
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.25, torch.bfloat16: 1.0}
 """Largest difference (nats) that counts as rounding, by the weights' dtype; times √n for a sum over n tokens.
@@ -29,13 +34,13 @@ def answers_fault(
 
     Args:
         found: request index → answer.
-        prompts: the batch, longest first.
+        prompts: from `probes`.
         plain: all answers to a prompt, each from a pass of its own.
         dtype: of the weights.
     """
     gaps = [
         abs(found[index][0] - answer[0]) / len(tokens) ** 0.5
-        for prompt in _probes(prompts)
+        for prompt in prompts
         for (index, tokens), answer in zip(prompt.asked, plain(prompt), strict=True)
     ]
     return _fault(gaps, dtype)
@@ -51,12 +56,12 @@ def text_fault(
 
     Args:
         found: request index → the new tokens.
-        prompts: the batch, longest first.
+        prompts: from `probes`.
         plain: tokens [1, length] → logits [1, length, vocabulary], in one pass.
         dtype: of the weights.
     """
     gaps = []
-    for prompt in _probes(prompts):
+    for prompt in prompts:
         text = found[prompt.asked[0][0]]
         logits = plain(torch.tensor([[*prompt.tokens, *text[:-1]]]))[0, -len(text) :].float().cpu()
         chosen = logits.gather(1, torch.tensor(text)[:, None])[:, 0]
@@ -64,9 +69,12 @@ def text_fault(
     return _fault(gaps, dtype)
 
 
-def _probes(prompts: Sequence[Prompt]) -> Sequence[Prompt]:
-    """The prompts to check: the longest, which has no padding, and the shortest, which has the most."""
-    return prompts if len(prompts) == 1 else (prompts[0], prompts[-1])
+def probes(prompts: Sequence[Prompt], probe: Probe) -> Sequence[Prompt]:
+    """The prompts of a batch, longest first, that are to be checked."""
+    first = prompts[0]
+    if probe == "longest":
+        return [Prompt(first.tokens, (max(first.asked, key=lambda asked: len(asked[1])),))]
+    return prompts if len(prompts) == 1 else (first, prompts[-1])
 
 
 def _fault(gaps: Sequence[float], dtype: torch.dtype) -> str | None:

@@ -3,27 +3,33 @@
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import chain
+from typing import Any, TypeVar
 
 import torch
 from lm_eval.api.model import CacheHook
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
-from cme.errors import RecoverableError
+from cme.errors import CMEError, RecoverableError
 from cme.evaluation.engine.batch_cache import Keep, Kind
-from cme.evaluation.engine.check import answers_fault, text_fault
+from cme.evaluation.engine.check import Probe, answers_fault, probes, text_fault
 from cme.evaluation.engine.choice import Answer, score
 from cme.evaluation.engine.generate import Limits, generate, stops_at
-from cme.evaluation.engine.plain import PlainLM
+from cme.evaluation.engine.greedy import end_tokens
+from cme.evaluation.engine.plain import PlainLM, in_words
 from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluation.engine.runner import Past, Runner
 from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported
 
 __all__ = ["PrefixLM"]
 
+T = TypeVar("T")
+
+_POWERS = 32
+
 
 class _FaultError(RecoverableError):
-    """The self-check finds the engine's answers wrong."""
+    """The engine's answers are wrong, or it has none."""
 
 
 class PrefixLM(PlainLM):
@@ -49,13 +55,14 @@ class PrefixLM(PlainLM):
         self._budget = budget
         self.token_budget: int | None = None
         self._checked: set[Kind] = set()
-        self._alone = False
         self._why = self.obstacle
 
     @property
     def budget(self) -> Budget:
         """What is computed at once."""
-        budget = self._budget or Budget.default(self.device.type, position_bytes(self.model))
+        if self._budget is None:
+            self._budget = Budget.default(self.device.type, position_bytes(self.model))
+        budget = self._budget
         return budget.scaled(self.token_budget) if self.token_budget else budget
 
     @property
@@ -66,8 +73,10 @@ class PrefixLM(PlainLM):
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = True, override_bs: int | None = None
     ) -> list[Answer]:
-        answers = None if self.obstacle else self._scores(requests)
-        self._why = self.obstacle
+        longest = max((len(context) + len(continuation) for _, context, continuation in requests), default=0)
+        obstacle = self.obstacle or self._crosses(longest)
+        answers = None if obstacle else self._guarded(lambda: self._scores(requests))
+        self._why = self.obstacle or obstacle
         return self._plain_scores(requests) if answers is None else answers
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> list[str]:
@@ -78,7 +87,8 @@ class PrefixLM(PlainLM):
         texts: dict[int, str] = {}
         for indices in groups.values():
             chosen = [requests[index] for index in indices]
-            texts |= zip(indices, self._texts(chosen) or self._plain_texts(chosen), strict=True)
+            made = self._guarded(lambda chosen=chosen: self._texts(chosen))  # type: ignore[misc]
+            texts |= zip(indices, made or self._plain_texts(chosen), strict=True)
         return [texts[index] for index in range(len(requests))]
 
     def recall(self, checks: Mapping[Kind, str | None]) -> None:
@@ -87,8 +97,32 @@ class PrefixLM(PlainLM):
         for fault in filter(None, checks.values()):
             self._give_up(fault)
 
-    def _scores(self, requests: list[Request]) -> list[Answer] | None:
-        """The engine's answers; None, with the reason in `obstacle`, if the self-check finds them wrong."""
+    def _guarded(self, answer: Callable[[], T]) -> T | None:
+        """What the engine answers; None, with the reason in `obstacle`, if the self-check finds it wrong or the engine fails."""
+        try:
+            return self._tried(answer)
+        except _FaultError as fault:
+            self._give_up(str(fault))
+            return None
+
+    @staticmethod
+    def _tried(work: Callable[..., T], *args: Any) -> T:
+        """The result of some work; whatever fails in it becomes a `_FaultError`, which the processes of a group share."""
+        try:
+            return work(*args)
+        except (CMEError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a model's code may fail in any way where it meets a cache or a mask
+            raise _FaultError(f"the engine fails with this model ({in_words(error)})") from error
+
+    def _crosses(self, longest: int) -> str | None:
+        """Why requests of so many tokens cannot be read in several passes, in words; None: they can."""
+        if self.switch is None or longest <= self.switch:
+            return None
+        return f"the model computes in another way beyond {self.switch} tokens, and these have {longest}"
+
+    def _scores(self, requests: list[Request]) -> list[Answer]:
+        """The engine's answers."""
         plan = choice_plan(
             [(context, continuation) for _, context, continuation in requests], self.max_length, self.budget
         )
@@ -98,14 +132,15 @@ class PrefixLM(PlainLM):
             batch = plan.batches[number]
             found = score(*start(batch), self.budget)
             if number in unchecked:
-                self._take_verdict(unchecked[number], answers_fault(found, batch, self._plainly(requests), self._dtype))
+                for kind, probe in unchecked[number]:
+                    fault = answers_fault(found, probes(batch, probe), self._plainly(requests), self._dtype)
+                    self._take_verdict(kind, fault)
             for index, answer in found.items():
                 if requests[index][0] is not None:
                     self.cache_hook.add_partial("loglikelihood", requests[index][0], answer)
             return [found[index] for index in _indices(batch)]
 
-        answers = self._kept(plan, "choice", compute, unchecked)
-        return None if answers is None else [(value, best) for value, best in answers]
+        return [(value, best) for value, best in self._kept(plan, "choice", compute, unchecked)]
 
     def _texts(self, requests: Sequence[Any]) -> list[str] | None:
         """The engine's texts for requests with the same settings; None if lm-eval's code has to make them."""
@@ -113,7 +148,7 @@ class PrefixLM(PlainLM):
         eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
         until = handle_stop_sequences(kwargs.pop("until", None), eos=eos)
         new_tokens = kwargs.pop("max_gen_toks")
-        self._why = self.obstacle or text_obstacle(self.model, kwargs)
+        self._why = self.obstacle or text_obstacle(kwargs)
         room = self.max_length - new_tokens
         # What is left is for lm-eval to refuse or to make sense of.
         if self._why or self.think_end_token is not None or room <= 0 or new_tokens <= 0:
@@ -121,7 +156,14 @@ class PrefixLM(PlainLM):
         prompts = [self._prompt_tokens(request.args[0], room) for request in requests]
         if not all(prompts):
             return None
-        limits = Limits(new_tokens, self._ends(), stops_at(self.tokenizer, [stop for stop in until if stop != eos]))
+        self._why = self._crosses(max(map(len, prompts)) + new_tokens)
+        if self._why:
+            return None
+        limits = Limits(
+            new_tokens,
+            end_tokens(self.model, self.tokenizer),
+            stops_at(self.tokenizer, [stop for stop in until if stop != eos]),
+        )
         plan = text_plan(prompts, new_tokens, self.budget)
         start, unchecked = self._starter(plan), self._unchecked(plan, "text")
 
@@ -129,7 +171,8 @@ class PrefixLM(PlainLM):
             batch = plan.batches[number]
             found = generate(*start(batch), limits, self.budget)
             if number in unchecked:
-                self._take_verdict(unchecked[number], text_fault(found, batch, self._logits, self._dtype))
+                for kind, probe in unchecked[number]:
+                    self._take_verdict(kind, text_fault(found, probes(batch, probe), self._logits, self._dtype))
             texts = [
                 postprocess_generated_text(self.tok_decode(found[index]), until, None) for index in _indices(batch)
             ]
@@ -139,19 +182,13 @@ class PrefixLM(PlainLM):
 
         return self._kept(plan, ["text", new_tokens, until], compute, unchecked)
 
-    def _kept(
-        self, plan: Plan, what: Any, compute: Callable[[int], list[Any]], first: Collection[int]
-    ) -> list[Any] | None:
-        """Answers to all requests of a plan, in their order; None if the self-check finds them wrong."""
+    def _kept(self, plan: Plan, what: Any, compute: Callable[[int], list[Any]], first: Collection[int]) -> list[Any]:
+        """Answers to all requests of a plan, in their order."""
         contents = [
             ["prefix", what, self.max_length, len(plan.prefix), [[prompt.tokens, prompt.asked] for prompt in batch]]
             for batch in plan.batches
         ]
-        try:
-            kept = self.keep.answers(contents, compute, first)
-        except _FaultError as fault:
-            self._give_up(str(fault))
-            return None
+        kept = self.keep.answers(contents, lambda number: self._tried(compute, number), first)
         answers = {
             index: answer
             for batch, found in zip(plan.batches, kept, strict=True)
@@ -165,15 +202,26 @@ class PrefixLM(PlainLM):
         read = functools.cache(lambda: runner.read([plan.prefix], keep=True) if plan.prefix else None)
         return lambda batch: (runner, batch, read())
 
-    def _unchecked(self, plan: Plan, what: str) -> dict[int, Kind]:
-        """Number → kind of one batch, the shortest, of each kind that was not checked in this run."""
-        found: dict[int, Kind] = {}
+    def _unchecked(self, plan: Plan, what: str) -> dict[int, list[tuple[Kind, Probe]]]:
+        """Number of a batch → what to check in it: the shortest of each kind, and the longest, that was not checked in this run.
+
+        The longest is checked again when it is twice as long: some models compute in another way beyond a length.
+        """
+        todo: dict[int, list[tuple[Kind, Probe]]] = {}
         for number in reversed(range(len(plan.batches))):
             kind = what, all(prompt.single for prompt in plan.batches[number]), bool(plan.prefix)
             if kind not in self._checked:
-                found[number] = kind
+                todo.setdefault(number, []).append((kind, "ends"))
                 self._checked.add(kind)
-        return found
+        power = len(plan.batches[0][0].tokens).bit_length() if plan.batches else 0
+        names = {at: (f"{what} below {2**at} tokens", False, bool(plan.prefix)) for at in range(power, _POWERS)}
+        # Single tokens without a common prefix are read in one pass, as by lm-eval: no length can matter there.
+        one_pass = what == "choice" and not plan.prefix and all(prompt.single for prompt in chain(*plan.batches))
+        if power and not one_pass and not self._checked.intersection(names.values()):
+            if 0 not in todo:
+                todo[0] = [(names[power], "longest")]
+            self._checked.add(names[power])
+        return todo
 
     def _take_verdict(self, kind: Kind, fault: str | None) -> None:
         self.keep.checked(kind, fault)
@@ -182,7 +230,8 @@ class PrefixLM(PlainLM):
 
     def _give_up(self, fault: str) -> None:
         self.obstacle = self._why = fault
-        self._alone = True
+        # A method whose answers depend on what is computed together gets its requests one at a time.
+        self.alone = True
 
     def _logits(self, ids: torch.Tensor) -> torch.Tensor:
         return self._model_call(ids.to(self.device))
@@ -197,28 +246,18 @@ class PrefixLM(PlainLM):
         return answer
 
     def _plain_scores(self, requests: list[Request]) -> list[Answer]:
-        with self._set(logits_cache=not _collide(requests), **self._plain_batch()):
+        with self._set(logits_cache=not _collide(requests)):
             found: list[Answer] = super()._loglikelihood_tokens(requests, disable_tqdm=True)
         return found
 
     def _plain_texts(self, requests: Sequence[Any]) -> list[str]:
-        with self._set(**self._plain_batch()):
-            found: list[str] = super().generate_until(requests)
-        return found
-
-    def _plain_batch(self) -> dict[str, int]:
-        """A method whose answers depend on what is computed together gets its requests one at a time."""
-        return {"batch_size_per_gpu": 1} if self._alone else {}
+        texts: list[str] = super().generate_until(requests)
+        return texts
 
     def _prompt_tokens(self, context: str, room: int) -> list[int]:
         ids, _ = self.tok_batch_encode([context], left_truncate_len=room, truncation=self.truncation)
         tokens: list[int] = ids[0].tolist()
         return tokens
-
-    def _ends(self) -> frozenset[int]:
-        configured = self.model.generation_config.eos_token_id
-        several = configured if isinstance(configured, list) else [configured]
-        return frozenset(token for token in (*several, self.eot_token_id) if token is not None)
 
     @property
     def _dtype(self) -> torch.dtype:

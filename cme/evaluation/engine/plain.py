@@ -1,17 +1,36 @@
 """lm-eval's `HFLM` for a model that is loaded already."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessor
 
+from cme.errors import CMEError
 from cme.evaluation.engine.batch_cache import Keep
+from cme.evaluation.engine.greedy import greedy
 from cme.evaluation.engine.plan import Request, plain_choice_batches, plain_text_batches
 from cme.evaluation.engine.runner import Work, check_finite
+from cme.evaluation.engine.support import pads_safely, switch_length
+from cme.models.load import set_padding
+from cme.prompt.encode import encode, encode_pair
 
-__all__ = ["PlainLM"]
+__all__ = ["PassError", "PlainLM", "in_words"]
+
+_MESSAGE = 200
+"""Most characters of another library's message that a message or a record takes."""
+
+
+class PassError(CMEError):
+    """A plain pass through the model fails."""
+
+
+def in_words(error: Exception) -> str:
+    """The kind and the first line of another library's error."""
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first[:_MESSAGE]}"
 
 
 class _RefuseNan(LogitsProcessor):  # type: ignore[misc]
@@ -23,6 +42,9 @@ class _RefuseNan(LogitsProcessor):  # type: ignore[misc]
 class PlainLM(HFLM):  # type: ignore[misc]
     """lm-eval's `HFLM` for a loaded model, without its progress bars, its work counted.
 
+    Texts become tokens as in training (`cme.prompt.encode`). Where a row's answers depend on the rows beside it, because the
+    model keeps a state or computes by the longest row, requests are answered one at a time.
+
     Args:
         model: a causal language model or a `PeftModel`, in evaluation mode on its device.
         tokenizer: the base's tokenizer.
@@ -31,14 +53,19 @@ class PlainLM(HFLM):  # type: ignore[misc]
     Attributes:
         work: what was computed so far. HFLM passes no mask when it scores, so that its padding counts as tokens there.
         keep: what becomes of the answers to a batch.
+        alone: whether requests are answered one at a time.
+        switch: beyond so many positions the model computes in another way; None: it never does.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_size: int) -> None:
         # HFLM ties the weights again, which fails for an adapter on a tied lm_head; they are tied already.
         model.tie_weights = lambda *args, **kwargs: None
+        set_padding(tokenizer)
         super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
         self.work = Work()
         self.keep = Keep()
+        self.alone = not pads_safely(self.model)
+        self.switch = switch_length(self.model)
 
     @property
     def used(self) -> str:
@@ -52,10 +79,14 @@ class PlainLM(HFLM):  # type: ignore[misc]
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
         """As lm-eval's, and in its batches, each of them kept."""
         asked = [request.args for request in requests]
-        batches = plain_text_batches(asked, lambda text: len(self.tok_encode(text)), self.batch_size)
+        lengths = {text: len(self.tok_encode(text)) for text, _ in asked}
+        new_tokens = max((int(settings.get("max_gen_toks", self.max_gen_toks)) for _, settings in asked), default=0)
+        size = self._rows(max(lengths.values(), default=0) + new_tokens)
+        batches = plain_text_batches(asked, lengths.__getitem__, size)
 
         def compute(number: int) -> list[str]:
-            found: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
+            with self._failures():
+                found: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
             return found
 
         contents = [["hf", self.max_length, [asked[index] for index in batch]] for batch in batches]
@@ -64,15 +95,64 @@ class PlainLM(HFLM):  # type: ignore[misc]
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = True, override_bs: int | None = None
     ) -> Any:
-        batches = plain_choice_batches(requests, self.batch_size, share=self.logits_cache)
+        longest = max((len(context) + len(continuation) for _, context, continuation in requests), default=0)
+        batches = plain_choice_batches(requests, self._rows(longest), share=self.logits_cache)
 
         def compute(number: int) -> list[tuple[float, bool]]:
             chosen = [requests[index] for index in batches[number]]
-            found: list[tuple[float, bool]] = super(PlainLM, self)._loglikelihood_tokens(chosen, disable_tqdm=True)
+            with self._failures():
+                found: list[tuple[float, bool]] = super(PlainLM, self)._loglikelihood_tokens(chosen, disable_tqdm=True)
             return found
 
         contents = [["hf", self.max_length, [requests[index][1:] for index in batch]] for batch in batches]
         return [(value, best) for value, best in _in_order(batches, self.keep.answers(contents, compute))]
+
+    def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
+        """As lm-eval's, but what the tokenizer adds after a text is left out."""
+        if add_special_tokens is None and self.add_bos_token is None and not kwargs:
+            return encode(self.tokenizer, string)
+        ids: list[int] = super().tok_encode(string, add_special_tokens, **kwargs)
+        return ids
+
+    def tok_batch_encode(
+        self,
+        strings: Sequence[str],
+        padding_side: str = "left",
+        left_truncate_len: int | None = None,
+        truncation: bool = False,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As lm-eval's, each text encoded as in training and padded on the left."""
+        rows = [self.tok_encode(text)[-(left_truncate_len or 0) :] for text in strings]
+        length = max(map(len, rows))
+        pad = self.tokenizer.pad_token_id
+        ids = torch.tensor([[pad] * (length - len(row)) + row for row in rows])
+        return ids, torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
+
+    def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> Any:
+        """As lm-eval's; the end-of-text token of a tokenizer without one is None."""
+        return None if tokens is None else super().tok_decode(tokens, skip_special_tokens)
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        return encode_pair(self.tokenizer, context, continuation)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Say in one message what fails while the block runs, so that the processes of a group share it."""
+        try:
+            yield
+        except (CMEError, MemoryError, torch.OutOfMemoryError):
+            raise
+        except Exception as error:  # a model's code may fail in any way
+            raise PassError(
+                f"{type(self.model).__name__} fails in a plain pass ({in_words(error)}). It cannot be evaluated as it is: see "
+                "whether transformers alone generates with it."
+            ) from error
+
+    def _rows(self, longest: int) -> int:
+        """How many requests are answered together, of which the longest has so many tokens."""
+        if self.alone or (self.switch is not None and longest > self.switch):
+            return 1
+        return int(self.batch_size)
 
     def _model_call(self, inps: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         self.work.add(inps.numel(), inps.numel())
@@ -80,7 +160,8 @@ class PlainLM(HFLM):  # type: ignore[misc]
         return logits
 
     def _model_generate(self, context: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-        found: torch.Tensor = super()._model_generate(context, *args, logits_processor=[_RefuseNan()], **kwargs)
+        with greedy(self.model):
+            found: torch.Tensor = super()._model_generate(context, *args, logits_processor=[_RefuseNan()], **kwargs)
         # The last token is not read again.
         read = found[:, context.shape[1] : -1]
         tokens = int(kwargs["attention_mask"].sum() + (read != self.tokenizer.pad_token_id).sum())

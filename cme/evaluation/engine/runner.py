@@ -142,7 +142,8 @@ class Runner:
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, *, keep_cache: bool, logits: int = 0
     ) -> Any:
         """One pass; ``logits``: at how many positions from the end, 0 for all."""
-        with torch.inference_mode():
+        # Not inference_mode: a buffer that a model makes in it could not be changed by lm-eval's code afterwards.
+        with torch.no_grad():
             return self._model(
                 input_ids=ids,
                 attention_mask=mask,
@@ -164,11 +165,13 @@ def select(cache: Any, rows: Tensor) -> Any:
 class Reserved(DynamicLayer):  # type: ignore[misc]
     """A layer of a cache whose room is reserved at once: `DynamicLayer` copies everything at every token."""
 
-    def __init__(self, like: Tensor, rows: int, length: int, room: int) -> None:
+    def __init__(self, like: DynamicLayer, rows: int, length: int, room: int) -> None:
         super().__init__()
-        self.dtype, self.device, self.is_initialized = like.dtype, like.device, True
-        self.keys = like.new_zeros((rows, like.shape[1], length + room, like.shape[3]))
-        self.values = torch.zeros_like(self.keys)
+        self.dtype, self.device, self.is_initialized = like.keys.dtype, like.keys.device, True
+        # Keys and values may differ in heads and size, as in DeepSeek-V2.
+        self.keys, self.values = (
+            old.new_zeros((rows, old.shape[1], length + room, old.shape[3])) for old in (like.keys, like.values)
+        )
         self.used = length
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
@@ -193,7 +196,7 @@ def reserve(like: Past, rows: int, length: int, room: int) -> Past:
     """
     mask = like.mask.new_zeros((rows, length + room))
     mask[:, length:] = 1
-    layers = [Reserved(layer.keys, rows, length, room) for layer in like.cache.layers]
+    layers = [Reserved(layer, rows, length, room) for layer in like.cache.layers]
     logits = like.logits.new_zeros((rows, like.logits.shape[1]))
     return Past(Cache(layers=layers), mask, like.lengths.new_zeros(rows), logits)
 

@@ -3,16 +3,12 @@
 import inspect
 from typing import Any
 
-__all__ = ["position_bytes", "text_obstacle", "unsupported"]
+__all__ = ["pads_safely", "position_bytes", "switch_length", "text_obstacle", "unsupported"]
 
 _NEEDED = ("past_key_values", "position_ids", "logits_to_keep")
 
-_HARMLESS = {
-    "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id", "do_sample", "temperature", "top_k", "top_p",
-    "min_p", "typical_p", "epsilon_cutoff", "eta_cutoff", "max_length", "use_cache", "output_attentions",
-    "output_hidden_states", "transformers_version", "_from_model_config",
-}  # fmt: skip
-"""Entries of a generation configuration that change nothing when the likeliest token is taken."""
+_ATTENTION = {"DynamicLayer", "DynamicSlidingWindowLayer"}
+"""Kinds of caches in which padding is masked, so that rows of several lengths do not disturb each other."""
 
 
 def unsupported(model: Any) -> str | None:
@@ -21,19 +17,71 @@ def unsupported(model: Any) -> str | None:
     Args:
         model: a causal language model or a `PeftModel`.
     """
+    if kind := _virtual_tokens(model):
+        return f"the adapter ({kind}) puts tokens of its own before the prompt"
+    return _cannot_cache(_base(model))
+
+
+def pads_safely(model: Any) -> bool:
+    """Whether rows of several lengths can be computed together without changing each other's answers.
+
+    They cannot where a model keeps a state that reads padding, too, where it takes no positions, so that padding shifts them, or
+    where an adapter puts tokens before the padding.
+
+    Args:
+        model: as for `unsupported`.
+    """
+    base = _base(model)
+    if _virtual_tokens(model) or getattr(base, "_is_stateful", False) or not base._supports_default_dynamic_cache():
+        return False
+    return _cache_layers(base) <= _ATTENTION and "position_ids" in inspect.signature(base.forward).parameters
+
+
+def switch_length(model: Any) -> int | None:
+    """The number of positions beyond which a model computes all of a pass in another way; None: it never does.
+
+    Rotary embeddings of the types ``longrope`` and ``dynamic`` choose their frequencies by the longest row of a pass. A cache
+    that was filled below the switch does not fit a pass beyond it.
+
+    Args:
+        model: as for `unsupported`.
+    """
+    config = _base(model).config.get_text_config(decoder=True)
+    parameters = getattr(config, "rope_parameters", None) or {}
+    # Some models have parameters for every type of layers.
+    several = [parameters, *(value for value in parameters.values() if isinstance(value, dict))]
+    kinds = [(str(item.get("rope_type", "")), item.get("original_max_position_embeddings")) for item in several]
+    lengths = [
+        original if original and kind == "longrope" else config.max_position_embeddings
+        for kind, original in kinds
+        if kind == "longrope" or "dynamic" in kind
+    ]
+    return min(map(int, lengths), default=None)
+
+
+def _virtual_tokens(model: Any) -> str | None:
+    """The type of an active adapter that puts tokens of its own before the prompt."""
     from peft import PeftModel
 
     if isinstance(model, PeftModel):
         for config in (model.peft_config[name] for name in model.active_adapters):
             if config.is_prompt_learning:
-                kind = getattr(config.peft_type, "value", config.peft_type)
-                return f"the adapter ({kind}) puts tokens of its own before the prompt"
-        model = model.get_base_model()
-    return _cannot_cache(model)
+                return str(getattr(config.peft_type, "value", config.peft_type))
+    return None
+
+
+def _base(model: Any) -> Any:
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _cache_layers(model: Any) -> set[str]:
+    """The kinds of layers that the model's cache has."""
+    from transformers import DynamicCache
+
+    return {type(layer).__name__ for layer in DynamicCache(config=model.config).layers}
 
 
 def _cannot_cache(model: Any) -> str | None:
-    from transformers import DynamicCache
     from transformers.cache_utils import DynamicLayer
 
     config, name = model.config, type(model).__name__
@@ -43,7 +91,7 @@ def _cannot_cache(model: Any) -> str | None:
         return f"the configuration of {name} switches the cache off (use_cache: false)"
     if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():
         return f"{name} keeps a state of its own instead of a cache of keys and values"
-    if odd := sorted({type(layer).__name__ for layer in DynamicCache(config=config).layers} - {DynamicLayer.__name__}):
+    if odd := sorted(_cache_layers(model) - {DynamicLayer.__name__}):
         return f"the cache of {name} cannot be shared between requests ({', '.join(odd)})"
     takes = inspect.signature(model.forward).parameters
     if lacking := [argument for argument in _NEEDED if argument not in takes]:
@@ -52,26 +100,22 @@ def _cannot_cache(model: Any) -> str | None:
 
 
 def position_bytes(model: Any) -> int:
-    """Bytes of the keys and values of one position, all layers together."""
-    config = model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * size * next(model.parameters()).element_size())
+    """Bytes of the keys and values of one position, all layers together: measured, since models differ in what they keep."""
+    import torch
+
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        cache = model(input_ids=torch.zeros((1, 2), dtype=torch.long, device=device), use_cache=True).past_key_values
+    return sum((layer.keys.nbytes + layer.values.nbytes) // 2 for layer in cache.layers)
 
 
-def text_obstacle(model: Any, kwargs: dict[str, Any]) -> str | None:
+def text_obstacle(kwargs: dict[str, Any]) -> str | None:
     """Why text cannot be generated by the engine, in words; None: it can.
 
     Args:
-        model: as for `unsupported`.
         kwargs: lm-eval's normalised generation settings, without ``until`` and ``max_gen_toks``.
     """
     asked = {
         key: value for key, value in kwargs.items() if (key, value) not in (("do_sample", False), ("temperature", 0.0))
     }
-    if asked:
-        return f"the task asks for {', '.join(sorted(asked))}"
-    configured = set(model.generation_config.to_diff_dict()) - _HARMLESS
-    if configured:
-        return f"the model's generation configuration asks for {', '.join(sorted(configured))}"
-    return None
+    return f"the task asks for {', '.join(sorted(asked))}" if asked else None

@@ -39,9 +39,11 @@ def test_adapters_with_tokens_of_their_own(kind):
     model = peft.get_peft_model(tiny_model(), getattr(peft, kind)(task_type="CAUSAL_LM", num_virtual_tokens=3)).eval()
     lm = engine(model)
     assert "tokens of its own before the prompt" in lm.obstacle
-    assert same(lm.loglikelihood(REQUESTS), plain(model, batch_size=3).loglikelihood(REQUESTS))
+    assert same(lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS))
     requests = texts(rows(count=3))
+    # Padding after the adapter's tokens would change the texts.
     assert lm.generate_until(requests) == plain(model, batch_size=3).generate_until(requests)
+    assert lm.generate_until(requests) == plain(model).generate_until(requests)
 
 
 def pooled(model):
@@ -98,11 +100,16 @@ def test_each_kind_of_batch_is_checked_once():
     lm._model_call = lambda ids: seen.append(tuple(ids.shape)) or call(ids)
     lm.loglikelihood(REQUESTS)
     first = len(seen)
-    assert 0 < first <= 2 * len(LABELS[:2])
+    # The ends of the batch with the shortest prompts, and one continuation of the longest prompt of all.
+    assert 1 < first <= 2 * len(LABELS[:2]) + 1
+    assert (
+        max(length for _, length in seen)
+        == max(len(lm._encode_pair(*r.args)[0] + lm._encode_pair(*r.args)[1]) for r in REQUESTS) - 1
+    )
     lm.loglikelihood(REQUESTS)
     assert len(seen) == first
     lm.loglikelihood(choices(*CASES["letters"]))
-    assert first < len(seen) <= first + 2 * 3
+    assert first < len(seen) <= first + 2 * 3 + 1
 
 
 def test_half_precision_is_not_taken_for_a_fault():

@@ -1,0 +1,40 @@
+"""Whether a base model reads from left to right."""
+
+from typing import Any
+
+from cme.errors import SourceError
+
+__all__ = ["check_causal"]
+
+_LENGTH = 12
+_TOLERANCE = {"float32": 1e-3, "float16": 0.25, "bfloat16": 1.0}
+"""Largest change of a log-probability (nats) that counts as rounding, as in the engine's self-check."""
+
+
+def check_causal(model: Any) -> None:
+    """Check that what a model predicts does not depend on the tokens that follow.
+
+    transformers loads BERT and its kin as causal language models even if their configuration does not make them decoders, and
+    XLNet reads in both directions unless it is given a mask. Such a model sees an answer before it predicts it.
+
+    Args:
+        model: the base model, in evaluation mode.
+
+    Raises:
+        SourceError: it does depend on them.
+    """
+    import torch
+
+    size = model.get_input_embeddings().weight.shape[0]
+    device = next(model.parameters()).device
+    row = torch.arange(3, 3 + _LENGTH, device=device) % size
+    ids = torch.stack([row, row])
+    ids[1, -1] = (ids[1, -1] + size // 2) % size
+    with torch.no_grad():
+        logprobs = model(input_ids=ids).logits[:, :-1].float().log_softmax(-1)
+    moved = float((logprobs[0] - logprobs[1]).abs().nan_to_num().max())
+    if moved > _TOLERANCE.get(str(model.dtype).removeprefix("torch."), 1.0):
+        raise SourceError(
+            f"{type(model).__name__} reads the tokens that follow, so it would see an answer before it predicts it. Give a "
+            "causal language model; for BERT and its kin, set is_decoder in config.json if it was trained as a decoder."
+        )

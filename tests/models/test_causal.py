@@ -1,0 +1,31 @@
+"""A base that sees what follows is refused."""
+
+import pytest
+import torch
+
+from cme.errors import SourceError
+from cme.models.causal import check_causal
+from tests.evaluation.engine.architectures import save_architecture
+from tests.evaluation.engine.lab import tiny_model
+
+
+@pytest.mark.parametrize("name", ["bert without a mask", "xlnet"])
+def test_models_that_read_in_both_directions(name, tmp_path):
+    from cme.models.load import load_model
+
+    save_architecture(name, tmp_path)
+    with pytest.raises(SourceError, match="reads the tokens that follow"):
+        check_causal(load_model(tmp_path, device="cpu"))
+
+
+@pytest.mark.parametrize("name", ["bert", "rwkv", "recurrent_gemma", "mistral with a window"])
+def test_models_that_read_from_left_to_right(name, tmp_path):
+    from cme.models.load import load_model
+
+    save_architecture(name, tmp_path)
+    check_causal(load_model(tmp_path, device="cpu"))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_rounding_is_not_taken_for_it(dtype):
+    check_causal(tiny_model().to(dtype))
