@@ -1,28 +1,16 @@
 """Frozen dataclasses ⇄ plain mappings: every error of a configuration in one message, unknown keys with the nearest one."""
 
-import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from cme.errors import CMEError, UsageError, nearest
 
-__all__ = ["RecipeLoader", "fitted", "from_mapping", "type_problem"]
+__all__ = ["fitted", "from_mapping", "type_problem"]
 
 T = TypeVar("T")
-
-
-class RecipeLoader(yaml.SafeLoader):
-    """Reads ``2e-4`` as a number, as every reader of a recipe would; YAML 1.1 takes it for text."""
-
-
-RecipeLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
 
 
 def from_mapping(

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from cme.errors import CMEError
+from cme.readers.yaml_file import CardLoader, parse_yaml
 from cme.files import write_text
 
 __all__ = ["fenced", "inline_code", "update_card"]
@@ -102,10 +103,7 @@ def _with_metadata(text: str, card: Path, change: Callable[[Metadata], Mapping[s
 
 
 def _metadata(front: str, where: object) -> Metadata:
-    try:
-        found = yaml.safe_load(front)
-    except yaml.YAMLError as error:
-        raise CMEError(f"{where}: its metadata are not valid YAML: {error}") from error
+    found = parse_yaml(front, f"the metadata of {where}", loader=CardLoader)
     if not isinstance(found, dict | None):
         raise CMEError(f"{where}: its metadata are no mapping.")
     return found or {}
