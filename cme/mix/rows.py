@@ -104,7 +104,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise CMEError(f"{folder} is no mix: it has no {MANIFEST}. Build one with: cme build-data --out FOLDER")
     manifest = read_record(folder / MANIFEST, Manifest)
     if strange := sorted(name for name in manifest.files if not _FILE.fullmatch(name)):
-        raise CMEError(f"{folder}: its {MANIFEST} names {strange[0][:100]!a}, which is no file of a mix. Build it again.")
+        raise CMEError(
+            f"{folder}: its {MANIFEST} names {strange[0][:100]!a}, which is no file of a mix. Build it again."
+        )
     if lacking := sorted(name for name in manifest.files if not (folder / name).is_file()):
         raise CMEError(
             f"{folder} lacks {', '.join(lacking)}, which its {MANIFEST} names. Copy the mix again, or build it again."

@@ -25,9 +25,7 @@ def check_plan(spec: DatasetSpec, kind: str, source: Source, pieces: Sequence[Pi
     """
     gone = source.missing(spec, kind)
     planned = {piece.part for piece in pieces} - {*gone}
-    files = {
-        file for part in spec.parts if part.name in planned for file in source.files(spec, part, part.split(kind))
-    }
+    files = {file for part in spec.parts if part.name in planned for file in source.files(spec, part, part.split(kind))}
     named = {piece.file for piece in pieces if piece.file is not None and piece.part in planned}
     # A file without rows is in no piece.
     if lost := sorted(map(str, named - files)):

@@ -18,7 +18,7 @@ def read_bounded(path: Path, largest: int, error: type[CMEError] = CMEError) -> 
         CMEError: (or ``error``) the file is missing, is no plain file, cannot be read or is larger.
     """
     try:
-        with open(path, "rb", opener=_without_waiting) as file:  # noqa: PTH123 (Path.open takes no opener)
+        with open(path, "rb", opener=_without_waiting) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise error(f"{path} cannot be read: it is no plain file.")
             data = file.read(largest + 1)

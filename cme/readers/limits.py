@@ -161,7 +161,9 @@ def limits_table() -> str:
         ("", "runs", f"{ENTRY_RUNS}"),
         ("Download", "size", "the size that the hub states, to the byte"),
     ]
-    return "\n".join(["| What is read | Limit on | Value |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in rows)])
+    return "\n".join(
+        ["| What is read | Limit on | Value |", "| --- | --- | --- |", *(f"| {a} | {b} | {c} |" for a, b, c in rows)]
+    )
 
 
 def _parquet_rows(limits: ParquetLimits) -> list[tuple[str, str, str]]:

@@ -58,7 +58,9 @@ def read_tensor_header(path: Path, *, error: type[CMEError] = CMEError) -> dict[
             total = os.fstat(file.fileno()).st_size
             size = int.from_bytes(file.read(8), "little")
             if total < 8 or size > min(TENSORS_HEADER_BYTES, total - 8):
-                raise ValueError(f"its header has {size:,} bytes, the file {total:,}; {TENSORS_HEADER_BYTES:,} are allowed")
+                raise ValueError(
+                    f"its header has {size:,} bytes, the file {total:,}; {TENSORS_HEADER_BYTES:,} are allowed"
+                )
             values = parse_json(file.read(size))
         return _tensors(values, total - 8 - size)
     except OSError as problem:

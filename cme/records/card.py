@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from cme.errors import CMEError
-from cme.readers.yaml_file import CardLoader, parse_yaml
 from cme.files import write_text
+from cme.readers.yaml_file import CardLoader, parse_yaml
 
 __all__ = ["fenced", "inline_code", "update_card"]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cme.data.sources.lock import LockedFile
 from cme.data.sources.retry import back_off, unreachable
-from cme.errors import CMEError, SourceError
+from cme.errors import SourceError
 from cme.files import cannot_write
 
 __all__ = ["fetch", "partial_path"]
