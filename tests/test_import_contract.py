@@ -21,10 +21,10 @@ BASE = {
     "locks",
     "paths",
     "patterns",
-    "printable",
     "processes",
     "progress",
     "readers",
+    "terminal",
     "workdir",
 }
 """Modules at the top of the package: every room may import them, they import none."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -188,7 +189,7 @@ def test_without_flock_a_dead_process_does_not(tmp_path, no_flock):
     assert not (tmp_path / "out" / LOCK_FILE).exists()
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="the system does not say when a process started")
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say when a process started")
 def test_without_flock_another_process_of_the_same_number_does_not(tmp_path, no_flock):
     write_holder(tmp_path / "out", pid=os.getppid(), started=1)
     locked(tmp_path / "out", "eval")

@@ -144,7 +144,7 @@ def _examples(
 ) -> list[dict[str, Any]]:
     from cme.data.load import load_examples
     from cme.data.sources import check_source, open_source
-    from cme.errors import unknown
+    from cme.errors import SourceError, unknown
     from cme.evaluation.sample_view import with_ids
     from cme.prompt import check_format, cut_words, render
     from cme.suite import dataset
@@ -162,7 +162,10 @@ def _examples(
     for one in formats:
         check_format(one, tokenizer)
     rows = open_source(source)
-    check_source(rows, [spec], [split])
+    if missing := check_source(rows, [spec], [split], allow_missing=True):
+        raise SourceError(
+            f"{rows.place} lacks:\n  " + "\n  ".join(missing) + "\nPut it there, or choose another --source or --split."
+        )
     found = []
     ordered = tier_order(load_examples(spec, split, rows).examples)
     chosen = with_ids(ordered, ids, lambda example: example.id) if ids else ordered[:n]

@@ -59,21 +59,22 @@ _TOO_DEEP = f"it is nested more than {JSON_DEPTH} deep"
 def _check(value: Any) -> None:
     """Check depth and texts of a value, without recursion."""
     level = [value]
-    for _ in range(JSON_DEPTH + 1):
+    for depth in range(JSON_DEPTH + 1):
         inner: list[Any] = []
+        nested = False
         for item in level:
             if isinstance(item, str):
                 if has_surrogate(item):
                     raise ValueError(f"the text {item[:40]!a} holds half of a character")
-            elif isinstance(item, dict):
+            elif isinstance(item, dict | list):
+                nested = True
                 inner += item
-                inner += item.values()
-            elif isinstance(item, list):
-                inner += item
-        if not inner:
+                inner += item.values() if isinstance(item, dict) else ()
+        if not nested:
             return
+        if depth == JSON_DEPTH:
+            raise ValueError(_TOO_DEEP)
         level = inner
-    raise ValueError(_TOO_DEEP)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every limit of the readers, in one place; ``docs/limits.md`` holds the table that `limits_table` makes."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 __all__ = [
     "CONFIG_EXPERTS",
@@ -132,6 +133,15 @@ DATA_FILES = ParquetLimits(
 )
 
 
+def _main() -> None:
+    """Write the table into ``docs/limits.md``."""
+    path = Path("docs/limits.md")
+    before, rest = path.read_text(encoding="utf-8").split("<!-- limits -->")
+    after = rest.split("<!-- /limits -->")[1]
+    text = f"{before}<!-- limits -->\n{limits_table()}\n<!-- /limits -->{after}"
+    path.write_text(text, encoding="utf-8")
+
+
 def limits_table() -> str:
     """The table of ``docs/limits.md``, in Markdown."""
     rows = [
@@ -150,7 +160,7 @@ def limits_table() -> str:
         ("", "tensors", f"{TENSORS:,}"),
         ("Base model's `config.json`", "layers", f"{CONFIG_LAYERS:,}"),
         ("", "experts", f"{CONFIG_EXPERTS:,}"),
-        ("", "any other size", f"{CONFIG_WIDTH:,}"),
+        ("", "width (hidden size, heads, vocabulary)", f"{CONFIG_WIDTH:,}"),
         ("Regular expression (`target_modules`)", "length", f"{PATTERN_CHARACTERS:,} characters"),
         ("", "names to match", f"{PATTERN_NAMES:,}"),
         ("", "time for all names", f"{PATTERN_SECONDS} s"),
@@ -189,3 +199,7 @@ def _size(size: int) -> str:
         if size >= unit and size % unit == 0:
             return f"{size // unit:,} {name}"
     return f"{size:,} bytes"
+
+
+if __name__ == "__main__":
+    _main()

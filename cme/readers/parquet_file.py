@@ -32,7 +32,7 @@ class ParquetReader:
         self.metadata: pq.FileMetaData = opened.metadata
         self._opened, self._limits, self._source = opened, limits, source
 
-    def check_pages(self, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> set[str]:
+    def check_pages(self, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> dict[str, int]:
         """Check the pages of columns against the limits, from the pages' own headers.
 
         Args:
@@ -40,12 +40,12 @@ class ParquetReader:
             groups: row groups; None: all.
 
         Returns:
-            Paths of the text columns that have a large dictionary.
+            Path of each text column that has a large dictionary → bytes of the largest.
 
         Raises:
             ValueError: a limit is exceeded, or a header is damaged.
         """
-        limits, large = self._limits, set()
+        limits, large = self._limits, dict[str, int]()
         unpacked = values = 0
         with _bytes_of(self._source) as (file, size):
             for chunk in self._chunks(columns, groups):
@@ -59,7 +59,8 @@ class ParquetReader:
                     if values > limits.values:
                         raise ValueError(f"it has {values:,} values or more; {limits.values:,} are allowed")
                     if page.dictionary and page.unpacked >= limits.dictionary and chunk.physical_type == "BYTE_ARRAY":
-                        large.add(chunk.path_in_schema)
+                        path = chunk.path_in_schema
+                        large[path] = max(page.unpacked, large.get(path, 0))
         return large
 
     def batches(
@@ -79,9 +80,19 @@ class ParquetReader:
 
         limits, opened = self._limits, self._opened
         large = self.check_pages(columns, groups)
+        nested = {path: length for path, length in large.items() if path not in self.schema.names}
+        if nested and limits.text is not None:
+            path, length = next(iter(nested.items()))
+            raise ValueError(
+                f"column {path[:100]!a} has a dictionary of {length:,} bytes; {limits.dictionary:,} are allowed"
+            )
+        if nested:
+            # Arrow gives no dictionaries inside of lists and structs: fewer rows at a time keep a batch small.
+            size = max(1, min(size, limits.batch // (4 * max(nested.values()))))
+        flat = sorted(large.keys() - nested.keys())
         every = range(self.metadata.num_row_groups) if groups is None else groups
         rows = 0
-        with pq.ParquetFile(self._source, read_dictionary=sorted(large)) if large else _kept(opened) as file:
+        with pq.ParquetFile(self._source, read_dictionary=flat) if flat else _kept(opened) as file:
             for batch in file.iter_batches(size, row_groups=list(every), columns=columns, use_threads=False):
                 rows += batch.num_rows
                 if rows > limits.rows:
@@ -93,7 +104,7 @@ class ParquetReader:
                     )
                 if limits.text is not None and (longest := max(map(_longest, batch.columns), default=0)) > limits.text:
                     raise ValueError(f"it has a text of {longest:,} characters; {limits.text:,} are allowed")
-                yield _plain(batch) if large else batch
+                yield _plain(batch) if flat else batch
 
     def table(self, columns: Sequence[str] | None = None) -> "pa.Table":
         """All rows of a file that is known to be small, or of some of its columns.
@@ -230,7 +241,7 @@ def _kept(opened: Any) -> Iterator[Any]:
 
 
 def _expanded(array: "pa.Array") -> int:
-    """Bytes of an array once its dictionaries are written out."""
+    """Bytes of an array once its dictionary, if it is one, is written out."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -239,10 +250,6 @@ def _expanded(array: "pa.Array") -> int:
         if pa.types.is_nested(kind.value_type) or pa.types.is_primitive(kind.value_type):
             return int(array.nbytes)
         return int(pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
-    if pa.types.is_struct(kind):
-        return sum(_expanded(array.field(k)) for k in range(kind.num_fields))
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
-        return int(array.nbytes) + (0 if not _has_dictionary(kind) else _expanded(array.values))
     return int(array.nbytes)
 
 
@@ -260,19 +267,11 @@ def _longest(array: "pa.Array") -> int:
         return max(_longest(array.keys), _longest(array.items))
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         return _longest(array.values)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return int(pc.max(pc.utf8_length(array)).as_py() or 0)
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
         return int(pc.max(pc.binary_length(array)).as_py() or 0)
     return 0
-
-
-def _has_dictionary(kind: "pa.DataType") -> bool:
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(kind):
-        return True
-    return any(_has_dictionary(kind.field(k).type) for k in range(kind.num_fields))
 
 
 def _plain(batch: "pa.RecordBatch") -> "pa.RecordBatch":
@@ -280,16 +279,6 @@ def _plain(batch: "pa.RecordBatch") -> "pa.RecordBatch":
     import pyarrow as pa
 
     def plain(kind: "pa.DataType") -> "pa.DataType":
-        if pa.types.is_dictionary(kind):
-            return kind.value_type
-        if pa.types.is_struct(kind):
-            return pa.struct([kind.field(k).with_type(plain(kind.field(k).type)) for k in range(kind.num_fields)])
-        if pa.types.is_map(kind):
-            return pa.map_(plain(kind.key_type), plain(kind.item_type))
-        if pa.types.is_large_list(kind):
-            return pa.large_list(kind.value_field.with_type(plain(kind.value_type)))
-        if pa.types.is_list(kind):
-            return pa.list_(kind.value_field.with_type(plain(kind.value_type)))
-        return kind
+        return kind.value_type if pa.types.is_dictionary(kind) else kind
 
     return batch.cast(pa.schema([field.with_type(plain(field.type)) for field in batch.schema]))

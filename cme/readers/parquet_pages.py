@@ -56,7 +56,7 @@ def pages_of(file: IO[bytes], column: Any, size: int) -> Iterator[Page]:
         kind, unpacked, packed = (header.get(key) for key in (1, 2, 3))
         if not (isinstance(unpacked, int) and isinstance(packed, int) and unpacked >= 0 and packed >= 0):
             raise ValueError(f"a page of column {column.path_in_schema[:100]!a} has no size")
-        inner = header.get({_DATA: 5, _DATA_V2: 8}.get(kind, 0), {})  # type: ignore[call-overload]
+        inner = header.get(8 if kind == _DATA_V2 else 5) if kind in (_DATA, _DATA_V2) else None
         values = inner.get(1, 0) if isinstance(inner, dict) else 0
         if not isinstance(values, int) or values < 0:
             raise ValueError(f"a page of column {column.path_in_schema[:100]!a} has {values!r} values")

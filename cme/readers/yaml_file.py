@@ -30,22 +30,22 @@ class RecipeLoader(TaskLoader):
     """Reads recipes and options: ``2e-4`` is a number, as every reader of a recipe expects; YAML 1.1 takes it for text."""
 
 
-def _whole_number(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
+def _whole_number(loader: yaml.SafeLoader, node: Any) -> Any:
     text = str(node.value)
     if len(text) > YAML_DIGITS:
         raise _problem(f"a whole number of {len(text):,} digits; {YAML_DIGITS} are allowed", node)
-    return loader.construct_yaml_int(node)  # type: ignore[no-untyped-call]
+    return loader.construct_yaml_int(node)
 
 
-def _number(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
-    value = loader.construct_yaml_float(node)  # type: ignore[no-untyped-call]
+def _number(loader: yaml.SafeLoader, node: Any) -> Any:
+    value = loader.construct_yaml_float(node)
     if not math.isfinite(value):
         raise _problem(f"{str(node.value)[:40]}, which is no finite number", node)
     return value
 
 
-def _text(loader: yaml.SafeLoader, node: yaml.Node) -> Any:
-    return loader.construct_scalar(node)  # type: ignore[arg-type]
+def _text(loader: yaml.SafeLoader, node: Any) -> Any:
+    return loader.construct_scalar(node)
 
 
 CardLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
@@ -99,9 +99,9 @@ def parse_yaml(
             if node is None:
                 return None
             check_document(node)
-            return reader.construct_document(node)  # type: ignore[no-untyped-call]
+            return reader.construct_document(node)
         finally:
-            reader.dispose()  # type: ignore[no-untyped-call]
+            reader.dispose()
     except RecursionError:
         raise error(f"{where} is not valid YAML: it is nested more than {YAML_DEPTH} deep.") from None
     except yaml.YAMLError as problem:

@@ -80,11 +80,11 @@ def read_parquet(files: Sequence[Path], where: str) -> "pa.Table":
 
 
 def _plain_strings(table: "pa.Table") -> "pa.Table":
-    """A table whose top-level columns are not dictionary-encoded."""
+    """A table whose top-level columns are neither dictionary-encoded nor views."""
     import pyarrow as pa
 
-    fields = [
-        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
-        for field in table.schema
-    ]
-    return table.cast(pa.schema(fields, table.schema.metadata))
+    def plain(kind: pa.DataType) -> pa.DataType:
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        return pa.large_string() if pa.types.is_string_view(kind) else kind
+
+    return table.cast(pa.schema([field.with_type(plain(field.type)) for field in table.schema], table.schema.metadata))

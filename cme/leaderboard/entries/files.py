@@ -5,7 +5,6 @@ The limits are those of `cme.readers.limits`. A name or a method has up to 100 c
 the first is a letter or digit.
 """
 
-import math
 import re
 import stat
 import unicodedata
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.errors import CMEError, UsageError
+from cme.leaderboard.entries.impossible import impossible
 from cme.leaderboard.entries.metadata import claims
 from cme.readers.limits import ENTRY_BYTES, ENTRY_DEPTH, ENTRY_RUNS, ENTRY_TEXT, SAMPLE_FILES
 from cme.readers.parquet_file import open_parquet
@@ -85,7 +85,7 @@ def check_entry(entry: Entry) -> None:
         CMEError: they are not; all problems in one message.
     """
     problems = [*_shape(entry), *_values(vars(entry), "", 0)]
-    problems = problems or list(claims(entry))
+    problems = problems or list(claims(entry)) or list(impossible(entry))
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CMEError(f"entry {entry.name!r}: {'; '.join(problems[:5])}{more}. Submit its results again.")
@@ -158,7 +158,7 @@ def _values(value: Any, where: str, depth: int) -> Iterator[str]:
             yield from _values(item, f"{where}.{k}", depth + 1)
     elif hasattr(value, "__dataclass_fields__"):
         yield from _values(vars(value), where, depth + 1)
-    elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _MAX_NUMBER):
+    elif isinstance(value, int | float) and not abs(value) <= _MAX_NUMBER:
         yield f"{where} is {value if isinstance(value, float) else 'too large a number'}"
 
 
