@@ -102,8 +102,8 @@ class ParquetReader:
                     raise ValueError(
                         f"{batch.num_rows:,} of its rows take {taken:,} bytes; {limits.batch:,} are allowed"
                     )
-                if limits.text is not None and (longest := max(map(_longest, batch.columns), default=0)) > limits.text:
-                    raise ValueError(f"it has a text of {longest:,} characters; {limits.text:,} are allowed")
+                if limits.text is not None:
+                    _check_texts(batch, limits.text)
                 yield _plain(batch) if flat else batch
 
     def table(self, columns: Sequence[str] | None = None) -> "pa.Table":
@@ -251,6 +251,12 @@ def _expanded(array: "pa.Array") -> int:
             return int(array.nbytes)
         return int(pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
     return int(array.nbytes)
+
+
+def _check_texts(batch: "pa.RecordBatch", most: int) -> None:
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if (longest := _longest(column)) > most:
+            raise ValueError(f"column {name[:100]!a} has a text of {longest:,} characters; {most:,} are allowed")
 
 
 def _longest(array: "pa.Array") -> int:

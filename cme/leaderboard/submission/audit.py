@@ -99,9 +99,8 @@ def audit(entries_dir: Path) -> list[Verdict]:
                 f"{path} could not be checked ({type(error).__name__}: {str(error)[:200]}). Submit its results again."
             )
             verdicts.append(Verdict(ascii(path.stem)[1:-1], False, printable(said)))
-    names = {entry.name for entry in entries}
-    refused = [path.stem for path in entry_files(entries_dir) if path.stem not in names]
-    verdicts += _strange_files(entries, entries_dir, refused)
+    if all(verdict.ok for verdict in verdicts):
+        verdicts += _strange_files(entries, entries_dir)
     try:
         check_comparable(entries)
         verdicts += _strange_parts(entries, entries_dir)
@@ -130,8 +129,8 @@ def check_row(entry: Entry, entries_dir: Path) -> str:
     return _checked(entry, entries_dir)[0]
 
 
-def _strange_files(entries: Sequence[Entry], entries_dir: Path, refused: Sequence[str]) -> Iterator[Verdict]:
-    """Files that belong to no entry, not even to a refused one, and a folder of samples that lies elsewhere."""
+def _strange_files(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Verdict]:
+    """Files that belong to no entry, and a folder of samples that lies elsewhere."""
     samples = samples_path(entries_dir, "x").parent
     if samples.is_symlink():
         yield Verdict("*", False, f"{ascii(str(samples))[1:-1]} is a link; a board holds plain folders only.")
@@ -140,7 +139,7 @@ def _strange_files(entries: Sequence[Entry], entries_dir: Path, refused: Sequenc
     known |= {*_KEPT, *(f"{entry.name}.json" for entry in entries)}
     for folder in (entries_dir, samples):
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if path.name not in known and not path.name.startswith(tuple(f"{name}." for name in refused)):
+            if path.name not in known:
                 said = f"{ascii(str(path))[1:-1]} belongs to no entry. Remove it."
                 yield Verdict(ascii(path.name)[1:-1], False, said)
 
