@@ -90,3 +90,11 @@ def test_failed_and_unfinished_answers_are_counted_in_the_result_and_shown(cme, 
     lines = {line.split()[0]: line for line in cme("score", folder).stdout.splitlines() if line.strip()}
     assert lines["squad_v2"].endswith("3 empty, 2 truncated, 1 cut")
     assert "empty" not in lines["trivia_qa"] and "truncated" not in lines["trivia_qa"]
+
+
+def test_a_missing_split_is_no_reason_to_name_an_option_that_show_lacks(cme, tmp_path):
+    for split in ("train", "eval"):
+        done = cme("show", "--dataset", "qqp", "--source", tmp_path, "--split", split)
+        assert done.exit_code == 1
+        assert "lacks:\n  qqp: qqp/" in done.stderr and "choose another --source or --split" in done.stderr
+        assert "--allow-missing" not in done.stderr

@@ -13,11 +13,13 @@ from safetensors.numpy import save
 
 from cme.paths import leaderboards_dir, tasks_dir
 
-__all__ = ["LONG", "SHORT", "documents", "mutated", "seeds"]
+__all__ = ["LONG", "SHORT", "SLOW", "documents", "mutated", "seeds"]
 
 _HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 SHORT = settings(max_examples=60, deadline=None, database=None, suppress_health_check=_HEALTH)
-LONG = settings(max_examples=1500, deadline=None, database=None, suppress_health_check=_HEALTH)
+LONG = settings(max_examples=6000, deadline=None, database=None, suppress_health_check=_HEALTH)
+SLOW = settings(LONG, max_examples=600)
+"""For what takes a tenth of a second or more."""
 
 _EDITS = st.lists(
     st.tuples(

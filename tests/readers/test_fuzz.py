@@ -33,9 +33,10 @@ from cme.suite import dataset
 from cme.suite.spec import load_spec
 from cme.training.recipe import load_recipe
 from cme.workdir import claim, claimed, is_finished
-from tests.readers.fuzzing import LONG, SHORT, documents, mutated, seeds
+from tests.readers.fuzzing import LONG, SHORT, SLOW, documents, mutated, seeds
 
 SIZES = [pytest.param(SHORT, id="seconds"), pytest.param(LONG, id="minutes", marks=pytest.mark.long)]
+SLOW_SIZES = [pytest.param(SHORT, id="seconds"), pytest.param(SLOW, id="minutes", marks=pytest.mark.long)]
 SMALL = replace(DATA_FILES, page=2**24, unpacked=2**26, batch=2**26, values=10**6)
 """Limits that a fuzzed file reaches without taking the machine's memory."""
 
@@ -70,7 +71,7 @@ def test_json(size, tmp_path):
     fuzz(size, st.one_of(mutated(seeds("json")), st.binary(max_size=60)), check)
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SLOW_SIZES)
 def test_entries(size, tmp_path):
     """The demo's entry with one value anywhere replaced by another."""
     entry = json.loads(seeds("json")[0])
@@ -134,7 +135,7 @@ KEYS = [
 ]
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", SLOW_SIZES)
 def test_recipes(size, tmp_path):
     path = tmp_path / "tasks" / "family" / "x.yaml"
     path.parent.mkdir(parents=True)
