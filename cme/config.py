@@ -5,14 +5,12 @@ Records and files are subclasses of `Model`. Settings, which Python users constr
 """
 
 import functools
-import re
 import types
 import typing
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from typing import Annotated, Any, TypeVar, Union, dataclass_transform, get_args, get_origin
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
@@ -23,7 +21,6 @@ __all__ = [
     "FROM_FILE",
     "Items",
     "Model",
-    "RecipeLoader",
     "build",
     "check",
     "known",
@@ -85,15 +82,6 @@ def known(kind: str, names: Collection[str]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
-
-
-class RecipeLoader(yaml.SafeLoader):
-    """Reads ``2e-4`` as a number, as every reader of a recipe would; YAML 1.1 takes it for text."""
-
-
-RecipeLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
-)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field, Field))

@@ -1,5 +1,6 @@
 """Files that are either whole or absent: written to a temporary name, fsynced, renamed."""
 
+import errno
 import hashlib
 import json
 import os
@@ -10,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from cme.errors import CMEError
+from cme.readers.json_file import read_json
 
-__all__ = ["atomic_path", "digest", "read_json", "sha256_file", "write_json", "write_text"]
+__all__ = ["atomic_path", "cannot_write", "digest", "read_json", "sha256_file", "write_json", "write_text"]
 
 
 @contextmanager
@@ -30,9 +32,7 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         os.close(handle)
     except OSError as error:
-        raise CMEError(
-            f"cannot write {path}: {error.strerror or error}. Choose another folder or free some room."
-        ) from error
+        raise cannot_write(path, error) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -43,12 +43,34 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise CMEError(
-            f"cannot write {path}: {error.strerror or error}. Free some room and run the command again."
-        ) from error
+        raise cannot_write(path, error) from error
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def cannot_write(path: Path, error: OSError, *, kept: str = "") -> CMEError:
+    """The error for a file that cannot be written, with what helps against this very cause.
+
+    Args:
+        path: the file.
+        error: the cause.
+        kept: what is not lost, for the message.
+    """
+    again = f"run the command again{kept and f': {kept}'}."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        advice = f"Free some room and {again}"
+    elif error.errno == errno.ENOENT:
+        advice = f"Its folder was removed while the command ran: {again}"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = "Choose a folder that you may write to."
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        advice = "A file lies where a folder should be, or the other way round. Choose another folder."
+    elif error.errno == errno.ENAMETOOLONG:
+        advice = "Choose a shorter name."
+    else:
+        advice = f"See to the disk and {again}"
+    return CMEError(f"cannot write {path}: {error.strerror or error}. {advice}")
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
@@ -60,35 +82,6 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write ``value`` as indented JSON with a final newline; NaN and infinity are refused (ValueError)."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", durable=durable)
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file; NaN and infinity, which are no JSON, are refused, and so is a key that stands twice.
-
-    Raises:
-        CMEError: the file is missing, cannot be read or is no JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse, object_pairs_hook=_once)
-    except FileNotFoundError:
-        raise CMEError(f"{path} does not exist.") from None
-    except OSError as error:
-        raise CMEError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except ValueError as error:
-        raise CMEError(f"{path} is not valid JSON ({error}). It may be damaged: make it again.") from error
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """What a reader of the file sees first must not be another value than the one that is used."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"it holds {next(name for name in names if names.count(name) > 1)[:100]!a} twice in one place")
-    return found
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"it holds {constant}")
 
 
 def sha256_file(path: Path) -> str:

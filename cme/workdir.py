@@ -1,22 +1,57 @@
 """Output folders: refused when they hold something else, continued when they hold the same command's unfinished work."""
 
+import functools
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from cme.errors import UsageError
-from cme.files import digest, read_json, write_json
+from cme.errors import CMEError, UsageError
+from cme.files import cannot_write, digest, read_json, write_json
+from cme.locks import LOCK_FILE, locked, unlock
 
 __all__ = ["FinishedError", "claim", "claimed", "finish", "is_finished", "release"]
 
 _MARKER = ".cme.json"
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FinishedError(UsageError):
     """There is nothing left to do."""
 
 
+def _alone(function: F) -> F:
+    """Let `claim` work under the folder's lock, which is then kept; it is given back if the folder is refused.
+
+    A folder that is going to be refused, because it holds something else or is finished, is not touched.
+    """
+
+    @functools.wraps(function)
+    def alone(out: Path, command: str, *args: Any, **options: Any) -> Any:
+        empty = not out.exists() or (out.is_dir() and all(map(_half_a_marker, out.iterdir())))
+        if not empty and (not (out / _MARKER).is_file() or is_finished(out)):
+            return function(out, command, *args, **options)
+        new = not out.exists()
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(out, error) from error
+        locked(out, command)
+        try:
+            for file in out.glob(".*.tmp"):
+                file.unlink(missing_ok=True)
+            return function(out, command, *args, **options)
+        except BaseException:
+            unlock(out)
+            if new and not any(out.iterdir()):
+                out.rmdir()
+            raise
+
+    return alone  # type: ignore[return-value]
+
+
+@_alone
 def claim(
     out: Path,
     command: str,
@@ -41,11 +76,14 @@ def claim(
         UsageError: the folder holds something else, or work with other settings.
         FinishedError: the folder holds this very command's finished work.
         CMEError: the folder cannot be written.
+
+    The folder's lock (`cme.locks`) is held until `finish`, `release`, or the end of a block of `cme.locks.locks_released`. While
+    another process holds it, that is a UsageError, too.
     """
     settings = json.loads(json.dumps(dict(settings), allow_nan=False))  # as the marker will give it back
     marker = out / _MARKER
     if marker.is_file():
-        found = read_json(marker)
+        found = _read(marker)
         if found.get("command") != command:
             raise UsageError(f"{out} holds the output of 'cme {found.get('command')}'. Give another --out.")
         old, finished = found.get("settings") or {}, bool(found.get("finished"))
@@ -74,19 +112,21 @@ def claim(
 
 def finish(out: Path) -> None:
     """Mark a claimed folder as finished."""
-    write_json(out / _MARKER, read_json(out / _MARKER) | {"finished": True})
+    write_json(out / _MARKER, _read(out / _MARKER) | {"finished": True})
+    unlock(out)
 
 
 def release(out: Path) -> None:
     """Give back a folder that was claimed and holds no work yet; anything else in it stays."""
     (out / _MARKER).unlink(missing_ok=True)
+    unlock(out)
     if out.is_dir() and not any(out.iterdir()):
         out.rmdir()
 
 
 def is_finished(out: Path) -> bool:
     """Whether the folder holds finished work."""
-    return (out / _MARKER).is_file() and bool(read_json(out / _MARKER).get("finished"))
+    return (out / _MARKER).is_file() and bool(_read(out / _MARKER).get("finished"))
 
 
 def claimed(out: Path) -> dict[str, Any]:
@@ -96,13 +136,29 @@ def claimed(out: Path) -> dict[str, Any]:
         CMEError: its marker is damaged.
     """
     marker = out / _MARKER
-    found = read_json(marker).get("settings") if marker.is_file() else None
-    return found if isinstance(found, dict) else {}
+    return dict(_read(marker)["settings"]) if marker.is_file() else {}
+
+
+def _read(marker: Path) -> dict[str, Any]:
+    """What a marker says.
+
+    Raises:
+        CMEError: it is damaged.
+    """
+    found = read_json(marker)
+    if not (
+        isinstance(found, dict)
+        and isinstance(found.get("command"), str)
+        and isinstance(found.get("settings"), dict)
+        and isinstance(found.get("digest"), str)
+    ):
+        raise CMEError(f"{marker} is damaged: it is no marker of an output folder. Give another --out.")
+    return found
 
 
 def _half_a_marker(item: Path) -> bool:
-    """Whether this is what a process leaves behind that is killed while it writes the marker."""
-    return item.name.startswith(f".{_MARKER}.") and item.suffix == ".tmp"
+    """Whether this is what a process leaves behind that is killed while it takes a folder."""
+    return (item.name.startswith((f".{_MARKER}.", LOCK_FILE)) and item.suffix == ".tmp") or item.name == LOCK_FILE
 
 
 def _differences(found: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

@@ -1,6 +1,9 @@
+import errno
 import hashlib
 import json
 import math
+import os
+import shutil
 
 import pytest
 
@@ -103,3 +106,31 @@ def test_sha256_of_a_file(tmp_path):
     # FIPS 180-2, appendix B.1: the message "abc".
     (tmp_path / "x").write_bytes(b"abc")
     assert sha256_file(tmp_path / "x") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "Free some room and run the command again"),
+        (errno.EDQUOT, "Free some room"),
+        (errno.ENOENT, "Its folder was removed while the command ran"),
+        (errno.EACCES, "Choose a folder that you may write to"),
+        (errno.EROFS, "Choose a folder that you may write to"),
+        (errno.ENAMETOOLONG, "Choose a shorter name"),
+        (errno.EIO, "See to the disk"),
+    ],
+)
+def test_the_advice_fits_the_cause(tmp_path, number, advice):
+    with pytest.raises(CMEError, match=advice) as caught, atomic_path(tmp_path / "x"):
+        raise OSError(number, os.strerror(number))
+    assert ("Free some room" in str(caught.value)) == (number in (errno.ENOSPC, errno.EDQUOT))
+
+
+def test_a_folder_that_is_removed_meanwhile(tmp_path):
+    folder = tmp_path / "out"
+    with (
+        pytest.raises(CMEError, match="Its folder was removed while the command ran"),
+        atomic_path(folder / "x") as path,
+    ):
+        path.write_text("text")
+        shutil.rmtree(folder)

@@ -20,12 +20,16 @@ BASE = {
     "extras",
     "files",
     "frames",
+    "locks",
     "machine",
     "paths",
+    "patterns",
     "problems",
     "processes",
     "progress",
+    "readers",
     "templates",
+    "terminal",
     "workdir",
 }
 """Modules at the top of the package: every room may import them, they import none."""

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cme.data.columns import needed_columns
 from cme.data.example import Example
-from cme.data.load import RowStream, load_examples, needed_columns
+from cme.data.load import RowStream, load_examples
 from cme.data.match import canonical, canonical_texts
 from cme.data.sources import open_source
 from cme.suite import DatasetSpec, Part, dataset, datasets

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.data.load import needed_columns, normalise_all
+from cme.data.columns import needed_columns
+from cme.data.load import normalise_all
 from cme.data.match import match_digest
 from cme.prompt import cut_words
 from cme.suite import DatasetSpec, dataset

@@ -1,11 +1,11 @@
 """What can be wrong with a saved adapter before any of it is put on a model."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from cme.errors import AdapterError, CMEError, nearest
+from cme.errors import AdapterError, nearest
 from cme.files import read_json
+from cme.readers.safetensors_file import read_tensor_header
 
 __all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "check_finite", "check_shapes", "known_type", "read_config"]
 
@@ -35,10 +35,7 @@ def read_config(folder: Path) -> dict[str, Any]:
                 f"CME does not open it. Save the adapter as {WEIGHTS_FILE} (save_pretrained does by default)."
             )
         raise AdapterError(f"{folder} is no adapter folder: {WEIGHTS_FILE} is missing.")
-    try:
-        values = read_json(folder / CONFIG_FILE)
-    except CMEError as error:
-        raise AdapterError(str(error)) from error
+    values = read_json(folder / CONFIG_FILE, error=AdapterError)
     if not isinstance(values, dict):
         raise AdapterError(f"{folder / CONFIG_FILE} must hold one JSON object, found a {type(values).__name__}.")
     return values
@@ -106,13 +103,7 @@ def _split(name: str) -> tuple[str, str]:
 
 
 def _header(folder: Path) -> Shapes:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
-            return {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
-        raise AdapterError(f"{folder / WEIGHTS_FILE} is damaged ({error}). Copy or train the adapter again.") from error
+    return {key: tensor.shape for key, tensor in read_tensor_header(folder / WEIGHTS_FILE, error=AdapterError).items()}
 
 
 def check_finite(folder: Path) -> None:

@@ -167,16 +167,11 @@ def read_peft_config(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: no such file, no YAML, or no mapping.
     """
-    import yaml
-
-    from cme.config import RecipeLoader
+    from cme.readers.yaml_file import read_yaml
 
     if not path.is_file():
         raise UsageError(f"there is no file {path} (--peft-config: a YAML file of peft_type and its fields).")
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), RecipeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not valid YAML: {error}") from error
+    values = read_yaml(path, str(path), error=UsageError)
     if not isinstance(values, dict):
         raise UsageError(f"{path} must be a mapping with peft_type and its fields, found {values!r}.")
     options = {key: value for key, value in values.items() if key not in _OF_RUN}

@@ -105,13 +105,11 @@ def _assignments(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def _yaml(text: str, where: str) -> Any:
-    import yaml
-
-    from cme.config import RecipeLoader
+    from cme.readers.yaml_file import parse_yaml
 
     try:
-        return yaml.load(text, RecipeLoader)
-    except yaml.YAMLError as error:
+        return parse_yaml(text, where, error=UsageError)
+    except UsageError as error:
         raise UsageError(f"{where}: the value is not valid YAML. Quote text with special characters.") from error
 
 

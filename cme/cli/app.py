@@ -16,6 +16,7 @@ import typer
 
 from cme.env import is_first_process
 from cme.errors import CMEError
+from cme.terminal import harmless, safe_stdout
 
 __all__ = ["app", "emit_json", "note", "standalone", "verb"]
 
@@ -45,7 +46,8 @@ def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F
             # peft 0.21 asks transformers 5.23 for an attribute that has a new name; a user can do nothing about it.
             warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
             try:
-                return function(*args, **kwargs)
+                with safe_stdout():
+                    return function(*args, **kwargs)
             except CMEError as error:
                 if not is_first_process():
                     # Still alive after that, it is the only one that has failed.
@@ -77,7 +79,7 @@ def standalone(function: Callable[..., Any], *, epilog: str) -> typer.Typer:
 
 def note(text: str) -> None:
     """Say something to the person at the terminal (standard error)."""
-    print(text, file=sys.stderr)
+    print(harmless(text), file=sys.stderr)
 
 
 def emit_json(value: Any) -> None:

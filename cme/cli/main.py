@@ -1,6 +1,7 @@
 """``cme``: every verb, registered. Nothing heavy is imported before a verb runs."""
 
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -12,6 +13,7 @@ import cme
 from cme.cli.app import app
 from cme.env import processes
 from cme.errors import CMEWarning
+from cme.terminal import harmless
 
 __all__ = ["main"]
 
@@ -64,7 +66,7 @@ _python_format = warnings.formatwarning
 def _format_warning(message: Any, category: type[Warning], *place: Any, **line: Any) -> str:
     """Our own warnings as one message, without the place in our code."""
     if issubclass(category, CMEWarning):
-        return f"cme: warning: {message}\n"
+        return harmless(f"cme: warning: {message}\n")
     return _python_format(message, category, *place, **line)
 
 
@@ -74,6 +76,9 @@ def main() -> None:
         # The libraries' bars (downloads, conversion) are for people; tqdm reads this when it is first imported.
         os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.formatwarning = _format_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # What a terminal's encoding lacks is spelled out.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if processes() == 1:
         app()
         return

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cme.data.columns import check_columns, unwrap
+from cme.data.columns import check_columns, needed_columns, table_rows, unwrap
 from cme.data.example import Row
-from cme.data.load import needed_columns, table_rows
 from cme.data.sources import Generator, Source
-from cme.errors import DataError
+from cme.readers.parquet_file import open_parquet
 from cme.suite import DatasetSpec, Part
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from cme.readers.parquet_file import ParquetReader
 
 __all__ = ["PIECE_ROWS", "Piece", "pieces", "rows_of"]
 
@@ -51,21 +52,14 @@ def pieces(source: Source, spec: DatasetSpec, part: Part, split: str) -> list[Pi
         SourceError: the source lacks the split.
         DataError: a file cannot be read as Parquet.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if isinstance(source, Generator):
         count = source.count(spec, part, split)
         starts = range(0, count, PIECE_ROWS)
         return [Piece(part.name, split, start, min(PIECE_ROWS, count - start)) for start in starts]
     found, start = [], 0
     for file in source.files(spec, part, split):
-        try:
-            metadata = pq.read_metadata(file)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(
-                f"{spec.name}/{split}: {file} cannot be read as Parquet ({error}). Get it again."
-            ) from error
+        with open_parquet(file, where=f"{spec.name}/{split}: {file}") as opened:
+            metadata = opened.metadata
         groups: list[int] = []
         rows = 0
         for group in range(metadata.num_row_groups):
@@ -83,33 +77,29 @@ def rows_of(source: Source, spec: DatasetSpec, piece: Piece) -> Iterator[Row]:
     Raises:
         DataError: the file is damaged, or does not hold what the dataset promises.
     """
-    import pyarrow as pa
-
     part = next(part for part in spec.parts if part.name == piece.part)
     where = f"{spec.name}/{piece.split}"
     if piece.file is None:
         assert isinstance(source, Generator)
         table = source.span(spec, part, piece.split, piece.start, piece.rows)
         check_columns(table.schema, spec, where, source.locate(spec, part, piece.split))
-        yield from table_rows(table, spec)
+        yield from table_rows(table, spec, piece.start)
         return
-    try:
-        for table in _tables(piece.file, piece.groups, spec):
+    start = piece.start
+    with open_parquet(piece.file, where=f"{where}: {piece.file}") as file:
+        for table in _tables(file, piece.groups, spec):
             check_columns(table.schema, spec, where, str(piece.file))
-            yield from table_rows(table, spec)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{where}: {piece.file} cannot be read as Parquet ({error}). Get the file again.") from error
+            yield from table_rows(table, spec, start)
+            start += table.num_rows
 
 
-def _tables(path: Path, groups: tuple[int, ...], spec: DatasetSpec) -> "Iterator[pa.Table]":
+def _tables(file: "ParquetReader", groups: tuple[int, ...], spec: DatasetSpec) -> "Iterator[pa.Table]":
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        wrapped = spec.wrapper is not None and names == [spec.wrapper]
-        # All columns where some are missing: the message names what was found.
-        needed = [name for name in names if name in needed_columns(spec)]
-        columns = None if wrapped or set(needed) != needed_columns(spec) else needed
-        for batch in file.iter_batches(_BATCH, row_groups=list(groups), columns=columns, use_threads=False):
-            yield unwrap(pa.Table.from_batches([batch]), spec)
+    names = file.schema.names
+    wrapped = spec.wrapper is not None and names == [spec.wrapper]
+    # All columns where some are missing: the message names what was found.
+    needed = [name for name in names if name in needed_columns(spec)]
+    columns = None if wrapped or set(needed) != needed_columns(spec) else needed
+    for batch in file.batches(columns, groups=groups, size=_BATCH):
+        yield unwrap(pa.Table.from_batches([batch]), spec)

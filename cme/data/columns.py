@@ -1,18 +1,48 @@
 """Does a table hold the columns that its dataset promises?"""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from cme.data.example import Row
 from cme.errors import DataError
+from cme.readers.parquet_file import read_rows
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["check_columns", "unwrap"]
+__all__ = ["check_columns", "needed_columns", "table_rows", "unwrap"]
+
+_BATCH = 1024
+"""Rows that are Python objects at a time: few enough for their memory to be used again while it is in the cache."""
+
+
+def needed_columns(spec: DatasetSpec) -> set[str]:
+    """The columns that a dataset's rows are made of; all others need not be read."""
+    return {name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.part_by]))}
+
+
+def table_rows(table: "pa.Table", spec: DatasetSpec, start: int = 0) -> Iterator[Row]:
+    """A table's rows with the columns that the dataset needs, a batch at a time.
+
+    Args:
+        table: its columns were checked.
+        spec: the dataset.
+        start: number of the first row, for messages.
+
+    Raises:
+        ValueError: a text is not UTF-8.
+    """
+    names = needed_columns(spec)
+    for batch in table.select([name for name in table.schema.names if name in names]).to_batches(_BATCH):
+        yield from read_rows(batch, start)
+        start += batch.num_rows
 
 
 def check_columns(schema: "pa.Schema", spec: DatasetSpec, where: str, file: str) -> None:
-    """Compare a table's schema with ``spec.columns``; further columns are fine, so are wider integers and strings.
+    """Compare a table's schema with ``spec.columns``; further columns are fine, so are integers and strings of other widths.
+
+    The order of the columns does not matter, and a string may be dictionary-encoded.
 
     Args:
         schema: the table's schema.
@@ -61,6 +91,8 @@ def _spell(expected: Any) -> str:
 def _fits(found: "pa.DataType", expected: Any) -> bool:
     import pyarrow as pa
 
+    if pa.types.is_dictionary(found):
+        return _fits(found.value_type, expected)
     if isinstance(expected, dict):
         return pa.types.is_struct(found) and all(
             found.get_field_index(name) >= 0 and _fits(found.field(name).type, kind) for name, kind in expected.items()

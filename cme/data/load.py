@@ -5,9 +5,9 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cme.data.columns import check_columns, unwrap
+from cme.data.chunks import pieces, rows_of
 from cme.data.example import Content, Dropped, Example, Row
 from cme.data.normalise import NORMALISERS
 from cme.data.normalise.fields import BadValueError
@@ -15,21 +15,7 @@ from cme.data.sources import Source
 from cme.errors import DataError, unknown
 from cme.suite import DatasetSpec, Part
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-__all__ = [
-    "Identity",
-    "Outcome",
-    "RowStream",
-    "load_examples",
-    "needed_columns",
-    "normalise_all",
-    "table_rows",
-]
-
-_BATCH = 1024
-"""Rows that are Python objects at a time: few enough for their memory to be used again while it is in the cache."""
+__all__ = ["Identity", "Outcome", "RowStream", "load_examples", "normalise_all"]
 
 
 @dataclass
@@ -67,13 +53,13 @@ def load_examples(spec: DatasetSpec, kind: str, source: Source, *, allow_missing
         if part.name in lacking:
             continue
         split = part.split(kind)
-        table = unwrap(source.table(spec, part, split), spec)
-        where, file = f"{spec.name}/{split}", source.locate(spec, part, split)
-        check_columns(table.schema, spec, where, file)
-        stream = RowStream(spec, part, where, file, identity=identity)
-        outcome.examples += stream.examples(table_rows(table, spec))
-        outcome.read += stream.read
-        outcome.dropped += stream.dropped
+        where = f"{spec.name}/{split}"
+        for piece in pieces(source, spec, part, split):
+            file = str(piece.file or source.locate(spec, part, split))
+            stream = RowStream(spec, part, where, file, start=piece.start, identity=identity)
+            outcome.examples += stream.examples(rows_of(source, spec, piece))
+            outcome.read += stream.read
+            outcome.dropped += stream.dropped
     return outcome
 
 
@@ -88,18 +74,6 @@ def normalise_all(rows: list[Row], spec: DatasetSpec) -> Outcome:
     outcome.examples = list(stream.examples(rows))
     outcome.read, outcome.dropped = stream.read, stream.dropped
     return outcome
-
-
-def needed_columns(spec: DatasetSpec) -> set[str]:
-    """The columns that a dataset's rows are made of; all others need not be read."""
-    return {name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.part_by]))}
-
-
-def table_rows(table: "pa.Table", spec: DatasetSpec) -> Iterator[Row]:
-    """A table's rows with the columns that the dataset needs, a batch at a time."""
-    names = needed_columns(spec)
-    for batch in table.select([name for name in table.schema.names if name in names]).to_batches(_BATCH):
-        yield from batch.to_pylist()
 
 
 class RowStream:

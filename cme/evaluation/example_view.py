@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from cme.data.load import load_examples
 from cme.data.sources import check_source, open_source
-from cme.errors import unknown
+from cme.errors import SourceError, unknown
 from cme.evaluation.sample_view import with_ids
 from cme.prompt import check_format, cut_words, render
 from cme.suite import dataset
@@ -83,7 +83,9 @@ def rendered_examples(
     for one in formats:
         check_format(one, tokenizer)
     rows = open_source(source)
-    check_source(rows, [spec], [split])
+    if missing := check_source(rows, [spec], [split], allow_missing=True):
+        lacking = "\n  ".join(missing)
+        raise SourceError(f"{rows.place} lacks:\n  {lacking}\nPut it there, or choose another --source or --split.")
     ordered = tier_order(load_examples(spec, split, rows).examples)
     shown = []
     for example in with_ids(ordered, ids, lambda item: item.id) if ids else ordered[:n]:

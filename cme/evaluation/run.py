@@ -17,6 +17,7 @@ from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.files import sha256_file
+from cme.locks import locks_released
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import ALONE, Group, joined
@@ -32,6 +33,7 @@ from cme.workdir import FinishedError, claim, finish, release
 __all__ = ["evaluate", "evaluate_each", "evaluate_model"]
 
 
+@locks_released()
 def evaluate(settings: EvalSettings, out: Path) -> Result:
     """Evaluate and write ``result.json``, ``samples.parquet`` (scores, no text) and ``responses.parquet`` (what was said).
 
@@ -59,6 +61,7 @@ def evaluate(settings: EvalSettings, out: Path) -> Result:
         return _models(settings, {out: adapter}, group)[0]
 
 
+@locks_released()
 def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) -> list[Result]:
     """Evaluate several adapters on a base that is loaded once, each as `evaluate` does.
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from cme.data.sources import is_mini
 from cme.errors import DataError, UsageError
 from cme.evaluation import task
+from cme.readers.parquet_file import open_parquet, read_rows
 from cme.records import Result, read_record
 from cme.records.samples import read_samples
 from cme.suite import DatasetSpec, dataset
@@ -202,10 +203,9 @@ def _responses(path: Path, spec: DatasetSpec) -> dict[str, dict[str, Any]]:
     """What the model said, by id; nothing where only scores were kept."""
     if not path.is_file():
         return {}
-    import pyarrow.parquet as pq
-
-    rows: list[dict[str, Any]] = pq.read_table(path, filters=[("dataset", "=", spec.name)]).to_pylist()
-    return {row["id"]: row for row in rows}
+    with open_parquet(path, advice="Evaluate again.") as file:
+        rows = (row for batch in file.batches() for row in read_rows(batch))
+        return {row["id"]: row for row in rows if row["dataset"] == spec.name}
 
 
 def _single(

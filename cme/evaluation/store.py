@@ -4,6 +4,7 @@ A line is ``<checksum> <JSON>``. What a killed process leaves half-written has n
 per process, so that none writes into another's; all of them are read.
 """
 
+import errno
 import hashlib
 import json
 import math
@@ -13,9 +14,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cme.errors import CMEError
 from cme.evaluation.engine.batch_cache import Keep, Kind, in_order
-from cme.files import digest
+from cme.files import cannot_write, digest
 from cme.processes import ALONE, Group
 
 __all__ = ["Checks", "Lines", "Store"]
@@ -48,11 +48,9 @@ class Lines:
             with self._path.open("ab", buffering=0) as file:
                 written = _line(value)
                 if file.write(written) != len(written):
-                    raise OSError("no room left")
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise CMEError(
-                f"cannot write {self._path}: {error.strerror or error}. Free some room and run the command again."
-            ) from error
+            raise cannot_write(self._path, error) from error
 
     def _cut_torn_end(self) -> None:
         if self._path.is_file():

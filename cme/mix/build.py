@@ -11,6 +11,7 @@ from cme.data.sources.survey import row_warning
 from cme.errors import UsageError
 from cme.extras import optional
 from cme.files import write_json, write_text
+from cme.locks import locks_released
 from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
 from cme.mix.collect_eval import collect_eval, join_gate
@@ -66,6 +67,7 @@ class _Decided:
         return tuple(missing for file in self.evaluation.values() for missing in file.missing)
 
 
+@locks_released()
 def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     """Build a training mix in ``settings.out``; called again after an interruption, go on where it stopped.
 

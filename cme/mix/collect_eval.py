@@ -9,9 +9,9 @@ from cme.data.chunks import pieces
 from cme.data.load import load_examples
 from cme.data.match import canonical_texts, texts_digest
 from cme.data.sources import Source
-from cme.errors import CMEError
-from cme.files import atomic_path
+from cme.files import atomic_path, cannot_write
 from cme.mix.decontamination import EvalTexts, Gate, no_texts, texts_of
+from cme.mix.same_source import check_same
 from cme.mix.step_markers import is_marked, mark
 from cme.mix.work_files import EvalFile, Note
 from cme.mix.workers import Workers
@@ -49,7 +49,14 @@ def collect_eval(
     open_ = [spec for spec in specs if not is_marked(paths[spec.name].with_suffix(".json"))]
     # The longest first, as with training rows.
     open_.sort(key=lambda spec: -spec.rows["eval"] * spec.max_input_words)
-    for _ in range(len(specs) - len(open_)):
+    for spec in specs:
+        if spec in open_:
+            continue
+        gone = source.missing(spec, "eval")
+        for part in spec.parts:
+            if part.name not in gone:
+                source.files(spec, part, part.eval)
+        check_same(spec, source, EvalFile(paths[spec.name]).provenance)
         advance()
     workers.run(
         partial(_collect_eval, source=source, paths=paths, gate=gate, strict=frozenset(strict)),
@@ -98,8 +105,6 @@ def join_gate(evaluation: Mapping[str, EvalFile], folder: Path) -> Path:
         try:
             Gate.build(place, {name: file.texts() for name, file in evaluation.items()})
         except OSError as error:
-            raise CMEError(
-                f"cannot write {place}: {error.strerror or error}. Free some room and run the command again."
-            ) from error
+            raise cannot_write(place, error) from error
         mark(marker, sorted(place.iterdir()))
     return place

@@ -18,11 +18,13 @@ from cme.data.example import Example
 from cme.data.load import RowStream
 from cme.data.match import canonical_texts, gold_text, texts_digest
 from cme.data.sources import Source
+from cme.data.sources.pins import Pin, check_pin, pin_of
 from cme.errors import CMEError
 from cme.files import atomic_path
 from cme.mix.decontamination import Gate, texts_of
 from cme.mix.hashes import keys
 from cme.mix.rows import work_schema
+from cme.mix.same_source import check_plan, check_same
 from cme.mix.step_markers import is_marked, mark, marked_value
 from cme.mix.work_files import FOUND, Note, TrainFile, numbers_schema
 from cme.mix.workers import Workers
@@ -73,11 +75,16 @@ def collect_train(
         DataError: a file does not hold what the dataset promises.
     """
     plans = {spec.name: _plan(spec, source, folder, allow_missing=allow_missing) for spec in specs}
-    tasks = [
-        _Task(spec, _piece(values), f"{spec.name}.train.{number:04d}")
-        for spec in specs
-        for number, values in enumerate(plans[spec.name].pieces)
-    ]
+    tasks = []
+    for spec in specs:
+        found = [_piece(values) for values in plans[spec.name].pieces]
+        check_plan(spec, "train", source, found)
+        tasks += [
+            _Task(spec, piece, f"{spec.name}.train.{number:04d}", pin_of(piece.file) if piece.file else None)
+            for number, piece in enumerate(found)
+        ]
+        # After the pins were taken: what is read later under a pin is then what the plan says.
+        check_same(spec, source, plans[spec.name].provenance)
     open_ = [task for task in tasks if not is_marked(folder / f"{task.name}.json")]
     rows = sum(task.piece.rows for task in open_)
     expect(rows)
@@ -130,6 +137,7 @@ class _Task:
     spec: DatasetSpec
     piece: Piece
     name: str
+    pin: Pin | None
 
 
 _GATES: dict[Path, Gate] = {}
@@ -144,6 +152,8 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, gate: Path | No
     part = next(part for part in spec.parts if part.name == piece.part)
     where = str(piece.file) if piece.file else source.locate(spec, part, piece.split)
     stream = RowStream(spec, part, f"{spec.name}/{piece.split}", where, start=piece.start)
+    if piece.file is not None and task.pin is not None:
+        check_pin(piece.file, task.pin)
     kept = 0
     waiting: list[pa.RecordBatch] = []
     files = [folder / f"{task.name}.{kind}.arrow" for kind in ("rows", "numbers")]
@@ -167,6 +177,8 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, gate: Path | No
                 waiting.clear()
         if waiting:
             text_writer.write_batch(pa.concat_batches(waiting))
+    if piece.file is not None and task.pin is not None:
+        check_pin(piece.file, task.pin)
     mark(folder / f"{task.name}.json", files, asdict(Note(stream.read, kept, dict(stream.dropped))))
 
 

@@ -10,6 +10,7 @@ from cme.errors import CMEError
 from cme.mix.rows import example_from_row, mix_files, read_manifest
 from cme.progress import bar
 from cme.prompt import Rendered, check_format, encode_pair, render
+from cme.readers.parquet_file import open_parquet
 from cme.suite import datasets
 
 if TYPE_CHECKING:
@@ -177,22 +178,20 @@ def _sample(
 def _groups(folder: Path, draw: "np.random.Generator") -> Iterator["pa.Table"]:
     """Row groups of the training rows in a random order, `_MOST_GROUPS` at most."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    file = folder
-    try:
-        places = []
-        for file in mix_files(folder, "train"):
-            places += [(file, number) for number in range(pq.read_metadata(file).num_row_groups)]
-        with bar("Reading", total=min(_MOST_GROUPS, len(places))) as shown:
-            for place in draw.permutation(len(places))[:_MOST_GROUPS]:
-                file, number = places[place]
-                with pq.ParquetFile(file) as opened:
-                    table = opened.read_row_group(number)
-                yield table
-                shown.advance()
-    except (pa.ArrowException, OSError) as error:
-        raise CMEError(f"{file} cannot be read ({error}). Say what else is wrong with: cme verify {folder}") from error
+    advice = f"Say what else is wrong with: cme verify {folder}"
+    places = []
+    for file in mix_files(folder, "train"):
+        with open_parquet(file, error=CMEError, advice=advice) as opened:
+            places += [(file, number) for number in range(opened.metadata.num_row_groups)]
+    with bar("Reading", total=min(_MOST_GROUPS, len(places))) as shown:
+        for place in draw.permutation(len(places))[:_MOST_GROUPS]:
+            file, number = places[place]
+            with open_parquet(file, error=CMEError, advice=advice) as opened:
+                batches = list(opened.batches(groups=[number], size=1 << 16))
+                table = pa.Table.from_batches(batches, opened.schema)
+            yield table
+            shown.advance()
 
 
 def _count(table: "pa.Table", labels: dict[str, Counter[str]]) -> None:

@@ -1,11 +1,13 @@
 """Rows of a mix on disk: their columns, how to read them back, and the manifest beside them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.data.example import Example
 from cme.errors import CMEError, unknown
+from cme.readers.parquet_file import open_parquet
 from cme.records import Manifest, read_record
 from cme.workdir import is_finished
 
@@ -17,6 +19,8 @@ __all__ = ["MANIFEST", "SPLITS", "example_from_row", "load_mix", "mix_files", "r
 SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"
 _MARKER = ".cme.json"
+_FILE = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9._-]*\.parquet")
+"""What a manifest may call a file: a name in it never leads out of the mix."""
 
 
 def work_schema() -> "pa.Schema":
@@ -99,6 +103,10 @@ def read_manifest(folder: Path) -> Manifest:
     if not (folder / MANIFEST).is_file():
         raise CMEError(f"{folder} is no mix: it has no {MANIFEST}. Build one with: cme build-data --out FOLDER")
     manifest = read_record(folder / MANIFEST, Manifest)
+    if strange := sorted(name for name in manifest.files if not _FILE.fullmatch(name)):
+        raise CMEError(
+            f"{folder}: its {MANIFEST} names {strange[0][:100]!a}, which is no file of a mix. Build it again."
+        )
     if lacking := sorted(name for name in manifest.files if not (folder / name).is_file()):
         raise CMEError(
             f"{folder} lacks {', '.join(lacking)}, which its {MANIFEST} names. Copy the mix again, or build it again."
@@ -135,13 +143,10 @@ def load_mix(folder: Path, split: str, columns: Sequence[str] | None = None) -> 
         CMEError: a file is damaged, or see `mix_files`.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     wanted = None if columns is None else list(columns)
     tables = []
     for file in mix_files(folder, split):
-        try:
-            tables.append(pq.read_table(file, columns=wanted))
-        except (pa.ArrowException, OSError) as error:
-            raise CMEError(f"{file} cannot be read ({error}). Copy the mix again, or build it again.") from error
+        with open_parquet(file, error=CMEError, advice="Copy the mix again, or build it again.") as opened:
+            tables.append(opened.table(wanted))
     return pa.concat_tables(tables)

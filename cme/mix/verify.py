@@ -10,6 +10,7 @@ from cme.errors import CMEError
 from cme.files import digest, read_json, sha256_file
 from cme.mix.rows import MANIFEST, SPLITS, read_manifest
 from cme.progress import bar
+from cme.readers.parquet_file import open_parquet
 from cme.records import Manifest, read_record
 from cme.suite import datasets
 
@@ -119,15 +120,10 @@ def _rows(file: Path) -> dict[str, int]:
     Raises:
         CMEError: it cannot be read, or is no file of a mix.
     """
-    import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
-    try:
-        column = pq.read_table(file, columns=["dataset"], partitioning=None)["dataset"]
-    except (pa.ArrowException, OSError, KeyError) as error:
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise CMEError(f"{file.parent.name}/{file.name} cannot be read: {reason[0]}") from error
+    with open_parquet(file, where=f"{file.parent.name}/{file.name}", error=CMEError) as opened:
+        column = opened.table(["dataset"])["dataset"]
     return {item["values"]: item["counts"] for item in pc.value_counts(column).to_pylist()}
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from cme.errors import SourceError, UsageError, unknown
 from cme.files import sha256_file
 from cme.machine import processor_flags
+from cme.models.config_limits import check_config
 from cme.models.embedded import EMBEDDED, embedded_folder
 
 __all__ = [
@@ -39,6 +40,7 @@ def resolve_base(base: str) -> Path:
             raise SourceError(
                 f"{base} is no model folder: config.json is missing. Give a folder that save_pretrained wrote."
             )
+        check_config(folder / "config.json")
         return folder
     return _from_hub(base, _WEIGHTS)
 
@@ -55,6 +57,7 @@ def resolve_config(base: str) -> Path:
     """
     path = Path(base).expanduser()
     if path.is_file():
+        check_config(path)
         return path
     folder = resolve_base(base) if base == EMBEDDED or path.is_dir() else _from_hub(base, ("config.json",))
     return folder / "config.json"
@@ -68,13 +71,15 @@ def _from_hub(base: str, patterns: tuple[str, ...]) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(base, allow_patterns=list(patterns)))
+        folder = Path(snapshot_download(base, allow_patterns=list(patterns)))
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SourceError(
             f"the base model {base!r} cannot be had from the hub: {first}\n"
             f"Without the hub: give a local folder, or the embedded base with --base {EMBEDDED}."
         ) from error
+    check_config(folder / "config.json")
+    return folder
 
 
 def base_fingerprint(folder: Path) -> str:

@@ -13,6 +13,7 @@ import yaml
 
 from cme.errors import CMEError
 from cme.files import write_text
+from cme.readers.yaml_file import CardLoader, parse_yaml
 
 __all__ = ["update_card"]
 
@@ -88,10 +89,7 @@ def _with_metadata(text: str, card: Path, change: Callable[[Metadata], Mapping[s
 
 
 def _metadata(front: str, where: object) -> Metadata:
-    try:
-        found = yaml.safe_load(front)
-    except yaml.YAMLError as error:
-        raise CMEError(f"{where}: its metadata are not valid YAML: {error}") from error
+    found = parse_yaml(front, f"the metadata of {where}", loader=CardLoader)
     if not isinstance(found, dict | None):
         raise CMEError(f"{where}: its metadata are no mapping.")
     return found or {}

@@ -19,6 +19,8 @@ from typing import Any
 
 from cme.errors import CMEError, DataError
 from cme.files import atomic_path
+from cme.readers.limits import SAMPLE_FILES
+from cme.readers.parquet_file import open_parquet, read_rows
 
 __all__ = ["SAMPLE_COLUMNS", "read_samples", "write_samples"]
 
@@ -77,22 +79,19 @@ def read_samples(path: Path) -> list[dict[str, Any]]:
         CMEError: the file is missing.
         DataError: it is damaged, lacks a column, has one too many or one of another type, or a value is out of range.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     if not path.is_file():
         raise CMEError(f"{path} does not exist. Per-sample scores are written by the evaluation, beside its result.")
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read()
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"{path} is no readable Parquet file ({error}). It is damaged: evaluate again.") from error
-    _check_columns(table.column_names, str(path))
-    for field in _schema():
-        found = table.schema.field(field.name).type
-        if found != field.type:
-            raise DataError(f"{path}: column {field.name!r} has type {found}; expected {field.type}. Evaluate again.")
-    rows: list[dict[str, Any]] = table.select(list(SAMPLE_COLUMNS)).to_pylist(maps_as_pydicts="strict")
+    rows: list[dict[str, Any]] = []
+    with open_parquet(path, SAMPLE_FILES, advice="It is damaged: evaluate again.") as file:
+        _check_columns(file.schema.names, str(path))
+        for field in _schema():
+            kind = file.schema.field(field.name).type
+            if kind != field.type:
+                raise DataError(
+                    f"{path}: column {field.name!r} has type {kind}; expected {field.type}. Evaluate again."
+                )
+        for batch in file.batches(list(SAMPLE_COLUMNS)):
+            rows += read_rows(batch.select(list(SAMPLE_COLUMNS)), len(rows), maps_as_dicts=True)
     _check_rows(rows, str(path))
     return rows
 

@@ -10,18 +10,19 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field
 
 from cme.config import Items, Model, build, validated
 from cme.errors import CMEError, UsageError, nearest, unknown
 from cme.files import digest
 from cme.paths import tasks_dir
+from cme.readers.yaml_file import TaskLoader, read_yaml
 from cme.suite.families import FAMILIES
 
 __all__ = ["DatasetSpec", "Part", "Use", "dataset", "datasets", "load_spec", "select"]
 
 Kind = Literal["choice", "generate"]
+_MOST_INCLUDES = 5
 Use = Literal["commercial", "noncommercial", "unstated"]
 
 
@@ -169,12 +170,6 @@ class DatasetSpec:
         return self.instructions[wording]
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads ``!function a.b`` as the string ``a.b``."""
-
-
-_Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))  # type: ignore[arg-type]
-
 _LOADER, _STORED_LOADER = "cme.evaluation.task.", "cme.evaluate.task."
 """Where lm-eval finds the loader, and the name that fingerprints hash: committed results stay valid when a package moves."""
 
@@ -193,16 +188,20 @@ def _stored_names(value: Any) -> Any:
     return value
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, OSError) as error:
-        raise CMEError(f"{path}: not readable as YAML: {error}") from error
+def _read(path: Path, folder: Path, steps: int = 0) -> dict[str, Any]:
+    """A task file over those that it includes, all of them below ``folder``."""
+    values = read_yaml(path, str(path), loader=TaskLoader)
     if not isinstance(values, dict):
         raise CMEError(f"{path}: a task file must be a mapping.")
-    if "include" in values:
-        return _read((path.parent / values["include"]).resolve()) | values
-    return values
+    if "include" not in values:
+        return values
+    name = values["include"]
+    other = (path.parent / name).resolve() if isinstance(name, str) and "\0" not in name else folder
+    if other == folder or not other.is_relative_to(folder) or Path(name).is_absolute():
+        raise CMEError(f"{path}: include: {str(name)[:100]!a} is no file in the folder of the tasks.")
+    if steps == _MOST_INCLUDES:
+        raise CMEError(f"{path}: its files include each other more than {_MOST_INCLUDES} deep.")
+    return _read(other, folder, steps + 1) | values
 
 
 def load_spec(path: Path) -> DatasetSpec:
@@ -211,7 +210,7 @@ def load_spec(path: Path) -> DatasetSpec:
     Raises:
         CMEError: a key is unknown, missing or of the wrong type; the family is unknown; fields contradict each other.
     """
-    values = _read(path)
+    values = _read(path, path.resolve().parent.parent)
     metadata = values.get("metadata")
     own = metadata.get("cme") if isinstance(metadata, Mapping) else None
     if not isinstance(own, Mapping):

@@ -12,6 +12,7 @@ from pathlib import Path
 from cme.adapters.read_settings import settings_to_mapping
 from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, DivergedError, UsageError
+from cme.locks import locks_released
 from cme.processes import joined
 from cme.records import Grid, GridRun, Run, read_record, write_record
 from cme.training.run import train
@@ -29,6 +30,7 @@ def folder_of(rate: float) -> str:
     return f"lr-{mantissa.rstrip('0').rstrip('.')}e{exponent}"
 
 
+@locks_released()
 def train_grid(settings: TrainSettings, adapter: AdapterSettings, rates: Sequence[float], *, out: Path) -> Grid:
     """Train once for each learning rate and choose by validation loss.
 

@@ -15,13 +15,13 @@ import yaml
 from cme.adapters.read_settings import settings_from as adapter_from
 from cme.adapters.read_settings import settings_to_mapping
 from cme.adapters.settings import AdapterSettings
-from cme.config import RecipeLoader
 from cme.errors import UsageError, nearest, unknown
 from cme.paths import leaderboards_dir
+from cme.readers.yaml_file import read_yaml
 from cme.training.settings import TrainSettings, stored
 from cme.training.settings import settings_from as training_from
 
-__all__ = ["RecipeLoader", "load_recipe", "recipe_text", "recipes"]
+__all__ = ["load_recipe", "recipe_text", "recipes"]
 
 _SECTIONS = {
     "training": tuple(field.name for field in fields(TrainSettings)),
@@ -106,10 +106,7 @@ def _read(recipe: str | Path, *, included: bool = False) -> dict[str, Any]:
         if not own.is_file():
             raise unknown("recipe", str(recipe), recipes())
         path = own
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), RecipeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"recipe {recipe} is not valid YAML: {error}") from error
+    values = read_yaml(path, f"recipe {recipe}", error=UsageError)
     if not isinstance(values, dict):
         raise UsageError(f"recipe {recipe} must be a mapping with the sections {' and '.join(_SECTIONS)}.")
     return _included(values, path) if "include" in values and not included else values
@@ -119,7 +116,7 @@ def _included(values: dict[str, Any], path: Path) -> dict[str, Any]:
     """A recipe over the one that it includes, section by section."""
     name = values.pop("include")
     other = path.parent / str(name)
-    if not other.is_file():
+    if other.name != name or not other.is_file():
         raise UsageError(f"recipe {path}: include: {name!r} is no other file beside it.")
     under = _read(other, included=True)
     if "include" in under:

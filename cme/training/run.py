@@ -11,6 +11,7 @@ from cme.adapters.read_settings import settings_to_mapping
 from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, UsageError
 from cme.files import write_text
+from cme.locks import locks_released
 from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group, joined
@@ -52,6 +53,7 @@ class _Start:
     ended: bool
 
 
+@locks_released()
 def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Run:
     """Train an adapter on a mix, or, with the method ``full``, the base itself.
 

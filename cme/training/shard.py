@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cme.data.example import Dropped
 from cme.files import atomic_path
+from cme.readers.parquet_file import open_parquet, read_rows
 from cme.training.encode import Encoder
 
 __all__ = ["COUNTS", "encode_shard"]
@@ -30,22 +31,22 @@ def encode_shard(source: Path, target: Path, encoder: Encoder) -> None:
         encoder: for the base's tokenizer.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     dropped: Counter[str] = Counter()
     cut = 0
     ids, contexts = [], []
-    for batch in pq.ParquetFile(source).iter_batches(_ROWS):
-        found: list[list[int]] = []
-        for row in batch.to_pylist():
-            encoded = encoder.row(row)
-            if isinstance(encoded, Dropped):
-                dropped[encoded.reason] += 1
-                continue
-            cut += encoded.cut
-            found.append(encoded.ids)
-            contexts.append(encoded.context)
-        ids.append(pa.array(found, pa.list_(pa.int32())))
+    with open_parquet(source, advice="Copy the mix again, or build it again.") as file:
+        for batch in file.batches(size=_ROWS):
+            found: list[list[int]] = []
+            for row in read_rows(batch):
+                encoded = encoder.row(row)
+                if isinstance(encoded, Dropped):
+                    dropped[encoded.reason] += 1
+                    continue
+                cut += encoded.cut
+                found.append(encoded.ids)
+                contexts.append(encoded.context)
+            ids.append(pa.array(found, pa.list_(pa.int32())))
     columns = {
         "ids": pa.concat_arrays(ids) if ids else pa.array([], pa.list_(pa.int32())),
         "context": pa.array(contexts, pa.int32()),

@@ -130,3 +130,11 @@ def test_subjects_of_mmlu_are_scored_one_by_one(cme, result, tmp_path):
     assert f"{100 * scores[1]['accuracy']:.2f}" in text and "Cohen's kappa" in text
     none = cme("score", result, "--subsets")
     assert none.exit_code == 2 and "no choice dataset with several subsets" in none.stderr
+
+
+def test_a_missing_split_is_no_reason_to_name_an_option_that_show_lacks(cme, tmp_path):
+    for split in ("train", "eval"):
+        done = cme("show", "--dataset", "qqp", "--source", tmp_path, "--split", split)
+        assert done.exit_code == 1
+        assert "lacks:\n  qqp: qqp/" in done.stderr and "choose another --source or --split" in done.stderr
+        assert "--allow-missing" not in done.stderr

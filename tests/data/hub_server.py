@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,8 @@ REVISION = "0123456789abcdef0123456789abcdef01234567"
 MOVED = "f" * 40
 
 Failure = int | str | tuple[int, dict[str, str]]
-"""A status code (with headers), ``"cut"``: half of the file, ``"wrong"``: other bytes, ``"hang"``: half, and then nothing."""
+"""A status code (with headers), ``"cut"``: half of the file, ``"wrong"``: other bytes, ``"endless"``: all of it and then bytes
+without end, ``"hang"``: half, and then nothing."""
 
 _FILE = re.compile(r"(?:/datasets)?/([^/]+/[^/]+)/resolve/([^/]+)/(.+)")
 _API = re.compile(r"/api/(?:datasets|models)/([^/]+/[^/]+)(?:/(revision|tree|paths-info)/([^/]+)(?:/(.*))?)?")
@@ -58,6 +60,7 @@ class HubServer:
         self.failing = failing or {}
         self.moving = moving
         self.heads = heads or {}
+        self.sent = 0
         self.large = large
         self.hanging, self.released = threading.Event(), threading.Event()
         self.ranges: list[tuple[str, str | None]] = []
@@ -224,12 +227,19 @@ class _Handler(BaseHTTPRequestHandler):
     ) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **(headers or {})}.items():
-            self.send_header(name, value)
+            if not (stop == "endless" and name in ("Content-Length", "Content-Range")):
+                self.send_header(name, value)
         self.end_headers()
         if self.command == "HEAD":
             return
         half = stop in ("cut", "hang")
         self.wfile.write(body[: len(body) // 2] if half else body)
+        if stop == "endless":
+            self.close_connection = True
+            with suppress(OSError):
+                for _ in range(1000):  # a gigabyte, if the client takes it
+                    self.wfile.write(bytes(1 << 20))
+                    self.server_hub.sent += 1 << 20
         if stop == "hang":
             self.wfile.flush()
             self.server_hub.hanging.set()

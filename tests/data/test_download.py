@@ -355,3 +355,22 @@ def test_what_does_not_exist_is_told_before_the_hub_is_asked(cme, hub, tmp_path,
     done = cme("download", "--out", "mirror", *arguments)
     assert done["exit"] == 2 and says in done["stderr"]
     assert hub.log == [] and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["train-00000-of-00002.parquet", "validation.parquet"])
+def test_a_file_that_does_not_end_is_cut_off(cme, hub, tmp_path, path):
+    path = next(
+        name for name in hub.repositories[GLUE] if name.endswith(path) or ("validation" in path and path in name)
+    )
+    hub.failing[f"{GLUE}/{path}"] = "endless"
+    done = cme(*QQP)
+    assert done["exit"] == 1
+    assert "is not what the hub states" in done["stderr"]
+    # What a network holds in its buffers is sent, too.
+    assert hub.sent < 100 << 20
+    assert all(file.stat().st_size < 1 << 20 for file in (tmp_path / "mirror").rglob("*") if file.is_file())
+
+
+def test_a_file_that_did_not_end_once_is_fetched_again(cme, hub):
+    hub.failing[TRAIN] = ["endless"]
+    assert cme(*QQP)["exit"] == 0

@@ -7,7 +7,7 @@ from cme.files import sha256_file
 from cme.leaderboard import make_entry
 from cme.records import AdapterInfo, Entry, Result, Run, write_record
 from cme.records.samples import write_samples
-from cme.suite import datasets
+from cme.suite import DatasetSpec, datasets
 from cme.suite.score import SCORER_VERSION, aggregate
 
 BASE_FINGERPRINT = "b" * 64
@@ -60,21 +60,26 @@ def make_samples(skill: float, seed: str, rows: int = 24, names: tuple[str, ...]
                 "cut": index == 0,
             }
             if spec.kind == "choice":
-                options = len(spec.choices) if spec.choices else 4
+                options = spec.options
                 gold = index % options
                 predicted = gold if draw < skill else (gold + 1) % options
                 value = float(gold == predicted)
                 row |= {"options": options, "gold": gold, "predicted": predicted, "gold_probability": 0.2 + 0.6 * value}
             else:
-                value = draw * skill
+                value = float(2 * draw < skill) if spec.primary_metric == "exact_match" else draw * skill
                 row |= {"options": 0, "gold": None, "predicted": None, "gold_probability": None}
-            scores = {name: value * (1 - 0.1 * place) for place, name in enumerate(spec.metrics)}
-            samples.append(row | {"score": value, "scores": scores})
+            samples.append(row | {"score": value, "scores": make_scores(value, spec)})
     return samples
 
 
 def _info(name: str, adapter: str, changes: bool) -> AdapterInfo:
     return AdapterInfo(path=f"runs/{name}/adapter", method="LORA", fingerprint=adapter, changes_output=changes)
+
+
+def make_scores(value: float, spec: DatasetSpec) -> dict[str, float]:
+    """All scores of a sample whose primary one is ``value``: such as one text may have together."""
+    lower = {"rouge2": 0.8 * value, "exact_match": float(value == 1)}
+    return {name: value if name == spec.primary_metric else lower.get(name, value) for name in spec.metrics}
 
 
 class Workshop:
@@ -89,6 +94,7 @@ class Workshop:
     ) -> Path:
         folder = self.root / "results" / name
         write_samples(folder / "samples.parquet", samples)
+        scored = {row["dataset"] for row in samples}
         values = {
             "name": name,
             "base": "smollm2-135m",
@@ -100,8 +106,8 @@ class Workshop:
             "source": "mini",
             "samples_sha256": sha256_file(folder / "samples.parquet"),
             "scorer_version": SCORER_VERSION,
-            "task_fingerprints": {key: spec.fingerprint for key, spec in datasets().items()},
-            "provenance": {},
+            "task_fingerprints": {key: spec.fingerprint for key, spec in datasets().items() if key in scored},
+            "provenance": {key: {"world": "mini"} for key in scored},
             "missing": (),
             "device": "cpu",
             "dtype": "float32",

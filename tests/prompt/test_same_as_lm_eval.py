@@ -95,9 +95,9 @@ class Spy:
     def __getattr__(self, name):
         return getattr(self._source, name)
 
-    def table(self, spec, part, split):
+    def files(self, spec, part, split):
         self.asked.append(f"{part.folder}/{split}")
-        return self._source.table(spec, part, split)
+        return self._source.files(spec, part, split)
 
 
 @pytest.fixture

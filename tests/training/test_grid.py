@@ -37,7 +37,7 @@ def test_the_rate_with_the_lowest_validation_loss_is_chosen(settings, tmp_path):
 
 def test_an_interrupted_grid_goes_on(settings, tmp_path, monkeypatch):
     given, out, rates = settings(), tmp_path / "grid", [1e-3, 1e-2]
-    train_first = train_grid.__globals__["train"]
+    train_first = train
 
     def only_the_first(settings, adapter, *, out):
         if settings.learning_rate == 1e-2:

@@ -8,6 +8,8 @@ from cme.data.sources.fetch import fetch, partial_path
 from cme.data.sources.lock import LOCK, Lock, LockedFile, split_key
 from cme.data.sources.resolve import HubFiles
 from cme.errors import UsageError
+from cme.files import cannot_write
+from cme.locks import locked, locks_released
 from cme.progress import Bar, bar
 from cme.suite import DatasetSpec, Part
 
@@ -62,6 +64,7 @@ def file_names(split: str, count: int) -> list[str]:
     return [f"{split}-{number:05}-of-{count:05}.parquet" for number in range(count)]
 
 
+@locks_released()
 def download(
     out: Path, specs: Sequence[DatasetSpec], kinds: Sequence[str], lock: Lock, *, update: bool = False
 ) -> list[Downloaded]:
@@ -81,13 +84,18 @@ def download(
         What the mirror has of them now, in the suite's order.
 
     Raises:
-        UsageError: the folder holds other files of the same name.
+        UsageError: the folder holds other files of the same name, or another process works in it.
         SourceError: the hub cannot be reached, or does not have or not give what the suite reads.
         CMEError: the disk is full or the folder cannot be written.
     """
     mirror = Lock.read(out / LOCK)
     lock.adopt(mirror)
     splits = _resolve(specs, kinds, HubFiles(lock, update=update))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    locked(out, "download")
     _prepare(out, splits, mirror)
     done = []
     total = sum(file.size for split in splits for file in split.files)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from cme.data.sources.lock import LockedFile
 from cme.data.sources.retry import back_off, unreachable
-from cme.errors import CMEError, SourceError
+from cme.errors import SourceError
+from cme.files import cannot_write
 
 __all__ = ["fetch", "partial_path"]
 
@@ -38,17 +39,14 @@ def fetch(hub_id: str, revision: str, file: LockedFile, target: Path, advance: C
         target.parent.mkdir(parents=True, exist_ok=True)
         for _ in range(2):
             _receive(hub_id, revision, file, partial, advance)
-            if file.matches(partial):
+            if _size(partial) == file.size and file.matches(partial):
                 return _finish(partial, target)
             advance(-_size(partial))
             partial.unlink()
     except OSError as error:
         if error.errno is None:
             raise unreachable(where, hub_id, error) from error
-        raise CMEError(
-            f"cannot write {target}: {error.strerror or error}. Free some room and run the same command again: "
-            "what has been fetched is kept."
-        ) from error
+        raise cannot_write(target, error, kept="what has been fetched is kept") from error
     except Exception as error:
         raise unreachable(where, hub_id, error) from error
     raise SourceError(
@@ -63,20 +61,21 @@ def _receive(hub_id: str, revision: str, file: LockedFile, partial: Path, advanc
     attempt, connected = 0, False
     while (before := _size(partial)) < file.size:
         try:
-            return _stream(hub_id, revision, file.path, partial, advance)
+            return _stream(hub_id, revision, file, partial, advance)
         except Exception as error:
             progress = _size(partial) > before
             attempt, connected = (1 if progress else attempt + 1), connected or progress
             back_off(error, attempt, connected=connected)
 
 
-def _stream(hub_id: str, revision: str, path: str, partial: Path, advance: Callable[[int], None]) -> None:
+def _stream(hub_id: str, revision: str, file: LockedFile, partial: Path, advance: Callable[[int], None]) -> None:
+    """Append what the hub sends, and not a byte beyond the file's size."""
     from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_status
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     have = _size(partial)
     wanted = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
-    url = hf_hub_url(hub_id, path, repo_type="dataset", revision=revision)
+    url = hf_hub_url(hub_id, file.path, repo_type="dataset", revision=revision)
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     with get_session().stream("GET", url, headers=build_hf_headers(headers=wanted), timeout=timeout) as response:
         hf_raise_for_status(response)
@@ -84,9 +83,16 @@ def _stream(hub_id: str, revision: str, path: str, partial: Path, advance: Calla
         if not continued:
             advance(-have)
         with partial.open("ab" if continued else "wb") as opened:
+            room = file.size - (have if continued else 0)
             for chunk in response.iter_bytes():
+                if len(chunk) > room:
+                    # The file is then of the wrong size or content, which the caller sees.
+                    opened.write(chunk[: room + 1])
+                    advance(min(len(chunk), room + 1))
+                    return
                 opened.write(chunk)
                 advance(len(chunk))
+                room -= len(chunk)
 
 
 def _finish(partial: Path, target: Path) -> None:

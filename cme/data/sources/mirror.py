@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from cme.data.sources.lock import LOCK, Lock, LockedFile, split_key
 from cme.data.sources.parquet import Footer, read_footer, read_parquet
+from cme.data.sources.pins import Pin, check_pin, pin_of, pinned_sha256
 from cme.errors import DataError, SourceError
-from cme.files import sha256_file
 from cme.suite import DatasetSpec, Part
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class MirrorSource:
         self.folder = folder
         self.name = folder.resolve().name
         self.place = str(folder)
-        self._used: dict[str, set[Path]] = {}
+        self._used: dict[str, dict[Path, Pin]] = {}
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
         """Parts whose file, or some of whose shards, are not there → what is not there."""
@@ -53,7 +53,10 @@ class MirrorSource:
                 f"Put it there (from {spec.hub_id} on the hub), leave the dataset out, or pass --allow-missing."
             )
         files = self._files(part, split)
-        self._used.setdefault(spec.name, set()).update(files)
+        used = self._used.setdefault(spec.name, {})
+        for file in files:
+            if file not in used:
+                used[file] = pin_of(file)
         return files
 
     def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
@@ -66,8 +69,13 @@ class MirrorSource:
         return read_parquet(self.files(spec, part, split), f"{spec.name}/{split}")
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """SHA-256 of every file of the dataset asked for so far; the hub's commit too, if ``cme download`` noted it."""
-        used = {str(file.relative_to(self.folder)): self._hash(file) for file in self._used.get(spec.name, ())}
+        """SHA-256 of every file of the dataset asked for so far; the hub's commit too, if ``cme download`` noted it.
+
+        Raises:
+            DataError: a file was changed since it was asked for.
+        """
+        pins = self._used.get(spec.name, {})
+        used = {str(file.relative_to(self.folder)): self._hash(file, pin) for file, pin in pins.items()}
         revision, _ = self.pinning(spec)
         return dict(sorted(used.items())) | ({"revision": revision} if used and revision else {})
 
@@ -101,13 +109,14 @@ class MirrorSource:
         return Lock.read(self.folder / LOCK)
 
     @cached_property
-    def _hashes(self) -> dict[Path, str]:
+    def _hashes(self) -> dict[tuple[Path, Pin], str]:
         return {}
 
-    def _hash(self, file: Path) -> str:
-        if file not in self._hashes:
-            self._hashes[file] = sha256_file(file)
-        return self._hashes[file]
+    def _hash(self, file: Path, pin: Pin) -> str:
+        if (file, pin) not in self._hashes:
+            self._hashes[file, pin] = pinned_sha256(file, pin)
+        check_pin(file, pin)
+        return self._hashes[file, pin]
 
     def _files(self, part: Part, split: str) -> list[Path]:
         folder = self.folder / part.folder

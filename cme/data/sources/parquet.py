@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from cme.errors import DataError
+from cme.readers.parquet_file import open_parquet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -45,18 +46,14 @@ def read_footer(file: "Path | IO[bytes]", where: str) -> Footer:
     Raises:
         DataError: it is no Parquet file.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(file) as opened:
-            return Footer(opened.schema_arrow, opened.metadata.num_rows)
-    except pa.ArrowException as error:
-        raise DataError(f"{where} cannot be read as Parquet ({error}). Get the file again.") from error
+    with open_parquet(file, where=where) as opened:
+        return Footer(opened.schema, opened.metadata.num_rows)
 
 
 def read_parquet(files: Sequence[Path], where: str) -> "pa.Table":
-    """Read the shards of one split.
+    """Read the shards of one split as one table.
+
+    Shards may differ in the order of their columns, in the width of integers, and in how strings are stored.
 
     Args:
         files: at least one, in order.
@@ -66,19 +63,28 @@ def read_parquet(files: Sequence[Path], where: str) -> "pa.Table":
         DataError: a file is no Parquet file, or the files do not have the same columns.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     tables = []
     for path in files:
-        try:
-            with pq.ParquetFile(path) as file:
-                tables.append(file.read())
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{where}: {path} cannot be read as Parquet ({error}). Get the file again.") from error
+        with open_parquet(path, where=f"{where}: {path}") as file:
+            tables.append(_plain_strings(file.table()))
     try:
-        return pa.concat_tables(tables)
+        if strange := sorted({*tables[0].column_names} ^ {name for table in tables for name in table.column_names}):
+            raise pa.ArrowInvalid(f"not all have {', '.join(strange)}")
+        return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise DataError(
             f"{where}: the files do not have the same columns and types ({error}).\n"
             f"The files are {', '.join(map(str, files))}. Get all of them again, from one version."
         ) from error
+
+
+def _plain_strings(table: "pa.Table") -> "pa.Table":
+    """A table whose top-level columns are neither dictionary-encoded nor views."""
+    import pyarrow as pa
+
+    def plain(kind: pa.DataType) -> pa.DataType:
+        kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+        return pa.large_string() if pa.types.is_string_view(kind) else kind
+
+    return table.cast(pa.schema([field.with_type(plain(field.type)) for field in table.schema], table.schema.metadata))

@@ -90,6 +90,7 @@ def _same(entries: Sequence[Entry], found: Mapping[str, Sequence[Answered]]) -> 
     """What is there twice, though no two trainings make it."""
     adapters: dict[str, str] = {}
     answers: dict[str, str] = {}
+    unchanged: dict[str, str] = {}
     names: dict[str, str] = {}
     for entry in entries:
         if (other := names.setdefault(entry.name.lower(), entry.name)) != entry.name:
@@ -103,10 +104,18 @@ def _same(entries: Sequence[Entry], found: Mapping[str, Sequence[Answered]]) -> 
                 yield f"nothing: {other} and {label} have the same adapter"
                 continue
             said = found[entry.name][k].answers
-            if said is None or adapter.changes_output is False:
+            if said is None:
+                continue
+            if adapter.changes_output is False:
+                unchanged[label] = said
                 continue
             if (other := answers.setdefault(said, label)) != label:
                 yield f"nothing: {other} and {label} have the same answers to every question"
+    bases = {_label(entry, k) for entry in entries if entry.method == "base" for k in range(len(entry.runs))}
+    for label, said in unchanged.items():
+        # An adapter that changes nothing answers as the base does, and as no adapter that changes something.
+        if (twin := answers.get(said, label)) != label and twin not in bases:
+            yield f"nothing: {twin} and {label}, which says that it changes nothing, have the same answers to every question"
 
 
 def _label(entry: Entry, k: int) -> str:

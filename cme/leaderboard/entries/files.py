@@ -1,17 +1,10 @@
 """Files that other people wrote: read within limits, and refused if they hold what no entry may.
 
 An entry is data: nothing in it is executed, and no name in it is a path. What is not checked here is escaped where it is shown.
-
-| limit | |
-| --- | --- |
-| an entry's file | 4 MiB |
-| a file of samples | 200 MiB, 1,000,000 rows, 1 GiB unpacked |
-| a text in an entry; in the samples | 4096 characters; 256 |
-| a name, a method | 100 characters: letters, digits, ``.``, ``_``, ``-``; the first is a letter or digit |
-| runs of an entry | 100 |
+The limits are those of `cme.readers.limits`. A name or a method has up to 100 characters: letters, digits, ``.``, ``_``, ``-``;
+the first is a letter or digit.
 """
 
-import math
 import re
 import stat
 import unicodedata
@@ -21,25 +14,23 @@ from typing import Any
 
 from cme.config import Model
 from cme.errors import CMEError, UsageError
+from cme.leaderboard.entries.impossible import impossible
 from cme.leaderboard.entries.metadata import claims
+from cme.readers.limits import ENTRY_BYTES, ENTRY_DEPTH, ENTRY_RUNS, ENTRY_TEXT, SAMPLE_FILES
+from cme.readers.parquet_file import open_parquet
 from cme.records import Entry, read_record
 from cme.suite.baselines import BASELINES
 from cme.suite.tiers import TIERS
 
-__all__ = ["MAX_SAMPLES", "check_entry", "check_file", "check_name", "check_samples", "read_entry"]
+__all__ = ["MAX_SAMPLES", "MAX_SAMPLES_BYTES", "check_entry", "check_file", "check_name", "check_samples", "read_entry"]
 
-_MAX_ENTRY_BYTES = 4 * 2**20
-_MAX_SAMPLES_BYTES = 200 * 2**20
-_MAX_UNPACKED_BYTES = 2**30
-_MAX_TEXT = 4096
-_MAX_SAMPLE_TEXT = 256
-_MAX_COLUMNS = 64
-_MAX_RUNS = 100
-_MAX_DEPTH = 20
 _MAX_NUMBER = 2**63
 
-MAX_SAMPLES = 1_000_000
+MAX_SAMPLES = SAMPLE_FILES.rows
 """Rows in one file of samples."""
+
+MAX_SAMPLES_BYTES = SAMPLE_FILES.size or 0
+"""Bytes of one file of samples."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD = re.compile(r"[a-z0-9_-]{0,32}")
@@ -55,11 +46,8 @@ def read_entry(path: Path) -> Entry:
         CMEError: the file's name is none for an entry; it is a link, too large, or no entry of this schema version.
     """
     check_name(path.stem)
-    check_file(path, _MAX_ENTRY_BYTES)
-    try:
-        return read_record(path, Entry)
-    except RecursionError:
-        raise CMEError(f"{path} is nested too deeply for an entry. Submit its results again.") from None
+    check_file(path, ENTRY_BYTES)
+    return read_record(path, Entry)
 
 
 def check_name(name: str) -> str:
@@ -98,67 +86,24 @@ def check_entry(entry: Entry) -> None:
         CMEError: they are not; all problems in one message.
     """
     problems = [*_shape(entry), *_values(entry, "", 0)]
-    problems = problems or list(claims(entry))
+    problems = problems or list(claims(entry)) or list(impossible(entry))
     if problems:
         more = f" and {len(problems) - 5} more" if len(problems) > 5 else ""
         raise CMEError(f"entry {entry.name!r}: {'; '.join(problems[:5])}{more}. Submit its results again.")
 
 
 def check_samples(path: Path) -> None:
-    """Check, before a file of samples is read, that it is not too large to be.
+    """Check that a file of samples can be read within the limits of `cme.readers.limits.SAMPLE_FILES`.
+
+    Every page is decompressed once. The limits hold for what is read, whatever the file states of itself.
 
     Raises:
         CMEError: it is a link, too large, or no Parquet file.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    check_file(path, _MAX_SAMPLES_BYTES)
-    try:
-        with pq.ParquetFile(path) as file:
-            rows, values, unpacked = _sizes(file.metadata)
-            texts = [column.path for column in map(file.schema.column, range(len(file.schema))) if _is_text(column)]
-        if rows > MAX_SAMPLES or values > MAX_SAMPLES * _MAX_COLUMNS or unpacked > _MAX_UNPACKED_BYTES:
-            raise CMEError(
-                f"{path} has {rows:,} rows with {values:,} values, {unpacked:,} bytes unpacked; {MAX_SAMPLES:,} rows, "
-                f"{MAX_SAMPLES * _MAX_COLUMNS:,} values and {_MAX_UNPACKED_BYTES:,} bytes are allowed."
-            )
-        # As dictionaries, a long text that a million rows share is read once.
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            for name in texts:
-                for text in (text for chunk in file.read(columns=[name]).column(0).chunks for text in _texts(chunk)):
-                    if len(text) > _MAX_SAMPLE_TEXT:
-                        raise CMEError(
-                            f"{path}: a text in column {ascii(name)[1:-1]!r} has {len(text):,} characters; samples hold ids, "
-                            "no texts."
-                        )
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise CMEError(
-            f"{path} is no readable Parquet file ({error}). Put the file back, or evaluate again."
-        ) from error
-
-
-def _sizes(metadata: Any) -> tuple[int, int, int]:
-    """Rows, values in all columns, and bytes unpacked."""
-    groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
-    values = sum(group.column(k).num_values for group in groups for k in range(group.num_columns))
-    return metadata.num_rows, values, sum(group.total_byte_size for group in groups)
-
-
-def _is_text(column: Any) -> bool:
-    return bool(column.physical_type == "BYTE_ARRAY")
-
-
-def _texts(array: Any) -> Iterator[str]:
-    """The different texts of a column that was read as a dictionary, at whatever depth."""
-    import pyarrow as pa
-
-    if pa.types.is_dictionary(array.type):
-        yield from (text or "" for text in array.dictionary.to_pylist())
-    elif pa.types.is_struct(array.type):
-        yield from (text for k in range(array.type.num_fields) for text in _texts(array.field(k)))
-    elif pa.types.is_list(array.type) or pa.types.is_map(array.type):
-        yield from _texts(array.values)
+    check_file(path, MAX_SAMPLES_BYTES)
+    with open_parquet(path, SAMPLE_FILES, error=CMEError, advice="Put the file back, or evaluate again.") as file:
+        for _ in file.batches():
+            pass
 
 
 def _shape(entry: Entry) -> Iterator[str]:
@@ -185,7 +130,7 @@ def _shape(entry: Entry) -> Iterator[str]:
 
 def _runs(entry: Entry) -> Iterator[str]:
     seeds = [run.seed for run in entry.runs]
-    if not 1 <= len(seeds) <= _MAX_RUNS:
+    if not 1 <= len(seeds) <= ENTRY_RUNS:
         yield f"it has {len(seeds)} runs"
     elif entry.method == "base" or entry.method in BASELINES:
         if seeds != [None]:
@@ -198,7 +143,7 @@ def _runs(entry: Entry) -> Iterator[str]:
 
 def _values(value: Any, where: str, depth: int) -> Iterator[str]:
     """Texts and numbers that no entry needs, at any depth."""
-    if depth > _MAX_DEPTH:
+    if depth > ENTRY_DEPTH:
         yield f"{where[:80]}… is nested too deeply"
     elif isinstance(value, str):
         if problem := _text_problem(value):
@@ -215,12 +160,12 @@ def _values(value: Any, where: str, depth: int) -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for k, item in enumerate(value):
             yield from _values(item, f"{where}.{k}", depth + 1)
-    elif isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _MAX_NUMBER):
+    elif isinstance(value, int | float) and not abs(value) <= _MAX_NUMBER:
         yield f"{where} is {value if isinstance(value, float) else 'too large a number'}"
 
 
 def _text_problem(text: str) -> str | None:
-    if len(text) > _MAX_TEXT:
-        return f"a text of {len(text):,} characters; {_MAX_TEXT:,} are allowed"
+    if len(text) > ENTRY_TEXT:
+        return f"a text of {len(text):,} characters; {ENTRY_TEXT:,} are allowed"
     strange = next((sign for sign in text if unicodedata.category(sign) in _STRANGE), None)
     return None if strange is None else f"the control character {strange!a} in a text"

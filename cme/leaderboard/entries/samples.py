@@ -50,4 +50,41 @@ def _problem(sample: Sample, spec: DatasetSpec, parts: set[str]) -> str | None:
         return (
             f"score is {sample['score']:g}, and option {sample['predicted']} was chosen where {sample['gold']} is right"
         )
+    return _choice_problem(sample, spec) if spec.kind == "choice" else _text_problem(sample, spec)
+
+
+def _choice_problem(sample: Sample, spec: DatasetSpec) -> str | None:
+    """What no softmax over the options of an item of the dataset gives."""
+    options, gold = sample["options"], sample["gold_probability"]
+    right = sample["gold"] == sample["predicted"]
+    # Label words are fixed; of lettered options a few items of ARC have one more or one fewer than the others.
+    if options < 2 or abs(options - spec.options) > (0 if spec.choices else 1):
+        return f"it has {options} options, and the dataset {spec.options}"
+    if wrong := [name for name, value in sample["scores"].items() if abs(value - float(right)) > _ROUNDING]:
+        return f"{wrong[0]} is {sample['scores'][wrong[0]]:g}, and the choice is {'right' if right else 'wrong'}"
+    if right and gold < 1 / options - _ROUNDING:
+        return f"the right option was chosen with probability {gold:g}, and one of {options} options has more"
+    if not right and gold > 1 / 2 + _ROUNDING:
+        return f"another option was chosen, and the right one has probability {gold:g}"
+    if sample["empty"] or sample["truncated"]:
+        return "a choice is neither empty nor truncated"
+    return None
+
+
+def _text_problem(sample: Sample, spec: DatasetSpec) -> str | None:
+    """Scores that no text has together."""
+    scores = sample["scores"]
+    if "exact_match" in scores:
+        exact, overlap = scores["exact_match"], scores["f1"]
+        if exact not in (0.0, 1.0):
+            return f"exact_match is {exact:g}; it is 0 or 1"
+        # TriviaQA's script gives an F1 of 0 where nothing is left of both sides.
+        least = 0.0 if spec.answer_normalisation == "triviaqa" and overlap == 0 else exact
+        if overlap < least - _ROUNDING:
+            return f"f1 is {overlap:g} with an exact match"
+    if "rougeL" in scores and "rouge1" in scores:
+        if scores["rougeL"] > scores["rouge1"] + _ROUNDING:
+            return f"rougeL is {scores['rougeL']:g}, above rouge1 ({scores['rouge1']:g})"
+        if sample["empty"] and max(scores.values()) > _ROUNDING:
+            return "the empty summary has a score above 0"
     return None

@@ -6,6 +6,7 @@ from typing import Any
 
 from cme.errors import CMEError, DataError
 from cme.files import digest, sha256_file
+from cme.leaderboard.entries.files import MAX_SAMPLES_BYTES, check_file
 from cme.leaderboard.entries.samples import check_answers
 from cme.records import Scores
 from cme.suite.score import Sample, aggregate
@@ -26,6 +27,7 @@ def check_hash(path: Path, expected: str, where: str) -> None:
     """
     if not path.is_file():
         raise CMEError(f"{where}: its per-sample scores {path} do not exist. Put the file back, or evaluate again.")
+    check_file(path, MAX_SAMPLES_BYTES)
     if (found := sha256_file(path)) != expected:
         raise CMEError(
             f"{where}: {path} is not the file it was made from (SHA-256 {found[:12]}…, recorded {expected[:12]}…). "

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from cme.errors import CMEError
+from cme.readers.limits import SAMPLE_FILES
+from cme.readers.parquet_file import open_parquet
 from cme.stats import Panel, make_panel
 from cme.suite.score import Sample
 
@@ -37,16 +39,9 @@ def read_columns(path: Path) -> Columns:
     Raises:
         CMEError: the file cannot be read.
     """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            table = file.read(columns=["id", "dataset", "cluster", "score"])
-    except (pa.ArrowInvalid, OSError, KeyError) as error:
-        raise CMEError(
-            f"{path} cannot be read ({error}). Put the file back, or submit the entry's results again."
-        ) from error
+    advice = "Put the file back, or submit the entry's results again."
+    with open_parquet(path, SAMPLE_FILES, error=CMEError, advice=advice) as file:
+        table = file.table(["id", "dataset", "cluster", "score"])
     ids, labels = table["id"].to_pylist(), table["cluster"].to_pylist()
     names = np.asarray(table["dataset"].to_pylist(), dtype=object)
     values = table["score"].to_numpy()

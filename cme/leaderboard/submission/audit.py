@@ -92,6 +92,12 @@ def audit(entries_dir: Path) -> list[Verdict]:
             entries.append(entry)
         except CMEError as error:
             verdicts.append(Verdict(ascii(path.stem)[1:-1], False, printable(str(error))))
+        except Exception as error:
+            # Whatever one entry holds, the others have their verdict.
+            said = (
+                f"{path} could not be checked ({type(error).__name__}: {str(error)[:200]}). Submit its results again."
+            )
+            verdicts.append(Verdict(ascii(path.stem)[1:-1], False, printable(said)))
     if all(verdict.ok for verdict in verdicts):
         verdicts += _strange_files(entries, entries_dir)
     try:

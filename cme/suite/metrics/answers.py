@@ -22,9 +22,9 @@ def normalise_squad(text: str) -> str:
 
 
 def normalise_answer(text: str) -> str:
-    """SQuAD's normalisation after Unicode decomposition (NFD), as the open-domain QA literature scores Natural Questions.
+    """SQuAD's normalisation after Unicode decomposition (NFD), as Natural Questions Open is scored.
 
-    Source: DrQA and DPR (https://arxiv.org/abs/1704.00051, https://arxiv.org/abs/2004.04906): NFD, then as SQuAD.
+    Source: ORQA (https://arxiv.org/abs/1906.00300), which introduced Natural Questions Open: NFD, then as SQuAD.
     """
     return normalise_squad(unicodedata.normalize("NFD", text))
 

@@ -99,6 +99,7 @@ def test_a_tiny_case_by_hand(workshop):
         value = float(right)
         row |= {"cluster": cluster, "score": value, "scores": dict.fromkeys(row["scores"], value)}
         row["predicted"] = row["gold"] if right else 1 - row["gold"]
+        row["gold_probability"] = 0.8 if right else 0.2
     make_entry([workshop.result("tiny", rows)], [], workshop.entries)
     main, families, facts, part = tables(page_of(workshop))[:4]
     assert facts[1:] == [["qqp", "Paraphrase detection", "acc", "4", "2", "50.00"]]

@@ -42,7 +42,7 @@ def test_numbers_of_experts_are_compared_at_equal_rank_of_one_or_of_all(board):
     board.row("k4", "moelora", 0.5, settings={"rank": 8, "experts": 4, "alpha": 16.0})
     board.row("k8", "moelora", 0.5, settings={"rank": 4, "experts": 8, "alpha": 8.0})
     board.row("apart", "moelora", 0.5, settings={"rank": 8, "experts": 16, "alpha": 16.0})
-    _change(board, "apart", recipe={"steps": 7})
+    _change(board, "apart", recipe={"learning_rate": 7e-4, "steps": 100})
     experts = next(block for block in tables(page_of(board)) if block[0][2] == "equal")
     assert [row[:6] for row in experts[1:]] == [
         ["k2", "moelora", "rank of one", "2", "8", "16"],

@@ -1,5 +1,7 @@
 """Whatever is edited in a board is refused, and nothing that other people write can do harm."""
 
+import dataclasses
+import importlib
 import json
 import os
 import re
@@ -219,7 +221,7 @@ def test_what_is_nested_too_deeply_is_refused(small, depth):
     values = json.loads(path.read_text())
     values["settings"]["options"] = {"a": "here"}
     path.write_text(json.dumps(values).replace('"here"', "[" * depth + "]" * depth))
-    assert "nested too deeply" in refusal(small)
+    assert re.search("nested too deeply|nested more than 64 deep", refusal(small))
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
@@ -297,14 +299,14 @@ def without_part(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (changed(part="a whole passage " * 100), "column 'part' has 1,600 characters; samples hold ids, no texts"),
-        (changed(scores={"a whole passage " * 100: 0.5}), "column 'scores.key_value.key' has 1,600 characters"),
+        (changed(part="a whole passage " * 100), "column 'part' has a text of 1,600 characters; 256 are allowed"),
+        (changed(scores={"a whole passage " * 100: 0.5}), "column 'scores' has a text of 1,600 characters"),
         (changed(scores={"other": 0.5}), "its samples lack what their dataset is scored by"),
         (changed(gold=None, predicted=None, gold_probability=None, options=0), "its samples lack what their dataset"),
         (changed(dataset="<b>"), "unknown datasets: <b>"),
         (without_part, "missing column 'part'"),
-        (lambda path: path.write_bytes(b"PAR1" + b"\0" * 100 + b"PAR1"), "no readable Parquet file"),
-        (lambda path: path.write_bytes(b""), "no readable Parquet file"),
+        (lambda path: path.write_bytes(b"PAR1" + b"\0" * 100 + b"PAR1"), "cannot be read as Parquet"),
+        (lambda path: path.write_bytes(b""), "cannot be read as Parquet"),
     ],
     ids=["text", "text as a key", "other scores", "no options", "other dataset", "column", "garbage", "nothing"],
 )
@@ -314,5 +316,25 @@ def test_samples_that_are_none_are_refused(small, change, message):
 
 
 def test_too_many_samples_are_not_read(small, monkeypatch):
-    monkeypatch.setattr(files, "MAX_SAMPLES", 50)
+    monkeypatch.setattr(files, "SAMPLE_FILES", dataclasses.replace(files.SAMPLE_FILES, rows=50))
     assert all("72 rows" in verdict.said and not verdict.ok for verdict in audit(small.entries))
+
+
+def test_one_bad_entry_hides_no_other_verdict(small, monkeypatch):
+    """Neither a number of 400 digits nor a fault of CME itself."""
+    edit(small, lambda values: values["runs"][0]["cost"].update(steps=int("9" * 400)))
+    assert [verdict.ok for verdict in audit(small.entries)] == [True, False]
+    assert "a whole number of 400 digits" in refusal(small)
+
+    def broken(entry, *_):
+        raise TypeError(f"what {entry.name}\x1b[2J")
+
+    monkeypatch.setattr(importlib.import_module("cme.leaderboard.submission.audit"), "_checked", broken)
+    verdicts = audit(small.entries)
+    assert [verdict.name for verdict in verdicts] == ["base", "lora"]
+    assert "could not be checked (TypeError: what base" in verdicts[0].said and "\x1b" not in verdicts[0].said
+
+
+def test_an_entry_that_is_nested_ten_thousand_deep(small):
+    (small.entries / "lora.json").write_text("[" * 10_000 + "]" * 10_000)
+    assert "nested more than 64 deep" in refusal(small)

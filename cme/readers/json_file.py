@@ -1,0 +1,106 @@
+"""The reader of JSON."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from cme.errors import CMEError
+from cme.readers.bounded import has_surrogate, read_bounded
+from cme.readers.limits import JSON_BYTES, JSON_DEPTH, JSON_DIGITS
+
+__all__ = ["parse_json", "read_json"]
+
+
+def read_json(path: Path, *, largest: int = JSON_BYTES, error: type[CMEError] = CMEError) -> Any:
+    """Read a JSON file.
+
+    NaN, infinity and numbers that become infinity are refused, as are repeated keys, lone surrogates, whole numbers of more than
+    `JSON_DIGITS` digits and values that are nested deeper than `JSON_DEPTH`.
+
+    Args:
+        path: the file.
+        largest: most bytes.
+        error: the class of error to raise.
+
+    Raises:
+        CMEError: (or ``error``) the file is missing, cannot be read, is too large or holds no such JSON.
+    """
+    data = read_bounded(path, largest, error)
+    try:
+        return parse_json(data)
+    except ValueError as problem:
+        raise error(f"{path} is not valid JSON ({problem}). It may be damaged: make it again.") from problem
+
+
+def parse_json(data: bytes) -> Any:
+    """Parse JSON within the limits of `read_json`.
+
+    Raises:
+        ValueError: it is no JSON, or exceeds a limit.
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"),
+            parse_constant=_refuse,
+            parse_int=_whole_number,
+            parse_float=_number,
+            object_pairs_hook=_once,
+        )
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    _check(value)
+    return value
+
+
+_TOO_DEEP = f"it is nested more than {JSON_DEPTH} deep"
+
+
+def _check(value: Any) -> None:
+    """Check depth and texts of a value, without recursion."""
+    level = [value]
+    for depth in range(JSON_DEPTH + 1):
+        inner: list[Any] = []
+        nested = False
+        for item in level:
+            if isinstance(item, str):
+                if has_surrogate(item):
+                    raise ValueError(f"the text {item[:40]!a} holds half of a character")
+            elif isinstance(item, dict | list):
+                nested = True
+                inner += item
+                inner += item.values() if isinstance(item, dict) else ()
+        if not nested:
+            return
+        if depth == JSON_DEPTH:
+            raise ValueError(_TOO_DEEP)
+        level = inner
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping whose keys all differ: what a person sees first must not be another value than the one that is used."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise ValueError(f"it holds {name[:100]!a} twice in one place")
+            seen.add(name)
+    return values
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"it holds {constant}")
+
+
+def _whole_number(text: str) -> int:
+    if len(text) > JSON_DIGITS:
+        raise ValueError(f"it holds a whole number of {len(text):,} digits; {JSON_DIGITS} are allowed")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"it holds {text[:40]}, which is too large a number")
+    return value

@@ -1,0 +1,160 @@
+"""What the pages of a Parquet file really hold, from their own headers.
+
+A file's footer states how many bytes and values each column has, but nothing makes it tell the truth: Arrow allocates what the
+header of a page says. The headers are therefore read before any page is decompressed.
+
+Source: the Parquet format (https://github.com/apache/parquet-format, ``parquet.thrift``) and Thrift's compact protocol.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+__all__ = ["Page", "pages_of"]
+
+_FIRST_READ, _LARGEST_HEADER = 1 << 12, 1 << 24
+_DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
+_STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
+_DEPTH = 16
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a column.
+
+    Attributes:
+        unpacked: bytes after decompression.
+        values: number of values; 0 for a dictionary.
+        dictionary: whether it holds the column's dictionary.
+    """
+
+    unpacked: int
+    values: int
+    dictionary: bool
+
+
+def pages_of(file: IO[bytes], column: Any, size: int) -> Iterator[Page]:
+    """The pages of one column chunk, as far as Arrow reads them.
+
+    Args:
+        file: the open file.
+        column: the chunk's metadata (``pyarrow.parquet.ColumnChunkMetaData``).
+        size: of the file.
+
+    Raises:
+        ValueError: a header is damaged, or the chunk lies outside of the file.
+    """
+    place = column.data_page_offset
+    if column.has_dictionary_page and 0 < (column.dictionary_page_offset or 0) < place:
+        place = column.dictionary_page_offset
+    end = place + column.total_compressed_size
+    if not 0 <= place <= end <= size:
+        raise ValueError(f"column {column.path_in_schema[:100]!a} lies outside of the file")
+    seen = 0
+    while place < end and seen < column.num_values:
+        header, used = _header(file, place, end)
+        kind, unpacked, packed = (header.get(key) for key in (1, 2, 3))
+        if not (isinstance(unpacked, int) and isinstance(packed, int) and unpacked >= 0 and packed >= 0):
+            raise ValueError(f"a page of column {column.path_in_schema[:100]!a} has no size")
+        inner = header.get(8 if kind == _DATA_V2 else 5) if kind in (_DATA, _DATA_V2) else None
+        values = inner.get(1, 0) if isinstance(inner, dict) else 0
+        if not isinstance(values, int) or values < 0:
+            raise ValueError(f"a page of column {column.path_in_schema[:100]!a} has {values!r} values")
+        yield Page(unpacked, values, kind == _DICTIONARY)
+        seen += values
+        place += used + packed
+
+
+def _header(file: IO[bytes], place: int, end: int) -> tuple[dict[int, Any], int]:
+    """The page header at a place, and how many bytes it takes."""
+    wanted = _FIRST_READ
+    while True:
+        file.seek(place)
+        data = file.read(min(wanted, end - place))
+        reader = _Compact(data)
+        try:
+            return reader.struct(), reader.place
+        except IndexError:
+            if len(data) < wanted or wanted >= _LARGEST_HEADER:
+                raise ValueError("the header of a page is cut off or too large") from None
+            wanted *= 16
+
+
+class _Compact:
+    """Thrift's compact protocol, as much of it as page headers need.
+
+    Args:
+        data: begins with a struct.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.place = 0
+
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        """Fields by number; texts and lists are skipped (None).
+
+        Raises:
+            IndexError: the data end before the struct does.
+            ValueError: they are no struct.
+        """
+        if depth > _DEPTH:
+            raise ValueError("the header of a page is nested too deeply")
+        fields: dict[int, Any] = {}
+        number = 0
+        while (head := self._byte()) != _STOP:
+            number = number + (head >> 4) if head >> 4 else self._signed()
+            fields[number] = self._value(head & 15, depth)
+        return fields
+
+    def _value(self, kind: int, depth: int) -> Any:
+        if kind in (_TRUE, _FALSE):
+            return kind == _TRUE
+        if kind == _BYTE:
+            return self._byte()
+        if kind in (_I16, _I32, _I64):
+            return self._signed()
+        if kind == _DOUBLE:
+            return self._skip(8)
+        if kind == _BINARY:
+            return self._skip(self._unsigned())
+        if kind in (_LIST, _SET):
+            return self._list(depth)
+        if kind == _STRUCT:
+            return self.struct(depth + 1)
+        raise ValueError(f"the header of a page has a field of the unknown type {kind}")
+
+    def _list(self, depth: int) -> None:
+        head = self._byte()
+        count = self._unsigned() if head >> 4 == 15 else head >> 4
+        for _ in range(count):
+            # In a list, a truth value takes a byte.
+            if head & 15 in (_TRUE, _FALSE):
+                self._byte()
+            else:
+                self._value(head & 15, depth + 1)
+
+    def _byte(self) -> int:
+        value = self._data[self.place]
+        self.place += 1
+        return value
+
+    def _skip(self, count: int) -> None:
+        self.place += count
+        if self.place > len(self._data):
+            raise IndexError
+
+    def _unsigned(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 127) << shift
+            if byte < 128:
+                return value
+            shift += 7
+            if shift > 63:
+                raise ValueError("the header of a page has too long a number")
+
+    def _signed(self) -> int:
+        value = self._unsigned()
+        return (value >> 1) ^ -(value & 1)

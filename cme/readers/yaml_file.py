@@ -1,0 +1,162 @@
+"""The reader of YAML.
+
+A document of a few hundred bytes may stand for billions of values, because an alias repeats what it names. The document is
+therefore measured with its aliases written out before a value is made of it.
+"""
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cme.errors import CMEError
+from cme.readers.bounded import has_surrogate, read_bounded
+from cme.readers.limits import YAML_BYTES, YAML_DEPTH, YAML_DIGITS, YAML_NODES
+
+__all__ = ["CardLoader", "RecipeLoader", "TaskLoader", "check_document", "parse_yaml", "read_yaml"]
+
+
+class CardLoader(yaml.SafeLoader):
+    """Reads the metadata of a model card as YAML 1.1 says, dates included."""
+
+
+class TaskLoader(CardLoader):
+    """Reads a task file: a date stays text, ``!function a.b`` is the text ``a.b``."""
+
+
+class RecipeLoader(TaskLoader):
+    """Reads recipes and options: ``2e-4`` is a number, as every reader of a recipe expects; YAML 1.1 takes it for text."""
+
+
+def _whole_number(loader: yaml.SafeLoader, node: Any) -> Any:
+    text = str(node.value)
+    if len(text) > YAML_DIGITS:
+        raise _problem(f"a whole number of {len(text):,} digits; {YAML_DIGITS} are allowed", node)
+    return loader.construct_yaml_int(node)
+
+
+def _number(loader: yaml.SafeLoader, node: Any) -> Any:
+    value = loader.construct_yaml_float(node)
+    if not math.isfinite(value):
+        raise _problem(f"{str(node.value)[:40]}, which is no finite number", node)
+    return value
+
+
+def _text(loader: yaml.SafeLoader, node: Any) -> Any:
+    return loader.construct_scalar(node)
+
+
+CardLoader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+CardLoader.add_constructor("tag:yaml.org,2002:float", _number)
+TaskLoader.add_constructor("tag:yaml.org,2002:timestamp", _text)
+TaskLoader.add_constructor("!function", _text)
+RecipeLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def read_yaml(
+    path: Path, where: str, *, loader: type[CardLoader] = RecipeLoader, error: type[CMEError] = CMEError
+) -> Any:
+    """Read a YAML file; see `parse_yaml`.
+
+    Raises:
+        CMEError: (or ``error``) the file is missing, cannot be read, is too large or is no such YAML.
+    """
+    data = read_bounded(path, YAML_BYTES, error)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise error(f"{where} is not valid YAML: {problem}") from problem
+    return parse_yaml(text, where, loader=loader, error=error)
+
+
+def parse_yaml(
+    text: str, where: str, *, loader: type[CardLoader] = RecipeLoader, error: type[CMEError] = CMEError
+) -> Any:
+    """Parse one YAML document.
+
+    Refused are repeated keys, numbers that are not finite, whole numbers of more than `YAML_DIGITS` digits, values that are
+    nested deeper than `YAML_DEPTH`, and documents that have more than `YAML_NODES` values or contain themselves.
+
+    Args:
+        text: the document.
+        where: what it is, for the message, such as ``"recipe demo.yaml"``.
+        loader: how scalars are read.
+        error: the class of error to raise.
+
+    Raises:
+        CMEError: (or ``error``) it is no such YAML.
+    """
+    if len(text) > YAML_BYTES:
+        raise error(f"{where} has {len(text):,} characters; {YAML_BYTES:,} are allowed.")
+    try:
+        reader = loader(text)
+        try:
+            node = reader.get_single_node()
+            if node is None:
+                return None
+            check_document(node)
+            return reader.construct_document(node)
+        finally:
+            reader.dispose()
+    except RecursionError:
+        raise error(f"{where} is not valid YAML: it is nested more than {YAML_DEPTH} deep.") from None
+    except yaml.YAMLError as problem:
+        raise error(f"{where} is not valid YAML: {problem}") from problem
+    # PyYAML raises them where an explicit tag does not fit its value, such as `!!int x`, and for dates that do not exist.
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
+        raise error(f"{where} is not valid YAML: a value does not fit its type ({problem}).") from problem
+
+
+def check_document(root: yaml.Node) -> None:
+    """Check a composed document against the limits of `parse_yaml`.
+
+    Raises:
+        yaml.YAMLError: it exceeds one.
+    """
+    measured: dict[int, tuple[int, int]] = {}
+    inside: set[int] = set()
+
+    def measure(node: yaml.Node) -> tuple[int, int]:
+        """Number of values and depth, with aliases written out."""
+        if (known := measured.get(id(node))) is not None:
+            return known
+        if id(node) in inside:
+            raise _problem("a value that contains itself", node)
+        inside.add(id(node))
+        size, depth = 1, 0
+        for child in _children(node):
+            more, deeper = measure(child)
+            size, depth = size + more, max(depth, deeper)
+        inside.discard(id(node))
+        if depth >= YAML_DEPTH:
+            raise _problem(f"values that are nested more than {YAML_DEPTH} deep", node)
+        if size > YAML_NODES:
+            raise _problem(f"more than {YAML_NODES:,} values (aliases written out)", node)
+        measured[id(node)] = size, depth + 1
+        return measured[id(node)]
+
+    measure(root)
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.ScalarNode):
+        if has_surrogate(node.value):
+            raise _problem("half of a character", node)
+        return []
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if (key.tag, key.value) in seen:
+                    raise _problem(f"the key {key.value[:100]!a} twice in one place", key)
+                seen.add((key.tag, key.value))
+        return [item for pair in node.value for item in pair]
+    return list(node.value)
+
+
+def _problem(what: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.YAMLError(f"line {node.start_mark.line + 1} holds {what}.")

@@ -1,0 +1,260 @@
+"""Two commands never work in one folder at the same time, and nothing that has ended keeps one from starting."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cme import locks
+from cme.errors import UsageError
+from cme.locks import LOCK_FILE, locked, locks_released, unlock
+from cme.workdir import claim, finish, is_finished, release
+
+SETTINGS = {"size": 100}
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from cme.workdir import claim
+claim(Path(sys.argv[1]), "train", {"size": 100})
+print("holds", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def other(tmp_path):
+    """Another process that works in ``tmp_path / "out"``."""
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "holds\n"
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def no_flock(monkeypatch):
+    monkeypatch.setattr(locks, "fcntl", None)
+
+
+def write_holder(folder, **changes):
+    values = {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "since": "2026-01-01T00:00:00+00:00",
+        "command": "train",
+    }
+    folder.mkdir(exist_ok=True)
+    (folder / LOCK_FILE).write_text(json.dumps(values | {"started": 0} | changes))
+
+
+def dead():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_the_second_command_hears_who_holds_the_folder(tmp_path, other):
+    with pytest.raises(UsageError) as caught:
+        claim(tmp_path / "out", "train", SETTINGS)
+    message = str(caught.value)
+    assert f"is in use by 'cme train' (process {other.pid} on {socket.gethostname()}, since 20" in message
+    assert "Wait until it ends, or give another --out." in message
+
+
+def test_another_command_hears_it_too(tmp_path, other):
+    with pytest.raises(UsageError, match="is in use by 'cme train'"):
+        claim(tmp_path / "out", "eval", SETTINGS | {"size": 7})
+
+
+def test_a_killed_process_leaves_the_folder_free(tmp_path, other):
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    assert (tmp_path / "out" / LOCK_FILE).exists()
+    assert claim(tmp_path / "out", "train", SETTINGS) is True
+    finish(tmp_path / "out")
+
+
+def test_finished_work_holds_no_lock(tmp_path):
+    out = tmp_path / "out"
+    claim(out, "train", SETTINGS)
+    finish(out)
+    assert sorted(path.name for path in out.iterdir()) == [".cme.json"]
+    out.chmod(0o555)
+    with pytest.raises(UsageError, match="finished output"):
+        claim(out, "train", SETTINGS)
+    out.chmod(0o755)
+
+
+def test_a_refused_folder_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(UsageError, match="not empty"):
+        claim(tmp_path, "train", SETTINGS)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_with_other_work_is_given_back(tmp_path):
+    out = tmp_path / "out"
+    claim(out, "train", SETTINGS)
+    unlock(out)
+    with pytest.raises(UsageError, match="other settings"):
+        claim(out, "train", {"size": 200})
+    assert sorted(path.name for path in out.iterdir()) == [".cme.json"]
+
+
+def test_a_program_may_go_on_after_an_error(tmp_path):
+    @locks_released()
+    def fails():
+        claim(tmp_path / "out", "train", SETTINGS)
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails()
+    assert not (tmp_path / "out" / LOCK_FILE).exists()
+    code = HOLD.replace("time.sleep(60)", "")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "out")], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_the_process_that_holds_a_folder_may_take_it_again(tmp_path):
+    assert claim(tmp_path / "out", "train", SETTINGS) is False
+    assert claim(tmp_path / "out", "train", SETTINGS) is True
+    release(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_forked_child_does_not_keep_the_lock(tmp_path):
+    code = (
+        "import os, sys, time\nfrom pathlib import Path\nfrom cme.workdir import claim\n"
+        f"claim(Path(sys.argv[1]), 'train', {SETTINGS!r})\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n    print(os.getpid(), flush=True)\n    time.sleep(20)\n    os._exit(0)\n"
+        "os._exit(0)\n"
+    )
+    done = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "out")], stdout=subprocess.PIPE, text=True)
+    child = int(done.stdout.readline())
+    done.wait()
+    try:
+        assert claim(tmp_path / "out", "train", SETTINGS) is True
+    finally:
+        os.kill(child, signal.SIGKILL)
+        unlock(tmp_path / "out")
+
+
+def test_what_a_killed_process_left_of_a_marker_is_removed(tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "..cme.json.abc.tmp").write_text("{")
+    assert claim(out, "train", SETTINGS) is False
+    assert not (out / "..cme.json.abc.tmp").exists()
+    release(out)
+
+
+def test_half_written_files_are_removed_when_work_continues(tmp_path):
+    out = tmp_path / "out"
+    claim(out, "train", SETTINGS)
+    unlock(out)
+    (out / ".run.json.abc.tmp").write_text("{")
+    assert claim(out, "train", SETTINGS) is True
+    assert sorted(path.name for path in out.iterdir()) == [".cme.json", LOCK_FILE]
+    release(out)
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '"x"', '{"settings": []}', "{"])
+def test_a_marker_that_is_none_is_told_in_words(tmp_path, content):
+    (tmp_path / ".cme.json").write_text(content)
+    for call in (lambda: claim(tmp_path, "train", SETTINGS), lambda: is_finished(tmp_path)):
+        with pytest.raises(Exception, match=r"is damaged|not valid JSON") as caught:
+            call()
+        assert type(caught.value).__module__ == "cme.errors"
+
+
+def test_without_flock_a_living_process_keeps_its_folder(tmp_path, no_flock):
+    write_holder(tmp_path / "out", pid=os.getppid())
+    with pytest.raises(UsageError, match=f"process {os.getppid()} on"):
+        locked(tmp_path / "out", "eval")
+
+
+def test_without_flock_a_dead_process_does_not(tmp_path, no_flock):
+    write_holder(tmp_path / "out", pid=dead())
+    locked(tmp_path / "out", "eval")
+    assert json.loads((tmp_path / "out" / LOCK_FILE).read_text())["pid"] == os.getpid()
+    unlock(tmp_path / "out")
+    assert not (tmp_path / "out" / LOCK_FILE).exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say when a process started")
+def test_without_flock_another_process_of_the_same_number_does_not(tmp_path, no_flock):
+    write_holder(tmp_path / "out", pid=os.getppid(), started=1)
+    locked(tmp_path / "out", "eval")
+    unlock(tmp_path / "out")
+
+
+def test_without_flock_a_process_of_another_machine_keeps_its_folder(tmp_path, no_flock):
+    write_holder(tmp_path / "out", pid=dead(), host="elsewhere")
+    with pytest.raises(UsageError, match="on elsewhere, since 2026-01-01"):
+        locked(tmp_path / "out", "eval")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "[" * 5000, '{"host": 1}', '{"pid": "x"}'])
+def test_without_flock_an_unsigned_lock_holds(tmp_path, no_flock, content):
+    (tmp_path / LOCK_FILE).write_text(content)
+    os.utime(tmp_path / LOCK_FILE, (1, 1))
+    with pytest.raises(UsageError, match="is in use by another process"):
+        locked(tmp_path, "eval")
+
+
+def test_a_file_system_without_locks_falls_back(tmp_path, monkeypatch):
+    def unsupported(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    write_holder(tmp_path / "out", pid=os.getppid())
+    with pytest.raises(UsageError, match=f"process {os.getppid()} on"):
+        locked(tmp_path / "out", "eval")
+
+
+@pytest.mark.parametrize("flock", [True, False])
+def test_of_many_processes_that_start_at_once_one_gets_the_folder(tmp_path, flock):
+    write_holder(tmp_path / "out", pid=dead())
+    code = (
+        "import sys, time\nfrom pathlib import Path\nfrom cme import locks\n"
+        f"locks.fcntl = locks.fcntl if {flock} else None\n"
+        "print('ready', flush=True)\nsys.stdin.readline()\n"
+        "try:\n    locks.locked(Path(sys.argv[1]), 'train'); print('mine', flush=True)\n"
+        "except Exception as error:\n    print(type(error).__name__, flush=True)\n"
+        "sys.stdin.readline()\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    all_of_them = [subprocess.Popen(command, **pipes) for _ in range(6)]
+    try:
+        assert {process.stdout.readline() for process in all_of_them} == {"ready\n"}
+        for process in all_of_them:
+            process.stdin.write("\n")
+            process.stdin.flush()
+        assert sorted(process.stdout.readline() for process in all_of_them) == ["UsageError\n"] * 5 + ["mine\n"]
+    finally:
+        for process in all_of_them:
+            process.kill()
+            process.communicate()
+
+
+def test_waiting_for_a_signature_ends(tmp_path, no_flock):
+    (tmp_path / LOCK_FILE).write_text("")
+
+    def sign():
+        time.sleep(0.2)
+        write_holder(tmp_path, pid=os.getppid())
+
+    signer = threading.Thread(target=sign)
+    signer.start()
+    with pytest.raises(UsageError, match=f"process {os.getppid()}"):
+        locked(tmp_path, "eval")
+    signer.join()
