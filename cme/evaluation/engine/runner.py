@@ -142,8 +142,7 @@ class Runner:
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, *, keep_cache: bool, logits: int = 0
     ) -> Any:
         """One pass; ``logits``: at how many positions from the end, 0 for all."""
-        # Not inference_mode: a buffer that a model makes in it could not be changed by lm-eval's code afterwards.
-        with torch.no_grad():
+        with torch.inference_mode():
             return self._model(
                 input_ids=ids,
                 attention_mask=mask,
