@@ -23,8 +23,12 @@ class AdapterSettings:
         target_modules: names of layers, or a regular expression; None: the feed-forward projections, as in the paper.
         collaboration: one shared A split between the experts, or an A for each.
         competition: gates by the interaction matrix, or by plain softmax.
-        gate_scale: what the gates sum to: a number, or ``"experts"``.
+        gate_sum: ``"free"`` (the TeamLoRA paper's formula, without normalisation), 1 or ``"experts"``: what the gates of a
+            token sum to. None: the method's default, which is ``"free"`` for TeamLoRA and 1 for the other methods.
+        gate_scale: the setting of earlier versions in place of ``gate_sum``: the sum as a number, or ``"experts"``. It is
+            still read, and keeps its meaning.
         balance_weight: weight of the balance term in the loss.
+        balance_form: ``"centred"``, or ``"released"`` as in TeamLoRA's released code, whose gradient is k² times as large.
         router_hidden: hidden units of the router; 0: one linear layer.
         options: further fields of the configuration, for methods that CME does not know by heart.
     """
@@ -37,8 +41,10 @@ class AdapterSettings:
     target_modules: tuple[str, ...] | str | None = None
     collaboration: bool = True
     competition: bool = True
-    gate_scale: float | str = 1.0
+    gate_sum: int | str | None = None
+    gate_scale: float | str | None = None
     balance_weight: float = 0.0
+    balance_form: str = "centred"
     router_hidden: int = 0
     options: dict[str, Any] = field(default_factory=dict)
 

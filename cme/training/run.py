@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cme.adapters.read_settings import settings_to_mapping
+from cme.adapters.read_settings import identity_of
 from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, UsageError
 from cme.files import write_text
@@ -175,7 +175,7 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
     check_fit(base, adapter, tokenizer, settings.steps)
     identity: dict[str, Any] = {
         **{name: value for name, value in asdict(settings).items() if name != "threads"},
-        **settings_to_mapping(adapter),
+        **identity_of(adapter),
         "base_fingerprint": base_fingerprint(base),
         "mix_fingerprint": manifest.fingerprint,
         "world_size": world_size,

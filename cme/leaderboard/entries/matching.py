@@ -9,6 +9,7 @@ from cme.errors import UsageError
 from cme.leaderboard.entries.agreement import pins
 from cme.leaderboard.entries.differences import lacking, split
 from cme.records import Result, Run
+from cme.records.method import with_gate_sum
 
 __all__ = ["Pair", "check_one_row", "pair", "recipe_of"]
 
@@ -138,7 +139,10 @@ def _training(compare: Any, runs: Sequence[Run]) -> list[str]:
     for what in ("method", "prompt_format", "steps", "world_size", "trainable_parameters"):
         problems += compare(f"training: {what.replace('_', ' ')}", [getattr(run, what) for run in runs])
     problems += compare("mix", [run.mix_fingerprint[:12] for run in runs])
-    for what, settings in (("adapter", [run.adapter for run in runs]), ("training", [recipe_of(run) for run in runs])):
+    for what, settings in (
+        ("adapter", [with_gate_sum(run.adapter) for run in runs]),
+        ("training", [recipe_of(run) for run in runs]),
+    ):
         for key in sorted({key for values in settings for key in values}):
             problems += compare(f"{what}: {key}", [values.get(key) for values in settings])
     return list(dict.fromkeys(problems))

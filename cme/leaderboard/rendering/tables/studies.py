@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from cme.leaderboard.entries.costs import cost_of, number, rank_of, total_rank, whole
@@ -9,17 +10,19 @@ from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import ABSENT, duration, estimate, interval, p_value, points, ranks, shown
 from cme.leaderboard.rendering.section import Section, make_table
 from cme.records import Entry
+from cme.records.method import with_gate_sum
 
 __all__ = ["ablation_section", "experts_section"]
 
-_PARTS = ("collaboration", "competition", "gate_scale")
+_PARTS = ("collaboration", "competition", "gate_sum")
 _CHOSEN = ("learning_rate",)
 """Settings that a grid chooses for each row: rows may differ in them and are still compared."""
 
 
 def ablation_section(standing: Standing) -> Section | None:
-    """TeamLoRA rows that differ in ``collaboration``, ``competition`` and ``gate_scale`` alone."""
-    groups = _groups([row for row in standing.rows if row.method == "teamlora"], _PARTS)
+    """TeamLoRA rows that differ in ``collaboration``, ``competition`` and ``gate_sum`` alone."""
+    rows = [replace(row, settings=with_gate_sum(row.settings)) for row in standing.rows if row.method == "teamlora"]
+    groups = _groups(rows, _PARTS)
     lines: list[list[str]] = []
     for group in groups:
         plain = next(
@@ -39,7 +42,11 @@ def ablation_section(standing: Standing) -> Section | None:
 def experts_section(standing: Standing) -> Section | None:
     """Rows of one method that differ in the number of experts alone, at equal rank of one expert or of all."""
     lines: list[list[str]] = []
-    routed = [row for row in standing.rows if whole(row.settings, "experts") is not None]
+    routed = [
+        replace(row, settings=with_gate_sum(row.settings))
+        for row in standing.rows
+        if whole(row.settings, "experts") is not None
+    ]
     for what, free in (("rank of one", ("experts",)), ("total rank", ("experts", "rank", "alpha"))):
         for group in _groups(routed, free, total=what == "total rank"):
             if len({row.settings["experts"] for row in group}) < 2:
@@ -109,7 +116,7 @@ def _switches(row: Entry) -> tuple[Any, ...]:
     return (
         bool(row.settings["competition"]),
         bool(row.settings["collaboration"]),
-        str(row.settings["gate_scale"]),
+        str(row.settings["gate_sum"]),
         row.name,
     )
 
