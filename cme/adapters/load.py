@@ -147,7 +147,7 @@ def _shapes_on(model: Any, config: Any, name: str, folder: Path) -> tuple[Shapes
         if isinstance(tensor, torch.nn.Parameter):
             empty = torch.nn.Parameter(empty, False)
             # How a quantised weight was quantised: PEFT asks for it when it wraps the layer.
-            vars(empty).update(vars(tensor))
+            vars(empty).update({key: value for key, value in vars(tensor).items() if key != "_is_hf_initialized"})
         hollow[id(tensor)] = empty
     skeleton, config = copy.deepcopy(model, hollow), copy.deepcopy(config)
     pruned = {}
