@@ -272,12 +272,14 @@ def build_config(settings: AdapterSettings, model: Any) -> Any:
         UsageError: the base has no feed-forward projections that CME knows, or lacks a layer that the settings name; or
             the method refuses the settings.
     """
+    from cme.adapters.patterns import check_patterns
     from cme.adapters.targets import check_targets, ffn_targets
 
     targets = settings.target_modules
+    check_patterns(settings.options, (name for name, _ in model.named_modules()))
     if targets is not None:
         check_targets(model, targets, any_layer=settings.method == "peft")
-    elif "target_modules" in METHODS[settings.method].settings:
+    elif "target_modules" in METHODS[settings.method].settings and not settings.options.get("target_parameters"):
         targets = tuple(ffn_targets(model))
     encodes = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
     common = {

@@ -125,13 +125,23 @@ def unadapted_experts(model: Any) -> dict[str, list[str]]:
     Returns:
         By the end of their name, as ``target_parameters`` takes it (``mlp.experts.down_proj``), the full names.
     """
+    adapted = {
+        f"{_plain_name(name)}.{module.parameter_name}"
+        for name, module in model.named_modules()
+        if hasattr(module, "base_layer") and hasattr(module, "parameter_name")
+    }
     names: dict[str, list[str]] = {}
     for name, parameter in model.named_parameters():
-        path = name.split(".")
-        if parameter.ndim == 3 and "experts" in path and not {"base_layer", "parametrizations"} & set(path):
-            if not any(part.startswith(("lora_", "adapter")) for part in path):
-                names.setdefault(".".join(path[-3:]), []).append(name)
+        plain = _plain_name(name)
+        path = plain.split(".")
+        if parameter.ndim == 3 and path[-2:-1] == ["experts"] and plain not in adapted:
+            names.setdefault(".".join(path[-3:]), []).append(plain)
     return names
+
+
+def _plain_name(name: str) -> str:
+    """A name in the base, without what PEFT puts into it."""
+    return name.removeprefix("base_model.model.").replace(".base_layer", "")
 
 
 def linear_names(model: Any) -> list[str]:

@@ -3,7 +3,26 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-__all__ = ["Run"]
+__all__ = ["Run", "SavedCheck"]
+
+
+@dataclass(frozen=True)
+class SavedCheck:
+    """What was checked at the end of a run. Differences of logits are root mean squares as a share of the logits' spread.
+
+    Attributes:
+        trainable: number of trainable parameters (tensors).
+        changed: how many of them training changed.
+        effect: difference between the trained model's logits and the base's on one batch.
+        cme: difference between the trained model's logits and those of what was saved, loaded with CME.
+        peft: the same, loaded with PEFT alone; None where all of the model was trained.
+    """
+
+    trainable: int
+    changed: int
+    effect: float | None
+    cme: float
+    peft: float | None
 
 
 @dataclass(frozen=True)
@@ -40,6 +59,7 @@ class Run:
         started: UTC time, ISO 8601.
         finished: UTC time, ISO 8601.
         saved_parameters: count in the adapter as saved; fewer than were trained where ranks are pruned (AdaLoRA).
+        saved_check: what was checked at the end; None in records of earlier versions, or where memory did not suffice.
     """
 
     KIND: ClassVar[str] = "run"
@@ -74,3 +94,4 @@ class Run:
     started: str
     finished: str
     saved_parameters: int | None = None
+    saved_check: SavedCheck | None = None

@@ -7,6 +7,7 @@ from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mappi
 from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.records import Run, versions
 from cme.records.method import method_label
+from cme.records.run import SavedCheck
 from cme.training.checkpoints import Spent
 from cme.training.meter import now
 from cme.training.settings import TrainSettings
@@ -43,6 +44,7 @@ def make_run(
     cut: int,
     spent: Spent,
     validation_loss: float | None,
+    saved_check: SavedCheck | None = None,
 ) -> Run:
     """Put the record together.
 
@@ -59,6 +61,7 @@ def make_run(
         cut: training rows cut to fit.
         spent: what the whole run has cost.
         validation_loss: at the end.
+        saved_check: what was checked at the end.
     """
     state, args = trainer.state, trainer.args
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
@@ -94,6 +97,7 @@ def make_run(
         started=spent.started,
         finished=now(),
         saved_parameters=_saved(out),
+        saved_check=saved_check,
     )
 
 

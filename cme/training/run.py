@@ -86,6 +86,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     from cme.training.record import make_run
     from cme.training.tokens import Tokens, token_files
     from cme.training.validate import validation_loss
+    from cme.training.verify import check_changed, check_saved, imprint, some_tokens
 
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     args = arguments(settings, out)
@@ -111,7 +112,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         steps=steps,
         longest=int(tokens.lengths.max()),
     )
-    whole = adapter.method == "full"
+    whole, before = adapter.method == "full", imprint(model)
     pruner = None
     if not whole and prunes(model.active_peft_config):
         pruner = Pruner(model, 1 / (settings.gradient_accumulation * args.world_size), start.checkpoint)
@@ -135,10 +136,13 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         pruner.close()
 
     def save() -> Run:
+        counts = check_changed(before, trainer.model, settings.learning_rate)
         if whole:
             save_full(trainer.model, base, settings.base, out)
         else:
             save_adapter(trainer.model, settings.base, out)
+        batch = some_tokens(tokens, load_tokenizer(base).pad_token_id)
+        checked = check_saved(trainer.model, base, out, batch, dtype=settings.dtype, counts=counts)
         run = make_run(
             settings,
             adapter,
@@ -152,6 +156,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
             cut=tokens.cut,
             spent=spent,
             validation_loss=lost,
+            saved_check=checked,
         )
         write_card(out, run, start.manifest)
         write_record(out / _RECORD, run)
