@@ -64,7 +64,7 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
     if config is None:
         return ParameterCount(total, total, 100.0, {})
     try:
-        with torch.device("meta"), refuse_ignored():
+        with torch.device("meta"), refuse_ignored(settings.options):
             adapted = get_peft_model(model, config)
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, UsageError) as error:
         raise UsageError(f"{settings.method} does not fit this base: {error}") from error

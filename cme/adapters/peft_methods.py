@@ -46,7 +46,7 @@ _UNUSABLE_LORA = {
 }
 """Variants of LoRA that cannot be trained on a mix."""
 
-_OWN_TARGETS = ("LN_TUNING",)
+_OWN_TARGETS = ("LN_TUNING", "SHADOW")
 """Types whose layers are no feed-forward projections: PEFT knows which."""
 
 _WARM, _FINAL, _ALLOCATIONS = 0.1, 0.5, 1_000
@@ -159,7 +159,7 @@ def check_peft(options: Mapping[str, Any]) -> list[str]:
     if kind == "LORA" and (problem := _lora_problem(values)):
         return [problem]
     try:
-        with refuse_ignored():
+        with refuse_ignored(values):
             config(**values)
     except (AttributeError, TypeError, ValueError, UsageError) as error:
         return [f"{kind}: {error}"]

@@ -105,8 +105,11 @@ def start_folder(start: Start, parent: Path) -> Path:
 
 
 @contextmanager
-def refuse_ignored() -> Iterator[None]:
+def refuse_ignored(given: Mapping[str, Any]) -> Iterator[None]:
     """Turn PEFT's warnings that it drops a setting into errors; other warnings stay warnings.
+
+    Args:
+        given: what the user set. PEFT adds patterns of its own for some bases, which need not fit.
 
     Raises:
         UsageError: a setting has no effect, such as a key of ``rank_pattern`` that fits no adapted layer.
@@ -116,6 +119,6 @@ def refuse_ignored() -> Iterator[None]:
         yield
     for warning in caught:
         text = str(warning.message)
-        if any(end in text for end in _IGNORED) and "hooks" not in text:
+        if any(end in text for end in _IGNORED) and any(given.get(name) and name in text for name in given):
             raise UsageError(f"a setting of the adapter has no effect. {text} Correct it, or leave it out.")
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

@@ -8,7 +8,7 @@ from typing import Any
 from cme.adapters.patterns import check_patterns
 from cme.errors import UsageError
 
-__all__ = ["ALL_LINEAR", "check_targets", "ffn_targets", "linear_names", "unadapted_experts"]
+__all__ = ["ALL_LINEAR", "check_targets", "ffn_targets", "linear_names", "notes_on_targets", "unadapted_experts"]
 
 ALL_LINEAR = "all-linear"
 """PEFT's word for every linear layer but the output layer."""
@@ -24,7 +24,7 @@ _FFN = {
 _LAYERS = ("Linear", "Conv1D")
 _GATES = ("gate", "gating", "gate_network", "switch")
 """Modules that choose a mixture's experts, beside those with "router" in their name; ``gate_proj`` is another thing."""
-_TOWERS = ("vision", "visual", "audio")
+_TOWERS = ("vision", "visual", "audio", "image_embed", "img_processor")
 
 
 def ffn_targets(model: Any) -> list[str]:
@@ -56,9 +56,15 @@ def ffn_targets(model: Any) -> list[str]:
                 names[name] = None
                 break
     if not names:
+        experts = unadapted_experts(model)
+        hint = (
+            f" Its experts ({', '.join(experts)}) are parameters, not layers: PEFT's LoRA adapts them with target_parameters."
+            if experts
+            else ""
+        )
         raise UsageError(
             f"{type(model).__name__} has no feed-forward layers of a name that CME knows. Name the layers to adapt with "
-            f"target_modules (--target-modules a,b). Its linear layers: {_listed(linear_names(model))}."
+            f"target_modules (--target-modules a,b).{hint} Its linear layers: {_listed(linear_names(model))}."
         )
     return list(names)
 
@@ -139,6 +145,38 @@ def unadapted_experts(model: Any) -> dict[str, list[str]]:
     return names
 
 
+def notes_on_targets(model: Any) -> list[str]:
+    """What a user may not expect of where an adapter is, a sentence each.
+
+    Args:
+        model: a model with an adapter on it.
+
+    Returns:
+        A note if a mixture's experts carry no adapter, and one if its own router or a norm does.
+    """
+    adapted = [_plain_name(name) for name, module in model.named_modules() if hasattr(module, "base_layer")]
+    notes = []
+    experts = unadapted_experts(model)
+    if experts and adapted:
+        count = len({name.rpartition(".")[0] for names in experts.values() for name in names})
+        kinds: dict[str, int] = {}
+        for name in adapted:
+            kind = ".".join(part for part in name.split(".")[-3:] if not part.isdigit())
+            kinds[kind] = kinds.get(kind, 0) + 1
+        where = ", ".join(f"{kind} ({number})" for kind, number in kinds.items())
+        notes.append(
+            f"the base is a mixture of experts, and the adapter is on {where} only. The experts of {count} layers "
+            f"({', '.join(experts)}) are not adapted: PEFT's LoRA adapts them with target_parameters."
+        )
+    strange = [name for name in adapted if _in_router(name.split("."))]
+    if 0 < len(strange) < len(adapted):
+        notes.append(
+            f"the adapter is also on {_listed(strange, 3)}: routers or norms of the base. Name other target modules if this "
+            "is not what you want."
+        )
+    return notes
+
+
 def _plain_name(name: str) -> str:
     """A name in the base, without what PEFT puts into it."""
     return name.removeprefix("base_model.model.").replace(".base_layer", "")
@@ -189,8 +227,8 @@ def _is_linear(module: Any) -> bool:
 
 
 def _in_router(path: list[str]) -> bool:
-    """Whether this is a part of what chooses the base's own experts."""
-    return any("router" in part.lower() or part in _GATES for part in path)
+    """Whether this is a part of what chooses the base's own experts, or of a norm."""
+    return any("router" in part.lower() or "norm" in part.lower() or part in _GATES for part in path)
 
 
 def _in_tower(path: list[str]) -> bool:

@@ -11,7 +11,8 @@ from typing import Any
 
 from cme.adapters import AdapterSettings, build_config, register_all
 from cme.adapters.starts import keep_start, refuse_ignored, start_folder
-from cme.errors import UsageError
+from cme.adapters.targets import notes_on_targets
+from cme.errors import CMEWarning, UsageError
 from cme.files import atomic_path
 from cme.models.load import load_model
 from cme.models.vocabulary import check_vocabulary
@@ -106,7 +107,7 @@ def adapted_model(
     set_seed(seed)
     label = method_label(adapter.method, adapter.options)
     try:
-        with _without_warning(), refuse_ignored():
+        with _without_warning(), refuse_ignored(adapter.options):
             adapted = get_peft_model(model, config)
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, UsageError) as error:
         raise UsageError(f"{label} does not fit this base: {error}") from error
@@ -115,6 +116,8 @@ def adapted_model(
             # PEFT 0.21 makes the number of ranks trainable where the base is not float32, and does not save it.
             if ".ranknum." in name:
                 weight.requires_grad_(False)
+    for note in notes_on_targets(adapted):
+        warnings.warn(f"{label}: {note}", CMEWarning, stacklevel=2)
     trained = [weight for weight in adapted.parameters() if weight.requires_grad]
     if not trained:
         raise UsageError(f"{label} has nothing to train on this base.")
