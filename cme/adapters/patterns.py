@@ -12,11 +12,11 @@ from typing import Any
 
 from cme.errors import UsageError
 
-__all__ = ["MOST_NAMES", "check_patterns"]
+__all__ = ["check_patterns"]
 
 _SECONDS = 10
-MOST_NAMES = 100_000
-"""Names in one list of target modules. The largest adapters name each layer of each expert: some tens of thousands."""
+_MOST_NAMES = 1_000
+"""Names in one list, or as many as the base has modules: more cannot all be there, and PEFT compares each with each."""
 
 _ALL_LINEAR = "all-linear"
 _LISTS = ("target_modules", "exclude_modules", "target_parameters", "modules_to_save")
@@ -40,16 +40,21 @@ def check_patterns(values: Mapping[str, Any], modules: Iterable[str]) -> None:
         modules: names of the base's modules.
 
     Raises:
-        UsageError: no regular expression, one that takes longer than ten seconds, or a list of more than 100,000 names.
+        UsageError: no regular expression, one that takes longer than ten seconds, or a list of more names than the base has
+            modules (and than a thousand).
     """
+    modules = list(modules)
+    most = max(_MOST_NAMES, len(modules))
     for key in _LISTS:
         names = values.get(key)
-        if isinstance(names, list | set | tuple) and len(names) > MOST_NAMES:
-            raise UsageError(f"{key} has {len(names):,} names; at most {MOST_NAMES:,} are taken. Give a shorter list.")
+        if isinstance(names, list | set | tuple) and len(names) > most:
+            raise UsageError(
+                f"{key} has {len(names):,} names, but the base has {len(modules):,} modules. Give a list of at most {most:,}."
+            )
     patterns = list(_patterns(values))
     if not patterns:
         return
-    wanted = json.dumps({"patterns": patterns, "names": list(modules)})
+    wanted = json.dumps({"patterns": patterns, "names": modules})
     command = [sys.executable, "-I", "-S", "-c", _CODE]
     try:
         done = subprocess.run(command, input=wanted, capture_output=True, text=True, timeout=_SECONDS, check=False)

@@ -228,7 +228,8 @@ def _is_linear(module: Any) -> bool:
 
 def _in_router(path: list[str]) -> bool:
     """Whether this is a part of what chooses the base's own experts, or of a norm."""
-    return any("router" in part.lower() or "norm" in part.lower() or part in _GATES for part in path)
+    words = ("router", "norm", "expert_gate")
+    return any(part in _GATES or any(word in part.lower() for word in words) for part in path)
 
 
 def _in_tower(path: list[str]) -> bool:

@@ -61,10 +61,11 @@ def test_a_bomb(values):
 
 def test_fifty_thousand_names():
     names = [f"no_such_layer_{number}" for number in range(50_000)]
-    with pytest.raises(UsageError, match="has no module 'no_such_layer_0'"):
+    with pytest.raises(UsageError, match=r"target_modules has 50,000 names, but the base has \d+ modules"):
         build_config(settings_from({"method": "lora", "target_modules": names}), make_base())
-    with pytest.raises(UsageError, match="target_modules has 100,001 names; at most 100,000"):
-        check_patterns({"target_modules": ["x"] * 100_001}, NAMES)
+    check_patterns({"target_modules": names}, names)  # as a base of so many modules may have them
+    with pytest.raises(UsageError, match="has no module 'no_such_layer_0'"):
+        build_config(settings_from({"method": "lora", "target_modules": names[:1000]}), make_base())
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def saved(adapted, tmp_path):
         ({"r": 10**19}, "cannot be put on this base|does not fit"),
         ({"r": -1}, "cannot be put on this base"),
         ({"r": "eight"}, "cannot be put on this base|does not fit"),
-        ({"target_modules": [f"x{number}" for number in range(50_000)]}, "cannot be put on this base"),
+        ({"target_modules": [f"x{number}" for number in range(50_000)]}, "has 50,000 names"),
         ({"layer_replication": [[0, 99]]}, "cannot be put on this base|lacks"),
         ({"target_modules": 5}, "cannot be put on this base|does not fit"),
         ({"layers_to_transform": ["a"]}, "cannot be put on this base|does not fit|has"),
