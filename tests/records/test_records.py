@@ -26,6 +26,7 @@ from cme.records import (
     versions,
     write_record,
 )
+from cme.records.run import SavedCheck
 
 _SAMPLES = {"int": 3, "float": 0.25, "str": "text", "bool": True, "None": None}
 
@@ -75,6 +76,7 @@ NESTED = {
     "overlap": {"qqp": {"paws": {"exact": 2}}},
     "losses": ([1, 2.5], [100, 1.5]),
     "runs": (EntryRun(0, SCORES, "f" * 64, {"steps": 3}, {}), EntryRun(None, SCORES, "e" * 64, {}, {})),
+    "saved_check": SavedCheck(12, 12, 0.4, 1e-7, None),
     "wordings": (EntryWording(1, 0, 55.5, "f" * 64),),
 }
 """Values for the fields whose type does not tell one."""
