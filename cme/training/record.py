@@ -8,6 +8,7 @@ from cme.machine import processor_name
 from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.records import AdapterRecord, Run, TrainingRecord, versions
 from cme.records.method import method_label
+from cme.records.run import SavedCheck
 from cme.training.checkpoints import Spent
 from cme.training.meter import now
 from cme.training.settings import TrainSettings, stored
@@ -38,6 +39,7 @@ def make_run(
     cut: int,
     spent: Spent,
     validation_loss: float | None,
+    saved_check: SavedCheck | None = None,
 ) -> Run:
     """Put the record together.
 
@@ -54,6 +56,7 @@ def make_run(
         cut: training rows cut to fit.
         spent: what the whole run has cost.
         validation_loss: at the end.
+        saved_check: what was checked at the end.
     """
     state, args = trainer.state, trainer.args
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
@@ -89,6 +92,7 @@ def make_run(
         started=spent.started,
         finished=now(),
         saved_parameters=_saved(out),
+        saved_check=saved_check,
     )
 
 
