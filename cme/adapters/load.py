@@ -15,7 +15,8 @@ from cme.adapters.checks import (
     known_type,
     read_config,
 )
-from cme.errors import AdapterError, CMEError, CMEWarning
+from cme.adapters.patterns import check_patterns
+from cme.errors import AdapterError, CMEError, CMEWarning, UsageError
 from cme.files import digest, sha256_file
 
 __all__ = ["adapter_fingerprint", "check_effect", "load_adapter"]
@@ -40,22 +41,35 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
     """
     values = read_config(folder)
     kind = known_type(folder, values)
-    from peft import PeftModel
+    from peft import PeftModel, get_peft_model_state_dict
 
     further = isinstance(model, PeftModel)
     if further and name in model.peft_config:
         raise AdapterError(f"the model has an adapter {name!r} already. Give this one another name.")
+    try:
+        check_patterns(values, (name for name, _ in model.named_modules()))
+    except UsageError as error:
+        raise AdapterError(f"{folder / CONFIG_FILE}: {error}") from error
     config = _config(folder, kind, values)
-    check_shapes(folder, *_shapes_on(model, config, name, folder), values.get("base_model_name_or_path"))
+    trained_for = values.get("base_model_name_or_path")
+    shapes = _shapes_on(model, config, name, folder)
+    if shapes is not None:
+        check_shapes(folder, *shapes, trained_for)
     check_finite(folder)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", _PEFT_IGNORES)
         # PEFT 0.21 takes AdaLoRA's rank_pattern for LoRA's, before it applies it as what it is.
         warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
-        if further:
-            model.load_adapter(str(folder), adapter_name=name)
-        else:
-            model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
+        try:
+            if further:
+                model.load_adapter(str(folder), adapter_name=name)
+            else:
+                model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
+        except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            raise AdapterError(f"{folder}: the adapter cannot be put on this base: {_first_line(error)}") from error
+    if shapes is None:
+        own = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+        check_shapes(folder, _shapes(own), _shapes(model.state_dict()), trained_for)
     model.set_adapter(name, inference_mode=True)
     # PEFT 0.21 leaves AdaLoRA's number of ranks trainable where the base is not float32.
     return model.requires_grad_(False).eval()
@@ -136,18 +150,23 @@ def _config(folder: Path, kind: str, values: dict[str, Any]) -> Any:
     return config
 
 
-def _shapes_on(model: Any, config: Any, name: str, folder: Path) -> tuple[Shapes, Shapes]:
-    """Shapes of the adapter's tensors on this base and of the base's own, from a copy of the base without weights."""
+def _shapes_on(model: Any, config: Any, name: str, folder: Path) -> tuple[Shapes, Shapes] | None:
+    """Shapes of the adapter's tensors on this base and of the base's own, from a copy of the base without weights.
+
+    None for a method that cannot be put on a base without weights, because its adapter is computed from them.
+    """
     import torch
     from peft import PeftModel, get_peft_model, get_peft_model_state_dict
 
+    if getattr(config, "monteclora_config", None) is not None:
+        return None  # Without weights it makes a part of its tensors only.
     hollow: dict[int, Any] = {}
     for tensor in (*model.parameters(), *model.buffers()):
         empty = tensor.detach().to("meta")
         if isinstance(tensor, torch.nn.Parameter):
             empty = torch.nn.Parameter(empty, False)
             # How a quantised weight was quantised: PEFT asks for it when it wraps the layer.
-            vars(empty).update(vars(tensor))
+            vars(empty).update({key: value for key, value in vars(tensor).items() if key != "_is_hf_initialized"})
         hollow[id(tensor)] = empty
     skeleton, config = copy.deepcopy(model, hollow), copy.deepcopy(config)
     pruned = {}
@@ -160,10 +179,18 @@ def _shapes_on(model: Any, config: Any, name: str, folder: Path) -> tuple[Shapes
         else:
             config.base_model_name_or_path = skeleton.__dict__.get("name_or_path")
             skeleton = get_peft_model(skeleton, config, adapter_name=name, low_cpu_mem_usage=True)
-    except (CMEError, TypeError, ValueError) as error:
+        own = get_peft_model_state_dict(skeleton, adapter_name=name, save_embedding_layers=False)
+    except (CMEError, AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise AdapterError(f"{folder}: the adapter cannot be put on this base: {error}") from error
-    own = get_peft_model_state_dict(skeleton, adapter_name=name, save_embedding_layers=False)
+    except RuntimeError as error:  # NotImplementedError is one
+        if "overflow" in str(error):
+            raise AdapterError(f"{folder}: the adapter cannot be put on this base: {_first_line(error)}") from error
+        return None
     return _without(pruned, _shapes(own), folder), _shapes(skeleton.state_dict())
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 def _without(pruned: dict[str, list[bool]], own: Shapes, folder: Path) -> Shapes:

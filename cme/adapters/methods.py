@@ -1,7 +1,7 @@
 """The methods that CME trains and compares: its own, PEFT's, and those of other packages."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Any, get_type_hints
@@ -28,7 +28,7 @@ __all__ = [
 PLAIN = ("rank", "alpha", "dropout", "target_modules")
 """Settings of every low-rank adapter."""
 
-ROUTED = (*PLAIN, "experts", "gate_scale", "balance_weight")
+ROUTED = (*PLAIN, "experts", "gate_sum", "gate_scale", "balance_weight", "balance_form")
 """Settings of every method with experts."""
 
 _FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
@@ -47,6 +47,7 @@ class Method:
         make: makes PEFT's configuration from settings and what every configuration has (imports peft).
         package: the module whose import enters the method into PEFT; empty if PEFT has it.
         check: what is wrong with ``settings.options``, a line each (imports peft); None: the method has none.
+        gate_sum: the default of the setting of that name, for methods that have it.
     """
 
     name: str
@@ -56,13 +57,24 @@ class Method:
     make: Callable[[AdapterSettings, Mapping[str, Any]], Any]
     package: str = ""
     check: Callable[[Mapping[str, Any]], list[str]] | None = None
+    gate_sum: int | str = 1
 
 
 def routed_method(
-    name: str, *, package: str, config: str, summary: str, citation: str, settings: tuple[str, ...] = ROUTED
+    name: str,
+    *,
+    package: str,
+    config: str,
+    summary: str,
+    citation: str,
+    settings: tuple[str, ...] = ROUTED,
+    gate_sum: int | str = 1,
 ) -> Method:
-    """A method on the one core (`cme.adapters.routed`); arguments as for `low_rank_method`."""
-    return low_rank_method(name, package=package, config=config, summary=summary, citation=citation, settings=settings)
+    """A method on the one core (`cme.adapters.routed`); arguments as for `low_rank_method` and `Method`."""
+    method = low_rank_method(
+        name, package=package, config=config, summary=summary, citation=citation, settings=settings
+    )
+    return replace(method, gate_sum=gate_sum)
 
 
 def low_rank_method(
@@ -84,7 +96,8 @@ def low_rank_method(
         return getattr(import_package(package, METHODS.plugins.get(name)), config)
 
     def make(chosen: AdapterSettings, common: Mapping[str, Any]) -> Any:
-        own = [key for key in settings if key not in ("target_modules", "options")]
+        # What is None is left to the configuration's own default.
+        own = [key for key in settings if key not in ("target_modules", "options") and getattr(chosen, key) is not None]
         values = {_FIELDS.get(key, key): getattr(chosen, key) for key in own} | {"lora_alpha": chosen.lora_alpha}
         return config_class()(**values, **common, **chosen.options)
 
@@ -159,6 +172,7 @@ _BUILT_IN = (
         summary="Experts that share one A and compete by an interaction matrix; a gate per token.",
         citation="Lin et al., ACL 2025, arXiv 2408.09856",
         settings=(*ROUTED, "collaboration", "competition", "router_hidden"),
+        gate_sum="free",
     ),
     Method(
         name="adalora",
@@ -266,12 +280,14 @@ def build_config(settings: AdapterSettings, model: Any) -> Any:
         UsageError: the base has no feed-forward projections that CME knows, or lacks a layer that the settings name; or
             the method refuses the settings.
     """
+    from cme.adapters.patterns import check_patterns
     from cme.adapters.targets import check_targets, ffn_targets
 
     targets = settings.target_modules
+    check_patterns(settings.options, (name for name, _ in model.named_modules()))
     if targets is not None:
         check_targets(model, targets, any_layer=settings.method == "peft")
-    elif "target_modules" in METHODS[settings.method].settings:
+    elif "target_modules" in METHODS[settings.method].settings and not settings.options.get("target_parameters"):
         targets = tuple(ffn_targets(model))
     encodes = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
     common = {

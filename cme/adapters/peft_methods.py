@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters.settings import AdapterSettings, option_problems
+from cme.adapters.starts import inexpressible, refuse_ignored
 from cme.errors import UsageError, nearest
 
 __all__ = [
@@ -19,11 +20,13 @@ __all__ = [
     "read_peft_config",
 ]
 
-_OF_RUN = {
-    *("auto_mapping", "base_model_name_or_path", "inference_mode", "peft_version", "revision", "task_type"),
-    *("rank_pattern", "target_modules"),
-}
-"""Fields that are no options: set by the run, or by a setting of their own. A saved ``adapter_config.json`` has them."""
+_OF_RUN = {"auto_mapping", "base_model_name_or_path", "inference_mode", "peft_version", "revision", "task_type"}
+"""Fields that a run sets itself. A saved ``adapter_config.json`` has them, and says there what its own run was."""
+
+_NO_OPTIONS = _OF_RUN | {"target_modules"}
+"""Fields that are no options: set by the run, or by a setting of their own."""
+
+_LANGUAGE_TASKS = (None, "CAUSAL_LM", "SEQ_2_SEQ_LM")
 
 _OF_SETTINGS = {"r", "target_r", "lora_alpha", "lora_dropout", "total_step"}
 """AdaLoRA's fields that come from rank, alpha and dropout, or from the run's steps."""
@@ -37,7 +40,13 @@ _UNUSABLE = {
 _NEED_DATA = ("eva", "corda", "lora_ga", "loftq")
 """Starts of LoRA that are computed from data, or change the base that the adapter belongs to, before training."""
 
-_OWN_TARGETS = ("LN_TUNING",)
+_UNUSABLE_LORA = {
+    "alora_invocation_tokens": "is for adapters that begin to work at certain tokens, which the suite's prompts do not have",
+    "arrow_config": "mixes adapters that exist already, and trains none",
+}
+"""Variants of LoRA that cannot be trained on a mix."""
+
+_OWN_TARGETS = ("LN_TUNING", "SHADOW")
 """Types whose layers are no feed-forward projections: PEFT knows which."""
 
 _WARM, _FINAL, _ALLOCATIONS = 0.1, 0.5, 1_000
@@ -88,7 +97,8 @@ def check_adalora(options: Mapping[str, Any]) -> list[str]:
     """What is wrong with AdaLoRA's options: fields of PEFT's AdaLoraConfig, such as ``init_r`` and ``tinit``."""
     from peft import AdaLoraConfig
 
-    return _unknown(options, AdaLoraConfig, _OF_RUN | _OF_SETTINGS)
+    # Its rank_pattern is no setting but a result: which ranks are left after pruning.
+    return _unknown(options, AdaLoraConfig, _NO_OPTIONS | _OF_SETTINGS | {"rank_pattern"})
 
 
 def make_peft(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
@@ -98,7 +108,7 @@ def make_peft(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
     options = dict(settings.options)
     kind = str(options.pop("peft_type", ""))
     values = dict(common)
-    if kind in _OWN_TARGETS and settings.target_modules is None:
+    if settings.target_modules is None and (kind in _OWN_TARGETS or options.get("target_parameters")):
         del values["target_modules"]
     if kind == "IA3" and "feedforward_modules" not in options:
         # IA3 scales the input of these, the output of others; the paper (arXiv 2205.05638) does the former in the
@@ -144,13 +154,23 @@ def check_peft(options: Mapping[str, Any]) -> list[str]:
     if isinstance(start, str) and start in _NEED_DATA:
         return [f"init_lora_weights {start!r} needs a pass over data, or another base, before training; leave it out"]
     values = {key: value for key, value in options.items() if key != "peft_type"}
-    if problems := _unknown(values, config, _OF_RUN):
+    if problems := _unknown(values, config, _NO_OPTIONS):
         return problems
+    if kind == "LORA" and (problem := _lora_problem(values)):
+        return [problem]
     try:
-        config(**values)
-    except (TypeError, ValueError) as error:
+        with refuse_ignored(values):
+            config(**values)
+    except (AttributeError, TypeError, ValueError, UsageError) as error:
         return [f"{kind}: {error}"]
     return []
+
+
+def _lora_problem(options: Mapping[str, Any]) -> str | None:
+    for key, reason in _UNUSABLE_LORA.items():
+        if options.get(key) is not None:
+            return f"{key} {reason}; leave it out"
+    return inexpressible(options)
 
 
 def _unknown(options: Mapping[str, Any], config: type, taken: set[str]) -> list[str]:
@@ -174,6 +194,10 @@ def read_peft_config(path: Path) -> dict[str, Any]:
     values = read_yaml(path, str(path), error=UsageError)
     if not isinstance(values, dict):
         raise UsageError(f"{path} must be a mapping with peft_type and its fields, found {values!r}.")
-    options = {key: value for key, value in values.items() if key not in _OF_RUN}
+    if (task := values.get("task_type")) not in _LANGUAGE_TASKS:
+        raise UsageError(f"{path}: task_type is {task!r}, but CME trains language models. Leave it out.")
+    options = {key: value for key, value in values.items() if key not in _NO_OPTIONS}
+    if not options.get("rank_pattern"):  # as a saved configuration has it where no layer has a rank of its own
+        options.pop("rank_pattern", None)
     found = {"method": "peft", "options": options}
     return found | ({"target_modules": values["target_modules"]} if values.get("target_modules") else {})

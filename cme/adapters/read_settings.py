@@ -9,7 +9,8 @@ from cme.adapters.settings import AdapterSettings
 from cme.config import check, message
 from cme.errors import UsageError, nearest, unknown
 
-__all__ = ["settings_from", "settings_to_mapping"]
+__all__ = ["identity_of", "settings_from", "settings_to_mapping"]
+
 
 _NAMES = tuple(field.name for field in fields(AdapterSettings))
 
@@ -44,6 +45,8 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
         else:
             hint = nearest(str(key), ("method", *honoured))
             problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
+    if known.get("gate_sum") is not None and known.get("gate_scale") is not None:
+        problems.append("gate_sum and gate_scale are both given; gate_scale is the older name, give gate_sum only")
     settings = check(AdapterSettings, known)
     if isinstance(settings, list):
         problems += settings
@@ -52,15 +55,43 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
         problems += [f"options: {problem}" for problem in check_options(settings.options)]
     if problems or isinstance(settings, list):
         raise UsageError(message(problems, where))
-    return replace(settings, alpha=settings.lora_alpha)
+    return replace(settings, alpha=settings.lora_alpha, gate_sum=_gate_sum(settings))
 
 
 def settings_to_mapping(settings: AdapterSettings) -> dict[str, Any]:
-    """The method and the settings that it honours, alpha filled in; `settings_from` reads it back."""
+    """The method and the settings that it honours, defaults filled in; `settings_from` reads it back.
+
+    A ``gate_scale`` that was given stays, in place of ``gate_sum``. A ``balance_form`` is written if it is not the default.
+    """
     honoured = ("method", *METHODS[settings.method].settings)
     targets = settings.target_modules
     values = vars(settings) | {
         "alpha": settings.lora_alpha,
         "target_modules": list(targets) if isinstance(targets, tuple) else targets,
+        "gate_sum": _gate_sum(settings),
     }
-    return {item.name: values[item.name] for item in fields(settings) if item.name in honoured}
+    unused = [key for key in ("gate_sum", "gate_scale") if values[key] is None]
+    unused += ["balance_form"] if settings.balance_form == "centred" else []
+    return {
+        item.name: values[item.name] for item in fields(settings) if item.name in honoured and item.name not in unused
+    }
+
+
+def identity_of(settings: AdapterSettings) -> dict[str, Any]:
+    """The settings as output folders remember them: what earlier versions could express, in their words.
+
+    A folder that an earlier version left unfinished is so continued.
+    """
+    values = settings_to_mapping(settings)
+    if values.get("gate_sum") in (1, "experts"):
+        total = values.pop("gate_sum")
+        values["gate_scale"] = 1.0 if total == 1 else total
+    return values
+
+
+def _gate_sum(settings: AdapterSettings) -> float | str | None:
+    """The setting as it is used; None where ``gate_scale`` takes its place or the method has none."""
+    method = METHODS[settings.method]
+    if settings.gate_scale is not None or "gate_sum" not in method.settings:
+        return None
+    return method.gate_sum if settings.gate_sum is None else settings.gate_sum

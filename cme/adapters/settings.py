@@ -19,8 +19,22 @@ def _targets(names: tuple[str, ...] | str | None) -> tuple[str, ...] | str | Non
     return ALL_LINEAR if names == (ALL_LINEAR,) else names
 
 
-def _gate_scale(value: float | str) -> float | str:
-    if value != "experts" if isinstance(value, str) else value <= 0:
+def _gate_sum(value: int | float | str | None) -> int | str | None:
+    if value in (1, "1"):
+        return 1
+    if value not in (None, "free", "experts"):
+        raise ValueError(f"must be free, 1 or experts, found {value!r}")
+    return value
+
+
+def _balance_form(value: str) -> str:
+    if value not in ("centred", "released"):
+        raise ValueError(f"must be centred or released, found {value!r}")
+    return value
+
+
+def _gate_scale(value: float | str | None) -> float | str | None:
+    if value is not None and (value != "experts" if isinstance(value, str) else value <= 0):
         raise ValueError(f"must be a number above 0, or 'experts', found {value!r}")
     return value
 
@@ -39,8 +53,12 @@ class AdapterSettings:
         target_modules: names of layers, or a regular expression; None: the feed-forward projections, as in the paper.
         collaboration: one shared A split between the experts, or an A for each.
         competition: gates by the interaction matrix, or by plain softmax.
-        gate_scale: what the gates sum to: a number, or ``"experts"``.
+        gate_sum: ``"free"`` (the TeamLoRA paper's formula, without normalisation), 1 or ``"experts"``: what the gates of a
+            token sum to. None: the method's default, which is ``"free"`` for TeamLoRA and 1 for the other methods.
+        gate_scale: the setting of earlier versions in place of ``gate_sum``: the sum as a number, or ``"experts"``. It is
+            still read, and keeps its meaning.
         balance_weight: weight of the balance term in the loss.
+        balance_form: ``"centred"``, or ``"released"`` as in TeamLoRA's released code, whose gradient is k² times as large.
         router_hidden: hidden units of the router; 0: one linear layer.
         options: further fields of the configuration, for methods that CME does not know by heart.
     """
@@ -53,8 +71,10 @@ class AdapterSettings:
     target_modules: Annotated[Items[str] | str | None, AfterValidator(_targets)] = None
     collaboration: bool = True
     competition: bool = True
-    gate_scale: Annotated[float | str, AfterValidator(_gate_scale)] = 1.0
+    gate_sum: Annotated[int | float | str | None, AfterValidator(_gate_sum)] = None
+    gate_scale: Annotated[float | str | None, AfterValidator(_gate_scale)] = None
     balance_weight: Annotated[float, Field(ge=0)] = 0.0
+    balance_form: Annotated[str, AfterValidator(_balance_form)] = "centred"
     router_hidden: Annotated[int, Field(ge=0)] = 0
     options: dict[str, Any] = field(default_factory=dict)
 

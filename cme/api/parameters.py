@@ -67,8 +67,10 @@ def count_parameters(
     target_modules: str | Sequence[str] | None = None,
     collaboration: bool | None = None,
     competition: bool | None = None,
+    gate_sum: int | str | None = None,
     gate_scale: float | str | None = None,
     balance_weight: float | None = None,
+    balance_form: str | None = None,
     router_hidden: int | None = None,
     options: Mapping[str, Any] | None = None,
     peft_config: StrPath | None = None,
@@ -85,8 +87,10 @@ def count_parameters(
         target_modules: see there.
         collaboration: see there.
         competition: see there.
+        gate_sum: see there.
         gate_scale: see there.
         balance_weight: see there.
+        balance_form: see there.
         router_hidden: see there.
         options: see there.
         peft_config: see there.
@@ -121,8 +125,10 @@ def match_rank(
     target_modules: str | Sequence[str] | None = None,
     collaboration: bool | None = None,
     competition: bool | None = None,
+    gate_sum: int | str | None = None,
     gate_scale: float | str | None = None,
     balance_weight: float | None = None,
+    balance_form: str | None = None,
     router_hidden: int | None = None,
     options: Mapping[str, Any] | None = None,
     peft_config: StrPath | None = None,
@@ -141,8 +147,10 @@ def match_rank(
         target_modules: see there.
         collaboration: see there.
         competition: see there.
+        gate_sum: see there.
         gate_scale: see there.
         balance_weight: see there.
+        balance_form: see there.
         router_hidden: see there.
         options: see there.
         peft_config: see there.

@@ -135,8 +135,10 @@ def train(
     target_modules: str | Sequence[str] | None = None,
     collaboration: bool | None = None,
     competition: bool | None = None,
+    gate_sum: int | str | None = None,
     gate_scale: float | str | None = None,
     balance_weight: float | None = None,
+    balance_form: str | None = None,
     router_hidden: int | None = None,
     options: Mapping[str, Any] | None = None,
     peft_config: StrPath | None = None,
@@ -177,8 +179,11 @@ def train(
         target_modules: names of layers; a text is a regular expression, as in PEFT. None: the feed-forward projections.
         collaboration: TeamLoRA: one shared A, split between the experts.
         competition: TeamLoRA: gate weights by the interaction matrix.
-        gate_scale: what the gate weights sum to: a number, or ``"experts"``.
+        gate_sum: what the gate weights sum to: ``"free"`` (TeamLoRA's formula, its default), 1 (the others') or
+            ``"experts"``.
+        gate_scale: earlier name of ``gate_sum``: a number, or ``"experts"``.
         balance_weight: weight of the balance term in the loss.
+        balance_form: form of the balance term: ``"centred"`` or ``"released"``.
         router_hidden: hidden units of the router; 0: one linear layer.
         options: fields of the method's own configuration; ``--set`` on the command line.
         peft_config: any method of PEFT: a YAML file with its ``peft_type`` and fields.
@@ -236,8 +241,10 @@ def train_grid(
     target_modules: str | Sequence[str] | None = None,
     collaboration: bool | None = None,
     competition: bool | None = None,
+    gate_sum: int | str | None = None,
     gate_scale: float | str | None = None,
     balance_weight: float | None = None,
+    balance_form: str | None = None,
     router_hidden: int | None = None,
     options: Mapping[str, Any] | None = None,
     peft_config: StrPath | None = None,
@@ -275,8 +282,10 @@ def train_grid(
         target_modules: see there.
         collaboration: see there.
         competition: see there.
+        gate_sum: see there.
         gate_scale: see there.
         balance_weight: see there.
+        balance_form: see there.
         router_hidden: see there.
         options: see there.
         peft_config: see there.

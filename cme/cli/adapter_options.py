@@ -35,11 +35,19 @@ _OPTIONS: dict[str, Any] = {
     "competition": Annotated[
         bool | None, typer.Option("--competition/--no-competition", help="TeamLoRA: gates by the interaction matrix.")
     ],
+    "gate_sum": Annotated[
+        str | None,
+        typer.Option("--gate-sum", help="What the gates sum to: free, 1 or experts. TeamLoRA: free; others: 1."),
+    ],
     "gate_scale": Annotated[
-        str | None, typer.Option("--gate-scale", help="What the gates sum to: a number, or 'experts'.")
+        str | None,
+        typer.Option("--gate-scale", hidden=True, help="Earlier name of --gate-sum: a number, or 'experts'."),
     ],
     "balance_weight": Annotated[
         float | None, typer.Option("--balance-weight", help="Weight of the balance term in the loss.")
+    ],
+    "balance_form": Annotated[
+        str | None, typer.Option("--balance-form", help="Form of the balance term: centred or released.")
     ],
     "router_hidden": Annotated[
         int | None, typer.Option("--router-hidden", help="Hidden units of the router; 0: one linear layer.")

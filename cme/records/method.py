@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["UNMEASURED", "method_label"]
+__all__ = ["UNMEASURED", "method_label", "with_gate_sum"]
 
 UNMEASURED = ("peft", "full")
 """Methods without one cost: ``peft`` is whatever its options say, ``full`` has no adapter."""
@@ -23,3 +23,15 @@ def method_label(method: str, options: Mapping[str, Any]) -> str:
     found = [name for name in ("dora", "rslora") if options.get(f"use_{name}")]
     found += [start] if isinstance(start, str) else []
     return "-".join(found) or kind
+
+
+def with_gate_sum(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """An adapter's stored settings with ``gate_sum``, also where they were stored under its earlier name ``gate_scale``.
+
+    A sum that only the earlier name could express (0.5, say) is given as that number.
+    """
+    values = dict(settings)
+    if "gate_scale" in values:
+        scale = values.pop("gate_scale")
+        values["gate_sum"] = 1 if scale == 1 else scale
+    return values

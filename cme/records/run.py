@@ -5,10 +5,28 @@ from typing import Annotated, ClassVar
 from pydantic import Strict
 
 from cme.config import Items
-from cme.records.base import Amount, Artefact, Count, Positive
+from cme.records.base import Amount, Artefact, Count, Positive, Record
 from cme.records.settings import AdapterRecord, TrainingRecord
 
-__all__ = ["Run"]
+__all__ = ["Run", "SavedCheck"]
+
+
+class SavedCheck(Record):
+    """What was checked at the end of a run. Differences of logits are root mean squares as a share of the logits' spread.
+
+    Attributes:
+        trainable: number of trainable parameters (tensors).
+        changed: how many of them training changed.
+        effect: difference between the trained model's logits and the base's on one batch.
+        cme: difference between the trained model's logits and those of what was saved, loaded with CME.
+        peft: the same, loaded with PEFT alone; None where all of the model was trained.
+    """
+
+    trainable: int
+    changed: int
+    effect: float | None
+    cme: float
+    peft: float | None
 
 
 class Run(Artefact):
@@ -45,6 +63,7 @@ class Run(Artefact):
         finished: UTC time, ISO 8601.
         saved_parameters: count in the adapter as saved; fewer than were trained where ranks are pruned (AdaLoRA).
         tokenizer_fingerprint: as `Result.tokenizer_fingerprint`, for the format that was trained in.
+        saved_check: what was checked at the end; None in records of earlier versions, or where memory did not suffice.
     """
 
     KIND: ClassVar[str] = "run"
@@ -80,3 +99,4 @@ class Run(Artefact):
     finished: str
     saved_parameters: Count | None = None
     tokenizer_fingerprint: str = ""
+    saved_check: SavedCheck | None = None

@@ -26,8 +26,10 @@ class AdapterRecord(PartialRecord):
         target_modules: names of layers, or a regular expression; None: the feed-forward projections.
         collaboration: whether the experts share one A.
         competition: whether the gate weights come from the interaction matrix.
-        gate_scale: what the gate weights sum to: a number, or ``experts``.
+        gate_sum: what the gate weights sum to: ``free``, 1 or ``experts``.
+        gate_scale: the same under its earlier name: a number, or ``experts``.
         balance_weight: weight of the balance term in the loss.
+        balance_form: form of the balance term: ``centred``, the default, or ``released``.
         router_hidden: hidden units of the router; 0: one linear layer.
         options: further fields of PEFT's configuration.
     """
@@ -40,8 +42,10 @@ class AdapterRecord(PartialRecord):
     target_modules: Items[str] | str | None = None
     collaboration: bool | None = None
     competition: bool | None = None
+    gate_sum: int | float | str | None = None
     gate_scale: float | str | None = None
     balance_weight: float | None = None
+    balance_form: str | None = None
     router_hidden: int | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 

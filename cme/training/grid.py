@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cme.adapters.read_settings import settings_to_mapping
+from cme.adapters.read_settings import identity_of
 from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, DivergedError, UsageError
 from cme.locks import locks_released
@@ -103,7 +103,7 @@ def _claimed(settings: TrainSettings, adapter: AdapterSettings, rates: list[floa
         "train --lr-grid",
         {
             **{name: value for name, value in stored(settings).items() if name not in ("threads", "learning_rate")},
-            **settings_to_mapping(adapter),
+            **identity_of(adapter),
             "mix_fingerprint": read_manifest(mix).fingerprint,
             "lr_grid": rates,
             "world_size": world_size,

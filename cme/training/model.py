@@ -10,7 +10,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from cme.adapters import AdapterSettings, build_config, register_all
-from cme.errors import UsageError
+from cme.adapters.starts import keep_start, refuse_ignored, start_folder
+from cme.adapters.targets import notes_on_targets
+from cme.errors import CMEWarning, UsageError
 from cme.files import atomic_path
 from cme.models.causal import check_causal
 from cme.models.load import load_model
@@ -106,23 +108,60 @@ def adapted_model(
     if prunes(config):
         plan(config, steps, _schedule(adapter))
     set_seed(seed)
+    label = method_label(adapter.method, adapter.options)
     try:
-        with _without_warning():
+        with _without_warning(), refuse_ignored(adapter.options):
             adapted = get_peft_model(model, config)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{method_label(adapter.method, adapter.options)} does not fit this base: {error}") from error
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, UsageError) as error:
+        raise UsageError(f"{label} does not fit this base: {error}") from error
     if prunes(config):
         for name, weight in adapted.named_parameters():
             # PEFT 0.21 makes the number of ranks trainable where the base is not float32, and does not save it.
             if ".ranknum." in name:
                 weight.requires_grad_(False)
-    if not any(weight.requires_grad for weight in adapted.parameters()):
-        raise UsageError(f"{method_label(adapter.method, adapter.options)} has nothing to train on this base.")
+    for note in notes_on_targets(adapted):
+        warnings.warn(f"{label}: {note}", CMEWarning, stacklevel=2)
+    trained = [weight for weight in adapted.parameters() if weight.requires_grad]
+    if not trained:
+        raise UsageError(f"{label} has nothing to train on this base.")
+    for weight in trained:
+        # Steps smaller than half a digit of bfloat16 would be lost. PEFT has float32 for what it adds, but not for what it
+        # takes from the base: norms, biases, whole modules, tokens.
+        weight.data = weight.data.float()
+    _try_once(adapted, label, dtype)
+    adapted.cme_start = keep_start(adapted)
     return adapted, size
+
+
+def _try_once(model: Any, label: str, dtype: str) -> None:
+    """Run two tokens through the model: some of PEFT's methods do not fit a base and say so only there.
+
+    Raises:
+        UsageError: the model does not run.
+    """
+    import torch
+
+    training = model.training
+    device = next(model.parameters()).device
+    inputs = {"input_ids": torch.zeros(1, 2, dtype=torch.long, device=device)}
+    if getattr(model.config, "is_encoder_decoder", False):
+        inputs["decoder_input_ids"] = inputs["input_ids"]
+    try:
+        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+            model.eval()(**inputs)
+    except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UsageError(
+            f"{label} does not run on this base: {reason}. Try other target modules, or another method."
+        ) from error
+    finally:
+        model.train(training)
 
 
 def save_adapter(model: Any, base: str, out: Path) -> None:
     """Write ``adapter_config.json`` and ``adapter_model.safetensors`` into ``out``, each whole or not at all.
+
+    An adapter whose start changed the base is written as plain LoRA (`cme.adapters.starts`).
 
     Args:
         model: the trained `PeftModel`.
@@ -135,10 +174,15 @@ def save_adapter(model: Any, base: str, out: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out, prefix=".adapter.") as name, warnings.catch_warnings():
         # AdaLoRA may leave a layer without any rank, which PEFT 0.21 takes for a shard that was not gathered.
         warnings.filterwarnings("ignore", r"Adapter '\w+': \d+ LoRA tensor\(s\) have invalid shape")
-        model.save_pretrained(name, save_embedding_layers=False)
+        # For adapters that are loaded where the base was not changed as in training.
+        warnings.filterwarnings("ignore", "PiSSA changes the base weights|OLoRA changes the base weights")
+        start = getattr(model, "cme_start", None)
+        converted = {"path_initial_model_for_weight_conversion": str(start_folder(start, Path(name)))} if start else {}
+        saved = Path(name) / "adapter"
+        model.save_pretrained(str(saved), save_embedding_layers=False, **converted)
         for file in _FILES:
             with atomic_path(out / file) as temporary:
-                shutil.copyfile(Path(name) / file, temporary)
+                shutil.copyfile(saved / file, temporary)
 
 
 def save_full(model: Any, base: Path, name: str, out: Path) -> None:

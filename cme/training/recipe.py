@@ -30,6 +30,9 @@ _SECTIONS = {
 _WITHOUT = ("peft", "full")
 """Methods that honour none of the others' settings: with such a flag, a recipe gives its training section only."""
 
+_INSTEAD = {"steps": "epochs", "epochs": "steps", "gate_sum": "gate_scale", "gate_scale": "gate_sum"}
+"""Settings of which one takes the place of the other."""
+
 
 def recipes() -> list[str]:
     """Names of the recipes that come with CME; files whose names begin with ``_`` are for others to include."""
@@ -45,7 +48,7 @@ def load_recipe(
     Args:
         recipe: a YAML file, the name of a recipe that comes with CME, or None for the defaults.
         overrides: settings of both sections by name; None stands for "not given". ``steps`` takes the place of the
-            recipe's ``epochs``, and the other way round.
+            recipe's ``epochs``, and the other way round; so do ``gate_sum`` and ``gate_scale``.
 
     Raises:
         UsageError: no such recipe, or everything that is wrong in it and in the overrides, in one message.
@@ -74,7 +77,7 @@ def load_recipe(
             if key == "options" and isinstance(before := sections[home].get(key), Mapping):
                 value = {**before, **value}
             sections[home][key] = value
-            other = {"steps": "epochs", "epochs": "steps"}.get(key)
+            other = _INSTEAD.get(key)
             if other and (overrides or {}).get(other) is None:
                 sections[home].pop(other, None)
     training, adapter = None, None
@@ -124,5 +127,7 @@ def _included(values: dict[str, Any], path: Path) -> dict[str, Any]:
     for section in _SECTIONS:
         own = values.get(section)
         if isinstance(own, Mapping | None) and isinstance(under.get(section), Mapping):
-            values[section] = {**under[section], **(own or {})}
+            replaced = {_INSTEAD.get(key) for key in own or {}}
+            kept = {key: value for key, value in under[section].items() if key not in replaced}
+            values[section] = {**kept, **(own or {})}
     return values

@@ -9,6 +9,7 @@ from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.readers.safetensors_file import read_tensor_header
 from cme.records import AdapterRecord, Run, TrainingRecord, versions
 from cme.records.method import method_label
+from cme.records.run import SavedCheck
 from cme.training.checkpoints import Spent
 from cme.training.meter import now
 from cme.training.settings import TrainSettings, stored
@@ -40,6 +41,7 @@ def make_run(
     cut: int,
     spent: Spent,
     validation_loss: float | None,
+    saved_check: SavedCheck | None = None,
 ) -> Run:
     """Put the record together.
 
@@ -57,6 +59,7 @@ def make_run(
         cut: training rows cut to fit.
         spent: what the whole run has cost.
         validation_loss: at the end.
+        saved_check: what was checked at the end.
     """
     state, args = trainer.state, trainer.args
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
@@ -93,6 +96,7 @@ def make_run(
         started=spent.started,
         finished=now(),
         saved_parameters=_saved(out),
+        saved_check=saved_check,
     )
 
 

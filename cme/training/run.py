@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cme.adapters.read_settings import settings_to_mapping
+from cme.adapters.read_settings import identity_of, settings_to_mapping
 from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, UsageError
 from cme.files import write_text
@@ -93,6 +93,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     from cme.training.record import make_run
     from cme.training.tokens import Tokens, token_files
     from cme.training.validate import validation_loss
+    from cme.training.verify import check_changed, check_saved, imprint, some_tokens
 
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     args = arguments(settings, out)
@@ -118,7 +119,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         steps=steps,
         longest=int(tokens.lengths.max()),
     )
-    whole = adapter.method == "full"
+    whole, before = adapter.method == "full", imprint(model)
     pruner = None
     if not whole and prunes(model.active_peft_config):
         pruner = Pruner(model, 1 / (settings.gradient_accumulation * args.world_size), start.checkpoint)
@@ -144,10 +145,13 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         pruner.close()
 
     def save() -> Run:
+        counts = check_changed(before, trainer.model, settings.learning_rate)
         if whole:
             save_full(trainer.model, base, settings.base, out)
         else:
             save_adapter(trainer.model, settings.base, out)
+        batch = some_tokens(tokens, load_tokenizer(base).pad_token_id)
+        checked = check_saved(trainer.model, base, out, batch, dtype=settings.dtype, counts=counts)
         run = make_run(
             settings,
             adapter,
@@ -162,6 +166,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
             cut=tokens.cut,
             spent=spent,
             validation_loss=lost,
+            saved_check=checked,
         )
         write_curve(out, curve_rows(trainer.state.log_history, tokens.lengths, order, per_step))
         write_card(out, run, start.manifest)
@@ -201,7 +206,7 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
     check_fit(base, adapter, tokenizer, settings.steps)
     identity: dict[str, Any] = {
         **{name: value for name, value in stored(settings).items() if name != "threads"},
-        **settings_to_mapping(adapter),
+        **identity_of(adapter),
         "base_fingerprint": base_fingerprint(base),
         "mix_fingerprint": manifest.fingerprint,
         "world_size": world_size,

@@ -15,14 +15,14 @@ def softmax(logits: Tensor) -> Tensor:
     return weights / weights.sum(-1, keepdim=True)
 
 
-def team_gates(logits: Tensor, interaction: Tensor | None) -> Tensor:
+def team_gates(logits: Tensor, interaction: Tensor | None, *, free: bool = False) -> Tensor:
     """ω of every token, expert by expert (arXiv 2408.09856); φ alone without an interaction matrix."""
     phi = softmax(logits)
     if interaction is None:
         return phi
     experts = range(logits.shape[-1])
     omega = torch.stack([sum(interaction[i, j] * phi[..., j] for j in experts) for i in experts], dim=-1)
-    return omega / omega.sum(-1, keepdim=True)
+    return omega if free else omega / omega.sum(-1, keepdim=True)
 
 
 def _one(x: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ def _teamlora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
         if first is not None:
             x = x @ first.T
             x = x * torch.sigmoid(x)
-        return team_gates(x @ last.T, interaction)
+        return team_gates(x @ last.T, interaction, free=config.gate_sum == "free")
 
     experts = list(zip(downs, _ups(layer.teamlora_B[name], config), strict=True))
     return experts, gates, _scale(config)
@@ -92,8 +92,8 @@ def _ups(stacked: Tensor, config: Any) -> list[Tensor]:
 
 
 def _scale(config: Any) -> float:
-    scale = getattr(config, "gate_scale", 1)
-    return config.lora_alpha / config.r * (config.experts if scale == "experts" else scale)
+    total = getattr(config, "gate_scale", None) or getattr(config, "gate_sum", 1)
+    return config.lora_alpha / config.r * {"experts": getattr(config, "experts", 1), "free": 1}.get(total, total)
 
 
 _PARTS = {

@@ -9,7 +9,7 @@ from tests.adapters.conftest import make_base
 
 def test_defaults():
     settings = settings_from({"method": "teamlora", "rank": 4})
-    assert settings == AdapterSettings("teamlora", rank=4, experts=4, alpha=8.0)
+    assert settings == AdapterSettings("teamlora", rank=4, experts=4, alpha=8.0, gate_sum="free")
     assert settings.lora_alpha == 8 and AdapterSettings("lora", rank=3).lora_alpha == 6
 
 
@@ -19,7 +19,9 @@ def test_written_and_read_back(method):
     takes = METHODS[method].settings if method == "peft" else set(METHODS[method].settings) - {"options"}
     settings = settings_from({"method": method} | {key: value for key, value in values.items() if key in takes})
     written = settings_to_mapping(settings)
-    assert next(iter(written)) == "method" and set(written) == {"method", *METHODS[method].settings}
+    # An earlier name, and what earlier versions did not have, are written where they are used.
+    assert next(iter(written)) == "method"
+    assert set(written) == {"method", *METHODS[method].settings} - {"gate_scale", "balance_form"}
     assert settings_from(written) == settings
 
 
@@ -32,8 +34,9 @@ def test_every_mistake_at_once():
         "alpha": "8",
         "dropout": 1,
         "competition": 1,
-        "gate_scale": "expert",
+        "gate_sum": "expert",
         "balance_weight": -1,
+        "balance_form": "new",
         "router_hidden": 2.5,
         "target_modules": [],
     }
@@ -99,8 +102,9 @@ def test_a_configuration_for_teamlora():
         "target_modules": "model.*up_proj",
         "collaboration": False,
         "competition": False,
-        "gate_scale": "experts",
+        "gate_sum": "experts",
         "balance_weight": 0.5,
+        "balance_form": "released",
         "router_hidden": 6,
     }
     config = build_config(settings_from(values), make_base())
@@ -111,8 +115,9 @@ def test_a_configuration_for_teamlora():
         "target_modules",
         "collaboration",
         "competition",
-        "gate_scale",
+        "gate_sum",
         "balance_weight",
+        "balance_form",
         "router_hidden",
     ):
         assert getattr(config, name) == values[name]

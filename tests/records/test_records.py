@@ -33,6 +33,7 @@ from cme.records import (
     versions,
     write_record,
 )
+from cme.records.run import SavedCheck
 from cme.training import TrainSettings
 from cme.training.settings import stored
 
@@ -92,6 +93,7 @@ NESTED = {
         EntryRun(seed=0, scores=SCORES, samples_sha256="f" * 64, cost={"steps": 3}, provenance={}),
         EntryRun(seed=None, scores=SCORES, samples_sha256="e" * 64, cost={}, provenance={"missing": ["qqp"]}),
     ),
+    "saved_check": SavedCheck(trainable=12, changed=12, effect=0.4, cme=1e-7, peft=None),
     "wordings": (EntryWording(wording=1, seed=0, average=55.5, samples_sha256="f" * 64),),
 }
 """Values for the fields whose type does not tell one."""

@@ -85,10 +85,9 @@ def test_an_unknown_recipe_gets_the_nearest_name():
 def test_the_recipes_that_come_with_cme_are_valid_and_say_what_they_are(name):
     training, adapter = load_recipe(name, {"data": "mix"})
     assert training.data == "mix"
-    ours = name.split("-")[0] in ("ablation", "experts")
-    assert adapter.method == ("teamlora" if ours else name.split("-")[name.startswith("demo")])
+    assert adapter.method in ("teamlora" if name.startswith(("ablation", "experts")) else name).split("-")
     text = (leaderboards_dir() / "recipes" / f"{name}.yaml").read_text()
-    assert text.startswith("# ") and len(text.splitlines()) <= 12
+    assert text.startswith("# ") and len(text.splitlines()) <= 14
 
 
 def test_there_is_a_recipe_for_every_row_of_the_papers_tables():
@@ -120,21 +119,65 @@ def test_recipes_of_a_table_differ_in_the_adapter_alone():
     def training(name):
         return load_recipe(name, {"data": "mix"})[0]
 
-    own = [name for name in recipes() if not name.startswith("demo") and name != "full"]
-    assert len(own) >= 17 and all(training(name) == training("teamlora-r32") for name in own)
+    own = [name for name in recipes() if not name.startswith(("demo", "llama")) and name != "full"]
+    assert len(own) >= 37 and all(training(name) == training("teamlora-r32") for name in own)
+    llama = [name for name in recipes() if name.startswith("llama")]
+    base = "meta-llama/Meta-Llama-3-8B"
+    assert all(training(name) == replace(training("teamlora-r32"), base=base) for name in llama) and len(llama) == 2
     demo = [name for name in recipes() if name.startswith("demo")]
     assert all(training(name) == training("demo-lora") for name in demo)
 
 
 def test_the_ablation_has_four_switches_at_one_scale():
     rows = [load_recipe(f"ablation-{name}", {"data": "mix"})[1] for name in ("neither", "collaboration", "competition")]
-    rows += [load_recipe("teamlora-r32", {"data": "mix"})[1]]
+    rows += [load_recipe("ablation-both", {"data": "mix"})[1]]
     assert [(row.collaboration, row.competition) for row in rows] == [
         *[(False, False), (True, False), (False, True), (True, True)]
     ]
-    assert {(row.rank, row.experts, row.alpha, row.gate_scale) for row in rows} == {(32, 4, 64.0, 1.0)}
-    assert load_recipe("ablation-both", {"data": "mix"})[1] == rows[-1]
-    assert load_recipe("teamlora-r32-authors-scale", {"data": "mix"})[1] == replace(rows[-1], gate_scale="experts")
+    assert {(row.rank, row.experts, row.alpha, row.gate_sum) for row in rows} == {(32, 4, 64.0, 1)}
+
+
+def test_teamlora_is_the_papers_formula_and_others_by_name():
+    paper, scale, balanced, released = (
+        load_recipe(f"teamlora-r32{name}", {"data": "mix"})[1]
+        for name in ("", "-authors-scale", "-balanced", "-released")
+    )
+    assert paper.gate_sum == "free" and scale == replace(paper, gate_sum="experts")
+    assert balanced == replace(paper, balance_weight=0.01)
+    assert released == replace(scale, balance_weight=0.01, balance_form="released")
+    assert load_recipe("ablation-both", {"data": "mix"})[1] == replace(paper, gate_sum=1)
+
+
+def test_recipes_of_the_studies():
+    def adapter(name):
+        return load_recipe(name, {"data": "mix"})[1]
+
+    for method in ("teamlora", "moelora"):
+        for rank in (8, 16, 32, 64, 128, 256):
+            assert adapter(f"rank-{rank}-{method}") == replace(adapter(f"{method}-r32"), rank=rank, alpha=2.0 * rank)
+        attention = adapter(f"attention-{method}-r32")
+        assert attention == replace(adapter(f"{method}-r32"), target_modules=("q_proj", "k_proj", "v_proj", "o_proj"))
+        assert adapter(f"all-linear-{method}-r32") == replace(adapter(f"{method}-r32"), target_modules="all-linear")
+        assert adapter(f"llama-3-8b-{method}") == adapter(f"{method}-r32")
+
+
+def test_demo_recipes_have_the_gate_of_the_committed_rows():
+    import json
+
+    from cme.adapters import settings_to_mapping
+    from cme.paths import leaderboards_dir
+
+    for method in ("teamlora", "moelora", "hydralora"):
+        row = json.loads((leaderboards_dir() / "demo" / "entries" / f"{method}.json").read_text())
+        assert settings_to_mapping(load_recipe(f"demo-{method}", {"data": "mix"})[1]) == row["settings"]
+
+
+def test_one_name_of_the_sum_of_gates_takes_the_place_of_the_other(tmp_path):
+    assert load_recipe("demo-teamlora", {"data": "mix", "gate_sum": "free"})[1].gate_scale is None
+    assert load_recipe("teamlora-r32", {"data": "mix", "gate_scale": 0.5})[1].gate_sum is None
+    (tmp_path / "_all.yaml").write_text("training: {data: here}\nadapter: {method: teamlora, gate_scale: 2.0}\n")
+    (tmp_path / "mine.yaml").write_text("include: _all.yaml\nadapter: {gate_sum: experts}\n")
+    assert load_recipe(tmp_path / "mine.yaml")[1].gate_sum == "experts"
 
 
 def test_demo_recipes_have_equal_total_rank():

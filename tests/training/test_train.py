@@ -148,7 +148,7 @@ def test_gradient_checkpointing_changes_nothing(settings, tmp_path, method):
 def test_the_balance_term_does_not_grow_with_gradient_accumulation(settings, tmp_path):
     def first_loss(name, weight, **changes):
         adapter = AdapterSettings("teamlora", balance_weight=weight)
-        return train(settings(steps=1, **changes), adapter, out=tmp_path / name).losses[0][1]
+        return train(settings(steps=1, warmup=0.0, **changes), adapter, out=tmp_path / name).losses[0][1]
 
     split, whole = {"batch_size": 2, "gradient_accumulation": 4}, {"batch_size": 8}
     parts = first_loss("a", 100.0, **split) - first_loss("b", 0.0, **split)
@@ -157,8 +157,10 @@ def test_the_balance_term_does_not_grow_with_gradient_accumulation(settings, tmp
 
 
 def test_training_on_the_prompt_is_another_loss(settings, tmp_path):
-    answer = train(settings(steps=1), AdapterSettings("lora"), out=tmp_path / "answer")
-    prompt = train(settings(steps=1, train_on_prompt=True), AdapterSettings("lora"), out=tmp_path / "prompt")
+    answer = train(settings(steps=1, warmup=0.0), AdapterSettings("lora"), out=tmp_path / "answer")
+    prompt = train(
+        settings(steps=1, warmup=0.0, train_on_prompt=True), AdapterSettings("lora"), out=tmp_path / "prompt"
+    )
     assert answer.losses != prompt.losses and prompt.training.train_on_prompt is True
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from cme.adapters.routed.balance import mean_gate
 from cme.adapters.routed.layer import RoutedLinear
 
 __all__ = ["mean_gate", "mean_gates", "recorded_gates"]
@@ -42,23 +43,7 @@ def recorded_gates(model: nn.Module) -> Iterator[dict[str, RoutedLinear]]:
         for layer in layers.values():
             layer.record_gates = False
             layer.gates.clear()
-
-
-def mean_gate(gates: Tensor, mask: Tensor | None) -> Tensor:
-    """Each expert's mean weight over the tokens.
-
-    Args:
-        gates: [batch, length, k] (or [tokens, k]).
-        mask: [batch, length], 0 where a token is padding. It is applied to gates of its own batch and length; others
-            (a vision tower's) are taken whole.
-
-    Returns:
-        [k] in float32.
-    """
-    if mask is not None and gates.shape[:-1] == mask.shape:
-        keep = mask.to(gates.dtype).unsqueeze(-1)
-        return (gates * keep).flatten(0, -2).sum(0) / keep.sum().clamp(min=1)
-    return gates.flatten(0, -2).mean(0)
+            layer.balanced_gates.clear()
 
 
 def mean_gates(
@@ -73,7 +58,8 @@ def mean_gates(
         adapter_name: whose gates.
 
     Returns:
-        [k] in float32 and without a graph for each layer that this adapter ran in; it sums to 1.
+        [k] in float32 and without a graph for each layer that this adapter ran in; it sums to 1, or to about 1 where the
+        adapter's ``gate_sum`` is ``"free"``.
     """
     return {
         name: mean_gate(layer.gates[adapter_name].detach(), mask)

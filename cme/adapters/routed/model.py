@@ -5,9 +5,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from cme.adapters.low_rank.config import LowRankConfig
 from cme.adapters.low_rank.model import LowRankModel
 from cme.adapters.routed.balance import balance_term, layer_masks, share_of_batch
 from cme.adapters.routed.gates import recorded_gates
+from cme.adapters.routed.injection import Balance
 from cme.adapters.routed.layer import RoutedLinear, refuse_merge
 from cme.errors import UsageError
 
@@ -21,48 +23,79 @@ class RoutedModel(LowRankModel):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # Looked up once, and here: asking a thousand modules takes a millisecond a step, and torch.compile cannot take a
-        # cached property into its graph.
-        self._checkpointing: list[nn.Module] = [
-            module for module in self.model.modules() if hasattr(module, "gradient_checkpointing")
-        ]
+        self._shared().attach(self.model)
+
+    def _shared(self) -> Balance:
+        """What the layers share; those of an adapter that was added earlier (by ``model.add_adapter``) bring theirs."""
+        shared = self.__dict__.get("_balance")
+        if shared is None:
+            layers = (module for module in self.model.modules() if isinstance(module, RoutedLinear))
+            shared = next((layer.balance for layer in layers if layer.balance is not None), None) or Balance()
+            self.__dict__["_balance"] = shared
+        balance: Balance = shared
+        return balance
+
+    def _create_and_replace(
+        self,
+        peft_config: LowRankConfig,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        **kwargs: Any,
+    ) -> None:
+        super()._create_and_replace(peft_config, adapter_name, target, target_name, parent, current_key, **kwargs)
+        layer = getattr(parent, target_name)
+        if isinstance(layer, RoutedLinear) and layer.balance is None:
+            self._shared().adopt(layer, current_key)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's own outputs; in training, the balance term of the active adapters is added to ``outputs.loss``.
+        """The model's own outputs; in training, ``outputs.loss`` has the balance term of the active adapters added.
 
         Raises:
-            UsageError: reentrant gradient checkpointing is on, or a balance term is wanted where no loss is computed.
+            UsageError: reentrant gradient checkpointing is on; or, under torch.compile, a balance term is wanted where no
+                loss is computed.
         """
-        if not (self.training and torch.is_grad_enabled()):
+        if torch.compiler.is_compiling() and self.training and torch.is_grad_enabled():
+            return self._compiled(*args, **kwargs)
+        return self.model(*args, **kwargs)
+
+    def _compiled(self, *args: Any, **kwargs: Any) -> Any:
+        """The term as a part of the loss: one graph without a break."""
+        configs = {name: self.peft_config[name] for name in self.active_adapters}
+        if not any(config.balance_weight for config in configs.values()):
             return self.model(*args, **kwargs)
-        self._refuse_reentrant()
-        weights = {name: self.peft_config[name].balance_weight for name in self.active_adapters}
-        if not any(weights.values()):
-            return self.model(*args, **kwargs)
+        self._shared().refuse_reentrant()
         with recorded_gates(self.model) as layers:
-            outputs = self.model(*args, **kwargs)
+            self._shared().in_loss = True
+            try:
+                outputs = self.model(*args, **kwargs)
+            finally:
+                self._shared().in_loss = False
             if getattr(outputs, "loss", None) is None:
                 raise UsageError(
-                    "balance_weight adds to the model's own loss, but the model was called without labels (or with "
-                    "return_dict=False). Pass labels, or set balance_weight to 0."
+                    "under torch.compile, balance_weight adds to the model's own loss, but the model was called without "
+                    "labels (or with return_dict=False). Pass labels, do not compile, or set balance_weight to 0."
                 )
             encodes = getattr(getattr(self.model, "config", None), "is_encoder_decoder", False)
             masks, share = layer_masks(kwargs, encodes=encodes), share_of_batch(kwargs, shifts=not encodes)
-            for name, weight in weights.items():
-                gates = [(layer.gates[name], masks(path)) for path, layer in layers.items() if name in layer.gates]
-                if weight and gates:
-                    outputs.loss = outputs.loss + weight * share * balance_term(gates)
+            for name, config in configs.items():
+                gates = [
+                    (layer.balanced_gates[name], masks(path))
+                    for path, layer in layers.items()
+                    if name in layer.balanced_gates
+                ]
+                if config.balance_weight and gates:
+                    term = balance_term(gates, config.balance_form)
+                    outputs.loss = outputs.loss + config.balance_weight * share * term
         return outputs
 
-    def _refuse_reentrant(self) -> None:
-        for module in self._checkpointing:
-            if module.gradient_checkpointing:
-                function = getattr(module, "_gradient_checkpointing_func", None)
-                if getattr(function, "keywords", {}).get("use_reentrant"):
-                    raise UsageError(
-                        "reentrant gradient checkpointing silently loses the router's gradient. "
-                        'Use gradient_checkpointing_kwargs={"use_reentrant": False}.'
-                    )
+    def unload(self) -> nn.Module:
+        """The base model without the adapters, as before."""
+        base: nn.Module = super().unload()
+        self._shared().detach()
+        return base
 
     def _check_merge_allowed(self) -> None:
         refuse_merge()

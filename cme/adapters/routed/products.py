@@ -17,7 +17,7 @@ from torch import Tensor
 
 from cme.adapters.low_rank.products import add_product, autocast_on
 
-__all__ = ["add_routed", "competitive_gates", "project", "softmax_gates"]
+__all__ = ["add_routed", "compete", "competitive_gates", "normalised", "project", "softmax_gates"]
 
 # 1/t is taken as t/(t² + ε²): equal within float32 rounding while |t| > 0.3, and never beyond 1/(2ε) = 5000.
 _GUARD = 1e-4**2
@@ -56,29 +56,51 @@ def softmax_gates(logits: Tensor) -> Tensor:
 
 
 def competitive_gates(logits: Tensor, interaction: Tensor) -> Tensor:
-    """TeamLoRA's competition: ``ω = M φ / Σ(M φ)`` with ``φ = softmax(logits)``.
-
-    φ approximates the experts' fuzzy Shapley values, M how they bear on each other (arXiv 2408.09856, "Competition").
-    Nothing is clipped: a gate may be negative. Where the sum comes near zero it is guarded: the gates stay finite, and
-    at a sum of exactly zero they are zero.
+    """TeamLoRA's competition with normalised gates: ``ω = M φ / Σ(M φ)`` with ``φ = softmax(logits)``.
 
     Args:
         logits: [..., k].
-        interaction: M, [k, k]; row i says what expert i takes from every expert's value.
+        interaction: M, [k, k], as for `compete`.
 
     Returns:
         [..., k] in float32; they sum to 1.
     """
-    values = torch.softmax(logits, dim=-1, dtype=torch.float32)
+    return normalised(compete(softmax_gates(logits), interaction))
+
+
+def compete(values: Tensor, interaction: Tensor) -> Tensor:
+    """TeamLoRA's competition as its paper has it: ``ω = M φ``, without normalisation.
+
+    φ approximates the experts' fuzzy Shapley values, M how they bear on each other (arXiv 2408.09856, "Competition").
+    Nothing is clipped: a gate may be negative.
+
+    Args:
+        values: φ, [..., k] in float32, from `softmax_gates`.
+        interaction: M, [k, k]; row i says what expert i takes from every expert's value. The released code multiplies the
+            row vector φ by I + M_released, so M = (I + M_released)ᵀ.
+
+    Returns:
+        [..., k] in float32. At TeamLoRA's start they sum to about 1.
+    """
     if interaction.dtype != values.dtype:
         interaction = interaction.to(values.dtype)
     if autocast_on(values):
         with torch.autocast(values.device.type, enabled=False):
-            played = F.linear(values, interaction)
-    else:
-        played = F.linear(values, interaction)
-    total = played.sum(dim=-1, keepdim=True)
-    return played * (total / (total * total + _GUARD))
+            return F.linear(values, interaction)
+    return F.linear(values, interaction)
+
+
+def normalised(gates: Tensor) -> Tensor:
+    """Gates divided by their sum, which is guarded where it comes near zero.
+
+    Args:
+        gates: [..., k].
+
+    Returns:
+        [..., k]; they sum to 1. They stay finite, and are zero where the sum is exactly zero.
+    """
+    total = gates.sum(dim=-1, keepdim=True)
+    return gates * (total / (total * total + _GUARD))
 
 
 def add_routed(base: Tensor, hidden: Tensor, gates: Tensor, up: Tensor, scaling: float) -> Tensor:

@@ -28,9 +28,7 @@ class TeamLoraConfig(RoutedConfig):
     )
     competition: bool = field(
         default=True,
-        metadata={
-            "help": "True: softmax, then the learnable k x k interaction matrix, divided by the sum. False: softmax."
-        },
+        metadata={"help": "True: softmax, then the learnable k x k interaction matrix. False: softmax."},
     )
     router_hidden: int = field(
         default=0,
@@ -41,6 +39,8 @@ class TeamLoraConfig(RoutedConfig):
     )
 
     def __post_init__(self) -> None:
+        if self.gate_sum is None and self.gate_scale is None:
+            self.gate_sum = "free"
         super().__post_init__()
         self.peft_type = PeftType["TEAMLORA"]
         if self.router_hidden < 0:

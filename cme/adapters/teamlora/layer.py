@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from cme.adapters.low_rank.layer import fill_kaiming
 from cme.adapters.routed.layer import RoutedLinear
-from cme.adapters.routed.products import competitive_gates, project, softmax_gates
+from cme.adapters.routed.products import compete, normalised, project, softmax_gates
 from cme.adapters.teamlora.config import TeamLoraConfig
 
 __all__ = ["TeamLoraLinear"]
@@ -48,6 +48,10 @@ class TeamLoraLinear(RoutedLinear):
         if not config.init_weights:
             fill_kaiming(self.teamlora_B[adapter_name])
 
+    def balances(self, config: TeamLoraConfig) -> bool:
+        """Gates that are not normalised are balanced before the competition, where they sum to 1."""
+        return config.gate_sum == "free"
+
     def route(
         self, adapter_name: str, config: TeamLoraConfig, x: Tensor, dropped: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -60,8 +64,11 @@ class TeamLoraLinear(RoutedLinear):
         hidden, logits = project(x, dropped, down, first)
         if config.router_hidden:
             logits = F.linear(F.silu(logits), scores)
+        gates = softmax_gates(logits)
+        if self.balances(config):
+            gates = self.balanced(adapter_name, config, gates)
         if config.competition:
-            gates = competitive_gates(logits, self.own("teamlora_M", adapter_name))
-        else:
-            gates = softmax_gates(logits)
+            gates = compete(gates, self.own("teamlora_M", adapter_name))
+            if config.gate_sum != "free":
+                gates = normalised(gates)
         return hidden, gates, self.own("teamlora_B", adapter_name)

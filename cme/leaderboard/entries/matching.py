@@ -9,6 +9,7 @@ from cme.errors import UsageError
 from cme.leaderboard.entries.agreement import pins
 from cme.leaderboard.entries.differences import lacking, split
 from cme.records import Recipe, Result, Run
+from cme.records.method import with_gate_sum
 
 __all__ = ["Pair", "check_one_row", "pair", "recipe_of"]
 
@@ -135,7 +136,8 @@ def _training(compare: Any, runs: Sequence[Run]) -> list[str]:
     for what in ("method", "prompt_format", "steps", "world_size", "trainable_parameters"):
         problems += compare(f"training: {what.replace('_', ' ')}", [getattr(run, what) for run in runs])
     problems += compare("mix", [run.mix_fingerprint[:12] for run in runs])
-    adapters, recipes = [run.adapter.plain() for run in runs], [recipe_of(run).plain() for run in runs]
+    adapters = [with_gate_sum(run.adapter.plain()) for run in runs]
+    recipes = [recipe_of(run).plain() for run in runs]
     for what, settings in (("adapter", adapters), ("training", recipes)):
         for key in sorted({key for values in settings for key in values}):
             problems += compare(f"{what}: {key}", [values.get(key) for values in settings])

@@ -9,7 +9,7 @@ from cme.leaderboard.rendering.section import Section, make_table
 from cme.paths import leaderboards_dir
 from cme.records import Artefact, Record, read_record
 
-__all__ = ["Ablation", "Paper", "PaperCost", "PaperRow", "load_paper", "reported_sections"]
+__all__ = ["Ablation", "Paper", "PaperCost", "PaperFigure", "PaperRow", "load_paper", "reported_sections"]
 
 
 class PaperRow(Record):
@@ -69,6 +69,28 @@ class PaperCost(Record):
     reported: bool
 
 
+class PaperFigure(Record):
+    """One further reported number.
+
+    Attributes:
+        quantity: what it is.
+        method: adapter method; empty if it is about none.
+        value: as reported.
+        unit: of the value.
+        base: base model; empty if it is not stated.
+        source: which part of the note.
+        reported: always true.
+    """
+
+    quantity: str
+    method: str
+    value: float
+    unit: str
+    base: str
+    source: str
+    reported: bool
+
+
 class Paper(Artefact):
     """What ``leaderboards/paper.json`` holds.
 
@@ -85,6 +107,8 @@ class Paper(Artefact):
         rows: main results.
         ablation: results with TeamLoRA's parts switched off.
         costs: ratios of times and speeds.
+        further: other reported numbers.
+        source: where all of these figures come from.
     """
 
     KIND: ClassVar[str] = "paper"
@@ -102,6 +126,8 @@ class Paper(Artefact):
     rows: Items[PaperRow]
     ablation: Items[Ablation]
     costs: Items[PaperCost]
+    further: Items[PaperFigure] = ()
+    source: str = ""
 
 
 def load_paper(path: Path | None = None) -> Paper:
@@ -140,8 +166,8 @@ def reported_sections(paper: Paper) -> list[Section]:
     return [
         Section(
             "The paper's rows",
-            f"Reported by the authors (arXiv {paper.arxiv}, {paper.venue}), {_marked(paper)}; not comparable with the rows "
-            f"above. {paper.experts_source}",
+            f"Reported for the paper (arXiv {paper.arxiv}, {paper.venue}), {_marked(paper)}; not comparable with the rows "
+            f"above. {paper.source} {paper.experts_source}",
             make_table(["method", "experts", "rank", "train time", "trainable %", "average"], rows),
             source=f"https://arxiv.org/abs/{paper.arxiv}",
         ),

@@ -9,17 +9,20 @@ from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import ABSENT, duration, estimate, interval, p_value, points, ranks, shown
 from cme.leaderboard.rendering.section import Section, make_table
 from cme.records import Entry
+from cme.records.method import with_gate_sum
+from cme.records.settings import AdapterRecord
 
 __all__ = ["ablation_section", "experts_section"]
 
-_PARTS = ("collaboration", "competition", "gate_scale")
+_PARTS = ("collaboration", "competition", "gate_sum")
 _CHOSEN = ("learning_rate",)
 """Settings that a grid chooses for each row: rows may differ in them and are still compared."""
 
 
 def ablation_section(standing: Standing) -> Section | None:
-    """TeamLoRA rows that differ in ``collaboration``, ``competition`` and ``gate_scale`` alone."""
-    groups = _groups([row for row in standing.rows if row.method == "teamlora"], _PARTS)
+    """TeamLoRA rows that differ in ``collaboration``, ``competition`` and ``gate_sum`` alone."""
+    rows = [_with_gate_sum(row) for row in standing.rows if row.method == "teamlora"]
+    groups = _groups(rows, _PARTS)
     lines: list[list[str]] = []
     for group in groups:
         plain = next((row for row in group if not row.settings.collaboration and not row.settings.competition), None)
@@ -37,7 +40,7 @@ def ablation_section(standing: Standing) -> Section | None:
 def experts_section(standing: Standing) -> Section | None:
     """Rows of one method that differ in the number of experts alone, at equal rank of one expert or of all."""
     lines: list[list[str]] = []
-    routed = [row for row in standing.rows if row.settings.experts is not None]
+    routed = [_with_gate_sum(row) for row in standing.rows if row.settings.experts is not None]
     for what, free in (("rank of one", ("experts",)), ("total rank", ("experts", "rank", "alpha"))):
         for group in _groups(routed, free, total=what == "total rank"):
             if len({row.settings.experts for row in group}) < 2:
@@ -98,9 +101,14 @@ def _groups(rows: Sequence[Entry], free: Sequence[str], *, total: bool = False) 
     return [found[key] for key in sorted(found) if len(found[key]) > 1]
 
 
+def _with_gate_sum(row: Entry) -> Entry:
+    settings = AdapterRecord.model_validate(with_gate_sum(row.settings.plain()))
+    return row.model_copy(update={"settings": settings})
+
+
 def _switches(row: Entry) -> tuple[bool, bool, str, str]:
     settings = row.settings
-    return bool(settings.competition), bool(settings.collaboration), str(settings.gate_scale), row.name
+    return bool(settings.competition), bool(settings.collaboration), str(settings.gate_sum), row.name
 
 
 def _experts(row: Entry) -> tuple[int, str]:

@@ -1,0 +1,152 @@
+"""At the end of a run: something changed, in float32, and what was saved is what was trained."""
+
+import json
+import warnings
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+
+from cme.adapters import AdapterSettings, load_adapter, settings_from
+from cme.adapters.peft_methods import read_peft_config
+from cme.errors import CMEError, UsageError
+from cme.models.load import load_model
+from cme.records import Run, read_record
+from cme.training import train
+from cme.training.verify import check_saved, imprint
+
+
+def peft(**options):
+    return settings_from({"method": "peft", "options": options})
+
+
+@pytest.mark.parametrize("method", ["lora", "teamlora", "adalora", "full"])
+def test_the_record_says_what_was_checked(settings, tmp_path, method):
+    run = train(settings(), AdapterSettings(method, rank=2), out=tmp_path / "run")
+    assert read_record(tmp_path / "run" / "run.json", Run) == run
+    found = run.saved_check
+    assert 0 < found.changed == found.trainable
+    assert found.effect > 1e-3 and found.cme < 1e-5
+    assert found.peft is None if method == "full" else found.peft < 1e-5
+
+
+def test_a_record_without_the_check_is_read(settings, tmp_path):
+    train(settings(), AdapterSettings("lora", rank=2), out=tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    values = json.loads(path.read_text())
+    del values["saved_check"]
+    path.write_text(json.dumps(values))
+    assert read_record(path, Run).saved_check is None
+
+
+@pytest.mark.parametrize("start", ["pissa_niter_4", "pissa", "olora"])
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_start_that_changes_the_base_is_saved_as_it_was_trained(settings, tmp_path, start, dtype):
+    adapter = peft(peft_type="LORA", r=4, init_lora_weights=start)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = train(settings(dtype=dtype), adapter, out=tmp_path / "run")
+    found = run.saved_check
+    limit = 1e-5 if dtype == "float32" else 0.03
+    assert max(found.cme, found.peft) < min(limit, found.effect / 2)
+    values = json.loads((tmp_path / "run" / "adapter_config.json").read_text())
+    assert values["init_lora_weights"] is True and values["r"] == 8
+    assert run.adapter.options["init_lora_weights"] == start and run.saved_parameters == 2 * run.trainable_parameters
+
+
+def test_an_interrupted_run_is_converted_from_the_start_of_the_first(settings, tmp_path, monkeypatch):
+    adapter = peft(peft_type="LORA", r=4, init_lora_weights="pissa_niter_4")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = train(settings(), adapter, out=tmp_path / "whole")
+        monkeypatch.setattr("cme.training.model.save_adapter", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train(settings(), adapter, out=tmp_path / "run")
+        monkeypatch.undo()
+        again = train(settings(), adapter, out=tmp_path / "run")
+    assert again.interruptions == 1 and again.saved_check.cme < 1e-5
+    first, second = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "run"))
+    for name, tensor in first.items():
+        torch.testing.assert_close(second[name], tensor, rtol=1e-4, atol=1e-5)
+    assert again.losses[-1] == pytest.approx(whole.losses[-1], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        {"peft_type": "LN_TUNING"},
+        {"peft_type": "LORA", "r": 2, "modules_to_save": ["norm"]},
+        {"peft_type": "LORA", "r": 2, "trainable_token_indices": list(range(2, 300))},
+    ],
+    ids=["norms", "a whole module", "tokens"],
+)
+def test_small_steps_are_not_lost_in_bfloat16(settings, tmp_path, adapter):
+    """In bfloat16 a weight near 1 moves by 1/128 or not at all; these steps are a thousandth."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = train(
+            settings(dtype="bfloat16", learning_rate=1e-4, steps=8, warmup=0.0), peft(**adapter), out=tmp_path / "run"
+        )
+    assert run.saved_check.changed == run.saved_check.trainable
+    saved = load_file(tmp_path / "run" / "adapter_model.safetensors")
+    assert {tensor.dtype for tensor in saved.values()} == {torch.float32}
+    norms = [tensor for name, tensor in saved.items() if "norm" in name]
+    assert all(0 < float((tensor - 1).abs().max()) < 1 / 256 for tensor in norms)
+
+
+@pytest.mark.parametrize("method", ["lora", "teamlora", "full"])
+def test_a_run_that_changed_nothing_is_refused(settings, tmp_path, method):
+    with pytest.raises(CMEError, match=r"training changed none of the \d+ trainable parameters.*Train more steps"):
+        train(settings(steps=1, warmup=0.5), AdapterSettings(method, rank=2), out=tmp_path / "run")
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_what_is_saved_wrongly_is_refused(settings, base, tmp_path):
+    """Whatever a method does: its weights halved, an empty adapter, another one."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    model = get_peft_model(load_model(base), LoraConfig(r=2, target_modules=["up_proj"], init_lora_weights=False))
+    batch = {"input_ids": torch.arange(4, 24).view(2, 10), "attention_mask": torch.ones(2, 10, dtype=torch.long)}
+    model.save_pretrained(tmp_path)
+    assert check_saved(model, base, tmp_path, batch, dtype="float32", counts=(4, 4)).cme < 1e-6
+    for factor in (0.5, 0.0, -1.0):
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if "lora_B" in name:
+                    weight.mul_(factor)
+        model.save_pretrained(tmp_path)
+        with torch.no_grad():
+            for name, weight in model.named_parameters():
+                if "lora_B" in name:
+                    weight.normal_(std=0.3)
+        with pytest.raises(CMEError, match=r"what was saved is not what was trained\. Loaded with PEFT"):
+            check_saved(model, base, tmp_path, batch, dtype="float32", counts=(4, 4))
+
+
+def test_the_imprint_sees_a_change_of_one_bit():
+    model = torch.nn.Linear(3, 2)
+    before = imprint(model)
+    with torch.no_grad():
+        model.weight.view(torch.int32)[1, 2] ^= 1
+    assert imprint(model)["weight"] != before["weight"] and imprint(model)["bias"] == before["bias"]
+
+
+def test_settings_of_a_peft_config_file_are_applied(settings, base, tmp_path):
+    file = tmp_path / "adapter.yaml"
+    file.write_text(
+        "peft_type: LORA\nr: 4\nlora_alpha: 8\ntask_type: CAUSAL_LM\nrank_pattern: {up_proj: 16}\n"
+        "alpha_pattern: {up_proj: 8}\n"
+    )
+    train(settings(), settings_from(read_peft_config(file)), out=tmp_path / "run")
+    for load in (load_adapter, PeftModel.from_pretrained):
+        layer = load(load_model(base), tmp_path / "run").base_model.model.model.layers[0].mlp.up_proj
+        assert (layer.r["default"], layer.scaling["default"]) == (16, 0.5)
+
+
+def test_a_file_for_another_task_is_refused(tmp_path):
+    file = tmp_path / "adapter.yaml"
+    file.write_text("peft_type: LORA\ntask_type: SEQ_CLS\n")
+    with pytest.raises(UsageError, match="task_type is 'SEQ_CLS', but CME trains language models"):
+        read_peft_config(file)
