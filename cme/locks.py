@@ -18,6 +18,7 @@ from typing import IO, Any
 
 from cme.errors import UsageError
 from cme.files import cannot_write
+from cme.machine import process_start
 from cme.readers.json_file import parse_json
 
 try:
@@ -85,7 +86,7 @@ def locked(folder: Path, command: str) -> None:
     except OSError as error:
         raise cannot_write(path, error) from error
     holder = Holder(
-        socket.gethostname(), os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), command, _birth()
+        socket.gethostname(), os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), command, process_start()
     )
     with contextlib.suppress(OSError):  # who holds it is for people; the lock itself holds without
         file = _held[place]
@@ -201,17 +202,8 @@ def _is_gone(holder: Holder) -> bool:
         return True
     except (OSError, OverflowError):
         return False
-    born = _birth(holder.pid)
+    born = process_start(holder.pid)
     return bool(holder.started and born and born != holder.started)
-
-
-def _birth(pid: int | None = None) -> int:
-    """When a process started, in clock ticks since the machine did; 0 where the system does not say."""
-    try:
-        text = Path(f"/proc/{pid or os.getpid()}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(text.rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def _forget() -> None:

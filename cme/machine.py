@@ -9,7 +9,7 @@ import platform
 import sys
 from pathlib import Path
 
-__all__ = ["peak_memory", "processor_flags", "processor_name", "usable_processors"]
+__all__ = ["peak_memory", "process_start", "processor_flags", "processor_name", "usable_processors"]
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -39,6 +39,19 @@ def peak_memory() -> int:
         return 0
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def process_start(pid: int | None = None) -> int:
+    """Return when a process started, in clock ticks since the machine did; 0 where the system does not say.
+
+    Args:
+        pid: number of the process; None is this process.
+    """
+    try:
+        text = Path(f"/proc/{pid or os.getpid()}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(text.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def _cpuinfo() -> str:

@@ -21,7 +21,7 @@ def test_tasks_inside_the_package_win(tmp_path, monkeypatch):
 
 def test_an_installation_without_tasks_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(paths, "_PACKAGE", tmp_path / "cme")
-    with pytest.raises(CMEError, match=r"'tasks' is missing .* Install cme again"):
+    with pytest.raises(CMEError, match=r"'tasks' is missing .* pip install --force-reinstall cme-bench"):
         paths.tasks_dir()
 
 

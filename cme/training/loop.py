@@ -96,7 +96,8 @@ def make_trainer(
     """
     per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
     args.max_steps = len(data) // per_step  # type: ignore[arg-type]
-    args.warmup_steps = math.ceil(settings.warmup * args.max_steps)
+    # At least one step is left at a learning rate above zero.
+    args.warmup_steps = min(math.ceil(settings.warmup * args.max_steps), args.max_steps - 1)
     trainer = _Trainer(model=model, args=args, train_dataset=data, data_collator=collator, callbacks=list(callbacks))
     trainer.remove_callback(PrinterCallback)
     return trainer

@@ -46,7 +46,7 @@ def test_a_package_brings_a_method(site):
     methods = Methods()
     assert "soupline" in methods and "cme_soupline" not in sys.modules, "imported before it was asked for"
     assert isinstance(methods["soupline"], Method) and methods.source("soupline") == "cme-soupline"
-    assert methods.source("lora") == methods.source("no such") == "cme"
+    assert methods.source("lora") == methods.source("no such") == "cme-bench"
     assert names_and_warnings() == ([*OWN, "soupline"], [])
 
 

@@ -49,6 +49,9 @@ def test_the_counts_are_what_the_model_saw(opened, passes, side, batch_size):
     for asked in opened.parts:
         passes.clear()
         found = answer(lm, asked, batch_size)
+        if side == ENGINE and asked is opened.parts[0]:
+            # At the start two tokens measure how large a cache of keys and values is. They answer nothing and are not counted.
+            passes.remove(2)
         assert (found.counts.forwards, found.counts.positions) == (len(passes), sum(passes))
         assert 0 < found.counts.tokens <= found.counts.positions
         assert len(found.answers) == len(asked.requests) and found.seconds > 0
