@@ -1,5 +1,6 @@
 """What can be wrong with a saved adapter before any of it is put on a model."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -7,12 +8,14 @@ from cme.errors import AdapterError, nearest
 from cme.files import read_json
 from cme.readers.safetensors_file import read_tensor_header
 
-__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "check_finite", "check_shapes", "known_type", "read_config"]
+__all__ = ["CONFIG_FILE", "WEIGHTS_FILE", "check_dtypes", "check_finite", "check_shapes", "known_type", "read_config"]
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
 
 Shapes = dict[str, tuple[int, ...]]
+
+_FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -95,6 +98,28 @@ def check_shapes(folder: Path, expected: Shapes, base: Shapes, trained_for: str 
             raise AdapterError(f"{folder}: the adapter {verb} {min(names)}{more}, {tail}.{other}")
 
 
+def check_dtypes(folder: Path, integers: Collection[str]) -> None:
+    """Check that every tensor of the file holds real numbers; only the file's header is read.
+
+    PEFT would copy integers and booleans into the adapter as they are, and of complex numbers the real parts.
+
+    Args:
+        folder: the adapter's.
+        integers: names of the tensors that are integers in this method (indices, say), which may be.
+
+    Raises:
+        AdapterError: a tensor of another type, or the file is damaged.
+    """
+    header = read_tensor_header(folder / WEIGHTS_FILE, error=AdapterError)
+    wrong = [name for name, tensor in header.items() if tensor.dtype not in _FLOATS and name not in integers]
+    if wrong:
+        more = f" ({len(wrong)} of {len(header)} tensors are not)" if len(wrong) > 1 else ""
+        raise AdapterError(
+            f"{folder / WEIGHTS_FILE}: the tensor {wrong[0]} has the dtype {header[wrong[0]].dtype}, which is not a "
+            f"floating-point type{more}. Save the adapter again with its weights in float32, float16 or bfloat16."
+        )
+
+
 def _split(name: str) -> tuple[str, str]:
     """Module and tensor of a name in the file: ``model.layers.0.mlp.up_proj`` and ``lora_A.weight``."""
     parts = name.removeprefix("base_model.model.").split(".")
@@ -119,8 +144,8 @@ def check_finite(folder: Path) -> None:
     with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
         for key in file.keys():  # noqa: SIM118 (no mapping)
             tensor = file.get_tensor(key)
-            # 8-bit types have no test of their own.
-            tensor = tensor.float() if tensor.is_floating_point() and tensor.element_size() == 1 else tensor
+            # 8-bit types have no test of their own, and large numbers in float64 become infinite when they are loaded.
+            tensor = tensor.float() if tensor.is_floating_point() and tensor.element_size() in (1, 8) else tensor
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 broken.append(f"{key} ({int((~torch.isfinite(tensor)).sum())} of {tensor.numel()} values)")
     if broken:

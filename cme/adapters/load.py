@@ -10,14 +10,15 @@ from cme.adapters.checks import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     Shapes,
+    check_dtypes,
     check_finite,
     check_shapes,
     known_type,
     read_config,
 )
-from cme.adapters.patterns import check_patterns
 from cme.errors import AdapterError, CMEError, CMEWarning, UsageError
 from cme.files import digest, sha256_file
+from cme.patterns import check_patterns
 
 __all__ = ["adapter_fingerprint", "check_effect", "load_adapter"]
 
@@ -52,9 +53,11 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
         raise AdapterError(f"{folder / CONFIG_FILE}: {error}") from error
     config = _config(folder, kind, values)
     trained_for = values.get("base_model_name_or_path")
-    shapes = _shapes_on(model, config, name, folder)
-    if shapes is not None:
+    expected = _tensors_on(model, config, name, folder)
+    if expected is not None:
+        shapes, integers = expected
         check_shapes(folder, *shapes, trained_for)
+        check_dtypes(folder, integers)
     check_finite(folder)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", _PEFT_IGNORES)
@@ -67,8 +70,9 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
                 model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
         except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             raise AdapterError(f"{folder}: the adapter cannot be put on this base: {_first_line(error)}") from error
-    if shapes is None:
+    if expected is None:
         own = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
+        check_dtypes(folder, _integers(own))
         check_shapes(folder, _shapes(own), _shapes(model.state_dict()), trained_for)
     model.set_adapter(name, inference_mode=True)
     # PEFT 0.21 leaves AdaLoRA's number of ranks trainable where the base is not float32.
@@ -150,8 +154,12 @@ def _config(folder: Path, kind: str, values: dict[str, Any]) -> Any:
     return config
 
 
-def _shapes_on(model: Any, config: Any, name: str, folder: Path) -> tuple[Shapes, Shapes] | None:
-    """Shapes of the adapter's tensors on this base and of the base's own, from a copy of the base without weights.
+def _tensors_on(
+    model: Any, config: Any, name: str, folder: Path
+) -> tuple[tuple[Shapes, Shapes], frozenset[str]] | None:
+    """Shapes of the adapter's tensors on this base and of the base's own, and which of the adapter's are integers.
+
+    They come from a copy of the base without weights.
 
     None for a method that cannot be put on a base without weights, because its adapter is computed from them.
     """
@@ -186,7 +194,7 @@ def _shapes_on(model: Any, config: Any, name: str, folder: Path) -> tuple[Shapes
         if "overflow" in str(error):
             raise AdapterError(f"{folder}: the adapter cannot be put on this base: {_first_line(error)}") from error
         return None
-    return _without(pruned, _shapes(own), folder), _shapes(skeleton.state_dict())
+    return (_without(pruned, _shapes(own), folder), _shapes(skeleton.state_dict())), _integers(own)
 
 
 def _first_line(error: Exception) -> str:
@@ -213,6 +221,11 @@ def _without(pruned: dict[str, list[bool]], own: Shapes, folder: Path) -> Shapes
         (inputs, outputs) = own[f"{stem}lora_A"][1], own[f"{stem}lora_B"][0]
         shapes |= {f"{stem}lora_A": (rank, inputs), f"{stem}lora_E": (rank, 1), f"{stem}lora_B": (outputs, rank)}
     return shapes
+
+
+def _integers(state: dict[str, Any]) -> frozenset[str]:
+    """Names of the tensors that are no floating-point numbers."""
+    return frozenset(name for name, tensor in state.items() if not tensor.is_floating_point())
 
 
 def _shapes(state: dict[str, Any]) -> Shapes:

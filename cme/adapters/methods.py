@@ -280,8 +280,8 @@ def build_config(settings: AdapterSettings, model: Any) -> Any:
         UsageError: the base has no feed-forward projections that CME knows, or lacks a layer that the settings name; or
             the method refuses the settings.
     """
-    from cme.adapters.patterns import check_patterns
     from cme.adapters.targets import check_targets, ffn_targets
+    from cme.patterns import check_patterns
 
     targets = settings.target_modules
     check_patterns(settings.options, (name for name, _ in model.named_modules()))

@@ -1,12 +1,11 @@
 """Which layers of a base model are adapted: its feed-forward layers, as in the paper, or those that the user names."""
 
-import re
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from cme.adapters.patterns import check_patterns
 from cme.errors import UsageError
+from cme.patterns import check_patterns, full_matches
 
 __all__ = ["ALL_LINEAR", "check_targets", "ffn_targets", "linear_names", "notes_on_targets", "unadapted_experts"]
 
@@ -84,10 +83,10 @@ def check_targets(model: Any, targets: str | Sequence[str], *, any_layer: bool =
     if targets == ALL_LINEAR:
         return
     modules = {name: module for name, module in model.named_modules() if name}
-    check_patterns({"target_modules": targets}, modules)
     if isinstance(targets, str):
-        matching = {targets: [name for name in modules if re.fullmatch(targets, name)]}
+        matching = {targets: full_matches(targets, list(modules), "target_modules")}
     else:
+        check_patterns({"target_modules": targets}, modules)
         matching = _by_suffix(modules, targets)
     for target, found in matching.items():
         if not found:

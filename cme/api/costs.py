@@ -40,7 +40,8 @@ def bench_adapters(
 
     Args:
         base: hub id, folder, or ``smollm2-135m``; with random weights: ``chinese-llama-2-7b``, or a ``config.json``.
-        methods: such as ``base,lora,teamlora``; None: all.
+        methods: such as ``base,lora,teamlora``; None: all. Settings follow a colon: ``teamlora:gate_sum=1`` is also compared
+            with ``teamlora``.
         experts: numbers of experts.
         total_rank: rank of every whole adapter; one of k experts has 1/k of it.
         forms: methods with experts as CME runs them (``fused``), or expert by expert (``loop``).

@@ -43,13 +43,14 @@ def list_datasets() -> Rows:
     """List the datasets.
 
     Each has its ``family``, ``dataset``, ``hub id``, ``train rows``, ``eval rows``, kind of ``answer``, ``metric``, ``chance`` in
-    points and ``licence``.
+    points, ``evidence`` that the TeamLoRA paper used it, and ``licence``.
 
     Example:
         >>> [row["dataset"] for row in cme.list_datasets() if row["family"] == "paraphrase_detection"]
         ['paws', 'qqp']
     """
     from cme.suite import datasets
+    from cme.suite.evidence import EVIDENCE
 
     return [
         {
@@ -61,6 +62,7 @@ def list_datasets() -> Rows:
             "answer": f"{spec.options} {'words' if spec.choices else 'letters'}" if spec.options else "free text",
             "metric": spec.primary_metric,
             "chance": f"{100 * spec.chance:.1f}",
+            "evidence": EVIDENCE.get(spec.name, "none"),
             "licence": spec.licence,
         }
         for spec in datasets().values()

@@ -28,7 +28,8 @@ def adapters(
         ),
     ] = "smollm2-135m",
     methods: Annotated[
-        str | None, typer.Option("--methods", help="Comma-separated: base, lora, teamlora, … Default: all.")
+        str | None,
+        typer.Option("--methods", help="Comma-separated: base, lora, teamlora, teamlora:gate_sum=1, … Default: all."),
     ] = None,
     experts: Annotated[str, typer.Option("--experts", help="Comma-separated numbers of experts.")] = "4",
     total_rank: Annotated[

@@ -1,14 +1,38 @@
 """Whether a base model reads from left to right."""
 
+from pathlib import Path
 from typing import Any
 
 from cme.errors import SourceError
 
-__all__ = ["check_causal"]
+__all__ = ["check_causal", "check_kind"]
 
 _LENGTH = 12
 _TOLERANCE = {"float32": 1e-3, "float16": 0.25, "bfloat16": 1.0}
 """Largest change of a log-probability (nats) that counts as rounding, as in the engine's self-check."""
+
+
+def check_kind(folder: Path) -> None:
+    """Check by its configuration that a model is a causal language model.
+
+    Args:
+        folder: the model's.
+
+    Raises:
+        SourceError: it is an encoder-decoder (T5, BART), or a model of another kind.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    try:
+        config = AutoConfig.from_pretrained(str(folder))
+    except (OSError, ValueError, KeyError) as error:
+        raise SourceError(f"{folder} cannot be loaded as a causal language model: {error}") from error
+    encodes = getattr(config, "is_encoder_decoder", False)
+    if encodes or type(config) not in AutoModelForCausalLM._model_mapping:
+        kind = "an encoder-decoder model" if encodes else "no causal language model"
+        raise SourceError(
+            f"{folder} is {kind} (model_type {config.model_type!r}). Give a causal language model, such as Llama, Qwen or GPT-2."
+        )
 
 
 def check_causal(model: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from cme.errors import SourceError, UsageError, unknown
 from cme.files import sha256_file
 from cme.machine import processor_flags
+from cme.models.causal import check_kind
 from cme.models.config_limits import check_config
 from cme.models.embedded import EMBEDDED, embedded_folder
 
@@ -143,8 +144,8 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
 
     Raises:
         UsageError: no such dtype.
-        SourceError: the folder holds no safetensors weights, or damaged ones, or not all that its configuration asks for, or
-            NaN or infinity.
+        SourceError: it is no causal language model; or the folder holds no safetensors weights, or damaged ones, or not all
+            that its configuration asks for, or NaN or infinity.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -153,6 +154,7 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
+    check_kind(folder)
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

@@ -14,10 +14,11 @@ from cme.adapters.starts import keep_start, refuse_ignored, start_folder
 from cme.adapters.targets import notes_on_targets
 from cme.errors import CMEWarning, UsageError
 from cme.files import atomic_path
-from cme.models.causal import check_causal
+from cme.models.causal import check_causal, check_kind
 from cme.models.load import load_model
 from cme.models.vocabulary import check_vocabulary
 from cme.records.method import method_label
+from cme.training.dropout import copy_dropout, switch_off_dropout
 
 __all__ = ["adapted_model", "check_fit", "save_adapter", "save_full"]
 
@@ -40,11 +41,12 @@ def check_fit(base: Path, adapter: AdapterSettings, tokenizer: Any, steps: int |
 
     Raises:
         UsageError: the adapter does not fit the base, or AdaLoRA's schedule the steps.
-        SourceError: the tokenizer has tokens that the base does not know.
+        SourceError: the base is no causal language model, or the tokenizer has tokens that it does not know.
     """
     from cme.adapters.params import count, hollow
     from cme.training.pruning import plan
 
+    check_kind(base)
     # Some of PEFT's methods cannot be made without weights; they are checked when they are made.
     with suppress(NotImplementedError, RuntimeError), _without_warning():
         check_vocabulary(hollow(base), tokenizer)
@@ -94,6 +96,7 @@ def adapted_model(
 
     model = load_model(base, dtype="float32" if adapter.method == "full" else dtype, device=device)
     check_causal(model)
+    switch_off_dropout(model)
     # Two 4-bit weights count as two, though they lie in one byte.
     size = model.num_parameters()
     if device == "cpu" and dtype == "bfloat16" and longest is not None and longest <= _SHORT:
@@ -198,7 +201,9 @@ def save_full(model: Any, base: Path, name: str, out: Path) -> None:
 
     model.config._name_or_path = name
     # The Trainer switches the cache off; a model that others load needs it for generation.
-    model.config.use_cache = getattr(AutoConfig.from_pretrained(str(base)), "use_cache", True)
+    own = AutoConfig.from_pretrained(str(base))
+    model.config.use_cache = getattr(own, "use_cache", True)
+    copy_dropout(model.config, own)
     with tempfile.TemporaryDirectory(dir=out, prefix=".model.") as folder:
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(str(base)).save_pretrained(folder)

@@ -105,8 +105,12 @@ def test_layers_that_exist(targets):
         # PEFT passes over a name that is not there if another one is.
         (("q_proj", "gate"), "has no module 'gate'. Its linear layers, the nearest first: gate_proj, "),
         (("proj",), "has no module 'proj'"),
+        (
+            "up_proj",
+            "As a string it is a regular expression for whole names such as 'model.layers.0.mlp.up_proj'; give [up_proj].",
+        ),
         (r".*\.9\..*", r"has no module '.*\\.9\\..*'"),
-        ("(", "'(' is no regular expression: missing ), unterminated subpattern"),
+        ("(", "'(' is not a valid regular expression: missing ), unterminated subpattern"),
         (("mlp",), "'mlp' is no layer with a weight matrix but a LlamaMLP (model.layers.0.mlp). The linear layers of"),
         (("norm",), "'norm' is no layer with a weight matrix but a LlamaRMSNorm (model.norm)"),
     ],

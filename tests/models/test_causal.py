@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from cme.errors import SourceError
-from cme.models.causal import check_causal
+from cme.models.causal import check_causal, check_kind
 from tests.evaluation.engine.architectures import save_architecture
 from tests.evaluation.engine.lab import tiny_model
 
@@ -29,3 +29,25 @@ def test_models_that_read_from_left_to_right(name, tmp_path):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_rounding_is_not_taken_for_it(dtype):
     check_causal(tiny_model().to(dtype))
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("t5", "an encoder-decoder model (model_type 't5')"),
+        ("bart", "an encoder-decoder model (model_type 'bart')"),
+        ("marian", "an encoder-decoder model (model_type 'marian')"),
+        ("vit", "no causal language model (model_type 'vit')"),
+        ("clip", "no causal language model (model_type 'clip')"),
+    ],
+)
+def test_models_of_another_kind_are_refused_in_a_sentence(kind, message, tmp_path):
+    from transformers import AutoConfig
+
+    from cme.models.load import load_model
+
+    AutoConfig.for_model(kind).save_pretrained(tmp_path)
+    for check in (check_kind, load_model):
+        with pytest.raises(SourceError) as caught:
+            check(tmp_path)
+        assert message in str(caught.value) and len(str(caught.value)) < 200 + len(str(tmp_path))

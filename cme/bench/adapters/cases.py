@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cme.adapters import METHODS, AdapterSettings, build_config, register_all
-from cme.bench.adapters.settings import BASE, BenchSettings, benchable
+from cme.bench.adapters.settings import BASE, BenchSettings, benchable, method_of, settings_of
 from cme.errors import UsageError
 
 __all__ = ["Case", "build", "plan", "trainable"]
@@ -18,7 +18,7 @@ class Case:
     """One thing that is measured.
 
     Attributes:
-        method: a key of `METHODS`, or ``"base"``.
+        method: a key of `METHODS`, or ``"base"``; with settings in the form ``teamlora:gate_sum=1``.
         form: ``"fused"`` or ``"loop"`` for a method with experts, ``"plain"`` for any other.
         experts: k; None without experts.
         rank: of the adapter, or of ONE expert; what is left after pruning for a method that prunes; None for the base and
@@ -39,7 +39,8 @@ class Case:
     def settings(self, target_modules: tuple[str, ...] | None) -> AdapterSettings:
         """The adapter's settings; what the case does not say keeps its default."""
         own: dict[str, Any] = {"rank": self.rank, "experts": self.experts, "target_modules": target_modules}
-        return AdapterSettings(self.method, **{key: value for key, value in own.items() if value is not None})
+        own = {key: value for key, value in own.items() if value is not None} | settings_of(self.method)
+        return AdapterSettings(method_of(self.method), **own)
 
 
 def plan(model: Any, settings: BenchSettings) -> list[Case]:
@@ -59,8 +60,8 @@ def plan(model: Any, settings: BenchSettings) -> list[Case]:
     for name in settings.methods or benchable():
         if name == BASE:
             cases.append(Case(BASE))
-        elif "experts" not in METHODS[name].settings:
-            ranked = "rank" in METHODS[name].settings
+        elif "experts" not in METHODS[method_of(name)].settings:
+            ranked = "rank" in METHODS[method_of(name)].settings
             cases.append(
                 _at_total_rank(model, Case(name, rank=settings.total_rank), settings) if ranked else Case(name)
             )

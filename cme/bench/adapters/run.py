@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from cme.bench.adapters.cases import Case, build, plan, trainable
@@ -10,7 +11,7 @@ from cme.bench.adapters.memory import peak_memory
 from cme.bench.adapters.ratios import Ratio, quartiles, ratio_of
 from cme.bench.adapters.report import AdapterReport, ModeCost, describe, surroundings
 from cme.bench.adapters.reported import Reported, compare_reported
-from cme.bench.adapters.settings import BASE, BenchSettings
+from cme.bench.adapters.settings import BASE, BenchSettings, method_of
 from cme.bench.adapters.timing import measure
 from cme.bench.adapters.work import make_work, prompt_cache
 from cme.progress import Bar, bar
@@ -142,3 +143,8 @@ def _ratios(times: Times) -> Iterable[Ratio]:
             for case in cases:
                 if case != reference:
                     yield ratio_of(mode, case.name, reference.name, cases[case], cases[reference])
+        for case in cases:
+            plain = replace(case, method=method_of(case.method))
+            # LoRA and the base are references of all cases already.
+            if plain != case and plain in cases and plain.method not in _REFERENCES:
+                yield ratio_of(mode, case.name, plain.name, cases[case], cases[plain])

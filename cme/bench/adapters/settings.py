@@ -1,20 +1,24 @@
 """What a measurement of adapters is to measure."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from cme.adapters.methods import METHODS
+from cme.adapters.read_settings import settings_from
 from cme.config import Items, validated
 from cme.errors import UsageError, unknown
+from cme.readers.yaml_file import parse_yaml
 from cme.records.method import UNMEASURED
 
-__all__ = ["BASE", "FORMS", "MODES", "BenchSettings", "benchable"]
+__all__ = ["BASE", "FORMS", "MODES", "BenchSettings", "benchable", "method_of", "settings_of"]
 
 MODES = ("train", "prefill", "decode")
 FORMS = ("fused", "loop")
 BASE = "base"
 """The base without any adapter, among the methods."""
+_OWN = ("rank", "experts", "target_modules")
+"""Settings that the benchmark chooses for all methods."""
 
 
 @validated("benchmark settings")
@@ -22,8 +26,9 @@ class BenchSettings:
     """What is measured, and how often.
 
     Attributes:
-        methods: keys of `METHODS`, and ``"base"``; empty: all of them. LoRA and the base are the references of the
-            ratios, so without them there are fewer.
+        methods: keys of `METHODS`, and ``"base"``; empty: all of them. A key may be followed by settings, as in
+            ``teamlora:gate_sum=1``; it is then also compared with the same method without them. LoRA and the base are the
+            references of the ratios, so without them there are fewer.
         experts: numbers of experts k; methods with experts are measured at each.
         total_rank: rank R of the whole adapter, the same for all methods: one of k experts has R / k.
         forms: of methods with experts: ``fused`` (as CME runs them), ``loop`` (expert by expert, as the papers' code).
@@ -66,13 +71,15 @@ class BenchSettings:
             ("mode", self.modes, MODES),
         ):
             for name in names:
-                if kind == "method" and name in UNMEASURED:
+                if kind == "method" and method_of(name) in UNMEASURED:
                     raise UsageError(
-                        f"the method {name!r} cannot be measured here: cme bench adapters compares adapters of one total "
-                        f"rank. It measures: {', '.join(known)}."
+                        f"the method {method_of(name)!r} cannot be measured here: cme bench adapters compares adapters of one "
+                        f"total rank. It measures: {', '.join(known)}."
                     )
-                if name not in known:
-                    raise unknown(kind, name, known)
+                if method_of(name) not in known:
+                    raise unknown(kind, method_of(name), known)
+                if kind == "method":
+                    settings_of(name)
             if len(set(names)) < len(names):
                 raise UsageError(f"each {kind} may be named once, found {', '.join(names)}.")
         for label, names in (("form (fused, loop)", self.forms), ("mode (train, prefill, decode)", self.modes)):
@@ -91,12 +98,38 @@ class BenchSettings:
             )
         if not self.experts or min(self.experts) < 1 or len(set(self.experts)) < len(self.experts):
             raise UsageError(f"experts must be different numbers of at least 1, found {_listed(self.experts)}.")
-        routed = any("experts" in METHODS[name].settings for name in self.methods or benchable() if name != BASE)
+        routed = any(
+            "experts" in METHODS[method_of(name)].settings for name in self.methods or benchable() if name != BASE
+        )
         if routed and (wrong := [k for k in self.experts if self.total_rank % k]):
             raise UsageError(
                 f"a total rank of {self.total_rank} cannot be shared evenly by {wrong[0]} experts. Give a --total-rank "
                 f"that {_listed(self.experts)} divide."
             )
+
+
+def method_of(name: str) -> str:
+    """The method in a name such as ``teamlora:gate_sum=1``."""
+    return name.partition(":")[0]
+
+
+def settings_of(name: str) -> dict[str, Any]:
+    """The settings in a name such as ``teamlora:gate_sum=1:balance_weight=0.01``.
+
+    Raises:
+        UsageError: the method has no such setting or not this value of it, or the benchmark itself chooses it.
+    """
+    method, *texts = name.split(":")
+    values: dict[str, Any] = {}
+    for text in texts:
+        key, sign, value = text.partition("=")
+        if not sign or method == BASE or key in _OWN:
+            wrong = f"{key} is the benchmark's own" if key in _OWN else f"{text!r} is no setting of {method}"
+            raise UsageError(f"--methods {name}: {wrong}. Write METHOD:KEY=VALUE, such as teamlora:gate_sum=1.")
+        values[key] = parse_yaml(value, f"--methods {name}", error=UsageError)
+    if values:
+        settings_from({"method": method, **values}, f"--methods {name}")
+    return values
 
 
 def benchable() -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import is_empty, label, text
 from cme.suite import DatasetSpec
+from cme.suite.repairs import restore_line_breaks
 
 __all__ = ["nli", "qnli", "rte"]
 
@@ -54,6 +55,8 @@ def _inference(
     if isinstance(gold, Dropped):
         return gold
     texts = text(row, columns[0]), text(row, columns[1])
+    if spec.name == "anli":
+        texts = restore_line_breaks(texts[0]), restore_line_breaks(texts[1])
     if is_empty(*texts):
         return Dropped("empty text")
     choices = spec.choices or ()

@@ -5,6 +5,7 @@ import re
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import is_empty, label, text
 from cme.suite import DatasetSpec
+from cme.suite.repairs import restore_controls
 
 __all__ = ["emotion", "imdb", "tweet_emotion", "yelp_polarity"]
 
@@ -23,7 +24,9 @@ def imdb(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
     Source: https://aclanthology.org/P11-1015.
     """
-    return _labelled(text(row, "text").replace("<br />", "\n"), row, spec, name="Review")
+    # Before the text is stripped: U+0085, which stands for three dots, counts as white space.
+    body = text({"text": restore_controls(row["text"])}, "text")
+    return _labelled(body.replace("<br />", "\n"), row, spec, name="Review")
 
 
 def yelp_polarity(row: Row, spec: DatasetSpec) -> Content | Dropped:

@@ -5,6 +5,7 @@ import re
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import is_empty, label, text
 from cme.suite import DatasetSpec
+from cme.suite.repairs import restore_quotes
 
 __all__ = ["paws", "qqp"]
 
@@ -20,7 +21,9 @@ def qqp(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
     Source: GLUE, https://arxiv.org/abs/1804.07461.
     """
-    return _pair(row, spec, columns=("question1", "question2"), names=("Question 1", "Question 2"))
+    columns = ("question1", "question2")
+    clean = {column: restore_quotes(text(row, column)) for column in columns}
+    return _pair(row | clean, spec, columns=columns, names=("Question 1", "Question 2"))
 
 
 def paws(row: Row, spec: DatasetSpec) -> Content | Dropped:

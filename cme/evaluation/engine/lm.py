@@ -174,7 +174,8 @@ class PrefixLM(PlainLM):
                 for kind, probe in unchecked[number]:
                     self._take_verdict(kind, text_fault(found, probes(batch, probe), self._logits, self._dtype))
             texts = [
-                postprocess_generated_text(self.tok_decode(found[index]), until, None) for index in _indices(batch)
+                self._ended(postprocess_generated_text(self.tok_decode(found[index]), until, None))
+                for index in _indices(batch)
             ]
             for index, text in zip(_indices(batch), texts, strict=True):
                 self.cache_hook.add_partial("generate_until", requests[index].args, text)

@@ -10,12 +10,13 @@ from transformers import LogitsProcessor
 
 from cme.errors import CMEError
 from cme.evaluation.engine.batch_cache import Keep
-from cme.evaluation.engine.greedy import greedy
+from cme.evaluation.engine.greedy import end_tokens, greedy
 from cme.evaluation.engine.plan import Request, plain_choice_batches, plain_text_batches
 from cme.evaluation.engine.runner import Work, check_finite
 from cme.evaluation.engine.support import pads_safely, switch_length
 from cme.models.load import set_padding
 from cme.prompt.encode import encode, encode_pair
+from cme.suite.repairs import cut_after_end
 
 __all__ = ["PassError", "PlainLM", "in_words"]
 
@@ -87,7 +88,7 @@ class PlainLM(HFLM):  # type: ignore[misc]
         def compute(number: int) -> list[str]:
             with self._failures():
                 found: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
-            return found
+            return [self._ended(text) for text in found]
 
         contents = [["hf", self.max_length, [asked[index] for index in batch]] for batch in batches]
         return _in_order(batches, self.keep.answers(contents, compute))
@@ -134,6 +135,11 @@ class PlainLM(HFLM):  # type: ignore[misc]
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         return encode_pair(self.tokenizer, context, continuation)
+
+    def _ended(self, text: str) -> str:
+        """A generated text up to the first end token in it."""
+        tokens = sorted(end_tokens(self.model, self.tokenizer))
+        return cut_after_end(text, [self.tok_decode([token], skip_special_tokens=False) for token in tokens])
 
     @contextmanager
     def _failures(self) -> Iterator[None]:

@@ -143,3 +143,58 @@ def test_mistakes_on_the_command_line(shape, tmp_path):
     broken.write_text("{}")
     with pytest.raises(SourceError, match="no model configuration"):
         open_base(str(broken))
+
+
+def test_two_settings_of_one_method_in_one_run(shape, tmp_path):
+    out = tmp_path / "costs"
+    methods = "lora,teamlora,teamlora:gate_sum=1,teamlora:gate_sum=1:balance_weight=0.1"
+    done = run(
+        *(
+            "--base",
+            shape,
+            "--methods",
+            methods,
+            "--total-rank",
+            4,
+            "--modes",
+            "train",
+            "--forms",
+            "fused",
+            "--out",
+            out,
+        )
+    )
+    assert done.exit_code == 0, done.output
+    values = json.loads((out / "report.json").read_text())
+    names = ["teamlora k4", "teamlora:gate_sum=1 k4", "teamlora:gate_sum=1:balance_weight=0.1 k4"]
+    assert [case["name"] for case in values["cases"]] == ["lora", *names]
+    pairs = {(item["case"], item["reference"]) for item in values["ratios"]}
+    assert pairs == {(name, "lora") for name in names} | {(name, "teamlora k4") for name in names[1:]}
+    for name in names:
+        assert name in (out / "ratios.csv").read_text()
+
+
+def test_the_settings_of_a_case_reach_its_adapter():
+    from cme.bench.adapters.cases import Case
+
+    case = Case("teamlora:gate_sum=1:balance_weight=0.1", "fused", 4, 8)
+    settings = case.settings(None)
+    assert (settings.method, settings.gate_sum, settings.balance_weight, settings.rank) == ("teamlora", 1, 0.1, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("teamlora:gate_sum", "'gate_sum' is no setting of teamlora. Write METHOD:KEY=VALUE"),
+        ("teamlora:gate_sum=2", "--methods teamlora:gate_sum=2: "),
+        ("teamlora:gatesum=1", "did you mean 'gate_sum'?"),
+        ("teamlora:rank=4", "rank is the benchmark's own"),
+        ("lora:gate_sum=1", "lora has no such setting"),
+        ("base:gate_sum=1", "is no setting of base"),
+        ("teamlroa:gate_sum=1", "teamlora"),
+    ],
+)
+def test_settings_that_a_method_does_not_have(name, message):
+    with pytest.raises(UsageError) as caught:
+        BenchSettings(methods=(name,))
+    assert message in str(caught.value)
