@@ -52,9 +52,10 @@ class _Written(Model):
         made = handler(schema)
         inner = handler.resolve_ref_schema(made)
         inner["description"] = summary(cls)
+        keys = {name: str(field.validation_alias or name) for name, field in cls.model_fields.items()}
         for name, text in attributes(cls).items():
-            if name in inner.get("properties", {}):
-                inner["properties"][name]["description"] = text
+            if (key := keys.get(name, name)) in inner.get("properties", {}):
+                inner["properties"][key]["description"] = text
         return made
 
 
