@@ -1,4 +1,4 @@
-"""The artefacts – manifest, run, grid, result, entry: pydantic models, written, read and validated."""
+"""Records of CME's artefacts (manifest, run, grid, result, entry) as pydantic models, with reading and writing."""
 
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio

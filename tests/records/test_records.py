@@ -20,8 +20,8 @@ from cme.records import (
     Cost,
     DatasetScore,
     Entry,
+    EntryPromptVariant,
     EntryRun,
-    EntryWording,
     FamilyScore,
     Manifest,
     MixDataset,
@@ -50,7 +50,7 @@ SCORES = Scores(
             stderr=0.25,
             chance=0.5,
             metrics={"acc": 0.75, "f1": 1.0},
-            parts={},
+            subsets={},
             diagnostics={"cut": 0, "answers": {"1": 4}},
         ),
     ),
@@ -92,7 +92,7 @@ NESTED = {
         EntryRun(seed=0, scores=SCORES, samples_sha256="f" * 64, cost={"steps": 3}, provenance={}),
         EntryRun(seed=None, scores=SCORES, samples_sha256="e" * 64, cost={}, provenance={"missing": ["qqp"]}),
     ),
-    "wordings": (EntryWording(wording=1, seed=0, average=55.5, samples_sha256="f" * 64),),
+    "prompt_variants": (EntryPromptVariant(prompt_variant=1, seed=0, average=55.5, samples_sha256="f" * 64),),
 }
 """Values for the fields whose type does not tell one."""
 

@@ -135,8 +135,8 @@ def test_parts_are_shown_where_there_are_several():
     rows = [
         sample("arc", k, float(k > 0), part=part) for k, part in enumerate(("arc_easy", "arc_challenge", "arc_easy"))
     ]
-    assert score_dataset(rows, dataset("arc")).parts == pytest.approx({"arc_challenge": 1.0, "arc_easy": 0.5})
-    assert score_dataset(QQP, dataset("qqp")).parts == {}
+    assert score_dataset(rows, dataset("arc")).subsets == pytest.approx({"arc_challenge": 1.0, "arc_easy": 0.5})
+    assert score_dataset(QQP, dataset("qqp")).subsets == {}
 
 
 def test_further_scores_stand_beside_the_primary_one():

@@ -84,7 +84,9 @@ def _values(row: str, run: Columns, name: str, first: Columns) -> Any:
     if own_ids != ids:
         place = {key: k for k, key in enumerate(own_ids)}
         if len(own_ids) != len(ids) or set(place) != set(ids):
-            raise CMEError(f"{row}: its samples of {name} differ from those of the other rows. Submit its results again.")
+            raise CMEError(
+                f"{row}: its samples of {name} differ from those of the other rows. Submit its results again."
+            )
         order = [place[key] for key in ids]
         own_clusters, values = [own_clusters[k] for k in order], values[order]
     if own_clusters != clusters:

@@ -32,7 +32,9 @@ def notes(standing: Standing) -> list[str]:
     ]
     sentences += _costs(standing)
     if any(entry.settings.experts for entry in entries):
-        sentences.append("The column rank shows the rank of one expert. Compare methods by their trainable parameters, not by their rank.")
+        sentences.append(
+            "The column rank shows the rank of one expert. Compare methods by their trainable parameters, not by their rank."
+        )
     if first.source.partition(":")[0] != "mini":
         sentences.append(_real_rows(first))
     if same := [entry.name for entry in entries if not changes_output(entry)]:
@@ -59,7 +61,7 @@ def notes(standing: Standing) -> list[str]:
         if name in known and known[name].fingerprint != fingerprint
     ]
     if changed:
-        sentences.append(f"The task files of these datasets differ from those of the installed CME: {', '.join(sorted(changed))}.")
+        sentences.append(f"The task files of these datasets differ from this CME's: {', '.join(sorted(changed))}.")
     return sentences
 
 
@@ -103,7 +105,9 @@ def _tier(tier: str) -> str:
             "everything runs. Rows are sorted by their average; this order is not a ranking."
         )
     samples = TIERS[tier]
-    return f"Tier {tier} evaluates {'every sample' if samples is None else f'at most {samples} samples'} of each dataset."
+    return (
+        f"Tier {tier} evaluates {'every sample' if samples is None else f'at most {samples} samples'} of each dataset."
+    )
 
 
 def _certainty(standing: Standing) -> list[str]:

@@ -42,7 +42,9 @@ def update_cards(entry: Entry, runs: Sequence[Path]) -> list[str]:
         if item is None:
             continue
         if not os.access(folder, os.W_OK):
-            messages.append(f"the scores were not written on the model card, because the folder {folder} is not writable")
+            messages.append(
+                f"the scores were not written on the model card, because the folder {folder} is not writable"
+            )
             continue
         try:
             if _update(folder / _CARD, entry, item):

@@ -103,7 +103,8 @@ def _result(folder: Path) -> Result:
     result = read_record(folder / "result.json", Result)
     if result.scorer_version != SCORER_VERSION:
         raise UsageError(
-            f"result {folder} has scorer version {result.scorer_version}, and this CME has version {SCORER_VERSION}. Evaluate again."
+            f"result {folder} has scorer version {result.scorer_version}, and this CME has version {SCORER_VERSION}. "
+            "Evaluate again."
         )
     if result.origin == "memory":
         raise UsageError(
@@ -244,7 +245,9 @@ def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace:
     if target.exists() and not replace:
         if _same(target, entry) and all(copy.is_file() for copy in copies):
             return
-        raise UsageError(f"{target} already exists with other content. Choose another --name, or overwrite it with --replace.")
+        raise UsageError(
+            f"{target} already exists with other content. Choose another --name, or overwrite it with --replace."
+        )
     # Samples are written first, so that an entry never exists without them.
     for file, copy in zip(samples, copies, strict=True):
         with atomic_path(copy) as temporary:

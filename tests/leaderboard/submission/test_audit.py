@@ -59,7 +59,7 @@ def refusal(board):
     (wrong,) = [verdict for verdict in audit(board.entries) if not verdict.ok]
     with pytest.raises(CMEError):
         verify(board.entries)
-    return wrong.said
+    return wrong.message
 
 
 def test_an_honest_board_is_fine(small):
@@ -315,4 +315,4 @@ def test_samples_that_are_none_are_refused(small, change, message):
 
 def test_too_many_samples_are_not_read(small, monkeypatch):
     monkeypatch.setattr(files, "MAX_SAMPLES", 50)
-    assert all("72 rows" in verdict.said and not verdict.ok for verdict in audit(small.entries))
+    assert all("72 rows" in verdict.message and not verdict.ok for verdict in audit(small.entries))

@@ -57,7 +57,7 @@ def edit(board, change, name="lora"):
 
 def refusal(board):
     """What is said of what is refused."""
-    wrong = [verdict.said for verdict in audit(board.entries) if not verdict.ok]
+    wrong = [verdict.message for verdict in audit(board.entries) if not verdict.ok]
     assert wrong and all(said.isprintable() for said in wrong)
     return "\n".join(wrong)
 

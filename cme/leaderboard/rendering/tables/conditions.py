@@ -63,8 +63,12 @@ def _training(entry: Entry) -> dict[str, str]:
         "training: target modules": shown(entry.settings.target_modules),
         "training: alpha / rank": shown(scale_of(entry)),
     }
-    values_of |= {f"training: {key.replace('_', ' ')}": _over(runs, key) for key in ("world_size", "threads", "examples")}
-    return values_of | {f"training: {key.replace('_', ' ')}": shown(value) for key, value in entry.recipe.plain().items()}
+    values_of |= {
+        f"training: {key.replace('_', ' ')}": _over(runs, key) for key in ("world_size", "threads", "examples")
+    }
+    return values_of | {
+        f"training: {key.replace('_', ' ')}": shown(value) for key, value in entry.recipe.plain().items()
+    }
 
 
 def _over(runs: Sequence[PartialRecord], key: str) -> str:

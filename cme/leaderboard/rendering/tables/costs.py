@@ -41,9 +41,7 @@ def runs_section(standing: Standing) -> Section | None:
             own = ratios.get(row.name)
             line += [points(own.value), own.reference] if own else [ABSENT, ABSENT]
         lines.append(line)
-    paragraph = (
-        "Costs recorded by the training runs. Times are means over a row's runs and depend on the other load of the machine. "
-    )
+    paragraph = "Costs recorded by the training runs. Times are means over a row's runs and depend on the machine's other load. "
     paragraph += (
         "The column run time × LoRA shows the time relative to the LoRA row with the nearest number of parameters. It is "
         "computed only between rows with equal steps, device, threads, data type and number of processes."
