@@ -25,8 +25,8 @@ def compare(
     """Compare the weighted means of every pair of rows on the samples they share.
 
     Intervals and p-values come from the same symmetric studentised bootstrap, so p ≤ alpha if the interval excludes 0.
-    Percentiles of |t| adapt to few, skewed or discrete differences, for which value ± 1.96 · stderr is too narrow. For rows with several
-    seeds, the seed variance is added with Student's t (`cme.stats.variance.combined_quantile`).
+    Percentiles of |t| adapt to few, skewed or discrete differences, for which value ± 1.96 · stderr is too narrow. For rows with
+    several seeds, the seed variance is added with Student's t (`cme.stats.variance.combined_quantile`).
 
     Args:
         panel: the scores.

@@ -275,7 +275,7 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
     choice = values.get("output_type") == "multiple_choice"
     if choice != bool(cme.choices or cme.options) or (cme.choices and cme.options):
         problems.append(
-            "'choices' (label words) or 'options' (number of lettered options) must be given for a choice dataset, and only for it"
+            "a choice dataset, and no other, needs either 'choices' (label words) or 'options' (number of lettered options)"
         )
     if sorted(cme.rows) != ["eval", "train"] or min(cme.rows.values()) < 1:
         problems.append("'rows' must give the published numbers of 'train' and 'eval' rows")

@@ -33,7 +33,7 @@ def notes(standing: Standing) -> list[str]:
     sentences += _costs(standing)
     if any(entry.settings.experts for entry in entries):
         sentences.append(
-            "The column rank shows the rank of one expert. Compare methods by their trainable parameters, not by their rank."
+            "For methods with experts, the rank is that of one expert. Compare methods by their trainable parameters."
         )
     if first.source.partition(":")[0] != "mini":
         sentences.append(_real_rows(first))

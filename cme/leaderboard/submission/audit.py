@@ -148,7 +148,9 @@ def _strange_samples(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Ve
         names = [item.dataset for item in entry.scores.datasets]
         same = [{"dataset": name, "id": key} for name in names if name in shared for key in shared[name][0]]
         if not same or items_digest(same) != entry.items:
-            message = f"entry {entry.name!r}: its samples of {listing(names)} differ from those of {whole.name!r}. Evaluate again."
+            message = (
+                f"entry {entry.name!r}: its samples of {listing(names)} are not those of the board. Evaluate again."
+            )
             yield Verdict(entry.name, False, message)
 
 

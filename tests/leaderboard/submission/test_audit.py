@@ -1,4 +1,4 @@
-"""Whatever is edited in a board is refused, and nothing that other people write can do harm."""
+"""Verification refuses every edited board, and untrusted content does no harm."""
 
 import json
 import os
@@ -55,7 +55,7 @@ def add(path, value):
 
 
 def refusal(board):
-    """What is said of the one entry that is refused."""
+    """Return the message about the one refused entry."""
     (wrong,) = [verdict for verdict in audit(board.entries) if not verdict.ok]
     with pytest.raises(CMEError):
         verify(board.entries)
@@ -200,8 +200,8 @@ def test_tricks_in_free_texts_are_kept_as_texts(small, trick):
         (put(["items"], "../../x"), "is no SHA-256"),
         (put(["tier"], "huge"), "the tier 'huge' is none of"),
         (put(["shots"], -1), "shots is -1"),
-        (put(["schema_version"], 1), "has schema version 1; this CME reads version 2"),
-        (put(["schema_version"], 3), "has schema version 3; this CME reads version 2"),
+        (put(["schema_version"], 1), "has schema version 1, and this CME reads version 2"),
+        (put(["schema_version"], 3), "has schema version 3, and this CME reads version 2"),
         (put(["exec"], "print(1)"), "unknown key 'exec'"),
         (put(["runs", 0, "extra"], 1), "unknown key 'extra'"),
         (put(["runs"], []), "it has 0 runs"),

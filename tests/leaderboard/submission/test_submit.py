@@ -89,7 +89,7 @@ def test_several_seeds_without_one_name_need_one(workshop):
     results = [workshop.root / "results" / f"lora-{seed}" for seed in (0, 1)]
     _edit(results[0] / "result.json", name="first")
     runs = [workshop.root / "runs" / f"lora-{seed}" for seed in (0, 1)]
-    with pytest.raises(UsageError, match=r"called first, lora-1: give the row a --name"):
+    with pytest.raises(UsageError, match=r"different names \(first, lora-1\). Name the row with --name"):
         make_entry(results, runs, workshop.entries)
 
 

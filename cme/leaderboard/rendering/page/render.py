@@ -69,7 +69,7 @@ def _app() -> str:
 
 
 def _shared(standing: Standing) -> dict[str, str]:
-    """Return the settings that all rows share, by their names on the page."""
+    """Return the settings of the ranked rows, by their names on the page."""
     entries = standing.entries
     if not entries:
         return {}

@@ -35,7 +35,7 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
     sections = [
         Section(
             "",
-            _shared(typical(standing)),
+            _settings(typical(standing)),
             main_table([row for row in make_rows(standing) if row.kind != "partial"]),
             tuple(notes(standing)),
         ),
@@ -60,7 +60,7 @@ def typical(standing: Standing) -> Entry:
     return next((entry for entry in entries if not is_reference(entry)), entries[0])
 
 
-def _shared(first: Entry) -> str:
+def _settings(first: Entry) -> str:
     settings = [
         f"base {first.base} ({first.base_fingerprint[:12]})" if first.base else "no base",
         f"tier {first.tier}",
@@ -69,4 +69,4 @@ def _shared(first: Entry) -> str:
         f"source {first.source}",
         f"scorer version {SCORER_VERSION}",
     ]
-    return "All rows share: " + ", ".join(settings) + "."
+    return "Settings of the ranked rows: " + ", ".join(settings) + "."
