@@ -138,7 +138,7 @@ def test_the_page_states_the_detectable_difference_and_the_ties(board):
     assert f"detects a difference of {standing.detectable:.2f} points with a power of 80 %" in page
     assert f"Summarization (ROUGE) contributes {100 * standing.rouge_share:.0f} %" in page
     significant = sum(item.significant for item in standing.comparison.differences)
-    assert f"{real} of 3 pairs of rows differ significantly" in page and "400 resamples" in page
+    assert f"{significant} of 3 pairs of rows differ significantly" in page and "400 resamples" in page
     assert "Every row was trained with one seed" in page
 
 
