@@ -117,7 +117,7 @@ def test_a_card_that_cannot_be_changed_stops_nothing(submitted, monkeypatch):
     card.unlink()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     (messages,) = update_cards(entry, [folder])
-    assert "cannot be written" in messages and not card.exists()
+    assert "is not writable" in messages and not card.exists()
 
 
 def test_another_adapters_run_gets_no_scores(submitted, workshop):
