@@ -27,6 +27,7 @@ __all__ = [
     "message",
     "one_of",
     "problem_of",
+    "stored_as",
     "validated",
 ]
 
@@ -48,9 +49,20 @@ class Model(BaseModel):
     """Base class of everything that is read from or written to a file: frozen, strict, without unknown keys.
 
     ``True`` is not an int and ``"3"`` is not 3, but a list fits a tuple and an int fits a float. NaN and infinity are refused.
+    A field made by `stored_as` has another name in files than in Python.
     """
 
-    model_config = _CONFIG | ConfigDict(frozen=True)
+    model_config = _CONFIG | ConfigDict(frozen=True, validate_by_name=True, serialize_by_alias=True)
+
+
+def stored_as(key: str, **options: Any) -> Any:
+    """Make a field of a `Model` whose key in files differs from its Python name.
+
+    Args:
+        key: the key in files.
+        options: further arguments of `pydantic.Field`, such as ``default``.
+    """
+    return Field(validation_alias=key, serialization_alias=key, **options)
 
 
 def one_of(words: Sequence[str]) -> AfterValidator:
@@ -150,7 +162,7 @@ def check(cls: type[T], values: object) -> T | list[str]:
     made: Any = cls
     try:
         if issubclass(cls, BaseModel):
-            return cls.model_validate(dict(values), context=FROM_FILE)
+            return cls.model_validate(dict(values), context=FROM_FILE, by_alias=True, by_name=False)
         ready = made.__new__(made)
         made.__validated_init__(ready, **{str(key): value for key, value in values.items()})
         return typing.cast(T, ready)

@@ -219,9 +219,9 @@ def shown(value: object) -> str:
 
 
 def _fields(hint: object) -> Mapping[str, FieldInfo] | None:
-    """The fields of a model or settings class by name; None for any other type."""
+    """The fields of a settings class by name, and those of a model by their keys in files; None for any other type."""
     if inspect.isclass(hint) and issubclass(hint, BaseModel):
-        return hint.model_fields
+        return {str(field.validation_alias or name): field for name, field in hint.model_fields.items()}
     if inspect.isclass(hint) and is_dataclass(hint):
         return getattr(hint, "__pydantic_fields__", None)
     return None

@@ -227,7 +227,7 @@ def verify_board(entries: StrPath = "leaderboards/entries") -> "list[Verdict]":
         entries: the folder of entries, or the board's folder.
 
     Returns:
-        One verdict per file: ``name``, ``ok``, and what was checked or is wrong (``said``).
+        One verdict per file: ``name``, ``ok``, and what was checked or is wrong (``message``).
 
     Raises:
         CMEError: the folder is missing.

@@ -289,10 +289,11 @@ def prompt_sensitivity(results: Sequence[StrPath]) -> "tuple[dict[int, float], S
     Example:
         >>> averages, spread = cme.prompt_sensitivity(["results/x", "results/x-1"])  # doctest: +SKIP
     """
-    from cme.leaderboard.ranking.prompt_variants import read_wordings
+    from cme.leaderboard.ranking.prompt_variants import read_prompt_variants
     from cme.stats import prompt_sensitivity as spread_of
 
     averages = {
-        item.result.wording: item.result.scores.average for item in read_wordings([path(item) for item in results])
+        item.result.prompt_variant: item.result.scores.average
+        for item in read_prompt_variants([path(item) for item in results])
     }
     return averages, spread_of(list(averages.values()))

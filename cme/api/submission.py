@@ -177,7 +177,7 @@ def reproduce(
     training, adapter = _training(entry, seed, base, None if data is None else path(data), threads)
     evaluation = _evaluation(entry, base, source or entry.source, device, threads)
     # All keys, as in the records of unfinished work of earlier versions.
-    whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.wordings]}
+    whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
     settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": asdict(evaluation)}
     claim(place, "reproduce", settings)
     trained = None

@@ -85,7 +85,7 @@ def _verify(entries: Path, *, as_json: bool) -> None:
         emit_json([asdict(verdict) for verdict in verdicts])
     else:
         for verdict in verdicts:
-            print(f"{'ok' if verdict.ok else 'REFUSED'}  {verdict.name}: {verdict.said}")
+            print(f"{'ok' if verdict.ok else 'REFUSED'}  {verdict.name}: {verdict.message}")
         if not verdicts:
             note(f"there are no entries in {entries}")
     if not all(verdict.ok for verdict in verdicts):

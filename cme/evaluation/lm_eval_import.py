@@ -298,7 +298,7 @@ def _write(
         versions=_versions(run),
         finished=_finished(run),
         engines={spec.name: f"lm-eval: {run.part('config', 'model')}" for spec in specs},
-        wording=how.wording,
+        prompt_variant=how.wording,
         origin="lm-eval",
     )
     write_record(out / RESULT, result)

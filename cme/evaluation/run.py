@@ -233,7 +233,7 @@ def _row(
             adapter=_adapter_info(session, row),
             prompt_format=settings.prompt_format,
             shots=settings.shots,
-            wording=settings.wording,
+            prompt_variant=settings.wording,
             dtype=settings.dtype,
             origin=origin,
             **_answered(session, settings, done, start.specs, open_source(settings.source), start.missing, row.out),

@@ -1,4 +1,4 @@
-"""Results → entries → tables. Reads records only, so every number can be checked without a model."""
+"""Leaderboards: results become entries, and entries become tables. This package reads records only and needs no model."""
 
 from cme.leaderboard.entries.board import check_comparable, is_stale_entry, load_entries, ranked
 from cme.leaderboard.entries.scores import check_scores

@@ -1,8 +1,8 @@
-"""The artefacts – manifest, run, grid, result, entry: pydantic models, written, read and validated."""
+"""Records of CME's artefacts (manifest, run, grid, result, entry) as pydantic models, with reading and writing."""
 
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
-from cme.records.entry import Entry, EntryRun, EntryWording
+from cme.records.entry import Entry, EntryPromptVariant, EntryRun
 from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
@@ -19,8 +19,8 @@ __all__ = [
     "Cost",
     "DatasetScore",
     "Entry",
+    "EntryPromptVariant",
     "EntryRun",
-    "EntryWording",
     "EvaluationOrigin",
     "FamilyScore",
     "Grid",

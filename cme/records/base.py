@@ -1,4 +1,4 @@
-"""What all records share: their base classes, a kind, a schema version, and one way to write and read."""
+"""Base classes of all records, and functions that read and write them."""
 
 import importlib.metadata
 import platform
@@ -40,29 +40,30 @@ A = TypeVar("A", bound="Artefact")
 
 
 class _Written(Model):
-    """What records and partial records share."""
+    """Base class of records and partial records."""
 
     def plain(self) -> dict[str, Any]:
-        """The record as plain values, as `write_record` writes it: a key that was absent when it was read stays absent."""
+        """Return the record as plain values, as `write_record` writes it. Keys that were absent in the file stay absent."""
         return self.model_dump(exclude_unset=True)
 
     @classmethod
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Put the sentences of the docstring into the schema."""
-        made = handler(schema)
-        inner = handler.resolve_ref_schema(made)
+        """Add the descriptions in the docstring to the schema."""
+        generated = handler(schema)
+        inner = handler.resolve_ref_schema(generated)
         inner["description"] = summary(cls)
+        keys = {name: str(field.validation_alias or name) for name, field in cls.model_fields.items()}
         for name, text in attributes(cls).items():
-            if name in inner.get("properties", {}):
-                inner["properties"][name]["description"] = text
-        return made
+            if (key := keys.get(name, name)) in inner.get("properties", {}):
+                inner["properties"][key]["description"] = text
+        return generated
 
 
 class Record(_Written):
-    """Base class of everything that is written to a record's file.
+    """Base class of records.
 
-    A record that is constructed in Python is written with all its fields. One that is read from a file is written with the
-    keys that the file has, so reading and writing an older file does not change it.
+    A record that was constructed in Python is written with all its fields. A record that was read from a file is written with
+    the keys of that file, so reading and writing an older file does not change it.
     """
 
     def replace(self, **changes: Any) -> Self:
@@ -77,14 +78,13 @@ class Record(_Written):
 
 
 class PartialRecord(_Written):
-    """Base class of a part of a record whose keys may each be absent.
+    """Base class of records inside other records whose keys may be absent.
 
-    Absent keys stay absent when the record is written, and the keys keep the order in which they were given. A partial record
-    without any key is false.
+    Absent keys stay absent when the record is written, and the keys keep their order. A partial record without keys is false.
     """
 
     def __bool__(self) -> bool:
-        """Whether any key was given."""
+        """Return whether any key was given."""
         return bool(self.model_fields_set)
 
     @model_validator(mode="wrap")
@@ -102,8 +102,8 @@ class Artefact(Record):
     """Base class of a record that has a file of its own.
 
     Attributes:
-        KIND: what the file says it is.
-        SCHEMA_VERSION: version of the fields.
+        KIND: value of the file's key ``kind``.
+        SCHEMA_VERSION: version of the record's schema.
     """
 
     KIND: ClassVar[str]
@@ -125,20 +125,20 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Versions of CME, Python and the libraries that results depend on (without importing them)."""
+    """Return the versions of CME, Python and the libraries that affect results, without importing the libraries."""
     import cme
 
-    found = {"cme": cme.__version__, "python": platform.python_version()}
+    known = {"cme": cme.__version__, "python": platform.python_version()}
     for name in _PACKAGES:
         try:
-            found[name] = importlib.metadata.version(name)
+            known[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return known
 
 
 def write_record(path: Path, record: Artefact) -> None:
-    """Write a record as JSON, whole or not at all; its ``kind`` and ``schema_version`` come first."""
+    """Write a record atomically as JSON. Its ``kind`` and ``schema_version`` come first."""
     head = {"kind": record.KIND, "schema_version": record.SCHEMA_VERSION}
     write_json(path, head | record.plain())
 
@@ -151,16 +151,16 @@ def read_record(path: Path, cls: type[A]) -> A:
         cls: the record's class.
 
     Raises:
-        CMEError: the file is missing, damaged, of another kind or of another schema version.
+        CMEError: the file is missing or damaged, or has another kind or schema version.
     """
     values = read_json(path)
     if not isinstance(values, Mapping) or values.get("kind") != cls.KIND:
         kind = values.get("kind") if isinstance(values, Mapping) else type(values).__name__
-        raise CMEError(f"{path} is no {cls.KIND} (it says {kind!r}).")
+        raise CMEError(f"{path} is not a {cls.KIND} record; its kind is {kind!r}.")
     if values.get("schema_version") != cls.SCHEMA_VERSION:
         raise CMEError(
-            f"{path} has schema version {values.get('schema_version')}; this CME reads version {cls.SCHEMA_VERSION}. "
-            "Make it again."
+            f"{path} has schema version {values.get('schema_version')}, and this CME reads version {cls.SCHEMA_VERSION}. "
+            "Create the file again with this CME."
         )
     body = {key: value for key, value in values.items() if key not in ("kind", "schema_version")}
     return build(cls, body, str(path), error=CMEError)

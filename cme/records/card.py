@@ -1,6 +1,6 @@
-"""A model card (``README.md``) that several programs and a person write: each changes what is its own.
+"""Model cards (``README.md``) that several programs and people edit.
 
-The text of a program stands between two marks, and its metadata under keys of its own; everything else stays byte for byte.
+Each program writes its text between two marks, and its metadata under its own keys. Everything else stays byte for byte.
 """
 
 import re
@@ -23,20 +23,20 @@ Metadata = dict[str, Any]
 def update_card(
     card: Path, block: str, body: str, change: Callable[[Metadata], Mapping[str, Any]], *, title: str = "Model card"
 ) -> bool:
-    """Write one marked block of a card and change its metadata; both again give the same file.
+    """Write one marked block of a card and change its metadata. Repeating the call does not change the file.
 
     Args:
-        card: ``README.md``; made if it is not there.
-        block: name of the block: letters and hyphens.
-        body: Markdown of the block. A comment's beginning in it is shown, not obeyed, so no name can end the block.
-        change: the metadata as they are → as they shall be.
-        title: heading of a card that is made.
+        card: path of ``README.md``, which is created if it does not exist.
+        block: name of the block, of letters and hyphens.
+        body: Markdown of the block. Comment marks in it are escaped, so that no name can end the block.
+        change: function from the old metadata to the new metadata.
+        title: heading of a new card.
 
     Returns:
         Whether the file has changed.
 
     Raises:
-        CMEError: the card's metadata cannot be read as the hub reads them, or the file cannot be read or written.
+        CMEError: the card's metadata are not valid for the hub, or the file cannot be read or written.
     """
     before = _read(card)
     text = f"# {title}\n" if before is None else before
@@ -51,7 +51,7 @@ def update_card(
 
 def _read(card: Path) -> str | None:
     try:
-        # The line ends as they are; `read_text` would make them all alike.
+        # `read_text` would change the line ends.
         return card.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return None
@@ -60,7 +60,7 @@ def _read(card: Path) -> str | None:
 
 
 def _parts(text: str) -> tuple[str, str]:
-    """The metadata with the lines around them, as the hub's server and its client find them, and the rest."""
+    """Split a card into its metadata, with the lines around them, and the rest, as the hub's client does."""
     place = _pattern().search(text)
     return (text[: place.end()], text[place.end() :]) if place else ("", text)
 
@@ -74,13 +74,13 @@ def _pattern() -> re.Pattern[str]:
 def _with_metadata(text: str, card: Path, change: Callable[[Metadata], Mapping[str, Any]], newline: str) -> str:
     place = _pattern().search(text)
     front = place.group(2) if place else ""
-    found = _metadata(front, card)
-    wanted = {key: value for key, value in change(dict(found)).items() if value is not None}
-    if wanted == found:
+    old = _metadata(front, card)
+    wanted = {key: value for key, value in change(dict(old)).items() if value is not None}
+    if wanted == old:
         return text
-    changed = {key: value for key, value in wanted.items() if key not in found or found[key] != value}
-    new = _without(front, {*changed, *(found.keys() - wanted.keys())}, newline) + _dumped(changed, newline)
-    if not _says(new, wanted):  # written in a way that cannot be taken apart, such as {a: 1}
+    changed = {key: value for key, value in wanted.items() if key not in old or old[key] != value}
+    new = _without(front, {*changed, *(old.keys() - wanted.keys())}, newline) + _dumped(changed, newline)
+    if not _says(new, wanted):  # the keys cannot be removed one by one, as in {a: 1}
         new = _dumped(wanted, newline)
     new = new.removesuffix(newline)
     if place:
@@ -103,7 +103,7 @@ def _says(front: str, wanted: Metadata) -> bool:
 
 
 def _without(front: str, keys: set[str], newline: str) -> str:
-    """The YAML without some top-level keys; comments before the next key stay."""
+    """Remove some top-level keys from the YAML; comments before the next key stay."""
     root = yaml.compose(front)
     nodes = root.value if isinstance(root, yaml.MappingNode) and not root.flow_style else []
     places = [(key.value, key.start_mark.index) for key, _ in nodes] + [("", len(front))]
@@ -122,7 +122,7 @@ def _dumped(values: Mapping[str, Any], newline: str) -> str:
     if not values:
         return ""
     text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
-    if not _says(text, dict(values)):  # PyYAML writes U+0085 as it is, and reads it as the end of a line
+    if not _says(text, dict(values)):  # PyYAML writes U+0085 unescaped and reads it as a line end
         text = yaml.safe_dump(dict(values), sort_keys=False, default_style='"')
     return text.replace("\n", newline)
 
@@ -130,8 +130,8 @@ def _dumped(values: Mapping[str, Any], newline: str) -> str:
 def _with_block(text: str, block: str, body: str, newline: str) -> str:
     start, end = f"<!-- cme:{block} -->", f"<!-- /cme:{block} -->"
     whole = "\n".join([start, body.replace("<!--", "&lt;!--").strip(), end]).replace("\n", newline)
-    # The last beginning before an end: if somebody has deleted an end, the text after it is no block.
-    found = re.search(f"{re.escape(start)}(?:(?!{re.escape(start)}).)*?{re.escape(end)}", text, re.DOTALL)
-    if found:
-        return text[: found.start()] + whole + text[found.end() :]
+    # The match starts at the last start mark before an end mark, in case an end mark was deleted.
+    match = re.search(f"{re.escape(start)}(?:(?!{re.escape(start)}).)*?{re.escape(end)}", text, re.DOTALL)
+    if match:
+        return text[: match.start()] + whole + text[match.end() :]
     return text + newline * (1 if text.endswith("\n") else 2) + whole + newline

@@ -1,4 +1,4 @@
-"""What training cost, and what a method costs relative to LoRA."""
+"""Costs of training, and costs of a method relative to LoRA."""
 
 from typing import Annotated
 
@@ -12,18 +12,18 @@ Above = Annotated[float, Field(gt=0)]
 
 
 class Cost(PartialRecord):
-    """What one training run cost, as its run record states it; empty for a base or a baseline.
+    """Costs of one training run, from its run record; empty for a base or a baseline.
 
     Attributes:
-        trainable_parameters: count while training, before any pruning.
-        saved_parameters: count in the adapter as saved.
-        base_parameters: count, without the adapter; tied ones once.
-        trainable_share: trainable / base, in percent.
-        wall_seconds: training time, summed over interruptions, without loading.
+        trainable_parameters: number of trainable parameters, before any pruning.
+        saved_parameters: number of parameters in the saved adapter.
+        base_parameters: number of parameters of the base; tied parameters count once.
+        trainable_share: trainable_parameters / base_parameters, in percent.
+        wall_seconds: training time without loading, summed over interruptions.
         tokens_per_second: tokens / wall_seconds.
-        peak_memory_bytes: most memory used by the process (GPU memory on a GPU).
-        steps: optimiser steps.
-        tokens: training tokens seen, padding left out.
+        peak_memory_bytes: peak memory of the process (GPU memory on a GPU).
+        steps: number of optimiser steps.
+        tokens: number of training tokens, without padding.
         device: name of the device.
     """
 
@@ -40,12 +40,12 @@ class Cost(PartialRecord):
 
 
 class Ratio(Record):
-    """A cost over that of LoRA of equal total rank.
+    """A cost relative to that of LoRA of equal total rank.
 
     Attributes:
-        value: the median.
-        low: lower end of its confidence interval; None without one.
-        high: upper end.
+        value: median of the ratio.
+        low: lower end of its confidence interval, or None.
+        high: upper end of its confidence interval, or None.
     """
 
     value: Above
@@ -54,21 +54,21 @@ class Ratio(Record):
 
 
 class MeasuredRatios(PartialRecord):
-    """What a method costs relative to LoRA of equal total rank, and what that was measured on; empty: not measured.
+    """Costs of a method relative to LoRA of equal total rank, and how they were measured; empty if they were not measured.
 
     Attributes:
-        train: time of a training step.
-        prefill: time to read a prompt.
-        decode: time of a generated token.
-        memory: peak memory of training.
+        train: ratio of the time of a training step.
+        prefill: ratio of the time to process a prompt.
+        decode: ratio of the time per generated token.
+        memory: ratio of the peak memory of training.
         base: base model.
-        total_rank: rank of all experts together.
-        rounds: measured rounds.
-        device: where it was measured, such as ``cpu``.
+        total_rank: total rank of all experts.
+        rounds: number of measured rounds.
+        device: device of the measurement, such as ``cpu``.
         hardware: name of the processor or GPU.
         threads: CPU threads.
-        dtype: of the base's weights.
-        command: the command line of the measurement.
+        dtype: data type of the base's weights.
+        command: command line of the measurement.
     """
 
     train: Ratio | None = None

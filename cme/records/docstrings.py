@@ -1,4 +1,4 @@
-"""The sentences of a record's docstring, which its JSON schema repeats."""
+"""Descriptions in the docstrings of records, for their JSON schemas."""
 
 import inspect
 import re
@@ -10,17 +10,17 @@ _HEADING = "\n\nAttributes:\n"
 
 
 def summary(cls: type) -> str:
-    """The text before ``Attributes:``, in one line."""
+    """Return the text before ``Attributes:``, in one line."""
     return _one_line(inspect.cleandoc(cls.__doc__ or "").partition(_HEADING)[0])
 
 
 def attributes(cls: type) -> dict[str, str]:
-    """What the docstrings of a class and of its bases say of each attribute, in one line each."""
-    found: dict[str, str] = {}
+    """Return the description of each attribute in the docstrings of a class and its bases, in one line each."""
+    texts: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         text = inspect.cleandoc(base.__dict__.get("__doc__") or "").partition(_HEADING)[2]
-        found |= {name: _one_line(words) for name, words in _ATTRIBUTE.findall(text)}
-    return found
+        texts |= {name: _one_line(words) for name, words in _ATTRIBUTE.findall(text)}
+    return texts
 
 
 def _one_line(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from cme.config import Items
+from cme.config import Items, stored_as
 from cme.records.base import Artefact, Record
 from cme.records.cost import Cost, MeasuredRatios
 from cme.records.grid import ChosenGrid
@@ -10,18 +10,18 @@ from cme.records.provenance import Provenance
 from cme.records.result import Scores
 from cme.records.settings import AdapterRecord, Recipe
 
-__all__ = ["Entry", "EntryRun", "EntryWording"]
+__all__ = ["Entry", "EntryPromptVariant", "EntryRun"]
 
 
 class EntryRun(Record):
-    """One training run of a row with its evaluation; a base or a baseline has one, without training.
+    """One run of a row: its training and its evaluation. A base or a baseline has one run without training.
 
     Attributes:
-        seed: of the training; None for a base or a baseline.
-        scores: of this run alone, as in its result.
-        samples_sha256: of ``samples/<entry>.<k>.parquet``, k the run's place in the entry, from 0.
-        cost: of the training; empty for a base.
-        provenance: where the rows come from, how the run was evaluated and how it was trained.
+        seed: seed of the training; None for a base or a baseline.
+        scores: scores of this run, as in its result.
+        samples_sha256: SHA-256 of ``samples/<entry>.<k>.parquet``, where k is the run's index in the entry, from 0.
+        cost: cost of the training; empty for a base.
+        provenance: origin of the rows, and how the run was evaluated and trained.
     """
 
     seed: int | None
@@ -31,48 +31,48 @@ class EntryRun(Record):
     provenance: Provenance
 
 
-class EntryWording(Record):
-    """One of a row's runs, evaluated with a paraphrase of every instruction.
+class EntryPromptVariant(Record):
+    """The evaluation of one of a row's runs with another prompt variant of every instruction.
 
     Attributes:
-        wording: index of the instruction, from 1.
-        seed: of the run; None for a base.
-        average: the CME average.
-        samples_sha256: of ``samples/<entry>.wording-<k>.parquet``.
+        prompt_variant: index of the prompt variant, from 1.
+        seed: seed of the run; None for a base.
+        average: CME average.
+        samples_sha256: SHA-256 of ``samples/<entry>.wording-<k>.parquet``.
     """
 
-    wording: int
+    prompt_variant: int = stored_as("wording")
     seed: int | None
     average: float
     samples_sha256: str
 
 
 class Entry(Artefact):
-    """One row: a method with its settings, trained with one seed or several, or a base, or a baseline.
+    """One row: a method with its settings, trained with one or several seeds; or a base; or a baseline.
 
     Attributes:
-        name: unique short name; also the name of its file and of its samples.
+        name: unique short name, which is also the name of its files.
         method: adapter method, ``base``, or the name of a baseline.
-        recipe: the training settings that all runs share, without base, seed, places of files, threads, and what is kept
-            while training; with ``settings`` it is what ``cme reproduce`` trains again. Empty for a base.
+        recipe: the training settings that all runs share. Base, seed, paths, threads and checkpoint settings are left out.
+            ``cme reproduce`` trains with ``recipe`` and ``settings``. Empty for a base.
         settings: the adapter's settings (method, rank, experts, …); empty for a base.
-        base: as asked for.
+        base: name of the base model, as given.
         base_fingerprint: SHA-256 of configuration and weights; empty for a baseline.
         tier: smoke, quick, standard or full.
         prompt_format: plain, chat or teamlora; empty for a baseline.
-        shots: examples in the prompt.
+        shots: number of examples in the prompt.
         source: hub, mini or the mirror's name.
-        scores: means over the runs (counts in the diagnostics: sums); standard errors from samples and, with several seeds,
-            from seeds.
-        seed_stderr: the part of the average's standard error that is due to the seeds; None with one seed, where the error is
-            about this run and not about the method, and at tier smoke.
-        runs: by seed.
-        lr_grid: the learning-rate grid that the recipe's rate was chosen by; None: not given.
-        cost_ratios: what the method costs relative to LoRA, measured by ``cme bench adapters``; empty: not given.
-        scorer_version: of CME's scoring rules.
-        task_fingerprints: of each dataset's YAML.
-        items: SHA-256 of which samples were scored, the same for all runs and for all rows of a table.
-        wordings: one of the runs, asked in other words: how far the wording of the prompt moves the average. By wording.
+        scores: means over the runs; counts in the diagnostics are sums. The standard errors come from the samples and, with
+            several seeds, also from the seeds.
+        seed_stderr: the part of the average's standard error that is due to the seeds. None at tier smoke, and with one seed,
+            where the standard error describes this run and not the method.
+        runs: the runs, sorted by seed.
+        lr_grid: the learning-rate grid from which the recipe's rate was chosen; None if it was not given.
+        cost_ratios: costs relative to LoRA, measured by ``cme bench adapters``; empty if they were not given.
+        scorer_version: version of CME's scoring rules.
+        task_fingerprints: fingerprint of each dataset's YAML.
+        items: SHA-256 of the ids of the scored samples. It is equal for all runs and for all rows of a board.
+        prompt_variants: one of the runs, evaluated with other prompt variants; sorted by prompt variant.
     """
 
     KIND: ClassVar[str] = "entry"
@@ -96,4 +96,4 @@ class Entry(Artefact):
     scorer_version: int
     task_fingerprints: dict[str, str]
     items: str
-    wordings: Items[EntryWording] = ()
+    prompt_variants: Items[EntryPromptVariant] = stored_as("wordings", default=())

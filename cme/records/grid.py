@@ -12,11 +12,11 @@ class GridRun(Record):
     """One rate of a grid.
 
     Attributes:
-        learning_rate: as tried.
-        folder: the run's, below the grid's.
-        validation_loss: at the end; None: training diverged.
-        last_loss: the last training loss that was logged; None as above.
-        problem: why there is no loss.
+        learning_rate: the learning rate.
+        folder: folder of the run inside that of the grid.
+        validation_loss: validation loss at the end; None if training diverged.
+        last_loss: last logged training loss; None if training diverged.
+        problem: reason why there is no loss, or None.
     """
 
     learning_rate: float
@@ -30,11 +30,11 @@ class _Rates(Record):
     """All rates of a grid.
 
     Attributes:
-        method: the adapter's.
-        steps: optimiser steps of every run.
-        runs: in the order of their rates.
-        best: folder of the run with the lowest validation loss; None before all are done.
-        learning_rate: of that run.
+        method: adapter method.
+        steps: number of optimiser steps of every run.
+        runs: the runs, sorted by learning rate.
+        best: folder of the run with the lowest validation loss; None until all runs have finished.
+        learning_rate: learning rate of that run.
     """
 
     method: str
@@ -45,22 +45,22 @@ class _Rates(Record):
 
 
 class Grid(_Rates, Artefact):
-    """All rates of a grid, as ``lr-grid.json`` holds them."""
+    """A learning-rate grid, as stored in ``lr-grid.json``."""
 
     KIND: ClassVar[str] = "lr-grid"
     SCHEMA_VERSION: ClassVar[int] = 1
 
     @property
     def at_edge(self) -> bool:
-        """Whether the best rate is the lowest or highest tried, so that a better one may lie beyond."""
+        """Whether the best rate is the lowest or highest of the grid, so that a better one may lie outside."""
         return self.learning_rate in (self.runs[0].learning_rate, self.runs[-1].learning_rate)
 
 
 class ChosenGrid(_Rates):
-    """The grid that the learning rate of a leaderboard row was chosen by.
+    """The grid from which the learning rate of a leaderboard row was chosen.
 
     Attributes:
-        at_edge: whether the best rate is the lowest or highest tried, so that a better one may lie beyond.
+        at_edge: whether the best rate is the lowest or highest of the grid, so that a better one may lie outside.
     """
 
     at_edge: bool

@@ -11,22 +11,22 @@ __all__ = ["Manifest", "MixDataset"]
 
 
 class MixDataset(Record):
-    """What became of one dataset's training rows.
+    """Counts of one dataset's training rows.
 
     Attributes:
         family: task family.
-        licence: as stated by the publisher.
-        read: rows read.
-        dropped: rows left out by the normaliser, by reason.
-        conflicting: rows left out because the same text carries two labels (all copies).
-        duplicates: rows left out because an earlier row has the same text.
-        leaks: rows left out because they leak an evaluation row, by evaluation dataset (the first that was found).
-        validation: rows set aside for the validation part.
-        available: training rows left after all of that.
-        rows: training rows in the mix (after the cap).
+        licence: licence, as stated by the publisher.
+        read: rows that were read.
+        dropped: rows that the normaliser removed, by reason.
+        conflicting: rows that were removed because the same text has two labels (all copies).
+        duplicates: rows that were removed because an earlier row has the same text.
+        leaks: rows that were removed because they leak an evaluation row, by the first evaluation dataset that was detected.
+        validation: rows of the validation split.
+        available: training rows that remain after these steps.
+        rows: training rows in the mix, after the cap.
         missing: splits that the source lacks (only with --allow-missing).
-        provenance: what pins the source's rows.
-        warnings: what is not as published: other numbers of rows, which a new revision or a sample has.
+        provenance: what identifies the source's rows, such as a revision.
+        warnings: differences from the published dataset, such as other numbers of rows in a new revision.
     """
 
     family: str
@@ -45,27 +45,27 @@ class MixDataset(Record):
 
 
 class Manifest(Artefact):
-    """What a mix is made of.
+    """The manifest of a mix.
 
     Attributes:
         source: hub, mini or the mirror's name.
-        seed: of the hash order and the permutation.
-        size: training rows asked for; None: all that are left.
-        rows: training rows written.
-        validation_rows: rows in the validation part.
-        mixing: how rows are shared out between the datasets.
-        cap: most rows that one dataset gives (K); None where nothing is capped.
-        paraphrase_share: share of training rows with a paraphrased instruction.
-        datasets: by dataset name.
+        seed: seed of the hash order and the permutation.
+        size: requested number of training rows; None for all available rows.
+        rows: number of training rows.
+        validation_rows: number of validation rows.
+        mixing: how the rows are distributed over the datasets.
+        cap: most rows of one dataset (K); None if no dataset is capped.
+        paraphrase_share: share of training rows whose instruction is another prompt variant.
+        datasets: counts by dataset.
         files: SHA-256 of every data file, by path relative to the mix.
-        task_fingerprints: of each dataset's YAML.
-        versions: of the libraries.
-        fingerprint: digest of everything above but the versions: equal mixes have equal fingerprints.
+        task_fingerprints: fingerprint of each dataset's YAML.
+        versions: versions of the libraries.
+        fingerprint: digest of all fields above except the versions. Equal mixes have equal fingerprints.
         tokens: token statistics, if a tokenizer was given.
-        temperature: of the mixing of that name; None for the others.
+        temperature: temperature of the mixing ``temperature``; None for other mixings.
         layout: alpaca or chat.
-        gate: whether rows were compared with the evaluation rows by all rules, or by their key texts alone.
-        overlap: training rows found by the gate, by training dataset, evaluation dataset and rule.
+        gate: whether decontamination used all rules. If not, it compared whole key texts only.
+        overlap: training rows that decontamination removed, by training dataset, evaluation dataset and rule.
     """
 
     KIND: ClassVar[str] = "manifest"

@@ -1,4 +1,4 @@
-"""What an adapter is called in records and tables."""
+"""Names of adapter methods in records and tables."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 __all__ = ["UNMEASURED", "method_label", "with_gate_sum"]
 
 UNMEASURED = ("peft", "full")
-"""Methods without one cost: ``peft`` is whatever its options say, ``full`` has no adapter."""
+"""Methods without a characteristic cost: ``peft`` depends on its options, and ``full`` has no adapter."""
 
 
 def method_label(method: str, options: Mapping[str, Any]) -> str:
-    """What the adapter is called in records and tables: ``peft`` alone says nothing.
+    """Return the name of an adapter method in records and tables.
 
-    LoRA's variants go by their own names (``dora``, ``rslora``, ``pissa``), other types by theirs (``miss``).
+    For the method ``peft``, variants of LoRA have their own names (``dora``, ``rslora``, ``pissa``). Other PEFT types have the
+    name of the type (``miss``).
     """
     if method != "peft":
         return method
@@ -20,9 +21,9 @@ def method_label(method: str, options: Mapping[str, Any]) -> str:
     if kind != "lora":
         return kind
     start = options.get("init_lora_weights")
-    found = [name for name in ("dora", "rslora") if options.get(f"use_{name}")]
-    found += [start] if isinstance(start, str) else []
-    return "-".join(found) or kind
+    variants = [name for name in ("dora", "rslora") if options.get(f"use_{name}")]
+    variants += [start] if isinstance(start, str) else []
+    return "-".join(variants) or kind
 
 
 def with_gate_sum(settings: Mapping[str, Any]) -> dict[str, Any]:

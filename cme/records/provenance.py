@@ -1,4 +1,4 @@
-"""Where the numbers of a run come from: rows, evaluation, adapter, training."""
+"""Origin of the numbers of a run: its rows, evaluation, adapter and training."""
 
 from pydantic import Field
 
@@ -13,12 +13,12 @@ class EvaluationOrigin(PartialRecord):
 
     Attributes:
         device: name of the device.
-        dtype: of the weights.
-        batch_size: choice requests per batch where lm-eval's own code answered.
+        dtype: data type of the weights.
+        batch_size: choice requests per batch in lm-eval's own code.
         threads: CPU threads.
         seconds: evaluation time.
         finished: UTC time, ISO 8601.
-        versions: of the libraries.
+        versions: versions of the libraries.
     """
 
     device: str | None = None
@@ -34,7 +34,7 @@ class AdapterOrigin(PartialRecord):
     """The adapter that was evaluated.
 
     Attributes:
-        fingerprint: SHA-256 of configuration and weights; of the model, where all of it was trained.
+        fingerprint: SHA-256 of configuration and weights of the adapter, or of the model if all parameters were trained.
         changes_output: whether the adapter changes the base's output.
     """
 
@@ -43,23 +43,23 @@ class AdapterOrigin(PartialRecord):
 
 
 class MixOrigin(PartialRecord):
-    """What a mix was built with, as far as its manifest and its folder tell.
+    """Settings of a mix, as far as its manifest and its folder record them.
 
     Attributes:
         source: hub, mini or the mirror's name.
-        seed: of the hash order and the permutation.
-        size: training rows asked for; None: all that are left.
-        mixing: how rows are shared out between the datasets.
-        temperature: of the mixing of that name.
-        paraphrase_share: share of training rows with a paraphrased instruction.
+        seed: seed of the hash order and the permutation.
+        size: requested number of training rows; None for all available rows.
+        mixing: how the rows are distributed over the datasets.
+        temperature: temperature of the mixing ``temperature``.
+        paraphrase_share: share of training rows whose instruction is another prompt variant.
         layout: alpaca or chat.
-        gate: whether rows were compared with the evaluation rows by all rules.
-        validation_rows: rows in the validation part.
+        gate: whether decontamination used all rules.
+        validation_rows: number of validation rows.
         datasets: names of the datasets.
-        validation_share: share of each dataset's rows set aside for validation.
+        validation_share: share of each dataset's rows in the validation split.
         rows_per_shard: most rows in one file.
         allow_missing: whether splits may be missing.
-        uses: only datasets whose licence allows one of these uses; None: all.
+        uses: uses that the licences of the datasets allow; None if the mix was not restricted.
     """
 
     source: str | None = None
@@ -82,18 +82,18 @@ class TrainingOrigin(PartialRecord):
     """How a run was trained.
 
     Attributes:
-        mix_fingerprint: of the mix's manifest.
-        mix: what the mix was built with; None: its folder was no longer there.
-        threads: CPU threads; None: torch's choice.
+        mix_fingerprint: fingerprint of the mix.
+        mix: settings of the mix; None if its folder no longer existed.
+        threads: CPU threads; None for torch's default.
         world_size: number of processes.
-        examples: training examples seen.
-        validation_loss: loss on the mix's validation part at the end, if it has one.
-        dropped: training rows left out, by reason.
+        examples: number of training examples.
+        validation_loss: loss on the mix's validation split at the end, if there is one.
+        dropped: training rows that were left out, by reason.
         cut: training rows whose long text was cut to fit.
-        interruptions: how often the run was continued from a checkpoint.
+        interruptions: number of times that the run was resumed from a checkpoint.
         started: UTC time, ISO 8601.
         finished: UTC time, ISO 8601.
-        versions: of the libraries.
+        versions: versions of the libraries.
     """
 
     mix_fingerprint: str | None = None
@@ -111,10 +111,10 @@ class TrainingOrigin(PartialRecord):
 
 
 class Provenance(PartialRecord):
-    """Where the numbers of a run come from.
+    """The origin of the numbers of a run.
 
     Attributes:
-        data: by dataset, what pins its rows: a revision, hashes of files, the version of the mini corpus.
+        data: for each dataset, what identifies its rows: a revision, hashes of files, or the version of the mini corpus.
         missing: splits that the source lacks.
         evaluation: how the run was evaluated.
         adapter: the adapter that was evaluated; absent for a base or a baseline.

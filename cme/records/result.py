@@ -1,32 +1,32 @@
-"""The result of an evaluation. Every number can be recomputed from the per-sample scores beside it."""
+"""The result of an evaluation. Every number follows from the per-sample scores, which lie beside it."""
 
 from typing import ClassVar
 
 from pydantic import Field
 
-from cme.config import Items
+from cme.config import Items, stored_as
 from cme.records.base import Artefact, Positive, Record
 
 __all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores"]
 
 
 class DatasetScore(Record):
-    """A dataset's score.
+    """The score of one dataset.
 
     Attributes:
-        dataset: name.
+        dataset: name of the dataset.
         family: task family.
         metric: primary metric.
-        n: samples.
-        clusters: independent groups among them.
+        n: number of samples.
+        clusters: number of independent clusters of samples.
         value: mean of the per-sample primary scores, in [0, 1].
         stderr: its cluster-robust standard error; None at tier smoke.
-        chance: mean of 1/options over the samples; 0 for free answers.
+        chance: mean of 1/options over the samples; 0 for free-text answers.
         metrics: means of all per-sample scores, and the corpus-level scores.
-        parts: mean primary score per part, if there are several.
-        diagnostics: counts. ``cut``: inputs shortened to fit the model. Free answers: ``truncated``, those that ran to the
-            token limit, and ``empty``, those in which no answer was found (they score what an empty answer scores). Choice:
-            ``answers``, how often each option was chosen, by its index.
+        subsets: mean primary score of each subset; empty if the dataset has a single one.
+        diagnostics: counts. ``cut`` counts inputs that were shortened to fit the model. For free-text answers, ``truncated``
+            counts those that reached the token limit, and ``empty`` those without an answer, which are scored as an empty
+            text. For choice datasets, ``answers`` counts how often each option was chosen, by its index.
     """
 
     dataset: str
@@ -38,12 +38,12 @@ class DatasetScore(Record):
     stderr: float | None
     chance: float
     metrics: dict[str, float]
-    parts: dict[str, float]
+    subsets: dict[str, float] = stored_as("parts")
     diagnostics: dict[str, int | dict[str, int]]
 
 
 class FamilyScore(Record):
-    """Unweighted mean of a family's datasets × 100, and its standard error."""
+    """The score of one family: the unweighted mean of its datasets × 100, with its standard error."""
 
     family: str
     value: float
@@ -51,15 +51,15 @@ class FamilyScore(Record):
 
 
 class Scores(Record):
-    """Everything that follows from the per-sample scores.
+    """All scores of a result, computed from the per-sample scores.
 
     Attributes:
-        datasets: in the suite's order.
-        families: in the suite's order.
-        average: unweighted mean of the family scores: the CME average over what was run.
+        datasets: dataset scores, in the suite's order.
+        families: family scores, in the suite's order.
+        average: CME average: the unweighted mean of the scores of the families that were run.
         average_stderr: its standard error; None at tier smoke.
-        chance_normalised: the average with every dataset rescaled to (score − chance) / (1 − chance).
-        without_rouge: the average without the summarization family; None if there is nothing else.
+        chance_normalised: the average after every dataset's score was rescaled to (score − chance) / (1 − chance).
+        without_rouge: the average without the summarization family; None if no other family was run.
         complete: whether every dataset of the suite was run.
     """
 
@@ -76,10 +76,10 @@ class AdapterInfo(Record):
     """The evaluated adapter.
 
     Attributes:
-        path: its folder as given; of a model in memory, the adapter's name there.
-        method: PEFT type in small letters; empty where lm-eval's logs do not say it.
+        path: folder of the adapter, as given; for a model in memory, the name of the adapter in that model.
+        method: PEFT type in lower case; empty if lm-eval's logs do not state it.
         fingerprint: SHA-256 of its configuration and weights.
-        changes_output: whether it changes the base's output; None where lm-eval's logs do not say it.
+        changes_output: whether the adapter changes the base's output; None if lm-eval's logs do not state it.
     """
 
     path: str
@@ -93,38 +93,39 @@ class Result(Artefact):
 
     Attributes:
         name: short name for tables.
-        base: as asked for; empty for a baseline.
+        base: name of the base model, as given; empty for a baseline.
         base_fingerprint: SHA-256 of configuration and weights; empty for a baseline.
         adapter: the adapter; None for the base itself.
         tier: smoke, quick, standard or full.
         prompt_format: plain, chat or teamlora.
-        shots: examples in the prompt.
+        shots: number of examples in the prompt.
         source: hub, mini or the mirror's name.
-        scores: the numbers.
-        samples_sha256: of ``samples.parquet`` beside this file.
-        scorer_version: of CME's scoring rules.
-        task_fingerprints: of each dataset's YAML.
-        provenance: per dataset, what pins the rows.
+        scores: all scores.
+        samples_sha256: SHA-256 of ``samples.parquet``, which lies beside this file.
+        scorer_version: version of CME's scoring rules.
+        task_fingerprints: fingerprint of each dataset's YAML.
+        provenance: for each dataset, what identifies its rows.
         missing: splits that the source lacks (only with --allow-missing).
         device: name of the device.
-        dtype: of the weights.
-        batch_size: choice requests per batch where lm-eval's own code answered; four times as many texts at once.
-        threads: CPU threads; like ``batch_size``, None where lm-eval's logs do not say it.
-        seconds: evaluation time per dataset, reading its rows and scoring included.
-        versions: of the libraries.
+        dtype: data type of the weights.
+        batch_size: choice requests per batch in lm-eval's own code, which generates four times as many texts at once. None if
+            lm-eval's logs do not state it.
+        threads: CPU threads; None if lm-eval's logs do not state it.
+        seconds: evaluation time of each dataset, including reading its rows and scoring.
+        versions: versions of the libraries.
         finished: UTC time, ISO 8601.
-        baseline: the baseline that answered instead of a model; None: a model did.
-        engines: per dataset, what computed the answers: ``prefix``, or ``hf`` (lm-eval's own code) and why. Empty in results
-            from before there was a choice: ``hf``.
-        tokens: per dataset, the tokens that the model computed (prompts, options, texts, the self-check; no padding), a
-            prompt that several options share counted as often as it was computed. Empty for a baseline.
-        tokens_per_second: per dataset, ``tokens`` / ``seconds``.
-        wording: index of the instruction that every dataset was asked with; only results of 0 are compared with each other.
-        origin: ``cme``: CME loaded the model from a base and an adapter. ``memory``: the model was in memory, and the
-            fingerprints are those of its weights there. ``lm-eval``: imported from lm-eval's logs; the base is known by its
-            name and lm-eval's own hash.
-        tokenizer_fingerprint: SHA-256 of the base's tokenizer and of what ends its texts; with the format ``chat`` also of its
-            chat template. Empty for a baseline, and in results from before it was recorded.
+        baseline: the baseline that answered instead of a model; None if a model answered.
+        engines: for each dataset, the engine that computed the answers: ``prefix``, or ``hf`` (lm-eval's own code) with the
+            reason. Empty in results of earlier versions, which had ``hf`` only.
+        tokens: for each dataset, the tokens that the model computed: prompts, options, texts and the self-check, without
+            padding. A prompt that several options share counts as often as it was computed. Empty for a baseline.
+        tokens_per_second: for each dataset, ``tokens`` / ``seconds``.
+        prompt_variant: index of the prompt variant that was used for every dataset. Boards compare results of variant 0.
+        origin: ``cme`` if CME loaded the model from a base and an adapter. ``memory`` if the model was in memory; the
+            fingerprints are then those of its weights in memory. ``lm-eval`` if the result was imported from lm-eval's logs;
+            the base is then identified by its name and lm-eval's own hash.
+        tokenizer_fingerprint: SHA-256 of the base's tokenizer and of the tokens that end a text; with the format ``chat`` also of
+            its chat template. Empty for a baseline and in results of earlier versions.
     """
 
     KIND: ClassVar[str] = "result"
@@ -155,6 +156,6 @@ class Result(Artefact):
     engines: dict[str, str] = Field(default_factory=dict)
     tokens: dict[str, int] = Field(default_factory=dict)
     tokens_per_second: dict[str, float] = Field(default_factory=dict)
-    wording: int = 0
+    prompt_variant: int = stored_as("wording", default=0)
     origin: str = "cme"
     tokenizer_fingerprint: str = ""

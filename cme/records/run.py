@@ -30,40 +30,41 @@ class SavedCheck(Record):
 
 
 class Run(Artefact):
-    """What was trained, on what, and what it cost.
+    """The record of one training run: settings, data and costs.
 
     Attributes:
         method: adapter method, by the name that tables show (``dora`` for PEFT's LORA with ``use_dora``).
-        adapter: the adapter's settings, resolved.
-        training: the training settings, resolved.
-        base: base model as asked for.
+        adapter: resolved settings of the adapter.
+        training: resolved settings of the training.
+        base: name of the base model, as given.
         base_fingerprint: SHA-256 of the base's configuration and weights.
-        adapter_fingerprint: SHA-256 of the adapter's configuration and weights; of the model's, where all of it is trained.
-        mix_fingerprint: the mix's manifest's.
+        adapter_fingerprint: SHA-256 of configuration and weights of the adapter, or of the model if all parameters are trained.
+        mix_fingerprint: fingerprint of the mix.
         prompt_format: plain, chat or teamlora.
-        trainable_parameters: count while training, so before any pruning.
-        base_parameters: count, without the adapter; tied ones once.
-        trainable_share: trainable / base, in percent, as the TeamLoRA paper counts.
-        steps: optimiser steps.
-        examples: training examples seen.
-        tokens: training tokens seen (not padding).
-        wall_seconds: training time, summed over interruptions, without loading.
+        trainable_parameters: number of trainable parameters, before any pruning.
+        base_parameters: number of parameters of the base; tied parameters count once.
+        trainable_share: trainable_parameters / base_parameters, in percent, as counted in the TeamLoRA paper.
+        steps: number of optimiser steps.
+        examples: number of training examples.
+        tokens: number of training tokens, without padding.
+        wall_seconds: training time without loading, summed over interruptions.
         tokens_per_second: tokens / wall_seconds.
-        peak_memory_bytes: most memory used by the process (GPU memory on a GPU).
-        losses: step and training loss, as logged: [[step, loss], …].
-        validation_loss: loss on the mix's validation part at the end, if it has one.
-        dropped: training rows left out, by reason (an answer that does not fit, say).
+        peak_memory_bytes: peak memory of the process (GPU memory on a GPU).
+        losses: logged training losses: [[step, loss], …].
+        validation_loss: loss on the mix's validation split at the end, if there is one.
+        dropped: training rows that were left out, by reason (such as an answer that does not fit).
         cut: training rows whose long text was cut to fit max_length.
-        interruptions: how often the run was continued from a checkpoint.
+        interruptions: number of times that the run was resumed from a checkpoint.
         device: name of the device.
-        dtype: of the base's weights.
+        dtype: data type of the base's weights.
         world_size: number of processes.
-        versions: of the libraries.
+        versions: versions of the libraries.
         started: UTC time, ISO 8601.
         finished: UTC time, ISO 8601.
-        saved_parameters: count in the adapter as saved; fewer than were trained where ranks are pruned (AdaLoRA).
-        tokenizer_fingerprint: as `Result.tokenizer_fingerprint`, for the format that was trained in.
-        saved_check: what was checked at the end; None in records of earlier versions, or where memory did not suffice.
+        saved_parameters: number of parameters in the saved adapter, which is smaller than trained if ranks are pruned (AdaLoRA).
+        tokenizer_fingerprint: same as `Result.tokenizer_fingerprint`, for the prompt format of the training.
+        saved_check: outcome of the checks at the end of the training; None in records of earlier versions, and if there was not
+            enough memory for a second copy of the base.
     """
 
     KIND: ClassVar[str] = "run"

@@ -1,16 +1,16 @@
-"""Per-sample scores on disk (``samples.parquet``): what every number of a result is recomputed from. No dataset text.
+"""The file of per-sample scores, ``samples.parquet``. All numbers of a result follow from it. It contains no dataset text.
 
 | column | type | meaning |
 | --- | --- | --- |
-| ``id`` | string | the example's id |
-| ``dataset``, ``family``, ``part`` | string | where it belongs |
-| ``cluster`` | string | what it shares with other questions; else its id |
+| ``id`` | string | id of the example |
+| ``dataset``, ``family``, ``part`` | string | dataset, family and subset |
+| ``cluster`` | string | cluster of samples that share a passage, article or premise; otherwise the id |
 | ``score`` | float64 | primary score, in [0, 1] |
-| ``scores`` | map string → float64 | every per-sample score by name, each in [0, 1] |
-| ``options`` | int32 | number of options; 0 for free answers |
-| ``gold``, ``predicted`` | int32 | index of the right and of the chosen option; null for free answers |
-| ``gold_probability`` | float64 | the right option's probability among the options; null for free answers |
-| ``empty``, ``truncated``, ``cut`` | bool | no answer found in a text; ran to the token limit; input cut to fit |
+| ``scores`` | map string → float64 | all per-sample scores by name, each in [0, 1] |
+| ``options`` | int32 | number of options; 0 for free-text answers |
+| ``gold``, ``predicted`` | int32 | index of the right and of the chosen option; null for free-text answers |
+| ``gold_probability`` | float64 | probability of the right option among the options; null for free-text answers |
+| ``empty``, ``truncated``, ``cut`` | bool | text without an answer; text reached the token limit; input was cut to fit |
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,14 +47,14 @@ _ROUNDING = 1e-9
 
 
 def write_samples(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
-    """Write per-sample scores, whole or not at all. The same samples in the same order give the same bytes.
+    """Write per-sample scores atomically. Equal samples in equal order give identical bytes.
 
     Args:
         path: the Parquet file.
-        samples: one mapping per sample with exactly the columns of `SAMPLE_COLUMNS`; ``scores`` is a mapping.
+        samples: one mapping per sample with exactly the columns in `SAMPLE_COLUMNS`; ``scores`` is a mapping.
 
     Raises:
-        DataError: a column is missing or too many, or a value is out of range.
+        DataError: a column is missing or unknown, or a value is out of range.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -62,7 +62,7 @@ def write_samples(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
     for sample in samples:
         _check_columns(sample, f"sample {sample.get('id')!r}")
     _check_rows(samples, "the samples")
-    # Sorted, so that the order in which scores were computed does not show in the file.
+    # Sorted, so that the file does not depend on the order in which scores were computed.
     rows = [{**sample, "scores": sorted(sample["scores"].items())} for sample in samples]
     try:
         table = pa.Table.from_pylist(rows, schema=_schema())
@@ -73,11 +73,11 @@ def write_samples(path: Path, samples: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_samples(path: Path) -> list[dict[str, Any]]:
-    """Read per-sample scores in the order of the file; ``scores`` is a dict.
+    """Read per-sample scores in the order of the file. ``scores`` is a dict.
 
     Raises:
         CMEError: the file is missing.
-        DataError: it is damaged, lacks a column, has one too many or one of another type, or a value is out of range.
+        DataError: the file is damaged, a column is missing, unknown or of another type, or a value is out of range.
     """
     if not path.is_file():
         raise CMEError(f"{path} does not exist. Per-sample scores are written by the evaluation, beside its result.")
@@ -118,7 +118,7 @@ def _check_columns(columns: Any, where: str) -> None:
         raise DataError(f"{where}: missing column {', '.join(map(repr, missing))}. Evaluate again with this CME.")
     if strange := sorted(set(columns) - set(SAMPLE_COLUMNS)):
         raise DataError(
-            f"{where}: column {', '.join(map(repr, strange))} does not belong there: samples hold no dataset text."
+            f"{where}: unknown column {', '.join(map(repr, strange))}. Sample files contain no dataset text; remove the column."
         )
 
 
@@ -137,7 +137,7 @@ def _problem(row: Mapping[str, Any]) -> str | None:
             return f"{name} is {value}; expected a number from 0 to 1"
     for name in _CHOICE_ONLY:
         if (row[name] is None) == bool(row["options"]):
-            return f"{name} is {row[name]} with {row['options']} options; choice tasks have it, free answers do not"
+            return f"{name} is {row[name]} with {row['options']} options; only samples with options have a value"
     if not row["options"]:
         return None
     for name in ("gold", "predicted"):

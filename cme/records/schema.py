@@ -1,6 +1,6 @@
-"""The JSON schemas of the artefacts, generated from their classes; ``docs/*.schema.json`` holds them.
+"""JSON schemas of the artefacts, which are generated from their classes and published as ``docs/*.schema.json``.
 
-``python -m cme.records.schema docs`` writes them again after a change.
+After a change, update the files with ``python -m cme.records.schema docs``.
 """
 
 import json
@@ -27,37 +27,37 @@ SCHEMAS: dict[str, type[Artefact]] = {
     "result.schema.json": Result,
     "run.schema.json": Run,
 }
-"""Name of a published file → the class that it describes."""
+"""The class of each published schema file."""
 
 
 class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """The name of a field is title enough."""
+        """Add no titles to fields, because their names suffice."""
         return False
 
 
 def json_schema(cls: type[Artefact]) -> dict[str, Any]:
-    """The schema (draft 2020-12) of the JSON file that `cme.records.write_record` writes of a record.
+    """Return the schema (draft 2020-12) of the JSON files that `cme.records.write_record` writes.
 
     Args:
-        cls: the class of the artefact.
+        cls: class of the artefact.
     """
-    made = cls.model_json_schema(schema_generator=_Generator)
+    generated = cls.model_json_schema(schema_generator=_Generator)
     head = {"kind": {"const": cls.KIND}, "schema_version": {"const": cls.SCHEMA_VERSION}}
     return {
         "$schema": _Generator.schema_dialect,
         "title": f"CME {cls.KIND}, schema version {cls.SCHEMA_VERSION}",
-        "description": made["description"],
+        "description": generated["description"],
         "type": "object",
-        "properties": head | made["properties"],
-        "required": [*head, *made.get("required", ())],
+        "properties": head | generated["properties"],
+        "required": [*head, *generated.get("required", ())],
         "additionalProperties": False,
-        "$defs": dict(sorted(made.get("$defs", {}).items())),
+        "$defs": dict(sorted(generated.get("$defs", {}).items())),
     }
 
 
 def schema_text(cls: type[Artefact]) -> str:
-    """`json_schema` as the text of a file."""
+    """Return `json_schema` as the text of a file."""
     return json.dumps(json_schema(cls), indent=2, ensure_ascii=False) + "\n"
 
 

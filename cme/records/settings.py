@@ -1,7 +1,7 @@
-"""The settings of training and adapter as records hold them: with the types of the settings, and each key may be absent.
+"""Settings of training and adapter in records. They have the types of the settings, and each key may be absent.
 
-What may be set, and within which limits, is decided by `cme.training.settings.TrainSettings` and
-`cme.adapters.AdapterSettings`; a test holds the names and types here to theirs.
+`cme.training.settings.TrainSettings` and `cme.adapters.AdapterSettings` define the valid values. A test checks that names and
+types agree with them.
 """
 
 from typing import Any
@@ -15,22 +15,22 @@ __all__ = ["AdapterRecord", "Recipe", "TrainingRecord"]
 
 
 class AdapterRecord(PartialRecord):
-    """The settings of an adapter, as far as its method honours them; empty for a base.
+    """The settings of an adapter that its method uses; empty for a base.
 
     Attributes:
         method: adapter method.
-        rank: of the adapter, or of one expert.
+        rank: rank of the adapter, or of one expert.
         experts: number of experts.
         alpha: the adapter's output is multiplied by alpha / rank.
-        dropout: on the adapter's input, in training.
-        target_modules: names of layers, or a regular expression; None: the feed-forward projections.
-        collaboration: whether the experts share one A.
+        dropout: dropout of the adapter's input during training.
+        target_modules: names of layers, or a regular expression; None for the feed-forward projections.
+        collaboration: whether the experts share one matrix A.
         competition: whether the gate weights come from the interaction matrix.
         gate_sum: what the gate weights sum to: ``free``, 1 or ``experts``.
         gate_scale: the same under its earlier name: a number, or ``experts``.
         balance_weight: weight of the balance term in the loss.
-        balance_form: form of the balance term: ``centred``, the default, or ``released``.
-        router_hidden: hidden units of the router; 0: one linear layer.
+        balance_form: form of the balance term: ``centred`` (the default) or ``released``.
+        router_hidden: number of hidden units of the router; 0 for a single linear layer.
         options: further fields of PEFT's configuration.
     """
 
@@ -55,19 +55,19 @@ class Recipe(PartialRecord):
 
     Attributes:
         prompt_format: plain, chat or teamlora.
-        learning_rate: peak.
-        schedule: of the learning rate.
-        warmup: share of the steps in which the learning rate rises.
-        epochs: passes over the mix; None where steps are given, or for one.
+        learning_rate: peak learning rate.
+        schedule: schedule of the learning rate.
+        warmup: share of the steps in which the learning rate increases.
+        epochs: passes over the mix. None means one pass, unless steps are given.
         steps: optimiser steps, in place of epochs.
-        batch_size: examples on one device at a time.
+        batch_size: examples per batch and device.
         gradient_accumulation: batches per optimiser step and device.
         max_length: most tokens of an example.
-        dtype: of the base's weights and the matrix products.
-        weight_decay: of AdamW.
-        max_grad_norm: gradients are clipped to this norm.
-        train_on_prompt: whether the prompt's tokens are learned, too.
-        gradient_checkpointing: whether activations are computed again in the backward pass.
+        dtype: data type of the base's weights and the matrix products.
+        weight_decay: weight decay of AdamW.
+        max_grad_norm: norm to which gradients are clipped.
+        train_on_prompt: whether the tokens of the prompt count in the loss.
+        gradient_checkpointing: whether activations are recomputed in the backward pass.
     """
 
     prompt_format: str | None = None
@@ -92,11 +92,11 @@ class TrainingRecord(Recipe):
     Attributes:
         data: folder of the mix.
         base: base model.
-        seed: of the adapter's start, the order of the examples, and dropout.
+        seed: seed of the adapter's initial values, the order of the examples, and dropout.
         save_every: steps between checkpoints.
         keep_checkpoints: whether all checkpoints are kept.
         logging_steps: steps between two losses in the run record.
-        threads: CPU threads; None: torch's choice.
+        threads: CPU threads; None for torch's default.
     """
 
     data: str | None = None

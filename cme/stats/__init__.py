@@ -1,7 +1,8 @@
-"""Errors and tests: pure functions of per-sample scores.
+"""Standard errors, confidence intervals and significance tests, as pure functions of per-sample scores.
 
-`make_panel` takes the scores of a table's rows; `estimates` gives each row's score with its interval, for any weighted mean of
-datasets; `compare` every pair's difference, corrected p-values, rank ranges and the detectable difference.
+`make_panel` takes the scores of the rows of a table. `estimates` computes each row's score with its interval, for any weighted
+mean of datasets. `compare` computes the difference of every pair of rows, with corrected p-values, rank ranges and the
+detectable difference.
 """
 
 from cme.stats.clustered import clustered_stderr, stderr_of_mean

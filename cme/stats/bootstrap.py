@@ -13,13 +13,13 @@ from cme.stats.variance import sample_variances
 __all__ = ["Pairs", "pair_variances", "studentised"]
 
 _BLOCK = 250
-"""Resamples at a time: bounds memory; the numbers do not depend on it."""
+"""Number of resamples per block. It bounds memory and does not affect the numbers."""
 
 _TILE = 256
-"""Pairs at a time, or those of one row with the rows after it: what is computed of them stays in the processor's cache."""
+"""Most pairs per tile, unless one row has more, so that intermediate results stay in the processor's cache."""
 
 _ROUNDING = 1e-12
-"""A resampled variance below this share of the observed one is 0."""
+"""A resampled variance below this share of the observed variance counts as 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,54 +31,54 @@ class Pairs:
 
     @classmethod
     def of(cls, rows: int) -> "Pairs":
-        """All pairs of so many rows, in order."""
+        """Return all pairs of a number of rows, in order."""
         return cls(*np.triu_indices(rows, 1))
 
     def minus(self, values: Array) -> Array:
-        """First minus second: [..., R] → [..., P]."""
+        """Return first minus second: [..., R] → [..., P]."""
         difference: Array = values[..., self.first] - values[..., self.second]
         return difference
 
     def tiles(self) -> list["Tile"]:
-        """Runs of consecutive pairs, each with all pairs of its first rows."""
+        """Split the pairs into tiles of consecutive pairs. All pairs of one first row are in the same tile."""
         counts = np.bincount(self.first).tolist()
-        found: list[Tile] = []
+        tiles: list[Tile] = []
         start = row = 0
         while row < len(counts):
             first, stop = row, start
             while row < len(counts) and (row == first or stop + counts[row] - start <= _TILE):
                 stop += counts[row]
                 row += 1
-            found.append(Tile(range(first, row), slice(start, stop)))
+            tiles.append(Tile(range(first, row), slice(start, stop)))
             start = stop
-        return found
+        return tiles
 
 
 @dataclass(frozen=True)
 class Tile:
-    """Some pairs: all those with these first rows.
+    """All pairs with certain first rows.
 
     Attributes:
-        rows: their first rows.
-        place: where they stand among all pairs.
+        rows: the first rows.
+        place: slice of these pairs among all pairs.
     """
 
     rows: range
     place: slice
 
     def minus(self, values: Array) -> Array:
-        """First minus second, as `Pairs.minus`, by slices: [n, R] → [n, pairs of the tile]."""
-        found = np.empty((len(values), self.place.stop - self.place.start))
+        """Return first minus second as `Pairs.minus` does, computed by slices: [n, R] → [n, pairs of the tile]."""
+        differences = np.empty((len(values), self.place.stop - self.place.start))
         start = 0
         for row in self.rows:
             stop = start + values.shape[1] - 1 - row
-            np.subtract(values[:, row : row + 1], values[:, row + 1 :], out=found[:, start:stop])
+            np.subtract(values[:, row : row + 1], values[:, row + 1 :], out=differences[:, start:stop])
             start = stop
-        return found
+        return differences
 
 
 def pair_variances(panel: Panel, weights: Array, pairs: Pairs) -> Array:
-    """Variance of each pair's paired difference on each dataset that counts, [P, D']; NaN with one cluster."""
+    """Return the variance of each paired difference on each dataset with a weight, [P, D']; NaN for one cluster."""
     return np.stack(
         [
             weights[k] ** 2 * sample_variances(pairs.minus(panel.over_seeds(panel.deviations[k])), panel.sizes[k])
@@ -91,21 +91,21 @@ def pair_variances(panel: Panel, weights: Array, pairs: Pairs) -> Array:
 def studentised(
     panel: Panel, weights: Array, pairs: Pairs, *, resamples: int, seed: int, bar: Bar
 ) -> NDArray[np.float32]:
-    """|difference in the resample − difference| / the resample's standard error, for every pair.
+    """Compute |difference in the resample − difference| / the resample's standard error for every pair.
 
-    Whole clusters are drawn with replacement within each dataset; all rows see the same draw, so the comparison is paired.
+    Whole clusters are drawn with replacement within each dataset. The comparison is paired, because all rows share the draws.
 
     Args:
         panel: the scores.
-        weights: of the datasets, [D].
-        pairs: of the rows.
-        resamples: how many, B.
-        seed: of the random numbers. A dataset's draws depend on nothing but this, its name and its number of clusters:
-            other rows in the table change no pair.
-        bar: moved on by the number of resamples done.
+        weights: weights of the datasets, [D].
+        pairs: pairs of the rows.
+        resamples: number of resamples, B.
+        seed: seed of the random numbers. The draws of a dataset depend only on this seed, the name of the dataset and its number
+            of clusters, so further rows in the table do not change a pair's numbers.
+        bar: progress bar, which advances by the number of finished resamples.
 
     Returns:
-        [P, B], each row sorted; infinite where a resample has no variance.
+        The statistics, [P, B], sorted for each pair; infinite where a resample has no variance.
 
     Source: Hall, On the Bootstrap and Confidence Intervals, Annals of Statistics 14 (1986): studentised; Cameron, Gelbach
     and Miller, Bootstrap-Based Improvements for Inference with Clustered Errors, REStat 90 (2008): clusters.
@@ -115,7 +115,7 @@ def studentised(
     rows = {k: panel.over_seeds(panel.deviations[k]) for k in used}
     stacked = np.concatenate([rows[k] for k in used])
     floor = _ROUNDING * pair_variances(panel, weights, pairs).sum(axis=-1)
-    found = np.empty((len(pairs.first), resamples), dtype=np.float32)
+    statistics = np.empty((len(pairs.first), resamples), dtype=np.float32)
     tiles = pairs.tiles()
     for start in range(0, resamples, _BLOCK):
         size = min(_BLOCK, resamples - start)
@@ -127,19 +127,19 @@ def studentised(
             for of in drawn:
                 of.centre(variance, tile)
             ratio = _ratio(tile.minus(change), variance, floor[tile.place])
-            found[tile.place, start : start + size] = ratio.T
+            statistics[tile.place, start : start + size] = ratio.T
         bar.advance(size)
-    found.sort(axis=1)
-    return found
+    statistics.sort(axis=1)
+    return statistics
 
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """One dataset's resamples, b of them; variances are scaled to those of the weighted mean.
+    """The resamples of one dataset, b of them. Variances are scaled to those of the weighted mean.
 
     Attributes:
         means: each row's mean deviation, [b, R].
-        times: how often each cluster was drawn, times the scale of the variance, [b, C].
+        times: number of draws of each cluster, multiplied by the scale of the variance, [b, C].
         crossed: 2 Σ over the clusters of size · deviation, scaled, [b, R].
         squares: Σ over the clusters of size², scaled, [b, 1].
     """
@@ -150,7 +150,7 @@ class _Drawn:
     squares: Array
 
     def centre(self, variance: Array, tile: Tile) -> None:
-        """Turn the pairs' sums of d_c² into sums of (d_c − n_c · change)²: expanded, so one matrix product serves all."""
+        """Turn the pairs' sums of d_c² into sums of (d_c − n_c · change)², expanded so that one matrix product suffices."""
         change = tile.minus(self.means)
         rest = change * self.squares
         rest -= tile.minus(self.crossed)
@@ -159,7 +159,7 @@ class _Drawn:
 
 
 def _draw(rows: Array, sizes: Array, draws: np.random.Generator, resamples: int, weight: float) -> _Drawn:
-    """Draw a dataset's clusters: [C, R] sums of deviations, [C] sizes."""
+    """Draw the clusters of a dataset, given sums of deviations [C, R] and sizes [C]."""
     count = len(sizes)
     picked = draws.integers(0, count, size=(resamples, count), dtype=np.int64)
     picked += count * np.arange(resamples)[:, None]
@@ -173,7 +173,7 @@ def _draw(rows: Array, sizes: Array, draws: np.random.Generator, resamples: int,
 
 
 def _ratio(change: Array, variance: Array, floor: Array) -> Array:
-    """|change| / √variance; without variance infinite, or 0 where nothing changed."""
+    """Return |change| / √variance. Without variance it is 0 if nothing changed, and infinite otherwise."""
     flat = variance <= floor
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio: Array = np.abs(change) / np.sqrt(np.where(flat, 0.0, variance))

@@ -1,4 +1,4 @@
-"""Standard errors of means over samples that come in clusters."""
+"""Cluster-robust standard errors of means."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ __all__ = ["clustered_stderr", "stderr_of_mean"]
 
 
 def clustered_stderr(scores: Sequence[float], clusters: Sequence[str]) -> float | None:
-    """Cluster-robust standard error of the mean.
+    """Compute the cluster-robust standard error of the mean.
 
-    With every sample its own cluster this is the ordinary s/√n.
+    If every sample is its own cluster, this is the ordinary s/√n.
 
     Args:
         scores: one score per sample, [n].
-        clusters: what each sample belongs to, [n].
+        clusters: cluster of each sample, [n].
 
     Returns:
-        The standard error, in the scores' unit; None with fewer than two clusters.
+        The standard error, in the unit of the scores; None for fewer than two clusters.
 
     Source: E. Miller, Adding Error Bars to Evals, arXiv 2411.00640, section 2.2, with the factor C/(C − 1) for C clusters.
     """
@@ -31,7 +31,7 @@ def clustered_stderr(scores: Sequence[float], clusters: Sequence[str]) -> float 
 
 
 def stderr_of_mean(stderrs: Sequence[float | None]) -> float | None:
-    """Standard error of the unweighted mean of independent estimates; None if any of them has none."""
+    """Return the standard error of the unweighted mean of independent estimates; None if any of them has none."""
     known = [value for value in stderrs if value is not None]
     if not known or len(known) < len(stderrs):
         return None

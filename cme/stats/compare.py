@@ -1,4 +1,4 @@
-"""Every row of a table against every other: paired differences, confidence intervals, p-values corrected for their number."""
+"""Comparison of all pairs of rows: paired differences, confidence intervals and corrected p-values."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from cme.stats.variance import cluster_freedom, satterthwaite, seed_variances
 __all__ = ["compare", "holm"]
 
 _NOTHING = 1e-9
-"""Share of the largest possible difference: a difference or standard error below this is rounding."""
+"""A difference or standard error below this share of the largest possible difference counts as a rounding error."""
 
 
 def compare(
@@ -24,19 +24,22 @@ def compare(
 ) -> Comparison:
     """Compare the weighted means of every pair of rows on the samples they share.
 
-    Intervals and p-values come from one symmetric studentised bootstrap, so p ≤ alpha where the interval leaves 0 out.
-    Percentiles of |t| adapt to skewed, discrete and few differences, where value ± 1.96 · stderr covers too little. Rows with
-    several seeds have their seed variance added, with Student's t (`cme.stats.variance.combined_quantile`).
+    Intervals and p-values come from the same symmetric studentised bootstrap, so p ≤ alpha if the interval excludes 0.
+    Percentiles of |t| adapt to few, skewed or discrete differences, for which value ± 1.96 · stderr is too narrow. For rows with
+    several seeds, the seed variance is added with Student's t (`cme.stats.variance.combined_quantile`).
 
     Args:
         panel: the scores.
-        weights: dataset → weight (`average_weights`).
-        alpha: family-wise error rate, and 1 − the level of the intervals.
-        resamples: of the bootstrap; at least 1 / alpha.
-        seed: of its random numbers: the same input gives the same numbers.
+        weights: weight of each dataset (`average_weights`).
+        alpha: family-wise error rate; the intervals have level 1 − alpha.
+        resamples: number of resamples of the bootstrap, at least 1 / alpha.
+        seed: seed of the random numbers. Equal input gives equal numbers.
+
+    Returns:
+        The differences of all pairs.
 
     Raises:
-        UsageError: the weights do not fit the panel, a dataset has one cluster only, or there are too few resamples.
+        UsageError: the weights do not fit the panel, a dataset has a single cluster, or there are too few resamples.
     """
     vector, pairs = weight_vector(panel, weights), Pairs.of(len(panel.rows))
     _check(panel, vector, alpha, resamples)
@@ -47,7 +50,7 @@ def compare(
     limit, clusters = float(vector.sum()), sum(len(panel.sizes[k]) for k in np.flatnonzero(vector))
     halves = np.minimum(tests.quantile(np.full_like(values, alpha)) * stderr, 2 * limit)
     p_values = tests.p_value(values)
-    # The same difference in every cluster: no test by signs can give less.
+    # If all clusters have the same difference, p is that of a sign test over the clusters.
     same = stderr <= _NOTHING * limit
     by_signs = max(1 / (resamples + 1), 2.0 ** (1 - clusters))
     halves[same] = 0.0
@@ -73,13 +76,13 @@ def compare(
 
 
 def holm(p_values: Array) -> Array:
-    """P-values corrected for their number: rejecting those up to alpha, any false rejection has at most that probability.
+    """Correct p-values for their number, so that rejecting those up to alpha controls the family-wise error rate at alpha.
 
     Args:
-        p_values: one per test, dependent in whatever way, [P].
+        p_values: one per test, [P]. The tests may depend on each other in any way.
 
     Returns:
-        max over the tests up to this one, smallest first, of (tests not yet passed · p), at most 1, [P].
+        The corrected p-values, [P]: in ascending order, the running maximum of p · (number of remaining tests), at most 1.
 
     Source: Holm, A Simple Sequentially Rejective Multiple Test Procedure, Scandinavian Journal of Statistics 6 (1979).
     """
@@ -91,7 +94,7 @@ def holm(p_values: Array) -> Array:
 
 
 def _tests(panel: Panel, weights: Array, pairs: Pairs, resamples: int, seed: int) -> Critical:
-    """What each pair's difference is judged by."""
+    """Return the distributions from which quantiles and p-values of the differences are computed."""
     with bar("resampling", resamples) as progress:
         drawn = studentised(panel, weights, pairs, resamples=resamples, seed=seed, bar=progress)
     parts = pair_variances(panel, weights, pairs)
@@ -104,11 +107,11 @@ def _tests(panel: Panel, weights: Array, pairs: Pairs, resamples: int, seed: int
 
 def _check(panel: Panel, weights: Array, alpha: float, resamples: int) -> None:
     if not 0 < alpha < 1:
-        raise UsageError(f"alpha is {alpha}; give a number between 0 and 1, such as 0.05.")
+        raise UsageError(f"alpha={alpha} is not a valid level. Give a number between 0 and 1, such as 0.05.")
     if resamples * alpha < 1:
-        raise UsageError(f"{resamples} resamples cannot show a level of {alpha}: take at least {math.ceil(1 / alpha)}.")
+        raise UsageError(f"{resamples} resamples are too few for alpha={alpha}. Use at least {math.ceil(1 / alpha)}.")
     if single := [panel.datasets[k] for k in np.flatnonzero(weights) if len(panel.sizes[k]) < 2]:
         raise UsageError(
-            f"all samples of {', '.join(single)} share one cluster, so nothing tells how much chance is in their mean. "
-            "Evaluate more samples, or leave the dataset out."
+            f"all samples of {', '.join(single)} share one cluster, so their standard error is unknown. Evaluate more samples, "
+            "or leave the dataset out."
         )

@@ -1,4 +1,4 @@
-"""What comes out of comparing the rows of a table: differences, rank ranges, the difference that can be detected."""
+"""Result of a comparison of rows: differences, rank ranges and the detectable difference."""
 
 from dataclasses import dataclass, replace
 
@@ -16,12 +16,12 @@ class Difference:
     Attributes:
         first, second: names of the rows.
         value: the difference.
-        stderr: its standard error: paired over samples and, for rows with several seeds, with their seed variance.
-        low, high: confidence interval, of this difference alone.
+        stderr: its standard error, paired over samples. For rows with several seeds it includes the seed variance.
+        low, high: confidence interval of this single difference, without correction for the number of pairs.
         p: two-sided p-value.
-        p_adjusted: Holm's, over all pairs of the table.
+        p_adjusted: p-value after Holm's correction over all pairs of the table.
         significant: whether ``p_adjusted`` is at most the comparison's alpha.
-        one_seed: which of the two rows have one seed only: their seed variance is unknown and not in here.
+        one_seed: those of the two rows that have one seed. Their seed variance is unknown and not included.
     """
 
     first: str
@@ -36,13 +36,18 @@ class Difference:
     one_seed: tuple[str, ...]
 
     def reversed(self) -> "Difference":
-        """The second row minus the first."""
+        """Return the second row minus the first."""
         return replace(self, first=self.second, second=self.first, value=-self.value, low=-self.high, high=-self.low)
 
 
 @dataclass(frozen=True)
 class RankRange:
-    """The ranks a row may have: one more than the rows significantly better, up to all but those significantly worse."""
+    """The ranks that a row may have.
+
+    Attributes:
+        best: one more than the number of significantly better rows.
+        worst: the number of all rows minus the significantly worse ones.
+    """
 
     best: int
     worst: int
@@ -53,10 +58,10 @@ class Comparison:
     """All pairs of a table's rows.
 
     Attributes:
-        rows: names.
-        differences: one per pair, in the order of the rows.
-        alpha: family-wise level of significance; the intervals have level 1 − alpha each.
-        resamples: of the bootstrap.
+        rows: names of the rows.
+        differences: one difference per pair, in the order of the rows.
+        alpha: family-wise level of significance. Each interval has level 1 − alpha.
+        resamples: number of resamples of the bootstrap.
     """
 
     rows: tuple[str, ...]
@@ -65,10 +70,10 @@ class Comparison:
     resamples: int
 
     def against(self, row: str) -> tuple[Difference, ...]:
-        """Every other row minus this one, in the order of the rows.
+        """Return every other row minus the given one, in the order of the rows.
 
         Raises:
-            UsageError: no such row.
+            UsageError: there is no such row.
         """
         if row not in self.rows:
             raise unknown("row", row, self.rows)
@@ -76,7 +81,7 @@ class Comparison:
         return tuple(item for item in turned if item.second == row)
 
     def rank_ranges(self) -> dict[str, RankRange]:
-        """The range of ranks of each row; being tied is not transitive, so rows share ranges, not ranks."""
+        """Return the rank range of each row. Rows have ranges and not ranks, because being tied is not transitive."""
         ranges = {}
         for row in self.rows:
             ahead = [item.value for item in self.against(row) if item.significant]
@@ -85,10 +90,10 @@ class Comparison:
         return ranges
 
     def detectable(self, power: float = 0.8) -> float | None:
-        """The difference that one planned comparison in this table finds with this probability: the median over pairs.
+        """Return the difference that one planned comparison of two rows detects with the given power.
 
         Returns:
-            Half the interval + z_power · standard error of the paired difference; None without pairs.
+            The median over the pairs of half the interval + z_power · standard error of the difference; None without pairs.
 
         Source: arXiv 2411.00640, section 5, with the measured standard errors.
         """

@@ -1,4 +1,4 @@
-"""Critical values and p-values of differences, from the resamples of their studentised bootstrap."""
+"""Critical values and p-values of differences, computed from the studentised bootstrap."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from cme.stats.variance import combined_quantile
 __all__ = ["Critical"]
 
 _TAIL = 20
-"""Resamples that the bootstrap's tail must hold: further out, it is extrapolated."""
+"""Fewest resamples in the tail of the bootstrap distribution. Beyond them the tail is extrapolated."""
 
 _HALVINGS = 60
 
@@ -20,15 +20,15 @@ _HALVINGS = 60
 class Critical:
     """Distributions of |estimate − truth| / standard error, one per pair.
 
-    Up to the resamples' reach it is theirs; beyond, it follows the tail of Student's t, joined to theirs, so that Holm's
-    correction stays usable for tables of many rows (Knijnenburg et al., Fewer permutations, more accurate P-values,
-    Bioinformatics 25, 2009).
+    The distribution is that of the resamples where there are enough of them. Its far tail is that of Student's t, scaled to
+    continue the resamples, so that Holm's correction works for tables with many rows (Knijnenburg et al., Fewer permutations,
+    more accurate P-values, Bioinformatics 25, 2009).
 
     Attributes:
-        drawn: the resamples' |t|, sorted, [P, B].
+        drawn: |t| of the resamples, sorted, [P, B].
         sample: variance from samples, [P].
         freedom: its degrees of freedom, for the tail, [P].
-        seeds: variance from seeds; 0 if no row has several, [P].
+        seeds: variance from seeds, [P]; 0 if neither row has several seeds.
         seed_freedom: its degrees of freedom, [P].
     """
 
@@ -45,7 +45,7 @@ class Critical:
         return error
 
     def quantile(self, p: Array) -> Array:
-        """The value that |t| exceeds with probability p, both [P]."""
+        """Return the values that |t| exceeds with probabilities p, both [P]."""
         from scipy.special import stdtrit
 
         values = np.where(self.sample > 0, self._of_sample(p), 0.0)
@@ -55,7 +55,10 @@ class Critical:
         return values
 
     def p_value(self, differences: Array) -> Array:
-        """Two-sided p: the smallest level at which the difference is significant, 1 without a standard error; [P] → [P]."""
+        """Return two-sided p-values, [P] → [P].
+
+        A p-value is the smallest level at which the difference is significant. It is 1 without a standard error.
+        """
         stderr = self.stderr
         statistic = np.divide(np.abs(differences), stderr, out=np.zeros_like(stderr), where=stderr > 0)
         low, high = np.full_like(statistic, -300.0), np.zeros_like(statistic)
@@ -71,12 +74,12 @@ class Critical:
 
         pairs, resamples = self.drawn.shape
         total, tail = resamples + 1, min(_TAIL, resamples)
-        # Rounded, as p may stand for a whole number of resamples.
+        # Rounded, because (1 − p) · total may be an integer up to rounding errors.
         ranks = np.clip(np.ceil(np.round((1 - p) * total, 6)), 1, resamples).astype(np.intp)
         values: Array = self.drawn[np.arange(pairs), ranks - 1].astype(np.float64)
         joint = self.drawn[:, -tail].astype(np.float64)
         far = (p * total < tail) & np.isfinite(joint)
-        # Student's tail, scaled to pass through the bootstrap's at the joint.
+        # Student's tail is scaled so that both distributions agree at the joint.
         freedom, scale = self.freedom[far], p[far] * total / tail
         values[far] = -stdtrit(freedom, scale * stdtr(freedom, -joint[far]))
         return values

@@ -1,4 +1,4 @@
-"""Weighted means of datasets (a dataset, a family, the CME average) with standard errors and confidence intervals."""
+"""Weighted means of datasets, such as family scores and the CME average, with standard errors and confidence intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from cme.stats.variance import cluster_freedom, combined_quantile, sample_varian
 __all__ = ["Estimate", "estimates"]
 
 _ROUNDING = 1e-12
-"""A share this near to 0 or 1 is 0 or 1."""
+"""A share closer than this to 0 or 1 counts as 0 or 1."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A row's score, in the unit of the weights (points, if they sum to 100).
+    """The score of a row in the unit of the weights, which is points if they sum to 100.
 
     Attributes:
-        row: name.
-        value: the weighted mean, over all seeds.
-        seeds: runs of the row.
-        stderr: standard error from samples and, with several seeds, from seeds; None where there is none.
-        sample_stderr: the part from samples; None where there is none.
-        seed_stderr: the part from seeds; None with one seed: then the interval is about this run, not about the method.
-        low, high: confidence interval; None where there is no standard error.
+        row: name of the row.
+        value: weighted mean over all seeds.
+        seeds: number of runs of the row.
+        stderr: standard error from samples and, with several seeds, from seeds; None if it is unknown.
+        sample_stderr: the part from samples; None if it is unknown.
+        seed_stderr: the part from seeds; None with one seed, where the interval describes this run and not the method.
+        low, high: confidence interval; None without a standard error.
     """
 
     row: str
@@ -41,20 +41,20 @@ class Estimate:
 def estimates(
     panel: Panel, weights: Mapping[str, float], *, alpha: float = 0.05, with_stderr: bool = True
 ) -> tuple[Estimate, ...]:
-    """Estimate a weighted mean of datasets for every row; datasets are independent samples.
+    """Estimate a weighted mean of datasets for every row. Datasets count as independent samples.
 
-    The interval is a score interval (Wilson 1927) at the effective sample size p(1 − p)/stderr², with Student's t at
-    Satterthwaite degrees of freedom for the normal quantile (`combined_quantile` with several seeds): it stays within the
-    range of the scores, and covers near its ends, where value ± t · stderr does not (arXiv 2503.01747).
+    The interval is a score interval (Wilson 1927) at the effective sample size p(1 − p)/stderr². In place of the normal quantile
+    it uses Student's t with Satterthwaite degrees of freedom, or `combined_quantile` with several seeds. It stays within the
+    range of the scores and keeps its coverage near the ends, where value ± t · stderr does not (arXiv 2503.01747).
 
     Args:
         panel: the scores, in [0, 1].
-        weights: dataset → weight (`average_weights`; ``{dataset: 100.0}`` for one dataset).
-        alpha: 1 − the level of confidence.
-        with_stderr: False at tier smoke: too few samples for a standard error.
+        weights: weight of each dataset (`average_weights`, or ``{dataset: 100.0}`` for one dataset).
+        alpha: 1 minus the confidence level.
+        with_stderr: whether to compute standard errors; False at tier smoke, which has too few samples.
 
     Returns:
-        One estimate per row. Without a standard error where a dataset has only one cluster.
+        One estimate per row, without a standard error if a dataset has a single cluster.
 
     Raises:
         UsageError: the weights do not fit the panel.
@@ -78,10 +78,10 @@ def estimates(
     quantiles = combined_quantile(sample, stdtrit(freedom, level), seeds.variance, of_seeds)
     low, high = _score_interval(values, variance, vector.sum(), freedom, quantiles)
     known = np.isfinite(variance) & with_stderr
-    found = []
+    scores = []
     for k, row in enumerate(panel.rows):
         several = known[k] and panel.seeds[k] > 1
-        found.append(
+        scores.append(
             Estimate(
                 row=row,
                 value=float(values[k]),
@@ -93,16 +93,16 @@ def estimates(
                 high=float(high[k]) if known[k] else None,
             )
         )
-    return tuple(found)
+    return tuple(scores)
 
 
 def _score_interval(
     values: Array, variances: Array, largest: float, freedom: Array, quantiles: Array
 ) -> tuple[Array, Array]:
-    """All p with |p̂ − p| ≤ quantile · √(p(1 − p)/n), n = p̂(1 − p̂)/variance, on the scale [0, largest]."""
+    """Return the ends of the set of p with |p̂ − p| ≤ quantile · √(p(1 − p)/n), n = p̂(1 − p̂)/variance, in [0, largest]."""
     shares = np.clip(values / largest, 0.0, 1.0)
     unit = shares * (1 - shares)
-    # Nothing but 0 or 1: no variance to tell n, so it is the number of clusters.
+    # If all scores are 0 or all are 1, there is no variance to compute n from, and n is the number of clusters.
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = np.where(unit > _ROUNDING, variances / largest**2 / unit, 1 / (freedom + 1))
     z = np.square(quantiles) * inverse

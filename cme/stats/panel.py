@@ -1,4 +1,4 @@
-"""Per-sample scores of all rows of a table, reduced to what the statistics need: means and sums of deviations by cluster."""
+"""Per-sample scores of all rows, reduced to what the statistics need: means, and sums of deviations by cluster."""
 
 import math
 from collections import Counter
@@ -17,12 +17,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Scores of R rows on the same samples of D datasets; row m was trained with S_m seeds, T = Σ S_m runs in all.
+    """Scores of R rows on the same samples of D datasets. Row m has S_m seeds, and there are T = Σ S_m runs in total.
 
     Attributes:
-        rows: names, [R].
-        seeds: runs of each row, [R]; the runs of a row stand next to each other.
-        datasets: names, [D].
+        rows: names of the rows, [R].
+        seeds: number of runs of each row, [R]. The runs of a row are adjacent.
+        datasets: names of the datasets, [D].
         means: mean score of each run, [D, T].
         sizes: samples in each cluster, per dataset [C_d].
         deviations: sum over each cluster's samples of (score − the run's mean), per dataset [C_d, T].
@@ -36,13 +36,13 @@ class Panel:
     deviations: tuple[Array, ...]
 
     def over_seeds(self, runs: Array) -> Array:
-        """Mean over the runs of each row: [..., T] → [..., R]."""
+        """Average over the runs of each row: [..., T] → [..., R]."""
         starts = np.concatenate([[0], np.cumsum(self.seeds)[:-1]])
         means: Array = np.add.reduceat(runs, starts, axis=-1) / np.asarray(self.seeds)
         return means
 
     def over_runs(self, rows: Array) -> Array:
-        """Each row's value for each of its runs: [..., R] → [..., T]."""
+        """Repeat each row's value for each of its runs: [..., R] → [..., T]."""
         repeated: Array = np.repeat(rows, self.seeds, axis=-1)
         return repeated
 
@@ -51,16 +51,19 @@ def make_panel(scores: Mapping[str, Mapping[str, ArrayLike]], clusters: Mapping[
     """Check that the rows of a table were scored on the same samples, and reduce their scores.
 
     Args:
-        scores: row → dataset → per-sample primary scores, [n] for one seed or [seeds, n]; for every row in the same
-            order of sample ids.
-        clusters: dataset → what each sample belongs to, [n].
+        scores: per-sample primary scores by row and dataset, [n] for one seed or [seeds, n]. All rows have the same order of
+            samples.
+        clusters: cluster of each sample by dataset, [n].
+
+    Returns:
+        The panel.
 
     Raises:
-        UsageError: there are no rows or datasets; a row lacks a dataset, has one too many, another number of samples than
-            its clusters or another number of seeds than on its other datasets; a score is not finite.
+        UsageError: there are no rows or datasets; a row lacks a dataset or has a further one; the numbers of samples or seeds
+            do not match; or a score is not finite.
     """
     if not scores or not clusters:
-        raise UsageError("there is nothing to compare: give at least one row with at least one dataset.")
+        raise UsageError("there are no scores to compare. Give at least one row with at least one dataset.")
     tables = {row: _tables(row, of_row, clusters) for row, of_row in scores.items()}
     means, sizes, deviations = [], [], []
     for dataset, labels in clusters.items():
@@ -83,40 +86,43 @@ def make_panel(scores: Mapping[str, Mapping[str, ArrayLike]], clusters: Mapping[
 
 
 def average_weights(families: Mapping[str, str]) -> dict[str, float]:
-    """What each dataset counts in the unweighted mean of family scores, in points.
+    """Return the weight of each dataset in the unweighted mean of family scores, in points.
 
     Args:
-        families: dataset → its family; only the datasets that count.
+        families: family of each dataset that counts in the average.
 
     Returns:
-        dataset → 100 / (families · datasets of its family): the weighted sum of the datasets' means is the average.
+        100 / (number of families · number of datasets in the family) for each dataset. The weighted sum of the datasets' means
+        is the average.
     """
     members = Counter(families.values())
     return {dataset: 100 / (len(members) * members[family]) for dataset, family in families.items()}
 
 
 def weight_vector(panel: Panel, weights: Mapping[str, float]) -> Array:
-    """Weights in the panel's order of datasets, [D]; 0 for those not named.
+    """Return the weights in the panel's order of datasets, [D]. Datasets without a weight get 0.
 
     Raises:
-        UsageError: a weight names an unknown dataset or is not a positive number, or there are none.
+        UsageError: there are no weights, a weight names an unknown dataset, or a weight is not a positive number.
     """
     if strange := [name for name in weights if name not in panel.datasets]:
         raise UsageError(
-            f"no scores of {', '.join(map(repr, strange))}, which the mean needs. Evaluate every row on it, or leave it out."
+            f"there are no scores of {', '.join(map(repr, strange))}. Evaluate every row on it, or leave its weight out."
         )
     for name, weight in weights.items():
         if not (math.isfinite(weight) and weight > 0):
-            raise UsageError(f"the weight of {name!r} is {weight}; give a number above 0, or leave the dataset out.")
+            raise UsageError(f"the weight of {name!r} is {weight}. Give a number above 0, or leave the dataset out.")
     if not weights:
-        raise UsageError("a mean over no datasets: name at least one.")
+        raise UsageError("a mean needs at least one dataset with a weight.")
     return np.array([weights.get(name, 0.0) for name in panel.datasets])
 
 
 def _tables(row: str, scores: Mapping[str, ArrayLike], clusters: Mapping[str, Sequence[str]]) -> dict[str, Array]:
-    """A row's scores as [seeds, n] per dataset, in the order of ``clusters``."""
+    """Return a row's scores as [seeds, n] per dataset, in the order of ``clusters``."""
     if missing := [name for name in clusters if name not in scores]:
-        raise UsageError(f"row {row!r} has no scores of {', '.join(missing)}. Evaluate it there, or leave the row out.")
+        raise UsageError(
+            f"row {row!r} has no scores of {', '.join(missing)}. Evaluate the row on them, or leave it out."
+        )
     if strange := [name for name in scores if name not in clusters]:
         raise UsageError(f"row {row!r} has scores of {', '.join(strange)}, which other rows lack. Leave them out.")
     tables = {name: np.atleast_2d(np.asarray(scores[name], dtype=np.float64)) for name in clusters}
@@ -126,12 +132,13 @@ def _tables(row: str, scores: Mapping[str, ArrayLike], clusters: Mapping[str, Se
         if table.ndim != 2 or not table.size or table.shape[1] != samples:
             shape = " × ".join(map(str, table.shape))
             raise UsageError(
-                f"row {row!r} has {shape} scores of {name}; expected seeds × {samples} samples, the same for all rows. "
-                "Evaluate the rows on the same samples."
+                f"row {row!r} has {shape} scores of {name}; expected seeds × {samples} samples. Evaluate all rows on the same "
+                "samples."
             )
         if len(table) != seeds:
             raise UsageError(
-                f"row {row!r} has {len(table)} seeds on {name} and {seeds} on others. Evaluate every seed on all datasets."
+                f"row {row!r} has {len(table)} seeds on {name} and {seeds} on other datasets. "
+                "Evaluate all seeds on all datasets."
             )
         if not np.isfinite(table).all():
             raise UsageError(f"row {row!r} has a score of {name} that is not a finite number. Evaluate it again.")

@@ -1,4 +1,4 @@
-"""What moves an average besides chance: the wording of the prompt, and single datasets."""
+"""Prompt sensitivity of an average, and the share of single datasets in its variance."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ __all__ = ["Spread", "prompt_sensitivity", "variance_share"]
 
 @dataclass(frozen=True)
 class Spread:
-    """How far scores lie apart.
+    """The spread of several scores.
 
     Attributes:
         std: sample standard deviation.
-        low, high: the extremes.
+        low, high: lowest and highest score.
     """
 
     std: float
@@ -25,41 +25,46 @@ class Spread:
 
     @property
     def range(self) -> float:
-        """Highest minus lowest."""
+        """Highest minus lowest score."""
         return self.high - self.low
 
 
 def prompt_sensitivity(scores: Sequence[float]) -> Spread:
-    """Spread of one score of one model over paraphrases of the instruction.
+    """Compute the spread of one score of one model over prompt variants.
 
-    Sampling noise is in it only as far as paraphrases change answers: all are asked about the same samples.
+    All prompt variants are evaluated on the same samples, so the spread contains sampling noise only through changed answers.
 
     Args:
-        scores: one per paraphrase, in any unit.
+        scores: one score per prompt variant, in any unit.
+
+    Returns:
+        The spread.
 
     Raises:
-        UsageError: there are fewer than two.
+        UsageError: there are fewer than two scores.
     """
     if len(scores) < 2:
-        raise UsageError(f"{len(scores)} paraphrase shows no spread. Evaluate at least two.")
+        raise UsageError(
+            f"the prompt sensitivity needs at least two prompt variants; there are scores of {len(scores)}."
+        )
     return Spread(float(np.std(scores, ddof=1)), float(min(scores)), float(max(scores)))
 
 
 def variance_share(
     means: Mapping[str, Mapping[str, float]], weights: Mapping[str, float], chosen: Collection[str]
 ) -> float | None:
-    """Share of the variance of a weighted mean between rows that some datasets carry.
+    """Compute the share of some datasets in the variance of a weighted mean between rows.
 
-    The average is a sum of one term per dataset, and its variance the sum of each term's covariance with it; the shares of
-    all datasets sum to 1. A share is negative where the datasets rank rows against the average, and above 1 where the others do.
+    The mean is a sum with one term per dataset, and its variance is the sum of each term's covariance with the mean. The shares
+    of all datasets sum to 1. A share is negative if its datasets rank the rows against the mean, and above 1 if the others do.
 
     Args:
-        means: row → dataset → mean score.
-        weights: dataset → weight (`average_weights`).
-        chosen: the datasets in question, such as those scored by ROUGE.
+        means: mean score by row and dataset.
+        weights: weight of each dataset (`average_weights`).
+        chosen: the datasets whose share is computed, such as those scored by ROUGE.
 
     Returns:
-        The share; None with fewer than two rows or with equal averages.
+        The share; None with fewer than two rows or with equal means.
 
     Raises:
         UsageError: a row lacks a dataset, or a chosen dataset has no weight.
@@ -67,11 +72,11 @@ def variance_share(
     Source: Shorrocks, Inequality Decomposition by Factor Components, Econometrica 50 (1982).
     """
     if strange := sorted(set(chosen) - set(weights)):
-        raise UsageError(f"{', '.join(strange)} do not count in the average. Choose among {', '.join(weights)}.")
+        raise UsageError(f"these datasets have no weight: {', '.join(strange)}. Choose among {', '.join(weights)}.")
     for row, scores in means.items():
         if missing := [name for name in weights if name not in scores]:
             raise UsageError(
-                f"row {row!r} has no score of {', '.join(missing)}. Evaluate it there, or leave the row out."
+                f"row {row!r} has no score of {', '.join(missing)}. Evaluate the row on them, or leave it out."
             )
     if len(means) < 2:
         return None
@@ -80,7 +85,7 @@ def variance_share(
     total = terms.sum(axis=1)
     part = terms[:, [name in chosen for name in weights]].sum(axis=1)
     variance = float(total @ total)
-    # Rows with equal averages differ by rounding alone.
+    # The averages are equal up to rounding errors.
     if variance <= len(means) * (1e-9 * sum(weights.values())) ** 2:
         return None
     return float(part @ total) / variance

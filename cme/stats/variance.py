@@ -1,4 +1,4 @@
-"""Variance of weighted means of datasets: from the samples, which come in clusters, and from the training seeds."""
+"""Variance of weighted means of datasets, from clustered samples and from training seeds."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,13 @@ __all__ = ["Seeds", "cluster_freedom", "combined_quantile", "sample_variances", 
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """Variance of a row's mean over seeds that is due to the seeds; all 0 for a row with one seed, where it is unknown.
+    """The variance of a row's mean over S seeds that is due to the seeds. All values are 0 for a row with one seed.
 
     Attributes:
-        spread: sample variance of the runs' weighted means over S, [R].
-        noise: the part of it that sampling makes: runs that answer single samples differently differ in the mean, too, [R].
-        freedom: S − 1, [R].
+        spread: sample variance of the runs' weighted means, divided by S, [R].
+        noise: the part of the spread that is due to sampling, [R]. Runs that answer single samples differently also differ in
+            their means.
+        freedom: degrees of freedom, S − 1, [R].
     """
 
     spread: Array
@@ -25,20 +26,20 @@ class Seeds:
 
     @property
     def variance(self) -> Array:
-        """Seed variance, [R]: the spread without the noise, which the sample variance has already."""
+        """Seed variance, [R]: the spread minus the noise, which the sample variance already contains."""
         variance: Array = np.maximum(self.spread - self.noise, 0.0)
         return variance
 
 
 def sample_variances(deviations: Array, sizes: Array) -> Array:
-    """Cluster-robust variance of means over one dataset's samples.
+    """Compute the cluster-robust variance of means over the samples of one dataset.
 
     Args:
         deviations: sums of deviations from the mean by cluster, [C, K].
         sizes: samples in each cluster, [C].
 
     Returns:
-        [K]; NaN with one cluster. The square of `cme.stats.clustered_stderr`.
+        The variances, [K]; NaN for one cluster. They are the squares of `cme.stats.clustered_stderr`.
     """
     count = len(sizes)
     if count < 2:
@@ -49,9 +50,9 @@ def sample_variances(deviations: Array, sizes: Array) -> Array:
 
 
 def cluster_freedom(sizes: Array) -> float:
-    """Degrees of freedom of a cluster-robust variance; C − 1 for C clusters of one size, fewer if sizes differ.
+    """Compute the degrees of freedom of a cluster-robust variance: C − 1 for C clusters of equal size, fewer otherwise.
 
-    Satterthwaite's formula for a sum of squared cluster sums whose standard deviations are as the sizes.
+    This is Satterthwaite's formula for a sum of squared cluster sums whose standard deviations are proportional to the sizes.
 
     Args:
         sizes: samples in each cluster, [C].
@@ -61,14 +62,14 @@ def cluster_freedom(sizes: Array) -> float:
 
 
 def seed_variances(panel: Panel, weights: Array) -> Seeds:
-    """Split what the runs of each row differ by into training and sampling noise.
+    """Split the variance between the runs of each row into training noise and sampling noise.
 
-    Samples and seeds are crossed, so adding both variances would count their interaction twice. Subtracted once, as in
-    two-way clustering: Cameron, Gelbach and Miller, Robust Inference With Multiway Clustering, JBES 29 (2011).
+    Samples and seeds are crossed, so the sum of both variances would count their interaction twice. It is subtracted once, as in
+    two-way clustering (Cameron, Gelbach and Miller, Robust Inference With Multiway Clustering, JBES 29, 2011).
 
     Args:
         panel: the scores.
-        weights: of the datasets, [D].
+        weights: weights of the datasets, [D].
     """
     seeds = np.asarray(panel.seeds, dtype=np.float64)
     freedom = seeds - 1
@@ -80,19 +81,19 @@ def seed_variances(panel: Panel, weights: Array) -> Seeds:
         if weight:
             own = deviations - panel.over_runs(panel.over_seeds(deviations))
             noise += weight**2 * sample_variances(own, sizes)
-    # The mean over a row's seeds times S/(S − 1) is the sample variance; over S it is that of the mean.
+    # The mean of the squares times S/(S − 1) is the sample variance. Divided by S, it is the variance of the mean.
     return Seeds(panel.over_seeds(np.square(centred)) / divisor, panel.over_seeds(noise) / divisor, freedom)
 
 
 def satterthwaite(parts: Array, freedom: Array) -> Array:
-    """Degrees of freedom of a sum of independent variance estimates.
+    """Compute the degrees of freedom of a sum of independent variance estimates.
 
     Args:
         parts: the estimates, [..., K].
-        freedom: of each, at least 1 where the part is not 0, [..., K].
+        freedom: their degrees of freedom, [..., K]; at least 1 for estimates that are not 0.
 
     Returns:
-        (Σ parts)² / Σ parts²/freedom, [...]; Σ freedom where all parts are 0.
+        (Σ parts)² / Σ parts²/freedom, [...], or Σ freedom if all parts are 0.
 
     Source: Satterthwaite, An Approximate Distribution of Estimates of Variance Components, Biometrics 2 (1946); Welch 1947.
     """
@@ -105,16 +106,17 @@ def satterthwaite(parts: Array, freedom: Array) -> Array:
 
 
 def combined_quantile(sample: Array, of_sample: Array, seeds: Array, of_seeds: Array) -> Array:
-    """Critical value for an estimate whose variance is a well-known part plus one known from very few seeds.
+    """Compute the critical value of an estimate whose variance is a well-known part plus a part from very few seeds.
 
-    Each part's own quantile, weighted by the part's variance. A single t at Satterthwaite's degrees of freedom for the
-    total covers down to 92 % with two degrees of freedom in the seeds; this covers 95 to 97 %.
+    The value is the mean of the quantiles of both parts, weighted by their variances. Its coverage is 95 to 97 %. A single t
+    quantile with Satterthwaite's degrees of freedom for the total has a coverage down to 92 % with two degrees of freedom in the
+    seeds.
 
     Args:
         sample: variance from samples.
-        of_sample: its quantile.
-        seeds: variance from seeds; 0 where there is one seed only.
-        of_seeds: its quantile, of Student's t.
+        of_sample: quantile of the sample part.
+        seeds: variance from seeds; 0 for one seed.
+        of_seeds: quantile of the seed part, from Student's t.
 
     Source: Cochran and Cox, Experimental Designs, 2nd edition (1957).
     """

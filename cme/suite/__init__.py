@@ -1,4 +1,4 @@
-"""What CME is: its datasets, families, tiers, metrics and the average, as read from the task YAMLs."""
+"""The suite: datasets, families, tiers, metrics, baselines and the CME average."""
 
 from cme.suite.spec import DatasetSpec, Part, dataset, datasets, select
 

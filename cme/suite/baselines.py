@@ -1,4 +1,4 @@
-"""Answers without a model: what a score must beat before it means anything."""
+"""Baselines: rules that answer without a model, as a reference for the scores of models."""
 
 from cme.errors import UsageError, unknown
 from cme.suite.spec import DatasetSpec, select
@@ -11,29 +11,29 @@ BASELINES = {
     "unanswerable": "always 'unanswerable', where a question may have no answer",
     "lead-1": "the first sentence of the text to summarize",
 }
-"""Baseline → what it answers. Each is defined for some datasets only; ``majority`` for all."""
+"""The answer of each baseline. ``majority`` is defined for all datasets, the others for some."""
 
 
 def covered(baseline: str, names: tuple[str, ...] | None = None) -> list[DatasetSpec]:
-    """The datasets that a baseline answers, in the suite's order.
+    """Return the datasets that a baseline answers, in the suite's order.
 
     Args:
         baseline: one of `BASELINES`.
-        names: dataset or family names to choose from; None: the whole suite.
+        names: names of datasets or families to choose from; None for the whole suite.
 
     Raises:
-        UsageError: no such baseline, or it is not defined for any of the datasets.
+        UsageError: there is no such baseline, or it is not defined for any of the datasets.
     """
     if baseline not in BASELINES:
         raise unknown("baseline", baseline, BASELINES)
     specs = select(names)
-    found = [spec for spec in specs if _answers(baseline, spec)]
-    if not found:
+    answered = [spec for spec in specs if _answers(baseline, spec)]
+    if not answered:
         raise UsageError(
             f"the baseline {baseline!r} ({BASELINES[baseline]}) is not defined for {', '.join(s.name for s in specs)}. "
-            "Choose other --datasets, or 'majority', which answers all."
+            "Choose other datasets with --datasets, or the baseline 'majority', which answers all."
         )
-    return found
+    return answered
 
 
 def _answers(baseline: str, spec: DatasetSpec) -> bool:

@@ -18,6 +18,6 @@ FAMILIES = (
 
 
 def title(family: str) -> str:
-    """The family's name for people, such as ``"Open-domain QA"``."""
+    """Return the display name of a family, such as ``"Open-domain QA"``."""
     words = family.replace("open_domain_qa", "open-domain QA").replace("_", " ")
     return words[0].upper() + words[1:]

@@ -1,4 +1,4 @@
-"""Per-sample scores → dataset scores → family scores → the CME average."""
+"""Aggregation of per-sample scores into dataset scores, family scores and the CME average."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from cme.suite.spec import DatasetSpec, datasets
 __all__ = ["ROUGE_FAMILY", "SCORER_VERSION", "Sample", "aggregate", "explain", "score_dataset"]
 
 SCORER_VERSION = 1
-"""Raised whenever the same answers would get other scores; rows scored by another version are stale."""
+"""Version of the scoring rules. It increases when equal answers would get other scores; older rows are then stale."""
 
 ROUGE_FAMILY = "text_summarization"
 
 Sample = Mapping[str, Any]
-"""A row of ``samples.parquet``: id, dataset, part, cluster, score, scores {name: value}, options, gold, predicted,
+"""A row of ``samples.parquet``: id, dataset, part (the subset), cluster, score, scores {name: value}, options, gold, predicted,
 gold_probability, empty, truncated, cut."""
 
 
@@ -27,9 +27,9 @@ def score_dataset(samples: Sequence[Sample], spec: DatasetSpec, *, with_stderr: 
     """Score one dataset from its samples.
 
     Args:
-        samples: at least one, all of this dataset.
+        samples: the samples of this dataset, at least one.
         spec: the dataset.
-        with_stderr: False at tier smoke: eight rows are too few for a standard error.
+        with_stderr: whether to compute a standard error; False at tier smoke, which has too few samples.
     """
     primary = [float(sample["score"]) for sample in samples]
     clusters = [sample["cluster"] for sample in samples]
@@ -39,9 +39,9 @@ def score_dataset(samples: Sequence[Sample], spec: DatasetSpec, *, with_stderr: 
         pairs = [(int(sample["gold"]), int(sample["predicted"])) for sample in samples]
         corpus = {"f1": binary_f1, "macro_f1": macro_f1}
         metrics |= {name: corpus[name](pairs) for name in spec.corpus_metrics}
-    parts: dict[str, list[float]] = defaultdict(list)
+    subsets: dict[str, list[float]] = defaultdict(list)
     for sample, value in zip(samples, primary, strict=True):
-        parts[sample["part"]].append(value)
+        subsets[sample["part"]].append(value)
     return DatasetScore(
         dataset=spec.name,
         family=spec.family,
@@ -52,20 +52,20 @@ def score_dataset(samples: Sequence[Sample], spec: DatasetSpec, *, with_stderr: 
         stderr=clustered_stderr(primary, clusters) if with_stderr else None,
         chance=_mean([1 / sample["options"] if sample["options"] else 0.0 for sample in samples]),
         metrics=metrics,
-        parts={name: _mean(values) for name, values in sorted(parts.items())} if len(parts) > 1 else {},
+        subsets={name: _mean(values) for name, values in sorted(subsets.items())} if len(subsets) > 1 else {},
         diagnostics=_diagnostics(samples, spec),
     )
 
 
 def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
-    """All scores of a result from its samples.
+    """Compute all scores of a result from its samples.
 
     Args:
-        samples: of every dataset that was run, in any order.
-        tier: at ``smoke`` there are no standard errors.
+        samples: the samples of all datasets that were run, in any order.
+        tier: the tier; at ``smoke`` there are no standard errors.
 
     Raises:
-        DataError: there are no samples, samples of an unknown dataset, or one sample twice.
+        DataError: there are no samples, a dataset is unknown, or a sample occurs twice.
     """
     known = datasets(beside=True)
     groups: dict[str, list[Sample]] = defaultdict(list)
@@ -73,7 +73,7 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
         groups[sample["dataset"]].append(sample)
     if strange := sorted(set(groups) - set(known)):
         raise DataError(
-            f"the samples hold unknown datasets: {', '.join(strange)}. They were made by another version of CME."
+            f"the samples contain unknown datasets: {', '.join(strange)}. Score them with the version of CME that made them."
         )
     if not groups:
         raise DataError("there are no samples to score. Evaluate at least one dataset.")
@@ -88,7 +88,7 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
     counted = [item for item in scored if not known[item.dataset].beside]
     if not counted:
         raise DataError(
-            f"{scored[0].dataset} is shown beside the suite and counts in no average: evaluate others with it."
+            f"{scored[0].dataset} does not count in the CME average. Evaluate at least one other dataset with it."
         )
     families = tuple(
         FamilyScore(
@@ -112,7 +112,7 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
 
 
 def explain(scores: Scores) -> list[str]:
-    """The average's formula with its numbers, line by line."""
+    """Return the formula of the CME average with its numbers, line by line."""
     lines, known = [], datasets(beside=True)
     for item in scores.datasets:
         error = "" if item.stderr is None else f" ± {item.stderr:.4f}"
@@ -128,7 +128,7 @@ def explain(scores: Scores) -> list[str]:
     lines.append(f"CME average = ({terms}) / {len(scores.families)} = {scores.average:.2f}")
     if scores.average_stderr is not None:
         squares = " + ".join(f"{family.stderr:.2f}²" for family in scores.families)
-        lines.append(f"its standard error = √({squares}) / {len(scores.families)} = {scores.average_stderr:.2f}")
+        lines.append(f"standard error = √({squares}) / {len(scores.families)} = {scores.average_stderr:.2f}")
     return lines
 
 

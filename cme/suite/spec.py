@@ -1,7 +1,7 @@
-"""A dataset as its task YAML describes it: the only place where a dataset is described.
+"""Specifications of the datasets, which are read from the task YAMLs.
 
-lm-eval's own fields (``task``, ``dataset_path``, ``dataset_name``, ``output_type``, ``generation_kwargs``) say what lm-eval
-needs; everything of CME's lies under ``metadata.cme``.
+A task YAML is the only description of its dataset. lm-eval's own fields (``task``, ``dataset_path``, ``dataset_name``,
+``output_type``, ``generation_kwargs``) describe the dataset for lm-eval. CME's fields are below ``metadata.cme``.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,16 +26,16 @@ _MOST_INCLUDES = 5
 Use = Literal["commercial", "noncommercial", "unstated"]
 
 
-@validated("part of a dataset")
+@validated("subset of a dataset")
 class Part:
-    """A part of a dataset that has its own files: an ANLI round, an ARC set.
+    """A subset of a dataset that has its own files, such as an ANLI round or an ARC set.
 
     Attributes:
-        name: such as ``r1`` or ``arc_easy``.
+        name: name of the subset, such as ``r1`` or ``arc_easy``.
         folder: folder in a mirror.
         config: configuration name on the hub, or None.
-        train: hub name of the split to train on.
-        eval: hub name of the split to evaluate on.
+        train: hub name of the training split.
+        eval: hub name of the evaluation split.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Part:
     eval: str
 
     def split(self, kind: str) -> str:
-        """Hub split name for ``"train"`` or ``"eval"``."""
+        """Return the hub name of the split ``"train"`` or ``"eval"``."""
         return self.train if kind == "train" else self.eval
 
 
@@ -88,16 +88,16 @@ class DatasetSpec:
         task: the lm-eval task, such as ``cme_qqp``.
         kind: ``choice`` (log-probability of each option) or ``generate``.
         hub_id: repository on the Hugging Face hub.
-        parts: the parts, in order.
-        key: columns that make an example's id; ``a.b`` reaches into a struct.
-        cluster: columns whose value several questions share (passage, article, premise); empty: every row is its own.
+        parts: the subsets, in order.
+        key: columns that form an example's id; ``a.b`` is a field of a struct.
+        cluster: columns whose value the questions of a cluster share, such as the passage. Empty if every row is a cluster.
         columns: expected columns and their Arrow types (a mapping for a struct).
-        choices: label words in label order, or None where the options differ from row to row.
-        instructions: the canonical instruction (evaluation) first, then the paraphrases (training).
-        max_input_words: longest long text in words; longer ones are cut when rendered, in training and evaluation alike.
-        primary_metric: the per-sample score, in [0, 1], that counts.
+        choices: label words in label order, or None if the options differ between rows.
+        instructions: the prompt variants; the canonical instruction comes first.
+        max_input_words: most words of a long text. Longer texts are cut in training and in evaluation.
+        primary_metric: per-sample score, in [0, 1], that counts in the average.
         metrics: all per-sample scores, the primary one first.
-        corpus_metrics: scores of all answers together (``f1`` of the last label, ``macro_f1``), shown beside, never averaged.
+        corpus_metrics: scores of all answers together (``f1`` of the last label, ``macro_f1``), which are never averaged.
         max_gen_toks: most tokens to generate (0 for choice datasets).
         answer: how a generated text becomes an answer: its first line, or all lines joined by spaces.
         answer_normalisation: how short answers are compared: as SQuAD does, after Unicode decomposition too, or as TriviaQA.
@@ -108,12 +108,13 @@ class DatasetSpec:
         revision: pinned commit on the hub, or None.
         normaliser: name in `cme.data.normalise.NORMALISERS`.
         rows: rows of the ``train`` and ``eval`` splits of all parts together, as published on the hub.
-        options: how many options an item has; most of them, where that differs (0: free text).
-        part_by: column that names an evaluation row's part (MMLU's subject), or None: the file does.
-        wrapper: the one column that some copies on the hub wrap all others into (a struct), or None.
-        beside: shown beside the suite, in no average and no mix (MNLI's mismatched split); asked for by name only.
-        path: the YAML.
-        fingerprint: SHA-256 of what the YAML and its include say, the licence and wording included.
+        options: most options of a row; 0 for free-text answers.
+        part_by: column with the subset of an evaluation row (MMLU's subject); None if the file determines the subset.
+        wrapper: struct column that contains all other columns in some copies on the hub, or None.
+        beside: whether the dataset is outside the suite, in no average and no mix. It is then evaluated only if it is named
+            (MNLI's mismatched split).
+        path: path of the YAML.
+        fingerprint: SHA-256 of the content of the YAML and its include, with the licence and the instructions.
     """
 
     name: str
@@ -149,7 +150,7 @@ class DatasetSpec:
 
     @property
     def chance(self) -> float:
-        """Score in [0, 1] of a guess among an item's options; 0 where the answer is free text."""
+        """Expected score of a guess among the options, in [0, 1]; 0 for free-text answers."""
         return 1 / self.options if self.options else 0.0
 
     @property
@@ -157,21 +158,21 @@ class DatasetSpec:
         """The canonical instruction."""
         return self.instructions[0]
 
-    def instruction_at(self, wording: int) -> str:
-        """The instruction in one of its wordings: 0 is the canonical one, the others are paraphrases.
+    def instruction_at(self, variant: int) -> str:
+        """Return the instruction of a prompt variant. Variant 0 is the canonical instruction.
 
         Raises:
-            UsageError: there is no such wording.
+            UsageError: there is no such prompt variant.
         """
-        if not 0 <= wording < len(self.instructions):
+        if not 0 <= variant < len(self.instructions):
             raise UsageError(
-                f"--wording is {wording}; {self.name} has the instructions 0 to {len(self.instructions) - 1}."
+                f"prompt variant {variant} does not exist; {self.name} has the instructions 0 to {len(self.instructions) - 1}."
             )
-        return self.instructions[wording]
+        return self.instructions[variant]
 
 
 _LOADER, _STORED_LOADER = "cme.evaluation.task.", "cme.evaluate.task."
-"""Where lm-eval finds the loader, and the name that fingerprints hash: committed results stay valid when a package moves."""
+"""The module of lm-eval's loader, and the name of it in fingerprints, so that results stay valid when the module moves."""
 
 
 def _fingerprint(values: dict[str, Any]) -> str:
@@ -254,9 +255,11 @@ def load_spec(path: Path) -> DatasetSpec:
 
 
 def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
-    """What the types cannot see: lm-eval's own fields, and fields that must fit each other."""
+    """Return problems that the types do not cover: lm-eval's own fields, and fields that contradict each other."""
     problems = [
-        f"lm-eval's {key!r} must be a text" for key in ("task", "dataset_path") if not isinstance(values.get(key), str)
+        f"lm-eval's key {key!r} must be a string"
+        for key in ("task", "dataset_path")
+        if not isinstance(values.get(key), str)
     ]
     if cme.family not in FAMILIES:
         hint = nearest(cme.family, FAMILIES)
@@ -271,16 +274,16 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
     choice = values.get("output_type") == "multiple_choice"
     if choice != bool(cme.choices or cme.options) or (cme.choices and cme.options):
         problems.append(
-            "a choice dataset has either 'choices' (label words) or 'options' (how many, lettered), others neither"
+            "a choice dataset, and no other, needs either 'choices' (label words) or 'options' (number of lettered options)"
         )
     if sorted(cme.rows) != ["eval", "train"] or min(cme.rows.values()) < 1:
-        problems.append("rows must say how many 'train' and 'eval' rows are published")
+        problems.append("'rows' must give the published numbers of 'train' and 'eval' rows")
     return problems
 
 
 def _part(name: str, values: Mapping[str, Any], config: str | None, path: Path) -> Part:
     full = {"name": name, "folder": name, "config": config} | dict(values)
-    return build(Part, full, f"{path}: part {name!r}", error=CMEError)
+    return build(Part, full, f"{path}: subset {name!r}", error=CMEError)
 
 
 @lru_cache(maxsize=8)
@@ -291,19 +294,19 @@ def _all(folder: Path) -> dict[str, DatasetSpec]:
 
 
 def datasets(*, beside: bool = False) -> dict[str, DatasetSpec]:
-    """Every dataset of the suite by name, in the order of the tables: by family, then by name.
+    """Return the datasets of the suite by name, sorted by family and name.
 
     Args:
-        beside: also those that are shown beside the suite.
+        beside: whether to include the datasets outside the suite.
     """
     return {name: spec for name, spec in _all(tasks_dir()).items() if beside or not spec.beside}
 
 
 def dataset(name: str) -> DatasetSpec:
-    """One dataset by name.
+    """Return a dataset by name.
 
     Raises:
-        UsageError: no such dataset; the message offers the nearest name.
+        UsageError: there is no such dataset. The message suggests the nearest name.
     """
     known = _all(tasks_dir())
     if name not in known:
@@ -312,10 +315,10 @@ def dataset(name: str) -> DatasetSpec:
 
 
 def select(names: Iterable[str] | None) -> list[DatasetSpec]:
-    """The named datasets (or families) in the suite's order; all of them for None.
+    """Return the named datasets, or those of the named families, in the suite's order. None selects the whole suite.
 
     Raises:
-        UsageError: a name is neither a dataset nor a family, or all are shown beside the suite only.
+        UsageError: a name is neither a dataset nor a family, or all named datasets are outside the suite.
     """
     known = _all(tasks_dir())
     if names is None:
@@ -324,7 +327,9 @@ def select(names: Iterable[str] | None) -> list[DatasetSpec]:
     for name in names:
         members = [spec.name for spec in datasets().values() if spec.family == name]
         wanted.update(members or [dataset(name).name])
-    found = [spec for spec in known.values() if spec.name in wanted]
-    if found and all(spec.beside for spec in found):
-        raise UsageError(f"{found[0].name} is shown beside the suite and counts in no average: name others with it.")
-    return found
+    chosen = [spec for spec in known.values() if spec.name in wanted]
+    if chosen and all(spec.beside for spec in chosen):
+        raise UsageError(
+            f"{chosen[0].name} does not count in the CME average. Name at least one other dataset with it."
+        )
+    return chosen

@@ -1,4 +1,4 @@
-"""Tiers: how many rows of each dataset are evaluated. Nested and deterministic: a smaller tier is a prefix of a larger one."""
+"""Tiers: the numbers of evaluated samples per dataset. The samples of a smaller tier are a prefix of a larger tier's."""
 
 import hashlib
 from collections import defaultdict
@@ -10,7 +10,7 @@ from cme.errors import unknown
 __all__ = ["TIERS", "tier_order", "tier_rows"]
 
 TIERS: dict[str, int | None] = {"smoke": 8, "quick": 64, "standard": 500, "full": None}
-"""Rows per dataset; None is all of them. Smoke carries no standard error: it is too small for one."""
+"""Samples per dataset; None means all. Tier smoke is too small for standard errors."""
 
 
 class _Row(Protocol):
@@ -24,10 +24,10 @@ R = TypeVar("R", bound=_Row)
 
 
 def tier_rows(tier: str) -> int | None:
-    """Rows per dataset of a tier (None: all).
+    """Return the number of samples per dataset of a tier, or None for all.
 
     Raises:
-        UsageError: no such tier.
+        UsageError: there is no such tier.
     """
     if tier not in TIERS:
         raise unknown("tier", tier, TIERS)
@@ -35,16 +35,16 @@ def tier_rows(tier: str) -> int | None:
 
 
 def tier_order(rows: Sequence[R]) -> list[R]:
-    """Order rows so that the first n are a fair sample for every n.
+    """Order rows so that the first n rows represent the dataset, for every n.
 
-    Within each part rows are ordered by a hash of their id; the parts are then interleaved in proportion to their sizes.
+    Within each subset, rows are sorted by a hash of their id. The subsets are then interleaved in proportion to their sizes.
     """
-    parts: dict[str, list[R]] = defaultdict(list)
+    subsets: dict[str, list[R]] = defaultdict(list)
     for row in rows:
-        parts[row.part].append(row)
+        subsets[row.part].append(row)
     placed: list[tuple[float, str, int, R]] = []
-    for part, members in parts.items():
+    for subset, members in subsets.items():
         members.sort(key=lambda row: hashlib.sha256(f"tier:{row.id}".encode()).digest())
-        placed += [((k + 0.5) / len(members), part, k, row) for k, row in enumerate(members)]
+        placed += [((k + 0.5) / len(members), subset, k, row) for k, row in enumerate(members)]
     placed.sort(key=lambda item: item[:3])
     return [row for _, _, _, row in placed]

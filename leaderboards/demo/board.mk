@@ -1,9 +1,9 @@
-# The demo board: six methods and the base on the embedded base model and the invented corpus, at tier quick.
-# Started by `make board`; every step is a file, so an interrupted board continues where it stopped. Settings are not
-# watched: with another tier, number of rows or training give another BOARD and OUT.
+# The demo board: six methods and the base on the embedded base model and the mini corpus, at tier quick.
+# `make board` builds it. Every step writes a file, so an interrupted board continues where it stopped. Changed settings are
+# not detected: set another BOARD and OUT for another tier, number of rows or training.
 #
-# For each method: one run for each rate of the same grid at seed 0, chosen by the loss on the mix's validation part; then
-# the same recipe with the chosen rate at the other seeds. Nothing else differs between rows.
+# Each method is trained at seed 0 with every learning rate of one grid. The rate with the lowest validation loss is then used
+# for the other seeds. Rows differ in nothing else.
 
 BIN     ?= .venv/bin
 CME     := $(BIN)/cme
@@ -16,39 +16,39 @@ ROWS    ?= 4000
 TIER    ?= quick
 TRAIN   ?=
 EVAL    ?=
-# One thread each, and as many runs at a time as there are cores (make board JOBS=2): more than one run on all cores.
+# One thread per run, and one run per core at a time (make board JOBS=2), is faster than one run on all cores.
 THREADS ?= 1
 ALL     := 0 $(SEEDS)
 ROUNDS  ?= 20
-# Rows that are asked in other words as well (of a method: seed 0), and in which: how far the prompt moves the average.
+# Rows that are also evaluated with other prompt variants (methods with seed 0), and these prompt variants.
 REWORDED ?= base lora teamlora
 WORDINGS ?= 1 2
-# Rows to read the others by.
+# Reference rows.
 BASELINES  ?= majority unanswerable lead-1
 REFERENCES := base base-4-shot $(BASELINES)
 
-# The results of a row in other words; none of a row that is not asked so.
+# Results of a row with other prompt variants, if it has any.
 PARAPHRASES = $(if $(filter $(1),$(REWORDED)),$(WORDINGS:%=$(BOARD)/results/$(1)-wording-%))
 SUBMIT_PARAPHRASES = $(foreach result,$(PARAPHRASES),--paraphrase $(result))
 
 comma := ,
 space := $(subst ,, )
 
-# A field of a grid's record; fails while there is none.
+# Prints a field of a grid's record and fails if the field is empty.
 FIELD = $(BIN)/python -c 'import json, sys; print(json.load(open(sys.argv[1]))[sys.argv[2]] or sys.exit(1))'
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: board runs
 
-# Costs are measured when nothing else runs; only the goal `runs` does several things at a time.
+# Costs are measured while nothing else runs. Only the goal `runs` runs several jobs at a time.
 ifeq ($(filter-out board,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
 
 board: $(OUT)/leaderboard.md
 
-# Everything but the costs, which are measured alone afterwards.
+# Everything except the costs, which are measured afterwards.
 runs: $(REFERENCES:%=$(BOARD)/results/%/result.json) \
 	$(foreach method,$(METHODS),$(ALL:%=$(BOARD)/results/$(method)-%/result.json)) \
 	$(foreach row,base $(METHODS),$(addsuffix /result.json,$(call PARAPHRASES,$(row))))
@@ -62,7 +62,7 @@ $(BOARD)/results/base/result.json:
 	@$(CME) eval --source mini --tier $(TIER) --dtype auto --threads $(THREADS) --out $(BOARD)/results/base --name base $(EVAL)
 
 $(BOARD)/results/base-4-shot/result.json:
-	@echo "== evaluating the base model, shown four examples"
+	@echo "== evaluating the base model with four examples in the prompt"
 	@$(CME) eval --source mini --tier $(TIER) --shots 4 --dtype auto --threads $(THREADS) --out $(BOARD)/results/base-4-shot \
 		--name base-4-shot $(EVAL)
 
@@ -70,8 +70,8 @@ $(BASELINES:%=$(BOARD)/results/%/result.json): $(BOARD)/results/%/result.json:
 	@echo "== scoring $* (no model)"
 	@$(CME) eval --baseline $* --source mini --tier $(TIER) --out $(BOARD)/results/$* > /dev/null
 
-# Prices are ratios measured in turns, in one process: what else the machine does falls on all methods alike. AdaLoRA is
-# measured at the rank that it starts with, 48, against LoRA of that rank.
+# Cost ratios are measured in turns in one process, so that other load of the machine affects all methods alike. AdaLoRA is
+# measured at its initial rank, 48, against LoRA of the same rank.
 BENCH = $(CME) bench adapters --forms fused --rounds $(ROUNDS) --warmup 1 --batch 8 --train-length 80 --dtype bfloat16
 MEASURED := $(sort lora $(filter-out adalora,$(METHODS)))
 COSTS = $(BOARD)/costs/$(if $(filter adalora,$(1)),adalora,$(subst $(space),-,$(MEASURED)))/report.json
@@ -85,7 +85,7 @@ $(call COSTS,adalora):
 	@$(BENCH) --methods lora,adalora --total-rank 48 --out $(@D)
 
 $(WORDINGS:%=$(BOARD)/results/base-wording-%/result.json): $(BOARD)/results/base-wording-%/result.json:
-	@echo "== evaluating the base model, wording $*"
+	@echo "== evaluating the base model, prompt variant $*"
 	@$(CME) eval --source mini --tier $(TIER) --dtype auto --threads $(THREADS) --wording $* --name base-wording-$* \
 		--out $(BOARD)/results/base-wording-$* $(EVAL)
 
@@ -104,7 +104,7 @@ $(BOARD)/grid/$(1)/rate: $(BOARD)/mix/manifest.json
 $(BOARD)/runs/$(1)-0/run.json: $(BOARD)/grid/$(1)/rate
 	@mkdir -p $(BOARD)/runs
 	@ln -sfn ../grid/$(1)/$$$$($$(FIELD) $(BOARD)/grid/$(1)/lr-grid.json best) $(BOARD)/runs/$(1)-0
-	@touch $$@  # after the rate that its seeds wait for
+	@touch $$@  # newer than the rate, on which the other seeds depend
 
 $(SEEDS:%=$(BOARD)/runs/$(1)-%/run.json): $(BOARD)/runs/$(1)-%/run.json: $(BOARD)/grid/$(1)/rate
 	@echo "== $(1): seed $$*, learning rate $$$$(cat $$<)"
@@ -117,7 +117,7 @@ $(ALL:%=$(BOARD)/results/$(1)-%/result.json): $(BOARD)/results/$(1)-%/result.jso
 		--name $(1)-$$* --out $(BOARD)/results/$(1)-$$* $(EVAL)
 
 $(WORDINGS:%=$(BOARD)/results/$(1)-wording-%/result.json): $(BOARD)/results/$(1)-wording-%/result.json: $(BOARD)/runs/$(1)-0/run.json
-	@echo "== evaluating $(1), seed 0, wording $$*"
+	@echo "== evaluating $(1), seed 0, prompt variant $$*"
 	@$(CME) eval --adapter $(BOARD)/runs/$(1)-0 --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
 		--wording $$* --name $(1)-wording-$$* --out $(BOARD)/results/$(1)-wording-$$* $(EVAL)
 
@@ -129,12 +129,12 @@ endef
 
 $(foreach method,$(METHODS),$(eval $(call rules_of_a_method,$(method))))
 
-# What a command wrote whole stays, also when make is stopped while that command ends.
+# Complete files are kept, even if make is interrupted while a command ends.
 RESULTS := $(foreach row,$(REFERENCES) $(WORDINGS:%=base-wording-%),$(BOARD)/results/$(row)/result.json)
 RESULTS += $(foreach method,$(METHODS),$(foreach run,$(ALL) $(WORDINGS:%=wording-%),$(BOARD)/results/$(method)-$(run)/result.json))
 .PRECIOUS: $(BOARD)/mix/manifest.json $(RESULTS) $(foreach method,$(METHODS),$(ALL:%=$(BOARD)/runs/$(method)-%/run.json)) \
 	$(call COSTS,lora) $(call COSTS,adalora)
 
-# The table of the rows that are there: methods are added as they are done.
+# The tables of all rows.
 $(OUT)/leaderboard.md: $(REFERENCES:%=$(OUT)/entries/%.json) $(METHODS:%=$(OUT)/entries/%.json)
 	@$(CME) leaderboard --verify --entries $(OUT)/entries --out $(OUT) > /dev/null

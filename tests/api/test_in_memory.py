@@ -241,7 +241,7 @@ def test_two_models_never_share_a_folder(tiny_base, tokenizer, tmp_path, monkeyp
 
 def test_its_result_cannot_be_submitted(tiny_base, tokenizer, tmp_path):
     result = cme.evaluate(model=adapted(tiny_base, "lora"), tokenizer=tokenizer, out=tmp_path / "x", **SMALL)
-    with pytest.raises(UsageError, match=r"in memory, so that nobody can evaluate it again\. Save the model"):
+    with pytest.raises(UsageError, match=r"in memory, which others cannot evaluate again\. Save the model"):
         cme.submit(result, entries=tmp_path / "entries")
     assert not (tmp_path / "entries").exists()
 

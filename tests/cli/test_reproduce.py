@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_row(cme, line, mix, tmp_path):  # noqa: F8
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found["changed"] == 0 and found["same_adapter"] is True and found["samples"] == 128
-    assert found["verdict"].startswith("bitwise the same") and found["difference"] == 0
+    assert found["verdict"].startswith("bitwise identical") and found["difference"] == 0
     written = json.loads((tmp_path / "again" / "reproduction.json").read_text())
     assert (written["kind"], written["average"]) == ("reproduction", found["average"])
     twice = reproduce(cme, line, "lora", tmp_path / "again", "--data", mix)
@@ -60,7 +60,7 @@ def test_it_goes_on_where_it_stopped(cme, line, mix, tmp_path, monkeypatch):  # 
         assert reproduce(cme, line, "lora", tmp_path / "again", "--data", mix).exit_code == 130
     monkeypatch.setattr("cme.training.run.train", stop)
     done = reproduce(cme, line, "lora", tmp_path / "again", "--data", mix)
-    assert done.exit_code == 0 and "bitwise the same" in done.stderr
+    assert done.exit_code == 0 and "bitwise identical" in done.stderr
 
 
 def test_another_seed_is_compared_with_the_row(cme, line, mix, tmp_path):  # noqa: F811
@@ -73,7 +73,7 @@ def test_another_seed_is_compared_with_the_row(cme, line, mix, tmp_path):  # noq
 
 def test_a_base_is_evaluated_again(cme, line, tmp_path):
     done = reproduce(cme, line, "base", tmp_path / "again")
-    assert done.exit_code == 0 and "bitwise the same" in done.stderr, done.output
+    assert done.exit_code == 0 and "bitwise identical" in done.stderr, done.output
     assert not (tmp_path / "again" / "run").exists()
 
 

@@ -74,9 +74,9 @@ def test_base_has_no_adapter(tiny_base, tmp_path):
 
 def test_the_wording_is_recorded_and_makes_another_evaluation(tiny_base, tmp_path):
     result = evaluate(settings(tiny_base, datasets=("qqp",), wording=2), tmp_path / "x")
-    assert result.wording == 2 and read_record(tmp_path / "x" / "result.json", Result).wording == 2
+    assert result.prompt_variant == 2 and read_record(tmp_path / "x" / "result.json", Result).prompt_variant == 2
     usual = evaluate(settings(tiny_base, datasets=("qqp",)), tmp_path / "y")
-    assert usual.wording == 0 and usual.samples_sha256 != result.samples_sha256
+    assert usual.prompt_variant == 0 and usual.samples_sha256 != result.samples_sha256
     with pytest.raises(UsageError):
         evaluate(settings(tiny_base, datasets=("qqp",), wording=1), tmp_path / "x")
     for wrong, message in (({"wording": 7}, "0 to 6"), ({"wording": 1, "baseline": "majority"}, "leave --wording out")):

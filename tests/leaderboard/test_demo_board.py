@@ -21,7 +21,7 @@ def standing():
 
 
 def test_every_number_follows_from_the_samples():
-    assert [verdict.said for verdict in audit(BOARD / "entries") if not verdict.ok] == []
+    assert [verdict.message for verdict in audit(BOARD / "entries") if not verdict.ok] == []
 
 
 def test_tables_and_page_are_what_the_entries_give(standing):

@@ -20,8 +20,8 @@ from cme.records import (
     Cost,
     DatasetScore,
     Entry,
+    EntryPromptVariant,
     EntryRun,
-    EntryWording,
     FamilyScore,
     Manifest,
     MixDataset,
@@ -51,7 +51,7 @@ SCORES = Scores(
             stderr=0.25,
             chance=0.5,
             metrics={"acc": 0.75, "f1": 1.0},
-            parts={},
+            subsets={},
             diagnostics={"cut": 0, "answers": {"1": 4}},
         ),
     ),
@@ -94,7 +94,7 @@ NESTED = {
         EntryRun(seed=None, scores=SCORES, samples_sha256="e" * 64, cost={}, provenance={"missing": ["qqp"]}),
     ),
     "saved_check": SavedCheck(trainable=12, changed=12, effect=0.4, cme=1e-7, peft=None),
-    "wordings": (EntryWording(wording=1, seed=0, average=55.5, samples_sha256="f" * 64),),
+    "prompt_variants": (EntryPromptVariant(prompt_variant=1, seed=0, average=55.5, samples_sha256="f" * 64),),
 }
 """Values for the fields whose type does not tell one."""
 
@@ -143,7 +143,7 @@ def test_what_is_written_is_read(tmp_path, record):
     assert (raw["kind"], raw["schema_version"]) == (type(record).KIND, type(record).SCHEMA_VERSION)
 
 
-def test_kinds_are_told_apart():
+def test_each_record_has_its_own_kind():
     assert sorted({type(record).KIND for record in RECORDS}) == ["entry", "manifest", "result", "run"]
 
 
@@ -167,9 +167,9 @@ def test_the_file_as_it_was_written_is_a_result(edited):
 
 
 BROKEN = {
-    "another kind": (lambda v: v.update(kind="run"), "is no result (it says 'run')"),
-    "no kind": (lambda v: v.pop("kind"), "is no result (it says None)"),
-    "a newer schema": (lambda v: v.update(schema_version=99), "has schema version 99; this CME reads version 1"),
+    "another kind": (lambda v: v.update(kind="run"), "is not a result record; its kind is 'run'"),
+    "no kind": (lambda v: v.pop("kind"), "is not a result record; its kind is None"),
+    "a newer schema": (lambda v: v.update(schema_version=99), "has schema version 99, and this CME reads version 1"),
     "no schema": (lambda v: v.pop("schema_version"), "has schema version None"),
     "an unknown key": (lambda v: v.update(shotss=1), "unknown key 'shotss' (did you mean 'shots'?)"),
     "a missing key": (lambda v: v.pop("shots"), "missing key 'shots'"),
@@ -195,7 +195,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("change", "says"), BROKEN.values(), ids=list(BROKEN))
-def test_a_broken_record_is_told_in_words(edited, change, says):
+def test_a_broken_record_gives_a_plain_message(edited, change, says):
     with pytest.raises(CMEError) as caught:
         edited(change)
     assert says in str(caught.value)
@@ -216,12 +216,12 @@ def test_all_problems_of_a_record_come_at_once(edited):
 
 
 def test_a_result_is_no_run(edited):
-    with pytest.raises(CMEError, match=r"is no run .it says 'result'"):
+    with pytest.raises(CMEError, match="is not a run record; its kind is 'result'"):
         edited(lambda values: None, Run)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1, 2]", '"result"', "null", '{"kind": "result", "shots": NaN}'])
-def test_what_is_no_record_at_all_is_told_in_words(tmp_path, text):
+def test_a_file_that_is_not_a_record_gives_a_plain_message(tmp_path, text):
     (tmp_path / "result.json").write_text(text)
     with pytest.raises(CMEError, match=r"result\.json"):
         read_record(tmp_path / "result.json", Result)
@@ -268,7 +268,7 @@ def test_a_record_made_in_python_is_written_with_all_its_fields(tmp_path):
     assert MixDataset(**values).plain()["warnings"] == ()
 
 
-def test_parts_of_a_record_keep_the_keys_that_were_given():
+def test_partial_records_keep_the_given_keys():
     cost = Cost(tokens=3, steps=2)
     assert list(cost.plain()) == ["tokens", "steps"] and cost and not Cost()
     assert cost.wall_seconds is None

@@ -33,7 +33,7 @@ def test_runs_are_averaged_over_each_rows_seeds():
         ({"one": row(), "two": row(z=[1.0])}, "row 'two' has scores of z"),
         ({"one": row(), "two": row(y=[1.0])}, "expected seeds × 2 samples"),
         ({"one": row(y=[])}, "expected seeds × 2 samples"),
-        ({"one": row(y=[[1.0, 0.0], [1.0, 0.0]])}, "2 seeds on y and 1 on others"),
+        ({"one": row(y=[[1.0, 0.0], [1.0, 0.0]])}, "2 seeds on y and 1 on other datasets"),
         ({"one": row(y=[1.0, float("nan")])}, "not a finite number"),
     ],
 )
@@ -44,7 +44,12 @@ def test_what_is_no_table_is_refused(scores, message):
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [({}, "no datasets"), ({"z": 100.0}, "no scores of 'z'"), ({"x": 0.0}, "weight of 'x' is 0"), ({"x": -1.0}, "-1")],
+    [
+        ({}, "a mean needs at least one dataset"),
+        ({"z": 100.0}, "no scores of 'z'"),
+        ({"x": 0.0}, "weight of 'x' is 0"),
+        ({"x": -1.0}, "-1"),
+    ],
 )
 def test_weights_must_fit(weights, message):
     with pytest.raises(UsageError, match=message):

@@ -1,4 +1,4 @@
-"""Spread over paraphrases, and what part of the differences single datasets carry."""
+"""Prompt sensitivity, and the share of single datasets in the variance between rows."""
 
 import pytest
 
@@ -52,5 +52,5 @@ def test_shares_of_all_datasets_sum_to_one():
 def test_missing_scores_and_unknown_datasets_are_refused():
     with pytest.raises(UsageError, match="row 'q' has no score of acc"):
         variance_share({"p": {"rouge": 0.1, "acc": 0.5}, "q": {"rouge": 0.1}}, WEIGHTS, ["rouge"])
-    with pytest.raises(UsageError, match="f1 do not count"):
+    with pytest.raises(UsageError, match="no weight: f1"):
         variance_share({}, WEIGHTS, ["f1"])

@@ -135,8 +135,8 @@ def test_parts_are_shown_where_there_are_several():
     rows = [
         sample("arc", k, float(k > 0), part=part) for k, part in enumerate(("arc_easy", "arc_challenge", "arc_easy"))
     ]
-    assert score_dataset(rows, dataset("arc")).parts == pytest.approx({"arc_challenge": 1.0, "arc_easy": 0.5})
-    assert score_dataset(QQP, dataset("qqp")).parts == {}
+    assert score_dataset(rows, dataset("arc")).subsets == pytest.approx({"arc_challenge": 1.0, "arc_easy": 0.5})
+    assert score_dataset(QQP, dataset("qqp")).subsets == {}
 
 
 def test_further_scores_stand_beside_the_primary_one():
@@ -225,8 +225,8 @@ def test_every_line_of_the_explanation_adds_up():
     assert _terms(terms) == list(families.values()) and int(count) == len(families)
     assert sum(_terms(terms)) / int(count) == pytest.approx(float(right), abs=0.01)
     assert float(right) == pytest.approx(scores.average, abs=0.005)
-    (line,) = (line for line in lines if line.startswith("its standard error = "))
-    squares, right = line.removeprefix("its standard error = √(").split(" = ")
+    (line,) = (line for line in lines if line.startswith("standard error = "))
+    squares, right = line.removeprefix("standard error = √(").split(" = ")
     assert math.sqrt(sum(value**2 for value in _terms(squares))) / 3 == pytest.approx(float(right), abs=0.01)
 
 
@@ -244,5 +244,5 @@ def test_a_dataset_beside_the_suite_counts_in_no_average():
         without.chance_normalised,
     )
     assert [line for line in explain(with_it) if not line.startswith("mnli_mismatched: ")] == explain(without)
-    with pytest.raises(DataError, match="mnli_mismatched is shown beside the suite"):
+    with pytest.raises(DataError, match="mnli_mismatched does not count in the CME average"):
         aggregate([sample("mnli_mismatched", 0, 1.0)], tier="quick")

@@ -192,17 +192,17 @@ BROKEN = {
         lambda v, cme: cme.update(parts={"qqp": "train"}),
         "parts: 'qqp': expected a mapping, found 'train'",
     ),
-    "part without eval": (lambda v, cme: cme["parts"]["qqp"].pop("eval"), "part 'qqp': missing key 'eval'"),
+    "part without eval": (lambda v, cme: cme["parts"]["qqp"].pop("eval"), "subset 'qqp': missing key 'eval'"),
     "part with a typo": (lambda v, cme: cme["parts"]["qqp"].update(foldr="x"), "(did you mean 'folder'?)"),
-    "no task": (lambda v, cme: v.pop("task"), "lm-eval's 'task' must be a text"),
-    "no hub id": (lambda v, cme: v.pop("dataset_path"), "lm-eval's 'dataset_path' must be a text"),
+    "no task": (lambda v, cme: v.pop("task"), "lm-eval's key 'task' must be a string"),
+    "no hub id": (lambda v, cme: v.pop("dataset_path"), "lm-eval's key 'dataset_path' must be a string"),
     "no cme": (lambda v, cme: v["metadata"].pop("cme"), "'metadata.cme' is missing"),
     "no metadata": (lambda v, cme: v.pop("metadata"), "'metadata.cme' is missing"),
 }
 
 
 @pytest.mark.parametrize(("change", "says"), BROKEN.values(), ids=list(BROKEN))
-def test_a_broken_description_is_told_in_words(edited, change, says):
+def test_a_broken_description_gives_a_plain_message(edited, change, says):
     with pytest.raises(CMEError) as caught:
         edited(change)
     assert says in str(caught.value)

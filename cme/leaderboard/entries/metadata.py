@@ -137,7 +137,7 @@ def _scores(scores: Scores, entry: Entry) -> Iterator[str]:
 def _dataset(item: DatasetScore, rows: int | None) -> str | None:
     if not 1 <= item.clusters <= item.n or (rows is not None and item.n > rows):
         return f"{item.n} samples in {item.clusters} clusters; the tier has {rows or 'all'}"
-    numbers = [item.value, item.chance, *item.metrics.values(), *item.parts.values()]
+    numbers = [item.value, item.chance, *item.metrics.values(), *item.subsets.values()]
     if not all(-_ROUNDING <= value <= 1 + _ROUNDING for value in numbers):
         return "a score is no number from 0 to 1"
     return None

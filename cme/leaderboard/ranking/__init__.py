@@ -1,1 +1,1 @@
-"""How rows compare: aligned scores, means over seeds, paired differences, ranges of ranks, prompt variants."""
+"""Comparison of rows: aligned scores, means over seeds, paired differences, rank ranges and prompt variants."""

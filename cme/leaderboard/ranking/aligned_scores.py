@@ -1,4 +1,4 @@
-"""Per-sample scores of several runs and rows → one panel, every sample in the same place."""
+"""Alignment of the per-sample scores of several runs and rows into one panel, in one order of samples."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +15,11 @@ from cme.suite.score import Sample
 __all__ = ["Columns", "columns_of", "panel_of", "read_columns"]
 
 Columns = dict[str, tuple[list[str], list[str], Any]]
-"""Dataset → ids, clusters and primary scores of its samples, in the order of the file, [n] each."""
+"""For each dataset, the ids, clusters and primary scores of its samples in the order of the file, [n] each."""
 
 
 def columns_of(samples: Sequence[Sample]) -> Columns:
-    """The columns that statistics need, from whole samples."""
+    """Return the columns that the statistics need from complete samples."""
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample["dataset"], []).append(sample)
@@ -34,7 +34,9 @@ def columns_of(samples: Sequence[Sample]) -> Columns:
 
 
 def read_columns(path: Path) -> Columns:
-    """The columns that statistics need, from a file of samples (`cme.leaderboard.entries.files.check_samples` comes first).
+    """Read the columns that the statistics need from a samples file.
+
+    Check the file with `cme.leaderboard.entries.files.check_samples` first.
 
     Raises:
         CMEError: the file cannot be read.
@@ -45,21 +47,22 @@ def read_columns(path: Path) -> Columns:
     ids, labels = table["id"].to_pylist(), table["cluster"].to_pylist()
     names = np.asarray(table["dataset"].to_pylist(), dtype=object)
     values = table["score"].to_numpy()
-    found: Columns = {}
+    columns: Columns = {}
     for name in dict.fromkeys(names):
         places = np.flatnonzero(names == name)
-        found[str(name)] = ([ids[k] for k in places], [labels[k] for k in places], values[places])
-    return found
+        columns[str(name)] = ([ids[k] for k in places], [labels[k] for k in places], values[places])
+    return columns
 
 
 def panel_of(rows: Mapping[str, Sequence[Columns]]) -> Panel:
-    """The scores of all rows on the samples that they share.
+    """Make the panel of the scores of all rows on the samples that they share.
 
     Args:
-        rows: name → the columns of each of its runs; their samples may come in any order, and are put in the first's.
+        rows: for each row's name, the columns of its runs. The samples may be in any order; they are sorted as in the first
+            run.
 
     Raises:
-        CMEError: a run has other samples than the first one, or other clusters.
+        CMEError: the samples or clusters of a run differ from those of the first run.
     """
     first = next(iter(rows.values()))[0]
     scores = {
@@ -70,17 +73,19 @@ def panel_of(rows: Mapping[str, Sequence[Columns]]) -> Panel:
 
 
 def _values(row: str, run: Columns, name: str, first: Columns) -> Any:
-    """A run's scores of one dataset in the order of the first run."""
+    """Return a run's scores of one dataset, sorted as in the first run."""
     ids, clusters, _ = first[name]
-    found, own, values = run.get(name, ([], [], np.empty(0)))
-    if found != ids:
-        place = {key: k for k, key in enumerate(found)}
-        if len(found) != len(ids) or set(place) != set(ids):
-            raise CMEError(f"{row}: its samples of {name} are not those of the other rows. Submit its results again.")
+    own_ids, own_clusters, values = run.get(name, ([], [], np.empty(0)))
+    if own_ids != ids:
+        place = {key: k for k, key in enumerate(own_ids)}
+        if len(own_ids) != len(ids) or set(place) != set(ids):
+            raise CMEError(
+                f"{row}: its samples of {name} differ from those of the other rows. Submit its results again."
+            )
         order = [place[key] for key in ids]
-        own, values = [own[k] for k in order], values[order]
-    if own != clusters:
+        own_clusters, values = [own_clusters[k] for k in order], values[order]
+    if own_clusters != clusters:
         raise CMEError(
-            f"{row}: its samples of {name} have other clusters than those of the other rows. Submit its results again."
+            f"{row}: the clusters of its samples of {name} differ from those of the other rows. Submit its results again."
         )
     return values

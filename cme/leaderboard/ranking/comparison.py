@@ -1,4 +1,4 @@
-"""Where the rows of a table stand: scores with intervals, every paired difference, ranges of ranks."""
+"""The standing of a board's rows: scores with intervals, all paired differences and rank ranges."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,22 +34,22 @@ __all__ = ["Standing", "make_standing", "read_runs"]
 
 @dataclass(frozen=True)
 class Standing:
-    """Everything that a table says about its rows beyond what each entry says by itself.
+    """What follows from all entries of a board together.
 
     Attributes:
-        rows: the entries that are compared, by average, best first.
-        references: rows to read the others by (baselines, a base that was shown examples): they have scores, not ranks.
-        partial: baselines that answer some of the datasets only: they have no average; by name.
-        stale: entries of an older scorer: neither compared nor ranked.
-        averages: the CME average in points by name of the row, references included.
-        families: the same for each family, with the partial baselines that answer all of its datasets.
-        datasets: the same for each dataset, in points, with the partial baselines that answer it.
-        without_rouge: the average without the summarization family; empty where nothing else was run.
-        chance_normalised: the average with every dataset rescaled to (score − chance) / (1 − chance).
-        comparison: every pair of ``rows``; None at tier smoke, with fewer than two rows, or where a dataset has one cluster.
-        ranks: by name; empty without a comparison.
-        detectable: difference in points that a planned comparison at this tier finds with a probability of 80 %.
-        rouge_share: of the variance of ``rows``' averages, the share that the summarization family carries.
+        rows: the compared entries, sorted by average, best first.
+        references: reference rows, which have scores and no rank: baselines, and a base with examples in the prompt.
+        partial: baselines that answer only some of the datasets and so have no average, sorted by name.
+        stale: entries scored by an older scorer version, which are neither compared nor ranked.
+        averages: CME average in points by name of the row, including references.
+        families: family scores by family and row, including partial baselines that answer all datasets of the family.
+        datasets: dataset scores in points by dataset and row, including partial baselines that answer the dataset.
+        without_rouge: average without the summarization family; empty if no other family was run.
+        chance_normalised: average after every dataset's score was rescaled to (score − chance) / (1 − chance).
+        comparison: all pairs of ``rows``; None at tier smoke, with fewer than two rows, or if a dataset has one cluster.
+        ranks: rank ranges by name; empty without a comparison.
+        detectable: difference in points that one planned comparison detects with a power of 80 %.
+        rouge_share: share of the variance between the averages of ``rows`` that is due to the summarization family.
     """
 
     rows: tuple[Entry, ...]
@@ -78,7 +78,7 @@ class Standing:
         return "row" if not is_reference(entry) else "reference" if self.whole_scores(entry) else "partial"
 
     def whole_scores(self, entry: Entry) -> Scores | None:
-        """An entry's scores; None if it answers some of the datasets only: its averages are over other things."""
+        """Return an entry's scores, or None if it answers only some of the datasets, so that its average is not comparable."""
         return entry.scores if len(entry.scores.datasets) == len(self.datasets) else None
 
 
@@ -86,12 +86,12 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     """Compare entries by their per-sample scores.
 
     Args:
-        entries: comparable ones, in any order.
-        entries_dir: where they were read from; the samples lie in ``samples`` beside it.
-        resamples: of the paired bootstrap.
+        entries: comparable entries, in any order.
+        entries_dir: folder of the entries; the samples are in the folder ``samples`` beside it.
+        resamples: number of resamples of the paired bootstrap.
 
     Raises:
-        UsageError: the entries cannot stand in one table.
+        UsageError: the entries are not comparable.
         CMEError: samples are missing, damaged, or not those of the entry.
     """
     check_comparable(entries)
@@ -107,8 +107,8 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     weights = average_weights(counted)
     columns = {entry.name: read_runs(entry, entries_dir) for entry in current}
     panels = [panel_of(columns)] if current else []
-    asked = columns.get(whole[0].name) or (read_runs(whole[0], entries_dir) if partial else [])
-    parts = [_panel_of_some(entry, read_runs(entry, entries_dir), asked) for entry in partial]
+    shared = columns.get(whole[0].name) or (read_runs(whole[0], entries_dir) if partial else [])
+    partial_panels = [_panel_of_some(entry, read_runs(entry, entries_dir), shared) for entry in partial]
     with_stderr = whole[0].tier != "smoke"
 
     def by_name(chosen: Mapping[str, float], of: Sequence[Panel]) -> dict[str, Estimate]:
@@ -116,7 +116,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
         return {item.row: item for panel in fitting for item in estimates(panel, chosen, with_stderr=with_stderr)}
 
     chance = {item.dataset: item.chance for item in whole[0].scores.datasets}
-    # Σ w · (score − c) / (1 − c) is a weighted mean of the scores less what guessing gives.
+    # Σ w · (score − c) / (1 − c) is a weighted mean of the scores minus a constant, the expected value of guessing.
     rescaled = {name: weight / (1 - chance[name]) for name, weight in weights.items()}
     guessed = sum(weight * chance[name] for name, weight in rescaled.items())
     families = list(dict.fromkeys(counted.values()))
@@ -135,11 +135,11 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
         averages=by_name(weights, panels),
         families={
             family: by_name(
-                average_weights({name: of for name, of in counted.items() if of == family}), [*panels, *parts]
+                average_weights({name: of for name, of in counted.items() if of == family}), [*panels, *partial_panels]
             )
             for family in families
         },
-        datasets={name: by_name({name: 100.0}, [*panels, *parts]) for name in family_of},
+        datasets={name: by_name({name: 100.0}, [*panels, *partial_panels]) for name in family_of},
         without_rouge=by_name(average_weights(plain), panels) if plain else {},
         chance_normalised={name: _less(item, guessed) for name, item in by_name(rescaled, panels).items()},
         comparison=comparison,
@@ -156,22 +156,22 @@ def _less(item: Estimate, constant: float) -> Estimate:
 
 
 def read_runs(entry: Entry, entries_dir: Path) -> list[Columns]:
-    """The samples of each of an entry's runs.
+    """Read the samples of all runs of an entry.
 
     Raises:
         CMEError: a file is missing, damaged, or not the entry's.
     """
-    found = []
+    runs = []
     for k, run in enumerate(entry.runs):
         path = samples_path(entries_dir, entry.name, k)
         check_hash(path, run.samples_sha256, f"entry {entry.name!r}")
         check_samples(path)
-        found.append(read_columns(path))
-    return found
+        runs.append(read_columns(path))
+    return runs
 
 
-def _panel_of_some(entry: Entry, own: Sequence[Columns], asked: Sequence[Columns]) -> Panel:
-    """The scores of a partial baseline alone, after its samples were found to be the table's on the datasets it answers."""
+def _panel_of_some(entry: Entry, own: Sequence[Columns], shared: Sequence[Columns]) -> Panel:
+    """Return the scores of a partial baseline after checking that its samples are those of the board's other rows."""
     names = [item.dataset for item in entry.scores.datasets]
-    panel_of({"": [{name: asked[0][name] for name in names}], entry.name: own})
+    panel_of({"": [{name: shared[0][name] for name in names}], entry.name: own})
     return panel_of({entry.name: [{name: run[name] for name in names} for run in own]})

@@ -1,4 +1,4 @@
-"""Numbers as tables show them, with fixed decimals: a changed number is a changed cell, and nothing else is."""
+"""Number formats of the tables. Fixed decimals keep unchanged cells identical between versions of a board."""
 
 from typing import Any
 
@@ -21,63 +21,63 @@ __all__ = [
 ]
 
 ABSENT = "–"
-"""Stands where there is no number."""
+"""Text of a cell without a number."""
 
 _SMALLEST_P = 1e-4
 
 
 def rounded(value: float | None) -> float | None:
-    """A statistic as files hold it, with six decimals: other processors differ in the last bits, and files must not."""
+    """Round a statistic to six decimals, so that files are identical on processors that differ in the last bits."""
     return None if value is None else round(value, 6)
 
 
 def points(value: float | None) -> str:
-    """A number with two decimals."""
+    """Format a number with two decimals."""
     return ABSENT if value is None else f"{value:.2f}"
 
 
 def interval(value: float | None, low: float | None, high: float | None) -> str:
-    """A value with its confidence interval, ``57.10 [55.20, 59.01]``; the value alone where there is none."""
+    """Format a value with its confidence interval, such as ``57.10 [55.20, 59.01]``, or alone if it has none."""
     return points(value) if value is None or low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def estimate(found: Estimate | None) -> str:
-    """A score with its confidence interval."""
-    return ABSENT if found is None else interval(found.value, found.low, found.high)
+def estimate(score: Estimate | None) -> str:
+    """Format a score with its confidence interval."""
+    return ABSENT if score is None else interval(score.value, score.low, score.high)
 
 
 def ratio(values: tuple[float, float | None, float | None] | None) -> str:
-    """A ratio, with its interval where there is one; LoRA's own is 1 and has none."""
+    """Format a ratio with its interval. LoRA's own ratio is 1 and has no interval."""
     if values is None:
         return ABSENT
     value, low, high = values
     return points(value) if low == high else interval(value, low, high)
 
 
-def ranks(found: RankRange | None) -> str:
-    """A range of ranks, ``1–3``; one number where both ends are the same."""
-    if found is None:
+def ranks(span: RankRange | None) -> str:
+    """Format a rank range, such as ``1–3``, as one number if both ends are equal."""
+    if span is None:
         return ABSENT
-    return str(found.best) if found.best == found.worst else f"{found.best}–{found.worst}"
+    return str(span.best) if span.best == span.worst else f"{span.best}–{span.worst}"
 
 
 def p_value(value: float) -> str:
-    """Four decimals, never 0."""
+    """Format a p-value with four decimals; values that would round to 0 are shown as a bound."""
     return f"≤ {_SMALLEST_P:.4f}" if value < _SMALLEST_P else f"{value:.4f}"
 
 
 def millions(count: float | None) -> str:
-    """A count in millions, two decimals."""
+    """Format a count in millions with two decimals."""
     return ABSENT if count is None else f"{count / 1e6:.2f}"
 
 
 def gib(count: float | None) -> str:
-    """Bytes in GiB, two decimals."""
+    """Format a number of bytes in GiB with two decimals."""
     return ABSENT if count is None else f"{count / 2**30:.2f}"
 
 
 def duration(seconds: float | None) -> str:
-    """Hours and minutes from one hour on, minutes and seconds below: ``29:05 h``, ``4:07 min``."""
+    """Format a duration as hours and minutes (``29:05 h``), or below one hour as minutes and seconds (``4:07 min``)."""
     if seconds is None:
         return ABSENT
     whole = round(seconds)
@@ -88,7 +88,7 @@ def duration(seconds: float | None) -> str:
 
 
 def shown(value: Any) -> str:
-    """A setting of whatever type."""
+    """Format a setting of any type."""
     if value is None:
         return ABSENT
     if isinstance(value, bool):
@@ -99,6 +99,6 @@ def shown(value: Any) -> str:
 
 
 def listing(names: list[str], most: int = 8) -> str:
-    """Names in a sentence; of many, the first few and how many more."""
+    """List names in a sentence, shortened to the first ``most`` names and the number of the others."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

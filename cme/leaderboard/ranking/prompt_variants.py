@@ -1,4 +1,4 @@
-"""How far the wording of the prompt moves a score: one model, evaluated with paraphrases of every instruction."""
+"""Prompt sensitivity: how much one model's score varies between prompt variants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,24 +13,32 @@ from cme.leaderboard.entries.matching import Pair
 from cme.leaderboard.entries.samples import check_answers
 from cme.leaderboard.entries.scores import TOLERANCE, check_hash, check_scores, computed_scores, items_digest
 from cme.leaderboard.ranking.numbers import listing
-from cme.records import Entry, EntryWording, Result, read_record
+from cme.records import Entry, EntryPromptVariant, Result, read_record
 from cme.records.samples import read_samples
 from cme.stats import Spread, prompt_sensitivity
 from cme.suite.score import SCORER_VERSION
 
-__all__ = ["Reworded", "check_wordings", "read_wordings", "sample_files", "spread_of", "wording_path", "wordings_of"]
+__all__ = [
+    "VariantResult",
+    "check_prompt_variants",
+    "entry_prompt_variants",
+    "read_prompt_variants",
+    "sample_files",
+    "spread_of",
+    "variant_path",
+]
 
 _SHARED = ("base_fingerprint", "tier", "prompt_format", "shots", "source", "dtype", "task_fingerprints", "missing")
 
 
 @dataclass(frozen=True)
-class Reworded:
-    """An evaluation whose numbers were computed again from its samples.
+class VariantResult:
+    """A result whose scores were recomputed from its samples.
 
     Attributes:
-        folder: of the evaluation.
+        folder: folder of the result.
         result: its record.
-        items: digest of the scored samples.
+        items: digest of the ids of the scored samples.
     """
 
     folder: Path
@@ -38,130 +46,155 @@ class Reworded:
     items: str
 
 
-def read_wordings(folders: Sequence[Path]) -> list[Reworded]:
-    """Evaluations of one model that differ in the wording alone, by wording.
+def read_prompt_variants(folders: Sequence[Path]) -> list[VariantResult]:
+    """Read results of one model that differ in the prompt variant alone.
+
+    Args:
+        folders: folders of at least two results.
+
+    Returns:
+        The results, sorted by prompt variant.
 
     Raises:
         CMEError: a file is missing or damaged, or a number does not follow from the samples.
-        UsageError: fewer than two, or they differ in something else, or two have the same wording.
+        UsageError: there are fewer than two results, they differ in something else, or two have the same prompt variant.
     """
-    found = sorted((_read(folder) for folder in dict.fromkeys(folders)), key=lambda item: item.result.wording)
-    if len(found) < 2:
-        raise UsageError("one wording shows no spread. Evaluate with another: cme eval … --wording 1")
+    results = sorted((_read(folder) for folder in dict.fromkeys(folders)), key=lambda item: item.result.prompt_variant)
+    if len(results) < 2:
+        raise UsageError(
+            "the prompt sensitivity needs results with at least two prompt variants. Evaluate with another one: "
+            "cme eval … --prompt-variant 1"
+        )
     problems = []
     for what in _SHARED:
         problems += split(
-            what.replace("_", " "), {str(item.folder): _short(getattr(item.result, what)) for item in found}
+            what.replace("_", " "), {str(item.folder): _short(getattr(item.result, what)) for item in results}
         )
-    problems += split("model", {str(item.folder): _model(item.result)[:12] for item in found})
-    problems += split("scored rows", {str(item.folder): item.items[:12] for item in found})
-    wordings = [item.result.wording for item in found]
-    if len(set(wordings)) < len(wordings):
-        problems.append(f"nothing: a wording is there twice ({', '.join(map(str, wordings))})")
+    problems += split("model", {str(item.folder): _model(item.result)[:12] for item in results})
+    problems += split("scored rows", {str(item.folder): item.items[:12] for item in results})
     if problems:
         raise UsageError(
-            "these are not evaluations of one model in several wordings. They differ in " + "; in ".join(problems) + "."
+            f"the results differ in more than the prompt variant: in {'; in '.join(problems)}. Give results of one model that "
+            "were evaluated with the same settings."
         )
-    return found
+    variants = [item.result.prompt_variant for item in results]
+    if len(set(variants)) < len(variants):
+        raise UsageError(
+            f"two results have the same prompt variant (variants {', '.join(map(str, variants))}). Give one result per variant."
+        )
+    return results
 
 
-def wordings_of(pairs: Sequence[Pair], folders: Sequence[Path]) -> dict[EntryWording, Path]:
-    """What a row holds of its paraphrases, and their files of samples.
+def entry_prompt_variants(pairs: Sequence[Pair], folders: Sequence[Path]) -> dict[EntryPromptVariant, Path]:
+    """Make an entry's records of other prompt variants.
 
     Args:
         pairs: the row's results with their runs.
-        folders: results of one of the row's models, in other wordings.
+        folders: results of one of the row's models with other prompt variants.
+
+    Returns:
+        The record of each prompt variant, with its samples file.
 
     Raises:
-        CMEError: as `read_wordings`.
-        UsageError: the results are of no model of the row.
+        CMEError: as `read_prompt_variants`.
+        UsageError: the results are not of a model of the row, or as `read_prompt_variants`.
     """
     if not folders:
         return {}
     model = _model(read_record(folders[0] / "result.json", Result))
     home = next((item for item in pairs if _model(item.result) == model), None)
     if home is None:
-        raise UsageError(f"{folders[0]} is an evaluation of none of the row's models: give paraphrases of one of them.")
+        raise UsageError(
+            f"{folders[0]} is not a result of one of the row's models. Give results of one of these models with other prompt "
+            "variants."
+        )
     return {
-        EntryWording(
-            wording=item.result.wording,
+        EntryPromptVariant(
+            prompt_variant=item.result.prompt_variant,
             seed=home.seed,
             average=item.result.scores.average,
             samples_sha256=item.result.samples_sha256,
         ): item.folder / "samples.parquet"
-        for item in read_wordings([home.folder, *folders])
+        for item in read_prompt_variants([home.folder, *folders])
         if item.folder != home.folder
     }
 
 
-def wording_path(entries_dir: Path, name: str, wording: int) -> Path:
-    """Where the per-sample scores of an entry's paraphrase lie: beside those of its runs."""
+def variant_path(entries_dir: Path, name: str, variant: int) -> Path:
+    """Return the path of an entry's per-sample scores with another prompt variant."""
     path = samples_path(entries_dir, name)
-    return path.with_name(f"{name}.wording-{wording}.parquet")
+    return path.with_name(f"{name}.wording-{variant}.parquet")
 
 
 def sample_files(entry: Entry, entries_dir: Path) -> list[Path]:
-    """Every file of samples of an entry: of its runs, then of its wordings."""
+    """Return the samples files of an entry: those of its runs, then those of its other prompt variants."""
     runs = [samples_path(entries_dir, entry.name, k) for k in range(len(entry.runs))]
-    return [*runs, *(wording_path(entries_dir, entry.name, item.wording) for item in entry.wordings)]
+    return [*runs, *(variant_path(entries_dir, entry.name, item.prompt_variant) for item in entry.prompt_variants)]
 
 
-def check_wordings(entry: Entry, entries_dir: Path, questions: Mapping[str, str]) -> None:
-    """Check every paraphrase of an entry against its per-sample scores.
+def check_prompt_variants(entry: Entry, entries_dir: Path, questions: Mapping[str, str]) -> None:
+    """Check the other prompt variants of an entry against their per-sample scores.
 
     Args:
         entry: the row.
-        entries_dir: where it was read from.
-        questions: what its runs were asked (`cme.leaderboard.entries.agreement.answered`).
+        entries_dir: folder of the entries.
+        questions: digests of the questions of the entry's runs (`cme.leaderboard.entries.agreement.answered`).
 
     Raises:
-        CMEError: a file is missing or another one, a number does not follow from it, or it has other items.
+        CMEError: a file is missing or changed, a number does not follow from it, or its samples are not the entry's.
     """
-    seeds, wordings = [run.seed for run in entry.runs], [item.wording for item in entry.wordings]
+    seeds, variants = [run.seed for run in entry.runs], [item.prompt_variant for item in entry.prompt_variants]
     where = f"entry {entry.name!r}"
-    if 0 in wordings or wordings != sorted(set(wordings)) or len({item.seed for item in entry.wordings}) > 1:
-        raise CMEError(f"{where}: its wordings are {wordings}; expected different ones above 0, of one run.")
-    for item in entry.wordings:
-        path, label = wording_path(entries_dir, entry.name, item.wording), f"{where}, wording {item.wording}"
+    if 0 in variants or variants != sorted(set(variants)) or len({item.seed for item in entry.prompt_variants}) > 1:
+        raise CMEError(
+            f"{where}: its prompt variants are {variants}. They must be different numbers above 0 in ascending order, all of "
+            "one run."
+        )
+    for item in entry.prompt_variants:
+        path = variant_path(entries_dir, entry.name, item.prompt_variant)
+        label = f"{where}, prompt variant {item.prompt_variant}"
         if item.seed not in seeds:
-            raise CMEError(f"{label}: it is of seed {item.seed}, which the row has not.")
+            raise CMEError(f"{label}: its seed is {item.seed}, and the row has no run with this seed.")
         check_hash(path, item.samples_sha256, label)
         check_samples(path)
         samples = read_samples(path)
         if items_digest(samples) != entry.items:
             raise CMEError(f"{label}: its samples are not the items of the entry. Submit its results again.")
-        asked = answered(samples).questions
-        if changed := [name for name in asked if asked[name] != questions.get(name)]:
+        own = answered(samples).questions
+        if changed := [name for name in own if own[name] != questions.get(name)]:
             raise CMEError(
-                f"{label}: parts, clusters, options or right answers of {listing(changed)} are not those of the entry's runs. "
-                "Submit its results again."
+                f"{label}: subsets, clusters, options or right answers of {listing(changed)} differ from those of the entry's "
+                "runs. Submit its results again."
             )
         average = computed_scores(samples, tier=entry.tier, where=label).average
         check_answers(samples, label)
         if abs(average - item.average) > TOLERANCE:
-            raise CMEError(f"{label}: its average is {item.average:.12g}, recomputed {average:.12g}. Submit it again.")
+            raise CMEError(
+                f"{label}: its average is {item.average:.12g}, but the samples give {average:.12g}. Submit its results again."
+            )
 
 
 def spread_of(entry: Entry) -> Spread | None:
-    """Spread of the CME average over all wordings of the run that was asked in several; None: there are none."""
-    if not entry.wordings:
+    """Return the spread of the CME average over an entry's prompt variants, or None if it has only variant 0."""
+    variants = entry.prompt_variants
+    if not variants:
         return None
-    run = next((run for run in entry.runs if run.seed == entry.wordings[0].seed), None)
-    return prompt_sensitivity([run.scores.average, *(item.average for item in entry.wordings)]) if run else None
+    run = next((run for run in entry.runs if run.seed == variants[0].seed), None)
+    return prompt_sensitivity([run.scores.average, *(item.average for item in variants)]) if run else None
 
 
-def _read(folder: Path) -> Reworded:
+def _read(folder: Path) -> VariantResult:
     result = read_record(folder / "result.json", Result)
     where, file = f"result {folder}", folder / "samples.parquet"
     if result.scorer_version != SCORER_VERSION:
         raise UsageError(
-            f"{where} has scorer version {result.scorer_version}; this CME has {SCORER_VERSION}. Evaluate again."
+            f"{where} has scorer version {result.scorer_version}, and this CME has version {SCORER_VERSION}. Evaluate again."
         )
     check_hash(file, result.samples_sha256, where)
     check_samples(file)
     samples = read_samples(file)
     check_scores(result.scores, samples, tier=result.tier, where=where)
-    return Reworded(folder, result, items_digest(samples))
+    return VariantResult(folder, result, items_digest(samples))
 
 
 def _model(result: Result) -> str:

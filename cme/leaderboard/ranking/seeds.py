@@ -1,4 +1,4 @@
-"""The scores of several seeds → the scores of their row."""
+"""Scores of a row from the scores of its seeds."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,21 +13,21 @@ __all__ = ["mean_scores"]
 
 
 def mean_scores(scores: Sequence[Scores], columns: Sequence[Columns], *, tier: str) -> tuple[Scores, float | None]:
-    """The row's scores from those of its runs.
+    """Compute a row's scores from those of its runs.
 
-    Values, metrics and parts are means over the runs; so are the averages. Counts in the diagnostics are summed over the
-    runs. Standard errors are `cme.stats.estimates`': from the samples and, with several runs, from the seeds.
+    Scores, metrics, subset scores and averages are means over the runs. Counts in the diagnostics are summed over the runs.
+    Standard errors come from `cme.stats.estimates`; with several runs they include the variance between seeds.
 
     Args:
-        scores: of each run, on the same samples.
+        scores: the scores of each run, on the same samples.
         columns: the samples of each run.
-        tier: at ``smoke`` there are no standard errors.
+        tier: the tier; at ``smoke`` there are no standard errors.
 
     Returns:
-        The scores, and the part of the average's standard error that is due to the seeds: None with one run.
+        The scores, and the part of the average's standard error that is due to the seeds (None with one run).
 
     Raises:
-        CMEError: the runs name a dataset's parts or metrics differently.
+        CMEError: the runs differ in the subsets or metrics of a dataset.
     """
     panel = panel_of({"row": columns})
     first = scores[0]
@@ -66,19 +66,19 @@ def mean_scores(scores: Sequence[Scores], columns: Sequence[Columns], *, tier: s
 
 def _dataset(runs: Sequence[DatasetScore], stderr: float | None) -> DatasetScore:
     first = runs[0]
-    if any(set(run.parts) != set(first.parts) or set(run.metrics) != set(first.metrics) for run in runs):
-        raise CMEError(f"{first.dataset}: the runs do not have the same parts and metrics. Evaluate them again.")
+    if any(set(run.subsets) != set(first.subsets) or set(run.metrics) != set(first.metrics) for run in runs):
+        raise CMEError(f"{first.dataset}: the runs differ in their subsets or metrics. Evaluate them again.")
     return first.replace(
         value=_mean([run.value for run in runs]),
         stderr=stderr,
         metrics={name: _mean([run.metrics[name] for run in runs]) for name in first.metrics},
-        parts={name: _mean([run.parts[name] for run in runs]) for name in first.parts},
+        subsets={name: _mean([run.subsets[name] for run in runs]) for name in first.subsets},
         diagnostics=_summed([run.diagnostics for run in runs]),
     )
 
 
 def _summed(counts: Sequence[Any]) -> Any:
-    """Counts, and mappings of them, added up."""
+    """Add up counts, or mappings of counts key by key."""
     if not isinstance(counts[0], dict):
         return sum(counts)
     keys = sorted({key for count in counts for key in count}) if len(counts) > 1 else counts[0]

@@ -1,1 +1,1 @@
-"""What people see of a ranking: Markdown, LaTeX, CSV, JSON, and the page."""
+"""Rendering of a board as Markdown, LaTeX, CSV, JSON and an HTML page."""

@@ -1,4 +1,4 @@
-"""Sections as LaTeX: one ``table`` each, to be taken into a paper (packages booktabs and url)."""
+"""LaTeX output: one ``table`` for each section, for use in a paper (packages booktabs and url)."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ __all__ = ["latex"]
 
 
 def latex(title: str, sections: Sequence[Section]) -> str:
-    """The tables, each with its section's sentences as the caption; a section without a table is left out."""
+    """Render the tables with their paragraphs as captions. Sections without a table are left out."""
     blocks = [f"% {for_latex(title)}\n% \\usepackage[T1]{{fontenc}}\\usepackage{{booktabs,url}}\n"]
     above = ""
     for section in sections:
@@ -18,7 +18,7 @@ def latex(title: str, sections: Sequence[Section]) -> str:
             continue
         name = f"{above}: {section.title}" if section.level > 2 else section.title or title
         source = rf" \url{{{section.source}}}" if section.source else ""
-        blocks.append(_table(section.table, for_latex(f"{name}. {section.said}".strip()) + source))
+        blocks.append(_table(section.table, for_latex(f"{name}. {section.paragraph}".strip()) + source))
     return "\n".join(blocks)
 
 

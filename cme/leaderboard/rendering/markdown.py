@@ -1,4 +1,4 @@
-"""Sections as GitHub's Markdown, with aligned pipes: a changed number is a changed line, and nothing else is."""
+"""GitHub Markdown output. Columns are aligned, so that a changed number changes one line."""
 
 from collections.abc import Sequence
 
@@ -9,24 +9,24 @@ __all__ = ["markdown", "table"]
 
 
 def markdown(title: str, sections: Sequence[Section]) -> str:
-    """A page of sections."""
+    """Render a page of sections."""
     blocks = [f"# {for_markdown(title)}\n"]
     for section in sections:
         if section.title:
             blocks.append(f"{'#' * section.level} {for_markdown(section.title)}\n")
-        if section.said:
-            blocks.append(f"{for_markdown(section.said)}\n")
+        if section.paragraph:
+            blocks.append(f"{for_markdown(section.paragraph)}\n")
         if section.source:
             blocks.append(f"<{section.source}>\n")
         if section.table:
             blocks.append(table(section.table))
-        if section.listed:
-            blocks.append("".join(f"- {for_markdown(sentence)}\n" for sentence in section.listed))
+        if section.bullets:
+            blocks.append("".join(f"- {for_markdown(sentence)}\n" for sentence in section.bullets))
     return "\n".join(blocks)
 
 
 def table(content: Table) -> str:
-    """One table."""
+    """Render one table."""
     lines = [[for_markdown(cell) for cell in line] for line in (content.header, *content.rows)]
     widths = [max(3, *(len(line[column]) for line in lines)) for column in range(len(content.header))]
     rule = ["-" * width if column in content.text else "-" * (width - 1) + ":" for column, width in enumerate(widths)]

@@ -1,4 +1,4 @@
-"""What a reader must know beside the numbers: one sentence each."""
+"""Notes under the main table and remarks on single rows."""
 
 from cme.leaderboard.entries.board import is_reference, is_stale_entry
 from cme.leaderboard.ranking.comparison import Standing
@@ -15,43 +15,45 @@ __all__ = ["changes_output", "notes", "remarks"]
 
 
 def notes(standing: Standing) -> list[str]:
-    """The sentences under the main table.
+    """Return the notes under the main table.
 
     Args:
-        standing: of at least one entry.
+        standing: a standing with at least one entry.
     """
     entries = list(standing.entries)
     first = next((entry for entry in entries if not is_reference(entry)), entries[0])
-    found = [
+    sentences = [
         _suite(first),
         _tier(first.tier),
         *_certainty(standing),
         *_rouge(standing),
         *_seeds(standing),
-        *_wordings(standing),
+        *_prompt_variants(standing),
     ]
-    found += _costs(standing)
+    sentences += _costs(standing)
     if any(entry.settings.experts for entry in entries):
-        found.append("The rank is that of one expert: compare methods by their trainable parameters, not by rank.")
+        sentences.append(
+            "For methods with experts, the rank is that of one expert. Compare methods by their trainable parameters."
+        )
     if first.source.partition(":")[0] != "mini":
-        found.append(_real_rows(first))
+        sentences.append(_real_rows(first))
     if same := [entry.name for entry in entries if not changes_output(entry)]:
-        found.append(f"The output of {listing(same)} equals the base's: the adapter was there, but changes nothing.")
+        sentences.append(f"These adapters do not change the base model's output: {listing(same)}.")
     if standing.partial:
         some = [
             f"{entry.name} ({listing([item.dataset for item in entry.scores.datasets])})" for entry in standing.partial
         ]
-        found.append(
-            f"Baselines that answer some of the datasets only, in the tables of these: {', '.join(some)}. They have no average "
-            "and no rank."
+        sentences.append(
+            f"Some baselines answer only some of the datasets and appear only in their tables: {', '.join(some)}. They have no "
+            "average and no rank."
         )
     if stale := [entry.name for entry in standing.stale]:
-        found.append(
-            f"Stale, listed last: {listing(stale)}. Scored by rules older than scorer version {SCORER_VERSION}: "
-            "evaluate again."
+        sentences.append(
+            f"Stale rows are listed last: {listing(stale)}. They were scored by an older version of the rules than "
+            f"{SCORER_VERSION} and must be evaluated again."
         )
     if missing := _missing(entries):
-        found.append(f"Splits that the source lacks: {listing(missing)}.")
+        sentences.append(f"The source lacks these splits: {listing(missing)}.")
     known = datasets(beside=True)
     changed = [
         name
@@ -59,26 +61,26 @@ def notes(standing: Standing) -> list[str]:
         if name in known and known[name].fingerprint != fingerprint
     ]
     if changed:
-        found.append(f"Evaluated with other task files than this CME has: {', '.join(sorted(changed))}.")
-    return found
+        sentences.append(f"The task files of these datasets differ from this CME's: {', '.join(sorted(changed))}.")
+    return sentences
 
 
 def remarks(entry: Entry) -> str:
-    """What marks a row: the base, a reference, a stale one, one that changes nothing."""
+    """Return the remark of a row: whether it is the base, a reference or stale, and whether its adapter has no effect."""
     marks = []
     if entry.method in BASELINES:
         marks.append(f"reference: {BASELINES[entry.method]}")
     elif entry.method == "base":
-        marks.append(f"reference: the base with {entry.shots} examples" if entry.shots else "the base")
+        marks.append(f"reference: the base with {entry.shots} examples in the prompt" if entry.shots else "base model")
     if not changes_output(entry):
-        marks.append("output equals the base's")
+        marks.append("does not change the base's output")
     if is_stale_entry(entry):
         marks.append(f"stale: scorer version {entry.scorer_version}")
     return "; ".join(marks)
 
 
 def changes_output(entry: Entry) -> bool:
-    """Whether the adapters of all runs change the base's output; true for a base, which has none."""
+    """Return whether the adapters of all runs change the base's output. True for a base, which has no adapter."""
     return all(run.provenance.adapter.changes_output is not False for run in entry.runs)
 
 
@@ -86,47 +88,55 @@ def _suite(entry: Entry) -> str:
     families, known = len(entry.scores.families), datasets()
     done = sum(item.dataset in known for item in entry.scores.datasets)
     if done == len(known):
-        return f"All {len(known)} datasets of the suite: the CME average is the unweighted mean of {families} family scores."
+        return (
+            f"All {len(known)} datasets of the suite were evaluated. The CME average is the unweighted mean of the {families} "
+            "family scores."
+        )
     return (
-        f"The suite is incomplete, {done} of {len(known)} datasets: the CME average is that of the {families} families run "
-        f"(of {len(FAMILIES)}) and is not comparable with an average over the whole suite."
+        f"Only {done} of the suite's {len(known)} datasets were evaluated. The CME average covers {families} of "
+        f"{len(FAMILIES)} families and is not comparable with an average over the whole suite."
     )
 
 
 def _tier(tier: str) -> str:
     if tier == "smoke":
         return (
-            f"Tier smoke, {TIERS[tier]} rows per dataset: too few for a standard error. It shows that everything runs. "
-            "The order is that of the averages and is no ranking: no row can be called better than another."
+            f"Tier smoke evaluates {TIERS[tier]} samples per dataset, which are too few for a standard error. It shows that "
+            "everything runs. Rows are sorted by their average; this order is not a ranking."
         )
-    rows = TIERS[tier]
-    return f"Tier {tier}: {'every evaluation row' if rows is None else f'at most {rows} rows per dataset'}."
+    samples = TIERS[tier]
+    return (
+        f"Tier {tier} evaluates {'every sample' if samples is None else f'at most {samples} samples'} of each dataset."
+    )
 
 
 def _certainty(standing: Standing) -> list[str]:
-    """What the intervals are, which differences are real, and which could be found at all."""
+    """Describe the intervals, the significant differences and the detectable difference."""
     if not any(item.low is not None for item in standing.averages.values()):
         return []
-    found = [
-        "Brackets hold 95 % confidence intervals, from samples that share a cluster together and, with several seeds, from "
-        "the seeds."
+    sentences = [
+        "Brackets contain 95 % confidence intervals. They account for clusters of samples and, with several seeds, for the "
+        "variance between seeds."
     ]
     comparison = standing.comparison
     if comparison is None:
-        return found
-    pairs, real = len(comparison.differences), sum(item.significant for item in comparison.differences)
-    found.append(
-        "Ranks: from one more than the rows significantly better, to all but those significantly worse. "
-        f"{real} of {pairs} {'pair differs' if pairs == 1 else 'pairs differ'} significantly (paired cluster bootstrap over "
-        f"the same samples, {comparison.resamples} resamples; Holm's correction over all pairs, level {comparison.alpha:g}); "
-        "every other difference is a tie, whatever the order."
+        return sentences
+    pairs, significant = len(comparison.differences), sum(item.significant for item in comparison.differences)
+    sentences.append(
+        f"{significant} of {pairs} {'pair of rows differs' if pairs == 1 else 'pairs of rows differ'} significantly (paired "
+        f"cluster bootstrap with {comparison.resamples} resamples on the same samples, Holm's correction over all pairs, "
+        f"level {comparison.alpha:g}). All other pairs are tied, whatever their order in the table."
+    )
+    sentences.append(
+        "A rank range starts at one more than the number of significantly better rows. It ends at the number of all rows minus "
+        "the significantly worse ones."
     )
     if standing.detectable is not None:
-        found.append(
-            f"A planned comparison of two rows of this table finds a difference of {standing.detectable:.2f} points with a "
-            "probability of 80 % (median over the pairs, from their measured standard errors); smaller ones mostly go unseen."
+        sentences.append(
+            f"A planned comparison of two rows detects a difference of {standing.detectable:.2f} points with a power of 80 % "
+            "(median over the pairs, from their measured standard errors). Smaller differences mostly remain undetected."
         )
-    return found
+    return sentences
 
 
 def _rouge(standing: Standing) -> list[str]:
@@ -134,9 +144,9 @@ def _rouge(standing: Standing) -> list[str]:
         return []
     families = len(standing.families)
     return [
-        f"Of the variance between the rows' averages, summarization (ROUGE) carries {100 * standing.rouge_share:.0f} %; an "
-        f"equal share of {families} families would be {100 / families:.0f} %"
-        + (". Below 0: it ranks the rows against the average." if standing.rouge_share < 0 else ".")
+        f"Summarization (ROUGE) contributes {100 * standing.rouge_share:.0f} % of the variance between the rows' averages. An "
+        f"equal share of {families} families would be {100 / families:.0f} %."
+        + (" A negative share means that it ranks the rows against the average." if standing.rouge_share < 0 else "")
     ]
 
 
@@ -145,32 +155,31 @@ def _seeds(standing: Standing) -> list[str]:
     single = [row.name for row in trained if len(row.runs) == 1]
     if not single:
         return []
-    which = "Every row was" if len(single) == len(trained) else f"{listing(single)}:"
-    return [
-        f"{which} trained with one seed only: what is said of it is about this one run, not about the method, and another "
-        "seed may change the order."
-    ]
+    which = "Every row was trained with one seed."
+    if len(single) < len(trained):
+        which = f"These rows were trained with one seed: {listing(single)}."
+    return [f"{which} Their numbers describe single runs, not the methods; another seed may change the order."]
 
 
-def _wordings(standing: Standing) -> list[str]:
-    """How far the wording of the prompt moves the average of the rows that were asked in several."""
-    found = []
+def _prompt_variants(standing: Standing) -> list[str]:
+    """Describe how much the averages vary between prompt variants."""
+    sentences = []
     for row in (*standing.rows, *standing.references):
         if spread := spread_of(row):
-            seed = row.wordings[0].seed
-            which = ", ".join(str(item.wording) for item in row.wordings)
-            found.append(
-                f"Spread over paraphrases: standard deviation {spread.std:.2f}, range {spread.range:.2f} points ({row.name}"
-                f"{'' if seed is None else f', seed {seed}'}; wordings 0, {which} of every instruction, the same samples)."
+            seed = row.prompt_variants[0].seed
+            variants = ", ".join(str(item.prompt_variant) for item in row.prompt_variants)
+            sentences.append(
+                f"Prompt sensitivity of {row.name}{'' if seed is None else f' (seed {seed})'}: over the prompt variants 0, "
+                f"{variants}, the average has a standard deviation of {spread.std:.2f} and a range of {spread.range:.2f} points."
             )
-    return found
+    return sentences
 
 
 def _costs(standing: Standing) -> list[str]:
     if any(row.cost_ratios.train or row.cost_ratios.decode for row in standing.rows):
         return [
-            "Ratios to LoRA are measured side by side at equal total rank (cme bench adapters), not taken from the train "
-            "times, which depend on what else the machine did."
+            "Ratios to LoRA were measured side by side at equal total rank with cme bench adapters. They are not computed from "
+            "the train times, which depend on the other load of the machine."
         ]
     return []
 
@@ -181,7 +190,6 @@ def _missing(entries: list[Entry]) -> list[str]:
 
 def _real_rows(entry: Entry) -> str:
     return (
-        f"The rows are real ones (source {entry.source}), and nobody has checked whether {entry.base} saw them in its "
-        "own training: scores of SmolLM2 on real rows are smoke tests at every tier, and other bases may be flattered "
-        "likewise."
+        f"The samples come from public datasets (source {entry.source}). It was not checked whether {entry.base} saw them in "
+        "pretraining, which would raise its scores. Scores of SmolLM2 on public datasets are smoke tests at every tier."
     )

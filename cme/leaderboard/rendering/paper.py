@@ -1,4 +1,4 @@
-"""The rows that the paper reports: shown beside ours in tables of their own, never among them."""
+"""Rows reported for the paper. They appear in their own tables, never among the measured rows."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -17,13 +17,13 @@ class PaperRow(Record):
 
     Attributes:
         method: adapter method.
-        experts: number of experts; None for a method without any.
-        rank: as reported.
+        experts: number of experts; None for a method without experts.
+        rank: reported rank.
         train_hours: reported training time in hours.
         trainable_percent: reported share of trainable parameters, in percent.
         average: reported average, 0 to 100.
-        source: which of the paper's tables.
-        reported: always true: nobody measured it here.
+        source: table of the paper.
+        reported: always true; the row was not measured with CME.
     """
 
     method: str
@@ -37,7 +37,7 @@ class PaperRow(Record):
 
 
 class Ablation(Record):
-    """One reported row of the ablation: which of TeamLoRA's two parts were on, and the average (0 to 100)."""
+    """One reported row of the ablation: which of TeamLoRA's two modules were on, and the average (0 to 100)."""
 
     collaboration: bool
     competition: bool
@@ -52,11 +52,11 @@ class PaperCost(Record):
 
     Attributes:
         quantity: ``training time`` or ``inference speed``.
-        method: above the line.
-        reference: below it.
+        method: method in the numerator.
+        reference: method in the denominator.
         experts: number of experts; None if it is not stated.
-        ratio: as reported.
-        source: which part of the paper.
+        ratio: reported ratio.
+        source: section of the paper.
         reported: always true.
     """
 
@@ -92,20 +92,20 @@ class PaperFigure(Record):
 
 
 class Paper(Artefact):
-    """What ``leaderboards/paper.json`` holds.
+    """Content of ``leaderboards/paper.json``.
 
     Attributes:
         reported: always true.
-        title: of the paper.
-        venue: where it appeared.
-        arxiv: its number there.
+        title: title of the paper.
+        venue: venue of the paper.
+        arxiv: arXiv number.
         base: base model.
-        hardware: what it was trained on.
-        data: what it was trained and evaluated on.
-        adapted: which layers have adapters.
-        experts_source: where the numbers of experts come from.
+        hardware: hardware of the training.
+        data: data of the training and the evaluation.
+        adapted: layers that have adapters.
+        experts_source: source of the numbers of experts.
         rows: main results.
-        ablation: results with TeamLoRA's parts switched off.
+        ablation: results with TeamLoRA's modules switched off.
         costs: ratios of times and speeds.
         further: other reported numbers.
         source: where all of these figures come from.
@@ -134,16 +134,16 @@ def load_paper(path: Path | None = None) -> Paper:
     """Read the reported rows.
 
     Args:
-        path: the file; None is the one that travels with CME.
+        path: the file; by default the one that is installed with CME.
 
     Raises:
-        CMEError: it is missing or malformed.
+        CMEError: the file is missing or malformed.
     """
     return read_record(path or leaderboards_dir() / "paper.json", Paper)
 
 
 def reported_sections(paper: Paper) -> list[Section]:
-    """The reported rows, the ablation and the ratios of costs, under a sentence that says whose numbers they are."""
+    """Make the sections of the reported rows, ablation and cost ratios, which state the source of the numbers."""
     rows = [
         [
             row.method,
@@ -173,14 +173,14 @@ def reported_sections(paper: Paper) -> list[Section]:
         ),
         Section(
             "Ablation",
-            f"TeamLoRA's two parts switched on and off, reported, {_marked(paper)}. These rows differ by {min(gaps):.2f} to "
-            f"{max(gaps):.2f} points; no error bars are reported.",
+            f"Reported results with TeamLoRA's two modules switched on and off ({_marked(paper)}). The rows differ by "
+            f"{min(gaps):.2f} to {max(gaps):.2f} points. No standard errors are reported.",
             make_table(["collaboration", "competition", "rank", "average"], ablation, text=(0, 1)),
             level=3,
         ),
         Section(
             "Cost",
-            f"Ratios as reported, {_marked(paper)}.",
+            f"Reported ratios ({_marked(paper)}).",
             make_table(["quantity", "ratio of", "experts", "ratio", "where"], costs, text=(0, 1, 4)),
             level=3,
         ),

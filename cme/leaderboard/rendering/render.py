@@ -1,4 +1,4 @@
-"""A standing as text: the Markdown page and the same numbers for scripts. Pure functions: same entries, same bytes."""
+"""Rendering of a standing as Markdown, JSON, CSV and LaTeX. Equal entries give bitwise identical files."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ __all__ = ["FORMATS", "render"]
 TITLE = "CME leaderboard"
 
 MOST_PAIRS = 1000
-"""Differences that the JSON file holds; with more pairs, those from the best row only."""
+"""Most differences in the JSON file. With more pairs it holds only the differences from the best row."""
 
 
 def _markdown(standing: Standing, paper: Paper) -> str:
@@ -36,7 +36,7 @@ def _latex(standing: Standing, paper: Paper) -> str:
 
 
 def _csv(standing: Standing, paper: Paper) -> str:
-    """The main table, and partial baselines, with six decimals; no number is an empty cell."""
+    """Render the main table and the partial baselines with six decimals; missing numbers are empty cells."""
     columns = [field.name for field in fields(Row)]
     rows = [row.plain() for row in make_rows(standing)]
     return csv_text(
@@ -64,15 +64,15 @@ def _json(standing: Standing, paper: Paper) -> str:
 
 
 FORMATS: dict[str, Callable[[Standing, Paper], str]] = {"md": _markdown, "csv": _csv, "latex": _latex, "json": _json}
-"""Name of a format → what makes it."""
+"""Rendering function of each format."""
 
 
 def render(standing: Standing, paper: Paper) -> dict[str, str]:
     """Render a leaderboard's text files.
 
     Args:
-        standing: where the rows stand; no rows give pages that say so.
-        paper: the reported rows, shown in tables of their own.
+        standing: the compared rows; there may be none.
+        paper: the reported rows, which are shown in their own tables.
 
     Returns:
         Text by file name: ``leaderboard.md``, ``leaderboard.json`` and ``leaderboard.csv`` (the main table).
@@ -81,7 +81,7 @@ def render(standing: Standing, paper: Paper) -> dict[str, str]:
 
 
 def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
-    """What the JSON file says of a row beyond the main table."""
+    """Return the values of a row that the JSON file holds in addition to the main table."""
     whole = standing.whole_scores(entry) is not None
     return {
         "changes_output": changes_output(entry),
@@ -95,7 +95,8 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
             for run in entry.runs
         ],
         "wordings": [
-            {"wording": item.wording, "seed": item.seed, "average": rounded(item.average)} for item in entry.wordings
+            {"wording": item.prompt_variant, "seed": item.seed, "average": rounded(item.average)}
+            for item in entry.prompt_variants
         ],
         "cost_ratios": entry.cost_ratios.plain(),
         "lr_grid": entry.lr_grid and entry.lr_grid.plain(),
@@ -105,9 +106,9 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
 def _estimates(tables: dict[str, dict[str, Estimate]], entry: Entry) -> dict[str, Any]:
     keys = ("value", "stderr", "low", "high")
     return {
-        name: {key: rounded(getattr(found[entry.name], key)) for key in keys}
-        for name, found in tables.items()
-        if entry.name in found
+        name: {key: rounded(getattr(scores[entry.name], key)) for key in keys}
+        for name, scores in tables.items()
+        if entry.name in scores
     }
 
 

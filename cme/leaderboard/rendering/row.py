@@ -1,4 +1,4 @@
-"""One row of the main table as plain values: what its cells, the CSV file and the JSON file are made from."""
+"""One row of the main table as plain values, from which its cells, the CSV file and the JSON file are made."""
 
 from dataclasses import asdict, dataclass
 
@@ -13,28 +13,29 @@ __all__ = ["Row", "make_rows"]
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the main table; None where there is no number.
+    """A row of the main table. Missing numbers are None.
 
     Attributes:
-        name: the entry's.
-        kind: ``row``; ``reference``: to read the others by, without a rank; ``partial``: a baseline that answers
-            some of the datasets only, without an average; ``stale``: of an older scorer.
+        name: name of the entry.
+        kind: ``row``; ``reference`` (has no rank); ``partial`` (a baseline that answers only some of the datasets and has no
+            average); or ``stale`` (scored by an older scorer version).
         method: adapter method, ``base``, or the name of a baseline.
-        rank: of the adapter, or of one expert.
+        rank: rank of the adapter, or of one expert.
         experts: number of experts.
-        trainable_parameters, trainable_percent: the latter of the base's parameters.
-        train_seconds: mean over the runs.
-        train_run_ratio: training time over that of ``train_run_reference``, by the runs' clocks.
-        train_run_reference: a LoRA row of the table.
-        train_ratio, decode_ratio: over LoRA of equal total rank, measured by ``cme bench adapters``.
-        average: CME average; ``average_low`` and ``average_high``: its 95 % confidence interval.
-        average_stderr: its standard error.
-        rank_best, rank_worst: the range of ranks.
-        chance_normalised: the average with every dataset rescaled to (score − chance) / (1 − chance); with its interval.
-        without_rouge: the average without the summarization family; with its interval.
-        seeds: runs of the row; a base or a baseline has none.
+        trainable_parameters, trainable_percent: number of trainable parameters, and their share of the base's parameters.
+        train_seconds: training time, the mean over the runs.
+        train_run_ratio: recorded training time relative to that of the row ``train_run_reference``.
+        train_run_reference: name of a LoRA row of the board.
+        train_ratio, decode_ratio: cost relative to LoRA of equal total rank, measured by ``cme bench adapters``.
+        average: CME average; ``average_low`` and ``average_high`` are the ends of its 95 % confidence interval.
+        average_stderr: standard error of the average.
+        rank_best, rank_worst: ends of the rank range.
+        chance_normalised: average after every dataset's score was rescaled to (score − chance) / (1 − chance), with its
+            interval.
+        without_rouge: average without the summarization family, with its interval.
+        seeds: number of runs; None for a base or a baseline.
         seed_stderr: the part of the standard error that is due to the seeds.
-        remark: what marks the row.
+        remark: remark on the row.
     """
 
     name: str
@@ -70,19 +71,19 @@ class Row:
     remark: str
 
     def plain(self) -> dict[str, object]:
-        """By column, numbers rounded."""
+        """Return the values by column, with rounded numbers."""
         return {key: rounded(value) if isinstance(value, float) else value for key, value in asdict(self).items()}
 
 
 def make_rows(standing: Standing) -> list[Row]:
-    """The rows of the main table; references, partial baselines and stale rows last."""
+    """Make the rows of the main table. References, partial baselines and stale rows come last."""
     ratios = run_ratios(standing.entries)
     return [_row(entry, standing, *_run_ratio(ratios, entry.name)) for entry in standing.entries]
 
 
 def _run_ratio(ratios: dict[str, RunRatio], name: str) -> tuple[float | None, str]:
-    found = ratios.get(name)
-    return (found.value, found.reference) if found else (None, "")
+    ratio = ratios.get(name)
+    return (ratio.value, ratio.reference) if ratio else (None, "")
 
 
 def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_reference: str) -> Row:

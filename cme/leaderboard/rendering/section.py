@@ -1,4 +1,4 @@
-"""What a leaderboard says, before any format: sections of sentences and tables, all of it plain text."""
+"""Content of a leaderboard independent of its format: sections of plain sentences and tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ class Table:
     """A table of texts.
 
     Attributes:
-        header: one word or more per column.
-        rows: as many cells each as the header.
-        text: indices of the columns that are aligned to the left; the others hold numbers.
+        header: names of the columns.
+        rows: cells of each row, one for each column.
+        text: indices of the columns that are aligned to the left. The other columns hold numbers.
     """
 
     header: tuple[str, ...]
@@ -25,27 +25,27 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the leaderboard.
+    """A section of the leaderboard.
 
     Attributes:
-        title: empty for the opening one.
-        said: the paragraph before the table.
-        table: None where sentences are all.
-        listed: sentences after the table, one a line.
-        level: of the title: 2, or 3 for a part of the section before.
-        source: an address to read more at, from a file of ours.
+        title: heading; empty for the first section.
+        paragraph: text before the table.
+        table: the table, or None.
+        bullets: sentences after the table, shown as a list.
+        level: level of the heading: 2, or 3 for a subsection of the section before.
+        source: URL of the source. It comes from CME's own files.
     """
 
     title: str
-    said: str = ""
+    paragraph: str = ""
     table: Table | None = None
-    listed: tuple[str, ...] = ()
+    bullets: tuple[str, ...] = ()
     level: int = 2
     source: str = ""
 
 
 def make_table(header: Sequence[str], rows: Sequence[Sequence[str]], text: Sequence[int] = (0,)) -> Table:
-    """A table whose cells have a bounded length."""
+    """Make a table whose cells are shortened to a bounded length."""
     return Table(
         tuple(clip(cell) for cell in header),
         tuple(tuple(clip(cell) for cell in row) for row in rows),

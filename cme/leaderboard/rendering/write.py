@@ -1,4 +1,4 @@
-"""The leaderboard's files: written whole, or checked to be what the entries give."""
+"""Writing the files of a leaderboard, and checking that they are up to date."""
 
 from pathlib import Path
 
@@ -18,19 +18,19 @@ PAGE = "index.html"
 def write_leaderboard(entries_dir: Path, out_dir: Path, standing: Standing | None = None) -> list[Path]:
     """Write ``leaderboard.md``, ``leaderboard.json``, ``leaderboard.csv`` and the page, ``index.html``.
 
-    Without the extra ``leaderboard`` the page is left out with a warning.
+    Without the extra ``leaderboard``, CME warns and writes the other files without the page.
 
     Args:
-        entries_dir: folder with the entries of one table.
-        out_dir: where the files go.
-        standing: where the entries stand, if that is known already.
+        entries_dir: folder with the entries of one board.
+        out_dir: output folder.
+        standing: the compared entries, if they were already compared.
 
     Returns:
         The files written.
 
     Raises:
         CMEError: an entry or its samples cannot be read, or a file cannot be written.
-        UsageError: the entries cannot stand in one table.
+        UsageError: the entries are not comparable.
     """
     standing = standing or make_standing(load_entries(entries_dir), entries_dir)
     paper = load_paper()
@@ -43,11 +43,14 @@ def write_leaderboard(entries_dir: Path, out_dir: Path, standing: Standing | Non
 
 
 def board_files(entries_dir: Path, standing: Standing | None = None) -> dict[str, str]:
-    """Name → text of the leaderboard's files.
+    """Render the files of a leaderboard without writing them.
 
     Args:
-        entries_dir: folder with the entries of one table.
-        standing: where the entries stand, if that is known already.
+        entries_dir: folder with the entries of one board.
+        standing: the compared entries, if they were already compared.
+
+    Returns:
+        The text of each file by name.
 
     Raises:
         CMEError: as `write_leaderboard`.
@@ -59,7 +62,10 @@ def board_files(entries_dir: Path, standing: Standing | None = None) -> dict[str
 
 
 def is_stale(entries_dir: Path, out_dir: Path) -> list[str]:
-    """Say which of the leaderboard's files are not what the entries give; empty if all are up to date.
+    """List the files of a leaderboard that are missing or differ from what the entries give.
+
+    Returns:
+        One message for each such file; empty if all are up to date.
 
     Raises:
         CMEError: as `write_leaderboard`.

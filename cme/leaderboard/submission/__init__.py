@@ -1,1 +1,1 @@
-"""From results to an entry, and from an entry back: submission, model cards, verification, reproduction."""
+"""Submission, verification and reproduction of entries, and their scores on model cards."""

@@ -1,4 +1,4 @@
-"""Every number of every entry, computed again from the per-sample scores: what a reviewer and CI run on a row."""
+"""Verification of a board: every number of every entry is recomputed from the per-sample scores."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from cme.leaderboard.entries.metadata import called
 from cme.leaderboard.entries.scores import check_hash, check_scores, different, items_digest
 from cme.leaderboard.ranking.aligned_scores import columns_of, read_columns
 from cme.leaderboard.ranking.numbers import listing
-from cme.leaderboard.ranking.prompt_variants import check_wordings, sample_files
+from cme.leaderboard.ranking.prompt_variants import check_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
 from cme.records import Entry, EntryRun
 from cme.records.samples import read_samples
@@ -29,84 +29,84 @@ from cme.suite.score import Sample
 __all__ = ["Verdict", "audit", "check_row", "verify"]
 
 _KEPT = (".gitkeep",)
-"""What may lie beside entries and samples."""
+"""Further files that the folders of a board may contain."""
 
 _SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found of one entry.
+    """The result of checking one entry.
 
     Attributes:
-        name: of the entry, or of the file that is none; ``*``: of all of them.
-        ok: whether everything follows from the per-sample scores.
-        said: what was checked, or what is wrong.
+        name: name of the entry, or of a file that is not an entry; ``*`` for the whole board.
+        ok: whether all numbers follow from the per-sample scores.
+        message: what was checked, or what is wrong.
     """
 
     name: str
     ok: bool
-    said: str
+    message: str
 
 
 def verify(entries_dir: Path) -> list[str]:
     """Check a board.
 
     Args:
-        entries_dir: folder with the entries; the samples lie in ``samples`` beside it.
+        entries_dir: folder of the entries; the samples are in the folder ``samples`` beside it.
 
     Returns:
-        One line per entry that says what was checked.
+        For each entry one line that states what was checked.
 
     Raises:
-        CMEError: what `audit` finds wrong, in one message.
+        CMEError: `audit` finds a problem; the message lists all of them.
     """
     verdicts = audit(entries_dir)
     if wrong := [verdict for verdict in verdicts if not verdict.ok]:
-        raise CMEError("\n".join(verdict.said for verdict in wrong))
-    return [f"{verdict.name}: {verdict.said}" for verdict in verdicts]
+        raise CMEError("\n".join(verdict.message for verdict in wrong))
+    return [f"{verdict.name}: {verdict.message}" for verdict in verdicts]
 
 
 def audit(entries_dir: Path) -> list[Verdict]:
-    """Check every entry of a board, and that the samples beside it are those of its entries and nothing else.
+    """Check every entry of a board, and that the samples folder contains the files of its entries only.
 
-    Each run's scores are computed again from its file of samples, the row's from its runs; nothing may differ by more than
-    `cme.leaderboard.entries.scores.TOLERANCE`. An entry scored by an older version of the rules keeps its numbers: of it only the
-    files are checked, the means of its scores, and what `cme.leaderboard.entries.metadata` sees.
+    Each run's scores are recomputed from its samples file, and the row's scores from its runs. No number may differ by more than
+    `cme.leaderboard.entries.scores.TOLERANCE`. The numbers of an entry that was scored by an older scorer version are kept. For
+    such an entry only the files, the means of its scores and its metadata (`cme.leaderboard.entries.metadata`) are checked.
 
     Args:
-        entries_dir: folder with the entries; the samples lie in ``samples`` beside it.
+        entries_dir: folder of the entries; the samples are in the folder ``samples`` beside it.
 
     Returns:
-        One verdict per file; after them one named ``*``, if the entries cannot stand in one table.
+        One verdict per file. If the entries are not comparable, a verdict named ``*`` follows.
 
     Raises:
         CMEError: the folder is missing.
     """
-    verdicts, entries, found = [], [], {}
+    verdicts, entries, answers = [], [], {}
     for path in entry_files(entries_dir):
         try:
             entry = load_entry(path)
-            said, found[entry.name] = _checked(entry, entries_dir)
-            verdicts.append(Verdict(entry.name, True, said))
+            message, answers[entry.name] = _checked(entry, entries_dir)
+            verdicts.append(Verdict(entry.name, True, message))
             entries.append(entry)
         except CMEError as error:
             verdicts.append(Verdict(ascii(path.stem)[1:-1], False, printable(str(error))))
         except Exception as error:
             # Whatever one entry holds, the others have their verdict.
-            said = (
+            message = (
                 f"{path} could not be checked ({type(error).__name__}: {str(error)[:200]}). Submit its results again."
             )
-            verdicts.append(Verdict(ascii(path.stem)[1:-1], False, printable(said)))
+            verdicts.append(Verdict(ascii(path.stem)[1:-1], False, printable(message)))
     if all(verdict.ok for verdict in verdicts):
         verdicts += _strange_files(entries, entries_dir)
     try:
         check_comparable(entries)
-        verdicts += _strange_parts(entries, entries_dir)
+        verdicts += _strange_samples(entries, entries_dir)
         current = [entry for entry in entries if not is_stale_entry(entry)]
-        if problems := across(current, found):
-            said = f"these entries cannot stand in one table. They differ in {'; in '.join(problems)}."
-            verdicts.append(Verdict("*", False, printable(said)))
+        if problems := across(current, answers):
+            message = f"these entries cannot be compared on one board. They differ in {'; in '.join(problems)}."
+            verdicts.append(Verdict("*", False, printable(message)))
     except UsageError as error:
         verdicts.append(Verdict("*", False, printable(str(error))))
     return verdicts
@@ -116,8 +116,8 @@ def check_row(entry: Entry, entries_dir: Path) -> str:
     """Check one entry by itself, as `audit` does.
 
     Args:
-        entry: as `cme.leaderboard.entries.board.load_entry` gave it.
-        entries_dir: where it was read from.
+        entry: the entry, as read by `cme.leaderboard.entries.board.load_entry`.
+        entries_dir: folder of the entries.
 
     Returns:
         What was checked.
@@ -129,37 +129,39 @@ def check_row(entry: Entry, entries_dir: Path) -> str:
 
 
 def _strange_files(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Verdict]:
-    """Files that belong to no entry, and a folder of samples that lies elsewhere."""
+    """Yield files that belong to no entry, and a samples folder that is a link."""
     samples = samples_path(entries_dir, "x").parent
     if samples.is_symlink():
-        yield Verdict("*", False, f"{ascii(str(samples))[1:-1]} is a link; a board holds plain folders only.")
+        yield Verdict("*", False, f"{ascii(str(samples))[1:-1]} is a link. Replace it with the folder itself.")
         return
     known = {path.name for entry in entries for path in sample_files(entry, entries_dir)}
     known |= {*_KEPT, *(f"{entry.name}.json" for entry in entries)}
     for folder in (entries_dir, samples):
         for path in sorted(folder.iterdir()) if folder.is_dir() else []:
             if path.name not in known:
-                said = f"{ascii(str(path))[1:-1]} belongs to no entry. Remove it."
-                yield Verdict(ascii(path.name)[1:-1], False, said)
+                message = f"{ascii(str(path))[1:-1]} belongs to no entry. Remove it."
+                yield Verdict(ascii(path.name)[1:-1], False, message)
 
 
-def _strange_parts(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Verdict]:
-    """Partial baselines that answered other rows than the whole ones did: their items cannot equal those of the table."""
+def _strange_samples(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Verdict]:
+    """Yield partial baselines whose samples are not those of the board's other entries."""
     partial = partial_baselines(entries)
     if not partial:
         return
     whole = next(entry for entry in entries if entry not in partial)
-    asked = read_columns(samples_path(entries_dir, whole.name))
+    shared = read_columns(samples_path(entries_dir, whole.name))
     for entry in partial:
         names = [item.dataset for item in entry.scores.datasets]
-        same = [{"dataset": name, "id": key} for name in names if name in asked for key in asked[name][0]]
+        same = [{"dataset": name, "id": key} for name in names if name in shared for key in shared[name][0]]
         if not same or items_digest(same) != entry.items:
-            said = f"entry {entry.name!r}: its samples are not those of {whole.name!r} on {listing(names)}. Evaluate again."
-            yield Verdict(entry.name, False, said)
+            message = (
+                f"entry {entry.name!r}: its samples of {listing(names)} are not those of the board. Evaluate again."
+            )
+            yield Verdict(entry.name, False, message)
 
 
 def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
-    """What was checked, and what each run answered; nothing of a stale one.
+    """Check an entry, and return what was checked and the answers of its runs (none for a stale entry).
 
     Raises:
         CMEError: something is wrong.
@@ -171,7 +173,7 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
         check_samples(file)
     if is_stale_entry(entry):
         _raise(where, [line for file, run in zip(files, entry.runs, strict=True) for line in _means(run, file)])
-        return f"scorer version {entry.scorer_version}, stale; its samples are unchanged", []
+        return f"stale (scorer version {entry.scorer_version}), samples unchanged", []
     samples: list[list[Sample]] = [list(read_samples(file)) for file in files]
     for k, (run, of_run) in enumerate(zip(entry.runs, samples, strict=True)):
         label = f"{where}, {called(k, run)}"
@@ -181,17 +183,17 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     scores, seed_stderr = mean_scores(
         [run.scores for run in entry.runs], [columns_of(of_run) for of_run in samples], tier=entry.tier
     )
-    found = different(entry.scores.plain(), scores.plain(), "scores")
-    _raise(where, [*found, *different(entry.seed_stderr, seed_stderr, "seed_stderr")])
-    found_answers = [answered(of_run) for of_run in samples]
-    check_wordings(entry, entries_dir, found_answers[0].questions)
+    changed = different(entry.scores.plain(), scores.plain(), "scores")
+    _raise(where, [*changed, *different(entry.seed_stderr, seed_stderr, "seed_stderr")])
+    answers = [answered(of_run) for of_run in samples]
+    check_prompt_variants(entry, entries_dir, answers[0].questions)
     count = f"{len(samples)} runs, " if len(samples) > 1 else ""
     count += f"{len(scores.datasets)} datasets, {sum(map(len, samples))} samples"
-    return f"{count}, average {scores.average:.2f} recomputed", found_answers
+    return f"{count}, average {scores.average:.2f} recomputed", answers
 
 
 def _means(run: EntryRun, file: Path) -> Iterator[str]:
-    """Datasets whose score is not the mean of their samples', by whatever rules those were given."""
+    """Yield datasets whose score is not the mean of their samples' scores."""
     columns = read_columns(file)
     recorded = {item.dataset: item.value for item in run.scores.datasets}
     means = {name: float(values.mean()) for name, (_, _, values) in columns.items()}

@@ -1,4 +1,4 @@
-"""A row's scores on the cards of its adapters: a table for people, ``model-index`` for the hub."""
+"""Scores of a row on the model cards of its adapters: a table, and ``model-index`` metadata for the hub."""
 
 import os
 from collections.abc import Sequence
@@ -17,39 +17,41 @@ __all__ = ["update_cards"]
 _CARD = "README.md"
 _TEMPLATE = Path(__file__).parent / "templates" / "scores.md.j2"
 _DATASET = "cme"
-"""The type that CME's results have in a ``model-index``."""
+"""Dataset type of CME's results in a ``model-index``."""
 
 
 def update_cards(entry: Entry, runs: Sequence[Path]) -> list[str]:
-    """Write each run's own scores on its adapter's card (``README.md``), in place of earlier ones; all other text stays.
+    """Write the scores of each run on its adapter's model card (``README.md``).
 
-    A card that cannot be written stops nothing.
+    The scores replace earlier ones, and all other text stays. A card that cannot be written does not stop the others.
 
     Args:
         entry: the row.
         runs: folders of its training runs, in any order.
 
     Returns:
-        What to tell the user, a line for each card that has changed or could not be written.
+        One message for each card that was changed or could not be written.
 
     Raises:
-        CMEError: a folder has no record of a run.
+        CMEError: a folder has no run record.
     """
-    found = {item.provenance.adapter.fingerprint: item for item in entry.runs}
-    said = []
+    run_of = {item.provenance.adapter.fingerprint: item for item in entry.runs}
+    messages = []
     for folder in dict.fromkeys(runs):
-        item = found.get(read_record(folder / "run.json", Run).adapter_fingerprint)
+        item = run_of.get(read_record(folder / "run.json", Run).adapter_fingerprint)
         if item is None:
             continue
         if not os.access(folder, os.W_OK):
-            said.append(f"{folder} cannot be written, so the scores are not on the adapter's card")
+            messages.append(
+                f"the scores were not written on the model card, because the folder {folder} is not writable"
+            )
             continue
         try:
             if _update(folder / _CARD, entry, item):
-                said.append(f"scores written on the card {folder / _CARD}")
+                messages.append(f"scores written on the model card {folder / _CARD}")
         except CMEError as error:
-            said.append(f"the scores are not on the adapter's card: {error}")
-    return said
+            messages.append(f"the scores were not written on the model card: {error}")
+    return messages
 
 
 def _update(card: Path, entry: Entry, item: EntryRun) -> bool:
@@ -58,13 +60,13 @@ def _update(card: Path, entry: Entry, item: EntryRun) -> bool:
         card,
         "scores",
         _body(entry, item),
-        lambda found: found | {"model-index": _index(found.get("model-index"), name, entry, item)},
+        lambda metadata: metadata | {"model-index": _index(metadata.get("model-index"), name, entry, item)},
         title=" ".join(name.split()),
     )
 
 
 def _index(there: Any, name: str, entry: Entry, item: EntryRun) -> list[dict[str, Any]]:
-    """The ``model-index`` with this run's results in the place of CME's earlier ones; others' stay."""
+    """Return the ``model-index`` with this run's results in place of earlier results of CME; all other results stay."""
     from huggingface_hub.repocard_data import eval_results_to_model_index, model_index_to_eval_results
 
     if there is not None:
@@ -72,7 +74,7 @@ def _index(there: Any, name: str, entry: Entry, item: EntryRun) -> list[dict[str
             model_index_to_eval_results(there)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise CMEError(
-                f"its model-index is not one that the hub reads ({error!r}). Correct or remove it."
+                f"its model-index is not valid for the Hugging Face hub ({error!r}). Correct or remove it."
             ) from error
     (ours,) = eval_results_to_model_index(name, _results(entry, item))
     models = [

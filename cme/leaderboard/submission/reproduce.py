@@ -1,4 +1,4 @@
-"""A row that was trained and evaluated again, beside the row: the same within its error bar, or not."""
+"""Comparison of a row with its reproduction, which was trained and evaluated again."""
 
 import math
 import shlex
@@ -23,17 +23,18 @@ class Reproduction(Artefact):
     """A row and its reproduction.
 
     Attributes:
-        name: of the row.
-        seed: of the new training; None for a base or a baseline.
-        average: the reproduction's CME average.
-        row_average: the row's, the mean over its runs.
+        name: name of the row.
+        seed: seed of the new training; None for a base or a baseline.
+        average: CME average of the reproduction.
+        row_average: CME average of the row, the mean over its runs.
         difference: the reproduction minus the row, in points.
-        low: of the difference's 95 % confidence interval; None without one (tier smoke, or a dataset in one cluster).
-        high: of the same.
-        inside: whether the interval holds 0, or nothing differs; None without an interval.
-        samples: how many were scored.
-        changed: how many of them have another score than in the row's run of this seed; None if it has none.
-        same_adapter: whether that run's adapter is bitwise the same; None as above, and for a base or a baseline.
+        low: lower end of the difference's 95 % confidence interval. None at tier smoke, and if a dataset has one cluster.
+        high: upper end of the interval.
+        inside: whether the interval contains 0; None without an interval.
+        samples: number of scored samples.
+        changed: number of samples whose score differs from that in the row's run of the same seed; None without such a run.
+        same_adapter: whether the adapter is bitwise identical to that of the same run; None without such a run, and for a base
+            or a baseline.
     """
 
     KIND: ClassVar[str] = "reproduction"
@@ -53,60 +54,60 @@ class Reproduction(Artefact):
 
     @property
     def verdict(self) -> str:
-        """In a sentence."""
+        """The outcome of the comparison in words."""
         if self.changed == 0:
-            return f"bitwise the same: all {self.samples} samples have the row's scores"
+            return f"bitwise identical: all {self.samples} samples have the scores of the row"
         if self.inside is None:
-            return "no verdict: there is no standard error at this tier or with these datasets"
+            return "no verdict, because this tier or these datasets have no standard error"
         return "within the row's error bar" if self.inside else "outside the row's error bar"
 
 
 def check_repeatable(entry: Entry, seed: int | None) -> int | None:
-    """The seed to train a row again with.
+    """Return the seed with which to train a row again, after checking that this CME can reproduce the row.
 
     Args:
         entry: the row.
-        seed: wanted; None: the row's first.
+        seed: the requested seed; None for the row's first one.
 
     Raises:
-        UsageError: it was scored by other rules or with other task files than this CME has, or a base was given a seed.
+        UsageError: the row was scored with another scorer version or other task files, or a seed was given for a base.
     """
     if entry.scorer_version != SCORER_VERSION:
         raise UsageError(
-            f"entry {entry.name!r} has scorer version {entry.scorer_version}; this CME has {SCORER_VERSION}, which gives other "
-            "scores. Reproduce it with the CME that made it."
+            f"entry {entry.name!r} has scorer version {entry.scorer_version}, and this CME has version {SCORER_VERSION}, which "
+            "gives other scores. Reproduce the entry with the version of CME that made it."
         )
     known = {name: spec.fingerprint for name, spec in datasets(beside=True).items()}
     scored = [item.dataset for item in entry.scores.datasets]
     if changed := [name for name in scored if entry.task_fingerprints.get(name) != known.get(name, "")]:
         raise UsageError(
-            f"entry {entry.name!r} was evaluated with other task files of {', '.join(changed)} than this CME has. "
-            "Reproduce it with the CME that made it."
+            f"entry {entry.name!r} was evaluated with other task files of {', '.join(changed)} than those of this CME. "
+            "Reproduce the entry with the version of CME that made it."
         )
     first = entry.runs[0].seed
     if first is None and seed is not None:
-        raise UsageError(f"{entry.name!r} is not trained, so it has no seed: leave --seed out.")
+        raise UsageError(f"entry {entry.name!r} was not trained and has no seed. Leave --seed out.")
     return first if seed is None else seed
 
 
 def build_command(entry: Entry) -> str | None:
-    """The command that builds the mix which a row was trained on, as far as the entry tells.
+    """Return the command that builds the mix of a row, or None if the entry does not record its mix.
 
-    It is there to be copied into a shell: every value that the entry names is quoted.
+    The command can be copied into a shell, because all values from the entry are quoted.
     """
     mix = entry.runs[0].provenance.training.mix
     if not mix:
         return None
     words: list[object] = ["cme", "build-data", "--source", mix.source, "--seed", mix.seed]
     words += ["--size", mix.size] if mix.size else []
-    for value, option, usual in (
+    for value, option, default in (
         (mix.mixing, "--mixing", "proportional"),
         (mix.temperature, "--temperature", None),
         (mix.paraphrase_share, "--paraphrase-share", 0.5),
         (mix.layout, "--format", "alpaca"),
         (mix.rows_per_shard, "--rows-per-shard", 100_000),
     ):
-        words += [option, value] if value not in (usual, None) else []
+        words += [option, value] if value not in (default, None) else []
     words += ["--no-gate"] if mix.gate is False else []
     share = mix.validation_share
     if share is None:
@@ -123,17 +124,17 @@ def compare_again(
 ) -> Reproduction:
     """Compare a new evaluation with a row, sample by sample.
 
-    The interval is that of the paired difference between the new run and the row's mean (`cme.stats.compare`). A row with
-    several seeds tells how far a new seed may fall from its mean: with S runs, the new run's own seed variance, S times that
-    of the row's mean, is added with Student's t at S − 1 degrees of freedom. With one seed it is unknown, and not in here.
+    The interval is that of the paired difference between the new run and the row's mean (`cme.stats.compare`). For a row with
+    S seeds, the seed variance of a single run is added, which is S times that of the row's mean, with Student's t at S − 1
+    degrees of freedom. For a row with one seed the seed variance is unknown and not included.
 
     Args:
         entry: the row.
-        entries_dir: where it was read from.
-        result_dir: the new evaluation.
-        seed: of the new training.
+        entries_dir: folder of the entries.
+        result_dir: folder of the new evaluation.
+        seed: seed of the new training.
         adapter: fingerprint of the new adapter.
-        resamples: of the bootstrap.
+        resamples: number of resamples of the bootstrap.
 
     Raises:
         CMEError: the row's samples are not the entry's, or other samples were scored.
@@ -144,8 +145,8 @@ def compare_again(
     check_scores(result.scores, samples, tier=result.tier, where=f"result {result_dir}")
     if items_digest(samples) != entry.items:
         raise CMEError(
-            f"other samples were scored than those of {entry.name!r}: the source has other rows. Evaluate on the row's source "
-            f"({entry.source}); what pins it is in the entry's provenance."
+            f"the scored samples are not those of entry {entry.name!r}, because the source has other rows. Evaluate on the row's "
+            f"source ({entry.source}) in the version that the entry's provenance records."
         )
     new, own = columns_of(samples), read_runs(entry, entries_dir)
     same = next((k for k, run in enumerate(entry.runs) if run.seed == seed), None)
@@ -175,21 +176,21 @@ def _interval(
     panel = panel_of({"again": [new], "row": own})
     if any(len(sizes) < 2 for name, sizes in zip(panel.datasets, panel.sizes, strict=True) if name in families):
         return None, None
-    found = compare(panel, average_weights(families), resamples=resamples).differences[0]
+    difference = compare(panel, average_weights(families), resamples=resamples).differences[0]
     runs = len(entry.runs)
     spread = 0.0
     if entry.seed_stderr is not None:
         spread = float(stdtrit(runs - 1, 0.975)) * entry.seed_stderr * math.sqrt(runs)
     return (
-        found.value - math.hypot(found.value - found.low, spread),
-        found.value + math.hypot(found.high - found.value, spread),
+        difference.value - math.hypot(difference.value - difference.low, spread),
+        difference.value + math.hypot(difference.high - difference.value, spread),
     )
 
 
 def _changed(new: Columns, old: Columns) -> int:
-    """Samples whose score is not the same to the bit."""
+    """Count the samples whose score is not bitwise identical."""
     changed = 0
     for name, (ids, _, values) in new.items():
-        found: dict[str, Any] = dict(zip(*old[name][::2], strict=True))
-        changed += sum(bool(value != found[key]) for key, value in zip(ids, values, strict=True))
+        before: dict[str, Any] = dict(zip(*old[name][::2], strict=True))
+        changed += sum(bool(value != before[key]) for key, value in zip(ids, values, strict=True))
     return changed

@@ -1,4 +1,4 @@
-"""Results and their runs become an entry, after every number of the results has been computed again."""
+"""Submission: results and their runs become an entry, after every number was recomputed."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from cme.leaderboard.entries.matching import Pair, check_one_row, pair, recipe_o
 from cme.leaderboard.entries.measurements import cost_ratios, lr_grid
 from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
 from cme.leaderboard.ranking.aligned_scores import columns_of
-from cme.leaderboard.ranking.prompt_variants import sample_files, wordings_of
+from cme.leaderboard.ranking.prompt_variants import entry_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
 from cme.records import (
     AdapterOrigin,
@@ -44,10 +44,10 @@ __all__ = ["make_entry"]
 _SAMPLES = "samples.parquet"
 
 _MIX = ("source", "seed", "size", "mixing", "temperature", "paraphrase_share", "layout", "gate", "validation_rows")
-"""Of a mix's manifest: what it was built with."""
+"""Fields of a mix's manifest that an entry records."""
 
 _MIX_SETTINGS = ("validation_share", "rows_per_shard", "allow_missing", "uses")
-"""Of the command's own record in the mix's folder, where that is still there: what the manifest does not say."""
+"""Settings that an entry records from the folder of the mix, because the manifest does not contain them."""
 
 
 def make_entry(
@@ -61,29 +61,29 @@ def make_entry(
     paraphrases: Sequence[Path] = (),
     replace: bool = False,
 ) -> Entry:
-    """Make a row of the leaderboard and copy its per-sample scores beside the entries.
+    """Make an entry of a leaderboard and copy its per-sample scores beside the entries.
 
     Args:
-        results: folders of evaluations (``result.json``, ``samples.parquet``): one for each seed, in any order.
-        runs: folders of the training runs (``run.json``), in any order; none for a base or a baseline. A base that was
-            trained itself (``--method full``) has one.
-        entries_dir: where entries are kept; the samples go to ``samples`` beside it.
-        name: name of the row and of its files; None takes the results', without the seed at its end.
-        grid: of the learning rate: the folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
-        bench: measured costs: the folder of ``cme bench adapters --out``, or its ``report.json``.
-        paraphrases: evaluations of one of the results' models in other wordings (``cme eval --wording``).
-        replace: overwrite an entry of the same name.
+        results: folders of results (``result.json``, ``samples.parquet``), one for each seed, in any order.
+        runs: folders of the training runs (``run.json``), in any order. A base or a baseline has none; a base that was itself
+            trained (``--method full``) has its run.
+        entries_dir: folder of the entries; the samples are written to the folder ``samples`` beside it.
+        name: name of the row and of its files. None takes the name of the results without the seed at its end.
+        grid: learning-rate grid: the output folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
+        bench: measured costs: the output folder of ``cme bench adapters``, or its ``report.json``.
+        paraphrases: results of one of the models with other prompt variants (``cme eval --prompt-variant``).
+        replace: whether an existing entry of the same name is overwritten.
 
     Returns:
-        The entry, as written to ``<name>.json``. An equal entry that is there already is left alone.
+        The entry, as written to ``<name>.json``. An equal existing entry is not written again.
 
     Raises:
-        CMEError: a file is missing or damaged; the samples are not the result's, or give other numbers.
-        UsageError: results and runs do not belong together, or differ in more than the seed; the grid or the measurement is
-            not of this row; the name is taken or no file name; a result is stale.
+        CMEError: a file is missing or damaged, or the samples do not give the numbers of the result.
+        UsageError: results and runs do not belong together or differ in more than the seed; the grid or the measurement
+            belongs to another row; the name is taken or is not a valid file name; or a result is stale.
     """
     if not results:
-        raise UsageError("an entry needs at least one result: the folder of an evaluation (cme eval --out).")
+        raise UsageError("an entry needs at least one result. Give the output folder of cme eval.")
     pairs = pair(
         {folder: _result(folder) for folder in dict.fromkeys(results)},
         {folder: read_record(folder / "run.json", Run) for folder in dict.fromkeys(runs)},
@@ -92,10 +92,10 @@ def make_entry(
     items = [items_digest(of_run) for of_run in samples]
     check_one_row(pairs, items)
     entry = _entry(check_name(name or _name(pairs)), pairs, samples, items[0])
-    wordings = wordings_of(pairs, paraphrases)
-    entry = entry.replace(**_evidence(pairs[0].run, grid, bench), wordings=tuple(wordings))
+    variants = entry_prompt_variants(pairs, paraphrases)
+    entry = entry.replace(**_evidence(pairs[0].run, grid, bench), prompt_variants=tuple(variants))
     check_entry(entry)
-    _write(entry, [*(item.folder / _SAMPLES for item in pairs), *wordings.values()], entries_dir, replace=replace)
+    _write(entry, [*(item.folder / _SAMPLES for item in pairs), *variants.values()], entries_dir, replace=replace)
     return entry
 
 
@@ -103,23 +103,24 @@ def _result(folder: Path) -> Result:
     result = read_record(folder / "result.json", Result)
     if result.scorer_version != SCORER_VERSION:
         raise UsageError(
-            f"result {folder} has scorer version {result.scorer_version}; this CME has {SCORER_VERSION}. Evaluate again."
+            f"result {folder} has scorer version {result.scorer_version}, and this CME has version {SCORER_VERSION}. "
+            "Evaluate again."
         )
     if result.origin == "memory":
         raise UsageError(
-            f"result {folder} is of a model that was in memory, so that nobody can evaluate it again. Save the model or the "
-            "adapter with save_pretrained, evaluate that folder, and submit its result."
+            f"result {folder} comes from a model in memory, which others cannot evaluate again. Save the model or the adapter "
+            "with save_pretrained, evaluate that folder, and submit its result."
         )
-    if result.wording:
+    if result.prompt_variant:
         raise UsageError(
-            f"result {folder} was evaluated with another wording of the instructions (--wording {result.wording}). Rows are "
-            "compared on the first one: evaluate without it, and give this result with --paraphrase."
+            f"result {folder} was evaluated with prompt variant {result.prompt_variant}, and rows are compared on variant 0. "
+            "Evaluate with --prompt-variant 0, and give this result as one of the row's other prompt variants."
         )
     return result
 
 
 def _samples(item: Pair) -> list[Sample]:
-    """A result's samples, after all its numbers were computed from them again."""
+    """Read the samples of a result and check that they give its numbers."""
     where, file = f"result {item.folder}", item.folder / _SAMPLES
     check_hash(file, item.result.samples_sha256, where)
     check_samples(file)
@@ -129,13 +130,13 @@ def _samples(item: Pair) -> list[Sample]:
 
 
 def _name(pairs: Sequence[Pair]) -> str:
-    """What the results are called, without the seed that tells them apart."""
+    """Return the common name of the results without their seeds."""
     if len(pairs) == 1:
         return pairs[0].result.name
     names = {re.sub(rf"[-_.](seed|s)?{item.seed}$", "", item.result.name) for item in pairs}
     if len(names) > 1:
-        called = ", ".join(item.result.name for item in pairs)
-        raise UsageError(f"the results are called {called}: give the row a --name.")
+        listed = ", ".join(item.result.name for item in pairs)
+        raise UsageError(f"the results have different names ({listed}). Name the row with --name.")
     return names.pop()
 
 
@@ -143,11 +144,11 @@ def _evidence(run: Run | None, grid: Path | None, bench: Path | None) -> dict[st
     if run is None:
         if grid or bench:
             raise UsageError(
-                "a base or a baseline has no learning rate and no cost of training: leave --grid and --bench out."
+                "a base or a baseline has no learning rate and no training cost. Leave --grid and --bench out."
             )
         return {}
-    found: dict[str, Any] = {"lr_grid": lr_grid(grid, run)} if grid else {}
-    return found | ({"cost_ratios": cost_ratios(bench, run)} if bench else {})
+    chosen: dict[str, Any] = {"lr_grid": lr_grid(grid, run)} if grid else {}
+    return chosen | ({"cost_ratios": cost_ratios(bench, run)} if bench else {})
 
 
 def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]], items: str) -> Entry:
@@ -190,7 +191,7 @@ def _cost(run: Run) -> Cost:
 
 
 def _provenance(result: Result, run: Run | None) -> Provenance:
-    """What pins a run: where its rows come from, and how it was evaluated and trained."""
+    """Return the origin of a run: its rows, its evaluation and its training."""
     evaluation = EvaluationOrigin(
         device=result.device,
         dtype=result.dtype,
@@ -225,7 +226,7 @@ def _provenance(result: Result, run: Run | None) -> Provenance:
 
 
 def _mix(run: Run) -> MixOrigin | None:
-    """What the mix was built with, if it is still there."""
+    """Return the settings of the mix, or None if its folder no longer exists."""
     folder = Path(str(run.training.data)).expanduser()
     try:
         manifest = read_record(folder / "manifest.json", Manifest)
@@ -244,13 +245,15 @@ def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace:
     if target.exists() and not replace:
         if _same(target, entry) and all(copy.is_file() for copy in copies):
             return
-        raise UsageError(f"{target} exists and holds something else. Choose another --name, or --replace it.")
-    # Samples first: an entry never stands there without them.
+        raise UsageError(
+            f"{target} already exists with other content. Choose another --name, or overwrite it with --replace."
+        )
+    # Samples are written first, so that an entry never exists without them.
     for file, copy in zip(samples, copies, strict=True):
         with atomic_path(copy) as temporary:
             shutil.copyfile(file, temporary)
     write_record(target, entry)
-    # Those of an entry of this name that had more runs or wordings.
+    # Remove files of an earlier entry of this name that had more runs or prompt variants.
     for extra in copies[0].parent.glob(f"{entry.name}.*.parquet"):
         kind = extra.name.removeprefix(f"{entry.name}.").removesuffix(".parquet")
         if extra not in copies and re.fullmatch(r"\d+|wording-\d+", kind):

@@ -1,4 +1,4 @@
-"""Per-sample scores, each in [0, 1], as the datasets' official scripts define them."""
+"""Per-sample scores in [0, 1], as defined by the official scripts of the datasets, and corpus-level scores."""
 
 from cme.suite.metrics.answers import exact_match, normalise_answer, normalise_squad, normalise_triviaqa, token_f1
 from cme.suite.metrics.choice import choose, gold_probability

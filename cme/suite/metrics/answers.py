@@ -1,4 +1,4 @@
-"""Short answers against accepted answers: exact match and token F1."""
+"""Scores of short answers: exact match and token F1."""
 
 import re
 import string
@@ -14,7 +14,7 @@ _SPACES_FOR_PUNCTUATION = str.maketrans(dict.fromkeys(string.punctuation + "‘�
 
 
 def normalise_squad(text: str) -> str:
-    """Lower case, ASCII punctuation deleted, the articles a, an, the dropped, white space squeezed.
+    """Convert to lower case, delete ASCII punctuation and the articles a, an and the, and collapse white space.
 
     Source: the official evaluation of SQuAD 1.1 and 2.0 (https://arxiv.org/abs/1606.05250, https://arxiv.org/abs/1806.03822).
     """
@@ -30,9 +30,10 @@ def normalise_answer(text: str) -> str:
 
 
 def normalise_triviaqa(text: str) -> str:
-    """Lower case, ASCII punctuation and the quote marks ‘ ’ ´ replaced by spaces, a, an, the dropped, white space squeezed.
+    """Convert to lower case, replace ASCII punctuation and ‘ ’ ´ by spaces, delete articles, and collapse white space.
 
-    Unlike SQuAD's it parts words at hyphens and initials at their full stops, and so may make articles: "U.S.A." becomes "u s".
+    Unlike SQuAD's normalisation, it splits words at hyphens and initials at full stops, which can create articles: "U.S.A."
+    becomes "u s".
 
     Source: the official evaluation of TriviaQA (https://arxiv.org/abs/1705.03551).
     """
@@ -40,7 +41,7 @@ def normalise_triviaqa(text: str) -> str:
 
 
 def exact_match(answer: str, accepted: Sequence[str], normalise: Callable[[str], str] = normalise_squad) -> float:
-    """1.0 if the answer equals any accepted one after normalisation, else 0.0."""
+    """Return 1.0 if the answer equals an accepted answer after normalisation, else 0.0."""
     ours = normalise(answer)
     return float(any(ours == normalise(gold) for gold in accepted))
 
@@ -52,14 +53,14 @@ def token_f1(
     *,
     both_empty: float = 1.0,
 ) -> float:
-    """Harmonic mean of token precision and recall, the best over the accepted answers.
+    """Compute the harmonic mean of token precision and recall, and return the best value over the accepted answers.
 
     Args:
-        answer: as given.
-        accepted: the right answers.
-        normalise: applied to both sides.
-        both_empty: the score where nothing is left of either side: 1.0 in the official script of SQuAD 2.0, 0.0 in TriviaQA's,
-            which asks for a common token. If nothing is left of one side, the score is 0.0.
+        answer: the model's answer.
+        accepted: the accepted answers.
+        normalise: normalisation of both texts.
+        both_empty: score if both texts are empty after normalisation. It is 1.0 in the official script of SQuAD 2.0, and 0.0
+            in that of TriviaQA, which requires a common token. If one text is empty, the score is 0.0.
     """
     ours = normalise(answer).split()
     return max(_f1(ours, normalise(gold).split(), both_empty) for gold in accepted)

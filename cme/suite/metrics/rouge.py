@@ -16,11 +16,11 @@ def _scorer() -> Any:
 
 
 def rouge(answer: str, reference: str) -> dict[str, float]:
-    """F-measures in [0, 1] of rouge1, rouge2, rougeL and rougeLsum, with Porter stemming.
+    """Compute the F-measures of rouge1, rouge2, rougeL and rougeLsum in [0, 1], with Porter stemming.
 
     Args:
-        answer: the summary; for rougeLsum its sentences stand on lines.
-        reference: the reference, its sentences on lines; all but rougeLsum read it as one text.
+        answer: the summary, with one sentence per line for rougeLsum.
+        reference: the reference summary, with one sentence per line for rougeLsum. The other metrics ignore line breaks.
 
     Source: https://aclanthology.org/W04-1013, as implemented by Google's rouge-score.
     """

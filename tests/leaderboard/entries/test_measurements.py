@@ -166,5 +166,5 @@ def test_a_base_has_neither(workshop):
     from tests.leaderboard.workshop import make_samples
 
     base = workshop.result("base", make_samples(0.5, "b", rows=2, names=("qqp",)))
-    with pytest.raises(UsageError, match="leave --grid and --bench out"):
+    with pytest.raises(UsageError, match="Leave --grid and --bench out"):
         make_entry([base], [], workshop.entries, grid=grid(workshop.root / "grid"))

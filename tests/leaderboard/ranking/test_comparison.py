@@ -80,7 +80,7 @@ def test_other_clusters_are_refused(workshop):
     workshop.reference("base", 0.4)
     alone = [row | {"cluster": row["id"]} for row in make_samples(0.7, "x")]
     make_entry([workshop.result("sure", alone)], [], workshop.entries)
-    with pytest.raises(CMEError, match="other clusters"):
+    with pytest.raises(CMEError, match="the clusters of its samples"):
         make_standing(load_entries(workshop.entries), workshop.entries, resamples=FEW)
 
 
@@ -155,7 +155,7 @@ def test_partial_baselines_on_other_rows_are_refused(seeds_board):
     others = [row | {"id": row["id"] + "x"} for row in make_samples(0.3, "x", names=("squad_v2",))]
     values = {"base": "", "base_fingerprint": "", "prompt_format": "", "dtype": "", "baseline": "unanswerable"}
     make_entry([seeds_board.result("unanswerable", others, **values)], [], seeds_board.entries)
-    with pytest.raises(CMEError, match="unanswerable: its samples of squad_v2 are not those of the other rows"):
+    with pytest.raises(CMEError, match="unanswerable: its samples of squad_v2 differ from those of the other rows"):
         make_standing(load_entries(seeds_board.entries), seeds_board.entries, resamples=FEW)
 
 

@@ -1,4 +1,4 @@
-"""The page: proper tables, honest sentences, and numbers that follow from the per-sample scores."""
+"""The rendered tables: their format, their sentences, and numbers that follow from the per-sample scores."""
 
 import csv
 import io
@@ -118,7 +118,7 @@ def test_rows_show_method_and_cost(page):
     assert main[0][6] == "run time × LoRA"
     assert rows["teamlora-r8"][1:7] == ["teamlora", "8", "4", "3.68", "1:02 h", "15.06"]
     assert rows["lora-r8"][1:7] == ["lora", "8", "–", "0.91", "4:07 min", "1.00"]
-    assert rows["base"][1:7] == ["base", *"–––––"] and rows["base"][-2:] == ["–", "the base"]
+    assert rows["base"][1:7] == ["base", *"–––––"] and rows["base"][-2:] == ["–", "base model"]
 
 
 def test_output_depends_on_the_entries_alone(board, tmp_path):
@@ -133,14 +133,14 @@ def test_output_depends_on_the_entries_alone(board, tmp_path):
     assert (tmp_path / "a" / "index.html").read_bytes() == (tmp_path / "b" / "index.html").read_bytes()
 
 
-def test_what_can_be_found_and_what_is_a_tie_is_said(board):
+def test_the_page_states_the_detectable_difference_and_the_ties(board):
     standing = standing_of(board)
     page = render(standing, load_paper())["leaderboard.md"]
-    assert f"finds a difference of {standing.detectable:.2f} points with a probability of 80 %" in page
-    assert f"summarization (ROUGE) carries {100 * standing.rouge_share:.0f} %" in page
-    real = sum(item.significant for item in standing.comparison.differences)
-    assert f"{real} of 3 pairs differ significantly" in page and "400 resamples" in page
-    assert "trained with one seed only" in page
+    assert f"detects a difference of {standing.detectable:.2f} points with a power of 80 %" in page
+    assert f"Summarization (ROUGE) contributes {100 * standing.rouge_share:.0f} %" in page
+    significant = sum(item.significant for item in standing.comparison.differences)
+    assert f"{significant} of 3 pairs of rows differ significantly" in page and "400 resamples" in page
+    assert "Every row was trained with one seed" in page
 
 
 def test_rank_ranges_and_differences_are_the_comparisons(seeds_board):
@@ -169,7 +169,7 @@ def test_seeds_have_a_table_and_references_stand_at_the_foot(seeds_board):
     entry = next(row for row in standing.rows if row.name == "lora-r32")
     assert lora[1] == ", ".join(f"{run.scores.average:.2f} ({run.seed})" for run in entry.runs)
     assert close(lora[5], entry.scores.average_stderr) and close(lora[4], entry.seed_stderr)
-    assert "trained with one seed only" not in page
+    assert "trained with one seed" not in page
     assert [row[0] for row in tables(page)[0][-2:]] == ["base-4-shot", "majority"]
 
 
@@ -200,7 +200,7 @@ def test_smoke_shows_no_error_bars(workshop):
     workshop.reference("base", 0.5, rows=8, tier="smoke")
     workshop.row("lora", "lora", 0.6, rows=8, seeds=(0, 1), settings={"rank": 8}, result={"tier": "smoke"})
     page = page_of(workshop)
-    assert "too few for a standard error" in page and "no row can be called better" in page
+    assert "too few for a standard error" in page and "this order is not a ranking" in page
     assert not any("[" in cell or "±" in cell for block in tables(page) for row in block for cell in row)
     assert "Differences from" not in page and "detect" not in page.split("## Datasets")[0].replace(
         "Paraphrase detection", ""
@@ -210,16 +210,22 @@ def test_smoke_shows_no_error_bars(workshop):
 def test_an_incomplete_suite_says_so(workshop):
     workshop.reference("part", 0.5, names=("qqp", "anli"))
     page = page_of(workshop)
-    assert f"incomplete, 2 of {len(datasets())} datasets: the CME average is that of the 2 families run (of 11)" in page
+    assert (
+        f"Only 2 of the suite's {len(datasets())} datasets were evaluated. The CME average covers 2 of 11 families"
+        in page
+    )
 
 
 def test_real_rows_and_dead_adapters_are_marked(workshop, page):
-    assert "nobody has checked" not in page
+    assert "It was not checked" not in page
     workshop.entries = workshop.entries.parent.parent / "real" / "entries"
     workshop.row("dead", "moelora", 0.5, result={"changes": False, "source": "mirror"})
     real = page_of(workshop)
-    assert "nobody has checked whether smollm2-135m saw them" in real
-    assert "The output of dead equals the base's" in real and tables(real)[0][1][-1] == "output equals the base's"
+    assert "It was not checked whether smollm2-135m saw them" in real
+    assert (
+        "These adapters do not change the base model's output: dead." in real
+        and tables(real)[0][1][-1] == "does not change the base's output"
+    )
 
 
 def test_conditions_that_differ_are_listed(board):

@@ -68,7 +68,7 @@ def test_measured_ratios_come_before_the_runs_clocks(board):
     main = tables(page)[0]
     row = dict(zip(main[0], main[1], strict=True))
     assert (row["train × LoRA"], row["decode × LoRA"]) == ("1.21 [1.18, 1.24]", "1.50")
-    assert "run time × LoRA" not in row and "not taken from the train times" in page
+    assert "run time × LoRA" not in row and "not computed from the train times" in page
     assert "teamlora-r8 on a processor (cpu, 2 threads); command: cme bench adapters" in page
 
 
@@ -100,4 +100,4 @@ def test_learning_rates_have_a_table(board):
     _change(board, "lora-r8", lr_grid=GRID)
     rates = _block(board, "name", "rate: validation loss")
     assert rates[1:] == [["lora-r8", "0.0001: 1.5000, 0.0002: 1.2500, 0.0004: diverged", "100", "0.0002", "no"]]
-    assert "Without a grid: teamlora-r8." in page_of(board)
+    assert "Rows without a grid: teamlora-r8." in page_of(board)

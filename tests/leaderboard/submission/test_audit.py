@@ -1,4 +1,4 @@
-"""Whatever is edited in a board is refused, and nothing that other people write can do harm."""
+"""Verification refuses every edited board, and untrusted content does no harm."""
 
 import dataclasses
 import importlib
@@ -57,11 +57,11 @@ def add(path, value):
 
 
 def refusal(board):
-    """What is said of the one entry that is refused."""
+    """Return the message about the one refused entry."""
     (wrong,) = [verdict for verdict in audit(board.entries) if not verdict.ok]
     with pytest.raises(CMEError):
         verify(board.entries)
-    return wrong.said
+    return wrong.message
 
 
 def test_an_honest_board_is_fine(small):
@@ -202,8 +202,8 @@ def test_tricks_in_free_texts_are_kept_as_texts(small, trick):
         (put(["items"], "../../x"), "is no SHA-256"),
         (put(["tier"], "huge"), "the tier 'huge' is none of"),
         (put(["shots"], -1), "shots is -1"),
-        (put(["schema_version"], 1), "has schema version 1; this CME reads version 2"),
-        (put(["schema_version"], 3), "has schema version 3; this CME reads version 2"),
+        (put(["schema_version"], 1), "has schema version 1, and this CME reads version 2"),
+        (put(["schema_version"], 3), "has schema version 3, and this CME reads version 2"),
         (put(["exec"], "print(1)"), "unknown key 'exec'"),
         (put(["runs", 0, "extra"], 1), "unknown key 'extra'"),
         (put(["runs"], []), "it has 0 runs"),
@@ -317,7 +317,7 @@ def test_samples_that_are_none_are_refused(small, change, message):
 
 def test_too_many_samples_are_not_read(small, monkeypatch):
     monkeypatch.setattr(files, "SAMPLE_FILES", dataclasses.replace(files.SAMPLE_FILES, rows=50))
-    assert all("72 rows" in verdict.said and not verdict.ok for verdict in audit(small.entries))
+    assert all("72 rows" in verdict.message and not verdict.ok for verdict in audit(small.entries))
 
 
 def test_one_bad_entry_hides_no_other_verdict(small, monkeypatch):
@@ -332,7 +332,7 @@ def test_one_bad_entry_hides_no_other_verdict(small, monkeypatch):
     monkeypatch.setattr(importlib.import_module("cme.leaderboard.submission.audit"), "_checked", broken)
     verdicts = audit(small.entries)
     assert [verdict.name for verdict in verdicts] == ["base", "lora"]
-    assert "could not be checked (TypeError: what base" in verdicts[0].said and "\x1b" not in verdicts[0].said
+    assert "could not be checked (TypeError: what base" in verdicts[0].message and "\x1b" not in verdicts[0].message
 
 
 def test_an_entry_that_is_nested_ten_thousand_deep(small):

@@ -47,8 +47,8 @@ def check_as_the_hub_does(card):
 
 def test_every_run_gets_its_own_scores(submitted):
     entry, runs = submitted(seeds=(0, 1, 2))
-    said = update_cards(entry, runs[::-1])
-    assert len(said) == 3 and all("scores written" in line for line in said)
+    messages = update_cards(entry, runs[::-1])
+    assert len(messages) == 3 and all("scores written" in line for line in messages)
     for folder, item in zip(runs, entry.runs, strict=True):
         average, *families = check_as_the_hub_does(folder / "README.md")
         assert (average.metric_type, average.metric_name) == ("cme_average", "CME average")
@@ -62,7 +62,7 @@ def test_every_run_gets_its_own_scores(submitted):
         )
         text = (folder / "README.md").read_text()
         assert f"is **{item.scores.average:.2f} ± {item.scores.average_stderr:.2f}**" in text
-        assert f"the run with seed {item.seed}; over the seeds 0, 1, 2" in text
+        assert f"the run with seed {item.seed}. The mean over the seeds 0, 1, 2" in text
 
 
 def test_again_changes_nothing_and_another_tier_takes_its_place(submitted):
@@ -109,15 +109,15 @@ def test_a_card_that_cannot_be_changed_stops_nothing(submitted, monkeypatch):
     card = folder / "README.md"
     for content, why in (
         ("---\na: [\n---\n", "not valid YAML"),
-        ("---\nmodel-index: 3\n---\n", "not one that the hub"),
+        ("---\nmodel-index: 3\n---\n", "not valid for the Hugging Face hub"),
     ):
         card.write_text(content)
-        (said,) = update_cards(entry, [folder])
-        assert why in said and card.read_text() == content
+        (messages,) = update_cards(entry, [folder])
+        assert why in messages and card.read_text() == content
     card.unlink()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    (said,) = update_cards(entry, [folder])
-    assert "cannot be written" in said and not card.exists()
+    (messages,) = update_cards(entry, [folder])
+    assert "is not writable" in messages and not card.exists()
 
 
 def test_another_adapters_run_gets_no_scores(submitted, workshop):

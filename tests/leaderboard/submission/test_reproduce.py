@@ -24,11 +24,11 @@ def again(workshop, row, samples, **named):
     return compare_again(row, workshop.entries, folder, resamples=FEW, **({"seed": 0, "adapter": "9" * 64} | named))
 
 
-def test_the_same_scores_are_said_to_be_the_same(workshop, row):
+def test_equal_scores_are_bitwise_identical(workshop, row):
     samples = make_samples(0.6, "lora-1", 60, NAMES)
     found = again(workshop, row, list(reversed(samples)), seed=1, adapter=row.runs[1].provenance.adapter.fingerprint)
     assert found.changed == 0 and found.same_adapter is True and found.samples == 180
-    assert found.verdict == "bitwise the same: all 180 samples have the row's scores"
+    assert found.verdict == "bitwise identical: all 180 samples have the scores of the row"
     assert found.average == row.runs[1].scores.average and found.row_average == row.scores.average
 
 
@@ -72,7 +72,7 @@ def test_smoke_has_no_verdict(workshop):
 
 def test_other_samples_are_not_compared(workshop, row):
     others = [sample | {"id": sample["id"] + "x"} for sample in make_samples(0.6, "lora-0", 60, NAMES)]
-    with pytest.raises(CMEError, match=r"other samples were scored than those of 'lora'"):
+    with pytest.raises(CMEError, match=r"the scored samples are not those of entry 'lora'"):
         again(workshop, row, others)
 
 

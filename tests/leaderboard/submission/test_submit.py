@@ -89,7 +89,7 @@ def test_several_seeds_without_one_name_need_one(workshop):
     results = [workshop.root / "results" / f"lora-{seed}" for seed in (0, 1)]
     _edit(results[0] / "result.json", name="first")
     runs = [workshop.root / "runs" / f"lora-{seed}" for seed in (0, 1)]
-    with pytest.raises(UsageError, match=r"called first, lora-1: give the row a --name"):
+    with pytest.raises(UsageError, match=r"different names \(first, lora-1\). Name the row with --name"):
         make_entry(results, runs, workshop.entries)
 
 
@@ -161,7 +161,7 @@ def test_runs_that_name_parts_differently_do_not_make_one_row(workshop):
     ]
     results = [workshop.result(f"x-{k}", rows, adapter=str(k + 1) * 64) for k, rows in enumerate(named)]
     runs = [workshop.run(f"x-{seed}", "lora", adapter=str(seed + 1) * 64, seed=seed) for seed in (0, 1)]
-    with pytest.raises(CMEError, match="mmlu: the runs do not have the same parts"):
+    with pytest.raises(CMEError, match="mmlu: the runs differ in their subsets"):
         make_entry(results, runs, workshop.entries)
 
 
@@ -258,7 +258,7 @@ def test_a_name_is_taken_once(workshop):
     entry = make_entry([first], [], workshop.entries)
     assert make_entry([first], [], workshop.entries) == entry
     second = workshop.result("again", make_samples(0.5, "c"))
-    with pytest.raises(UsageError, match="exists and holds something else"):
+    with pytest.raises(UsageError, match="already exists with other content"):
         make_entry([second], [], workshop.entries, name="base")
     assert load_entries(workshop.entries) == [entry]
     replaced = make_entry([second], [], workshop.entries, name="base", replace=True)
@@ -289,8 +289,8 @@ def test_a_result_of_older_rules_is_refused(workshop):
 
 
 def test_a_result_with_another_wording_is_no_row(workshop):
-    folder = workshop.result("base", make_samples(0.4, "b", rows=2, names=("qqp",)), wording=2)
-    with pytest.raises(UsageError, match="another wording"):
+    folder = workshop.result("base", make_samples(0.4, "b", rows=2, names=("qqp",)), prompt_variant=2)
+    with pytest.raises(UsageError, match="prompt variant 2"):
         make_entry([folder], [], workshop.entries)
 
 

@@ -1,4 +1,4 @@
-"""Entries that somebody tampered with consistently: every number follows from the samples, and something else gives it away."""
+"""Entries that were manipulated consistently: every number follows from the samples, and another check detects the change."""
 
 import dataclasses
 import json
@@ -58,8 +58,8 @@ def edit(board, change, name="lora"):
 
 
 def refusal(board):
-    """What is said of what is refused."""
-    wrong = [verdict.said for verdict in audit(board.entries) if not verdict.ok]
+    """Return the messages about refused entries."""
+    wrong = [verdict.message for verdict in audit(board.entries) if not verdict.ok]
     assert wrong and all(said.isprintable() for said in wrong)
     return "\n".join(wrong)
 

@@ -1,4 +1,4 @@
-"""What the page knows, as plain values: scores and intervals, costs, differences, samples."""
+"""The data of the page as JSON values: scores with intervals, costs and differences."""
 
 from typing import Any
 
@@ -19,15 +19,14 @@ _MEASUREMENT = ("hardware", "device", "threads", "dtype", "command")
 
 
 def page_data(standing: Standing) -> dict[str, Any]:
-    """Everything that the page's script shows, but for single samples (`page_samples`).
+    """Return the data that the page's script shows, without single samples (`page_samples`).
 
     Args:
-        standing: what is shown.
+        standing: the compared rows.
 
     Returns:
-        JSON values, without NaN. Scores are in points, [value, low, high] each; low and high are None without a standard
-        error, all three where there is no score. The rows of the comparison come first, then references, partial baselines, and
-        stale rows.
+        JSON values without NaN. Each score is [value, low, high] in points. Low and high are None without a standard error,
+        and all three are None without a score. Compared rows come first, then references, partial baselines and stale rows.
     """
     entries = standing.entries
     recipes: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The plotting library: Vega-Lite as its own project packs it, put into the page, so that nothing is fetched."""
+"""The plotting library Vega-Lite, which is embedded in the page so that the page loads nothing from the network."""
 
 from functools import cache
 
@@ -9,14 +9,14 @@ __all__ = ["library"]
 
 @cache
 def library() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script (BSD 3-Clause) that defines ``vegaEmbed``.
+    """Return Vega, Vega-Lite and Vega-Embed (BSD 3-Clause) as one script that defines ``vegaEmbed``.
 
-    It is made by the installed ``vl-convert-python``: the same version gives the same bytes. Takes about two seconds.
+    The installed ``vl-convert-python`` makes the script in about two seconds. Equal versions give identical bytes.
 
     Raises:
         MissingExtraError: ``vl-convert-python`` is not installed.
     """
     vl_convert = need("vl_convert", extra="leaderboard", for_="The page of the leaderboard")
     bundle: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    # JavaScript reads the same string, HTML no end of the script.
+    # The escaped form is the same string in JavaScript, and HTML does not take it for the end of the script.
     return bundle.replace("</script", "<\\/script").replace("<!--", "<\\!--").strip()

@@ -1,4 +1,4 @@
-"""Values as text that a page can hold: JSON, and of many numbers little-endian bytes in base64."""
+"""Encoding of values in the page: JSON, and base64 of little-endian bytes for arrays of numbers."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ __all__ = ["bits", "floats", "json_for_html", "pack_pairs", "quantised"]
 
 
 def json_for_html(value: Any) -> str:
-    """JSON that may stand in a ``<script>`` element: nothing in it can end the element or start a comment.
+    """Encode values as JSON for a ``<script>`` element, so that no text in it can end the element or start a comment.
 
     Args:
         value: JSON values without NaN.
@@ -26,27 +26,27 @@ def json_for_html(value: Any) -> str:
 
 
 def floats(values: Sequence[float]) -> str:
-    """Numbers as float32: seven digits."""
+    """Encode numbers as float32, which keeps seven digits."""
     return _base64(np.asarray(values, dtype="<f4"))
 
 
 def bits(values: Sequence[bool]) -> str:
-    """Truth values, eight to the byte, the first in the lowest bit."""
+    """Encode truth values as bits, eight per byte, starting at the lowest bit."""
     return _base64(np.packbits(np.asarray(values, dtype=bool), bitorder="little"))
 
 
 def quantised(scores: NDArray[np.float64]) -> str:
-    """Scores in [0, 1] as whole numbers from 0 to 255: wrong is 0, right is 255."""
+    """Encode scores in [0, 1] as integers from 0 (wrong) to 255 (right)."""
     return _base64(np.rint(255 * np.clip(scores, 0.0, 1.0)).astype(np.uint8))
 
 
 def pack_pairs(comparison: Comparison) -> dict[str, Any]:
-    """Every paired difference, in the order of the comparison's rows: (0, 1), (0, 2), …, (1, 2), ….
+    """Encode all paired differences, in the order (0, 1), (0, 2), …, (1, 2), … of the comparison's rows.
 
     Returns:
-        For each pair half of its interval (before it is cut to the range of the scores, −100 to 100) and Holm's p, as
-        float32 of what was rounded to six decimals, and whether it is significant, as bits. The difference itself is that
-        of the two averages.
+        For each pair: half the width of its interval before clipping to −100 to 100, and Holm's p, both rounded to six
+        decimals and stored as float32; and whether it is significant, as bits. The difference itself is not stored, because it
+        is the difference of the two averages.
     """
     items = comparison.differences
     return {

@@ -1,4 +1,4 @@
-"""The page's text: template, style, scripts, plotting library and data in one file."""
+"""Rendering of the page: template, style, scripts, plotting library and data in one file."""
 
 import base64
 import hashlib
@@ -17,10 +17,10 @@ __all__ = ["LIMIT", "render_page"]
 
 _ASSETS = Path(__file__).parent / "assets"
 _SCRIPTS = ("core", "table", "ranking", "scores", "plots", "samples", "details", "start")
-"""In the order in which they run."""
+"""Scripts in the order in which they run."""
 
 LIMIT = 2_000_000
-"""Bytes of a page: single samples take what scores and differences leave, and their texts what these leave."""
+"""Most bytes of a page. Single samples are included as far as they fit, and then the texts of samples."""
 
 _SPARE = 100
 
@@ -29,15 +29,15 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
     """Render the page.
 
     Args:
-        standing: what the tables say, too.
-        entries_dir: where the entries were read from; the samples lie in ``samples`` beside it.
+        standing: the compared rows.
+        entries_dir: folder of the entries; the samples are in the folder ``samples`` beside it.
         paper: the reported rows.
 
     Returns:
-        A whole HTML document that needs no network; the same entries give the same bytes.
+        A complete HTML document that needs no network. Equal entries give identical bytes.
 
     Raises:
-        CMEError: a file of samples is missing or damaged.
+        CMEError: a samples file is missing or damaged.
     """
     app, values = _app(), page_data(standing)
     parts = {
@@ -51,25 +51,25 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
     }
     page = environment(_ASSETS, autoescape=True).get_template("page.html.j2")
 
-    def room() -> int:
+    def bytes_left() -> int:
         return LIMIT - len(page.render(**parts, data=json_for_html(values)).encode()) - _SPARE
 
     current = [*standing.rows, *standing.references]
-    values["samples"] = page_samples(current, entries_dir, room())
+    values["samples"] = page_samples(current, entries_dir, bytes_left())
     shown = {name: item["ids"] for name, item in values["samples"]["datasets"].items()}
-    values["samples"]["texts"] = page_texts(current, shown, room())
+    values["samples"]["texts"] = page_texts(current, shown, bytes_left())
     return page.render(**parts, data=json_for_html(values))
 
 
 def _app() -> str:
-    """The page's scripts as one, with names of its own: the plotting library's are global."""
+    """Return the page's scripts in one function scope, apart from the global names of the plotting library."""
     return (
         "(() => {\n" + "\n".join((_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS) + "})();\n"
     )
 
 
 def _shared(standing: Standing) -> dict[str, str]:
-    """What all rows share, as words."""
+    """Return the settings of the ranked rows, by their names on the page."""
     entries = standing.entries
     if not entries:
         return {}

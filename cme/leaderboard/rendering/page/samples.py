@@ -1,4 +1,4 @@
-"""Single samples for the page: ids once, and every row's score, as far as the page's size allows."""
+"""Single samples for the page: their ids and the score of every row, as far as they fit into the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,28 +17,28 @@ __all__ = ["page_samples"]
 
 
 _FRAME = 60
-"""Bytes of JSON around a dataset's samples."""
+"""Bytes of the JSON syntax around the samples of one dataset."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Scores:
-    """One dataset of one table: ids in the order of the file, and each row's mean score over its runs, [rows, n]."""
+    """Scores of one dataset: ids in the order of the file, and each row's mean score over its runs, [rows, n]."""
 
     ids: list[str]
     values: NDArray[np.float64]
 
 
 def page_samples(entries: Sequence[Entry], entries_dir: Path, budget: int) -> dict[str, Any]:
-    """The samples of every dataset, from the first on (tier order: any number of them is a fair sample).
+    """Return the first samples of every dataset. They are in tier order, so any number of them represents the dataset.
 
     Args:
         entries: rows that share their samples.
-        entries_dir: where they were read from; the samples lie in ``samples`` beside it.
-        budget: bytes that they may take in the page.
+        entries_dir: folder of the entries; the samples are in the folder ``samples`` beside it.
+        budget: most bytes of the samples in the page.
 
     Returns:
-        ``kept`` samples of each dataset (None: all), and ``datasets``: name → ids, total number, scores (`quantised`, one
-        row after the other).
+        ``kept``: the number of samples of each dataset (None if all are kept). ``datasets``: for each dataset the ids, the
+        total number and the scores (`quantised`, row by row).
     """
     if not entries:
         return {"kept": None, "datasets": {}}
@@ -55,11 +55,11 @@ def page_samples(entries: Sequence[Entry], entries_dir: Path, budget: int) -> di
 
 
 def _affordable(tables: dict[str, _Scores], budget: int) -> int:
-    """The largest number of samples of each dataset that fits; it may be 0."""
+    """Return the largest number of samples per dataset that fits; it may be 0."""
     budget -= sum(len(name) + _FRAME for name in tables)
     costs = np.zeros(max(len(table.ids) for table in tables.values()))
     for table in tables.values():
-        # Base64 writes 4 characters for 3 bytes; an id has its quotes and a comma.
+        # Base64 writes 4 characters for 3 bytes; an id needs two quotes and a comma.
         costs[: len(table.ids)] += [len(key) + 3 + 4 / 3 * len(table.values) for key in table.ids]
     return int(np.searchsorted(np.cumsum(costs), budget, side="right"))
 
@@ -76,6 +76,6 @@ def _tables(entries: Sequence[Entry], entries_dir: Path) -> dict[str, _Scores]:
                     place = {key: k for k, key in enumerate(keys)}
                     values = values[[place[key] for key in order]]
                 runs.setdefault(name, []).append(values)
-        for name, found in runs.items():
-            rows.setdefault(name, []).append(np.mean(found, axis=0))
+        for name, scores in runs.items():
+            rows.setdefault(name, []).append(np.mean(scores, axis=0))
     return {name: _Scores(keys, np.stack(rows[name])) for name, keys in ids.items()}

@@ -1,4 +1,4 @@
-"""Texts of single samples for the page: of the mini corpus only, which is our own; others are shown by ``cme show``."""
+"""Texts of single samples for the page. Only texts of the mini corpus are included; ``cme show`` shows all others."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,29 +16,29 @@ from cme.suite import dataset
 __all__ = ["page_texts"]
 
 _FRAME = 6
-"""Bytes of JSON around a dataset's texts."""
+"""Bytes of the JSON syntax around the texts of one dataset."""
 
 
 def page_texts(entries: Sequence[Entry], ids: Mapping[str, Sequence[str]], budget: int) -> dict[str, list[list[Any]]]:
-    """The texts of samples of the mini corpus, as far as they can be made again and fit.
+    """Generate the texts of the mini corpus's samples again, as far as they fit.
 
     Args:
         entries: rows that share their samples.
-        ids: the samples by dataset.
-        budget: bytes that the texts may take in the page.
+        ids: ids of the samples by dataset.
+        budget: most bytes of the texts in the page.
 
     Returns:
-        By dataset, for the first of its samples: the prompt in format plain, the options, the right option's index (None for
-        free answers), and the accepted answers. No dataset whose rows are not of the mini corpus, or of another world or
-        task file than this CME's.
+        For each dataset and its first samples: the prompt in format plain, the options, the index of the right option (None
+        for free-text answers), and the accepted answers. A dataset is left out if its rows are not from the mini corpus, or if
+        its version of the corpus or its task file differs from that of the installed CME.
     """
     if not entries or not is_mini(entries[0].source):
         return {}
     try:
         source = open_source(entries[0].source)
-    except UsageError:  # options that this CME does not know
+    except UsageError:  # a mini corpus with options of another version of CME
         return {}
-    found: dict[str, list[list[Any]]] = {}
+    texts: dict[str, list[list[Any]]] = {}
     for name, wanted in ids.items():
         spec = dataset(name)
         holder = next(entry for entry in entries if name in entry.task_fingerprints)
@@ -51,20 +51,20 @@ def page_texts(entries: Sequence[Entry], ids: Mapping[str, Sequence[str]], budge
         examples = {example.id: example for example in load_examples(spec, "eval", source).examples}
         if not examples.keys() >= set(wanted):
             continue
-        found[name] = []
+        texts[name] = []
         for key in wanted:
             example = examples[key]
-            text = render(cut_words(example, spec.max_input_words), "plain", None)
+            prompt = render(cut_words(example, spec.max_input_words), "plain", None)
             accepted = [] if example.choices else list(example.answers or [example.output])
-            found[name].append([text.context, list(text.continuations), example.gold, accepted])
-    kept = _affordable(found, budget)
-    return {name: texts[:kept] for name, texts in found.items()} if kept else {}
+            texts[name].append([prompt.context, list(prompt.continuations), example.gold, accepted])
+    kept = _affordable(texts, budget)
+    return {name: of_dataset[:kept] for name, of_dataset in texts.items()} if kept else {}
 
 
-def _affordable(found: Mapping[str, Sequence[Any]], budget: int) -> int:
-    """The largest number of texts of each dataset that fits; it may be 0."""
-    costs = np.zeros(max((len(texts) for texts in found.values()), default=0))
-    for texts in found.values():
-        costs[: len(texts)] += [len(json_for_html(text)) + 1 for text in texts]
-    frames = sum(len(name) + _FRAME for name in found)
+def _affordable(texts: Mapping[str, Sequence[Any]], budget: int) -> int:
+    """Return the largest number of texts per dataset that fits; it may be 0."""
+    costs = np.zeros(max((len(of_dataset) for of_dataset in texts.values()), default=0))
+    for of_dataset in texts.values():
+        costs[: len(of_dataset)] += [len(json_for_html(text)) + 1 for text in of_dataset]
+    frames = sum(len(name) + _FRAME for name in texts)
     return int(np.searchsorted(np.cumsum(costs), budget - frames, side="right"))

@@ -1,4 +1,4 @@
-"""The tables of the leaderboard, in their order."""
+"""The sections and tables of a leaderboard."""
 
 from cme.leaderboard.rendering.tables.contents import contents
 

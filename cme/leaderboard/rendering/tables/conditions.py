@@ -1,4 +1,4 @@
-"""Conditions in which comparable rows still differ, and the learning-rate grids that their rates were chosen by."""
+"""Conditions that differ between the rows of a board, and the learning-rate grids of its rows."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ __all__ = ["conditions_section", "rates_section", "unshared"]
 
 
 def conditions_section(entries: Sequence[Entry]) -> Section | None:
-    """One line for each value of a condition that rows do not share."""
+    """Make the table of the conditions that differ between rows, with one line for each value."""
     lines = [
         [condition, value, listing(names)]
         for condition, groups in unshared(entries).items()
@@ -23,26 +23,29 @@ def conditions_section(entries: Sequence[Entry]) -> Section | None:
     if not lines:
         return None
     return Section(
-        "What the rows do not share",
-        "Recorded conditions of training and evaluation that are not the same for every row.",
+        "Conditions that differ between rows",
+        "The recorded conditions of training and evaluation that are not equal for all rows.",
         make_table(["condition", "value", "rows"], lines, text=(0, 1, 2)),
     )
 
 
 def unshared(entries: Sequence[Entry]) -> dict[str, dict[str, list[str]]]:
-    """Conditions that rows do not share: condition → value → names. Baselines have none, a base has no training."""
-    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    """Return the conditions that differ between rows, as names of rows by condition and value.
+
+    Baselines have no conditions, and a base has no training.
+    """
+    values_of: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     models = [entry for entry in entries if entry.method not in BASELINES]
-    _collect(found, {entry.name: _evaluation(entry) for entry in models})
-    _collect(found, {entry.name: _training(entry) for entry in models if entry.recipe})
-    return {condition: dict(groups) for condition, groups in found.items() if len(groups) > 1}
+    _collect(values_of, {entry.name: _evaluation(entry) for entry in models})
+    _collect(values_of, {entry.name: _training(entry) for entry in models if entry.recipe})
+    return {condition: dict(groups) for condition, groups in values_of.items() if len(groups) > 1}
 
 
-def _collect(found: dict[str, dict[str, list[str]]], conditions: Mapping[str, Mapping[str, str]]) -> None:
+def _collect(values_of: dict[str, dict[str, list[str]]], conditions: Mapping[str, Mapping[str, str]]) -> None:
     known = dict.fromkeys(key for values in conditions.values() for key in values)
     for condition in known:
         for name, values in conditions.items():
-            found[condition][values.get(condition, shown(None))].append(name)
+            values_of[condition][values.get(condition, shown(None))].append(name)
 
 
 def _evaluation(entry: Entry) -> dict[str, str]:
@@ -54,14 +57,18 @@ def _evaluation(entry: Entry) -> dict[str, str]:
 
 def _training(entry: Entry) -> dict[str, str]:
     runs = [run.provenance.training for run in entry.runs]
-    found = {
+    values_of = {
         "training: mix": ", ".join(dict.fromkeys(str(run.mix_fingerprint)[:12] for run in runs)),
         "training: device": _over([run.cost for run in entry.runs], "device"),
         "training: target modules": shown(entry.settings.target_modules),
         "training: alpha / rank": shown(scale_of(entry)),
     }
-    found |= {f"training: {key.replace('_', ' ')}": _over(runs, key) for key in ("world_size", "threads", "examples")}
-    return found | {f"training: {key.replace('_', ' ')}": shown(value) for key, value in entry.recipe.plain().items()}
+    values_of |= {
+        f"training: {key.replace('_', ' ')}": _over(runs, key) for key in ("world_size", "threads", "examples")
+    }
+    return values_of | {
+        f"training: {key.replace('_', ' ')}": shown(value) for key, value in entry.recipe.plain().items()
+    }
 
 
 def _over(runs: Sequence[PartialRecord], key: str) -> str:
@@ -69,7 +76,7 @@ def _over(runs: Sequence[PartialRecord], key: str) -> str:
 
 
 def rates_section(standing: Standing) -> Section | None:
-    """Validation loss at every rate that was tried, and the one that was chosen."""
+    """Make the table of validation losses for the learning rates that were tried."""
     rows = [(row.name, row.lr_grid) for row in standing.rows if row.lr_grid]
     if not rows:
         return None
@@ -83,12 +90,14 @@ def rates_section(standing: Standing) -> Section | None:
         ]
         for name, grid in rows
     ]
-    said = "The validation loss at every rate that was tried; the lowest chose the rate of all the row's seeds. At the edge: "
-    said += "the lowest or highest rate of the grid was chosen, so a better one may lie beyond."
+    paragraph = (
+        "The validation loss of every learning rate that was tried. The rate with the lowest loss was used for all seeds of the "
+        "row. A chosen rate at the edge is the lowest or highest of its grid, so a better rate may lie outside the grid."
+    )
     without = [row.name for row in standing.rows if row.recipe and not row.lr_grid]
     return Section(
         "Learning rates",
-        said + (f" Without a grid: {listing(without)}." if without else ""),
+        paragraph + (f" Rows without a grid: {listing(without)}." if without else ""),
         make_table(["name", "rate: validation loss", "steps", "chosen", "at the edge"], lines, text=(0, 1, 4)),
     )
 

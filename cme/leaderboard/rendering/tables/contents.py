@@ -1,4 +1,4 @@
-"""Everything that the leaderboard says, in its order; what has no content is left out."""
+"""The sections of a leaderboard, in their order."""
 
 from cme.leaderboard.entries.board import is_reference
 from cme.leaderboard.ranking.comparison import Standing
@@ -23,19 +23,19 @@ __all__ = ["contents", "typical"]
 
 
 def contents(standing: Standing, paper: Paper) -> list[Section]:
-    """The sections of a leaderboard.
+    """Make the sections of a leaderboard. Sections without content are left out.
 
     Args:
-        standing: where the rows stand.
-        paper: the reported rows, shown in tables of their own.
+        standing: the compared rows.
+        paper: the reported rows, which are shown in their own tables.
     """
     entries = standing.entries
     if not entries:
         return [Section("", "There are no entries yet."), *reported_sections(paper)]
-    found = [
+    sections = [
         Section(
             "",
-            _shared(typical(standing)),
+            _settings(typical(standing)),
             main_table([row for row in make_rows(standing) if row.kind != "partial"]),
             tuple(notes(standing)),
         ),
@@ -51,22 +51,22 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
         conditions_section(entries),
         *reported_sections(paper),
     ]
-    return [section for section in found if section is not None]
+    return [section for section in sections if section is not None]
 
 
 def typical(standing: Standing) -> Entry:
-    """The first row that is no reference: it has the base, format and shots of the table."""
+    """Return the first row that is not a reference. It has the base, prompt format and shots of the board."""
     entries = standing.entries
     return next((entry for entry in entries if not is_reference(entry)), entries[0])
 
 
-def _shared(first: Entry) -> str:
-    shared = [
-        f"Base {first.base} ({first.base_fingerprint[:12]})" if first.base else "No base",
+def _settings(first: Entry) -> str:
+    settings = [
+        f"base {first.base} ({first.base_fingerprint[:12]})" if first.base else "no base",
         f"tier {first.tier}",
         f"prompt format {first.prompt_format or 'none'}",
         f"{first.shots} shots",
         f"source {first.source}",
         f"scorer version {SCORER_VERSION}",
     ]
-    return ", ".join(shared) + "."
+    return "Settings of the ranked rows: " + ", ".join(settings) + "."

@@ -1,4 +1,4 @@
-"""What rows cost: their training runs, and ratios to LoRA that were measured side by side."""
+"""Tables of costs: recorded costs of the training runs, and cost ratios measured against LoRA."""
 
 from collections import defaultdict
 
@@ -14,7 +14,7 @@ _QUANTITIES = ("train", "prefill", "decode", "memory")
 
 
 def runs_section(standing: Standing) -> Section | None:
-    """What the training runs recorded."""
+    """Make the table of the costs that the training runs recorded."""
     trained = [row for row in standing.rows if row.runs[0].cost]
     if not trained:
         return None
@@ -38,24 +38,22 @@ def runs_section(standing: Standing) -> Section | None:
             shown(cost.threads),
         ]
         if ratios:
-            found = ratios.get(row.name)
-            line += [points(found.value), found.reference] if found else [ABSENT, ABSENT]
+            own = ratios.get(row.name)
+            line += [points(own.value), own.reference] if own else [ABSENT, ABSENT]
         lines.append(line)
-    said = (
-        "What the training runs themselves recorded: times are means over a row's runs and depend on whatever else the "
-        "machine did meanwhile. "
-    )
-    said += (
-        "Run time × LoRA: over that of the LoRA row nearest in parameters, only between rows with the same steps, device, "
-        "threads, type and number of processes."
+    paragraph = "Costs recorded by the training runs. Times are means over a row's runs and depend on the machine's other load. "
+    paragraph += (
+        "The column run time × LoRA shows the time relative to the LoRA row with the nearest number of parameters. It is "
+        "computed only between rows with equal steps, device, threads, data type and number of processes."
         if ratios
-        else "They are not divided by LoRA's: no LoRA row ran with the same steps, device, threads, type and processes."
+        else "No time is shown relative to LoRA, because no LoRA row was trained with the same steps, device, threads, data type "
+        "and number of processes."
     )
-    return Section("Efficiency: training runs", said, make_table(header, lines, text=(0, 1, 9, 12)))
+    return Section("Efficiency: training runs", paragraph, make_table(header, lines, text=(0, 1, 9, 12)))
 
 
 def measured_section(standing: Standing) -> Section | None:
-    """Ratios by ``cme bench adapters``, with the hardware and the command of each measurement."""
+    """Make the table of the ratios from ``cme bench adapters``, with the hardware and command of each measurement."""
     given = [row for row in standing.rows if row.cost_ratios]
     if not given:
         return None
@@ -63,8 +61,8 @@ def measured_section(standing: Standing) -> Section | None:
     lines = [[row.name, row.method, *(ratio(measured(row, quantity)) for quantity in known)] for row in given]
     return Section(
         "Efficiency: measured ratios",
-        "Time (memory: peak) over that of LoRA of equal total rank, measured side by side by cme bench adapters, each with "
-        "the confidence interval of the median; above 1: slower (or more) than LoRA.",
+        "Time and peak memory relative to LoRA of equal total rank, measured side by side with cme bench adapters. Each ratio "
+        "is a median with its confidence interval. Values above 1 mean slower, or more memory, than LoRA.",
         make_table(["name", "method", *(f"{quantity} × LoRA" for quantity in known)], lines, text=(0, 1)),
         tuple(_measurements(given)),
     )
@@ -73,12 +71,12 @@ def measured_section(standing: Standing) -> Section | None:
 def _measurements(rows: list[Entry]) -> list[str]:
     groups: dict[str, list[str]] = defaultdict(list)
     for row in rows:
-        found = row.cost_ratios
-        place = [f"{shown(found.hardware)} ({shown(found.device)}, {shown(found.threads)} threads)"]
+        measurement = row.cost_ratios
+        place = [f"{shown(measurement.hardware)} ({shown(measurement.device)}, {shown(measurement.threads)} threads)"]
         place += [
             f"{name} {shown(value)}"
             for name in ("base", "dtype", "rounds")
-            if (value := getattr(found, name)) is not None
+            if (value := getattr(measurement, name)) is not None
         ]
-        groups[f"{', '.join(place)}; command: {shown(found.command)}"].append(row.name)
+        groups[f"{', '.join(place)}; command: {shown(measurement.command)}"].append(row.name)
     return [f"{listing(names)} on {what}" for what, names in groups.items()]

@@ -1,4 +1,4 @@
-"""The main table, families and datasets, differences from the best row, and the scores of single runs."""
+"""The main table, and the tables of families, datasets, differences and seeds."""
 
 from collections.abc import Mapping
 
@@ -13,20 +13,20 @@ __all__ = ["datasets_sections", "families_section", "main_table", "pairs_section
 
 
 def families_section(standing: Standing) -> Section | None:
-    """Every row's family scores."""
+    """Make the table of family scores."""
     lines = _lines(standing, standing.families)
     if not lines:
         return None
     return Section(
         "Families",
-        "Each family's score is the unweighted mean of its datasets × 100"
+        "The score of a family is the unweighted mean of its datasets × 100"
         + (", with its 95 % confidence interval." if _has_intervals(standing) else "."),
         make_table(["name", *map(title, standing.families)], lines),
     )
 
 
 def datasets_sections(standing: Standing) -> list[Section]:
-    """What was asked, then every row's dataset scores: a table for each family, so that many rows stay readable."""
+    """Make the table of the datasets, and one table of dataset scores for each family."""
     if not _lines(standing, standing.datasets):
         return []
     items = max((entry.scores.datasets for entry in standing.entries), key=len)
@@ -34,46 +34,47 @@ def datasets_sections(standing: Standing) -> list[Section]:
         [item.dataset, title(item.family), item.metric, str(item.n), str(item.clusters), points(100 * item.chance)]
         for item in items
     ]
-    found = [
+    sections = [
         Section(
             "Datasets",
-            "The mean of the per-sample scores × 100"
-            + (", with its 95 % confidence interval" if _has_intervals(standing) else "")
-            + "; n samples in so many clusters, which share a passage, an article or a premise; chance: by guessing.",
+            "The score of a dataset is the mean of its per-sample scores × 100"
+            + (", with its 95 % confidence interval. " if _has_intervals(standing) else ". ")
+            + "The table shows the number of samples n, and the number of clusters of samples that share a passage, an article "
+            "or a premise. Chance is the expected score of guessing.",
             make_table(["dataset", "family", "metric", "n", "clusters", "chance"], facts, text=(0, 1, 2)),
         )
     ]
     for family in dict.fromkeys(item.family for item in items):
         names = [item.dataset for item in items if item.family == family]
         lines = _lines(standing, {name: standing.datasets[name] for name in names})
-        found.append(Section(title(family), table=make_table(["name", *names], lines), level=3))
-    return found
+        sections.append(Section(title(family), table=make_table(["name", *names], lines), level=3))
+    return sections
 
 
 def seeds_section(standing: Standing) -> Section | None:
-    """The average of each run, where a row has several."""
+    """Make the table of the runs' averages, for rows with several runs."""
     several = [row for row in standing.rows if len(row.runs) > 1]
     if not several:
         return None
     lines = []
     for row in several:
-        found = standing.averages[row.name]
+        mean = standing.averages[row.name]
         runs = ", ".join(f"{points(run.scores.average)} ({run.seed})" for run in row.runs)
-        errors = [points(found.sample_stderr), points(found.seed_stderr), points(found.stderr)]
-        lines.append([row.name, runs, points(found.value), *errors])
+        errors = [points(mean.sample_stderr), points(mean.seed_stderr), points(mean.stderr)]
+        lines.append([row.name, runs, points(mean.value), *errors])
     single = [row.name for row in standing.rows if len(row.runs) == 1 and row.runs[0].seed is not None]
-    said = (
-        "The CME average of every run (its seed in brackets), and the standard error of their mean: the part from the "
-        "samples, the part from the seeds, both together."
+    paragraph = (
+        "The CME average of every run, with its seed in parentheses. The standard error of the mean has a part from the samples "
+        "and a part from the seeds."
     )
     if single:
-        said += f" One seed only, so nothing is known of what another would score: {listing(single)}."
+        paragraph += f" These rows have one seed, so their variance between seeds is unknown: {listing(single)}."
     header = ["name", "average of each run", "mean", "from samples", "from seeds", "standard error"]
-    return Section("Seeds", said, make_table(header, lines, text=(0, 1)))
+    return Section("Seeds", paragraph, make_table(header, lines, text=(0, 1)))
 
 
 def _lines(standing: Standing, columns: Mapping[str, Mapping[str, Estimate]]) -> list[list[str]]:
-    """Name and scores of every row that has any, references and partial baselines last."""
+    """Return name and scores of every row that has scores. References and partial baselines come last."""
     return [
         [row.name, *(estimate(of.get(row.name)) for of in columns.values())]
         for row in (*standing.rows, *standing.references, *standing.partial)
@@ -82,11 +83,11 @@ def _lines(standing: Standing, columns: Mapping[str, Mapping[str, Estimate]]) ->
 
 
 def _has_intervals(standing: Standing) -> bool:
-    return any(found.low is not None for of in standing.datasets.values() for found in of.values())
+    return any(score.low is not None for of in standing.datasets.values() for score in of.values())
 
 
 def main_table(rows: list[Row]) -> Table:
-    """Method, cost, average and range of ranks of every row; ratios only where there are any."""
+    """Make the main table: method, cost, average and rank range of every row. Columns of ratios appear if any row has one."""
     by_bench = any(row.train_ratio is not None for row in rows)
     by_clock = not by_bench and any(row.train_run_ratio is not None for row in rows)
     decoded = any(row.decode_ratio is not None for row in rows)
@@ -132,25 +133,25 @@ def _ranks(row: Row) -> str:
 
 
 def pairs_section(standing: Standing) -> Section | None:
-    """Paired differences from the row with the highest average."""
+    """Make the table of paired differences from the row with the highest average."""
     if standing.comparison is None:
         return None
     best = standing.rows[0].name
     lines = [
         [
-            found.first,
-            interval(found.value, found.low, found.high),
-            points(found.stderr),
-            p_value(found.p),
-            p_value(found.p_adjusted),
-            "yes" if found.significant else "no",
+            item.first,
+            interval(item.value, item.low, item.high),
+            points(item.stderr),
+            p_value(item.p),
+            p_value(item.p_adjusted),
+            "yes" if item.significant else "no",
         ]
-        for found in standing.comparison.against(best)
+        for item in standing.comparison.against(best)
     ]
     header = ["name", f"minus {best}", "standard error", "p", "Holm p", "significant"]
     return Section(
         "Differences from the best average",
-        "Paired differences of CME averages in points on the samples that all rows share, each with its own 95 % confidence "
-        f"interval and p-value; Holm p is corrected for all {len(standing.comparison.differences)} pairs of the table.",
+        "Paired differences of CME averages, in points, on the samples that all rows share. Each difference has its own 95 % "
+        f"confidence interval and p-value. Holm p is corrected for all {len(standing.comparison.differences)} pairs of rows.",
         make_table(header, lines, text=(0, 5)),
     )

@@ -1,4 +1,4 @@
-"""Rows that differ in one thing only: TeamLoRA's parts, and the number of experts."""
+"""Tables of rows that differ in one setting: the ablation of TeamLoRA, and the number of experts."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ __all__ = ["ablation_section", "experts_section"]
 
 _PARTS = ("collaboration", "competition", "gate_sum")
 _CHOSEN = ("learning_rate",)
-"""Settings that a grid chooses for each row: rows may differ in them and are still compared."""
+"""Settings that a grid chooses for each row. Rows that differ in them are still compared."""
 
 
 def ablation_section(standing: Standing) -> Section | None:
@@ -26,19 +26,20 @@ def ablation_section(standing: Standing) -> Section | None:
     lines: list[list[str]] = []
     for group in groups:
         plain = next((row for row in group if not row.settings.collaboration and not row.settings.competition), None)
-        lines += [_part_cells(standing, row, plain) for row in sorted(group, key=_switches)]
+        lines += [_ablation_cells(standing, row, plain) for row in sorted(group, key=_switches)]
     if not lines:
         return None
     header = ["name", *_PARTS, "rank", "experts", "learning rate", "CME average", "ranks", "minus neither", "Holm p"]
     return Section(
         "Ablation",
-        "TeamLoRA rows that differ in its parts alone. Minus neither: the paired difference from the row with neither part.",
+        "TeamLoRA rows that differ only in which of its two modules are on. The column minus neither shows the paired "
+        "difference from the row with both modules off.",
         make_table([name.replace("_", " ") for name in header], lines),
     )
 
 
 def experts_section(standing: Standing) -> Section | None:
-    """Rows of one method that differ in the number of experts alone, at equal rank of one expert or of all."""
+    """Make the table of rows of one method that differ in the number of experts, at equal rank of one expert or in total."""
     lines: list[list[str]] = []
     routed = [_with_gate_sum(row) for row in standing.rows if row.settings.experts is not None]
     for what, free in (("rank of one", ("experts",)), ("total rank", ("experts", "rank", "alpha"))):
@@ -51,12 +52,12 @@ def experts_section(standing: Standing) -> Section | None:
     header = ["name", "method", "equal", "experts", "rank", "total rank", "trainable %", "train time"]
     return Section(
         "Experts",
-        "Rows of one method that differ in the number of experts alone.",
+        "Rows of one method that differ only in the number of experts, at equal rank of one expert or at equal total rank.",
         make_table([*header, "learning rate", "CME average", "ranks"], lines, text=(0, 1, 2)),
     )
 
 
-def _part_cells(standing: Standing, row: Entry, plain: Entry | None) -> list[str]:
+def _ablation_cells(standing: Standing, row: Entry, plain: Entry | None) -> list[str]:
     return [
         row.name,
         *(shown(getattr(row.settings, part)) for part in _PARTS),
@@ -87,8 +88,8 @@ def _expert_cells(standing: Standing, row: Entry, equal: str) -> list[str]:
 
 
 def _groups(rows: Sequence[Entry], free: Sequence[str], *, total: bool = False) -> list[list[Entry]]:
-    """Rows, several each, that share method, recipe and settings apart from the free ones."""
-    found: dict[str, list[Entry]] = defaultdict(list)
+    """Return groups of at least two rows that share method, recipe and settings except the free ones."""
+    groups: dict[str, list[Entry]] = defaultdict(list)
     for row in rows:
         if any(name not in row.settings.model_fields_set for name in free) or (total and scale_of(row) is None):
             continue
@@ -97,8 +98,8 @@ def _groups(rows: Sequence[Entry], free: Sequence[str], *, total: bool = False) 
         key: list[Any] = [row.method, sorted(settings.items()), sorted(recipe.items())]
         if total:
             key += [total_rank(row), scale_of(row)]
-        found[repr(key)].append(row)
-    return [found[key] for key in sorted(found) if len(found[key]) > 1]
+        groups[repr(key)].append(row)
+    return [groups[key] for key in sorted(groups) if len(groups[key]) > 1]
 
 
 def _with_gate_sum(row: Entry) -> Entry:
@@ -118,5 +119,5 @@ def _experts(row: Entry) -> tuple[int, str]:
 def _difference(standing: Standing, row: Entry, other: Entry | None) -> list[str]:
     if standing.comparison is None or other is None or row is other:
         return [ABSENT, ABSENT]
-    found = next(item for item in standing.comparison.against(other.name) if item.first == row.name)
-    return [interval(found.value, found.low, found.high), p_value(found.p_adjusted)]
+    difference = next(item for item in standing.comparison.against(other.name) if item.first == row.name)
+    return [interval(difference.value, difference.low, difference.high), p_value(difference.p_adjusted)]

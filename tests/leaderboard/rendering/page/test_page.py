@@ -80,7 +80,7 @@ def test_every_difference_can_be_read_back(board, page):
     half, p = unpacked(pairs["half"], "<f4"), unpacked(pairs["p"], "<f4")
     significant = np.unpackbits(unpacked(pairs["significant"], "u1"), bitorder="little")
     assert len(half) == len(comparison.differences) == 15
-    assert any(item.significant for item in comparison.differences), "nothing to tell apart"
+    assert any(item.significant for item in comparison.differences), "no significant difference"
     for k, item in enumerate(comparison.differences):
         assert half[k] == pytest.approx((item.high - item.low) / 2, abs=1e-5)
         assert p[k] == pytest.approx(item.p_adjusted, abs=1e-6)

@@ -1,5 +1,5 @@
 "use strict";
-// Everything shown comes from here. Texts of entries reach the document through textContent and option labels only.
+// The data of the page. Texts of entries enter the document only through textContent and option labels.
 const data = JSON.parse(document.getElementById("data").textContent);
 const ABSENT = "–";
 const byId = (id) => document.getElementById(id);
@@ -18,9 +18,9 @@ function el(tag, attributes = {}, ...children) {
 
 function bytes(text) {
   const raw = atob(text);
-  const found = new Uint8Array(raw.length);
-  for (let k = 0; k < raw.length; k++) found[k] = raw.charCodeAt(k);
-  return found;
+  const decoded = new Uint8Array(raw.length);
+  for (let k = 0; k < raw.length; k++) decoded[k] = raw.charCodeAt(k);
+  return decoded;
 }
 
 function floats(text) {
@@ -46,10 +46,10 @@ function duration(seconds) {
 data.rows.forEach((row, index) => { row.index = index; });
 const compared = data.rows.filter((row) => row.kind === "row");
 const current = data.rows.filter((row) => row.kind === "row" || row.kind === "reference");
-const partial = data.rows.filter((row) => row.kind === "partial"); // baselines that answer some datasets only: no average
+const partial = data.rows.filter((row) => row.kind === "partial"); // baselines that answer only some datasets and have no average
 const state = { text: "", method: "", references: true, baseline: null, dataset: 0, shade: "score", cost: null };
 
-// Differences of every pair, (0, 1), (0, 2), …, (1, 2), …, in the order of the rows.
+// Differences of all pairs in the order (0, 1), (0, 2), …, (1, 2), … of the rows.
 const pairs = data.pairs && {
   half: floats(data.pairs.half),
   p: floats(data.pairs.p),
@@ -57,7 +57,7 @@ const pairs = data.pairs && {
   place: new Map(data.pairs.rows.map((name, index) => [name, index])),
 };
 
-// The first row minus the second: {value, low, high, p, significant}; null where they were not compared.
+// The first row minus the second as {value, low, high, p, significant}; null if the rows were not compared.
 function difference(first, second) {
   if (!pairs || !pairs.place.has(first.name) || !pairs.place.has(second.name) || first === second) return null;
   const [a, b] = [pairs.place.get(first.name), pairs.place.get(second.name)];
@@ -74,7 +74,7 @@ function difference(first, second) {
   };
 }
 
-// Rows that the filter lets through.
+// Rows that match the filter.
 function visible(rows = data.rows) {
   const words = state.text.toLowerCase().split(/\s+/).filter(Boolean);
   return rows.filter((row) => {

@@ -1,4 +1,4 @@
-// What stands behind a row: its settings, its recipe, its runs, and how its costs were measured.
+// Details of a row: its settings, recipe and runs, and how its costs were measured.
 
 function openDetails(row) {
   byId("details-title").textContent = row.name;
@@ -6,14 +6,14 @@ function openDetails(row) {
   const runs = el("table", {}, el("caption", { text: "Runs" }),
     el("thead", {}, el("tr", {}, ...["Seed", "CME average", "Train time", "Peak memory"].map((text) => el("th", { scope: "col", text })))),
     el("tbody", {}, ...row.runs.map((run) => el("tr", {}, el("th", { scope: "row", text: whole(run.seed) }), el("td", { text: points(run.average) }), el("td", { text: duration(run.seconds) }), el("td", { text: run.peak_memory_bytes ? `${(run.peak_memory_bytes / 2 ** 30).toFixed(2)} GiB` : ABSENT })))));
-  const seeds = row.runs[0].seed === null ? "Not trained." : row.runs.length > 1
-    ? `Standard error from ${row.runs.length} seeds: ${points(row.seed_stderr)} points.`
-    : "One run: the interval is about this run, not about the method.";
+  const seeds = row.runs[0].seed === null ? "This row was not trained." : row.runs.length > 1
+    ? `The standard error from ${row.runs.length} seeds is ${points(row.seed_stderr)} points.`
+    : "This row has one run. Its interval describes this run, not the method.";
   const parts = [
     el("dl", { class: "facts" }, ...Object.entries(facts).filter(([, value]) => value).map(([key, value]) => el("div", {}, el("dt", { text: key }), el("dd", { text: value })))),
     el("div", { class: "scroll" }, runs), el("p", { class: "hint", text: seeds }),
   ];
-  const blocks = [["Adapter", row.settings], ["Recipe", data.recipes[row.recipe]], ["Measured costs", Object.keys(row.ratios).length ? { "over LoRA of equal total rank": row.ratios, ...row.measured_on } : {}]];
+  const blocks = [["Adapter", row.settings], ["Recipe", data.recipes[row.recipe]], ["Measured costs", Object.keys(row.ratios).length ? { "relative to LoRA of equal total rank": row.ratios, ...row.measured_on } : {}]];
   for (const [title, value] of blocks) {
     if (value && Object.keys(value).length) parts.push(el("h3", { text: title }), el("pre", { tabindex: "0", text: JSON.stringify(value, null, 2) }));
   }

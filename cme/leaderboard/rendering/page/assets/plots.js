@@ -1,4 +1,4 @@
-// Score against cost, and paired differences: Vega-Lite specifications. Expressions are interpreted, never compiled.
+// Vega-Lite specifications of the plots. Expressions are interpreted and not compiled, as the content security policy requires.
 
 const COSTS = {
   trainable: { label: "trainable parameters (millions)", value: (row) => (row.trainable ? row.trainable / 1e6 : null), log: true, show: points },
@@ -32,13 +32,13 @@ async function draw(place, spec) {
   views.set(place, done);
 }
 
-// Not beaten by any row that costs no more.
+// Rows with a higher average than every row of equal or lower cost.
 function frontier(items) {
-  const found = [];
+  const best = [];
   for (const item of [...items].sort((a, b) => a.cost - b.cost || b.value - a.value)) {
-    if (!found.length || item.value > found[found.length - 1].value) found.push(item);
+    if (!best.length || item.value > best[best.length - 1].value) best.push(item);
   }
-  return found;
+  return best;
 }
 
 function costItems() {
@@ -46,15 +46,15 @@ function costItems() {
   return visible(current).map((row) => ({ name: row.name, method: row.method, kind: row.kind, cost: axis.value(row), value: row.average[0], low: row.average[1], high: row.average[2], row }));
 }
 
-// Names beside their points, in the points' colours, where they cover no other name and no point: tooltips and the table have
-// those that find no room. Pixels are estimates: the plot rounds its vertical axis.
+// Places names beside their points where they cover no other name and no point. Names that do not fit are shown in tooltips and in
+// the table only. Pixel positions are estimates, because the plot rounds its vertical axis.
 function labelled(items, lines, log, width, height) {
   const at = (values, value, from, to) => { const [low, high] = [Math.min(...values), Math.max(...values)]; return high > low ? from + ((value - low) / (high - low)) * (to - from) : (from + to) / 2; };
   const costs = items.map((item) => (log ? Math.log(item.cost) : item.cost));
   const values = [...items, ...lines].flatMap((item) => [item.low ?? item.value, item.high ?? item.value]);
   const points = items.map((item, k) => ({ item, x: at(costs, costs[k], 30, width - 30), y: at(values, item.value, height - 20, 20) }));
   const taken = points.map(({ x, y }) => ({ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }));
-  const found = [];
+  const labels = [];
   for (const { item, x, y } of points.sort((a, b) => a.y - b.y)) {
     const size = 6.6 * item.name.length;
     const sides = x < width / 2 ? [1, -1] : [-1, 1];
@@ -63,11 +63,11 @@ function labelled(items, lines, log, width, height) {
       if (box.left < 0 || box.right > width || box.top < 0 || box.bottom > height) continue;
       if (taken.some((other) => box.left < other.right && other.left < box.right && box.top < other.bottom && other.top < box.bottom)) continue;
       taken.push(box);
-      found.push({ item, align: side > 0 ? "left" : "right", dx: 9 * side, dy });
+      labels.push({ item, align: side > 0 ? "left" : "right", dx: 9 * side, dy });
       break;
     }
   }
-  return found;
+  return labels;
 }
 
 function drawCost() {
@@ -76,8 +76,8 @@ function drawCost() {
   const placed = items.filter((item) => item.cost !== null).map(({ row, ...rest }) => rest);
   const free = items.filter((item) => item.cost === null && item.row.method === "base").map(({ row, ...rest }) => rest);
   byId("cost-caption").textContent = placed.length
-    ? `Points: CME average with its 95 % interval. Dashed: rows that no other row beats at the same cost or less, by their averages alone; see the differences for which of these are real.${free.length ? " Dotted: the base, without training." : ""}`
-    : "No row shown here has this cost on record.";
+    ? `Points show the CME average with its 95 % interval. The dashed line connects rows that have a higher average than every row of equal or lower cost; such a difference need not be significant.${free.length ? " The dotted line shows the base model without training." : ""}`
+    : "No shown row has a recorded value of this cost.";
   byId("cost-plot").hidden = !placed.length;
   if (!placed.length) { views.get("cost-plot")?.finalize(); views.delete("cost-plot"); byId("cost-plot").replaceChildren(); return; }
   const look = theme();
@@ -100,7 +100,7 @@ function drawCost() {
       layers.push({ data: { values: [item] }, mark: { type: "text", align, dx, dy, fontSize: 11, color: color.scale.range[methods.indexOf(item.method)] }, encoding: { x, y, text: { field: "name" } } });
     }
   }
-  draw("cost-plot", { height, description: `CME average against ${axis.label}; the table below has the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
+  draw("cost-plot", { height, description: `CME average against ${axis.label}; the table below contains the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
 }
 
 function differenceItems() {
@@ -112,17 +112,17 @@ function differenceItems() {
 function drawForest() {
   const items = differenceItems().sort((a, b) => b.value - a.value);
   const place = byId("forest-plot");
-  const real = items.filter((item) => item.significant).length;
+  const significant = items.filter((item) => item.significant).length;
   byId("forest-caption").textContent = items.length
-    ? `${real} of ${items.length} differences are significant at a family-wise level of ${data.pairs.alpha} (Holm over all ${pairs.half.length} pairs of the board; ${data.pairs.resamples} resamples).`
-    : pairs ? "No row to compare with passes the filter." : "This board has no paired comparison: it needs two rows and a tier above smoke.";
+    ? `${significant} of ${items.length} differences ${significant === 1 ? "is" : "are"} significant at the family-wise level ${data.pairs.alpha} (Holm’s correction over all ${pairs.half.length} pairs of the board, ${data.pairs.resamples} resamples).`
+    : pairs ? "No row matches the filter." : "This board has no paired comparison. A comparison needs two rows and a tier above smoke.";
   place.classList.toggle("tall", items.length > 40);
   place.hidden = !items.length;
   if (!items.length) { views.get("forest-plot")?.finalize(); views.delete("forest-plot"); place.replaceChildren(); return; }
   const look = theme();
-  const paint = { better: look.good, "not told apart": look.muted, worse: look.bad };
+  const paint = { better: look.good, tied: look.muted, worse: look.bad };
   const values = items.map(({ row, ...rest }) => {
-    const verdict = rest.significant ? (rest.value > 0 ? "better" : "worse") : "not told apart";
+    const verdict = rest.significant ? (rest.value > 0 ? "better" : "worse") : "tied";
     return { ...rest, verdict, fill: rest.significant ? paint[verdict] : look.bg };
   });
   const y = { field: "name", type: "nominal", sort: null, title: null, axis: { labelLimit: place.clientWidth < 520 ? 110 : 260, labelColor: look.text, ticks: false, domain: false, grid: true } };
@@ -132,7 +132,7 @@ function drawForest() {
   const x = { field: "value", type: "quantitative", title, axis: { tickCount: 8, orient: items.length > 40 ? "top" : "bottom" } };
   draw("forest-plot", {
     height: items.length * (items.length > 40 ? 15 : 26),
-    description: `Paired differences to ${data.rows[state.baseline].name}; the table below has the same numbers.`,
+    description: `Paired differences from ${data.rows[state.baseline].name}; the table below contains the same numbers.`,
     data: { values },
     layer: [
       { data: { values: [{ zero: 0 }] }, mark: { type: "rule", color: look.muted, strokeDash: [4, 3] }, encoding: { x: { field: "zero", type: "quantitative", title } } },
@@ -149,7 +149,7 @@ function makePlotTables() {
     sort: { index: 2, direction: 1 },
   });
   const forest = new SortedTable("forest-table", {
-    caption: "Paired differences to the compared row", grouped: false,
+    caption: "Paired differences from the compared row", grouped: false,
     columns: [
       { label: "Row", key: true, text: true, value: (item) => item.name, cell: (item, th) => { th.textContent = item.name; } },
       numberColumn("Difference", (item) => item.value, signed),

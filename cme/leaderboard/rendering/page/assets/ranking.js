@@ -18,7 +18,7 @@ function averageCell(row, td) {
 
 function timeCell(row, td) {
   td.textContent = row.time_ratio ? row.time_ratio[0].toFixed(2) : ABSENT;
-  if (row.time_ratio) td.title = `training time over that of ${row.time_ratio[1]}, same device and threads`;
+  if (row.time_ratio) td.title = `training time relative to ${row.time_ratio[1]}, with the same device and threads`;
 }
 
 function makeRanking() {
@@ -28,19 +28,19 @@ function makeRanking() {
   const columns = [
     { label: "Rank range", ascending: true, value: (row) => (row.ranks ? row.ranks[0] + row.ranks[1] / 1e6 : null), cell: (row, td) => { td.textContent = ranksText(row); } },
     nameColumn(),
-    { label: "CME average", title: "mean of the family scores, with its 95 % interval", value: (row) => row.average[0], cell: averageCell },
+    { label: "CME average", title: "unweighted mean of the family scores, with its 95 % interval", value: (row) => row.average[0], cell: averageCell },
     { label: "95 % interval", value: (row) => row.average[1], cell: (row, td) => td.append(track(row.average, scale)), text: true },
     textColumn("Method", (row) => row.method),
-    numberColumn("Rank r", (row) => row.rank, whole, { title: "rank of the adapter; of one expert, where there are several" }),
+    numberColumn("Rank r", (row) => row.rank, whole, { title: "rank of the adapter, or of one expert" }),
     numberColumn("Experts", (row) => row.experts, whole),
     numberColumn("Trainable (M)", (row) => row.trainable, (value) => points(value === null ? null : value / 1e6)),
     numberColumn("Trainable %", (row) => row.share),
     numberColumn("Train time", (row) => row.seconds, duration, { title: "mean over the seeds" }),
-    { label: "Time / LoRA", title: "training time over that of the LoRA row of nearest size, where both ran alike", value: (row) => row.time_ratio && row.time_ratio[0], cell: timeCell, optional: true },
+    { label: "Time / LoRA", title: "training time relative to the LoRA row of nearest size, if both were trained under equal conditions", value: (row) => row.time_ratio && row.time_ratio[0], cell: timeCell, optional: true },
     { label: "Train ×", title: `time of a training step ${measured}`, value: ratioOf("train"), cell: ratioCell("train"), optional: true },
     { label: "Decode ×", title: `time of a generated token ${measured}`, value: ratioOf("decode"), cell: ratioCell("decode"), optional: true },
     numberColumn("Without ROUGE", (row) => row.without_rouge),
-    numberColumn("Chance-norm.", (row) => row.chance_normalised, points, { title: "every dataset rescaled to (score − chance) / (1 − chance)" }),
+    numberColumn("Chance-norm.", (row) => row.chance_normalised, points, { title: "average after every dataset’s score was rescaled to (score − chance) / (1 − chance)" }),
     numberColumn("Seeds", (row) => (row.runs[0].seed === null ? null : row.runs.length), whole),
     { label: "Remark", text: true, value: (row) => row.remark, cell: (row, td) => { td.className = "wide"; td.textContent = row.remark; } },
   ].filter((column) => !column.optional || any(column.value));

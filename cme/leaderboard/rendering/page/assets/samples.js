@@ -1,4 +1,4 @@
-// One dataset: intervals of every row, and single samples of two rows. Texts are those of the mini corpus; `cme show` has the others.
+// One dataset: intervals of all rows, and single samples of two rows. The page has texts of the mini corpus only; `cme show` shows others.
 
 const PAGE = 25;
 const HALF = 128;
@@ -16,12 +16,12 @@ const drill = { a: null, b: null, filter: "all", page: 0, opened: null, folder: 
 const mark = (score) => (score === 255 ? "✓" : score === 0 ? "✗" : (score / 255).toFixed(2));
 const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
-// Scores of the dataset by row of `current`: [rows][samples].
+// Scores of a dataset for the rows of `current`, [rows][samples].
 function sampleScores(name) {
   if (!drill.tables.has(name)) {
-    const found = data.samples.datasets[name];
-    const count = found ? found.ids.length : 0;
-    const all = found ? bytes(found.scores) : new Uint8Array();
+    const table = data.samples.datasets[name];
+    const count = table ? table.ids.length : 0;
+    const all = table ? bytes(table.scores) : new Uint8Array();
     drill.tables.set(name, current.map((_, k) => all.subarray(k * count, (k + 1) * count)));
   }
   return drill.tables.get(name);
@@ -39,7 +39,7 @@ function openDataset(index) {
 function showDataset() {
   const item = data.datasets[state.dataset];
   if (!item) return;
-  byId("dataset-facts").textContent = `${item.name}: ${item.metric}, ${item.n} samples in ${item.clusters} independent groups, ${points(item.chance)} by guessing${item.counted ? "" : "; not counted in the CME average"}.`;
+  byId("dataset-facts").textContent = `${item.name}: ${item.metric}, ${item.n} samples in ${item.clusters} independent clusters, chance ${points(item.chance)}${item.counted ? "" : "; not counted in the CME average"}.`;
   const pick = (row) => row.datasets[state.dataset];
   const rows = visible([...current, ...partial]).filter(pick);
   const scale = scaleOf(rows.map(pick));
@@ -59,11 +59,11 @@ function showDataset() {
 }
 
 function sampleItems(name) {
-  const found = data.samples.datasets[name];
+  const { ids } = data.samples.datasets[name];
   const scores = sampleScores(name);
   const places = compared.map((row) => current.indexOf(row));
   const test = FILTERS.find(([key]) => key === drill.filter)[2];
-  const items = found.ids.map((id, k) => {
+  const items = ids.map((id, k) => {
     const right = places.filter((place) => scores[place][k] >= HALF).length;
     return { id, k, a: scores[drill.a]?.[k], b: scores[drill.b]?.[k], right, share: right / (places.length || 1) };
   });
@@ -73,14 +73,14 @@ function sampleItems(name) {
 function showSamples() {
   const place = byId("samples-table");
   const item = data.datasets[state.dataset];
-  const found = item && data.samples.datasets[item.name];
-  if (!found || !found.ids.length) {
-    byId("samples-hint").textContent = "Single samples would make this page too large: they are in the samples folder beside it.";
+  const table = item && data.samples.datasets[item.name];
+  if (!table || !table.ids.length) {
+    byId("samples-hint").textContent = "This page contains no single samples, because they would make it too large. The samples folder beside it contains them.";
     place.replaceChildren();
     return;
   }
-  const kept = found.ids.length < found.total ? `The first ${found.ids.length} of ${found.total} samples: all of them would make this page too large, and are in the samples folder beside it. ` : "";
-  byId("samples-hint").textContent = `${kept}✓ is a score of 1, ✗ of 0, anything between is the mean over seeds or a partial score; from one half on a sample counts as right. Open a sample for every row’s score, and its text or the command that shows it.`;
+  const kept = table.ids.length < table.total ? `The page contains the first ${table.ids.length} of ${table.total} samples. The samples folder beside it contains all of them. ` : "";
+  byId("samples-hint").textContent = `${kept}✓ means a score of 1 and ✗ a score of 0. Values in between are means over seeds or partial scores. A sample counts as right from a score of 0.5. Select “open” to see the score of every row, and the text of the sample or the command that shows it.`;
   const items = sampleItems(item.name);
   const pages = Math.max(1, Math.ceil(items.length / PAGE));
   drill.page = Math.min(drill.page, pages - 1);
@@ -89,7 +89,7 @@ function showSamples() {
   const head = el("thead", {}, el("tr", {}, ...["Sample", "A", "B", "Rows right", ""].map((text, k) => el("th", { scope: "col", class: k === 0 ? "key" : null, text, title: k === 1 ? a?.name : k === 2 ? b?.name : null }))));
   const body = el("tbody");
   for (const sample of shown) body.append(...sampleLines(item, sample));
-  if (!shown.length) body.append(el("tr", {}, el("td", { colspan: 5, text: "No such sample." })));
+  if (!shown.length) body.append(el("tr", {}, el("td", { colspan: 5, text: "No sample matches the filter." })));
   const caption = el("caption", { text: `Samples of ${item.name}; A is ${a?.name}, B is ${b?.name}` });
   const move = (step) => () => { drill.page += step; drill.opened = null; showSamples(); };
   place.replaceChildren(
@@ -125,28 +125,28 @@ function sampleDetails(item, sample) {
     list("Right", rows.filter(isRight)),
     list("Wrong", rows.filter((row) => !isRight(row))),
     ...sampleText(item, sample),
-    el("p", { class: "small", text: "What row A answered is where its results are, in the folder that cme eval wrote. There this shows it:" }),
+    el("p", { class: "small", text: "The answer of row A is in the folder that cme eval wrote. This command shows it:" }),
     el("label", {}, "Results folder", folder),
     commandLine(answers, "Copy the command that shows the answer"),
   ];
 }
 
-// The question: here, if it is of the mini corpus; else by a command.
+// The question, or the command that shows it if its text is not in the page.
 function sampleText(item, sample) {
   const text = data.samples.texts[item.name]?.[sample.k];
   if (!text) {
     const source = data.source === "hub" ? "hub" : data.source.split(":")[0] === "mini" ? data.source : "FOLDER";
-    const where = source === "FOLDER" ? `; FOLDER is where the rows of ${data.source} are` : "";
+    const where = source === "FOLDER" ? ` (FOLDER is the folder with the rows of ${data.source})` : "";
     const code = el("code", { text: `cme show --dataset ${quote(item.name)} --source ${quote(source)} --id ${quote(sample.id)}` });
-    return [el("p", { class: "small", text: `The text is not in this page. This shows it${where}:` }), commandLine(code, "Copy the command that shows the text")];
+    return [el("p", { class: "small", text: `The text is not in this page. This command shows it${where}:` }), commandLine(code, "Copy the command that shows the text")];
   }
   const [prompt, options, gold, accepted] = text;
-  const said = accepted.map((answer) => answer || "(no answer)").join(" / ");
+  const answers = accepted.map((answer) => answer || "(no answer)").join(" / ");
   const choices = options.map((option, k) => el("li", { class: k === gold ? "good" : null, text: option.trim() + (k === gold ? " ← right" : "") }));
   return [
-    data.plain ? null : el("p", { class: "small", text: "The question in format plain, without examples; the rows were asked in the format and with the shots named at the top." }),
+    data.plain ? null : el("p", { class: "small", text: "This is the question in format plain, without examples. The rows were evaluated with the prompt format and the shots shown at the top of the page." }),
     el("pre", { text: prompt }),
-    options.length ? el("ul", { class: "options", "aria-label": "Options" }, ...choices) : el("p", {}, el("strong", { text: item.metric.startsWith("rouge") ? "Reference: " : "Accepted: " }), said),
+    options.length ? el("ul", { class: "options", "aria-label": "Options" }, ...choices) : el("p", {}, el("strong", { text: item.metric.startsWith("rouge") ? "Reference: " : "Accepted: " }), answers),
   ];
 }
 

@@ -1,6 +1,6 @@
-// Families and datasets: tables whose cells are tinted by score, or by the difference to the compared row.
+// Tables of families and datasets. Cells are tinted by score, or by the difference from the compared row.
 
-const STRONGEST = 42; // percent of the tint: the text stays readable (contrast of at least 4.5)
+const STRONGEST = 42; // percent of the tint, so that the text keeps a contrast of at least 4.5
 
 function heatColumn(label, title, pick, extra = {}) {
   const value = (row) => {
@@ -37,7 +37,7 @@ function heatCell(column, row, td) {
   if (own[1] !== null) td.title = `95 %: ${rangeText(own[1], own[2])}`;
 }
 
-// Partial baselines stand where they have a score.
+// Partial baselines are shown where they have a score.
 function showHeat(table, scores) {
   const rows = visible().filter((row) => row.kind !== "partial" || scores(row).some(Boolean));
   for (const column of table.columns) if (column.measure) column.measure(rows.filter((row) => row.kind !== "stale"));
@@ -47,14 +47,14 @@ function showHeat(table, scores) {
 function makeScores() {
   const average = { label: "Average", value: (row) => row.average[0], cell: averageShort };
   const families = new SortedTable("families-table", {
-    caption: "Score of every family, tinted from the lowest to the highest of a column",
+    caption: "Scores of all families, tinted from the lowest to the highest value of a column",
     columns: [nameColumn(), average, ...data.families.map((family, k) => heatColumn(family.title, family.name, (row) => row.families[k]))],
     sort: { index: 1, direction: -1 },
   });
   const open = (column) => column.dataset === undefined ? null
     : el("button", { type: "button", text: "open", "aria-label": `Open ${column.label}: intervals and samples`, on: { click: () => openDataset(column.dataset) } });
   const sets = new SortedTable("datasets-table", {
-    caption: "Score of every dataset, tinted from the lowest to the highest of a column",
+    caption: "Scores of all datasets, tinted from the lowest to the highest value of a column",
     columns: [nameColumn(), average, ...data.datasets.map((item, k) => heatColumn(item.name, `${item.metric}, ${item.n} samples, chance ${points(item.chance)}`, (row) => row.datasets[k], { dataset: k }))],
     sort: { index: 1, direction: -1 },
     second: open,

@@ -1,4 +1,4 @@
-// Wiring: what each control changes, and what is shown again after it.
+// Event handlers of the controls.
 
 function storedTheme() {
   try { return localStorage.getItem("cme-theme"); } catch { return null; }
@@ -27,7 +27,7 @@ function redraw() {
   if (drawn.has("forest-plot")) drawForest();
 }
 
-// A plot is drawn when it comes near the window: the page does not wait for it.
+// Draws a plot when it comes near the viewport, so that the page does not wait for it.
 function watchPlots() {
   const draws = { "cost-plot": drawCost, "forest-plot": drawForest };
   const watcher = new IntersectionObserver((seen) => {
@@ -41,7 +41,7 @@ function watchPlots() {
 }
 
 function listen() {
-  const on = (id, event, change) => byId(id).addEventListener(event, (happened) => { change(happened.target); showRows(); });
+  const on = (id, event, change) => byId(id).addEventListener(event, (fired) => { change(fired.target); showRows(); });
   on("filter", "input", (field) => { state.text = field.value; });
   on("method", "change", (field) => { state.method = field.value; });
   on("references", "change", (field) => { state.references = field.checked; });
@@ -51,7 +51,7 @@ function listen() {
   byId("tools").addEventListener("submit", (event) => event.preventDefault());
   byId("theme").addEventListener("click", () => {
     setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-    try { localStorage.setItem("cme-theme", document.documentElement.dataset.theme); } catch { /* nothing is kept where storage is off */ }
+    try { localStorage.setItem("cme-theme", document.documentElement.dataset.theme); } catch { /* the choice is not kept if storage is disabled */ }
     redraw();
   });
 }

@@ -1,6 +1,6 @@
-// A table whose columns sort by the buttons in its head. Groups of rows (references, stale ones) stay at the foot.
+// A table that is sorted by the buttons in its header. Groups such as references and stale rows stay at the end.
 
-const GROUPS = [["row", null], ["reference", "References: scores to read the others by, not ranked"], ["partial", "Baselines that answer some of the datasets only: no average, not ranked"], ["stale", "Stale: scored by older rules, not ranked"]];
+const GROUPS = [["row", null], ["reference", "Reference rows (not ranked)"], ["partial", "Baselines that answer only some of the datasets (no average, not ranked)"], ["stale", "Stale rows, scored by an older version of the rules (not ranked)"]];
 
 // Columns: {label, title, value(row) → number | string | null, cell(row, td), text, key}.
 class SortedTable {
@@ -42,7 +42,7 @@ class SortedTable {
       body.append(...group.map((row) => this.line(row)));
       this.table.append(body);
     }
-    if (!rows.length) this.table.append(el("tbody", {}, el("tr", {}, el("td", { colspan: this.columns.length, text: "No row passes the filter." }))));
+    if (!rows.length) this.table.append(el("tbody", {}, el("tr", {}, el("td", { colspan: this.columns.length, text: "No row matches the filter." }))));
   }
 
   line(row) {
@@ -55,11 +55,11 @@ class SortedTable {
   }
 }
 
-// What is absent comes last in both directions; equals keep their order.
+// Missing values come last in both directions; equal values keep their order.
 function compare([a, i], [b, j], direction) {
   if (a === null || a === undefined || b === null || b === undefined) {
-    const gone = (value) => (value === null || value === undefined ? 1 : 0);
-    return gone(a) - gone(b) || i - j;
+    const missing = (value) => (value === null || value === undefined ? 1 : 0);
+    return missing(a) - missing(b) || i - j;
   }
   const order = typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b;
   return direction * order || i - j;
@@ -73,7 +73,7 @@ const nameColumn = () => ({
   cell: (row, th) => th.append(el("button", { type: "button", class: "link", text: row.name, title: row.name, on: { click: () => openDetails(row) } })),
 });
 
-// An interval drawn on a scale that all rows of the table share.
+// Draws an interval on a scale that all rows of the table share.
 function track(interval, [start, end]) {
   const place = (value) => `${(100 * (value - start)) / (end - start || 1)}%`;
   const box = el("span", { class: "track", "aria-hidden": "true" });
