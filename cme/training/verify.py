@@ -112,7 +112,8 @@ def check_saved(
         if not value <= most:
             raise CMEError(
                 f"{out}: the saved adapter differs from the trained one. Loaded with {name}, its logits "
-                f"differ from the trained model's by {value:.2g} of their spread (at most {most:.2g} is rounding). This method's adapters cannot be saved as "
+                f"differ from the trained model's by {value:.2g} of their spread (at most {most:.2g} is rounding). "
+                "This method's adapters cannot be saved as "
                 "they are set here; take other settings or another method."
             )
     return SavedCheck(trainable=counts[0], changed=counts[1], effect=effect, cme=off["CME"], peft=off.get("PEFT"))
