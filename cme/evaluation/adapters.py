@@ -31,7 +31,7 @@ def resolve_adapter(adapter: str) -> Path:
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AdapterError(
-            f"the adapter {adapter!r} is no folder here, and cannot be had from the hub: {first}\n"
+            f"the adapter {adapter!r} is not a local folder, and it could not be downloaded from the hub: {first}\n"
             "Give a local folder, or check the id (owner/name)."
         ) from error
 

@@ -19,10 +19,10 @@ __all__ = ["device_names", "evaluate_on"]
 
 def device_names(text: str) -> list[str]:
     """``"0,1"`` → ``["cuda:0", "cuda:1"]``; other names stay as they are."""
-    found = [name.strip() for name in text.split(",") if name.strip()]
-    if not found:
-        raise UsageError(f"--devices takes devices, such as 0,1 or cuda:0,cuda:1, found {text!r}.")
-    return [f"cuda:{name}" if name.isdigit() else name for name in found]
+    listed = [name.strip() for name in text.split(",") if name.strip()]
+    if not listed:
+        raise UsageError(f"{text!r} is not a list of devices. Set --devices to names such as 0,1 or cuda:0,cuda:1.")
+    return [f"cuda:{name}" if name.isdigit() else name for name in listed]
 
 
 def evaluate_on(devices: Sequence[str], settings: EvalSettings, adapters: Sequence[str], out: Path) -> list[Result]:
@@ -38,7 +38,7 @@ def evaluate_on(devices: Sequence[str], settings: EvalSettings, adapters: Sequen
 
     Raises:
         UsageError: there are fewer adapters than devices, or two have the same name.
-        CMEError: some process failed; the message has what each of them said.
+        CMEError: some process failed; the message has each process's error.
     """
     settings.check()
     if len(adapters) < len(devices):
@@ -55,16 +55,16 @@ def evaluate_on(devices: Sequence[str], settings: EvalSettings, adapters: Sequen
         }
         for at, device in enumerate(devices)
     ]
-    said = _run_all(shares)
-    if said:
-        raise CMEError("\n".join(f"on {devices[at]}: {text}" for at, text in sorted(said.items())))
+    failures = _run_all(shares)
+    if failures:
+        raise CMEError("\n".join(f"on {devices[at]}: {text}" for at, text in sorted(failures.items())))
     return [read_record(out / name / RESULT, Result) for name in distinct_names(adapters)]
 
 
 def _run_all(shares: Sequence[dict[str, Any]]) -> dict[int, str]:
     """Run a process for each share; number → what those say that failed."""
     processes: list[subprocess.Popen[str]] = []
-    said: dict[int, str] = {}
+    failures: dict[int, str] = {}
     try:
         for share in shares:
             command = [sys.executable, "-m", "cme.evaluation.devices", json.dumps(share)]
@@ -74,12 +74,12 @@ def _run_all(shares: Sequence[dict[str, Any]]) -> dict[int, str]:
                 error = process.communicate()[1]
                 progress.advance()
                 if process.returncode:
-                    said[at] = error.strip() or f"the process ended with code {process.returncode}"
+                    failures[at] = error.strip() or f"the process ended with code {process.returncode}"
     finally:
         for process in processes:
             process.kill()
             process.wait()
-    return said
+    return failures
 
 
 def _main(share: dict[str, Any]) -> None:

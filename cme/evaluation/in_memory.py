@@ -70,13 +70,9 @@ def unwrapped(model: Any, tokenizer: Any) -> tuple[Any, Any]:
             "is given as a text."
         )
     if inner.config.is_encoder_decoder or not inner.can_generate():
-        raise UsageError(
-            f"{type(inner).__name__} is no causal language model, and the suite needs one that continues text."
-        )
+        raise UsageError(f"{type(inner).__name__} is not a causal language model. Pass a model that generates text.")
     if tokenizer is None:
-        raise UsageError(
-            "model= is in memory, so its tokenizer is needed too: cme.evaluate(model=model, tokenizer=tokenizer)."
-        )
+        raise UsageError("a model in memory needs its tokenizer. Call cme.evaluate(model=model, tokenizer=tokenizer).")
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
         raise UsageError(f"tokenizer= takes a tokenizer of transformers, found {type(tokenizer).__qualname__}.")
     devices = sorted({str(weight.device) for weight in model.parameters()})

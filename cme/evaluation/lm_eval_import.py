@@ -97,7 +97,9 @@ def _how(log: LoggedTask, source: str | None) -> _How:
         if run.values.get(key) is not None:
             raise UsageError(f"{where} was run with {option}, so its prompts are not CME's. Run it without.")
     if run.part("config", "gen_kwargs"):
-        raise UsageError(f"{where} was run with --gen_kwargs, so its answers are not to be compared. Run it without.")
+        raise UsageError(
+            f"{where} was run with --gen_kwargs, so its answers are not comparable. Run lm-eval again without it."
+        )
     metadata = run.part("configs", log.task, "metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     shots = run.part("n-shot", log.task)
@@ -147,7 +149,7 @@ class _Done:
 
 
 def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _Done:
-    """The samples of one log, after each was found to be the source's row of that place."""
+    """The samples of one log, after each was checked to be the source's row of that place."""
     options: dict[str, Any] = {"cme_format": how.prompt_format}
     if how.prompt_format != "plain":
         if tokenizer is None:
@@ -165,10 +167,12 @@ def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _
     for sample in read_samples_log(log.samples):
         place = sample.get("doc_id")
         if not isinstance(place, int) or isinstance(place, bool):
-            raise DataError(f"{log.samples}: a sample has no doc_id, so that it is unknown which row it is.")
+            raise DataError(
+                f"{log.samples}: a sample has no doc_id, so its row cannot be identified. Run lm-eval again."
+            )
         if place in by_place:
             raise DataError(
-                f"{log.samples}: doc_id {place} is there twice, so that it is unknown which answer counts. Run lm-eval again."
+                f"{log.samples}: doc_id {place} occurs twice, so its answer is ambiguous. Run lm-eval again."
             )
         if not 0 <= place < len(expected) or dict(sample["doc"]) != expected[place]:
             raise DataError(
@@ -211,7 +215,7 @@ def _record(
         scores = loader.process_choice(doc, results)
     else:
         if not all(isinstance(answer, str) for answer in answers):
-            raise DataError(f"{where}: the answer is no text.")
+            raise DataError(f"{where}: the answer is not a string.")
         results = answers
         scores = loader.process_generation(doc, answers)
     logged = sample.get("cme_score")
@@ -228,7 +232,7 @@ def _logprob(answer: Any, where: str) -> tuple[float, bool]:
     try:
         value = float(answer[0])
     except (TypeError, ValueError, IndexError, KeyError):
-        raise DataError(f"{where}: {str(answer)[:60]!r} is no log-probability.") from None
+        raise DataError(f"{where}: {str(answer)[:60]!r} is not a log-probability.") from None
     if not math.isfinite(value):
         raise DataError(f"{where}: the log-probability {value} is not a finite number.")
     return value, str(answer[1:2]) == "['True']"
@@ -331,11 +335,11 @@ def _whole(value: Any) -> int | None:
 def _versions(run: LoggedRun) -> dict[str, str]:
     import cme
 
-    found = {"cme": cme.__version__}
+    versions = {"cme": cme.__version__}
     for key, name in (("lm_eval_version", "lm_eval"), ("transformers_version", "transformers")):
         if isinstance(value := run.values.get(key), str):
-            found[name] = value
-    return found
+            versions[name] = value
+    return versions
 
 
 def _finished(run: LoggedRun) -> str:

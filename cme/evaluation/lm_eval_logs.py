@@ -123,7 +123,7 @@ def _read_results(file: Path) -> Mapping[str, Any]:
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{file} is no readable JSON ({type(error).__name__}). Copy it again.") from error
+        raise DataError(f"{file} is not readable JSON ({type(error).__name__}). Copy it again.") from error
     if not isinstance(values, Mapping):
         raise DataError(f"{file} is not what lm-eval writes. Copy it again.")
     return values
@@ -154,7 +154,7 @@ def _sample(line: bytes, file: Path, number: int) -> Mapping[str, Any]:
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}, line {number} is no JSON. The log is damaged: copy it again.") from error
+        raise DataError(f"{file}, line {number} is not JSON. The log is damaged. Copy it again.") from error
     if not isinstance(values, Mapping) or not isinstance(values.get("doc"), Mapping):
         raise DataError(f"{file}, line {number} is no sample of lm-eval: it has no doc.")
     return values

@@ -35,7 +35,7 @@ __all__ = ["evaluate", "evaluate_each", "evaluate_model"]
 
 @locks_released()
 def evaluate(settings: EvalSettings, out: Path) -> Result:
-    """Evaluate and write ``result.json``, ``samples.parquet`` (scores, no text) and ``responses.parquet`` (what was said).
+    """Evaluate and write ``result.json``, ``samples.parquet`` (scores, no text) and ``responses.parquet`` (answers).
 
     Answers are stored batch by batch, under a key of base, adapter, dtype, prompt and more; the same command run again, killed
     at whatever moment, continues after the last finished batch and never takes answers of another model. Under ``torchrun``
@@ -79,7 +79,7 @@ def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) ->
     settings.check()
     for option, value in (("--baseline", settings.baseline), ("--name", settings.name)):
         if value is not None:
-            raise UsageError(f"{option} is for one row, and there are {len(adapters)} adapters.")
+            raise UsageError(f"{option} applies to a single adapter, but {len(adapters)} adapters were given.")
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     chosen = {
         out / name: None if adapter == BASE else adapter

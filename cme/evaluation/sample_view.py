@@ -1,4 +1,4 @@
-"""Single samples of a result: their rows found again, with the prompts that the model saw and what it answered."""
+"""Single samples of a result: their rows, with the prompts that the model saw and what it answered."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,10 +96,10 @@ def with_ids(items: Sequence[T], starts: Sequence[str], id_of: Callable[[T], str
     """
     chosen: dict[str, T] = {}
     for start in starts:
-        found = {id_of(item): item for item in items if id_of(item).startswith(start)}
-        if not found:
+        matches = {id_of(item): item for item in items if id_of(item).startswith(start)}
+        if not matches:
             raise UsageError(f"no sample's id begins with {start!r}. 'cme show' prints ids after the dataset's name.")
-        chosen |= found
+        chosen |= matches
     return list(chosen.values())
 
 
@@ -143,11 +143,12 @@ def single_samples(
     place = source or _source(folder, result)
     if source is None and place != "hub" and not is_mini(place) and not Path(place).expanduser().is_dir():
         raise UsageError(
-            f"{folder} was evaluated on the rows of {place!r}, which is no folder here. Give it with --source."
+            f"{folder} was evaluated on the rows of {place!r}, which is not a folder on this machine. "
+            "Pass its location with --source."
         )
     rows, shots = _rows(result, spec, place, base or result.base, any(sample["cut"] for sample in samples))
-    said = _responses(folder / "responses.parquet", spec)
-    return [_single(sample, rows, shots, said.get(sample["id"], {}), place) for sample in chosen]
+    responses = _responses(folder / "responses.parquet", spec)
+    return [_single(sample, rows, shots, responses.get(sample["id"], {}), place) for sample in chosen]
 
 
 def _source(folder: Path, result: Result) -> str:
@@ -161,7 +162,7 @@ def _rows(
     """The evaluated rows by id, rendered as they were, and the few-shot examples before each of them."""
     if result.task_fingerprints.get(spec.name) != spec.fingerprint:
         raise DataError(
-            f"{spec.name}: its task file is not the one of this result, so that prompts would differ. Evaluate again, or show "
+            f"{spec.name}: its task file has changed since this result, so the prompts would differ. Evaluate again, or show "
             "the result with the version of CME that made it."
         )
     options: dict[str, Any] = {"cme_format": result.prompt_format or "plain"}
@@ -200,7 +201,7 @@ def _tokenizer(base: str) -> dict[str, Any]:
 
 
 def _responses(path: Path, spec: DatasetSpec) -> dict[str, dict[str, Any]]:
-    """What the model said, by id; nothing where only scores were kept."""
+    """Return the model's responses by sample id, or nothing if only scores were kept."""
     if not path.is_file():
         return {}
     with open_parquet(path, advice="Evaluate again.") as file:
@@ -209,7 +210,7 @@ def _responses(path: Path, spec: DatasetSpec) -> dict[str, dict[str, Any]]:
 
 
 def _single(
-    sample: Mapping[str, Any], rows: Mapping[str, Any], shots: str, said: Mapping[str, Any], source: str
+    sample: Mapping[str, Any], rows: Mapping[str, Any], shots: str, response: Mapping[str, Any], source: str
 ) -> Single:
     row = rows.get(sample["id"])
     if row is None or row.get("gold") != sample["gold"] or bool(row["cut"]) != bool(sample["cut"]):
@@ -217,7 +218,7 @@ def _single(
             f"{sample['dataset']}: sample {sample['id']} is not among the rows of {source} as it was evaluated. Give the source "
             "that was evaluated with --source, and its base with --base."
         )
-    logprobs = said.get("logprobs")
+    logprobs = response.get("logprobs")
     return Single(
         dataset=sample["dataset"],
         part=sample["part"],
@@ -228,7 +229,7 @@ def _single(
         accepted=tuple(row.get("answers", ())),
         predicted=sample["predicted"],
         logprobs=None if logprobs is None else tuple(logprobs),
-        text=said.get("text"),
+        text=response.get("text"),
         score=sample["score"],
         scores=dict(sample["scores"]),
         gold_probability=sample["gold_probability"],

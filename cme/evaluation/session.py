@@ -209,7 +209,7 @@ class Session:
             records = self._harness.run(spec, task, shots=self._settings.shots, keep=store, score=self._group.rank == 0)
         except torch.OutOfMemoryError as error:
             raise CMEError(
-                f"{spec.name}: the memory of {self._device} is full. Give a lower --token-budget (default: 512 on a CPU, 8192 on "
+                f"{spec.name}: {self._device} is out of memory. Set a lower --token-budget (default: 512 on a CPU, 8192 on "
                 "a GPU) or, with --engine hf, a lower --batch-size, and another --out."
             ) from error
 

@@ -81,8 +81,8 @@ class EvalSettings:
         if self.baseline is not None:
             covered(self.baseline, self.datasets)
             if self.adapter is not None:
-                raise UsageError("--baseline answers without a model: give it or --adapter, not both.")
+                raise UsageError(
+                    "--baseline does not use a model, so it cannot be combined with --adapter. Remove one of them."
+                )
         if self.shots and self.prompt_format != "plain":
-            raise UsageError(
-                f"--shots needs --format plain, not {self.prompt_format!r}: the examples stand in one text."
-            )
+            raise UsageError(f"--shots requires --format plain, but the format is {self.prompt_format!r}.")

@@ -86,7 +86,9 @@ def load(
         tokens = _tokenizer(tokenizer if tokenizer is not None else pretrained)
     check_format(cme_format, tokens)
     if cme_shots and cme_format != "plain":
-        raise UsageError(f"few-shot examples need prompt format 'plain', not {cme_format!r}: they stand in one text.")
+        raise UsageError(
+            f"few-shot examples require prompt format 'plain', but the format is {cme_format!r}. Set it to 'plain'."
+        )
     instruction = spec.instruction_at(cme_wording)
     source = open_source(cme_source or data_source())
     limit = tier_rows(cme_tier)
@@ -108,7 +110,7 @@ def load(
         shots = [_row(cut_words(example, spec.max_input_words), False) for example in asked]
         if len(shots) < cme_shots:
             raise UsageError(
-                f"{spec.name}: {cme_shots} shots asked for, but only {len(shots)} training rows are there."
+                f"{spec.name}: {cme_shots} few-shot examples were requested, but only {len(shots)} training rows exist."
             )
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
     worded = [replace(example, instruction=instruction) for example in examples]
@@ -142,8 +144,8 @@ def _fitted(example: Example, spec: DatasetSpec, name: str, tokenizer: Any, budg
     shorter = cut_to_tokens(example, fits)
     if shorter is None:
         raise UsageError(
-            f"{spec.name}: example {example.id} does not fit the model even with its long text cut away; "
-            "the model's context is too short for this dataset. Leave the dataset out."
+            f"{spec.name}: example {example.id} does not fit into the model's context even after truncation. "
+            "Leave the dataset out, or use a model with a longer context."
         )
     return _row(shorter, shorter is not example, name, tokenizer)
 

@@ -92,7 +92,7 @@ class LossGuard(TrainerCallback):  # type: ignore[misc]
                 )
         if logs["loss"] == 0:
             raise DivergedError(
-                f"training has collapsed: the loss is exactly 0 in {steps}, so nothing is learnt any more. Lower the "
+                f"training has collapsed: the loss is exactly 0 in {steps}, so the model has stopped learning. Lower the "
                 f"learning rate (now {args.learning_rate:g}; try {args.learning_rate / 4:g}) and train into another "
                 "--out; if it is 0 from the first step on, the base model itself is broken."
             )

@@ -45,7 +45,7 @@ class Encoder:
         check_format(prompt_format, tokenizer, datasets)
         if tokenizer.eos_token_id is None:
             raise UsageError(
-                "the base's tokenizer has no end-of-text token, so a model could never learn where an answer ends. "
+                "the base's tokenizer has no end-of-text token, so the model cannot learn where an answer ends. "
                 "Set eos_token in its tokenizer_config.json, or take another base."
             )
         self.tokenizer, self.prompt_format, self.max_length = tokenizer, prompt_format, max_length

@@ -74,7 +74,7 @@ def train_grid(settings: TrainSettings, adapter: AdapterSettings, rates: Sequenc
 
 def _checked(rates: Sequence[float]) -> list[float]:
     if bad := [rate for rate in rates if not 0 < rate < math.inf]:
-        raise UsageError(f"learning rates must be above 0, found {bad[0]:g}.")
+        raise UsageError(f"{bad[0]:g} is not a valid learning rate. Use values above 0.")
     if len(set(rates)) < 2:
         raise UsageError(
             f"a grid needs at least two different learning rates, such as 2e-4,5e-4,1e-3; found {len(set(rates))}."
@@ -89,7 +89,7 @@ def _check_validation(mix: Path) -> None:
 
     if not read_manifest(mix).validation_rows:
         raise UsageError(
-            f"{mix} has no validation part, and that is what a learning rate is chosen by. "
+            f"{mix} has no validation split, which is needed to choose a learning rate. "
             "Build the mix with: cme build-data --validation-share 0.01"
         )
 

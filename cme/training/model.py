@@ -105,7 +105,7 @@ def adapted_model(
     if config is None:
         if getattr(model, "is_quantized", False):
             raise UsageError(
-                f"{base} is quantised, so it cannot be trained whole. Train an adapter on it, or take it unquantised."
+                f"{base} is quantised, so full fine-tuning is not possible. Train an adapter, or use the unquantised model."
             )
         return model, size
     if prunes(config):
@@ -126,7 +126,7 @@ def adapted_model(
         warnings.warn(f"{label}: {note}", CMEWarning, stacklevel=2)
     trained = [weight for weight in adapted.parameters() if weight.requires_grad]
     if not trained:
-        raise UsageError(f"{label} has nothing to train on this base.")
+        raise UsageError(f"{label} has no trainable parameters on this base.")
     for weight in trained:
         # Steps smaller than half a digit of bfloat16 would be lost. PEFT has float32 for what it adds, but not for what it
         # takes from the base: norms, biases, whole modules, tokens.

@@ -105,7 +105,7 @@ def _read(recipe: str | Path, *, included: bool = False) -> dict[str, Any]:
     if not path.is_file():
         own = leaderboards_dir() / "recipes" / f"{recipe}.yaml"
         if path.suffix in (".yaml", ".yml") or len(path.parts) > 1:
-            raise UsageError(f"there is no recipe {recipe}. Recipes that come with CME: {', '.join(recipes())}.")
+            raise UsageError(f"recipe {recipe} does not exist. Built-in recipes: {', '.join(recipes())}.")
         if not own.is_file():
             raise unknown("recipe", str(recipe), recipes())
         path = own
@@ -123,7 +123,9 @@ def _included(values: dict[str, Any], path: Path) -> dict[str, Any]:
         raise UsageError(f"recipe {path}: include: {name!r} is no other file beside it.")
     under = _read(other, included=True)
     if "include" in under:
-        raise UsageError(f"recipe {path}: {name} includes another file itself; one step is all there is.")
+        raise UsageError(
+            f"recipe {path}: {name} includes another file. An included recipe cannot have an include of its own."
+        )
     for section in _SECTIONS:
         own = values.get(section)
         if isinstance(own, Mapping | None) and isinstance(under.get(section), Mapping):

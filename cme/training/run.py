@@ -245,7 +245,9 @@ def _check_length(base: Path, max_length: int) -> None:
 
     most = getattr(AutoConfig.from_pretrained(str(base)), "max_position_embeddings", None)
     if most is not None and max_length > most:
-        raise UsageError(f"max_length is {max_length}, but the base takes {most} tokens at most. Lower max_length.")
+        raise UsageError(
+            f"max_length is {max_length}, but the base model's context is {most} tokens. Lower max_length."
+        )
 
 
 def _counted(dropped: dict[str, int]) -> str:

@@ -111,8 +111,9 @@ def check_saved(
     for name, value in off.items():
         if not value <= most:
             raise CMEError(
-                f"{out}: what was saved is not what was trained. Loaded with {name}, its logits differ from the trained model's "
-                f"by {value:.2g} of their spread (at most {most:.2g} is rounding). This method's adapters cannot be saved as "
+                f"{out}: the saved adapter differs from the trained one. Loaded with {name}, its logits "
+                f"differ from the trained model's by {value:.2g} of their spread (at most {most:.2g} is rounding). "
+                "This method's adapters cannot be saved as "
                 "they are set here; take other settings or another method."
             )
     return SavedCheck(trainable=counts[0], changed=counts[1], effect=effect, cme=off["CME"], peft=off.get("PEFT"))

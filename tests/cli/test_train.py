@@ -58,7 +58,7 @@ def test_the_whole_model(cme, common, tmp_path):
     [
         (("--method", "lora", "--lr-grid", "1e-4,fast"), "--lr-grid takes learning rates, such as 2e-4,5e-4,1e-3"),
         (("--method", "lora", "--lr-grid", "1e-4"), "at least two different learning rates"),
-        (("--method", "lora", "--lr-grid", "1e-4,-1"), "learning rates must be above 0, found -1"),
+        (("--method", "lora", "--lr-grid", "1e-4,-1"), "-1 is not a valid learning rate"),
         (("--method", "lora", "--lr", "1e-3", "--lr-grid", "1e-4,1e-3"), "--lr and --lr-grid are both given"),
         (("--method", "full", "--rank", "4"), "rank: full has no such setting (it has none)"),
         (("--method", "lora", "--rank", "0"), "rank: must be at least 1, found 0"),

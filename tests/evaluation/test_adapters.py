@@ -137,7 +137,7 @@ def test_an_adapter_on_the_hub(tiny_base, adapters, tmp_path):
         fetched = {path.removeprefix("test/adapter/") for path in hub.downloads()}
     assert done["exit"] == 0, done["stderr"]
     assert fetched == {"adapter_config.json", "adapter_model.safetensors", "README.md"}
-    assert refused["exit"] == 1 and "'test/lost' is no folder here" in refused["stderr"]
+    assert refused["exit"] == 1 and "'test/lost' is not a local folder" in refused["stderr"]
     evaluate(settings(tiny_base, adapter=str(adapters["one"])), tmp_path / "folder")
     assert responses(out) == responses(tmp_path / "folder")
     assert (result(out)["name"], result(out)["adapter"]["path"]) == ("adapter", "test/adapter")

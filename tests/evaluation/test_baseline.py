@@ -109,7 +109,7 @@ def test_undefined_baselines_are_refused_before_any_work(hand_mirror, tmp_path):
         run("lead-1", hand_mirror, tmp_path / "out", "qqp")
     with pytest.raises(UsageError, match="Did you mean 'majority'"):
         run("mayority", hand_mirror, tmp_path / "out")
-    with pytest.raises(UsageError, match="give it or --adapter, not both"):
+    with pytest.raises(UsageError, match="it cannot be combined with --adapter"):
         run("majority", hand_mirror, tmp_path / "out", adapter="x")
     assert not (tmp_path / "out").exists()
 

@@ -123,10 +123,10 @@ def with_doc(**values):
 SPOILED = {
     "no samples": (lambda f: [file.unlink() for file in f.glob("samples_*")], "holds no samples of cme_. tasks"),
     "no results": (lambda f: one(f, "results_*").unlink(), "is missing. Copy it there too"),
-    "results damaged": (lambda f: one(f, "results_*").write_text("{"), "is no readable JSON"),
+    "results damaged": (lambda f: one(f, "results_*").write_text("{"), "is not readable JSON"),
     "results no object": (lambda f: one(f, "results_*").write_text("[]"), "is not what lm-eval writes"),
-    "line damaged": (lambda f: one(f, "samples_cme_qqp*").write_text("{\n"), "line 1 is no JSON"),
-    "deep line": (lambda f: one(f, "samples_cme_qqp*").write_text("[" * 100_000), "line 1 is no JSON"),
+    "line damaged": (lambda f: one(f, "samples_cme_qqp*").write_text("{\n"), "line 1 is not JSON"),
+    "deep line": (lambda f: one(f, "samples_cme_qqp*").write_text("[" * 100_000), "line 1 is not JSON"),
     "no doc": (lambda f: edit_samples(f, first(doc=None)), "it has no doc"),
     "no doc id": (lambda f: edit_samples(f, first(doc_id=None)), "has no doc_id"),
     "doc id true": (lambda f: edit_samples(f, first(doc_id=True)), "has no doc_id"),
@@ -135,7 +135,7 @@ SPOILED = {
         lambda f: edit_samples(f, first(filtered_resps=[["-1.0", "False"]])),
         "1 log-probabilities for 2 options",
     ),
-    "answers no numbers": (lambda f: edit_samples(f, first(filtered_resps=["x", "y"])), "is no log-probability"),
+    "answers no numbers": (lambda f: edit_samples(f, first(filtered_resps=["x", "y"])), "is not a log-probability"),
     "nan": (
         lambda f: edit_samples(f, first(filtered_resps=[["nan", "False"], ["-1", "False"]])),
         "not a finite number",
@@ -152,7 +152,7 @@ SPOILED = {
         lambda f: edit_samples(f, lambda s: s[0]["arguments"]["gen_args_0"]["arg_1"].update(max_gen_toks=9), "nq_open"),
         "other limits than CME's 24 tokens",
     ),
-    "a row twice": (lambda f: edit_samples(f, lambda s: [*s, s[0]]), "doc_id 0 is there twice"),
+    "a row twice": (lambda f: edit_samples(f, lambda s: [*s, s[0]]), "doc_id 0 occurs twice"),
     "no tier": (lambda f: edit_samples(f, lambda s: s[:5]), "has 5 of the 512 rows, which is no tier"),
     "not the first rows": (lambda f: edit_samples(f, lambda s: s[1:]), "has 7 of the 512 rows, which is no tier"),
     "chat template": (

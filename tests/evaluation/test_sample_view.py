@@ -144,7 +144,7 @@ def test_rows_are_found_where_the_evaluation_had_them(mirrored):
     shown = single_samples(folder, "qqp", first=2)
     assert {item.id for item in shown} <= set(samples(folder, "qqp"))
     (folder / ".cme.json").unlink()  # the record itself names the mirror without its path
-    with pytest.raises(UsageError, match=r"on the rows of 'mirror', which is no folder here\. Give it with --source"):
+    with pytest.raises(UsageError, match=r"on the rows of 'mirror', which is not a folder on this machine\."):
         single_samples(folder, "qqp", first=2)
     assert single_samples(folder, "qqp", first=2, source=str(mirror)) == shown
 
@@ -164,5 +164,5 @@ def test_a_changed_task_file_is_refused(mirrored):
     values = json.loads((folder / "result.json").read_text())
     values["task_fingerprints"]["qqp"] = "f" * 64
     (folder / "result.json").write_text(json.dumps(values))
-    with pytest.raises(DataError, match="qqp: its task file is not the one of this result"):
+    with pytest.raises(DataError, match="qqp: its task file has changed since this result"):
         single_samples(folder, "qqp", first=2)

@@ -150,7 +150,7 @@ def test_shots_never_come_from_the_evaluation_split(make_mirror):
     train = {example.id: example for example in load_examples(spec, "train", open_source(str(mirror))).examples}
     assert len(splits["fewshot"]) == 3
     assert not {train[row["id"]].match for row in splits["fewshot"]} & leaks
-    with pytest.raises(UsageError, match="4 shots asked for, but only 3 training rows are there"):
+    with pytest.raises(UsageError, match="4 few-shot examples were requested, but only 3 training rows exist"):
         loader.load(cme_dataset="qqp", cme_source=str(mirror), cme_shots=4)
 
 

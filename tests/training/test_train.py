@@ -191,7 +191,7 @@ def test_a_loss_of_exactly_zero_stops_a_run(settings, tmp_path):
 
 def test_what_does_not_fit_is_said_before_the_folder_is_taken(settings, mix, tmp_path):
     out = tmp_path / "run"
-    with pytest.raises(UsageError, match="max_length is 1024, but the base takes 512"):
+    with pytest.raises(UsageError, match="max_length is 1024, but the base model's context is 512"):
         train(settings(max_length=1024), AdapterSettings("lora"), out=out)
     with pytest.raises(UsageError, match="batch_size: must be above 0"):
         train(settings(batch_size=0), AdapterSettings("lora"), out=out)
