@@ -4,7 +4,9 @@ A message says what is wrong, the offending value, and what to do. Everything el
 """
 
 import difflib
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 __all__ = [
     "AdapterError",
@@ -18,6 +20,7 @@ __all__ = [
     "SourceError",
     "UsageError",
     "nearest",
+    "outdated_calls_ignored",
     "unknown",
 ]
 
@@ -84,3 +87,14 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
     hint = nearest(name, known)
     offer = f"Did you mean {hint!r}? " if hint else ""
     return UsageError(f"unknown {kind} {name!r}. {offer}Known: {', '.join(known)}.")
+
+
+@contextmanager
+def outdated_calls_ignored() -> Iterator[None]:
+    """Ignore the one warning about calls between libraries that a user cannot change.
+
+    peft 0.21 asks transformers 5.23 for an attribute that has a new name.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+        yield

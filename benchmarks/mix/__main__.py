@@ -20,7 +20,10 @@ def measure(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of every run.")] = 2,
     compare: Annotated[
-        bool, typer.Option("--compare", help="In turns with a plain pipeline of datasets and a gate over Python sets.")
+        bool,
+        typer.Option(
+            "--compare", help="In turns with a plain pipeline of datasets and a decontamination over Python sets."
+        ),
     ] = False,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times that everything is run.")] = 1,
     mirror: Annotated[
@@ -74,7 +77,7 @@ def _show(report: "DataReport") -> None:
     ]
     show_table(columns, rows)
     for name, ratio in report.mix_ratios.items():
-        note(f"{name}: build-data --no-gate is {ratio:.1f} x as fast as the datasets pipeline")
+        note(f"{name}: build-data --no-decontamination is {ratio:.1f} x as fast as the datasets pipeline")
     for name, ratio in report.gate_ratios.items():
         note(f"{name}: the gate is {ratio:.1f} x as fast as over Python sets")
     for name, right in report.planted_found.items():

@@ -22,7 +22,7 @@ from cme.machine import processor_name
 __all__ = ["KINDS", "DataReport", "Timing", "measure_data"]
 
 FULL_SIZE = 2_500_000
-KINDS = ("build-data --no-gate", "datasets pipeline", "build-data", "gate over Python sets")
+KINDS = ("build-data --no-decontamination", "datasets pipeline", "build-data", "decontamination over Python sets")
 """What is run, in this order; the second and the fourth in comparisons only."""
 
 
@@ -34,9 +34,9 @@ class Timing:
         share: of the full size.
         kind: one of `KINDS`.
         rows: training rows of the mirror.
-        seconds: wall time of the whole command; for the gate over Python sets the gate's own time (learning the
+        seconds: wall time of the whole command; for the decontamination over Python sets the gate's own time (learning the
             evaluation items, and looking rows up, shared evenly by the processes) without reading, normalising and key
-            texts, which ``build-data --no-gate`` has to do as well.
+            texts, which ``build-data --no-decontamination`` has to do as well.
         peak: most memory in bytes, see `benchmarks.mix.usage.Usage`.
         own: what of it is no file.
     """
@@ -55,9 +55,9 @@ class DataReport:
 
     Attributes:
         timings: by share and kind.
-        mix_ratios: by share: time of the `datasets` pipeline / time of ``build-data --no-gate``, median over the rounds.
-        gate_ratios: by share: time of the gate over Python sets / (time of ``build-data`` - time of ``build-data
-            --no-gate``), median over the rounds.
+        mix_ratios: by share: time of the `datasets` pipeline / time of ``build-data --no-decontamination``, a median.
+        gate_ratios: by share: time of the decontamination over Python sets / (time of ``build-data`` - time of ``build-data
+            --no-decontamination``), median over the rounds.
         planted_found: by share: the mix's manifest counts all planted duplicates and leaks.
         more_found: by share: rows that the gate found besides; texts are drawn by chance, and some come out alike.
         same_found: by share: both gates found the same numbers of rows for every pair of datasets and every rule.
@@ -155,7 +155,14 @@ def measure_data(
 def build_command(mirror: Path, out: Path, workers: int, size: int, *, gate: bool) -> list[str]:
     """The command that builds a mix of a mirror."""
     command = [sys.executable, "-m", "cme", "build-data", "--source", str(mirror), "--out", str(out)]
-    return [*command, "--size", str(size), "--workers", str(workers), "--gate" if gate else "--no-gate"]
+    return [
+        *command,
+        "--size",
+        str(size),
+        "--workers",
+        str(workers),
+        "--decontamination" if gate else "--no-decontamination",
+    ]
 
 
 def _run(kind: str, mirror: Path, work: Path, workers: int, size: int) -> Usage:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
 
-from cme.errors import UsageError, nearest
+from cme.errors import UsageError, nearest, outdated_calls_ignored
 
 __all__ = ["StrPath", "names", "numbers", "path", "public"]
 
@@ -21,6 +21,7 @@ StrPath = str | os.PathLike[str]
 _OTHER_NAMES = {
     "adapters": "adapter",
     "format": "prompt_format",
+    "gate": "decontamination",
     "id": "ids",
     "learning_rate": "lr",
     "learning_rates": "lr_grid",
@@ -31,6 +32,8 @@ _OTHER_NAMES = {
     "num_fewshot": "shots",
     "output_dir": "out",
     "output_path": "out",
+    "paraphrase": "prompt_variants",
+    "paraphrase_share": "prompt_variant_share",
     "peft": "adapter",
     "pretrained": "base",
     "r": "rank",
@@ -63,7 +66,8 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
                 problems.append(f"{name}: {problem}")
         if problems:
             raise UsageError(f"cme.{function.__name__}: {'; '.join(problems)}.")
-        return function(**values)  # type: ignore[call-arg]
+        with outdated_calls_ignored():
+            return function(**values)  # type: ignore[call-arg]
 
     return checked
 

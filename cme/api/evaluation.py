@@ -60,7 +60,7 @@ def evaluate(
         datasets: dataset or family names, as a list or separated by commas; None: the whole suite.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
         shots: examples before each question, from the training split.
-        prompt_variant: index of the instruction: 0, or 1 to 6 for a paraphrase; ``--wording`` on the command line.
+        prompt_variant: index of the instruction: 0 is the canonical one, 1 to 6 are its variants.
         dtype: ``float32`` (the reference), ``bfloat16``, ``float16`` or ``auto``. A model in memory has its own.
         engine: ``prefix`` (what requests share is computed once) or ``hf`` (lm-eval's own code).
         batch_size: requests per batch where ``hf`` answers; None: 8 on a CPU, 32 on a GPU.

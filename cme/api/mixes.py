@@ -95,7 +95,7 @@ def build_mix(
     datasets: str | Sequence[str] | None = None,
     mixing: str = "proportional",
     temperature: float = 2.0,
-    paraphrase_share: float = 0.5,
+    prompt_variant_share: float = 0.5,
     layout: str = "alpaca",
     licence: str | Sequence[str] | None = None,
     decontamination: bool = True,
@@ -115,11 +115,11 @@ def build_mix(
         out: output folder; new, empty, or this call's own unfinished work.
         source: ``hub``, a mirror folder, or ``mini`` (an invented corpus; ``mini:hard,long,seed=3``).
         size: training rows in all; None: all that are left.
-        seed: of the row order and of the paraphrases.
+        seed: seed of the row order and of the prompt variants.
         datasets: dataset or family names, as a list or separated by commas; None: the whole suite.
         mixing: how rows are shared out: ``proportional`` (capped), ``temperature`` or ``uniform``.
         temperature: of ``mixing="temperature"``, at least 1.
-        paraphrase_share: share of rows with a paraphrased instruction, from 0 to 1.
+        prompt_variant_share: share of rows whose instruction is a prompt variant, from 0 to 1.
         layout: ``alpaca`` (instruction, input, output), or ``chat`` (messages as well); ``--format`` on the command line.
         licence: only datasets whose licence allows these uses: ``commercial``, ``noncommercial``, ``unstated``.
         decontamination: compare rows with all evaluation rows by every rule; False: by whole texts only.
@@ -146,7 +146,7 @@ def build_mix(
 
     folder = path(out)
     settings = _settings(
-        folder, source, size, seed, datasets, mixing, temperature, paraphrase_share, layout, licence, decontamination,
+        folder, source, size, seed, datasets, mixing, temperature, prompt_variant_share, layout, licence, decontamination,
         validation_share, rows_per_shard, workers, allow_missing,
     )  # fmt: skip
     manifest = build(settings)
@@ -162,7 +162,7 @@ def check_mix(
     datasets: str | Sequence[str] | None = None,
     mixing: str = "proportional",
     temperature: float = 2.0,
-    paraphrase_share: float = 0.5,
+    prompt_variant_share: float = 0.5,
     layout: str = "alpaca",
     licence: str | Sequence[str] | None = None,
     decontamination: bool = True,
@@ -180,7 +180,7 @@ def check_mix(
         datasets: see there.
         mixing: see there.
         temperature: see there.
-        paraphrase_share: see there.
+        prompt_variant_share: see there.
         layout: see there.
         licence: see there.
         decontamination: see there.
@@ -203,7 +203,7 @@ def check_mix(
     from cme.mix import check_only
 
     settings = _settings(
-        Path(), source, size, seed, datasets, mixing, temperature, paraphrase_share, layout, licence, decontamination,
+        Path(), source, size, seed, datasets, mixing, temperature, prompt_variant_share, layout, licence, decontamination,
         validation_share, rows_per_shard, workers, allow_missing,
     )  # fmt: skip
     return check_only(settings)
@@ -217,7 +217,7 @@ def _settings(
     datasets: str | Sequence[str] | None,
     mixing: str,
     temperature: float,
-    paraphrase_share: float,
+    prompt_variant_share: float,
     layout: str,
     licence: str | Sequence[str] | None,
     decontamination: bool,
@@ -236,7 +236,7 @@ def _settings(
         datasets=names(datasets),
         mixing=mixing,
         temperature=temperature,
-        paraphrase_share=paraphrase_share,
+        paraphrase_share=prompt_variant_share,
         validation_share=validation_share,
         rows_per_shard=rows_per_shard,
         layout=layout,

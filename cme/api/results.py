@@ -275,7 +275,7 @@ def explain_scores(result: StrPath) -> list[str]:
 
 @public
 def prompt_sensitivity(results: Sequence[StrPath]) -> "tuple[dict[int, float], Spread]":
-    """Say how far the average moves with the prompt variant: ``cme score --spread``.
+    """Compute how the average varies with the prompt variant: ``cme score --prompt-variants``.
 
     Args:
         results: evaluations of one model that differ in ``prompt_variant`` alone.

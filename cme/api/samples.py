@@ -36,7 +36,7 @@ def show_examples(
         source: where rows come from; None: ``hub``.
         split: ``eval`` or ``train``.
         prompt_format: one or several of ``plain``, ``chat``, ``teamlora``.
-        prompt_variant: index of the instruction: 0, or one of its paraphrases.
+        prompt_variant: index of the instruction: 0 is the canonical one, 1 to 6 are its variants.
         base: whose tokenizer renders; None: ``smollm2-135m``.
 
     Returns:

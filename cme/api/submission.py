@@ -45,7 +45,7 @@ def submit(
     name: str | None = None,
     grid: StrPath | None = None,
     bench: StrPath | None = None,
-    paraphrase: StrPath | Sequence[StrPath] | None = None,
+    prompt_variants: StrPath | Sequence[StrPath] | None = None,
     replace: bool = False,
     card: bool = True,
 ) -> Submitted:
@@ -61,7 +61,7 @@ def submit(
         name: name of the row; None: the results', without the seed.
         grid: how the learning rate was chosen: what `train_grid` returned, or its folder.
         bench: what the method costs: the folder that `bench_adapters` wrote.
-        paraphrase: results of one of these models with other prompt variants.
+        prompt_variants: results of one of these models with other prompt variants (`evaluate` with ``prompt_variant``).
         replace: overwrite an entry of the same name.
         card: write the scores into the adapters' cards (``README.md`` in ``run``).
 
@@ -87,7 +87,7 @@ def submit(
         name=name,
         grid=None if grid is None else path(grid),
         bench=None if bench is None else path(bench),
-        paraphrases=_paths(paraphrase),
+        paraphrases=_paths(prompt_variants),
         replace=replace,
     )
     return Submitted(folder / f"{entry.name}.json", entry, tuple(update_cards(entry, runs)) if card else ())

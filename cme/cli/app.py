@@ -8,19 +8,29 @@ import functools
 import json
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import typer
+import typer.core
 
 from cme.env import is_first_process
-from cme.errors import CMEError
+from cme.errors import CMEError, outdated_calls_ignored
 from cme.terminal import harmless, safe_stdout
 
-__all__ = ["app", "emit_json", "note", "standalone", "verb"]
+__all__ = ["EARLIER", "app", "emit_json", "note", "standalone", "verb"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+EARLIER = {
+    "--wording": "--prompt-variant",
+    "--spread": "--prompt-variants",
+    "--paraphrase": "--prompt-variants",
+    "--paraphrase-share": "--prompt-variant-share",
+    "--gate": "--decontamination",
+    "--no-gate": "--no-decontamination",
+}
+"""Options under the names that earlier versions gave them. They work, and ``--help`` does not show them."""
 
 _PATIENCE = 10.0
 """Seconds that torchrun's other processes give the first one to tell an error, and torchrun to end them after that."""
@@ -37,16 +47,27 @@ app = typer.Typer(
 )
 
 
+class _Command(typer.core.TyperCommand):
+    """A command that also takes the earlier names of its options."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
+        end = args.index("--") if "--" in args else len(args)
+        for place, word in enumerate(args[:end]):
+            name, equals, value = word.partition("=")
+            if name not in known and EARLIER.get(name) in known:
+                args[place] = f"{EARLIER[name]}{equals}{value}"
+        return super().parse_args(ctx, args)
+
+
 def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F]:
     """Register a command whose own errors end in one message and an exit code, not in a traceback."""
 
     def register(function: F) -> F:
         @functools.wraps(function)
         def guarded(*args: Any, **kwargs: Any) -> Any:
-            # peft 0.21 asks transformers 5.23 for an attribute that has a new name; a user can do nothing about it.
-            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
             try:
-                with safe_stdout():
+                with outdated_calls_ignored(), safe_stdout():
                     return function(*args, **kwargs)
             except CMEError as error:
                 if not is_first_process():
@@ -59,7 +80,7 @@ def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F
                     note("\ncme: interrupted. What was finished is kept: run the same command again to continue.")
                 raise typer.Exit(130) from None
 
-        to.command(name, **options)(guarded)
+        to.command(name, cls=_Command, **options)(guarded)
         return function
 
     return register

@@ -26,14 +26,17 @@ def build_data(
     size: Annotated[
         int | None, typer.Option("--size", min=1, help="Training rows. Default: all that are left.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the row order and of the paraphrases.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the row order and of the prompt variants.")] = 0,
     datasets: Datasets = None,
     mixing: Annotated[
         str, typer.Option("--mixing", help="How rows are shared out: proportional (capped), temperature or uniform.")
     ] = "proportional",
     temperature: Annotated[float, typer.Option("--temperature", help="Of --mixing temperature, at least 1.")] = 2.0,
-    paraphrase_share: Annotated[
-        float, typer.Option("--paraphrase-share", min=0, max=1, help="Share of rows with a paraphrased instruction.")
+    prompt_variant_share: Annotated[
+        float,
+        typer.Option(
+            "--prompt-variant-share", min=0, max=1, help="Share of rows whose instruction is a prompt variant."
+        ),
     ] = 0.5,
     layout: Annotated[
         str, typer.Option("--format", help="alpaca (instruction, input, output), or chat (messages as well).")
@@ -46,8 +49,7 @@ def build_data(
         bool,
         typer.Option(
             "--decontamination/--no-decontamination",
-            "--gate/--no-gate",
-            help="Compare rows with all evaluation rows by every rule, or whole texts only.",
+            help="Remove training rows that match an evaluation row; without it, exact copies only.",
         ),
     ] = True,
     check: Annotated[
@@ -89,7 +91,7 @@ def build_data(
         "datasets": datasets,
         "mixing": mixing,
         "temperature": temperature,
-        "paraphrase_share": paraphrase_share,
+        "prompt_variant_share": prompt_variant_share,
         "layout": layout,
         "licence": licence,
         "decontamination": decontamination,

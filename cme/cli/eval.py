@@ -49,9 +49,8 @@ def evaluate(
         int,
         typer.Option(
             "--prompt-variant",
-            "--wording",
             min=0,
-            help="Ask with another instruction: 1 to 6 are paraphrases (see cme score --spread).",
+            help="Index of the instruction: 0 is the canonical one, 1 to 6 are its variants.",
         ),
     ] = 0,
     dtype: Annotated[
@@ -129,7 +128,7 @@ def _results(
         return [cme.evaluate(adapters[0] if adapters else None, model=model, out=out, **values)]
     for option in ("baseline", "name"):
         if values.pop(option) is not None:
-            raise UsageError(f"--{option} is for one row, and there are {len(adapters)} adapters.")
+            raise UsageError(f"--{option} applies to a single adapter, and {len(adapters)} are given.")
     if model is not None:
         raise UsageError("--model is evaluated by itself: give it without --base, --adapter and --baseline.")
     return cme.evaluate_each(adapters, out, devices=devices, **values)

@@ -22,10 +22,11 @@ def score(
     subsets: Annotated[
         bool, typer.Option("--subsets", help="Print accuracy and kappa per subset, such as MMLU's subjects.")
     ] = False,
-    spread: Annotated[
+    prompt_variants: Annotated[
         list[Path] | None,
         typer.Option(
-            "--spread", help="The same model in other words ('cme eval --wording K'): how far the average moves."
+            "--prompt-variants",
+            help="Results of the same model with other prompt variants: show how the average varies.",
         ),
     ] = None,
     as_json: Json = False,
@@ -36,8 +37,8 @@ def score(
     """
     import cme
 
-    if spread:
-        _show_spread([folder, *spread], as_json=as_json)
+    if prompt_variants:
+        _show_sensitivity([folder, *prompt_variants], as_json=as_json)
     elif subsets:
         show_subsets(folder, as_json=as_json)
     elif as_json:
@@ -48,7 +49,7 @@ def score(
         show_scores(cme.score(folder))
 
 
-def _show_spread(folders: list[Path], *, as_json: bool) -> None:
+def _show_sensitivity(folders: list[Path], *, as_json: bool) -> None:
     """The average with every prompt variant, and how far they lie apart."""
     import cme
 
@@ -56,5 +57,7 @@ def _show_spread(folders: list[Path], *, as_json: bool) -> None:
     if as_json:
         emit_json({"averages": averages, **asdict(found), "range": found.range})
         return
-    show_table(["wording", "CME average"], [[wording, f"{average:.2f}"] for wording, average in averages.items()])
-    print(f"\nspread over paraphrases: standard deviation {found.std:.2f}, range {found.range:.2f} points")
+    show_table(
+        ["prompt variant", "CME average"], [[variant, f"{average:.2f}"] for variant, average in averages.items()]
+    )
+    print(f"\nover the prompt variants: standard deviation {found.std:.2f}, range {found.range:.2f} points")

@@ -53,9 +53,8 @@ def show(
         int,
         typer.Option(
             "--prompt-variant",
-            "--wording",
             min=0,
-            help="Instruction: 0 is the canonical one, above are the paraphrases.",
+            help="Index of the instruction: 0 is the canonical one, 1 to 6 are its variants.",
         ),
     ] = 0,
     base: Annotated[

@@ -39,9 +39,11 @@ def submit(
     bench: Annotated[
         Path | None, typer.Option("--bench", help="What the method costs: the folder of 'cme bench adapters --out'.")
     ] = None,
-    paraphrase: Annotated[
+    prompt_variants: Annotated[
         list[Path] | None,
-        typer.Option("--paraphrase", help="A result of one of these models in other words: 'cme eval --wording K'."),
+        typer.Option(
+            "--prompt-variants", help="A result of one of these models with another prompt variant; may be repeated."
+        ),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Overwrite an entry of the same name.")] = False,
     card: Annotated[
@@ -62,7 +64,7 @@ def submit(
         name=name,
         grid=grid,
         bench=bench,
-        paraphrase=paraphrase,
+        prompt_variants=prompt_variants,
         replace=replace,
         card=card,
     )

@@ -77,7 +77,7 @@ class EvalSettings:
         for spec in select(self.datasets):
             spec.instruction_at(self.wording)
         if self.wording and self.baseline is not None:
-            raise UsageError("--baseline reads no instruction: leave --wording out.")
+            raise UsageError("a baseline does not read the instruction. Leave prompt_variant out.")
         if self.baseline is not None:
             covered(self.baseline, self.datasets)
             if self.adapter is not None:

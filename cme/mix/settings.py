@@ -115,7 +115,7 @@ class BuildSettings:
         if self.uses is not None:
             words += ["--licence", ",".join(sorted(self.uses))]
         if not self.gate:
-            words.append("--no-gate")
+            words.append("--no-decontamination")
         if self.datasets is not None:
             words += ["--datasets", ",".join(sorted(self.datasets))]
         if self.allow_missing:

@@ -29,7 +29,7 @@ REFERENCES := base base-4-shot $(BASELINES)
 
 # Results of a row with other prompt variants, if it has any.
 PARAPHRASES = $(if $(filter $(1),$(REWORDED)),$(WORDINGS:%=$(BOARD)/results/$(1)-wording-%))
-SUBMIT_PARAPHRASES = $(foreach result,$(PARAPHRASES),--paraphrase $(result))
+SUBMIT_PARAPHRASES = $(foreach result,$(PARAPHRASES),--prompt-variants $(result))
 
 comma := ,
 space := $(subst ,, )
@@ -86,7 +86,7 @@ $(call COSTS,adalora):
 
 $(WORDINGS:%=$(BOARD)/results/base-wording-%/result.json): $(BOARD)/results/base-wording-%/result.json:
 	@echo "== evaluating the base model, prompt variant $*"
-	@$(CME) eval --source mini --tier $(TIER) --dtype auto --threads $(THREADS) --wording $* --name base-wording-$* \
+	@$(CME) eval --source mini --tier $(TIER) --dtype auto --threads $(THREADS) --prompt-variant $* --name base-wording-$* \
 		--out $(BOARD)/results/base-wording-$* $(EVAL)
 
 $(OUT)/entries/base.json: $(addsuffix /result.json,$(call PARAPHRASES,base))
@@ -119,7 +119,7 @@ $(ALL:%=$(BOARD)/results/$(1)-%/result.json): $(BOARD)/results/$(1)-%/result.jso
 $(WORDINGS:%=$(BOARD)/results/$(1)-wording-%/result.json): $(BOARD)/results/$(1)-wording-%/result.json: $(BOARD)/runs/$(1)-0/run.json
 	@echo "== evaluating $(1), seed 0, prompt variant $$*"
 	@$(CME) eval --adapter $(BOARD)/runs/$(1)-0 --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
-		--wording $$* --name $(1)-wording-$$* --out $(BOARD)/results/$(1)-wording-$$* $(EVAL)
+		--prompt-variant $$* --name $(1)-wording-$$* --out $(BOARD)/results/$(1)-wording-$$* $(EVAL)
 
 $(OUT)/entries/$(1).json: $(call COSTS,$(1)) $(ALL:%=$(BOARD)/results/$(1)-%/result.json) \
 		$(addsuffix /result.json,$(call PARAPHRASES,$(1)))

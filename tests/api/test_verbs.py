@@ -50,7 +50,7 @@ SPELLED = {
 FUNCTIONS_INSTEAD = {
     "build-data": {"check_only": "check_mix"},
     "params": {"paper": "paper_parameters"},
-    "score": {"explain": "explain_scores", "spread": "prompt_sensitivity", "subsets": "subset_scores"},
+    "score": {"explain": "explain_scores", "prompt_variants": "prompt_sensitivity", "subsets": "subset_scores"},
     "show": {"confusion": "confusion_table"},
 }
 """Options that say which function is called."""

@@ -63,10 +63,10 @@ def test_tables_are_aligned(cme):
         (("params", "--method", "teamlor"), "Did you mean 'teamlora'"),
         (("eval", "--out", "x", "--source", "mini", "--baseline", "lead"), "Did you mean 'lead-1'"),
         (("eval", "--out", "x", "--source", "mini:hart"), "Did you mean 'hard'"),
-        (("eval", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched"), "counts in no average"),
+        (("eval", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched"), "does not count in the CME average"),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched,mnli"), "for evaluation only"),
         (("show", "--dataset", "qpp"), "Did you mean 'qqp'"),
-        (("show", "--dataset", "qqp", "--source", "mini", "--wording", "99"), "has the instructions 0 to"),
+        (("show", "--dataset", "qqp", "--source", "mini", "--prompt-variant", "99"), "has the instructions 0 to"),
         (("show", "--dataset", "qqp", "--source", "mini", "--format", "plane"), "Did you mean 'plain'"),
         (("show", "--dataset", "qqp", "--source", "mini", "--split", "tset"), "eval, train"),
     ],
@@ -116,7 +116,7 @@ def test_paraphrases_and_training_rows_can_be_shown(cme):
     from cme.suite import dataset
 
     command = ("show", "--dataset", "qqp", "--source", "mini", "--n", "1", "--json")
-    (item,) = json.loads(cme(*command, "--wording", "3", "--split", "train").stdout)
+    (item,) = json.loads(cme(*command, "--prompt-variant", "3", "--split", "train").stdout)
     assert item["context"].startswith(dataset("qqp").instructions[3] + "\n")
     assert item["split"] == "training" and item["id"] != json.loads(cme(*command).stdout)[0]["id"]
 

@@ -79,7 +79,10 @@ def test_the_wording_is_recorded_and_makes_another_evaluation(tiny_base, tmp_pat
     assert usual.prompt_variant == 0 and usual.samples_sha256 != result.samples_sha256
     with pytest.raises(UsageError):
         evaluate(settings(tiny_base, datasets=("qqp",), wording=1), tmp_path / "x")
-    for wrong, message in (({"wording": 7}, "0 to 6"), ({"wording": 1, "baseline": "majority"}, "leave --wording out")):
+    for wrong, message in (
+        ({"wording": 7}, "0 to 6"),
+        ({"wording": 1, "baseline": "majority"}, "Leave prompt_variant out"),
+    ):
         with pytest.raises(UsageError, match=message):
             evaluate(settings(tiny_base, datasets=("qqp",), **wrong), tmp_path / "z")
 

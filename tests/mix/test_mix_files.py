@@ -135,7 +135,7 @@ def test_the_card_says_what_is_in_it(mix):
         assert (cells[2], cells[9]) == (f"{item.read:,}", f"{item.rows:,}")
         assert cells[10] == f"{100 * item.rows / manifest.rows:.2f} %"
         assert f"| {dataset(name).licence} |" in text
-    assert "cme build-data --source fake --paraphrase-share 0" in text
+    assert "cme build-data --source fake --prompt-variant-share 0" in text
     assert "**missing in the source**: arc_challenge/train.parquet, arc_challenge/test.parquet." in text
     assert "**Not checked**" in text and "anli/test_r1.parquet" in text
 

@@ -186,8 +186,13 @@ def test_without_the_gate_only_whole_texts_are_compared(rows, fake_source, setti
     assert [without.datasets[name].leaks for name in NAMES] == [{}, {"qqp": 1}, {}]
     assert (with_gate.gate, without.gate) == (True, False)
     cards = [(made.out / "README.md").read_text() for made in (gated, open_)]
-    assert "**Only whole texts were compared** (`--no-gate`)" in cards[1] and "Only whole texts" not in cards[0]
-    assert "--no-gate --datasets" in cards[1] and "build-data --source fake --no-gate" not in cards[0]
+    assert (
+        "**Only whole texts were compared** (`--no-decontamination`)" in cards[1] and "Only whole texts" not in cards[0]
+    )
+    assert (
+        "--no-decontamination --datasets" in cards[1]
+        and "build-data --source fake --no-decontamination" not in cards[0]
+    )
 
 
 def test_only_datasets_of_a_licence(rows, fake_source, settings):

@@ -103,12 +103,12 @@ def build_command(entry: Entry) -> str | None:
     for value, option, default in (
         (mix.mixing, "--mixing", "proportional"),
         (mix.temperature, "--temperature", None),
-        (mix.paraphrase_share, "--paraphrase-share", 0.5),
+        (mix.paraphrase_share, "--prompt-variant-share", 0.5),
         (mix.layout, "--format", "alpaca"),
         (mix.rows_per_shard, "--rows-per-shard", 100_000),
     ):
         words += [option, value] if value not in (default, None) else []
-    words += ["--no-gate"] if mix.gate is False else []
+    words += ["--no-decontamination"] if mix.gate is False else []
     share = mix.validation_share
     if share is None:
         share = 0 if mix.validation_rows == 0 else 0.005

@@ -146,10 +146,14 @@ def fake_runs(monkeypatch):
 
     def run(command, env=None):
         commands.append(command)
-        kind = command[-1] if command[-1] in ("--gate", "--no-gate") else command[2].rsplit(".", 1)[1]
+        kind = (
+            command[-1]
+            if command[-1] in ("--decontamination", "--no-decontamination")
+            else command[2].rsplit(".", 1)[1]
+        )
         turns[kind] += 1
         usage = Usage(10.0, 3_000_000_000, 2_000_000_000, "")
-        if kind == "--gate":
+        if kind == "--decontamination":
             mix = run_module.Path(command[command.index("--out") + 1])
             mix.mkdir(parents=True)
             items = {name: {"leaks": Counter(), "duplicates": count} for name, count in known.duplicates.items()}
@@ -161,7 +165,7 @@ def fake_runs(monkeypatch):
                 json.dumps({"imdb": {"imdb": {"exact": 2}}, "mmlu": {"race": {"13-gram": 1}}} | kept)
             )
         output = json.dumps({"seconds": 30.0 * turns[kind], "overlap": shown}) if kind == "plain_gate" else ""
-        seconds = {"--no-gate": 10.0, "plain_mix": 40.0, "--gate": 16.0, "plain_gate": 99.0}[kind]
+        seconds = {"--no-decontamination": 10.0, "plain_mix": 40.0, "--decontamination": 16.0, "plain_gate": 99.0}[kind]
         return replace(usage, seconds=seconds * turns[kind], output=output)
 
     monkeypatch.setattr(run_module, "measure", run)
@@ -173,10 +177,10 @@ def test_a_comparison_runs_all_kinds_in_turns(fake_runs, tmp_path):
     kinds = [command[-1] if command[-1].startswith("--") else command[2] for command in fake_runs]
     assert kinds[:4] == kinds[4:] and len(set(kinds)) == 4 and len(kinds) == 8
     assert {timing.kind: timing.seconds for timing in report.timings} == {
-        "build-data --no-gate": 15.0,
+        "build-data --no-decontamination": 15.0,
         "datasets pipeline": 60.0,
         "build-data": 24.0,
-        "gate over Python sets": 45.0,
+        "decontamination over Python sets": 45.0,
     }
     assert report.mix_ratios == {"share-0.005": 4.0} and report.gate_ratios == {"share-0.005": 5.0}
     assert report.planted_found == report.same_found == {"share-0.005": True}
@@ -190,7 +194,7 @@ def test_a_comparison_runs_all_kinds_in_turns(fake_runs, tmp_path):
 
 def test_without_a_comparison_only_cme_is_run(fake_runs, tmp_path):
     report = measure_data([0.005, 0.006], tmp_path / "mirrors", tmp_path / "out")
-    assert [command[-1] for command in fake_runs] == ["--no-gate", "--gate"] * 2
+    assert [command[-1] for command in fake_runs] == ["--no-decontamination", "--decontamination"] * 2
     assert (report.mix_ratios, report.gate_ratios, report.same_found) == ({}, {}, {})
     # The pretended mix has the counts of the first share.
     assert report.planted_found == {"share-0.005": True, "share-0.006": False}
@@ -212,5 +216,5 @@ def test_the_verb(fake_runs, tmp_path):
     assert "3.00" in shown.stdout and "4.0 x as fast" in shown.stderr and "5.0 x as fast" in shown.stderr
     assert json.loads((tmp_path / "out" / "report.json").read_text())["gate_ratios"] == {"share-0.005": 5.0}
     report = json.loads(cme("--json").stdout)
-    assert [timing["kind"] for timing in report["timings"]] == ["build-data --no-gate", "build-data"]
+    assert [timing["kind"] for timing in report["timings"]] == ["build-data --no-decontamination", "build-data"]
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["share-0.005"]

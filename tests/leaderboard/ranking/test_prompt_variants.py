@@ -159,7 +159,7 @@ def test_the_score_command_shows_the_spread(results):
     from cme.cli.main import app
 
     first, *others = map(str, results)
-    options = [word for other in others for word in ("--spread", other)]
+    options = [word for other in others for word in ("--prompt-variants", other)]
     found = json.loads(CliRunner().invoke(app, ["score", first, *options, "--json"]).stdout)
     assert list(found["averages"]) == ["0", "2", "4"]
     values = list(found["averages"].values())
@@ -173,7 +173,7 @@ def test_the_submit_command_takes_prompt_variants(workshop, results, run):
     from cme.cli.main import app
 
     first, *others = map(str, results)
-    options = [word for other in others for word in ("--paraphrase", other)]
+    options = [word for other in others for word in ("--prompt-variants", other)]
     arguments = ["submit", first, "--run", run, "--entries", workshop.entries, "--name", "lora", *options]
     assert CliRunner().invoke(app, list(map(str, arguments))).exit_code == 0
     assert [item.prompt_variant for item in load_entries(workshop.entries)[0].prompt_variants] == [2, 4]

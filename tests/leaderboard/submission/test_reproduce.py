@@ -100,11 +100,11 @@ def with_mix(row, mix):
     ("changes", "command"),
     [
         ({}, "cme build-data --source mini --seed 0 --size 4000 --out mix/"),
-        ({"size": None, "gate": False}, "cme build-data --source mini --seed 0 --no-gate --out mix/"),
+        ({"size": None, "gate": False}, "cme build-data --source mini --seed 0 --no-decontamination --out mix/"),
         (
             {"mixing": "temperature", "temperature": 3.0, "layout": "chat", "paraphrase_share": 0.0},
             "cme build-data --source mini --seed 0 --size 4000 --mixing temperature --temperature 3.0 "
-            "--paraphrase-share 0.0 --format chat --out mix/",
+            "--prompt-variant-share 0.0 --format chat --out mix/",
         ),
         (
             {"validation_rows": 0, "datasets": ["qqp", "rte"]},
