@@ -76,4 +76,4 @@ def test_pruned_adalora_as_peft_saves_it(tokens, tmp_path):
     torch.testing.assert_close(logits(again, tokens), logits(model, tokens), rtol=0, atol=1e-5)
     first = min(ranks)
     edit_config(tmp_path, rank_pattern=model.peft_config["default"].rank_pattern | {first: [True] * 7})
-    assert f"rank_pattern speaks of 7 ranks in {first}" in refused(tmp_path)
+    assert f"rank_pattern lists 7 ranks for {first}" in refused(tmp_path)

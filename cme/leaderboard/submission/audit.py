@@ -105,7 +105,7 @@ def audit(entries_dir: Path) -> list[Verdict]:
         verdicts += _strange_parts(entries, entries_dir)
         current = [entry for entry in entries if not is_stale_entry(entry)]
         if problems := across(current, found):
-            said = f"these entries cannot stand in one table. They differ in {'; in '.join(problems)}."
+            said = f"these entries cannot be compared on one board. {' '.join(problems)}"
             verdicts.append(Verdict("*", False, printable(said)))
     except UsageError as error:
         verdicts.append(Verdict("*", False, printable(str(error))))

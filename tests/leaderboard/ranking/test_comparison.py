@@ -121,7 +121,7 @@ def test_swapped_samples_are_seen(board):
 
 def test_entries_of_two_tables_are_refused(board):
     entries = load_entries(board.entries)
-    with pytest.raises(UsageError, match="cannot stand in one table"):
+    with pytest.raises(UsageError, match="cannot be compared on one board"):
         make_standing([entries[0].replace(tier="full"), *entries[1:]], board.entries)
 
 
