@@ -125,7 +125,7 @@ def test_no_weights(saved):
     assert "has pickled weights only (adapter_model.bin), which CME does not open" in refused(folder)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("[]", "one JSON object")])
+@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("[]", "must hold a JSON object")])
 def test_a_broken_configuration(saved, text, message):
     folder = saved()
     (folder / "adapter_config.json").write_text(text)

@@ -28,7 +28,7 @@ def test_a_setting_of_a_newer_version_is_refused(saved, method):
     folder = saved(method)
     edit_config(folder, warmth=None, gate_noise=0.1)
     message = refused(folder)
-    assert f"{method.upper()} has no setting gate_noise, warmth in this version of the package cme-bench." in message
+    assert f"{method.upper()} has no setting gate_noise, warmth in this version of the package cme-bench, " in message
     assert str(folder / "adapter_config.json") in message and message.endswith("Upgrade: pip install -U cme-bench")
     with pytest.raises(AdapterError, match="has no setting gate_noise, warmth"):
         PeftModel.from_pretrained(make_base(), folder)

@@ -115,7 +115,7 @@ def test_one_row_is_compared_with_nothing(workshop):
 def test_swapped_samples_are_seen(board):
     samples = board.entries.parent / "samples"
     (samples / "base.0.parquet").write_bytes((samples / "lora-r8.0.parquet").read_bytes())
-    with pytest.raises(CMEError, match=r"entry 'base': .* is not the file"):
+    with pytest.raises(CMEError, match=r"entry 'base': .* has changed since it was recorded"):
         make_standing(load_entries(board.entries), board.entries, resamples=FEW)
 
 
