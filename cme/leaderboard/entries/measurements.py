@@ -164,7 +164,7 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
     case = next((one for one in cases if _Wanted(one.method, one.rank, one.experts, targets) == wanted), None)
     lora = next((one for one in cases if one.method == "lora"), None)
     if case is None or lora is None:
-        known = ", ".join(f"{one.name} (rank {one.rank})" for one in cases)
+        known = ", ".join(f"{one.name} (rank {one.rank})" for one in cases) or "no adapter"
         methods = ",".join(dict.fromkeys(("lora", run.method)))
         if adapter.method in UNMEASURED:
             raise UsageError(

@@ -96,7 +96,7 @@ def test_the_best_rate_may_lie_at_the_edge(workshop):
     ("changes", "message"),
     [
         ({"method": "lora"}, "is a grid of lora, but the row's method is teamlora"),
-        ({"learning_rate": 1e-4}, r"chose the learning rate 0\.0001; the row was trained with 0\.0002"),
+        ({"learning_rate": 1e-4}, r"chose the learning rate 0\.0001, but the row was trained with 0\.0002"),
         ({"learning_rate": None, "best": None}, "has not chosen a learning rate yet"),
     ],
 )
@@ -134,9 +134,9 @@ def test_costs_are_those_of_the_row_over_lora(workshop):
             {},
             r"does not contain teamlora, rank 4, 8 experts; it contains lora \(rank 32\), teamlora k4",
         ),
-        ({"rank": 8, "experts": 4, "target_modules": ["q_proj"]}, {}, r"has no teamlora, .* on \['q_proj'\]"),
-        (None, {"cases": []}, "has no teamlora, rank 8, 4 experts"),
-        (None, {"surroundings": SURROUNDINGS | {"base_parameters": 7}}, "measured on a base of 7 parameters"),
+        ({"rank": 8, "experts": 4, "target_modules": ["q_proj"]}, {}, r"does not contain teamlora, .* on \['q_proj'\]"),
+        (None, {"cases": []}, "does not contain teamlora, rank 8, 4 experts; it contains no adapter"),
+        (None, {"surroundings": SURROUNDINGS | {"base_parameters": 7}}, "measured on a base with 7 parameters"),
     ],
 )
 def test_the_costs_of_another_row_are_refused(workshop, settings, changes, message):

@@ -128,7 +128,10 @@ def test_a_changed_paraphrase_is_refused(workshop, results, run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda row: row | {"score": 1.0, "scores": dict.fromkeys(row["scores"], 1.0)}, "option . was chosen and option"),
+        (
+            lambda row: row | {"score": 1.0, "scores": dict.fromkeys(row["scores"], 1.0)},
+            "option . was chosen and option",
+        ),
         (lambda row: row | {"scores": {"f9": 1.0}}, "samples lack fields that scoring needs"),
         (
             lambda row: row | {"gold": 1 - row["gold"], "predicted": 1 - row["predicted"]},

@@ -97,14 +97,12 @@ def test_missing_and_surplus_runs_are_named(workshop):
     workshop.row("lora", "lora", 0.6, seeds=(0, 1, 2))
     results = [workshop.root / "results" / f"lora-{seed}" for seed in range(3)]
     runs = [workshop.root / "runs" / f"lora-{seed}" for seed in range(3)]
-    with pytest.raises(
-        UsageError, match=r"results/lora-1 is an evaluation of the adapter \w{12}: give its training run"
-    ):
+    with pytest.raises(UsageError, match=r"results/lora-1 evaluates the adapter \w{12}, whose training run is missing"):
         make_entry(results, [runs[0], runs[2]], workshop.entries, name="x")
     with pytest.raises(UsageError, match=r"no result evaluates the model that .*runs/lora-2 trained"):
         make_entry(results[:2], runs, workshop.entries, name="x")
     again = workshop.result("again", make_samples(0.6, "lora-0"), adapter=_fingerprint(results[0]))
-    with pytest.raises(UsageError, match=r"results/lora-0 and .*results/again are evaluations of the same model"):
+    with pytest.raises(UsageError, match=r"results/lora-0 and .*results/again evaluate the same model"):
         make_entry([*results, again], runs, workshop.entries, name="x")
 
 
@@ -192,12 +190,12 @@ def test_a_base_needs_no_run_and_an_adapter_does(workshop):
     assert entry.runs[0].seed is None
     with pytest.raises(UsageError, match=r"no result evaluates the model that .*runs/lora trained"):
         make_entry([base], [workshop.run("lora", "lora", adapter=LORA)], workshop.entries, name="other")
-    with pytest.raises(UsageError, match="give its training run"):
+    with pytest.raises(UsageError, match="whose training run is missing"):
         make_entry([workshop.result("lora", make_samples(0.6, "l"), adapter=LORA)], [], workshop.entries)
     with pytest.raises(UsageError, match="at least one result"):
         make_entry([], [], workshop.entries)
     other = workshop.result("shown", make_samples(0.4, "b"), shots=2, base_fingerprint="9" * 64)
-    with pytest.raises(UsageError, match="a base or a baseline has one result"):
+    with pytest.raises(UsageError, match="A base or a baseline has one result"):
         make_entry([base, other], [], workshop.entries, name="x")
 
 

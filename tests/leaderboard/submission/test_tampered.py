@@ -83,8 +83,8 @@ def more_options(row):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (right, "score is 1, and option"),
-        (every(score=1.0), "score is 1, and its acc 0"),
+        (right, "score is 1, but option"),
+        (every(score=1.0), "score is 1, but its acc is 0"),
         (lambda row: row | {"scores": row["scores"] | {"other": 0.5}}, "it has the scores"),
         (every(family="x<b>"), "family 'x<b>'"),
         (gold_is_what_was_chosen, "differ in parts, clusters, options or right answers of anli"),
@@ -99,13 +99,13 @@ def test_samples_that_give_the_numbers_and_cannot_be(small, change, message):
 def test_a_part_that_the_dataset_has_not_is_refused(small):
     rows = read_samples(samples_of(small, "base", 0))
     forge(small, [every(part="\x1b[2Jtext")(row) for row in rows], name="base")
-    assert r"part '\x1b[2Jtext' are not the dataset's" in refusal(small)
+    assert r"the dataset has no family 'natural_language_inference' with subset '\x1b[2Jtext'" in refusal(small)
 
 
 def test_a_part_may_be_any_subject_of_a_dataset_that_has_them():
     rows = [row | {"part": "econometrics"} for row in make_samples(0.5, "b", names=("mmlu",))]
     check_answers(rows, "here")
-    with pytest.raises(DataError, match=r"part 'econo\\x1bmetrics'"):
+    with pytest.raises(DataError, match=r"subset 'econo\\x1bmetrics'"):
         check_answers([row | {"part": "econo\x1bmetrics"} for row in rows], "here")
 
 
@@ -300,7 +300,11 @@ def test_a_row_is_checked_alone_before_it_is_trained_again(small):
             {"gold_probability": 0.0},
             "the right option was chosen with probability 0, but the most probable of 2 options has at least 1/2",
         ),
-        ("arc", {"gold_probability": 0.24}, "the right option was chosen with probability 0.24, but the most probable of 4 options"),
+        (
+            "arc",
+            {"gold_probability": 0.24},
+            "the right option was chosen with probability 0.24, but the most probable of 4 options",
+        ),
         (
             "qqp",
             {"gold": 1, "gold_probability": 0.51},
