@@ -1,4 +1,4 @@
-"""Adapters: PEFT methods of CME, what they cost in parameters, and loading them without surprises.
+"""Adapters: the methods of CME for PEFT, counting their parameters, and loading saved adapters with checks.
 
 Importing this package imports neither torch nor peft.
 """

@@ -1,4 +1,4 @@
-"""The rank that a budget of parameters buys: "rank" alone is no fair axis between methods."""
+"""Choosing the rank of a method for a budget of trainable parameters, because equal ranks do not mean equal sizes."""
 
 import re
 from collections.abc import Mapping
@@ -14,19 +14,19 @@ __all__ = ["match_rank"]
 
 
 def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[AdapterSettings, ParameterCount]:
-    """The largest rank (of ONE expert, where there are experts) with which the adapter stays within a budget.
+    """Find the largest rank (of ONE expert, for methods with experts) with which the adapter stays within a budget.
 
     Args:
-        base: as for `cme.adapters.params.count`.
-        values: the adapter's settings as for `settings_from`, without ``rank``.
-        budget: ``"1.35%"`` of the base's parameters; a number of parameters, ``"95,000,000"``; or as many as another
-            method trains at a rank, ``"lora:128"`` (with its defaults, on the same layers).
+        base: The base, as for `cme.adapters.params.count`.
+        values: The adapter's settings as for `settings_from`, without ``rank``.
+        budget: A share of the base's parameters such as ``"1.35%"``, a number of parameters such as ``"95,000,000"``, or
+            a method and its rank such as ``"lora:128"``, with its default settings and the same target modules.
 
     Returns:
-        The settings with that rank, and what they count.
+        The settings with that rank, and their parameter count.
 
     Raises:
-        UsageError: no such budget; a method without a rank; or rank 1 is too much already.
+        UsageError: The budget cannot be read, the method has no rank, or rank 1 exceeds the budget.
     """
 
     def at(rank: int) -> tuple[AdapterSettings, ParameterCount]:
@@ -35,13 +35,13 @@ def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[Adapt
 
     method = values.get("method")
     if isinstance(method, str) and method in METHODS and "rank" not in METHODS[method].settings:
-        raise UsageError(f"{method} has no rank, so none can be found for a budget.")
+        raise UsageError(f"{method} has no rank that could be chosen for a budget. Leave the budget out.")
     low, high = at(1), None
     most = _parameters(budget, base, values, low[1].total_base)
     if low[1].trainable > most:
         raise UsageError(
             f"{method} at rank 1 trains {low[1].trainable:,} parameters ({low[1].share_percent:.4g} %), more than the "
-            f"{most:,} of the budget {budget}. Raise the budget, or take fewer experts or target modules."
+            f"{most:,} of the budget {budget}. Raise the budget, or use fewer experts or target modules."
         )
     while high is None or high[0].rank - low[0].rank > 1:
         tried = at(2 * low[0].rank if high is None else (low[0].rank + high[0].rank) // 2)
@@ -67,6 +67,6 @@ def _parameters(budget: str, base: Any, values: Mapping[str, Any], total: int) -
             other["target_modules"] = targets
         return count(base, settings_from(other, f"budget {budget}")).trainable
     raise UsageError(
-        f"{budget!r} is no budget of parameters. Give a share of the base (1.35%), a number (95000000), or another "
+        f"{budget!r} is not a valid parameter budget. Give a share of the base (1.35%), a number (95000000), or another "
         f"method and its rank (lora:128). Methods: {', '.join(METHODS)}."
     )

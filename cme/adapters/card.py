@@ -1,4 +1,4 @@
-"""The adapter's README.md says how to load it: without ``import cme``, PEFT does not know the method."""
+"""The section of an adapter's README.md on loading it; PEFT knows CME's methods only after ``import cme``."""
 
 from pathlib import Path
 
@@ -13,23 +13,23 @@ _LINE = "import cme"
 
 
 def loading(package: str | None, *, imports: str = "", base: str = "") -> str:
-    """A card's section on loading the adapter, in Markdown.
+    """Render the section of a card on loading the adapter, in Markdown.
 
     Args:
-        package: the package that the method comes with; None: PEFT.
-        imports: lines that import what ``base`` needs.
-        base: lines that load ``base_model``.
+        package: The package that provides the method; None if PEFT itself does.
+        imports: Lines of Python that import what ``base`` needs.
+        base: Lines of Python that load ``base_model``.
     """
     values = {"package": package, "ours": package == DISTRIBUTION, "imports": imports, "base": base}
     return render_markdown(_TEMPLATE, values)
 
 
 def complete_card(folder: Path, package: str = DISTRIBUTION) -> None:
-    """Add the section on loading to ``README.md``, unless it has the import line; make the file if there is none.
+    """Add the section on loading to ``README.md``, unless it has the import line. The file is created if it is missing.
 
     Args:
-        folder: of the saved adapter.
-        package: the package that the method comes with.
+        folder: The folder of the saved adapter.
+        package: The package that provides the method.
     """
     card = folder / "README.md"
     text = card.read_text(encoding="utf-8") if card.is_file() else ""

@@ -1,4 +1,4 @@
-"""What can be wrong with a saved adapter before any of it is put on a model."""
+"""Checks of a saved adapter before it is loaded onto a model."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -19,36 +19,39 @@ _FLOATS = ("F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F8_E4M
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The adapter's configuration as written, if the folder is one of an adapter with safetensors weights.
+    """Read an adapter's configuration, after checking that the folder holds an adapter with safetensors weights.
 
     Raises:
-        AdapterError: no folder, no configuration, no weights, only pickled ones, or no JSON.
+        AdapterError: The folder, the configuration or the weights are missing, the weights are pickled, or the
+            configuration is not a JSON object.
     """
     if not folder.is_dir():
-        raise AdapterError(f"there is no adapter folder {folder}.")
+        raise AdapterError(f"the adapter folder {folder} does not exist. Check the path.")
     if not (folder / CONFIG_FILE).is_file():
         inside = [path.parent.name for path in sorted(folder.glob(f"*/{CONFIG_FILE}"))]
-        hint = f" There are adapters in {', '.join(inside)} below it." if inside else ""
-        raise AdapterError(f"{folder} is no adapter folder: {CONFIG_FILE} is missing.{hint}")
+        hint = f" Its subfolders with adapters are: {', '.join(inside)}." if inside else ""
+        raise AdapterError(f"{folder} is not an adapter folder: {CONFIG_FILE} is missing.{hint}")
     if not (folder / WEIGHTS_FILE).is_file():
         pickled = sorted(path.name for path in folder.glob("adapter_model*") if path.suffix in (".bin", ".pt", ".pth"))
         if pickled:
             raise AdapterError(
-                f"{folder} has its weights only as a pickle ({pickled[0]}), which can run any code when it is read; "
-                f"CME does not open it. Save the adapter as {WEIGHTS_FILE} (save_pretrained does by default)."
+                f"{folder} has pickled weights only ({pickled[0]}), which CME does not open because a pickle can run any "
+                f"code. Save the adapter as {WEIGHTS_FILE}, the default of save_pretrained."
             )
-        raise AdapterError(f"{folder} is no adapter folder: {WEIGHTS_FILE} is missing.")
+        raise AdapterError(f"{folder} is not an adapter folder: {WEIGHTS_FILE} is missing.")
     values = read_json(folder / CONFIG_FILE, error=AdapterError)
     if not isinstance(values, dict):
-        raise AdapterError(f"{folder / CONFIG_FILE} must hold one JSON object, found a {type(values).__name__}.")
+        raise AdapterError(
+            f"{folder / CONFIG_FILE} must hold a JSON object, but holds a {type(values).__name__}. Save the adapter again."
+        )
     return values
 
 
 def known_type(folder: Path, values: dict[str, Any]) -> str:
-    """The configuration's ``peft_type``, if PEFT (with CME's methods) knows it.
+    """Return the configuration's ``peft_type``, after checking that PEFT (with CME's methods) knows it.
 
     Raises:
-        AdapterError: it does not.
+        AdapterError: PEFT does not know it.
     """
     from cme.adapters.registration import register_all
 
@@ -62,36 +65,36 @@ def known_type(folder: Path, values: dict[str, Any]) -> str:
         offer = f" Did you mean {hint.upper()!r}?" if hint else ""
         raise AdapterError(
             f"{folder / CONFIG_FILE}: unknown peft_type {kind!r}.{offer} Known: {', '.join(known)}. "
-            "If it is another package's method, install that package (the adapter's README.md names it)."
+            "If another package provides the method, install it; the adapter's README.md names it."
         )
     return str(kind)
 
 
 def check_shapes(folder: Path, expected: Shapes, base: Shapes, trained_for: str | None) -> None:
-    """Compare the tensors in the file with those that the adapter has on the base; only the file's header is read.
+    """Compare the tensors in the file with those that the adapter needs on the base. Only the file's header is read.
 
     Args:
-        folder: the adapter's.
-        expected: shape of each tensor that the adapter has on this base, by its name in the file.
-        base: shapes of the base's own tensors; PEFT saves embeddings along with some adapters.
-        trained_for: the base that the configuration names, for the message.
+        folder: The adapter's folder.
+        expected: The shape of each tensor that the adapter needs on this base, by its name in the file.
+        base: The shapes of the base's own tensors. PEFT saves embeddings with some adapters.
+        trained_for: The base that the configuration names, for the message.
 
     Raises:
-        AdapterError: a tensor of another shape, a missing or a superfluous one; or the file is damaged.
+        AdapterError: A tensor is missing, superfluous or of another shape, or the file is damaged.
     """
-    found = _header(folder)
+    saved = _header(folder)
     other = f" Was it trained for another base{f' ({trained_for})' if trained_for else ''}?"
     places = base | expected
-    wrong = [name for name, shape in places.items() if found.get(name, shape) != shape]
+    wrong = [name for name, shape in places.items() if saved.get(name, shape) != shape]
     if wrong:
         module, tensor = _split(wrong[0])
         raise AdapterError(
-            f"{folder} does not fit the base model: {module} needs {tensor} of shape {list(places[wrong[0]])}, the "
-            f"adapter has {list(found[wrong[0]])} ({len(wrong)} of {len(found)} tensors differ).{other}"
+            f"{folder} does not fit the base model: {module} needs {tensor} of shape {list(places[wrong[0]])}, but the "
+            f"adapter has {list(saved[wrong[0]])} ({len(wrong)} of {len(saved)} tensors differ).{other}"
         )
     for names, verb, tail in (
-        (expected.keys() - found.keys(), "lacks", "which this base and the adapter's configuration need"),
-        (found.keys() - places.keys(), "has", "for which this base and the adapter's configuration have no place"),
+        (expected.keys() - saved.keys(), "lacks", "which its configuration requires on this base"),
+        (saved.keys() - places.keys(), "has", "which its configuration does not use on this base"),
     ):
         if names:
             more = f" and {len(names) - 1} more tensors" if len(names) > 1 else ""
@@ -121,7 +124,7 @@ def check_dtypes(folder: Path, integers: Collection[str]) -> None:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Module and tensor of a name in the file: ``model.layers.0.mlp.up_proj`` and ``lora_A.weight``."""
+    """Split a name in the file into module (``model.layers.0.mlp.up_proj``) and tensor (``lora_A.weight``)."""
     parts = name.removeprefix("base_model.model.").split(".")
     cut = -2 if parts[-1] in ("weight", "bias") and len(parts) > 2 else -1
     return ".".join(parts[:cut]), ".".join(parts[cut:])
@@ -132,10 +135,10 @@ def _header(folder: Path) -> Shapes:
 
 
 def check_finite(folder: Path) -> None:
-    """Read every tensor of the file once.
+    """Check that every tensor of the file is finite.
 
     Raises:
-        AdapterError: one holds NaN or infinity.
+        AdapterError: A tensor contains NaN or infinity.
     """
     import torch
     from safetensors import safe_open
@@ -144,12 +147,12 @@ def check_finite(folder: Path) -> None:
     with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
         for key in file.keys():  # noqa: SIM118 (no mapping)
             tensor = file.get_tensor(key)
-            # 8-bit types have no test of their own, and large numbers in float64 become infinite when they are loaded.
+            # torch.isfinite does not support 8-bit types, and large numbers in float64 become infinite when they are loaded.
             tensor = tensor.float() if tensor.is_floating_point() and tensor.element_size() in (1, 8) else tensor
             if tensor.is_floating_point() and not torch.isfinite(tensor).all():
                 broken.append(f"{key} ({int((~torch.isfinite(tensor)).sum())} of {tensor.numel()} values)")
     if broken:
         more = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
         raise AdapterError(
-            f"{folder / WEIGHTS_FILE} holds NaN or infinity in {broken[0]}{more}. Training diverged; train again."
+            f"{folder / WEIGHTS_FILE} contains NaN or infinity in {broken[0]}{more}. The training diverged; train again."
         )

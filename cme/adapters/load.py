@@ -1,4 +1,4 @@
-"""Put a saved adapter on a base model: everything that can be wrong is found before the weights are touched."""
+"""Loading a saved adapter onto a base model, with all checks before any weight is changed."""
 
 import copy
 import warnings
@@ -26,19 +26,20 @@ _PEFT_IGNORES = "Unexpected keyword arguments"
 
 
 def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
-    """Load an adapter onto a base model, checked.
+    """Load a saved adapter onto a base model, after checking it.
 
     Args:
-        model: the base (changed in place, as PEFT does), or a `PeftModel` that gets a further adapter, made active.
-        folder: with ``adapter_config.json`` and ``adapter_model.safetensors``, as ``save_pretrained`` wrote it.
-        name: the adapter's name on this model.
+        model: The base, which is changed in place as PEFT does. A `PeftModel` gets a further adapter, which becomes active.
+        folder: The adapter's folder with ``adapter_config.json`` and ``adapter_model.safetensors``, as written by
+            ``save_pretrained``.
+        name: The adapter's name on this model.
 
     Returns:
-        The `PeftModel`, in evaluation mode, with this adapter active.
+        The `PeftModel` in evaluation mode, with this adapter active.
 
     Raises:
-        AdapterError: no adapter in the folder, pickled or damaged or non-finite weights, an unknown method, a
-            configuration that the method refuses, or tensors that do not fit this base.
+        AdapterError: The folder holds no adapter; the weights are pickled, damaged or not finite; the method is unknown or
+            refuses the configuration; or the tensors do not fit this base.
     """
     values = read_config(folder)
     kind = known_type(folder, values)
@@ -46,7 +47,7 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
 
     further = isinstance(model, PeftModel)
     if further and name in model.peft_config:
-        raise AdapterError(f"the model has an adapter {name!r} already. Give this one another name.")
+        raise AdapterError(f"the model already has an adapter named {name!r}. Load this one under another name.")
     try:
         check_patterns(values, (name for name, _ in model.named_modules()))
     except UsageError as error:
@@ -61,7 +62,7 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
     check_finite(folder)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", _PEFT_IGNORES)
-        # PEFT 0.21 takes AdaLoRA's rank_pattern for LoRA's, before it applies it as what it is.
+        # PEFT 0.21 first reads AdaLoRA's rank_pattern as LoRA's, warns, and then applies it correctly.
         warnings.filterwarnings("ignore", "The following rank_pattern keys did not match", RuntimeWarning)
         try:
             if further:
@@ -69,7 +70,9 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
             else:
                 model = PeftModel.from_pretrained(model, str(folder), adapter_name=name)
         except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise AdapterError(f"{folder}: the adapter cannot be put on this base: {_first_line(error)}") from error
+            raise AdapterError(
+                f"{folder}: the adapter cannot be loaded onto this base: {_first_line(error)}"
+            ) from error
     if expected is None:
         own = get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
         check_dtypes(folder, _integers(own))
@@ -80,17 +83,18 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
 
 
 def check_effect(model: Any, input_ids: Any) -> float:
-    """How far the active adapter moves the base's logits.
+    """Measure how much the active adapter changes the base's logits.
 
     Args:
-        model: a `PeftModel`.
-        input_ids: tokens, [batch, length].
+        model: A `PeftModel`.
+        input_ids: Token ids, [batch, length].
 
     Returns:
-        The largest absolute difference of logits with and without the adapter; 0 means that it changes nothing.
+        The largest absolute difference between the logits with and without the adapter. It is 0 if the adapter does not
+        change the output.
 
     Raises:
-        AdapterError: a logit is not finite.
+        AdapterError: A logit is not finite.
     """
     import torch
 
@@ -103,23 +107,25 @@ def check_effect(model: Any, input_ids: Any) -> float:
                 base = model(input_ids=input_ids).logits.float()
     finally:
         model.train(training)
-        # Switching adapters on again makes them trainable in PEFT.
+        # PEFT makes adapters trainable when it enables them again.
         for weight in frozen:
             weight.requires_grad_(False)
     effect = float((own - base).abs().max())
     if not effect < float("inf"):
-        raise AdapterError("the model's logits are not finite: the adapter or the base is broken.")
+        raise AdapterError(
+            "the model's logits are not finite, so the adapter or the base is broken. Train the adapter again."
+        )
     return effect
 
 
 def adapter_fingerprint(folder: Path) -> str:
-    """SHA-256 (hex) of the adapter's configuration and weights.
+    """Compute the SHA-256 (hex) of an adapter's configuration and weights.
 
-    PEFT writes sets of names in any order, so the configuration counts by content, with lists of names sorted: saving
-    the same adapter twice gives the same fingerprint.
+    PEFT writes sets of names in arbitrary order. The digest therefore sorts lists of names, so that saving the same adapter
+    twice gives the same fingerprint.
 
     Raises:
-        AdapterError: the folder holds no adapter.
+        AdapterError: The folder holds no adapter.
     """
     values = {
         key: sorted(value) if isinstance(value, list) and all(isinstance(item, str) for item in value) else value
@@ -129,7 +135,7 @@ def adapter_fingerprint(folder: Path) -> str:
 
 
 def _config(folder: Path, kind: str, values: dict[str, Any]) -> Any:
-    """The configuration as the method reads it; a warning names what PEFT's own methods leave out of a newer one."""
+    """Read the configuration with PEFT, and warn of settings of a newer PEFT that this one ignores."""
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
     place = folder / CONFIG_FILE
@@ -142,11 +148,11 @@ def _config(folder: Path, kind: str, values: dict[str, Any]) -> Any:
     except (TypeError, ValueError, KeyError) as error:
         raise AdapterError(f"{place} does not fit the method {kind}: {error}") from error
     known = {item.name for item in fields(config)}
-    # A newer PEFT writes all of its settings; those that are off change nothing.
+    # A newer PEFT writes all of its settings. Those that are off have no effect.
     if ignored := [f"{key}={value!r}" for key, value in sorted(values.items()) if key not in known and value]:
         warnings.warn(
-            f"{place}: this PEFT has no {', '.join(ignored)} for {kind} and loads the adapter without. It was saved by "
-            f"PEFT {values.get('peft_version', 'of another version')}; check its scores against that version's.",
+            f"{place}: the installed PEFT has no {', '.join(ignored)} for {kind} and ignores it. The adapter was saved by "
+            f"PEFT {values.get('peft_version', 'of another version')}; compare its scores with those of that version.",
             CMEWarning,
             stacklevel=3,
         )
@@ -157,42 +163,45 @@ def _config(folder: Path, kind: str, values: dict[str, Any]) -> Any:
 def _tensors_on(
     model: Any, config: Any, name: str, folder: Path
 ) -> tuple[tuple[Shapes, Shapes], frozenset[str]] | None:
-    """Shapes of the adapter's tensors on this base and of the base's own, and which of the adapter's are integers.
+    """Return the shapes of the adapter's tensors and of the base's own tensors, and which of the adapter's are integers.
 
     They come from a copy of the base without weights.
 
-    None for a method that cannot be put on a base without weights, because its adapter is computed from them.
+    The result is None for a method that cannot be added to a base without weights, because its adapter is computed from
+    them.
     """
     import torch
     from peft import PeftModel, get_peft_model, get_peft_model_state_dict
 
     if getattr(config, "monteclora_config", None) is not None:
-        return None  # Without weights it makes a part of its tensors only.
+        return None  # On a base without weights it creates only some of its tensors.
     hollow: dict[int, Any] = {}
     for tensor in (*model.parameters(), *model.buffers()):
         empty = tensor.detach().to("meta")
         if isinstance(tensor, torch.nn.Parameter):
             empty = torch.nn.Parameter(empty, False)
-            # How a quantised weight was quantised: PEFT asks for it when it wraps the layer.
+            # PEFT needs the quantisation state of a weight when it wraps the layer.
             vars(empty).update({key: value for key, value in vars(tensor).items() if key != "_is_hf_initialized"})
         hollow[id(tensor)] = empty
     skeleton, config = copy.deepcopy(model, hollow), copy.deepcopy(config)
     pruned = {}
     if str(config.peft_type.value) == "ADALORA" and config.rank_pattern:
-        # PEFT applies the pattern to weights, which are not here.
+        # PEFT applies the pattern to weights, which this copy does not have.
         pruned, config.rank_pattern = config.rank_pattern, None
     try:
         if isinstance(skeleton, PeftModel):
             skeleton.add_adapter(name, config, low_cpu_mem_usage=True)
         else:
-            config.base_model_name_or_path = skeleton.__dict__.get("name_or_path")
+            config.base_model_name_or_path = skeleton.__dict__.get("name_or_path") or None
             skeleton = get_peft_model(skeleton, config, adapter_name=name, low_cpu_mem_usage=True)
         own = get_peft_model_state_dict(skeleton, adapter_name=name, save_embedding_layers=False)
     except (CMEError, AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
-        raise AdapterError(f"{folder}: the adapter cannot be put on this base: {error}") from error
+        raise AdapterError(f"{folder}: the adapter cannot be loaded onto this base: {error}") from error
     except RuntimeError as error:  # NotImplementedError is one
         if "overflow" in str(error):
-            raise AdapterError(f"{folder}: the adapter cannot be put on this base: {_first_line(error)}") from error
+            raise AdapterError(
+                f"{folder}: the adapter cannot be loaded onto this base: {_first_line(error)}"
+            ) from error
         return None
     return (_without(pruned, _shapes(own), folder), _shapes(skeleton.state_dict())), _integers(own)
 
@@ -202,20 +211,20 @@ def _first_line(error: Exception) -> str:
 
 
 def _without(pruned: dict[str, list[bool]], own: Shapes, folder: Path) -> Shapes:
-    """Shapes without the ranks that AdaLoRA has pruned.
+    """Return the shapes without the ranks that AdaLoRA has pruned.
 
     Args:
-        pruned: by name of a layer's E [ranks, 1], for each of its ranks whether it was kept (PEFT's ``rank_pattern``).
-        own: shapes of A [ranks, d], E, B [m, ranks] before pruning, by name in the file.
-        folder: the adapter's, for the message.
+        pruned: For each layer, by the name of its E [ranks, 1], which ranks were kept (PEFT's ``rank_pattern``).
+        own: The shapes of A [ranks, d], E and B [m, ranks] before pruning, by name in the file.
+        folder: The adapter's folder, for the message.
     """
     shapes = dict(own)
     for name, kept in pruned.items():
         stem = f"base_model.model.{name.removesuffix('lora_E')}"
         if own.get(f"{stem}lora_E") != (len(kept), 1):
             raise AdapterError(
-                f"{folder / CONFIG_FILE}: rank_pattern speaks of {len(kept)} ranks in {name}, which this base and init_r "
-                "do not have. Was it trained for another base?"
+                f"{folder / CONFIG_FILE}: rank_pattern lists {len(kept)} ranks for {name}, which do not fit this base and "
+                "init_r. Was the adapter trained for another base?"
             )
         rank = sum(kept)
         (inputs, outputs) = own[f"{stem}lora_A"][1], own[f"{stem}lora_B"][0]

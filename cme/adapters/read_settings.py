@@ -46,7 +46,7 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
             hint = nearest(str(key), ("method", *honoured))
             problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
     if known.get("gate_sum") is not None and known.get("gate_scale") is not None:
-        problems.append("gate_sum and gate_scale are both given; gate_scale is the older name, give gate_sum only")
+        problems.append("gate_sum and its former name gate_scale are both given (give gate_sum only)")
     settings = check(AdapterSettings, known)
     if isinstance(settings, list):
         problems += settings

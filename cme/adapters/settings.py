@@ -1,4 +1,4 @@
-"""One adapter's settings."""
+"""The settings of one adapter."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import field
@@ -41,26 +41,26 @@ def _gate_scale(value: float | str | None) -> float | str | None:
 
 @validated("adapter settings")
 class AdapterSettings:
-    """One adapter's settings, flat; what a method does not honour keeps its default and has no effect.
+    """The settings of one adapter. Settings that the method does not use keep their defaults and have no effect.
 
     Attributes:
-        method: a key of `cme.adapters.methods.METHODS`.
-        rank: of the adapter (LoRA), or of ONE expert (methods with experts).
-        experts: number of experts, k (the paper's best: 4).
-        alpha: the adapter's output is multiplied by alpha / rank. None: twice the rank, so that this factor is 2 for
-            every method and rank; the paper does not state its alpha, and twice the rank is LLaMA-Factory's default.
-        dropout: on the adapter's input, in training.
-        target_modules: names of layers, or a regular expression; None: the feed-forward projections, as in the paper.
-        collaboration: one shared A split between the experts, or an A for each.
-        competition: gates by the interaction matrix, or by plain softmax.
-        gate_sum: ``"free"`` (the TeamLoRA paper's formula, without normalisation), 1 or ``"experts"``: what the gates of a
-            token sum to. None: the method's default, which is ``"free"`` for TeamLoRA and 1 for the other methods.
-        gate_scale: the setting of earlier versions in place of ``gate_sum``: the sum as a number, or ``"experts"``. It is
-            still read, and keeps its meaning.
-        balance_weight: weight of the balance term in the loss.
+        method: A key of `cme.adapters.methods.METHODS`.
+        rank: Rank of the adapter, or of ONE expert for methods with experts.
+        experts: Number of experts, k. The TeamLoRA paper reports its best results with 4.
+        alpha: The output of the adapter is scaled by ``alpha / rank``. None means twice the rank, so that the factor is 2
+            for every method and rank. The paper does not state its alpha; twice the rank is LLaMA-Factory's default.
+        dropout: Dropout probability of the adapter's input during training.
+        target_modules: Names of the modules to adapt, or a regular expression. None means the feed-forward projections,
+            as in the paper.
+        collaboration: Whether the experts share one A instead of having an A each.
+        competition: Whether an interaction matrix changes the softmax gate weights.
+        gate_sum: Sum of the gate weights of one token: 1, ``"experts"``, or ``"free"`` (not normalised, the formula of the
+            TeamLoRA paper). None means the method's default, which is ``"free"`` for TeamLoRA and 1 for other methods.
+        gate_scale: Former name of ``gate_sum``: the sum as a number, or ``"experts"``. It is still accepted.
+        balance_weight: Weight of the balance loss. 0 turns it off.
         balance_form: ``"centred"``, or ``"released"`` as in TeamLoRA's released code, whose gradient is k² times as large.
-        router_hidden: hidden units of the router; 0: one linear layer.
-        options: further fields of the configuration, for methods that CME does not know by heart.
+        router_hidden: Number of hidden units of the router. 0 means one linear layer.
+        options: Further fields of PEFT's configuration, for methods that accept them.
     """
 
     method: str
@@ -80,12 +80,12 @@ class AdapterSettings:
 
     @property
     def lora_alpha(self) -> float:
-        """Alpha as it is used: as given, else twice the rank."""
+        """The value of alpha in use: the given one, or twice the rank."""
         return 2.0 * self.rank if self.alpha is None else self.alpha
 
 
 def option_problems(options: Mapping[str, Any], known: Iterator[str]) -> list[str]:
-    """A line for each option that is not among ``known``."""
+    """List the options that are not among ``known``, with the nearest known name."""
     names, problems = sorted(known), []
     for key in options:
         if key not in names:

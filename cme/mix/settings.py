@@ -104,7 +104,7 @@ class BuildSettings:
             "seed": "seed",
             "mixing": "mixing",
             "temperature": "temperature",
-            "paraphrase_share": "paraphrase-share",
+            "paraphrase_share": "prompt-variant-share",
             "validation_share": "validation-share",
             "rows_per_shard": "rows-per-shard",
             "layout": "format",

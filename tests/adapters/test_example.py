@@ -83,7 +83,7 @@ def test_trained_saved_and_loaded_by_stock_peft(adapted, tokens, tmp_path):
     again = PeftModel.from_pretrained(make_base(), tmp_path)
     assert again.peft_config["default"].top_k == 1
     assert torch.equal(logits(again, tokens), logits(model.eval(), tokens))
-    assert "with the package `cme-topk`" in (tmp_path / "README.md").read_text()
+    assert "provided by the package `cme-topk`" in (tmp_path / "README.md").read_text()
 
 
 def test_the_page_shows_the_example_as_it_is():
@@ -126,7 +126,7 @@ def test_installed_it_is_trained_and_evaluated_and_loaded_by_stock_peft(tmp_path
     evaluate = ("eval", "--base", tiny_base, "--adapter", out, "--source", "mini", "--tier", "smoke")
     result = json.loads(run(site, *cme, *evaluate, "--datasets", "qqp", "--out", tmp_path / "result", "--json"))
     assert result["adapter"]["changes_output"]
-    assert "with the package `cme-topk`" in (out / "README.md").read_text()
+    assert "provided by the package `cme-topk`" in (out / "README.md").read_text()
     program = f"""
 import cme
 import torch

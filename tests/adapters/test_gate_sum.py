@@ -104,9 +104,9 @@ def test_another_sum_is_refused(total):
 
 
 def test_both_names_at_once_are_refused():
-    with pytest.raises(UsageError, match="gate_sum and gate_scale are both given"):
+    with pytest.raises(UsageError, match=r"gate_sum and .*gate_scale are both given"):
         settings_from({"method": "teamlora", "gate_sum": 1, "gate_scale": 1.0})
-    with pytest.raises(ValueError, match="gate_sum and gate_scale are both given"):
+    with pytest.raises(ValueError, match=r"gate_sum and .*gate_scale are both given"):
         make_config("teamlora", gate_sum=1, gate_scale=1.0)
 
 

@@ -1,4 +1,4 @@
-"""Every way in which a saved adapter can be wrong, and what the user is told."""
+"""Every way in which a saved adapter can be wrong, and the error that the user sees."""
 
 import json
 import shutil
@@ -78,7 +78,7 @@ def test_adapters_are_swapped_on_one_base(adapted, saved, tokens):
     assert torch.equal(logits(model, tokens), logits(adapted(experts=2), tokens))
     model.set_adapter("one", inference_mode=True)
     assert torch.equal(logits(model, tokens), logits(first, tokens))
-    with pytest.raises(AdapterError, match="has an adapter 'one' already"):
+    with pytest.raises(AdapterError, match="already has an adapter named 'one'"):
         load_adapter(model, saved(), name="one")
 
 
@@ -108,13 +108,13 @@ def test_an_effect_that_is_not_finite_is_refused(adapted, tokens):
 
 
 def test_no_folder(tmp_path):
-    assert "there is no adapter folder" in refused(tmp_path / "nowhere")
-    with pytest.raises(AdapterError, match="there is no adapter folder"):
+    assert "nowhere does not exist" in refused(tmp_path / "nowhere")
+    with pytest.raises(AdapterError, match=r"the adapter folder .* does not exist"):
         adapter_fingerprint(tmp_path / "nowhere")
 
 
 def test_an_adapter_one_level_down_is_pointed_at(saved):
-    assert "adapter_config.json is missing. There are adapters in teamlora below it." in refused(saved().parent)
+    assert "adapter_config.json is missing. Its subfolders with adapters are: teamlora." in refused(saved().parent)
 
 
 def test_no_weights(saved):
@@ -122,10 +122,10 @@ def test_no_weights(saved):
     (folder / "adapter_model.safetensors").unlink()
     assert "adapter_model.safetensors is missing" in refused(folder)
     (folder / "adapter_model.bin").write_bytes(b"")
-    assert "only as a pickle (adapter_model.bin), which can run any code" in refused(folder)
+    assert "has pickled weights only (adapter_model.bin), which CME does not open" in refused(folder)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("[]", "one JSON object")])
+@pytest.mark.parametrize(("text", "message"), [("{", "not valid JSON"), ("[]", "must hold a JSON object")])
 def test_a_broken_configuration(saved, text, message):
     folder = saved()
     (folder / "adapter_config.json").write_text(text)
@@ -153,7 +153,7 @@ def test_another_base(saved, method):
     edit_config(folder, base_model_name_or_path="its/own-base")
     message = refused(folder, make_base(hidden_size=32))
     tensor, rows = FIRST_A[method]
-    shapes = f"{tensor} of shape [{rows}, 32], the adapter has [{rows}, 24]"
+    shapes = f"{tensor} of shape [{rows}, 32], but the adapter has [{rows}, 24]"
     assert f"does not fit the base model: model.layers.0.mlp.gate_proj needs {shapes}" in message
     assert "Was it trained for another base (its/own-base)?" in message
 
@@ -168,7 +168,7 @@ def test_a_base_with_more_layers_or_fewer(saved, method):
 def test_a_base_without_the_layers(saved):
     folder = saved()
     edit_config(folder, target_modules=["no_such_proj"])
-    assert "cannot be put on this base" in refused(folder) and "no_such_proj" in refused(folder)
+    assert "cannot be loaded onto this base" in refused(folder) and "no_such_proj" in refused(folder)
 
 
 @every_method
@@ -176,15 +176,15 @@ def test_missing_and_superfluous_tensors(saved, method):
     folder = saved(method)
     shutil.copytree(folder, folder.with_name("copy"))
     first = edit_weights(folder, lambda tensors: tensors.pop(min(tensors)))
-    assert f"the adapter lacks {first}, which this base and the adapter's configuration need" in refused(folder)
+    assert f"the adapter lacks {first}, which its configuration requires on this base" in refused(folder)
     edit_weights(folder.with_name("copy"), lambda tensors: tensors.update(extra=torch.ones(1)))
-    assert "the adapter has extra, for which" in refused(folder.with_name("copy"))
+    assert "the adapter has extra, which its configuration does not use" in refused(folder.with_name("copy"))
 
 
 def test_a_configuration_of_other_sizes_than_the_weights(saved):
     folder = saved()
     edit_config(folder, experts=2)
-    assert "of shape [6, 24], the adapter has [12, 24]" in refused(folder)
+    assert "of shape [6, 24], but the adapter has [12, 24]" in refused(folder)
 
 
 @every_method
@@ -206,7 +206,7 @@ def test_embeddings_saved_along_are_let_through(adapted, tokens, tmp_path):
     model.save_pretrained(tmp_path, save_embedding_layers=True)
     assert any("embed_tokens" in key for key in load_file(tmp_path / "adapter_model.safetensors"))
     assert torch.equal(logits(load_adapter(make_base(), tmp_path), tokens), logits(model, tokens))
-    assert "model needs embed_tokens.weight of shape [70, 24], the adapter has [61, 24]" in refused(
+    assert "model needs embed_tokens.weight of shape [70, 24], but the adapter has [61, 24]" in refused(
         tmp_path, make_base(vocab_size=70)
     )
 

@@ -131,6 +131,9 @@ def test_padding_of_encoder_and_decoder_does_not_count_for_the_balance(method, t
 
 
 @own_methods
+# PEFT warns of tied layers whenever it wraps, loads or saves them; the test adapts a tied layer on purpose.
+@pytest.mark.filterwarnings("ignore:.*tied layer is part of the adapter:UserWarning")
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`:UserWarning")
 def test_an_output_layer_tied_to_the_embedding(tmp_path, tokens, method):
     base = make_base(tie_word_embeddings=True)
     plain, embedding = logits(base, tokens), base.get_input_embeddings().weight.clone()

@@ -104,7 +104,7 @@ def test_what_cannot_be_exported(adapted, tmp_path):
     adapted("teamlora").save_pretrained(tmp_path / "team")
     with pytest.raises(AdapterError, match="holds a TEAMLORA adapter; only MOSLORA"):
         export_lora(tmp_path / "team", tmp_path / "out")
-    with pytest.raises(AdapterError, match="there is no adapter folder"):
+    with pytest.raises(AdapterError, match=r"the adapter folder .* does not exist"):
         export_lora(tmp_path / "nowhere", tmp_path / "out")
     adapted("moslora").save_pretrained(tmp_path / "mos")
     with pytest.raises(UsageError, match="exists and is not an empty folder"):

@@ -28,7 +28,7 @@ def test_a_setting_of_a_newer_version_is_refused(saved, method):
     folder = saved(method)
     edit_config(folder, warmth=None, gate_noise=0.1)
     message = refused(folder)
-    assert f"{method.upper()} has no setting gate_noise, warmth in this version of the package cme-bench." in message
+    assert f"{method.upper()} has no setting gate_noise, warmth in this version of the package cme-bench, " in message
     assert str(folder / "adapter_config.json") in message and message.endswith("Upgrade: pip install -U cme-bench")
     with pytest.raises(AdapterError, match="has no setting gate_noise, warmth"):
         PeftModel.from_pretrained(make_base(), folder)
@@ -76,4 +76,4 @@ def test_pruned_adalora_as_peft_saves_it(tokens, tmp_path):
     torch.testing.assert_close(logits(again, tokens), logits(model, tokens), rtol=0, atol=1e-5)
     first = min(ranks)
     edit_config(tmp_path, rank_pattern=model.peft_config["default"].rank_pattern | {first: [True] * 7})
-    assert f"rank_pattern speaks of 7 ranks in {first}" in refused(tmp_path)
+    assert f"rank_pattern lists 7 ranks for {first}" in refused(tmp_path)

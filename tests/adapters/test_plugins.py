@@ -104,7 +104,7 @@ def test_a_name_that_peft_has_is_refused():
 def test_the_card_names_the_package(tmp_path):
     complete_card(tmp_path, "cme-soupline")
     card = (tmp_path / "README.md").read_text()
-    assert "with the package `cme-soupline`, which `cme` finds when both are installed" in card
+    assert "`pip install cme-soupline`; `cme` registers its method if both are installed" in card
     assert "import cme" in card.splitlines()
 
 

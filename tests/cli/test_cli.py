@@ -63,7 +63,10 @@ def test_tables_are_aligned(cme):
         (("params", "--method", "teamlor"), "Did you mean 'teamlora'"),
         (("eval", "--out", "x", "--source", "mini", "--baseline", "lead"), "Did you mean 'lead-1'"),
         (("eval", "--out", "x", "--source", "mini:hart"), "Did you mean 'hard'"),
-        (("eval", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched"), "does not count in the CME average"),
+        (
+            ("eval", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched"),
+            "does not count in the CME average",
+        ),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched,mnli"), "for evaluation only"),
         (("show", "--dataset", "qpp"), "Did you mean 'qqp'"),
         (("show", "--dataset", "qqp", "--source", "mini", "--prompt-variant", "99"), "has the instructions 0 to"),

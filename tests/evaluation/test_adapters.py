@@ -116,7 +116,7 @@ def test_what_a_process_says_when_it_fails(tiny_base, adapters, tmp_path):
     from cme.errors import CMEError
     from cme.evaluation.devices import evaluate_on
 
-    with pytest.raises(CMEError, match=r"on cpu: there is no adapter folder .*missing"):
+    with pytest.raises(CMEError, match=r"on cpu: the adapter folder .*missing does not exist"):
         evaluate_on(
             ["cpu", "cpu"], settings(tiny_base), [str(adapters["one"]), str(tmp_path / "missing")], tmp_path / "x"
         )

@@ -11,7 +11,7 @@ __all__ = ["HydraLoraConfig"]
 
 @dataclass
 class HydraLoraConfig(RoutedConfig):
-    """HydraLoRA (arXiv 2404.19245): one A of rank r for all experts, a B for each, and a gate per token."""
+    """Configuration of HydraLoRA (arXiv 2404.19245): one A of rank r for all experts, a B for each, and a router."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,4 +1,4 @@
-"""What the configurations of all low-rank methods share."""
+"""The base class of the configurations of CME's low-rank methods."""
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -15,44 +15,62 @@ __all__ = ["LowRankConfig"]
 
 @dataclass
 class LowRankConfig(PeftConfig):  # type: ignore[misc]
-    """Settings that every low-rank method has; each field's help says what it does.
+    """Base configuration of CME's low-rank methods.
+
+    Args:
+        r: Rank of the adapter.
+        lora_alpha: The output of the adapter is scaled by ``lora_alpha / r``.
+        lora_dropout: Dropout probability of the adapter's input during training. It never applies to a router's input.
+        target_modules: Names of the modules to adapt, a regular expression, or ``"all-linear"``. If None, the feed-forward
+            projections of the base are adapted.
+        exclude_modules: Names of the modules not to adapt, or a regular expression.
+        modules_to_save: Modules apart from the adapter that are trained and saved completely.
+        layers_to_transform: The layer indices to adapt. If None, all layers are adapted.
+        layers_pattern: Name of the list of layers to which ``layers_to_transform`` refers, if it is not a common one.
+        bias: Bias parameters of the base to train: ``"none"``, ``"all"`` or ``"<method>_only"``.
+        init_weights: Whether to initialise B with zeros, so that a new adapter does not change the output.
 
     Raises:
-        ValueError: a number is out of range, or ``layers_to_transform`` goes with a pattern in ``target_modules``.
+        ValueError: A number is out of range, or ``layers_to_transform`` is combined with a regular expression in
+            ``target_modules``.
     """
 
     r: int = field(default=8, metadata={"help": "Rank of the adapter."})
-    lora_alpha: float = field(default=16, metadata={"help": "Alpha: what the adapter adds is multiplied by alpha / r."})
+    lora_alpha: float = field(default=16, metadata={"help": "The output of the adapter is scaled by lora_alpha / r."})
     lora_dropout: float = field(
-        default=0.0, metadata={"help": "Dropout on the adapter's input (never on a router's), in training only."}
+        default=0.0,
+        metadata={
+            "help": "Dropout probability of the adapter's input during training. It never applies to a router's input."
+        },
     )
     target_modules: list[str] | str | None = field(
         default=None,
         metadata={
-            "help": "Names of the layers to adapt, or a regular expression, or 'all-linear'. Default: the feed-forward "
-            "projections found in the model."
+            "help": "Names of the modules to adapt, a regular expression, or 'all-linear'. If None, the feed-forward "
+            "projections of the base are adapted."
         },
     )
     exclude_modules: list[str] | str | None = field(
-        default=None, metadata={"help": "Names of layers not to adapt, or a regular expression."}
+        default=None, metadata={"help": "Names of the modules not to adapt, or a regular expression."}
     )
     modules_to_save: list[str] | None = field(
-        default=None, metadata={"help": "Modules outside the adapter that are trained and saved whole."}
+        default=None, metadata={"help": "Modules apart from the adapter that are trained and saved completely."}
     )
     layers_to_transform: list[int] | int | None = field(
-        default=None, metadata={"help": "Index or indices of the only transformer layers to adapt."}
+        default=None, metadata={"help": "The layer indices to adapt. If None, all layers are adapted."}
     )
     layers_pattern: list[str] | str | None = field(
         default=None,
-        metadata={"help": "Name of the list of layers that layers_to_transform counts in, if it is unusual."},
+        metadata={"help": "Name of the list of layers to which layers_to_transform refers, if it is not a common one."},
     )
     bias: str = field(
-        default="none", metadata={"help": "Which biases of the base are trained: 'none', 'all' or '<method>_only'."}
+        default="none", metadata={"help": "Bias parameters of the base to train: 'none', 'all' or '<method>_only'."}
     )
     init_weights: bool = field(
         default=True,
         metadata={
-            "help": "Start with B = 0, so that the adapter changes nothing; False starts B at random (for tests)."
+            "help": "Whether to initialise B with zeros, so that a new adapter does not change the output. False "
+            "initialises B randomly, which is useful for tests."
         },
     )
 
@@ -62,44 +80,45 @@ class LowRankConfig(PeftConfig):  # type: ignore[misc]
             for name in ("layers_to_transform", "layers_pattern"):
                 if getattr(self, name) is not None:
                     raise ValueError(
-                        f"{name} cannot go with target_modules={self.target_modules!r}: give a list of names."
+                        f"{name} cannot be combined with target_modules={self.target_modules!r}. Give a list of module names."
                     )
         for name in ("target_modules", "exclude_modules"):
             if isinstance(names := getattr(self, name), list):
                 setattr(self, name, set(names))
         if self.r < 1:
-            raise ValueError(f"r must be at least 1, found {self.r}.")
+            raise ValueError(f"r must be at least 1, but is {self.r}.")
         if not 0 <= self.lora_dropout < 1:
-            raise ValueError(f"lora_dropout must be at least 0 and below 1, found {self.lora_dropout}.")
+            raise ValueError(f"lora_dropout must be at least 0 and below 1, but is {self.lora_dropout}.")
 
     @classmethod
     def check_kwargs(cls, **kwargs: Any) -> dict[str, Any]:
-        """The fields of a saved configuration, if this version knows them all; PEFT would leave the others out.
+        """Return the fields of a saved configuration, after checking that this version knows all of them.
+
+        PEFT alone would ignore unknown fields.
 
         Raises:
-            AdapterError: it does not.
+            AdapterError: A field is unknown.
         """
         known = {item.name for item in fields(cls)}
         if unknown := sorted(kwargs.keys() - known):
             kind = str(kwargs.get("peft_type", ""))
             package = METHODS.source(kind.lower())
             raise AdapterError(
-                f"{kind} has no setting {', '.join(unknown)} in this version of the package {package}. The adapter was "
-                "saved by a newer one, and without the setting it would compute something else. Upgrade: "
-                f"pip install -U {package}"
+                f"{kind} has no setting {', '.join(unknown)} in this version of the package {package}, so the adapter was "
+                f"saved by a newer version and would give other outputs here. Upgrade: pip install -U {package}"
             )
         return kwargs
 
     @property
     def scaling(self) -> float:
-        """What the adapter's product is multiplied by: alpha / r."""
+        """The factor of the adapter's output, ``lora_alpha / r``."""
         return float(self.lora_alpha) / self.r
 
     def to_dict(self) -> dict[str, Any]:
-        """As PEFT's, with sets in sorted order: the same settings give the same file."""
+        """Return the fields as a dict, with sets as sorted lists, so that equal settings give equal files."""
         return {name: sorted(value) if isinstance(value, set) else value for name, value in super().to_dict().items()}
 
     def save_pretrained(self, save_directory: str, **kwargs: Any) -> None:
-        """As PEFT's, and the folder's README.md gets the line without which PEFT cannot load the adapter."""
+        """Save the configuration, and add to the folder's README.md how to load the adapter."""
         super().save_pretrained(save_directory, **kwargs)
         complete_card(Path(save_directory), METHODS.source(self.peft_type.value.lower()))

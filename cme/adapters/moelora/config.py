@@ -11,11 +11,11 @@ __all__ = ["MoeLoraConfig"]
 
 @dataclass
 class MoeLoraConfig(RoutedConfig):
-    """MoELoRA with a gate per token, the baseline of the TeamLoRA paper (arXiv 2408.09856).
+    """Configuration of MoELoRA with a router, the baseline of the TeamLoRA paper (arXiv 2408.09856).
 
-    This is TeamLoRA without its competition: the experts' A matrices, stacked, are exactly TeamLoRA's one A with its
-    split, so the two have the same function of the same numbers, the same gradients and the same parameter count. What
-    the paper measures between them is the time of a loop over experts, which is not needed here.
+    MoELoRA is TeamLoRA without competition. Its stacked A matrices are exactly TeamLoRA's A, so both compute the same
+    function with the same gradients and parameter count. The difference in speed that the paper reports is due to a loop
+    over the experts, which CME does not need.
     """
 
     def __post_init__(self) -> None:

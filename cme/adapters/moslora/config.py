@@ -11,10 +11,10 @@ __all__ = ["MosLoraConfig"]
 
 @dataclass
 class MosLoraConfig(LowRankConfig):
-    """MoSLoRA (arXiv 2406.11909): LoRA with a learnable r x r mixer M between A and B.
+    """Configuration of MoSLoRA (arXiv 2406.11909): LoRA with a learnable r x r mixer M between A and B.
 
-    One matrix, A' = M A, holds the two of them: a trained adapter merges into the base, and exports to plain LoRA
-    (`cme.adapters.moslora.export_lora`), without loss.
+    M and A combine into one matrix, A' = M A. A trained adapter can therefore be merged into the base and exported to plain
+    LoRA (`cme.adapters.moslora.export_lora`) without loss.
     """
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What the configurations of all routed methods share."""
+"""The base class of the configurations of methods with experts and a router."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,69 +10,79 @@ __all__ = ["RoutedConfig"]
 
 @dataclass
 class RoutedConfig(LowRankConfig):
-    """Settings that every method with experts has; each field's help says what it does.
+    """Base configuration of CME's methods with experts and a router.
+
+    Args:
+        r: Rank of ONE expert. The total rank of the adapter is ``experts * r``.
+        experts: Number of experts, k.
+        gate_sum: Sum of the gate weights of one token: 1, ``"experts"`` for the number of experts, or ``"free"`` for gate
+            weights that are not normalised. The default is ``"free"`` for TeamLoRA and 1 for other methods.
+        gate_scale: Former name of ``gate_sum``, accepted for old adapters.
+        balance_weight: Weight of the balance loss. 0 turns it off.
+        balance_form: ``"centred"`` or ``"released"``, the form of the balance loss.
+
+    The other arguments are those of `LowRankConfig`.
 
     Raises:
-        ValueError: a number is out of range, or ``layers_to_transform`` goes with a pattern in ``target_modules``.
+        ValueError: A number is out of range, or ``layers_to_transform`` is combined with a regular expression in
+            ``target_modules``.
     """
 
-    r: int = field(default=8, metadata={"help": "Rank of ONE expert; the adapter's whole rank is experts times r."})
+    r: int = field(default=8, metadata={"help": "Rank of ONE expert. The total rank of the adapter is experts * r."})
     experts: int = field(default=4, metadata={"help": "Number of experts, k."})
     gate_sum: int | str | None = field(
         default=None,
         metadata={
-            "help": "What the gates of a token sum to: 1, 'experts' for the number of experts, or 'free' for gates that are "
-            "not normalised. Default: 1, and 'free' for TeamLoRA, which is the formula of its paper; TeamLoRA was released "
-            "with 'experts'. Use 1 to compare methods and ablations at equal scale."
+            "help": "Sum of the gate weights of one token: 1, 'experts' for the number of experts, or 'free' for gate weights "
+            "that are not normalised. The default is 'free' for TeamLoRA (the formula of its paper; its released code uses "
+            "'experts') and 1 for other methods. Use 1 to compare methods and ablations at equal scale."
         },
     )
     gate_scale: float | str | None = field(
         default=None,
         metadata={
-            "help": "Earlier name of gate_sum, still read: the sum as a number, or 'experts'. New adapters set gate_sum."
+            "help": "Former name of gate_sum, accepted for old adapters: the sum as a number, or 'experts'. Use gate_sum."
         },
     )
     balance_weight: float = field(
         default=0.0,
         metadata={
-            "help": "Weight of the balance term in the training loss: the mean over experts of (mean gate - 1/k)^2, "
-            "averaged over layers, padding left out. 0 turns it off."
+            "help": "Weight of the balance loss, which is the mean of (mean gate weight - 1/k)^2 over experts and layers, "
+            "without padding. 0 turns it off."
         },
     )
     balance_form: str = field(
         default="centred",
         metadata={
-            "help": "'centred': as balance_weight says. 'released': (k * mean gate - 1/k)^2 as in TeamLoRA's released code, "
-            "whose gradient is k^2 times as large."
+            "help": "Form of the balance loss: 'centred' as described for balance_weight, or 'released' for "
+            "(k * mean gate weight - 1/k)^2 as in TeamLoRA's released code, whose gradient is k^2 times as large."
         },
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.experts < 1:
-            raise ValueError(f"experts must be at least 1, found {self.experts}.")
+            raise ValueError(f"experts must be at least 1, but is {self.experts}.")
         if self.gate_scale is not None and self.gate_sum is not None:
-            raise ValueError(
-                "gate_sum and gate_scale are both given; gate_scale is the older name, give gate_sum only."
-            )
+            raise ValueError("gate_sum and its former name gate_scale are both given. Give gate_sum only.")
         if isinstance(self.gate_scale, str) and self.gate_scale != "experts":
-            raise ValueError(f"gate_scale must be a number or 'experts', found {self.gate_scale!r}.")
+            raise ValueError(f"gate_scale must be a number or 'experts', but is {self.gate_scale!r}.")
         if self.gate_scale is None and self.gate_sum is None:
             self.gate_sum = 1
         if self.gate_sum not in (None, "free", 1, "experts") or isinstance(self.gate_sum, bool):
-            raise ValueError(f"gate_sum must be 'free', 1 or 'experts', found {self.gate_sum!r}.")
+            raise ValueError(f"gate_sum must be 'free', 1 or 'experts', but is {self.gate_sum!r}.")
         if self.balance_form not in ("centred", "released"):
-            raise ValueError(f"balance_form must be 'centred' or 'released', found {self.balance_form!r}.")
+            raise ValueError(f"balance_form must be 'centred' or 'released', but is {self.balance_form!r}.")
 
     @property
     def scaling(self) -> float:
-        """What the gated sum of experts is multiplied by: alpha / r, times what normalised gates sum to."""
+        """The factor of the gated sum of experts: ``lora_alpha / r``, times the sum of normalised gate weights."""
         if "experts" in (self.gate_sum, self.gate_scale):
             return super().scaling * self.experts
         return super().scaling * (1.0 if self.gate_scale is None else float(self.gate_scale))
 
     def to_dict(self) -> dict[str, Any]:
-        """As PEFT's, without settings that are not in use: a configuration of earlier versions is written as it was."""
+        """Return the fields as a dict without unused settings, so that old configurations are written unchanged."""
         values: dict[str, Any] = super().to_dict()
         unused = [key for key in ("gate_sum", "gate_scale") if values[key] is None]
         unused += ["balance_form"] if self.balance_form == "centred" else []

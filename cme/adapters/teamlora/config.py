@@ -11,30 +11,36 @@ __all__ = ["TeamLoraConfig"]
 
 @dataclass
 class TeamLoraConfig(RoutedConfig):
-    """TeamLoRA (arXiv 2408.09856): experts that share one A and compete by an interaction matrix.
+    """Configuration of TeamLoRA (arXiv 2408.09856): experts that share one A and compete through an interaction matrix.
 
-    Without ``collaboration`` and ``competition`` this is MoELoRA with a gate per token, the paper's baseline. Stacking
-    MoELoRA's A matrices gives exactly TeamLoRA's A, so ``collaboration`` alone changes no output, no parameter count
-    and no distribution at the start; only the stored shape tells the two apart. It is here because it is a row of the
-    paper's ablation.
+    Without ``collaboration`` and ``competition`` the method is MoELoRA with a router, the paper's baseline. Stacking
+    MoELoRA's A matrices gives exactly TeamLoRA's A. Therefore ``collaboration`` changes the stored shape only, not the
+    outputs, the parameter count or the initialisation. It exists because it is a row of the paper's ablation.
+
+    Args:
+        collaboration: Whether the experts share one stacked A instead of having an A each.
+        competition: Whether the softmax gate weights are multiplied by a learnable interaction matrix.
+        router_hidden: Number of hidden units of the router. 0 means one linear layer.
+
+    The other arguments are those of `RoutedConfig`.
     """
 
     collaboration: bool = field(
         default=True,
         metadata={
-            "help": "True: one shared A of k*r rows, split between the experts. False: k separate A matrices, stored "
-            "as [k, r, d]. Both are the same function of the same numbers."
+            "help": "Whether the experts share one A of k * r rows. If False, k separate A matrices are stored as [k, r, d]. "
+            "Both compute the same function of the same numbers."
         },
     )
     competition: bool = field(
         default=True,
-        metadata={"help": "True: softmax, then the learnable k x k interaction matrix. False: softmax."},
+        metadata={"help": "Whether to multiply the softmax gate weights by a learnable k x k interaction matrix."},
     )
     router_hidden: int = field(
         default=0,
         metadata={
-            "help": "0: the router is one linear layer without bias. More: a two-layer perceptron without biases, with "
-            "that many hidden units and SiLU between."
+            "help": "Number of hidden units of the router. 0 means one linear layer without bias; otherwise the router is a "
+            "two-layer perceptron without biases and with SiLU activation."
         },
     )
 
@@ -44,4 +50,4 @@ class TeamLoraConfig(RoutedConfig):
         super().__post_init__()
         self.peft_type = PeftType["TEAMLORA"]
         if self.router_hidden < 0:
-            raise ValueError(f"router_hidden must be at least 0, found {self.router_hidden}.")
+            raise ValueError(f"router_hidden must be at least 0, but is {self.router_hidden}.")

@@ -1,1 +1,1 @@
-"""What an entry is: its files, read from strangers within limits, and checked against its per-sample scores."""
+"""Entries of a board: reading their files within limits and checking them against their per-sample scores."""

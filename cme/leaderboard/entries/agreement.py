@@ -1,4 +1,4 @@
-"""What the entries of one table must agree in, and what no two of them may share: seen only beside each other."""
+"""Checks across the entries of one board: what all of them must share, and what no two of them may share."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +18,12 @@ _DIGITS = 6
 
 @dataclass(frozen=True)
 class Answered:
-    """A file of samples, reduced to what is compared.
+    """Digests of one file of samples, by which runs are compared.
 
     Attributes:
-        questions: dataset → digest of the ids with part, cluster, number of options and right option.
-        answers: digest of every sample's scores, choice and probability, in no matter what order; None where there are no
-            probabilities: texts may well be equal.
+        questions: For each dataset, a digest of the sample ids with subset, cluster, number of options and right option.
+        answers: A digest of each sample's choice and probability that does not depend on the order of the samples. None if
+            no sample has a probability, because generated texts of different models may be equal.
     """
 
     questions: dict[str, str]
@@ -31,91 +31,99 @@ class Answered:
 
 
 def answered(samples: Sequence[Sample]) -> Answered:
-    """Reduce the samples of one run."""
+    """Compute the digests of one run's samples."""
     groups: dict[str, list[list[Any]]] = defaultdict(list)
-    said = []
+    choices = []
     for sample in samples:
-        asked = [sample[name] for name in ("id", "part", "cluster", "options", "gold")]
-        groups[sample["dataset"]].append(asked)
+        question = [sample[name] for name in ("id", "part", "cluster", "options", "gold")]
+        groups[sample["dataset"]].append(question)
         if (probability := sample["gold_probability"]) is not None:
-            said.append([sample["dataset"], sample["id"], sample["predicted"], round(probability, _DIGITS)])
+            choices.append([sample["dataset"], sample["id"], sample["predicted"], round(probability, _DIGITS)])
     return Answered(
-        {name: digest(sorted(asked, key=lambda item: str(item[0]))) for name, asked in groups.items()},
-        digest(sorted(said)) if said else None,
+        {name: digest(sorted(questions, key=lambda item: str(item[0]))) for name, questions in groups.items()},
+        digest(sorted(choices)) if choices else None,
     )
 
 
-def across(entries: Sequence[Entry], found: Mapping[str, Sequence[Answered]]) -> list[str]:
-    """What is wrong between the entries of one table.
+def across(entries: Sequence[Entry], answers: Mapping[str, Sequence[Answered]]) -> list[str]:
+    """List the problems between the entries of one board.
 
     Args:
-        entries: comparable ones, none of them stale.
-        found: the runs of each, by name.
+        entries: Comparable entries, none of them stale.
+        answers: The digests of each entry's runs, by the entry's name.
 
     Returns:
-        One phrase for each: questions with other options, right answers or clusters; data of another revision; bases of one
-        fingerprint and two sizes; one adapter or the same answers in two places; names that differ in case alone.
+        Complete sentences. One lists all differences: questions with other options, right answers or clusters, other
+        revisions of the data, and bases with one fingerprint but two sizes. One sentence follows for each adapter that is
+        submitted twice, each pair of runs with the same answers, and each pair of names that differ in case only.
     """
     problems = []
-    for name in dict.fromkeys(name for runs in found.values() for run in runs for name in run.questions):
-        asked = {
+    for name in dict.fromkeys(name for runs in answers.values() for run in runs for name in run.questions):
+        questions = {
             _label(entry, k): run.questions[name][:12]
             for entry in entries
-            for k, run in enumerate(found[entry.name])
+            for k, run in enumerate(answers[entry.name])
             if name in run.questions
         }
-        problems += split(f"parts, clusters, options or right answers of {name}", asked)
+        problems += split(f"parts, clusters, options or right answers of {name}", questions)
     places = [(entry, k) for entry in entries for k in range(len(entry.runs))]
     problems += pins({_label(entry, k): entry.runs[k].provenance.data for entry, k in places})
     sizes = {_label(entry, k): entry.runs[k].cost.base_parameters for entry, k in places}
     problems += split("parameters of the base", {key: str(size) for key, size in sizes.items() if size is not None})
-    return [*problems, *_same(entries, found)]
+    differences = [f"They differ in {'; in '.join(problems)}."] if problems else []
+    return [*differences, *_duplicates(entries, answers)]
 
 
 def pins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[str]:
-    """One phrase for each revision, file or version of a dataset's rows that is not the same for all who name it.
+    """List the revisions, files and versions of a dataset's rows that are not the same everywhere.
 
     Args:
-        data: by name of who has it: dataset → what pins its rows.
+        data: For each entry or folder, by its name: dataset → what pins the dataset's rows.
+
+    Returns:
+        One phrase for each difference.
     """
     values: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
-    for who, of_who in data.items():
-        for dataset, pinned in of_who.items():
+    for name, datasets in data.items():
+        for dataset, pinned in datasets.items():
             for key, value in pinned.items():
-                values[dataset, key][who] = value[:12]
-    return [phrase for (dataset, key), found in values.items() for phrase in split(f"{key} of {dataset}", found)]
+                values[dataset, key][name] = value[:12]
+    return [phrase for (dataset, key), holders in values.items() for phrase in split(f"{key} of {dataset}", holders)]
 
 
-def _same(entries: Sequence[Entry], found: Mapping[str, Sequence[Answered]]) -> Iterator[str]:
-    """What is there twice, though no two trainings make it."""
+def _duplicates(entries: Sequence[Entry], answers: Mapping[str, Sequence[Answered]]) -> Iterator[str]:
+    """List what stands on the board twice, although no two trainings can produce it."""
     adapters: dict[str, str] = {}
-    answers: dict[str, str] = {}
+    holders: dict[str, str] = {}
     unchanged: dict[str, str] = {}
     names: dict[str, str] = {}
     for entry in entries:
         if (other := names.setdefault(entry.name.lower(), entry.name)) != entry.name:
-            yield f"nothing but upper and lower case: the names {other} and {entry.name}"
+            yield f"The names {other} and {entry.name} differ in upper and lower case only. Rename one of the entries."
         if entry.method in BASELINES:
             continue
         for k, run in enumerate(entry.runs):
             label, adapter = _label(entry, k), run.provenance.adapter
             fingerprint = adapter.fingerprint or label
             if (other := adapters.setdefault(fingerprint, label)) != label:
-                yield f"nothing: {other} and {label} have the same adapter"
+                yield f"{other} and {label} have the same adapter weights. Submit each adapter only once."
                 continue
-            said = found[entry.name][k].answers
-            if said is None:
+            choices = answers[entry.name][k].answers
+            if choices is None:
                 continue
             if adapter.changes_output is False:
-                unchanged[label] = said
+                unchanged[label] = choices
                 continue
-            if (other := answers.setdefault(said, label)) != label:
-                yield f"nothing: {other} and {label} have the same answers to every question"
+            if (other := holders.setdefault(choices, label)) != label:
+                yield f"{other} and {label} have the same answers to every question. Submit each adapter only once."
     bases = {_label(entry, k) for entry in entries if entry.method == "base" for k in range(len(entry.runs))}
-    for label, said in unchanged.items():
-        # An adapter that changes nothing answers as the base does, and as no adapter that changes something.
-        if (twin := answers.get(said, label)) != label and twin not in bases:
-            yield f"nothing: {twin} and {label}, which says that it changes nothing, have the same answers to every question"
+    for label, choices in unchanged.items():
+        # An adapter that does not change the output gives the base's answers, and never those of an effective adapter.
+        if (twin := holders.get(choices, label)) != label and twin not in bases:
+            yield (
+                f"{twin} and {label} have the same answers to every question, although {label} states that its adapter does "
+                "not change the output."
+            )
 
 
 def _label(entry: Entry, k: int) -> str:

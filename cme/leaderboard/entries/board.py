@@ -1,4 +1,4 @@
-"""The entries of one table: read, checked to be comparable, ordered."""
+"""The entries of one board: reading them, checking that they are comparable, and their order."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,20 +25,20 @@ __all__ = [
 
 
 def load_entries(entries_dir: Path) -> list[Entry]:
-    """Every entry of a folder, by name.
+    """Load all entries of a folder, sorted by name.
 
     Raises:
-        CMEError: the folder is missing, or a file is no entry, is not named for its entry, or holds what no entry may.
-        UsageError: an entry was scored by a newer CME than this one.
+        CMEError: The folder is missing, or a file is not a valid entry, or its name is not the entry's name.
+        UsageError: An entry was scored by a newer version of CME.
     """
     return sorted((load_entry(path) for path in entry_files(entries_dir)), key=lambda entry: entry.name)
 
 
 def entry_files(entries_dir: Path) -> list[Path]:
-    """The files of a folder that should each be an entry.
+    """List the files of a folder that should each hold an entry.
 
     Raises:
-        CMEError: the folder is missing.
+        CMEError: The folder is missing.
     """
     if not entries_dir.is_dir():
         raise CMEError(f"the entries folder {entries_dir} does not exist. Submit a result into it first.")
@@ -46,65 +46,71 @@ def entry_files(entries_dir: Path) -> list[Path]:
 
 
 def load_entry(path: Path) -> Entry:
-    """One entry.
+    """Load one entry.
 
     Raises:
-        CMEError: the file is no entry, is not named for its entry, or holds what no entry may.
-        UsageError: it was scored by a newer CME than this one.
+        CMEError: The file is not a valid entry, or its name is not the entry's name.
+        UsageError: The entry was scored by a newer version of CME.
     """
     entry = read_entry(path)
     if entry.name != path.stem:
-        raise CMEError(f"{path} holds the entry {entry.name!r}. Name it {entry.name}.json, or submit it again.")
+        raise CMEError(
+            f"{path} holds the entry {entry.name!r}. Rename the file to {entry.name}.json, or submit the entry again."
+        )
     check_entry(entry)
     if entry.scorer_version > SCORER_VERSION:
         raise UsageError(
-            f"entry {entry.name!r} has scorer version {entry.scorer_version}; this CME knows {SCORER_VERSION}. Upgrade CME."
+            f"entry {entry.name!r} has scorer version {entry.scorer_version}, but this version of CME knows versions up to "
+            f"{SCORER_VERSION}. Upgrade CME."
         )
     return entry
 
 
 def samples_path(entries_dir: Path, name: str, run: int = 0) -> Path:
-    """Where the per-sample scores of an entry's run lie: in ``samples`` beside the entries."""
+    """Return the path of the per-sample scores of an entry's run, in the folder ``samples`` beside the entries."""
     return entries_dir.resolve().parent / "samples" / f"{name}.{run}.parquet"
 
 
 def is_stale_entry(entry: Entry) -> bool:
-    """Whether the entry was scored by an older version of the scoring rules."""
+    """Return whether the entry was scored by an older version of the scoring rules."""
     return entry.scorer_version < SCORER_VERSION
 
 
 def is_reference(entry: Entry) -> bool:
-    """Whether the row is there to read others by: a baseline without a model, or a base that was shown examples."""
+    """Return whether the entry is a reference row: a baseline without a model, or a base with examples in the prompt."""
     return entry.method in BASELINES or (entry.method == "base" and entry.shots > 0)
 
 
 def ranked(entries: Sequence[Entry]) -> list[Entry]:
-    """In the order of the table: by average, best first, then by name; stale entries last."""
+    """Sort entries as the table shows them: by average (best first), then by name. Stale entries come last."""
     return sorted(entries, key=lambda entry: (is_stale_entry(entry), -entry.scores.average, entry.name))
 
 
 def partial_baselines(entries: Sequence[Entry]) -> list[Entry]:
-    """Baselines that answer some of the table's datasets only, by name.
+    """Return the baselines that answer only some of the board's datasets, sorted by name.
 
-    The table's datasets are those of the models; without models, those of the baseline that answers most.
+    The board's datasets are those of its models. On a board without models they are those of the baseline that answers most.
     """
     every = [_answered(entry) for entry in entries if entry.method not in BASELINES]
     every = every or sorted((_answered(entry) for entry in entries), key=len)[-1:]
     table = frozenset().union(*every)
-    found = [entry for entry in entries if entry.method in BASELINES and _answered(entry) < table]
-    return sorted(found, key=lambda entry: entry.name)
+    partial = [entry for entry in entries if entry.method in BASELINES and _answered(entry) < table]
+    return sorted(partial, key=lambda entry: entry.name)
 
 
 def check_comparable(entries: Sequence[Entry]) -> None:
-    """Check that entries may stand in one table.
+    """Check that entries can be compared on one board.
 
-    They must share tier, prompt format, shots, source, data revisions, base, the datasets with their task files, and the
-    very rows that were scored. The scorer version may differ: older rows are stale and marked so. A few-shot base may have
-    its shots, and a baseline has no base, format or shots. A baseline may answer some of the datasets only
-    (`partial_baselines`); whether it answered the same rows there is seen in the samples alone (`make_standing`, `audit`).
+    Entries must share the tier, the prompt format, the shots, the source, the data revisions, the base, the datasets with
+    their task files, and the scored samples. There are exceptions:
+
+    * The scorer version may differ. Older entries are marked as stale.
+    * A base with examples in the prompt has its own number of shots.
+    * A baseline has no base, prompt format or shots, and may answer some of the datasets only (`partial_baselines`).
+      Only its samples show whether it answered the same ones there; `make_standing` and `audit` check this.
 
     Raises:
-        UsageError: they differ in something; the message says which entries have what.
+        UsageError: The entries differ. The message lists which entries have which value.
     """
     problems = []
     models = [entry for entry in entries if entry.method not in BASELINES]
@@ -117,7 +123,7 @@ def check_comparable(entries: Sequence[Entry]) -> None:
         ("source", entries),
     ):
         problems += split(what.replace("_", " "), {entry.name: str(getattr(entry, what)) for entry in sharing})
-    # The same weights may be asked for by hub id or by folder: only the fingerprint tells bases apart.
+    # The same weights may be named by hub id or by folder, so only the fingerprint identifies a base.
     bases = {entry.base_fingerprint: entry.base for entry in sorted(models, key=lambda entry: entry.name, reverse=True)}
     labels = {fingerprint: f"{base} {fingerprint[:12]}" for fingerprint, base in bases.items()}
     problems += split("base", {entry.name: labels[entry.base_fingerprint] for entry in models})
@@ -130,9 +136,9 @@ def check_comparable(entries: Sequence[Entry]) -> None:
         problems += split("scored rows", {entry.name: entry.items[:12] for entry in whole})
     if problems:
         raise UsageError(
-            "these entries cannot stand in one table. They differ in "
+            "these entries cannot be compared on one board. They differ in "
             + "; in ".join(problems)
-            + ". Keep one folder of entries per table."
+            + ". Keep one folder of entries per board."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a row cost: by its training runs, and by measurements of its method against LoRA."""
+"""Costs of a row: those of its training runs, and the measured costs of its method relative to LoRA."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,17 +16,17 @@ Measured = tuple[float, float | None, float | None]
 
 @dataclass(frozen=True)
 class RowCost:
-    """What the training of a row cost; None where it is not recorded.
+    """The training costs of a row. A value is None if it was not recorded.
 
     Attributes:
-        trainable: parameters that are trained.
-        trainable_percent: of the base's parameters.
-        saved: parameters in the adapter as saved, mean over the runs (what AdaLoRA prunes may depend on the seed).
-        seconds: of training, mean over the runs.
-        tokens_per_second: mean over the runs.
-        peak_bytes: most over the runs.
-        device: of all runs; several are named one after the other.
-        threads: the same.
+        trainable: Number of trainable parameters.
+        trainable_percent: Trainable parameters in percent of the base's parameters.
+        saved: Number of parameters in the saved adapter, averaged over the runs. What AdaLoRA prunes may depend on the seed.
+        seconds: Training time in seconds, averaged over the runs.
+        tokens_per_second: Training throughput, averaged over the runs.
+        peak_bytes: Peak memory in bytes, the maximum over the runs.
+        device: Device of the runs. If they differ, all of them, separated by commas.
+        threads: Number of CPU threads. If the runs differ, all of them, separated by commas.
     """
 
     trainable: int | None
@@ -41,14 +41,14 @@ class RowCost:
 
 @dataclass(frozen=True)
 class RunRatio:
-    """Training time of a row over that of a LoRA row, by their runs' clocks."""
+    """The training time of a row divided by that of a LoRA row, from the times that their runs recorded."""
 
     value: float
     reference: str
 
 
 def cost_of(entry: Entry) -> RowCost:
-    """The cost of a row over its runs."""
+    """Summarise the costs of a row's runs."""
     first = entry.runs[0].cost
     costs = [run.cost for run in entry.runs]
     saved = _mean([cost.saved_parameters for cost in costs])
@@ -66,7 +66,7 @@ def cost_of(entry: Entry) -> RowCost:
 
 
 def rank_of(entry: Entry) -> int | None:
-    """Every method that CME names says ``rank``; of PEFT's own configurations ``r``, and AdaLoRA's ends at ``target_r``."""
+    """Return the rank: the setting ``rank``, or for the method ``peft`` the option ``target_r`` or ``r``; None without one."""
     if entry.settings.rank is not None:
         return entry.settings.rank
     given = (entry.settings.options.get(key) for key in _RANK_OPTIONS)
@@ -74,35 +74,39 @@ def rank_of(entry: Entry) -> int | None:
 
 
 def total_rank(entry: Entry) -> int | None:
-    """Rank of all experts together."""
+    """Return the total rank of all experts."""
     rank, experts = rank_of(entry), entry.settings.experts
     return rank if rank is None or experts is None else rank * experts
 
 
 def scale_of(entry: Entry) -> float | None:
-    """Alpha / rank, by which the adapter's output is multiplied; None where the settings lack one of them."""
+    """Return alpha / rank, the scaling of the adapter's output; None if the settings lack either."""
     alpha, rank = entry.settings.alpha, entry.settings.rank
     return None if alpha is None or not rank else alpha / rank
 
 
 def measured(entry: Entry, quantity: str) -> Measured | None:
-    """A ratio to LoRA of equal total rank, measured by ``cme bench adapters``; None: not given.
+    """Return a cost relative to LoRA of equal total rank, as measured by ``cme bench adapters``; None if not measured.
 
     Args:
-        entry: the row.
-        quantity: train, prefill, decode or memory.
+        entry: The entry.
+        quantity: ``"train"``, ``"prefill"``, ``"decode"`` or ``"memory"``.
     """
     ratio: Ratio | None = getattr(entry.cost_ratios, quantity)
     return None if ratio is None else (ratio.value, ratio.low, ratio.high)
 
 
 def run_ratios(entries: Sequence[Entry]) -> dict[str, RunRatio]:
-    """Training times over that of the LoRA row whose number of parameters is nearest, by name.
+    """Divide the training time of each entry by that of the LoRA entry with the nearest number of trainable parameters.
 
-    Only between rows with the same number of steps whose runs all had the same device, threads, type and number of processes.
+    Times are compared only between entries with the same number of steps, device, threads, dtype and number of processes
+    in all runs.
+
+    Returns:
+        The ratios by the entry's name. Entries without a comparable LoRA entry are left out.
     """
     loras = [(cost_of(entry), entry) for entry in entries if entry.method == "lora"]
-    found = {}
+    ratios = {}
     for entry in entries:
         own, alike = cost_of(entry), _conditions(entry)
         if own.seconds is None or own.trainable is None or alike is None:
@@ -114,12 +118,12 @@ def run_ratios(entries: Sequence[Entry]) -> dict[str, RunRatio]:
         ]
         if near:
             _, reference, seconds = min(near)
-            found[entry.name] = RunRatio(own.seconds / seconds, reference)
-    return found
+            ratios[entry.name] = RunRatio(own.seconds / seconds, reference)
+    return ratios
 
 
 def _conditions(entry: Entry) -> tuple[str, ...] | None:
-    """What training times depend on beside the method; None if the runs differ in it."""
+    """Return what training times depend on besides the method; None if the runs of the entry differ in it."""
     every = set()
     for run in entry.runs:
         training = run.provenance.training
@@ -129,7 +133,7 @@ def _conditions(entry: Entry) -> tuple[str, ...] | None:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    """The mean; None if a run has no value."""
+    """Return the mean; None if a run has no value."""
     known = [value for value in values if value is not None]
     return fmean(known) if known and len(known) == len(values) else None
 

@@ -1,4 +1,4 @@
-"""What things that must agree differ in, in words that say which of them has what."""
+"""Phrases that describe how things that must agree differ, and which of them has which value."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,14 @@ _SHOWN = 4
 
 
 def split(what: str, values: Mapping[str, str]) -> list[str]:
-    """One phrase that says who has which value; nothing if all agree.
+    """Describe which names have which value.
 
     Args:
-        what: the values' subject.
-        values: by name of who has them.
+        what: What the values are, such as ``"tier"``.
+        values: The value of each name.
+
+    Returns:
+        One phrase, such as ``"tier: quick (a, b), smoke (c)"``; an empty list if all values are equal.
     """
     groups: dict[str, list[str]] = defaultdict(list)
     for name in sorted(values):
@@ -24,7 +27,7 @@ def split(what: str, values: Mapping[str, str]) -> list[str]:
 
 
 def lacking(what: str, members: Mapping[str, Sequence[str]]) -> list[str]:
-    """One phrase that says who lacks which members that others have; nothing if all have the same."""
+    """Describe which names lack members that others have, in one phrase; an empty list if all have the same members."""
     known = {name: None for names in members.values() for name in names}
     without = {key: ", ".join(name for name in known if name not in names) for key, names in members.items()}
     return split(what, {key: f"without {names}" if names else "all" for key, names in without.items()})

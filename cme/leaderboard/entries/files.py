@@ -1,8 +1,8 @@
-"""Files that other people wrote: read within limits, and refused if they hold what no entry may.
+"""Reading and checking entry files, which may come from anyone.
 
-An entry is data: nothing in it is executed, and no name in it is a path. What is not checked here is escaped where it is shown.
-The limits are those of `cme.readers.limits`. A name or a method has up to 100 characters: letters, digits, ``.``, ``_``, ``-``;
-the first is a letter or digit.
+An entry is data: nothing in it is executed, and no name in it is used as a path. Texts that are not checked here are escaped
+where they are shown. The limits are those of `cme.readers.limits`. Names of entries and methods have at most 100 characters
+(letters, digits, ``.``, ``_`` and ``-``) and start with a letter or a digit.
 """
 
 import re
@@ -36,14 +36,15 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _WORD = re.compile(r"[a-z0-9_-]{0,32}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _STRANGE = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
-"""Categories of characters that no reader sees, or that show a text in another order than it has."""
+"""Unicode categories of invisible characters and of characters that change the displayed order of a text."""
 
 
 def read_entry(path: Path) -> Entry:
-    """Read an entry's file; its values are checked by `check_entry`.
+    """Read an entry's file. `check_entry` checks its values.
 
     Raises:
-        CMEError: the file's name is none for an entry; it is a link, too large, or no entry of this schema version.
+        CMEError: The file's name is not a valid entry name, or the file is a link, too large, or not an entry of a schema
+            version that this CME reads.
     """
     check_name(path.stem)
     check_file(path, ENTRY_BYTES)
@@ -51,39 +52,40 @@ def read_entry(path: Path) -> Entry:
 
 
 def check_name(name: str) -> str:
-    """A name that is safe as a file's.
+    """Check that an entry's name is safe as a file name, and return it.
 
     Raises:
-        UsageError: it is not.
+        UsageError: The name is not safe.
     """
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"an entry cannot be named {name[:120]!a}. Use up to 100 letters, digits, '.', '_', '-' (--name)."
+            f"{name[:120]!a} is not a valid name of an entry. Use at most 100 letters, digits, '.', '_' and '-', and start "
+            "with a letter or a digit (--name)."
         )
     return name
 
 
 def check_file(path: Path, largest: int) -> None:
-    """Check that a file lies where it seems to, and is not too large.
+    """Check that a path is a regular file and not too large.
 
     Raises:
-        CMEError: it is a link or no file, or has more than ``largest`` bytes.
+        CMEError: The path is a link or not a file, or the file has more than ``largest`` bytes.
     """
     try:
-        found = path.lstat()
+        status = path.lstat()
     except OSError as error:
         raise CMEError(f"{path} cannot be read: {error.strerror or error}.") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise CMEError(f"{path} is a link or no file; a board holds plain files only. Put the file itself there.")
-    if found.st_size > largest:
-        raise CMEError(f"{path} has {found.st_size:,} bytes; {largest:,} are allowed.")
+    if not stat.S_ISREG(status.st_mode):
+        raise CMEError(f"{path} is a link or not a regular file. Replace it with the file itself.")
+    if status.st_size > largest:
+        raise CMEError(f"{path} has {status.st_size:,} bytes, but at most {largest:,} are allowed.")
 
 
 def check_entry(entry: Entry) -> None:
-    """Check that an entry's values are of the kind that they should be.
+    """Check that an entry's values are possible.
 
     Raises:
-        CMEError: they are not; all problems in one message.
+        CMEError: Some are not. The message lists the first problems and counts the others.
     """
     problems = [*_shape(entry), *_values(entry, "", 0)]
     problems = problems or list(claims(entry)) or list(impossible(entry))
@@ -95,10 +97,10 @@ def check_entry(entry: Entry) -> None:
 def check_samples(path: Path) -> None:
     """Check that a file of samples can be read within the limits of `cme.readers.limits.SAMPLE_FILES`.
 
-    Every page is decompressed once. The limits hold for what is read, whatever the file states of itself.
+    Every page is decompressed once. The limits apply to the decompressed data, not to what the file's header states.
 
     Raises:
-        CMEError: it is a link, too large, or no Parquet file.
+        CMEError: The file is a link, too large, or not a Parquet file.
     """
     check_file(path, MAX_SAMPLES_BYTES)
     with open_parquet(path, SAMPLE_FILES, error=CMEError, advice="Put the file back, or evaluate again.") as file:
@@ -107,15 +109,15 @@ def check_samples(path: Path) -> None:
 
 
 def _shape(entry: Entry) -> Iterator[str]:
-    """Fields whose values are words or digests."""
+    """Check the fields whose values are names or digests."""
     if not _NAME.fullmatch(entry.method):
-        yield f"the method {entry.method[:120]!a} is no method's name"
+        yield f"the method {entry.method[:120]!a} is not a valid name of a method"
     if entry.tier not in TIERS:
-        yield f"the tier {entry.tier!r} is none of {', '.join(TIERS)}"
+        yield f"the tier {entry.tier!r} is not one of {', '.join(TIERS)}"
     if not _WORD.fullmatch(entry.prompt_format):
-        yield f"the prompt format {entry.prompt_format[:120]!a} is no format's name"
+        yield f"the prompt format {entry.prompt_format[:120]!a} is not a valid name of a format"
     if not 0 <= entry.shots <= 1000:
-        yield f"shots is {entry.shots}"
+        yield f"shots is {entry.shots}; expected 0 to 1000"
     if entry.scorer_version < 1:
         yield f"the scorer version is {entry.scorer_version}; the first is 1"
     digests = {"items": entry.items, **{f"task_fingerprints.{key}": of for key, of in entry.task_fingerprints.items()}}
@@ -124,25 +126,25 @@ def _shape(entry: Entry) -> Iterator[str]:
         digests["base_fingerprint"] = entry.base_fingerprint
     for name, value in digests.items():
         if not _DIGEST.fullmatch(value):
-            yield f"{name[:120]!a} is {value[:80]!a}, which is no SHA-256"
+            yield f"{name[:120]!a} is {value[:80]!a}, which is not a SHA-256 digest"
     yield from _runs(entry)
 
 
 def _runs(entry: Entry) -> Iterator[str]:
     seeds = [run.seed for run in entry.runs]
     if not 1 <= len(seeds) <= ENTRY_RUNS:
-        yield f"it has {len(seeds)} runs"
+        yield f"it has {len(seeds)} runs; expected 1 to {ENTRY_RUNS}"
     elif entry.method == "base" or entry.method in BASELINES:
         if seeds != [None]:
-            yield f"a {'base' if entry.method == 'base' else 'baseline'} is not trained: it has one run, without a seed"
+            yield f"a {'base' if entry.method == 'base' else 'baseline'} is not trained, so it must have one run without a seed"
     elif None in seeds or seeds != sorted({seed for seed in seeds if seed is not None}):
         yield f"the seeds of its runs are {seeds}; expected different ones in ascending order"
     if len({run.samples_sha256 for run in entry.runs}) < len(seeds):
-        yield "two of its runs have the same file of samples"
+        yield "two of its runs have the same per-sample scores"
 
 
 def _values(value: Any, where: str, depth: int) -> Iterator[str]:
-    """Texts and numbers that no entry needs, at any depth."""
+    """Check texts, numbers and the depth of nesting, at any depth."""
     if depth > ENTRY_DEPTH:
         yield f"{where[:80]}… is nested too deeply"
     elif isinstance(value, str):
@@ -161,11 +163,11 @@ def _values(value: Any, where: str, depth: int) -> Iterator[str]:
         for k, item in enumerate(value):
             yield from _values(item, f"{where}.{k}", depth + 1)
     elif isinstance(value, int | float) and not abs(value) <= _MAX_NUMBER:
-        yield f"{where} is {value if isinstance(value, float) else 'too large a number'}"
+        yield f"{where} is {value if isinstance(value, float) else 'a number that is too large'}"
 
 
 def _text_problem(text: str) -> str | None:
     if len(text) > ENTRY_TEXT:
-        return f"a text of {len(text):,} characters; {ENTRY_TEXT:,} are allowed"
+        return f"the text has {len(text):,} characters, but at most {ENTRY_TEXT:,} are allowed"
     strange = next((sign for sign in text if unicodedata.category(sign) in _STRANGE), None)
-    return None if strange is None else f"the control character {strange!a} in a text"
+    return None if strange is None else f"the text contains the control character {strange!a}"

@@ -1,4 +1,4 @@
-"""What an entry says that no training and no evaluation can have made, whatever its types are."""
+"""Checks for values of an entry that have valid types, but that no training or evaluation can have produced."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -32,21 +32,21 @@ RECIPE = {
     "train_on_prompt": _BOOL,
     "gradient_checkpointing": _BOOL,
 }
-"""Setting of a recipe → what it may be."""
+"""For each setting of a recipe, the values that it may have."""
 
 _WHOLE = ("steps", "batch_size", "gradient_accumulation", "max_length")
 
 
 def impossible(entry: Entry) -> Iterator[str]:
-    """One phrase for each thing that cannot be.
+    """List the impossible values of an entry, one phrase for each.
 
     Args:
-        entry: its shape was checked.
+        entry: An entry whose types and names were checked.
     """
     known, scored = datasets(beside=True), {item.dataset for item in entry.scores.datasets}
     if entry.scorer_version == SCORER_VERSION:
         if strange := sorted(set(entry.task_fingerprints) - set(known)):
-            yield f"task_fingerprints names {strange[0][:100]!a}, which is no dataset of this suite"
+            yield f"task_fingerprints names {strange[0][:100]!a}, which is not a dataset of this suite"
         elif unscored := sorted(set(entry.task_fingerprints) - scored):
             yield f"task_fingerprints names {', '.join(unscored[:5])}, which was not scored"
     recipe = _mapping(entry.recipe)
@@ -61,7 +61,7 @@ def impossible(entry: Entry) -> Iterator[str]:
 
 def _recipe(recipe: Mapping[str, Any]) -> Iterator[str]:
     if strange := sorted(set(recipe) - set(RECIPE)):
-        yield f"the recipe has {strange[0][:100]!a}, which is no training setting"
+        yield f"the recipe has {strange[0][:100]!a}, which is not a training setting"
     for name, kind in RECIPE.items():
         value = recipe.get(name)
         if value is None:
@@ -75,7 +75,7 @@ def _run(run: EntryRun, recipe: Mapping[str, Any], scored: set[str]) -> Iterator
     provenance, cost = _mapping(run.provenance), _mapping(run.cost)
     data = provenance.get("data")
     if not isinstance(data, Mapping) or not data:
-        yield "provenance.data is missing: nothing says which rows were scored"
+        yield "provenance.data is missing, so the scored rows are not identified"
     elif lacking := sorted(scored - set(data)):
         yield f"provenance.data lacks {', '.join(lacking[:5])}"
     elif bad := sorted(
@@ -83,10 +83,10 @@ def _run(run: EntryRun, recipe: Mapping[str, Any], scored: set[str]) -> Iterator
         for name, pins in data.items()
         if not (isinstance(pins, Mapping) and pins and all(isinstance(value, str) for value in pins.values()))
     ):
-        yield f"provenance.data.{ascii(bad[0][:60])[1:-1]} does not say what pins the rows"
+        yield f"provenance.data.{ascii(bad[0][:60])[1:-1]} does not identify the version of the rows"
     steps = recipe.get("steps")
     if isinstance(steps, int) and cost.get("steps") not in (None, steps):
-        yield f"it took {cost['steps']} steps, and the recipe has {steps}"
+        yield f"it took {cost['steps']} steps, but the recipe has {steps}"
     training = _mapping(provenance.get("training") or {})
     loss = training.get("validation_loss")
     if loss is not None and not _fits(loss, _NOT_NEGATIVE):
@@ -118,7 +118,7 @@ def _fits(value: Any, kind: str) -> bool:
 
 
 def _mapping(value: Any) -> dict[str, Any]:
-    """A part of a record as a mapping, whether it is one or a model with fields; anything else is an empty one."""
+    """Return a part of a record as a dict; a value that is neither a mapping nor a model gives an empty dict."""
     try:
         return dict(value)
     except (TypeError, ValueError):

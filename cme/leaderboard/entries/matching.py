@@ -1,4 +1,4 @@
-"""Results and runs of one row: which belongs to which, and whether they differ in the seed alone."""
+"""Matching the results and training runs of one row, and checking that they differ in the seed only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ __all__ = ["Pair", "check_one_row", "pair", "recipe_of"]
 
 @dataclass(frozen=True)
 class Pair:
-    """An evaluation, and the training of what it evaluated.
+    """A result and the training run of the evaluated model.
 
     Attributes:
-        folder: of the result.
-        result: the evaluation.
-        run: the training; None for a base or a baseline.
+        folder: The folder of the result.
+        result: The evaluation's record.
+        run: The training's record; None for a base or a baseline.
     """
 
     folder: Path
@@ -30,55 +30,61 @@ class Pair:
 
     @property
     def seed(self) -> int | None:
-        """Of the training."""
+        """The seed of the training; None for a base or a baseline."""
         return None if self.run is None else self.run.training.seed
 
     @property
     def base(self) -> tuple[str, str]:
-        """The base and its fingerprint. A base that was trained itself goes by what it was before: rows share one base."""
+        """The base's name and its fingerprint before training, so that full fine-tuning shares the base of other rows."""
         source = self.run or self.result
         return source.base, source.base_fingerprint
 
 
 def recipe_of(run: Run) -> Recipe:
-    """The training settings that the runs of a row share."""
+    """Return the training settings that all runs of a row share."""
     return Recipe(**{key: value for key, value in run.training.plain().items() if key in Recipe.model_fields})
 
 
 def pair(results: Mapping[Path, Result], runs: Mapping[Path, Run]) -> list[Pair]:
-    """Find each result's run by the fingerprint of what was trained; ordered by seed.
+    """Match each result with its training run, by the fingerprint of the trained weights.
 
     Args:
-        results: by folder.
-        runs: by folder, in any order.
+        results: The results by folder.
+        runs: The training runs by folder, in any order.
+
+    Returns:
+        The pairs in the order of their seeds.
 
     Raises:
-        UsageError: a result lacks its run, a run its result, or two are of the same adapter; all of it in one message.
+        UsageError: A result has no run, a run has no result, or two of them belong to the same adapter. One message lists
+            all problems.
     """
     problems: list[str] = []
     made: dict[str, Path] = {}
     for folder, run in runs.items():
         if (other := made.setdefault(run.adapter_fingerprint, folder)) != folder:
-            problems.append(f"{other} and {folder} made the same adapter: leave one out")
+            problems.append(f"{other} and {folder} trained the same adapter (leave one of them out)")
     pairs: list[Pair] = []
-    found: dict[str, Path] = {}
+    evaluated: dict[str, Path] = {}
     for folder, result in results.items():
         trained = result.adapter.fingerprint if result.adapter else result.base_fingerprint
         home = made.get(trained)
         if home is None and result.adapter is not None:
-            problems.append(f"{folder} is an evaluation of the adapter {trained[:12]}: give its training run (--run)")
+            problems.append(
+                f"{folder} evaluates the adapter {trained[:12]}, whose training run is missing (add it with --run)"
+            )
             continue
-        if (other := found.setdefault(trained, folder)) != folder:
-            problems.append(f"{other} and {folder} are evaluations of the same model: leave one out")
+        if (other := evaluated.setdefault(trained, folder)) != folder:
+            problems.append(f"{other} and {folder} evaluate the same model (leave one of them out)")
             continue
         run_of = None if home is None else runs[home]
-        if run_of is not None and (problem := _strange(folder, result, home, run_of)):
+        if run_of is not None and (problem := _mismatch(folder, result, home, run_of)):
             problems.append(problem)
         pairs.append(Pair(folder, result, run_of))
     for fingerprint, folder in made.items():
-        if fingerprint not in found:
+        if fingerprint not in evaluated:
             problems.append(
-                f"{folder} did not train what any of the results is of: leave it out, or give its evaluation"
+                f"no result evaluates the model that {folder} trained (add the result, or leave the run out)"
             )
     if problems:
         raise UsageError("these results and runs do not belong together: " + "; ".join(problems) + ".")
@@ -86,14 +92,14 @@ def pair(results: Mapping[Path, Result], runs: Mapping[Path, Run]) -> list[Pair]
 
 
 def check_one_row(pairs: Sequence[Pair], items: Sequence[str]) -> None:
-    """Check that evaluations and trainings differ in nothing but the seed.
+    """Check that the evaluations and training runs of one row differ in the seed only.
 
     Args:
-        pairs: of the row.
-        items: digest of the scored samples of each.
+        pairs: The results of the row with their runs.
+        items: The digest of the scored samples of each result.
 
     Raises:
-        UsageError: they differ in something else, or the seeds are not different; all of it in one message.
+        UsageError: They differ in something else, or two have the same seed. One message lists all problems.
     """
     shown = [str(item.folder) for item in pairs]
 
@@ -101,6 +107,7 @@ def check_one_row(pairs: Sequence[Pair], items: Sequence[str]) -> None:
         return split(what, {name: _short(value) for name, value in zip(shown, values, strict=True)})
 
     problems: list[str] = []
+    remarks: list[str] = []
     for what in ("tier", "prompt_format", "shots", "source", "dtype", "scorer_version", "missing"):
         problems += compare(what.replace("_", " "), [getattr(item.result, what) for item in pairs])
     problems += compare("base", [item.base[1][:12] for item in pairs])
@@ -120,14 +127,16 @@ def check_one_row(pairs: Sequence[Pair], items: Sequence[str]) -> None:
         seeds = [item.seed for item in pairs]
         if twice := sorted({seed for seed in seeds if seed is not None and seeds.count(seed) > 1}):
             same = ", ".join(name for name, seed in zip(shown, seeds, strict=True) if seed in twice)
-            problems.append(f"nothing: the seed {twice[0]} is there more than once ({same})")
+            remarks.append(f"The seed {twice[0]} is used more than once ({same}).")
     elif len(pairs) > 1 and not runs:
-        problems.append("nothing that training makes: a base or a baseline has one result and no seeds")
+        remarks.append("A base or a baseline has one result, because it is not trained.")
     if problems:
+        remarks.insert(0, f"They differ in {'; in '.join(problems)}.")
+    if remarks:
         raise UsageError(
-            "these do not make one row, whose runs differ in the seed alone. They differ in "
-            + "; in ".join(problems)
-            + ". Give the runs of one recipe, or submit them as rows of their own."
+            "these results do not make one row, because the runs of a row may differ in the seed only. "
+            + " ".join(remarks)
+            + " Give the runs of one recipe, or submit the results as separate rows."
         )
 
 
@@ -144,12 +153,16 @@ def _training(compare: Any, runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(problems))
 
 
-def _strange(folder: Path, result: Result, home: Path | None, run: Run) -> str | None:
+def _mismatch(folder: Path, result: Result, home: Path | None, run: Run) -> str | None:
     if result.adapter is None:
-        return None if run.method == "full" else f"{home} is no training of a whole model, and {folder} is of one"
+        return (
+            None
+            if run.method == "full"
+            else f"{home} trained an adapter, but {folder} evaluates a model without an adapter"
+        )
     if result.base_fingerprint != run.base_fingerprint:
         return (
-            f"{folder} is an evaluation on the base {result.base_fingerprint[:12]}, and {home} was trained on "
+            f"{folder} was evaluated on the base {result.base_fingerprint[:12]}, but {home} was trained on the base "
             f"{run.base_fingerprint[:12]}"
         )
     return None

@@ -1,4 +1,4 @@
-"""What a row may show beside its scores: the grid that its learning rate was chosen by, and measured costs."""
+"""Optional parts of an entry: the grid that chose its learning rate, and measured costs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,64 +15,68 @@ from cme.records.method import UNMEASURED
 __all__ = ["RATIOS", "cost_ratios", "lr_grid"]
 
 RATIOS = ("train", "prefill", "decode", "memory")
-"""What ``cost_ratios`` may hold, each as value, low, high over LoRA of equal total rank; memory is that of training."""
+"""Quantities in ``cost_ratios``, each relative to LoRA of equal total rank; ``memory`` is the peak memory of training."""
 
 _FORMS = ("fused", "plain")
-"""How CME runs a method; ``loop`` is the papers' code."""
+"""The forms in which CME runs a method. ``loop`` is the form of the papers' code."""
 
 
 def lr_grid(path: Path, run: Run) -> ChosenGrid:
-    """The learning-rate grid that a run's rate was chosen by.
+    """Read the grid that chose a run's learning rate.
 
     Args:
-        path: the folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
-        run: one of the row's.
+        path: The folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
+        run: One of the row's training runs.
 
     Raises:
-        CMEError: there is no such file.
-        UsageError: it is another method's, is not done, or chose another rate than the run has.
+        CMEError: There is no such file.
+        UsageError: The grid is of another method, is not finished, or chose another learning rate than the run's.
     """
     file = path / "lr-grid.json" if path.is_dir() else path
     grid = read_record(file, Grid)
     if grid.method != run.method:
-        raise UsageError(f"{file} is a grid of {grid.method}; the row is {run.method}. Give the method's own grid.")
+        raise UsageError(
+            f"{file} is a grid of {grid.method}, but the row's method is {run.method}. Give a grid of {run.method}."
+        )
     if grid.learning_rate is None:
-        raise UsageError(f"{file} has not chosen a rate yet. Run its cme train --lr-grid again to the end.")
+        raise UsageError(
+            f"{file} has not chosen a learning rate yet. Run the same cme train --lr-grid again until it finishes."
+        )
     if grid.learning_rate != run.training.learning_rate:
         raise UsageError(
-            f"{file} chose the learning rate {grid.learning_rate:g}; the row was trained with "
+            f"{file} chose the learning rate {grid.learning_rate:g}, but the row was trained with "
             f"{run.training.learning_rate}. Train with the rate that the grid chose, or leave the grid out."
         )
-    # A problem is a message for a terminal, with line breaks.
+    # A problem is a message for a terminal, so it may contain line breaks.
     runs = tuple(item.replace(problem=item.problem and " ".join(item.problem.split())) for item in grid.runs)
     return ChosenGrid(**{**dict(grid), "runs": runs, "at_edge": grid.at_edge})
 
 
 def cost_ratios(path: Path, run: Run) -> MeasuredRatios:
-    """What a row's method costs, relative to LoRA of equal total rank, from a measurement.
+    """Read the costs of a row's method relative to LoRA of equal total rank.
 
     Args:
-        path: ``report.json`` of ``cme bench adapters --out``, or its folder.
-        run: one of the row's.
+        path: The file ``report.json`` of ``cme bench adapters --out``, or its folder.
+        run: One of the row's training runs.
 
     Returns:
-        `RATIOS` (medians with their confidence interval), as far as measured, and what they were measured on.
+        The measured ones of `RATIOS` (medians with confidence intervals), and the conditions of the measurement.
 
     Raises:
-        CMEError: there is no such file, or it is no measurement of adapters.
-        UsageError: it is of another base, or has no such row or no LoRA beside it.
+        CMEError: There is no such file, or it is not a report of ``cme bench adapters``.
+        UsageError: The report is of another base, or lacks the row's method or LoRA.
     """
     file = path / "report.json" if path.is_dir() else path
     values = read_json(file)
     if not isinstance(values, Mapping) or (values.get("kind"), values.get("schema_version")) != ("adapter-costs", 1):
         raise CMEError(
-            f"{file} is no measurement of adapters of this version. Make one: cme bench adapters --out costs/"
+            f"{file} is not a report of cme bench adapters that this version reads. Make one: cme bench adapters --out costs/"
         )
     return _ratios(build(_Report, values, str(file), error=CMEError), run, file)
 
 
 class _Read(Model):
-    """A part of the report; what a row does not show is not looked at."""
+    """A part of the report. Keys that an entry does not use are ignored."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -125,7 +129,7 @@ class _Over(_Read):
 
 
 class _Report(_Read):
-    """``report.json`` of ``cme bench adapters``, as far as a row shows it."""
+    """The parts of ``report.json`` of ``cme bench adapters`` that an entry uses."""
 
     settings: _Settings
     surroundings: _Surroundings
@@ -134,7 +138,7 @@ class _Report(_Read):
 
 
 class _Wanted(NamedTuple):
-    """What makes two measurements of one method different."""
+    """What identifies the measurement that belongs to a row."""
 
     method: str
     rank: int | None
@@ -151,7 +155,7 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
     settings, place, adapter = report.settings, report.surroundings, run.adapter
     if place.base_parameters != run.base_parameters:
         raise UsageError(
-            f"{file} was measured on a base of {place.base_parameters:,} parameters, and the row's has "
+            f"{file} was measured on a base with {place.base_parameters:,} parameters, but the row's base has "
             f"{run.base_parameters:,}. Measure on the row's base: cme bench adapters --base {run.base}"
         )
     wanted = _Wanted(run.method, adapter.rank, adapter.experts, _targets(adapter.target_modules))
@@ -160,18 +164,18 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
     case = next((one for one in cases if _Wanted(one.method, one.rank, one.experts, targets) == wanted), None)
     lora = next((one for one in cases if one.method == "lora"), None)
     if case is None or lora is None:
-        known = ", ".join(f"{one.name} (rank {one.rank})" for one in cases)
+        known = ", ".join(f"{one.name} (rank {one.rank})" for one in cases) or "no adapter"
         methods = ",".join(dict.fromkeys(("lora", run.method)))
         if adapter.method in UNMEASURED:
             raise UsageError(
-                f"the costs of {wanted} cannot be measured: cme bench adapters compares methods that CME knows by name "
-                "at one total rank. Leave --bench out."
+                f"the costs of {wanted} cannot be measured, because cme bench adapters compares only methods with a name in "
+                "CME and one total rank. Leave --bench out."
             )
         command = f"cme bench adapters --methods {methods} --total-rank {(adapter.rank or 1) * (adapter.experts or 1)}"
         command += f" --experts {adapter.experts}" if adapter.experts else ""
         raise UsageError(
-            f"{file} has no {'LoRA to compare with' if case else wanted}; it has {known}. Measure it: {command} "
-            "(a method that prunes, such as AdaLoRA, counts the rank that it starts with: half as much again by default)"
+            f"{file} does not contain {'LoRA, the reference' if case else wanted}; it contains {known}. Measure it: {command} "
+            "(for AdaLoRA, --total-rank is the rank at the start, by default 1.5 times the final rank)"
         )
     ratios = dict(_times(report, case, lora)) | dict(_memory(case, lora))
     return MeasuredRatios(

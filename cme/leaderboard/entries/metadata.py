@@ -1,4 +1,4 @@
-"""What an entry says beside its samples – recipe, costs, grid, provenance: it must be possible and agree with itself."""
+"""Checks of what an entry states besides its samples: recipe, costs, grid and provenance must be possible and consistent."""
 
 import json
 import math
@@ -15,26 +15,26 @@ __all__ = ["called", "claims"]
 
 _SHARED = ("trainable_parameters", "base_parameters", "trainable_share", "steps")
 _MAY_LACK = "saved_parameters"
-"""Run records of before it was counted say that it is not known."""
+"""May be None: older run records do not contain this count."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 _MAX_FREE = 32 * 1024
-"""Characters of recipe, settings, grid and measured costs as JSON: the page and the tables show them."""
+"""Maximum number of characters of recipe, settings, grid and measured costs as JSON, because the page shows them."""
 
 _ROUNDING = 1e-6
 
 
 def called(k: int, run: EntryRun) -> str:
-    """How messages name a run."""
+    """Return the name of a run in messages."""
     return f"run {k}" if run.seed is None else f"seed {run.seed}"
 
 
 def claims(entry: Entry) -> Iterator[str]:
-    """What no evaluation and no training can have made, one phrase for each.
+    """List the values that no evaluation and no training can have produced, one phrase for each.
 
     Args:
-        entry: with at least one run.
+        entry: An entry with at least one run.
     """
     yield from _recipe(entry)
     for k, run in enumerate(entry.runs):
@@ -50,24 +50,24 @@ def claims(entry: Entry) -> Iterator[str]:
 
 
 def _recipe(entry: Entry) -> Iterator[str]:
-    """Whether the row can be trained again as what it is called."""
+    """Check that the settings match the method's name, so that the row can be trained again."""
     free = {name: getattr(entry, name) for name in ("recipe", "settings", "lr_grid", "cost_ratios")}
     free = {name: value.plain() if value else None for name, value in free.items()}
     if any(run.seed is None for run in entry.runs):
         if given := [name for name, value in free.items() if value]:
-            yield f"it is not trained, and has {', '.join(given)}"
+            yield f"it is not trained, so it cannot have {', '.join(given)}"
         return
     made = method_label(str(entry.settings.method), entry.settings.options)
     if made != entry.method:
-        yield f"the method is {entry.method!a}, and that of its settings {made[:100]!a}"
+        yield f"the method is {entry.method!a}, but its settings are of the method {made[:100]!a}"
     if not entry.recipe:
-        yield "it was trained, and has no recipe"
+        yield "it was trained, but has no recipe"
     if (size := len(json.dumps(free, ensure_ascii=False))) > _MAX_FREE:
-        yield f"recipe, settings, grid and measured costs have {size:,} characters; {_MAX_FREE:,} are allowed"
+        yield f"recipe, settings, grid and measured costs have {size:,} characters, but at most {_MAX_FREE:,} are allowed"
 
 
 def _over_runs(entry: Entry) -> Iterator[str]:
-    """What the trainings of one row share, and what they cannot."""
+    """Check the values that the runs of one row must share, and those that they must not share."""
     for name in _SHARED:
         if len({getattr(run.cost, name) for run in entry.runs}) > 1:
             yield f"{name} is not the same in all runs"
@@ -76,9 +76,9 @@ def _over_runs(entry: Entry) -> Iterator[str]:
 
 
 def _costs(run: EntryRun) -> Iterator[str]:
-    """What no training can have cost."""
+    """Check that the costs of a run are present and possible."""
     if (run.seed is None) != (not run.cost):
-        yield "a trained run has costs, and any other has none"
+        yield "a trained run must have costs, and any other run must have none"
         return
     if not run.cost:
         return
@@ -91,7 +91,7 @@ def _costs(run: EntryRun) -> Iterator[str]:
 
 
 def _quotients(cost: Cost) -> Iterator[str]:
-    """What does not follow from the counts that it is made of."""
+    """Check the quotients against the counts from which they are computed."""
     for name, above, below, factor in (
         ("trainable_share", "trainable_parameters", "base_parameters", 100),
         ("tokens_per_second", "tokens", "wall_seconds", 1),
@@ -105,18 +105,18 @@ def _quotients(cost: Cost) -> Iterator[str]:
 
 
 def _provenance(run: EntryRun) -> Iterator[str]:
-    """Whether a trained run names its adapter."""
+    """Check that a trained run names its adapter."""
     if run.seed is None:
         return
     fingerprint = run.provenance.adapter.fingerprint
     if "adapter" not in run.provenance.model_fields_set:
         yield "provenance.adapter is missing"
     elif fingerprint is None or not _DIGEST.fullmatch(fingerprint):
-        yield "provenance.adapter.fingerprint is no SHA-256"
+        yield "provenance.adapter.fingerprint is not a SHA-256 digest"
 
 
 def _scores(scores: Scores, entry: Entry) -> Iterator[str]:
-    """Numbers out of their range; of a stale entry, which nothing recomputes, a mean outside of what it is the mean of."""
+    """Check ranges; for a stale entry, whose scores are not recomputed, also that each mean lies between its values."""
     rows = TIERS.get(entry.tier)
     for item in scores.datasets:
         if problem := _dataset(item, rows):
@@ -124,22 +124,22 @@ def _scores(scores: Scores, entry: Entry) -> Iterator[str]:
     for family in scores.families if entry.scorer_version < SCORER_VERSION else ():
         members = [100 * item.value for item in scores.datasets if item.family == family.family]
         if not _among(family.value, members):
-            yield f"{family.family[:100]!a} is {family.value:.12g}, and its datasets are not around it"
+            yield f"{family.family[:100]!a} is {family.value:.12g}, which is not between the scores of its datasets"
     families = [family.value for family in scores.families]
     if entry.scorer_version < SCORER_VERSION and not _among(scores.average, families):
-        yield f"the average is {scores.average:.12g}, and its families are not around it"
+        yield f"the average is {scores.average:.12g}, which is not between the scores of its families"
     errors = [scores.average_stderr, *(item.stderr for item in scores.families)]
     errors += [item.stderr for item in scores.datasets]
     if any(error is not None and error < 0 for error in errors):
-        yield "a standard error is below 0"
+        yield "a standard error is negative"
 
 
 def _dataset(item: DatasetScore, rows: int | None) -> str | None:
     if not 1 <= item.clusters <= item.n or (rows is not None and item.n > rows):
-        return f"{item.n} samples in {item.clusters} clusters; the tier has {rows or 'all'}"
+        return f"it has {item.n} samples in {item.clusters} clusters, but the tier has {rows or 'all'} samples"
     numbers = [item.value, item.chance, *item.metrics.values(), *item.subsets.values()]
     if not all(-_ROUNDING <= value <= 1 + _ROUNDING for value in numbers):
-        return "a score is no number from 0 to 1"
+        return "a score is not a number from 0 to 1"
     return None
 
 
@@ -158,18 +158,18 @@ def _ratios(entry: Entry) -> Iterator[str]:
 
 
 def _grid(entry: Entry) -> Iterator[str]:
-    """Whether the grid's rate is the one with the lowest loss, and the row's."""
+    """Check that the grid chose the learning rate with the lowest loss, and that the row was trained with it."""
     if (grid := entry.lr_grid) is None:
         return
     rates = [run.learning_rate for run in grid.runs]
     losses = {run.learning_rate: run.validation_loss for run in grid.runs if run.validation_loss is not None}
     if not losses:
-        yield "lr_grid has no rate with a validation loss"
+        yield "lr_grid has no learning rate with a validation loss"
         return
     best = min(losses, key=lambda rate: losses[rate])
     if grid.method != entry.method or grid.learning_rate != best:
-        yield f"lr_grid is of {grid.method!a} and chose {grid.learning_rate}; the lowest loss is at {best:g}"
+        yield f"lr_grid is of the method {grid.method!a} and chose {grid.learning_rate}, but the lowest loss is at {best:g}"
     if entry.recipe.learning_rate != best:
-        yield f"the learning rate is {entry.recipe.learning_rate}, and the grid's is {best:g}"
+        yield f"the learning rate is {entry.recipe.learning_rate}, but the grid chose {best:g}"
     if rates != sorted(rates) or grid.at_edge != (best in (rates[0], rates[-1])):
-        yield "lr_grid: at_edge is not what its rates say"
+        yield "lr_grid.at_edge does not follow from the learning rates of the grid"

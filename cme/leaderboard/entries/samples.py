@@ -1,4 +1,4 @@
-"""What a sample says of itself beside its scores: it must fit the dataset that it is of, and its own answer."""
+"""Checks of single samples: their fields must match the dataset's definition and the sample's own answer."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,17 +14,17 @@ _ROUNDING = 1e-9
 
 
 def check_answers(samples: Sequence[Sample], where: str) -> None:
-    """Check samples against the rules that they were scored by.
+    """Check samples against the scoring rules of their datasets.
 
-    The score that counts is the one of the dataset's primary metric; of a choice it follows from the chosen and the right
-    option. Family, part and the names of the scores are the dataset's.
+    A sample's score must be that of the dataset's primary metric. For a choice it must follow from the chosen and the right
+    option. Family, subset and the names of the scores must be the dataset's.
 
     Args:
-        samples: of datasets that this CME knows.
-        where: what they belong to, for the message.
+        samples: Samples of datasets that this version of CME knows.
+        where: What the samples belong to, for the message.
 
     Raises:
-        DataError: a sample says otherwise.
+        DataError: A sample contradicts these rules.
     """
     known = datasets(beside=True)
     parts = {name: {part.name for part in spec.parts} for name, spec in known.items()}
@@ -35,56 +35,57 @@ def check_answers(samples: Sequence[Sample], where: str) -> None:
 
 
 def _problem(sample: Sample, spec: DatasetSpec, parts: set[str]) -> str | None:
-    # Parts by a column (MMLU's subjects) are as many as it has values.
+    # Subsets that are defined by a column (MMLU's subjects) may have any printable name.
     named = sample["part"].isprintable() if spec.part_by else sample["part"] in parts
     if sample["family"] != spec.family or not named:
-        return f"family {sample['family']!a} and part {sample['part']!a} are not the dataset's"
+        return f"the dataset has no family {sample['family']!a} with subset {sample['part']!a}"
     scores: Mapping[str, Any] = sample["scores"]
     if set(scores) != set(spec.metrics):
         return f"it has the scores {', '.join(map(ascii, sorted(scores)))}; expected {', '.join(spec.metrics)}"
     if abs(sample["score"] - scores[spec.primary_metric]) > _ROUNDING:
-        return f"score is {sample['score']:.12g}, and its {spec.primary_metric} {scores[spec.primary_metric]:.12g}"
+        return f"score is {sample['score']:.12g}, but its {spec.primary_metric} is {scores[spec.primary_metric]:.12g}"
     if (spec.kind == "choice") != bool(sample["options"]):
-        return f"it has {sample['options']} options, and the dataset is {spec.kind}"
+        return f"it has {sample['options']} options, but the dataset's kind is {spec.kind}"
     if spec.kind == "choice" and sample["score"] != float(sample["gold"] == sample["predicted"]):
-        return (
-            f"score is {sample['score']:g}, and option {sample['predicted']} was chosen where {sample['gold']} is right"
-        )
+        return f"score is {sample['score']:g}, but option {sample['predicted']} was chosen and option {sample['gold']} is right"
     return _choice_problem(sample, spec) if spec.kind == "choice" else _text_problem(sample, spec)
 
 
 def _choice_problem(sample: Sample, spec: DatasetSpec) -> str | None:
-    """What no softmax over the options of an item of the dataset gives."""
+    """Find values that no softmax over the options of a sample can give."""
     options, gold = sample["options"], sample["gold_probability"]
     right = sample["gold"] == sample["predicted"]
-    # Label words are fixed; of lettered options a few items of ARC have one more or one fewer than the others.
+    # Label words are fixed. With lettered options, a few samples of ARC have one option more or fewer than the others.
     if options < 2 or abs(options - spec.options) > (0 if spec.choices else 1):
-        return f"it has {options} options, and the dataset {spec.options}"
+        return f"it has {options} options, but the dataset has {spec.options}"
     if wrong := [name for name, value in sample["scores"].items() if abs(value - float(right)) > _ROUNDING]:
-        return f"{wrong[0]} is {sample['scores'][wrong[0]]:g}, and the choice is {'right' if right else 'wrong'}"
+        return f"{wrong[0]} is {sample['scores'][wrong[0]]:g}, but the choice is {'right' if right else 'wrong'}"
     if right and gold < 1 / options - _ROUNDING:
-        return f"the right option was chosen with probability {gold:g}, and one of {options} options has more"
+        return (
+            f"the right option was chosen with probability {gold:g}, but the most probable of {options} options has at least "
+            f"1/{options}"
+        )
     if not right and gold > 1 / 2 + _ROUNDING:
-        return f"another option was chosen, and the right one has probability {gold:g}"
+        return f"a wrong option was chosen, although the right option has probability {gold:g}"
     if sample["empty"] or sample["truncated"]:
-        return "a choice is neither empty nor truncated"
+        return "the sample is a choice, which cannot be empty or truncated"
     return None
 
 
 def _text_problem(sample: Sample, spec: DatasetSpec) -> str | None:
-    """Scores that no text has together."""
+    """Find scores that no text can have together."""
     scores = sample["scores"]
     if "exact_match" in scores:
         exact, overlap = scores["exact_match"], scores["f1"]
         if exact not in (0.0, 1.0):
-            return f"exact_match is {exact:g}; it is 0 or 1"
-        # TriviaQA's script gives an F1 of 0 where nothing is left of both sides.
+            return f"exact_match is {exact:g}; expected 0 or 1"
+        # TriviaQA's script gives an F1 of 0 if normalisation leaves both answers empty.
         least = 0.0 if spec.answer_normalisation == "triviaqa" and overlap == 0 else exact
         if overlap < least - _ROUNDING:
-            return f"f1 is {overlap:g} with an exact match"
+            return f"f1 is {overlap:g}, although the answer matches exactly"
     if "rougeL" in scores and "rouge1" in scores:
         if scores["rougeL"] > scores["rouge1"] + _ROUNDING:
-            return f"rougeL is {scores['rougeL']:g}, above rouge1 ({scores['rouge1']:g})"
+            return f"rougeL is {scores['rougeL']:g}, which is above rouge1 ({scores['rouge1']:g})"
         if sample["empty"] and max(scores.values()) > _ROUNDING:
-            return "the empty summary has a score above 0"
+            return "the summary is empty, but has a score above 0"
     return None

@@ -1,4 +1,4 @@
-"""Every number of a record, computed again from its per-sample scores."""
+"""Recomputing the numbers of a record from its per-sample scores."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from cme.suite.score import Sample, aggregate
 __all__ = ["TOLERANCE", "check_hash", "check_scores", "computed_scores", "different", "items_digest"]
 
 TOLERANCE = 1e-9
-"""Largest difference between a recorded and a recomputed number: rounding of sums, nothing more."""
+"""Largest allowed difference between a recorded and a recomputed number; it covers the rounding of sums only."""
 
 _SHOWN = 5
 
@@ -23,15 +23,17 @@ def check_hash(path: Path, expected: str, where: str) -> None:
     """Check that a file of samples is the one that a record names.
 
     Raises:
-        CMEError: the file is missing or has another SHA-256.
+        CMEError: The file is missing or has another SHA-256.
     """
     if not path.is_file():
-        raise CMEError(f"{where}: its per-sample scores {path} do not exist. Put the file back, or evaluate again.")
-    check_file(path, MAX_SAMPLES_BYTES)
-    if (found := sha256_file(path)) != expected:
         raise CMEError(
-            f"{where}: {path} is not the file it was made from (SHA-256 {found[:12]}…, recorded {expected[:12]}…). "
-            "Put the file back, or evaluate again."
+            f"{where}: the file of per-sample scores {path} does not exist. Restore the file, or evaluate again."
+        )
+    check_file(path, MAX_SAMPLES_BYTES)
+    if (actual := sha256_file(path)) != expected:
+        raise CMEError(
+            f"{where}: {path} has changed since it was recorded (SHA-256 {actual[:12]}…, recorded {expected[:12]}…). "
+            "Restore the file, or evaluate again."
         )
 
 
@@ -39,49 +41,49 @@ def check_scores(scores: Scores, samples: Sequence[Sample], *, tier: str, where:
     """Check recorded scores against their samples.
 
     Args:
-        scores: as recorded.
-        samples: what they were made from.
-        tier: of the evaluation.
-        where: what the scores belong to, for the message.
+        scores: The recorded scores.
+        samples: The samples from which the scores were computed.
+        tier: The tier of the evaluation.
+        where: What the scores belong to, for the message.
 
     Raises:
-        CMEError: a number differs by more than `TOLERANCE`; the message names the first few.
-        DataError: the samples are not of the kind that their datasets have.
+        CMEError: A number differs by more than `TOLERANCE`. The message lists the first few.
+        DataError: The samples do not match the definitions of their datasets.
     """
     computed = computed_scores(samples, tier=tier, where=where)
-    if found := different(scores.plain(), computed.plain()):
-        more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    if differences := different(scores.plain(), computed.plain()):
+        more = f" and {len(differences) - _SHOWN} more" if len(differences) > _SHOWN else ""
         raise CMEError(
-            f"{where}: {len(found)} of its numbers do not follow from its per-sample scores: "
-            f"{'; '.join(found[:_SHOWN])}{more}. Evaluate again; numbers are never edited by hand."
+            f"{where}: {len(differences)} of its numbers do not follow from its per-sample scores: "
+            f"{'; '.join(differences[:_SHOWN])}{more}. Evaluate again, and do not edit numbers by hand."
         )
     check_answers(samples, where)
 
 
 def computed_scores(samples: Sequence[Sample], *, tier: str, where: str) -> Scores:
-    """Scores from samples that others may have written.
+    """Compute scores from samples, which may come from anyone.
 
     Args:
-        samples: what is scored.
-        tier: of the evaluation.
-        where: what they belong to, for the message.
+        samples: The samples.
+        tier: The tier of the evaluation.
+        where: What the samples belong to, for the message.
 
     Raises:
-        DataError: the samples are not of the kind that their datasets have.
+        DataError: The samples do not match the definitions of their datasets.
     """
     try:
         return aggregate(samples, tier=tier)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise DataError(
-            f"{where}: its samples lack what their dataset is scored by ({type(error).__name__}: {error}). Evaluate again."
+            f"{where}: its samples lack fields that scoring needs ({type(error).__name__}: {error}). Evaluate again."
         ) from error
 
 
 def items_digest(samples: Sequence[Sample]) -> str:
-    """SHA-256 of which samples were scored (dataset and id), in no matter what order.
+    """Compute a SHA-256 of the datasets and ids of the scored samples, independent of their order.
 
     Raises:
-        DataError: there are none.
+        DataError: There are no samples.
     """
     if not samples:
         raise DataError("there are no per-sample scores. Evaluate at least one dataset.")
@@ -89,15 +91,15 @@ def items_digest(samples: Sequence[Sample]) -> str:
 
 
 def different(recorded: Any, computed: Any, path: str = "") -> list[str]:
-    """What differs between two JSON-like values: other keys or texts, and numbers by more than `TOLERANCE`.
+    """List the differences between two JSON-like values; numbers may differ by `TOLERANCE`.
 
     Args:
-        recorded: as it was found.
-        computed: as it should be.
-        path: where both stand, for the messages.
+        recorded: The recorded value.
+        computed: The recomputed value.
+        path: The path of both values in the record, for the messages.
 
     Returns:
-        One phrase for each.
+        One phrase for each difference.
     """
     if isinstance(recorded, Mapping) and isinstance(computed, Mapping):
         keys = [*recorded, *(key for key in computed if key not in recorded)]
@@ -119,7 +121,7 @@ def _step(path: str, key: Any) -> str:
 
 
 def _label(item: Any, index: int) -> Any:
-    """Name a list's item by the dataset or family it is about."""
+    """Return the dataset or family of a list's item, else its index."""
     return item.get("dataset", item.get("family", index)) if isinstance(item, Mapping) else index
 
 

@@ -105,7 +105,7 @@ def audit(entries_dir: Path) -> list[Verdict]:
         verdicts += _strange_samples(entries, entries_dir)
         current = [entry for entry in entries if not is_stale_entry(entry)]
         if problems := across(current, answers):
-            message = f"these entries cannot be compared on one board. They differ in {'; in '.join(problems)}."
+            message = f"these entries cannot be compared on one board. {' '.join(problems)}"
             verdicts.append(Verdict("*", False, printable(message)))
     except UsageError as error:
         verdicts.append(Verdict("*", False, printable(str(error))))

@@ -41,7 +41,8 @@ def run(*arguments):
     return CliRunner().invoke(app, ["bench", "adapters", *SMALL, *map(str, arguments)])
 
 
-def test_a_shape_with_random_weights(shape, tmp_path):
+def test_a_shape_with_random_weights(shape, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["cme", "bench", "adapters"])
     out = tmp_path / "costs"
     done = run(
         "--base", shape, "--methods", "base,lora,moelora,teamlora", "--total-rank", 4, "--experts", 4, "--out", out

@@ -95,9 +95,9 @@ def test_the_best_rate_may_lie_at_the_edge(workshop):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"method": "lora"}, "is a grid of lora; the row is teamlora"),
-        ({"learning_rate": 1e-4}, r"chose the learning rate 0\.0001; the row was trained with 0\.0002"),
-        ({"learning_rate": None, "best": None}, "has not chosen a rate yet"),
+        ({"method": "lora"}, "is a grid of lora, but the row's method is teamlora"),
+        ({"learning_rate": 1e-4}, r"chose the learning rate 0\.0001, but the row was trained with 0\.0002"),
+        ({"learning_rate": None, "best": None}, "has not chosen a learning rate yet"),
     ],
 )
 def test_the_grid_of_another_row_is_refused(workshop, changes, message):
@@ -129,10 +129,14 @@ def test_costs_are_those_of_the_row_over_lora(workshop):
 @pytest.mark.parametrize(
     ("settings", "changes", "message"),
     [
-        ({"rank": 4, "experts": 8}, {}, r"has no teamlora, rank 4, 8 experts; it has lora \(rank 32\), teamlora k4"),
-        ({"rank": 8, "experts": 4, "target_modules": ["q_proj"]}, {}, r"has no teamlora, .* on \['q_proj'\]"),
-        (None, {"cases": []}, "has no teamlora, rank 8, 4 experts"),
-        (None, {"surroundings": SURROUNDINGS | {"base_parameters": 7}}, "measured on a base of 7 parameters"),
+        (
+            {"rank": 4, "experts": 8},
+            {},
+            r"does not contain teamlora, rank 4, 8 experts; it contains lora \(rank 32\), teamlora k4",
+        ),
+        ({"rank": 8, "experts": 4, "target_modules": ["q_proj"]}, {}, r"does not contain teamlora, .* on \['q_proj'\]"),
+        (None, {"cases": []}, "does not contain teamlora, rank 8, 4 experts; it contains no adapter"),
+        (None, {"surroundings": SURROUNDINGS | {"base_parameters": 7}}, "measured on a base with 7 parameters"),
     ],
 )
 def test_the_costs_of_another_row_are_refused(workshop, settings, changes, message):
@@ -149,8 +153,8 @@ def test_a_method_of_peft_has_no_measured_costs(workshop):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"kind": "result"}, "is no measurement"),
-        ({"schema_version": 9}, "is no measurement"),
+        ({"kind": "result"}, "is not a report of cme bench adapters"),
+        ({"schema_version": 9}, "is not a report of cme bench adapters"),
         ({"cases": 3}, r"report\.json: cases: expected a list, found 3"),
         ({"settings": {}}, "settings: missing key 'total_rank'"),
         ({"ratios": [WRONG]}, "ratios: item 1: quartiles: median: expected float, found 'slow'"),

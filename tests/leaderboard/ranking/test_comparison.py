@@ -115,13 +115,13 @@ def test_one_row_is_compared_with_nothing(workshop):
 def test_swapped_samples_are_seen(board):
     samples = board.entries.parent / "samples"
     (samples / "base.0.parquet").write_bytes((samples / "lora-r8.0.parquet").read_bytes())
-    with pytest.raises(CMEError, match=r"entry 'base': .* is not the file"):
+    with pytest.raises(CMEError, match=r"entry 'base': .* has changed since it was recorded"):
         make_standing(load_entries(board.entries), board.entries, resamples=FEW)
 
 
 def test_entries_of_two_tables_are_refused(board):
     entries = load_entries(board.entries)
-    with pytest.raises(UsageError, match="cannot stand in one table"):
+    with pytest.raises(UsageError, match="cannot be compared on one board"):
         make_standing([entries[0].replace(tier="full"), *entries[1:]], board.entries)
 
 

@@ -121,7 +121,7 @@ def test_a_changed_prompt_variant_is_refused(workshop, results, run):
     write_record(path, entry)
     assert all(verdict.ok for verdict in audit(workshop.entries))
     variant_path(workshop.entries, "lora", 4).unlink()
-    with pytest.raises(CMEError, match="do not exist"):
+    with pytest.raises(CMEError, match="does not exist"):
         from cme.leaderboard import verify
 
         verify(workshop.entries)
@@ -130,8 +130,11 @@ def test_a_changed_prompt_variant_is_refused(workshop, results, run):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda row: row | {"score": 1.0, "scores": dict.fromkeys(row["scores"], 1.0)}, "option . was chosen where"),
-        (lambda row: row | {"scores": {"f9": 1.0}}, "samples lack what their dataset is scored by"),
+        (
+            lambda row: row | {"score": 1.0, "scores": dict.fromkeys(row["scores"], 1.0)},
+            "option . was chosen and option",
+        ),
+        (lambda row: row | {"scores": {"f9": 1.0}}, "samples lack fields that scoring needs"),
         (
             lambda row: row | {"gold": 1 - row["gold"], "predicted": 1 - row["predicted"]},
             "right answers of qqp differ",

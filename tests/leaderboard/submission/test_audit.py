@@ -83,7 +83,7 @@ def test_an_honest_board_is_fine(small):
         (put(["seed_stderr"], None), "seed_stderr is None"),
         (add(["runs", 1, "scores", "average"], 1e-6), r"seed 1: 1 of its numbers do not follow"),
         (put(["items"], "0" * 64), "not the items of the entry"),
-        (put(["runs", 0, "samples_sha256"], "0" * 64), "is not the file it was made from"),
+        (put(["runs", 0, "samples_sha256"], "0" * 64), "has changed since it was recorded"),
         (put(["scorer_version"], 99), "scorer version 99.*Upgrade CME"),
     ],
 )
@@ -106,7 +106,7 @@ def test_an_edited_number_is_refused(small, change, message):
             "trainable_share is 0.5, but trainable_parameters and base_",
         ),
         (put(["runs", 0, "cost", "tokens_per_second"], 9999.0), "tokens_per_second is 9999"),
-        (put(["runs", 0, "cost"], {}), "a trained run has costs"),
+        (put(["runs", 0, "cost"], {}), "a trained run must have costs"),
         (put(["cost_ratios"], {"train": {"value": 1.0, "low": 1.5, "high": 2.0}}), "expected low ≤ value ≤ high"),
         (put(["cost_ratios"], {"train": 0.5}), "cost_ratios: train: expected a mapping or nothing, found 0.5"),
         (put(["lr_grid"], {"rates": []}), "lr_grid: unknown key 'rates'"),
@@ -130,9 +130,9 @@ def test_swapped_missing_and_surplus_samples_are_refused(small):
     first, second = samples / "lora.0.parquet", samples / "lora.1.parquet"
     kept = first.read_bytes()
     first.write_bytes(second.read_bytes())
-    assert "is not the file" in refusal(small)
+    assert "has changed since it was recorded" in refusal(small)
     first.unlink()
-    assert "do not exist" in refusal(small)
+    assert "does not exist" in refusal(small)
     first.write_bytes(kept)
     (samples / "texts.parquet").write_bytes(kept)
     assert "texts.parquet belongs to no entry" in refusal(small)
@@ -150,7 +150,7 @@ def test_better_samples_under_a_new_hash_are_still_not_the_scores(small):
 
 def test_entries_that_do_not_belong_together_are_refused(small):
     small.row("other", "lora", 0.6, names=("qqp",))
-    assert "cannot stand in one table" in refusal(small)
+    assert "cannot be compared on one board" in refusal(small)
 
 
 def test_seeds_come_once_and_in_order(small):
@@ -176,7 +176,7 @@ TRICKS = (
 @pytest.mark.parametrize("trick", TRICKS)
 def test_no_name_can_be_a_trick(small, trick):
     edit(small, put(["method"], trick))
-    assert "is no method's name" in refusal(small)
+    assert "is not a valid name of a method" in refusal(small)
     edit(small, put(["name"], trick))
     assert "holds the entry" in refusal(small)
 
@@ -193,14 +193,14 @@ def test_tricks_in_free_texts_are_kept_as_texts(small, trick):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put(["base"], "a\0b"), r"the control character '\x00' in a text"),
+        (put(["base"], "a\0b"), r"the control character '\x00'"),
         (put(["base"], "a\x1b[2Jb"), r"the control character '\x1b'"),
         (put(["base"], "a\u202eb"), r"the control character '\u202e'"),
-        (put(["base"], "x" * 4097), "a text of 4,097 characters"),
-        (put(["settings", "options"], {"x" * 5000: 1}), "a key of settings.options: a text of 5,000 characters"),
-        (put(["recipe", "steps"], 10**30), "recipe.steps is too large a number"),
-        (put(["items"], "../../x"), "is no SHA-256"),
-        (put(["tier"], "huge"), "the tier 'huge' is none of"),
+        (put(["base"], "x" * 4097), "the text has 4,097 characters, but at most 4,096"),
+        (put(["settings", "options"], {"x" * 5000: 1}), "a key of settings.options: the text has 5,000 characters"),
+        (put(["recipe", "steps"], 10**30), "recipe.steps is a number that is too large"),
+        (put(["items"], "../../x"), "is not a SHA-256 digest"),
+        (put(["tier"], "huge"), "the tier 'huge' is not one of"),
         (put(["shots"], -1), "shots is -1"),
         (put(["schema_version"], 1), "has schema version 1, and this CME reads version 2"),
         (put(["schema_version"], 3), "has schema version 3, and this CME reads version 2"),
@@ -252,28 +252,28 @@ def test_a_file_name_that_is_none_is_refused(small, name):
     (small.entries / "lora.json").rename(small.entries / f"{name}.json")
     write_record(small.entries / f"{name}.json", entry.replace(name=name))
     said = refusal(small)
-    assert "cannot be named" in said and "\x1b" not in said
+    assert "is not a valid name of an entry" in said and "\x1b" not in said
 
 
 def test_links_are_refused(small, tmp_path):
     outside = tmp_path / "outside.json"
     (small.entries / "lora.json").rename(outside)
     (small.entries / "lora.json").symlink_to(outside)
-    assert "is a link or no file" in refusal(small)
+    assert "is a link or not a regular file" in refusal(small)
     (small.entries / "lora.json").unlink()
     outside.rename(small.entries / "lora.json")
     samples = small.entries.parent / "samples" / "lora.0.parquet"
     samples.rename(tmp_path / "outside.parquet")
     samples.symlink_to(tmp_path / "outside.parquet")
-    assert "is a link or no file" in refusal(small)
+    assert "is a link or not a regular file" in refusal(small)
 
 
 def test_what_is_no_plain_file_is_never_opened(small):
     os.mkfifo(small.entries / "pipe.json")
-    assert "is a link or no file" in refusal(small)
+    assert "is a link or not a regular file" in refusal(small)
     (small.entries / "pipe.json").unlink()
     (small.entries / "folder.json").mkdir()
-    assert "is a link or no file" in refusal(small)
+    assert "is a link or not a regular file" in refusal(small)
 
 
 def rewrite(board, change):
@@ -301,8 +301,11 @@ def without_part(path):
     [
         (changed(part="a whole passage " * 100), "column 'part' has a text of 1,600 characters; 256 are allowed"),
         (changed(scores={"a whole passage " * 100: 0.5}), "column 'scores' has a text of 1,600 characters"),
-        (changed(scores={"other": 0.5}), "its samples lack what their dataset is scored by"),
-        (changed(gold=None, predicted=None, gold_probability=None, options=0), "its samples lack what their dataset"),
+        (changed(scores={"other": 0.5}), "its samples lack fields that scoring needs"),
+        (
+            changed(gold=None, predicted=None, gold_probability=None, options=0),
+            "its samples lack fields that scoring needs",
+        ),
         (changed(dataset="<b>"), "unknown datasets: <b>"),
         (without_part, "missing column 'part'"),
         (lambda path: path.write_bytes(b"PAR1" + b"\0" * 100 + b"PAR1"), "cannot be read as Parquet"),

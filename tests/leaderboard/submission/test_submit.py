@@ -97,14 +97,12 @@ def test_missing_and_surplus_runs_are_named(workshop):
     workshop.row("lora", "lora", 0.6, seeds=(0, 1, 2))
     results = [workshop.root / "results" / f"lora-{seed}" for seed in range(3)]
     runs = [workshop.root / "runs" / f"lora-{seed}" for seed in range(3)]
-    with pytest.raises(
-        UsageError, match=r"results/lora-1 is an evaluation of the adapter \w{12}: give its training run"
-    ):
+    with pytest.raises(UsageError, match=r"results/lora-1 evaluates the adapter \w{12}, whose training run is missing"):
         make_entry(results, [runs[0], runs[2]], workshop.entries, name="x")
-    with pytest.raises(UsageError, match=r"runs/lora-2 did not train what any of the results is of"):
+    with pytest.raises(UsageError, match=r"no result evaluates the model that .*runs/lora-2 trained"):
         make_entry(results[:2], runs, workshop.entries, name="x")
     again = workshop.result("again", make_samples(0.6, "lora-0"), adapter=_fingerprint(results[0]))
-    with pytest.raises(UsageError, match=r"results/lora-0 and .*results/again are evaluations of the same model"):
+    with pytest.raises(UsageError, match=r"results/lora-0 and .*results/again evaluate the same model"):
         make_entry([*results, again], runs, workshop.entries, name="x")
 
 
@@ -171,7 +169,7 @@ def test_a_method_of_peft_is_a_row_with_its_rank(workshop):
     entry = workshop.row("d", "dora", 0.6, seeds=(0, 1), settings={"method": "peft", "options": options})
     verify(workshop.entries)
     assert (entry.method, rank_of(entry)) == ("dora", 16)
-    with pytest.raises(CMEError, match="the method is 'lora', and that of its settings 'dora'"):
+    with pytest.raises(CMEError, match="the method is 'lora', but its settings are of the method 'dora'"):
         workshop.row("l", "lora", 0.6, settings={"method": "peft", "options": options})
 
 
@@ -190,14 +188,14 @@ def test_a_base_needs_no_run_and_an_adapter_does(workshop):
     entry = make_entry([base], [], workshop.entries)
     assert entry.method == "base" and not (entry.recipe or entry.settings or entry.runs[0].cost)
     assert entry.runs[0].seed is None
-    with pytest.raises(UsageError, match=r"runs/lora did not train"):
+    with pytest.raises(UsageError, match=r"no result evaluates the model that .*runs/lora trained"):
         make_entry([base], [workshop.run("lora", "lora", adapter=LORA)], workshop.entries, name="other")
-    with pytest.raises(UsageError, match="give its training run"):
+    with pytest.raises(UsageError, match="whose training run is missing"):
         make_entry([workshop.result("lora", make_samples(0.6, "l"), adapter=LORA)], [], workshop.entries)
     with pytest.raises(UsageError, match="at least one result"):
         make_entry([], [], workshop.entries)
     other = workshop.result("shown", make_samples(0.4, "b"), shots=2, base_fingerprint="9" * 64)
-    with pytest.raises(UsageError, match="a base or a baseline has one result"):
+    with pytest.raises(UsageError, match="A base or a baseline has one result"):
         make_entry([base, other], [], workshop.entries, name="x")
 
 
@@ -210,7 +208,7 @@ def test_a_base_that_was_trained_itself_is_a_row_on_the_base_it_was(workshop):
     entry = make_entry(results, runs, workshop.entries)
     assert (entry.method, entry.base, entry.base_fingerprint) == ("full", "smollm2-135m", BASE_FINGERPRINT)
     assert entry.runs[1].provenance.adapter.plain() == {"fingerprint": "f" * 64}
-    with pytest.raises(UsageError, match="did not train"):
+    with pytest.raises(UsageError, match="no result evaluates the model that"):
         make_entry(results[:1], [workshop.run("other", "full", adapter="9" * 64)], workshop.entries, name="other")
 
 
@@ -232,7 +230,7 @@ def test_one_changed_score_is_refused(workshop):
     place = next(i for i, row in enumerate(changed) if row["options"] == 0)
     changed[place]["score"] = min(1.0, changed[place]["score"] + 1e-6)
     write_samples(folder / "samples.parquet", changed)
-    with pytest.raises(CMEError, match="is not the file it was made from"):
+    with pytest.raises(CMEError, match="has changed since it was recorded"):
         make_entry([folder], [], workshop.entries)
     _edit(folder / "result.json", samples_sha256=sha256_file(folder / "samples.parquet"))
     with pytest.raises(CMEError, match=r"do not follow from .*datasets\..*\.value is"):
@@ -278,7 +276,7 @@ def test_fewer_seeds_leave_no_samples_behind(workshop):
 def test_a_name_is_a_plain_file_name(workshop, name):
     folder = workshop.result("base", make_samples(0.4, "b", rows=2, names=("qqp",)))
     _edit(folder / "result.json", name=name)
-    with pytest.raises(UsageError, match="cannot be named"):
+    with pytest.raises(UsageError, match="is not a valid name of an entry"):
         make_entry([folder], [], workshop.entries)
 
 
