@@ -1,1 +1,1 @@
-"""Benchmarks of the checkout: ``python -m benchmarks.mix``, ``benchmarks.evaluation``, ``benchmarks.startup``."""
+"""Benchmarks that run in a checkout: ``python -m benchmarks.mix``, ``benchmarks.evaluation`` and ``benchmarks.versions``."""

@@ -37,8 +37,8 @@ def measure(
 ) -> None:
     """Time build-data on generated rows.
 
-    The rows have the columns, numbers and lengths of all 22 datasets; making them is not timed. With and without the gate: wall
-    time and peak memory of all processes.
+    The rows have the columns, numbers and lengths of all 22 datasets; making them is not timed. Prints wall time and peak memory
+    of all processes, with and without decontamination.
     """
     from contextlib import nullcontext
     from tempfile import TemporaryDirectory
@@ -78,14 +78,14 @@ def _show(report: "DataReport") -> None:
     show_table(columns, rows)
     for name, ratio in report.mix_ratios.items():
         note(f"{name}: build-data --no-decontamination is {ratio:.1f} x as fast as the datasets pipeline")
-    for name, ratio in report.gate_ratios.items():
-        note(f"{name}: the gate is {ratio:.1f} x as fast as over Python sets")
+    for name, ratio in report.decontamination_ratios.items():
+        note(f"{name}: decontamination is {ratio:.1f} x as fast as over Python sets")
     for name, right in report.planted_found.items():
         more = report.more_found[name]
         besides = f"and {more:,} rows more that chance made alike" if more else "and nothing else"
         note(f"{name}: the planted duplicates and leaks were {f'all found, {besides}' if right else 'NOT found'}")
     for name, same in report.same_found.items():
-        note(f"{name}: both gates found {'the same' if same else 'DIFFERENT'} numbers of rows")
+        note(f"{name}: both found {'the same' if same else 'DIFFERENT'} numbers of rows")
     libraries = ", ".join(f"{name} {number}" for name, number in report.versions.items())
     note(f"{report.hardware}, {report.cpus} CPUs, {report.workers} processes, {report.rounds} rounds; {libraries}")
 

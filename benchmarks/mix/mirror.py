@@ -80,7 +80,7 @@ class Planted:
 
     Attributes:
         duplicates: training rows that repeat an earlier one, by dataset.
-        leaks: training rows that the gate must find, by training dataset, evaluation dataset and rule.
+        leaks: training rows that decontamination must find, by training dataset, evaluation dataset and rule.
         near_misses: training rows that resemble evaluation rows and must stay, by dataset.
     """
 

@@ -33,7 +33,7 @@ class Plant:
     Attributes:
         kind: a leak: ``exact`` (the row itself), ``passage`` (its passage with another question or hypothesis),
             ``13-gram`` (three quarters of its long text), ``order`` (its question with the words in another order),
-            ``longer`` (its question with one word more); or a near-miss that the gate must leave alone: ``quote`` (a
+            ``longer`` (its question with one word more); or a near-miss that decontamination must leave alone: ``quote`` (a
             quarter of its long text), ``replaced`` (its question with another word in place of one).
         source: part folder and split of the evaluation rows; None: the training file's own.
     """
@@ -43,7 +43,7 @@ class Plant:
 
     @property
     def rule(self) -> str | None:
-        """The gate's rule that finds such rows; None for near-misses."""
+        """The rule of decontamination that finds such rows; None for near-misses."""
         rules = {"order": "token-set", "longer": "token-set", "quote": None, "replaced": None}
         return rules.get(self.kind, self.kind)
 

@@ -34,7 +34,7 @@ class Timing:
         share: of the full size.
         kind: one of `KINDS`.
         rows: training rows of the mirror.
-        seconds: wall time of the whole command; for the decontamination over Python sets the gate's own time (learning the
+        seconds: wall time of the whole command; for the decontamination over Python sets its own time (learning the
             evaluation items, and looking rows up, shared evenly by the processes) without reading, normalising and key
             texts, which ``build-data --no-decontamination`` has to do as well.
         peak: most memory in bytes, see `benchmarks.mix.usage.Usage`.
@@ -56,11 +56,11 @@ class DataReport:
     Attributes:
         timings: by share and kind.
         mix_ratios: by share: time of the `datasets` pipeline / time of ``build-data --no-decontamination``, a median.
-        gate_ratios: by share: time of the decontamination over Python sets / (time of ``build-data`` - time of ``build-data
-            --no-decontamination``), median over the rounds.
+        decontamination_ratios: by share: time of the decontamination over Python sets / (time of ``build-data`` - time of
+            ``build-data --no-decontamination``), median over the rounds.
         planted_found: by share: the mix's manifest counts all planted duplicates and leaks.
-        more_found: by share: rows that the gate found besides; texts are drawn by chance, and some come out alike.
-        same_found: by share: both gates found the same numbers of rows for every pair of datasets and every rule.
+        more_found: by share: rows that decontamination found besides; texts are drawn by chance, and some come out alike.
+        same_found: by share: both found the same numbers of rows for every pair of datasets and every rule.
         workers: processes.
         rounds: times that every kind was run, in turns.
         hardware: the processor.
@@ -70,7 +70,7 @@ class DataReport:
 
     timings: tuple[Timing, ...]
     mix_ratios: dict[str, float]
-    gate_ratios: dict[str, float]
+    decontamination_ratios: dict[str, float]
     planted_found: dict[str, bool]
     more_found: dict[str, int]
     same_found: dict[str, bool]
@@ -100,7 +100,7 @@ def measure_data(
     Args:
         shares: of the full size, each in [0.005, 1].
         mirrors: folder of the mirrors, ``share-…`` each; they stay there for the next time.
-        out: folder for the mixes; of every share the last one that was built with the gate stays there.
+        out: folder for the mixes; of every share the last one that was built with decontamination stays there.
         workers: processes of every run.
         rounds: how often to run everything.
         compare: also run the plain pipelines.
@@ -115,7 +115,7 @@ def measure_data(
         if (out / _name(share)).exists():
             raise UsageError(f"{out / _name(share)} is there already. Give another --out, or remove it.")
     timings: list[Timing] = []
-    mix_ratios, gate_ratios = dict[str, float](), dict[str, float]()
+    mix_ratios, decontamination_ratios = dict[str, float](), dict[str, float]()
     planted_found, more_found, same_found = dict[str, bool](), dict[str, int](), dict[str, bool]()
     for share in shares:
         name, mirror, work = _name(share), mirrors / _name(share), out / _name(share)
@@ -132,7 +132,7 @@ def measure_data(
         if compare:
             without, plain, whole, sets = ([usage.seconds for usage in runs[kind]] for kind in KINDS)
             mix_ratios[name] = statistics.median(a / b for a, b in zip(plain, without, strict=True))
-            gate_ratios[name] = statistics.median(
+            decontamination_ratios[name] = statistics.median(
                 c / max(a - b, 1e-9) for a, b, c in zip(whole, without, sets, strict=True)
             )
             same_found[name] = _same_found(work / "mix", runs[KINDS[3]][-1].output)
@@ -140,7 +140,7 @@ def measure_data(
     return DataReport(
         timings=tuple(timings),
         mix_ratios=mix_ratios,
-        gate_ratios=gate_ratios,
+        decontamination_ratios=decontamination_ratios,
         planted_found=planted_found,
         more_found=more_found,
         same_found=same_found,
@@ -166,12 +166,12 @@ def build_command(mirror: Path, out: Path, workers: int, size: int, *, gate: boo
 
 
 def _run(kind: str, mirror: Path, work: Path, workers: int, size: int) -> Usage:
-    """Run one kind; what it wrote is removed, but for the mix that was built with the gate."""
+    """Run one kind; what it wrote is removed, but for the mix that was built with decontamination."""
     out = work / ("mix" if kind == KINDS[2] else "other")
     if out.exists():
         shutil.rmtree(out)
     plain = [sys.executable, "-m", "benchmarks.mix.plain_mix", str(mirror), str(out), str(workers), str(size)]
-    gate = [sys.executable, "-m", "benchmarks.mix.plain_gate", str(mirror), str(workers)]
+    gate = [sys.executable, "-m", "benchmarks.mix.plain_decontamination", str(mirror), str(workers)]
     command = {
         KINDS[0]: build_command(mirror, out, workers, size, gate=False),
         KINDS[1]: plain,
@@ -208,7 +208,7 @@ def _found(mix: Path, share: float) -> tuple[bool, int]:
 
 
 def _same_found(mix: Path, output: str) -> bool:
-    """Whether CME's gate and the one over Python sets found as many rows, pair by pair and rule by rule.
+    """Whether CME's decontamination and the one over Python sets found as many rows, pair by pair and rule by rule.
 
     Rows that CME counts but keeps (premises that a dataset's own splits share) are not among the other's.
     """

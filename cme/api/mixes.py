@@ -241,7 +241,7 @@ def _settings(
         rows_per_shard=rows_per_shard,
         layout=layout,
         uses=names(licence),
-        gate=decontamination,
+        decontamination=decontamination,
         workers=usable_processors() if workers is None else workers,
         allow_missing=allow_missing,
     )

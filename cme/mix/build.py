@@ -14,7 +14,7 @@ from cme.files import write_json, write_text
 from cme.locks import locks_released
 from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
-from cme.mix.collect_eval import collect_eval, join_gate
+from cme.mix.collect_eval import collect_eval, join_leak_detector
 from cme.mix.collect_train import collect_train
 from cme.mix.dedup import Cleaned, Overlap, clean
 from cme.mix.licences import filter_by_use
@@ -38,7 +38,7 @@ _WORK = ".work"
 
 @dataclass(frozen=True)
 class Checked:
-    """What the gate found, without a mix.
+    """What decontamination found, without a mix.
 
     Attributes:
         rows: training rows left, by dataset.
@@ -117,7 +117,7 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
 
 
 def check_only(settings: BuildSettings, *, source: Source | None = None) -> Checked:
-    """Say what the gate finds, and what would be left, without writing a mix.
+    """Say what decontamination finds, and what would be left, without writing a mix.
 
     Raises:
         As `build`.
@@ -173,21 +173,23 @@ def _decide(
             list(suite.values()),
             source,
             work,
-            gate=settings.gate,
+            decontaminate=settings.decontamination,
             workers=workers,
             # A dataset that was not selected is an extra: whatever the source has of it is checked.
             strict=() if settings.allow_missing else [spec.name for spec in specs],
             advance=shown.advance,
         )
-        shown.describe("Evaluation rows: what the gate looks for")
+        shown.describe("Evaluation rows: what decontamination looks for")
         bits = [name for name, file in evaluation.items() if file.rows]
-        gate = join_gate({name: evaluation[name] for name in bits}, work) if settings.gate and bits else None
+        detector = None
+        if settings.decontamination and bits:
+            detector = join_leak_detector({name: evaluation[name] for name in bits}, work)
     with bar("Training rows") as shown:
         train = collect_train(
             specs,
             source,
             work,
-            gate=gate,
+            detector=detector,
             seed=settings.seed,
             workers=workers,
             allow_missing=settings.allow_missing,
@@ -273,7 +275,7 @@ def _manifest(
         fingerprint="",
         temperature=settings.temperature if settings.mixing == "temperature" else None,
         layout=settings.layout,
-        gate=settings.gate,
+        gate=settings.decontamination,
         overlap=found.overlap,
     )
     return manifest.replace(fingerprint=content_fingerprint(manifest.plain()))

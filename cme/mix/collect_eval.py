@@ -10,14 +10,14 @@ from cme.data.load import load_examples
 from cme.data.match import canonical_texts, texts_digest
 from cme.data.sources import Source
 from cme.files import atomic_path, cannot_write
-from cme.mix.decontamination import EvalTexts, Gate, no_texts, texts_of
+from cme.mix.decontamination import EvalTexts, LeakDetector, no_texts, texts_of
 from cme.mix.same_source import check_same
 from cme.mix.step_markers import is_marked, mark
 from cme.mix.work_files import EvalFile, Note
 from cme.mix.workers import Workers
 from cme.suite import DatasetSpec
 
-__all__ = ["collect_eval", "join_gate"]
+__all__ = ["collect_eval", "join_leak_detector"]
 
 
 def collect_eval(
@@ -25,7 +25,7 @@ def collect_eval(
     source: Source,
     folder: Path,
     *,
-    gate: bool,
+    decontaminate: bool,
     workers: Workers,
     strict: Collection[str],
     advance: Callable[[], None],
@@ -36,7 +36,7 @@ def collect_eval(
         specs: the datasets.
         source: where the rows come from.
         folder: folder of the work files.
-        gate: whether more than whole texts will be compared.
+        decontaminate: whether more than whole texts will be compared.
         workers: processes.
         strict: datasets of which no part may be missing.
         advance: told of every finished dataset.
@@ -59,7 +59,7 @@ def collect_eval(
         check_same(spec, source, EvalFile(paths[spec.name]).provenance)
         advance()
     workers.run(
-        partial(_collect_eval, source=source, paths=paths, gate=gate, strict=frozenset(strict)),
+        partial(_collect_eval, source=source, paths=paths, decontaminate=decontaminate, strict=frozenset(strict)),
         open_,
         rows=sum(_count(spec, source) for spec in open_),
         advance=lambda spec: advance(),
@@ -74,7 +74,7 @@ def _count(spec: DatasetSpec, source: Source) -> int:
 
 
 def _collect_eval(
-    spec: DatasetSpec, *, source: Source, paths: Mapping[str, Path], gate: bool, strict: frozenset[str]
+    spec: DatasetSpec, *, source: Source, paths: Mapping[str, Path], decontaminate: bool, strict: frozenset[str]
 ) -> None:
     import numpy as np
 
@@ -82,7 +82,7 @@ def _collect_eval(
     digests_file = path.with_suffix(".npy")
     outcome = load_examples(spec, "eval", source, allow_missing=spec.name not in strict)
     texts = [canonical_texts(example, spec) for example in outcome.examples]
-    found = EvalTexts.of(texts_of(spec, outcome.examples, texts) if gate else no_texts())
+    found = EvalTexts.of(texts_of(spec, outcome.examples, texts) if decontaminate else no_texts())
     with atomic_path(path, durable=False) as temporary:
         found.save(temporary)
     digests = b"".join(texts_digest(*text) for text in texts)
@@ -94,16 +94,16 @@ def _collect_eval(
     mark(path.with_suffix(".json"), [path, digests_file], asdict(note))
 
 
-def join_gate(evaluation: Mapping[str, EvalFile], folder: Path) -> Path:
-    """Join what the gate compares of all evaluation datasets, unless that was done before.
+def join_leak_detector(evaluation: Mapping[str, EvalFile], folder: Path) -> Path:
+    """Join what decontamination compares of all evaluation datasets, unless that was done before.
 
     Returns:
-        The folder for `Gate`.
+        The folder for `LeakDetector`.
     """
     place, marker = folder / "gate", folder / "gate.json"
     if not is_marked(marker):
         try:
-            Gate.build(place, {name: file.texts() for name, file in evaluation.items()})
+            LeakDetector.build(place, {name: file.texts() for name, file in evaluation.items()})
         except OSError as error:
             raise cannot_write(place, error) from error
         mark(marker, sorted(place.iterdir()))

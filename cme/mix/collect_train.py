@@ -21,7 +21,7 @@ from cme.data.sources import Source
 from cme.data.sources.pins import Pin, check_pin, pin_of
 from cme.errors import CMEError
 from cme.files import atomic_path
-from cme.mix.decontamination import Gate, texts_of
+from cme.mix.decontamination import LeakDetector, texts_of
 from cme.mix.hashes import keys
 from cme.mix.rows import work_schema
 from cme.mix.same_source import check_plan, check_same
@@ -50,7 +50,7 @@ def collect_train(
     source: Source,
     folder: Path,
     *,
-    gate: Path | None,
+    detector: Path | None,
     seed: int,
     workers: Workers,
     allow_missing: bool,
@@ -63,7 +63,7 @@ def collect_train(
         specs: the datasets.
         source: where the rows come from; it is sent to the processes.
         folder: folder of the work files.
-        gate: what `join_gate` gives; None compares nothing but key texts.
+        detector: what `join_leak_detector` gives; None compares nothing but key texts.
         seed: the mix's seed, of the hash orders.
         workers: processes.
         allow_missing: leave out parts that the source lacks.
@@ -90,11 +90,11 @@ def collect_train(
     expect(rows)
     # The largest first: the last ones to run are then small, and no process waits long for another.
     open_.sort(key=lambda task: -task.piece.rows * task.spec.max_input_words)
-    work = partial(_collect_piece, source=source, folder=folder, gate=gate, seed=seed)
+    work = partial(_collect_piece, source=source, folder=folder, detector=detector, seed=seed)
     try:
         workers.run(work, open_, rows=rows, advance=lambda task: advance(task.piece.rows))
     finally:
-        _GATES.clear()  # the next build in this process may have other evaluation rows in a folder of the same name
+        _DETECTORS.clear()  # the next build in this process may have other evaluation rows in a folder of the same name
     return {
         spec.name: TrainFile(
             folder,
@@ -140,15 +140,15 @@ class _Task:
     pin: Pin | None
 
 
-_GATES: dict[Path, Gate] = {}
+_DETECTORS: dict[Path, LeakDetector] = {}
 
 
-def _collect_piece(task: _Task, *, source: Source, folder: Path, gate: Path | None, seed: int) -> None:
+def _collect_piece(task: _Task, *, source: Source, folder: Path, detector: Path | None, seed: int) -> None:
     import pyarrow as pa
 
     spec, piece = task.spec, task.piece
-    if gate is not None and gate not in _GATES:
-        _GATES[gate] = Gate(gate)
+    if detector is not None and detector not in _DETECTORS:
+        _DETECTORS[detector] = LeakDetector(detector)
     part = next(part for part in spec.parts if part.name == piece.part)
     where = str(piece.file) if piece.file else source.locate(spec, part, piece.split)
     stream = RowStream(spec, part, f"{spec.name}/{piece.split}", where, start=piece.start)
@@ -168,7 +168,7 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, gate: Path | No
     ):
         for batch in _batches(stream.examples(rows_of(source, spec, piece))):
             keyed = [canonical_texts(example, spec) for example in batch]
-            found = _GATES[gate].find(texts_of(spec, batch, keyed)) if gate is not None else {}
+            found = _DETECTORS[detector].find(texts_of(spec, batch, keyed)) if detector is not None else {}
             number_writer.write_batch(_numbers(spec, batch, keyed, found, seed))
             waiting.append(_texts(spec, batch))
             kept += len(batch)

@@ -1,4 +1,4 @@
-"""The gate: training rows that leak an evaluation item of any dataset of the suite.
+"""Decontamination: training rows that leak an evaluation item of any dataset of the suite.
 
 | rule | a training row is found if |
 | --- | --- |
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["KEPT", "RULES", "EvalTexts", "Gate", "Texts", "no_texts", "shares_premises", "texts_of"]
+__all__ = ["KEPT", "RULES", "EvalTexts", "LeakDetector", "Texts", "no_texts", "shares_premises", "texts_of"]
 
 RULES = ("exact", "passage", "13-gram", "token-set")
 KEPT = " (kept)"
@@ -55,7 +55,7 @@ def shares_premises(spec: DatasetSpec) -> bool:
 
 @dataclass(frozen=True)
 class Texts:
-    """What the gate compares of a run of examples.
+    """What decontamination compares of a run of examples.
 
     Attributes:
         whole: key texts in canonical form, joined by spaces.
@@ -102,7 +102,7 @@ def _passage(text: str) -> int:
 
 @dataclass(frozen=True)
 class EvalTexts:
-    """One evaluation dataset as the gate remembers it.
+    """One evaluation dataset as decontamination remembers it.
 
     Attributes:
         passages: distinct hashes of long texts, ascending.
@@ -185,7 +185,7 @@ def _token_sets(
     return sums[short], sums[owners[at]] - hashes[at], np.flatnonzero(short), owners[at]
 
 
-class Gate:
+class LeakDetector:
     """All evaluation datasets, ready to be asked.
 
     Args:

@@ -23,7 +23,7 @@ _LEAST_VALIDATION = 16
 _MOST_VALIDATION = 0.1
 
 Overlap = dict[str, dict[str, int]]
-"""Evaluation dataset → rule of the gate → training rows that it found."""
+"""Evaluation dataset → rule of decontamination → training rows that it found."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def clean(
         specs: the datasets, by name.
         train: training rows of the selected datasets, in the suite's order.
         evaluation: evaluation rows of every dataset to keep clear of, in the suite's order.
-        bits: the evaluation dataset of each bit of the gate's masks.
+        bits: the evaluation dataset of each bit of the masks.
         validation_share: share of each dataset's rows to set aside.
     """
     import numpy as np

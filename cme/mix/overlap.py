@@ -1,4 +1,4 @@
-"""What the gate found, as a table and as a heat map."""
+"""What decontamination found, as a table and as a heat map."""
 
 import io
 from collections.abc import Iterator, Mapping

@@ -40,7 +40,7 @@ class BuildSettings:
         temperature: of the mixing of that name, at least 1.
         layout: one of `LAYOUTS`.
         uses: only datasets whose licence allows one of these uses, see `cme.mix.licences`; None: all.
-        gate: whether rows are compared with the evaluation rows by all rules; otherwise by their key texts alone.
+        decontamination: whether rows are compared with the evaluation rows by all rules; otherwise by their key texts alone.
         paraphrase_share: share of training rows whose instruction is a paraphrase, in [0, 1].
         validation_share: share of each dataset's rows set aside for validation, in [0, 0.5]. Half a percent of the
             full mix is about 14,000 rows: the loss is then known to about one percent, and 99.5 % of the rows still
@@ -64,7 +64,7 @@ class BuildSettings:
     temperature: Annotated[float, Field(ge=1)] = 2.0
     layout: Annotated[str, known("format of a mix", LAYOUTS)] = "alpaca"
     uses: Items[str] | None = None
-    gate: bool = True
+    decontamination: bool = True
     workers: Annotated[int, Field(ge=1)] = 1
 
     def identity(self, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class BuildSettings:
             "temperature": self.temperature,
             "layout": self.layout,
             "uses": sorted(self.uses) if self.uses is not None else None,
-            "gate": self.gate,
+            "gate": self.decontamination,
             "cme": cme.__version__,
             "tasks": digest({spec.name: spec.fingerprint for spec in specs})[:16],
         }
@@ -114,7 +114,7 @@ class BuildSettings:
                 words += [f"--{flag}", str(value)]
         if self.uses is not None:
             words += ["--licence", ",".join(sorted(self.uses))]
-        if not self.gate:
+        if not self.decontamination:
             words.append("--no-decontamination")
         if self.datasets is not None:
             words += ["--datasets", ",".join(sorted(self.datasets))]

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["FOUND", "EvalFile", "Note", "TrainFile", "numbers_schema"]
 
 FOUND = {"passage": "passage", "13-gram": "grams", "token-set": "tokens"}
-"""Rule of the gate → column of masks in a piece's numbers."""
+"""Rule of decontamination → column of masks in a piece's numbers."""
 
 
 @validated("note of a piece")
@@ -50,7 +50,7 @@ class EvalFile:
     """What the mix must know of a dataset's evaluation rows.
 
     Args:
-        path: the ``.npz`` of what the gate compares; beside it the digests (``.npy``) and the note (``.json``).
+        path: the ``.npz`` of what decontamination compares; beside it the digests (``.npy``) and the note (``.json``).
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,7 +69,7 @@ class EvalFile:
         return pa.Array.from_buffers(kind, len(data) // DIGEST_BYTES, [None, pa.py_buffer(data.tobytes())])
 
     def texts(self) -> EvalTexts:
-        """What the gate compares."""
+        """What decontamination compares."""
         return EvalTexts.load(self._path)
 
 
@@ -102,7 +102,7 @@ class TrainFile:
         return sum(self.sizes)
 
     def numbers(self) -> "pa.Table":
-        """A few numbers per row: digest, gold, cluster, hash order, what the gate found; see `numbers_schema`."""
+        """A few numbers per row: digest, gold, cluster, hash order, what decontamination found; see `numbers_schema`."""
         import pyarrow as pa
 
         tables = [_read(self._folder / f"{name}.numbers.arrow") for name in self.names]
@@ -168,7 +168,7 @@ def numbers_schema() -> "pa.Schema":
     """Numbers of a row.
 
     match: digest of the match texts. gold, cluster: hashes of the answer's text and of the cluster. take, order: hash
-    orders of this seed. passage, grams, tokens: evaluation datasets in which the gate found the row, a bit each.
+    orders of this seed. passage, grams, tokens: evaluation datasets in which decontamination found the row, a bit each.
     """
     import pyarrow as pa
 

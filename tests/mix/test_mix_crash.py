@@ -170,7 +170,7 @@ def test_a_full_disk_keeps_what_was_done_and_more_room_finishes_it(tmp_path, und
         pytest.skip("only root may make a small disk")
     try:
         done = set()
-        # Too small for the evaluation rows, the gate, the training rows, the shards.
+        # Too small for the evaluation rows, decontamination, the training rows, the shards.
         for room in ("1m", "4m", "8m", "9500k"):
             subprocess.run(["mount", "-o", f"remount,size={room}", str(disk)], check=True)
             found = full(builds.start(disk / "mix", workers=2))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cme.mix import build, check_only, decontamination
-from cme.mix.decontamination import EvalTexts, Gate, Texts
+from cme.mix.decontamination import EvalTexts, LeakDetector, Texts
 from cme.mix.rows import load_mix
 
 LINE = "The ferry of Ostby left the harbour at dawn with nine passengers and two goats on board and came back late at night"
@@ -178,7 +178,7 @@ def test_without_the_gate_only_whole_texts_count(fake_source, settings):
         "anli/test_r1": [nli("The very pair", "Yes")],
         "rte/validation": [pair(LINE, "A ferry left.")],
     }
-    made = settings(datasets=("anli",), allow_missing=True, gate=False)
+    made = settings(datasets=("anli",), allow_missing=True, decontamination=False)
     manifest = build(made, source=fake_source(rows))
     assert manifest.datasets["anli"].leaks == {"anli": 1}
     assert not manifest.gate and "Only whole texts were compared" in (made.out / "README.md").read_text()
@@ -248,8 +248,8 @@ def test_random_texts_are_judged_as_brute_force_judges_them(seed, tmp_path):
         return drawn
 
     items, train = draw(150), draw(400)
-    Gate.build(tmp_path / "gate", {"imdb": EvalTexts.of(texts(items, questions=False))})
-    found = Gate(tmp_path / "gate").find(texts(train, questions=False))["13-gram"] > 0
+    LeakDetector.build(tmp_path / "gate", {"imdb": EvalTexts.of(texts(items, questions=False))})
+    found = LeakDetector(tmp_path / "gate").find(texts(train, questions=False))["13-gram"] > 0
     assert found.tolist() == brute_runs(train, items)
     assert 10 < found.sum() < 390
 
@@ -271,8 +271,8 @@ def test_random_questions_are_judged_as_brute_force_judges_them(seed, tmp_path):
         return drawn
 
     items, train = draw(30), draw(600)
-    Gate.build(tmp_path / "gate", {"nq_open": EvalTexts.of(texts(items, questions=True))})
-    found = Gate(tmp_path / "gate").find(texts(train, questions=True))["token-set"] > 0
+    LeakDetector.build(tmp_path / "gate", {"nq_open": EvalTexts.of(texts(items, questions=True))})
+    found = LeakDetector(tmp_path / "gate").find(texts(train, questions=True))["token-set"] > 0
     assert found.tolist() == brute_tokens(train, items)
     exact = {frozenset(text.split()) for text in items}
     near = [hit for hit, text in zip(found, train, strict=True) if frozenset(text.split()) not in exact]
@@ -284,14 +284,14 @@ def test_boilerplate_runs_do_not_count(tmp_path):
     items = [f"{line} own{number} text{number}" for number in range(decontamination.MOST_ITEMS + 1)]
     for count, found in ((decontamination.MOST_ITEMS, True), (decontamination.MOST_ITEMS + 1, False)):
         folder = tmp_path / str(count)
-        Gate.build(folder, {"cnn_dailymail": EvalTexts.of(texts(items[:count], questions=False))})
-        hits = Gate(folder).find(texts([line], questions=False))["13-gram"]
+        LeakDetector.build(folder, {"cnn_dailymail": EvalTexts.of(texts(items[:count], questions=False))})
+        hits = LeakDetector(folder).find(texts([line], questions=False))["13-gram"]
         assert bool(hits[0]) == found == brute_runs([line], items[:count])[0]
 
 
 def test_every_dataset_has_its_bit(tmp_path):
     parts = {f"d{k}": EvalTexts.of(texts([f"{LINE} {OTHER}" if k % 2 else OTHER], questions=True)) for k in range(23)}
-    Gate.build(tmp_path / "gate", parts)
-    found = Gate(tmp_path / "gate").find(texts([LINE, OTHER, "neither"], questions=True))["13-gram"]
+    LeakDetector.build(tmp_path / "gate", parts)
+    found = LeakDetector(tmp_path / "gate").find(texts([LINE, OTHER, "neither"], questions=True))["13-gram"]
     odd = sum(1 << k for k in range(1, 23, 2))
     assert found.tolist() == [odd, (1 << 23) - 1, 0]

@@ -176,7 +176,7 @@ def test_an_out_folder_is_needed_but_for_check_only():
 
 def test_without_the_gate_only_whole_texts_are_compared(rows, fake_source, settings):
     rows["qqp/train"].append({"question1": "What is lake 4?", "question2": "Who made the lake 4", "label": 0})
-    gated, open_ = settings(out="gated", datasets=NAMES), settings(out="open", datasets=NAMES, gate=False)
+    gated, open_ = settings(out="gated", datasets=NAMES), settings(out="open", datasets=NAMES, decontamination=False)
     with_gate, without = (build(made, source=fake_source(rows)) for made in (gated, open_))
     exact = {"qqp": {"qqp": {"exact": 1}}}
     assert found(with_gate.overlap) == PLANTED_RULES | exact

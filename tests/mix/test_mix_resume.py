@@ -43,7 +43,7 @@ def interrupt(monkeypatch, target, call):
         ("cme.mix.write._write_shard", 3),
         ("cme.mix.write._write_shard", 4),
         ("cme.mix.write.mark", 1),
-        ("cme.mix.build.join_gate", 1),
+        ("cme.mix.build.join_leak_detector", 1),
         ("cme.mix.build.write_text", 1),
         ("cme.mix.build.write_record", 1),
         ("cme.mix.build.finish", 1),

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.mix import run as run_module
 from benchmarks.mix.mirror import mirror_files, planted
-from benchmarks.mix.plain_gate import PlainGate, with_keys
+from benchmarks.mix.plain_decontamination import PlainDetector, with_keys
 from benchmarks.mix.plain_mix import capped
 from benchmarks.mix.run import measure_data
 from benchmarks.mix.usage import Usage, measure
@@ -28,10 +28,10 @@ def run_alone(name, *arguments):
     return measure(command, {"HF_DATASETS_OFFLINE": "1"}).output
 
 
-def test_cme_and_the_plain_gate_find_the_same(mirror, tmp_path):
+def test_cme_and_the_plain_decontamination_find_the_same(mirror, tmp_path):
     build(BuildSettings(source=str(mirror), out=tmp_path / "mix", size=20_000, workers=1))
     assert run_module._found(tmp_path / "mix", SHARE) == (True, 0)
-    plain = json.loads(run_alone("plain_gate", mirror, 2))
+    plain = json.loads(run_alone("plain_decontamination", mirror, 2))
     assert run_module._same_found(tmp_path / "mix", json.dumps(plain))
     assert sum(plain["removed"].values()) == sum(planted(SHARE).leaks.values())
     plain["overlap"][0][-1] += 1
@@ -77,7 +77,7 @@ def items(name, *texts):
 
 
 def gate_of(**evaluation):
-    gate = PlainGate()
+    gate = PlainDetector()
     for name, texts in evaluation.items():
         gate.add(dataset(name), items(name, *texts))
     return gate
@@ -164,8 +164,15 @@ def fake_runs(monkeypatch):
             (mix / "overlap.json").write_text(
                 json.dumps({"imdb": {"imdb": {"exact": 2}}, "mmlu": {"race": {"13-gram": 1}}} | kept)
             )
-        output = json.dumps({"seconds": 30.0 * turns[kind], "overlap": shown}) if kind == "plain_gate" else ""
-        seconds = {"--no-decontamination": 10.0, "plain_mix": 40.0, "--decontamination": 16.0, "plain_gate": 99.0}[kind]
+        output = (
+            json.dumps({"seconds": 30.0 * turns[kind], "overlap": shown}) if kind == "plain_decontamination" else ""
+        )
+        seconds = {
+            "--no-decontamination": 10.0,
+            "plain_mix": 40.0,
+            "--decontamination": 16.0,
+            "plain_decontamination": 99.0,
+        }[kind]
         return replace(usage, seconds=seconds * turns[kind], output=output)
 
     monkeypatch.setattr(run_module, "measure", run)
@@ -182,7 +189,7 @@ def test_a_comparison_runs_all_kinds_in_turns(fake_runs, tmp_path):
         "build-data": 24.0,
         "decontamination over Python sets": 45.0,
     }
-    assert report.mix_ratios == {"share-0.005": 4.0} and report.gate_ratios == {"share-0.005": 5.0}
+    assert report.mix_ratios == {"share-0.005": 4.0} and report.decontamination_ratios == {"share-0.005": 5.0}
     assert report.planted_found == report.same_found == {"share-0.005": True}
     assert sum(file.rows for file in mirror_files(0.005).values() if file.own) == report.timings[0].rows
     build = fake_runs[0]
@@ -195,7 +202,7 @@ def test_a_comparison_runs_all_kinds_in_turns(fake_runs, tmp_path):
 def test_without_a_comparison_only_cme_is_run(fake_runs, tmp_path):
     report = measure_data([0.005, 0.006], tmp_path / "mirrors", tmp_path / "out")
     assert [command[-1] for command in fake_runs] == ["--no-decontamination", "--decontamination"] * 2
-    assert (report.mix_ratios, report.gate_ratios, report.same_found) == ({}, {}, {})
+    assert (report.mix_ratios, report.decontamination_ratios, report.same_found) == ({}, {}, {})
     # The pretended mix has the counts of the first share.
     assert report.planted_found == {"share-0.005": True, "share-0.006": False}
 
@@ -214,7 +221,7 @@ def test_the_verb(fake_runs, tmp_path):
     shown = cme("--compare", "--out", str(tmp_path / "out"))
     assert [line.split()[0] for line in shown.stdout.splitlines()[2:]] == ["0.5%"] * 4
     assert "3.00" in shown.stdout and "4.0 x as fast" in shown.stderr and "5.0 x as fast" in shown.stderr
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["gate_ratios"] == {"share-0.005": 5.0}
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["decontamination_ratios"] == {"share-0.005": 5.0}
     report = json.loads(cme("--json").stdout)
     assert [timing["kind"] for timing in report["timings"]] == ["build-data --no-decontamination", "build-data"]
     assert sorted(path.name for path in (tmp_path / "m").iterdir()) == ["share-0.005"]

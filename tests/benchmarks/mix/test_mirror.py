@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.mix import mirror as mirror_module
 from benchmarks.mix.mirror import mirror_files, planted, write_mirror
-from benchmarks.mix.plain_gate import PlainGate, with_keys
+from benchmarks.mix.plain_decontamination import PlainDetector, with_keys
 from benchmarks.mix.plant import leaks, plants
 from cme import mini_corpus
 from cme.data.match import match_digest
@@ -107,7 +107,7 @@ def test_rows_are_distinct_but_for_the_planted_duplicates(outcomes):
 
 
 def test_every_planted_leak_is_found_by_its_rule_and_nothing_else(outcomes):
-    gate = PlainGate()
+    gate = PlainDetector()
     for name, spec in datasets(beside=True).items():
         gate.add(spec, with_keys(spec, outcomes[name, "eval"].examples))
     files = mirror_files(SHARE)

@@ -21,7 +21,7 @@ from cme.data.match import canonical, canonical_texts
 from cme.data.sources import open_source
 from cme.suite import DatasetSpec, Part, dataset, datasets
 
-__all__ = ["RULES", "Found", "Item", "Key", "PlainGate", "plain_gate", "with_keys"]
+__all__ = ["RULES", "Found", "Item", "Key", "PlainDetector", "plain_decontamination", "with_keys"]
 
 RULES = ("exact", "passage", "13-gram", "token-set")
 
@@ -38,7 +38,7 @@ Item = tuple[Example, Key]
 
 
 def with_keys(spec: DatasetSpec, examples: Iterable[Example]) -> list[Item]:
-    """Examples with their key texts. They are not the gate's work: duplicates are found by them, too."""
+    """Examples with their key texts. They are not its work: duplicates are found by them, too."""
     keyed = []
     for example in examples:
         ordered, others = canonical_texts(example, spec)
@@ -46,7 +46,7 @@ def with_keys(spec: DatasetSpec, examples: Iterable[Example]) -> list[Item]:
     return keyed
 
 
-class PlainGate:
+class PlainDetector:
     """Evaluation items of every dataset, and whether a training row leaks one of them."""
 
     def __init__(self) -> None:
@@ -99,7 +99,7 @@ class PlainGate:
 
 @dataclass
 class Found:
-    """Training rows that the gate found.
+    """Training rows that decontamination found.
 
     Attributes:
         overlap: by training dataset, evaluation dataset and rule; a row counts for every rule that found it.
@@ -109,8 +109,8 @@ class Found:
     overlap: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
 
-    def look_up(self, gate: PlainGate, spec: DatasetSpec, items: Iterable[Item]) -> None:
-        """Ask the gate about a training dataset's rows."""
+    def look_up(self, gate: PlainDetector, spec: DatasetSpec, items: Iterable[Item]) -> None:
+        """Ask decontamination about a training dataset's rows."""
         for item in items:
             found = gate.find(spec, item)
             self.overlap.update((spec.name, name, rule) for name, rules in found.items() for rule in rules)
@@ -122,8 +122,8 @@ class Found:
         self.removed += other.removed
 
 
-def plain_gate(folder: Path, workers: int) -> dict[str, Any]:
-    """Look every training row of a mirror up, timing the gate alone: not the reading, the normalising and the key texts.
+def plain_decontamination(folder: Path, workers: int) -> dict[str, Any]:
+    """Look every training row of a mirror up, timing decontamination alone: not the reading, the normalising and the key texts.
 
     Args:
         folder: the mirror.
@@ -138,7 +138,7 @@ def plain_gate(folder: Path, workers: int) -> dict[str, Any]:
 
     global _gate
     source, index_seconds = open_source(str(folder)), 0.0
-    _gate = PlainGate()
+    _gate = PlainDetector()
     for spec in datasets(beside=True).values():
         items = with_keys(spec, load_examples(spec, "eval", source).examples)
         begun = time.perf_counter()
@@ -166,7 +166,7 @@ def plain_gate(folder: Path, workers: int) -> dict[str, Any]:
     }
 
 
-_gate = PlainGate()
+_gate = PlainDetector()
 
 
 def _look_up(task: tuple[str, Part, Path]) -> tuple[Found, float]:
@@ -219,4 +219,4 @@ def _nearly(tokens: frozenset[str]) -> list[frozenset[str]]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(plain_gate(Path(sys.argv[1]), int(sys.argv[2]))))
+    sys.stdout.write(json.dumps(plain_decontamination(Path(sys.argv[1]), int(sys.argv[2]))))
