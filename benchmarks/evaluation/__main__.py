@@ -30,7 +30,7 @@ def measure(
             "--batch-sizes", help="That lm-eval tries; the best is taken. Default: 1,4,8,16, on a GPU 8,16,32,64."
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Where to run.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Also write report.json, table.md, costs.svg and costs.png here.")

@@ -154,7 +154,7 @@ def hollow(base: Any) -> Any:
         if type(config) in factory._model_mapping:
             with torch.device("meta"):
                 return factory.from_config(config)
-    raise UsageError(f"{base} is a {config.model_type!r}, which is no language model that transformers can make.")
+    raise UsageError(f"{base} is a {config.model_type!r}, which transformers cannot build as a language model.")
 
 
 def _read_config(base: Any) -> Any:

@@ -64,7 +64,7 @@ def load(point: EntryPoint, kind: type[T]) -> T:
     if not isinstance(found, kind) or vars(found).get("name", point.name) != point.name:
         raise AdapterError(
             f"the entry point {point.name!r} of the package {package_of(point)} must be a cme.adapters.Method of that "
-            f"name, found {found!r}. Mend or uninstall that package."
+            f"name, found {found!r}. Fix or uninstall that package."
         )
     return found
 
@@ -96,5 +96,5 @@ def warn_once(message: str) -> None:
 def _failed(point: EntryPoint, error: Exception) -> AdapterError:
     return AdapterError(
         f"the method {point.name!r} of the package {package_of(point)} cannot be imported: "
-        f"{type(error).__name__}: {error}. Mend or uninstall that package."
+        f"{type(error).__name__}: {error}. Fix or uninstall that package."
     )

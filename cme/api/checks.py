@@ -241,7 +241,7 @@ def _sources(source: str | None) -> list[tuple[str, str, str]]:
 
     offline = os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
     checks = [
-        ("source mini", "ok", "the invented corpus, no network"),
+        ("source mini", "ok", "the synthetic corpus; no network is used"),
         (
             "source hub",
             "off" if offline else "ok",

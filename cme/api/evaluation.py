@@ -56,7 +56,7 @@ def evaluate(
         baseline: no model: ``majority``, ``first-option``, ``unanswerable`` or ``lead-1``.
         out: output folder: new, or this call's own unfinished work. None: a temporary folder that lives as long as the result.
         tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``.
-        source: ``hub``, a mirror folder, or ``mini`` (an invented corpus; ``mini:hard,long,seed=3``).
+        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
         datasets: dataset or family names, as a list or separated by commas; None: the whole suite.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
         shots: examples before each question, from the training split.

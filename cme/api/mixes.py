@@ -113,7 +113,7 @@ def build_mix(
 
     Args:
         out: output folder; new, empty, or this call's own unfinished work.
-        source: ``hub``, a mirror folder, or ``mini`` (an invented corpus; ``mini:hard,long,seed=3``).
+        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
         size: training rows in all; None: all that are left.
         seed: seed of the row order and of the prompt variants.
         datasets: dataset or family names, as a list or separated by commas; None: the whole suite.

@@ -17,8 +17,8 @@ Given = dict[str, Any]
 """The settings that were given, by their names in the API."""
 
 _OPTIONS: dict[str, Any] = {
-    "method": Annotated[str | None, typer.Option("--method", help="Adapter method, see: cme ls methods.")],
-    "rank": Annotated[int | None, typer.Option("--rank", help="Rank of the adapter, or of ONE expert.")],
+    "method": Annotated[str | None, typer.Option("--method", help="Adapter method (listed by: cme ls methods).")],
+    "rank": Annotated[int | None, typer.Option("--rank", help="Rank of the adapter, or of each expert.")],
     "experts": Annotated[int | None, typer.Option("--experts", help="Number of experts.")],
     "alpha": Annotated[
         float | None,
@@ -30,14 +30,17 @@ _OPTIONS: dict[str, Any] = {
         typer.Option("--target-modules", help="Comma-separated layer names. Default: the feed-forward projections."),
     ],
     "collaboration": Annotated[
-        bool | None, typer.Option("--collaboration/--no-collaboration", help="TeamLoRA: one shared A, split.")
+        bool | None, typer.Option("--collaboration/--no-collaboration", help="TeamLoRA: experts share one matrix A.")
     ],
     "competition": Annotated[
-        bool | None, typer.Option("--competition/--no-competition", help="TeamLoRA: gates by the interaction matrix.")
+        bool | None,
+        typer.Option("--competition/--no-competition", help="TeamLoRA: gate weights from the interaction matrix."),
     ],
     "gate_sum": Annotated[
         str | None,
-        typer.Option("--gate-sum", help="What the gates sum to: free, 1 or experts. TeamLoRA: free; others: 1."),
+        typer.Option(
+            "--gate-sum", help="Sum of the gate weights: free, 1 or experts. Default: free for TeamLoRA, else 1."
+        ),
     ],
     "gate_scale": Annotated[
         str | None,
@@ -50,17 +53,15 @@ _OPTIONS: dict[str, Any] = {
         str | None, typer.Option("--balance-form", help="Form of the balance term: centred or released.")
     ],
     "router_hidden": Annotated[
-        int | None, typer.Option("--router-hidden", help="Hidden units of the router; 0: one linear layer.")
+        int | None, typer.Option("--router-hidden", help="Hidden units of the router; 0 means one linear layer.")
     ],
     "options": Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="A field of the method's own configuration; again for another field."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a field of the method's configuration; may be repeated."),
     ],
     "peft_config": Annotated[
         Path | None,
-        typer.Option("--peft-config", help="Any method of PEFT: a YAML file of its peft_type and fields."),
+        typer.Option("--peft-config", help="YAML file with peft_type and fields of any PEFT method."),
     ],
 }
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["adapters"]
 
-bench = typer.Typer(help="Measure what methods cost.", no_args_is_help=True)
+bench = typer.Typer(help="Measure the cost of methods.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
 
@@ -33,30 +33,34 @@ def adapters(
     ] = None,
     experts: Annotated[str, typer.Option("--experts", help="Comma-separated numbers of experts.")] = "4",
     total_rank: Annotated[
-        int, typer.Option("--total-rank", help="Rank of every whole adapter; one of k experts has 1/k of it.")
+        int, typer.Option("--total-rank", help="Total rank of each adapter; k experts have rank 1/k of it each.")
     ] = 32,
     forms: Annotated[
-        str, typer.Option("--forms", help="Methods with experts as CME runs them (fused), expert by expert (loop).")
+        str, typer.Option("--forms", help="Implementations of methods with experts: fused, loop (expert by expert).")
     ] = "fused,loop",
     modes: Annotated[
         str, typer.Option("--modes", help="Comma-separated: train, prefill, decode.")
     ] = "train,prefill,decode",
-    rounds: Annotated[int, typer.Option("--rounds", help="Measured rounds; in each, every case runs once.")] = 20,
-    warmup: Annotated[int, typer.Option("--warmup", help="Rounds before them that are not counted.")] = 3,
+    rounds: Annotated[
+        int, typer.Option("--rounds", help="Number of measured rounds; every case runs once per round.")
+    ] = 20,
+    warmup: Annotated[int, typer.Option("--warmup", help="Number of warm-up rounds that are not counted.")] = 3,
     batch: Annotated[int, typer.Option("--batch", help="Rows per step.")] = 4,
     train_length: Annotated[int, typer.Option("--train-length", help="Tokens per row of a training step.")] = 128,
     answer_tokens: Annotated[
-        int, typer.Option("--answer-tokens", help="How many of them are the answer that is learned.")
+        int, typer.Option("--answer-tokens", help="Answer tokens per row of a training step.")
     ] = 8,
-    infer_length: Annotated[int, typer.Option("--infer-length", help="Tokens of the prompt.")] = 256,
-    decode_tokens: Annotated[int, typer.Option("--decode-tokens", help="Tokens per timing of decode.")] = 8,
+    infer_length: Annotated[
+        int, typer.Option("--infer-length", help="Tokens of the prompt in prefill and decode.")
+    ] = 256,
+    decode_tokens: Annotated[int, typer.Option("--decode-tokens", help="Generated tokens per timing of decode.")] = 8,
     target_modules: Annotated[
         str | None,
         typer.Option("--target-modules", help="Comma-separated layer names. Default: the feed-forward projections."),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of the order, the tokens and the adapters' weights.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the order, the tokens and the adapters' weights.")] = 0,
     dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
-    device: Annotated[str | None, typer.Option("--device", help="Where to run.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Also write report.json, table.md, ratios.csv, .svg and .png here.")
@@ -65,8 +69,8 @@ def adapters(
 ) -> None:
     """Measure what adapters cost.
 
-    Training step, prefill, decode, operations, peak memory and parameters, on one base in one process, in turns; ratios to
-    LoRA of equal total rank and to the base, beside the paper's figures.
+    Measures training steps, prefill, decode, operations, peak memory and parameters in turns on one base in one
+    process. Prints ratios to LoRA of equal total rank and to the base, beside the paper's figures.
     """
     import cme
 

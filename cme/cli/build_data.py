@@ -24,14 +24,16 @@ def build_data(
     ] = None,
     source: SourceName = "hub",
     size: Annotated[
-        int | None, typer.Option("--size", min=1, help="Training rows. Default: all that are left.")
+        int | None, typer.Option("--size", min=1, help="Number of training rows. Default: all available rows.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the row order and of the prompt variants.")] = 0,
     datasets: Datasets = None,
     mixing: Annotated[
-        str, typer.Option("--mixing", help="How rows are shared out: proportional (capped), temperature or uniform.")
+        str, typer.Option("--mixing", help="Shares of the datasets: proportional (capped), temperature or uniform.")
     ] = "proportional",
-    temperature: Annotated[float, typer.Option("--temperature", help="Of --mixing temperature, at least 1.")] = 2.0,
+    temperature: Annotated[
+        float, typer.Option("--temperature", help="Temperature of --mixing temperature, at least 1.")
+    ] = 2.0,
     prompt_variant_share: Annotated[
         float,
         typer.Option(
@@ -39,48 +41,55 @@ def build_data(
         ),
     ] = 0.5,
     layout: Annotated[
-        str, typer.Option("--format", help="alpaca (instruction, input, output), or chat (messages as well).")
+        str, typer.Option("--format", help="Columns: alpaca (instruction, input, output) or chat (also messages).")
     ] = "alpaca",
     licence: Annotated[
         str | None,
-        typer.Option("--licence", help="Only datasets whose licence allows: commercial, noncommercial, unstated."),
+        typer.Option("--licence", help="Use only datasets with these licences: commercial, noncommercial, unstated."),
     ] = None,
     decontamination: Annotated[
         bool,
         typer.Option(
             "--decontamination/--no-decontamination",
-            help="Remove training rows that match an evaluation row; without it, exact copies only.",
+            help="Remove training rows that match an evaluation row; else only exact copies.",
         ),
     ] = True,
     check: Annotated[
         bool,
-        typer.Option(
-            "--check-only", help="Only say what decontamination finds and what would be left; --out is not touched."
-        ),
+        typer.Option("--check-only", help="Report what decontamination would remove, and write nothing."),
     ] = False,
     validation_share: Annotated[
-        float, typer.Option("--validation-share", min=0, max=0.5, help="Share of each dataset set aside, not counted.")
+        float,
+        typer.Option(
+            "--validation-share",
+            min=0,
+            max=0.5,
+            help="Share of each dataset for validation, not part of --size.",
+        ),
     ] = 0.005,
     rows_per_shard: Annotated[
-        int, typer.Option("--rows-per-shard", min=1, help="Most rows in one Parquet file.")
+        int, typer.Option("--rows-per-shard", min=1, help="Maximum number of rows per Parquet file.")
     ] = 100_000,
     workers: Annotated[
         int | None,
-        typer.Option("--workers", min=1, help="Processes. Default: one per CPU; any number gives the same bytes."),
+        typer.Option(
+            "--workers", min=1, help="Number of processes; it does not change the output. Default: one per CPU."
+        ),
     ] = None,
     push_to_hub: Annotated[
         str | None, typer.Option("--push-to-hub", help="Upload the finished mix to this private dataset repository.")
     ] = None,
     have_rights: Annotated[
-        bool, typer.Option("--i-have-the-rights", help="For --push-to-hub of non-commercial or unstated licences.")
+        bool,
+        typer.Option("--i-have-the-rights", help="Confirm that you may publish non-commercial or unlicensed datasets."),
     ] = False,
     allow_missing: AllowMissing = False,
     as_json: Json = False,
 ) -> None:
     """Build the training mix.
 
-    Normalised, without duplicates and evaluation rows, capped, in a fixed order; Parquet with a manifest and a card. Run again
-    after an interruption, it continues.
+    The rows are normalised, deduplicated, decontaminated, capped and written in a fixed order as Parquet with a
+    manifest and a card. Run the same command again after an interruption to continue.
     """
     import cme
 

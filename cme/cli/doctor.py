@@ -19,20 +19,20 @@ __all__ = ["doctor"]
 @verb("doctor", epilog="Example: cme doctor data --source mirror/")
 def doctor(
     what: Annotated[
-        str | None, typer.Argument(help="data: every dataset's splits, columns, rows and commit.", show_default=False)
+        str | None,
+        typer.Argument(help="data: check splits, columns, rows and commit of every dataset.", show_default=False),
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option(
-            "--source", help="Also look through this source: mini or a mirror folder; with data: hub (default) too."
-        ),
+        typer.Option("--source", help="Also check this source: mini or a mirror folder; with data also hub."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what works here.
+    """Check this installation, or a source.
 
-    Checks versions, sources and the base model, or with 'data' all that the suite reads; exit code 1 if something that CME
-    needs is missing or wrong. Another number of rows than published is told, but is no error: a mirror may hold a sample.
+    Checks versions, sources and the base model, or with 'data' everything that the suite reads. The exit code is 1
+    if something that CME needs is missing or wrong. Row counts that differ from the published ones are reported but
+    are no error, because a mirror may hold a sample.
     """
     import cme
 

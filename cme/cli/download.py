@@ -15,19 +15,19 @@ __all__ = ["download"]
 
 @verb("download", epilog="Example: cme download --out mirror/ --datasets qqp,arc")
 def download(
-    out: Annotated[Path, typer.Option("--out", help="Mirror folder; what is there already is not fetched again.")],
+    out: Annotated[Path, typer.Option("--out", help="Mirror folder; existing files are not downloaded again.")],
     datasets: Datasets = None,
     splits: Annotated[str, typer.Option("--splits", help="Comma-separated: train, eval or both.")] = "train,eval",
     update_lock: Annotated[
-        bool, typer.Option("--update-lock", help="Move cme.lock on to the hub's current commits first.")
+        bool, typer.Option("--update-lock", help="Update cme.lock to the hub's current commits first.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Fetch the suite's files from the hub into a mirror folder.
+    """Download the suite's files from the hub into a mirror folder.
 
-    Afterwards '--source DIR' works without a network. Run again after an interruption, it continues. The commits are
-    looked up once and kept in cme.lock (CME_LOCK may name another file) and in the folder. A gated dataset needs
-    HF_TOKEN or 'hf auth login'.
+    Afterwards '--source DIR' works without a network. Run the same command again after an interruption to continue.
+    The commits are looked up once and kept in cme.lock (CME_LOCK may name another file) and in the folder. A gated
+    dataset needs HF_TOKEN or 'hf auth login'.
     """
     import cme
 

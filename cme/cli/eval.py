@@ -28,23 +28,23 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--adapter",
-            help="Adapter folder or hub id, or base: the base model itself (the default). Several: give it several times.",
+            help="Adapter folder, hub id, or base for the base model; may be repeated.",
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="A merged or fully tuned model instead of base and adapter.")
+        str | None, typer.Option("--model", help="Merged or fully tuned model, instead of --base and --adapter.")
     ] = None,
     baseline: Annotated[
         str | None,
-        typer.Option("--baseline", help="No model: majority, first-option, unanswerable or lead-1 (what they cover)."),
+        typer.Option("--baseline", help="Baseline without a model: majority, first-option, unanswerable or lead-1."),
     ] = None,
     tier: Annotated[
-        str, typer.Option("--tier", help="Rows per dataset: smoke (8), quick (64), standard (500) or full.")
+        str, typer.Option("--tier", help="Samples per dataset: smoke (8), quick (64), standard (500) or full.")
     ] = "quick",
     source: SourceName = "hub",
     datasets: Datasets = None,
     prompt_format: PromptFormat = "plain",
-    shots: Annotated[int, typer.Option("--shots", help="Examples before each question, from the training split.")] = 0,
+    shots: Annotated[int, typer.Option("--shots", help="Number of few-shot examples from the training split.")] = 0,
     prompt_variant: Annotated[
         int,
         typer.Option(
@@ -54,24 +54,24 @@ def evaluate(
         ),
     ] = 0,
     dtype: Annotated[
-        str, typer.Option("--dtype", help="float32 (the reference), bfloat16, float16, or auto.")
+        str, typer.Option("--dtype", help="Data type: float32 (the reference), bfloat16, float16 or auto.")
     ] = "float32",
     engine: Annotated[
-        str, typer.Option("--engine", help="prefix: what requests share is computed once; or hf: lm-eval's own code.")
+        str, typer.Option("--engine", help="prefix (shared prompt prefixes are computed once) or hf (lm-eval's code).")
     ] = "prefix",
     batch_size: Annotated[
         int | None,
-        typer.Option("--batch-size", help="Requests per batch where hf answers. Default: 8 on a CPU, 32 on a GPU."),
+        typer.Option("--batch-size", help="Requests per batch with --engine hf. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
     token_budget: Annotated[
         int | None,
         typer.Option(
-            "--token-budget", help="Positions per pass of prefix; less if memory runs out. Default: 512, on a GPU 8192."
+            "--token-budget", help="Tokens per pass with --engine prefix. Default: 512 on a CPU, 8192 on a GPU."
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Where to run, such as cpu or cuda:1.")] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Device, such as cpu or cuda:1.")] = None,
     devices: Annotated[
-        str | None, typer.Option("--devices", help="Several adapters: a process on each of these, such as 0,1,2.")
+        str | None, typer.Option("--devices", help="Devices for several adapters, one process each, such as 0,1,2.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     allow_missing: AllowMissing = False,
@@ -82,8 +82,9 @@ def evaluate(
 ) -> None:
     """Evaluate a base model, adapters or a baseline.
 
-    Run again after an interruption, it continues after the last finished batch. Several adapters share one loaded base, and
-    each gets a folder of its own below --out. One adapter on several GPUs: torchrun --nproc_per_node N -m cme eval …
+    Run the same command again after an interruption to continue after the last finished batch. Several adapters
+    share one loaded base, and each gets its own folder below --out. To evaluate one adapter on several GPUs:
+    torchrun --nproc_per_node N -m cme eval …
     """
     results = _results(
         adapter or [],

@@ -14,20 +14,18 @@ __all__ = ["import_lm_eval"]
 
 @verb("import-lm-eval", epilog="Example: cme import-lm-eval lm-eval-output/ --source mini --out results/x")
 def import_lm_eval(
-    folder: Annotated[Path, typer.Argument(help="What lm-eval's --output_path named; run it with --log_samples.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of lm-eval's --output_path, written with --log_samples.")],
     out: Annotated[Path, typer.Option("--out", help="Output folder for the result: new, or empty.")],
     source: Annotated[
         str | None,
-        typer.Option(
-            "--source", help="Where the rows came from. Default: as the logs say, else CME_DATA_SOURCE or hub."
-        ),
+        typer.Option("--source", help="Source of the rows. Default: from the logs, else CME_DATA_SOURCE or hub."),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name in tables. Default: the model's.")] = None,
+    name: Annotated[str | None, typer.Option("--name", help="Name in tables. Default: the model's name.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a result of what lm-eval logged for cme_* tasks, with any of its backends.
+    """Make a CME result from lm-eval's logs of cme_* tasks, from any of its backends.
 
-    Every row is compared with the source's row, and every score is computed again from the logged answers.
+    Every row is compared with the source's row, and every score is recomputed from the logged answers.
     """
     import cme
 

@@ -21,20 +21,18 @@ _WIDTH = 40
 @verb("inspect", epilog="Example: cme inspect mix/ --n 1")
 def inspect(
     folder: Annotated[Path, typer.Argument(help="A folder that 'cme build-data' wrote.")],
-    n: Annotated[int, typer.Option("--n", min=0, max=200, help="Rows of each dataset to show.")] = 2,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Which rows are looked at and shown.")] = 0,
+    n: Annotated[int, typer.Option("--n", min=0, max=200, help="Number of rows to show per dataset.")] = 2,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Split to inspect: train or validation.")] = 0,
     prompt_format: PromptFormat = "plain",
     base: Annotated[
         str | None,
-        typer.Option(
-            "--base", help="Whose tokenizer measures. Default: smollm2-135m if it is installed, else words are counted."
-        ),
+        typer.Option("--base", help="Base whose tokenizer measures lengths. Default: smollm2-135m, else words."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Look at a mix: rows as the model sees them, lengths, labels.
+    """Inspect a mix: rows as the model sees them, lengths and labels.
 
-    From a random sample, so it is quick on a mix of any size.
+    Uses a random sample, so it is fast for a mix of any size.
     """
     import cme
 

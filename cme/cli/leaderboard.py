@@ -23,32 +23,28 @@ def leaderboard(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="verify: recompute every number of every entry from its per-sample scores, and write nothing.",
+            help="verify: recompute every number from the per-sample scores; writes nothing.",
             show_default=False,
         ),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[ENTRIES]", help="With verify: where entries are kept.", show_default=False),
+        typer.Argument(metavar="[ENTRIES]", help="With verify: folder of the entries.", show_default=False),
     ] = None,
-    entries: Annotated[Path, typer.Option("--entries", help="Where entries are kept.")] = Path("leaderboards/entries"),
-    out: Annotated[Path, typer.Option("--out", help="Where leaderboard.md, .json, .csv and index.html go.")] = Path(
-        "leaderboards"
-    ),
-    form: Annotated[
-        str, typer.Option("--format", help="What to print: md, csv (the main table), latex or json.")
-    ] = "md",
+    entries: Annotated[Path, typer.Option("--entries", help="Folder of the entries.")] = Path("leaderboards/entries"),
+    out: Annotated[
+        Path, typer.Option("--out", help="Output folder for leaderboard.md, .json, .csv and index.html.")
+    ] = Path("leaderboards"),
+    form: Annotated[str, typer.Option("--format", help="Format to print: md, csv (main table), latex or json.")] = "md",
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 1 if the files are not what the entries give.")
+        bool, typer.Option("--check", help="Write nothing; exit with 1 if the files are out of date.")
     ] = False,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="First recompute every number of every entry from its per-sample scores.")
-    ] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Verify every entry first (see verify).")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the leaderboard's files and print its tables, or with 'verify' check its entries.
+    """Write the leaderboard's files and print its tables, or verify its entries.
 
-    Exit code of 'verify': 0 if every number follows from the per-sample scores, 1 if one does not.
+    With 'verify' the exit code is 0 if every number follows from the per-sample scores, and 1 otherwise.
     """
     if what is not None:
         if what != "verify":

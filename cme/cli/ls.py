@@ -15,7 +15,7 @@ __all__ = ["ls"]
 def ls(
     what: Annotated[str, typer.Argument(help="families, datasets, baselines, tiers, methods or recipes")] = "datasets",
     as_json: Json = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table, as the README has it.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table, as in docs/suite.md.")] = False,
 ) -> None:
     """List datasets, methods, recipes and so on."""
     from cme.api.listings import listing

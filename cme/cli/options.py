@@ -13,7 +13,7 @@ SourceName = Annotated[
     str,
     typer.Option(
         "--source",
-        help="Where rows come from: hub, a mirror folder, or mini (an invented corpus; mini:hard,long,seed=3).",
+        help="Source of the rows: hub, a mirror folder, or mini (synthetic; mini:hard,long,seed=3).",
     ),
 ]
 NewFolder = Annotated[Path, typer.Option("--out", help="Output folder: new, or this command's own unfinished work.")]
@@ -24,7 +24,7 @@ Datasets = Annotated[
     str | None, typer.Option("--datasets", help="Comma-separated dataset or family names. Default: all.")
 ]
 AllowMissing = Annotated[
-    bool, typer.Option("--allow-missing", help="Go on without splits that the source lacks; they are listed.")
+    bool, typer.Option("--allow-missing", help="Continue without splits that the source lacks; they are recorded.")
 ]
 PromptFormat = Annotated[str, typer.Option("--format", help="Prompt format: plain, chat or teamlora.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]

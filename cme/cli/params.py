@@ -26,18 +26,17 @@ def params(
         typer.Option(
             "--match-params",
             metavar="BUDGET",
-            help="Take the largest rank of ONE expert that does not exceed a share of the base (1.35%), a number of "
-            "parameters, or another method at a rank (lora:128).",
+            help="Find the largest rank within a budget: 1.35% (of the base), 95000000 or lora:128.",
         ),
     ] = None,
     paper: Annotated[
-        bool, typer.Option("--paper", help="The paper's rows on its base: counted, by formula, and as reported.")
+        bool, typer.Option("--paper", help="Show the paper's rows: counted, by formula, and as reported.")
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Count an adapter's parameters.
 
-    On the meta device, without weights: --base may also be a config.json, or the shape chinese-llama-2-7b.
+    Uses the meta device, without weights: --base may also be a config.json or the shape chinese-llama-2-7b.
     """
     if paper:
         if adapter or match_params or base != _BASE:

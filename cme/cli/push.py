@@ -19,18 +19,16 @@ __all__ = ["push", "upload"]
 def push(
     folder: Annotated[Path, typer.Argument(help="A folder that 'cme build-data' wrote.")],
     repo: Annotated[str, typer.Option("--repo", help="Dataset repository on the hub: owner/name.")],
-    public: Annotated[bool, typer.Option("--public", help="Let everybody see it. Default: private.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Make the repository public. Default: private.")] = False,
     have_rights: Annotated[
         bool,
-        typer.Option(
-            "--i-have-the-rights", help="You may publish datasets that are non-commercial or state no licence."
-        ),
+        typer.Option("--i-have-the-rights", help="Confirm that you may publish non-commercial or unlicensed datasets."),
     ] = False,
     as_json: Json = False,
 ) -> None:
     """Upload a mix to the Hugging Face hub.
 
-    Lists every licence, verifies the mix, and makes a private repository unless told otherwise.
+    Lists every licence, verifies the mix and creates a private repository by default.
     """
     done = upload(folder, repo, public=public, have_rights=have_rights, show=not as_json)
     if as_json:

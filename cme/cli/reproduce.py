@@ -23,27 +23,32 @@ __all__ = ["reproduce"]
 def reproduce(
     row: Annotated[str, typer.Argument(help="Name of the row.")],
     out: NewFolder,
-    entries: Annotated[Path, typer.Option("--entries", help="Where entries are kept.")] = Path("leaderboards/entries"),
+    entries: Annotated[Path, typer.Option("--entries", help="Folder of the entries.")] = Path("leaderboards/entries"),
     data: Annotated[
-        Path | None, typer.Option("--data", help="Folder of the mix that the row was trained on (not for a base).")
+        Path | None, typer.Option("--data", help="Folder of the row's training mix (not for a base).")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of the training. Default: the row's first.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed of the training. Default: the row's first seed.")
+    ] = None,
     base: Annotated[
-        str | None, typer.Option("--base", help="Where the row's base is here. Default: as the row calls it.")
+        str | None, typer.Option("--base", help="Base model on this machine. Default: as recorded in the row.")
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--source", help="Where the row's evaluation rows are here. Default: as the row calls it."),
+        typer.Option("--source", help="Source of the evaluation rows. Default: as recorded in the row."),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Where to evaluate, such as cpu or cuda:1.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Device for the evaluation, such as cpu or cuda:1.")
+    ] = None,
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="CPU threads. Default: as many as the row had.")
+        int | None, typer.Option("--threads", min=1, help="CPU threads. Default: as recorded in the row.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a row's recipe again, evaluate it as the row was, and compare sample by sample.
+    """Train and evaluate a row again, and compare it with the row sample by sample.
 
-    Run again after an interruption, it continues. Exit code 0: the same, or within the row's error bar; 1: outside.
+    Run the same command again after an interruption to continue. The exit code is 0 if the result is identical or
+    within the row's error bar, and 1 otherwise.
     """
     import cme
 

@@ -26,14 +26,14 @@ def score(
         list[Path] | None,
         typer.Option(
             "--prompt-variants",
-            help="Results of the same model with other prompt variants: show how the average varies.",
+            help="Result of the same model with another prompt variant; may be repeated.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Score a result again.
+    """Recompute the scores of a result.
 
-    From its per-sample scores: no model, no GPU.
+    Uses the per-sample scores, without a model or a GPU.
     """
     import cme
 

@@ -25,27 +25,29 @@ def show(
     context: typer.Context,
     result: Annotated[
         Path | None,
-        typer.Argument(help="A folder that 'cme eval' wrote: its samples, with their scores. Default: just examples."),
+        typer.Argument(help="Result folder whose samples are shown. Default: examples without a model."),
     ] = None,
-    dataset: Annotated[str, typer.Option("--dataset", help="Which dataset, see 'cme ls datasets'.")] = "",
-    n: Annotated[int, typer.Option("--n", min=1, help="How many examples, in tier order.")] = 3,
+    dataset: Annotated[str, typer.Option("--dataset", help="Name of the dataset (listed by: cme ls datasets).")] = "",
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of examples, in tier order.")] = 3,
     wrong: Annotated[
-        int, typer.Option("--wrong", min=0, help="Of a result: so many samples with the lowest scores.")
+        int, typer.Option("--wrong", min=0, help="Number of samples with the lowest scores (needs a result).")
     ] = 0,
     right: Annotated[
-        int, typer.Option("--right", min=0, help="Of a result: so many samples with the highest scores.")
+        int, typer.Option("--right", min=0, help="Number of samples with the highest scores (needs a result).")
     ] = 0,
     ids: Annotated[
-        str | None, typer.Option("--id", help="Those whose ids begin so, comma-separated, instead of the first.")
+        str | None,
+        typer.Option("--id", help="Show the examples whose ids begin with these characters (comma-separated)."),
     ] = None,
     confusion: Annotated[
-        bool, typer.Option("--confusion", help="Of a result: gold against predicted answers, with F1 per class.")
+        bool,
+        typer.Option("--confusion", help="Show gold against predicted answers with F1 per class (needs a result)."),
     ] = False,
     source: Annotated[
         str | None,
-        typer.Option("--source", help="Where rows come from: hub, mini or a mirror. Default: hub, or the result's."),
+        typer.Option("--source", help="Source of the rows: hub, mini or a mirror. Default: hub, or the result's."),
     ] = None,
-    split: Annotated[str, typer.Option("--split", help="eval, or train.")] = "eval",
+    split: Annotated[str, typer.Option("--split", help="Split: eval or train.")] = "eval",
     prompt_format: Annotated[
         str, typer.Option("--format", help="Prompt formats, comma-separated: plain, chat, teamlora.")
     ] = "plain",
@@ -58,13 +60,15 @@ def show(
         ),
     ] = 0,
     base: Annotated[
-        str | None, typer.Option("--base", help="Whose tokenizer. Default: smollm2-135m, or the result's base.")
+        str | None,
+        typer.Option("--base", help="Base whose tokenizer is used. Default: smollm2-135m, or the result's base."),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Show examples as the model sees them, or samples of a result.
 
-    The context byte for byte, the answer, the options; of a result also what the model said and how it scored.
+    Shows the exact context, the answer and the options. For a result it also shows the model's answer and its
+    scores.
     """
     _check(context, result, dataset)
     import cme

@@ -21,39 +21,37 @@ cme submit results/lora-0 results/lora-1 results/lora-2 --run runs/lora-0 --run 
 @verb("submit", epilog=_EXAMPLES)
 def submit(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULT…", help="Folders that 'cme eval' wrote: one per seed.")
+        list[Path], typer.Argument(metavar="RESULT…", help="Result folders of 'cme eval', one per seed.")
     ],
     run: Annotated[
         list[Path] | None,
-        typer.Option(
-            "--run", help="A folder that 'cme train' wrote (none for a base). Several: give it several times."
-        ),
+        typer.Option("--run", help="Run folder of 'cme train' (none for a base); may be repeated."),
     ] = None,
-    entries: Annotated[Path, typer.Option("--entries", help="Where entries are kept.")] = Path("leaderboards/entries"),
+    entries: Annotated[Path, typer.Option("--entries", help="Folder of the entries.")] = Path("leaderboards/entries"),
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the row. Default: the results', without the seed.")
+        str | None, typer.Option("--name", help="Name of the row. Default: name of the results without the seed.")
     ] = None,
     grid: Annotated[
-        Path | None, typer.Option("--grid", help="How the rate was chosen: the folder of 'cme train --lr-grid'.")
+        Path | None, typer.Option("--grid", help="Folder of 'cme train --lr-grid' that chose the learning rate.")
     ] = None,
     bench: Annotated[
-        Path | None, typer.Option("--bench", help="What the method costs: the folder of 'cme bench adapters --out'.")
+        Path | None, typer.Option("--bench", help="Folder of 'cme bench adapters --out' with the method's costs.")
     ] = None,
     prompt_variants: Annotated[
         list[Path] | None,
         typer.Option(
-            "--prompt-variants", help="A result of one of these models with another prompt variant; may be repeated."
+            "--prompt-variants", help="Result of one of these models with another prompt variant; may be repeated."
         ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Overwrite an entry of the same name.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace an existing entry of the same name.")] = False,
     card: Annotated[
         bool, typer.Option("--card/--no-card", help="Write the scores into the adapters' cards (README.md in --run).")
     ] = True,
 ) -> None:
     """Make a leaderboard entry of one method, trained with one seed or several.
 
-    Each result's run is found by its adapter, in whatever order they are given. Every number is first recomputed from the
-    per-sample scores.
+    The run of each result is found by its adapter, so the order does not matter. Every number is first recomputed
+    from the per-sample scores.
     """
     import cme
 

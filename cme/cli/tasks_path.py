@@ -7,7 +7,7 @@ __all__ = ["tasks_path"]
 
 @verb("tasks-path", epilog="Example: lm_eval run --include_path $(cme tasks-path) --tasks cme_qqp …")
 def tasks_path() -> None:
-    """Print where the lm-eval tasks lie."""
+    """Print the folder of the lm-eval tasks."""
     import cme
 
     print(cme.tasks_path())

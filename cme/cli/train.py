@@ -39,7 +39,7 @@ def train(
         str | None, typer.Option("--base", help="Base model: hub id, folder, or smollm2-135m (the embedded default).")
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option("--recipe", help="YAML file, or a name from: cme ls recipes. Options win over it.")
+        str | None, typer.Option("--recipe", help="Recipe: YAML file or name (cme ls recipes). Options override it.")
     ] = None,
     *,
     adapter: Given,
@@ -49,36 +49,47 @@ def train(
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
     lr_grid: Annotated[
         str | None,
-        typer.Option("--lr-grid", help="Several rates, such as 2e-4,5e-4,1e-3: a run each, best by validation loss."),
+        typer.Option("--lr-grid", help="Learning rates to try, such as 2e-4,5e-4,1e-3; validation loss decides."),
     ] = None,
-    schedule: Annotated[str | None, typer.Option("--schedule", help="cosine, linear or constant.")] = None,
-    warmup: Annotated[float | None, typer.Option("--warmup", help="Share of the steps with a rising rate.")] = None,
-    epochs: Annotated[float | None, typer.Option("--epochs", help="Passes over the mix.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps, in place of --epochs.")] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples on one device at a time.")] = None,
+    schedule: Annotated[str | None, typer.Option("--schedule", help="Schedule: cosine, linear or constant.")] = None,
+    warmup: Annotated[float | None, typer.Option("--warmup", help="Share of warm-up steps.")] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", help="Number of passes over the mix.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", help="Number of optimiser steps, instead of --epochs.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples per device and batch.")] = None,
     gradient_accumulation: Annotated[
         int | None, typer.Option("--gradient-accumulation", help="Batches per optimiser step.")
     ] = None,
-    max_length: Annotated[int | None, typer.Option("--max-length", help="Most tokens of an example.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Of the start, the order and dropout.")] = None,
-    dtype: Annotated[str | None, typer.Option("--dtype", help="auto (default), bfloat16 or float32.")] = None,
-    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Of AdamW.")] = None,
+    max_length: Annotated[
+        int | None, typer.Option("--max-length", help="Maximum number of tokens per example.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed of the initialisation, the order and dropout.")
+    ] = None,
+    dtype: Annotated[
+        str | None, typer.Option("--dtype", help="Data type: auto (default), bfloat16 or float32.")
+    ] = None,
+    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Weight decay of AdamW.")] = None,
     save_every: Annotated[int | None, typer.Option("--save-every", help="Steps between checkpoints.")] = None,
     keep_checkpoints: Annotated[bool | None, typer.Option("--keep-checkpoints", help="Keep all checkpoints.")] = None,
-    train_on_prompt: Annotated[bool | None, typer.Option("--train-on-prompt", help="Learn the prompt too.")] = None,
+    train_on_prompt: Annotated[
+        bool | None, typer.Option("--train-on-prompt", help="Also learn the prompt's tokens.")
+    ] = None,
     gradient_checkpointing: Annotated[
-        bool | None, typer.Option("--gradient-checkpointing", help="Less memory, slower.")
+        bool | None, typer.Option("--gradient-checkpointing", help="Recompute activations: less memory, slower.")
     ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads per process.")] = None,
     report_to: Annotated[
-        list[str] | None, typer.Option("--report-to", help="Tracker: tensorboard, wandb or trackio. Repeatable.")
+        list[str] | None,
+        typer.Option("--report-to", help="Experiment tracker: tensorboard, wandb or trackio; may be repeated."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train an adapter, or with --method full the whole base, on a mix.
+    """Train an adapter on a mix, or with --method full the whole base.
 
-    Run again after an interruption, it continues from the newest complete checkpoint. For several devices:
-    torchrun --nproc_per_node N -m cme train …
+    Run the same command again after an interruption to continue from the newest complete checkpoint. To use several
+    devices: torchrun --nproc_per_node N -m cme train …
     """
     import cme
 

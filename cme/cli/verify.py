@@ -18,7 +18,7 @@ def verify(
 ) -> None:
     """Check a mix against its manifest.
 
-    Hashes, rows, missing and unknown files; exit code 1 if something differs.
+    Checks hashes, row counts, and missing and unknown files. The exit code is 1 if something differs.
     """
     import cme
 

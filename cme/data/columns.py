@@ -62,7 +62,7 @@ def check_columns(schema: "pa.Schema", spec: DatasetSpec, where: str, file: str)
     if problems:
         raise DataError(
             f"{where}: {'; '.join(problems)}. Found columns: {', '.join(schema.names) or 'none'}.\n"
-            f"The file is {file}. It is another dataset or another version: get it again from {spec.hub_id}."
+            f"The file is {file}. It is another dataset or another version. Download it again from {spec.hub_id}."
         )
 
 

@@ -19,7 +19,7 @@ def resolve_adapter(adapter: str) -> Path:
     """Local folder of an adapter: a folder, or a snapshot of a hub repository (its adapter files only, no pickles).
 
     Raises:
-        AdapterError: the repository cannot be had.
+        AdapterError: the repository could not be downloaded.
     """
     folder = Path(adapter).expanduser()
     if folder.exists() or adapter.count("/") != 1 or adapter.startswith((".", "/", "~")):

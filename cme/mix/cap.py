@@ -98,7 +98,7 @@ def _level(sizes: Mapping[str, int], weights: Mapping[str, Decimal], size: int) 
 
 def _check_size(sizes: Mapping[str, int], size: int) -> None:
     if size > (total := sum(sizes.values())):
-        raise UsageError(f"{size:,} rows were asked for, but only {total:,} are left. Ask for --size {total} or fewer.")
+        raise UsageError(f"{size:,} rows were requested, but only {total:,} are left. Ask for --size {total} or fewer.")
 
 
 def solve_cap(sizes: Mapping[str, int], size: int | None) -> tuple[int | None, dict[str, int]]:

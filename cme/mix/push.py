@@ -94,11 +94,11 @@ def _check_licences(manifest: Manifest, have_rights: bool) -> None:
 
 def _check_repository(name: str, found: Any, public: bool) -> None:
     if not (public or found.private):
-        raise UsageError(f"{name} is there already and is public. Give another name, or --public to upload to it.")
+        raise UsageError(f"{name} already exists and is public. Give another name, or --public to upload to it.")
     files = {item.rfilename for item in found.siblings or ()} - _MADE_BY_THE_HUB
     if files and MANIFEST not in files:
         raise UsageError(
-            f"{name} holds something that is no mix ({', '.join(sorted(files)[:3])}). Give another name; nothing was changed."
+            f"{name} holds something other than a mix ({', '.join(sorted(files)[:3])}). Give another name; nothing was changed."
         )
 
 
@@ -110,6 +110,6 @@ def _told(repository: str) -> Iterator[None]:
     except Exception as error:
         said = " ".join(line for line in str(error).splitlines()[:3] if line.strip()) or type(error).__name__
         raise SourceError(
-            f"the hub did not take {repository}: {said}\n"
-            "Log in with a token that may write there: hf auth login. What was uploaded already is not sent twice."
+            f"the hub rejected {repository}: {said}\n"
+            "Log in with a token that may write there: hf auth login. Files that are already uploaded are not sent again."
         ) from error

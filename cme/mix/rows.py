@@ -99,9 +99,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise CMEError(f"{folder} does not exist. Build a mix with: cme build-data --out {folder}")
     # A mix that was copied without dot files has no marker; its manifest, written last, then speaks for it.
     if (folder / _MARKER).is_file() and not is_finished(folder):
-        raise CMEError(f"{folder} is unfinished. Run the command that began it once more: it goes on where it stopped.")
+        raise CMEError(f"{folder} is unfinished. Run the command that started it again to continue.")
     if not (folder / MANIFEST).is_file():
-        raise CMEError(f"{folder} is no mix: it has no {MANIFEST}. Build one with: cme build-data --out FOLDER")
+        raise CMEError(f"{folder} is not a mix: it has no {MANIFEST}. Build one with: cme build-data --out FOLDER")
     manifest = read_record(folder / MANIFEST, Manifest)
     if strange := sorted(name for name in manifest.files if not _FILE.fullmatch(name)):
         raise CMEError(

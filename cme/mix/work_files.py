@@ -161,7 +161,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise CMEError(f"{path} cannot be read ({error}). Run the command again: it makes the file anew.") from error
+        raise CMEError(f"{path} cannot be read ({error}). Run the command again to rebuild the file.") from error
 
 
 def numbers_schema() -> "pa.Schema":

@@ -63,7 +63,7 @@ class Workers:
                 advance(futures[future])
         except BrokenProcessPool:
             raise CMEError(
-                "a worker process was killed, most likely for want of memory. What was finished is kept: run the same "
+                "a worker process was killed, most likely because memory ran out. What was finished is kept: run the same "
                 "command again, with fewer --workers."
             ) from None
 

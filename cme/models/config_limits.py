@@ -24,7 +24,7 @@ def check_config(path: Path) -> None:
     """
     values = read_json(path, error=SourceError)
     if not isinstance(values, Mapping):
-        raise SourceError(f"{path} is no model's configuration: it holds no mapping.")
+        raise SourceError(f"{path} is not a model configuration: it does not hold a mapping.")
     for name, size in _sizes(values):
         last = name.rpartition(".")[2]
         for pattern, most in ((_LAYERS, CONFIG_LAYERS), (_EXPERTS, CONFIG_EXPERTS), (_WIDTH, CONFIG_WIDTH)):

@@ -31,7 +31,7 @@ def resolve_base(base: str) -> Path:
     """Local folder of a base model: the embedded one, a folder, or a snapshot of a hub repository (safetensors only).
 
     Raises:
-        SourceError: the folder holds no model, the repository cannot be had, or the embedded model is not installed.
+        SourceError: the folder holds no model, the repository could not be downloaded, or the embedded model is not installed.
     """
     if base == EMBEDDED:
         return embedded_folder()
@@ -39,7 +39,7 @@ def resolve_base(base: str) -> Path:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise SourceError(
-                f"{base} is no model folder: config.json is missing. Give a folder that save_pretrained wrote."
+                f"{base} is not a model folder: config.json is missing. Give a folder that save_pretrained wrote."
             )
         check_config(folder / "config.json")
         return folder
@@ -76,7 +76,7 @@ def _from_hub(base: str, patterns: tuple[str, ...]) -> Path:
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SourceError(
-            f"the base model {base!r} cannot be had from the hub: {first}\n"
+            f"the base model {base!r} could not be downloaded from the hub: {first}\n"
             f"Without the hub: give a local folder, or the embedded base with --base {EMBEDDED}."
         ) from error
     check_config(folder / "config.json")
@@ -122,7 +122,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as error:
-        raise SourceError(f"{folder} holds no tokenizer that can be read: {error}") from error
+        raise SourceError(f"{folder} has no readable tokenizer: {error}") from error
     set_padding(tokenizer)
     return tokenizer
 
@@ -191,6 +191,6 @@ def _check_finite(model: Any, folder: Path) -> None:
     if broken:
         more = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
         raise SourceError(
-            f"{folder}: the weights hold NaN or infinity in {broken[0]}{more}. Get the model again, or load it with "
+            f"{folder}: the weights hold NaN or infinity in {broken[0]}{more}. Download the model again, or load it with "
             "--dtype float32 if they are too large for this dtype."
         )

@@ -59,7 +59,7 @@ def _check_answers(name: str, prompt_format: str, tokenizer: Any) -> None:
         other = seen.setdefault(tokens, answer)
         if other != answer:
             raise UsageError(
-                f"{name}: the base's tokenizer writes the options {other!r} and {answer!r} with the same tokens, so that no "
+                f"{name}: the base's tokenizer encodes the options {other!r} and {answer!r} with the same tokens, so that no "
                 "model could tell them apart. Use another base, or leave the dataset out."
             )
 

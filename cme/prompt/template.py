@@ -39,7 +39,7 @@ def chat_context(tokenizer: Any, prompt: str) -> str:
             )
     except Exception as error:  # a template is a program of its own: it may fail in any way
         raise UsageError(
-            f"the base's chat template fails for a single user turn ({error}). Use --format plain, or mend the template."
+            f"the base's chat template fails for a single user turn ({error}). Use --format plain, or fix the template."
         ) from error
     return str(text)
 
@@ -54,12 +54,12 @@ def check_template(tokenizer: Any) -> None:
         texts = {chat_context(tokenizer, probe) for _ in range(_REPEATS)}
         if len(texts) > 1:
             raise UsageError(
-                "the base's chat template renders one prompt in several ways, so that no two runs would see the same text. "
-                "Use --format plain, or mend the template."
+                "the base's chat template renders one prompt in several ways, so two runs would not see the same text. "
+                "Use --format plain, or fix the template."
             )
         if probe not in texts.pop():
             raise UsageError(
-                "the base's chat template leaves out or changes the user's turn. Use --format plain, or mend the template."
+                "the base's chat template leaves out or changes the user's turn. Use --format plain, or fix the template."
             )
 
 

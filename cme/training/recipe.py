@@ -120,7 +120,7 @@ def _included(values: dict[str, Any], path: Path) -> dict[str, Any]:
     name = values.pop("include")
     other = path.parent / str(name)
     if other.name != name or not other.is_file():
-        raise UsageError(f"recipe {path}: include: {name!r} is no other file beside it.")
+        raise UsageError(f"recipe {path}: include: {name!r} is not another file in the same folder.")
     under = _read(other, included=True)
     if "include" in under:
         raise UsageError(

@@ -73,7 +73,7 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
 
     Raises:
         UsageError: a setting is out of its range or does not fit the base, or the folder holds something else.
-        SourceError: the base cannot be had.
+        SourceError: the base could not be downloaded.
         DivergedError: the loss is no number, or exactly zero.
         CMEError: the mix is damaged, no example fits, or AdaLoRA has pruned nothing.
     """
@@ -104,7 +104,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     base, mix = resolve_base(settings.base), Path(settings.data).expanduser()
     tokens, held_out = (Tokens(token_files(mix, split, out / _WORK)) for split in ("train", "validation"))
     if not len(tokens):
-        raise CMEError(f"{mix} leaves nothing to train on ({_counted(tokens.dropped)}). Raise max_length.")
+        raise CMEError(f"{mix} contains no rows to train on ({_counted(tokens.dropped)}). Raise max_length.")
     per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
     steps = steps_for(len(tokens), per_step, settings.epochs, settings.steps)
     order = training_order(tokens.lengths, steps, per_step, settings.seed)

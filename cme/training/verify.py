@@ -96,8 +96,8 @@ def check_saved(
             loaded = _loaded(model, base, out, batch, dtype, str(device))
     except (MemoryError, torch.OutOfMemoryError):
         warnings.warn(
-            f"{out}: there is no memory for a second copy of the base, so it was not checked that the saved adapter gives the "
-            "trained model's logits. Check it with: cme eval --tier smoke",
+            f"{out}: there is not enough memory for a second copy of the base, so CME could not check that the saved adapter "
+            "gives the trained model's logits. Check it with: cme eval --tier smoke",
             CMEWarning,
             stacklevel=2,
         )
@@ -111,10 +111,9 @@ def check_saved(
     for name, value in off.items():
         if not value <= most:
             raise CMEError(
-                f"{out}: the saved adapter differs from the trained one. Loaded with {name}, its logits "
-                f"differ from the trained model's by {value:.2g} of their spread (at most {most:.2g} is rounding). "
-                "This method's adapters cannot be saved as "
-                "they are set here; take other settings or another method."
+                f"{out}: the saved weights differ from the trained ones. Loaded with {name}, their logits differ from the "
+                f"trained model's by {value:.2g} of the logits' spread (at most {most:.2g} is rounding). Use other adapter "
+                "settings or another method."
             )
     return SavedCheck(trainable=counts[0], changed=counts[1], effect=effect, cme=off["CME"], peft=off.get("PEFT"))
 

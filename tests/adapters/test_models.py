@@ -182,7 +182,7 @@ def test_a_layer_that_is_never_called_is_refused(method):
 def test_adapters_are_not_weighed_into_one(adapted, method):
     model = adapted(method)
     model.add_adapter("second", model.peft_config["default"])
-    with pytest.raises(UsageError, match=f"{method.upper()} adapters cannot be made into one weighted adapter"):
+    with pytest.raises(UsageError, match=f"{method.upper()} adapters cannot be combined into one weighted adapter"):
         model.add_weighted_adapter(["default", "second"], [0.5, 0.5], "both")
     model.base_model.set_adapter(["default", "second"])
 

@@ -109,7 +109,7 @@ def test_the_card_names_the_package(tmp_path):
 
 
 def test_what_is_broken_breaks_neither_peft_nor_the_commands(site):
-    """METHOD can be had, but what enters it into PEFT cannot; another one cannot be had at all."""
+    """METHOD can be imported but not registered with PEFT, and another method cannot be imported at all."""
     install(site, "late", METHOD.format(name="late", package="no_such_package"))
     install(site, "broken", "1 / 0")
     install(site, "lora", package="other-lora")

@@ -143,7 +143,9 @@ def test_a_hub_that_stays_broken_is_given_up(cme, hub, tmp_path):
     hub.failing[VALIDATION] = 500
     done = cme(*QQP)
     assert done["exit"] == 1
-    assert "hub:nyu-mll/glue/qqp/validation.parquet cannot be had" in done["stderr"] and "500" in done["stderr"]
+    assert (
+        "hub:nyu-mll/glue/qqp/validation.parquet could not be downloaded" in done["stderr"] and "500" in done["stderr"]
+    )
     assert done["slept"] == [1.0, 2.0, 4.0, 8.0, 16.0]
     assert len(list((tmp_path / "mirror" / "qqp").glob("train-*.parquet"))) == 2, "what was done is kept"
 
@@ -215,7 +217,7 @@ def test_a_file_that_is_not_what_the_hub_states_is_refused(cme, hub, tmp_path, p
     hub.failing[path] = "wrong"
     done = cme(*QQP)
     assert done["exit"] == 1
-    assert f"hub:{path}: what came twice is not what the hub states" in done["stderr"]
+    assert f"hub:{path}: two downloads differ from what the hub states" in done["stderr"]
     assert ("sha256:" if path == TRAIN else "git:") in done["stderr"]
     assert not (tmp_path / "mirror" / "qqp" / path.rpartition("/")[2]).exists()
 

@@ -150,7 +150,7 @@ def test_a_file_is_fetched_once(visit):
         (
             "repository",
             "SourceError",
-            "hub:nyu-mll/glu cannot be had: the hub has no such repository, commit or file in nyu-mll/glu",
+            "hub:nyu-mll/glu could not be downloaded: the hub has no such repository, commit or file in nyu-mll/glu",
         ),
         ("script", "SourceError", "Dataset scripts are no longer supported"),
         ("cut", "SourceError", "peer closed connection"),
@@ -177,8 +177,8 @@ def test_a_hub_that_is_not_there(tmp_path):
     # What is in the cache by now makes another layer of the libraries fail than what is not.
     unknown, known = ask(endpoint, tmp_path, [["arc", 0, "test", {}, {}], ["qqp", 0, "train", {}, {}]])
     assert unknown["error"] == known["error"] == "SourceError"
-    assert unknown["message"].startswith("hub:allenai/ai2_arc cannot be had: ")
-    assert known["message"].startswith("hub:nyu-mll/glue/qqp/train cannot be had: ")
+    assert unknown["message"].startswith("hub:allenai/ai2_arc could not be downloaded: ")
+    assert known["message"].startswith("hub:nyu-mll/glue/qqp/train could not be downloaded: ")
     assert "Connection refused" in unknown["message"] and "Connection refused" in known["message"]
     for answer in (unknown, known):
         assert "--source mini" in answer["message"] and "--source DIR" in answer["message"]

@@ -71,7 +71,7 @@ def test_inputs_that_were_cut_to_fit_are_shown_as_they_were_cut(tiny_base, tmp_p
     shown = single_samples(tmp_path / "x", "squad_v2", first=8)
     assert any("cut" in item.marks for item in shown)
     assert {item.prompt for item in shown} == prompts
-    # The tokenizer decides where the cut is: without the base the prompts cannot be had.
+    # The tokenizer decides where the cut is: without the base the prompts cannot be shown.
     with pytest.raises((UsageError, SourceError), match="nowhere"):
         single_samples(tmp_path / "x", "squad_v2", first=1, base="nowhere")
 

@@ -210,7 +210,7 @@ def test_the_command_answers_scripts(mix, tiny_base):
 
 def test_a_base_that_is_named_must_be_there(mix, tmp_path):
     result = cme("inspect", mix, "--base", tmp_path)
-    assert result.exit_code == 1 and "is no model folder" in result.stderr
+    assert result.exit_code == 1 and "is not a model folder" in result.stderr
 
 
 def test_words_need_neither_torch_nor_transformers(mix):

@@ -96,7 +96,7 @@ def test_a_mix_that_differs_from_its_manifest_stays_here(mix, hub, api):
 
 def test_a_repository_that_is_public_already_is_not_taken_for_private(mix, hub, api):
     hub.files["me/mix"], hub.private["me/mix"] = {".gitattributes": b""}, False
-    with pytest.raises(UsageError, match="me/mix is there already and is public"):
+    with pytest.raises(UsageError, match="me/mix already exists and is public"):
         push(mix, "me/mix", api=api)
     assert list(hub.files["me/mix"]) == [".gitattributes"]
     assert not push(mix, "me/mix", api=api, public=True).private
@@ -105,14 +105,14 @@ def test_a_repository_that_is_public_already_is_not_taken_for_private(mix, hub, 
 def test_a_repository_with_something_else_is_left_alone(mix, hub, api):
     mine = {".gitattributes": b"", "README.md": b"mine", "train/part-00000.parquet": b"mine"}
     hub.files["me/data"], hub.private["me/data"] = dict(mine), True
-    with pytest.raises(UsageError, match=r"me/data holds something that is no mix \(train/part-00000.parquet\)"):
+    with pytest.raises(UsageError, match=r"me/data holds something other than a mix \(train/part-00000.parquet\)"):
         push(mix, "me/data", api=api)
     assert hub.files["me/data"] == mine
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "me/mi x", ""])
 def test_an_impossible_name_is_told(mix, api, name):
-    with pytest.raises(SourceError, match="the hub did not take"):
+    with pytest.raises(SourceError, match="the hub rejected"):
         push(mix, name, api=api)
 
 

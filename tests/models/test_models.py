@@ -25,7 +25,7 @@ def test_a_folder_is_itself(tiny_base):
 
 
 def test_a_folder_without_a_model_is_told(tmp_path):
-    with pytest.raises(SourceError, match=r"is no model folder: config\.json is missing"):
+    with pytest.raises(SourceError, match=r"is not a model folder: config\.json is missing"):
         resolve_base(str(tmp_path))
 
 
@@ -49,7 +49,7 @@ def test_a_hub_that_cannot_be_reached_offers_other_ways(monkeypatch):
     with pytest.raises(SourceError) as caught:
         resolve_base("owner/model")
     message = str(caught.value)
-    assert "'owner/model' cannot be had from the hub: Connection refused" in message
+    assert "'owner/model' could not be downloaded from the hub: Connection refused" in message
     assert "long story" not in message
     assert "local folder" in message and f"--base {EMBEDDED}" in message
 
@@ -266,7 +266,7 @@ def test_a_missing_or_damaged_tokenizer_is_told(base, damaged):
             file.write_text("{")
         else:
             file.unlink()
-    with pytest.raises(SourceError, match="holds no tokenizer that can be read"):
+    with pytest.raises(SourceError, match="has no readable tokenizer"):
         load_tokenizer(base)
 
 

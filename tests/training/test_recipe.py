@@ -194,7 +194,7 @@ def test_an_included_file_lies_under_the_recipe(tmp_path):
     training, adapter = load_recipe(tmp_path / "mine.yaml")
     assert (training.data, training.steps, training.seed, adapter.rank) == ("here", 5, 2, 2)
     (tmp_path / "mine.yaml").write_text("include: _none.yaml\n")
-    with pytest.raises(UsageError, match=r"include: '_none\.yaml' is no other file beside it"):
+    with pytest.raises(UsageError, match=r"include: '_none\.yaml' is not another file in the same folder"):
         load_recipe(tmp_path / "mine.yaml")
     (tmp_path / "mine.yaml").write_text("include: mine.yaml\n")
     with pytest.raises(UsageError, match="includes another file itself"):

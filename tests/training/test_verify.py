@@ -121,7 +121,7 @@ def test_what_is_saved_wrongly_is_refused(settings, base, tmp_path):
             for name, weight in model.named_parameters():
                 if "lora_B" in name:
                     weight.normal_(std=0.3)
-        with pytest.raises(CMEError, match=r"the saved adapter differs from the trained one\. Loaded with PEFT"):
+        with pytest.raises(CMEError, match=r"the saved weights differ from the trained ones\. Loaded with PEFT"):
             check_saved(model, base, tmp_path, batch, dtype="float32", counts=(4, 4))
 
 

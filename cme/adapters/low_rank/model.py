@@ -73,6 +73,6 @@ class LowRankModel(BaseTuner):  # type: ignore[misc]
         """Raise `UsageError`: PEFT has this for LoRA only."""
         kinds = {config.peft_type.value for config in self.peft_config.values()}
         raise UsageError(
-            f"{' and '.join(sorted(kinds))} adapters cannot be made into one weighted adapter. Several can be active at "
+            f"{' and '.join(sorted(kinds))} adapters cannot be combined into one weighted adapter. Several can be active at "
             "once, and then add up: model.base_model.set_adapter([...])."
         )

@@ -18,7 +18,7 @@ __all__ = ["RoutedLinear", "refuse_merge"]
 def refuse_merge() -> NoReturn:
     """Raise the error of every attempt to merge a routed method."""
     raise AdapterError(
-        "this adapter cannot be merged into the base: its gates weigh the experts anew for every token, so no single "
+        "this adapter cannot be merged into the base: its gate weights differ for every token, so no single "
         "weight matrix gives its outputs. Keep it beside the base (PeftModel); unload() gives the base back."
     )
 

@@ -65,6 +65,6 @@ def _random(source: str | Path, dtype: str, device: str, seed: int) -> Any:
         try:
             model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
         except ValueError as error:
-            raise SourceError(f"{path} is no causal language model's configuration: {error}") from error
+            raise SourceError(f"{path} is not the configuration of a causal language model: {error}") from error
     model.name_or_path = str(source)
     return model.to(place).eval()

@@ -33,7 +33,7 @@ class Source(Protocol):
         """All rows of one split of one part, in their stored order, with hub columns.
 
         Raises:
-            SourceError: the split cannot be had.
+            SourceError: the split could not be downloaded.
         """
         ...
 
@@ -49,7 +49,7 @@ class Source(Protocol):
         """Local Parquet files of a split, in order, downloaded first if need be; none where the source makes its rows.
 
         Raises:
-            SourceError: the split cannot be had.
+            SourceError: the split could not be downloaded.
         """
         ...
 
@@ -92,9 +92,7 @@ def open_source(name: str, *, train_rows: int | None = None) -> Source:
         return HubSource()
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        raise UsageError(
-            f"unknown source {name!r}: it is neither 'hub' nor 'mini' nor a folder. Give one of the three."
-        )
+        raise UsageError(f"unknown source {name!r}: it is not 'hub', 'mini' or a folder. Use one of these.")
     from cme.data.sources.mirror import MirrorSource
 
     return MirrorSource(folder)

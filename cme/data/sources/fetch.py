@@ -50,7 +50,7 @@ def fetch(hub_id: str, revision: str, file: LockedFile, target: Path, advance: C
     except Exception as error:
         raise unreachable(where, hub_id, error) from error
     raise SourceError(
-        f"{where}: what came twice is not what the hub states ({file.size:,} bytes, {file.checksum}). A proxy may have "
+        f"{where}: two downloads differ from what the hub states ({file.size:,} bytes, {file.checksum}). A proxy may have "
         "changed it; run the command again later, or look the commit up again with 'cme download --update-lock'."
     )
 

@@ -153,7 +153,7 @@ def _parse(value: Any, path: Path) -> dict[str, LockedRepository]:
     for hub_id, item in value["repositories"].items():
         entry = build(_Stored, item if isinstance(item, dict) else {}, f"{path}: {hub_id}", error=CMEError)
         if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
-            raise CMEError(f"{path}: {hub_id}: {entry.revision!r} is no commit (40 hexadecimal digits).")
+            raise CMEError(f"{path}: {hub_id}: {entry.revision!r} is not a commit (40 hexadecimal digits).")
         splits = {
             key: tuple(build(LockedFile, file, f"{path}: {hub_id}/{key}", error=CMEError) for file in files)
             for key, files in entry.splits.items()

@@ -95,7 +95,7 @@ class MirrorSource:
         noted = self.lock.files(spec.hub_id, self.pinning(spec)[0], split_key(part.config, split)) or ()
         if noted and (len(noted) != len(files) or not all(map(LockedFile.matches, noted, files))):
             raise DataError(
-                f"{self.locate(spec, part, split)} is not what {self.folder / LOCK} says. Get it again with 'cme download'."
+                f"{self.locate(spec, part, split)} is not what {self.folder / LOCK} says. Download it again with 'cme download'."
             )
         return Footer.of_all([read_footer(file, str(file)) for file in files])
 

@@ -75,7 +75,7 @@ def read_parquet(files: Sequence[Path], where: str) -> "pa.Table":
     except pa.ArrowException as error:
         raise DataError(
             f"{where}: the files do not have the same columns and types ({error}).\n"
-            f"The files are {', '.join(map(str, files))}. Get all of them again, from one version."
+            f"The files are {', '.join(map(str, files))}. Download all of them again from one version."
         ) from error
 
 

@@ -33,7 +33,7 @@ def pin_of(file: Path) -> Pin:
     try:
         status = file.stat()
     except OSError as error:
-        raise DataError(f"{file} cannot be read any more: {error.strerror or error}. {_ADVICE}") from error
+        raise DataError(f"{file} can no longer be read: {error.strerror or error}. {_ADVICE}") from error
     return Pin(status.st_size, status.st_mtime_ns, status.st_ino)
 
 

@@ -64,7 +64,7 @@ class HubFiles:
         except Exception as error:
             raise unreachable(where, spec.hub_id, error) from error
         if not commit:
-            raise SourceError(f"{where}: the hub names no commit of it.\n{OFFLINE_WAYS}")
+            raise SourceError(f"{where}: the hub does not give its commit.\n{OFFLINE_WAYS}")
         self._current.add(spec.hub_id)
         self.lock.put(spec.hub_id, commit)
         return commit
@@ -102,7 +102,9 @@ class HubFiles:
             )
         paths = known[split]
         if any(PurePosixPath(path).suffix != ".parquet" for path in paths):
-            raise DataError(f"{where}: not stored as Parquet, which is all that is read (no dataset scripts).")
+            raise DataError(
+                f"{where}: it is not stored as Parquet. CME reads Parquet files only and never runs dataset scripts."
+            )
         told = patiently(lambda: HfApi().get_paths_info(spec.hub_id, paths, repo_type="dataset", revision=revision))
         files = {item.path: _locked(item) for item in told if isinstance(item, RepoFile)}
         return tuple(files[path] for path in paths)

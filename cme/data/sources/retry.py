@@ -20,7 +20,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 300.0
 """Seconds: after the first failure (twice as long after each further one), and the most that the hub may ask for."""
 
 OFFLINE_WAYS = (
-    "Without the hub: --source mini (the invented corpus), or --source DIR with Parquet files laid out as "
+    "Without the hub: --source mini (the synthetic corpus), or --source DIR with Parquet files laid out as "
     "DIR/<part>/<split>.parquet ('cme download' makes such a folder)."
 )
 
@@ -73,10 +73,12 @@ def unreachable(where: str, hub_id: str, error: Exception) -> CMEError:
         return error
     code = status(error)
     if code in _ADVICE:
-        return SourceError(f"{where} cannot be had: {_ADVICE[code].format(hub_id=hub_id)} ({code})\n{OFFLINE_WAYS}")
+        return SourceError(
+            f"{where} could not be downloaded: {_ADVICE[code].format(hub_id=hub_id)} ({code})\n{OFFLINE_WAYS}"
+        )
     said, cause = _first_line(error), _first_line(list(_chain(error))[-1])
     return SourceError(
-        f"{where} cannot be had: {said}" + (f" ({cause})" if cause not in said else "") + f"\n{OFFLINE_WAYS}"
+        f"{where} could not be downloaded: {said}" + (f" ({cause})" if cause not in said else "") + f"\n{OFFLINE_WAYS}"
     )
 
 
