@@ -25,7 +25,7 @@ def test_seeds_in_any_order_become_one_row(cme, workshop):
     assert done.exit_code == 0 and "entry lora: CME average" in done.stderr and "over 3 seeds" in done.stderr
     assert json.loads((workshop.entries / "lora.json").read_text())["runs"][2]["seed"] == 2
     lacking = cme("submit", *results, *runs[:4], "--entries", workshop.entries, "--name", "x")
-    assert lacking.exit_code == 2 and "results/lora-0 is an evaluation of the adapter" in lacking.stderr
+    assert lacking.exit_code == 2 and "results/lora-0 evaluates the adapter" in lacking.stderr
 
 
 def test_an_honest_board_is_verified(cme, workshop):
