@@ -108,7 +108,12 @@ class Board:
             ]
             for item in (comparison.differences if comparison else ())
         ]
-        return pd.DataFrame(rows, columns=columns)
+        kinds = (
+            dict.fromkeys(("first", "second"), "str")
+            | dict.fromkeys(columns[2:-1], "float64")
+            | {"significant": "bool"}
+        )
+        return pd.DataFrame(rows, columns=columns).astype(kinds)
 
     def families(self) -> "pd.DataFrame":
         """The family scores.

@@ -1,14 +1,13 @@
 """Evaluation: a base, adapters on it, a model in memory, or a baseline."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cme.api.call import StrPath, names, path, public
-from cme.api.results import EvalResult, opened
+from cme.api.results import EvalResult, TemporaryFolder, opened
 from cme.env import processes
 from cme.errors import UsageError
 from cme.evaluation.settings import EvalSettings
@@ -233,16 +232,16 @@ def _check_in_memory(**values: Any) -> None:
 
 
 @contextmanager
-def _folder(out: StrPath | None) -> "Iterator[tuple[Path, tempfile.TemporaryDirectory[str] | None]]":
+def _folder(out: StrPath | None) -> Iterator[tuple[Path, TemporaryFolder | None]]:
     """The output folder, or a temporary one, which goes at once where something fails."""
     if out is not None:
         yield path(out), None
         return
-    temporary = tempfile.TemporaryDirectory(prefix="cme-result-", ignore_cleanup_errors=True)
+    temporary = TemporaryFolder()
     try:
-        yield Path(temporary.name) / "result", temporary
+        yield temporary.path / "result", temporary
     except BaseException:
-        temporary.cleanup()
+        temporary.remove()
         raise
 
 

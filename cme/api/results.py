@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +18,26 @@ if TYPE_CHECKING:
 
     from cme.stats import Spread
 
-__all__ = ["EvalResult", "explain_scores", "load_result", "opened", "prompt_sensitivity", "score"]
+__all__ = ["EvalResult", "TemporaryFolder", "explain_scores", "load_result", "opened", "prompt_sensitivity", "score"]
 
 _RESULT, _SAMPLES, _RESPONSES = "result.json", "samples.parquet", "responses.parquet"
+
+
+class TemporaryFolder:
+    """A temporary folder that is removed with the last object that holds it; copies of such an object share it.
+
+    `tempfile.TemporaryDirectory` warns when its folder goes that way, which is how a result's folder is meant to go.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="cme-result-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TemporaryFolder":
+        return self
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,7 +52,7 @@ class EvalResult:
 
     folder: Path
     record: Result
-    _temporary: "tempfile.TemporaryDirectory[str] | None" = field(default=None, compare=False)
+    _temporary: "TemporaryFolder | None" = field(default=None, compare=False)
 
     def __fspath__(self) -> str:
         return str(self.folder)
@@ -203,7 +221,7 @@ def _points(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
-def opened(folder: Path, temporary: "tempfile.TemporaryDirectory[str] | None" = None) -> EvalResult:
+def opened(folder: Path, temporary: TemporaryFolder | None = None) -> EvalResult:
     """The result in a folder."""
     return EvalResult(folder, read_record(folder / _RESULT, Result), temporary)
 

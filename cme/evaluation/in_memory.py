@@ -3,6 +3,7 @@
 import copy
 import hashlib
 import json
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -226,11 +227,38 @@ def borrowed(model: Any) -> Iterator[None]:
     """Evaluate with a model, then leave it as it was.
 
     Restored are every module's attributes (training mode, hooks, compiled calls, which adapters are active and merged), its
-    buffers, ``requires_grad``, the configuration with its ``use_cache``, and the generation configuration.
+    buffers, ``requires_grad``, the configuration with its ``use_cache``, the generation configuration, and the states of the
+    random generators of Python, NumPy and torch. Mixed precision, the caller's or accelerate's, is off meanwhile: the answers
+    are those of the weights' own dtype, as they are when the model is loaded from its folder.
 
     Args:
         model: from `unwrapped`.
     """
+    import torch
+
+    device = next(model.parameters()).device
+    with _generators_kept(device), torch.autocast(device.type, enabled=False), _model_kept(model):
+        yield
+
+
+@contextmanager
+def _generators_kept(device: Any) -> Iterator[None]:
+    """The states of all random generators as they were; lm-eval, for one, draws names for its tasks."""
+    import numpy as np
+    import torch
+
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+@contextmanager
+def _model_kept(model: Any) -> Iterator[None]:
+    """The model itself as it was."""
     modules = list(model.modules())
     before = [(module, dict(vars(module)) | _copied(module), dict(module._buffers)) for module in modules]
     weights = [(weight, weight.requires_grad) for weight in model.parameters()]
@@ -241,6 +269,9 @@ def borrowed(model: Any) -> Iterator[None]:
             # A call that was compiled with torch is compiled again for every shape, of which an evaluation has many.
             if getattr(module, "_compiled_call_impl", None) is not None:
                 module._compiled_call_impl = None
+            # accelerate's mixed precision (the Trainer's ``bf16=True``) stands in front of the model's own forward pass.
+            if "_original_forward" in vars(module):
+                module.forward = module._original_forward
         if getattr(inner.config, "use_cache", None) is False:
             # Training with gradient checkpointing switches it off; the answers are the same with it, and sooner there.
             inner.config.use_cache = True

@@ -63,7 +63,7 @@ class EvalSettings:
     batch_size: Annotated[int, Field(ge=1)] | None = None
     token_budget: Annotated[int, Field(ge=1)] | None = None
     device: str | None = None
-    threads: int | None = None
+    threads: Annotated[int, Field(ge=1)] | None = None
     allow_missing: bool = False
     name: str | None = None
     baseline: str | None = None

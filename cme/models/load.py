@@ -103,11 +103,22 @@ def pick_dtype(dtype: str) -> str:
 
 
 def pick_device(device: str | None = None) -> str:
-    """The device asked for, else the first GPU, else the CPU."""
-    if device:
-        return device
+    """The device asked for, else the first GPU, else the CPU.
+
+    Raises:
+        UsageError: this machine has no such device, or PyTorch cannot use it.
+    """
     import torch
 
+    if device:
+        try:
+            usable = torch.empty(0, device=device).device.type != "meta"
+        except (RuntimeError, AssertionError, NotImplementedError):
+            usable = False
+        if not usable:
+            known = ", ".join(["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))])
+            raise UsageError(f"device {device!r} cannot be used by PyTorch on this machine. Give one of: {known}.")
+        return device
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 

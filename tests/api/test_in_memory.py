@@ -111,6 +111,44 @@ def test_training_goes_on_after_it(tiny_base, tokenizer):
     assert all(torch.equal(gradients[1][name], value) for name, value in gradients[0].items())
 
 
+def test_the_random_generators_stay_as_they_were(tiny_base, tokenizer):
+    import random
+
+    import numpy as np
+
+    def draws():
+        return random.random(), np.random.random(), torch.rand(1).item()
+
+    model = adapted(tiny_base, "lora")
+    drawn = []
+    for evaluate in (False, True):
+        random.seed(5), np.random.seed(5), torch.manual_seed(5)
+        if evaluate:
+            cme.evaluate(model=model, tokenizer=tokenizer, **SMALL)
+        drawn.append(draws())
+    assert drawn[0] == drawn[1]
+
+
+def test_mixed_precision_around_it_changes_no_answer(tiny_base, tokenizer, tmp_path):
+    """The result says float32, so that is what computes: within the caller's autocast, and behind accelerate's."""
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    model = adapted(tiny_base, "lora")
+    cme.evaluate(model=model, tokenizer=tokenizer, out=tmp_path / "plain", **SMALL)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        cme.evaluate(model=model, tokenizer=tokenizer, out=tmp_path / "autocast", **SMALL)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    try:
+        prepared = Accelerator(cpu=True, mixed_precision="bf16").prepare(model)
+        before = prepared.forward
+        cme.evaluate(model=prepared, tokenizer=tokenizer, out=tmp_path / "accelerate", **SMALL)
+        assert prepared.forward is before
+    finally:
+        AcceleratorState._reset_state(reset_partial_state=True)
+    assert responses(tmp_path / "plain") == responses(tmp_path / "autocast") == responses(tmp_path / "accelerate")
+
+
 def test_an_error_leaves_the_model_and_no_folder(tiny_base, tokenizer, tmp_path):
     model = adapted(tiny_base, "lora", fill=float("inf")).train()
     before = [(name, module.training) for name, module in model.named_modules()]

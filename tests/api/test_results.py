@@ -1,5 +1,6 @@
 """What a result gives: numbers, frames, samples, and how long its folder lives."""
 
+import copy
 import gc
 
 import pandas as pd
@@ -91,6 +92,34 @@ def test_a_temporary_folder_lives_as_long_as_the_result(tmp_path):
     gc.collect()
     assert not folder.exists()
     assert cme.load_result(kept.folder).average == average and kept.samples().shape[0] == 8
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning", "error::ResourceWarning")
+def test_a_copy_keeps_the_temporary_folder_and_its_end_warns_of_nothing():
+    result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
+    folder, copied = result.folder, copy.deepcopy(result)
+    del result
+    gc.collect()
+    assert copied.samples().shape[0] == 8
+    del copied
+    gc.collect()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta"])
+def test_a_device_that_is_not_there_is_refused_in_one_sentence(tiny_base, tmp_path, device):
+    with pytest.raises(
+        UsageError, match=f"device '{device}' cannot be used by PyTorch on this machine. Give one of: cpu"
+    ):
+        cme.evaluate(
+            base=str(tiny_base), source="mini", tier="smoke", datasets="rte", device=device, out=tmp_path / "x"
+        )
+    assert not (tmp_path / "x").exists()
+
+
+def test_threads_are_at_least_one(tiny_base):
+    with pytest.raises(UsageError, match="threads: must be at least 1, found -1"):
+        cme.evaluate(base=str(tiny_base), source="mini", tier="smoke", datasets="rte", threads=-1)
 
 
 def test_a_failed_evaluation_leaves_no_temporary_folder(tmp_path, monkeypatch):

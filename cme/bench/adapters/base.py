@@ -29,7 +29,7 @@ def open_base(base: str, *, dtype: str = "float32", device: str | None = None, s
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
-    device = _checked(pick_device(device))
+    device = pick_device(_checked(device))
     path = Path(base).expanduser()
     if base not in SHAPES and not path.is_file():
         model = load_model(resolve_base(base), dtype=dtype, device=device)
@@ -39,10 +39,12 @@ def open_base(base: str, *, dtype: str = "float32", device: str | None = None, s
     return _random(base if base in SHAPES else path, dtype, device, seed), "random"
 
 
-def _checked(device: str) -> str:
+def _checked(device: str | None) -> str | None:
     """The device, if costs can be measured on it."""
     import torch
 
+    if not device:
+        return device
     kind = device.partition(":")[0]
     if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
         found = "there is no GPU that PyTorch can use" if kind == "cuda" else f"found {device!r}"
