@@ -30,6 +30,11 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
             one message; or an unknown method.
     """
     name = values.get("method")
+    if name is None:
+        raise UsageError(
+            f"{where}: no method is given. Choose one with --method (method= in Python), --recipe or --peft-config. "
+            f"The methods are {', '.join(METHODS)}."
+        )
     if not isinstance(name, str):
         raise UsageError(f"{where}: 'method' must be one of {', '.join(METHODS)}, found {name!r}.")
     if name not in METHODS:

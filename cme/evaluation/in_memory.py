@@ -56,6 +56,7 @@ def unwrapped(model: Any, tokenizer: Any) -> tuple[Any, Any]:
             weights are not all on one device.
     """
     from peft import PeftModel
+    from peft.tuners.tuners_utils import BaseTunerLayer
     from torch.nn import DataParallel
     from torch.nn.parallel import DistributedDataParallel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -69,6 +70,11 @@ def unwrapped(model: Any, tokenizer: Any) -> tuple[Any, Any]:
         raise UsageError(
             f"model= takes a causal language model of transformers or a PeftModel of one, found {kind}. A folder or a hub id "
             "is given as a text."
+        )
+    if not isinstance(model, PeftModel) and any(isinstance(module, BaseTunerLayer) for module in inner.modules()):
+        raise UsageError(
+            "the model has adapter layers but is not a PeftModel, so CME cannot tell which adapter it evaluates. Pass the "
+            "PeftModel that get_peft_model or PeftModel.from_pretrained returned."
         )
     if inner.config.is_encoder_decoder or not inner.can_generate():
         raise UsageError(f"{type(inner).__name__} is not a causal language model. Pass a model that generates text.")

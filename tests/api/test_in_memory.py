@@ -314,3 +314,15 @@ def test_what_cannot_be_evaluated_is_said_in_a_sentence(tiny_base, tokenizer):
         with pytest.raises(UsageError, match=says) as caught:
             cme.evaluate(**arguments, **SMALL)
         assert one_sentence(caught) or str(caught.value).count(". ") <= 1, str(caught.value)
+
+
+def test_adapter_layers_without_their_peft_model_are_refused(tiny_base, tokenizer):
+    model = adapted(tiny_base, "lora")
+    with pytest.raises(UsageError, match="has adapter layers but is not a PeftModel"):
+        cme.evaluate(model=model.get_base_model(), tokenizer=tokenizer, **SMALL)
+
+
+@pytest.mark.parametrize("nothing", ["", [], " , "])
+def test_an_empty_list_of_datasets_is_not_the_whole_suite(nothing):
+    with pytest.raises(UsageError, match="datasets is empty; leave it out for the whole suite"):
+        cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets=nothing)
