@@ -66,7 +66,7 @@ def test_unload_gives_the_base_back(base, adapted, tokens, method, fields):
 def test_merging_a_routed_method_is_refused_and_says_why(adapted, tokens, method, fields, merge):
     model = adapted(method, **fields)
     before = logits(model, tokens)
-    with pytest.raises(AdapterError, match=r"gates weigh the experts anew for every token.*unload\(\)"):
+    with pytest.raises(AdapterError, match=r"gate weights differ for every token.*unload\(\)"):
         getattr(model, merge)()
     with pytest.raises(AdapterError, match="cannot be merged"):
         layers(model)[0].merge()

@@ -367,7 +367,7 @@ def test_a_file_that_does_not_end_is_cut_off(cme, hub, tmp_path, path):
     hub.failing[f"{GLUE}/{path}"] = "endless"
     done = cme(*QQP)
     assert done["exit"] == 1
-    assert "is not what the hub states" in done["stderr"]
+    assert "two downloads differ from what the hub states" in done["stderr"]
     # What a network holds in its buffers is sent, too.
     assert hub.sent < 100 << 20
     assert all(file.stat().st_size < 1 << 20 for file in (tmp_path / "mirror").rglob("*") if file.is_file())

@@ -157,7 +157,7 @@ def test_a_file_is_fetched_once(visit):
         ("forbidden", "SourceError", "Accept its terms at https://huggingface.co/datasets/test/forbidden, then log in"),
         ("wrong", "SourceError", "is not what the hub states ("),
         ("busy", "SourceError", "503 Service"),
-        ("csv", "DataError", "hub:test/csv/plain/validation: not stored as Parquet"),
+        ("csv", "DataError", "hub:test/csv/plain/validation: it is not stored as Parquet"),
         ("damaged", "DataError", "hub:test/damaged/plain/validation: "),
     ],
 )

@@ -82,7 +82,7 @@ def test_adopting_keeps_what_is_known(lock, tmp_path):
         ("[]", "is no cme.lock of version 1"),
         ('{"version": 2, "repositories": {}}', "is no cme.lock of version 1"),
         ('{"version": 1, "repositories": {"a/b": 3}}', "a/b: missing key 'revision'"),
-        ('{"version": 1, "repositories": {"a/b": {"revision": "main", "splits": {}}}}', "a/b: 'main' is no commit"),
+        ('{"version": 1, "repositories": {"a/b": {"revision": "main", "splits": {}}}}', "a/b: 'main' is not a commit"),
         (
             '{"version": 1, "repositories": {"a/b": {"revision": "OLD", "splits": {"c/d": [{"path": "x"}]}}}}',
             "a/b/c/d: missing key 'size'",

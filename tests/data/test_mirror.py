@@ -225,7 +225,7 @@ def test_what_cme_download_noted_is_told_and_checked(one_file):
 
 def test_an_unknown_source_is_told():
     with pytest.raises(
-        UsageError, match="unknown source '/no/such/folder': it is neither 'hub' nor 'mini' nor a folder"
+        UsageError, match="unknown source '/no/such/folder': it is not 'hub', 'mini' or a folder"
     ):
         open_source("/no/such/folder")
 

@@ -167,7 +167,7 @@ def test_folders_that_are_no_mix_say_what_they_are(mix, tmp_path):
     with pytest.raises(CMEError, match="does not exist"):
         read_manifest(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CMEError, match="is no mix"):
+    with pytest.raises(CMEError, match="is not a mix"):
         load_mix(tmp_path / "empty", "train")
     with pytest.raises(CMEError, match="unknown split of a mix 'test'"):
         load_mix(mix, "test")

@@ -38,5 +38,5 @@ def test_the_pool_grows_with_the_size_until_the_world_ends():
 def test_more_than_the_world_has_is_refused(tmp_path, monkeypatch):
     real = mini_corpus.size
     monkeypatch.setattr(mini_corpus, "size", lambda folder, split: 300 if split == "train" else real(folder, split))
-    with pytest.raises(UsageError, match="were asked for, but only"):
+    with pytest.raises(UsageError, match="were requested, but only"):
         build(BuildSettings(source="mini", out=tmp_path / "mix", size=5000, datasets=("nq_open", "qqp")))

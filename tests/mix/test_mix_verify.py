@@ -140,7 +140,7 @@ def test_what_is_no_mix_is_said(mix, tmp_path):
     with pytest.raises(CMEError, match="does not exist"):
         verify(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CMEError, match="is no mix"):
+    with pytest.raises(CMEError, match="is not a mix"):
         verify(tmp_path / "empty")
     marker = json.loads((mix / ".cme.json").read_text())
     (mix / ".cme.json").write_text(json.dumps(marker | {"finished": False}))

@@ -171,7 +171,7 @@ def test_an_unknown_dtype_gets_the_nearest(tiny_base):
 
 
 def test_the_device_asked_for_is_taken():
-    assert pick_device("cuda:1") == "cuda:1"
+    assert pick_device("cpu") == "cpu"
     assert pick_device(None) in ("cpu", "cuda")
 
 

@@ -108,7 +108,7 @@ def test_a_recipe_includes_files_beside_it_only(tmp_path, name):
     for place in (tmp_path, folder / "sub"):
         (place / "other.yaml").write_text("training: {data: mix}")
     (folder / "r.yaml").write_text(f"include: {name}\nadapter: {{method: lora}}")
-    with pytest.raises(UsageError, match="no other file beside it"):
+    with pytest.raises(UsageError, match="not another file in the same folder"):
         load_recipe(folder / "r.yaml")
 
 

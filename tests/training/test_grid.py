@@ -72,8 +72,8 @@ def test_a_rate_that_diverges_is_recorded_and_not_chosen(settings, tmp_path):
         ([1e-3], "at least two different learning rates"),
         ([1e-3, 1e-3], "at least two different"),
         ([1e-3, 1e-3, 2e-3], "twice"),
-        ([1e-3, -1.0], "must be above 0, found -1"),
-        ([1e-3, float("nan")], "must be above 0, found nan"),
+        ([1e-3, -1.0], "-1 is not a valid learning rate"),
+        ([1e-3, float("nan")], "nan is not a valid learning rate"),
     ],
 )
 def test_rates_that_make_no_grid(settings, tmp_path, rates, says):
@@ -84,7 +84,7 @@ def test_rates_that_make_no_grid(settings, tmp_path, rates, says):
 
 def test_a_mix_without_validation_part_cannot_choose(settings, tmp_path):
     mix = write_mix(tmp_path / "mix", [ROWS[:20]])
-    with pytest.raises(UsageError, match="no validation part"):
+    with pytest.raises(UsageError, match="no validation split"):
         train_grid(settings(data=str(mix)), LORA, [1e-3, 1e-2], out=tmp_path / "grid")
 
 
