@@ -148,7 +148,9 @@ def test_an_output_layer_tied_to_the_embedding(tmp_path, tokens, method):
     model.save_pretrained(tmp_path)
     again = load_adapter(make_base(tie_word_embeddings=True), tmp_path)
     assert torch.equal(logits(again, tokens), own)
-    reason = "gate weights differ" if method in ROUTED else "lm_head cannot be merged: this base ties its input and output"
+    reason = (
+        "gate weights differ" if method in ROUTED else "lm_head cannot be merged: this base ties its input and output"
+    )
     for merge in (model.merge_adapter, model.merge_and_unload):
         with pytest.raises(AdapterError, match=reason):
             merge()

@@ -210,7 +210,9 @@ def test_mistakes(tmp_path):
         count("chinese-llama-2", AdapterSettings("lora"))
     with pytest.raises(UsageError, match="Did you mean 'hydralora'"):
         formula_trainable("hydra", [(1, 1)], rank=1)
-    with pytest.raises(UsageError, match="is a 'clip_vision_model', which transformers cannot build as a language model"):
+    with pytest.raises(
+        UsageError, match="is a 'clip_vision_model', which transformers cannot build as a language model"
+    ):
         count(CLIPVisionConfig(), AdapterSettings("lora"))
     (tmp_path / "config.json").write_text(json.dumps({"no": "model"}))
     with pytest.raises(SourceError, match="holds no model configuration"):

@@ -304,7 +304,10 @@ def test_what_cannot_be_evaluated_is_said_in_a_sentence(tiny_base, tokenizer):
         ({"model": torch.nn.Linear(2, 2), "tokenizer": tokenizer}, "found torch.nn.modules.linear.Linear"),
         ({"model": threading.Lock(), "tokenizer": tokenizer}, "found _thread.lock"),
         ({"model": model.model, "tokenizer": tokenizer}, "is not a causal language model"),
-        ({"model": T5ForConditionalGeneration(T5Config(**small)), "tokenizer": tokenizer}, "is not a causal language model"),
+        (
+            {"model": T5ForConditionalGeneration(T5Config(**small)), "tokenizer": tokenizer},
+            "is not a causal language model",
+        ),
         ({"model": hollow, "tokenizer": tokenizer}, "not in memory"),
         ({"model": split, "tokenizer": tokenizer}, "not in memory"),
         ({"model": model, "tokenizer": tokenizer, "adapter": "x"}, "leave adapter= out"),

@@ -104,7 +104,8 @@ def test_a_record_says_that_no_model_answered(hand_mirror, tmp_path):
 
 def test_undefined_baselines_are_refused_before_any_work(hand_mirror, tmp_path):
     with pytest.raises(
-        UsageError, match=r"'lead-1' .* is not defined for qqp\. Choose other datasets with --datasets, or the baseline 'majority'"
+        UsageError,
+        match=r"'lead-1' .* is not defined for qqp\. Choose other datasets with --datasets, or the baseline 'majority'",
     ):
         run("lead-1", hand_mirror, tmp_path / "out", "qqp")
     with pytest.raises(UsageError, match="Did you mean 'majority'"):

@@ -56,7 +56,8 @@ def test_a_shape_with_random_weights(shape, tmp_path, monkeypatch):
         "table.md",
     ]
     values = json.loads((out / "report.json").read_text())
-    assert values["surroundings"]["weights"] == "random" and values["surroundings"]["command"] [0] in ("cme", "cme.bench_adapters")
+    place = values["surroundings"]
+    assert place["weights"] == "random" and place["command"][0] in ("cme", "cme.bench_adapters")
     # The paper's figures at four experts, from the data file.
     shown = {(item["reported"]["quantity"], item["reported"]["ratio"]) for item in values["reported"]}
     assert shown == {("training time", 0.70), ("training time", 1.62), ("inference speed", 1.40)}
