@@ -64,7 +64,8 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
             values[name], problem = _converted(value, signature.parameters[name].annotation)
             if problem:
                 problems.append(f"{name}: {problem}")
-        if "datasets" in values and values["datasets"] is not None and not names(values["datasets"]):
+        datasets = values.get("datasets")
+        if not problems and isinstance(datasets, str | Sequence) and not names(datasets):
             problems.append("datasets is empty; leave it out for the whole suite")
         if problems:
             raise UsageError(f"cme.{function.__name__}: {'; '.join(problems)}.")

@@ -329,3 +329,8 @@ def test_adapter_layers_without_their_peft_model_are_refused(tiny_base, tokenize
 def test_an_empty_list_of_datasets_is_not_the_whole_suite(nothing):
     with pytest.raises(UsageError, match="datasets is empty; leave it out for the whole suite"):
         cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets=nothing)
+
+
+def test_datasets_of_a_wrong_type_are_refused_in_a_sentence():
+    with pytest.raises(UsageError, match=r"datasets: .*found 3"):
+        cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets=3)
