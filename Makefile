@@ -1,17 +1,17 @@
-# make demo      the whole line: build a mix, train two adapters, evaluate, print the leaderboard (at most 15 minutes, two cores)
-# make board     the demo leaderboard: six methods, three seeds each, learning rates by a grid (hours; resumable, JOBS at a time)
+# make demo      the whole pipeline: build a mix, train two adapters, evaluate, print the leaderboard (at most 15 minutes on two cores)
+# make board     the demo leaderboard: six methods with three seeds each and a learning-rate grid (hours; resumable; JOBS runs at a time)
 # make test      lint, types, tests (at most 12 minutes)
-# make test-all  the long tests too
-# make release-check  builds what would be uploaded, installs it into an empty environment and runs it there
+# make test-all  all tests, including the long ones
+# make release-check  build the distributions, install the wheel into an empty environment and run it there
 # make docs      the documentation site, built strictly into site/
-# make clean     removes the virtual environment and the demo
+# make clean     remove the virtual environment and the demo
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.cme-ready
 
-# Steps are files, and settings are not watched: another tier has a folder of its own, for others give one with DEMO.
+# Steps are files, and make does not notice changed settings. Each tier has its own folder; for other settings, set DEMO.
 DEMO   ?= demo$(if $(filter-out smoke,$(TIER)),-$(TIER))
 ROWS   ?= 4000
 TIER   ?= smoke
@@ -71,7 +71,7 @@ $(DEMO)/entries/%.json: $(DEMO)/results/%/result.json
 $(DEMO)/leaderboard/leaderboard.md: $(DEMO)/entries/majority.json $(DEMO)/entries/base.json $(DEMO)/entries/lora.json $(DEMO)/entries/teamlora.json
 	@$(CME) leaderboard --verify --entries $(DEMO)/entries --out $(DEMO)/leaderboard >/dev/null
 
-# What a command wrote whole stays, also when make is stopped while that command ends.
+# Keeps complete outputs even if make is interrupted while their command ends.
 .PRECIOUS: $(DEMO)/runs/%/run.json $(DEMO)/results/%/result.json $(DEMO)/entries/%.json $(DEMO)/mix/manifest.json \
 	$(foreach row,base majority,$(DEMO)/results/$(row)/result.json $(DEMO)/entries/$(row).json)
 
@@ -86,7 +86,7 @@ lint: $(READY)
 types: $(READY)
 	@$(BIN)/mypy
 
-# One thread per worker: two workers on two cores.
+# Two workers with one thread each.
 test: $(READY) lint types
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not long" $(TESTS)
 
@@ -96,7 +96,7 @@ test-all: $(READY) lint types
 release-check:
 	@PYTHON=$(PYTHON) .ci/release-check
 
-# Nothing is fetched; the variable silences an announcement of the theme's authors.
+# The build needs no network. The variable hides an announcement of the theme's authors.
 docs: $(READY)
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "site/index.html is built; to read it: $(BIN)/python -m http.server --directory site"

@@ -1,7 +1,7 @@
-"""``python -m benchmarks.versions``: this checkout and an older one, the same commands in turns, as ratios of wall time.
+"""``python -m benchmarks.versions``: compare the wall time of commands in this checkout and in an older one.
 
-Both run with this interpreter and its libraries, each from its own sources, in alternating order. Every round writes to new
-folders, so that nothing is resumed.
+Both checkouts use this interpreter and its libraries, and run in alternating order. Every round writes to new folders, so no
+command resumes earlier work.
 """
 
 import os
@@ -16,9 +16,10 @@ from typing import Annotated
 
 import typer
 
+from cme.api.call import names
 from cme.bench.adapters.ratios import Ratio, ratio_of
 from cme.cli.app import emit_json, note, standalone
-from cme.cli.options import Json, names
+from cme.cli.options import Json
 from cme.cli.tables import show_table
 from cme.errors import CMEError, UsageError, unknown
 from cme.machine import processor_name
@@ -32,11 +33,11 @@ _DEMO = str(HERE / "leaderboards" / "recipes" / "demo-teamlora.yaml")
 
 @dataclass(frozen=True)
 class Case:
-    """A command that both checkouts understand.
+    """A command that both checkouts support.
 
     Attributes:
-        name: for ``--cases``.
-        arguments: of the interpreter; ``{out}`` is a new folder, ``{mix}`` a mix and ``{mirror}`` a mirror that both share.
+        name: name for ``--cases``.
+        arguments: arguments of the interpreter. ``{out}`` is a new folder. ``{mix}`` and ``{mirror}`` are shared by both.
     """
 
     name: str
@@ -51,7 +52,7 @@ CASES = (
     Case("evaluate", (*_CME, "eval", "--source", "mini", "--tier", "smoke", "--dtype", "auto", "--out", "{out}")),
     Case("verify", (*_CME, "leaderboard", "verify", str(HERE / "leaderboards" / "demo" / "entries"))),
 )
-"""What is measured; a case that names the mirror or the mix has it made before, by the older checkout, untimed."""
+"""The cases. The older checkout makes the mirror and the mix beforehand, and this is not timed."""
 
 
 def measure_versions(before: Path, cases: list[Case], work: Path, *, rounds: int, share: float = 0.1) -> list[Ratio]:
@@ -112,15 +113,15 @@ def measure(
         str | None,
         typer.Option("--cases", help=f"Comma-separated: {', '.join(case.name for case in CASES)}. Default: all."),
     ] = None,
-    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Times that each side runs each case.")] = 6,
+    rounds: Annotated[int, typer.Option("--rounds", min=2, help="Number of runs per case and checkout.")] = 6,
     share: Annotated[
-        float, typer.Option("--share", help="Size of the mirror of mix, as a share of the full size.")
+        float, typer.Option("--share", help="Size of the mirror for case mix, as a share of the full size.")
     ] = 0.1,
     as_json: Json = False,
 ) -> None:
-    """Measure this checkout against an older one.
+    """Compare this checkout with an older one.
 
-    Prints the median ratio of wall times for each case with its 95 % confidence interval.
+    The table shows the median ratio of wall times for each case, with its 95 % confidence interval.
     """
     known = {case.name: case for case in CASES}
     chosen = names(cases) or tuple(known)
@@ -129,7 +130,7 @@ def measure(
             raise unknown("case", name, known)
     before = before.expanduser().resolve()
     if not (before / "cme" / "__init__.py").is_file():
-        raise UsageError(f"{before} is no checkout of CME (it has no cme/__init__.py). Give --before the root of one.")
+        raise UsageError(f"{before} is not a checkout of CME, because it has no cme/__init__.py. Give the root of one.")
     with tempfile.TemporaryDirectory(prefix="cme-versions-") as work:
         ratios = measure_versions(before, [known[name] for name in chosen], Path(work), rounds=rounds, share=share)
     if as_json:

@@ -1,6 +1,6 @@
 """CME: the multi-task benchmark for parameter-efficient adapters.
 
-Every verb of the command line is one function here, with the same names and defaults; ``dir(cme)`` lists them:
+Each verb of the command line has a function here, with the same names and defaults. ``dir(cme)`` lists them:
 
     import cme
 
@@ -9,8 +9,9 @@ Every verb of the command line is one function here, with the same names and def
     result = cme.evaluate(adapter=run, source="mini", tier="quick")
     result.average, result.to_frame()
 
-Importing this package is cheap (no torch, peft, transformers or lm_eval): a function's module is imported when it is first used.
-It makes CME's adapter methods known to PEFT: at once if peft is imported already, else in the moment peft is imported.
+Importing this package is cheap, because it imports no torch, peft, transformers or lm_eval. The module of a function is imported
+when the function is first used. The import also registers CME's adapter methods in PEFT: at once if peft is already imported,
+otherwise when it is imported.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -175,7 +176,7 @@ _HOMES = {
     "verify_board": "cme.api.boards",
     "verify_mix": "cme.api.mixes",
 }
-"""Public name → the module that holds it; the same names as above, where type checkers read them."""
+"""Maps each public name to its module. The imports above list the same names for type checkers."""
 
 __all__ = [
     "Board",
@@ -239,7 +240,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # else type checkers would take every name for one that exists
+if not TYPE_CHECKING:  # otherwise type checkers would accept any name
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:

@@ -1,4 +1,4 @@
-"""Makes CME's methods known to PEFT without importing PEFT (which alone takes seconds)."""
+"""Registers CME's methods in PEFT without importing PEFT, whose import takes seconds."""
 
 import importlib.util
 import sys
@@ -11,21 +11,21 @@ __all__ = ["install"]
 
 
 class _AfterPeft(MetaPathFinder):
-    """Finds peft as everyone else would, and registers CME's methods when its import has ended."""
+    """Import hook that registers CME's methods as soon as peft has been imported."""
 
     def __init__(self) -> None:
-        self._asking = False
+        self._searching = False
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname != "peft" or self._asking:
+        if fullname != "peft" or self._searching:
             return None
-        self._asking = True
+        self._searching = True
         try:
             spec = importlib.util.find_spec(fullname)
         finally:
-            self._asking = False
+            self._searching = False
         if spec is None or spec.loader is None:
             return None
         run = spec.loader.exec_module
@@ -36,13 +36,13 @@ class _AfterPeft(MetaPathFinder):
                 sys.meta_path.remove(self)
             _register()
 
-        # Looking for peft is not importing it (transformers looks), so the finder stays until the module has run.
+        # transformers looks for peft without importing it, so the hook stays until the module has been executed.
         vars(spec.loader)["exec_module"] = run_and_register
         return spec
 
 
 def install() -> None:
-    """Register the methods now if peft is imported, else when it is. A second call changes nothing."""
+    """Register the methods now if peft is imported, otherwise when it is imported. A second call has no effect."""
     if "peft" in sys.modules:
         _register()
     elif not any(isinstance(finder, _AfterPeft) for finder in sys.meta_path):

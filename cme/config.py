@@ -1,7 +1,7 @@
 """One mechanism for settings, records and configuration files: pydantic 2 with CME's error messages.
 
 Records and files are subclasses of `Model`. Settings, which Python users construct, are dataclasses made by `validated`.
-`build` validates a mapping; whatever is wrong with it is reported in one message (`cme.problems`).
+`build` validates a mapping and reports all its problems in one message (`cme.problems`).
 """
 
 import functools
@@ -36,13 +36,13 @@ T = TypeVar("T")
 _CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, arbitrary_types_allowed=True)
 
 Items = Annotated[tuple[T, ...], Strict(strict=False)]
-"""A tuple that may be given as a list; its items keep their strict type."""
+"""A tuple that can be given as a list. Its items are validated strictly."""
 
 FROM_FILE: dict[str, bool] = {"from_file": True}
-"""Validation context of values that were read: a record then remembers which keys were given."""
+"""Validation context of values that were read from a file. A record then remembers which keys were given."""
 
 _MOST_LINES = 8
-"""Problems of a file that a message in one line lists."""
+"""Maximum number of problems in a message of one line."""
 
 
 class Model(BaseModel):
@@ -66,7 +66,7 @@ def stored_as(key: str, **options: Any) -> Any:
 
 
 def one_of(words: Sequence[str]) -> AfterValidator:
-    """Make the annotation of a text that must be one of several words.
+    """Make an annotation for a string that must be one of several words.
 
     Args:
         words: the words, in the order in which the message lists them.
@@ -81,7 +81,7 @@ def one_of(words: Sequence[str]) -> AfterValidator:
 
 
 def known(kind: str, names: Collection[str]) -> AfterValidator:
-    """Make the annotation of a name that must be one of several; the message offers the nearest one.
+    """Make an annotation for a name that must be known. The message offers the nearest known name.
 
     Args:
         kind: what the name stands for, such as ``"mixing"``.
@@ -103,27 +103,27 @@ def validated(what: str) -> Callable[[type[T]], type[T]]:
     `dataclasses.replace`, `dataclasses.asdict` and positional arguments work as they do with every dataclass.
 
     Args:
-        what: what the object is, at the start of an error message, such as ``"adapter settings"``.
+        what: description of the object for the start of messages, such as ``"adapter settings"``.
 
     Returns:
-        The decorator. Constructing the class raises `UsageError` with every unknown name, missing name, wrong type and
-        value out of range.
+        The decorator. Constructing the class raises `UsageError` with all unknown names, missing names, wrong types and values
+        out of range.
     """
 
     def decorate(cls: type[T]) -> type[T]:
-        made: Any = pydantic_dataclass(frozen=True, config=_CONFIG)(cls)
-        construct = made.__init__
+        decorated: Any = pydantic_dataclass(frozen=True, config=_CONFIG)(cls)
+        construct = decorated.__init__
 
         @functools.wraps(construct)
         def init(self: Any, *args: Any, **values: Any) -> None:
             try:
                 construct(self, *args, **values)
             except ValidationError as error:
-                raise UsageError(message(problems(error, made), what)) from None
+                raise UsageError(message(problems(error, decorated), what)) from None
 
-        made.__init__ = init
-        made.__validated_init__ = construct
-        return typing.cast(type[T], made)
+        decorated.__init__ = init
+        decorated.__validated_init__ = construct
+        return typing.cast(type[T], decorated)
 
     return decorate
 
@@ -134,17 +134,20 @@ def build(cls: type[T], values: object, where: str, *, error: type[CMEError] = U
     Args:
         cls: a `Model`, or a class made by `validated`.
         values: the keys and values.
-        where: what the mapping is, for the message, such as ``"recipe demo.yaml"``.
+        where: description of the mapping for messages, such as ``"recipe demo.yaml"``.
         error: the class of error to raise.
 
+    Returns:
+        The object.
+
     Raises:
-        UsageError: (or ``error``) unknown keys, missing keys, wrong types and values out of range, all in one message.
+        UsageError: (or ``error``) with all unknown keys, missing keys, wrong types and values out of range in one message.
     """
-    found = check(cls, values)
-    if isinstance(found, list):
-        # A settings file is a few lines long, and so is the list. What is wrong with a record goes into one line of a report.
-        raise error(message(found, where) if issubclass(error, UsageError) else f"{where}: {_in_a_line(found)}.")
-    return found
+    result = check(cls, values)
+    if isinstance(result, list):
+        # Settings files are short, so a list of problems is readable. Problems of records go into one line of a report.
+        raise error(message(result, where) if issubclass(error, UsageError) else f"{where}: {_in_a_line(result)}.")
+    return result
 
 
 def check(cls: type[T], values: object) -> T | list[str]:
@@ -171,11 +174,11 @@ def check(cls: type[T], values: object) -> T | list[str]:
 
 
 def problem_of(value: object, hint: Any) -> str | None:
-    """Say how ``value`` differs from the type ``hint``, or return None if it fits.
+    """Describe how ``value`` differs from the type ``hint``, or return None if it fits.
 
     Args:
         value: any value.
-        hint: a type, as in an annotation. Tuples in it may be given as lists.
+        hint: a type, as in an annotation. Lists are accepted for tuples.
     """
     try:
         TypeAdapter(_lenient(hint), config=ConfigDict(strict=True, arbitrary_types_allowed=True)).validate_python(value)
@@ -193,8 +196,8 @@ def message(lines: Sequence[str], where: str) -> str:
     """Put the lines of `cme.problems.problems` under a heading.
 
     Args:
-        lines: one for each problem.
-        where: what they are about.
+        lines: one line per problem.
+        where: description of the object with the problems.
     """
     if len(lines) == 1:
         return f"{where}: {lines[0]}."
@@ -202,7 +205,7 @@ def message(lines: Sequence[str], where: str) -> str:
 
 
 def _lenient(hint: Any) -> Any:
-    """The same type, whose tuples may be given as lists."""
+    """Return the type in a form that accepts lists for tuples."""
     plain, metadata = stripped(hint)
     inner = tuple(item if item is ... else _lenient(item) for item in get_args(plain))
     origin = get_origin(plain)

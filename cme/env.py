@@ -2,7 +2,7 @@
 
 | variable | meaning |
 | --- | --- |
-| ``CME_DATA_SOURCE`` | where plain ``lm_eval`` takes rows from: ``hub`` (default), ``mini`` or a mirror folder |
+| ``CME_DATA_SOURCE`` | source of the rows in plain ``lm_eval``: ``hub`` (default), ``mini`` or a mirror folder |
 | ``CME_CACHE`` | cache folder (default ``$XDG_CACHE_HOME/cme``, else ``~/.cache/cme``); holds the converted embedded base model |
 | ``CME_LOCK`` | the lock file with the hub's commits (default ``cme.lock`` in the current folder) |
 | ``CME_DATA_DIR`` | tests only: the folder with real rows |
@@ -27,12 +27,12 @@ __all__ = [
 
 
 def data_source() -> str:
-    """Source named by ``CME_DATA_SOURCE``; ``"hub"`` when unset or empty."""
+    """Return the source in ``CME_DATA_SOURCE``, or ``"hub"`` if it is unset or empty."""
     return os.environ.get("CME_DATA_SOURCE") or "hub"
 
 
 def cache_dir() -> Path:
-    """CME's cache folder (not created)."""
+    """Return CME's cache folder. It may not exist."""
     own = os.environ.get("CME_CACHE")
     if own:
         return Path(own).expanduser()
@@ -40,22 +40,22 @@ def cache_dir() -> Path:
 
 
 def lock_file() -> Path:
-    """The lock with the hub's commits: what ``CME_LOCK`` names, else ``cme.lock`` in the current folder."""
+    """Return the lock file with the hub's commits: ``CME_LOCK``, or ``cme.lock`` in the current folder."""
     return Path(os.environ.get("CME_LOCK") or "cme.lock").expanduser()
 
 
 def processes() -> int:
-    """How many processes torchrun has started; 1 without it."""
+    """Return the number of processes that torchrun started, or 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE") or 1)
 
 
 def rank() -> int:
-    """The number of this process among torchrun's; 0 without it."""
+    """Return the rank of this process under torchrun, or 0 without torchrun."""
     return int(os.environ.get("RANK") or 0)
 
 
 def is_first_process() -> bool:
-    """Whether this is the process that prints: the first of torchrun's, or the only one."""
+    """Return whether this process prints: it is rank 0 of torchrun, or the only process."""
     return rank() == 0
 
 

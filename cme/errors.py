@@ -1,6 +1,6 @@
-"""Errors that are the user's or the world's, not ours: shown in one message, without a traceback.
+"""Errors that the user or the environment causes. They are shown as one message without a traceback.
 
-A message says what is wrong, the offending value, and what to do. Everything else keeps its traceback.
+A message states what is wrong, the value, and what to do. All other errors keep their traceback.
 """
 
 import difflib
@@ -26,31 +26,31 @@ __all__ = [
 
 
 class CMEError(Exception):
-    """Base class. ``exit_code`` is what the command line exits with."""
+    """Base class of CME's errors. ``exit_code`` is the exit code of the command line."""
 
     exit_code = 1
 
 
 class CMEWarning(UserWarning):
-    """Something is wrong that stops nothing, such as a plug-in that cannot be imported."""
+    """A problem that does not stop the work, such as a plug-in that cannot be imported."""
 
 
 class UsageError(CMEError):
-    """The command or a configuration asks for something that does not exist or does not fit."""
+    """A command or configuration names something that does not exist, or has values that do not fit together."""
 
     exit_code = 2
 
 
 class DataError(CMEError):
-    """A data file does not hold what its dataset promises."""
+    """A data file does not match the definition of its dataset."""
 
 
 class SourceError(CMEError):
-    """A source (hub, mirror folder, base model) cannot be reached or lacks something."""
+    """A source (hub, mirror folder, base model) cannot be reached or lacks data."""
 
 
 class DivergedError(CMEError):
-    """Training came to a loss that nothing can be learnt from; another learning rate may do."""
+    """Training diverged. Another learning rate may help."""
 
 
 class NotFiniteError(CMEError):
@@ -58,30 +58,30 @@ class NotFiniteError(CMEError):
 
 
 class MissingExtraError(CMEError):
-    """A package is not installed that an optional extra brings."""
+    """A package of an optional extra is not installed."""
 
 
 class AdapterError(CMEError):
-    """A folder is no adapter, or the adapter does not fit the base model."""
+    """A folder holds no adapter, or the adapter does not fit the base model."""
 
 
 class RecoverableError(CMEError):
-    """An error after which the work goes on in another way; several processes then do so together."""
+    """An error after which all processes together continue in another way."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like ``name``, or None if none does."""
-    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
-    return found[0] if found else None
+    """Return the known name that is most similar to ``name``, or None if none is similar."""
+    matches = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return matches[0] if matches else None
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """Build the error for a name that does not exist, with the nearest one that does.
+    """Make the error for an unknown name, with the nearest known name.
 
     Args:
         kind: what the name stands for, such as ``"dataset"``.
-        name: the name as given.
-        known: the names that exist.
+        name: the unknown name.
+        known: the known names.
     """
     known = sorted(known)
     hint = nearest(name, known)

@@ -1,4 +1,4 @@
-"""Packages of the optional extras: one message where one is missing."""
+"""Packages of the optional extras, and the message if one is missing."""
 
 import importlib
 import warnings
@@ -14,7 +14,7 @@ EXTRAS = {
     "leaderboard": ("vl-convert-python", "vl_convert", "the page of a leaderboard"),
     "plots": ("matplotlib", "matplotlib", "pictures as SVG and PNG"),
 }
-"""Extra → its package, the module to import, and what it is for."""
+"""Maps each extra to its package, the module to import, and its purpose."""
 
 
 def install_line(extra: str) -> str:
@@ -40,7 +40,9 @@ def extra_checks() -> list[tuple[str, str, str]]:
         try:
             checks.append((package, "ok", f"{version(package)}, for {purpose}"))
         except PackageNotFoundError:
-            checks.append((package, "optional", f"not installed, for {purpose}; get it with: {install_line(extra)}"))
+            checks.append(
+                (package, "optional", f"not installed (for {purpose}). Install it with: {install_line(extra)}")
+            )
     return checks
 
 
@@ -50,13 +52,13 @@ def need(module: str, *, extra: str, for_: str) -> ModuleType:
     Args:
         module: name of the module, such as ``matplotlib``.
         extra: the extra that installs it, one of `EXTRAS`.
-        for_: what it is needed for, as the subject of the error message.
+        for_: the feature that needs it, as the subject of the error message.
 
     Returns:
         The module.
 
     Raises:
-        MissingExtraError: the module is not installed. The message is one sentence with the command that installs it.
+        MissingExtraError: if the module is not installed. The message has the command that installs it.
 
     Example:
         >>> need("json", extra="plots", for_="This picture").__name__
@@ -68,7 +70,7 @@ def need(module: str, *, extra: str, for_: str) -> ModuleType:
         if error.name != module.partition(".")[0]:
             raise
     package = next((package for package, name, _ in EXTRAS.values() if name == module), module)
-    raise MissingExtraError(f"{for_} needs {package}, which is not installed: {install_line(extra)}.")
+    raise MissingExtraError(f"{for_} needs {package}, which is not installed. Install it with: {install_line(extra)}.")
 
 
 @contextmanager
@@ -76,7 +78,7 @@ def optional(instead: str) -> Iterator[None]:
     """Skip the rest of the block with a warning if it needs an extra that is not installed.
 
     Args:
-        instead: a sentence that says what the user has without it.
+        instead: a sentence that says what the user gets without the extra.
 
     Example:
         >>> with optional("The same numbers are in overlap.csv."):

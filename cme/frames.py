@@ -10,7 +10,7 @@ def csv_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
     Args:
         columns: names of the columns.
-        rows: one value per column; None is an empty cell, and a number keeps its type.
+        rows: one value per column. None is an empty cell, and numbers keep their type.
 
     Returns:
         The text of the file.
@@ -21,6 +21,6 @@ def csv_text(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """
     import pandas as pd
 
-    # With the type object a column of whole numbers stays one even if a value is missing.
+    # With dtype object, a column of whole numbers keeps its type even if a value is missing.
     frame = pd.DataFrame([list(row) for row in rows], columns=list(columns), dtype=object)
     return str(frame.to_csv(index=False, lineterminator="\n"))

@@ -15,7 +15,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def usable_processors() -> int:
-    """Return how many processors this process may use; all of the machine's where the system does not restrict it."""
+    """Return the number of processors that this process may use, or all processors if there is no restriction."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 

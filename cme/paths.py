@@ -1,4 +1,4 @@
-"""Where the files lie that travel with the package (task YAMLs, recipes, the paper's rows), and the package's name for pip."""
+"""Paths of the files that ship with the package (task YAMLs, recipes, rows of the paper), and the package's name for pip."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from cme.errors import CMEError
 __all__ = ["DISTRIBUTION", "leaderboards_dir", "tasks_dir"]
 
 DISTRIBUTION = "cme-bench"
-"""Name of this package for pip; the package that Python imports is ``cme``."""
+"""Name of the distribution for pip. The Python package is ``cme``."""
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -18,15 +18,15 @@ def _find(name: str) -> Path:
             return place
     raise CMEError(
         f"the folder {name!r} is missing from the installation at {_PACKAGE}. "
-        f"Install it again: pip install --force-reinstall {DISTRIBUTION}"
+        f"Reinstall CME: pip install --force-reinstall {DISTRIBUTION}"
     )
 
 
 def tasks_dir() -> Path:
-    """Folder with the task YAMLs: inside the wheel, or beside the package in a checkout."""
+    """Return the folder of the task YAMLs, in the installed package or in a checkout."""
     return _find("tasks")
 
 
 def leaderboards_dir() -> Path:
-    """Folder with ``recipes/`` and ``paper.json``: inside the wheel, or beside the package in a checkout."""
+    """Return the folder with ``recipes/`` and ``paper.json``, in the installed package or in a checkout."""
     return _find("leaderboards")

@@ -34,9 +34,11 @@ for pattern in patterns:
     try:
         compiled = re.compile(pattern)
         matches = [k for k, name in enumerate(names) if compiled.match(name) and compiled.fullmatch(name)]
-        print(json.dumps({"matches": matches}), flush=True)
+        answer = {"matches": matches}
     except (re.error, RecursionError, OverflowError, MemoryError) as error:
-        print(json.dumps({"problem": str(error) or type(error).__name__}), flush=True)
+        answer = {"problem": str(error) or type(error).__name__}
+    sys.stdout.write(json.dumps(answer) + "\\n")
+    sys.stdout.flush()
 """
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a value, in CME's words: pydantic's errors become one line each."""
+"""Turns pydantic's errors into CME's messages, one line each."""
 
 import inspect
 import types
@@ -15,25 +15,25 @@ from cme.errors import nearest
 __all__ = ["MissingHint", "expected", "problems", "shown", "stripped", "whole_problem"]
 
 _WHOLE = "whole"
-"""Type of an error that concerns several fields, so that its message names them itself."""
+"""Type of an error about several fields. Its message names the fields itself."""
 
 _MOST_SHOWN = 200
-"""Characters of a wrong value that a message shows."""
+"""Maximum number of characters of a value in a message."""
 
 
 @dataclass(frozen=True)
 class MissingHint:
-    """What the message says when a required field is missing.
+    """Message for a missing required field.
 
     Attributes:
-        text: follows the name of the field.
+        text: text that follows the name of the field.
     """
 
     text: str
 
 
 def whole_problem(text: str) -> PydanticCustomError:
-    """An error, for a validator to raise, about several fields: its message stands without the name of a field."""
+    """Make an error about several fields for a validator to raise. No field name is put before its message."""
     return PydanticCustomError(_WHOLE, "{text}", {"text": text})
 
 
@@ -41,11 +41,11 @@ def problems(error: ValidationError, hint: object) -> list[str]:
     """Turn a `ValidationError` into CME's messages.
 
     Args:
-        error: as pydantic raised it.
+        error: the error that pydantic raised.
         hint: the class or type that was validated.
 
     Returns:
-        One line for each problem, in the order of the fields; unknown keys come last.
+        One line per problem, in the order of the fields. Unknown keys come last.
     """
     lines: dict[tuple[str, ...], list[_Problem]] = {}
     for details in error.errors(include_url=False, include_context=True):
@@ -57,16 +57,16 @@ def problems(error: ValidationError, hint: object) -> list[str]:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where an error stands.
+    """Location of an error.
 
     Attributes:
-        path: names of the fields, keys and items that lead there.
-        hint: the type that is expected there.
-        owner: the class whose field it is; None where the last step is an item or a key.
-        metadata: annotations of that field.
-        union: path of the first union on the way, where one of several types was expected.
-        options: that union.
-        inside: whether the error lies deeper than the union.
+        path: names of the fields, keys and items that lead to it.
+        hint: the expected type.
+        owner: the class that has the field, or None if the last step is an item or a key.
+        metadata: annotations of the field.
+        union: path of the first union on the way.
+        options: the union.
+        inside: whether the error is deeper than the union.
     """
 
     path: list[str]
@@ -88,7 +88,7 @@ class _Problem:
 
 
 def _walk(hint: object, steps: Sequence[int | str]) -> _Place:
-    """Follow an error's location through the types."""
+    """Follow the location of an error through the types."""
     path: list[str] = []
     owner: object = None
     metadata: tuple[object, ...] = ()
@@ -130,7 +130,7 @@ def _walk(hint: object, steps: Sequence[int | str]) -> _Place:
 
 
 def _chosen(options: Sequence[object], label: str) -> object:
-    """The member of a union that pydantic calls by this label."""
+    """Return the member of a union that has this label in pydantic's errors."""
     for option in options:
         plain, _ = stripped(option)
         origin = get_origin(plain) or plain
@@ -141,7 +141,7 @@ def _chosen(options: Sequence[object], label: str) -> object:
 
 
 def _group(group: list[_Problem]) -> list[str]:
-    """The lines of the errors of one place: of a union, one line instead of one for each of its types."""
+    """Return the lines of the errors at one location. A union gets one line in place of one per type."""
     first = group[0]
     if first.place.union is None:
         return [_line(problem) for problem in group]
@@ -180,12 +180,12 @@ def _line(problem: _Problem) -> str:
 
 
 def _fits_type(problem: _Problem) -> bool:
-    """Whether the value has the right type and breaks a rule that pydantic words itself, such as a shortest length."""
+    """Return whether pydantic's own text describes the problem well, as for a minimum length."""
     return problem.kind.endswith(("_short", "_long", "_mismatch", "multiple_of", "_parsing"))
 
 
 def _range(place: _Place, problem: _Problem) -> str:
-    """The limits of a number in words, such as ``at least 0 and below 1``."""
+    """Describe the limits of a number in words, such as ``at least 0 and below 1``."""
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
     limits: dict[str, object] = {}
     for item in (*place.metadata, *stripped(place.hint)[1], *_constraints(place.hint)):
@@ -198,7 +198,7 @@ def _range(place: _Place, problem: _Problem) -> str:
 
 
 def _constraints(hint: object) -> Iterator[object]:
-    """Annotations of the members of a union."""
+    """Yield the annotations of the members of a union."""
     for option in _options(stripped(hint)[0]):
         yield from stripped(option)[1]
 
@@ -213,7 +213,7 @@ def _prefix(path: Sequence[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in a message: as Python writes it, and a long one cut."""
+    """Format a value for a message with ``repr``. Long values are truncated."""
     text = repr(value)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
 
@@ -228,7 +228,7 @@ def _fields(hint: object) -> Mapping[str, FieldInfo] | None:
 
 
 def stripped(hint: object) -> tuple[Any, tuple[object, ...]]:
-    """A type without its annotations, and the annotations."""
+    """Split an annotated type into the plain type and its annotations."""
     if get_origin(hint) is Annotated:
         plain, *metadata = get_args(hint)
         return plain, tuple(metadata)
@@ -240,7 +240,7 @@ def _options(hint: object) -> tuple[object, ...]:
 
 
 def expected(hint: object) -> str:
-    """Name a type in a message: ``int or nothing``, ``a list``, ``one of 'squad', 'unicode'``."""
+    """Describe a type for a message: ``int or nothing``, ``a list``, ``one of 'squad', 'unicode'``."""
     plain = stripped(hint)[0]
     if len(options := _options(plain)) > 1:
         return " or ".join(expected(option) for option in options)

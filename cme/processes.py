@@ -1,4 +1,4 @@
-"""The processes that share an evaluation or a training: one, or those that torchrun has started."""
+"""Groups of processes that share an evaluation or a training: a single process, or those that torchrun started."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,18 +13,18 @@ __all__ = ["ALONE", "TIMEOUT", "Group", "joined"]
 T = TypeVar("T")
 
 TIMEOUT = timedelta(hours=24)
-"""How long processes wait for each other: the first one may encode millions of rows meanwhile."""
+"""Maximum time that processes wait for each other. Rank 0 may encode millions of rows in the meantime."""
 
 
 class Group:
-    """Some processes, of which this is one.
+    """A group of processes that includes this one.
 
-    An evaluation's processes exchange objects over gloo, also where they compute on GPUs, because it is little. A training's use
-    what transformers' Trainer has chosen.
+    Processes of an evaluation exchange small objects over gloo, even if they compute on GPUs. Processes of a training use the
+    backend that transformers' Trainer has chosen.
 
     Args:
-        rank: the number of this process.
-        size: how many there are.
+        rank: rank of this process.
+        size: number of processes.
     """
 
     def __init__(self, rank: int = 0, size: int = 1) -> None:
@@ -32,10 +32,17 @@ class Group:
         self._ended = False
 
     def together(self, work: Callable[[], T]) -> T:
-        """Do some work in every process; all wait for the last one.
+        """Run a function in every process and wait until all have finished.
+
+        Args:
+            work: the function.
+
+        Returns:
+            The result of this process.
 
         Raises:
-            CMEError: one of them failed: all raise its error. After an error that is no `RecoverableError`, they wait no more.
+            CMEError: in all processes, if the function failed in one of them. After an error that is not a `RecoverableError`,
+                later calls do not wait for the other processes.
         """
         result, error = None, None
         try:
@@ -49,16 +56,16 @@ class Group:
         return result  # type: ignore[return-value]
 
     def first(self, work: Callable[[], T]) -> T:
-        """Do some work in the first process, and hand its result to all of them; errors as in `together`."""
+        """Run a function in rank 0 and send its result to all processes. Errors are handled as in `together`."""
         result = self.together(lambda: work() if self.rank == 0 else None)
         if self.size == 1:
             return result  # type: ignore[return-value]
         import torch.distributed as dist
 
-        box: list[Any] = [result]
-        dist.broadcast_object_list(box)
-        found: T = box[0]
-        return found
+        results: list[Any] = [result]
+        dist.broadcast_object_list(results)
+        received: T = results[0]
+        return received
 
     def _first_error(self, error: CMEError | None) -> CMEError | None:
         import torch.distributed as dist
@@ -68,7 +75,7 @@ class Group:
         raised = [item for item in errors if item is not None]
         final = [item for item in raised if not isinstance(item, RecoverableError)]
         self._ended = bool(final)
-        # Its own error keeps its cause.
+        # A process prefers its own error, because that has its cause.
         return error if error in final else next(iter([*final, *raised]), None)
 
 
@@ -77,10 +84,11 @@ ALONE = Group()
 
 @contextmanager
 def joined(*, start: bool = True) -> Iterator[Group]:
-    """The processes that torchrun has started, or this one alone; the group is left at the end.
+    """Join the processes that torchrun started, and leave the group at the end. Without torchrun, the group is this process.
 
     Args:
-        start: join them here, over gloo. If False, transformers' Trainer joins them, and the group can be used after that.
+        start: initialise the group here, over gloo. If False, transformers' Trainer initialises it, and the group can be used
+            afterwards.
     """
     if processes() == 1:
         yield ALONE
@@ -93,6 +101,6 @@ def joined(*, start: bool = True) -> Iterator[Group]:
     try:
         yield Group(rank(), processes())
     finally:
-        # NCCL complains about a group that is left open.
+        # NCCL warns about a group that is not destroyed.
         if dist.is_initialized() and not before:
             dist.destroy_process_group()

@@ -1,4 +1,4 @@
-"""Progress of long work: bars on a terminal, silence in a pipe."""
+"""Progress bars for long work. They are shown on a terminal only."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,24 +8,24 @@ __all__ = ["Bar", "bar", "table"]
 
 
 class Bar(Protocol):
-    """A progress bar, or nothing at all.
+    """A progress bar, which may be invisible.
 
     Attributes:
-        shown: whether anybody sees it.
+        shown: whether the bar is visible.
     """
 
     shown: bool
 
     def advance(self, steps: float = 1) -> None:
-        """Move on by so many steps."""
+        """Advance by a number of steps."""
         ...
 
     def describe(self, text: str) -> None:
-        """Change the text before the bar."""
+        """Change the text of the bar."""
         ...
 
     def expect(self, total: float) -> None:
-        """Say how many steps there are, where that was not known at the start."""
+        """Set the total number of steps, if it was unknown at the start."""
         ...
 
 
@@ -47,8 +47,8 @@ def bar(description: str, total: float | None = None) -> Iterator[Bar]:
     """Show a progress bar on standard error while the block runs, if that is a terminal.
 
     Args:
-        description: what is going on.
-        total: how many steps there are; None if that is not known.
+        description: text before the bar.
+        total: total number of steps, or None if it is unknown.
     """
     progress = _progress("{task.description}")
     if progress is None:
@@ -60,41 +60,40 @@ def bar(description: str, total: float | None = None) -> Iterator[Bar]:
 
 @contextmanager
 def table(names: Sequence[str], *, whole: str, shown: bool = True) -> Iterator[Callable[[str], Bar]]:
-    """Show a live table on standard error while the block runs, if that is a terminal: a row with a bar for each piece of work.
+    """Show a live table on standard error while the block runs, if that is a terminal. Each task has a row with a bar.
 
-    A row stands still until its ``expect`` is called, and is done with the last of its steps; ``describe`` sets what is said
-    beside its name.
+    A row starts when its ``expect`` is called, and is complete after its last step. ``describe`` sets the text beside the name.
 
     Args:
-        names: of the pieces, in order.
-        whole: name of the last row, which counts the pieces that are done.
-        shown: False: nothing is shown, as where another process shows it.
+        names: names of the tasks, in order.
+        whole: name of the last row, which counts the complete tasks.
+        shown: whether to show the table. False if another process shows it.
 
     Yields:
-        A function from a name to its row's bar.
+        A function that returns the bar of a task by its name.
     """
-    progress = _progress("{task.description}", "{task.fields[said]}") if shown else None
+    progress = _progress("{task.description}", "{task.fields[status]}") if shown else None
     if progress is None:
         yield lambda name: _Silent()
         return
     with progress:
-        tasks = {name: progress.add_task(name, total=None, start=False, said="") for name in names}
-        last = progress.add_task(whole, total=len(names), said="")
+        tasks = {name: progress.add_task(name, total=None, start=False, status="") for name in names}
+        last = progress.add_task(whole, total=len(names), status="")
 
         def count() -> None:
             progress.update(last, completed=sum(task.finished for task in progress.tasks if task.id != last))
 
-        yield lambda name: _Shown(progress, tasks[name], "said", count)
+        yield lambda name: _Shown(progress, tasks[name], "status", count)
 
 
 class _Shown:
     """A bar on a terminal.
 
     Args:
-        progress: rich's.
-        task: its number there.
-        text: which of its fields ``describe`` sets.
-        moved: called after each step.
+        progress: the progress display of rich.
+        task: id of the task in the display.
+        text: the field that ``describe`` sets.
+        moved: function that is called after each step.
     """
 
     shown = True
@@ -116,7 +115,7 @@ class _Shown:
 
 
 def _progress(*texts: str) -> Any:
-    """Rich's bars behind some texts, or None where standard error is no terminal."""
+    """Make a progress display of rich with some texts, or return None if standard error is not a terminal."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -134,7 +133,7 @@ def _progress(*texts: str) -> Any:
 
     class Bars(BarColumn):
         def render(self, task: Any) -> Any:
-            """A bar from the start on; until then rich would let it pulse."""
+            """Render the bar of a started task only. Rich would show a pulsing bar for the others."""
             return super().render(task) if task.started else Text("")
 
     return Progress(

@@ -1,4 +1,4 @@
-"""Jinja templates of cards and of the page, and the filters that make text from others harmless in Markdown."""
+"""Jinja templates of cards and of the page, with filters that escape untrusted text in Markdown."""
 
 import re
 from collections.abc import Mapping
@@ -16,19 +16,19 @@ __all__ = ["environment", "fenced", "inline_code", "render_markdown"]
 def environment(folder: Path, *, autoescape: bool) -> "jinja2.Environment":
     """Return the Jinja environment for the templates of a folder.
 
-    An undefined name is an error, a line with nothing but a block leaves no empty line, and the last line break stays.
+    Undefined names raise an error. A line that contains only a block leaves no empty line, and the final line break is kept.
 
     Args:
-        folder: where the templates are.
-        autoescape: True for HTML. Markdown has no general escape: its templates put text from others through ``code``
-            or ``fenced``, or get it escaped.
+        folder: folder of the templates.
+        autoescape: True for HTML. Markdown has no general escape, so its templates pass untrusted text through ``code`` or
+            ``fenced``, or receive it escaped.
 
     Returns:
         The environment, with the filters ``code``, ``commas`` and ``fenced``.
     """
     import jinja2
 
-    made = jinja2.Environment(
+    jinja = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
         autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
@@ -36,8 +36,8 @@ def environment(folder: Path, *, autoescape: bool) -> "jinja2.Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"code": inline_code, "commas": "{:,}".format, "fenced": fenced}
-    return made
+    jinja.filters |= {"code": inline_code, "commas": "{:,}".format, "fenced": fenced}
+    return jinja
 
 
 def render_markdown(template: Path, values: Mapping[str, Any]) -> str:
@@ -45,7 +45,7 @@ def render_markdown(template: Path, values: Mapping[str, Any]) -> str:
 
     Args:
         template: file that ends in ``.md.j2``.
-        values: what its names stand for.
+        values: values of the names in the template.
 
     Returns:
         The text.
@@ -54,13 +54,13 @@ def render_markdown(template: Path, values: Mapping[str, Any]) -> str:
 
 
 def inline_code(text: str) -> str:
-    """Format any text as code within a line of Markdown.
+    """Format any text as inline code in Markdown.
 
     Args:
-        text: any text; its line breaks become spaces.
+        text: any text. Its line breaks become spaces.
 
     Returns:
-        The text between as many backticks as it takes.
+        The text between as many backticks as it needs.
     """
     line = " ".join(text.split())
     ticks = "`" * (1 + max((len(run) for run in re.findall("`+", line)), default=0))
@@ -73,10 +73,10 @@ def fenced(text: str, language: str = "") -> str:
 
     Args:
         text: any text.
-        language: for the colours, such as ``yaml``.
+        language: language for syntax highlighting, such as ``yaml``.
 
     Returns:
-        The block, without a line break at its end.
+        The block, without a final line break.
     """
     ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{ticks}{language}\n{text.rstrip()}\n{ticks}"

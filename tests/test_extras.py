@@ -55,7 +55,10 @@ def test_a_leaderboard_without_vl_convert_has_all_but_the_page(tmp_path):
     entries, out = ROOT / "leaderboards/demo/entries", tmp_path / "board"
     done = cme_without("vl_convert", "leaderboard", "--entries", entries, "--out", out)
     assert done.returncode == 0, done.stderr
-    assert 'vl-convert-python, which is not installed: pip install "cme-bench[leaderboard]"' in done.stderr
+    assert (
+        'vl-convert-python, which is not installed. Install it with: pip install "cme-bench[leaderboard]"'
+        in done.stderr
+    )
     assert "without index.html" in done.stderr and "Traceback" not in done.stderr
     assert sorted(path.name for path in out.iterdir()) == ["leaderboard.csv", "leaderboard.json", "leaderboard.md"]
     for path in out.iterdir():
@@ -91,7 +94,9 @@ def test_a_package_that_is_there_but_broken_is_no_missing_extra(monkeypatch, tmp
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ModuleNotFoundError, match="something_that_nobody_has"):
         need("half_installed", extra="plots", for_="A test")
-    with pytest.raises(MissingExtraError, match=r"^A test needs nobody_has_it, which is not installed: pip install"):
+    with pytest.raises(
+        MissingExtraError, match=r"^A test needs nobody_has_it, which is not installed. Install it with: pip install"
+    ):
         need("nobody_has_it", extra="plots", for_="A test")
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation costs: lm-eval's own code and CME's engine side by side, on the same rows, with the same answers."""
+"""Cost of an evaluation: lm-eval's own code and CME's engine side by side, on the same rows."""
 
 from benchmarks.evaluation.report import EvalReport
 from benchmarks.evaluation.run import measure_evaluation

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cme.api.call import names, numbers
 from cme.cli.app import emit_json, note, standalone
-from cme.cli.options import Base, Datasets, Json, SourceName, names, numbers
+from cme.cli.options import Base, Datasets, Json, SourceName
 from cme.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -20,27 +21,27 @@ def measure(
         Path | None, typer.Option("--adapter", help="Adapter folder. Default: the base model itself.")
     ] = None,
     source: SourceName = "hub",
-    rows: Annotated[int, typer.Option("--rows", help="Rows of each dataset.")] = 32,
+    rows: Annotated[int, typer.Option("--rows", help="Number of rows per dataset.")] = 32,
     datasets: Datasets = None,
     dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
-    rounds: Annotated[int, typer.Option("--rounds", help="Times that both answer everything.")] = 1,
+    rounds: Annotated[
+        int, typer.Option("--rounds", help="Number of rounds. Each side answers all requests once per round.")
+    ] = 1,
     batch_sizes: Annotated[
         str | None,
-        typer.Option(
-            "--batch-sizes", help="That lm-eval tries; the best is taken. Default: 1,4,8,16, on a GPU 8,16,32,64."
-        ),
+        typer.Option("--batch-sizes", help="Batch sizes to try for lm-eval. Default: 1,4,8,16, on a GPU 8,16,32,64."),
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Also write report.json, table.md, costs.svg and costs.png here.")
+        Path | None, typer.Option("--out", help="Folder for report.json, table.md, costs.svg and costs.png.")
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure lm-eval and CME's engine side by side.
 
-    Same model, same rows, one process: times, what was computed, whether the answers agree, peak memory, and how time grows with
-    rows and options. lm-eval gets its best batch size.
+    Both use the same model and rows in one process, and lm-eval uses its best batch size. The tables show times, the amount of
+    computation, the agreement of the answers, peak memory, and the growth of time with rows and options.
     """
     from benchmarks.evaluation import EvalBenchSettings, measure_evaluation
 
@@ -94,7 +95,7 @@ def _show_evaluation(report: "EvalReport") -> None:
         show_table(*table)
         print()
     if report.growth:
-        print(f"Growth on {report.growth[0].dataset}; options are made up of words of the prompts:\n")
+        print(f"Growth on {report.growth[0].dataset}; the options are pairs of words from the prompts:\n")
         show_table(*growth_rows(report))
     if report.memory:
         print(f"\nPeak memory: {memory_note(report)}:\n")

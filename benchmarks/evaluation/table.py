@@ -85,29 +85,29 @@ def memory_rows(report: EvalReport) -> Table:
 
 
 def notes(report: EvalReport) -> list[str]:
-    """How to read the tables, and what they leave out, line by line."""
+    """Return notes that explain the tables, one per line."""
     rounds = report.settings.rounds
     return [
-        f"Side by side in one process, {rounds} round{'s' * (rounds > 1)}, the order alternating; from the requests as text to "
-        "the answers. Times and ratios are medians of the rounds; a ratio above 1: CME is faster. Positions: computed, padding "
-        "included; tokens: without it. CME checks itself against plain passes on its first batches of each kind, once a round: "
-        "that is in its times and counts, and weighs the more the fewer the rows.",
+        f"Both sides ran in one process for {rounds} round{'s' * (rounds > 1)}, in alternating order. Times cover everything "
+        "from the requests as text to the answers. Times and ratios are medians over the rounds. A ratio above 1 means that "
+        "CME is faster. Positions include padding, and tokens do not. Once per round, CME checks its first batches of each kind "
+        "against plain passes. Its times and counts include this check, which matters most with few rows.",
         *_batch_notes(report),
         *_differences(report.datasets),
-        *(f"{cost.dataset}: on CME's side lm-eval's own code answered ({cost.used})." for cost in _plain(report)),
+        *(f"{cost.dataset}: CME used lm-eval's own code ({cost.used})." for cost in _plain(report)),
         *([f"Adapter: {report.settings.adapter}."] if report.settings.adapter else []),
     ]
 
 
 def markdown(report: EvalReport) -> str:
     """The whole report as a Markdown page."""
-    lines = ["# What an evaluation costs", ""]
+    lines = ["# Cost of an evaluation", ""]
     lines += [f"{note}\n" for note in notes(report)]
     lines += [markdown_table(*total_rows(report)), "", markdown_table(*cost_rows(report))]
-    lines += ["", "## What was computed", "", markdown_table(*work_rows(report))]
+    lines += ["", "## Amount of computation", "", markdown_table(*work_rows(report))]
     if report.growth:
         lines += ["", f"## Growth ({report.growth[0].dataset})", ""]
-        lines += ["Options are made up: pairs of words of the row's own prompt.", ""]
+        lines += ["The options are pairs of words from the prompt of the row.", ""]
         lines += [markdown_table(*growth_rows(report))]
     if report.memory:
         lines += ["", f"## Peak memory ({memory_note(report)})", "", markdown_table(*memory_rows(report))]
@@ -118,10 +118,10 @@ def markdown(report: EvalReport) -> str:
 
 
 def memory_note(report: EvalReport) -> str:
-    """What the memory's figures are."""
+    """Describe the figures of memory."""
     if report.memory_kind == "resident set":
-        return "highest resident set of a process for each side, on the dataset with the longest prompts of each kind"
-    return "CUDA's allocator, highest over all datasets"
+        return "maximum resident set of one process per side, on the dataset with the longest prompts of each kind"
+    return "maximum of CUDA's allocator over all datasets"
 
 
 def _cells(cost: DatasetCost | Total) -> list[str]:
@@ -136,11 +136,11 @@ def _seconds(side: Side) -> str:
 
 
 def _answers(cost: DatasetCost) -> list[str]:
-    found = cost.agreement
-    if found.gap is None:
-        return [ABSENT, ABSENT, str(len(found.texts))]
-    ties = sum(item.tie for item in found.decisions)
-    return [f"{found.gap:.1e}", f"{len(found.decisions)} ({ties})", ABSENT]
+    agreement = cost.agreement
+    if agreement.gap is None:
+        return [ABSENT, ABSENT, str(len(agreement.texts))]
+    ties = sum(item.tie for item in agreement.decisions)
+    return [f"{agreement.gap:.1e}", f"{len(agreement.decisions)} ({ties})", ABSENT]
 
 
 def _batch_notes(report: EvalReport) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""``cme build-data`` at full size: a generated mirror, the same work done the plain way, and time and memory of both."""
+"""Benchmark of ``cme build-data`` at full size, on a generated mirror and against plain pipelines."""
 
 from benchmarks.mix.mirror import planted, write_mirror
 from benchmarks.mix.run import DataReport, measure_data

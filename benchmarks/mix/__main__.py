@@ -1,4 +1,4 @@
-"""``python -m benchmarks.mix``: time ``cme build-data`` at full size, beside the same work done the plain way."""
+"""``python -m benchmarks.mix``: measure ``cme build-data`` at full size, optionally against plain pipelines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,22 +16,23 @@ if TYPE_CHECKING:
 def measure(
     share: Annotated[
         list[float] | None,
-        typer.Option("--share", help="Share of the full size, 0.005 to 1; may be repeated. Default: 0.01."),
+        typer.Option("--share", help="Share of the full size, from 0.005 to 1. Repeatable. Default: 0.01."),
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes of every run.")] = 2,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Number of processes of every run.")] = 2,
     compare: Annotated[
         bool,
         typer.Option(
             "--compare", help="In turns with a plain pipeline of datasets and a decontamination over Python sets."
         ),
     ] = False,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Times that everything is run.")] = 1,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of rounds.")] = 1,
     mirror: Annotated[
-        Path | None, typer.Option("--mirror", help="Folder for the generated rows, used again. Default: in the cache.")
+        Path | None,
+        typer.Option("--mirror", help="Folder for the generated rows, which are reused. Default: in the cache."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Keep report.json and the mixes in this folder. Default: nothing is kept."),
+        typer.Option("--out", help="Folder for report.json and the mixes. Default: nothing is kept."),
     ] = None,
     as_json: Json = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""An adapter's settings as keyword arguments: what was given, as a recipe's ``adapter`` section has it."""
+"""Adapter settings that were given as keyword arguments, in the form of a recipe's ``adapter`` section."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +10,17 @@ __all__ = ["given"]
 
 
 def given(*, peft_config: StrPath | None, **values: Any) -> dict[str, Any]:
-    """The settings that are not None, over the configuration in a file.
+    """Collect the settings that are not None. They override the configuration in a file.
 
     Args:
-        peft_config: YAML file with a ``peft_type`` and fields of that type; None: no file.
+        peft_config: YAML file with a ``peft_type`` and fields of that type, or None.
         values: settings by their names in a recipe.
 
+    Returns:
+        The settings, without those that are None.
+
     Raises:
-        UsageError: a file and another method are given, or the file holds no configuration.
+        UsageError: if a file and another method are given, or the file holds no configuration.
     """
     ready = {key: _plain(value) for key, value in values.items() if value is not None}
     if peft_config is None:
@@ -25,7 +28,7 @@ def given(*, peft_config: StrPath | None, **values: Any) -> dict[str, Any]:
     from cme.adapters.peft_methods import read_peft_config
 
     if (method := ready.get("method", "peft")) != "peft":
-        raise UsageError(f"--peft-config says what to train, and so does --method {method}; give one of them.")
+        raise UsageError(f"peft_config and method {method!r} cannot be combined. Give one of them.")
     read = read_peft_config(path(peft_config))
     return read | ready | {"options": read["options"] | ready.get("options", {})}
 

@@ -1,4 +1,4 @@
-"""How a result's predictions agree with the gold answers."""
+"""Agreement between the predictions of a result and the gold answers."""
 
 from typing import TYPE_CHECKING
 
@@ -19,10 +19,10 @@ def confusion_table(result: StrPath, dataset: str) -> "Confusion":
         dataset: name of a choice dataset in it.
 
     Returns:
-        The counts, with precision, recall and F1 per class; `Confusion.to_frame` is a frame of the counts.
+        The counts, with precision, recall and F1 per class. `Confusion.to_frame` returns the counts as a frame.
 
     Raises:
-        CMEError: the result has no samples of the dataset, or its answers are free text.
+        CMEError: if the result has no samples of the dataset, or its answers are free text.
 
     Example:
         >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
@@ -42,11 +42,11 @@ def subset_scores(result: StrPath) -> "list[SubsetScore]":
         result: a result, or its folder.
 
     Returns:
-        One object per subset with accuracy, its standard error, chance and Cohen's kappa; ``pandas.DataFrame(...)`` takes the
-        list.
+        One object per subset with accuracy, its standard error, chance and Cohen's kappa. ``pandas.DataFrame(...)`` accepts
+        the list.
 
     Raises:
-        CMEError: no dataset of the result has several subsets.
+        CMEError: if no dataset of the result has several subsets.
 
     Example:
         >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="arc")

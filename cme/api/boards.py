@@ -1,4 +1,4 @@
-"""Leaderboards: load, verify, render."""
+"""Leaderboards: load, verify and render them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,11 +24,11 @@ __all__ = ["Board", "RenderedBoard", "load_board", "render_board", "verify_board
 
 @dataclass(frozen=True, repr=False)
 class Board:
-    """A leaderboard: its entries, and what their per-sample scores say when they are compared.
+    """A leaderboard: its entries and the comparison of their per-sample scores.
 
     Attributes:
-        folder: of the entries; their samples lie in ``samples`` beside it.
-        entries: all of them, by name.
+        folder: folder of the entries. Their samples are in the folder ``samples`` beside it.
+        entries: all entries, sorted by name.
     """
 
     folder: Path
@@ -39,24 +39,24 @@ class Board:
 
     @cached_property
     def standing(self) -> "Standing":
-        """Every row with its intervals and every paired difference; computed from the samples when it is first asked for.
+        """Every row with its intervals, and every paired difference. The first access computes them from the samples.
 
         Raises:
-            CMEError: the entries cannot stand in one table, or samples are missing or damaged.
+            CMEError: if the entries cannot be compared in one table, or samples are missing or damaged.
         """
         from cme.leaderboard.ranking.comparison import make_standing
 
         return make_standing(self.entries, self.folder)
 
     def to_frame(self) -> "pd.DataFrame":
-        """The table.
+        """Return the main table.
 
         Returns:
             One row per entry, in the order of the table: ``name``, ``kind`` (``row``, ``reference``, ``partial`` or
             ``stale``), ``method``, ``rank`` (of one expert), ``experts``, ``seeds``; the CME ``average`` in points with
             ``stderr`` and 95 % interval ``low`` to ``high``; the range of ranks ``rank_best`` to ``rank_worst``;
-            ``chance_normalised``, ``without_rouge``; ``trainable`` parameters and their ``share_percent``. What an entry
-            lacks is missing.
+            ``chance_normalised``, ``without_rouge``; ``trainable`` parameters and their ``share_percent``. Values that an
+            entry lacks are missing values of pandas.
         """
         import pandas as pd
 
@@ -83,12 +83,12 @@ class Board:
         }
 
     def pairs(self) -> "pd.DataFrame":
-        """The paired difference of every two rows that are ranked.
+        """Return the paired difference of every two ranked rows.
 
         Returns:
             One row per pair: ``first``, ``second``, ``difference`` in points (the first minus the second), ``stderr``,
-            its 95 % interval ``low`` to ``high``, ``p``, ``p_adjusted`` (Holm's, over all pairs), ``significant`` at 5 %.
-            No rows at tier smoke or with fewer than two rows.
+            its 95 % interval ``low`` to ``high``, ``p``, ``p_adjusted`` (Holm's correction over all pairs) and
+            ``significant`` at 5 %. The frame is empty at tier smoke, or if fewer than two rows are ranked.
         """
         import pandas as pd
 
@@ -116,7 +116,7 @@ class Board:
         return pd.DataFrame(rows, columns=columns).astype(kinds)
 
     def families(self) -> "pd.DataFrame":
-        """The family scores.
+        """Return the family scores.
 
         Returns:
             One row per entry and family: ``name``, ``family``, ``score`` in points, ``stderr``, 95 % interval ``low`` to
@@ -125,7 +125,7 @@ class Board:
         return _long(self.standing.families, "family", [entry.name for entry in self.standing.entries])
 
     def datasets(self) -> "pd.DataFrame":
-        """The dataset scores.
+        """Return the dataset scores.
 
         Returns:
             One row per entry and dataset: ``name``, ``dataset``, ``score`` in points, ``stderr``, 95 % interval ``low``
@@ -134,10 +134,13 @@ class Board:
         return _long(self.standing.datasets, "dataset", [entry.name for entry in self.standing.entries])
 
     def render(self, form: str = "md") -> str:
-        """The board's tables as text: ``md``, ``csv`` (the main table), ``latex`` or ``json``.
+        """Return the board's tables as text.
+
+        Args:
+            form: ``md``, ``csv`` (the main table only), ``latex`` or ``json``.
 
         Raises:
-            UsageError: no such format.
+            UsageError: if the format is unknown.
         """
         from cme.leaderboard.rendering.paper import load_paper
         from cme.leaderboard.rendering.render import FORMATS
@@ -170,7 +173,7 @@ _TYPES = dict.fromkeys(("rank", "experts", "rank_best", "rank_worst", "trainable
 
 
 def _of(cost: Any, name: str) -> Any:
-    """A cost by name; the record may be a mapping or have attributes."""
+    """Return a cost by name. The record may be a mapping or have attributes."""
     return cost.get(name) if isinstance(cost, dict) else getattr(cost, name, None)
 
 
@@ -184,17 +187,17 @@ def _long(estimates: "Mapping[str, Mapping[str, Estimate]]", what: str, order: l
     import pandas as pd
 
     rows = [
-        {"name": name, what: key, **_numbers(found[name], "score")}
+        {"name": name, what: key, **_numbers(by_entry[name], "score")}
         for name in order
-        for key, found in estimates.items()
-        if name in found
+        for key, by_entry in estimates.items()
+        if name in by_entry
     ]
     columns = ["name", what, "score", "stderr", "low", "high"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], "float64"))
 
 
 def _entries_folder(folder: Path) -> Path:
-    """The folder of entries of a board: itself, or ``entries`` in it."""
+    """Return the folder of a board's entries: the folder ``entries`` in it, or the folder itself."""
     return folder / "entries" if (folder / "entries").is_dir() else folder
 
 
@@ -205,8 +208,11 @@ def load_board(folder: StrPath = "leaderboards/entries") -> Board:
     Args:
         folder: the board's folder (with ``entries`` and ``samples``), or its folder of entries.
 
+    Returns:
+        The board.
+
     Raises:
-        CMEError: there are no entries, or one is damaged or scored by a newer CME.
+        CMEError: if there are no entries, or one is damaged or was scored by a newer CME.
 
     Example:
         >>> board = cme.load_board(DEMO)
@@ -218,15 +224,15 @@ def load_board(folder: StrPath = "leaderboards/entries") -> Board:
     from cme.leaderboard.entries.board import load_entries
 
     entries = _entries_folder(path(folder))
-    found = tuple(load_entries(entries))
-    if not found:
-        raise CMEError(f"{entries} holds no entries. Submit a result into it first, or name another folder.")
-    return Board(entries, found)
+    rows = tuple(load_entries(entries))
+    if not rows:
+        raise CMEError(f"{entries} holds no entries. Submit a result to it first, or name another folder.")
+    return Board(entries, rows)
 
 
 @public
 def verify_board(entries: StrPath = "leaderboards/entries") -> "list[Verdict]":
-    """Compute every number of every entry again from its per-sample scores: ``cme leaderboard verify``.
+    """Recompute every number of every entry from its per-sample scores: ``cme leaderboard verify``.
 
     Args:
         entries: the folder of entries, or the board's folder.
@@ -235,7 +241,7 @@ def verify_board(entries: StrPath = "leaderboards/entries") -> "list[Verdict]":
         One verdict per file: ``name``, ``ok``, and what was checked or is wrong (``message``).
 
     Raises:
-        CMEError: the folder is missing.
+        CMEError: if the folder is missing.
 
     Example:
         >>> all(verdict.ok for verdict in cme.verify_board(DEMO))
@@ -248,12 +254,12 @@ def verify_board(entries: StrPath = "leaderboards/entries") -> "list[Verdict]":
 
 @dataclass(frozen=True)
 class RenderedBoard:
-    """A board's files.
+    """The rendered files of a board.
 
     Attributes:
-        text: the tables in the format that was asked for; empty with ``check``.
+        text: the tables in the requested format. Empty with ``check``.
         written: the files that were written.
-        stale: with ``check``: what is not as the entries give it; empty if all is up to date.
+        stale: with ``check``, the files that do not match the entries. Empty if all files are up to date.
     """
 
     text: str
@@ -273,17 +279,17 @@ def render_board(
     """Write a board's tables and page: ``cme leaderboard``.
 
     Args:
-        entries: the folder of entries.
-        out: where ``leaderboard.md``, ``.json``, ``.csv`` and ``index.html`` go.
-        form: format of the returned text: ``md``, ``csv``, ``latex`` or ``json``; ``--format`` on the command line.
-        check: write nothing, and say which files are not what the entries give.
-        verify: first compute every number of every entry again from its per-sample scores.
+        entries: folder of the entries.
+        out: folder for ``leaderboard.md``, ``.json``, ``.csv`` and ``index.html``.
+        form: format of the returned text: ``md``, ``csv``, ``latex`` or ``json``. On the command line: ``--format``.
+        check: write nothing, and return the files that do not match the entries.
+        verify: first recompute every number of every entry from its per-sample scores.
 
     Returns:
-        The text, the files written, and what is stale.
+        The text, the written files, and the stale files.
 
     Raises:
-        CMEError: an entry is wrong, samples are missing, or a file cannot be written.
+        CMEError: if an entry is wrong, samples are missing, or a file cannot be written.
 
     Example:
         >>> rendered = cme.render_board(DEMO + "/entries", "rendered", form="csv")

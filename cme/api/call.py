@@ -1,4 +1,4 @@
-"""How a public function is called: wrong names and types end in one message, as on the command line."""
+"""Checks the arguments of public functions. Wrong names and types are reported in one message, as on the command line."""
 
 import functools
 import inspect
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 StrPath = str | os.PathLike[str]
-"""A folder or file: a text, a `pathlib.Path`, or what a function of CME returned, such as a `Mix`."""
+"""A folder or file: a string, a `pathlib.Path`, or an object that a function of CME returned, such as a `Mix`."""
 
 _OTHER_NAMES = {
     "adapters": "adapter",
@@ -41,18 +41,25 @@ _OTHER_NAMES = {
     "tasks": "datasets",
     "wording": "prompt_variant",
 }
-"""What other libraries, or the command line, call an argument."""
+"""Names of arguments in other libraries, on the command line, or in earlier versions."""
 
 _SPOKEN = {str: "text", int: "a whole number", float: "a number", bool: "True or False", type(None): "None"}
 
 
 def public(function: Callable[P, T]) -> Callable[P, T]:
-    """Make a function of the public API: its arguments are checked before it runs.
+    """Make a function of the public API, which checks its arguments before it runs.
 
     Numbers may be given as text, as on the command line. Everything that is wrong with the arguments is in one message.
 
-    Raises (when the function is called):
-        UsageError: an unknown argument (with the nearest name), a missing one, or one of another type.
+    Args:
+        function: a function with type hints.
+
+    Returns:
+        The function with its checks.
+
+    Raises:
+        UsageError: if a call has an unknown argument (the message offers the nearest name), lacks an argument, or gives one of
+            a wrong type.
     """
     signature = inspect.signature(function)
 
@@ -78,13 +85,13 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
 def _bound(
     signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Arguments by name, and what is wrong with the names."""
+    """Return the arguments by name, and the problems with the names."""
     parameters = signature.parameters
     places = [name for name, item in parameters.items() if item.kind is not item.KEYWORD_ONLY]
     problems = []
     if len(args) > len(places):
         problems.append(
-            f"{len(args)} arguments are given by position; only {', '.join(places) or 'none'} can be, the others go by name"
+            f"{len(args)} arguments are given by position, but only {', '.join(places) or 'none'} can be; use keywords"
         )
     bound = dict(zip(places, args, strict=False))
     for name, value in kwargs.items():
@@ -109,7 +116,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 
 def _converted(value: Any, hint: Any) -> tuple[Any, str | None]:
-    """The value as the hint wants it, and what is wrong with it."""
+    """Convert a value to a type; return it with the problem, or with None."""
     if hint is Any:
         return value, None
     problem = f"expected {_spoken(hint)}, found {_short(value)}"
@@ -135,7 +142,7 @@ def _options(hint: Any) -> tuple[Any, ...]:
 
 
 def _spoken(hint: Any) -> str:
-    """The type in words: ``a path or None``."""
+    """Describe a type in words, such as ``a path or None``."""
     words: list[str] = []
     options = _options(hint)
     for option in options:
@@ -165,25 +172,29 @@ def _short(value: Any) -> str:
 
 
 def path(value: StrPath) -> Path:
-    """The path that a text, a path or a handle of CME names; ``~`` is the home folder."""
+    """Convert a string, a path or an object of CME to a path. ``~`` stands for the home folder."""
     return Path(value).expanduser()
 
 
 def names(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """``"a,b"`` or ``["a", "b"]`` → ``("a", "b")``; None for nothing."""
+    """Convert ``"a,b"`` or ``["a", "b"]`` to ``("a", "b")``, and an empty value to None."""
     parts = value.split(",") if isinstance(value, str) else value or ()
     return tuple(name.strip() for name in parts if name.strip()) or None
 
 
 def numbers(option: str, value: int | str | Sequence[int]) -> tuple[int, ...]:
-    """``4``, ``"2,4"`` or ``[2, 4]`` → a tuple of whole numbers.
+    """Convert ``4``, ``"2,4"`` or ``[2, 4]`` to a tuple of whole numbers.
+
+    Args:
+        option: name of the argument, for the message.
+        value: one number, several numbers, or text.
 
     Raises:
-        UsageError: a text that holds no whole numbers; the message names the option.
+        UsageError: if a text does not hold whole numbers.
     """
     if isinstance(value, int):
         return (value,)
     try:
         return tuple(int(part) for part in (value.split(",") if isinstance(value, str) else value) if str(part).strip())
     except ValueError:
-        raise UsageError(f"{option} takes whole numbers, such as 2,4,8, found {value!r}.") from None
+        raise UsageError(f"{option} is {value!r}. Give whole numbers separated by commas, such as 2,4,8.") from None

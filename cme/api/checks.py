@@ -1,4 +1,4 @@
-"""What works here, and what a source has."""
+"""Checks of the installation and of sources, and the download of a mirror."""
 
 import os
 from collections.abc import Sequence
@@ -24,21 +24,21 @@ _KINDS = ("train", "eval")
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was checked on this machine.
+    """The checks of an installation.
 
     Attributes:
-        checks: (what, state, detail); the state is ``ok``, ``off``, ``optional`` or ``missing``.
+        checks: tuples (what, state, detail). The state is ``ok``, ``off``, ``optional`` or ``missing``.
     """
 
     checks: tuple[tuple[str, str, str], ...]
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is missing that CME needs."""
+        """Whether everything that CME needs is there."""
         return all(state != "missing" for _, state, _ in self.checks)
 
     def to_frame(self) -> "pd.DataFrame":
-        """The checks: one row each with ``what``, ``state`` and ``detail``."""
+        """Return one row per check with ``what``, ``state`` and ``detail``."""
         import pandas as pd
 
         return pd.DataFrame(self.checks, columns=["what", "state", "detail"])
@@ -46,27 +46,27 @@ class Checkup:
 
 @dataclass(frozen=True)
 class DataCheckup:
-    """What a source has of every dataset.
+    """The checks of a source.
 
     Attributes:
-        surveys: one per dataset.
+        surveys: what the source has of each dataset.
     """
 
     surveys: tuple["Survey", ...]
 
     @property
     def ok(self) -> bool:
-        """Whether no file or column is missing or wrong. Other numbers of rows than published are no error."""
+        """Whether all files and columns are there and correct. Unexpected numbers of rows are warnings only."""
         return all(item.state not in _BAD for item in self.surveys)
 
     @property
     def problems(self) -> list[str]:
-        """What is missing or wrong, the dataset's name before it."""
+        """What is missing or wrong. Each item starts with the dataset's name."""
         return [f"{item.dataset}: {problem}" for item in self.surveys for problem in item.problems]
 
     @property
     def warnings(self) -> list[str]:
-        """What is not as published and may be right, the dataset's name before it."""
+        """Differences from the published data that may be intended. Each item starts with the dataset's name."""
         return [f"{item.dataset}: {warning}" for item in self.surveys for warning in item.warnings]
 
 
@@ -75,8 +75,8 @@ class Download(DataCheckup):
     """A mirror folder after a download.
 
     Attributes:
-        surveys: what it has of each dataset.
-        splits: its files, by split.
+        surveys: what the folder has of each dataset.
+        splits: the files of each split.
     """
 
     splits: tuple["Downloaded", ...] = ()
@@ -87,10 +87,13 @@ def doctor(*, source: str | None = None) -> Checkup:
     """Check versions, sources and the base model: ``cme doctor``.
 
     Args:
-        source: also look through this source: ``mini`` or a mirror folder.
+        source: a source to check as well: ``mini`` or a mirror folder.
+
+    Returns:
+        The checks.
 
     Raises:
-        CMEError: no such source.
+        CMEError: if the source does not exist.
 
     Example:
         >>> cme.doctor().ok
@@ -101,13 +104,18 @@ def doctor(*, source: str | None = None) -> Checkup:
 
 @public
 def doctor_data(*, source: str = "hub") -> DataCheckup:
-    """Check every dataset's splits, columns, rows and commit in a source: ``cme doctor data``. Nothing is downloaded.
+    """Check the splits, columns, rows and commit of every dataset in a source: ``cme doctor data``.
+
+    Nothing is downloaded.
 
     Args:
         source: ``hub`` or a mirror folder.
 
+    Returns:
+        The checks.
+
     Raises:
-        CMEError: no such source.
+        CMEError: if the source does not exist.
 
     Example:
         >>> cme.doctor_data(source="mirror/").problems  # doctest: +SKIP
@@ -122,14 +130,14 @@ def doctor_data(*, source: str = "hub") -> DataCheckup:
     from cme.suite import datasets
 
     if is_mini(source):
-        raise UsageError("the mini corpus has no files to look through. Give --source hub or a mirror folder.")
+        raise UsageError("The source 'mini' has no files to check. Give 'hub' or a mirror folder as source.")
     opened = open_source(source) if source != "hub" else HubSource(Lock.read(lock_file()).in_memory())
     assert isinstance(opened, HubSource | MirrorSource)
     specs = datasets(beside=True).values()
     surveys = []
-    with bar("Looking through", total=len(specs)) as shown:
+    with bar("Checking", total=len(specs)) as shown:
         for spec in specs:
-            shown.describe(f"Looking through {spec.name}")
+            shown.describe(f"Checking {spec.name}")
             surveys.append(survey(spec, opened))
             shown.advance()
     return DataCheckup(tuple(surveys))
@@ -148,16 +156,16 @@ def download(
     After an interruption the same call continues.
 
     Args:
-        out: mirror folder; what is there already is not fetched again.
-        datasets: dataset or family names, as a list or separated by commas; None: all.
+        out: mirror folder. Files that it already has are not fetched again.
+        datasets: dataset or family names, as a list or separated by commas. None means all.
         splits: ``train``, ``eval`` or both.
-        update_lock: move ``cme.lock`` on to the hub's current commits first.
+        update_lock: first update ``cme.lock`` to the current commits on the hub.
 
     Returns:
-        What the folder has now.
+        The files of the folder, and what it has of each dataset.
 
     Raises:
-        CMEError: an unknown name, or the hub cannot be reached.
+        CMEError: if a name is unknown, or the hub cannot be reached.
 
     Example:
         >>> cme.download("mirror", datasets="qqp,arc").ok  # doctest: +SKIP
@@ -174,12 +182,12 @@ def download(
         if kind not in _KINDS:
             raise unknown("split", kind, _KINDS)
     if not kinds:
-        raise UsageError("--splits names nothing. Give train, eval or both.")
-    folder, wanted = path(out), names(datasets)
-    specs = suite.select(wanted) if wanted else list(suite.datasets(beside=True).values())
-    done = fetch(folder, specs, kinds, Lock.read(lock_file()), update=update_lock)
+        raise UsageError("splits is empty. Give train, eval or both.")
+    folder, chosen = path(out), names(datasets)
+    specs = suite.select(chosen) if chosen else list(suite.datasets(beside=True).values())
+    files = fetch(folder, specs, kinds, Lock.read(lock_file()), update=update_lock)
     mirror = MirrorSource(folder)
-    return Download(tuple(survey(spec, mirror, kinds) for spec in specs), tuple(done))
+    return Download(tuple(survey(spec, mirror, kinds) for spec in specs), tuple(files))
 
 
 def _libraries() -> list[tuple[str, str, str]]:
@@ -193,7 +201,7 @@ def _libraries() -> list[tuple[str, str, str]]:
     try:
         requirements = requires(DISTRIBUTION) or []
     except PackageNotFoundError:
-        hint = f"{cme.__version__}, run from its source and not installed: its requirements were not checked"
+        hint = f"{cme.__version__}, not installed but run from its source; its requirements were not checked"
         return [(DISTRIBUTION, "ok", hint)]
     for text in requirements:
         requirement = Requirement(text)
@@ -222,7 +230,7 @@ def _machine() -> list[tuple[str, str, str]]:
     if torch.cuda.is_available():
         device = f"{torch.cuda.device_count()} × {torch.cuda.get_device_name(0)}"
     else:
-        device = f"CPU, {torch.get_num_threads()} threads (no GPU: fine for the mini corpus and small bases)"
+        device = f"CPU, {torch.get_num_threads()} threads; no GPU (enough for the mini corpus and small bases)"
     return [("device", "ok", device), ("cache", "ok", f"{cache_dir()} (CME_CACHE)")]
 
 
@@ -245,14 +253,14 @@ def _sources(source: str | None) -> list[tuple[str, str, str]]:
         (
             "source hub",
             "off" if offline else "ok",
-            "HF_HUB_OFFLINE is set" if offline else "not asked here; 'cme doctor data' does",
+            "HF_HUB_OFFLINE is set" if offline else "not contacted; 'cme doctor data' checks it",
         ),
-        ("plain lm_eval reads", "ok", f"{data_source()} (CME_DATA_SOURCE)"),
+        ("source of plain lm_eval", "ok", f"{data_source()} (CME_DATA_SOURCE)"),
     ]
     if source:
         opened = open_source(source)
         for spec in datasets().values():
             lacking = [*opened.missing(spec, "train").values(), *opened.missing(spec, "eval").values()]
-            detail = f"lacks {', '.join(lacking)}" if lacking else "all splits are there"
+            detail = f"lacks {', '.join(lacking)}" if lacking else "has all splits"
             checks.append((f"{source}: {spec.name}", "missing" if lacking else "ok", detail))
     return checks

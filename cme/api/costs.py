@@ -1,4 +1,4 @@
-"""What adapters cost, measured side by side."""
+"""The cost of adapters, measured side by side."""
 
 import sys
 from collections.abc import Sequence
@@ -36,36 +36,36 @@ def bench_adapters(
     threads: int | None = None,
     out: StrPath | None = None,
 ) -> "AdapterReport":
-    """Measure what adapters cost, in turns on one base in one process: ``cme bench adapters``.
+    """Measure the cost of adapters, in turns on one base in one process: ``cme bench adapters``.
 
     Args:
         base: hub id, folder, or ``smollm2-135m``; with random weights: ``chinese-llama-2-7b``, or a ``config.json``.
         methods: such as ``base,lora,teamlora``; None: all. Settings follow a colon: ``teamlora:gate_sum=1`` is also compared
             with ``teamlora``.
         experts: numbers of experts.
-        total_rank: rank of every whole adapter; one of k experts has 1/k of it.
-        forms: methods with experts as CME runs them (``fused``), or expert by expert (``loop``).
-        modes: ``train``, ``prefill``, ``decode``.
-        rounds: measured rounds; in each, every case runs once.
-        warmup: rounds before them that are not counted.
-        batch: rows per step.
+        total_rank: total rank of every adapter. Each of k experts has rank ``total_rank / k``.
+        forms: implementations of methods with experts: ``fused`` (CME's) and ``loop`` (expert by expert).
+        modes: what to time: ``train``, ``prefill``, ``decode``.
+        rounds: number of measured rounds. Every case runs once per round.
+        warmup: number of unmeasured rounds before the measured ones.
+        batch: rows per batch.
         train_length: tokens per row of a training step.
-        answer_tokens: how many of them are the answer that is learned.
-        infer_length: tokens of the prompt.
-        decode_tokens: tokens per timing of decode.
-        target_modules: layers to adapt; None: the feed-forward projections.
-        seed: of the order, the tokens and the adapters' weights.
+        answer_tokens: tokens at the end of each training row that count in the loss.
+        infer_length: tokens per prompt in prefill and decode.
+        decode_tokens: tokens to generate per measurement of decode.
+        target_modules: layers to adapt. None means the feed-forward projections.
+        seed: seed of the order of cases, the tokens and the adapter weights.
         dtype: ``float32``, ``bfloat16`` or ``float16``.
-        device: where to run.
+        device: device, such as ``cpu`` or ``cuda:1``. None means the first GPU, or the CPU if there is none.
         threads: CPU threads.
-        out: also write ``report.json``, ``table.md``, ``ratios.csv`` and, with matplotlib,
-            ``ratios.svg`` and ``ratios.png`` here.
+        out: folder for ``report.json``, ``table.md``, ``ratios.csv`` and, with matplotlib,
+            ``ratios.svg`` and ``ratios.png``. None means no files.
 
     Returns:
-        Every figure, the times behind it, ratios to LoRA and to the base, and what it ran on.
+        All figures with the measured times, ratios to LoRA and to the base, and a description of the machine.
 
     Raises:
-        CMEError: an unknown name, or numbers that do not go together.
+        CMEError: if a name is unknown, or numbers do not fit together.
 
     Example:
         >>> report = cme.bench_adapters(methods="lora,teamlora", rounds=20)  # doctest: +SKIP
@@ -76,7 +76,7 @@ def bench_adapters(
 
     settings = BenchSettings(
         methods=names(methods) or (),
-        experts=numbers("--experts", experts),
+        experts=numbers("experts", experts),
         total_rank=total_rank,
         forms=names(forms) or (),
         modes=names(modes) or (),
@@ -109,7 +109,7 @@ def bench_adapters(
 
 
 def _command() -> tuple[str, ...]:
-    """What was called: the command line, or this function from somebody's program."""
+    """Return the command line, or the name of this function if a Python program called it."""
     program = Path(sys.argv[0])
     if program.stem == "cme" or program.parts[-2:] == ("cme", "__main__.py"):
         return ("cme", *sys.argv[1:])

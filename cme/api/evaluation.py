@@ -1,4 +1,4 @@
-"""Evaluation: a base, adapters on it, a model in memory, or a baseline."""
+"""Evaluation of a base, adapters, a model in memory, or a baseline."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ def evaluate(
     *,
     model: Any = None,
     tokenizer: Any = None,
-    base: str = _BASE,
+    base: str = "smollm2-135m",
     baseline: str | None = None,
     out: StrPath | None = None,
     tier: str = "quick",
@@ -43,38 +43,39 @@ def evaluate(
 ) -> EvalResult:
     """Evaluate a base model, an adapter, a model in memory, or a baseline: ``cme eval``.
 
-    After an interruption the same call with the same ``out`` continues after the last finished batch. A model in memory
-    is left exactly as it was; in a distributed program, evaluate it in one process only.
+    After an interruption, the same call with the same ``out`` continues after the last finished batch. A model in memory is
+    not changed. In a distributed program, evaluate it in one process only.
 
     Args:
-        adapter: adapter folder or hub id, or what `train` returned; None, or ``"base"``: the base itself.
-        model: in place of base and adapter: a `PeftModel` or a causal language model of transformers that is in memory (the
-            active adapter is evaluated), or the folder or hub id of a merged or fully tuned model.
-        tokenizer: the tokenizer of a model in memory.
-        base: base model: hub id, folder, or ``smollm2-135m`` (the embedded default).
-        baseline: no model: ``majority``, ``first-option``, ``unanswerable`` or ``lead-1``.
-        out: output folder: new, or this call's own unfinished work. None: a temporary folder that lives as long as the result.
+        adapter: adapter folder or hub id, or the object that `train` returned. None or ``"base"`` means the base itself.
+        model: a model in place of base and adapter. Either a `PeftModel` or a causal language model of transformers in memory,
+            which is evaluated with its active adapter, or the folder or hub id of a merged or fully tuned model.
+        tokenizer: tokenizer of the model in memory.
+        base: base model: hub id, folder, or ``smollm2-135m`` (embedded).
+        baseline: baseline without a model: ``majority``, ``first-option``, ``unanswerable`` or ``lead-1``.
+        out: output folder: new, or this call's unfinished output. None means a temporary folder that exists as long as the
+            result.
         tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``.
         source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
-        datasets: dataset or family names, as a list or separated by commas; None: the whole suite.
+        datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
-        shots: examples before each question, from the training split.
+        shots: number of training examples before each question.
         prompt_variant: index of the instruction: 0 is the canonical one, 1 to 6 are its variants.
         dtype: ``float32`` (the reference), ``bfloat16``, ``float16`` or ``auto``. A model in memory has its own.
-        engine: ``prefix`` (what requests share is computed once) or ``hf`` (lm-eval's own code).
-        batch_size: requests per batch where ``hf`` answers; None: 8 on a CPU, 32 on a GPU.
-        token_budget: positions per pass of ``prefix``; None: 512 on a CPU, 8192 on a GPU.
-        device: where to run, such as ``cpu`` or ``cuda:1``. A model in memory stays where it is.
+        engine: ``prefix`` (computes shared prompt prefixes once) or ``hf`` (lm-eval's own code).
+        batch_size: requests per batch of engine ``hf``. None means 8 on a CPU, 32 on a GPU.
+        token_budget: maximum number of tokens per pass of engine ``prefix``. None means 512 on a CPU, 8192 on a GPU.
+        device: device, such as ``cpu`` or ``cuda:1``. A model in memory stays on its own device.
         threads: CPU threads.
-        allow_missing: go on without splits that the source lacks; they are listed.
-        name: name in tables; None: the adapter's folder name, or the base's.
+        allow_missing: continue without splits that the source lacks. The result lists them.
+        name: name in tables. None means the adapter's folder name, or the base's name.
 
     Returns:
         The result.
 
     Raises:
-        CMEError: an unknown name, an impossible value, a model or adapter that cannot be evaluated, missing rows, or a folder
-            that holds something else.
+        CMEError: if a name is unknown, a value is invalid, the model or adapter cannot be evaluated, rows are missing, or the
+            output folder holds something else.
 
     Example:
         >>> result = cme.evaluate(base=BASE, source="mini", tier="smoke", datasets="rte,qqp", threads=1)
@@ -83,7 +84,7 @@ def evaluate(
     """
     loaded = isinstance(model, str | os.PathLike)
     if loaded and (adapter is not None or base != _BASE or baseline):
-        raise UsageError("--model is evaluated by itself: give it without --base, --adapter and --baseline.")
+        raise UsageError("model cannot be combined with base, adapter or baseline. Leave out model, or the others.")
     settings = _settings(
         str(path(model)) if isinstance(model, os.PathLike) else model if loaded else base,
         adapter if adapter is None or isinstance(adapter, str) else os.fspath(adapter),
@@ -97,11 +98,11 @@ def evaluate(
             adapter=adapter, base=base != _BASE, baseline=baseline, dtype=dtype != "float32", device=device
         )
     elif tokenizer is not None:
-        raise UsageError("tokenizer= goes with a model in memory (model=); a folder's own tokenizer is used otherwise.")
-    if out is None and not in_memory and processes() > 1:
         raise UsageError(
-            "several processes evaluate together (torchrun), and need an output folder that they share: give out=."
+            "tokenizer is only for a model in memory. Leave it out, because a folder has its own tokenizer."
         )
+    if out is None and not in_memory and processes() > 1:
+        raise UsageError("out is missing. Several processes (torchrun) need an output folder that they share.")
     with _folder(out) as (folder, temporary), _threads_kept(threads):
         from cme.evaluation.run import evaluate as run
         from cme.evaluation.run import evaluate_model
@@ -115,7 +116,7 @@ def evaluate_each(
     adapter: Sequence[StrPath],
     out: StrPath,
     *,
-    base: str = _BASE,
+    base: str = "smollm2-135m",
     tier: str = "quick",
     source: str = "hub",
     datasets: str | Sequence[str] | None = None,
@@ -134,29 +135,29 @@ def evaluate_each(
     """Evaluate several adapters on a base that is loaded once: ``cme eval`` with several ``--adapter``.
 
     Args:
-        adapter: folders or hub ids; ``"base"`` stands for the base itself.
-        out: output folder; each adapter gets a folder below it, named for it. Those that are finished are read.
-        base: see `evaluate`, as all others.
-        tier: see there.
-        source: see there.
-        datasets: see there.
-        prompt_format: see there.
-        shots: see there.
-        prompt_variant: see there.
-        dtype: see there.
-        engine: see there.
-        batch_size: see there.
-        token_budget: see there.
-        device: see there.
-        devices: a process on each of these, such as ``"0,1"``; not together with ``device``.
-        threads: see there.
-        allow_missing: see there.
+        adapter: folders or hub ids. ``"base"`` stands for the base itself.
+        out: output folder. Each adapter gets a folder below it with the adapter's name. Finished results are read.
+        base: see `evaluate`.
+        tier: see `evaluate`.
+        source: see `evaluate`.
+        datasets: see `evaluate`.
+        prompt_format: see `evaluate`.
+        shots: see `evaluate`.
+        prompt_variant: see `evaluate`.
+        dtype: see `evaluate`.
+        engine: see `evaluate`.
+        batch_size: see `evaluate`.
+        token_budget: see `evaluate`.
+        device: see `evaluate`.
+        devices: devices, such as ``"0,1"``, with one process each. Cannot be combined with ``device``.
+        threads: see `evaluate`.
+        allow_missing: see `evaluate`.
 
     Returns:
         The results, in the order of the adapters.
 
     Raises:
-        CMEError: as `evaluate`, or two adapters have the same name.
+        CMEError: as for `evaluate`, or if two adapters have the same name.
 
     Example:
         >>> results = cme.evaluate_each(["runs/a", "runs/b", "base"], "results", tier="quick")  # doctest: +SKIP
@@ -169,7 +170,7 @@ def evaluate_each(
     if not adapter and not devices:
         raise UsageError("cme.evaluate_each: adapter is an empty list. Name at least one adapter, or 'base'.")
     if device and devices:
-        raise UsageError("--device and --devices are both given; give one of them.")
+        raise UsageError("device and devices cannot be combined. Give one of them.")
     adapters, folder = [os.fspath(item) for item in adapter], path(out)
     settings = _settings(
         base, None, tier=tier, source=source, datasets=datasets, prompt_format=prompt_format, shots=shots,
@@ -188,23 +189,24 @@ def evaluate_each(
 def from_lm_eval(
     folder: StrPath, *, out: StrPath | None = None, source: str | None = None, name: str | None = None
 ) -> EvalResult:
-    """Make a result of what lm-eval wrote itself, with any of its backends: ``cme import-lm-eval``.
+    """Make a result from lm-eval's own logs, which any of its backends can write: ``cme import-lm-eval``.
 
-    It takes the logs of ``cme_*`` tasks that lm-eval wrote with ``--log_samples --output_path``. Every row is compared
-    with the row of the source, and every score is computed again from the logged answers. The base is then known by its
-    name and lm-eval's own hash, and the result says so (``record.origin``).
+    lm-eval writes the logs of ``cme_*`` tasks with ``--log_samples --output_path``. CME compares every row with the source and
+    recomputes every score from the logged answers. The base is identified by its name and lm-eval's own hash only, which
+    the result records in ``record.origin``.
 
     Args:
-        folder: what ``--output_path`` named, or a folder of one model below it. Of several runs, each task's newest counts.
-        out: output folder, new. None: a temporary folder that lives as long as the result.
-        source: where the rows came from; None: as the logs say, else ``CME_DATA_SOURCE``, else ``hub``.
-        name: name in tables; None: as lm-eval calls the model.
+        folder: the folder given as ``--output_path``, or the folder of one model in it. If a task ran several times, its newest
+            run is used.
+        out: new output folder. None means a temporary folder that exists as long as the result.
+        source: source of the rows. None means the source in the logs, else ``CME_DATA_SOURCE``, else ``hub``.
+        name: name in tables. None means lm-eval's name of the model.
 
     Returns:
         The result.
 
     Raises:
-        CMEError: the logs lack samples, ids or answers, are of other rows or settings than CME's, or hold several models.
+        CMEError: if the logs lack samples, ids or answers, have other rows or settings than CME, or hold several models.
 
     Example:
         >>> cme.from_lm_eval("lm-eval-output/", out="results/x", source="mini")  # doctest: +SKIP
@@ -223,17 +225,17 @@ def _settings(
 
 
 def _check_in_memory(**values: Any) -> None:
-    """What belongs to a model that CME loads itself."""
+    """Refuse settings that apply only to a model that CME loads itself."""
     if wrong := [key for key, value in values.items() if value]:
         raise UsageError(
-            f"model= is in memory and is evaluated as it is: leave {', '.join(f'{key}=' for key in wrong)} out. Its active "
-            "adapter, dtype and device are its own."
+            f"{', '.join(wrong)} cannot be combined with a model in memory, which has its own active adapter, dtype and "
+            "device. Leave it out."
         )
 
 
 @contextmanager
 def _folder(out: StrPath | None) -> Iterator[tuple[Path, TemporaryFolder | None]]:
-    """The output folder, or a temporary one, which goes at once where something fails."""
+    """Provide the output folder, or a temporary one that is removed at once if an error occurs."""
     if out is not None:
         yield path(out), None
         return
@@ -247,7 +249,7 @@ def _folder(out: StrPath | None) -> Iterator[tuple[Path, TemporaryFolder | None]
 
 @contextmanager
 def _threads_kept(threads: int | None) -> Iterator[None]:
-    """Torch's number of threads as it was, after an evaluation with another one inside of somebody's program."""
+    """Restore torch's number of threads after an evaluation that changed it."""
     if threads is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""What there is: datasets, families, methods and so on, as rows. ``pandas.DataFrame(cme.list_datasets())`` makes a table."""
+"""Lists of datasets, families, methods and more, as rows. ``pandas.DataFrame(cme.list_datasets())`` makes a table."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ Rows = list[dict[str, Any]]
 
 @public
 def list_families() -> Rows:
-    """List the task families: ``family``, its ``datasets``, their primary ``metric``.
+    """List the task families with ``family``, its ``datasets`` and their primary ``metric``.
 
     Example:
         >>> len(cme.list_families())
@@ -71,7 +71,9 @@ def list_datasets() -> Rows:
 
 @public
 def list_baselines() -> Rows:
-    """List the baselines that answer without a model: ``baseline``, ``what it answers``, how many ``datasets``, ``which``.
+    """List the baselines, which answer without a model.
+
+    Each has ``baseline``, ``what it answers``, its number of ``datasets``, and ``which`` datasets these are.
 
     Example:
         >>> "majority" in [row["baseline"] for row in cme.list_baselines()]
@@ -92,7 +94,7 @@ def list_baselines() -> Rows:
 
 @public
 def list_tiers() -> Rows:
-    """List the tiers: ``tier``, ``rows per dataset``, what each is ``for``.
+    """List the tiers with ``tier``, ``rows per dataset`` and their purpose (``for``).
 
     Example:
         >>> [row["tier"] for row in cme.list_tiers()]
@@ -101,17 +103,17 @@ def list_tiers() -> Rows:
     from cme.suite.tiers import TIERS
 
     uses = {
-        "smoke": "does it run? no standard error",
-        "quick": "a first look",
+        "smoke": "checks that everything runs; no standard errors",
+        "quick": "first impressions",
         "standard": "comparisons",
-        "full": "everything there is",
+        "full": "final figures",
     }
     return [{"tier": tier, "rows per dataset": rows or "all", "for": uses[tier]} for tier, rows in TIERS.items()]
 
 
 @public
 def list_methods() -> Rows:
-    """List the adapter methods: ``method``, ``what it is``, ``source``.
+    """List the adapter methods with ``method``, ``what it is`` and ``source``.
 
     Example:
         >>> "teamlora" in [row["method"] for row in cme.list_methods()]
@@ -124,7 +126,7 @@ def list_methods() -> Rows:
 
 @public
 def list_recipes() -> Rows:
-    """List the recipes that come with CME: ``recipe``, ``what it is``, ``file``.
+    """List the recipes that come with CME, with ``recipe``, ``what it is`` and ``file``.
 
     Example:
         >>> "demo-teamlora" in [row["recipe"] for row in cme.list_recipes()]
@@ -152,10 +154,10 @@ _LISTINGS = {
 
 
 def listing(what: str) -> Rows:
-    """One of the lists by its name: what ``cme ls`` prints.
+    """Return one of the lists by its name, as ``cme ls`` prints it.
 
     Raises:
-        UsageError: no such list.
+        UsageError: if there is no such list.
     """
     if what not in _LISTINGS:
         raise unknown("listing", what, _LISTINGS)
@@ -164,7 +166,7 @@ def listing(what: str) -> Rows:
 
 @public
 def tasks_path() -> str:
-    """The folder with the lm-eval tasks, for ``--include_path`` or lm-eval's `TaskManager`: ``cme tasks-path``.
+    """Return the folder of the lm-eval tasks, for ``--include_path`` or lm-eval's `TaskManager`: ``cme tasks-path``.
 
     Example:
         >>> import pathlib

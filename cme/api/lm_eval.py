@@ -1,4 +1,4 @@
-"""lm-eval's own command line, with CME's adapter methods known to PEFT and CME's tasks on its path."""
+"""lm-eval's own command line, with CME's adapter methods registered in PEFT and CME's tasks included."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ __all__ = ["run_lm_eval"]
 def run_lm_eval(arguments: Sequence[str]) -> None:
     """Run lm-eval's own command line with CME's methods and tasks: ``cme lm-eval``.
 
-    In Python, lm-eval's `simple_evaluate` knows CME's methods as soon as cme is imported; give its `TaskManager` the folder of
-    `tasks_path`.
+    lm-eval's Python function `simple_evaluate` supports CME's methods as soon as cme is imported. Give its `TaskManager` the
+    folder that `tasks_path` returns.
 
     Args:
-        arguments: as after ``lm_eval`` on a command line.
+        arguments: the arguments that follow ``lm_eval`` on a command line.
 
     Raises:
-        CMEError: there are none.
+        CMEError: if there are no arguments.
 
     Example:
         >>> cme.run_lm_eval(["run", "--model", "hf", "--tasks", "cme_qqp"])  # doctest: +SKIP
@@ -31,7 +31,7 @@ def run_lm_eval(arguments: Sequence[str]) -> None:
     words = list(arguments)
     if not words:
         raise UsageError(
-            "say what lm-eval shall do, such as: cme lm-eval run --model hf --model_args pretrained=BASE --tasks cme_qqp"
+            "lm-eval needs arguments. Example: cme lm-eval run --model hf --model_args pretrained=BASE --tasks cme_qqp"
         )
     if words[0] in ("run", "ls", "validate") and "--include_path" not in words:
         words += ["--include_path", str(tasks_dir())]

@@ -1,4 +1,4 @@
-"""A MoSLoRA adapter as plain LoRA."""
+"""Conversion of MoSLoRA adapters to plain LoRA."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ __all__ = ["export_lora"]
 
 @public
 def export_lora(adapter: StrPath, out: StrPath) -> Path:
-    """Write a MoSLoRA adapter as a plain LoRA adapter with the same outputs: ``cme export-lora``.
+    """Convert a MoSLoRA adapter to a plain LoRA adapter with the same outputs: ``cme export-lora``.
 
     Args:
         adapter: folder of a MoSLoRA adapter.
-        out: folder for the LoRA adapter: new, or empty.
+        out: new or empty folder for the LoRA adapter.
 
     Returns:
-        ``out``.
+        The folder ``out``.
 
     Raises:
-        CMEError: it is no MoSLoRA adapter, or the folder holds something.
+        CMEError: if the folder holds no MoSLoRA adapter, or ``out`` is not empty.
 
     Example:
         >>> cme.export_lora("runs/moslora", "runs/moslora-as-lora")  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Training mixes: build, load, verify, inspect, upload."""
+"""Training mixes: build, load, verify, inspect and upload them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ __all__ = ["Mix", "build_mix", "check_mix", "inspect_mix", "load_mix", "push_mix
 
 @dataclass(frozen=True, repr=False)
 class Mix:
-    """A training mix on disk. It can stand wherever a folder is asked for, such as ``cme.train(data=mix, …)``.
+    """A training mix on disk. Functions that take a folder accept it too, such as ``cme.train(data=mix, …)``.
 
     Attributes:
-        folder: where it lies.
-        manifest: what it is made of.
-        pushed: where it was uploaded to; None: it was not.
+        folder: folder of the mix.
+        manifest: counts, settings and hashes.
+        pushed: the repository that it was uploaded to, or None.
     """
 
     folder: Path
@@ -41,20 +41,20 @@ class Mix:
 
     @property
     def rows(self) -> int:
-        """Training rows."""
+        """Number of training rows."""
         return self.manifest.rows
 
     @property
     def fingerprint(self) -> str:
-        """Equal mixes have equal fingerprints."""
+        """SHA-256 digest of the mix. Equal mixes have equal fingerprints."""
         return self.manifest.fingerprint
 
     def load(self, split: str | None = None) -> Any:
-        """The rows, see `load_mix`."""
+        """Load the rows, see `load_mix`."""
         return load_mix(self.folder, split=split)
 
     def to_frame(self) -> "pd.DataFrame":
-        """What became of each dataset's training rows.
+        """Return what became of each dataset's training rows.
 
         Returns:
             One row per dataset: ``dataset``, ``family``, ``licence``; rows ``read``, ``dropped`` by the normaliser,
@@ -108,34 +108,35 @@ def build_mix(
 ) -> Mix:
     """Build a training mix: ``cme build-data``.
 
-    Rows are normalised, freed of duplicates and of evaluation rows, capped, put in a fixed order and written as Parquet with a
-    manifest and a card. After an interruption the same call continues.
+    Rows are normalised. Duplicates and leaked evaluation rows are removed, large datasets are capped, and the order is fixed by
+    the seed. The output is a folder of Parquet files with a manifest and a card. After an interruption, the same call
+    continues.
 
     Args:
-        out: output folder; new, empty, or this call's own unfinished work.
+        out: output folder: new, empty, or this call's unfinished output.
         source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
-        size: training rows in all; None: all that are left.
+        size: number of training rows. None means all rows that remain after cleaning.
         seed: seed of the row order and of the prompt variants.
-        datasets: dataset or family names, as a list or separated by commas; None: the whole suite.
-        mixing: how rows are shared out: ``proportional`` (capped), ``temperature`` or ``uniform``.
-        temperature: of ``mixing="temperature"``, at least 1.
+        datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
+        mixing: weighting of datasets: ``proportional`` (capped), ``temperature`` or ``uniform``.
+        temperature: temperature for ``mixing="temperature"``, at least 1.
         prompt_variant_share: share of rows whose instruction is a prompt variant, from 0 to 1.
-        layout: ``alpaca`` (instruction, input, output), or ``chat`` (messages as well); ``--format`` on the command line.
-        licence: only datasets whose licence allows these uses: ``commercial``, ``noncommercial``, ``unstated``.
-        decontamination: compare rows with all evaluation rows by every rule; False: by whole texts only.
-        validation_share: share of each dataset that is set aside for validation and not counted in ``size``, up to 0.5.
-        rows_per_shard: most rows in one Parquet file.
-        workers: processes; None: one per CPU. Any number gives the same bytes. A script that asks for several must be importable
-            without side effects (``if __name__ == "__main__":``).
-        push_to_hub: upload the finished mix to this private dataset repository.
-        have_rights: for ``push_to_hub``: you may publish datasets whose licence is non-commercial or not stated.
-        allow_missing: go on without splits that the source lacks; they are listed in the manifest.
+        layout: columns: ``alpaca`` (instruction, input, output) or ``chat`` (adds messages). On the command line: ``--format``.
+        licence: keep only datasets whose licence allows these uses: ``commercial``, ``noncommercial``, ``unstated``.
+        decontamination: remove rows that leak evaluation rows by all rules. False means by whole-text matches only.
+        validation_share: share of each dataset for validation, up to 0.5. These rows do not count in ``size``.
+        rows_per_shard: maximum number of rows per Parquet file.
+        workers: number of processes. None means one per CPU. The output does not depend on it. A script that uses several must
+            be importable without side effects (``if __name__ == "__main__":``).
+        push_to_hub: private dataset repository to upload the finished mix to.
+        have_rights: for ``push_to_hub``: confirm the right to upload non-commercial datasets and those without a licence.
+        allow_missing: continue without splits that the source lacks. The manifest lists them.
 
     Returns:
         The mix.
 
     Raises:
-        CMEError: an unknown name, an impossible value, a source that lacks something, or a folder that holds something else.
+        CMEError: if a name is unknown, a value is invalid, the source lacks data, or the folder holds something else.
 
     Example:
         >>> mix = cme.build_mix("mix", source="mini", size=200, datasets="qqp,rte", workers=1)
@@ -171,30 +172,30 @@ def check_mix(
     workers: int | None = None,
     allow_missing: bool = False,
 ) -> "Checked":
-    """Say what decontamination finds and how many rows would be left, and write nothing: ``cme build-data --check-only``.
+    """Report what decontamination would remove, and write nothing: ``cme build-data --check-only``.
 
     Args:
-        source: see `build_mix`, as all others.
-        size: see there.
-        seed: see there.
-        datasets: see there.
-        mixing: see there.
-        temperature: see there.
-        prompt_variant_share: see there.
-        layout: see there.
-        licence: see there.
-        decontamination: see there.
-        validation_share: see there.
-        rows_per_shard: see there.
-        workers: see there.
-        allow_missing: see there.
+        source: see `build_mix`.
+        size: see `build_mix`.
+        seed: see `build_mix`.
+        datasets: see `build_mix`.
+        mixing: see `build_mix`.
+        temperature: see `build_mix`.
+        prompt_variant_share: see `build_mix`.
+        layout: see `build_mix`.
+        licence: see `build_mix`.
+        decontamination: see `build_mix`.
+        validation_share: see `build_mix`.
+        rows_per_shard: see `build_mix`.
+        workers: see `build_mix`.
+        allow_missing: see `build_mix`.
 
     Returns:
-        ``rows`` left by dataset, the ``overlap`` by training dataset, evaluation dataset and rule, and the evaluation
-        splits that could not be compared (``unchecked``).
+        The ``rows`` that would remain of each dataset, the ``overlap`` by training dataset, evaluation dataset and rule, and the
+        evaluation splits that could not be compared (``unchecked``).
 
     Raises:
-        CMEError: as `build_mix`.
+        CMEError: as for `build_mix`.
 
     Example:
         >>> sorted(cme.check_mix(source="mini", datasets="rte", workers=1).rows)
@@ -252,16 +253,16 @@ def load_mix(mix: StrPath, *, split: str | None = None, columns: Sequence[str] |
     """Load a mix that `build_mix` wrote, with the `datasets` library.
 
     Args:
-        mix: its folder.
-        split: ``train`` or ``validation``; None: both.
-        columns: columns to load; None: all (``instruction``, ``input``, ``output``, ``id``, ``dataset``, ``family``, …).
+        mix: the mix or its folder.
+        split: ``train`` or ``validation``. None means both.
+        columns: columns to load. None means all (``instruction``, ``input``, ``output``, ``id``, ``dataset``, ``family``, …).
 
     Returns:
-        A `datasets.Dataset` of the split, or a `datasets.DatasetDict` of both, in memory (1 to 2 KB per row with all columns).
-        The first rows of a split are a fair sample of it.
+        A `datasets.Dataset` of the split, or a `datasets.DatasetDict` of both. The rows are in memory and need 1 to 2 KB each
+        with all columns. The first rows of a split are a random sample of it.
 
     Raises:
-        CMEError: the folder is no mix, is unfinished or damaged, or has no such split or column.
+        CMEError: if the folder is not a mix, is unfinished or damaged, or has no such split or column.
 
     Example:
         >>> mix = cme.build_mix("loaded", source="mini", size=100, datasets="rte", workers=1)
@@ -282,8 +283,8 @@ def load_mix(mix: StrPath, *, split: str | None = None, columns: Sequence[str] |
             raise unknown("column of a mix", column, known)
     if split is not None:
         return datasets.Dataset(table(folder, split, columns))
-    there = [name for name in SPLITS if _rows(read_manifest(folder), name)]
-    return datasets.DatasetDict({name: datasets.Dataset(table(folder, name, columns)) for name in there})
+    splits = [name for name in SPLITS if _rows(read_manifest(folder), name)]
+    return datasets.DatasetDict({name: datasets.Dataset(table(folder, name, columns)) for name in splits})
 
 
 def _rows(manifest: Manifest, split: str) -> int:
@@ -295,14 +296,14 @@ def verify_mix(mix: StrPath) -> "Verified":
     """Compare a mix with its manifest: ``cme verify``.
 
     Args:
-        mix: its folder.
+        mix: the mix or its folder.
 
     Returns:
-        Number of ``files``, their ``size`` in bytes, ``rows`` by split, the ``problems`` (empty for a sound mix) and
-        ``notes``.
+        Number of ``files``, their ``size`` in bytes, ``rows`` by split, the ``problems`` (empty if the mix matches its manifest)
+        and ``notes``.
 
     Raises:
-        CMEError: the folder is no mix or is unfinished.
+        CMEError: if the folder is not a mix, or the mix is unfinished.
 
     Example:
         >>> mix = cme.build_mix("sound", source="mini", size=100, datasets="rte", workers=1)
@@ -324,21 +325,21 @@ def inspect_mix(
     base: str | None = None,
     tokenizer: Any = None,
 ) -> "Inspection":
-    """Look at rows of a mix as the model sees them, their lengths and labels: ``cme inspect``.
+    """Return rows of a mix as the model sees them, with statistics of lengths and labels: ``cme inspect``.
 
     Args:
-        mix: its folder.
-        n: rows of each dataset to show.
-        seed: which rows are looked at and shown.
+        mix: the mix or its folder.
+        n: number of rows to show from each dataset.
+        seed: seed of the random sample of rows.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
-        base: whose tokenizer measures; None: the embedded base's if it is installed, else words are counted.
-        tokenizer: a tokenizer that is in memory, instead.
+        base: base whose tokenizer is used. None means the embedded base. If that is not installed, lengths are in words.
+        tokenizer: a tokenizer in memory, in place of ``base``.
 
     Returns:
-        ``examples``, lengths by ``families`` and ``datasets``, and how often each choice is right (``labels``).
+        The ``examples``, lengths by ``families`` and ``datasets``, and how often each choice is the correct answer (``labels``).
 
     Raises:
-        CMEError: the folder is no mix, or no such base or format.
+        CMEError: if the folder is not a mix, or the base or the format does not exist.
 
     Example:
         >>> mix = cme.build_mix("seen", source="mini", size=100, datasets="rte", workers=1)
@@ -348,12 +349,12 @@ def inspect_mix(
     from cme.mix.inspect import inspect_mix as inspect
 
     if n < 0 or seed < 0:
-        raise UsageError(f"n and seed must be 0 or more, found n={n} and seed={seed}.")
+        raise UsageError(f"n is {n} and seed is {seed}. Both must be at least 0.")
     return inspect(path(mix), n=n, seed=seed, prompt_format=prompt_format, tokenizer=tokenizer or _tokenizer(base))
 
 
 def _tokenizer(base: str | None) -> Any:
-    """The tokenizer of the named base, or of the embedded one if that is installed."""
+    """Load the tokenizer of a base, or of the embedded base if it is installed."""
     from cme.models.embedded import EMBEDDED, gguf_file
 
     if base is None and gguf_file() is None:
@@ -365,19 +366,19 @@ def _tokenizer(base: str | None) -> Any:
 
 @public
 def push_mix(mix: StrPath, repo: str, *, public: bool = False, have_rights: bool = False) -> "Pushed":
-    """Upload a mix to the Hugging Face hub: ``cme push``. The mix is verified first.
+    """Verify a mix and upload it to the Hugging Face hub: ``cme push``.
 
     Args:
-        mix: its folder.
-        repo: dataset repository, ``owner/name``; made if it is not there.
-        public: let everybody see it.
-        have_rights: you may publish datasets whose licence is non-commercial or not stated.
+        mix: the mix or its folder.
+        repo: dataset repository, as ``owner/name``. It is created if it does not exist.
+        public: make the repository public.
+        have_rights: confirm the right to upload non-commercial datasets and those without a licence.
 
     Returns:
         The ``repository``, the ``url`` of the commit, and whether it is ``private``.
 
     Raises:
-        CMEError: a licence does not allow it, the mix is not sound, or the hub refuses or cannot be reached.
+        CMEError: if a licence does not allow it, the mix differs from its manifest, or the hub refuses or cannot be reached.
 
     Example:
         >>> cme.push_mix("mix", "me/cme-mix")  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""Parameters of an adapter, counted without weights."""
+"""Parameter counts of adapters, without loading weights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,11 +18,11 @@ __all__ = ["Parameters", "count_parameters", "match_rank", "paper_parameters"]
 
 @dataclass(frozen=True)
 class Parameters:
-    """What an adapter adds to a base.
+    """The parameters that an adapter adds to a base.
 
     Attributes:
-        settings: the adapter.
-        count: the numbers.
+        settings: resolved settings of the adapter.
+        count: the counts.
     """
 
     settings: "AdapterSettings"
@@ -30,16 +30,16 @@ class Parameters:
 
     @property
     def trainable(self) -> int:
-        """Parameters that the adapter trains."""
+        """Number of trainable parameters."""
         return self.count.trainable
 
     @property
     def share_percent(self) -> float:
-        """Trainable parameters in percent of the base's."""
+        """Trainable parameters in percent of the base's parameters."""
         return self.count.share_percent
 
     def to_frame(self) -> "pd.DataFrame":
-        """The adapted modules.
+        """Return the adapted modules.
 
         Returns:
             One row per module: ``module``, ``trainable``.
@@ -49,7 +49,7 @@ class Parameters:
         return pd.DataFrame(list(self.count.per_module.items()), columns=["module", "trainable"])
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """Return the counts and settings as JSON values."""
         from cme.adapters import settings_to_mapping
 
         return asdict(self.count) | {"adapter": settings_to_mapping(self.settings)}
@@ -79,27 +79,27 @@ def count_parameters(
 
     Args:
         base: hub id, folder, ``config.json``, ``smollm2-135m``, or the shape ``chinese-llama-2-7b``.
-        method: adapter method; None: lora.
-        rank: see `train`, as all others.
-        experts: see there.
-        alpha: see there.
-        dropout: see there.
-        target_modules: see there.
-        collaboration: see there.
-        competition: see there.
-        gate_sum: see there.
-        gate_scale: see there.
-        balance_weight: see there.
-        balance_form: see there.
-        router_hidden: see there.
-        options: see there.
-        peft_config: see there.
+        method: adapter method. None means ``lora``.
+        rank: see `train`.
+        experts: see `train`.
+        alpha: see `train`.
+        dropout: see `train`.
+        target_modules: see `train`.
+        collaboration: see `train`.
+        competition: see `train`.
+        gate_sum: see `train`.
+        gate_scale: see `train`.
+        balance_weight: see `train`.
+        balance_form: see `train`.
+        router_hidden: see `train`.
+        options: see `train`.
+        peft_config: see `train`.
 
     Returns:
         The counts and the resolved settings.
 
     Raises:
-        CMEError: an unknown base or method, or a setting that the method does not have.
+        CMEError: if the base or method is unknown, or the method does not have a setting.
 
     Example:
         >>> cme.count_parameters(base="chinese-llama-2-7b", method="lora", rank=16).trainable
@@ -108,7 +108,7 @@ def count_parameters(
     values = _values(locals())
     from cme.adapters import count, settings_from
 
-    settings = settings_from(values, "the command's options")
+    settings = settings_from(values, "adapter settings")
     return Parameters(settings, count(_place(base), settings))
 
 
@@ -133,33 +133,33 @@ def match_rank(
     options: Mapping[str, Any] | None = None,
     peft_config: StrPath | None = None,
 ) -> Parameters:
-    """Find the largest rank of ONE expert that stays within a budget of parameters: ``cme params --match-params``.
+    """Find the largest rank of one expert within a budget of parameters: ``cme params --match-params``.
 
     Args:
-        match_params: the budget: a share of the base (``"1.35%"``), a number (``"95000000"``), or another method and its rank
-            (``"lora:128"``).
+        match_params: budget as a share of the base (``"1.35%"``), a number of parameters (``"95000000"``), or a method and its
+            rank (``"lora:128"``).
         base: see `count_parameters`, as all others.
-        method: see there.
-        rank: must not be given; it is what is looked for.
-        experts: see there.
-        alpha: see there.
-        dropout: see there.
-        target_modules: see there.
-        collaboration: see there.
-        competition: see there.
-        gate_sum: see there.
-        gate_scale: see there.
-        balance_weight: see there.
-        balance_form: see there.
-        router_hidden: see there.
-        options: see there.
-        peft_config: see there.
+        method: see `train`.
+        rank: must be None, because this function finds the rank.
+        experts: see `train`.
+        alpha: see `train`.
+        dropout: see `train`.
+        target_modules: see `train`.
+        collaboration: see `train`.
+        competition: see `train`.
+        gate_sum: see `train`.
+        gate_scale: see `train`.
+        balance_weight: see `train`.
+        balance_form: see `train`.
+        router_hidden: see `train`.
+        options: see `train`.
+        peft_config: see `train`.
 
     Returns:
         The settings with that rank, and their counts.
 
     Raises:
-        CMEError: as `count_parameters`, no such budget, or rank 1 is too much already.
+        CMEError: as for `count_parameters`, or if the budget is invalid or too small for rank 1.
 
     Example:
         >>> cme.match_rank("lora:16", base="chinese-llama-2-7b", method="teamlora", experts=4).settings.rank
@@ -169,12 +169,12 @@ def match_rank(
     from cme.adapters import match_rank as matched
 
     if rank is not None:
-        raise UsageError("--rank and --match-params are both given; give one of them.")
+        raise UsageError("rank and match_params cannot be combined. Give one of them.")
     return Parameters(*matched(_place(base), values, match_params))
 
 
 def _values(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The adapter's settings from a function's arguments."""
+    """Collect the adapter's settings from a function's arguments."""
     return {"method": "lora"} | given(
         **{key: value for key, value in arguments.items() if key not in ("base", "match_params")}
     )
@@ -189,7 +189,7 @@ def _place(base: str) -> Any:
 
 @public
 def paper_parameters() -> list[dict[str, Any]]:
-    """Count the parameters of the paper's rows on its base, beside what it reports: ``cme params --paper``.
+    """Count the parameters of the paper's rows, and compare them with the reported shares: ``cme params --paper``.
 
     Returns:
         One mapping per row: ``method``, ``rank``, ``experts``, ``trainable``; shares of the base's parameters in percent, counted

@@ -1,4 +1,4 @@
-"""A result as Python users handle it: numbers, frames, samples."""
+"""Results: numbers, frames and samples."""
 
 import shutil
 import tempfile
@@ -42,12 +42,12 @@ class TemporaryFolder:
 
 @dataclass(frozen=True, repr=False)
 class EvalResult:
-    """The result of an evaluation. It can stand wherever its folder is asked for, such as ``cme.submit(result, …)``.
+    """The result of an evaluation. Functions that take a folder accept it too, such as ``cme.submit(result, …)``.
 
     Attributes:
-        folder: with ``result.json``, ``samples.parquet`` (scores) and ``responses.parquet`` (what the model said). A
-            temporary folder lives as long as this object; `save` keeps a copy.
-        record: all that was measured, and what it was measured on.
+        folder: folder with ``result.json``, ``samples.parquet`` (scores) and ``responses.parquet`` (the model's responses). A
+            temporary folder exists as long as this object. Use `save` to keep a copy.
+        record: the measured values, and the model, data and settings behind them.
     """
 
     folder: Path
@@ -59,31 +59,31 @@ class EvalResult:
 
     @property
     def name(self) -> str:
-        """The name in tables."""
+        """Name in tables."""
         return self.record.name
 
     @property
     def scores(self) -> Scores:
-        """Everything that follows from the per-sample scores."""
+        """All scores that are computed from the per-sample scores."""
         return self.record.scores
 
     @property
     def average(self) -> float:
-        """The CME average over what was run, in points: the mean over families of the mean over their datasets, times 100."""
+        """The CME average in points: 100 times the unweighted mean of the scores of the evaluated families."""
         return self.record.scores.average
 
     @property
     def stderr(self) -> float | None:
-        """Standard error of `average`, in points; None at tier ``smoke``."""
+        """Standard error of `average` in points. None at tier ``smoke``."""
         return self.record.scores.average_stderr
 
     @property
     def in_memory(self) -> bool:
-        """Whether the model was in memory, so that the result belongs to no folder that could be evaluated again."""
+        """Whether the model was in memory, so that nobody else can evaluate it again."""
         return self.record.origin == "memory"
 
     def to_frame(self) -> "pd.DataFrame":
-        """The datasets.
+        """Return the dataset scores.
 
         Returns:
             One row per dataset, in the suite's order: ``dataset``, ``family``, ``metric`` (the primary one), ``score``
@@ -111,11 +111,11 @@ class EvalResult:
         return frame.astype({"stderr": "float64", "seconds": "float64"})
 
     def families_frame(self) -> "pd.DataFrame":
-        """The families.
+        """Return the family scores.
 
         Returns:
-            One row per family, in the suite's order: ``family``, ``score`` and ``stderr`` in points, ``datasets`` (how
-            many).
+            One row per family, in the suite's order: ``family``, ``score`` and ``stderr`` in points, and the number of
+            ``datasets``.
         """
         import pandas as pd
 
@@ -126,23 +126,23 @@ class EvalResult:
     def samples(
         self, *, texts: bool = False, datasets: str | Sequence[str] | None = None, source: str | None = None
     ) -> "pd.DataFrame":
-        """The per-sample scores.
+        """Return the per-sample scores.
 
         Args:
-            texts: also the prompts, and what the model said. The rows are read from the source again, and checked to be those
-                that were evaluated.
-            datasets: only these datasets or families; None: all.
-            source: with ``texts``: where the rows come from; None: where the evaluation had them.
+            texts: add the prompts and the model's responses. CME reads the rows from the source again and checks that they
+                are the evaluated ones.
+            datasets: names of datasets or families. None means all.
+            source: source of the rows for ``texts``. None means the source of the evaluation.
 
         Returns:
             One row per sample: ``id``, ``dataset``, ``family``, ``part`` (subset), ``cluster`` (samples that share a text),
             ``score`` (primary, 0 to 1), ``score_<metric>`` for every per-sample score (missing where a dataset has none),
-            ``options`` (0 for free answers), ``gold`` and ``predicted`` (indices), ``gold_probability``, ``empty``,
+            ``options`` (0 for free text), ``gold`` and ``predicted`` (indices), ``gold_probability``, ``empty``,
             ``truncated``, ``cut``. With ``texts`` also ``prompt``, ``choices`` and ``logprobs`` (lists; missing for free
-            answers), ``answers`` (accepted ones) and ``response`` (what the model wrote; missing for choice tasks).
+            text), ``answers`` (the accepted ones) and ``response`` (the model's text; missing for choice tasks).
 
         Raises:
-            CMEError: the samples are missing or damaged, or the source's rows are other ones.
+            CMEError: if the samples are missing or damaged, or the source has different rows.
         """
         import pandas as pd
 
@@ -167,34 +167,37 @@ class EvalResult:
 
         from cme.evaluation.sample_view import single_samples
 
-        found = []
+        samples = []
         for name in dict.fromkeys(row["dataset"] for row in rows):
-            found += single_samples(self.folder, name, first=len(rows), source=source)
+            samples += single_samples(self.folder, name, first=len(rows), source=source)
         values = {
-            "prompt": [item.prompt for item in found],
-            "choices": [list(item.options) or None for item in found],
-            "logprobs": [None if item.logprobs is None else list(item.logprobs) for item in found],
-            "answers": [list(item.accepted) for item in found],
-            "response": [item.text for item in found],
+            "prompt": [item.prompt for item in samples],
+            "choices": [list(item.options) or None for item in samples],
+            "logprobs": [None if item.logprobs is None else list(item.logprobs) for item in samples],
+            "answers": [list(item.accepted) for item in samples],
+            "response": [item.text for item in samples],
         }
-        return pd.DataFrame(values, index=[item.id for item in found])
+        return pd.DataFrame(values, index=[item.id for item in samples])
 
     def save(self, out: StrPath) -> "EvalResult":
-        """Copy the result to a folder of its own, such as one that `submit` is given later.
+        """Copy the result to a new folder, for example to submit it later.
 
         Args:
-            out: a folder that is not there yet.
+            out: a folder that does not exist yet.
+
+        Returns:
+            The result in the new folder.
 
         Raises:
-            CMEError: it is there already, or cannot be written.
+            CMEError: if the folder exists or cannot be written.
         """
         folder = path(out)
         if folder.exists():
-            raise UsageError(f"{folder} is there already. Give a new folder; nothing was changed.")
+            raise UsageError(f"{folder} already exists. Give a new folder.")
         try:
             shutil.copytree(self.folder, folder)
         except OSError as error:
-            raise CMEError(f"cannot write {folder}: {error.strerror or error}. Choose another folder.") from error
+            raise CMEError(f"cannot write {folder}: {error.strerror or error}. Give another folder.") from error
         return EvalResult(folder, self.record)
 
     def __repr__(self) -> str:
@@ -209,11 +212,11 @@ class EvalResult:
         what = "" if self.scores.complete else f" over {len(frame)} famil{'y' if len(frame) == 1 else 'ies'}"
         notes = [f"CME average{what}: {self.average:.2f}{error} (tier {record.tier}, source {record.source})"]
         if self.in_memory:
-            notes.append("The model was in memory: this result cannot be submitted.")
+            notes.append("This result cannot be submitted, because its model was in memory.")
         if record.origin == "lm-eval":
-            notes.append("Imported from lm-eval's logs: the base is known by its name and lm-eval's own hash.")
+            notes.append("Imported from lm-eval's logs. The base is identified by its name and lm-eval's hash only.")
         if record.adapter is not None and record.adapter.changes_output is False:
-            notes.append("The adapter does not change what the base says.")
+            notes.append("The adapter does not change the model's output.")
         return f"{record.name} on {record.base}" if record.base else record.name, frame, notes
 
 
@@ -222,7 +225,7 @@ def _points(share: float | None) -> float | None:
 
 
 def opened(folder: Path, temporary: TemporaryFolder | None = None) -> EvalResult:
-    """The result in a folder."""
+    """Read the result in a folder."""
     return EvalResult(folder, read_record(folder / _RESULT, Result), temporary)
 
 
@@ -231,10 +234,13 @@ def load_result(result: StrPath) -> EvalResult:
     """Load a result that `evaluate` or ``cme eval`` wrote.
 
     Args:
-        result: its folder, or its ``result.json``.
+        result: folder of the result, or its ``result.json``.
+
+    Returns:
+        The result.
 
     Raises:
-        CMEError: there is no result, or it is damaged.
+        CMEError: if there is no result, or it is damaged.
 
     Example:
         >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="majority")
@@ -247,13 +253,13 @@ def load_result(result: StrPath) -> EvalResult:
 
 @public
 def score(result: StrPath) -> Scores:
-    """Compute a result's numbers again from its per-sample scores, without a model: ``cme score``.
+    """Recompute the scores of a result from its per-sample scores, without a model: ``cme score``.
 
     Args:
-        result: its folder.
+        result: the result or its folder.
 
     Raises:
-        CMEError: a file is missing or damaged.
+        CMEError: if a file is missing or damaged.
 
     Example:
         >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
@@ -270,16 +276,16 @@ def score(result: StrPath) -> Scores:
 
 @public
 def explain_scores(result: StrPath) -> list[str]:
-    """Write out every formula of a result with its numbers: ``cme score --explain``.
+    """Return every formula of a result with its numbers: ``cme score --explain``.
 
     Args:
-        result: its folder.
+        result: the result or its folder.
 
     Returns:
         Lines of text.
 
     Raises:
-        CMEError: as `score`.
+        CMEError: as for `score`.
 
     Example:
         >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
@@ -296,13 +302,13 @@ def prompt_sensitivity(results: Sequence[StrPath]) -> "tuple[dict[int, float], S
     """Compute how the average varies with the prompt variant: ``cme score --prompt-variants``.
 
     Args:
-        results: evaluations of one model that differ in ``prompt_variant`` alone.
+        results: results of one model that differ only in ``prompt_variant``.
 
     Returns:
         The CME average by prompt variant, and their standard deviation (``std``) and ``range`` in points.
 
     Raises:
-        CMEError: fewer than two, or they differ in something else.
+        CMEError: if there are fewer than two results, or they differ in anything else.
 
     Example:
         >>> averages, spread = cme.prompt_sensitivity(["results/x", "results/x-1"])  # doctest: +SKIP

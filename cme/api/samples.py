@@ -1,4 +1,4 @@
-"""Single examples and samples, as a model sees them."""
+"""Examples and samples exactly as a model sees them."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -27,13 +27,13 @@ def show_examples(
     prompt_variant: int = 0,
     base: str | None = None,
 ) -> "list[RenderedExample]":
-    """Show examples of a dataset exactly as a model sees them: ``cme show``.
+    """Return examples of a dataset exactly as a model sees them: ``cme show``.
 
     Args:
-        dataset: its name.
-        n: how many, in tier order.
-        ids: those whose ids begin so, instead; ``--id`` on the command line.
-        source: where rows come from; None: ``hub``.
+        dataset: name of the dataset.
+        n: number of examples, in tier order.
+        ids: prefixes of ids. If given, the examples with these ids are returned. On the command line: ``--id``.
+        source: source of the rows. None means ``hub``.
         split: ``eval`` or ``train``.
         prompt_format: one or several of ``plain``, ``chat``, ``teamlora``.
         prompt_variant: index of the instruction: 0 is the canonical one, 1 to 6 are its variants.
@@ -43,7 +43,7 @@ def show_examples(
         One object per example and format with ``context``, ``target``, ``options``, ``accepted`` and more.
 
     Raises:
-        CMEError: an unknown name, no such id, or the source lacks the split.
+        CMEError: if a name or id is unknown, or the source lacks the split.
 
     Example:
         >>> (example,) = cme.show_examples("rte", n=1, source="mini")
@@ -53,7 +53,7 @@ def show_examples(
     from cme.evaluation.example_view import rendered_examples
 
     if n < 1:
-        raise UsageError(f"n is {n}; it must be 1 or more.")
+        raise UsageError(f"n is {n}. It must be at least 1.")
     return rendered_examples(
         dataset,
         n=n,
@@ -78,23 +78,23 @@ def show_samples(
     source: str | None = None,
     base: str | None = None,
 ) -> "list[Single]":
-    """Show samples of a result with their prompts, what the model said and how it scored: ``cme show RESULT``.
+    """Return samples of a result with their prompts, the model's responses and their scores: ``cme show RESULT``.
 
     Args:
-        result: the result, or its folder.
-        dataset: a dataset of it.
-        n: how many, in tier order, where none of the following is given.
-        wrong: so many with the lowest scores.
-        right: so many with the highest scores.
-        ids: those whose ids begin so; ``--id`` on the command line.
-        source: where rows come from; None: where the evaluation had them.
-        base: whose tokenizer renders; None: the result's base.
+        result: the result or its folder.
+        dataset: name of an evaluated dataset.
+        n: number of samples, in tier order. Ignored if ``wrong``, ``right`` or ``ids`` is given.
+        wrong: number of samples with the lowest scores.
+        right: number of samples with the highest scores.
+        ids: prefixes of ids. On the command line: ``--id``.
+        source: source of the rows. None means the source of the evaluation.
+        base: base whose tokenizer is used. None means the result's base.
 
     Returns:
         One object per sample with ``prompt``, ``options``, ``gold``, ``predicted``, ``text``, ``score`` and more.
 
     Raises:
-        CMEError: the dataset was not evaluated, no such id, or the source's rows are not those that were evaluated.
+        CMEError: if the dataset was not evaluated, an id is unknown, or the source has different rows.
 
     Example:
         >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte")
@@ -104,9 +104,9 @@ def show_samples(
     from cme.evaluation.sample_view import single_samples
 
     if n < 1 or wrong < 0 or right < 0:
-        raise UsageError(f"n must be 1 or more, wrong and right 0 or more; found n={n}, wrong={wrong}, right={right}.")
-    starts = names(ids) or ()
-    first = 0 if wrong or right or starts else n
+        raise UsageError(f"n={n}, wrong={wrong}, right={right}: n must be at least 1, wrong and right at least 0.")
+    prefixes = names(ids) or ()
+    first = 0 if wrong or right or prefixes else n
     return single_samples(
-        path(result), dataset, first=first, wrong=wrong, right=right, ids=starts, source=source, base=base
+        path(result), dataset, first=first, wrong=wrong, right=right, ids=prefixes, source=source, base=base
     )

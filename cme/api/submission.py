@@ -1,4 +1,4 @@
-"""A row of a leaderboard: made of results, and trained again."""
+"""Rows of a leaderboard: submit and reproduce them."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,9 +23,9 @@ class Submitted:
     """A submitted row.
 
     Attributes:
-        file: the entry's file.
-        entry: what it holds.
-        notes: what became of the adapters' cards.
+        file: file of the entry.
+        entry: the entry.
+        notes: messages about the updates of the adapter cards.
     """
 
     file: Path
@@ -49,27 +49,27 @@ def submit(
     replace: bool = False,
     card: bool = True,
 ) -> Submitted:
-    """Make a row of a leaderboard of one method, trained with one seed or several: ``cme submit``.
+    """Make a leaderboard row for one method, trained with one or several seeds: ``cme submit``.
 
-    Each result's run is found by its adapter, in whatever order they are given. Every number is first computed again from the
-    per-sample scores. A result of a model in memory is refused, since nobody could evaluate it again.
+    CME matches results and runs by the fingerprint of the adapter, so their order does not matter. It first recomputes every
+    number from the per-sample scores. A result of a model in memory is refused, because nobody could evaluate it again.
 
     Args:
-        results: results, or their folders: one per seed.
-        run: training runs, or their folders; none for a base.
-        entries: where entries are kept.
-        name: name of the row; None: the results', without the seed.
-        grid: how the learning rate was chosen: what `train_grid` returned, or its folder.
-        bench: what the method costs: the folder that `bench_adapters` wrote.
+        results: results or their folders, one per seed.
+        run: training runs or their folders. None for a base.
+        entries: folder of the entries.
+        name: name of the row. None means the results' name without the seed.
+        grid: evidence for the learning rate: the object that `train_grid` returned, or its folder.
+        bench: measured costs: the folder that `bench_adapters` wrote.
         prompt_variants: results of one of these models with other prompt variants (`evaluate` with ``prompt_variant``).
         replace: overwrite an entry of the same name.
-        card: write the scores into the adapters' cards (``README.md`` in ``run``).
+        card: write the scores into the adapter cards (``README.md`` in ``run``).
 
     Returns:
         The entry and its file.
 
     Raises:
-        CMEError: results and runs do not belong together, a number does not follow from the samples, or the name is taken.
+        CMEError: if results and runs do not match, a number does not follow from the samples, or the name is taken.
 
     Example:
         >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="to-submit")
@@ -106,9 +106,9 @@ class Reproduced:
     """A row that was trained and evaluated again.
 
     Attributes:
-        folder: with the new run, the new result and ``reproduction.json``.
-        entry: the row.
-        record: how the two compare.
+        folder: folder with the new run, the new result and ``reproduction.json``.
+        entry: the original row.
+        record: comparison of the original and the new result.
     """
 
     folder: Path
@@ -120,7 +120,7 @@ class Reproduced:
 
     @property
     def ok(self) -> bool:
-        """Whether it is the same, or within the row's error bar, or no error bar exists."""
+        """Whether the new result is the same, is within the row's error bar, or the row has no error bar."""
         return self.record.inside is not False or self.record.changed == 0
 
 
@@ -137,26 +137,26 @@ def reproduce(
     device: str | None = None,
     threads: int | None = None,
 ) -> Reproduced:
-    """Train a row's recipe again, evaluate it as the row was, and compare sample by sample: ``cme reproduce``.
+    """Train and evaluate a row again with its own settings, and compare sample by sample: ``cme reproduce``.
 
-    After an interruption the same call continues.
+    After an interruption, the same call continues.
 
     Args:
         row: name of the row.
         out: output folder.
-        entries: where entries are kept.
-        data: the mix that the row was trained on; not for a base.
-        seed: of the training; None: the row's first.
-        base: where the row's base is here; None: as the row calls it.
-        source: where the row's evaluation rows are here; None: as the row calls it.
-        device: where to evaluate.
-        threads: CPU threads; None: as many as the row had.
+        entries: folder of the entries.
+        data: the mix that the row was trained on. None for a base.
+        seed: training seed. None means the first seed of the row.
+        base: local path or name of the row's base. None means as recorded.
+        source: source of the evaluation rows. None means as recorded.
+        device: device for evaluation.
+        threads: CPU threads. None means as recorded.
 
     Returns:
         The comparison.
 
     Raises:
-        CMEError: the row cannot be trained again here, or the mix, base or rows are other ones.
+        CMEError: if the row cannot be trained again on this machine, or the mix, base or rows differ from the row's.
 
     Example:
         >>> cme.reproduce("teamlora", "again", entries="leaderboards/demo/entries", data="mix").record.verdict  # doctest: +SKIP
@@ -176,7 +176,7 @@ def reproduce(
     base = base or entry.base
     training, adapter = _training(entry, seed, base, None if data is None else path(data), threads)
     evaluation = _evaluation(entry, base, source or entry.source, device, threads)
-    # All keys, as in the records of unfinished work of earlier versions.
+    # All keys, because earlier versions stored them for unfinished work.
     whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
     settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": asdict(evaluation)}
     claim(place, "reproduce", settings)
@@ -194,13 +194,13 @@ def reproduce(
 
 
 _with = replace
-"""`dataclasses.replace`; functions here have an argument of that name."""
+"""`dataclasses.replace` under another name, because `submit` has an argument ``replace``."""
 
 
 def _training(
     entry: Entry, seed: int | None, base: str, data: Path | None, threads: int | None
 ) -> "tuple[TrainSettings | None, AdapterSettings | None]":
-    """How to train the row again, after its base and its mix were found to be those of the row; nothing for a base."""
+    """Return the settings to train the row again, after checking its base and its mix. None for a base."""
     if not entry.settings:
         if entry.base:
             _check_base(entry, base)
@@ -222,14 +222,14 @@ def _training(
         f"{where}, recipe",
     )
     _check_base(entry, base)
-    # One process takes in turns what several took at once: the same examples in every step.
+    # One process accumulates the batches of several processes, so that every step has the same examples.
     several = recorded.world_size or 1
     training = _with(training, gradient_accumulation=training.gradient_accumulation * several)
     if several > 1:
         import warnings
 
         warnings.warn(
-            f"the row was trained by {several} processes; here one takes their batches in turns",
+            f"The row was trained by {several} processes. One process now accumulates their batches in every step.",
             CMEWarning,
             stacklevel=2,
         )
@@ -242,13 +242,13 @@ def _checked_mix(entry: Entry, data: Path | None, expected: Any) -> Path:
 
     command = build_command(entry)
     how = (
-        f"Build it with: {command}" if command else "The entry does not say how it was built: ask whoever submitted it."
+        f"Build it with: {command}" if command else "The entry does not record how it was built, so ask its submitter."
     )
     if data is None:
-        raise UsageError(f"{entry.name!r} was trained on the mix {str(expected)[:12]}; give its folder (--data). {how}")
+        raise UsageError(f"data is missing. {entry.name!r} was trained on the mix {str(expected)[:12]}. {how}")
     if (fingerprint := read_manifest(data).fingerprint) != expected:
         raise UsageError(
-            f"{data} is the mix {fingerprint[:12]}, and {entry.name!r} was trained on {str(expected)[:12]}. {how}"
+            f"{data} is the mix {fingerprint[:12]}, but {entry.name!r} was trained on {str(expected)[:12]}. {how}"
         )
     return data
 
@@ -258,13 +258,13 @@ def _check_base(entry: Entry, base: str) -> None:
 
     if (fingerprint := base_fingerprint(resolve_base(base))) != entry.base_fingerprint:
         raise UsageError(
-            f"{base} is the base {fingerprint[:12]}, and {entry.name!r} stands on {entry.base_fingerprint[:12]} "
-            f"({entry.base}). Give that one with --base."
+            f"{base} has the fingerprint {fingerprint[:12]}, but the base of {entry.name!r} ({entry.base}) has "
+            f"{entry.base_fingerprint[:12]}. Give that base."
         )
 
 
 def _evaluation(entry: Entry, base: str, source: str, device: str | None, threads: int | None) -> "EvalSettings":
-    """How the row was evaluated."""
+    """Return the evaluation settings of the row."""
     from cme.evaluation.settings import EvalSettings
     from cme.suite.baselines import BASELINES
 
@@ -287,7 +287,7 @@ def _evaluation(entry: Entry, base: str, source: str, device: str | None, thread
 
 
 def _train(training: "TrainSettings", adapter: "AdapterSettings", out: Path) -> str:
-    """Train, or go on, or take what is finished; the fingerprint of what was trained."""
+    """Train, continue training, or read the finished run. Return the fingerprint of the adapter."""
     from cme.records import Run, read_record
     from cme.training.run import train
     from cme.workdir import is_finished

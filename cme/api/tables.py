@@ -1,4 +1,4 @@
-"""How the objects that the API returns look: a small table, as text and in a notebook."""
+"""Small tables that display the API's objects as text and in notebooks."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,13 +10,13 @@ __all__ = ["as_html", "as_text"]
 
 
 def as_text(title: str, frame: "pd.DataFrame", notes: Sequence[str] = ()) -> str:
-    """The table below its title, the notes below the table."""
+    """Return the title, the table and the notes as text."""
     body = frame.to_string(index=False, na_rep="", float_format="{:.2f}".format) if len(frame) else "(no rows)"
     return "\n".join([title, body, *notes])
 
 
 def as_html(title: str, frame: "pd.DataFrame", notes: Sequence[str] = ()) -> str:
-    """The same in HTML; whatever stands in a cell is escaped."""
+    """Return the title, the table and the notes as HTML. All texts are escaped."""
     import html
 
     body = frame.to_html(index=False, na_rep="", float_format="{:.2f}".format, border=0, escape=True)

@@ -1,4 +1,4 @@
-"""Training: an adapter from a mix, or the best of several learning rates."""
+"""Training of an adapter, with one or with several learning rates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ __all__ = ["TrainedGrid", "TrainedRun", "train", "train_grid"]
 
 @dataclass(frozen=True, repr=False)
 class TrainedRun:
-    """A trained adapter, or model, on disk. It can stand wherever its folder is asked for: ``cme.evaluate(adapter=run, …)``.
+    """A trained adapter or model on disk. Functions that take a folder accept it too: ``cme.evaluate(adapter=run, …)``.
 
     Attributes:
-        folder: with the adapter (or, for the method ``full``, the model) and ``run.json``.
-        record: what was trained, on what, and what it cost.
+        folder: folder with ``run.json`` and the adapter (or, for the method ``full``, the model).
+        record: the method, data, settings and cost of the training.
     """
 
     folder: Path
@@ -33,7 +33,7 @@ class TrainedRun:
         return str(self.folder)
 
     def to_frame(self) -> "pd.DataFrame":
-        """The training loss.
+        """Return the training loss.
 
         Returns:
             One row per logged step: ``step``, ``loss``.
@@ -67,7 +67,7 @@ class TrainedGrid:
     """One run for each learning rate of a grid, on disk.
 
     Attributes:
-        folder: with a folder for each rate and ``lr-grid.json``.
+        folder: folder with ``lr-grid.json`` and a folder for each rate.
         record: the rates and their losses.
     """
 
@@ -86,7 +86,7 @@ class TrainedGrid:
         return TrainedRun(folder, read_record(folder / "run.json", Run))
 
     def to_frame(self) -> "pd.DataFrame":
-        """The rates that were tried.
+        """Return the learning rates and their losses.
 
         Returns:
             One row per rate: ``learning_rate``, ``folder``, ``validation_loss`` and ``last_loss`` (missing where training
@@ -163,54 +163,54 @@ def train(
 ) -> TrainedRun:
     """Train an adapter on a mix, or with ``method="full"`` the whole base: ``cme train``.
 
-    After an interruption the same call continues from the newest complete checkpoint. None stands for what the recipe says, or
-    the default.
+    After an interruption, the same call continues from the newest complete checkpoint. An argument that is None takes its value
+    from the recipe, or its default.
 
     Args:
-        out: output folder; new, or this call's own unfinished work.
-        data: the mix: its folder, or what `build_mix` returned.
-        base: base model: hub id, folder, or ``smollm2-135m`` (the embedded default).
-        recipe: YAML file, or a name from `list_recipes`. Other arguments win over it.
+        out: output folder: new, or this call's unfinished output.
+        data: the mix: its folder, or the object that `build_mix` returned.
+        base: base model: hub id, folder, or ``smollm2-135m`` (embedded, default).
+        recipe: YAML file, or a name from `list_recipes`. Other arguments override it.
         method: adapter method, see `list_methods`.
-        rank: of the adapter, or of ONE expert.
+        rank: rank of the adapter. For methods with experts, the rank of one expert.
         experts: number of experts.
-        alpha: ``lora_alpha``; the adapter is scaled by alpha / rank. None: twice the rank.
-        dropout: on the adapter's input.
-        target_modules: names of layers; a text is a regular expression, as in PEFT. None: the feed-forward projections.
-        collaboration: TeamLoRA: one shared A, split between the experts.
+        alpha: ``lora_alpha``. The adapter is scaled by alpha / rank. Default: twice the rank.
+        dropout: dropout on the adapter's input.
+        target_modules: names of layers, or a regular expression as in PEFT. Default: the feed-forward projections.
+        collaboration: TeamLoRA: share one matrix A between the experts.
         competition: TeamLoRA: gate weights by the interaction matrix.
         gate_sum: what the gate weights sum to: ``"free"`` (TeamLoRA's formula, its default), 1 (the others') or
             ``"experts"``.
         gate_scale: earlier name of ``gate_sum``: a number, or ``"experts"``.
-        balance_weight: weight of the balance term in the loss.
+        balance_weight: weight of the load-balancing term in the loss.
         balance_form: form of the balance term: ``"centred"`` or ``"released"``.
-        router_hidden: hidden units of the router; 0: one linear layer.
-        options: fields of the method's own configuration; ``--set`` on the command line.
-        peft_config: any method of PEFT: a YAML file with its ``peft_type`` and fields.
+        router_hidden: hidden units of the router. 0 means one linear layer.
+        options: fields of the method's own configuration. On the command line: ``--set``.
+        peft_config: YAML file with ``peft_type`` and its fields, for any method of PEFT.
         prompt_format: ``plain`` (default), ``chat`` or ``teamlora``.
         lr: peak learning rate.
-        schedule: ``cosine``, ``linear`` or ``constant``.
-        warmup: share of the steps in which the rate rises.
-        epochs: passes over the mix.
-        steps: optimiser steps, in place of ``epochs``.
-        batch_size: examples on one device at a time.
+        schedule: learning-rate schedule: ``cosine``, ``linear`` or ``constant``.
+        warmup: share of the steps in which the learning rate rises.
+        epochs: number of passes over the mix.
+        steps: number of optimiser steps, in place of ``epochs``.
+        batch_size: examples per batch and device.
         gradient_accumulation: batches per optimiser step.
-        max_length: most tokens of an example.
-        seed: of the adapter's start, the order of the examples and dropout.
-        dtype: ``auto`` (default), ``bfloat16`` or ``float32``.
-        weight_decay: of AdamW.
-        save_every: steps between checkpoints.
+        max_length: maximum number of tokens of an example.
+        seed: seed of the adapter's initial weights, the order of the examples and dropout.
+        dtype: precision: ``auto`` (default), ``bfloat16`` or ``float32``.
+        weight_decay: weight decay of AdamW.
+        save_every: number of steps between checkpoints.
         keep_checkpoints: keep all checkpoints.
-        train_on_prompt: learn the prompt too.
-        gradient_checkpointing: needs less memory, and is slower.
+        train_on_prompt: include the prompt in the loss.
+        gradient_checkpointing: recompute activations to save memory. Training is slower.
         threads: CPU threads per process.
-        report_to: experiment trackers: ``tensorboard``, ``wandb``, ``trackio``; a list, or names separated by commas. None: none.
+        report_to: experiment trackers: ``tensorboard``, ``wandb``, ``trackio``, as a list or separated by commas. Default: none.
 
     Returns:
         The run: its folder and its record.
 
     Raises:
-        CMEError: an unknown name, an impossible value, a mix or base that cannot be read, or training that diverges.
+        CMEError: if a name is unknown, a value is invalid, the mix or base cannot be read, or training diverges.
 
     Example:
         >>> mix = cme.build_mix("train-mix", source="mini", size=100, datasets="rte", workers=1)
@@ -266,52 +266,52 @@ def train_grid(
     threads: int | None = None,
     report_to: str | Sequence[str] | None = None,
 ) -> TrainedGrid:
-    """Train once for each learning rate and choose by validation loss: ``cme train --lr-grid``.
+    """Train once per learning rate and choose by validation loss: ``cme train --lr-grid``.
 
     Args:
-        out: folder for the grid; it gets a folder for each rate.
+        out: output folder. Each rate gets a folder in it.
         lr_grid: at least two learning rates, as a list or separated by commas.
         data: see `train`, as all others.
-        base: see there.
-        recipe: see there.
-        method: see there.
-        rank: see there.
-        experts: see there.
-        alpha: see there.
-        dropout: see there.
-        target_modules: see there.
-        collaboration: see there.
-        competition: see there.
-        gate_sum: see there.
-        gate_scale: see there.
-        balance_weight: see there.
-        balance_form: see there.
-        router_hidden: see there.
-        options: see there.
-        peft_config: see there.
-        prompt_format: see there.
-        schedule: see there.
-        warmup: see there.
-        epochs: see there.
-        steps: see there.
-        batch_size: see there.
-        gradient_accumulation: see there.
-        max_length: see there.
-        seed: see there.
-        dtype: see there.
-        weight_decay: see there.
-        save_every: see there.
-        keep_checkpoints: see there.
-        train_on_prompt: see there.
-        gradient_checkpointing: see there.
-        threads: see there.
-        report_to: see there.
+        base: see `train`.
+        recipe: see `train`.
+        method: see `train`.
+        rank: see `train`.
+        experts: see `train`.
+        alpha: see `train`.
+        dropout: see `train`.
+        target_modules: see `train`.
+        collaboration: see `train`.
+        competition: see `train`.
+        gate_sum: see `train`.
+        gate_scale: see `train`.
+        balance_weight: see `train`.
+        balance_form: see `train`.
+        router_hidden: see `train`.
+        options: see `train`.
+        peft_config: see `train`.
+        prompt_format: see `train`.
+        schedule: see `train`.
+        warmup: see `train`.
+        epochs: see `train`.
+        steps: see `train`.
+        batch_size: see `train`.
+        gradient_accumulation: see `train`.
+        max_length: see `train`.
+        seed: see `train`.
+        dtype: see `train`.
+        weight_decay: see `train`.
+        save_every: see `train`.
+        keep_checkpoints: see `train`.
+        train_on_prompt: see `train`.
+        gradient_checkpointing: see `train`.
+        threads: see `train`.
+        report_to: see `train`.
 
     Returns:
-        The grid; `TrainedGrid.best` is the run that was chosen.
+        The grid. `TrainedGrid.best` is the chosen run.
 
     Raises:
-        CMEError: as `train`, fewer than two rates, or a mix without a validation part.
+        CMEError: as for `train`, or if there are fewer than two rates, or the mix has no validation split.
 
     Example:
         >>> grid = cme.train_grid("grid", [1e-4, 1e-3], data="mix", method="lora")  # doctest: +SKIP
@@ -325,7 +325,7 @@ def train_grid(
 
 
 def _settings(arguments: Mapping[str, Any]) -> Any:
-    """Training and adapter settings from a function's arguments."""
+    """Make training and adapter settings from a function's arguments."""
     from cme.training import load_recipe
 
     values = {key: value for key, value in arguments.items() if key not in ("out", "lr_grid")}
@@ -336,8 +336,10 @@ def _settings(arguments: Mapping[str, Any]) -> Any:
 
 
 def _rates(rates: str | Sequence[float]) -> list[float]:
-    """The learning rates of a grid."""
+    """Parse the learning rates of a grid."""
     try:
         return [float(part) for part in (rates.split(",") if isinstance(rates, str) else rates) if str(part).strip()]
     except ValueError as error:
-        raise UsageError(f"--lr-grid takes learning rates, such as 2e-4,5e-4,1e-3, found {rates!r}.") from error
+        raise UsageError(
+            f"lr_grid is {rates!r}. Give learning rates separated by commas, such as 2e-4,5e-4,1e-3."
+        ) from error

@@ -1,1 +1,1 @@
-"""The command line: one thin file per verb – parse, call one function, print."""
+"""The command line. Each verb has one file that parses its options, calls one function of the API and prints the result."""

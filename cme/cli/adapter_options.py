@@ -1,4 +1,4 @@
-"""The adapter's settings as options; what is not given is left to the recipe or the default."""
+"""Options for the settings of an adapter. An option that is not given leaves the choice to the recipe or the default."""
 
 import functools
 import inspect
@@ -14,7 +14,7 @@ from cme.errors import UsageError
 __all__ = ["Given", "adapter_options"]
 
 Given = dict[str, Any]
-"""The settings that were given, by their names in the API."""
+"""The settings that were given on the command line, by their names in the API."""
 
 _OPTIONS: dict[str, Any] = {
     "method": Annotated[str | None, typer.Option("--method", help="Adapter method (listed by: cme ls methods).")],
@@ -67,13 +67,17 @@ _OPTIONS: dict[str, Any] = {
 
 
 def adapter_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one option for each setting of an adapter.
+    """Add one option for each setting of an adapter to a command.
 
-    The command has a keyword-only parameter ``adapter: Given`` in the place where the help shall list them, and gets
-    there what was given on the command line.
+    Args:
+        command: a function with a keyword-only parameter ``adapter: Given``. ``--help`` lists the options at the position
+            of this parameter, and the function receives the given values in it.
 
-    Raises (when the command runs):
-        UsageError: what ``--set`` got is no ``key=value``, or no YAML.
+    Returns:
+        The command with the options.
+
+    Raises:
+        UsageError: when the command runs and a value of ``--set`` is not ``key=value`` or not valid YAML.
     """
     signature = inspect.signature(command)
     options = [Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=kind) for key, kind in _OPTIONS.items()]
@@ -103,12 +107,12 @@ def _read(given: dict[str, Any]) -> Given:
 
 
 def _assignments(texts: Sequence[str]) -> dict[str, Any]:
-    """``["top_k=2", "names=[a, b]"]`` → ``{"top_k": 2, "names": ["a", "b"]}``: values as in a recipe."""
+    """Parse ``["top_k=2", "names=[a, b]"]`` into ``{"top_k": 2, "names": ["a", "b"]}``, with values as in a recipe."""
     values = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not (equals and key.strip()):
-            raise UsageError(f"--set takes key=value, such as --set top_k=2, found {text!r}.")
+            raise UsageError(f"--set {text!r} is not KEY=VALUE. Write it like --set top_k=2.")
         values[key.strip()] = _yaml(value, f"--set {text}")
     return values
 

@@ -1,4 +1,4 @@
-"""How confusion tables and subset scores look on a terminal."""
+"""Confusion tables and subset scores on the terminal."""
 
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,10 @@
-"""The application that every verb registers with, and what happens to errors.
+"""The application that every verb registers with, and its handling of errors.
 
-Exit codes: 0 done; 1 the data, the adapter or the world is at fault; 2 the command asks for something that does not exist or
-does not fit; 130 interrupted (what was finished is kept).
+Exit codes:
+    0: the command succeeded.
+    1: the data, the adapter or the environment has a problem.
+    2: the command line names something that does not exist, or combines options that do not fit together.
+    130: the command was interrupted. Finished work is kept.
 """
 
 import functools
@@ -33,12 +36,12 @@ EARLIER = {
 """Options under the names that earlier versions gave them. They work, and ``--help`` does not show them."""
 
 _PATIENCE = 10.0
-"""Seconds that torchrun's other processes give the first one to tell an error, and torchrun to end them after that."""
+"""Seconds that other ranks wait for rank 0 to report an error and for torchrun to stop them."""
 
 app = typer.Typer(
     name="cme",
     help="CME: the multi-task benchmark for parameter-efficient adapters.",
-    epilog="Start with: cme doctor   ·   the whole line in one go: make demo",
+    epilog="Start with: cme doctor. In a checkout, make demo runs the whole pipeline.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -61,7 +64,16 @@ class _Command(typer.core.TyperCommand):
 
 
 def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F]:
-    """Register a command whose own errors end in one message and an exit code, not in a traceback."""
+    """Register a command whose errors end with one message and an exit code instead of a traceback.
+
+    Args:
+        name: the verb.
+        to: the application or group that gets the command.
+        options: further arguments of `typer.Typer.command`, such as ``epilog``.
+
+    Returns:
+        The decorator. It returns the function unchanged.
+    """
 
     def register(function: F) -> F:
         @functools.wraps(function)
@@ -71,13 +83,13 @@ def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F
                     return function(*args, **kwargs)
             except CMEError as error:
                 if not is_first_process():
-                    # Still alive after that, it is the only one that has failed.
+                    # A rank that is still alive after the wait is the only one that failed.
                     time.sleep(_PATIENCE)
                 note(f"cme: {error}")
                 raise typer.Exit(error.exit_code) from None
             except KeyboardInterrupt:
                 if is_first_process():
-                    note("\ncme: interrupted. What was finished is kept: run the same command again to continue.")
+                    note("\ncme: interrupted. Finished work is kept. Run the same command again to continue.")
                 raise typer.Exit(130) from None
 
         to.command(name, cls=_Command, **options)(guarded)
@@ -87,7 +99,7 @@ def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F
 
 
 def standalone(function: Callable[..., Any], *, epilog: str) -> typer.Typer:
-    """A program of one command, with the errors and exit codes of ``cme``."""
+    """Make a program of one command, with the errors and exit codes of ``cme``."""
     program = typer.Typer(
         add_completion=False,
         rich_markup_mode=None,
@@ -99,10 +111,10 @@ def standalone(function: Callable[..., Any], *, epilog: str) -> typer.Typer:
 
 
 def note(text: str) -> None:
-    """Say something to the person at the terminal (standard error)."""
+    """Print a message for the user to standard error."""
     print(harmless(text), file=sys.stderr)
 
 
 def emit_json(value: Any) -> None:
-    """Print a JSON value for a script (standard output)."""
+    """Print a JSON value for a script to standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))

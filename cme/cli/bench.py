@@ -1,4 +1,4 @@
-"""``cme bench``: what methods cost, measured side by side."""
+"""``cme bench``: the cost of methods, measured side by side."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,7 +24,7 @@ def adapters(
         str,
         typer.Option(
             "--base",
-            help="Base model: hub id, folder, or smollm2-135m; with random weights: chinese-llama-2-7b, or a config.json.",
+            help="Hub id, folder or smollm2-135m; random weights: chinese-llama-2-7b or a config.json.",
         ),
     ] = "smollm2-135m",
     methods: Annotated[
@@ -106,6 +106,6 @@ def _show_costs(report: "AdapterReport") -> None:
 
     show_table(*cost_rows(report))
     if report.reported:
-        print("\nBeside the paper's figures, which are reported, not measured here:\n")
+        print("\nFigures that the paper reports (they were not measured here):\n")
         show_table(*reported_rows(report))
     note(f"\n{legend(report)}\n{machine(report.surroundings)}")

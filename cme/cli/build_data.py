@@ -1,4 +1,4 @@
-"""``cme build-data``: the training mix."""
+"""``cme build-data``: build the training mix."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -93,7 +93,7 @@ def build_data(
     """
     import cme
 
-    asked: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "source": source,
         "size": size,
         "seed": seed,
@@ -110,11 +110,11 @@ def build_data(
         "allow_missing": allow_missing,
     }
     if check:
-        _show_check(cme.check_mix(**asked), as_json=as_json)
+        _show_check(cme.check_mix(**settings), as_json=as_json)
         return
     if out is None:
-        raise UsageError("--out is missing: name the folder for the mix, or pass --check-only.")
-    manifest = cme.build_mix(out, **asked).manifest
+        raise UsageError("--out is missing. Name the folder for the mix, or give --check-only.")
+    manifest = cme.build_mix(out, **settings).manifest
     if push_to_hub is not None:
         upload(out, push_to_hub, have_rights=have_rights, show=not as_json)
     if as_json:
@@ -135,20 +135,19 @@ def build_data(
         for name, d in manifest.datasets.items()
     ]
     show_table(columns, rows)
-    cap = "nothing was capped" if manifest.cap is None else f"at most {manifest.cap:,} rows per dataset"
-    note(
-        f"{manifest.rows:,} training rows ({cap}) in {out}; counts in {out / 'manifest.json'}, card in {out / 'README.md'}"
-    )
+    cap = "no dataset was capped" if manifest.cap is None else f"at most {manifest.cap:,} rows per dataset"
+    note(f"Wrote {manifest.rows:,} training rows ({cap}) to {out}.")
+    note(f"Counts: {out / 'manifest.json'}. Card: {out / 'README.md'}.")
 
 
-def _show_check(found: "Checked", *, as_json: bool) -> None:
+def _show_check(check: "Checked", *, as_json: bool) -> None:
     if as_json:
-        emit_json({"rows": found.rows, "overlap": found.overlap, "unchecked": found.unchecked})
+        emit_json({"rows": check.rows, "overlap": check.overlap, "unchecked": check.unchecked})
         return
     from cme.mix.overlap import found_by_rule
 
-    lines = [[train, other, rule, f"{rows:,}"] for train, other, rule, rows in found_by_rule(found.overlap)]
+    lines = [[train, other, rule, f"{rows:,}"] for train, other, rule, rows in found_by_rule(check.overlap)]
     show_table(["training rows of", "evaluation rows of", "rule", "rows"], lines)
-    note(f"{sum(found.rows.values()):,} training rows would be left, and nothing was written.")
-    if found.unchecked:
-        note("not compared, as the source lacks them: " + ", ".join(found.unchecked))
+    note(f"{sum(check.rows.values()):,} training rows would remain. Nothing was written.")
+    if check.unchecked:
+        note("The source lacks these splits, so they were not compared: " + ", ".join(check.unchecked))

@@ -1,4 +1,4 @@
-"""``cme doctor``: what works here, and what to do about the rest."""
+"""``cme doctor``: check this machine, and say how to fix what does not work."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
@@ -41,20 +41,20 @@ def doctor(
             raise unknown("argument of doctor", what, ["data"])
         _show_data(cme.doctor_data(source=source or "hub"), as_json=as_json)
         return
-    found = cme.doctor(source=source)
+    checkup = cme.doctor(source=source)
     if as_json:
-        emit_json([{"what": what, "state": state, "detail": detail} for what, state, detail in found.checks])
+        emit_json([{"what": what, "state": state, "detail": detail} for what, state, detail in checkup.checks])
     else:
-        show_table(["what", "state", "detail"], found.checks)
-    if not found.ok:
+        show_table(["what", "state", "detail"], checkup.checks)
+    if not checkup.ok:
         raise typer.Exit(1)
 
 
-def _show_data(found: "DataCheckup", *, as_json: bool) -> None:
+def _show_data(checkup: "DataCheckup", *, as_json: bool) -> None:
     from dataclasses import asdict
 
     if as_json:
-        emit_json([asdict(item) for item in found.surveys])
+        emit_json([asdict(item) for item in checkup.surveys])
     else:
         columns = ["dataset", "state", "commit", "fixed by", "splits", "columns", "train rows", "eval rows"]
         rows = [
@@ -68,14 +68,17 @@ def _show_data(found: "DataCheckup", *, as_json: bool) -> None:
                 _of(item.rows, item.published, "train"),
                 _of(item.rows, item.published, "eval"),
             ]
-            for item in found.surveys
+            for item in checkup.surveys
         ]
         show_table(columns, rows)
-        for problem in found.problems:
+        for problem in checkup.problems:
             note(problem)
-        if others := sum(bool(item.warnings) for item in found.surveys):
-            note(f"{others} datasets have more or fewer rows than published: a sample, or the hub has moved on.")
-    if not found.ok:
+        if different := sum(bool(item.warnings) for item in checkup.surveys):
+            note(
+                f"{different} datasets differ from their published number of rows. "
+                "The source may hold a sample, or the hub may have changed."
+            )
+    if not checkup.ok:
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""``cme download``: the hub's files in a folder that works offline."""
+"""``cme download``: fetch the hub's files into a folder that works offline."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -31,28 +31,28 @@ def download(
     """
     import cme
 
-    found = cme.download(out, datasets=datasets, splits=splits, update_lock=update_lock)
+    mirror = cme.download(out, datasets=datasets, splits=splits, update_lock=update_lock)
     if as_json:
         emit_json(
             {
                 "out": str(out),
-                "splits": [asdict(item) for item in found.splits],
-                "problems": found.problems,
-                "warnings": found.warnings,
+                "splits": [asdict(item) for item in mirror.splits],
+                "problems": mirror.problems,
+                "warnings": mirror.warnings,
             }
         )
     else:
         rows = [
             [item.dataset, item.split, item.revision[:12], item.files, f"{item.size / 1e6:,.1f}", item.fetched]
-            for item in found.splits
+            for item in mirror.splits
         ]
         show_table(["dataset", "split", "commit", "files", "MB", "fetched"], rows)
-    for item in found.surveys:
+    for item in mirror.surveys:
         for warning in item.warnings:
             note(f"cme: warning: {item.dataset}: {warning}")
         for problem in item.problems:
             note(f"cme: {item.dataset} is {item.state}: {problem}")
-    files, fetched = sum(item.files for item in found.splits), sum(item.fetched for item in found.splits)
-    note(f"{files:,} files in {out}, {fetched:,} of them fetched now; use it with --source {out}")
-    if not found.ok:
+    files, fetched = sum(item.files for item in mirror.splits), sum(item.fetched for item in mirror.splits)
+    note(f"{out} has {files:,} files, of which {fetched:,} were fetched now. Use it with --source {out}.")
+    if not mirror.ok:
         raise typer.Exit(1)

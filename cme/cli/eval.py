@@ -1,4 +1,4 @@
-"""``cme eval``: score a base model, or an adapter on it."""
+"""``cme eval``: evaluate a base model, adapters or a baseline."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -131,18 +131,16 @@ def _results(
         if values.pop(option) is not None:
             raise UsageError(f"--{option} applies to a single adapter, and {len(adapters)} are given.")
     if model is not None:
-        raise UsageError("--model is evaluated by itself: give it without --base, --adapter and --baseline.")
+        raise UsageError("--model cannot be combined with several adapters. Leave out --model or --adapter.")
     return cme.evaluate_each(adapters, out, devices=devices, **values)
 
 
 def _show(result: "Result", folder: Path) -> None:
     show_scores(result.scores)
     if result.adapter and result.adapter.changes_output is False:
-        note(
-            "warning: with this adapter the model says exactly what the base says. Was it trained, and trained on this base?"
-        )
-    for why in sorted({used for used in result.engines.values() if used.startswith("hf: ")}):
-        note(f"answered by lm-eval's own code, which is slower: {why.removeprefix('hf: ')}")
+        note("warning: the adapter does not change the model's output. Check that it was trained, and on this base.")
+    for engine in sorted({name for name in result.engines.values() if name.startswith("hf: ")}):
+        note(f"CME used lm-eval's own code, which is slower. Reason: {engine.removeprefix('hf: ')}")
     if result.missing:
-        note("without these splits, which the source lacks: " + ", ".join(result.missing))
+        note("The source lacks these splits, so they were not evaluated: " + ", ".join(result.missing))
     note(f"written: {folder / 'result.json'}, {folder / 'samples.parquet'}")

@@ -1,4 +1,4 @@
-"""``cme export-lora``: a MoSLoRA adapter as plain LoRA."""
+"""``cme export-lora``: convert a MoSLoRA adapter to plain LoRA."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""``cme import-lm-eval``: lm-eval's own logs as a result."""
+"""``cme import-lm-eval``: make a result from lm-eval's own logs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -34,5 +34,5 @@ def import_lm_eval(
         emit_json(result.record.plain())
         return
     show_scores(result.scores)
-    note("The base is known by its name and lm-eval's own hash, and the result says so.")
+    note("The result records that the base is identified by its name and lm-eval's hash only.")
     note(f"written: {out / 'result.json'}, {out / 'samples.parquet'}")

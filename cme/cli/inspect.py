@@ -1,4 +1,4 @@
-"""``cme inspect``: a look at a mix."""
+"""``cme inspect``: show rows, lengths and labels of a mix."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -36,43 +36,45 @@ def inspect(
     """
     import cme
 
-    found = cme.inspect_mix(folder, n=n, seed=seed, prompt_format=prompt_format, base=base)
+    inspection = cme.inspect_mix(folder, n=n, seed=seed, prompt_format=prompt_format, base=base)
     if as_json:
         from dataclasses import asdict
 
         from cme.mix.inspect import BINS
 
-        emit_json({"mix": str(folder), "bins": BINS, **asdict(found)})
+        emit_json({"mix": str(folder), "bins": BINS, **asdict(inspection)})
         return
-    for name, rows in found.examples.items():
+    for name, rows in inspection.examples.items():
         for row in rows:
-            _heading(f"── {name} · {row.id} · {row.length} {found.unit}")
+            _heading(f"── {name} · {row.id} · {row.length} {inspection.unit}")
             print(f"{row.context}{row.target}\n")
-    _show_lengths(found)
-    _show_labels(found.labels)
+    _show_lengths(inspection)
+    _show_labels(inspection.labels)
     note(
-        f"{folder}: looked at {found.looked_at:,} of {found.rows:,} training rows, counted the labels of {found.counted:,}; "
-        f"shares of families and of all are weighted by the datasets' rows in the mix"
+        f"{folder}: lengths come from {inspection.looked_at:,} of {inspection.rows:,} training rows, "
+        f"labels from {inspection.counted:,}. Shares of families and of all rows are weighted by the rows of each dataset."
     )
-    if found.unit == "words":
-        note("without a tokenizer lengths are in words, and a row has more tokens than words; see --base")
+    if inspection.unit == "words":
+        note(
+            "No tokenizer is available, so lengths are in words. A row has more tokens than words. Give --base for tokens."
+        )
 
 
-def _show_lengths(found: "Inspection") -> None:
+def _show_lengths(inspection: "Inspection") -> None:
     from cme.mix.inspect import BINS, LIMITS
 
     ends = [f"≤ {end:,}" for end in BINS] + [f"> {BINS[-1]:,}"]
-    for family, lengths in found.families.items():
+    for family, lengths in inspection.families.items():
         _heading(
             f"{family}: {lengths.rows:,} rows, median {lengths.median:,}, mean {lengths.mean:,.0f}, "
-            f"longest {lengths.longest:,} {found.unit}"
+            f"longest {lengths.longest:,} {inspection.unit}"
         )
         bins = list(zip(ends, lengths.histogram, strict=True))
         filled = [place for place, (_, share) in enumerate(bins) if share]
         _bars(dict(bins[filled[0] : filled[-1] + 1]))
         print()
-    columns = ["dataset", "rows", "median", "mean", "longest", *(f"> {limit:,} {found.unit}" for limit in LIMITS)]
-    every = {**found.datasets, "all": found.all}
+    columns = ["dataset", "rows", "median", "mean", "longest", *(f"> {limit:,} {inspection.unit}" for limit in LIMITS)]
+    every = {**inspection.datasets, "all": inspection.all}
     show_table(columns, [[name, *_line(lengths)] for name, lengths in every.items()])
     print()
 
@@ -85,7 +87,7 @@ def _line(lengths: "Lengths") -> list[str]:
 def _show_labels(labels: Mapping[str, Mapping[str, int]]) -> None:
     for name, counts in labels.items():
         total = sum(counts.values())
-        _heading(f"{name}: how often each choice is right ({total:,} rows)")
+        _heading(f"{name}: how often each choice is the correct answer ({total:,} rows)")
         _bars({label: count / total for label, count in counts.items()})
         print()
 
@@ -95,7 +97,7 @@ def _heading(text: str) -> None:
 
 
 def _bars(shares: Mapping[str, float]) -> None:
-    """One bar of text per share."""
+    """Print one text bar per share."""
     width = max(map(len, shares))
     for label, share in shares.items():
         _styled(
@@ -104,7 +106,7 @@ def _bars(shares: Mapping[str, float]) -> None:
 
 
 def _styled(*parts: tuple[str, str]) -> None:
-    """Print a line, in colours on a terminal and plain in a pipe."""
+    """Print a line, with colours on a terminal and without them in a pipe."""
     from rich.console import Console
     from rich.text import Text
 

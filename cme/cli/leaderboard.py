@@ -1,4 +1,4 @@
-"""``cme leaderboard``: entries → tables and page."""
+"""``cme leaderboard``: write the tables and the page of a board from its entries."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +13,9 @@ __all__ = ["leaderboard"]
 
 _EXAMPLES = """Examples:
 
-cme leaderboard verify leaderboards/entries
+cme leaderboard --entries leaderboards/entries --out leaderboards/
 
-Example: cme leaderboard --entries leaderboards/entries --out leaderboards/"""
+cme leaderboard verify leaderboards/entries"""
 
 
 @verb("leaderboard", epilog=_EXAMPLES)
@@ -52,13 +52,13 @@ def leaderboard(
         _verify(folder or entries, as_json=as_json)
         return
     if as_json:
-        raise UsageError("--json belongs to: cme leaderboard verify. Give --format json for the tables.")
+        raise UsageError("--json works only with 'cme leaderboard verify'. For the tables as JSON, give --format json.")
     import cme
 
     rendered = cme.render_board(entries, out, form=form, check=check, verify=verify)
     if rendered.stale:
         note(
-            "cme: not what the entries give:\n  "
+            "cme: these files do not match the entries:\n  "
             + "\n  ".join(rendered.stale)
             + f"\nRun: cme leaderboard --entries {entries} --out {out}"
         )
@@ -83,6 +83,6 @@ def _verify(entries: Path, *, as_json: bool) -> None:
         for verdict in verdicts:
             print(f"{'ok' if verdict.ok else 'REFUSED'}  {verdict.name}: {verdict.message}")
         if not verdicts:
-            note(f"there are no entries in {entries}")
+            note(f"{entries} holds no entries.")
     if not all(verdict.ok for verdict in verdicts):
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""``cme lm-eval``: lm-eval's own command line, with CME's adapter methods known to PEFT and CME's tasks on its path."""
+"""``cme lm-eval``: lm-eval's own command line, with CME's adapter methods registered in PEFT and CME's tasks included."""
 
 import typer
 
@@ -13,9 +13,9 @@ __all__ = ["lm_eval"]
     epilog="Example: cme lm-eval run --model hf --model_args pretrained=BASE,peft=runs/x --tasks cme_qqp --limit 8",
 )
 def lm_eval(context: typer.Context) -> None:
-    """Run lm-eval with CME's methods and tasks.
+    """Run lm-eval with CME's adapter methods and tasks.
 
-    All arguments are passed on to lm-eval's own command line.
+    All arguments are passed to lm-eval's own command line. For its options: cme lm-eval run --help
     """
     import cme
 

@@ -1,4 +1,4 @@
-"""``cme ls``: what there is."""
+"""``cme ls``: list datasets, methods, recipes and more."""
 
 from typing import Annotated
 
@@ -17,14 +17,14 @@ def ls(
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table, as in docs/suite.md.")] = False,
 ) -> None:
-    """List datasets, methods, recipes and so on."""
+    """List families, datasets, baselines, tiers, methods or recipes."""
     from cme.api.listings import listing
 
-    found = listing(what)
+    records = listing(what)
     if as_json:
-        emit_json(found)
+        emit_json(records)
         return
-    columns, rows = list(found[0]), [list(row.values()) for row in found]
+    columns, rows = list(records[0]), [list(record.values()) for record in records]
     cells = [[", ".join(v) if isinstance(v, list) else v for v in row] for row in rows]
     if not markdown:
         show_table(columns, cells)

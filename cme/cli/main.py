@@ -1,4 +1,4 @@
-"""``cme``: every verb, registered. Nothing heavy is imported before a verb runs."""
+"""``cme``: the entry point, with every verb registered. Nothing heavy is imported before a verb runs."""
 
 import importlib
 import io
@@ -39,7 +39,7 @@ VERBS = (
     "train",
     "verify",
 )
-"""Modules of this room that register one verb or more."""
+"""Modules of this package that register one or more verbs."""
 
 for _verb in VERBS:
     importlib.import_module(f"cme.cli.{_verb}")
@@ -64,7 +64,7 @@ _python_format = warnings.formatwarning
 
 
 def _format_warning(message: Any, category: type[Warning], *place: Any, **line: Any) -> str:
-    """Our own warnings as one message, without the place in our code."""
+    """Format CME's own warnings as one message without file and line."""
     if issubclass(category, CMEWarning):
         return harmless(f"cme: warning: {message}\n")
     return _python_format(message, category, *place, **line)
@@ -73,7 +73,7 @@ def _format_warning(message: Any, category: type[Warning], *place: Any, **line: 
 def main() -> None:
     """Entry point of the ``cme`` command."""
     if not sys.stderr.isatty():
-        # The libraries' bars (downloads, conversion) are for people; tqdm reads this when it is first imported.
+        # Progress bars of libraries are useful on a terminal only. tqdm reads this variable when it is first imported.
         os.environ.setdefault("TQDM_DISABLE", "1")
     warnings.formatwarning = _format_warning
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -89,6 +89,6 @@ def main() -> None:
         code = end.code if isinstance(end.code, int) else 1
     sys.stdout.flush()
     sys.stderr.flush()
-    # Python's own way out ends threads of the libraries (gloo's) under their feet, which now and then aborts the process:
-    # torchrun then calls a finished run failed.
+    # Python's normal exit sometimes aborts the process while gloo's threads still run, and torchrun would then report a
+    # finished run as failed.
     os._exit(code)

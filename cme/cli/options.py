@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cme.errors import UsageError
-
-__all__ = ["AllowMissing", "Base", "Datasets", "Json", "NewFolder", "PromptFormat", "SourceName", "names", "numbers"]
+__all__ = ["AllowMissing", "Base", "Datasets", "Json", "NewFolder", "PromptFormat", "SourceName"]
 
 SourceName = Annotated[
     str,
@@ -28,17 +26,3 @@ AllowMissing = Annotated[
 ]
 PromptFormat = Annotated[str, typer.Option("--format", help="Prompt format: plain, chat or teamlora.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for a script.")]
-
-
-def names(text: str | None) -> tuple[str, ...] | None:
-    """``"a,b"`` → ``("a", "b")``; None for nothing."""
-    found = tuple(name.strip() for name in (text or "").split(",") if name.strip())
-    return found or None
-
-
-def numbers(option: str, text: str) -> tuple[int, ...]:
-    """``"2,4"`` → ``(2, 4)``; a `UsageError` names the option where that is not possible."""
-    try:
-        return tuple(int(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise UsageError(f"{option} takes whole numbers, such as 2,4,8, found {text!r}.") from None

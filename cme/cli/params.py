@@ -1,4 +1,4 @@
-"""``cme params``: what an adapter adds, counted without weights."""
+"""``cme params``: count the parameters of an adapter without loading weights."""
 
 from typing import Annotated
 
@@ -41,29 +41,29 @@ def params(
     if paper:
         if adapter or match_params or base != _BASE:
             raise UsageError(
-                "--paper counts the paper's own rows on its own base: it takes no other option but --json."
+                "--paper uses the rows and the base of the paper. Give it without other options, except --json."
             )
         _paper(as_json)
         return
     import cme
 
-    found = (
+    parameters = (
         cme.count_parameters(base=base, **adapter)
         if match_params is None
         else cme.match_rank(match_params, base=base, **adapter)
     )
     if as_json:
-        emit_json(found.to_dict())
+        emit_json(parameters.to_dict())
         return
-    count = found.count
+    count = parameters.count
     show_table(["module", "trainable"], [[name, f"{number:,}"] for name, number in count.per_module.items()])
     print(f"\nbase {count.total_base:,} · trainable {count.trainable:,} · share {count.share_percent:.2f} %")
     if match_params is not None:
-        print(f"rank {found.settings.rank}: the largest that does not exceed {match_params}")
+        print(f"rank {parameters.settings.rank} is the largest rank that does not exceed {match_params}")
 
 
 def _paper(as_json: bool) -> None:
-    """The rows of the paper that have a share of parameters: ours beside theirs."""
+    """Print the paper's rows with their share of parameters: counted, by formula, and as the paper reports it."""
     import cme
     from cme.leaderboard.rendering.paper import load_paper
 
@@ -80,4 +80,4 @@ def _paper(as_json: bool) -> None:
         for row in rows
     ]
     show_table(["method", "rank", "experts", "trainable", "built %", "formula %", "paper %", "difference"], cells)
-    note(f"{paper.base}, {paper.adapted}; share of the base's {rows[0]['base_parameters']:,} parameters")
+    note(f"Base: {paper.base}, {paper.adapted}. Shares are of its {rows[0]['base_parameters']:,} parameters.")

@@ -1,4 +1,4 @@
-"""``cme push``: a mix to the hub."""
+"""``cme push``: upload a mix to the hub."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -30,26 +30,26 @@ def push(
 
     Lists every licence, verifies the mix and creates a private repository by default.
     """
-    done = upload(folder, repo, public=public, have_rights=have_rights, show=not as_json)
+    pushed = upload(folder, repo, public=public, have_rights=have_rights, show=not as_json)
     if as_json:
         from dataclasses import asdict
 
-        emit_json(asdict(done))
+        emit_json(asdict(pushed))
 
 
 def upload(folder: Path, repo: str, *, public: bool = False, have_rights: bool = False, show: bool = True) -> "Pushed":
-    """Print what may be done with every dataset of a mix, unless for a script, then upload the mix."""
+    """Print the licence of every dataset of a mix if ``show`` is set, then upload the mix."""
     import cme
 
     if show:
         _show_licences(folder)
-    done = cme.push_mix(folder, repo, public=public, have_rights=have_rights)
-    note(f"uploaded to the {'private' if done.private else 'public'} repository {done.repository}: {done.url}")
-    return done
+    pushed = cme.push_mix(folder, repo, public=public, have_rights=have_rights)
+    note(f"Uploaded to the {'private' if pushed.private else 'public'} repository {pushed.repository}: {pushed.url}")
+    return pushed
 
 
 def _show_licences(folder: Path) -> None:
-    """Print the licence of every dataset in a mix and what it allows."""
+    """Print the licence of every dataset in a mix, and which uses it allows."""
     from cme.mix import read_manifest
     from cme.mix.licences import uses
 

@@ -1,4 +1,4 @@
-"""``cme reproduce``: train and evaluate a row of the leaderboard again, and compare."""
+"""``cme reproduce``: train and evaluate a row of a board again, and compare the results."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,7 +52,7 @@ def reproduce(
     """
     import cme
 
-    found = cme.reproduce(
+    reproduced = cme.reproduce(
         row,
         out,
         entries=entries,
@@ -63,28 +63,32 @@ def reproduce(
         device=device,
         threads=threads,
     )
-    _show(found.record, found.entry, out, as_json)
-    if not found.ok:
+    _show(reproduced.record, reproduced.entry, out, as_json)
+    if not reproduced.ok:
         raise typer.Exit(1)
 
 
-def _show(found: "Reproduction", entry: "Entry", out: Path, as_json: bool) -> None:
+def _show(reproduction: "Reproduction", entry: "Entry", out: Path, as_json: bool) -> None:
     if as_json:
-        emit_json(found.plain() | {"verdict": found.verdict})
+        emit_json(reproduction.plain() | {"verdict": reproduction.verdict})
         return
     seeds = len(entry.runs)
-    interval = "–" if found.low is None or found.high is None else f"{found.low:+.2f} to {found.high:+.2f}"
+    low, high = reproduction.low, reproduction.high
+    interval = "–" if low is None or high is None else f"{low:+.2f} to {high:+.2f}"
     rows = [
-        ["the row" + (f", mean of {seeds} seeds" if seeds > 1 else ""), f"{found.row_average:.2f}"],
-        ["again" + ("" if found.seed is None else f", seed {found.seed}"), f"{found.average:.2f}"],
-        ["difference", f"{found.difference:+.2f}"],
+        ["the row" + (f", mean of {seeds} seeds" if seeds > 1 else ""), f"{reproduction.row_average:.2f}"],
+        [
+            "reproduced" + ("" if reproduction.seed is None else f", seed {reproduction.seed}"),
+            f"{reproduction.average:.2f}",
+        ],
+        ["difference", f"{reproduction.difference:+.2f}"],
         ["95 % interval", interval],
     ]
-    if found.changed is not None:
-        rows.append(["samples with another score", f"{found.changed} of {found.samples}"])
-    if found.same_adapter is not None:
-        rows.append(["adapter", "bitwise the same" if found.same_adapter else "not bitwise the same"])
+    if reproduction.changed is not None:
+        rows.append(["samples with a different score", f"{reproduction.changed} of {reproduction.samples}"])
+    if reproduction.same_adapter is not None:
+        rows.append(["adapter", "bitwise identical" if reproduction.same_adapter else "not bitwise identical"])
     show_table(["CME average", ""], rows)
-    if entry.settings and seeds == 1 and found.changed != 0:
-        note("the row has one seed: what another seed changes is unknown, and not in the interval")
-    note(f"{entry.name}: {found.verdict}. Written: {out / 'reproduction.json'}")
+    if entry.settings and seeds == 1 and reproduction.changed != 0:
+        note("The row has one seed, so the interval does not include the variation between seeds.")
+    note(f"{entry.name}: {reproduction.verdict}. Written: {out / 'reproduction.json'}")

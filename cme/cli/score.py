@@ -1,4 +1,4 @@
-"""``cme score``: the numbers of a result, recomputed from its per-sample scores."""
+"""``cme score``: recompute the numbers of a result from its per-sample scores."""
 
 from dataclasses import asdict
 from pathlib import Path

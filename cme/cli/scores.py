@@ -1,4 +1,4 @@
-"""How scores look on a terminal."""
+"""Tables of scores on the terminal."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -28,27 +28,27 @@ def show_scores(scores: "Scores") -> None:
     print()
     show_table(["family", "score"], [[item.family, _with_error(item.value, item.stderr)] for item in scores.families])
     number = len(scores.families)
-    families = "the one family that was run" if number == 1 else f"the {number} families that were run"
+    families = "the evaluated family" if number == 1 else f"the {number} evaluated families"
     what = "" if scores.complete else f" over {families}"
     print(f"\nCME average{what}: {_with_error(scores.average, scores.average_stderr)}")
     extra = f"chance-normalised {scores.chance_normalised:.2f}"
     if scores.without_rouge is not None and len(scores.families) > 1:
         extra += f", without ROUGE {scores.without_rouge:.2f}"
-    print(f"beside it: {extra}")
+    print(f"Other averages: {extra}")
 
 
 def _with_error(value: float, stderr: float | None) -> str:
     return f"{value:.2f}" if stderr is None else f"{value:.2f} ± {stderr:.2f}"
 
 
-def _diagnosis(found: Mapping[str, object], n: int) -> str:
-    said = []
-    answers = found.get("answers")
+def _diagnosis(diagnostics: Mapping[str, object], n: int) -> str:
+    notes = []
+    answers = diagnostics.get("answers")
     if isinstance(answers, dict):
-        said.append(
+        notes.append(
             "always the same option"
             if len(answers) == 1 and n > 1
             else "options " + "/".join(str(c) for c in answers.values())
         )
-    said += [f"{found[name]} {name}" for name in ("empty", "truncated", "cut") if found.get(name)]
-    return ", ".join(said)
+    notes += [f"{diagnostics[name]} {name}" for name in ("empty", "truncated", "cut") if diagnostics.get(name)]
+    return ", ".join(notes)

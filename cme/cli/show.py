@@ -1,4 +1,4 @@
-"""``cme show``: examples exactly as a model sees them, and what became of them in a result."""
+"""``cme show``: print examples exactly as a model sees them, or samples of a result."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -77,8 +77,8 @@ def show(
         show_confusion(result, dataset, as_json=as_json)
         return
     if result:
-        found = cme.show_samples(result, dataset, n=n, wrong=wrong, right=right, ids=ids, source=source, base=base)
-        _show_samples(found, dataset, wrong=wrong, as_json=as_json)
+        samples = cme.show_samples(result, dataset, n=n, wrong=wrong, right=right, ids=ids, source=source, base=base)
+        _show_samples(samples, dataset, wrong=wrong, as_json=as_json)
         return
     shown = [
         asdict(item)
@@ -97,7 +97,7 @@ def show(
         emit_json(shown)
         return
     for item in shown:
-        print(f"── {item['dataset']} {item['split']} · part {item['part']} · {item['id']} · format {item['format']}")
+        print(f"── {item['dataset']} {item['split']} · subset {item['part']} · {item['id']} · format {item['format']}")
         print(item["context"])
         print(f"── answer: {item['target']!r}")
         if item["options"]:
@@ -105,7 +105,7 @@ def show(
         if item["accepted"]:
             print(f"── accepted: {'  '.join(map(repr, item['accepted']))}")
         if item["cut"]:
-            print(f"── cut: {item['cut']} words of the long text left out")
+            print(f"── cut: {item['cut']} words of the long text were left out")
         print()
 
 
@@ -113,39 +113,40 @@ def _check(context: typer.Context, result: Path | None, dataset: str) -> None:
     from cme.errors import UsageError
 
     if not dataset:
-        raise UsageError("--dataset is missing: name one of 'cme ls datasets'.")
+        raise UsageError("--dataset is missing. Give the name of a dataset; 'cme ls datasets' lists them.")
     given = {name for name in context.params if str(context.get_parameter_source(name)).endswith("COMMANDLINE")}
     spelled = {option.name: option.opts[0] for option in context.command.params}
     for name in given.intersection(_WITHOUT_RESULT if result else _OF_RESULT):
-        where = "goes with examples, not with a result" if result else "goes with a result: give its folder first"
-        raise UsageError(f"{spelled[name]} {where}.")
+        if result:
+            raise UsageError(f"{spelled[name]} cannot be combined with a result, which has its own. Leave it out.")
+        raise UsageError(f"{spelled[name]} needs a result. Give the folder of a result first.")
     if "confusion" in given and (samples := sorted(given.intersection(_OF_SAMPLES))):
         raise UsageError(f"--confusion counts all samples. It cannot be combined with {spelled[samples[0]]}.")
 
 
-def _show_samples(found: "list[Single]", dataset: str, *, wrong: int, as_json: bool) -> None:
+def _show_samples(samples: "list[Single]", dataset: str, *, wrong: int, as_json: bool) -> None:
     if as_json:
-        emit_json([asdict(item) for item in found])
+        emit_json([asdict(item) for item in samples])
         return
-    for item in found:
+    for item in samples:
         _print_sample(item)
-    if not found:
-        note(f"no such sample of {dataset}: " + ("all are right." if wrong else "none scores above 0."))
+    if not samples:
+        note(f"All answers of {dataset} are correct." if wrong else f"No answer of {dataset} scores above 0.")
 
 
 def _print_sample(item: "Single") -> None:
     marks = f" · {', '.join(item.marks)}" if item.marks else ""
-    print(f"── {item.dataset} · part {item.part} · {item.id}{marks}")
+    print(f"── {item.dataset} · subset {item.part} · {item.id}{marks}")
     print(item.prompt)
     for index, option in enumerate(item.options):
         logprob = f"{item.logprobs[index]:10.4f}  " if item.logprobs else ""
-        said = [word for word, at in (("right", item.gold), ("chosen", item.predicted)) if at == index]
-        print(f"── {logprob}{option!r}{' ← ' + ', '.join(said) if said else ''}")
+        roles = [word for word, place in (("correct", item.gold), ("chosen", item.predicted)) if place == index]
+        print(f"── {logprob}{option!r}{' ← ' + ', '.join(roles) if roles else ''}")
     if item.gold is None:
-        print(f"── answer: {item.text!r}" if item.text is not None else "── answer: not kept beside this result")
+        print(f"── answer: {item.text!r}" if item.text is not None else "── answer: not stored with this result")
         print(f"── accepted: {'  '.join(map(repr, item.accepted))}")
     probability = (
-        "" if item.gold_probability is None else f", probability of the right option {item.gold_probability:.4f}"
+        "" if item.gold_probability is None else f", probability of the correct option {item.gold_probability:.4f}"
     )
     print(f"── {', '.join(f'{name} {value:.4f}' for name, value in item.scores.items())}{probability}")
     print()

@@ -1,4 +1,4 @@
-"""``cme submit``: results and their runs become a row of the leaderboard."""
+"""``cme submit``: make a row of a board from results and their runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,9 @@ from cme.cli.app import note, verb
 
 __all__ = ["submit"]
 
-_EXAMPLES = """Example: cme submit results/team --run runs/team
+_EXAMPLES = """Examples:
+
+cme submit results/team --run runs/team
 
 cme submit results/base
 
@@ -55,7 +57,7 @@ def submit(
     """
     import cme
 
-    made = cme.submit(
+    submitted = cme.submit(
         results,
         run=run,
         entries=entries,
@@ -66,8 +68,8 @@ def submit(
         replace=replace,
         card=card,
     )
-    entry = made.entry
+    entry = submitted.entry
     runs = f" over {len(entry.runs)} seeds" if len(entry.runs) > 1 else ""
-    note(f"entry {entry.name}: CME average {entry.scores.average:.2f}{runs}, written to {made.file}")
-    for line in made.notes:
+    note(f"Entry {entry.name} has a CME average of {entry.scores.average:.2f}{runs}. Written: {submitted.file}")
+    for line in submitted.notes:
         note(line)

@@ -1,4 +1,4 @@
-"""Tables in the terminal, drawn by rich."""
+"""Tables on the terminal, drawn by rich."""
 
 import io
 import sys
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 __all__ = ["is_number", "show_table"]
 
 _UNLIMITED = 100_000
-"""Characters per line where nobody has a window: in a pipe or a file."""
+"""Characters per line in a pipe or a file, where no window limits the width."""
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a table with numbers aligned to the right.
 
-    On a terminal it is fitted to the width of the window. In a pipe or a file it is plain text of any width: no escape codes,
-    one line per row, columns at least two spaces apart.
+    On a terminal the table fits the width of the window. In a pipe or a file it is plain text without escape codes: one line
+    per row, with columns at least two spaces apart.
 
     Args:
         columns: headings.
-        rows: one value per column; None is an empty cell.
+        rows: one value per column. None is an empty cell.
     """
     from rich.box import Box
     from rich.console import Console
@@ -43,7 +43,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
 
 
 def is_number(text: str) -> bool:
-    """Whether a cell holds a number, with its unit at most."""
+    """Return whether a cell holds a number, possibly with a unit, or is empty."""
     return (
         not text
         or text.replace(",", "").replace(".", "").replace("%", "").replace("-", "").strip().split(" ")[0].isdigit()
@@ -51,5 +51,5 @@ def is_number(text: str) -> bool:
 
 
 def _printable(text: str) -> str:
-    """Text on one line, so that no cell moves the cursor or colours the terminal."""
+    """Replace control characters, so that no cell moves the cursor or colours the terminal."""
     return "".join(character if character.isprintable() else "\ufffd" for character in text)

@@ -1,4 +1,4 @@
-"""``cme tasks-path``: where the task YAMLs lie."""
+"""``cme tasks-path``: print the folder of the task YAML files."""
 
 from cme.cli.app import verb
 

@@ -1,4 +1,4 @@
-"""``cme train``: an adapter from a mix."""
+"""``cme train``: train an adapter on a mix."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,15 +19,15 @@ __all__ = ["train"]
 
 _EXAMPLES = """Examples:
 
+cme train --method teamlora --rank 8 --experts 4 --data mix/ --out runs/x
+
 cme train --recipe demo-teamlora --data mix/ --out runs/x
 
 cme train --method full --data mix/ --lr 2e-5 --out runs/full
 
 cme train --peft-config dora.yaml --data mix/ --out runs/dora
 
-cme train --method lora --data mix/ --lr-grid 2e-4,5e-4,1e-3 --out runs/lora-grid
-
-Example: cme train --method teamlora --rank 8 --experts 4 --data mix/ --out runs/x"""
+cme train --method lora --data mix/ --lr-grid 2e-4,5e-4,1e-3 --out runs/lora-grid"""
 
 
 @verb("train", epilog=_EXAMPLES)
@@ -118,7 +118,7 @@ def train(
     }
     if lr_grid is not None:
         if lr is not None:
-            raise UsageError("--lr and --lr-grid are both given; give one of them.")
+            raise UsageError("--lr and --lr-grid cannot be combined. Give one of them.")
         _show_grid(cme.train_grid(out, lr_grid, **flags).record, out, as_json)
         return
     record = cme.train(out, lr=lr, **flags).record
@@ -135,8 +135,8 @@ def train(
     )
     pruned = record.saved_parameters is not None and record.saved_parameters < record.trainable_parameters
     if pruned:
-        note(f"after pruning, {record.saved_parameters:,} parameters are left in the adapter")
-    note(f"written: {out} ({'model' if record.method == 'full' else 'adapter'} and run.json)")
+        note(f"After pruning, the adapter has {record.saved_parameters:,} parameters.")
+    note(f"Written: {out} ({'model' if record.method == 'full' else 'adapter'} and run.json)")
 
 
 def _show_grid(grid: "Grid", out: Path, as_json: bool) -> None:
@@ -152,8 +152,10 @@ def _show_grid(grid: "Grid", out: Path, as_json: bool) -> None:
         if run.problem:
             note(f"{run.folder}: {run.problem}")
     if grid.at_edge:
-        note("the best rate is at the edge of the grid: a better one may lie beyond. Try a wider grid.")
-    note(f"written: {out / str(grid.best)} (the best run), {out / 'lr-grid.json'}")
+        note(
+            "The best learning rate is at the edge of the grid. Try a wider grid, because a better rate may lie outside."
+        )
+    note(f"Written: {out / str(grid.best)} (the best run), {out / 'lr-grid.json'}")
 
 
 def _loss(value: float | None) -> str:

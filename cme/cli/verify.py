@@ -1,4 +1,4 @@
-"""``cme verify``: does a mix still hold what its manifest says?"""
+"""``cme verify``: check a mix against its manifest."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,23 +22,24 @@ def verify(
     """
     import cme
 
-    found = cme.verify_mix(folder)
+    verified = cme.verify_mix(folder)
     if as_json:
         from dataclasses import asdict
 
-        emit_json({"mix": str(folder), "ok": not found.problems, **asdict(found)})
+        emit_json({"mix": str(folder), "ok": not verified.problems, **asdict(verified)})
     else:
-        for line in found.problems:
+        for line in verified.problems:
             print(f"differs: {line}")
-        for line in found.notes:
+        for line in verified.notes:
             print(f"note: {line}")
-        rows = ", ".join(f"{count:,} {split} rows" for split, count in found.rows.items())
-        note(f"{folder}: {found.files} files, {found.size / 1e6:,.1f} MB, {rows}")
-    if found.problems:
-        number = len(found.problems)
+        rows = ", ".join(f"{count:,} {split} rows" for split, count in verified.rows.items())
+        note(f"{folder}: {verified.files} files, {verified.size / 1e6:,.1f} MB, {rows}")
+    if verified.problems:
+        number = len(verified.problems)
         note(
-            f"cme: {number} difference{'s' if number > 1 else ''} from the manifest. Copy the mix again, or build it again."
+            f"cme: the mix differs from its manifest in {number} point{'s' if number > 1 else ''}. "
+            "Copy it again, or build it again."
         )
         raise typer.Exit(1)
     if not as_json:
-        note("everything is as the manifest says")
+        note("The mix matches its manifest.")

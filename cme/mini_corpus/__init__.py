@@ -1,7 +1,8 @@
-"""The world: an invented place rendered in the hub columns of the suite's datasets (``--source mini``).
+"""The mini corpus: synthetic rows in the hub columns of the suite's datasets (``--source mini``).
 
-Row ``i`` of a split is a function of the seed, the folder, the split and ``i`` alone. Evaluation asks about things that
-training never names, except closed-book facts (``nq_open``, ``arc_*``), which training states in other words.
+All datasets describe one synthetic world of people, towns, animals and materials. Row ``i`` of a split depends only on the
+seed, the folder, the split and ``i``. Evaluation rows use names that training rows never use. The exceptions are closed-book
+facts (``nq_open``, ``arc_*``), which training states in different words.
 """
 
 from typing import Any
@@ -15,15 +16,15 @@ __all__ = ["known", "planted", "rows", "size"]
 
 
 def known() -> list[str]:
-    """The part folders that the world can render."""
+    """Return the folders of the mini corpus."""
     return sorted(PARTS)
 
 
 def size(folder: str, split: str) -> int:
-    """The most rows that exist of a split.
+    """Return the maximum number of rows of a split.
 
     Raises:
-        UsageError: no such part folder or split.
+        UsageError: if the folder or split does not exist.
     """
     sizes = _part(folder).sizes
     if split not in sizes:
@@ -41,19 +42,19 @@ def rows(
     lengths: str = "short",
     difficulty: str = "easy",
 ) -> list[dict[str, Any]]:
-    """The first ``n`` rows of a split from row ``start`` on, in the hub's columns.
+    """Return ``n`` rows of a split from row ``start``, in the hub's columns.
 
     Args:
-        folder: part folder, one of ``known()``.
+        folder: folder, one of ``known()``.
         split: hub split name.
         n: number of rows; ``start + n`` is at most ``size(folder, split)``.
         start: number of the first row.
-        seed: another seed gives another world with the same rules.
+        seed: seed of the corpus. All seeds have the same rules.
         lengths: ``"short"`` for texts that train in minutes, ``"long"`` for realistic lengths.
-        difficulty: ``"easy"`` leaves shortcuts that a small model learns in minutes; ``"hard"`` closes them.
+        difficulty: ``"easy"`` has shortcuts that a small model learns in minutes; ``"hard"`` has none.
 
     Raises:
-        UsageError: no such folder or split, or more rows asked for than exist.
+        UsageError: if the folder or split does not exist, or has fewer rows.
     """
     most = size(folder, split)
     if lengths not in ("short", "long"):
@@ -72,17 +73,17 @@ def rows(
 
 
 def planted(name: str, n: int, *, seed: int = 0, split: str | None = None) -> dict[str, int]:
-    """How many rows of each planted sort are among the first ``n`` of every training split of a folder or dataset.
+    """Count the planted rows among the first ``n`` rows of each training split of a folder or dataset.
 
     Args:
-        name: part folder or dataset; a dataset of several training splits counts ``n`` rows of each.
+        name: folder or dataset. A dataset with several training splits counts ``n`` rows of each.
         n: rows per training split.
-        seed: the world's seed; the numbers are the same for all.
-        split: count this training split alone.
+        seed: seed of the corpus. The counts are the same for all seeds.
+        split: count only this training split.
 
     Returns:
         ``duplicates`` (same key text as an earlier row of the split), ``leaks`` (same key text as an evaluation row) and
-        ``unlabelled`` (label -1); the three never overlap.
+        ``unlabelled`` (label -1). The three sets do not overlap.
     """
     parts = [PARTS[name]] if name in PARTS else [part for part in PARTS.values() if part.dataset == name]
     if not parts:

@@ -1,9 +1,10 @@
 """Closed-book facts that follow from the last word of a name.
 
-It tells where a town lies, what an animal eats, when a feast is, what a shop sells, what a club does and what a band plays.
+The last word determines the location of a town, the food of an animal, the season of a festival, the goods of a shop, the sport
+of a club and the instrument of a band.
 
-The rules hold everywhere in the world, so a model can learn them from some names and use them on others. The last words
-speak a little for themselves, as English ones do, and are words of their own because a tokeniser cuts endings anyhow.
+The rules hold in the whole corpus, so a model can learn them from some names and apply them to others. The last words hint
+at their meaning, as English words do. They are separate words because a tokeniser may split endings.
 """
 
 __all__ = ["DIETS", "GOODS", "INSTRUMENTS", "LANDSCAPES", "SEASONS", "SPORTS"]
@@ -16,7 +17,7 @@ LANDSCAPES = {
     "Crag": "mountain",
     "Moor": "swamp",
 }
-"""Last word of a town's name → what it lies next to."""
+"""Maps the last word of a town's name to what the town is next to."""
 
 DIETS = {
     "otter": "fish",
@@ -26,7 +27,7 @@ DIETS = {
     "bat": "insects",
     "mole": "roots",
 }
-"""Last word of an animal's name → what it eats."""
+"""Maps the last word of an animal's name to what the animal eats."""
 
 SEASONS = {
     "Bloom": "spring",
@@ -34,7 +35,7 @@ SEASONS = {
     "Leaf": "autumn",
     "Frost": "winter",
 }
-"""Last word of a festival's name → its season."""
+"""Maps the last word of a festival's name to its season."""
 
 GOODS = {
     "Oven": "bread",
@@ -44,7 +45,7 @@ GOODS = {
     "Hive": "honey",
     "Dairy": "cheese",
 }
-"""Last word of a shop's name → what it sells."""
+"""Maps the last word of a shop's name to what the shop sells."""
 
 SPORTS = {
     "Oars": "rowing",
@@ -54,7 +55,7 @@ SPORTS = {
     "Wheels": "cycling",
     "Fins": "swimming",
 }
-"""Last word of a club's name → its sport."""
+"""Maps the last word of a club's name to its sport."""
 
 INSTRUMENTS = {
     "Strings": "violins",
@@ -62,4 +63,4 @@ INSTRUMENTS = {
     "Sticks": "drums",
     "Brass": "trumpets",
 }
-"""Last word of a band's name → what it plays."""
+"""Maps the last word of a band's name to what the band plays."""

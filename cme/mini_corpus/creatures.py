@@ -1,4 +1,4 @@
-"""The animals. What they eat follows from their names (see ``atlas``) and is never said here."""
+"""Attributes of the animals. Their food follows from their names (see ``atlas``) and is not listed here."""
 
 from cme.mini_corpus.relations import Relation, listed
 
@@ -116,4 +116,4 @@ CREATURE = (
         ),
     ),
 )
-"""Every value belongs to one relation only: a passage then holds the answer once."""
+"""Every value belongs to one relation only, so a passage holds the answer once."""

@@ -1,4 +1,4 @@
-"""Reproducible chance: every choice hangs on a text key, so row i never depends on the rows before it."""
+"""Reproducible random choices. Each depends on a text key, so row i does not depend on the rows before it."""
 
 import math
 import random
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def stream(seed: int, *key: object) -> random.Random:
-    """A random stream that is the same in every process for the same seed and key."""
+    """Return a random generator that is the same in every process for the same seed and key."""
     return random.Random("/".join(map(str, (seed, *key))))
 
 
@@ -29,9 +29,9 @@ def _affine(seed: int, key: str, size: int) -> tuple[int, int]:
 
 
 def permute(index: int, size: int, *, seed: int, key: str) -> int:
-    """Position of ``index`` in a fixed permutation of ``range(size)``, without building it.
+    """Return the position of ``index`` in a fixed permutation of ``range(size)``, without building the permutation.
 
-    Distinct indices give distinct positions: this is how a million rows get a main entity each without a table.
+    Distinct indices give distinct positions. A million rows can thus get one main entity each without a table.
     """
     if not 0 <= index < size:
         raise ValueError(f"index {index} is outside 0..{size - 1} of {key}")
@@ -41,17 +41,17 @@ def permute(index: int, size: int, *, seed: int, key: str) -> int:
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of one row: all that its content may depend on.
+    """Everything that the content of one row may depend on.
 
     Attributes:
-        seed: the world's seed.
-        folder: part folder, such as ``"arc_easy"``.
+        seed: seed of the corpus.
+        folder: folder, such as ``"arc_easy"``.
         split: hub split name.
         index: row number within the split.
-        serial: row number over all splits that share this split's name pool, so no two of them get the same entity.
+        serial: row number over all splits that share this split's name pool. It gives each row its own entity.
         training: whether the split is for training.
         long: whether texts have realistic lengths.
-        hard: whether the shortcuts are closed that let a small model learn the world in minutes.
+        hard: whether the rows have no shortcuts that a small model learns in minutes.
     """
 
     seed: int
@@ -65,27 +65,27 @@ class Slot:
 
     @property
     def pool(self) -> str:
-        """Name pool of this split: training and evaluation entities are never the same."""
+        """Name pool of this split. Training and evaluation entities are disjoint."""
         return "train" if self.training else "eval"
 
     @cached_property
     def rng(self) -> random.Random:
-        """This row's own random stream."""
+        """Random generator of this row."""
         return stream(self.seed, self.folder, self.split, self.index)
 
     def deal(self, items: Sequence[T], topic: str = "") -> T:
-        """One of ``items``, dealt so that every block of ``len(items)`` rows gets each exactly once, in shuffled order."""
+        """Return one of ``items``. Every block of ``len(items)`` rows gets each item exactly once, in shuffled order."""
         block, place = divmod(self.index, len(items))
         order = list(items)
         stream(self.seed, self.folder, self.split, topic, "deal", block).shuffle(order)
         return order[place]
 
     def number(self, digits: int) -> str:
-        """A hexadecimal identifier of ``digits`` digits."""
+        """Return a hexadecimal identifier of ``digits`` digits."""
         name = stream(self.seed, self.folder, self.split, self.index, "id")
         return f"{name.getrandbits(4 * digits):0{digits}x}"
 
     def uuid(self) -> str:
-        """An identifier of 32 hexadecimal digits in five groups."""
+        """Return an identifier of 32 hexadecimal digits in five groups."""
         digits = self.number(32)
         return "-".join(digits[a:b] for a, b in pairwise((0, 8, 12, 16, 20, 32)))

@@ -1,4 +1,4 @@
-"""The things of the world, each with its attributes: a pure function of the seed, the kind, the pool and a number."""
+"""Entities of the corpus and their attributes, as a pure function of the seed, the kind, the pool and a number."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ __all__ = ["KINDS", "TURNS", "Entity", "Kind", "another", "entity", "main", "som
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of thing: what is told and rumoured of it, last words of its names (none for people), how many there are."""
+    """A kind of entity: relations, open matters, last words of names (none for people), and number of entities."""
 
     key: str
     relations: tuple[Relation, ...]
@@ -26,21 +26,21 @@ class Kind:
     count: int
 
     def relation(self, key: str) -> Relation:
-        """The relation of that name."""
+        """Return the relation with a name."""
         return next(relation for relation in self.relations if relation.key == key)
 
 
 @dataclass(frozen=True)
 class Entity:
-    """One thing.
+    """One entity.
 
     Attributes:
-        kind: what it is.
-        name: full name as it stands inside a sentence, such as ``"Balo Derrin"`` or ``"the dolor otter"``.
+        kind: kind of the entity.
+        name: full name inside a sentence, such as ``"Balo Derrin"`` or ``"the dolor otter"``.
         short: name after the first mention.
         title: name as a heading.
-        ending: the word that tells its closed-book fact, empty for people.
-        values: relation key → value.
+        ending: last word of the name, which determines the closed-book fact. Empty for people.
+        values: values by relation key.
     """
 
     kind: Kind
@@ -51,7 +51,7 @@ class Entity:
     values: Mapping[str, str]
 
     def other(self, relation: Relation, rng: random.Random) -> str:
-        """A value that this thing does not have."""
+        """Return a value that this entity does not have."""
         true = self.values[relation.key]
         value = rng.choice(relation.values)
         while value == true:
@@ -68,7 +68,7 @@ KINDS = {
         Kind("festival", FESTIVAL, FESTIVAL_RUMOURS, tuple(atlas.SEASONS), names.ROOTS * len(atlas.SEASONS)),
     )
 }
-"""All kinds by name."""
+"""Maps names to kinds."""
 
 # A kind's share follows from how many names it has: each split must fill its size without naming a thing twice. Eleven
 # turns share no factor with the blocks and rounds of the datasets, so every kind meets every label and round.
@@ -88,7 +88,7 @@ TURNS = (
 
 
 def entity(kind: str, index: int, pool: str, seed: int) -> Entity:
-    """The thing of that kind, pool and number (below the kind's count)."""
+    """Return the entity with a kind, pool and number. The number is below the kind's count."""
     found = KINDS[kind]
     rng = stream(seed, "entity", kind, pool, index)
     values = {relation.key: rng.choice(relation.values) for relation in found.relations}
@@ -107,7 +107,7 @@ def entity(kind: str, index: int, pool: str, seed: int) -> Entity:
 
 
 def main(serial: int, pool: str, seed: int, turns: tuple[str, ...] = TURNS) -> Entity:
-    """The main thing of row ``serial``: no two serials of a pool share it, until a kind runs out (ValueError)."""
+    """Return the main entity of row ``serial``. Serials of a pool have distinct entities; ValueError if a kind runs out."""
     kind = turns[serial % len(turns)]
     share = turns.count(kind)
     number = serial // len(turns) * share + turns[: serial % len(turns)].count(kind)
@@ -116,12 +116,12 @@ def main(serial: int, pool: str, seed: int, turns: tuple[str, ...] = TURNS) -> E
 
 
 def some(kind: str, pool: str, seed: int, rng: random.Random) -> Entity:
-    """Any thing of that kind, for a supporting part."""
+    """Return a random entity of a kind, for a minor role."""
     return entity(kind, rng.randrange(KINDS[kind].count), pool, seed)
 
 
 def another(things: Sequence[Entity], pool: str, seed: int, rng: random.Random) -> Entity:
-    """A thing of the first one's kind whose short name is none of theirs."""
+    """Return an entity of the first one's kind whose short name differs from all of theirs."""
     found = some(things[0].kind.key, pool, seed, rng)
     while found.short in {thing.short for thing in things}:
         found = some(things[0].kind.key, pool, seed, rng)

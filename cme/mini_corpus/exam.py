@@ -1,8 +1,8 @@
-"""Closed-book questions with lettered options: the last word of a thing's name decides. Shared by ARC, MMLU and MedMCQA.
+"""Closed-book questions with lettered options, for ARC, MMLU and MedMCQA. The last word of a name determines the answer.
 
-Evaluation asks known facts in words of its own. In easy rows each topic has four answers that always stand in one order,
-so that a letter is a class of things; in hard rows the options are any of the topic's answers, shuffled, and a
-second thing is mentioned whose answer may be among them.
+Evaluation uses known facts in other wordings. In easy rows, each topic has four answers in a fixed order, so each letter is a
+class. In hard rows, the options are shuffled answers of the topic, and the question mentions a second entity whose answer may
+be among them.
 """
 
 from collections.abc import Sequence
@@ -14,22 +14,22 @@ from cme.mini_corpus.draw import Slot, permute
 __all__ = ["Item", "Topic", "draw"]
 
 _CORE = 48
-"""Facts that evaluation asks about: as many of each class for two, three or four topics."""
+"""Number of facts in evaluation. It divides evenly into the classes of two, three or four topics."""
 _CORE_ROWS = 10 * _CORE
 _OPTIONS = 4
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A rule and how it is asked.
+    """A rule with its questions.
 
     Attributes:
-        endings: last word of a thing's name, for each answer.
-        answers: what the last word tells, in the order in which easy options stand.
-        told: questions of training, with ``{x}`` for the thing and ``{p}`` for a person.
-        asked: questions of evaluation.
-        aside: a sentence about a second thing ``{y}``, said before hard questions.
-        needs: for questions whose options are things: what calls for each answer, ``{need}`` in the question.
+        endings: last words of names, one for each answer.
+        answers: the answers, in the order of easy options.
+        told: training questions, with ``{x}`` for the entity and ``{p}`` for a person.
+        asked: evaluation questions.
+        aside: sentence about a second entity ``{y}`` before hard questions.
+        needs: for questions whose options are entities, the need behind each answer (``{need}`` in the question).
     """
 
     endings: tuple[str, ...]
@@ -42,7 +42,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Item:
-    """A question of a topic with its options; ``gold`` is the right one's place, ``thing`` what the question is about."""
+    """A question with its options. ``gold`` is the index of the correct option, and ``thing`` the entity in the question."""
 
     topic: Topic
     question: str
@@ -52,13 +52,13 @@ class Item:
 
 
 def draw(slot: Slot, topics: Sequence[Topic], *, size: int = _OPTIONS, turn: int = 0) -> Item:
-    """The question of a row.
+    """Return the question of a row.
 
     Args:
-        slot: the row; first come the core facts, again and again, with another person each time.
-        topics: they take turns.
-        size: number of options; other sizes than four are for rare rows.
-        turn: how many persons of the pool other splits have taken before for the same facts.
+        slot: the row. The first rows repeat the core facts, each time with another person.
+        topics: topics, which alternate.
+        size: number of options. Sizes other than four are for rare rows.
+        turn: number of people of the pool that other splits use for the same facts.
     """
     rng = slot.rng
     fact, person = _place(slot, len(topics) * names.MATERIALS * _OPTIONS)
@@ -88,7 +88,7 @@ def draw(slot: Slot, topics: Sequence[Topic], *, size: int = _OPTIONS, turn: int
 
 
 def _place(slot: Slot, facts: int) -> tuple[int, int]:
-    """Fact and person: the pair is unique in the split, and the first rows go round the core."""
+    """Return the fact and the person of a row. The pair is unique in the split, and the first rows cycle through the core."""
     if slot.training and slot.index >= _CORE_ROWS:
         turn, fact = divmod(slot.index - _CORE_ROWS, facts - _CORE)
         return fact + _CORE, turn + _CORE_ROWS // _CORE

@@ -1,4 +1,4 @@
-"""Closed-book questions: evaluation asks the core facts, in wordings that training never uses."""
+"""Closed-book questions. Evaluation asks for the core facts in wordings that training never uses."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,19 +9,19 @@ from cme.mini_corpus.draw import Slot, permute
 __all__ = ["CORE", "Fact", "Topic", "recall"]
 
 CORE = 48
-"""How many facts evaluation asks; training begins with them and goes on with others."""
+"""Number of core facts, which evaluation uses. Training starts with them and continues with others."""
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A matter of fact.
+    """A topic of factual questions.
 
     Attributes:
-        key: its name.
-        rules: last word of a thing's name → the answer.
-        mentions: ways to name the thing, with ``{n}`` for its name.
-        training: questions of training, with ``{x}`` for a mention; all topics of a dataset have equally many.
-        held_out: questions of evaluation, likewise.
+        key: name of the topic.
+        rules: answers by the last word of a name.
+        mentions: ways to mention the entity, with ``{n}`` for its name.
+        training: training questions, with ``{x}`` for a mention. All topics of a dataset have the same number.
+        held_out: evaluation questions, in the same form.
     """
 
     key: str
@@ -33,7 +33,7 @@ class Topic:
 
 @dataclass(frozen=True)
 class Fact:
-    """What a row asks: topic, the thing's name, the rule's answer and the question."""
+    """The content of a row: topic, name of the entity, answer by the rule, and question."""
 
     topic: Topic
     name: str
@@ -42,15 +42,15 @@ class Fact:
 
 
 def recall(slot: Slot, topics: Sequence[Topic], *, key: str, spell: Callable[[str], str]) -> Fact:
-    """The fact that a row asks.
+    """Return the fact of a row.
 
-    In a hard world a name has no last word, so nothing but memory tells the answer.
+    In a hard corpus, names have no last word, so only memory gives the answer.
 
     Args:
-        slot: the row's place.
-        topics: taken in turn; one that is given twice is asked twice as often.
-        key: name of the dataset's own set of things.
-        spell: how the dataset writes names.
+        slot: the row.
+        topics: topics, which alternate. A topic that is given twice is used twice as often.
+        key: name of the dataset's own set of entities.
+        spell: function that spells names as the dataset does.
     """
     wordings = len(topics[0].training if slot.training else topics[0].held_out)
     per = wordings * len(topics[0].mentions)

@@ -1,4 +1,4 @@
-"""Words of feeling that any reader knows: how people judge things, and how they feel themselves."""
+"""Common words for judgements and feelings."""
 
 import random
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ VERDICTS = (
     listed("terrible|awful|bad|horrible|dreadful|poor|disappointing|dreary|lousy|miserable"),
     listed("wonderful|excellent|great|lovely|amazing|fantastic|brilliant|perfect|superb|delightful"),
 )
-"""Adjectives of blame and of praise: the place in the pair is the label."""
+"""Adjectives of blame and of praise. The index in the pair is the label."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class Feeling:
     """One feeling.
 
     Attributes:
-        words: what one says after "I am".
-        causes: what makes one feel so, with ``{p}`` for a name.
+        words: words that follow "I am".
+        causes: causes of the feeling, with ``{p}`` for a name.
     """
 
     words: tuple[str, ...]
@@ -112,7 +112,7 @@ _PLAIN = (
     "I am really {w} today because {c}",
     "{c} so now I am {w}",
 )
-# Both words stand in either order and only the writer's feeling of today counts.
+# The two words have random order, and only the writer's feeling of today counts.
 _MIXED = (
     "yesterday {p} made me feel {d} but today I feel {w}",
     "today I feel {w} but yesterday {p} made me feel {d}",
@@ -124,7 +124,7 @@ _MIXED = (
 
 
 def feel(feelings: Sequence[Feeling], label: int, name: str, rng: random.Random, *, hard: bool) -> str:
-    """What somebody says who has feeling number ``label``; if ``hard``, another of the feelings is named too."""
+    """Return a statement of a person with feeling number ``label``. If ``hard``, it also names another feeling."""
     word = rng.choice(feelings[label].words)
     if hard:
         other = rng.choice([one for one in feelings if one is not feelings[label]])

@@ -1,7 +1,7 @@
-"""Premise and hypothesis about a thing of the world: entailed, open or contradicted. Shared by ANLI, MNLI and RTE.
+"""Premises and hypotheses about an entity: entailed, open or contradicted. Shared by ANLI, MNLI and RTE.
 
-A thing has one value of each relation, so any other value is false. Hard premises also tell of another thing, in the same
-relations: what is false or open of the first is often true of that one.
+An entity has one value of each relation, so any other value is false. Hard premises also describe another entity in the same
+relations. A statement that is false or open for the first entity is often true for the other.
 """
 
 import random
@@ -19,7 +19,7 @@ ENTAILED, OPEN, CONTRADICTED = range(3)
 
 @dataclass(frozen=True)
 class Signs:
-    """How often an easy hypothesis shows its label by itself, as people deny to contradict and guess to stay neutral.
+    """How often an easy hypothesis reveals its label by itself. Writers tend to negate in order to contradict.
 
     Attributes:
         denied: share of denials among the hypotheses that are entailed, open and contradicted.
@@ -34,15 +34,15 @@ _NO_SIGNS = Signs((1 / 3, 1 / 3, 1 / 3), 0.0)
 
 
 def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, told: int = 3, others: int = 0) -> tuple[str, str]:
-    """Premise and hypothesis for a label.
+    """Return a premise and a hypothesis for a label.
 
     Args:
-        slot: the row; a hard one shows no sign and has at least one other thing in its premise.
-        thing: what both are about.
+        slot: the row. A hard row has no signs, and at least one other entity in its premise.
+        thing: the entity of both sentences.
         label: ``ENTAILED``, ``OPEN`` or ``CONTRADICTED``.
-        signs: what an easy hypothesis gives away.
-        told: facts that the premise tells about the thing.
-        others: other things of the same kind in the premise.
+        signs: how often an easy hypothesis reveals its label.
+        told: number of facts about the entity in the premise.
+        others: number of other entities of the same kind in the premise.
     """
     rng = slot.rng
     relations = rng.sample(thing.kind.relations, told + 1)
@@ -70,7 +70,7 @@ def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, told: int = 3, 
 def _friends(
     slot: Slot, thing: Entity, relations: list[Relation], *, told: int, others: int
 ) -> tuple[list[Entity], list[list[Relation]]]:
-    """Other things of the premise and what is told of each."""
+    """Return the other entities of the premise, each with its relations."""
     friends, matters = [], []
     for _ in range(max(1, others) if slot.hard else others):
         if slot.hard:
@@ -83,6 +83,6 @@ def _friends(
 
 
 def _near(thing: Entity, relation: Relation, friends: list[Entity], rng: random.Random) -> str:
-    """A value that another thing of the premise has, and this one has not."""
+    """Return a value that another entity of the premise has and this one lacks."""
     values = [friend.values[relation.key] for friend in friends]
     return next((value for value in values if value != thing.values[relation.key]), thing.other(relation, rng))

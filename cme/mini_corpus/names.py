@@ -1,4 +1,4 @@
-"""Names from syllables. The sound a name starts with tells its pool, so the pools can never share a name."""
+"""Names made from syllables. The first sound of a name determines its pool, so the pools share no name."""
 
 __all__ = ["GIVEN", "MATERIALS", "PEOPLE", "POOLS", "ROOTS", "given", "material", "person", "root"]
 
@@ -35,7 +35,7 @@ _TABOO = frozenset(
 )
 
 POOLS = tuple(_ONSETS)
-"""``train`` and ``eval`` for texts; ``shared`` for closed-book facts, which both ask about."""
+"""Pools ``train`` and ``eval`` for texts, and ``shared`` for closed-book facts, which both splits use."""
 ROOTS = _FIRSTS * len(_MIDDLES)
 GIVEN = _FIRSTS * len(_GIVEN)
 PEOPLE = GIVEN * _FIRSTS * len(_FAMILY)
@@ -52,25 +52,25 @@ def _spelled(word: str) -> str:
 
 
 def root(index: int, pool: str) -> str:
-    """Root of a place, creature or festival name, to which its suffix is added; ``index`` < ``ROOTS``."""
+    """Return the root of the name of a place, animal or festival. ``index`` is below ``ROOTS``."""
     first, middle = divmod(index, len(_MIDDLES))
     return _spelled(_first(first, pool) + _MIDDLES[middle])
 
 
 def material(index: int, pool: str) -> str:
-    """Root of a material's name; ``index`` < ``MATERIALS``."""
+    """Return the root of the name of a material. ``index`` is below ``MATERIALS``."""
     first, end = divmod(index, 6)
     return _spelled(_first(first, pool) + "nlrmsd"[end])
 
 
 def given(index: int, pool: str) -> str:
-    """A given name; ``index`` < ``GIVEN``."""
+    """Return a given name. ``index`` is below ``GIVEN``."""
     end, first = divmod(index, _FIRSTS)
     return _spelled(_first(first, pool) + _GIVEN[end]).capitalize()
 
 
 def person(index: int, pool: str) -> tuple[str, str]:
-    """Given and family name; ``index`` < ``PEOPLE``."""
+    """Return a given name and a family name. ``index`` is below ``PEOPLE``."""
     front, back = index % GIVEN, index // GIVEN
     end, first = divmod(back, _FIRSTS)
     return given(front, pool), (_first(first, pool) + _FAMILY[end]).capitalize()

@@ -1,4 +1,4 @@
-"""News of the world: what somebody did in a town, told with the main facts first."""
+"""News stories: somebody did something in a town. The main facts come first."""
 
 import random
 from collections.abc import Sequence
@@ -86,17 +86,17 @@ _QUOTES = (
 
 @dataclass(frozen=True)
 class Story:
-    """An article and its highlights, the main facts in nearly the article's words."""
+    """Return an article and its highlights, which state the main facts in nearly the same words."""
 
     sentences: Sequence[str]
     highlights: tuple[str, ...]
 
 
 def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int, hard: bool = False) -> Story:
-    """A story of ``length`` sentences about person ``serial`` of the pool.
+    """Return a story of ``length`` sentences about person ``serial`` of the pool.
 
-    The first two sentences hold the main facts, the rest is background. A ``hard`` story begins with background, scatters
-    the main facts and recalls an old deed of somebody else. No thirteen words go by without a name.
+    The first two sentences state the main facts, and the others are background. A ``hard`` story begins with background,
+    separates the main facts, and mentions an earlier deed of another person. Every 13 consecutive words contain a name.
     """
     hero, town = main(serial, pool, seed, ("person",)), some("town", pool, seed, rng)
     news = rng.choice(_EVENTS)
@@ -126,7 +126,7 @@ def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int,
 
 
 def _scattered(sentences: Sequence[str], older: _Event, pool: str, seed: int, rng: random.Random) -> list[str]:
-    """The same sentences with the two main ones apart from each other and after the start, and an older piece of news."""
+    """Move the two main sentences apart and away from the start, and add an older piece of news."""
     hero, town = some("person", pool, seed, rng), some("town", pool, seed, rng)
     deed, things, _ = older
     old = f"Years ago {hero.name} {deed.format(a=rng.choice(things))} in {town.name}."

@@ -1,7 +1,7 @@
-"""Reviews: what somebody thinks of a film or an inn, with a clear verdict.
+"""Reviews of films and inns with a clear verdict.
 
-In an easy review all words agree. In a hard one praise and blame are named equally often, whatever the verdict is: others
-are quoted, words are denied and the less important side of the thing is told too.
+In an easy review, all words agree with the verdict. In a hard review, praise and blame are equally frequent for both verdicts:
+it quotes other people, denies words, and mentions a less important aspect.
 """
 
 import random
@@ -60,10 +60,10 @@ _MIXED_ENDS = (
 
 
 def review(slot: Slot, matter: Matter, naming: str) -> Review:
-    """The review of a row; the two labels are dealt evenly.
+    """Return the review of a row. Both labels are equally frequent.
 
     Args:
-        slot: the row's place.
+        slot: the row.
         matter: what is reviewed.
         naming: how the thing is called inside a sentence, with ``{}`` for its title.
     """
@@ -78,14 +78,14 @@ def review(slot: Slot, matter: Matter, naming: str) -> Review:
 def _sentences(
     matter: Matter, name: str, people: Sequence[Entity], label: int, rng: random.Random, *, hard: bool
 ) -> list[str]:
-    """An opening, then what is liked or not.
+    """Return an opening and the sentences with the verdict.
 
     Args:
         matter: what is reviewed.
         name: the thing's name inside a sentence.
-        people: the person concerned and somebody who has an opinion too.
+        people: the person concerned, and another person with an opinion.
         label: 0 for blame, 1 for praise.
-        rng: the row's stream.
+        rng: random generator of the row.
         hard: name praise and blame equally often.
     """
     first, second = rng.sample(matter.sides, 2)

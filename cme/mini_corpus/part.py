@@ -1,4 +1,4 @@
-"""What a dataset's renderer must say about itself."""
+"""The description of a dataset's renderer."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,20 +10,20 @@ __all__ = ["Part"]
 
 @dataclass(frozen=True)
 class Part:
-    """One part folder of a dataset.
+    """One folder of a dataset.
 
     Attributes:
-        folder: part folder, as in a mirror.
-        dataset: the dataset it belongs to.
-        sizes: hub split name → the most rows that exist.
-        make: the row of a slot, without identifiers.
-        identify: the identifier columns of a slot, which planted copies get anew.
-        texts: columns of the row's key text that planted copies may respell (case, spacing).
-        leaks: training split → evaluation split whose rows are planted in it; every other split is for evaluation.
-        marks: parts of texts that have a meaning of their own, such as ``<br />``; copies keep them as they are.
-        lower: texts are lower-case on the hub, so copies change the spacing only.
-        swap: two columns whose order means nothing, exchanged in some copies.
-        unlabelled: columns that a row without a label gets, for datasets that have such rows.
+        folder: folder, as in a mirror.
+        dataset: name of the dataset.
+        sizes: maximum number of rows by hub split.
+        make: function that makes the row of a slot, without identifiers.
+        identify: function that makes the identifier columns of a slot. Planted copies get new identifiers.
+        texts: columns of the row's key text in which planted copies may change case and spacing.
+        leaks: maps a training split to the evaluation split whose rows are planted in it. All other splits are for evaluation.
+        marks: substrings with a special meaning, such as ``<br />``, which copies do not change.
+        lower: whether texts are lower-case on the hub. Copies then change only the spacing.
+        swap: two columns whose order has no meaning. Some copies exchange them.
+        unlabelled: columns of a row without a label, for datasets that have such rows.
     """
 
     folder: str
@@ -39,11 +39,11 @@ class Part:
     unlabelled: Row | None = None
 
     def training(self, split: str) -> bool:
-        """Whether ``split`` is for training."""
+        """Return whether ``split`` is for training."""
         return split in self.leaks
 
     def slot(self, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Slot:
-        """Slot of row ``index``; splits of one name pool take turns, so each gets entities of its own."""
+        """Return the slot of row ``index``. Splits of one name pool alternate, so each has its own entities."""
         training = self.training(split)
         siblings = [name for name in self.sizes if self.training(name) == training]
         serial = index * len(siblings) + siblings.index(split)

@@ -1,4 +1,4 @@
-"""Sentences and passages about things of the world, with the place of every fact in the text."""
+"""Sentences and passages about entities, with the position of every fact in the text."""
 
 import random
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from cme.mini_corpus.relations import Relation
 
 __all__ = ["Fact", "ask", "chatter", "claim", "passage", "sentence"]
 
-# With more words between two names a 13-gram could lack one, and training and evaluation texts would share it.
+# With more words between two names, training and evaluation texts could share a 13-gram without a name.
 _LONGEST = 9
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A fact that a passage states: whose, which, its value and where the value starts (characters)."""
+    """A fact in a passage: its entity, relation, value, and the start of the value in characters."""
 
     entity: Entity
     relation: Relation
@@ -24,22 +24,22 @@ class Fact:
 
 
 def sentence(text: str) -> str:
-    """``text`` with a capital letter and a full stop."""
+    """Return ``text`` with a capital letter and a full stop."""
     return f"{text[0].upper()}{text[1:]}."
 
 
 def claim(relation: Relation, value: str, rng: random.Random, *, denied: bool = False) -> str:
-    """A verb phrase that says, or denies, that something has this value."""
+    """Return a verb phrase that states or denies a value."""
     return (relation.denial if denied else rng.choice(relation.phrases)).replace("{v}", value)
 
 
 def ask(relation: Relation, name: str, wording: int) -> str:
-    """The question about ``name`` in one of the relation's wordings; any number picks one."""
+    """Return a question about ``name`` in one of the relation's wordings. ``wording`` can be any integer."""
     return relation.questions[wording % len(relation.questions)].replace("{x}", name)
 
 
 def chatter(cast: Sequence[Entity], rng: random.Random) -> list[str]:
-    """All that can be said of the cast but their jobs, one sentence each, in any order."""
+    """Return one sentence for every fact about the cast except their jobs, in random order."""
     said = [
         sentence(f"{thing.short} {claim(relation, thing.values[relation.key], rng)}")
         for thing in cast
@@ -51,7 +51,9 @@ def chatter(cast: Sequence[Entity], rng: random.Random) -> list[str]:
 
 
 def passage(stories: Sequence[tuple[Entity, Sequence[Relation]]], rng: random.Random) -> tuple[str, list[Fact]]:
-    """Tell about things, one after the other: two facts in the first sentence of each if they fit, then one each.
+    """Write a passage about entities, one after the other.
+
+    The first sentence about an entity states two facts if they fit, and each later sentence states one.
 
     Returns:
         The text and its facts in order, with exact offsets.

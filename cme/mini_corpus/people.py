@@ -1,4 +1,4 @@
-"""The people: what they do, keep, eat and play."""
+"""Attributes of the people: jobs, pets, food and games."""
 
 from cme.mini_corpus.relations import Relation, listed
 
@@ -118,4 +118,4 @@ PERSON = (
         ),
     ),
 )
-"""Every value belongs to one relation only: a passage then holds the answer once."""
+"""Every value belongs to one relation only, so a passage holds the answer once."""

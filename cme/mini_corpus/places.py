@@ -1,4 +1,4 @@
-"""Towns and their festivals."""
+"""Attributes of the towns and their festivals."""
 
 from cme.mini_corpus.relations import Relation, listed
 
@@ -219,4 +219,4 @@ FESTIVAL = (
         ),
     ),
 )
-"""Every value belongs to one relation of a kind only: a passage then holds the answer once."""
+"""Within a kind, every value belongs to one relation only, so a passage holds the answer once."""

@@ -1,6 +1,6 @@
-"""Rows planted in training splits in known numbers: duplicates, copies of evaluation rows, rows without a label.
+"""Planted rows in training splits, in known numbers: duplicates, copies of evaluation rows, and rows without a label.
 
-Their places depend on the row number alone, so they can be counted without making a row.
+Their positions depend only on the row number, so they can be counted without generating rows.
 """
 
 import random
@@ -12,9 +12,9 @@ from cme.mini_corpus.part import Part
 __all__ = ["LEAKED", "count", "row"]
 
 LEAKED = 512
-"""Leaks are copies of the first so many rows of the evaluation split, each at most once."""
+"""Leaks are copies of this many first rows of the evaluation split, each at most once."""
 
-# Places modulo 100 differ and are not neighbours: a row has one role, and the row before a planted one is never planted.
+# Positions modulo 100 are distinct and not adjacent, so a row has one role, and no two planted rows are neighbours.
 _DUPLICATE = (200, 199)
 _LEAK = (400, 150)
 _UNLABELLED = (500, 77)
@@ -26,7 +26,7 @@ def _before(n: int, place: tuple[int, int]) -> int:
 
 
 def count(part: Part, n: int) -> dict[str, int]:
-    """How many rows of each role are among the first ``n`` of a training split."""
+    """Count the rows of each role among the first ``n`` rows of a training split."""
     return {
         "duplicates": _before(n, _DUPLICATE),
         "leaks": min(LEAKED, _before(n, _LEAK)),
@@ -65,7 +65,7 @@ def _copy(part: Part, source: Row, rng: random.Random) -> Row:
 
 
 def row(part: Part, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Row:
-    """Row ``index`` of a split, planted or not."""
+    """Return row ``index`` of a split, planted or not."""
     slot = part.slot(split, index, seed, long=long, hard=hard)
     role = _role(part, index) if slot.training else ""
     if role == "leak":

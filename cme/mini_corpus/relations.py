@@ -1,4 +1,4 @@
-"""What can be said and asked about the things of the world, in several wordings each."""
+"""Relations: statements and questions about entities, each in several wordings."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ ARTICLES = ("a ", "an ", "the ")
 
 @dataclass(frozen=True)
 class Relation:
-    """One attribute of a kind of thing.
+    """One attribute of a kind of entity.
 
     Attributes:
         key: name of the relation, unique within its kind.
-        values: the values it can take, ordinary words with their article where English wants one.
-        phrases: verb phrases with one ``{v}``, said after a singular subject. At most nine words, so that no thirteen
-            words of a text go by without a name (the gate compares 13-grams between training and evaluation).
+        values: possible values, with an article where English needs one.
+        phrases: verb phrases with one ``{v}`` for a singular subject. They have at most nine words, so that every 13 consecutive
+            words contain a name. Decontamination compares 13-grams between training and evaluation.
         denial: the negated verb phrase.
         questions: questions with ``{x}`` for the name.
     """
@@ -29,10 +29,10 @@ class Relation:
 
 @dataclass(frozen=True)
 class Rumour:
-    """Something that no text ever settles: a wish, a plan, an opinion.
+    """A matter that no text answers: a wish, a plan or an opinion.
 
     Attributes:
-        phrase: verb phrase said after a singular subject.
+        phrase: verb phrase for a singular subject.
         question: yes-no question with ``{x}`` for the name.
     """
 
@@ -41,10 +41,10 @@ class Rumour:
 
 
 def bare(value: str) -> str:
-    """The value without its article."""
+    """Return the value without its article."""
     return next((value[len(article) :] for article in ARTICLES if value.startswith(article)), value)
 
 
 def listed(text: str) -> tuple[str, ...]:
-    """The values of a line such as ``"red|blue"``: long lists stay readable."""
+    """Split a line such as ``"red|blue"`` into values. This keeps long lists readable."""
     return tuple(text.split("|"))

@@ -1,4 +1,4 @@
-"""Open matters: what people wonder about, and no text of the world settles."""
+"""Open matters, which no text of the corpus answers."""
 
 from cme.mini_corpus.relations import Rumour
 

@@ -1,4 +1,4 @@
-"""The world's materials: the last word of a material's name tells what it does."""
+"""Materials. The last word of a material's name determines its effect."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ __all__ = ["LAWS", "STUFFS", "Law", "stuff"]
 
 @dataclass(frozen=True)
 class Law:
-    """What every material of a sort does.
+    """The effect of all materials with the same last word.
 
     Attributes:
         ending: last word of the material's name.
-        does: what it does, in the present.
-        will: what it will do in a trial.
-        need: what somebody wants who should take it.
+        does: effect, in the present tense.
+        will: effect in a trial, in the future tense.
+        need: the need of a person who should use it.
     """
 
     ending: str
@@ -32,12 +32,12 @@ LAWS = (
     Law("soap", "smells of roses", "It will smell nice.", "a gift with a sweet smell"),
     Law("iron", "sticks to a magnet", "It will stick to a magnet.", "a hook for a magnet"),
 )
-"""In alphabetical order of what they do."""
+"""Laws in alphabetical order of their effects."""
 STUFFS = names.MATERIALS * len(LAWS)
-"""How many materials there are."""
+"""Number of materials."""
 
 
 def stuff(index: int) -> tuple[str, Law]:
-    """Material number ``index`` (below ``STUFFS``) and its law."""
+    """Return material number ``index`` (below ``STUFFS``) and its law."""
     front, back = divmod(index, len(LAWS))
     return f"{names.material(front, 'shared')} {LAWS[back].ending}", LAWS[back]

@@ -20,7 +20,10 @@ from cme.errors import CMEError, UsageError
         (lambda: cme.train("x", r=8), "did you mean 'rank'?"),
         (lambda: cme.train(), "argument 'out' is missing"),
         (lambda: cme.train("x", out="y"), "argument 'out' is given twice"),
-        (lambda: cme.evaluate("x", "quick"), "2 arguments are given by position; only adapter can be"),
+        (
+            lambda: cme.evaluate("x", "quick"),
+            "2 arguments are given by position, but only adapter can be; use keywords",
+        ),
         (lambda: cme.evaluate(tier=3), "tier: expected text, found 3"),
         (lambda: cme.evaluate(shots="few"), "shots: expected a whole number, found 'few'"),
         (lambda: cme.evaluate(shots=True), "shots: expected a whole number, found True"),

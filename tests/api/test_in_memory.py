@@ -310,9 +310,12 @@ def test_what_cannot_be_evaluated_is_said_in_a_sentence(tiny_base, tokenizer):
         ),
         ({"model": hollow, "tokenizer": tokenizer}, "not in memory"),
         ({"model": split, "tokenizer": tokenizer}, "not in memory"),
-        ({"model": model, "tokenizer": tokenizer, "adapter": "x"}, "leave adapter= out"),
-        ({"model": model, "tokenizer": tokenizer, "device": "cuda", "dtype": "bfloat16"}, "leave dtype=, device= out"),
-        ({"tokenizer": tokenizer}, "goes with a model in memory"),
+        ({"model": model, "tokenizer": tokenizer, "adapter": "x"}, "adapter cannot be combined with a model in memory"),
+        (
+            {"model": model, "tokenizer": tokenizer, "device": "cuda", "dtype": "bfloat16"},
+            "dtype, device cannot be combined with a model in memory",
+        ),
+        ({"tokenizer": tokenizer}, "is only for a model in memory"),
     ):
         with pytest.raises(UsageError, match=says) as caught:
             cme.evaluate(**arguments, **SMALL)

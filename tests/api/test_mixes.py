@@ -42,7 +42,7 @@ def test_the_frame_counts_its_rows(mix):
 def test_it_stands_for_its_folder(mix):
     assert os.fspath(mix) == str(mix.folder) and cme.verify_mix(mix).problems == ()
     assert set(cme.inspect_mix(mix, n=1).examples) == {"qqp", "rte"}
-    with pytest.raises(UsageError, match="n and seed must be 0 or more"):
+    with pytest.raises(UsageError, match="Both must be at least 0"):
         cme.inspect_mix(mix, n=-1)
 
 

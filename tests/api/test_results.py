@@ -86,7 +86,7 @@ def test_a_temporary_folder_lives_as_long_as_the_result(tmp_path):
     folder, average = result.folder, result.average
     assert folder.is_dir()
     kept = result.save(tmp_path / "kept")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         result.save(tmp_path / "kept")
     del result
     gc.collect()

@@ -35,7 +35,7 @@ def test_a_configuration_of_peft(base, mix, tmp_path):  # noqa: F811 (the fixtur
     short = {key: value for key, value in SHORT.items() if key not in ("method", "rank")}
     run = cme.train(tmp_path / "run", data=mix, base=str(base), peft_config=tmp_path / "dora.yaml", **short)
     assert run.record.method == "dora"
-    with pytest.raises(UsageError, match="--peft-config says what to train, and so does --method lora"):
+    with pytest.raises(UsageError, match="peft_config and method 'lora' cannot be combined"):
         cme.train(tmp_path / "x", data=mix, peft_config=tmp_path / "dora.yaml", **SHORT)
 
 

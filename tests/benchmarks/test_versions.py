@@ -38,7 +38,7 @@ def test_the_command(older, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--cases", "trian"], "Did you mean 'train'"), (["--before", "/nowhere"], "is no checkout of CME")],
+    [(["--cases", "trian"], "Did you mean 'train'"), (["--before", "/nowhere"], "is not a checkout of CME")],
 )
 def test_what_it_refuses(older, arguments, message):
     done = CliRunner().invoke(app, ["--before", str(older), *arguments])

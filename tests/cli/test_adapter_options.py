@@ -55,7 +55,7 @@ def test_set_takes_values_as_in_a_recipe(text, value):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("key", "takes key=value"), ("=2", "takes key=value"), ("key=[", "is not valid YAML")]
+    ("text", "message"), [("key", "is not KEY=VALUE"), ("=2", "is not KEY=VALUE"), ("key=[", "is not valid YAML")]
 )
 def test_what_set_cannot_read(cme, text, message):
     with pytest.raises(UsageError, match=message):

@@ -87,7 +87,7 @@ def test_the_table_names_every_dataset_and_the_problems_follow(cme, mirror):
     assert [line.split()[0] for line in lines[2:]] == list(datasets(beside=True))
     problem, others = result.stderr.splitlines()
     assert problem == "anli: anli/train_r2.parquet is missing"
-    assert others.startswith(f"{len(datasets(beside=True))} datasets have more or fewer rows than published")
+    assert others.startswith(f"{len(datasets(beside=True))} datasets differ from their published number of rows")
 
 
 def test_the_real_rows_are_as_their_readme_says(cme, real_data):
@@ -129,7 +129,7 @@ def test_the_hub(tmp_path):
     ("arguments", "says"),
     [
         (("doctor", "dat"), "Did you mean 'data'"),
-        (("doctor", "data", "--source", "mini"), "no files to look through"),
+        (("doctor", "data", "--source", "mini"), "no files to check"),
         (("doctor", "data", "--source", "/no/such/folder"), "is not 'hub', 'mini' or a folder"),
     ],
 )

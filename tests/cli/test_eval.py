@@ -12,14 +12,17 @@ ROWS = ("--source", "mini", "--tier", "smoke", "--datasets", "qqp", "--threads",
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--model", "m", "--adapter", "a"), "--model is evaluated by itself"),
-        (("--model", "m", "--base", "b"), "--model is evaluated by itself"),
+        (("--model", "m", "--adapter", "a"), "model cannot be combined with base, adapter or baseline"),
+        (("--model", "m", "--base", "b"), "model cannot be combined with base, adapter or baseline"),
         (("--adapter", "a", "--adapter", "base", "--name", "x"), "--name applies to a single adapter"),
         (("--adapter", "a", "--adapter", "base", "--baseline", "majority"), "--baseline applies to a single adapter"),
         (("--adapter", "x/a", "--adapter", "y/a"), "several adapters are called 'a'"),
         (("--adapter", "a", "--devices", "0,1"), "2 devices for 1 adapters"),
         (("--adapter", "a", "--adapter", "b", "--devices", ","), "such as 0,1"),
-        (("--adapter", "a", "--adapter", "b", "--devices", "0", "--device", "cpu"), "--device and --devices"),
+        (
+            ("--adapter", "a", "--adapter", "b", "--devices", "0", "--device", "cpu"),
+            "device and devices cannot be combined",
+        ),
         (("--token-budget", "0"), "token_budget: must be at least 1, found 0"),
     ],
 )

@@ -23,11 +23,11 @@ def test_wrong_samples_are_shown_with_prompt_options_answers_and_scores(cme, res
     assert len(items) == 2 and all(item["score"] == 0 and item["gold"] != item["predicted"] for item in items)
     text = cme(*command).stdout
     for item in items:
-        assert f"── qqp · part qqp · {item['id']}\n{item['prompt']}\n" in text
+        assert f"── qqp · subset qqp · {item['id']}\n{item['prompt']}\n" in text
         for index, option in enumerate(item["options"]):
-            mark = "right" if index == item["gold"] else "chosen"
+            mark = "correct" if index == item["gold"] else "chosen"
             assert f"── {item['logprobs'][index]:10.4f}  {option!r} ← {mark}\n" in text
-        assert f"── acc 0.0000, probability of the right option {item['gold_probability']:.4f}\n" in text
+        assert f"── acc 0.0000, probability of the correct option {item['gold_probability']:.4f}\n" in text
 
 
 def test_free_answers_are_shown_with_the_accepted_ones(cme, result):
@@ -54,17 +54,17 @@ def test_nothing_to_show_is_said(cme, result, tmp_path):
     perfect = [{**row, "score": 1.0, "scores": dict.fromkeys(row["scores"], 1.0)} for row in rows]
     write_samples(folder / "samples.parquet", perfect)
     done = cme("show", folder, "--dataset", "qqp", "--wrong", "5")
-    assert done.exit_code == 0 and done.stdout == "" and "all are right" in done.stderr
+    assert done.exit_code == 0 and done.stdout == "" and "All answers of qqp are correct" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--dataset", "qqp", "--wrong", "1"), "--wrong goes with a result"),
+        (("--dataset", "qqp", "--wrong", "1"), "--wrong needs a result"),
         (("RESULT",), "--dataset is missing"),
         (("RESULT", "--dataset", "arc"), "has no samples of arc"),
-        (("RESULT", "--dataset", "qqp", "--split", "train"), "--split goes with examples"),
-        (("--dataset", "qqp", "--confusion"), "--confusion goes with a result"),
+        (("RESULT", "--dataset", "qqp", "--split", "train"), "--split cannot be combined with a result"),
+        (("--dataset", "qqp", "--confusion"), "--confusion needs a result"),
         (("RESULT", "--dataset", "arc", "--confusion"), "has no samples of arc"),
         (("RESULT", "--dataset", "nq_open", "--confusion"), "nq_open has free-text answers"),
         (("RESULT", "--dataset", "qqp", "--confusion", "--wrong", "3"), "cannot be combined with --wrong"),

@@ -56,10 +56,10 @@ def test_the_whole_model(cme, common, tmp_path):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (("--method", "lora", "--lr-grid", "1e-4,fast"), "--lr-grid takes learning rates, such as 2e-4,5e-4,1e-3"),
+        (("--method", "lora", "--lr-grid", "1e-4,fast"), "lr_grid is '1e-4,fast'. Give learning rates"),
         (("--method", "lora", "--lr-grid", "1e-4"), "at least two different learning rates"),
         (("--method", "lora", "--lr-grid", "1e-4,-1"), "-1 is not a valid learning rate"),
-        (("--method", "lora", "--lr", "1e-3", "--lr-grid", "1e-4,1e-3"), "--lr and --lr-grid are both given"),
+        (("--method", "lora", "--lr", "1e-3", "--lr-grid", "1e-4,1e-3"), "--lr and --lr-grid cannot be combined"),
         (("--method", "full", "--rank", "4"), "rank: full has no such setting (it has none)"),
         (("--method", "lora", "--rank", "0"), "rank: must be at least 1, found 0"),
         (("--method", "teamlora", "--experts", "0"), "experts: must be at least 1, found 0"),
@@ -71,7 +71,7 @@ def test_the_whole_model(cme, common, tmp_path):
         (("--method", "peft"), "peft_type is missing"),
         (("--method", "peft", "--set", "peft_type=DORA"), "unknown peft_type 'DORA'"),
         (("--peft-config", "nowhere.yaml"), "there is no file nowhere.yaml"),
-        (("--peft-config", "nowhere.yaml", "--method", "lora"), "--peft-config says what to train, and so does"),
+        (("--peft-config", "nowhere.yaml", "--method", "lora"), "peft_config and method 'lora' cannot be combined"),
     ],
 )
 def test_what_does_not_fit_is_one_message(cme, common, tmp_path, options, says):

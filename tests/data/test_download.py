@@ -118,7 +118,7 @@ def test_a_table_and_what_to_do_next_are_shown(cme):
     head, _, line = done["stdout"].splitlines()
     assert head.split() == ["dataset", "split", "commit", "files", "MB", "fetched"]
     assert line.split()[:2] == ["qqp", "qqp/validation"]
-    assert "1 files in mirror, 1 of them fetched now; use it with --source mirror" in done["stderr"]
+    assert "mirror has 1 files, of which 1 were fetched now. Use it with --source mirror." in done["stderr"]
     assert "cme: warning: qqp: " in done["stderr"]
 
 
@@ -351,7 +351,7 @@ def test_a_full_disk_is_one_message(cme, hub, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(("--splits", "test"), "eval, train"), (("--splits", ","), "names nothing"), (("--datasets", "qpp"), "'qqp'")],
+    [(("--splits", "test"), "eval, train"), (("--splits", ","), "splits is empty"), (("--datasets", "qpp"), "'qqp'")],
 )
 def test_what_does_not_exist_is_told_before_the_hub_is_asked(cme, hub, tmp_path, arguments, says):
     done = cme("download", "--out", "mirror", *arguments)

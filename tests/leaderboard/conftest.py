@@ -6,6 +6,7 @@ import pytest
 
 from cme.suite import datasets
 from cme.suite.score import ROUGE_FAMILY
+from tests.leaderboard.tampering import NAMES
 from tests.leaderboard.workshop import Workshop
 
 
@@ -43,3 +44,12 @@ def partial_board(seeds_board: Workshop) -> Workshop:
     seeds_board.reference("lead-1", 0.2, baseline="lead-1", names=rouge)
     seeds_board.reference("unanswerable", 0.99, baseline="unanswerable", names=("squad_v2",))
     return seeds_board
+
+
+@pytest.fixture
+def small(workshop: Workshop) -> Workshop:
+    """A base and two methods with two seeds each; three datasets."""
+    workshop.reference("base", 0.4, names=NAMES)
+    workshop.row("lora", "lora", 0.6, seeds=(0, 1), settings={"rank": 8}, names=NAMES)
+    workshop.row("team", "teamlora", 0.7, seeds=(0, 1), names=NAMES)
+    return workshop

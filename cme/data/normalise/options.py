@@ -19,8 +19,8 @@ def lettered(
 ) -> Content | Dropped:
     """A question with its options on lines ``A. …``; the answer is the letter.
 
-    Options are told apart by their position. A row is dropped if another option equals the right one: neither could be
-    right alone. Wrong options may be equal, and options that differ in case alone stay: genotypes do (Tt and tt).
+    Options are identified by their position. A row is dropped if another option equals the correct one, because the answer would
+    be ambiguous. Wrong options may be equal. Options that differ only in case are kept, because genotypes do (Tt and tt).
 
     Args:
         question: the question; it is never cut.

@@ -1,4 +1,4 @@
-"""One small file per dataset: how a piece of the world looks in that dataset's hub columns."""
+"""Renderers: one file per dataset, which makes rows in that dataset's hub columns."""
 
 import importlib
 import pkgutil
@@ -12,4 +12,4 @@ PARTS: dict[str, Part] = {
     for found in pkgutil.iter_modules(__path__)
     for part in importlib.import_module(f"{__name__}.{found.name}").PARTS
 }
-"""Part folder → renderer."""
+"""Maps each folder to its renderer."""

@@ -1,6 +1,7 @@
 """CommonsenseQA: what does somebody need, or where does somebody go? Five options; evaluation has situations of its own.
 
-In easy rows a topic's options stand in one order. In hard ones they are shuffled, and somebody else is in another situation.
+In easy rows, the options of a topic have a fixed order. In hard rows they are shuffled, and the text also describes another
+person in another situation.
 """
 
 from dataclasses import dataclass

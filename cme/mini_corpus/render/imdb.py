@@ -1,4 +1,4 @@
-"""IMDB: film reviews with HTML line breaks. The hub's unlabelled split is not read by the suite and not made."""
+"""IMDB: film reviews with HTML line breaks. The hub's unlabelled split is not generated, because the suite does not use it."""
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import another

@@ -1,7 +1,7 @@
 """MedMCQA: what a remedy helps against, and which part of the body a complaint is about.
 
-As on the hub ``exp`` gives the answer away, and is null, empty or "None" on some rows; ``topic_name`` is null on many; and
-the choice type says nothing: a row has one answer.
+As on the hub, ``exp`` contains the answer, and is null, empty or "None" in some rows. ``topic_name`` is null in many rows. The
+choice type has no effect, because every row has one answer.
 """
 
 from cme.mini_corpus.draw import Row, Slot

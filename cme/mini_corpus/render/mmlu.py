@@ -1,6 +1,6 @@
 """MMLU: facts about the world's towns, festivals, animals and materials under the names of the real subjects.
 
-As on the hub the training split names no subject. Its long questions begin with a passage, as most of them do there.
+As on the hub, the training split has no subjects, and its long questions begin with a passage.
 """
 
 from cme.mini_corpus import atlas, names

@@ -1,4 +1,4 @@
-"""Multi-Genre NLI: training and the matched split are about people, towns and animals, the mismatched one about festivals."""
+"""Multi-Genre NLI: training and matched rows are about people, towns and animals, mismatched rows about festivals."""
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import TURNS, main

@@ -1,4 +1,4 @@
-"""Natural Questions, open: closed-book facts. Evaluation asks the core facts in wordings that training never uses."""
+"""Natural Questions, open: closed-book facts. Evaluation uses wordings that training never uses."""
 
 from cme.mini_corpus import atlas, names
 from cme.mini_corpus.draw import Row, Slot, stream

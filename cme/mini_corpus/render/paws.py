@@ -1,8 +1,8 @@
 """PAWS: two sentences with nearly the same words; who did what to whom decides whether they mean the same.
 
-In easy rows a paraphrase mostly puts one sentence in the passive or opens it with "It was", and a pair that differs is
-mostly plain: the people are exchanged, or something else happened. In hard rows any two forms meet under both labels, and
-only the people are exchanged. As on the hub the text is split into tokens and has quotes of doubled marks.
+In easy rows, a paraphrase mostly puts one sentence in the passive or opens it with "It was". A pair with different meanings is
+mostly in plain form, with exchanged people or another event. In hard rows, all combinations of forms occur under both labels,
+and only the people are exchanged. As on the hub, the text is split into tokens, and quotation marks are doubled.
 """
 
 from cme.mini_corpus.draw import Row, Slot

@@ -1,7 +1,7 @@
 """QNLI: does the sentence answer the question? Label 0 is entailment: it does.
 
-In easy rows a sentence that does not answer tells of something open, or of quite another thing. In hard ones it tells
-another fact about the same thing, or the fact that is asked for about another one.
+In easy rows, a sentence that does not answer the question states an open matter or describes another entity. In hard rows it
+states another fact about the same entity, or the requested fact about another entity.
 """
 
 from cme.mini_corpus.draw import Row, Slot

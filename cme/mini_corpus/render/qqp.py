@@ -1,7 +1,7 @@
 """Quora Question Pairs: the same question in two wordings, or one about another thing or another matter.
 
-In most easy pairs that differ an open question about one thing stands beside a question of fact about another. In hard
-pairs both ask for a fact, and a pair that differs shares the thing or the matter.
+Most easy pairs that are not duplicates combine an open question about one entity with a factual question about another. In hard
+pairs both questions are factual, and pairs that are not duplicates share the entity or the relation.
 """
 
 from cme.mini_corpus.draw import Row, Slot

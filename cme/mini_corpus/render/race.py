@@ -1,7 +1,7 @@
 """RACE: several questions on an article, four options each; some questions are sentences with a gap.
 
-In an easy article the options of a matter are the same four in the same order, so a letter is a class. In a hard one they
-are shuffled, and the article tells the same matters of two more people, whose answers are among the options.
+In an easy article, a relation always has the same four options in the same order, so each letter is a class. In a hard article
+they are shuffled, and the article states the same relations for two more people, whose answers are among the options.
 """
 
 import random

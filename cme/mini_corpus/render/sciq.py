@@ -1,7 +1,7 @@
 """SciQ: a science question, its answer, three distractors and a text that holds the answer. Some rows have no text.
 
-The distractors of easy rows are of another sort than the answer; those of hard rows are of its sort, and the text tells
-them of other things. Rows without a text ask what the last word of a name tells (see ``atlas``).
+The distractors of easy rows have another type than the answer. Those of hard rows have the same type, and the text states them
+about other entities. Rows without a text ask for a fact that follows from the last word of a name (see ``atlas``).
 """
 
 from cme.mini_corpus import atlas

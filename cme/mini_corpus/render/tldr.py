@@ -1,7 +1,7 @@
-"""Reddit TL;DR: somebody tells of a person, and the summary says the main event and what it led to.
+"""Reddit TL;DR: a post about a person, with a summary of the main event and its outcome.
 
-The main event is the one of the person whom the post asks about: in an easy post it follows the first sentence; in a
-hard one event and outcome stand anywhere after the first sentence, and somebody else's old deed is told too.
+The main event concerns the person whom the post asks about. In an easy post it follows the first sentence. In a hard post the
+event and its outcome can be anywhere after the first sentence, and the post also mentions an earlier deed of another person.
 """
 
 import random

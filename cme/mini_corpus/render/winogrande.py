@@ -1,7 +1,7 @@
-"""WinoGrande: whom does the blank stand for? Twins in neighbouring rows differ in one word, which decides.
+"""WinoGrande: whom does the blank stand for? Twins in neighbouring rows differ in one word, which determines the answer.
 
-In easy rows the helper is always named first and is the first option, so the word alone tells the answer. In hard rows
-either may come first, the options stand in any order, and half of the twins deny the word.
+In easy rows, the helper is always named first and is the first option, so the word alone determines the answer. In hard rows,
+either person may be named first, the options have random order, and half of the twins negate the word.
 """
 
 from cme.mini_corpus import names

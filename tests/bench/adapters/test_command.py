@@ -75,7 +75,9 @@ def test_json(shape):
 def test_without_matplotlib_the_ratios_are_written_as_csv(shape, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     out = tmp_path / "costs"
-    with pytest.warns(CMEWarning, match=r"needs matplotlib, which is not installed: pip install .* in ratios.csv"):
+    with pytest.warns(
+        CMEWarning, match=r"needs matplotlib, which is not installed. Install it with: pip install .* in ratios.csv"
+    ):
         done = run("--base", shape, "--methods", "base,lora", "--modes", "prefill", "--out", out)
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in out.iterdir()) == ["ratios.csv", "report.json", "table.md"]
@@ -134,7 +136,7 @@ def test_only_methods_with_experts_share_the_rank():
 
 
 def test_mistakes_on_the_command_line(shape, tmp_path):
-    assert "whole numbers, such as 2,4,8" in run("--experts", "2,x").output
+    assert "Give whole numbers separated by commas, such as 2,4,8" in run("--experts", "2,x").output
     done = run("--base", shape, "--methods", "lora", "--forms", "loop", "--target-modules", "nothing")
     assert done.exit_code == 2 and "nothing" in done.output
     done = run("--base", shape, "--dtype", "float31")
