@@ -78,8 +78,8 @@ class Board:
             "rank_worst": ranks and ranks.worst,
             "chance_normalised": normalised and normalised.value,
             "without_rouge": plain and plain.value,
-            "trainable": _of(cost, "trainable_parameters"),
-            "share_percent": _of(cost, "trainable_share"),
+            "trainable": cost.trainable_parameters,
+            "share_percent": cost.trainable_share,
         }
 
     def pairs(self) -> "pd.DataFrame":
@@ -170,11 +170,6 @@ _COLUMNS = [
 _TYPES = dict.fromkeys(("rank", "experts", "rank_best", "rank_worst", "trainable"), "Int64") | dict.fromkeys(
     ("average", "stderr", "low", "high", "chance_normalised", "without_rouge", "share_percent"), "float64"
 )
-
-
-def _of(cost: Any, name: str) -> Any:
-    """Return a cost by name. The record may be a mapping or have attributes."""
-    return cost.get(name) if isinstance(cost, dict) else getattr(cost, name, None)
 
 
 def _numbers(item: "Estimate | None", label: str) -> dict[str, float | None]:

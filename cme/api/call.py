@@ -69,7 +69,7 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
         values: dict[str, Any] = {}
         for name, value in bound.items():
             values[name], problem = _converted(value, signature.parameters[name].annotation)
-            if problem:
+            if problem or (problem := _unusable(values[name])):
                 problems.append(f"{name}: {problem}")
         datasets = values.get("datasets")
         if not problems and isinstance(datasets, str | Sequence) and not names(datasets):
@@ -135,6 +135,17 @@ def _adapter(hint: Any) -> Any:
     from pydantic import ConfigDict, TypeAdapter
 
     return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+
+
+def _unusable(value: Any) -> str | None:
+    """Describe why a text is not the value of any setting; None if it may be."""
+    for text in value if isinstance(value, list | tuple) else (value,):
+        written = os.fspath(text) if isinstance(text, str | os.PathLike) else "set"
+        if not written:
+            return "the text is empty; give a value, or leave the argument out"
+        if "\0" in written:
+            return f"{_short(written)} contains a NUL character"
+    return None
 
 
 def _options(hint: Any) -> tuple[Any, ...]:

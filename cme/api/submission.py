@@ -1,12 +1,13 @@
 """Rows of a leaderboard: submit and reproduce them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.api.call import StrPath, path, public
-from cme.errors import CMEWarning, UsageError
+from cme.errors import CMEWarning, UsageError, unknown
 from cme.records import Entry
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def reproduce(
     Example:
         >>> cme.reproduce("teamlora", "again", entries="leaderboards/demo/entries", data="mix").record.verdict  # doctest: +SKIP
     """
-    from cme.leaderboard.entries.board import load_entry
+    from cme.leaderboard.entries.board import entry_files, load_entry
     from cme.leaderboard.entries.files import check_name
     from cme.leaderboard.submission.audit import check_row
     from cme.leaderboard.submission.reproduce import check_repeatable, compare_again
@@ -170,7 +171,10 @@ def reproduce(
     from cme.workdir import claim, finish
 
     folder, place = path(entries), path(out)
-    entry = load_entry(folder / f"{check_name(row)}.json")
+    rows = [file.stem for file in entry_files(folder)]
+    if check_name(row) not in rows:
+        raise unknown("row", row, rows)
+    entry = load_entry(folder / f"{row}.json")
     seed = check_repeatable(entry, seed)
     check_row(entry, folder)
     base = base or entry.base
@@ -226,8 +230,6 @@ def _training(
     several = recorded.world_size or 1
     training = _with(training, gradient_accumulation=training.gradient_accumulation * several)
     if several > 1:
-        import warnings
-
         warnings.warn(
             f"The row was trained by {several} processes. One process now accumulates their batches in every step.",
             CMEWarning,
@@ -254,12 +256,23 @@ def _checked_mix(entry: Entry, data: Path | None, expected: Any) -> Path:
 
 
 def _check_base(entry: Entry, base: str) -> None:
+    """Refuse another base than the row's, and warn if its tokenizer has changed."""
     from cme.models.load import base_fingerprint, resolve_base
+    from cme.models.tokenizer_files import tokenizer_fingerprint
+    from cme.prompt.template import TEMPLATE_DATE
 
-    if (fingerprint := base_fingerprint(resolve_base(base))) != entry.base_fingerprint:
+    folder = resolve_base(base)
+    if (fingerprint := base_fingerprint(folder)) != entry.base_fingerprint:
         raise UsageError(
             f"{base} has the fingerprint {fingerprint[:12]}, but the base of {entry.name!r} ({entry.base}) has "
             f"{entry.base_fingerprint[:12]}. Give that base."
+        )
+    recorded = entry.runs[0].provenance.evaluation.tokenizer_fingerprint
+    if recorded and recorded != tokenizer_fingerprint(folder, TEMPLATE_DATE if entry.prompt_format == "chat" else None):
+        warnings.warn(
+            f"The tokenizer files of {base} are not those of {entry.name!r}, so its prompts may have other tokens.",
+            CMEWarning,
+            stacklevel=2,
         )
 
 
@@ -270,6 +283,7 @@ def _evaluation(entry: Entry, base: str, source: str, device: str | None, thread
 
     provenance = entry.runs[0].provenance
     recorded = provenance.evaluation
+    engine = recorded.engine or "prefix"
     return EvalSettings(
         base=base,
         tier=entry.tier,
@@ -278,6 +292,9 @@ def _evaluation(entry: Entry, base: str, source: str, device: str | None, thread
         prompt_format=entry.prompt_format or "plain",
         shots=entry.shots,
         dtype=recorded.dtype or "float32",
+        engine=engine,
+        token_budget=recorded.token_budget,
+        batch_size=recorded.batch_size if engine == "hf" else None,
         device=device,
         threads=threads or recorded.threads,
         allow_missing=bool(provenance.missing),

@@ -235,6 +235,7 @@ def _row(
             shots=settings.shots,
             prompt_variant=settings.wording,
             dtype=settings.dtype,
+            token_budget=settings.token_budget,
             origin=origin,
             **_answered(session, settings, done, start.specs, open_source(settings.source), start.missing, row.out),
         )

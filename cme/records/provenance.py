@@ -15,7 +15,11 @@ class EvaluationOrigin(PartialRecord):
         device: name of the device.
         dtype: data type of the weights.
         batch_size: choice requests per batch in lm-eval's own code.
+        engine: the requested engine: ``prefix``, or ``hf`` (lm-eval's own code). Absent if lm-eval itself evaluated.
+        token_budget: requested positions per pass of the prefix engine; None for the device's default.
         threads: CPU threads.
+        origin: ``cme``, or ``lm-eval`` if the result was imported from lm-eval's logs. Absent in entries of earlier versions.
+        tokenizer_fingerprint: same as `Result.tokenizer_fingerprint`. Absent in entries of earlier versions.
         seconds: evaluation time.
         finished: UTC time, ISO 8601.
         versions: versions of the libraries.
@@ -24,7 +28,11 @@ class EvaluationOrigin(PartialRecord):
     device: str | None = None
     dtype: str | None = None
     batch_size: int | None = None
+    engine: str | None = None
+    token_budget: Positive | None = None
     threads: Positive | None = None
+    origin: str | None = None
+    tokenizer_fingerprint: str | None = None
     seconds: float | None = None
     finished: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)

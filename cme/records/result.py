@@ -126,6 +126,7 @@ class Result(Artefact):
             the base is then identified by its name and lm-eval's own hash.
         tokenizer_fingerprint: SHA-256 of the base's tokenizer and of the tokens that end a text; with the format ``chat`` also of
             its chat template. Empty for a baseline and in results of earlier versions.
+        token_budget: requested positions per pass of the prefix engine; None for the device's default.
     """
 
     KIND: ClassVar[str] = "result"
@@ -159,3 +160,4 @@ class Result(Artefact):
     prompt_variant: int = stored_as("wording", default=0)
     origin: str = "cme"
     tokenizer_fingerprint: str = ""
+    token_budget: Positive | None = None

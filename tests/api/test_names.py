@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import cme
+from cme.errors import UsageError
 
 INIT = Path(cme.__file__)
 
@@ -69,3 +70,14 @@ def test_a_type_checker_finds_mistakes(tmp_path):
 
 
 test_a_type_checker_finds_mistakes = pytest.mark.long(test_a_type_checker_finds_mistakes)
+
+
+def test_an_empty_text_and_a_nul_character_are_refused():
+    with pytest.raises(
+        UsageError, match=r"cme\.evaluate: base: the text is empty; give a value, or leave the argument out"
+    ):
+        cme.evaluate(base="", source="mini")
+    with pytest.raises(UsageError, match=r"cme.load_board: folder: 'a\\x00b' contains a NUL character"):
+        cme.load_board("a\0b")
+    with pytest.raises(UsageError, match=r"prompt_variants: .* contains a NUL character"):
+        cme.submit("results", prompt_variants=["a", "b\0"])

@@ -1,10 +1,13 @@
 """A training run and a grid as Python users handle them."""
 
+import inspect
 import os
+from dataclasses import fields
 
 import pytest
 
 import cme
+from cme.adapters.settings import AdapterSettings
 from cme.errors import UsageError
 from tests.training.conftest import base, mix  # noqa: F401 (fixtures)
 
@@ -44,3 +47,18 @@ def test_a_regular_expression_or_names_of_layers():
     one = cme.count_parameters(base=shape, method="lora", rank=4, target_modules=["up_proj", "down_proj"])
     two = cme.count_parameters(base=shape, method="lora", rank=4, target_modules=r".*\.(up|down)_proj")
     assert one.trainable == two.trainable == one.to_frame()["trainable"].sum()
+
+
+def test_functions_with_an_adapters_settings_have_the_same_arguments():
+    """`train` has them all; the others share its names, types and defaults."""
+    train = inspect.signature(cme.train).parameters
+    own = {"out", "data", "recipe", "lr_grid", "match_params", "base"}
+    shared = {}
+    for function in (cme.train_grid, cme.count_parameters, cme.match_rank):
+        parameters = inspect.signature(function).parameters
+        shared[function] = {name: item for name, item in parameters.items() if name not in own}
+        assert shared[function] == {name: train[name] for name in shared[function]}
+    assert set(train) - {*own, "lr"} == set(shared[cme.train_grid])
+    assert list(shared[cme.count_parameters]) == list(shared[cme.match_rank])
+    adapter = {item.name for item in fields(AdapterSettings)}
+    assert adapter <= set(shared[cme.count_parameters])

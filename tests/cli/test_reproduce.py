@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from cme.errors import CMEWarning
 from tests.training.conftest import base, mix  # noqa: F401 (fixtures)
 
 
@@ -92,7 +93,7 @@ def test_another_mix_or_base_is_refused(cme, line, mix, tiny_base, tmp_path):  #
 
 
 def test_a_row_that_is_not_there(cme, line, tmp_path):
-    assert reproduce(cme, line, "nothing", tmp_path / "x").exit_code == 1
+    assert reproduce(cme, line, "nothing", tmp_path / "x").exit_code == 2
     assert reproduce(cme, line, "../entries/lora", tmp_path / "x").exit_code == 2
 
 
@@ -114,3 +115,38 @@ def test_a_full_fine_tuning_is_trained_again(cme, base, mix, line, tmp_path):  #
     done = cme("reproduce", "full", *again)
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["changed"] == 0
+
+
+def test_an_unknown_row_is_named_with_the_nearest(cme, line, tmp_path):
+    done = reproduce(cme, line, "loro", tmp_path / "again")
+    assert done.exit_code == 2 and "unknown row 'loro'. Did you mean 'lora'? Known: base, lora." in done.stderr
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_row_is_evaluated_again_as_it_was(line):
+    """With the row's engine and token budget, and the batch size of lm-eval's own code."""
+    from cme.api.submission import _evaluation
+    from cme.leaderboard import load_entries
+
+    row = load_entries(line / "board" / "entries")[0]
+
+    def again(**recorded):
+        run = row.runs[0]
+        evaluation = type(run.provenance.evaluation)(**run.provenance.evaluation.plain() | recorded)
+        provenance = type(run.provenance)(**run.provenance.plain() | {"evaluation": evaluation.plain()})
+        entry = row.replace(runs=(run.replace(provenance=provenance),))
+        settings = _evaluation(entry, row.base, row.source, None, None)
+        return settings.engine, settings.token_budget, settings.batch_size
+
+    assert again() == ("prefix", None, None)
+    assert again(token_budget=256) == ("prefix", 256, None)
+    assert again(engine="hf", batch_size=3) == ("hf", None, 3)
+
+
+def test_other_tokenizer_files_are_pointed_out(cme, line, base, tmp_path):  # noqa: F811
+    other = tmp_path / "base"
+    shutil.copytree(base, other)
+    config = json.loads((other / "tokenizer_config.json").read_text())
+    (other / "tokenizer_config.json").write_text(json.dumps(config | {"padding_side": "right", "note": "changed"}))
+    with pytest.warns(CMEWarning, match="tokenizer files of .* are not those of 'base'"):
+        reproduce(cme, line, "base", tmp_path / "again", "--base", other)

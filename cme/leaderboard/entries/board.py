@@ -40,6 +40,8 @@ def entry_files(entries_dir: Path) -> list[Path]:
     Raises:
         CMEError: The folder is missing.
     """
+    if entries_dir.exists() and not entries_dir.is_dir():
+        raise CMEError(f"{entries_dir} is a file. Give the folder of the entries.")
     if not entries_dir.is_dir():
         raise CMEError(f"the entries folder {entries_dir} does not exist. Submit a result into it first.")
     return sorted(entries_dir.glob("*.json"))
@@ -101,11 +103,12 @@ def partial_baselines(entries: Sequence[Entry]) -> list[Entry]:
 def check_comparable(entries: Sequence[Entry]) -> None:
     """Check that entries can be compared on one board.
 
-    Entries must share the tier, the prompt format, the shots, the source, the data revisions, the base, the datasets with
-    their task files, and the scored samples. There are exceptions:
+    Entries must share the tier, the prompt format, the shots, the source, the data revisions, the base, its tokenizer, the
+    datasets with their task files, and the scored samples. There are exceptions:
 
     * The scorer version may differ. Older entries are marked as stale.
     * A base with examples in the prompt has its own number of shots.
+    * Entries of earlier versions do not record the tokenizer.
     * A baseline has no base, prompt format or shots, and may answer some of the datasets only (`partial_baselines`).
       Only its samples show whether it answered the same ones there; `make_standing` and `audit` check this.
 
@@ -127,6 +130,8 @@ def check_comparable(entries: Sequence[Entry]) -> None:
     bases = {entry.base_fingerprint: entry.base for entry in sorted(models, key=lambda entry: entry.name, reverse=True)}
     labels = {fingerprint: f"{base} {fingerprint[:12]}" for fingerprint, base in bases.items()}
     problems += split("base", {entry.name: labels[entry.base_fingerprint] for entry in models})
+    tokenizers = {entry.name: _tokenizers(entry) for entry in models}
+    problems += split("tokenizer", {name: fingerprints for name, fingerprints in tokenizers.items() if fingerprints})
     problems += lacking("datasets", {entry.name: [item.dataset for item in entry.scores.datasets] for entry in whole})
     for name in sorted({name for entry in entries for name in entry.task_fingerprints}):
         holders = {entry.name: entry.task_fingerprints.get(name) for entry in entries}
@@ -144,3 +149,9 @@ def check_comparable(entries: Sequence[Entry]) -> None:
 
 def _answered(entry: Entry) -> frozenset[str]:
     return frozenset(item.dataset for item in entry.scores.datasets)
+
+
+def _tokenizers(entry: Entry) -> str:
+    """Return the first characters of the fingerprints of the tokenizers of an entry's runs; empty if none is recorded."""
+    fingerprints = [run.provenance.evaluation.tokenizer_fingerprint for run in entry.runs]
+    return ", ".join(dict.fromkeys(fingerprint[:12] for fingerprint in fingerprints if fingerprint))

@@ -111,6 +111,8 @@ def check_one_row(pairs: Sequence[Pair], items: Sequence[str]) -> None:
     for what in ("tier", "prompt_format", "shots", "source", "dtype", "scorer_version", "missing"):
         problems += compare(what.replace("_", " "), [getattr(item.result, what) for item in pairs])
     problems += compare("base", [item.base[1][:12] for item in pairs])
+    known = {str(item.folder): item.result.tokenizer_fingerprint for item in pairs if item.result.tokenizer_fingerprint}
+    problems += split("tokenizer", {name: fingerprint[:12] for name, fingerprint in known.items()})
     problems += lacking(
         "datasets", {str(item.folder): [one.dataset for one in item.result.scores.datasets] for item in pairs}
     )

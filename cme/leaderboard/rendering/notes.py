@@ -66,12 +66,14 @@ def notes(standing: Standing) -> list[str]:
 
 
 def remarks(entry: Entry) -> str:
-    """Return the remark of a row: whether it is the base, a reference or stale, and whether its adapter has no effect."""
+    """Return the remark of a row: a reference, a stale row, an evaluation by lm-eval, or an adapter without effect."""
     marks = []
     if entry.method in BASELINES:
         marks.append(f"reference: {BASELINES[entry.method]}")
     elif entry.method == "base":
         marks.append(f"reference: the base with {entry.shots} examples in the prompt" if entry.shots else "base model")
+    if any(run.provenance.evaluation.origin == "lm-eval" for run in entry.runs):
+        marks.append("evaluated by lm-eval")
     if not changes_output(entry):
         marks.append("does not change the base's output")
     if is_stale_entry(entry):

@@ -70,8 +70,14 @@ def check_repeatable(entry: Entry, seed: int | None) -> int | None:
         seed: the requested seed; None for the row's first one.
 
     Raises:
-        UsageError: the row was scored with another scorer version or other task files, or a seed was given for a base.
+        UsageError: the row was evaluated by lm-eval, with another scorer version or with other task files, or a seed was given
+            for a base.
     """
+    if any(run.provenance.evaluation.origin == "lm-eval" for run in entry.runs):
+        raise UsageError(
+            f"entry {entry.name!r} was imported from lm-eval's logs, which do not contain the fingerprint of the base. Evaluate "
+            "the model with cme.evaluate and compare the two results."
+        )
     if entry.scorer_version != SCORER_VERSION:
         raise UsageError(
             f"entry {entry.name!r} has scorer version {entry.scorer_version}, and this CME has version {SCORER_VERSION}, which "

@@ -192,15 +192,19 @@ def _cost(run: Run) -> Cost:
 
 def _provenance(result: Result, run: Run | None) -> Provenance:
     """Return the origin of a run: its rows, its evaluation and its training."""
-    evaluation = EvaluationOrigin(
-        device=result.device,
-        dtype=result.dtype,
-        batch_size=result.batch_size,
-        threads=result.threads,
-        seconds=sum(result.seconds.values()),
-        finished=result.finished,
-        versions=result.versions,
-    )
+    known = {
+        "device": result.device,
+        "dtype": result.dtype,
+        "batch_size": result.batch_size,
+        **_engine(result),
+        "threads": result.threads,
+        "origin": result.origin,
+        **_tokenizer(result, run),
+        "seconds": sum(result.seconds.values()),
+        "finished": result.finished,
+        "versions": result.versions,
+    }
+    evaluation = build(EvaluationOrigin, known, f"the evaluation of {result.name}", error=CMEError)
     if run is None:
         return Provenance(data=result.provenance, missing=result.missing, evaluation=evaluation)
     adapter = AdapterOrigin(fingerprint=run.adapter_fingerprint)
@@ -223,6 +227,27 @@ def _provenance(result: Result, run: Run | None) -> Provenance:
     return Provenance(
         data=result.provenance, missing=result.missing, evaluation=evaluation, adapter=adapter, training=training
     )
+
+
+def _tokenizer(result: Result, run: Run | None) -> dict[str, Any]:
+    """Return the fingerprint of the base's tokenizer, if it is known.
+
+    A base whose parameters were all trained is saved with its tokenizer, whose files may then have other bytes.
+    """
+    fingerprint = result.tokenizer_fingerprint
+    if run is not None and run.method == "full":
+        fingerprint = run.tokenizer_fingerprint if run.prompt_format == result.prompt_format else ""
+    return {"tokenizer_fingerprint": fingerprint} if fingerprint else {}
+
+
+def _engine(result: Result) -> dict[str, Any]:
+    """Return the requested engine and its token budget. Nothing for a baseline, and if lm-eval itself evaluated."""
+    if result.origin == "lm-eval" or not result.engines:
+        return {}
+    # A dataset's engine is "hf" if it was requested, and "hf: <reason>" if the prefix engine could not answer.
+    if set(result.engines.values()) == {"hf"}:
+        return {"engine": "hf"}
+    return {"engine": "prefix"} | ({"token_budget": result.token_budget} if result.token_budget else {})
 
 
 def _mix(run: Run) -> MixOrigin | None:

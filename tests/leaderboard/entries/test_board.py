@@ -142,3 +142,20 @@ def test_a_file_is_named_for_its_entry(board):
 def test_a_missing_folder_is_an_error(tmp_path):
     with pytest.raises(CMEError, match="does not exist"):
         load_entries(tmp_path / "nothing")
+
+
+def test_rows_with_another_tokenizer_are_not_comparable(workshop):
+    """Entries that record no tokenizer are comparable with all others."""
+    workshop.reference("base", 0.4, tokenizer_fingerprint="7" * 64)
+    workshop.row("lora", "lora", 0.6, result={"tokenizer_fingerprint": "7" * 64})
+    workshop.row("earlier", "lora", 0.6)
+    check_comparable(load_entries(workshop.entries))
+    workshop.row("other", "lora", 0.6, result={"tokenizer_fingerprint": "8" * 64})
+    with pytest.raises(UsageError, match=r"They differ in tokenizer: 7{12} \(base, lora\), 8{12} \(other\)"):
+        check_comparable(load_entries(workshop.entries))
+
+
+def test_a_file_in_the_place_of_the_folder_is_an_error(tmp_path):
+    (tmp_path / "entries").write_text("{}")
+    with pytest.raises(CMEError, match=r"entries is a file\. Give the folder of the entries"):
+        load_entries(tmp_path / "entries")

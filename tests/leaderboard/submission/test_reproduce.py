@@ -135,3 +135,9 @@ def test_a_command_to_copy_holds_no_command_of_the_entry(row):
     words = shlex.split(command)
     assert words[:8] == ["cme", "build-data", "--source", "x; rm -rf ~", "--seed", "1", "--mixing", "$(id)"]
     assert "'x; rm -rf ~' --seed 1 --mixing '$(id)' --format '| sh'" in command and "'a b,`id`'" in command
+
+
+def test_a_row_of_lm_evals_logs_is_not_reproduced(workshop):
+    entry = workshop.reference("base", 0.4, engines={"qqp": "lm-eval: hf"}, origin="lm-eval")
+    with pytest.raises(UsageError, match="'base' was imported from lm-eval's logs"):
+        check_repeatable(entry, None)

@@ -351,3 +351,38 @@ def test_what_only_the_mixs_own_folder_says_is_kept_too(workshop):
     assert build_command(workshop.row("lora", "lora", 0.6)) == (
         "cme build-data --source mini --seed 3 --size 4000 --rows-per-shard 500 --validation-share 0.01 --out mix/"
     )
+
+
+def test_the_engine_its_budget_and_the_tokenizer_are_recorded(workshop):
+    prefix = {"engines": {"qqp": "prefix", "rte": "hf: other layers"}, "token_budget": 256}
+    entry = workshop.reference("base", 0.4, tokenizer_fingerprint="7" * 64, **prefix)
+    origin = entry.runs[0].provenance.evaluation
+    assert (origin.engine, origin.token_budget, origin.origin) == ("prefix", 256, "cme")
+    assert origin.tokenizer_fingerprint == "7" * 64
+    origin = workshop.reference("requested", 0.4, engines={"qqp": "hf", "rte": "hf"}).runs[0].provenance.evaluation
+    assert (origin.engine, origin.token_budget, origin.tokenizer_fingerprint) == ("hf", None, None)
+    imported = {"engines": {"qqp": "lm-eval: hf"}, "origin": "lm-eval"}
+    origin = workshop.reference("imported", 0.4, **imported).runs[0].provenance.evaluation
+    assert (origin.engine, origin.origin) == (None, "lm-eval")
+
+
+def test_seeds_with_other_tokenizers_do_not_make_one_row(workshop):
+    results = [
+        workshop.result(f"r{k}", make_samples(0.6, f"r{k}"), adapter=str(k) * 64, tokenizer_fingerprint=tokenizer)
+        for k, tokenizer in enumerate(("7" * 64, "8" * 64, ""))
+    ]
+    runs = [workshop.run(f"r{k}", "lora", adapter=str(k) * 64, seed=k) for k in range(3)]
+    with pytest.raises(UsageError, match=r"tokenizer: 7{12} \(.*r0\), 8{12} \(.*r1\)\. "):
+        make_entry(results, runs, workshop.entries, name="x")
+    assert len(make_entry(results[::2], runs[::2], workshop.entries, name="x").runs) == 2
+
+
+@pytest.mark.parametrize(("trained", "recorded"), [("plain", "7" * 64), ("chat", None)])
+def test_a_base_that_was_trained_itself_has_the_tokenizer_of_its_training(workshop, trained, recorded):
+    tuned = "e" * 64
+    result = workshop.result(
+        "full", make_samples(0.6, "f"), base="runs/full", base_fingerprint=tuned, tokenizer_fingerprint="8" * 64
+    )
+    run = workshop.run("full", "full", adapter=tuned, prompt_format=trained, tokenizer_fingerprint="7" * 64)
+    entry = make_entry([result], [run], workshop.entries)
+    assert entry.runs[0].provenance.evaluation.tokenizer_fingerprint == recorded
