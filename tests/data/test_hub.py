@@ -51,9 +51,21 @@ FAILING = {
     "test/busy/qqp/validation-00001-of-00002.parquet": 503,
     "test/wrong/qqp/validation-00001-of-00002.parquet": "wrong",
     "test/mended/qqp/validation-00001-of-00002.parquet": [503, "wrong"],
+    "test/endless/qqp/validation-00001-of-00002.parquet": ["endless", "endless"],
+    "test/longer/qqp/validation-00001-of-00002.parquet": ["endless"],
 }
 REPOSITORIES |= dict.fromkeys(
-    ("test/cut", "test/forbidden", "test/busy", "test/wrong", "test/mended", "test/moving"), GLUE
+    (
+        "test/cut",
+        "test/forbidden",
+        "test/busy",
+        "test/wrong",
+        "test/mended",
+        "test/moving",
+        "test/endless",
+        "test/longer",
+    ),
+    GLUE,
 )
 
 VALIDATION = ["qqp", 0, "validation", {}, {}]
@@ -83,6 +95,8 @@ def visit(tmp_path_factory):
         "busy": ["qqp", 0, "validation", {"hub_id": "test/busy"}, {}],
         "wrong": ["qqp", 0, "validation", {"hub_id": "test/wrong"}, {}],
         "mended": ["qqp", 0, "validation", {"hub_id": "test/mended"}, {}],
+        "endless": ["qqp", 0, "validation", {"hub_id": "test/endless"}, {}],
+        "longer": ["qqp", 0, "validation", {"hub_id": "test/longer"}, {}],
         "before": ["qqp", 0, "validation", {"hub_id": "test/moving"}, {}],
         "after": ["qqp", 0, "test", {"hub_id": "test/moving"}, {}],
         "revision": ["qqp", 0, "validation", {"revision": REVISION}, {}],
@@ -113,6 +127,15 @@ def test_what_passes_is_waited_for_and_a_wrong_file_is_fetched_again(visit):
     answers, hub = visit
     assert answers["mended"]["rows"] == QQP_ROWS
     assert hub.downloads().count("test/mended/qqp/validation-00001-of-00002.parquet") == 3
+
+
+def test_a_file_without_end_is_not_taken_beyond_its_size(visit):
+    """Each of the three answers offers a gigabyte; what is sent is what lies in buffers when the client hangs up."""
+    answers, hub = visit
+    assert answers["longer"]["rows"] == QQP_ROWS
+    assert hub.downloads().count("test/longer/qqp/validation-00001-of-00002.parquet") == 2
+    assert hub.downloads().count("test/endless/qqp/validation-00001-of-00002.parquet") == 2
+    assert hub.sent < 3 * (64 << 20)
 
 
 def test_the_files_lie_in_the_cache_in_order(visit):
@@ -156,6 +179,7 @@ def test_a_file_is_fetched_once(visit):
         ("cut", "SourceError", "peer closed connection"),
         ("forbidden", "SourceError", "Accept its terms at https://huggingface.co/datasets/test/forbidden, then log in"),
         ("wrong", "SourceError", "is not what the hub states ("),
+        ("endless", "SourceError", "is not what the hub states ("),
         ("busy", "SourceError", "503 Service"),
         ("csv", "DataError", "hub:test/csv/plain/validation: it is not stored as Parquet"),
         ("damaged", "DataError", "hub:test/damaged/plain/validation: "),

@@ -2,14 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cme.data.sources.lock import Lock, LockedFile
 from cme.data.sources.parquet import Footer, read_footer, read_parquet
 from cme.data.sources.resolve import HubFiles, hub_place
 from cme.data.sources.retry import OFFLINE_WAYS, patiently, unreachable
 from cme.env import lock_file
-from cme.errors import SourceError
+from cme.errors import CMEError, SourceError
 from cme.suite import DatasetSpec, Part
 
 if TYPE_CHECKING:
@@ -104,11 +104,20 @@ class HubSource:
         from huggingface_hub import hf_hub_download
 
         def get(again: bool) -> str:
-            return hf_hub_download(hub_id, file.path, repo_type="dataset", revision=revision, force_download=again)
+            return hf_hub_download(
+                hub_id,
+                file.path,
+                repo_type="dataset",
+                revision=revision,
+                force_download=again,
+                tqdm_class=_bounded_progress(file.size),
+            )
 
         for again in (False, True):
             try:
                 path = Path(patiently(partial(get, again)))
+            except _TooLongError:
+                continue
             except Exception as error:
                 raise unreachable(where, hub_id, error) from error
             if path in self._right or file.matches(path):
@@ -118,3 +127,28 @@ class HubSource:
             f"{where}: {file.path} is not what the hub states ({file.size:,} bytes, {file.checksum}), fetched twice.\n"
             f"{OFFLINE_WAYS}"
         )
+
+
+class _TooLongError(CMEError):
+    """The hub sends more bytes than it states."""
+
+
+def _bounded_progress(size: int) -> Any:
+    """Make a class of progress bars that stop a download beyond ``size`` bytes.
+
+    `huggingface_hub` reports every chunk to its progress bar before it writes the chunk, and compares the size only at the end.
+    """
+    from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
+
+    class Bounded(tqdm):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)  # type: ignore[no-untyped-call]
+            self._received = int(options.get("initial") or 0)
+
+        def update(self, n: float | None = 1) -> bool | None:
+            self._received += int(n or 0)
+            if self._received > size:
+                raise _TooLongError(f"more than {size:,} bytes")
+            return bool(super().update(n))
+
+    return Bounded
