@@ -37,11 +37,11 @@ def first_sentence(text: str) -> str:
     Single initials and common titles (``J. Smith``, ``Dr. Lind``) end no sentence.
     """
     start = 0
-    while found := _SENTENCE_END.search(text, start):
-        sentence = text[: found.start()]
-        if not found[0].strip("\n") or not _ABBREVIATION.search(sentence):
-            return (sentence + found[0]).strip()
-        start = found.end()
+    while match := _SENTENCE_END.search(text, start):
+        sentence = text[: match.start()]
+        if not match[0].strip("\n") or not _ABBREVIATION.search(sentence):
+            return (sentence + match[0]).strip()
+        start = match.end()
     return text.strip()
 
 
@@ -85,8 +85,8 @@ class BaselineSession:
             write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)
             write_json(marker, {"seconds": seconds, "provenance": self._source.provenance(spec), "engine": ""})
-        found: dict[str, Any] = read_json(marker)
-        return found
+        outcome: dict[str, Any] = read_json(marker)
+        return outcome
 
     def _load(self, spec: DatasetSpec, kind: str) -> list[Example]:
         outcome = load_examples(spec, kind, self._source, allow_missing=self._settings.allow_missing)

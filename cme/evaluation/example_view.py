@@ -53,7 +53,7 @@ def rendered_examples(
     source: str,
     split: str,
     formats: Sequence[str],
-    wording: int,
+    prompt_variant: int,
     base: str,
 ) -> list[RenderedExample]:
     """Examples of a dataset as a model sees them.
@@ -65,7 +65,7 @@ def rendered_examples(
         source: where rows come from.
         split: ``eval`` or ``train``.
         formats: prompt formats.
-        wording: index of the instruction.
+        prompt_variant: index of the instruction.
         base: whose tokenizer renders; read only for other formats than ``plain``.
 
     Raises:
@@ -74,7 +74,7 @@ def rendered_examples(
     spec = dataset(name)
     if split not in ("eval", "train"):
         raise unknown("split", split, ("eval", "train"))
-    instruction = spec.instruction_at(wording)
+    instruction = spec.instruction_at(prompt_variant)
     tokenizer = None
     if any(one != "plain" for one in formats):
         from cme.models.load import load_tokenizer, resolve_base
@@ -89,8 +89,8 @@ def rendered_examples(
     ordered = tier_order(load_examples(spec, split, rows).examples)
     shown = []
     for example in with_ids(ordered, ids, lambda item: item.id) if ids else ordered[:n]:
-        worded = replace(example, instruction=instruction)
-        short = cut_words(worded, spec.max_input_words)
+        instructed = replace(example, instruction=instruction)
+        short = cut_words(instructed, spec.max_input_words)
         for one in formats:
             text = render(short, one, tokenizer)
             shown.append(
@@ -105,7 +105,7 @@ def rendered_examples(
                     target=text.target,
                     options=list(text.continuations),
                     accepted=list(example.answers),
-                    cut=len(worded.input.split()) - len(short.input.split()),
+                    cut=len(instructed.input.split()) - len(short.input.split()),
                 )
             )
     return shown

@@ -301,8 +301,8 @@ def _model_kept(model: Any) -> Iterator[None]:
 def _settings(model: Any, inner: Any) -> Iterator[Any]:
     for item in (model, inner):
         for name in ("config", "generation_config"):
-            if (found := getattr(item, name, None)) is not None:
-                yield found
+            if (config := getattr(item, name, None)) is not None:
+                yield config
 
 
 def _copied(module: Any) -> dict[str, Any]:

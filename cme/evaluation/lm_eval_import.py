@@ -38,7 +38,7 @@ class _How:
     hashes: tuple[str, ...]
     source: str
     prompt_format: str
-    wording: int
+    prompt_variant: int
     shots: int
 
 
@@ -103,7 +103,7 @@ def _how(log: LoggedTask, source: str | None) -> _How:
     metadata = run.part("configs", log.task, "metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     shots = run.part("n-shot", log.task)
-    wording = metadata.get("cme_wording", 0)
+    prompt_variant = metadata.get("cme_wording", 0)
     arguments = run.arguments
     base = arguments.get("pretrained") or arguments.get("model") or arguments.get("model_name") or ""
     model = str(base or run.values.get("model_name") or "")
@@ -115,7 +115,7 @@ def _how(log: LoggedTask, source: str | None) -> _How:
         hashes=tuple(str(run.part("config", key) or "") for key in ("model_sha", "peft_sha")),
         source=source or str(metadata.get("cme_source") or data_source()),
         prompt_format=str(metadata.get("cme_format") or "plain"),
-        wording=wording if isinstance(wording, int) else 0,
+        prompt_variant=prompt_variant if isinstance(prompt_variant, int) else 0,
         shots=shots if isinstance(shots, int) else 0,
     )
 
@@ -159,7 +159,7 @@ def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _
             )
         options["tokenizer"] = tokenizer
     splits = loader.load(
-        cme_dataset=spec.name, cme_source=how.source, cme_shots=how.shots, cme_wording=how.wording, **options
+        cme_dataset=spec.name, cme_source=how.source, cme_shots=how.shots, cme_wording=how.prompt_variant, **options
     )
     shots = loader.shots_text(list(splits["fewshot"]))
     expected = splits["eval"].to_list()
@@ -302,7 +302,7 @@ def _write(
         versions=_versions(run),
         finished=_finished(run),
         engines={spec.name: f"lm-eval: {run.part('config', 'model')}" for spec in specs},
-        prompt_variant=how.wording,
+        prompt_variant=how.prompt_variant,
         origin="lm-eval",
     )
     write_record(out / RESULT, result)

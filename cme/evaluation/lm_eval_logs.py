@@ -78,11 +78,11 @@ def newest_tasks(folder: Path) -> list[LoggedTask]:
     if not folder.is_dir():
         raise CMEError(f"{folder} does not exist. Give the folder that lm-eval's --output_path named.")
     home = _home(folder)
-    runs: dict[str, Path] = {found[1]: file for file in home.iterdir() if (found := _RESULTS.fullmatch(file.name))}
+    runs: dict[str, Path] = {match[1]: file for file in home.iterdir() if (match := _RESULTS.fullmatch(file.name))}
     logs: dict[str, tuple[str, Path]] = {}
     for file in home.iterdir():
-        if found := _SAMPLES.fullmatch(file.name):
-            task, date = found.groups()
+        if match := _SAMPLES.fullmatch(file.name):
+            task, date = match.groups()
             if task not in logs or date > logs[task][0]:
                 logs[task] = (date, file)
     if not logs:

@@ -80,8 +80,8 @@ class Harness:
                 self.lm.token_budget = self._token_budget
             else:
                 self.lm = PlainLM(model, self._tokenizer, batch_size=self._batch_size)
-            told = {**metadata, "tokenizer": self._tokenizer, "cme_max_length": self.lm.max_length}
-            self._manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=told)
+            task_metadata = {**metadata, "tokenizer": self._tokenizer, "cme_max_length": self.lm.max_length}
+            self._manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=task_metadata)
         return self
 
     def task(self, spec: DatasetSpec) -> Any:

@@ -130,7 +130,7 @@ class _Row:
     """One model to evaluate: where to, on what, and with what."""
 
     out: Path
-    asked: str | None
+    adapter_name_or_path: str | None
     adapter: Path | None
     fingerprint: str | None
     identity: dict[str, Any]
@@ -177,13 +177,13 @@ def _start(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool
     check_format(settings.prompt_format, load_tokenizer(folder), [spec.name for spec in specs])
     prompts = tokenizer_fingerprint(folder, TEMPLATE_DATE if settings.prompt_format == "chat" else None)
     rows = []
-    for out, asked in chosen.items():
-        adapter = resolve_adapter(asked) if asked else None
+    for out, name_or_path in chosen.items():
+        adapter = resolve_adapter(name_or_path) if name_or_path else None
         own = adapter_fingerprint(adapter) if adapter else None
         if adapter:
             check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
         identity = {**_identity(settings, specs, fingerprint, own), "tokenizer": prompts}
-        rows.append(_Row(out, asked, adapter, own, identity, resumed=False, finished=False))
+        rows.append(_Row(out, name_or_path, adapter, own, identity, resumed=False, finished=False))
     return _Start(specs, missing, folder, fingerprint, prompts, [_claimed(row, each) for row in rows])
 
 
@@ -226,14 +226,19 @@ def _row(
 
     def write() -> Result:
         result = Result(
-            name=settings.name or (adapter_name(row.asked) if row.asked else settings.base.rstrip("/").split("/")[-1]),
+            name=settings.name
+            or (
+                adapter_name(row.adapter_name_or_path)
+                if row.adapter_name_or_path
+                else settings.base.rstrip("/").split("/")[-1]
+            ),
             base=settings.base,
             base_fingerprint=start.fingerprint,
             tokenizer_fingerprint=start.tokenizer,
             adapter=_adapter_info(session, row),
             prompt_format=settings.prompt_format,
             shots=settings.shots,
-            prompt_variant=settings.wording,
+            prompt_variant=settings.prompt_variant,
             dtype=settings.dtype,
             origin=origin,
             **_answered(session, settings, done, start.specs, open_source(settings.source), start.missing, row.out),
@@ -277,11 +282,11 @@ def _each(
 
 def _with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
     """The datasets of which the source has some rows of every kind (``"train"``, ``"eval"``)."""
-    found = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.parts) for kind in kinds)]
-    if not found:
+    with_rows = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.parts) for kind in kinds)]
+    if not with_rows:
         names = ", ".join(spec.name for spec in specs)
         raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Give another source.")
-    return found
+    return with_rows
 
 
 def _answered(
@@ -347,7 +352,7 @@ def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, a
         "threads": threads if device == "cpu" else None,
         **_rows_identity(settings, specs),
         # Only where it is not the usual one: folders from before there was a choice go on.
-        **({"wording": settings.wording} if settings.wording else {}),
+        **({"wording": settings.prompt_variant} if settings.prompt_variant else {}),
     }
 
 
@@ -361,8 +366,11 @@ def _rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict
 
 
 def _adapter_info(session: Session, row: _Row) -> AdapterInfo | None:
-    if row.asked is None or row.fingerprint is None:
+    if row.adapter_name_or_path is None or row.fingerprint is None:
         return None
     return AdapterInfo(
-        path=row.asked, method=session.method, fingerprint=row.fingerprint, changes_output=session.effect > 0
+        path=row.adapter_name_or_path,
+        method=session.method,
+        fingerprint=row.fingerprint,
+        changes_output=session.effect > 0,
     )

@@ -106,10 +106,10 @@ class Session:
             "cme_tier": settings.tier,
             "cme_format": settings.prompt_format,
             "cme_shots": settings.shots,
-            "cme_wording": settings.wording,
+            "cme_wording": settings.prompt_variant,
             "cme_allow_missing": settings.allow_missing,
         }
-        self._harness.take(model, metadata, self._checks.found)
+        self._harness.take(model, metadata, self._checks.verdicts)
 
     def _measure_effect(self, model: Any) -> None:
         """Set `method` and `effect` from the active adapter of a `PeftModel`."""
@@ -171,11 +171,11 @@ class Session:
             its rows, and the ``engine`` that answered (see `Result.engines`).
         """
         key = self._key(spec)
-        found = self._group.first(lambda: _done(part / _MARKER, key))
-        if found:
+        done = self._group.first(lambda: _done(part / _MARKER, key))
+        if done:
             progress.expect(1)
             progress.advance()
-            return found
+            return done
         return self._group.together(lambda: self._answer(spec, part, key, progress))
 
     def _answer(self, spec: DatasetSpec, part: Path, key: str, progress: Bar) -> dict[str, Any]:
@@ -216,15 +216,15 @@ class Session:
         def write() -> dict[str, Any]:
             write_samples(part / "samples.parquet", [sample_row(record, spec, self._tokenizer) for record in records])
             write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
-            found = {
+            done = {
                 "key": key,
                 "seconds": round(before + time.perf_counter() - started, 3),
                 "tokens": store.spent()[1],
                 "provenance": task.dataset.provenance,
                 "engine": lm.used,
             }
-            write_json(part / _MARKER, found)
-            return found
+            write_json(part / _MARKER, done)
+            return done
 
         return self._group.first(write)
 
@@ -243,10 +243,10 @@ class Session:
 def _done(marker: Path, key: str) -> dict[str, Any] | None:
     """What is known of a dataset that is done; None if it is not, or for another model."""
     try:
-        found: dict[str, Any] = read_json(marker)
+        done: dict[str, Any] = read_json(marker)
     except CMEError:
         return None
-    return found if found.get("key") == key else None
+    return done if done.get("key") == key else None
 
 
 def pick_device(device: str | None, group: Group) -> str:

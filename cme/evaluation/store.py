@@ -91,7 +91,7 @@ class Store(Keep):
         self._folder, self._identity, self._group = folder, digest(dict(identity)), group
         self._checks, self._tokens, self._advance = checks, tokens, advance
         self._lines = Lines(folder / f"answers.{group.rank}.jsonl")
-        self._found: dict[str, list[Any]] = {}
+        self._kept: dict[str, list[Any]] = {}
         self._read()
         self._now = time.perf_counter(), tokens()
 
@@ -106,7 +106,7 @@ class Store(Keep):
         self._group.together(lambda: self._compute(keys, compute, first))
         if self._group.size > 1:
             self._read()
-        return [self._found[key] for key in keys]
+        return [self._kept[key] for key in keys]
 
     def checked(self, kind: Kind, fault: str | None) -> None:
         """Write down what the self-check says of a kind of batch."""
@@ -126,21 +126,21 @@ class Store(Keep):
         for number in in_order(len(keys), first):
             if number % self._group.size != self._group.rank:
                 continue
-            if keys[number] not in self._found:
+            if keys[number] not in self._kept:
                 self._put(keys[number], compute(number))
-            self._advance(len(self._found[keys[number]]) * self._group.size)
+            self._advance(len(self._kept[keys[number]]) * self._group.size)
 
     def _put(self, key: str, answers: list[Any]) -> None:
         before, self._now = self._now, (time.perf_counter(), self._tokens())
         cost = {"seconds": round(self._now[0] - before[0], 4), "tokens": self._now[1] - before[1]}
         self._lines.append({"identity": self._identity, "key": key, "answers": _as_json(answers), **cost})
-        self._found[key] = answers
+        self._kept[key] = answers
 
     def _read(self) -> None:
         for file in self._files():
             for line in Lines.read(file):
                 if line["identity"] == self._identity:
-                    self._found[line["key"]] = _from_json(line["answers"])
+                    self._kept[line["key"]] = _from_json(line["answers"])
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("answers.*.jsonl"))
@@ -161,7 +161,7 @@ class Checks:
     def __init__(self, folder: Path, identity: Mapping[str, Any], group: Group = ALONE) -> None:
         self._identity = digest(dict(identity))
         self._lines = Lines(folder / f"checks.{group.rank}.jsonl")
-        self.found: dict[Kind, str | None] = {
+        self.verdicts: dict[Kind, str | None] = {
             (line["kind"][0], line["kind"][1], line["kind"][2]): line["fault"]
             for file in sorted(folder.glob("checks.*.jsonl"))
             for line in Lines.read(file)

@@ -106,15 +106,15 @@ def load(
             for example in load_examples(spec, "train", source, allow_missing=cme_allow_missing).examples
             if match_digest(example, spec) not in held_out
         ]
-        asked = [replace(example, instruction=instruction) for example in tier_order(train)[:cme_shots]]
-        shots = [_row(cut_words(example, spec.max_input_words), False) for example in asked]
+        few_shot = [replace(example, instruction=instruction) for example in tier_order(train)[:cme_shots]]
+        shots = [_row(cut_words(example, spec.max_input_words), False) for example in few_shot]
         if len(shots) < cme_shots:
             raise UsageError(
                 f"{spec.name}: {cme_shots} few-shot examples were requested, but only {len(shots)} training rows exist."
             )
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
-    worded = [replace(example, instruction=instruction) for example in examples]
-    rows = [_fitted(example, spec, cme_format, tokens, budget) for example in worded]
+    with_instruction = [replace(example, instruction=instruction) for example in examples]
+    rows = [_fitted(example, spec, cme_format, tokens, budget) for example in with_instruction]
     return Splits({"eval": _dataset(rows, spec), "fewshot": _dataset(shots, spec)}, source.provenance(spec))
 
 

@@ -36,16 +36,17 @@ def asked_of(monkeypatch):
     prompts, run = set(), Harness.run
 
     def listening(self, spec, task, **options):
-        found = run(self, spec, task, **options)
+        records = run(self, spec, task, **options)
         prompts.update(instance.args[0] for instance in task.instances)
-        return found
+        return records
 
     monkeypatch.setattr(Harness, "run", listening)
     return prompts
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"shots": 2}, {"shots": 2, "wording": 3}, {"prompt_format": "chat"}, {"prompt_format": "teamlora"}]
+    "changes",
+    [{}, {"shots": 2}, {"shots": 2, "prompt_variant": 3}, {"prompt_format": "chat"}, {"prompt_format": "teamlora"}],
 )
 def test_the_prompts_are_those_that_the_model_saw(tiny_base, tmp_path, monkeypatch, changes):
     prompts = asked_of(monkeypatch)

@@ -32,7 +32,7 @@ def test_a_folder_without_a_model_is_told(tmp_path):
 @pytest.mark.parametrize("name", ["smollm", "./missing/folder", "/missing/folder", "~/missing/folder", "a/b/c", ""])
 def test_what_is_neither_folder_nor_hub_id_is_told_without_asking_the_hub(name, monkeypatch):
     def ask(*args, **kwargs):
-        raise AssertionError("the hub was asked")
+        raise AssertionError("the hub was used")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", ask)
     with pytest.raises((UsageError, SourceError)) as caught:
@@ -55,16 +55,16 @@ def test_a_hub_that_cannot_be_reached_offers_other_ways(monkeypatch):
 
 
 def test_only_safetensors_are_fetched_from_the_hub(monkeypatch, tiny_base):
-    asked = {}
+    request = {}
 
     def ask(name, *, allow_patterns, **kwargs):
-        asked.update(name=name, patterns=allow_patterns)
+        request.update(name=name, patterns=allow_patterns)
         return str(tiny_base)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", ask)
     assert resolve_base("owner/model") == tiny_base
-    assert asked["name"] == "owner/model" and "*.safetensors" in asked["patterns"]
-    assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in asked["patterns"])
+    assert request["name"] == "owner/model" and "*.safetensors" in request["patterns"]
+    assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in request["patterns"])
 
 
 def test_the_embedded_base_without_its_wheel(tmp_path, monkeypatch):

@@ -22,8 +22,8 @@ class Keep:
             compute: number of a batch → its answers (JSON values, not finite numbers included).
             first: numbers of the batches to begin with.
         """
-        found = {number: compute(number) for number in in_order(len(batches), first)}
-        return [found[number] for number in range(len(batches))]
+        answers = {number: compute(number) for number in in_order(len(batches), first)}
+        return [answers[number] for number in range(len(batches))]
 
     def checked(self, kind: Kind, fault: str | None) -> None:
         """Take note of what the self-check says of a kind of batch; None: nothing is wrong."""

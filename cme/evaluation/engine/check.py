@@ -23,7 +23,7 @@ sizes. float16 has eight times bfloat16's resolution. In half precision only a g
 
 
 def answers_fault(
-    found: Mapping[int, Answer],
+    answers: Mapping[int, Answer],
     prompts: Sequence[Prompt],
     plain: Callable[[Prompt], Sequence[Answer]],
     dtype: torch.dtype,
@@ -33,21 +33,21 @@ def answers_fault(
     What is not finite is left out here: the engine refuses its own answers, whoever scores them refuses the plain ones.
 
     Args:
-        found: request index → answer.
+        answers: request index → answer.
         prompts: from `probes`.
         plain: all answers to a prompt, each from a pass of its own.
         dtype: of the weights.
     """
     gaps = [
-        abs(found[index][0] - answer[0]) / len(tokens) ** 0.5
+        abs(answers[index][0] - answer[0]) / len(tokens) ** 0.5
         for prompt in prompts
-        for (index, tokens), answer in zip(prompt.asked, plain(prompt), strict=True)
+        for (index, tokens), answer in zip(prompt.continuations, plain(prompt), strict=True)
     ]
     return _fault(gaps, dtype)
 
 
 def text_fault(
-    found: Mapping[int, list[int]],
+    answers: Mapping[int, list[int]],
     prompts: Sequence[Prompt],
     plain: Callable[[torch.Tensor], torch.Tensor],
     dtype: torch.dtype,
@@ -55,14 +55,14 @@ def text_fault(
     """What is wrong with a batch of generated texts, in words; None: a plain pass prefers each of their tokens, too.
 
     Args:
-        found: request index → the new tokens.
+        answers: request index → the new tokens.
         prompts: from `probes`.
         plain: tokens [1, length] → logits [1, length, vocabulary], in one pass.
         dtype: of the weights.
     """
     gaps = []
     for prompt in prompts:
-        text = found[prompt.asked[0][0]]
+        text = answers[prompt.continuations[0][0]]
         logits = plain(torch.tensor([[*prompt.tokens, *text[:-1]]]))[0, -len(text) :].float().cpu()
         chosen = logits.gather(1, torch.tensor(text)[:, None])[:, 0]
         gaps.append(float((logits.amax(-1) - chosen).max()))
@@ -73,7 +73,7 @@ def probes(prompts: Sequence[Prompt], probe: Probe) -> Sequence[Prompt]:
     """The prompts of a batch, longest first, that are to be checked."""
     first = prompts[0]
     if probe == "longest":
-        return [Prompt(first.tokens, (max(first.asked, key=lambda asked: len(asked[1])),))]
+        return [Prompt(first.tokens, (max(first.continuations, key=lambda item: len(item[1])),))]
     return prompts if len(prompts) == 1 else (first, prompts[-1])
 
 

@@ -36,23 +36,25 @@ def score(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, budget
     Raises:
         NotFiniteError: one is NaN or infinite.
     """
-    asked = [(number, index, tokens) for number, prompt in enumerate(prompts) for index, tokens in prompt.asked]
+    targets = [
+        (number, index, tokens) for number, prompt in enumerate(prompts) for index, tokens in prompt.continuations
+    ]
     before = 0 if prefix is None else int(prefix.lengths[0])
-    read = runner.read([prompt.tokens[before:] for prompt in prompts], prefix, keep=any(len(a[2]) > 1 for a in asked))
-    number = torch.tensor([item[0] for item in asked], device=runner.device)
-    total, greedy = _pick(read.logits[:, None], number, [item[2][:1] for item in asked])
+    read = runner.read([prompt.tokens[before:] for prompt in prompts], prefix, keep=any(len(a[2]) > 1 for a in targets))
+    number = torch.tensor([item[0] for item in targets], device=runner.device)
+    total, greedy = _pick(read.logits[:, None], number, [item[2][:1] for item in targets])
     # Continuations that differ in their last token only are read once.
-    rows = sorted({(number, tokens[:-1]) for number, _, tokens in asked if len(tokens) > 1}, key=_by_length)
+    rows = sorted({(number, tokens[:-1]) for number, _, tokens in targets if len(tokens) > 1}, key=_by_length)
     for part in _parts(rows, read.mask.shape[1], budget):
         logits = runner.go_on(read, torch.tensor([row[0] for row in part], device=runner.device), [r[1] for r in part])
         place = {row: at for at, row in enumerate(part)}
-        here = [at for at, (prompt, _, tokens) in enumerate(asked) if (prompt, tokens[:-1]) in place]
-        taken = torch.tensor([place[asked[at][0], asked[at][2][:-1]] for at in here], device=runner.device)
-        more, also = _pick(logits, taken, [asked[at][2][1:] for at in here])
+        here = [at for at, (prompt, _, tokens) in enumerate(targets) if (prompt, tokens[:-1]) in place]
+        taken = torch.tensor([place[targets[at][0], targets[at][2][:-1]] for at in here], device=runner.device)
+        more, also = _pick(logits, taken, [targets[at][2][1:] for at in here])
         total[here] += more
         greedy[here] &= also
     check_finite(total)
-    return {item[1]: (value, best) for item, value, best in zip(asked, total.tolist(), greedy.tolist(), strict=True)}
+    return {item[1]: (value, best) for item, value, best in zip(targets, total.tolist(), greedy.tolist(), strict=True)}
 
 
 def _pick(logits: Tensor, rows: Tensor, targets: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:

@@ -70,7 +70,7 @@ def generate(
                 if len(texts[row]) == limits.new_tokens or token in limits.ends or limits.stops(texts[row]):
                     alive.discard(row)
         if not alive:
-            return {prompt.asked[0][0]: text for prompt, text in zip(prompts, texts, strict=True)}
+            return {prompt.continuations[0][0]: text for prompt, text in zip(prompts, texts, strict=True)}
         if len(alive) <= _WORTH_COMPACTING * len(rows):
             left = torch.tensor([at for at, row in enumerate(rows) if row in alive], device=runner.device)
             rows = [row for row in rows if row in alive]

@@ -130,15 +130,15 @@ class PrefixLM(PlainLM):
 
         def compute(number: int) -> list[Answer]:
             batch = plan.batches[number]
-            found = score(*start(batch), self.budget)
+            answers = score(*start(batch), self.budget)
             if number in unchecked:
                 for kind, probe in unchecked[number]:
-                    fault = answers_fault(found, probes(batch, probe), self._plainly(requests), self._dtype)
+                    fault = answers_fault(answers, probes(batch, probe), self._plainly(requests), self._dtype)
                     self._take_verdict(kind, fault)
-            for index, answer in found.items():
+            for index, answer in answers.items():
                 if requests[index][0] is not None:
                     self.cache_hook.add_partial("loglikelihood", requests[index][0], answer)
-            return [found[index] for index in _indices(batch)]
+            return [answers[index] for index in _indices(batch)]
 
         return [(value, best) for value, best in self._kept(plan, "choice", compute, unchecked)]
 
@@ -169,12 +169,12 @@ class PrefixLM(PlainLM):
 
         def compute(number: int) -> list[str]:
             batch = plan.batches[number]
-            found = generate(*start(batch), limits, self.budget)
+            new_tokens_of = generate(*start(batch), limits, self.budget)
             if number in unchecked:
                 for kind, probe in unchecked[number]:
-                    self._take_verdict(kind, text_fault(found, probes(batch, probe), self._logits, self._dtype))
+                    self._take_verdict(kind, text_fault(new_tokens_of, probes(batch, probe), self._logits, self._dtype))
             texts = [
-                self._ended(postprocess_generated_text(self.tok_decode(found[index]), until, None))
+                self._ended(postprocess_generated_text(self.tok_decode(new_tokens_of[index]), until, None))
                 for index in _indices(batch)
             ]
             for index, text in zip(_indices(batch), texts, strict=True):
@@ -186,14 +186,20 @@ class PrefixLM(PlainLM):
     def _kept(self, plan: Plan, what: Any, compute: Callable[[int], list[Any]], first: Collection[int]) -> list[Any]:
         """Answers to all requests of a plan, in their order."""
         contents = [
-            ["prefix", what, self.max_length, len(plan.prefix), [[prompt.tokens, prompt.asked] for prompt in batch]]
+            [
+                "prefix",
+                what,
+                self.max_length,
+                len(plan.prefix),
+                [[prompt.tokens, prompt.continuations] for prompt in batch],
+            ]
             for batch in plan.batches
         ]
         kept = self.keep.answers(contents, lambda number: self._tried(compute, number), first)
         answers = {
             index: answer
-            for batch, found in zip(plan.batches, kept, strict=True)
-            for index, answer in zip(_indices(batch), found, strict=True)
+            for batch, batch_answers in zip(plan.batches, kept, strict=True)
+            for index, answer in zip(_indices(batch), batch_answers, strict=True)
         }
         return [answers[index] for index in range(len(answers))]
 
@@ -239,17 +245,17 @@ class PrefixLM(PlainLM):
 
     def _plainly(self, requests: list[Request]) -> Callable[[Prompt], list[Answer]]:
         def answer(prompt: Prompt) -> list[Answer]:
-            asked = [requests[index] for index, _ in prompt.asked]
+            own = [requests[index] for index, _ in prompt.continuations]
             with self._set(batch_size_per_gpu=1, cache_hook=CacheHook(None), keep=Keep()):
-                found: list[Answer] = super(PrefixLM, self)._loglikelihood_tokens(asked, disable_tqdm=True)
-            return found
+                answers: list[Answer] = super(PrefixLM, self)._loglikelihood_tokens(own, disable_tqdm=True)
+            return answers
 
         return answer
 
     def _plain_scores(self, requests: list[Request]) -> list[Answer]:
         with self._set(logits_cache=not _collide(requests)):
-            found: list[Answer] = super()._loglikelihood_tokens(requests, disable_tqdm=True)
-        return found
+            answers: list[Answer] = super()._loglikelihood_tokens(requests, disable_tqdm=True)
+        return answers
 
     def _plain_texts(self, requests: Sequence[Any]) -> list[str]:
         texts: list[str] = super().generate_until(requests)
@@ -280,7 +286,7 @@ class PrefixLM(PlainLM):
 
 def _indices(batch: Sequence[Prompt]) -> list[int]:
     """The requests that a batch answers."""
-    return [index for prompt in batch for index, _ in prompt.asked]
+    return [index for prompt in batch for index, _ in prompt.continuations]
 
 
 def _collide(requests: Sequence[Request]) -> bool:

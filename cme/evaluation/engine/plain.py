@@ -79,18 +79,18 @@ class PlainLM(HFLM):  # type: ignore[misc]
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
         """As lm-eval's, and in its batches, each of them kept."""
-        asked = [request.args for request in requests]
-        lengths = {text: len(self.tok_encode(text)) for text, _ in asked}
-        new_tokens = max((int(settings.get("max_gen_toks", self.max_gen_toks)) for _, settings in asked), default=0)
+        arguments = [request.args for request in requests]
+        lengths = {text: len(self.tok_encode(text)) for text, _ in arguments}
+        new_tokens = max((int(settings.get("max_gen_toks", self.max_gen_toks)) for _, settings in arguments), default=0)
         size = self._rows(max(lengths.values(), default=0) + new_tokens)
-        batches = plain_text_batches(asked, lengths.__getitem__, size)
+        batches = plain_text_batches(arguments, lengths.__getitem__, size)
 
         def compute(number: int) -> list[str]:
             with self._failures():
-                found: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
-            return [self._ended(text) for text in found]
+                texts: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
+            return [self._ended(text) for text in texts]
 
-        contents = [["hf", self.max_length, [asked[index] for index in batch]] for batch in batches]
+        contents = [["hf", self.max_length, [arguments[index] for index in batch]] for batch in batches]
         return _in_order(batches, self.keep.answers(contents, compute))
 
     def _loglikelihood_tokens(
@@ -102,8 +102,10 @@ class PlainLM(HFLM):  # type: ignore[misc]
         def compute(number: int) -> list[tuple[float, bool]]:
             chosen = [requests[index] for index in batches[number]]
             with self._failures():
-                found: list[tuple[float, bool]] = super(PlainLM, self)._loglikelihood_tokens(chosen, disable_tqdm=True)
-            return found
+                answers: list[tuple[float, bool]] = super(PlainLM, self)._loglikelihood_tokens(
+                    chosen, disable_tqdm=True
+                )
+            return answers
 
         contents = [["hf", self.max_length, [requests[index][1:] for index in batch]] for batch in batches]
         return [(value, best) for value, best in _in_order(batches, self.keep.answers(contents, compute))]
@@ -167,19 +169,19 @@ class PlainLM(HFLM):  # type: ignore[misc]
 
     def _model_generate(self, context: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         with greedy(self.model):
-            found: torch.Tensor = super()._model_generate(context, *args, logits_processor=[_RefuseNan()], **kwargs)
+            tokens: torch.Tensor = super()._model_generate(context, *args, logits_processor=[_RefuseNan()], **kwargs)
         # The last token is not read again.
-        read = found[:, context.shape[1] : -1]
-        tokens = int(kwargs["attention_mask"].sum() + (read != self.tokenizer.pad_token_id).sum())
-        self.work.add(context.numel() + read.numel(), tokens, forwards=1 + read.shape[1])
-        return found
+        read = tokens[:, context.shape[1] : -1]
+        computed = int(kwargs["attention_mask"].sum() + (read != self.tokenizer.pad_token_id).sum())
+        self.work.add(context.numel() + read.numel(), computed, forwards=1 + read.shape[1])
+        return tokens
 
 
 def _in_order(batches: Sequence[Sequence[int]], answers: Sequence[Sequence[Any]]) -> list[Any]:
     """Answers to batches of requests, given by their indices, in the order of the requests."""
-    found = {
+    by_index = {
         index: answer
         for batch, of in zip(batches, answers, strict=True)
         for index, answer in zip(batch, of, strict=True)
     }
-    return [found[index] for index in range(len(found))]
+    return [by_index[index] for index in range(len(by_index))]

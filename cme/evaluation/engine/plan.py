@@ -75,16 +75,16 @@ class Prompt:
 
     Attributes:
         tokens: the prompt as the model sees it, at least one token.
-        asked: (index of the request, its continuation's tokens); no continuation for a text to be generated.
+        continuations: (index of the request, its continuation's tokens); no continuation for a text to be generated.
     """
 
     tokens: Tokens
-    asked: tuple[tuple[int, Tokens], ...]
+    continuations: tuple[tuple[int, Tokens], ...]
 
     @property
     def single(self) -> bool:
         """Whether every continuation is one token, so that a pass over the prompt answers all."""
-        return all(len(continuation) == 1 for _, continuation in self.asked)
+        return all(len(continuation) == 1 for _, continuation in self.continuations)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def choice_plan(requests: Sequence[tuple[Sequence[int], Sequence[int]]], max_len
     Raises:
         CMEError: a context or a continuation without tokens, or a continuation that is longer than the model takes.
     """
-    asked: dict[Tokens, list[tuple[int, Tokens]]] = {}
+    continuations: dict[Tokens, list[tuple[int, Tokens]]] = {}
     for index, (context, continuation) in enumerate(requests):
         if not context or not 0 < len(continuation) <= max_length:
             raise CMEError(
@@ -120,8 +120,8 @@ def choice_plan(requests: Sequence[tuple[Sequence[int], Sequence[int]]], max_len
                 f"at least one of each, and takes {max_length} of continuation at most."
             )
         room = max_length + 1 - len(continuation)
-        asked.setdefault(tuple(context[-room:]), []).append((index, tuple(continuation)))
-    prompts = by_length([Prompt(tokens, tuple(items)) for tokens, items in asked.items()])
+        continuations.setdefault(tuple(context[-room:]), []).append((index, tuple(continuation)))
+    prompts = by_length([Prompt(tokens, tuple(items)) for tokens, items in continuations.items()])
     prefix = common_prefix([prompt.tokens for prompt in prompts])
     return Plan(prefix, split(prompts, len(prefix), budget.tokens))
 
@@ -141,7 +141,7 @@ def text_plan(requests: Sequence[Sequence[int]], new_tokens: int, budget: Budget
 
 def by_length(prompts: Sequence[Prompt]) -> list[Prompt]:
     """Longest first; equally long ones by their tokens, so that the order of the requests plays no part."""
-    return sorted(prompts, key=lambda prompt: (-len(prompt.tokens), prompt.tokens, prompt.asked))
+    return sorted(prompts, key=lambda prompt: (-len(prompt.tokens), prompt.tokens, prompt.continuations))
 
 
 def common_prefix(prompts: Sequence[Tokens]) -> Tokens:

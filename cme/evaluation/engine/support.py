@@ -115,7 +115,7 @@ def text_obstacle(kwargs: dict[str, Any]) -> str | None:
     Args:
         kwargs: lm-eval's normalised generation settings, without ``until`` and ``max_gen_toks``.
     """
-    asked = {
+    unsupported_settings = {
         key: value for key, value in kwargs.items() if (key, value) not in (("do_sample", False), ("temperature", 0.0))
     }
-    return f"the task asks for {', '.join(sorted(asked))}" if asked else None
+    return f"the task asks for {', '.join(sorted(unsupported_settings))}" if unsupported_settings else None

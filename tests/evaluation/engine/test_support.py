@@ -117,10 +117,10 @@ def test_half_precision_is_not_taken_for_a_fault():
 
     model = tiny_model().to(torch.bfloat16)
     lm = engine(model)
-    found, expected = lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS)
+    answers, expected = lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS)
     assert lm.used == "prefix"
-    assert [answer[0] for answer in found] == pytest.approx([answer[0] for answer in expected], abs=1.0)
-    assert not same(found, expected)
+    assert [answer[0] for answer in answers] == pytest.approx([answer[0] for answer in expected], abs=1.0)
+    assert not same(answers, expected)
 
 
 @pytest.mark.parametrize(("changes", "numbers"), [({}, 2 * 2 * 2 * 8), ({"head_dim": 16}, 2 * 2 * 2 * 16)])
