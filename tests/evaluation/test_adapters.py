@@ -52,7 +52,7 @@ def test_finished_ones_are_not_evaluated_again(tiny_base, adapters, tmp_path):
 
 def test_two_adapters_of_the_same_name_are_refused(tiny_base, adapters, tmp_path):
     requested = [str(adapters["one"]), str(save_adapter(tiny_base, tmp_path / "elsewhere" / "one", 0.1))]
-    with pytest.raises(UsageError, match="called 'one'"):
+    with pytest.raises(UsageError, match="have the name 'one'"):
         evaluate_each(settings(tiny_base), requested, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -189,7 +189,7 @@ def test_a_text_that_is_too_long(tmp_path):
 
 def test_two_columns_of_one_name(tmp_path):
     path = write(tmp_path / "x.parquet", pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
-    with pytest.raises(DataError, match="two columns of the name 'a'"):
+    with pytest.raises(DataError, match="two columns with the name 'a'"):
         all_rows(path)
 
 
@@ -205,7 +205,7 @@ def test_a_text_that_is_not_utf8(tmp_path, kind):
     with open_parquet(path) as file:
         first, second = file.batches()
     assert len(read_rows(first)) == 1024
-    with pytest.raises(ValueError, match="column 'a' holds a text that is not UTF-8 at row 1500"):
+    with pytest.raises(ValueError, match="column 'a' has a text that is not UTF-8 at row 1500"):
         read_rows(second, 1024)
 
 
@@ -219,7 +219,7 @@ def test_what_is_no_parquet_file(tmp_path, content):
 
 def test_no_file(tmp_path):
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(DataError, match="does not exist, or is no plain file"):
+        with pytest.raises(DataError, match="does not exist or is not a regular file"):
             all_rows(path)
 
 

@@ -111,7 +111,7 @@ def test_what_is_not_plain_greedy_is_left_to_lm_eval():
     requests = texts(rows(count=3), num_beams=2)
     lm = engine(model)
     assert lm.generate_until(requests) == plain(model, batch_size=3).generate_until(requests)
-    assert lm.used == "hf: the task asks for num_beams"
+    assert lm.used == "hf: the task sets num_beams"
 
 
 @TIED

@@ -31,7 +31,7 @@ def test_too_long_prompts_keep_their_end_so_that_all_but_the_last_token_fit(cont
 
 @pytest.mark.parametrize("request_", [([], [1]), ([1], []), ([1], [1] * 5)])
 def test_what_the_model_cannot_read_is_refused(request_):
-    with pytest.raises(CMEError, match="at least one of each"):
+    with pytest.raises(CMEError, match="Both need at least one token"):
         choice_plan([request_], 4, BUDGET)
 
 
