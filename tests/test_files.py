@@ -111,19 +111,19 @@ def test_sha256_of_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("number", "advice"),
     [
-        (errno.ENOSPC, "Free some room and run the command again"),
-        (errno.EDQUOT, "Free some room"),
+        (errno.ENOSPC, "Free some disk space and run the command again"),
+        (errno.EDQUOT, "Free some disk space"),
         (errno.ENOENT, "Its folder was removed while the command ran"),
-        (errno.EACCES, "Choose a folder that you may write to"),
-        (errno.EROFS, "Choose a folder that you may write to"),
+        (errno.EACCES, "Choose a folder with write permission"),
+        (errno.EROFS, "Choose a folder with write permission"),
         (errno.ENAMETOOLONG, "Choose a shorter name"),
-        (errno.EIO, "See to the disk"),
+        (errno.EIO, "Check the disk"),
     ],
 )
 def test_the_advice_fits_the_cause(tmp_path, number, advice):
     with pytest.raises(CMEError, match=advice) as caught, atomic_path(tmp_path / "x"):
         raise OSError(number, os.strerror(number))
-    assert ("Free some room" in str(caught.value)) == (number in (errno.ENOSPC, errno.EDQUOT))
+    assert ("Free some disk space" in str(caught.value)) == (number in (errno.ENOSPC, errno.EDQUOT))
 
 
 def test_a_folder_that_is_removed_meanwhile(tmp_path):

@@ -66,7 +66,7 @@ def test_the_second_command_hears_who_holds_the_folder(tmp_path, other):
         claim(tmp_path / "out", "train", SETTINGS)
     message = str(caught.value)
     assert f"is in use by 'cme train' (process {other.pid} on {socket.gethostname()}, since 20" in message
-    assert "Wait until it ends, or give another --out." in message
+    assert "Wait until it ends, or set another --out." in message
 
 
 def test_another_command_hears_it_too(tmp_path, other):

@@ -221,7 +221,7 @@ def from_lm_eval(
 def _settings(
     base: str, adapter: str | None, *, datasets: str | Sequence[str] | None, prompt_variant: int, **values: Any
 ) -> EvalSettings:
-    return EvalSettings(base=base, adapter=adapter, datasets=names(datasets), wording=prompt_variant, **values)
+    return EvalSettings(base=base, adapter=adapter, datasets=names(datasets), prompt_variant=prompt_variant, **values)
 
 
 def _check_in_memory(**values: Any) -> None:

@@ -112,7 +112,7 @@ def test_an_example_can_be_named(cme):
     ids = ",".join(items[k]["id"][:12] for k in (4, 1))
     assert json.loads(cme(*command, "--id", ids).stdout) == [items[4], items[1]]
     nobody = cme(*command, "--id", "zz")
-    assert nobody.exit_code == 2 and "no sample's id begins with 'zz'" in nobody.stderr
+    assert nobody.exit_code == 2 and "no sample has an id that begins with 'zz'" in nobody.stderr
 
 
 def test_paraphrases_and_training_rows_can_be_shown(cme):

@@ -68,7 +68,7 @@ def test_nothing_to_show_is_said(cme, result, tmp_path):
         (("RESULT", "--dataset", "arc", "--confusion"), "has no samples of arc"),
         (("RESULT", "--dataset", "nq_open", "--confusion"), "nq_open has free-text answers"),
         (("RESULT", "--dataset", "qqp", "--confusion", "--wrong", "3"), "cannot be combined with --wrong"),
-        (("RESULT", "--dataset", "qqp", "--id", "zz"), "no sample's id begins with 'zz'"),
+        (("RESULT", "--dataset", "qqp", "--id", "zz"), "no sample has an id that begins with 'zz'"),
         (("RESULT", "--dataset", "qqp", "--source", "/nowhere"), "/nowhere"),
     ],
 )
@@ -136,5 +136,5 @@ def test_a_missing_split_is_no_reason_to_name_an_option_that_show_lacks(cme, tmp
     for split in ("train", "eval"):
         done = cme("show", "--dataset", "qqp", "--source", tmp_path, "--split", split)
         assert done.exit_code == 1
-        assert "lacks:\n  qqp: qqp/" in done.stderr and "choose another --source or --split" in done.stderr
+        assert "lacks:\n  qqp: qqp/" in done.stderr and "set another --source or --split" in done.stderr
         assert "--allow-missing" not in done.stderr

@@ -345,7 +345,7 @@ def test_a_full_disk_is_one_message(cme, hub, tmp_path):
     (folder / f".validation.parquet.{locked[-12:]}.part").symlink_to("/dev/full")
     done = cme(*QQP)
     assert done["exit"] == 1
-    assert "validation.parquet: No space left on device. Free some room" in done["stderr"]
+    assert "validation.parquet: No space left on device. Free some disk space" in done["stderr"]
     assert len(list(folder.glob("train-*.parquet"))) == 2
 
 

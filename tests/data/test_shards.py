@@ -114,7 +114,7 @@ READERS = [in_evaluation, in_mix]
 def test_a_duplicated_column_name_is_named(tmp_path, read):
     twice = pa.Table.from_arrays([*table(3).columns, table(3).column(0)], names=[*table(3).column_names, "question1"])
     with pytest.raises(
-        DataError, match=r"validation-00001-of-00002\.parquet cannot be read .*two columns of the name 'question1'"
+        DataError, match=r"validation-00001-of-00002\.parquet cannot be read .*two columns with the name 'question1'"
     ):
         read(mirror(tmp_path, table(0), twice), "eval")
 
@@ -124,7 +124,7 @@ def test_invalid_utf8_is_named(tmp_path, read):
     bad = table(3)
     broken = pa.array([b"fine", b"\xff\xfe", b"fine"]).view(pa.string())
     bad = bad.set_column(1, "question2", broken)
-    says = r"validation-00001-of-00002\.parquet .*column 'question2' holds a text that is not UTF-8 at row 4"
+    says = r"validation-00001-of-00002\.parquet .*column 'question2' has a text that is not UTF-8 at row 4"
     with pytest.raises(DataError, match=says):
         read(mirror(tmp_path, table(0), bad), "eval")
 

@@ -29,11 +29,11 @@ def test_each_result_is_that_of_an_evaluation_of_its_own(tiny_base, adapters, tm
 
     loads = []
     monkeypatch.setattr(session, "load_model", lambda *a, **k: loads.append(a) or load.load_model(*a, **k))
-    asked = [str(adapters["one"]), "base", str(adapters["two"])]
-    results = evaluate_each(settings(tiny_base), asked, tmp_path / "all")
+    requested = [str(adapters["one"]), "base", str(adapters["two"])]
+    results = evaluate_each(settings(tiny_base), requested, tmp_path / "all")
     assert len(loads) == 1, "the base is loaded once"
     assert [result.name for result in results] == ["one", tiny_base.name, "two"]
-    for name, adapter in zip(("one", "base", "two"), asked, strict=True):
+    for name, adapter in zip(("one", "base", "two"), requested, strict=True):
         evaluate(settings(tiny_base, adapter=adapter), tmp_path / "single" / name)
         assert_same(tmp_path / "all" / name, tmp_path / "single" / name)
     assert responses(tmp_path / "all" / "one") != responses(tmp_path / "all" / "base")
@@ -51,9 +51,9 @@ def test_finished_ones_are_not_evaluated_again(tiny_base, adapters, tmp_path):
 
 
 def test_two_adapters_of_the_same_name_are_refused(tiny_base, adapters, tmp_path):
-    asked = [str(adapters["one"]), str(save_adapter(tiny_base, tmp_path / "elsewhere" / "one", 0.1))]
-    with pytest.raises(UsageError, match="called 'one'"):
-        evaluate_each(settings(tiny_base), asked, tmp_path / "out")
+    requested = [str(adapters["one"]), str(save_adapter(tiny_base, tmp_path / "elsewhere" / "one", 0.1))]
+    with pytest.raises(UsageError, match="have the name 'one'"):
+        evaluate_each(settings(tiny_base), requested, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -104,9 +104,9 @@ def test_names_of_hub_ids(adapter, name):
 def test_a_process_per_device(tiny_base, adapters, tmp_path):
     from cme.evaluation.devices import evaluate_on
 
-    asked = [*map(str, adapters.values()), "base"]
-    results = evaluate_on(["cpu", "cpu"], settings(tiny_base), asked, tmp_path / "two")
-    evaluate_each(settings(tiny_base, device="cpu"), asked, tmp_path / "one")
+    requested = [*map(str, adapters.values()), "base"]
+    results = evaluate_on(["cpu", "cpu"], settings(tiny_base), requested, tmp_path / "two")
+    evaluate_each(settings(tiny_base, device="cpu"), requested, tmp_path / "one")
     assert [result.name for result in results] == ["one", "two", tiny_base.name]
     for name in ("one", "two", "base"):
         assert_same(tmp_path / "two" / name, tmp_path / "one" / name)
@@ -130,10 +130,10 @@ def test_an_adapter_on_the_hub(tiny_base, adapters, tmp_path):
     out = tmp_path / "hub"
     words = ["--base", tiny_base, "--tier", "smoke", "--source", "mini", "--datasets", "qqp,nq_open", "--threads", 1]
     with HubServer({"test/adapter": files | pickles}, large=("safetensors",)) as hub:
-        asked = {"cme": [str(word) for word in ["eval", "--adapter", "test/adapter", "--out", out, *words]]}
-        lost = {"cme": [*asked["cme"][:2], "test/lost", *asked["cme"][3:]]}
+        valid = {"cme": [str(word) for word in ["eval", "--adapter", "test/adapter", "--out", out, *words]]}
+        lost = {"cme": [*valid["cme"][:2], "test/lost", *valid["cme"][3:]]}
         with HubClient(hub.endpoint, tmp_path / "hf") as client:
-            done, refused = (client({**request, "in": str(tmp_path)}) for request in (asked, lost))
+            done, refused = (client({**request, "in": str(tmp_path)}) for request in (valid, lost))
         fetched = {path.removeprefix("test/adapter/") for path in hub.downloads()}
     assert done["exit"] == 0, done["stderr"]
     assert fetched == {"adapter_config.json", "adapter_model.safetensors", "README.md"}

@@ -122,7 +122,7 @@ def test_majority_without_training_rows(make_mirror, tmp_path):
         run("majority", mirror, tmp_path / "out", "qqp", "nq_open")
     result = run("majority", mirror, tmp_path / "out", "qqp", "nq_open", allow_missing=True)
     assert list(values(result)) == ["nq_open"] and len(result.missing) == 1
-    with pytest.raises(SourceError, match=r"has no train or no eval rows of qqp\. Give another source"):
+    with pytest.raises(SourceError, match=r"has no train or no eval rows of qqp\. Set another source"):
         run("majority", mirror, tmp_path / "other", "qqp", allow_missing=True)
 
 

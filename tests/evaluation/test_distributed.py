@@ -25,8 +25,8 @@ main()
 def torchrun(words, processes):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     run = start([*launch, *words])
-    said, error = run.communicate(timeout=180)
-    return run.returncode, said, error
+    output, error = run.communicate(timeout=180)
+    return run.returncode, output, error
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +46,9 @@ def alone(tiny_base, adapter, tmp_path_factory):
 def test_several_processes_say_what_one_says(tiny_base, adapter, alone, tmp_path, processes, engine):
     out = tmp_path / "several"
     words = command(tiny_base, out, "--adapter", str(adapter), "--engine", engine)
-    code, said, error = torchrun(words, processes)
+    code, output, error = torchrun(words, processes)
     assert code == 0, error
-    assert said.count("CME average") == 1, "one process prints"
+    assert output.count("CME average") == 1, "one process prints"
     assert_close(out, alone)
     assert len(list(out.glob("parts/qqp/answers.*.jsonl"))) == processes, "all of them have answered"
     keys = [key for key, _ in batches(out)]

@@ -1,4 +1,4 @@
-"""Mistakes after which every answer would be wrong, and none would look so."""
+"""An adapter is refused on a base model or tokenizer that it was not trained with."""
 
 import pytest
 
@@ -120,7 +120,7 @@ def test_an_adapter_that_was_trained_on_another_base_of_the_same_shape_is_refuse
     adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
     record(adapter, base="tiny", base_fingerprint=base_fingerprint(tiny_base))
     other = changed_base(lambda model, tokenizer: model.model.norm.weight.data.mul_(2))
-    with pytest.raises(AdapterError, match=r"trained on another base .*names tiny .*--base"):
+    with pytest.raises(AdapterError, match=r"was not trained on .*names the base tiny .*--base"):
         evaluate(settings(other, "qqp", adapter=str(adapter)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     check_trained_on(adapter, "tiny", base_fingerprint(tiny_base))

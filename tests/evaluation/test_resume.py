@@ -22,8 +22,8 @@ def adapter(tiny_base, tmp_path_factory):
 def undisturbed(tiny_base, adapter, tmp_path_factory):
     out = tmp_path_factory.mktemp("results") / "undisturbed"
     run = start(command(tiny_base, out, "--adapter", str(adapter)))
-    said = run.communicate(timeout=120)
-    assert run.returncode == 0, said
+    output = run.communicate(timeout=120)
+    assert run.returncode == 0, output
     return out
 
 
@@ -55,8 +55,8 @@ def test_kill_9(tiny_base, adapter, undisturbed, tmp_path, kills, engine):
         assert killed(command(tiny_base, out, *words), out, enough) == -signal.SIGKILL
         assert not (out / "result.json").exists()
     run = start(command(tiny_base, out, *words))
-    said = run.communicate(timeout=120)
-    assert run.returncode == 0, said
+    output = run.communicate(timeout=120)
+    assert run.returncode == 0, output
     assert_same(out, whole)
     assert sorted(batches(out)) == sorted(batches(whole)), "a batch was computed twice"
     answers = sum(len(row["logprobs"] or [0]) for row in responses(out))
@@ -103,14 +103,14 @@ def test_the_self_checks_verdict_is_kept(tiny_base, adapter, tmp_path, monkeypat
     """A second run does not check again: it would compute other batches first, and might find something else."""
     from cme.evaluation.engine import lm
 
-    asked = []
-    monkeypatch.setattr(lm, "answers_fault", lambda *given: asked.append(given) or "made up for a test")
+    checked = []
+    monkeypatch.setattr(lm, "answers_fault", lambda *given: checked.append(given) or "made up for a test")
     wanted, out = settings(tiny_base, adapter, datasets=("qqp", "arc")), tmp_path / "out"
     first = evaluate(wanted, out)
-    assert len(asked) == 1 and set(first.engines.values()) == {"hf: made up for a test"}
+    assert len(checked) == 1 and set(first.engines.values()) == {"hf: made up for a test"}
     reopen(out)
     for file in ("done.json", "answers.0.jsonl"):
         (out / "parts" / "arc" / file).unlink()
     again = evaluate(wanted, out)
-    assert len(asked) == 1 and again.engines == first.engines
+    assert len(checked) == 1 and again.engines == first.engines
     assert again.scores == first.scores

@@ -36,16 +36,17 @@ def asked_of(monkeypatch):
     prompts, run = set(), Harness.run
 
     def listening(self, spec, task, **options):
-        found = run(self, spec, task, **options)
+        records = run(self, spec, task, **options)
         prompts.update(instance.args[0] for instance in task.instances)
-        return found
+        return records
 
     monkeypatch.setattr(Harness, "run", listening)
     return prompts
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"shots": 2}, {"shots": 2, "wording": 3}, {"prompt_format": "chat"}, {"prompt_format": "teamlora"}]
+    "changes",
+    [{}, {"shots": 2}, {"shots": 2, "prompt_variant": 3}, {"prompt_format": "chat"}, {"prompt_format": "teamlora"}],
 )
 def test_the_prompts_are_those_that_the_model_saw(tiny_base, tmp_path, monkeypatch, changes):
     prompts = asked_of(monkeypatch)
@@ -103,7 +104,7 @@ def test_wrong_and_right_ones_and_ids(result):
     assert [item.gold_probability for item in right] == sorted((item.gold_probability for item in right), reverse=True)
     (one,) = single_samples(result, "qqp", ids=[wrong[0].id[:12]])
     assert one == wrong[0]
-    with pytest.raises(UsageError, match="no sample's id begins with 'zz'"):
+    with pytest.raises(UsageError, match="no sample has an id that begins with 'zz'"):
         single_samples(result, "qqp", ids=["zz"])
 
 
@@ -153,9 +154,9 @@ def test_rows_that_changed_are_refused(mirrored):
     mirror, folder = mirrored
     other = HAND_ROWS["qqp/validation"][:1]
     write_mirror(mirror, {"qqp/validation": other})
-    with pytest.raises(DataError, match=r"qqp: the rows of .* are not those that were evaluated .*validation"):
+    with pytest.raises(DataError, match=r"qqp: the rows of .* have changed since the evaluation .*validation"):
         single_samples(folder, "qqp", first=2)
-    with pytest.raises(DataError, match="not among the rows of mini"):
+    with pytest.raises(DataError, match="missing from the rows of mini"):
         single_samples(folder, "qqp", first=2, source="mini")
 
 
@@ -164,5 +165,5 @@ def test_a_changed_task_file_is_refused(mirrored):
     values = json.loads((folder / "result.json").read_text())
     values["task_fingerprints"]["qqp"] = "f" * 64
     (folder / "result.json").write_text(json.dumps(values))
-    with pytest.raises(DataError, match="qqp: its task file has changed since this result"):
+    with pytest.raises(DataError, match="qqp: the task file has changed since the evaluation"):
         single_samples(folder, "qqp", first=2)

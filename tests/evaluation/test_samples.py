@@ -31,5 +31,5 @@ def row(name, text):
     ],
 )
 def test_truncated_means_that_the_answer_did_not_end(name, text, truncated, empty):
-    found = row(name, text)
-    assert (found["truncated"], found["empty"]) == (truncated, empty)
+    sample = row(name, text)
+    assert (sample["truncated"], sample["empty"]) == (truncated, empty)

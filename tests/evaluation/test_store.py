@@ -20,8 +20,8 @@ def ask(folder, identity=IDENTITY, batches=BATCHES, **options):
         computed.append(number)
         return ANSWERS[number]
 
-    found = Store(folder, identity).answers(batches, compute, **options)
-    return [[tuple(answer) for answer in answers] for answers in found], computed
+    kept = Store(folder, identity).answers(batches, compute, **options)
+    return [[tuple(answer) for answer in answers] for answers in kept], computed
 
 
 def test_what_is_kept_is_not_computed_again(tmp_path):
@@ -48,8 +48,8 @@ def test_a_batch_of_other_rows_is_another_batch(tmp_path):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_that_json_lacks(tmp_path, value):
     Store(tmp_path, IDENTITY).answers([1], lambda number: [(value, True)])
-    ((found, best),) = Store(tmp_path, IDENTITY).answers([1], pytest.fail)[0]
-    assert repr(found) == repr(value) and best is True
+    ((logprob, best),) = Store(tmp_path, IDENTITY).answers([1], pytest.fail)[0]
+    assert repr(logprob) == repr(value) and best is True
 
 
 def test_a_line_torn_at_any_byte_is_cut_off(tmp_path):
@@ -107,5 +107,5 @@ def test_verdicts_are_kept_per_model(tmp_path):
     checks = Checks(tmp_path, IDENTITY)
     checks.add(kind, None)
     checks.add(other, "wrong")
-    assert Checks(tmp_path, IDENTITY).found == {kind: None, other: "wrong"}
-    assert Checks(tmp_path, IDENTITY | {"adapter": "two"}).found == {}
+    assert Checks(tmp_path, IDENTITY).verdicts == {kind: None, other: "wrong"}
+    assert Checks(tmp_path, IDENTITY | {"adapter": "two"}).verdicts == {}

@@ -118,13 +118,13 @@ def test_shots_are_counted_in_the_length(tiny_base):
 
 
 @pytest.mark.parametrize("name", ["qqp", "squad_v2"])
-def test_another_wording_changes_the_instruction_and_nothing_else(name):
+def test_another_prompt_variant_changes_the_instruction_and_nothing_else(name):
     from cme.suite import dataset
 
     spec = dataset(name)
     usual, other = (
-        task.load(cme_dataset=name, cme_source="mini", cme_tier="smoke", cme_shots=2, cme_wording=wording)
-        for wording in (0, 3)
+        task.load(cme_dataset=name, cme_source="mini", cme_tier="smoke", cme_shots=2, cme_wording=variant)
+        for variant in (0, 3)
     )
     for split in ("eval", "fewshot"):
         assert len(usual[split]) == len(other[split]) > 0
@@ -133,7 +133,7 @@ def test_another_wording_changes_the_instruction_and_nothing_else(name):
             assert two == one | {"prompt": one["prompt"].replace(spec.instructions[0], spec.instructions[3], 1)}
 
 
-def test_a_wording_that_does_not_exist_is_an_error():
+def test_a_prompt_variant_that_does_not_exist_is_an_error():
     with pytest.raises(UsageError, match="prompt variant 7 does not exist; qqp has the instructions 0 to 6"):
         task.load(cme_dataset="qqp", cme_source="mini", cme_tier="smoke", cme_wording=7)
 
@@ -147,11 +147,11 @@ def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
     from cme.paths import tasks_dir
     from cme.suite import dataset
 
-    said = {"cme_source": "mini", "cme_tier": "smoke", "cme_shots": 2}
-    manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=said)
+    metadata = {"cme_source": "mini", "cme_tier": "smoke", "cme_shots": 2}
+    manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=metadata)
     spec = dataset(name)
 
-    def asked(rank, processes):
+    def requests(rank, processes):
         with quiet():
             loaded = manager.load([spec.task])["tasks"][spec.task]
             loaded.set_config(key="num_fewshot", value=2)
@@ -159,10 +159,10 @@ def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
             loaded.build_all_requests(rank=rank, world_size=processes)
         return {(instance.doc["id"], instance.args[0], repr(instance.args[1])) for instance in loaded.instances}
 
-    alone = asked(0, 1)
+    alone = requests(0, 1)
     shots = task.load(cme_dataset=name, cme_source="mini", cme_tier="full", cme_shots=2)["fewshot"]
     evaluated = task.load(cme_dataset=name, cme_source="mini")["eval"]
     assert not set(shots["id"]) & set(evaluated["id"]) and len(shots) == 2
     assert all(prompt.startswith(task.shots_text(list(shots))) for _, prompt, _ in alone)
     for processes in (2, 3):
-        assert set.union(*(asked(rank, processes) for rank in range(processes))) == alone
+        assert set.union(*(requests(rank, processes) for rank in range(processes))) == alone

@@ -138,7 +138,7 @@ def full(running):
     code, error = running.ended()
     assert code == 1
     assert error.startswith(f"cme: cannot write {running.out}/") and error.count("\n") == 1, error
-    assert "Free some room and run the command again." in error
+    assert "Free some disk space and run the command again." in error
     assert not is_finished(running.out) and gone(running)
     return marks(running.out)
 

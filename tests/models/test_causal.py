@@ -14,7 +14,7 @@ def test_models_that_read_in_both_directions(name, tmp_path):
     from cme.models.load import load_model
 
     save_architecture(name, tmp_path)
-    with pytest.raises(SourceError, match="reads the tokens that follow"):
+    with pytest.raises(SourceError, match="depend on later tokens"):
         check_causal(load_model(tmp_path, device="cpu"))
 
 
@@ -37,8 +37,8 @@ def test_rounding_is_not_taken_for_it(dtype):
         ("t5", "an encoder-decoder model (model_type 't5')"),
         ("bart", "an encoder-decoder model (model_type 'bart')"),
         ("marian", "an encoder-decoder model (model_type 'marian')"),
-        ("vit", "no causal language model (model_type 'vit')"),
-        ("clip", "no causal language model (model_type 'clip')"),
+        ("vit", "not a causal language model (model_type 'vit')"),
+        ("clip", "not a causal language model (model_type 'clip')"),
     ],
 )
 def test_models_of_another_kind_are_refused_in_a_sentence(kind, message, tmp_path):

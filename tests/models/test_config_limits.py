@@ -32,7 +32,7 @@ def made(folder, **values):
 def test_sizes_that_no_model_has(tmp_path, values):
     path = made(tmp_path / "base", **values)
     for call in (lambda: check_config(path), lambda: resolve_base(str(path.parent)), lambda: resolve_config(str(path))):
-        with pytest.raises(SourceError, match="CME builds models of up to"):
+        with pytest.raises(SourceError, match="but at most"):
             call()
 
 

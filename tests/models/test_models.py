@@ -32,7 +32,7 @@ def test_a_folder_without_a_model_is_told(tmp_path):
 @pytest.mark.parametrize("name", ["smollm", "./missing/folder", "/missing/folder", "~/missing/folder", "a/b/c", ""])
 def test_what_is_neither_folder_nor_hub_id_is_told_without_asking_the_hub(name, monkeypatch):
     def ask(*args, **kwargs):
-        raise AssertionError("the hub was asked")
+        raise AssertionError("the hub was used")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", ask)
     with pytest.raises((UsageError, SourceError)) as caught:
@@ -55,16 +55,16 @@ def test_a_hub_that_cannot_be_reached_offers_other_ways(monkeypatch):
 
 
 def test_only_safetensors_are_fetched_from_the_hub(monkeypatch, tiny_base):
-    asked = {}
+    request = {}
 
     def ask(name, *, allow_patterns, **kwargs):
-        asked.update(name=name, patterns=allow_patterns)
+        request.update(name=name, patterns=allow_patterns)
         return str(tiny_base)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", ask)
     assert resolve_base("owner/model") == tiny_base
-    assert asked["name"] == "owner/model" and "*.safetensors" in asked["patterns"]
-    assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in asked["patterns"])
+    assert request["name"] == "owner/model" and "*.safetensors" in request["patterns"]
+    assert not any(pattern.endswith((".bin", ".pt", ".py")) for pattern in request["patterns"])
 
 
 def test_the_embedded_base_without_its_wheel(tmp_path, monkeypatch):
@@ -125,7 +125,7 @@ def test_a_damaged_wheel_is_told(tmp_path, monkeypatch):
     (tmp_path / "model.gguf").write_bytes(b"GGUF, it says")
     monkeypatch.setenv("CME_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(embedded, "gguf_file", lambda: tmp_path / "model.gguf")
-    with pytest.raises(SourceError, match=r"model\.gguf cannot be read") as caught:
+    with pytest.raises(SourceError, match=r"model\.gguf could not be read") as caught:
         embedded_folder()
     assert INSTALL_HINT in str(caught.value)
 
@@ -241,7 +241,7 @@ def test_a_broken_model_is_told(base, change):
 
 def test_missing_weights_are_named_and_not_made_up(base):
     take_one_matrix(base)
-    with pytest.raises(SourceError, match=r"lacks weights .* model\.layers\.1\.mlp\.up_proj\.weight .1 in all."):
+    with pytest.raises(SourceError, match=r"lacks 1 weights .* such as model\.layers\.1\.mlp\.up_proj\.weight\."):
         load_model(base, device="cpu")
 
 
@@ -266,7 +266,7 @@ def test_a_missing_or_damaged_tokenizer_is_told(base, damaged):
             file.write_text("{")
         else:
             file.unlink()
-    with pytest.raises(SourceError, match="has no readable tokenizer"):
+    with pytest.raises(SourceError, match=r"the tokenizer in .* could not be loaded"):
         load_tokenizer(base)
 
 
@@ -279,6 +279,6 @@ def test_a_quantised_base_without_its_package_is_told(base, bits):
     quantised = {"quant_method": "bitsandbytes", "load_in_4bit": bits == 4, "load_in_8bit": bits == 8}
     (base / "config.json").write_text(json.dumps(config | {"quantization_config": quantised}))
     with pytest.raises(
-        SourceError, match=r"cannot be loaded on this machine: .*bitsandbytes.*give the base unquantised"
+        SourceError, match=r"could not be loaded on this machine: .*bitsandbytes.*use an unquantised model"
     ):
         load_model(base)

@@ -92,8 +92,8 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 def checked(path):
     """What `check_samples` says in a process of its own, and the memory that it took, in MiB."""
     done = subprocess.run([sys.executable, "-c", SAMPLES, path], capture_output=True, text=True, check=True)
-    said, memory = done.stdout.rstrip().rsplit("\n", 1)
-    return said, int(memory) // 1024
+    output, memory = done.stdout.rstrip().rsplit("\n", 1)
+    return output, int(memory) // 1024
 
 
 def test_a_footer_that_lies_about_its_size(tmp_path):
@@ -102,8 +102,8 @@ def test_a_footer_that_lies_about_its_size(tmp_path):
     lie(path, pq.read_metadata(path).row_group(0).total_byte_size, 1000)
     assert pq.read_metadata(path).row_group(0).total_byte_size == 1000
     assert path.stat().st_size < 100_000
-    said, memory = checked(path)
-    assert "a page has 300,000,0" in said and "268,435,456 are allowed" in said
+    output, memory = checked(path)
+    assert "a page has 300,000,0" in output and "268,435,456 are allowed" in output
     assert memory < 400
 
 
@@ -119,8 +119,8 @@ def test_one_text_in_very_many_rows(tmp_path):
     array = pa.DictionaryArray.from_arrays(pa.array([0] * 1_000_000, pa.int32()), pa.array(["b" * 8_000_000]))
     path = write(tmp_path / "x.parquet", {"a": array}, compression="zstd", dictionary_pagesize_limit=1 << 30)
     assert path.stat().st_size < 100_000
-    said, memory = checked(path)
-    assert "of its rows take 8,192,000,000 bytes; 1,073,741,824 are allowed" in said
+    output, memory = checked(path)
+    assert "of its rows take 8,192,000,000 bytes; 1,073,741,824 are allowed" in output
     assert memory < 400
     with pytest.raises(DataError, match="1,024 of its rows take 8,192,0"):
         all_rows(path)
@@ -136,8 +136,8 @@ def test_more_rows_than_the_footer_states(tmp_path):
 
 def test_a_list_of_very_many_values_in_one_row(tmp_path):
     array = pa.ListArray.from_arrays([0, 70_000_000], pa.nulls(70_000_000, pa.int8()))
-    said, memory = checked(write(tmp_path / "x.parquet", {"a": array}, compression="zstd"))
-    assert "values or more; 64,000,000 are allowed" in said
+    output, memory = checked(write(tmp_path / "x.parquet", {"a": array}, compression="zstd"))
+    assert "values or more; 64,000,000 are allowed" in output
     assert memory < 400
 
 
@@ -189,7 +189,7 @@ def test_a_text_that_is_too_long(tmp_path):
 
 def test_two_columns_of_one_name(tmp_path):
     path = write(tmp_path / "x.parquet", pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
-    with pytest.raises(DataError, match="two columns of the name 'a'"):
+    with pytest.raises(DataError, match="two columns with the name 'a'"):
         all_rows(path)
 
 
@@ -205,7 +205,7 @@ def test_a_text_that_is_not_utf8(tmp_path, kind):
     with open_parquet(path) as file:
         first, second = file.batches()
     assert len(read_rows(first)) == 1024
-    with pytest.raises(ValueError, match="column 'a' holds a text that is not UTF-8 at row 1500"):
+    with pytest.raises(ValueError, match="column 'a' has a text that is not UTF-8 at row 1500"):
         read_rows(second, 1024)
 
 
@@ -219,7 +219,7 @@ def test_what_is_no_parquet_file(tmp_path, content):
 
 def test_no_file(tmp_path):
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(DataError, match="does not exist, or is no plain file"):
+        with pytest.raises(DataError, match="does not exist or is not a regular file"):
             all_rows(path)
 
 

@@ -96,8 +96,8 @@ def texts(contexts, **kwargs):
     return [Instance("generate_until", {}, (context, dict(values)), index) for index, context in enumerate(contexts)]
 
 
-class Told:
-    """A cache hook that remembers what it was told."""
+class RecordingCacheHook:
+    """A cache hook that records the answers it receives."""
 
     def __init__(self):
         self.answers = []

@@ -37,20 +37,20 @@ def plain_scores(model, tokenizer):
 
     from cme.prompt import encode_pair
 
-    found = []
+    logprobs = []
     for request in CHOICES:
         context, answer = encode_pair(tokenizer, *request.args)
         with torch.no_grad():
             logits = model(torch.tensor([context + answer])).logits[0, len(context) - 1 : -1].float()
-        found.append(float(logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None]).sum()))
-    return found
+        logprobs.append(float(logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None]).sum()))
+    return logprobs
 
 
 def plain_texts(model, tokenizer):
     """Texts by transformers alone, one prompt at a time."""
     import torch
 
-    found = []
+    generated = []
     for request in TEXTS:
         ids = torch.tensor([tokenizer.encode(request.args[0])])
         with torch.no_grad():
@@ -62,8 +62,8 @@ def plain_texts(model, tokenizer):
                 pad_token_id=tokenizer.pad_token_id,
             )
         text = tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
-        found.append(text)
-    return found
+        generated.append(text)
+    return generated
 
 
 def train_and_load(name, folder, out):

@@ -37,7 +37,7 @@ def test_long_rope_is_read_in_one_pass_beyond_its_switch(tmp_path):
 def test_texts_that_grow_over_the_switch(tmp_path):
     model = made("phi3 with longrope", tmp_path)
     short = [row[:80] for row in rows(count=3)]
-    for new_tokens, used in ((4, "prefix"), (60, "hf: the model computes in another way beyond 64 tokens")):
+    for new_tokens, used in ((4, "prefix"), (60, "hf: the model uses other rotary embeddings beyond 64 tokens")):
         lm, requests = engine(model), texts(short, max_gen_toks=new_tokens)
         assert lm.generate_until(requests) == plain(model).generate_until(requests)
         assert lm.used.startswith(used)
@@ -68,7 +68,7 @@ def test_other_models_with_such_embeddings(rope):
 
 
 def switching(model, length):
-    """A model that computes in another way beyond a length, and says so nowhere."""
+    """A model that changes its computation beyond a length without declaring it."""
     import torch
 
     class Switching(torch.nn.Module):
@@ -93,7 +93,7 @@ def test_the_self_check_finds_a_switch_that_the_longest_prompts_alone_cross():
     assert lm.used == "prefix", "one pass per prompt crosses nothing"
     words = choices(*[(row, LABELS[:2]) for row in [*short, rows(start=SHOTS, count=1)[0] * 2]])
     assert same(lm.loglikelihood(words), plain(model).loglikelihood(words))
-    assert lm.used.startswith("hf: the model's output depends on what is computed together")
+    assert lm.used.startswith("hf: the model's output depends on batching or caching")
 
 
 @pytest.mark.parametrize("name", ["rwkv", "mamba", "recurrent_gemma", "lfm2"])
@@ -188,6 +188,6 @@ def test_a_model_that_fails_alone_too_is_refused_in_one_message(requests):
     lm = engine(model)
     answer = lm.loglikelihood if requests is LONG else lm.generate_until
     with pytest.raises(
-        CMEError, match=r"LlamaForCausalLM fails in a plain pass \(IndexError: index 9 is out of range\)"
+        CMEError, match=r"a forward pass of LlamaForCausalLM fails \(IndexError: index 9 is out of range\)"
     ):
         answer(requests)

@@ -15,10 +15,10 @@ def same(answers, others):
 @pytest.mark.parametrize(
     ("config", "changes", "why"),
     [
-        ("llama", {"use_cache": False}, "switches the cache off"),
+        ("llama", {"use_cache": False}, "disables the cache"),
         ("mistral", {"sliding_window": 8}, "DynamicSlidingWindowLayer"),
-        ("mamba", {"state_size": 4}, "a state of its own|cannot be shared|takes no"),
-        ("bloom", {"n_head": 4}, "takes no position_ids"),
+        ("mamba", {"state_size": 4}, "a recurrent state|cannot be shared|does not accept"),
+        ("bloom", {"n_head": 4}, "does not accept position_ids"),
     ],
 )
 def test_models_without_a_cache_that_can_be_shared(config, changes, why):
@@ -38,7 +38,7 @@ def test_adapters_with_tokens_of_their_own(kind):
 
     model = peft.get_peft_model(tiny_model(), getattr(peft, kind)(task_type="CAUSAL_LM", num_virtual_tokens=3)).eval()
     lm = engine(model)
-    assert "tokens of its own before the prompt" in lm.obstacle
+    assert "adds virtual tokens before the prompt" in lm.obstacle
     assert same(lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS))
     requests = texts(rows(count=3))
     # Padding after the adapter's tokens would change the texts.
@@ -67,9 +67,9 @@ def pooled(model):
 def test_the_self_check_finds_a_router_that_pools_over_the_sequence(case):
     model, requests = pooled(tiny_model()), choices(*CASES[case])
     lm = engine(model)
-    # One request at a time: the plain answers depend on what is computed together, too.
+    # Requests are answered one at a time, because the plain answers depend on batching, too.
     assert same(lm.loglikelihood(requests), plain(model).loglikelihood(requests))
-    assert lm.used.startswith("hf: the model's output depends on what is computed together")
+    assert lm.used.startswith("hf: the model's output depends on batching or caching")
     assert lm.generate_until(texts(rows(count=3))) == plain(model).generate_until(texts(rows(count=3)))
 
 
@@ -77,7 +77,7 @@ def test_the_self_check_finds_it_in_texts():
     model = pooled(tiny_model())
     lm = engine(model)
     assert lm.generate_until(texts(rows())) == plain(model).generate_until(texts(rows()))
-    assert lm.used.startswith("hf: the model's output depends on what is computed together")
+    assert lm.used.startswith("hf: the model's output depends on batching or caching")
 
 
 def test_the_self_check_finds_prefix_tuning():
@@ -117,10 +117,10 @@ def test_half_precision_is_not_taken_for_a_fault():
 
     model = tiny_model().to(torch.bfloat16)
     lm = engine(model)
-    found, expected = lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS)
+    answers, expected = lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS)
     assert lm.used == "prefix"
-    assert [answer[0] for answer in found] == pytest.approx([answer[0] for answer in expected], abs=1.0)
-    assert not same(found, expected)
+    assert [answer[0] for answer in answers] == pytest.approx([answer[0] for answer in expected], abs=1.0)
+    assert not same(answers, expected)
 
 
 @pytest.mark.parametrize(("changes", "numbers"), [({}, 2 * 2 * 2 * 8), ({"head_dim": 16}, 2 * 2 * 2 * 16)])

@@ -327,7 +327,7 @@ def test_one_bad_entry_hides_no_other_verdict(small, monkeypatch):
     """Neither a number of 400 digits nor a fault of CME itself."""
     edit(small, lambda values: values["runs"][0]["cost"].update(steps=int("9" * 400)))
     assert [verdict.ok for verdict in audit(small.entries)] == [True, False]
-    assert "a whole number of 400 digits" in refusal(small)
+    assert "an integer with 400 digits" in refusal(small)
 
     def broken(entry, *_):
         raise TypeError(f"what {entry.name}\x1b[2J")
