@@ -26,10 +26,10 @@ class Critical:
 
     Attributes:
         drawn: |t| of the resamples, sorted, [P, B].
-        sample: variance from samples, [P].
-        freedom: its degrees of freedom, for the tail, [P].
-        seeds: variance from seeds, [P]; 0 if neither row has several seeds.
-        seed_freedom: its degrees of freedom, [P].
+        sample: Variance from samples, [P].
+        freedom: Its degrees of freedom, for the tail, [P].
+        seeds: Variance from seeds, [P]. It is 0 if neither row has several seeds.
+        seed_freedom: Its degrees of freedom, [P].
     """
 
     drawn: NDArray[np.float32]

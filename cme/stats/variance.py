@@ -14,10 +14,10 @@ class Seeds:
     """The variance of a row's mean over S seeds that is due to the seeds. All values are 0 for a row with one seed.
 
     Attributes:
-        spread: sample variance of the runs' weighted means, divided by S, [R].
-        noise: the part of the spread that is due to sampling, [R]. Runs that answer single samples differently also differ in
+        spread: Sample variance of the runs' weighted means, divided by S, [R].
+        noise: The part of the spread that is due to sampling, [R]. Runs that answer single samples differently also differ in
             their means.
-        freedom: degrees of freedom, S − 1, [R].
+        freedom: Degrees of freedom, S − 1, [R].
     """
 
     spread: Array
@@ -35,11 +35,11 @@ def sample_variances(deviations: Array, sizes: Array) -> Array:
     """Compute the cluster-robust variance of means over the samples of one dataset.
 
     Args:
-        deviations: sums of deviations from the mean by cluster, [C, K].
-        sizes: samples in each cluster, [C].
+        deviations: Sums of deviations from the mean by cluster, [C, K].
+        sizes: Samples in each cluster, [C].
 
     Returns:
-        The variances, [K]; NaN for one cluster. They are the squares of `cme.stats.clustered_stderr`.
+        The variances, [K], which are the squares of `cme.stats.clustered_stderr`. They are NaN for one cluster.
     """
     count = len(sizes)
     if count < 2:
@@ -55,7 +55,7 @@ def cluster_freedom(sizes: Array) -> float:
     This is Satterthwaite's formula for a sum of squared cluster sums whose standard deviations are proportional to the sizes.
 
     Args:
-        sizes: samples in each cluster, [C].
+        sizes: Samples in each cluster, [C].
     """
     squares = np.square(sizes)
     return float(max(squares.sum() ** 2 / np.square(squares).sum() - 1, 1.0))
@@ -68,8 +68,8 @@ def seed_variances(panel: Panel, weights: Array) -> Seeds:
     two-way clustering (Cameron, Gelbach and Miller, Robust Inference With Multiway Clustering, JBES 29, 2011).
 
     Args:
-        panel: the scores.
-        weights: weights of the datasets, [D].
+        panel: The scores.
+        weights: Weights of the datasets, [D].
     """
     seeds = np.asarray(panel.seeds, dtype=np.float64)
     freedom = seeds - 1
@@ -89,8 +89,8 @@ def satterthwaite(parts: Array, freedom: Array) -> Array:
     """Compute the degrees of freedom of a sum of independent variance estimates.
 
     Args:
-        parts: the estimates, [..., K].
-        freedom: their degrees of freedom, [..., K]; at least 1 for estimates that are not 0.
+        parts: The estimates, [..., K].
+        freedom: Their degrees of freedom, [..., K], which are at least 1 for estimates that are not 0.
 
     Returns:
         (Σ parts)² / Σ parts²/freedom, [...], or Σ freedom if all parts are 0.
@@ -113,10 +113,10 @@ def combined_quantile(sample: Array, of_sample: Array, seeds: Array, of_seeds: A
     seeds.
 
     Args:
-        sample: variance from samples.
-        of_sample: quantile of the sample part.
-        seeds: variance from seeds; 0 for one seed.
-        of_seeds: quantile of the seed part, from Student's t.
+        sample: Variance from samples.
+        of_sample: Quantile of the sample part.
+        seeds: Variance from seeds, which is 0 for one seed.
+        of_seeds: Quantile of the seed part, from Student's t.
 
     Source: Cochran and Cox, Experimental Designs, 2nd edition (1957).
     """

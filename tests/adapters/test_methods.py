@@ -1,4 +1,4 @@
-"""Settings of methods: read, refused, written back, made into PEFT's configuration."""
+"""Settings of methods are read, checked, written back and converted to PEFT's configuration."""
 
 import pytest
 

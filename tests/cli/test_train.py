@@ -66,11 +66,11 @@ def test_the_whole_model(cme, common, tmp_path):
         (("--method", "adalora", "--set", "tinitt=3"), "unknown option 'tinitt' (did you mean 'tinit'?)"),
         (("--method", "adalora", "--set", "r=3"), "unknown option 'r'"),
         (("--method", "lora", "--target-modules", "no_such_proj"), "no_such_proj"),
-        (("--method", "adalora", "--steps", "2"), "at least 3 steps to prune ranks, the run has 2"),
+        (("--method", "adalora", "--steps", "2"), "at least 3 steps to prune ranks, but the run has 2"),
         (("--method", "adalora", "--set", "init_r=8"), "init_r must be above the rank"),
         (("--method", "peft"), "peft_type is missing"),
         (("--method", "peft", "--set", "peft_type=DORA"), "unknown peft_type 'DORA'"),
-        (("--peft-config", "nowhere.yaml"), "there is no file nowhere.yaml"),
+        (("--peft-config", "nowhere.yaml"), "the file nowhere.yaml does not exist"),
         (("--peft-config", "nowhere.yaml", "--method", "lora"), "peft_config and method 'lora' cannot be combined"),
     ],
 )

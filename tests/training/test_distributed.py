@@ -1,4 +1,4 @@
-"""Two processes under torchrun train what one process trains on the same examples per step."""
+"""Two processes under torchrun give the same adapter as one process with the same examples per step."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The tokenizer belongs to the identity of a training run."""
+"""The tokenizer is part of the identity of a training run."""
 
 import json
 import shutil
