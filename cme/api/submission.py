@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.api.call import StrPath, path, public
-from cme.errors import CMEWarning, UsageError
+from cme.errors import CMEWarning, UsageError, unknown
 from cme.records import Entry
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def reproduce(
     Example:
         >>> cme.reproduce("teamlora", "again", entries="leaderboards/demo/entries", data="mix").record.verdict  # doctest: +SKIP
     """
-    from cme.leaderboard.entries.board import load_entry
+    from cme.leaderboard.entries.board import entry_files, load_entry
     from cme.leaderboard.entries.files import check_name
     from cme.leaderboard.submission.audit import check_row
     from cme.leaderboard.submission.reproduce import check_repeatable, compare_again
@@ -170,7 +170,10 @@ def reproduce(
     from cme.workdir import claim, finish
 
     folder, place = path(entries), path(out)
-    entry = load_entry(folder / f"{check_name(row)}.json")
+    known = [file.stem for file in entry_files(folder)]
+    if check_name(row) not in known:
+        raise unknown(f"row of {folder}", row, known)
+    entry = load_entry(folder / f"{row}.json")
     seed = check_repeatable(entry, seed)
     check_row(entry, folder)
     base = base or entry.base

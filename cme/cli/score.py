@@ -33,7 +33,7 @@ def score(
 ) -> None:
     """Recompute the scores of a result.
 
-    Uses the per-sample scores, without a model or a GPU.
+    The scores are computed from the per-sample scores, without a model or a GPU.
     """
     import cme
 

@@ -92,7 +92,7 @@ def test_another_mix_or_base_is_refused(cme, line, mix, tiny_base, tmp_path):  #
 
 
 def test_a_row_that_is_not_there(cme, line, tmp_path):
-    assert reproduce(cme, line, "nothing", tmp_path / "x").exit_code == 1
+    assert reproduce(cme, line, "nothing", tmp_path / "x").exit_code == 2
     assert reproduce(cme, line, "../entries/lora", tmp_path / "x").exit_code == 2
 
 
