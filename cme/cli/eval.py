@@ -149,4 +149,4 @@ def _show(result: "Result", folder: Path) -> None:
         note(f"CME used lm-eval's own code, which is slower. Reason: {engine.removeprefix('hf: ')}")
     if result.missing:
         note("The source lacks these splits, so they were not evaluated: " + ", ".join(result.missing))
-    note(f"written: {folder / 'result.json'}, {folder / 'samples.parquet'}")
+    note(f"Written: {folder / 'result.json'}, {folder / 'samples.parquet'}")

@@ -36,4 +36,4 @@ def import_lm_eval(
         return
     show_scores(result.scores)
     note("The result records that the base is identified by its name and lm-eval's hash only.")
-    note(f"written: {out / 'result.json'}, {out / 'samples.parquet'}")
+    note(f"Written: {out / 'result.json'}, {out / 'samples.parquet'}")

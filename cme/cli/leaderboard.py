@@ -67,11 +67,11 @@ def leaderboard(
         )
         raise typer.Exit(1)
     if check:
-        note("up to date")
+        note("All files are up to date.")
         return
     print(rendered.text, end="")
     for path in rendered.written:
-        note(f"written: {path}")
+        note(f"Written: {path}")
 
 
 def _verify(entries: Path, *, as_json: bool) -> None:

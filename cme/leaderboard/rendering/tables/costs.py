@@ -42,7 +42,7 @@ def runs_section(standing: Standing) -> Section | None:
             line += [points(own.value), own.reference] if own else [ABSENT, ABSENT]
         lines.append(line)
     paragraph = (
-        "The training runs recorded these costs. Times are means over a row's runs and depend on the other load. "
+        "The training runs recorded these costs. Times are means over a row's runs and depend on the machine's load. "
     )
     paragraph += (
         "The column run time × LoRA shows the time relative to the LoRA row with the nearest number of parameters. It is "
