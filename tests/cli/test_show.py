@@ -79,7 +79,8 @@ def test_what_does_not_go_together_is_told(cme, result, arguments, says):
 
 def test_a_folder_without_a_result(cme, tmp_path):
     done = cme("show", tmp_path, "--dataset", "qqp")
-    assert done.exit_code == 1 and "result.json does not exist" in done.stderr
+    assert done.exit_code == 1
+    assert "result.json does not exist. Give a folder that 'cme eval' wrote." in done.stderr
 
 
 def test_failed_and_unfinished_answers_are_counted_in_the_result_and_shown(cme, tmp_path):
