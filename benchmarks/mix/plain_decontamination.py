@@ -19,7 +19,7 @@ from cme.data.example import Example
 from cme.data.load import RowStream, load_examples
 from cme.data.match import canonical, canonical_texts
 from cme.data.sources import open_source
-from cme.suite import DatasetSpec, Part, dataset, datasets
+from cme.suite import DatasetSpec, Subset, dataset, datasets
 
 __all__ = ["RULES", "Found", "Item", "Key", "PlainDetector", "plain_decontamination", "with_keys"]
 
@@ -145,10 +145,10 @@ def plain_decontamination(folder: Path, workers: int) -> dict[str, Any]:
         _gate.add(spec, items)
         index_seconds += time.perf_counter() - begun
     tasks = [
-        (spec.name, part, file)
+        (spec.name, subset, file)
         for spec in datasets().values()
-        for part in spec.parts
-        for file in sorted((folder / part.folder).glob(f"{part.train}-*.parquet"))
+        for subset in spec.subsets
+        for file in sorted((folder / subset.folder).glob(f"{subset.train}-*.parquet"))
     ]
     found, find_seconds = Found(), 0.0
     # Forked, so that the processes share what was learnt; the collector must not touch it, or each would get a copy.
@@ -169,12 +169,12 @@ def plain_decontamination(folder: Path, workers: int) -> dict[str, Any]:
 _gate = PlainDetector()
 
 
-def _look_up(task: tuple[str, Part, Path]) -> tuple[Found, float]:
+def _look_up(task: tuple[str, Subset, Path]) -> tuple[Found, float]:
     import pyarrow.parquet as pq
 
-    name, part, path = task
+    name, subset, path = task
     spec = dataset(name)
-    stream = RowStream(spec, part, f"{name}/{part.train}", str(path))
+    stream = RowStream(spec, subset, f"{name}/{subset.train}", str(path))
     found, seconds = Found(), 0.0
     with pq.ParquetFile(path) as file:
         columns = [name for name in file.schema_arrow.names if name in needed_columns(spec)]

@@ -128,7 +128,7 @@ def _majority(train: Sequence[Example], spec: DatasetSpec) -> "Callable[[Example
 
 def _record(example: Example, answer: list[float] | str, spec: DatasetSpec) -> Mapping[str, Any]:
     """A sample record as lm-eval makes one: the row, the answers, the scores."""
-    doc = {"id": example.id, "dataset": spec.name, "part": example.part, "cluster": example.cluster, "cut": False}
+    doc = {"id": example.id, "dataset": spec.name, "part": example.subset, "cluster": example.cluster, "cut": False}
     if isinstance(answer, str):
         doc["answers"] = list(example.answers)
         return {"doc": doc, "filtered_resps": [answer], **task.process_generation(doc, [answer])}

@@ -277,7 +277,7 @@ def _each(
 
 def _with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
     """The datasets of which the source has some rows of every kind (``"train"``, ``"eval"``)."""
-    found = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.parts) for kind in kinds)]
+    found = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.subsets) for kind in kinds)]
     if not found:
         names = ", ".join(spec.name for spec in specs)
         raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Give another source.")
