@@ -83,22 +83,22 @@ def claim(
     settings = json.loads(json.dumps(dict(settings), allow_nan=False))  # as the marker will give it back
     marker = out / _MARKER
     if marker.is_file():
-        found = _read(marker)
-        if found.get("command") != command:
-            raise UsageError(f"{out} holds the output of 'cme {found.get('command')}'. Give another --out.")
-        old, finished = found.get("settings") or {}, bool(found.get("finished"))
+        stored = _read(marker)
+        if stored.get("command") != command:
+            raise UsageError(f"{out} holds the output of 'cme {stored.get('command')}'. Give another --out.")
+        old, finished = stored.get("settings") or {}, bool(stored.get("finished"))
         expected = {key: value for key, value in settings.items() if not (finished and key in added and key not in old)}
         kept = {} if finished else {key: old[key] for key in changeable if key in old}
-        if found.get("digest") not in (digest(expected), digest({**expected, **kept})):
+        if stored.get("digest") not in (digest(expected), digest({**expected, **kept})):
             raise UsageError(
-                f"{out} holds work with other settings ({_differences(found, expected)}). Give another --out, or remove it."
+                f"{out} holds work with other settings ({_differences(stored, expected)}). Give another --out, or remove it."
             )
         if finished:
             raise FinishedError(
                 f"{out} holds the finished output of this very command. Give another --out, or remove it to run again."
             )
-        if found["digest"] != digest(settings):
-            write_json(marker, found | {"settings": settings, "digest": digest(settings)})
+        if stored["digest"] != digest(settings):
+            write_json(marker, stored | {"settings": settings, "digest": digest(settings)})
         return True
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file; --out must be a folder.")
@@ -145,15 +145,15 @@ def _read(marker: Path) -> dict[str, Any]:
     Raises:
         CMEError: it is damaged.
     """
-    found = read_json(marker)
+    stored = read_json(marker)
     if not (
-        isinstance(found, dict)
-        and isinstance(found.get("command"), str)
-        and isinstance(found.get("settings"), dict)
-        and isinstance(found.get("digest"), str)
+        isinstance(stored, dict)
+        and isinstance(stored.get("command"), str)
+        and isinstance(stored.get("settings"), dict)
+        and isinstance(stored.get("digest"), str)
     ):
         raise CMEError(f"{marker} is damaged: it is no marker of an output folder. Give another --out.")
-    return found
+    return stored
 
 
 def _half_a_marker(item: Path) -> bool:
@@ -161,8 +161,8 @@ def _half_a_marker(item: Path) -> bool:
     return (item.name.startswith((f".{_MARKER}.", LOCK_FILE)) and item.suffix == ".tmp") or item.name == LOCK_FILE
 
 
-def _differences(found: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    old = found.get("settings") or {}
+def _differences(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    old = stored.get("settings") or {}
     keys = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
     return ", ".join(f"{key}: {old.get(key)!r} there, {settings.get(key)!r} now" for key in sorted(keys)[:4]) + (
         ", …" if len(keys) > 4 else ""

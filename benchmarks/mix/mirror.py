@@ -15,7 +15,7 @@ from benchmarks.mix.plant import Row, duplicates, leaks, make, plants
 from cme.errors import UsageError
 from cme.files import atomic_path, read_json, write_json
 from cme.progress import bar
-from cme.suite import Part, datasets
+from cme.suite import Subset, datasets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,13 +102,13 @@ def mirror_files(share: float) -> dict[str, MirrorFile]:
         raise UsageError(f"the share of a mirror's rows must be from {LEAST_SHARE} to 1, found {share}.")
     files: dict[str, MirrorFile] = {}
     for spec in datasets(beside=True).values():
-        for part in spec.parts:
-            published = _PARTS.get((spec.name, part.name), (spec.rows["train"], spec.rows["eval"]))
-            for split, rows, own in _splits(part, published):
-                name = f"{part.folder}/{split}"
+        for subset in spec.subsets:
+            published = _PARTS.get((spec.name, subset.name), (spec.rows["train"], spec.rows["eval"]))
+            for split, rows, own in _splits(subset, published):
+                name = f"{subset.folder}/{split}"
                 if name not in files:
                     rows = max(1, round(rows * share))
-                    files[name] = MirrorFile(spec.name, part.folder, split, rows, own, len(files))
+                    files[name] = MirrorFile(spec.name, subset.folder, split, rows, own, len(files))
     return files
 
 
@@ -171,9 +171,9 @@ def write_mirror(folder: Path, share: float, *, seed: int = 0, workers: int = 1)
     return folder
 
 
-def _splits(part: Part, published: tuple[int, int]) -> Iterator[tuple[str, int, str | None]]:
-    yield part.train, published[0], f"{part.folder}/{part.eval}"
-    yield part.eval, published[1], None
+def _splits(subset: Subset, published: tuple[int, int]) -> Iterator[tuple[str, int, str | None]]:
+    yield subset.train, published[0], f"{subset.folder}/{subset.eval}"
+    yield subset.eval, published[1], None
 
 
 def _claim(folder: Path, settings: Mapping[str, object]) -> None:

@@ -19,7 +19,7 @@ from cme.data.example import Example
 from cme.data.load import RowStream, load_examples
 from cme.data.match import canonical, canonical_texts
 from cme.data.sources import open_source
-from cme.suite import DatasetSpec, Part, dataset, datasets
+from cme.suite import DatasetSpec, Subset, dataset, datasets
 
 __all__ = ["RULES", "Detected", "Item", "Key", "PlainDetector", "plain_decontamination", "with_keys"]
 
@@ -148,10 +148,10 @@ def plain_decontamination(folder: Path, workers: int) -> dict[str, Any]:
         _detector.add(spec, items)
         index_seconds += time.perf_counter() - begun
     tasks = [
-        (spec.name, part, file)
+        (spec.name, subset, file)
         for spec in datasets().values()
-        for part in spec.parts
-        for file in sorted((folder / part.folder).glob(f"{part.train}-*.parquet"))
+        for subset in spec.subsets
+        for file in sorted((folder / subset.folder).glob(f"{subset.train}-*.parquet"))
     ]
     detected, find_seconds = Detected(), 0.0
     # Forked processes share the index. The garbage collector must not touch it, because each process would then copy it.
@@ -172,12 +172,12 @@ def plain_decontamination(folder: Path, workers: int) -> dict[str, Any]:
 _detector = PlainDetector()
 
 
-def _look_up(task: tuple[str, Part, Path]) -> tuple[Detected, float]:
+def _look_up(task: tuple[str, Subset, Path]) -> tuple[Detected, float]:
     import pyarrow.parquet as pq
 
-    name, part, path = task
+    name, subset, path = task
     spec = dataset(name)
-    stream = RowStream(spec, part, f"{name}/{part.train}", str(path))
+    stream = RowStream(spec, subset, f"{name}/{subset.train}", str(path))
     detected, seconds = Detected(), 0.0
     with pq.ParquetFile(path) as file:
         columns = [name for name in file.schema_arrow.names if name in needed_columns(spec)]

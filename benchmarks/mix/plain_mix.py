@@ -87,7 +87,9 @@ def _normalised(spec: DatasetSpec, folder: Path, cache: Path, workers: int) -> "
     import datasets
 
     files = [
-        str(file) for part in spec.parts for file in sorted((folder / part.folder).glob(f"{part.train}-*.parquet"))
+        str(file)
+        for subset in spec.subsets
+        for file in sorted((folder / subset.folder).glob(f"{subset.train}-*.parquet"))
     ]
     raw = datasets.load_dataset(
         "parquet", data_files=files, split="train", columns=sorted(needed_columns(spec)), cache_dir=str(cache)
@@ -115,7 +117,7 @@ def _columns(batch: dict[str, list[Any]], name: str) -> dict[str, list[Any]]:
         "id": [example.id for example in cut],
         "dataset": [example.dataset for example in cut],
         "family": [example.family for example in cut],
-        "part": [example.part for example in cut],
+        "part": [example.subset for example in cut],
         "cluster": [example.cluster for example in cut],
         "choices": [example.choices for example in cut],
         "gold": [example.gold for example in cut],

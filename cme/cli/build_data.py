@@ -148,9 +148,9 @@ def _show_check(check: "Checked", *, as_json: bool) -> None:
     if as_json:
         emit_json({"rows": check.rows, "overlap": check.overlap, "unchecked": check.unchecked})
         return
-    from cme.mix.overlap import found_by_rule
+    from cme.mix.overlap import overlap_rows
 
-    lines = [[train, other, rule, f"{rows:,}"] for train, other, rule, rows in found_by_rule(check.overlap)]
+    lines = [[train, other, rule, f"{rows:,}"] for train, other, rule, rows in overlap_rows(check.overlap)]
     show_table(["training rows of", "evaluation rows of", "rule", "rows"], lines)
     note(f"{sum(check.rows.values()):,} training rows would remain. Nothing was written.")
     if check.unchecked:

@@ -9,7 +9,7 @@ from cme.data.columns import check_columns, needed_columns, table_rows, unwrap
 from cme.data.example import Row
 from cme.data.sources import Generator, Source
 from cme.readers.parquet_file import open_parquet
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,7 +37,7 @@ class Piece:
         groups: row groups of the file.
     """
 
-    part: str
+    subset: str
     split: str
     start: int
     rows: int
@@ -45,7 +45,7 @@ class Piece:
     groups: tuple[int, ...] = ()
 
 
-def pieces(source: Source, spec: DatasetSpec, part: Part, split: str) -> list[Piece]:
+def pieces(source: Source, spec: DatasetSpec, subset: Subset, split: str) -> list[Piece]:
     """Cut a split into pieces; the same split is always cut the same way.
 
     Raises:
@@ -53,11 +53,11 @@ def pieces(source: Source, spec: DatasetSpec, part: Part, split: str) -> list[Pi
         DataError: a file cannot be read as Parquet.
     """
     if isinstance(source, Generator):
-        count = source.count(spec, part, split)
+        count = source.count(spec, subset, split)
         starts = range(0, count, PIECE_ROWS)
-        return [Piece(part.name, split, start, min(PIECE_ROWS, count - start)) for start in starts]
-    found, start = [], 0
-    for file in source.files(spec, part, split):
+        return [Piece(subset.name, split, start, min(PIECE_ROWS, count - start)) for start in starts]
+    runs, start = [], 0
+    for file in source.files(spec, subset, split):
         with open_parquet(file, where=f"{spec.name}/{split}: {file}") as opened:
             metadata = opened.metadata
         groups: list[int] = []
@@ -66,9 +66,9 @@ def pieces(source: Source, spec: DatasetSpec, part: Part, split: str) -> list[Pi
             groups.append(group)
             rows += metadata.row_group(group).num_rows
             if rows >= PIECE_ROWS or group == metadata.num_row_groups - 1:
-                found.append(Piece(part.name, split, start, rows, file, tuple(groups)))
+                runs.append(Piece(subset.name, split, start, rows, file, tuple(groups)))
                 start, rows, groups = start + rows, 0, []
-    return found
+    return runs
 
 
 def rows_of(source: Source, spec: DatasetSpec, piece: Piece) -> Iterator[Row]:
@@ -77,12 +77,12 @@ def rows_of(source: Source, spec: DatasetSpec, piece: Piece) -> Iterator[Row]:
     Raises:
         DataError: the file is damaged, or does not hold what the dataset promises.
     """
-    part = next(part for part in spec.parts if part.name == piece.part)
+    subset = next(subset for subset in spec.subsets if subset.name == piece.subset)
     where = f"{spec.name}/{piece.split}"
     if piece.file is None:
         assert isinstance(source, Generator)
-        table = source.span(spec, part, piece.split, piece.start, piece.rows)
-        check_columns(table.schema, spec, where, source.locate(spec, part, piece.split))
+        table = source.span(spec, subset, piece.split, piece.start, piece.rows)
+        check_columns(table.schema, spec, where, source.locate(spec, subset, piece.split))
         yield from table_rows(table, spec, piece.start)
         return
     start = piece.start

@@ -19,7 +19,9 @@ _BATCH = 1024
 
 def needed_columns(spec: DatasetSpec) -> set[str]:
     """The columns that a dataset's rows are made of; all others need not be read."""
-    return {name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.part_by]))}
+    return {
+        name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.subset_column]))
+    }
 
 
 def table_rows(table: "pa.Table", spec: DatasetSpec, start: int = 0) -> Iterator[Row]:
@@ -88,20 +90,20 @@ def _spell(expected: Any) -> str:
     return str(expected)
 
 
-def _fits(found: "pa.DataType", expected: Any) -> bool:
+def _fits(kind: "pa.DataType", expected: Any) -> bool:
     import pyarrow as pa
 
-    if pa.types.is_dictionary(found):
-        return _fits(found.value_type, expected)
+    if pa.types.is_dictionary(kind):
+        return _fits(kind.value_type, expected)
     if isinstance(expected, dict):
-        return pa.types.is_struct(found) and all(
-            found.get_field_index(name) >= 0 and _fits(found.field(name).type, kind) for name, kind in expected.items()
+        return pa.types.is_struct(kind) and all(
+            kind.get_field_index(name) >= 0 and _fits(kind.field(name).type, field) for name, field in expected.items()
         )
     if expected.startswith("list<"):
         inner = expected.removeprefix("list<").removesuffix(">")
-        return (pa.types.is_list(found) or pa.types.is_large_list(found)) and _fits(found.value_type, inner)
+        return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _fits(kind.value_type, inner)
     if expected == "string":
-        return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found))
+        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
     if expected.startswith("int"):
-        return bool(pa.types.is_integer(found))
-    return bool(str(found) == expected)
+        return bool(pa.types.is_integer(kind))
+    return bool(str(kind) == expected)

@@ -64,7 +64,7 @@ class Example:
     id: str
     dataset: str
     family: str
-    part: str
+    subset: str
     cluster: str
     instruction: str
     input: str

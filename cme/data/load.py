@@ -13,7 +13,7 @@ from cme.data.normalise import NORMALISERS
 from cme.data.normalise.fields import BadValueError
 from cme.data.sources import Source
 from cme.errors import DataError, unknown
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 __all__ = ["Identity", "Outcome", "RowStream", "load_examples", "normalise_all"]
 
@@ -49,14 +49,14 @@ def load_examples(spec: DatasetSpec, kind: str, source: Source, *, allow_missing
     outcome = Outcome()
     identity = Identity(spec)
     lacking = source.missing(spec, kind) if allow_missing else {}
-    for part in spec.parts:
-        if part.name in lacking:
+    for subset in spec.subsets:
+        if subset.name in lacking:
             continue
-        split = part.split(kind)
+        split = subset.split(kind)
         where = f"{spec.name}/{split}"
-        for piece in pieces(source, spec, part, split):
-            file = str(piece.file or source.locate(spec, part, split))
-            stream = RowStream(spec, part, where, file, start=piece.start, identity=identity)
+        for piece in pieces(source, spec, subset, split):
+            file = str(piece.file or source.locate(spec, subset, split))
+            stream = RowStream(spec, subset, where, file, start=piece.start, identity=identity)
             outcome.examples += stream.examples(rows_of(source, spec, piece))
             outcome.read += stream.read
             outcome.dropped += stream.dropped
@@ -70,7 +70,7 @@ def normalise_all(rows: list[Row], spec: DatasetSpec) -> Outcome:
         DataError: a value is out of range.
     """
     outcome = Outcome()
-    stream = RowStream(spec, spec.parts[0], spec.name, "the rows given")
+    stream = RowStream(spec, spec.subsets[0], spec.name, "the rows given")
     outcome.examples = list(stream.examples(rows))
     outcome.read, outcome.dropped = stream.read, stream.dropped
     return outcome
@@ -95,7 +95,7 @@ class RowStream:
     def __init__(
         self,
         spec: DatasetSpec,
-        part: Part,
+        subset: Subset,
         where: str,
         file: str,
         *,
@@ -104,7 +104,7 @@ class RowStream:
     ) -> None:
         if spec.normaliser not in NORMALISERS:
             raise unknown(f"normaliser of {spec.path}:", spec.normaliser, NORMALISERS)
-        self._spec, self._part, self._where, self._file, self._start = spec, part, where, file, start
+        self._spec, self._part, self._where, self._file, self._start = spec, subset, where, file, start
         self._identity = identity or Identity(spec)
         self.read = 0
         self.dropped: Counter[str] = Counter()
@@ -115,14 +115,14 @@ class RowStream:
         Raises:
             DataError: a value is out of range (dataset, file, column, row number, expected, found).
         """
-        spec, part, example = self._spec, self._part, self._identity.example
+        spec, subset, example = self._spec, self._part, self._identity.example
         normalise = NORMALISERS[spec.normaliser]
         for row in rows:
             try:
                 content = normalise(row, spec)
             except BadValueError as bad:
                 raise DataError(
-                    f"{self._where}: column {bad.column!r} holds {bad.found!r} at row {self._start + self.read}; "
+                    f"{self._where}: column {bad.column!r} holds {bad.value!r} at row {self._start + self.read}; "
                     f"expected {bad.expected}.\nThe file is {self._file}. It is damaged or of another version: get it "
                     f"again from {spec.hub_id}."
                 ) from None
@@ -130,7 +130,7 @@ class RowStream:
             if isinstance(content, Dropped):
                 self.dropped[content.reason] += 1
             else:
-                yield example(content, row, part)
+                yield example(content, row, subset)
 
 
 class Identity:
@@ -144,7 +144,7 @@ class Identity:
         self._shared: Sequence[Any] = ()
         self._sharers = ""
 
-    def example(self, content: Content, row: Row, part: Part) -> Example:
+    def example(self, content: Content, row: Row, subset: Subset) -> Example:
         """The content of a row as an example."""
         spec = self._spec
         key = _sha256(_canonical([spec.name, *(_reach(row, path) for path in self._key)]))
@@ -160,7 +160,7 @@ class Identity:
             id=identifier,
             dataset=spec.name,
             family=spec.family,
-            part=(row[spec.part_by] if spec.part_by else "") or part.name,
+            subset=(row[spec.subset_column] if spec.subset_column else "") or subset.name,
             cluster=self._sharers if shared else identifier,
             instruction=spec.instruction,
             input=content.input,

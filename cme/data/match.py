@@ -90,6 +90,6 @@ def _unordered_from(example: Example, spec: DatasetSpec) -> int:
     return len(example.match) - options if options < len(example.match) else len(example.match)
 
 
-def _unless_punctuation(found: re.Match[str]) -> str:
-    category = unicodedata.category(found[0])
-    return "" if category.startswith("P") or category == "Cf" else found[0]
+def _unless_punctuation(match: re.Match[str]) -> str:
+    category = unicodedata.category(match[0])
+    return "" if category.startswith("P") or category == "Cf" else match[0]

@@ -131,7 +131,7 @@ def _majority(train: Sequence[Example], spec: DatasetSpec) -> "Callable[[Example
 
 def _record(example: Example, answer: list[float] | str, spec: DatasetSpec) -> Mapping[str, Any]:
     """Return a sample record in lm-eval's format, with the row, the answers and the scores."""
-    doc = {"id": example.id, "dataset": spec.name, "part": example.part, "cluster": example.cluster, "cut": False}
+    doc = {"id": example.id, "dataset": spec.name, "part": example.subset, "cluster": example.cluster, "cut": False}
     if isinstance(answer, str):
         doc["answers"] = list(example.answers)
         return {"doc": doc, "filtered_resps": [answer], **task.process_generation(doc, [answer])}

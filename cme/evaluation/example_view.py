@@ -101,7 +101,7 @@ def rendered_examples(
                     dataset=spec.name,
                     split="evaluation" if split == "eval" else "training",
                     id=example.id,
-                    part=example.part,
+                    part=example.subset,
                     cluster=example.cluster,
                     format=one,
                     context=text.context,

@@ -286,7 +286,7 @@ def _each(
 
 def _with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
     """Return the datasets for which the source has rows of every kind (``"train"``, ``"eval"``)."""
-    with_rows = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.parts) for kind in kinds)]
+    with_rows = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.subsets) for kind in kinds)]
     if not with_rows:
         names = ", ".join(spec.name for spec in specs)
         raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Set another source.")

@@ -163,7 +163,7 @@ def _row(example: Example, cut: bool, name: str = "plain", tokenizer: Any = None
     row = {
         "id": example.id,
         "dataset": example.dataset,
-        "part": example.part,
+        "part": example.subset,
         "cluster": example.cluster,
         "prompt": text.context,
         "target": text.target,

@@ -94,21 +94,21 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     _sweep(out)
     if not (out / MANIFEST).is_file():
         with Workers(settings.workers) as workers:
-            found = _decide(suite, specs, source, out / _WORK, settings, workers)
-            sizes = {name: len(item.train) for name, item in found.cleaned.items()}
+            decided = _decide(suite, specs, source, out / _WORK, settings, workers)
+            sizes = {name: len(item.train) for name, item in decided.cleaned.items()}
             try:
                 cap, counts = share_rows(sizes, settings.size, settings.mixing, settings.temperature)
             except UsageError:
                 _empty(out)
                 raise
-            files = _write(found, counts, settings, workers)
-        manifest = _manifest(settings, source.name, cap, found, counts, files)
-        write_json(out / "overlap.json", found.overlap)
-        write_text(out / "overlap.csv", overlap_csv(found.overlap))
+            files = _write(decided, counts, settings, workers)
+        manifest = _manifest(settings, source.name, cap, decided, counts, files)
+        write_json(out / "overlap.json", decided.overlap)
+        write_text(out / "overlap.csv", overlap_csv(decided.overlap))
         with optional("The same numbers are in overlap.csv and overlap.json."):
-            write_text(out / "overlap.svg", heat_map(found.overlap))
+            write_text(out / "overlap.svg", heat_map(decided.overlap))
         picture = (out / "overlap.svg").is_file()
-        text = card(manifest, found.specs, found.unchecked, settings.command(source.name), picture=picture)
+        text = card(manifest, decided.specs, decided.unchecked, settings.command(source.name), picture=picture)
         write_text(out / "README.md", text)
         write_record(out / MANIFEST, manifest)
     shutil.rmtree(out / _WORK, ignore_errors=True)
@@ -124,8 +124,10 @@ def check_only(settings: BuildSettings, *, source: Source | None = None) -> Chec
     """
     suite, specs, source = _begin(settings, source)
     with tempfile.TemporaryDirectory(prefix="cme-check-") as work, Workers(settings.workers) as workers:
-        found = _decide(suite, specs, source, Path(work), settings, workers)
-    return Checked({name: len(item.train) for name, item in found.cleaned.items()}, found.overlap, found.unchecked)
+        decided = _decide(suite, specs, source, Path(work), settings, workers)
+    return Checked(
+        {name: len(item.train) for name, item in decided.cleaned.items()}, decided.overlap, decided.unchecked
+    )
 
 
 def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, DatasetSpec], list[DatasetSpec], Source]:
@@ -201,11 +203,11 @@ def _decide(
     return _Decided(specs, train, evaluation, cleaned)
 
 
-def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> dict[str, str]:
+def _write(decided: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> dict[str, str]:
     """Write both splits; returns their files, see `write_splits`."""
     train, validation = list[Chosen](), list[Chosen]()
-    for spec in found.specs:
-        file, item = found.train[spec.name], found.cleaned[spec.name]
+    for spec in decided.specs:
+        file, item = decided.train[spec.name], decided.cleaned[spec.name]
         taken = take_first(item.take, item.train, counts[spec.name])
         train.append(Chosen(spec, file, taken, item.order[taken]))
         validation.append(Chosen(spec, file, item.validation, item.order[item.validation]))
@@ -222,10 +224,10 @@ def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings, 
         )
 
 
-def _accounts(found: _Decided, counts: Mapping[str, int], *, mini: bool) -> dict[str, MixDataset]:
+def _accounts(decided: _Decided, counts: Mapping[str, int], *, mini: bool) -> dict[str, MixDataset]:
     accounts = {}
-    for spec in found.specs:
-        file, other, item = found.train[spec.name], found.evaluation[spec.name], found.cleaned[spec.name]
+    for spec in decided.specs:
+        file, other, item = decided.train[spec.name], decided.evaluation[spec.name], decided.cleaned[spec.name]
         accounts[spec.name] = MixDataset(
             family=spec.family,
             licence=MINI_LICENCE if mini else spec.licence,
@@ -246,19 +248,19 @@ def _accounts(found: _Decided, counts: Mapping[str, int], *, mini: bool) -> dict
 
 
 def _warnings(spec: DatasetSpec, train: TrainFile, evaluation: EvalFile) -> tuple[str, ...]:
-    found = (row_warning(spec, "train", train.read), row_warning(spec, "eval", evaluation.read))
-    return tuple(text for text in found if text)
+    warnings = (row_warning(spec, "train", train.read), row_warning(spec, "eval", evaluation.read))
+    return tuple(text for text in warnings if text)
 
 
 def _manifest(
     settings: BuildSettings,
     source: str,
     cap: int | None,
-    found: _Decided,
+    decided: _Decided,
     counts: Mapping[str, int],
     files: dict[str, str],
 ) -> Manifest:
-    accounts = _accounts(found, counts, mini=is_mini(source))
+    accounts = _accounts(decided, counts, mini=is_mini(source))
     manifest = Manifest(
         source=source,
         seed=settings.seed,
@@ -270,12 +272,12 @@ def _manifest(
         paraphrase_share=settings.paraphrase_share,
         datasets=accounts,
         files=files,
-        task_fingerprints={spec.name: spec.fingerprint for spec in found.specs},
+        task_fingerprints={spec.name: spec.fingerprint for spec in decided.specs},
         versions=versions(),
         fingerprint="",
         temperature=settings.temperature if settings.mixing == "temperature" else None,
         layout=settings.layout,
         gate=settings.decontamination,
-        overlap=found.overlap,
+        overlap=decided.overlap,
     )
     return manifest.replace(fingerprint=content_fingerprint(manifest.plain()))

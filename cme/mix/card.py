@@ -6,7 +6,7 @@ from pathlib import Path
 from cme.data.sources import is_mini
 from cme.mix.decontamination import JACCARD, KEPT, RUN, SHARE
 from cme.mix.licences import licence_table
-from cme.mix.overlap import found_by_rule
+from cme.mix.overlap import overlap_rows
 from cme.records import Manifest, MixDataset
 from cme.suite import DatasetSpec
 from cme.templates import render_markdown
@@ -52,7 +52,7 @@ def card(
         ),
         "listed": _listed,
         "checked": list(dict.fromkeys(other for others in manifest.overlap.values() for other in others)),
-        "overlap": list(found_by_rule(manifest.overlap)),
+        "overlap": list(overlap_rows(manifest.overlap)),
         "share": f"{SHARE:.0%}",
         "jaccard": f"{JACCARD:.0%}",
         "run": RUN,

@@ -53,9 +53,9 @@ def collect_eval(
         if spec in open_:
             continue
         gone = source.missing(spec, "eval")
-        for part in spec.parts:
-            if part.name not in gone:
-                source.files(spec, part, part.eval)
+        for subset in spec.subsets:
+            if subset.name not in gone:
+                source.files(spec, subset, subset.eval)
         check_same(spec, source, EvalFile(paths[spec.name]).provenance)
         advance()
     workers.run(
@@ -69,8 +69,8 @@ def collect_eval(
 
 def _count(spec: DatasetSpec, source: Source) -> int:
     lacking = source.missing(spec, "eval")
-    parts = [part for part in spec.parts if part.name not in lacking]
-    return sum(piece.rows for part in parts for piece in pieces(source, spec, part, part.eval))
+    subsets = [subset for subset in spec.subsets if subset.name not in lacking]
+    return sum(piece.rows for subset in subsets for piece in pieces(source, spec, subset, subset.eval))
 
 
 def _collect_eval(
@@ -82,9 +82,9 @@ def _collect_eval(
     digests_file = path.with_suffix(".npy")
     outcome = load_examples(spec, "eval", source, allow_missing=spec.name not in strict)
     texts = [canonical_texts(example, spec) for example in outcome.examples]
-    found = EvalTexts.of(texts_of(spec, outcome.examples, texts) if decontaminate else no_texts())
+    compared = EvalTexts.of(texts_of(spec, outcome.examples, texts) if decontaminate else no_texts())
     with atomic_path(path, durable=False) as temporary:
-        found.save(temporary)
+        compared.save(temporary)
     digests = b"".join(texts_digest(*text) for text in texts)
     with atomic_path(digests_file, durable=False) as temporary, temporary.open("wb") as file:
         np.save(file, np.frombuffer(digests, dtype=np.uint8), allow_pickle=False)

@@ -26,7 +26,7 @@ from cme.mix.hashes import keys
 from cme.mix.rows import work_schema
 from cme.mix.same_source import check_plan, check_same
 from cme.mix.step_markers import is_marked, mark, marked_value
-from cme.mix.work_files import FOUND, Note, TrainFile, numbers_schema
+from cme.mix.work_files import MASK_COLUMNS, Note, TrainFile, numbers_schema
 from cme.mix.workers import Workers
 from cme.prompt import count_words, cut_words
 from cme.suite import DatasetSpec
@@ -77,11 +77,11 @@ def collect_train(
     plans = {spec.name: _plan(spec, source, folder, allow_missing=allow_missing) for spec in specs}
     tasks = []
     for spec in specs:
-        found = [_piece(values) for values in plans[spec.name].pieces]
-        check_plan(spec, "train", source, found)
+        planned = [_piece(values) for values in plans[spec.name].pieces]
+        check_plan(spec, "train", source, planned)
         tasks += [
             _Task(spec, piece, f"{spec.name}.train.{number:04d}", pin_of(piece.file) if piece.file else None)
-            for number, piece in enumerate(found)
+            for number, piece in enumerate(planned)
         ]
         # After the pins were taken: what is read later under a pin is then what the plan says.
         check_same(spec, source, plans[spec.name].provenance)
@@ -120,16 +120,23 @@ def _plan(spec: DatasetSpec, source: Source, folder: Path, *, allow_missing: boo
     if not is_marked(file):
         missing = source.missing(spec, "train")
         lacking = missing if allow_missing else {}
-        parts = [part for part in spec.parts if part.name not in lacking]
-        found = [piece for part in parts for piece in pieces(source, spec, part, part.train)]
-        written = [asdict(piece) | {"file": piece.file and str(piece.file)} for piece in found]
-        mark(file, [], asdict(_Plan(tuple(written), tuple(missing.values()), source.provenance(spec))))
+        subsets = [subset for subset in spec.subsets if subset.name not in lacking]
+        stored = [_stored(piece) for subset in subsets for piece in pieces(source, spec, subset, subset.train)]
+        mark(file, [], asdict(_Plan(tuple(stored), tuple(missing.values()), source.provenance(spec))))
     return build(_Plan, marked_value(file), str(file), error=CMEError)
 
 
+def _stored(piece: Piece) -> dict[str, Any]:
+    """Return a piece as JSON values. The stored key of its subset is ``part``."""
+    values = asdict(piece)
+    return {"part": values.pop("subset")} | values | {"file": piece.file and str(piece.file)}
+
+
 def _piece(values: Mapping[str, Any]) -> Piece:
-    file = values["file"]
-    return Piece(**{**values, "file": file and Path(file), "groups": tuple(values["groups"])})
+    """Return the piece that `_stored` gave as JSON values."""
+    others = {key: value for key, value in values.items() if key not in ("part", "file", "groups")}
+    file = values["file"] and Path(values["file"])
+    return Piece(subset=values["part"], file=file, groups=tuple(values["groups"]), **others)
 
 
 @dataclass(frozen=True)
@@ -149,9 +156,9 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, detector: Path 
     spec, piece = task.spec, task.piece
     if detector is not None and detector not in _DETECTORS:
         _DETECTORS[detector] = LeakDetector(detector)
-    part = next(part for part in spec.parts if part.name == piece.part)
-    where = str(piece.file) if piece.file else source.locate(spec, part, piece.split)
-    stream = RowStream(spec, part, f"{spec.name}/{piece.split}", where, start=piece.start)
+    subset = next(subset for subset in spec.subsets if subset.name == piece.subset)
+    where = str(piece.file) if piece.file else source.locate(spec, subset, piece.split)
+    stream = RowStream(spec, subset, f"{spec.name}/{piece.split}", where, start=piece.start)
     if piece.file is not None and task.pin is not None:
         check_pin(piece.file, task.pin)
     kept = 0
@@ -168,8 +175,8 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, detector: Path 
     ):
         for batch in _batches(stream.examples(rows_of(source, spec, piece))):
             keyed = [canonical_texts(example, spec) for example in batch]
-            found = _DETECTORS[detector].find(texts_of(spec, batch, keyed)) if detector is not None else {}
-            number_writer.write_batch(_numbers(spec, batch, keyed, found, seed))
+            masks = _DETECTORS[detector].find(texts_of(spec, batch, keyed)) if detector is not None else {}
+            number_writer.write_batch(_numbers(spec, batch, keyed, masks, seed))
             waiting.append(_texts(spec, batch))
             kept += len(batch)
             if len(waiting) == _STORED_BATCHES:
@@ -203,7 +210,7 @@ def _numbers(
     spec: DatasetSpec,
     batch: Sequence[Example],
     keyed: Sequence[tuple[list[str], list[str]]],
-    found: "Mapping[str, NDArray[np.uint32]]",
+    masks: "Mapping[str, NDArray[np.uint32]]",
     seed: int,
 ) -> "pa.RecordBatch":
     import numpy as np
@@ -220,7 +227,7 @@ def _numbers(
         "take": keys(ids, "take", seed),
         "order": keys(ids, "order", seed),
     }
-    columns |= {column: found.get(rule, none) for rule, column in FOUND.items()}
+    columns |= {column: masks.get(rule, none) for rule, column in MASK_COLUMNS.items()}
     schema = numbers_schema()
     return pa.RecordBatch.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
@@ -233,7 +240,7 @@ def _texts(spec: DatasetSpec, batch: Sequence[Example]) -> "pa.RecordBatch":
         "input": [example.input for example in cut],
         "output": [example.output for example in cut],
         "id": [example.id for example in cut],
-        "part": [example.part for example in cut],
+        "part": [example.subset for example in cut],
         "cluster": [example.cluster for example in cut],
         "choices": [example.choices for example in cut],
         "gold": [example.gold for example in cut],

@@ -196,8 +196,8 @@ class LeakDetector:
         import numpy as np
 
         def array(name: str) -> "NDArray[Any]":
-            found: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            return found
+            values: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            return values
 
         self._bitmap = array("bitmap")
         self._grams, self._items = array("grams"), array("items")
@@ -215,10 +215,10 @@ class LeakDetector:
         import numpy as np
 
         folder.mkdir(parents=True, exist_ok=True)
-        parts = list(evaluation.values())
-        bases = np.cumsum([0, *(len(part.counts) for part in parts)])
-        grams = np.concatenate([part.grams for part in parts])
-        items = np.concatenate([part.items + base for part, base in zip(parts, bases[:-1], strict=True)])
+        datasets = list(evaluation.values())
+        bases = np.cumsum([0, *(len(texts.counts) for texts in datasets)])
+        grams = np.concatenate([texts.grams for texts in datasets])
+        items = np.concatenate([texts.items + base for texts, base in zip(datasets, bases[:-1], strict=True)])
         order = np.argsort(grams, kind="stable")
         bits = min(_MOST_BITMAP_BITS, max(10, (_BITS_PER_RUN * len(grams)).bit_length()))
         bitmap = np.zeros(1 << (bits - 3), dtype=np.uint8)
@@ -228,13 +228,14 @@ class LeakDetector:
             "bitmap": bitmap,
             "grams": grams[order],
             "items": items[order].astype(np.int32),
-            "counts": np.concatenate([part.counts for part in parts]),
-            "owner": np.repeat(np.arange(len(parts), dtype=np.uint8), np.diff(bases)),
+            "counts": np.concatenate([texts.counts for texts in datasets]),
+            "owner": np.repeat(np.arange(len(datasets), dtype=np.uint8), np.diff(bases)),
         }
         for name in ("passages", "sets", "nearly"):
-            every = np.concatenate([getattr(part, name) for part in parts])
+            every = np.concatenate([getattr(texts, name) for texts in datasets])
             flags = np.repeat(
-                np.uint32(1) << np.arange(len(parts), dtype=np.uint32), [len(getattr(p, name)) for p in parts]
+                np.uint32(1) << np.arange(len(datasets), dtype=np.uint32),
+                [len(getattr(texts, name)) for texts in datasets],
             )
             values, inverse = np.unique(every, return_inverse=True)
             masks = np.zeros(len(values), dtype=np.uint32)
@@ -258,8 +259,11 @@ class LeakDetector:
             sums, nearly, rows, near_rows = _token_sets(hashes, owners, count)
             tokens[rows] = self._masks("sets", sums) | self._masks("nearly", sums)
             np.bitwise_or.at(tokens, near_rows, self._masks("sets", nearly))
-        found = {"passage": self._masks("passages", texts.passages), "token-set": tokens}
-        return {"13-gram": self._runs(*runs(hashes, owners, RUN), count), **found}
+        return {
+            "13-gram": self._runs(*runs(hashes, owners, RUN), count),
+            "passage": self._masks("passages", texts.passages),
+            "token-set": tokens,
+        }
 
     def _masks(self, name: str, values: "NDArray[np.uint64]") -> "NDArray[np.uint32]":
         import numpy as np
@@ -284,8 +288,8 @@ class LeakDetector:
         if not known.any():
             return masks
         # Only the few rows with any known run are counted exactly.
-        asked = np.isin(owners, np.unique(owners[maybe[known]]))
-        sizes = np.bincount(distinct_words(grams[asked], owners[asked])[1], minlength=count)
+        counted = np.isin(owners, np.unique(owners[maybe[known]]))
+        sizes = np.bincount(distinct_words(grams[counted], owners[counted])[1], minlength=count)
         runs_, row = distinct_words(grams[maybe[known]], owners[maybe[known]])
         first, last = (np.searchsorted(self._grams, runs_, side) for side in ("left", "right"))
         times = last - first

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cme.mix.decontamination import KEPT, shares_premises
-from cme.mix.work_files import FOUND, EvalFile, TrainFile
+from cme.mix.work_files import MASK_COLUMNS, EvalFile, TrainFile
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def clean(
     import numpy as np
 
     numbers = {name: file.numbers() for name, file in train.items()}
-    codes, found, distinct = _encode(numbers, evaluation)
+    codes, present, distinct = _encode(numbers, evaluation)
     seen = np.zeros(distinct, dtype=bool)
     earliest = np.empty(distinct, dtype=np.int64)
     cleaned = {}
@@ -92,12 +92,12 @@ def clean(
         duplicates = len(rows) - int(first.sum())
         rows = rows[first]
         seen[code[rows]] = True
-        masks = {rule: _column(table, column)[rows] for rule, column in FOUND.items()}
+        masks = {rule: _column(table, column)[rows] for rule, column in MASK_COLUMNS.items()}
         leaks: dict[str, int] = {}
         leaked = np.zeros(len(rows), dtype=bool)
         overlap: Overlap = {}
         for other in sorted(evaluation, key=lambda other: other != name):
-            exact = found[other][code[rows]]
+            exact = present[other][code[rows]]
             hits = {"exact": exact}
             bit = np.uint32(1 << bits.index(other)) if other in bits else np.uint32(0)
             hits |= {rule: (mask & bit) > 0 for rule, mask in masks.items()}
@@ -157,8 +157,8 @@ def cut_validation(clusters: "NDArray[np.uint64]", rows: "NDArray[np.int64]", sh
 
 
 def _column(table: "pa.Table", name: str) -> "NDArray[np.uint64]":
-    found: NDArray[np.uint64] = table.column(name).to_numpy()
-    return found
+    values: NDArray[np.uint64] = table.column(name).to_numpy()
+    return values
 
 
 def _encode(
@@ -182,13 +182,13 @@ def _encode(
     # All evaluation rows at once: the table of all training texts is built for every call.
     looked_up = [file.digests() for file in evaluation.values()]
     places = pc.index_in(pa.chunked_array(looked_up, type=_digest_type()), value_set=encoded.dictionary)
-    found, start = {}, 0
+    present, start = {}, 0
     for name, digests in zip(evaluation, looked_up, strict=True):
         hits = places.slice(start, len(digests)).drop_null().to_numpy()
         start += len(digests)
-        found[name] = np.zeros(len(encoded.dictionary), dtype=bool)
-        found[name][hits] = True
-    return codes, found, len(encoded.dictionary)
+        present[name] = np.zeros(len(encoded.dictionary), dtype=bool)
+        present[name][hits] = True
+    return codes, present, len(encoded.dictionary)
 
 
 def _digest_type() -> "pa.DataType":

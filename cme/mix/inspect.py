@@ -127,20 +127,21 @@ def inspect_mix(
                 text = render(example_from_row(row), prompt_format, tokenizer)
                 seen[name].append(Seen(row["id"], text.context, text.target, _length(text, tokenizer)))
                 shown.advance()
-    found = {name: [item.length for item in rows] for name, rows in seen.items()}
-    families = list(dict.fromkeys(item.family for name, item in manifest.datasets.items() if found.get(name)))
+    lengths = {name: [item.length for item in rows] for name, rows in seen.items()}
+    families = list(dict.fromkeys(item.family for name, item in manifest.datasets.items() if lengths.get(name)))
     members = {
-        family: {name: found[name] for name in found if manifest.datasets[name].family == family} for family in families
+        family: {name: lengths[name] for name in lengths if manifest.datasets[name].family == family}
+        for family in families
     }
     return Inspection(
         rows=manifest.rows,
-        looked_at=sum(map(len, found.values())),
+        looked_at=sum(map(len, lengths.values())),
         counted=counted,
         unit="words" if tokenizer is None else "tokens",
         examples={name: tuple(rows[:n]) for name, rows in seen.items()},
-        families={family: _lengths(lengths, sizes) for family, lengths in members.items()},
-        datasets={name: _lengths({name: lengths}, sizes) for name, lengths in found.items()},
-        all=_lengths(found, sizes),
+        families={family: _lengths(member, sizes) for family, member in members.items()},
+        datasets={name: _lengths({name: values}, sizes) for name, values in lengths.items()},
+        all=_lengths(lengths, sizes),
         labels=labels,
     )
 
@@ -217,12 +218,12 @@ def _in_order(names: Iterable[str], labels: Mapping[str, Counter[str]]) -> dict[
     return ordered
 
 
-def _lengths(found: Mapping[str, Sequence[int]], sizes: Mapping[str, int]) -> Lengths:
+def _lengths(lengths: Mapping[str, Sequence[int]], sizes: Mapping[str, int]) -> Lengths:
     """Sum lengths up; each row stands for as many rows as its dataset has in the mix per row looked at."""
     import numpy as np
 
-    values = np.concatenate([np.asarray(lengths) for lengths in found.values()])
-    weights = np.concatenate([np.full(len(lengths), sizes[name] / len(lengths)) for name, lengths in found.items()])
+    values = np.concatenate([np.asarray(item) for item in lengths.values()])
+    weights = np.concatenate([np.full(len(item), sizes[name] / len(item)) for name, item in lengths.items()])
     weights /= weights.sum()
     order = np.argsort(values, kind="stable")
     middle = order[np.searchsorted(np.cumsum(weights[order]), 0.5 - 1e-9)]

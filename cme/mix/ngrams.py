@@ -30,8 +30,8 @@ def words(texts: Sequence[str]) -> "tuple[NDArray[np.uint64], NDArray[np.int64]]
 
     hashes, owners, start = [], [], 0
     for chunk in _chunks(texts):
-        found, owner = _words(chunk)
-        hashes.append(found)
+        values, owner = _words(chunk)
+        hashes.append(values)
         owners.append(owner + start)
         start += len(chunk)
     if not hashes:

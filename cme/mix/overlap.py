@@ -8,12 +8,12 @@ from cme.frames import csv_text
 from cme.mix.decontamination import KEPT
 from cme.mix.dedup import Overlap
 
-__all__ = ["found_by_rule", "heat_map", "overlap_csv"]
+__all__ = ["heat_map", "overlap_csv", "overlap_rows"]
 
 _INCH_PER_CELL = 0.36
 
 
-def found_by_rule(overlap: Mapping[str, Overlap]) -> Iterator[tuple[str, str, str, int]]:
+def overlap_rows(overlap: Mapping[str, Overlap]) -> Iterator[tuple[str, str, str, int]]:
     """(training dataset, evaluation dataset, rule, rows), only where something was found."""
     for train, others in overlap.items():
         for evaluation, rules in others.items():
@@ -30,7 +30,7 @@ def overlap_csv(overlap: Mapping[str, Overlap]) -> str:
     Returns:
         One line per training dataset, evaluation dataset and rule that detected rows.
     """
-    return csv_text(["train_dataset", "eval_dataset", "rule", "rows"], list(found_by_rule(overlap)))
+    return csv_text(["train_dataset", "eval_dataset", "rule", "rows"], list(overlap_rows(overlap)))
 
 
 def heat_map(overlap: Mapping[str, Overlap]) -> str:

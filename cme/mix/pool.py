@@ -29,7 +29,7 @@ def mini_train_rows(specs: Sequence[DatasetSpec], size: int | None) -> int | Non
 
     known = set(mini_corpus.known())
     splits = [
-        [mini_corpus.size(part.folder, part.train) for part in spec.parts if part.folder in known]
+        [mini_corpus.size(subset.folder, subset.train) for subset in spec.subsets if subset.folder in known]
         for spec in specs
     ]  # fmt: skip
     pool = 1

@@ -61,11 +61,11 @@ def push(folder: Path, repository: str, *, public: bool = False, have_rights: bo
         from huggingface_hub import HfApi
 
         api = HfApi(library_name="cme", library_version=manifest.versions["cme"])
-    with _told(repository):
+    with _hub_errors(repository):
         name = api.create_repo(repository, repo_type="dataset", private=not public, exist_ok=True).repo_id
-        found = api.dataset_info(name)
-    _check_repository(name, found, public)
-    with _told(repository):
+        info = api.dataset_info(name)
+    _check_repository(name, info, public)
+    with _hub_errors(repository):
         commit = api.upload_folder(
             repo_id=name,
             repo_type="dataset",
@@ -74,7 +74,7 @@ def push(folder: Path, repository: str, *, public: bool = False, have_rights: bo
             delete_patterns=list(_SHARDS),
             commit_message=f"CME mix of {manifest.rows:,} rows, fingerprint {manifest.fingerprint[:12]}",
         )
-    return Pushed(name, str(commit.commit_url), bool(found.private))
+    return Pushed(name, str(commit.commit_url), bool(info.private))
 
 
 def _check_licences(manifest: Manifest, have_rights: bool) -> None:
@@ -92,10 +92,10 @@ def _check_licences(manifest: Manifest, have_rights: bool) -> None:
         )
 
 
-def _check_repository(name: str, found: Any, public: bool) -> None:
-    if not (public or found.private):
+def _check_repository(name: str, info: Any, public: bool) -> None:
+    if not (public or info.private):
         raise UsageError(f"{name} already exists and is public. Give another name, or --public to upload to it.")
-    files = {item.rfilename for item in found.siblings or ()} - _MADE_BY_THE_HUB
+    files = {item.rfilename for item in info.siblings or ()} - _MADE_BY_THE_HUB
     if files and MANIFEST not in files:
         raise UsageError(
             f"{name} holds something other than a mix ({', '.join(sorted(files)[:3])}). Give another name; nothing was changed."
@@ -103,13 +103,13 @@ def _check_repository(name: str, found: Any, public: bool) -> None:
 
 
 @contextmanager
-def _told(repository: str) -> Iterator[None]:
+def _hub_errors(repository: str) -> Iterator[None]:
     """What the hub's client raises (errors of half a dozen unrelated classes), as one message."""
     try:
         yield
     except Exception as error:
-        said = " ".join(line for line in str(error).splitlines()[:3] if line.strip()) or type(error).__name__
+        message = " ".join(line for line in str(error).splitlines()[:3] if line.strip()) or type(error).__name__
         raise SourceError(
-            f"the hub rejected {repository}: {said}\n"
+            f"the hub rejected {repository}: {message}\n"
             "Log in with a token that may write there: hf auth login. Files that are already uploaded are not sent again."
         ) from error

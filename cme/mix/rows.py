@@ -77,7 +77,7 @@ def example_from_row(row: Mapping[str, Any]) -> Example:
         id=row["id"],
         dataset=row["dataset"],
         family=row["family"],
-        part=row["part"],
+        subset=row["part"],
         cluster=row["cluster"],
         instruction=row["instruction"],
         input=row["input"],

@@ -24,9 +24,14 @@ def check_plan(spec: DatasetSpec, kind: str, source: Source, pieces: Sequence[Pi
         SourceError: a file is no longer there.
     """
     gone = source.missing(spec, kind)
-    planned = {piece.part for piece in pieces} - {*gone}
-    files = {file for part in spec.parts if part.name in planned for file in source.files(spec, part, part.split(kind))}
-    named = {piece.file for piece in pieces if piece.file is not None and piece.part in planned}
+    planned = {piece.subset for piece in pieces} - {*gone}
+    files = {
+        file
+        for subset in spec.subsets
+        if subset.name in planned
+        for file in source.files(spec, subset, subset.split(kind))
+    }
+    named = {piece.file for piece in pieces if piece.file is not None and piece.subset in planned}
     # A file without rows is in no piece.
     if lost := sorted(map(str, named - files)):
         raise _changed(spec, f"{lost[0]} is no longer one of its files")

@@ -62,7 +62,7 @@ def verify(folder: Path) -> Verified:
     problems = _of_manifest(folder, manifest)
     there = [name for name in manifest.files if (folder / name).is_file()]
     problems += [f"{name} is missing" for name in sorted({*manifest.files} - {*there})]
-    found: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    counts: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     whole = len(there) == len(manifest.files)
     with bar("Verifying", total=len(there)) as shown:
         for name in sorted(there):
@@ -70,7 +70,7 @@ def verify(folder: Path) -> Verified:
             if (now := sha256_file(folder / name)) != manifest.files[name]:
                 problems.append(f"{name} has changed: its SHA-256 is {now}, the manifest says {manifest.files[name]}")
             try:
-                found.setdefault(name.partition("/")[0], Counter()).update(_rows(folder / name))
+                counts.setdefault(name.partition("/")[0], Counter()).update(_rows(folder / name))
             except CMEError as error:
                 problems.append(str(error))
                 whole = False
@@ -78,11 +78,11 @@ def verify(folder: Path) -> Verified:
     strangers = {file.relative_to(folder).as_posix() for file in folder.rglob("*.parquet")} - {*manifest.files}
     problems += [f"{name} is a Parquet file that the manifest does not name" for name in sorted(strangers)]
     if whole:
-        problems += _of_counts(manifest, found)
+        problems += _of_counts(manifest, counts)
     return Verified(
         files=len(manifest.files),
         size=sum((folder / name).stat().st_size for name in there),
-        rows={split: count.total() for split, count in found.items()},
+        rows={split: count.total() for split, count in counts.items()},
         problems=tuple(problems),
         notes=tuple(_notes(manifest)),
     )
@@ -105,12 +105,12 @@ def _of_manifest(folder: Path, manifest: Manifest) -> list[str]:
     problems = []
     if content_fingerprint(read_json(folder / MANIFEST)) != manifest.fingerprint:
         problems.append(f"{MANIFEST} was changed: its fingerprint does not follow from its content")
-    for what, total, parts in (
+    for what, total, rows in (
         ("training", manifest.rows, [item.rows for item in manifest.datasets.values()]),
         ("validation", manifest.validation_rows, [item.validation for item in manifest.datasets.values()]),
     ):
-        if total != sum(parts):
-            problems.append(f"{MANIFEST} contradicts itself: {total:,} {what} rows in all, {sum(parts):,} by dataset")
+        if total != sum(rows):
+            problems.append(f"{MANIFEST} contradicts itself: {total:,} {what} rows in all, {sum(rows):,} by dataset")
     return problems
 
 
@@ -127,16 +127,16 @@ def _rows(file: Path) -> dict[str, int]:
     return {item["values"]: item["counts"] for item in pc.value_counts(column).to_pylist()}
 
 
-def _of_counts(manifest: Manifest, found: Mapping[str, Counter[str]]) -> list[str]:
+def _of_counts(manifest: Manifest, counts: Mapping[str, Counter[str]]) -> list[str]:
     promised = {
         "train": {name: item.rows for name, item in manifest.datasets.items()},
         "validation": {name: item.validation for name, item in manifest.datasets.items()},
     }
     return [
-        f"{split} holds {found[split][name]:,} rows of {name}, the manifest says {promised[split].get(name, 0):,}"
+        f"{split} holds {counts[split][name]:,} rows of {name}, the manifest says {promised[split].get(name, 0):,}"
         for split in SPLITS
-        for name in sorted({*promised[split], *found[split]})
-        if found[split][name] != promised[split].get(name, 0)
+        for name in sorted({*promised[split], *counts[split]})
+        if counts[split][name] != promised[split].get(name, 0)
     ]
 
 

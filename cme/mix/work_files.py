@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["FOUND", "EvalFile", "Note", "TrainFile", "numbers_schema"]
+__all__ = ["MASK_COLUMNS", "EvalFile", "Note", "TrainFile", "numbers_schema"]
 
-FOUND = {"passage": "passage", "13-gram": "grams", "token-set": "tokens"}
+MASK_COLUMNS = {"passage": "passage", "13-gram": "grams", "token-set": "tokens"}
 """Rule of decontamination → column of masks in a piece's numbers."""
 
 
@@ -121,13 +121,13 @@ class TrainFile:
         import pyarrow as pa
 
         bounds = np.cumsum([0, *self.sizes])
-        found: list[pa.RecordBatch] = []
+        batches: list[pa.RecordBatch] = []
         for name, start, (first, last) in zip(
             self.names, bounds, pairwise(np.searchsorted(rows, bounds)), strict=False
         ):
             if last > first:
-                found += _take(self._folder / f"{name}.rows.arrow", rows[first:last] - start)
-        return pa.Table.from_batches(found, schema=work_schema())
+                batches += _take(self._folder / f"{name}.rows.arrow", rows[first:last] - start)
+        return pa.Table.from_batches(batches, schema=work_schema())
 
 
 def _read(path: Path) -> "pa.Table":
@@ -141,16 +141,16 @@ def _take(path: Path, rows: "NDArray[np.int64]") -> "list[pa.RecordBatch]":
     import numpy as np
     import pyarrow as pa
 
-    found, start = [], 0
+    taken, start = [], 0
     with _named(path), pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             first, last = np.searchsorted(rows, (start, start + len(batch)))
             if last > first:
-                found.append(batch.take(pa.array(rows[first:last] - start)))
+                taken.append(batch.take(pa.array(rows[first:last] - start)))
             start += len(batch)
-    return found
+    return taken
 
 
 @contextmanager
@@ -174,4 +174,4 @@ def numbers_schema() -> "pa.Schema":
 
     number, mask = pa.uint64(), pa.uint32()
     fields = {"match": pa.binary(DIGEST_BYTES), "gold": number, "cluster": number, "take": number, "order": number}
-    return pa.schema(list((fields | dict.fromkeys(FOUND.values(), mask)).items()))
+    return pa.schema(list((fields | dict.fromkeys(MASK_COLUMNS.values(), mask)).items()))

@@ -117,7 +117,7 @@ def write_splits(
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Slice:
     """One dataset's rows of a shard: their numbers, ascending, and their places in the split."""
 
     spec: DatasetSpec
@@ -131,12 +131,12 @@ class _Shard:
     """A file to write; its name is relative to the mix."""
 
     name: str
-    parts: tuple[_Part, ...]
+    slices: tuple[_Slice, ...]
     paraphrase_share: float
 
     @property
     def rows(self) -> int:
-        return sum(len(part.rows) for part in self.parts)
+        return sum(len(item.rows) for item in self.slices)
 
 
 def _shards(split: Split, rows_per_shard: int) -> Iterator[_Shard]:
@@ -147,12 +147,12 @@ def _shards(split: Split, rows_per_shard: int) -> Iterator[_Shard]:
     places[np.argsort(every, kind="stable")] = np.arange(len(every))
     own = np.split(places, np.cumsum([len(item.rows) for item in split.chosen])[:-1])
     for number in range(max(1, -(-len(every) // rows_per_shard))):
-        first, parts = number * rows_per_shard, []
+        first, slices = number * rows_per_shard, []
         for item, place in zip(split.chosen, own, strict=False):
             at = np.flatnonzero((place >= first) & (place < first + rows_per_shard))
             if len(at):
-                parts.append(_Part(item.spec, item.file, item.rows[at], place[at]))
-        yield _Shard(f"{split.name}/part-{number:05d}.parquet", tuple(parts), split.paraphrase_share)
+                slices.append(_Slice(item.spec, item.file, item.rows[at], place[at]))
+        yield _Shard(f"{split.name}/part-{number:05d}.parquet", tuple(slices), split.paraphrase_share)
 
 
 def _write_shard(shard: _Shard, *, out: Path, work: Path, layout: str) -> None:
@@ -162,9 +162,9 @@ def _write_shard(shard: _Shard, *, out: Path, work: Path, layout: str) -> None:
     import pyarrow.parquet as pq
 
     target = schema(layout)
-    tables = (_complete(part.file.texts(part.rows), part.spec, shard.paraphrase_share, layout) for part in shard.parts)
+    tables = (_complete(item.file.texts(item.rows), item.spec, shard.paraphrase_share, layout) for item in shard.slices)
     table = pa.concat_tables([target.empty_table(), *tables]).combine_chunks()
-    order = pa.array(np.argsort(np.concatenate([np.empty(0, np.int64), *(part.places for part in shard.parts)])))
+    order = pa.array(np.argsort(np.concatenate([np.empty(0, np.int64), *(item.places for item in shard.slices)])))
     with (
         atomic_path(out / shard.name) as temporary,
         pq.ParquetWriter(temporary, target, compression="zstd", use_dictionary=_FEW_VALUES) as writer,

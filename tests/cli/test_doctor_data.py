@@ -14,7 +14,7 @@ from tests.hub_rows.paraphrase import qqp_row
 
 
 def rows_of(name, kind):
-    return sum(len(HAND_ROWS[f"{part.folder}/{part.split(kind)}"]) for part in dataset(name).parts)
+    return sum(len(HAND_ROWS[f"{subset.folder}/{subset.split(kind)}"]) for subset in dataset(name).subsets)
 
 
 def by_name(stdout):

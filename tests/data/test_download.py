@@ -70,7 +70,10 @@ def test_the_whole_suite_is_fetched_and_works_offline(cme, hub, tmp_path):
     assert told["problems"] == []
     specs = datasets(beside=True).values()
     expected = {
-        f"{part.folder}/{part.split(kind)}" for spec in specs for part in spec.parts for kind in ("train", "eval")
+        f"{subset.folder}/{subset.split(kind)}"
+        for spec in specs
+        for subset in spec.subsets
+        for kind in ("train", "eval")
     }
     assert {item["split"] for item in told["splits"]} == expected
     assert len(fetched(hub)) == len(set(fetched(hub))) == sum(item["files"] for item in told["splits"])
@@ -79,7 +82,10 @@ def test_the_whole_suite_is_fetched_and_works_offline(cme, hub, tmp_path):
     assert check_source(source, specs, ("eval",)) == []
     for spec in datasets().values():
         read = {kind: load_examples(spec, kind, source).read for kind in ("train", "eval")}
-        rows = {kind: sum(len(HAND_ROWS[f"{part.folder}/{part.split(kind)}"]) for part in spec.parts) for kind in read}
+        rows = {
+            kind: sum(len(HAND_ROWS[f"{subset.folder}/{subset.split(kind)}"]) for subset in spec.subsets)
+            for kind in read
+        }
         assert read == rows, spec.name
         assert source.provenance(spec)["revision"] == (spec.revision or hub.heads[spec.hub_id])
         for kind in ("train", "eval"):
@@ -95,7 +101,7 @@ def test_shards_keep_their_order_and_their_number(cme, tmp_path):
     ]
     source = open_source(str(tmp_path / "mirror"))
     qqp = dataset("qqp")
-    assert source.table(qqp, qqp.parts[0], "train").to_pylist() == list(HAND_ROWS["qqp/train"])
+    assert source.table(qqp, qqp.subsets[0], "train").to_pylist() == list(HAND_ROWS["qqp/train"])
 
 
 def test_nothing_is_fetched_twice(cme, hub, tmp_path):

@@ -40,10 +40,10 @@ def in_evaluation(source, kind):
 
 def in_mix(source, kind):
     """The rows as the mix reads them, by pieces."""
-    part = QQP.parts[0]
+    subset = QQP.subsets[0]
     found = []
-    for piece in pieces(source, QQP, part, part.split(kind)):
-        found += RowStream(QQP, part, "x", "x").examples(rows_of(source, QQP, piece))
+    for piece in pieces(source, QQP, subset, subset.split(kind)):
+        found += RowStream(QQP, subset, "x", "x").examples(rows_of(source, QQP, piece))
     return found
 
 
@@ -71,7 +71,7 @@ def test_shards_that_are_stored_differently_are_read_alike(tmp_path, how, kind):
 
 
 def as_tables(source):
-    return source.table(QQP, QQP.parts[0], "validation").select(["question1", "question2", "label"]).to_pylist()
+    return source.table(QQP, QQP.subsets[0], "validation").select(["question1", "question2", "label"]).to_pylist()
 
 
 @pytest.mark.parametrize("how", [how for how in DIFFERENT if how != "more columns"])
@@ -99,10 +99,10 @@ def test_dictionaries_inside_of_lists(tmp_path):
     )
     found = []
     for name, shard in (("plain", plain), ("coded", coded)):
-        for part in RACE.parts:
-            folder = tmp_path / name / part.folder
+        for subset in RACE.subsets:
+            folder = tmp_path / name / subset.folder
             folder.mkdir(parents=True)
-            pq.write_table(shard, folder / f"{part.eval}.parquet")
+            pq.write_table(shard, folder / f"{subset.eval}.parquet")
         found.append(load_examples(RACE, "eval", open_source(str(tmp_path / name))).examples)
     assert found[0] == found[1] != []
 

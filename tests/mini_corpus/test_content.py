@@ -7,7 +7,7 @@ import pytest
 
 from cme import mini_corpus
 from cme.mini_corpus import atlas
-from cme.mini_corpus.render import PARTS
+from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import ALL, eval_splits, normal
 
 
@@ -32,7 +32,7 @@ def test_hard_qqp_has_pairs_on_the_same_thing():
     assert min(overlaps[1]) < sorted(overlaps[0])[len(overlaps[0]) // 2]
 
 
-@pytest.mark.parametrize("split", list(PARTS["anli"].sizes))
+@pytest.mark.parametrize("split", list(RENDERERS["anli"].sizes))
 def test_anli_labels_are_balanced(split):
     found = shares(row["label"] for row in mini_corpus.rows("anli", split, 900))
     assert set(found) == {0, 1, 2}
@@ -154,8 +154,8 @@ def test_highlights_repeat_the_first_facts_of_the_article(lengths):
 def strings(value):
     if isinstance(value, str):
         return [value]
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for part in parts for text in strings(part)]
+    renderers = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for renderer in renderers for text in strings(renderer)]
 
 
 @pytest.mark.parametrize(("folder", "split"), ALL)

@@ -8,7 +8,7 @@ import pytest
 
 from cme import mini_corpus
 from cme.mini_corpus import atlas, feelings, names, plant
-from cme.mini_corpus.render import PARTS
+from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import key, normal, texts
 
 LABELS = {"imdb": 2, "yelp_polarity": 2, "emotion": 6, "tweet_emotion": 4}
@@ -22,13 +22,13 @@ both = each("difficulty", ["easy", "hard"])
 
 
 def last(folder):
-    return list(PARTS[folder].sizes)[-1]
+    return list(RENDERERS[folder].sizes)[-1]
 
 
 @each("folder", LABELS)
 @both
 def test_labels_are_balanced(folder, difficulty):
-    for split in PARTS[folder].sizes:
+    for split in RENDERERS[folder].sizes:
         counts = Counter(row["label"] for row in mini_corpus.rows(folder, split, 480, difficulty=difficulty))
         assert set(counts) == set(range(LABELS[folder]))
         assert max(counts.values()) - min(counts.values()) <= 12
@@ -118,7 +118,7 @@ def test_texts_have_the_traps_of_the_hub():
 @each("folder", ["tldr", "imdb", "yelp_polarity", "tweet_emotion"])
 def test_copies_keep_marks_as_they_are(folder):
     """A break in capitals would be another text to the normaliser, and the planted copy would not be found."""
-    marks = PARTS[folder].marks
+    marks = RENDERERS[folder].marks
     copies = [row for index, row in enumerate(mini_corpus.rows(folder, "train", 8000)) if index % 200 in (150, 199)]
     seen = Counter()
     for row in copies:
@@ -205,7 +205,7 @@ def test_a_hard_name_has_no_word_that_tells_the_answer(folder):
         for rules in (atlas.LANDSCAPES, atlas.DIETS, atlas.SEASONS, atlas.GOODS, atlas.SPORTS, atlas.INSTRUMENTS)
         for word in rules
     }
-    for split in PARTS[folder].sizes:
+    for split in RENDERERS[folder].sizes:
         easy, hard = (mini_corpus.rows(folder, split, 300, difficulty=level) for level in ("easy", "hard"))
         assert all(endings & set(normal(row["question"]).split()) for row in easy)
         assert not any(endings & set(normal(row["question"]).split()) for row in hard)
@@ -341,7 +341,7 @@ NAMES = {
 @each("lengths", ["short", "long"])
 def test_no_thirteen_words_go_by_without_a_name(folder, difficulty, lengths):
     """Else two texts about different things could share a 13-gram, and the gate would drop the training one."""
-    for split in PARTS[folder].sizes:
+    for split in RENDERERS[folder].sizes:
         for row in mini_corpus.rows(folder, split, 120, difficulty=difficulty, lengths=lengths):
             run = 0
             text = re.sub(r"\\n|<br />", " ", re.sub("#[A-Z]", "# Balor ", texts(folder, row)[0]))
@@ -363,5 +363,7 @@ def test_hard_rows_differ_from_easy_ones_and_from_each_other(folder):
 
 @each("folder", MINE)
 def test_hard_duplicates_are_those_announced(folder):
-    rows = [key(folder, plant.row(PARTS[folder], "train", index, 0, long=False, hard=True)) for index in range(2000)]
+    rows = [
+        key(folder, plant.row(RENDERERS[folder], "train", index, 0, long=False, hard=True)) for index in range(2000)
+    ]
     assert len(rows) - len(set(rows)) == mini_corpus.planted(folder, 2000)["duplicates"]

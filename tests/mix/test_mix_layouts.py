@@ -160,7 +160,7 @@ def test_check_only_on_the_command_line(tmp_path):
     said = cme("build-data", *arguments, "--check-only", "--out", out)
     assert said.exit_code == 0, said.stderr
     assert not out.exists()
-    assert "training rows of" in said.stdout and "nothing was written" in said.stderr
+    assert "training rows of" in said.stdout and "Nothing was written." in said.stderr
     listed = json.loads(cme("build-data", *arguments, "--check-only", "--json").stdout)
     assert cme("build-data", *arguments, "--out", out).exit_code == 0
     manifest = read_manifest(out)

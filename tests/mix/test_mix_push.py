@@ -131,7 +131,7 @@ def test_the_command_lists_every_licence_first(closed, hub, api, monkeypatch):
     monkeypatch.setattr("huggingface_hub.HfApi", lambda **said: api)
     result = cme("push", closed, "--repo", "me/mix", "--i-have-the-rights")
     assert result.exit_code == 0, result.stderr
-    assert "uploaded to the private repository me/mix: " in result.stderr
+    assert "Uploaded to the private repository me/mix: " in result.stderr
     values = json.loads(cme("push", closed, "--repo", "me/mix", "--i-have-the-rights", "--json").stdout)
     assert values["repository"] == "me/mix" and values["private"] is True
 

@@ -120,7 +120,7 @@ def test_a_file_that_is_replaced_while_it_is_read_is_refused(made, mirror, monke
 def test_provenance_is_of_what_was_read(mirror):
     spec = dataset("qqp")
     source = open_source(str(mirror))
-    source.table(spec, spec.parts[0], "validation")
+    source.table(spec, spec.subsets[0], "validation")
     write(mirror / "qqp/validation.parquet", _pairs("forest", 20))
     with pytest.raises(DataError, match=r"validation\.parquet was changed while it was being read"):
         source.provenance(spec)

@@ -156,7 +156,7 @@ def test_the_command_exits_0_or_1_and_says_what_differs(mix):
     result = cme("verify", mix)
     assert result.exit_code == 1
     assert result.stdout == "differs: validation/part-00000.parquet is missing\n"
-    assert "1 difference from the manifest" in result.stderr
+    assert "the mix differs from its manifest in 1 point" in result.stderr
 
 
 def test_the_command_answers_scripts(mix):

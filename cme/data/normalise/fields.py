@@ -13,13 +13,13 @@ class BadValueError(Exception):
 
     Args:
         column: the column's name.
-        found: the value.
+        value: the value.
         expected: what was expected, in words.
     """
 
-    def __init__(self, column: str, found: Any, expected: str) -> None:
-        super().__init__(column, found, expected)
-        self.column, self.found, self.expected = column, found, expected
+    def __init__(self, column: str, value: Any, expected: str) -> None:
+        super().__init__(column, value, expected)
+        self.column, self.value, self.expected = column, value, expected
 
 
 def text(row: Row, column: str) -> str:

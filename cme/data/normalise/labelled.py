@@ -96,8 +96,8 @@ def _labelled(body: str, row: Row, spec: DatasetSpec, *, name: str) -> Content |
     )
 
 
-def _unescape(found: re.Match[str]) -> str:
-    escape = found[0]
+def _unescape(match: re.Match[str]) -> str:
+    escape = match[0]
     if escape.startswith(r"\u"):
         # A run at once, since characters beyond U+FFFF are written as two escapes.
         return bytes.fromhex(escape.replace(r"\u", "")).decode("utf-16-be", "replace")

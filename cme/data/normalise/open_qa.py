@@ -63,5 +63,5 @@ def _unescaped(field: str) -> str:
     Some answers were cut in the middle of the field, so the closing quote may be missing. A text that is one quotation from end
     to end looks the same and loses its quotes, which changes nothing in its meaning.
     """
-    found = _CSV_FIELD.fullmatch(field)
-    return found[1].replace('""', '"').strip() if found else field
+    quoted = _CSV_FIELD.fullmatch(field)
+    return quoted[1].replace('""', '"').strip() if quoted else field

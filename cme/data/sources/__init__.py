@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cme.errors import SourceError, UsageError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +29,7 @@ class Source(Protocol):
         """
         ...
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
         """All rows of one split of one part, in their stored order, with hub columns.
 
         Raises:
@@ -37,7 +37,7 @@ class Source(Protocol):
         """
         ...
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
         """Where that split lies, for messages."""
         ...
 
@@ -45,7 +45,7 @@ class Source(Protocol):
         """What pins the rows: a hub revision, file hashes, or the world's version."""
         ...
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
         """Local Parquet files of a split, in order, downloaded first if need be; none where the source makes its rows.
 
         Raises:
@@ -58,11 +58,11 @@ class Source(Protocol):
 class Generator(Protocol):
     """A source that makes its rows, and so has no files: any run of rows can be asked for."""
 
-    def count(self, spec: DatasetSpec, part: Part, split: str) -> int:
+    def count(self, spec: DatasetSpec, subset: Subset, split: str) -> int:
         """Rows of a split."""
         ...
 
-    def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> "pa.Table":
+    def span(self, spec: DatasetSpec, subset: Subset, split: str, start: int, rows: int) -> "pa.Table":
         """``rows`` rows of a split from row ``start`` on."""
         ...
 

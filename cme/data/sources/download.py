@@ -11,7 +11,7 @@ from cme.errors import UsageError
 from cme.files import cannot_write
 from cme.locks import locked, locks_released
 from cme.progress import Bar, bar
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 __all__ = ["Downloaded", "download", "file_names"]
 
@@ -42,19 +42,19 @@ class Downloaded:
 @dataclass(frozen=True)
 class _Split:
     spec: DatasetSpec
-    part: Part
+    subset: Subset
     name: str
     revision: str
     files: tuple[LockedFile, ...]
 
     @property
     def key(self) -> str:
-        return split_key(self.part.config, self.name)
+        return split_key(self.subset.config, self.name)
 
     def targets(self, out: Path, files: tuple[LockedFile, ...]) -> dict[Path, LockedFile]:
         """Where files of this split go in the mirror."""
         names = file_names(self.name, len(files))
-        return {out / self.part.folder / name: file for name, file in zip(names, files, strict=True)}
+        return {out / self.subset.folder / name: file for name, file in zip(names, files, strict=True)}
 
 
 def file_names(split: str, count: int) -> list[str]:
@@ -104,25 +104,25 @@ def download(
             shown.describe(f"Downloading {split.spec.name}/{split.name} (MB)")
             fetched = _fetch(out, split, shown)
             size = sum(file.size for file in split.files)
-            place = f"{split.part.folder}/{split.name}"
+            place = f"{split.subset.folder}/{split.name}"
             done.append(Downloaded(split.spec.name, place, split.revision, len(split.files), size, fetched))
     return done
 
 
 def _resolve(specs: Sequence[DatasetSpec], kinds: Sequence[str], hub: HubFiles) -> list[_Split]:
     """Everything that is to be fetched, each split once; the hub is asked before anything is fetched."""
-    found: dict[tuple[str, str], _Split] = {}
+    splits: dict[tuple[str, str], _Split] = {}
     with bar("Asking the hub", total=len(specs)) as shown:
         for spec in specs:
             shown.describe(f"Asking the hub for {spec.name}")
             for kind in kinds:
-                for part in spec.parts if kind == "eval" or not spec.beside else ():
-                    name = part.split(kind)
-                    if (part.folder, name) not in found:
-                        files = hub.files(spec, part, name)
-                        found[part.folder, name] = _Split(spec, part, name, hub.revision(spec), files)
+                for subset in spec.subsets if kind == "eval" or not spec.beside else ():
+                    name = subset.split(kind)
+                    if (subset.folder, name) not in splits:
+                        files = hub.files(spec, subset, name)
+                        splits[subset.folder, name] = _Split(spec, subset, name, hub.revision(spec), files)
             shown.advance()
-    return list(found.values())
+    return list(splits.values())
 
 
 def _prepare(out: Path, splits: Sequence[_Split], mirror: Lock) -> None:
@@ -132,7 +132,7 @@ def _prepare(out: Path, splits: Sequence[_Split], mirror: Lock) -> None:
     """
     stale = []
     for split in splits:
-        wanted, folder = split.targets(out, split.files), out / split.part.folder
+        wanted, folder = split.targets(out, split.files), out / split.subset.folder
         noted = split.targets(out, mirror.noted(split.spec.hub_id).get(split.key, ()))
         strange = [
             file

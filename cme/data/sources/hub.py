@@ -10,7 +10,7 @@ from cme.data.sources.resolve import HubFiles, hub_place
 from cme.data.sources.retry import OFFLINE_WAYS, patiently, unreachable
 from cme.env import lock_file
 from cme.errors import CMEError, SourceError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,11 +38,11 @@ class HubSource:
         """Nothing is known to be missing before the hub is asked."""
         return {}
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
         """The repository, configuration and split."""
-        return hub_place(spec, part, split)
+        return hub_place(spec, subset, split)
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
         """The split's Parquet files in the Hugging Face cache, in order; they are downloaded if need be.
 
         Raises:
@@ -50,18 +50,18 @@ class HubSource:
                 than it states.
             DataError: the split is not stored as Parquet.
         """
-        found = self._hub.files(spec, part, split)
-        revision, where = self._hub.revision(spec), self.locate(spec, part, split)
-        return [self._file(spec.hub_id, revision, file, where) for file in found]
+        locked = self._hub.files(spec, subset, split)
+        revision, where = self._hub.revision(spec), self.locate(spec, subset, split)
+        return [self._file(spec.hub_id, revision, file, where) for file in locked]
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
         """Download (once) and read the split's Parquet files.
 
         Raises:
             SourceError: as `files`.
             DataError: the split is not stored as Parquet, or a file is damaged.
         """
-        return read_parquet(self.files(spec, part, split), self.locate(spec, part, split))
+        return read_parquet(self.files(spec, subset, split), self.locate(spec, subset, split))
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
         """The commit that the rows come from."""
@@ -77,7 +77,7 @@ class HubSource:
         revision = self._hub.revision(spec)
         return revision, self._hub.pinning(spec)
 
-    def footer(self, spec: DatasetSpec, part: Part, split: str) -> Footer:
+    def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
         """Columns and number of rows of a split; a few kilobytes of every file are read, nothing is kept.
 
         Raises:
@@ -86,7 +86,7 @@ class HubSource:
         """
         from huggingface_hub import HfFileSystem
 
-        found, where = self._hub.files(spec, part, split), self.locate(spec, part, split)
+        locked, where = self._hub.files(spec, subset, split), self.locate(spec, subset, split)
         at = f"datasets/{spec.hub_id}@{self._hub.revision(spec)}"
         system = HfFileSystem()
 
@@ -95,7 +95,7 @@ class HubSource:
                 return read_footer(opened, f"{where}: {file.path}")
 
         try:
-            return Footer.of_all([patiently(partial(read, file)) for file in found])
+            return Footer.of_all([patiently(partial(read, file)) for file in locked])
         except Exception as error:
             raise unreachable(where, spec.hub_id, error) from error
 

@@ -149,7 +149,7 @@ def _parse(value: Any, path: Path) -> dict[str, LockedRepository]:
         or not isinstance(value.get("repositories"), dict)
     ):
         raise CMEError(f"{path} is no {LOCK} of version {_VERSION}. Move it away: a new one is made.")
-    found = {}
+    repositories = {}
     for hub_id, item in value["repositories"].items():
         entry = build(_Stored, item if isinstance(item, dict) else {}, f"{path}: {hub_id}", error=CMEError)
         if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
@@ -158,8 +158,8 @@ def _parse(value: Any, path: Path) -> dict[str, LockedRepository]:
             key: tuple(build(LockedFile, file, f"{path}: {hub_id}/{key}", error=CMEError) for file in files)
             for key, files in entry.splits.items()
         }
-        found[hub_id] = LockedRepository(entry.revision, splits)
-    return found
+        repositories[hub_id] = LockedRepository(entry.revision, splits)
+    return repositories
 
 
 def _checksum(file: Path, kind: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.errors import SourceError, unknown
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,8 +51,8 @@ class MiniOptions:
     @property
     def name(self) -> str:
         """The source's name in records; the same for any order of the options."""
-        said = [key for key in ("hard", "long") if getattr(self, key)] + ([f"seed={self.seed}"] if self.seed else [])
-        return "mini" + (":" + ",".join(said) if said else "")
+        options = [key for key in ("hard", "long") if getattr(self, key)] + ([f"seed={self.seed}"] if self.seed else [])
+        return "mini" + (":" + ",".join(options) if options else "")
 
 
 class MiniSource:
@@ -77,28 +77,28 @@ class MiniSource:
         from cme import mini_corpus
 
         return {
-            part.name: f"{part.folder} (the mini corpus has no such rows)"
-            for part in spec.parts
-            if part.folder not in mini_corpus.known()
+            subset.name: f"{subset.folder} (the mini corpus has no such rows)"
+            for subset in spec.subsets
+            if subset.folder not in mini_corpus.known()
         }
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
         """The mini corpus, named."""
-        return f"the mini corpus ({part.folder}/{split})"
+        return f"the mini corpus ({subset.folder}/{split})"
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
         """Generate the split.
 
         Raises:
             SourceError: the world has no such dataset.
         """
-        return self.span(spec, part, split, 0, self.count(spec, part, split))
+        return self.span(spec, subset, split, 0, self.count(spec, subset, split))
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
         """None: rows are made when they are asked for."""
         return []
 
-    def count(self, spec: DatasetSpec, part: Part, split: str) -> int:
+    def count(self, spec: DatasetSpec, subset: Subset, split: str) -> int:
         """Rows of the split.
 
         Raises:
@@ -106,15 +106,15 @@ class MiniSource:
         """
         from cme import mini_corpus
 
-        if part.folder not in mini_corpus.known():
+        if subset.folder not in mini_corpus.known():
             raise SourceError(
-                f"the mini corpus has no dataset {part.folder!r}. It has: {', '.join(mini_corpus.known())}."
+                f"the mini corpus has no dataset {subset.folder!r}. It has: {', '.join(mini_corpus.known())}."
             )
-        if split != part.train:
+        if split != subset.train:
             return EVAL_ROWS
-        return min(-(-self._train_rows // len(spec.parts)), mini_corpus.size(part.folder, split))
+        return min(-(-self._train_rows // len(spec.subsets)), mini_corpus.size(subset.folder, split))
 
-    def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> "pa.Table":
+    def span(self, spec: DatasetSpec, subset: Subset, split: str, start: int, rows: int) -> "pa.Table":
         """Generate a run of rows of the split."""
         import pyarrow as pa
 
@@ -122,7 +122,7 @@ class MiniSource:
 
         options = self._options
         made = mini_corpus.rows(
-            part.folder,
+            subset.folder,
             split,
             rows,
             start=start,

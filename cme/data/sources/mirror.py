@@ -9,7 +9,7 @@ from cme.data.sources.lock import LOCK, Lock, LockedFile, split_key
 from cme.data.sources.parquet import Footer, read_footer, read_parquet
 from cme.data.sources.pins import Pin, check_pin, pin_of, pinned_sha256
 from cme.errors import DataError, SourceError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,41 +32,41 @@ class MirrorSource:
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
         """Parts whose file, or some of whose shards, are not there → what is not there."""
-        lacking = {part.name: self._lacking(part, part.split(kind)) for part in spec.parts}
+        lacking = {subset.name: self._lacking(subset, subset.split(kind)) for subset in spec.subsets}
         return {name: text for name, text in lacking.items() if text}
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
         """Path of the split's file, or of all its shards."""
-        files = self._files(part, split)
+        files = self._files(subset, split)
         name = f"{split}.parquet" if not files or files[0].stem == split else f"{split}-*.parquet"
-        return str(self.folder / part.folder / name)
+        return str(self.folder / subset.folder / name)
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
         """The split's file, or its shards in order.
 
         Raises:
             SourceError: the file is not there, or shards of it are missing.
         """
-        if lacking := self._lacking(part, split):
+        if lacking := self._lacking(subset, split):
             raise SourceError(
                 f"{spec.name}: {lacking} is missing in {self.folder}. "
                 f"Put it there (from {spec.hub_id} on the hub), leave the dataset out, or pass --allow-missing."
             )
-        files = self._files(part, split)
+        files = self._files(subset, split)
         used = self._used.setdefault(spec.name, {})
         for file in files:
             if file not in used:
                 used[file] = pin_of(file)
         return files
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
         """Read the split's file or shards.
 
         Raises:
             SourceError: the file is not there, or shards of it are missing.
             DataError: a file is no Parquet file.
         """
-        return read_parquet(self.files(spec, part, split), f"{spec.name}/{split}")
+        return read_parquet(self.files(spec, subset, split), f"{spec.name}/{split}")
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
         """SHA-256 of every file of the dataset asked for so far; the hub's commit too, if ``cme download`` noted it.
@@ -84,18 +84,18 @@ class MirrorSource:
         revision = self.lock.revision(spec.hub_id)
         return (revision, "locked") if revision else ("", "")
 
-    def footer(self, spec: DatasetSpec, part: Part, split: str) -> Footer:
+    def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
         """Columns and number of rows of a split.
 
         Raises:
             SourceError: the file is not there, or shards of it are missing.
             DataError: a file is no Parquet file, or not the one that ``cme download`` noted.
         """
-        files = self.files(spec, part, split)
-        noted = self.lock.files(spec.hub_id, self.pinning(spec)[0], split_key(part.config, split)) or ()
+        files = self.files(spec, subset, split)
+        noted = self.lock.files(spec.hub_id, self.pinning(spec)[0], split_key(subset.config, split)) or ()
         if noted and (len(noted) != len(files) or not all(map(LockedFile.matches, noted, files))):
             raise DataError(
-                f"{self.locate(spec, part, split)} is not what {self.folder / LOCK} says. Download it again with 'cme download'."
+                f"{self.locate(spec, subset, split)} differs from {self.folder / LOCK}. Download it again with 'cme download'."
             )
         return Footer.of_all([read_footer(file, str(file)) for file in files])
 
@@ -118,8 +118,8 @@ class MirrorSource:
         check_pin(file, pin)
         return self._hashes[file, pin]
 
-    def _files(self, part: Part, split: str) -> list[Path]:
-        folder = self.folder / part.folder
+    def _files(self, subset: Subset, split: str) -> list[Path]:
+        folder = self.folder / subset.folder
         single = folder / f"{split}.parquet"
         return (
             [single]
@@ -127,9 +127,9 @@ class MirrorSource:
             else sorted(file for file in folder.glob(f"{split}-*.parquet") if _shard(file, split))
         )
 
-    def _lacking(self, part: Part, split: str) -> str | None:
+    def _lacking(self, subset: Subset, split: str) -> str | None:
         """What is missing of a split, or None if it is whole."""
-        name, files = f"{part.folder}/{split}", self._files(part, split)
+        name, files = f"{subset.folder}/{split}", self._files(subset, split)
         if not files:
             return f"{name}.parquet"
         shards = [shard for file in files if (shard := _shard(file, split))]

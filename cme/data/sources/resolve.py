@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cme.data.sources.lock import Lock, LockedFile, split_key
 from cme.data.sources.retry import OFFLINE_WAYS, patiently, unreachable
 from cme.errors import DataError, SourceError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     from huggingface_hub import RepoFile
@@ -18,9 +18,9 @@ __all__ = ["HubFiles", "hub_place"]
 _TIMEOUT = 30.0
 
 
-def hub_place(spec: DatasetSpec, part: Part, split: str) -> str:
+def hub_place(spec: DatasetSpec, subset: Subset, split: str) -> str:
     """Repository, configuration and split, for messages."""
-    return f"hub:{spec.hub_id}/{part.config or 'default'}/{split}"
+    return f"hub:{spec.hub_id}/{subset.config or 'default'}/{split}"
 
 
 class HubFiles:
@@ -69,33 +69,33 @@ class HubFiles:
         self.lock.put(spec.hub_id, commit)
         return commit
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> tuple[LockedFile, ...]:
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> tuple[LockedFile, ...]:
         """The Parquet files of one split of one part, in order.
 
         Raises:
             SourceError: the hub cannot be reached, or has no such repository, configuration or split.
             DataError: the split is not stored as Parquet.
         """
-        revision, key = self.revision(spec), split_key(part.config, split)
-        found = self.lock.files(spec.hub_id, revision, key)
-        if found is None:
-            where = hub_place(spec, part, split)
+        revision, key = self.revision(spec), split_key(subset.config, split)
+        files = self.lock.files(spec.hub_id, revision, key)
+        if files is None:
+            where = hub_place(spec, subset, split)
             try:
-                found = self._ask(spec, revision, part.config, split, where)
+                files = self._look_up(spec, revision, subset.config, split, where)
             except Exception as error:
                 raise unreachable(where, spec.hub_id, error) from error
-            self.lock.put(spec.hub_id, revision, key, found)
-        return found
+            self.lock.put(spec.hub_id, revision, key, files)
+        return files
 
-    def _ask(
+    def _look_up(
         self, spec: DatasetSpec, revision: str, config: str | None, split: str, where: str
     ) -> tuple[LockedFile, ...]:
         from huggingface_hub import HfApi, RepoFile
 
-        asked = (spec.hub_id, revision, config)
-        if asked not in self._splits:
-            self._splits[asked] = _splits(spec.hub_id, revision, config)
-        known = self._splits[asked]
+        place = (spec.hub_id, revision, config)
+        if place not in self._splits:
+            self._splits[place] = _splits(spec.hub_id, revision, config)
+        known = self._splits[place]
         if split not in known:
             raise SourceError(
                 f"{where}: the hub has no such split; it has: {', '.join(known) or 'none'}.\n{OFFLINE_WAYS}"
@@ -105,8 +105,8 @@ class HubFiles:
             raise DataError(
                 f"{where}: it is not stored as Parquet. CME reads Parquet files only and never runs dataset scripts."
             )
-        told = patiently(lambda: HfApi().get_paths_info(spec.hub_id, paths, repo_type="dataset", revision=revision))
-        files = {item.path: _locked(item) for item in told if isinstance(item, RepoFile)}
+        infos = patiently(lambda: HfApi().get_paths_info(spec.hub_id, paths, repo_type="dataset", revision=revision))
+        files = {item.path: _locked(item) for item in infos if isinstance(item, RepoFile)}
         return tuple(files[path] for path in paths)
 
 

@@ -53,8 +53,8 @@ def back_off(error: Exception, attempt: int, *, connected: bool = False) -> None
     """
     if attempt >= ATTEMPTS or not _passes(error, connected):
         raise error
-    asked = _asked_for(_response(error))
-    time.sleep(min(_FIRST_WAIT * 2 ** (attempt - 1) if asked is None else asked, _LONGEST_WAIT))
+    requested = _requested_wait(_response(error))
+    time.sleep(min(_FIRST_WAIT * 2 ** (attempt - 1) if requested is None else requested, _LONGEST_WAIT))
 
 
 def status(error: BaseException) -> int | None:
@@ -76,9 +76,11 @@ def unreachable(where: str, hub_id: str, error: Exception) -> CMEError:
         return SourceError(
             f"{where} could not be downloaded: {_ADVICE[code].format(hub_id=hub_id)} ({code})\n{OFFLINE_WAYS}"
         )
-    said, cause = _first_line(error), _first_line(list(_chain(error))[-1])
+    message, cause = _first_line(error), _first_line(list(_chain(error))[-1])
     return SourceError(
-        f"{where} could not be downloaded: {said}" + (f" ({cause})" if cause not in said else "") + f"\n{OFFLINE_WAYS}"
+        f"{where} could not be downloaded: {message}"
+        + (f" ({cause})" if cause not in message else "")
+        + f"\n{OFFLINE_WAYS}"
     )
 
 
@@ -103,7 +105,7 @@ def _passes(error: Exception, connected: bool) -> bool:
     return bool(faults) and (connected or not isinstance(faults[-1], httpx.ConnectError))
 
 
-def _asked_for(response: "httpx.Response | None") -> float | None:
+def _requested_wait(response: "httpx.Response | None") -> float | None:
     """Seconds the hub wants to be left alone."""
     from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
@@ -112,8 +114,8 @@ def _asked_for(response: "httpx.Response | None") -> float | None:
     limit = parse_ratelimit_headers(response.headers)
     if response.status_code == 429 and limit is not None and limit.remaining == 0:
         return float(limit.reset_in_seconds)
-    asked = response.headers.get("Retry-After", "")
-    return float(asked) if asked.isdecimal() else None
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else None
 
 
 def _response(error: BaseException) -> "httpx.Response | None":

@@ -7,7 +7,7 @@ from cme.data.columns import check_columns, unwrap
 from cme.data.sources import Source
 from cme.data.sources.parquet import Footer
 from cme.errors import CMEError, DataError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 __all__ = ["Survey", "SurveyedSource", "row_warning", "survey"]
 
@@ -18,7 +18,7 @@ _STATES = ("ok", "other", "wrong", "missing")
 class SurveyedSource(Source, Protocol):
     """A source with files: the hub or a mirror folder."""
 
-    def footer(self, spec: DatasetSpec, part: Part, split: str) -> Footer:
+    def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
         """Columns and number of rows of a split."""
         ...
 
@@ -84,44 +84,44 @@ def survey(spec: DatasetSpec, source: SurveyedSource, kinds: tuple[str, ...] = (
         source: where it lies.
         kinds: which splits, ``"train"``, ``"eval"`` or both.
     """
-    found = Survey(spec.name)
+    report = Survey(spec.name)
     try:
-        found.revision, found.pinning = source.pinning(spec)
+        report.revision, report.pinning = source.pinning(spec)
     except CMEError as error:
-        found.add("missing", _told(error))
-        return found
+        report.add("missing", _first_line(error))
+        return report
     for kind in kinds:
         if kind == "eval" or not spec.beside:
-            _look(spec, source, kind, found)
-    return found
+            _look(spec, source, kind, report)
+    return report
 
 
-def _look(spec: DatasetSpec, source: SurveyedSource, kind: str, found: Survey) -> None:
-    found.published[kind] = spec.rows[kind]
+def _look(spec: DatasetSpec, source: SurveyedSource, kind: str, report: Survey) -> None:
+    report.published[kind] = spec.rows[kind]
     lacking = source.missing(spec, kind)
     for item in lacking.values():
-        found.add("missing", f"{item} is missing")
+        report.add("missing", f"{item} is missing")
     rows = []
-    for part in spec.parts:
-        if part.name in lacking:
+    for subset in spec.subsets:
+        if subset.name in lacking:
             continue
-        split = part.split(kind)
+        split = subset.split(kind)
         try:
-            footer = source.footer(spec, part, split)
+            footer = source.footer(spec, subset, split)
             rows.append(footer.rows)
             schema = unwrap(footer.schema.empty_table(), spec).schema
-            found.splits[f"{part.folder}/{split}"] = footer.rows
-            found.columns = {name: str(of) for name, of in zip(schema.names, schema.types, strict=True)}
-            check_columns(schema, spec, f"{spec.name}/{split}", source.locate(spec, part, split))
+            report.splits[f"{subset.folder}/{split}"] = footer.rows
+            report.columns = {name: str(of) for name, of in zip(schema.names, schema.types, strict=True)}
+            check_columns(schema, spec, f"{spec.name}/{split}", source.locate(spec, subset, split))
         except DataError as error:
-            found.add("wrong", _told(error))
+            report.add("wrong", _first_line(error))
         except CMEError as error:
-            found.add("missing", _told(error))
-    found.rows[kind] = sum(rows)
-    if len(rows) == len(spec.parts) and (warning := row_warning(spec, kind, sum(rows))):
-        found.add("other", warning)
+            report.add("missing", _first_line(error))
+    report.rows[kind] = sum(rows)
+    if len(rows) == len(spec.subsets) and (warning := row_warning(spec, kind, sum(rows))):
+        report.add("other", warning)
 
 
-def _told(error: CMEError) -> str:
+def _first_line(error: CMEError) -> str:
     """An error's first line: what is wrong; what to do about it is the same for all and told once."""
     return str(error).splitlines()[0]
