@@ -45,7 +45,10 @@ def build_data(
     ] = "alpaca",
     licence: Annotated[
         str | None,
-        typer.Option("--licence", help="Keep only datasets for this use: commercial, noncommercial or unstated."),
+        typer.Option(
+            "--licence",
+            help="Keep only datasets with these uses: commercial, noncommercial, unstated (comma-separated).",
+        ),
     ] = None,
     decontamination: Annotated[
         bool,
