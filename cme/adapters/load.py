@@ -175,15 +175,15 @@ def _tensors_on(
 
     if getattr(config, "monteclora_config", None) is not None:
         return None  # On a base without weights it creates only some of its tensors.
-    hollow: dict[int, Any] = {}
+    empty_tensors: dict[int, Any] = {}
     for tensor in (*model.parameters(), *model.buffers()):
         empty = tensor.detach().to("meta")
         if isinstance(tensor, torch.nn.Parameter):
             empty = torch.nn.Parameter(empty, False)
             # PEFT needs the quantisation state of a weight when it wraps the layer.
             vars(empty).update({key: value for key, value in vars(tensor).items() if key != "_is_hf_initialized"})
-        hollow[id(tensor)] = empty
-    skeleton, config = copy.deepcopy(model, hollow), copy.deepcopy(config)
+        empty_tensors[id(tensor)] = empty
+    skeleton, config = copy.deepcopy(model, empty_tensors), copy.deepcopy(config)
     pruned = {}
     if str(config.peft_type.value) == "ADALORA" and config.rank_pattern:
         # PEFT applies the pattern to weights, which this copy does not have.

@@ -266,7 +266,7 @@ class Methods(Mapping[str, Method]):
     def __contains__(self, name: object) -> bool:
         return name in self._own or name in self.plugins
 
-    def enter(self, name: str) -> None:
+    def register(self, name: str) -> None:
         """Register a method with PEFT. This imports the method's package, peft and torch.
 
         Raises:

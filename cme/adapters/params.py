@@ -17,7 +17,7 @@ from cme.adapters.settings import AdapterSettings
 from cme.adapters.starts import refuse_ignored
 from cme.errors import SourceError, UsageError, unknown
 
-__all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "hollow", "linear_shapes"]
+__all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "linear_shapes", "meta_model"]
 
 _FOLDER = Path(__file__).with_name("shapes")
 _MOST = 1_000
@@ -59,7 +59,7 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
     from cme.adapters.registration import register_all
 
     register_all()
-    model = hollow(base)
+    model = meta_model(base)
     total = sum(parameter.numel() for parameter in model.parameters())
     config = build_config(settings, model)
     if config is None:
@@ -96,7 +96,7 @@ def linear_shapes(base: Any) -> dict[str, tuple[int, int]]:
     """
     from cme.adapters.targets import ffn_targets
 
-    model = hollow(base)
+    model = meta_model(base)
     suffixes = tuple(f".{name}" for name in ffn_targets(model))
     return {
         name: (module.in_features, module.out_features)
@@ -143,7 +143,7 @@ def formula_trainable(
     return sum(formulas[method](d, m) for d, m in shapes)
 
 
-def hollow(base: Any) -> Any:
+def meta_model(base: Any) -> Any:
     """Build the base on the meta device.
 
     It can be an encoder-decoder, a causal language model, or a language model with a vision tower.

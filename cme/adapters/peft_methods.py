@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters.settings import AdapterSettings, option_problems
-from cme.adapters.starts import inexpressible, refuse_ignored
+from cme.adapters.starts import refuse_ignored, unsaveable_reason
 from cme.errors import UsageError, nearest
 
 __all__ = [
@@ -174,7 +174,7 @@ def _lora_problem(options: Mapping[str, Any]) -> str | None:
     for key, reason in _UNUSABLE_LORA.items():
         if options.get(key) is not None:
             return f"{key} {reason}. Leave it out"
-    return inexpressible(options)
+    return unsaveable_reason(options)
 
 
 def _unknown(options: Mapping[str, Any], config: type, taken: set[str]) -> list[str]:

@@ -17,7 +17,7 @@ def register_all() -> None:
     """
     for name in METHODS:
         try:
-            METHODS.enter(name)
+            METHODS.register(name)
         except AdapterError as error:
             warn_once(str(error))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from cme.errors import UsageError
 
-__all__ = ["Start", "inexpressible", "keep_start", "refuse_ignored", "start_folder"]
+__all__ = ["InitialAdapter", "initial_adapter", "refuse_ignored", "unsaveable_reason", "write_initial_adapter"]
 
 _RANDOM = "pissa_niter_"
 _CONVERTED = ("pissa", "olora")
@@ -32,7 +32,7 @@ _IGNORED = (
 
 
 @dataclass(frozen=True)
-class Start:
+class InitialAdapter:
     """An adapter before training.
 
     Attributes:
@@ -44,7 +44,7 @@ class Start:
     weights: dict[str, Any]
 
 
-def inexpressible(options: Mapping[str, Any]) -> str | None:
+def unsaveable_reason(options: Mapping[str, Any]) -> str | None:
     """Return why an adapter with these LoRA options could not be saved, or None if it could.
 
     A random initialisation needs PEFT's conversion, which supports adapters that consist of A and B only.
@@ -67,7 +67,7 @@ def inexpressible(options: Mapping[str, Any]) -> str | None:
     )
 
 
-def keep_start(model: Any) -> Start | None:
+def initial_adapter(model: Any) -> InitialAdapter | None:
     """Copy the adapter of a model before training, if it must be converted when it is saved.
 
     Args:
@@ -87,10 +87,12 @@ def keep_start(model: Any) -> Start | None:
     patterns = config.use_rslora and (config.rank_pattern or config.alpha_pattern)
     if not plain or patterns or getattr(config, "target_parameters", None):
         return None
-    return Start(copy.deepcopy(config), {name: tensor.detach().cpu().clone() for name, tensor in weights.items()})
+    return InitialAdapter(
+        copy.deepcopy(config), {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+    )
 
 
-def start_folder(start: Start, parent: Path) -> Path:
+def write_initial_adapter(start: InitialAdapter, parent: Path) -> Path:
     """Write the initial adapter into a subfolder of ``parent``, in the form that PEFT's conversion reads.
 
     Returns:

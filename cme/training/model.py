@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cme.adapters import AdapterSettings, build_config, register_all
-from cme.adapters.starts import keep_start, refuse_ignored, start_folder
+from cme.adapters.starts import initial_adapter, refuse_ignored, write_initial_adapter
 from cme.adapters.targets import notes_on_targets
 from cme.errors import CMEWarning, UsageError
 from cme.files import atomic_path
@@ -44,13 +44,13 @@ def check_fit(base: Path, adapter: AdapterSettings, tokenizer: Any, steps: int |
         UsageError: The adapter does not fit the base, or AdaLoRA's schedule does not fit the number of steps.
         SourceError: The base is not a causal language model, or the tokenizer has tokens that the base does not know.
     """
-    from cme.adapters.params import count, hollow
+    from cme.adapters.params import count, meta_model
     from cme.training.pruning import plan
 
     check_kind(base)
     # Some PEFT methods need the base's weights. They are checked when the adapter is created.
     with suppress(NotImplementedError, RuntimeError), _without_warning():
-        check_vocabulary(hollow(base), tokenizer)
+        check_vocabulary(meta_model(base), tokenizer)
         count(base, adapter)
     if adapter.method == "adalora" and steps is not None:
         plan(SimpleNamespace(), steps, _schedule(adapter))
@@ -133,7 +133,7 @@ def adapted_model(
         # of parameters that it takes from the base, such as norms, biases, whole modules and token embeddings.
         weight.data = weight.data.float()
     _try_once(adapted, label, dtype)
-    adapted.cme_start = keep_start(adapted)
+    adapted.cme_initial_adapter = initial_adapter(adapted)
     return adapted, size
 
 
@@ -180,8 +180,10 @@ def save_adapter(model: Any, base: str, out: Path) -> None:
         warnings.filterwarnings("ignore", r"Adapter '\w+': \d+ LoRA tensor\(s\) have invalid shape")
         # The warnings are about adapters without conversion, which need the changed base of the training.
         warnings.filterwarnings("ignore", "PiSSA changes the base weights|OLoRA changes the base weights")
-        start = getattr(model, "cme_start", None)
-        converted = {"path_initial_model_for_weight_conversion": str(start_folder(start, Path(name)))} if start else {}
+        start = getattr(model, "cme_initial_adapter", None)
+        converted = (
+            {"path_initial_model_for_weight_conversion": str(write_initial_adapter(start, Path(name)))} if start else {}
+        )
         saved = Path(name) / "adapter"
         model.save_pretrained(str(saved), save_embedding_layers=False, **converted)
         for file in _FILES:

@@ -93,7 +93,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     from cme.training.record import make_run
     from cme.training.tokens import Tokens, token_files
     from cme.training.validate import validation_loss
-    from cme.training.verify import check_changed, check_saved, imprint, some_tokens
+    from cme.training.verify import check_changed, check_saved, checksums, some_tokens
 
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     args = arguments(settings, out)
@@ -119,7 +119,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         steps=steps,
         longest=int(tokens.lengths.max()),
     )
-    whole, before = adapter.method == "full", imprint(model)
+    whole, before = adapter.method == "full", checksums(model)
     pruner = None
     if not whole and prunes(model.active_peft_config):
         pruner = Pruner(model, 1 / (settings.gradient_accumulation * args.world_size), start.checkpoint)

@@ -8,7 +8,7 @@ from typing import Any
 from cme.errors import CMEError, CMEWarning
 from cme.records.run import SavedCheck
 
-__all__ = ["check_changed", "check_saved", "imprint", "some_tokens"]
+__all__ = ["check_changed", "check_saved", "checksums", "some_tokens"]
 
 _ROWS, _LENGTH = 2, 32
 _TIGHT = {"float32": 1e-4, "bfloat16": 1e-3}
@@ -20,7 +20,7 @@ _SHARE = 0.5
 """Largest accepted difference above `_TIGHT`, as a share of the adapter's effect on the logits."""
 
 
-def imprint(model: Any) -> dict[str, int]:
+def checksums(model: Any) -> dict[str, int]:
     """Return a checksum of every trainable parameter, the sum of its bits as integers.
 
     Different values have equal checksums with a probability of about 2⁻⁶⁴.
@@ -40,14 +40,14 @@ def check_changed(before: Mapping[str, int], model: Any, learning_rate: float) -
     """Return the number of trainable parameters (tensors), and how many of them training changed.
 
     Args:
-        before: The checksums of `imprint` before training.
+        before: The result of `checksums` before training.
         model: The trained model.
         learning_rate: The learning rate, for the message.
 
     Raises:
         CMEError: Training changed no parameter.
     """
-    after = imprint(model)
+    after = checksums(model)
     changed = sum(before.get(name) != bits for name, bits in after.items())
     if not changed:
         raise CMEError(

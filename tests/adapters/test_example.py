@@ -28,7 +28,7 @@ def example(tmp_path_factory):
         patch.syspath_prepend(site)
         patch.setattr(METHODS, "_known", dict(METHODS._known))
         vars(METHODS).pop("plugins", None)
-        METHODS.enter("topklora")
+        METHODS.register("topklora")
         yield
     vars(METHODS).pop("plugins", None)
 

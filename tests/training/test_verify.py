@@ -14,7 +14,7 @@ from cme.errors import CMEError, UsageError
 from cme.models.load import load_model
 from cme.records import Run, read_record
 from cme.training import train
-from cme.training.verify import check_saved, imprint
+from cme.training.verify import check_saved, checksums
 
 
 def peft(**options):
@@ -126,12 +126,12 @@ def test_what_is_saved_wrongly_is_refused(settings, base, tmp_path):
             check_saved(model, base, tmp_path, batch, dtype="float32", counts=(4, 4))
 
 
-def test_the_imprint_sees_a_change_of_one_bit():
+def test_the_checksums_see_a_change_of_one_bit():
     model = torch.nn.Linear(3, 2)
-    before = imprint(model)
+    before = checksums(model)
     with torch.no_grad():
         model.weight.view(torch.int32)[1, 2] ^= 1
-    assert imprint(model)["weight"] != before["weight"] and imprint(model)["bias"] == before["bias"]
+    assert checksums(model)["weight"] != before["weight"] and checksums(model)["bias"] == before["bias"]
 
 
 def test_settings_of_a_peft_config_file_are_applied(settings, base, tmp_path):

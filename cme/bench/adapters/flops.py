@@ -47,23 +47,23 @@ def _counted(model: Any, mode: str, settings: BenchSettings, dtype: Any) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     fake = FakeTensorMode()
-    hollow = _hollow(model, fake, dtype)
-    hollow.train(mode == "train")
+    fake_model = _fake_model(model, fake, dtype)
+    fake_model.train(mode == "train")
     # PyTorch's table lacks the in-place product addmm_.
     counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: _added_product})
     with _quiet(), fake:
         if mode == "train":
-            tokens = random_tokens(hollow, settings.batch, settings.train_length, settings.seed)
+            tokens = random_tokens(fake_model, settings.batch, settings.train_length, settings.seed)
             with counter:
-                backward(hollow, tokens, settings.answer_tokens)
+                backward(fake_model, tokens, settings.answer_tokens)
         elif mode == "prefill":
             with counter:
-                prompt_cache(hollow, settings)
+                prompt_cache(fake_model, settings)
         else:
-            cache = prompt_cache(hollow, settings)
-            token = random_tokens(hollow, settings.batch, 1, settings.seed)
+            cache = prompt_cache(fake_model, settings)
+            token = random_tokens(fake_model, settings.batch, 1, settings.seed)
             with torch.inference_mode(), counter:
-                hollow(input_ids=token, past_key_values=cache, use_cache=True)
+                fake_model(input_ids=token, past_key_values=cache, use_cache=True)
     return int(counter.get_total_flops())
 
 
@@ -82,7 +82,7 @@ def _added_product(_onto: Shape, left: Shape, right: Shape, *_: Any, **__: Any) 
     return 2 * left[0] * left[1] * right[1]
 
 
-def _hollow(model: Any, fake: Any, dtype: Any) -> Any:
+def _fake_model(model: Any, fake: Any, dtype: Any) -> Any:
     """Copy the model with fake tensors instead of weights, and with eager attention, whose products the counter knows."""
     import torch
 
@@ -94,6 +94,6 @@ def _hollow(model: Any, fake: Any, dtype: Any) -> Any:
                 shape = shape.to(dtype)
         is_weight = isinstance(tensor, torch.nn.Parameter)
         empty[id(tensor)] = torch.nn.Parameter(shape, tensor.requires_grad) if is_weight else shape
-    hollow = copy.deepcopy(model, empty)
-    getattr(hollow, "get_base_model", lambda: hollow)().set_attn_implementation("eager")
-    return hollow
+    fake_model = copy.deepcopy(model, empty)
+    getattr(fake_model, "get_base_model", lambda: fake_model)().set_attn_implementation("eager")
+    return fake_model

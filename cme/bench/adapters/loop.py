@@ -29,8 +29,8 @@ class _Loop(RoutedLinear):
         """Return a parameter as in the fused form, or an empty matrix for A and B, so that `route` computes gates only."""
         if container in self.adapter_layer_names[:2]:
             dims = self.dims[self.adapter_layer_names.index(container)]
-            hollow: Tensor = self.downs[0].new_empty((0,) * (dims - 1) + (self.in_features,))
-            return hollow
+            empty: Tensor = self.downs[0].new_empty((0,) * (dims - 1) + (self.in_features,))
+            return empty
         return super().own(container, adapter_name)
 
     def add(self, result: Tensor, adapter_name: str, plan: Any, x: Tensor, dropped: Tensor) -> Tensor:
