@@ -69,7 +69,7 @@ def test_tables_are_aligned(cme):
         ),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched,mnli"), "for evaluation only"),
         (("show", "--dataset", "qpp"), "Did you mean 'qqp'"),
-        (("show", "--dataset", "qqp", "--source", "mini", "--prompt-variant", "99"), "has the instructions 0 to"),
+        (("show", "--dataset", "qqp", "--source", "mini", "--prompt-variant", "99"), "has the variants 0 to"),
         (("show", "--dataset", "qqp", "--source", "mini", "--format", "plane"), "Did you mean 'plain'"),
         (("show", "--dataset", "qqp", "--source", "mini", "--split", "tset"), "eval, train"),
     ],

@@ -89,7 +89,7 @@ def test_the_command(logs, tmp_path):
     assert done.exit_code == 0 and "CME average over the 3 families" in done.stdout, done.output
     assert cme.load_result(tmp_path / "x").name == "mine"
     again = CliRunner().invoke(app, ["import-lm-eval", str(logs), "--source", "mini", "--out", str(tmp_path / "x")])
-    assert again.exit_code == 2 and "finished output of this very command" in again.stderr
+    assert again.exit_code == 2 and "finished output of this command" in again.stderr
 
 
 def one(folder, pattern):
