@@ -188,7 +188,7 @@ def test_logs_that_lack_something_are_refused_in_a_sentence(copied, tmp_path, na
 def test_another_source_or_place_is_refused(copied, tmp_path):
     for folder, source, says in (
         (copied, "mini:hard", "not the row of 'mini:hard'"),
-        (copied, "nowhere", "is not 'hub', 'mini' or a folder"),
+        (copied, "nowhere", "Use 'hub', 'mini' or an existing folder"),
         (tmp_path / "nothing", "mini", "does not exist"),
         (tmp_path, "mini", "holds no logs of lm-eval"),
     ):

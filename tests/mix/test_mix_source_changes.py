@@ -127,7 +127,7 @@ def test_provenance_is_of_what_was_read(mirror):
 
 
 def test_a_file_that_is_gone_has_no_pin(tmp_path):
-    with pytest.raises(CMEError, match="can no longer be read"):
+    with pytest.raises(CMEError, match="cannot be read any more"):
         pin_of(tmp_path / "x")
 
 
