@@ -30,7 +30,7 @@ def test_finished_work_is_refused(tmp_path):
     claim(out, "eval", SETTINGS)
     finish(out)
     assert is_finished(out)
-    with pytest.raises(UsageError, match="finished output of this very command"):
+    with pytest.raises(UsageError, match="finished output of this command"):
         claim(out, "eval", SETTINGS)
 
 

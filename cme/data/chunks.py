@@ -1,4 +1,4 @@
-"""A split in pieces of a few thousand rows, so that several processes can read it and none holds all of it."""
+"""Pieces of splits with some thousand rows, so that several processes can read a split and none holds all of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["PIECE_ROWS", "Piece", "pieces", "rows_of"]
 
 PIECE_ROWS = 20_000
-"""A piece holds at least so many rows, unless its file has fewer, and less than one row group of the file more."""
+"""A piece has at least this number of rows, unless its file has fewer. It exceeds the number by less than one row group."""
 
 _BATCH = 1024  # as in `cme.data.load`
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of rows of a split.
+    """Consecutive rows of a split.
 
     Attributes:
-        part: the part's name.
-        split: the hub's name of the split.
-        start: number of its first row in the split.
-        rows: how many.
-        file: the Parquet file that holds them; None where the source makes them.
+        subset: name of the subset.
+        split: hub name of the split.
+        start: number of the first row in the split.
+        rows: number of rows.
+        file: the Parquet file; None if the source generates the rows.
         groups: row groups of the file.
     """
 
@@ -46,7 +46,16 @@ class Piece:
 
 
 def pieces(source: Source, spec: DatasetSpec, subset: Subset, split: str) -> list[Piece]:
-    """Cut a split into pieces; the same split is always cut the same way.
+    """Divide a split into pieces. The same split always gives the same pieces.
+
+    Args:
+        source: where the rows come from.
+        spec: the dataset.
+        subset: subset of the dataset.
+        split: hub name of the split.
+
+    Returns:
+        The pieces, in the order of their rows.
 
     Raises:
         SourceError: the source lacks the split.
@@ -72,10 +81,15 @@ def pieces(source: Source, spec: DatasetSpec, subset: Subset, split: str) -> lis
 
 
 def rows_of(source: Source, spec: DatasetSpec, piece: Piece) -> Iterator[Row]:
-    """The rows of a piece, with the columns that the dataset needs.
+    """Yield the rows of a piece with the columns that the dataset needs.
+
+    Args:
+        source: where the rows come from.
+        spec: the dataset.
+        piece: the piece.
 
     Raises:
-        DataError: the file is damaged, or does not hold what the dataset promises.
+        DataError: the file is damaged, or does not match the definition of the dataset.
     """
     subset = next(subset for subset in spec.subsets if subset.name == piece.subset)
     where = f"{spec.name}/{piece.split}"
@@ -98,7 +112,7 @@ def _tables(file: "ParquetReader", groups: tuple[int, ...], spec: DatasetSpec) -
 
     names = file.schema.names
     wrapped = spec.wrapper is not None and names == [spec.wrapper]
-    # All columns where some are missing: the message names what was found.
+    # If columns are missing, all columns are read, because the message lists them.
     needed = [name for name in names if name in needed_columns(spec)]
     columns = None if wrapped or set(needed) != needed_columns(spec) else needed
     for batch in file.batches(columns, groups=groups, size=_BATCH):

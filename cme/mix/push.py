@@ -1,4 +1,4 @@
-"""A finished, verified mix → a dataset repository on the hub. Only when asked for."""
+"""Upload of a finished and verified mix to a dataset repository on the hub."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,8 +25,8 @@ class Pushed:
 
     Attributes:
         repository: ``owner/name``.
-        url: of the commit.
-        private: whether only its owner can see it.
+        url: address of the commit.
+        private: whether the repository is private.
     """
 
     repository: str
@@ -35,28 +35,31 @@ class Pushed:
 
 
 def push(folder: Path, repository: str, *, public: bool = False, have_rights: bool = False, api: Any = None) -> Pushed:
-    """Upload a mix as a dataset repository: data files, manifest, card and overlap; nothing else that lies in the folder.
+    """Upload the data files, manifest, card and overlap of a mix to a dataset repository.
 
-    The mix is verified first. Shards of an earlier mix in the repository are replaced; a repository that holds anything
-    else is refused.
+    The mix is verified first. Shards of an earlier mix in the repository are replaced. A repository with other files is an error.
 
     Args:
         folder: a finished mix.
-        repository: ``owner/name``, or a name of the user's own; made if it is not there.
-        public: let everybody see it.
-        have_rights: the user has the right to publish datasets whose licence allows no commercial use or is not stated.
-        api: a `huggingface_hub.HfApi`; None: one with the user's stored token.
+        repository: ``owner/name``, or the name of a repository of the user. It is created if it does not exist.
+        public: whether everybody can see the repository.
+        have_rights: whether the user has the right to publish datasets whose licence does not allow commercial use or is not
+            stated.
+        api: a `huggingface_hub.HfApi`; None for one with the user's stored token.
+
+    Returns:
+        The repository and its commit.
 
     Raises:
-        UsageError: a licence does not allow it (and ``have_rights`` is not set), or the repository is public or holds
-            something else.
-        CMEError: the folder is no sound mix.
-        SourceError: the hub refuses or cannot be reached.
+        UsageError: a licence does not allow the upload and ``have_rights`` is not set, the repository is already public and
+            ``public`` is not set, or it contains something other than a mix.
+        CMEError: the folder is not a mix, or differs from its manifest.
+        SourceError: the hub rejects the upload or cannot be reached.
     """
     manifest = read_manifest(folder)
     _check_licences(manifest, have_rights)
     if problems := verify(folder).problems:
-        raise CMEError(f"{folder} is not what its manifest says, so nothing was uploaded:\n  " + "\n  ".join(problems))
+        raise CMEError(f"{folder} differs from its manifest, so nothing was uploaded:\n  " + "\n  ".join(problems))
     if api is None:
         from huggingface_hub import HfApi
 
@@ -86,9 +89,9 @@ def _check_licences(manifest: Manifest, have_rights: bool) -> None:
     ]
     if closed and not have_rights:
         raise UsageError(
-            "these datasets may not be published without their owners' consent:\n  "
+            "these datasets may not be published without the consent of their owners:\n  "
             + "\n  ".join(closed)
-            + "\nBuild the mix without them (--licence commercial), or pass --i-have-the-rights if you have it."
+            + "\nBuild the mix without them (--licence commercial), or pass --i-have-the-rights if you have their consent."
         )
 
 
@@ -104,12 +107,12 @@ def _check_repository(name: str, info: Any, public: bool) -> None:
 
 @contextmanager
 def _hub_errors(repository: str) -> Iterator[None]:
-    """What the hub's client raises (errors of half a dozen unrelated classes), as one message."""
+    """Raise one kind of error for the many unrelated classes of errors of the hub's client."""
     try:
         yield
     except Exception as error:
         message = " ".join(line for line in str(error).splitlines()[:3] if line.strip()) or type(error).__name__
         raise SourceError(
             f"the hub rejected {repository}: {message}\n"
-            "Log in with a token that may write there: hf auth login. Files that are already uploaded are not sent again."
+            "Log in with 'hf auth login' and a token that may write there. Files that are already uploaded are not sent again."
         ) from error

@@ -107,7 +107,7 @@ class DatasetSpec:
             stated or the terms are the publisher's own. What the rows were copied from counts too (MMLU's from RACE).
         revision: pinned commit on the hub, or None.
         normaliser: name in `cme.data.normalise.NORMALISERS`.
-        rows: rows of the ``train`` and ``eval`` splits of all parts together, as published on the hub.
+        rows: rows of the ``train`` and ``eval`` splits of all subsets together, as published on the hub.
         options: most options of a row; 0 for free-text answers.
         subset_column: column with the subset of an evaluation row (MMLU's subject); None if the file determines the subset. The
             YAML calls it ``part_by``.
@@ -167,7 +167,7 @@ class DatasetSpec:
         """
         if not 0 <= variant < len(self.instructions):
             raise UsageError(
-                f"prompt variant {variant} does not exist; {self.name} has the instructions 0 to {len(self.instructions) - 1}."
+                f"prompt variant {variant} does not exist. {self.name} has the variants 0 to {len(self.instructions) - 1}."
             )
         return self.instructions[variant]
 
@@ -191,7 +191,7 @@ def _stored_names(value: Any) -> Any:
 
 
 def _read(path: Path, folder: Path, steps: int = 0) -> dict[str, Any]:
-    """A task file over those that it includes, all of them below ``folder``."""
+    """Return the values of a task file and of the files that it includes. All of them are in ``folder``."""
     values = read_yaml(path, str(path), loader=TaskLoader)
     if not isinstance(values, dict):
         raise CMEError(f"{path}: a task file must be a mapping.")
@@ -200,9 +200,9 @@ def _read(path: Path, folder: Path, steps: int = 0) -> dict[str, Any]:
     name = values["include"]
     other = (path.parent / name).resolve() if isinstance(name, str) and "\0" not in name else folder
     if other == folder or not other.is_relative_to(folder) or Path(name).is_absolute():
-        raise CMEError(f"{path}: include: {str(name)[:100]!a} is no file in the folder of the tasks.")
+        raise CMEError(f"{path}: include: {str(name)[:100]!a} is not a file in the folder of the tasks.")
     if steps == _MOST_INCLUDES:
-        raise CMEError(f"{path}: its files include each other more than {_MOST_INCLUDES} deep.")
+        raise CMEError(f"{path}: files are included more than {_MOST_INCLUDES} levels deep.")
     return _read(other, folder, steps + 1) | values
 
 
@@ -275,7 +275,7 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
     choice = values.get("output_type") == "multiple_choice"
     if choice != bool(cme.choices or cme.options) or (cme.choices and cme.options):
         problems.append(
-            "a choice dataset, and no other, needs either 'choices' (label words) or 'options' (number of lettered options)"
+            "choice datasets need either 'choices' (label words) or 'options' (number of letters), and other datasets neither"
         )
     if sorted(cme.rows) != ["eval", "train"] or min(cme.rows.values()) < 1:
         problems.append("'rows' must give the published numbers of 'train' and 'eval' rows")

@@ -27,7 +27,7 @@ def test_a_grid_prints_its_table_and_names_the_best_run(cme, common, tmp_path):
     assert str(out / written["best"]) in result.stderr
     assert ("edge of the grid" in result.stderr) == (written["learning_rate"] != 1e-3)
     again = cme(*grid)
-    assert again.exit_code == 2 and "holds the finished output" in again.stderr
+    assert again.exit_code == 2 and "has the finished output" in again.stderr
 
 
 def test_any_method_of_peft_from_a_file(cme, common, tmp_path):

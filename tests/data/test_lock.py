@@ -79,8 +79,8 @@ def test_adopting_keeps_what_is_known(lock, tmp_path):
     ("text", "says"),
     [
         ("{", "is not valid JSON"),
-        ("[]", "is no cme.lock of version 1"),
-        ('{"version": 2, "repositories": {}}', "is no cme.lock of version 1"),
+        ("[]", "is not a cme.lock of version 1"),
+        ('{"version": 2, "repositories": {}}', "is not a cme.lock of version 1"),
         ('{"version": 1, "repositories": {"a/b": 3}}', "a/b: missing key 'revision'"),
         ('{"version": 1, "repositories": {"a/b": {"revision": "main", "splits": {}}}}', "a/b: 'main' is not a commit"),
         (

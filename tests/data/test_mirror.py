@@ -224,7 +224,7 @@ def test_what_cme_download_noted_is_told_and_checked(one_file):
 
 
 def test_an_unknown_source_is_told():
-    with pytest.raises(UsageError, match="unknown source '/no/such/folder': it is not 'hub', 'mini' or a folder"):
+    with pytest.raises(UsageError, match=r"unknown source '/no/such/folder'\. Use 'hub', 'mini' or an existing folder"):
         open_source("/no/such/folder")
 
 

@@ -89,7 +89,7 @@ def test_the_command(logs, tmp_path):
     assert done.exit_code == 0 and "CME average over the 3 evaluated families" in done.stdout, done.output
     assert cme.load_result(tmp_path / "x").name == "mine"
     again = CliRunner().invoke(app, ["import-lm-eval", str(logs), "--source", "mini", "--out", str(tmp_path / "x")])
-    assert again.exit_code == 2 and "finished output of this very command" in again.stderr
+    assert again.exit_code == 2 and "finished output of this command" in again.stderr
 
 
 def one(folder, pattern):
@@ -197,7 +197,7 @@ def test_logs_that_lack_something_are_refused_in_a_sentence(copied, tmp_path, na
 def test_another_source_or_place_is_refused(copied, tmp_path):
     for folder, source, says in (
         (copied, "mini:hard", "differs from the row .* source 'mini:hard'"),
-        (copied, "nowhere", "is not 'hub', 'mini' or a folder"),
+        (copied, "nowhere", "Use 'hub', 'mini' or an existing folder"),
         (tmp_path / "nothing", "mini", "is not a folder"),
         (tmp_path, "mini", "has no logs of lm-eval"),
     ):

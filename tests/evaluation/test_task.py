@@ -134,7 +134,7 @@ def test_another_prompt_variant_changes_the_instruction_and_nothing_else(name):
 
 
 def test_a_prompt_variant_that_does_not_exist_is_an_error():
-    with pytest.raises(UsageError, match="prompt variant 7 does not exist; qqp has the instructions 0 to 6"):
+    with pytest.raises(UsageError, match=r"prompt variant 7 does not exist\. qqp has the variants 0 to 6"):
         task.load(cme_dataset="qqp", cme_source="mini", cme_tier="smoke", cme_wording=7)
 
 

@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_ends_the_build_with_one_message(tmp_path, undis
     code, error = running.ended()
     assert code == 1
     assert error.startswith("cme: a worker process was killed") and error.count("\n") == 1
-    assert "run the same command again, with fewer --workers" in error
+    assert "Run the same command again with fewer --workers" in error
     assert gone(running)
     kept = marks(running.out)
     assert len(kept) > builds.EVALUATION_SETS

@@ -117,7 +117,7 @@ def test_an_impossible_name_is_told(mix, api, name):
 
 
 def test_a_wrong_token_or_no_hub_is_one_message(mix, hub, api):
-    with pytest.raises(SourceError, match=r"rejected me/mix: .*401.*\nLog in .*: hf auth login"):
+    with pytest.raises(SourceError, match=r"rejected me/mix: .*401.*\nLog in with 'hf auth login'"):
         push(mix, "me/mix", api=HfApi(endpoint=hub.endpoint, token="hf_wrong"))
     with pytest.raises(SourceError, match="rejected me/mix"):
         push(mix, "me/mix", api=HfApi(endpoint="http://127.0.0.1:9", token=TOKEN))

@@ -21,7 +21,7 @@ ROWS = 600
 def built(tmp_path_factory):
     out = tmp_path_factory.mktemp("built") / "mix"
     settings = BuildSettings(
-        source="mini", out=out, size=ROWS, datasets=("nq_open", "qqp"), paraphrase_share=0, rows_per_shard=250
+        source="mini", out=out, size=ROWS, datasets=("nq_open", "qqp"), prompt_variant_share=0, rows_per_shard=250
     )
     build(settings)
     return out
@@ -91,7 +91,7 @@ def test_rows_that_were_left_out_show_even_if_the_hash_was_corrected(mix):
     (problem,) = verify(mix).problems
     there = {name: json.loads((mix / "manifest.json").read_text())["datasets"][name]["rows"] for name in set(names)}
     name = names[0]
-    assert problem == f"train holds {there[name] - 1:,} rows of {name}, the manifest says {there[name]:,}"
+    assert problem == f"train holds {there[name] - 1:,} rows of {name}, but the manifest has {there[name]:,}"
 
 
 def test_a_file_that_is_no_part_of_a_mix_is_told(mix):
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_part_of_a_mix_is_told(mix):
 def test_a_changed_manifest_does_not_have_its_own_fingerprint(mix):
     file = mix / "manifest.json"
     file.write_text(file.read_text().replace('"seed": 0', '"seed": 1'))
-    assert verify(mix).problems == ("manifest.json was changed: its fingerprint does not follow from its content",)
+    assert verify(mix).problems == ("manifest.json was changed: its fingerprint does not match its content",)
 
 
 def test_versions_and_token_statistics_are_no_content(mix):
@@ -122,7 +122,9 @@ def test_versions_and_token_statistics_are_no_content(mix):
 
 def test_totals_that_do_not_add_up_are_told(mix):
     change_manifest(mix, lambda values: values.update(rows=ROWS + 1))
-    assert verify(mix).problems == ("manifest.json contradicts itself: 601 training rows in all, 600 by dataset",)
+    assert verify(mix).problems == (
+        "manifest.json is inconsistent: it has 601 training rows in total, but 600 by dataset",
+    )
 
 
 def test_other_task_files_are_said_and_no_fault(mix, monkeypatch):
@@ -132,7 +134,7 @@ def test_other_task_files_are_said_and_no_fault(mix, monkeypatch):
     assert found.problems == ()
     assert found.notes == (
         "qqp: its task file has changed since the mix was built",
-        "nq_open: this CME has no such dataset",
+        "nq_open: this version of CME has no such dataset",
     )
 
 

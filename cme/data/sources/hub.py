@@ -1,4 +1,4 @@
-"""The Hugging Face hub: only the Parquet files of the split that is asked for, kept in the Hugging Face cache."""
+"""The Hugging Face hub as a source. Only the Parquet files of the requested split are downloaded, to the Hugging Face cache."""
 
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,10 @@ _FOOTER_BLOCK = 1 << 16
 
 
 class HubSource:
-    """Rows from the hub, one split at a time, at the commits that the lock names.
+    """Rows from the hub, at the commits in the lock.
 
     Args:
-        lock: the lock; None: the one in the usual place, see `cme.env.lock_file`.
+        lock: the lock; None for the lock of `cme.env.lock_file`.
     """
 
     name = "hub"
@@ -35,19 +35,19 @@ class HubSource:
         self._right: set[Path] = set()
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
-        """Nothing is known to be missing before the hub is asked."""
+        """Return nothing, because missing splits are not known before the first request to the hub."""
         return {}
 
     def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
-        """The repository, configuration and split."""
+        """Return the repository, configuration and split."""
         return hub_place(spec, subset, split)
 
     def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
-        """The split's Parquet files in the Hugging Face cache, in order; they are downloaded if need be.
+        """Return the Parquet files of a split in the Hugging Face cache, in order, and download them if necessary.
 
         Raises:
-            SourceError: the hub cannot be reached, has no such repository, configuration or split, or gives other files
-                than it states.
+            SourceError: the hub cannot be reached, has no such repository, configuration or split, or sends other files than
+                it states.
             DataError: the split is not stored as Parquet.
         """
         locked = self._hub.files(spec, subset, split)
@@ -55,21 +55,21 @@ class HubSource:
         return [self._file(spec.hub_id, revision, file, where) for file in locked]
 
     def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
-        """Download (once) and read the split's Parquet files.
+        """Read the Parquet files of a split, and download them if necessary.
 
         Raises:
-            SourceError: as `files`.
+            SourceError: see `files`.
             DataError: the split is not stored as Parquet, or a file is damaged.
         """
         return read_parquet(self.files(spec, subset, split), self.locate(spec, subset, split))
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """The commit that the rows come from."""
+        """Return the commit of the rows."""
         revision = spec.revision or self._hub.lock.revision(spec.hub_id)
         return {"revision": revision} if revision else {}
 
     def pinning(self, spec: DatasetSpec) -> tuple[str, str]:
-        """The commit, and what fixes it: ``pinned`` (the task's YAML), ``locked`` or ``current`` (nothing yet).
+        """Return the commit and what fixes it: ``pinned`` (by the YAML), ``locked`` (by the lock) or ``current`` (not fixed).
 
         Raises:
             SourceError: the hub cannot be reached or has no such repository.
@@ -78,10 +78,10 @@ class HubSource:
         return revision, self._hub.pinning(spec)
 
     def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
-        """Columns and number of rows of a split; a few kilobytes of every file are read, nothing is kept.
+        """Return the columns and the number of rows of a split. A few kilobytes of every file are read and not stored.
 
         Raises:
-            SourceError: as `files`.
+            SourceError: see `files`.
             DataError: the split is not stored as Parquet, or a file is damaged.
         """
         from huggingface_hub import HfFileSystem
@@ -100,7 +100,7 @@ class HubSource:
             raise unreachable(where, spec.hub_id, error) from error
 
     def _file(self, hub_id: str, revision: str, file: LockedFile, where: str) -> Path:
-        """A file in the cache, checked once in this process; a wrong one is fetched again, once."""
+        """Return a file in the cache, which is checked once per process. A wrong file is downloaded again once."""
         from huggingface_hub import hf_hub_download
 
         def get(again: bool) -> str:
@@ -124,7 +124,8 @@ class HubSource:
                 self._right.add(path)
                 return path
         raise SourceError(
-            f"{where}: {file.path} is not what the hub states ({file.size:,} bytes, {file.checksum}), fetched twice.\n"
+            f"{where}: two downloads of {file.path} do not have the size and checksum on the hub ({file.size:,} bytes, "
+            f"{file.checksum}).\n"
             f"{OFFLINE_WAYS}"
         )
 

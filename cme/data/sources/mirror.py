@@ -1,4 +1,4 @@
-"""A folder of Parquet files: ``DIR/<part folder>/<hub split>.parquet``, or the hub's ``<split>-00000-of-N.parquet``."""
+"""A mirror folder as a source: ``DIR/<folder>/<split>.parquet``, or shards with the hub names ``<split>-00000-of-N.parquet``."""
 
 import re
 from functools import cached_property
@@ -21,7 +21,7 @@ class MirrorSource:
     """Rows from a mirror folder.
 
     Args:
-        folder: the mirror's root.
+        folder: root of the mirror.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,26 +31,26 @@ class MirrorSource:
         self._used: dict[str, dict[Path, Pin]] = {}
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
-        """Parts whose file, or some of whose shards, are not there → what is not there."""
+        """Return the missing files, by subset whose file or shards are not complete."""
         lacking = {subset.name: self._lacking(subset, subset.split(kind)) for subset in spec.subsets}
         return {name: text for name, text in lacking.items() if text}
 
     def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
-        """Path of the split's file, or of all its shards."""
+        """Return the path of the file of a split, or a pattern for its shards."""
         files = self._files(subset, split)
         name = f"{split}.parquet" if not files or files[0].stem == split else f"{split}-*.parquet"
         return str(self.folder / subset.folder / name)
 
     def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
-        """The split's file, or its shards in order.
+        """Return the file of a split, or its shards in order.
 
         Raises:
-            SourceError: the file is not there, or shards of it are missing.
+            SourceError: the file or shards of it are missing.
         """
         if lacking := self._lacking(subset, split):
             raise SourceError(
                 f"{spec.name}: {lacking} is missing in {self.folder}. "
-                f"Put it there (from {spec.hub_id} on the hub), leave the dataset out, or pass --allow-missing."
+                f"Add it from {spec.hub_id} on the hub, leave the dataset out, or pass --allow-missing."
             )
         files = self._files(subset, split)
         used = self._used.setdefault(spec.name, {})
@@ -60,19 +60,19 @@ class MirrorSource:
         return files
 
     def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
-        """Read the split's file or shards.
+        """Read the file or shards of a split.
 
         Raises:
-            SourceError: the file is not there, or shards of it are missing.
-            DataError: a file is no Parquet file.
+            SourceError: the file or shards of it are missing.
+            DataError: a file is not a Parquet file.
         """
         return read_parquet(self.files(spec, subset, split), f"{spec.name}/{split}")
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """SHA-256 of every file of the dataset asked for so far; the hub's commit too, if ``cme download`` noted it.
+        """Return the SHA-256 of every file of the dataset that was requested so far, and the commit if the lock has it.
 
         Raises:
-            DataError: a file was changed since it was asked for.
+            DataError: a file was changed since it was requested.
         """
         pins = self._used.get(spec.name, {})
         used = {str(file.relative_to(self.folder)): self._hash(file, pin) for file, pin in pins.items()}
@@ -80,16 +80,16 @@ class MirrorSource:
         return dict(sorted(used.items())) | ({"revision": revision} if used and revision else {})
 
     def pinning(self, spec: DatasetSpec) -> tuple[str, str]:
-        """The hub's commit that ``cme download`` noted, and ``locked``; two empty texts where nothing is noted."""
+        """Return the commit in the lock of ``cme download`` and ``locked``, or two empty texts."""
         revision = self.lock.revision(spec.hub_id)
         return (revision, "locked") if revision else ("", "")
 
     def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
-        """Columns and number of rows of a split.
+        """Return the columns and the number of rows of a split.
 
         Raises:
-            SourceError: the file is not there, or shards of it are missing.
-            DataError: a file is no Parquet file, or not the one that ``cme download`` noted.
+            SourceError: the file or shards of it are missing.
+            DataError: a file is not a Parquet file, or differs from the lock of ``cme download``.
         """
         files = self.files(spec, subset, split)
         noted = self.lock.files(spec.hub_id, self.pinning(spec)[0], split_key(subset.config, split)) or ()
@@ -101,10 +101,10 @@ class MirrorSource:
 
     @cached_property
     def lock(self) -> Lock:
-        """What ``cme download`` noted of the files' origin; empty in a folder of another make.
+        """The lock of ``cme download``, which is empty if another program made the folder.
 
         Raises:
-            CMEError: the note is damaged.
+            CMEError: the lock is damaged.
         """
         return Lock.read(self.folder / LOCK)
 
@@ -128,7 +128,7 @@ class MirrorSource:
         )
 
     def _lacking(self, subset: Subset, split: str) -> str | None:
-        """What is missing of a split, or None if it is whole."""
+        """Return the missing files of a split, or None if it is complete."""
         name, files = f"{subset.folder}/{split}", self._files(subset, split)
         if not files:
             return f"{name}.parquet"
@@ -146,6 +146,6 @@ class MirrorSource:
 
 
 def _shard(file: Path, split: str) -> tuple[int, int] | None:
-    """Number and total of a shard, as the hub names them (older ones with a hash behind)."""
+    """Return the number and the total of a shard from its hub name, which can end in a hash."""
     match = re.fullmatch(rf"{re.escape(split)}-(\d+)-of-(\d+)(?:-[0-9a-f]+)?\.parquet", file.name)
     return (int(match[1]), int(match[2])) if match else None

@@ -1,4 +1,4 @@
-"""Dataset, part, split → a commit on the hub and its Parquet files, looked up once and then taken from the lock."""
+"""Commits on the hub and their Parquet files, which are looked up once and then taken from the lock."""
 
 from contextlib import suppress
 from functools import partial
@@ -19,18 +19,19 @@ _TIMEOUT = 30.0
 
 
 def hub_place(spec: DatasetSpec, subset: Subset, split: str) -> str:
-    """Repository, configuration and split, for messages."""
+    """Return the repository, configuration and split for messages."""
     return f"hub:{spec.hub_id}/{subset.config or 'default'}/{split}"
 
 
 class HubFiles:
-    """What the hub has of the suite's datasets.
+    """The files of the datasets on the hub.
 
-    A pinned revision wins, then the lock's, then the hub's current commit, which goes into the lock.
+    The commit is the pinned revision of the YAML, else the commit in the lock, else the current commit on the hub, which is added
+    to the lock.
 
     Args:
-        lock: the lock; what is looked up is written to it.
-        update: move every repository without a pinned revision on to its current commit, once.
+        lock: the lock, to which new commits and files are added.
+        update: replace the commit of repositories without a pinned revision by the current one.
     """
 
     def __init__(self, lock: Lock, *, update: bool = False) -> None:
@@ -40,13 +41,13 @@ class HubFiles:
         self._splits: dict[tuple[str, str, str | None], dict[str, list[str]]] = {}
 
     def pinning(self, spec: DatasetSpec) -> str:
-        """What fixes the commit: ``pinned`` (the task's YAML), ``locked`` or ``current`` (nothing yet)."""
+        """Return what fixes the commit: ``pinned`` (by the YAML), ``locked`` (by the lock) or ``current`` (not fixed)."""
         if spec.revision:
             return "pinned"
         return "locked" if self.lock.revision(spec.hub_id) and spec.hub_id not in self._current else "current"
 
     def revision(self, spec: DatasetSpec) -> str:
-        """The commit that all rows of a dataset come from.
+        """Return the commit of the rows of a dataset.
 
         Raises:
             SourceError: the hub cannot be reached or has no such repository.
@@ -64,13 +65,13 @@ class HubFiles:
         except Exception as error:
             raise unreachable(where, spec.hub_id, error) from error
         if not commit:
-            raise SourceError(f"{where}: the hub does not give its commit.\n{OFFLINE_WAYS}")
+            raise SourceError(f"{where}: the hub does not state its commit.\n{OFFLINE_WAYS}")
         self._current.add(spec.hub_id)
         self.lock.put(spec.hub_id, commit)
         return commit
 
     def files(self, spec: DatasetSpec, subset: Subset, split: str) -> tuple[LockedFile, ...]:
-        """The Parquet files of one split of one part, in order.
+        """Return the Parquet files of a split of a subset, in order.
 
         Raises:
             SourceError: the hub cannot be reached, or has no such repository, configuration or split.
@@ -98,12 +99,12 @@ class HubFiles:
         known = self._splits[place]
         if split not in known:
             raise SourceError(
-                f"{where}: the hub has no such split; it has: {', '.join(known) or 'none'}.\n{OFFLINE_WAYS}"
+                f"{where}: the hub has no such split. Its splits are: {', '.join(known) or 'none'}.\n{OFFLINE_WAYS}"
             )
         paths = known[split]
         if any(PurePosixPath(path).suffix != ".parquet" for path in paths):
             raise DataError(
-                f"{where}: it is not stored as Parquet. CME reads Parquet files only and never runs dataset scripts."
+                f"{where} is not stored as Parquet. CME only reads Parquet files and never runs dataset scripts."
             )
         infos = patiently(lambda: HfApi().get_paths_info(spec.hub_id, paths, repo_type="dataset", revision=revision))
         files = {item.path: _locked(item) for item in infos if isinstance(item, RepoFile)}
@@ -111,13 +112,13 @@ class HubFiles:
 
 
 def _splits(hub_id: str, revision: str, config: str | None) -> dict[str, list[str]]:
-    """Split → paths of its files in the repository, as the repository's card says (`datasets` knows how to read it)."""
+    """Return the paths of the files by split, which `datasets` reads from the card of the repository."""
     import datasets
     from huggingface_hub import HfFileSystem, hf_hub_download
     from huggingface_hub.errors import RemoteEntryNotFoundError
     from huggingface_hub.hf_file_system import HfFileSystemResolvedRepositoryPath
 
-    # `datasets` hides what the hub answers (a status code, a request to wait); the card, asked for first, does not.
+    # `datasets` hides the status code of the hub and its requests to wait. The first request, for the card, does not.
     with suppress(RemoteEntryNotFoundError):
         patiently(lambda: hf_hub_download(hub_id, "README.md", repo_type="dataset", revision=revision))
     builder = patiently(lambda: datasets.load_dataset_builder(hub_id, config, revision=revision))

@@ -1,4 +1,4 @@
-"""Is everything there that the suite reads, and is it what it should be? Footers are read, never rows."""
+"""Survey of a source: which files of the suite it has, and whether they are as expected. Only footers are read."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -19,29 +19,30 @@ class SurveyedSource(Source, Protocol):
     """A source with files: the hub or a mirror folder."""
 
     def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
-        """Columns and number of rows of a split."""
+        """Return the columns and the number of rows of a split."""
         ...
 
     def pinning(self, spec: DatasetSpec) -> tuple[str, str]:
-        """The hub's commit, and what fixes it."""
+        """Return the commit on the hub and what fixes it."""
         ...
 
 
 @dataclass
 class Survey:
-    """What a source has of a dataset.
+    """The state of a dataset in a source.
 
     Attributes:
-        dataset: the dataset.
-        state: ``ok``; ``other`` (all is there, but not as many rows as published); ``wrong`` (a file or a column); ``missing``.
-        revision: the hub's commit, or empty.
-        pinning: what fixes it: ``pinned``, ``locked``, ``current`` or empty.
-        splits: ``folder/split`` → number of rows.
-        columns: names and types of the columns, of the last split read.
-        rows: ``train`` and ``eval`` → number of rows of all parts.
-        published: ``train`` and ``eval`` → number of rows as published.
-        problems: what is missing or wrong, one sentence each.
-        warnings: what is not as published, but may be right.
+        dataset: name of the dataset.
+        state: ``ok``, ``other`` (complete, but with another number of rows than published), ``wrong`` (a file or column is not as
+            expected) or ``missing``.
+        revision: commit on the hub, or empty.
+        pinning: what fixes the commit: ``pinned``, ``locked``, ``current`` or empty.
+        splits: number of rows by ``folder/split``.
+        columns: types of the columns of the last split by name.
+        rows: number of rows of all subsets, by ``train`` and ``eval``.
+        published: published number of rows, by ``train`` and ``eval``.
+        problems: one text for everything that is missing or wrong.
+        warnings: differences from the published dataset that may be intended.
     """
 
     dataset: str
@@ -56,18 +57,18 @@ class Survey:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, state: str, problem: str) -> None:
-        """Note a problem or a warning; the worst one names the state."""
+        """Add a problem, or a warning for the state ``other``. The worst state remains."""
         self.state = max(self.state, state, key=_STATES.index)
         (self.warnings if state == "other" else self.problems).append(problem)
 
 
 def row_warning(spec: DatasetSpec, kind: str, rows: int) -> str | None:
-    """What to say where a dataset has more or fewer rows than published; None where it has as many.
+    """Return a warning if the number of rows differs from the published one, or None.
 
     Args:
         spec: the dataset.
         kind: ``"train"`` or ``"eval"``.
-        rows: rows of all parts together.
+        rows: number of rows of all subsets.
     """
     if rows == spec.rows[kind]:
         return None
@@ -75,14 +76,17 @@ def row_warning(spec: DatasetSpec, kind: str, rows: int) -> str | None:
 
 
 def survey(spec: DatasetSpec, source: SurveyedSource, kinds: tuple[str, ...] = ("train", "eval")) -> Survey:
-    """Look through a dataset: what is there, of which commit, with which columns, and how many rows.
+    """Survey a dataset: its files, commit, columns and numbers of rows.
 
-    A dataset that is shown beside the suite is evaluated only: its training split is not looked for.
+    The training split of a dataset outside the suite is not needed and not checked.
 
     Args:
         spec: the dataset.
-        source: where it lies.
-        kinds: which splits, ``"train"``, ``"eval"`` or both.
+        source: the source.
+        kinds: ``"train"``, ``"eval"`` or both.
+
+    Returns:
+        The state of the dataset.
     """
     report = Survey(spec.name)
     try:
@@ -123,5 +127,5 @@ def _look(spec: DatasetSpec, source: SurveyedSource, kind: str, report: Survey) 
 
 
 def _first_line(error: CMEError) -> str:
-    """An error's first line: what is wrong; what to do about it is the same for all and told once."""
+    """Return the first line of an error. The advice in the other lines is the same for all and reported once."""
     return str(error).splitlines()[0]
