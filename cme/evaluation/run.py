@@ -79,7 +79,7 @@ def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) ->
     settings.check()
     for option, value in (("--baseline", settings.baseline), ("--name", settings.name)):
         if value is not None:
-            raise UsageError(f"{option} applies to a single adapter, but {len(adapters)} adapters were given.")
+            raise UsageError(f"{option} applies to a single adapter, but {len(adapters)} were given. Leave it out.")
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     chosen = {
         out / name: None if adapter == BASE else adapter

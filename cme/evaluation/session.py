@@ -206,7 +206,9 @@ class Session:
         )
         before += store.spent()[0]
         try:
-            records = self._harness.run(spec, task, shots=self._settings.shots, keep=store, score=self._group.rank == 0)
+            records = self._harness.run(
+                spec, task, shots=self._settings.shots, batch_cache=store, score=self._group.rank == 0
+            )
         except torch.OutOfMemoryError as error:
             raise CMEError(
                 f"{spec.name}: {self._device} is out of memory. Set another --out and a lower --token-budget (default: 512 on a "

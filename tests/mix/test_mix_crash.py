@@ -30,7 +30,7 @@ KILLS = [
 ]
 """Files by which the moment to kill is seen from outside, and how many of them; each line is one build."""
 
-CTRL_C = "\ncme: interrupted. What was finished is kept: run the same command again to continue.\n"
+CTRL_C = "\ncme: interrupted. Finished work is kept. Run the same command again to continue.\n"
 
 
 @pytest.fixture(scope="module")
