@@ -76,7 +76,7 @@ class AdapterSwitcher:
         # differ in the last bits.
         self._load: Callable[[], Any] = lambda: load().requires_grad_(False)
         self._base = self._load()
-        self._as_loaded = _imprint(self._base) if several else None
+        self._as_loaded = _model_state(self._base) if several else None
         self._attached: Any = None
 
     @property
@@ -113,11 +113,11 @@ class AdapterSwitcher:
         except (AttributeError, NotImplementedError, ValueError):
             # The method cannot be detached, so the base model is loaded again.
             self._as_loaded = None
-        if self._as_loaded is None or _imprint(self._base) != self._as_loaded:
+        if self._as_loaded is None or _model_state(self._base) != self._as_loaded:
             self._base = None
             del attached
             self._base = self._load()
-            self._as_loaded = _imprint(self._base)
+            self._as_loaded = _model_state(self._base)
 
 
 def _without(model: Any) -> Any:
@@ -129,7 +129,7 @@ def _without(model: Any) -> Any:
     return model.get_base_model() if prompts else model.unload()
 
 
-def _imprint(model: Any) -> Any:
+def _model_state(model: Any) -> Any:
     """Return what a method could have changed: modules, hooks, replaced functions, and the summed bits of each tensor."""
     modules = [
         (name, type(module), len(module._forward_hooks), len(module._forward_pre_hooks), "forward" in vars(module))

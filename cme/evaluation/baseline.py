@@ -61,18 +61,18 @@ class BaselineSession:
     def __init__(self, name: str, settings: EvalSettings, source: Source) -> None:
         self._name, self._settings, self._source = name, settings, source
 
-    def dataset(self, spec: DatasetSpec, part: Path, progress: Bar) -> dict[str, Any]:
+    def dataset(self, spec: DatasetSpec, folder: Path, progress: Bar) -> dict[str, Any]:
         """Answer and score one dataset, unless its folder holds the finished answers.
 
         Args:
             spec: the dataset.
-            part: folder of the dataset in the result.
+            folder: folder of the dataset in the result.
             progress: bar that shows the number of answered rows.
 
         Returns:
             A mapping with ``seconds``, the ``provenance`` of the rows, and an empty ``engine``.
         """
-        marker = part / "done.json"
+        marker = folder / "done.json"
         if not marker.is_file():
             started = time.perf_counter()
             examples = self._load(spec, "eval")
@@ -82,8 +82,8 @@ class BaselineSession:
             for example in examples:
                 records.append(_record(example, answer(example), spec))
                 progress.advance()
-            write_samples(part / "samples.parquet", [sample_row(record, spec, None) for record in records])
-            write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
+            write_samples(folder / "samples.parquet", [sample_row(record, spec, None) for record in records])
+            write_responses(folder / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)
             write_json(marker, {"seconds": seconds, "provenance": self._source.provenance(spec), "engine": ""})
         outcome: dict[str, Any] = read_json(marker)

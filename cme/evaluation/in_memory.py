@@ -12,7 +12,15 @@ from typing import Any
 from cme.errors import UsageError
 from cme.files import digest
 
-__all__ = ["Description", "borrowed", "describe", "has_active_adapter", "kept_merged", "tokenizer_digest", "unwrapped"]
+__all__ = [
+    "Description",
+    "describe",
+    "has_active_adapter",
+    "merged_adapters_restored",
+    "state_restored",
+    "tokenizer_digest",
+    "unwrapped",
+]
 
 _BASE_MARKS = (".base_layer", ".original_module", "base_model.model.")
 """Parts that PEFT adds to the names of the base model's tensors."""
@@ -156,7 +164,14 @@ def tokenizer_digest(tokenizer: Any) -> str:
         }
     own = {name: getattr(tokenizer, name, None) for name in ("chat_template", "add_bos_token", "add_eos_token")}
     special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
-    return digest({"rules": _plain(rules), "special": special, "own": _plain(own), "class": type(tokenizer).__name__})
+    return digest(
+        {
+            "rules": _config_digest(rules),
+            "special": special,
+            "own": _config_digest(own),
+            "class": type(tokenizer).__name__,
+        }
+    )
 
 
 def _base_fingerprint(model: Any, inner: Any) -> str:
@@ -170,7 +185,7 @@ def _base_fingerprint(model: Any, inner: Any) -> str:
             name = name.replace(mark, "")
         state[name] = tensor
     config = {key: value for key, value in inner.config.to_dict().items() if key not in ("_name_or_path", "use_cache")}
-    return digest({"config": _plain(config), "weights": _tensors_digest(state)})
+    return digest({"config": _config_digest(config), "weights": _tensors_digest(state)})
 
 
 def _adapter_fingerprint(model: Any) -> str:
@@ -183,7 +198,7 @@ def _adapter_fingerprint(model: Any) -> str:
     )
     adapters = {
         name: {
-            "config": _plain(model.peft_config[name].to_dict()),
+            "config": _config_digest(model.peft_config[name].to_dict()),
             "weights": _tensors_digest(
                 get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
             ),
@@ -193,7 +208,7 @@ def _adapter_fingerprint(model: Any) -> str:
     return digest({"adapters": adapters, "active": list(model.active_adapters), "merged": merged})
 
 
-def _plain(config: Mapping[str, Any]) -> Any:
+def _config_digest(config: Mapping[str, Any]) -> str:
     """Compute the SHA-256 of a configuration as JSON. Sets have no order, so they are sorted."""
 
     def other(value: Any) -> Any:
@@ -218,24 +233,24 @@ def _tensors_digest(state: Mapping[str, Any]) -> str:
             total.update(f"{name}={seen[place]}\n".encode())
             continue
         total.update(f"{name}:{tuple(value.shape)}:{value.dtype}\n".encode())
-        for part in _parts(value.detach()):
-            total.update(part.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        for tensor in _plain_tensors(value.detach()):
+            total.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         if place is not None:
             seen[place] = name
     return total.hexdigest()
 
 
-def _parts(tensor: Any) -> Iterator[Any]:
+def _plain_tensors(tensor: Any) -> Iterator[Any]:
     """Yield the plain tensors of a tensor. A quantised tensor of torchao consists of several."""
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor
         return
     for name in tensor.__tensor_flatten__()[0]:
-        yield from _parts(getattr(tensor, name))
+        yield from _plain_tensors(getattr(tensor, name))
 
 
 @contextmanager
-def borrowed(model: Any) -> Iterator[None]:
+def state_restored(model: Any) -> Iterator[None]:
     """Prepare a model for evaluation and restore its state at the end of the block.
 
     The restored state consists of the attributes of every module (training mode, hooks, compiled calls, active and merged
@@ -249,12 +264,12 @@ def borrowed(model: Any) -> Iterator[None]:
     import torch
 
     device = next(model.parameters()).device
-    with _generators_kept(device), torch.autocast(device.type, enabled=False), _model_kept(model):
+    with _generators_restored(device), torch.autocast(device.type, enabled=False), _model_restored(model):
         yield
 
 
 @contextmanager
-def _generators_kept(device: Any) -> Iterator[None]:
+def _generators_restored(device: Any) -> Iterator[None]:
     """Restore the states of all random number generators at the end of the block, because lm-eval draws random names."""
     import numpy as np
     import torch
@@ -269,7 +284,7 @@ def _generators_kept(device: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _model_kept(model: Any) -> Iterator[None]:
+def _model_restored(model: Any) -> Iterator[None]:
     """Switch the model to evaluation mode and restore it at the end of the block."""
     modules = list(model.modules())
     before = [(module, dict(vars(module)) | _copied(module), dict(module._buffers)) for module in modules]
@@ -317,7 +332,7 @@ def _copied(module: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def kept_merged(model: Any) -> Iterator[None]:
+def merged_adapters_restored(model: Any) -> Iterator[None]:
     """Restore merged adapters exactly after PEFT has unmerged them to compute logits without the adapter.
 
     Args:

@@ -11,7 +11,7 @@ from cme.paths import tasks_dir
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
-    from cme.evaluation.engine.batch_cache import Keep, Kind
+    from cme.evaluation.engine.batch_cache import BatchCache, Kind
 
 __all__ = ["Harness", "no_bars", "quiet"]
 
@@ -96,7 +96,7 @@ class Harness:
             return self._manager.load([spec.task])["tasks"][spec.task]
 
     def run(
-        self, spec: DatasetSpec, task: Any, *, shots: int, keep: "Keep", score: bool = True
+        self, spec: DatasetSpec, task: Any, *, shots: int, batch_cache: "BatchCache", score: bool = True
     ) -> list[dict[str, Any]]:
         """Evaluate one dataset.
 
@@ -104,7 +104,7 @@ class Harness:
             spec: the dataset.
             task: lm-eval's task, from `task`.
             shots: number of training examples before each question.
-            keep: store of the answers.
+            batch_cache: store of the answers.
             score: whether this process scores. If False, it only computes answers, and another process scores them.
 
         Returns:
@@ -121,7 +121,7 @@ class Harness:
         task.set_config(key="num_fewshot", value=shots)
         task.set_fewshot_seed(seed=_FEWSHOT_SEED)
         self.lm.batch_size_per_gpu = self._batch_size * (_GENERATION_BATCHES if spec.kind == "generate" else 1)
-        self.lm.keep = keep
+        self.lm.batch_cache = batch_cache
         try:
             with quiet(), no_bars():
                 if not score:

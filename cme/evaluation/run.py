@@ -12,7 +12,7 @@ from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_adapter
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.guards import check_trained_on
-from cme.evaluation.in_memory import borrowed, describe, tokenizer_digest, unwrapped
+from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
@@ -79,7 +79,7 @@ def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) ->
     settings.check()
     for option, value in (("--baseline", settings.baseline), ("--name", settings.name)):
         if value is not None:
-            raise UsageError(f"{option} applies to a single adapter, but {len(adapters)} adapters were given.")
+            raise UsageError(f"{option} applies to a single adapter, but {len(adapters)} were given. Leave it out.")
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     chosen = {
         out / name: None if adapter == BASE else adapter
@@ -109,17 +109,22 @@ def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path
         CMEError: as for `evaluate`.
     """
     model, tokenizer = unwrapped(model, tokenizer)
-    seen = describe(model)
-    settings = replace(settings, base=seen.base, adapter=None, baseline=None, device=seen.device, dtype="float32")
+    description = describe(model)
+    settings = replace(
+        settings, base=description.base, adapter=None, baseline=None, device=description.device, dtype="float32"
+    )
     settings.check()
-    settings = replace(settings, dtype=seen.dtype, name=settings.name or seen.name)
+    settings = replace(settings, dtype=description.dtype, name=settings.name or description.name)
     specs, missing = _specs(settings)
     check_format(settings.prompt_format, tokenizer, [spec.name for spec in specs])
     prompts = tokenizer_digest(tokenizer)
-    identity = {**_identity(settings, specs, seen.fingerprint, seen.adapter_fingerprint), "tokenizer": prompts}
-    row = _Row(out, seen.adapter, None, seen.adapter_fingerprint, identity, resumed=False, finished=False)
-    start = _Start(specs, missing, out, seen.fingerprint, prompts, [_claimed(row, False)])
-    with borrowed(model):
+    identity = {
+        **_identity(settings, specs, description.fingerprint, description.adapter_fingerprint),
+        "tokenizer": prompts,
+    }
+    row = _Row(out, description.adapter, None, description.adapter_fingerprint, identity, resumed=False, finished=False)
+    start = _Start(specs, missing, out, description.fingerprint, prompts, [_claimed(row, False)])
+    with state_restored(model):
         try:
             session = Session(settings, out, tokenizer, given=model)
         except CMEError:

@@ -8,7 +8,7 @@ from typing import Any
 from cme.adapters.load import check_effect
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import AdapterSwitcher
-from cme.evaluation.in_memory import has_active_adapter, kept_merged
+from cme.evaluation.in_memory import has_active_adapter, merged_adapters_restored
 from cme.evaluation.live_score import RunningScore
 from cme.evaluation.lm_eval_runner import Harness
 from cme.evaluation.samples import response_row, sample_row, write_responses
@@ -118,7 +118,7 @@ class Session:
         kind = model.peft_config[model.active_adapters[0]].peft_type
         self.method = str(getattr(kind, "value", kind)).lower()
         probe = torch.tensor([self._tokenizer.encode(_PROBE)], device=self._device)
-        with kept_merged(model):
+        with merged_adapters_restored(model):
             self.effect = check_effect(model, probe)
 
     def prepare(self, specs: Sequence[DatasetSpec], parts: Path) -> None:
@@ -158,12 +158,12 @@ class Session:
 
         return int(torch.get_num_threads())
 
-    def dataset(self, spec: DatasetSpec, part: Path, progress: Bar) -> dict[str, Any]:
+    def dataset(self, spec: DatasetSpec, folder: Path, progress: Bar) -> dict[str, Any]:
         """Evaluate one dataset, unless its folder holds finished answers of the same model.
 
         Args:
             spec: the dataset.
-            part: folder of the dataset in the result.
+            folder: folder of the dataset in the result.
             progress: bar that shows the number of answered requests and the score so far.
 
         Returns:
@@ -171,14 +171,14 @@ class Session:
             and the ``engine`` that answered (see `Result.engines`).
         """
         key = self._key(spec)
-        done = self._group.first(lambda: _done(part / _MARKER, key))
+        done = self._group.first(lambda: _done(folder / _MARKER, key))
         if done:
             progress.expect(1)
             progress.advance()
             return done
-        return self._group.together(lambda: self._answer(spec, part, key, progress))
+        return self._group.together(lambda: self._answer(spec, folder, key, progress))
 
-    def _answer(self, spec: DatasetSpec, part: Path, key: str, progress: Bar) -> dict[str, Any]:
+    def _answer(self, spec: DatasetSpec, folder: Path, key: str, progress: Bar) -> dict[str, Any]:
         import torch
 
         task, before = self._task(spec)
@@ -197,7 +197,7 @@ class Session:
         if progress.shown:
             lm.set_cache_hook(score)
         store = Store(
-            part,
+            folder,
             self._identity,
             group=self._group,
             checks=self._checks,
@@ -206,7 +206,9 @@ class Session:
         )
         before += store.spent()[0]
         try:
-            records = self._harness.run(spec, task, shots=self._settings.shots, keep=store, score=self._group.rank == 0)
+            records = self._harness.run(
+                spec, task, shots=self._settings.shots, batch_cache=store, score=self._group.rank == 0
+            )
         except torch.OutOfMemoryError as error:
             raise CMEError(
                 f"{spec.name}: {self._device} is out of memory. Set another --out and a lower --token-budget (default: 512 on a "
@@ -214,8 +216,8 @@ class Session:
             ) from error
 
         def write() -> dict[str, Any]:
-            write_samples(part / "samples.parquet", [sample_row(record, spec, self._tokenizer) for record in records])
-            write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
+            write_samples(folder / "samples.parquet", [sample_row(record, spec, self._tokenizer) for record in records])
+            write_responses(folder / "responses.parquet", [response_row(record, spec) for record in records])
             done = {
                 "key": key,
                 "seconds": round(before + time.perf_counter() - started, 3),
@@ -223,7 +225,7 @@ class Session:
                 "provenance": task.dataset.provenance,
                 "engine": lm.used,
             }
-            write_json(part / _MARKER, done)
+            write_json(folder / _MARKER, done)
             return done
 
         return self._group.first(write)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cme.evaluation.engine.batch_cache import Keep, Kind, in_order
+from cme.evaluation.engine.batch_cache import BatchCache, Kind, in_order
 from cme.files import cannot_write, digest
 from cme.processes import ALONE, Group
 
@@ -66,7 +66,7 @@ class Lines:
                 yield json.loads(body)
 
 
-class Store(Keep):
+class Store(BatchCache):
     """The answers of one model to one dataset.
 
     Args:
@@ -103,9 +103,9 @@ class Store(Keep):
         An error in one process is raised in all processes.
 
         Args:
-            batches: see `Keep.answers`.
-            compute: see `Keep.answers`.
-            first: see `Keep.answers`.
+            batches: see `BatchCache.answers`.
+            compute: see `BatchCache.answers`.
+            first: see `BatchCache.answers`.
         """
         keys = [self._key(batch) for batch in batches]
         self._group.together(lambda: self._compute(keys, compute, first))

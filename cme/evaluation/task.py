@@ -110,7 +110,8 @@ def load(
         shots = [_row(cut_words(example, spec.max_input_words), False) for example in few_shot]
         if len(shots) < cme_shots:
             raise UsageError(
-                f"{spec.name}: {cme_shots} few-shot examples were requested, but only {len(shots)} training rows exist."
+                f"{spec.name}: {cme_shots} few-shot examples were requested, but only {len(shots)} training rows exist. Request "
+                "fewer examples."
             )
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
     with_instruction = [replace(example, instruction=instruction) for example in examples]

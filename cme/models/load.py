@@ -71,7 +71,7 @@ def resolve_config(base: str) -> Path:
 def _from_hub(base: str, patterns: tuple[str, ...]) -> Path:
     if base.count("/") != 1 or base.startswith((".", "/", "~")):
         raise UsageError(
-            f"unknown base model {base!r}: it is neither a folder nor a hub id (owner/name). The embedded model is {EMBEDDED!r}."
+            f"unknown base model {base!r}: it is neither a folder nor a hub id (owner/name). Give one of these, or {EMBEDDED!r}."
         )
     from huggingface_hub import snapshot_download
 

@@ -1,4 +1,4 @@
-"""Many adapters on a base that is loaded once; each result is that of an evaluation of its own."""
+"""Several adapters are evaluated on a base that is loaded once, with the results of separate evaluations."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def adapters(tiny_base, tmp_path_factory):
     return {name: save_adapter(tiny_base, folder / name, fill) for name, fill in {"one": 0.3, "two": 0.5}.items()}
 
 
-def test_each_result_is_that_of_an_evaluation_of_its_own(tiny_base, adapters, tmp_path, monkeypatch):
+def test_each_result_equals_that_of_a_single_evaluation(tiny_base, adapters, tmp_path, monkeypatch):
     import cme.evaluation.session as session
 
     loads = []
@@ -59,7 +59,7 @@ def test_two_adapters_of_the_same_name_are_refused(tiny_base, adapters, tmp_path
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("method", METHODS)
-def test_the_base_is_itself_again_after_every_method(tiny_base, tmp_path, method):
+def test_the_base_is_restored_after_every_method(tiny_base, tmp_path, method):
     import torch
 
     save_adapter(tiny_base, tmp_path / method, 0.3, method)
@@ -77,8 +77,8 @@ def test_the_base_is_itself_again_after_every_method(tiny_base, tmp_path, method
     assert torch.equal(logits(switcher.attach(tmp_path / method))[:, -4:], adapted)
 
 
-def test_a_method_that_leaves_something_behind_costs_a_load(tiny_base, adapters):
-    """PiSSA-like: the base's own weights were changed."""
+def test_a_base_that_a_method_changed_is_loaded_again(tiny_base, adapters):
+    """As with PiSSA, the weights of the base itself were changed."""
     import torch
 
     loads = []
@@ -112,7 +112,7 @@ def test_a_process_per_device(tiny_base, adapters, tmp_path):
         assert_same(tmp_path / "two" / name, tmp_path / "one" / name)
 
 
-def test_what_a_process_says_when_it_fails(tiny_base, adapters, tmp_path):
+def test_the_error_of_a_failed_process_is_reported(tiny_base, adapters, tmp_path):
     from cme.errors import CMEError
     from cme.evaluation.devices import evaluate_on
 
@@ -124,7 +124,7 @@ def test_what_a_process_says_when_it_fails(tiny_base, adapters, tmp_path):
 
 
 def test_an_adapter_on_the_hub(tiny_base, adapters, tmp_path):
-    """Its own files are fetched, not the optimizer's state or what was pickled; the result is the folder's."""
+    """Only the adapter's files are downloaded, without optimizer state and pickle files."""
     files = {file.name: file.read_bytes() for file in adapters["one"].iterdir()}
     pickles = dict.fromkeys(("adapter_model.bin", "optimizer.pt", "checkpoint-5/adapter_model.safetensors"), b"large")
     out = tmp_path / "hub"

@@ -1,4 +1,4 @@
-"""The score so far, against the score at the end."""
+"""The live score agrees with the score of the result at the end."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -70,7 +70,7 @@ def test_equal_requests_are_answered_together_and_count_once_each():
 
 
 @pytest.mark.parametrize("request_", [("other", " no"), ("p0", " maybe")])
-def test_what_was_not_asked_does_not_count(request_):
+def test_unknown_requests_do_not_count(request_):
     score = choice((0,), ("p0",), options=(" no",))
     score.add_partial("loglikelihood", request_, (-1.0, True))
     assert str(score) == ""
@@ -78,7 +78,7 @@ def test_what_was_not_asked_does_not_count(request_):
 
 @pytest.mark.parametrize("engine", ["prefix", "hf"])
 def test_at_the_end_it_is_the_results_score(tiny_base, tmp_path, monkeypatch, engine):
-    """As it stands in the last rows that a terminal shows."""
+    """The live score in the last lines on a terminal equals the score of the result."""
     import sys
 
     from cme.evaluation.run import evaluate

@@ -1,4 +1,4 @@
-"""lm-eval's own logs as a result: the decisions of ``cme eval``, or one sentence about what is wrong with the logs."""
+"""lm-eval's logs become a result with the decisions of ``cme eval``, or are refused with one message."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def adapter(tiny_base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def logs(tiny_base, adapter, tmp_path_factory):
-    """Plain lm_eval: its command line, its own model class, CME's tasks on its path."""
+    """Logs of plain lm_eval, run on its command line with its own model class and CME's tasks."""
     out = tmp_path_factory.mktemp("lm-eval")
     words = ["run", "--model", "hf", "--model_args", f"pretrained={tiny_base},peft={adapter},dtype=float32"]
     words += ["--tasks", ",".join(f"cme_{name}" for name in NAMES), "--include_path", cme.tasks_path()]
@@ -42,7 +42,7 @@ def logs(tiny_base, adapter, tmp_path_factory):
 
 @pytest.fixture
 def copied(logs, tmp_path):
-    """A copy of the logs to spoil: the folder of the model."""
+    """A copy of the logs of one model, for tests that damage them."""
     (home,) = (path for path in logs.iterdir() if path.is_dir())
     return Path(shutil.copytree(home, tmp_path / "logs" / "model"))
 
@@ -185,7 +185,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("name", list(SPOILED))
-def test_logs_that_lack_something_are_refused_in_a_sentence(copied, tmp_path, name):
+def test_damaged_or_incomplete_logs_are_refused_in_one_sentence(copied, tmp_path, name):
     spoil, says = SPOILED[name]
     spoil(copied)
     with pytest.raises(CMEError, match=says) as caught:
@@ -226,7 +226,7 @@ def test_several_models_in_one_folder(copied, tmp_path):
 
 
 def test_of_several_runs_the_newest_counts(copied):
-    """An older run beside it, of one task with a wrong log, plays no part."""
+    """An older run of one task in the same folder, with a damaged log, has no effect."""
     log, results = one(copied, "samples_cme_qqp*"), one(copied, "results_*")
     date = results.name.removeprefix("results_").removesuffix(".json")
     older = "2020-01-01T00-00-00.000000"

@@ -16,7 +16,7 @@ DATASETS = ("qqp", "arc", "nq_open")
 
 @pytest.fixture(scope="module")
 def adapters(tiny_base, tmp_path_factory):
-    """Four adapter folders: two trained-looking ones, an untrained one, one with a NaN."""
+    """Four adapter folders: two with random weights, an untrained one, and one with a NaN."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -108,7 +108,7 @@ def test_shots_leave_out_what_has_no_training_rows_if_that_is_allowed(tiny_base,
     result = evaluate(dataclasses.replace(wanted, allow_missing=True), tmp_path / "x")
     assert [item.dataset for item in result.scores.datasets] == ["qqp"]
     assert result.missing == ("nq_open: nq_open/train.parquet",)
-    # Without shots the training rows do not matter.
+    # Without shots, training rows are not needed.
     zero = dataclasses.replace(wanted, allow_missing=True, shots=0)
     assert len(evaluate(zero, tmp_path / "y").scores.datasets) == 2
 
@@ -220,7 +220,7 @@ def test_an_adapter_of_another_base_is_refused(adapters, tiny_base, tmp_path):
 
 
 def test_answers_equal_those_of_lm_evals_own_model(tiny_base, adapters, undisturbed):
-    """The same requests through a model that lm-eval loads itself, adapter included."""
+    """The same requests are answered by a model and an adapter that lm-eval loads itself."""
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 

@@ -5,7 +5,7 @@ from cme.suite import dataset
 
 
 class WordTokenizer:
-    """One token a word, so that lengths can be counted by eye."""
+    """A tokenizer with one token per word, so that lengths are easy to count."""
 
     def encode(self, text, add_special_tokens):
         return text.split()

@@ -26,19 +26,19 @@ def test_f1_gets_the_pair():
 
 
 def test_macro_f1_gets_the_pairs_and_counts_every_class_alike():
-    # Four classes, of which class 2 always wins: right on two of four.
+    # Class 2 of four is always predicted and is correct twice.
     results = [(-3.0, False), (-2.0, False), (-1.0, True), (-4.0, False)]
     docs = [choice_doc(dataset="tweet_emotion", gold=gold) for gold in (2, 0, 2, 3)]
     scores = [task.process_choice_pair(doc, results) for doc in docs]
     assert scores[1] == {"acc": 0.0, "cme_score": 0.0, "macro_f1": (0, 2)}
-    # Class 2: 2 · 2 / (2 + 4) = 2/3; classes 0 and 3: nothing; class 1 occurs nowhere.
+    # F1 is 2 · 2 / (2 + 4) = 2/3 for class 2 and 0 for classes 0 and 3. Class 1 does not occur.
     assert task.macro_f1([score["macro_f1"] for score in scores]) == pytest.approx(2 / 9)
 
 
 def test_the_primary_score_is_the_cme_score():
     doc = {"id": "i", "dataset": "squad_v2", "answers": ["the red mill"]}
     scores = task.process_generation(doc, [" a red barn"])
-    # Without articles: {red, barn} against {red, mill}: precision 1/2, recall 1/2.
+    # Without articles, {red, barn} against {red, mill} has precision 1/2 and recall 1/2.
     assert scores["f1"] == scores["cme_score"] == pytest.approx(0.5)
     assert scores["exact_match"] == 0.0
 
@@ -55,7 +55,7 @@ def test_the_first_rows_are_the_tier():
     assert list(full)[:8] == list(task.load(cme_dataset="anli", cme_source="mini", cme_tier="smoke")["eval"]["id"])
 
 
-def test_all_parts_are_in_the_smallest_tier():
+def test_all_subsets_are_in_the_smallest_tier():
     rows = task.load(cme_dataset="anli", cme_source="mini", cme_tier="smoke")["eval"]
     assert set(rows["part"]) == {"r1", "r2", "r3"}
 
@@ -140,7 +140,7 @@ def test_a_prompt_variant_that_does_not_exist_is_an_error():
 
 @pytest.mark.parametrize("name", ["qqp", "nq_open"])
 def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
-    """lm-eval deals rows out to its processes; its own default sampler would give each process other examples."""
+    """lm-eval distributes rows over its processes. Its default sampler would give each process other examples."""
     from lm_eval.tasks import TaskManager
 
     from cme.evaluation.lm_eval_runner import quiet

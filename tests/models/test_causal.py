@@ -1,4 +1,4 @@
-"""A base that sees what follows is refused."""
+"""A base model whose predictions depend on later tokens is refused."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from tests.evaluation.engine.lab import tiny_model
 
 
 @pytest.mark.parametrize("name", ["bert without a mask", "xlnet"])
-def test_models_that_read_in_both_directions(name, tmp_path):
+def test_bidirectional_models_are_refused(name, tmp_path):
     from cme.models.load import load_model
 
     save_architecture(name, tmp_path)
@@ -19,7 +19,7 @@ def test_models_that_read_in_both_directions(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["bert", "rwkv", "recurrent_gemma", "mistral with a window"])
-def test_models_that_read_from_left_to_right(name, tmp_path):
+def test_causal_models_are_accepted(name, tmp_path):
     from cme.models.load import load_model
 
     save_architecture(name, tmp_path)
@@ -27,7 +27,7 @@ def test_models_that_read_from_left_to_right(name, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_rounding_is_not_taken_for_it(dtype):
+def test_rounding_is_not_reported(dtype):
     check_causal(tiny_model().to(dtype))
 
 

@@ -71,7 +71,7 @@ def test_a_large_file_is_not_read(tmp_path):
         read_json(path)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_named_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "x.json")
     with pytest.raises(CMEError, match="not a regular file"):
         read_json(tmp_path / "x.json")

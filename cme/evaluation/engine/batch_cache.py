@@ -3,13 +3,13 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-__all__ = ["Keep", "Kind", "in_order"]
+__all__ = ["BatchCache", "Kind", "in_order"]
 
 Kind = tuple[str, bool, bool]
 """Kind of batch for the self-check: kind of request, whether all continuations are single tokens, whether there is a prefix."""
 
 
-class Keep:
+class BatchCache:
     """Compute every batch and store nothing."""
 
     def answers(

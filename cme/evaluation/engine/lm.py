@@ -11,12 +11,12 @@ from lm_eval.api.model import CacheHook
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
 from cme.errors import CMEError, RecoverableError
-from cme.evaluation.engine.batch_cache import Keep, Kind
+from cme.evaluation.engine.batch_cache import BatchCache, Kind
 from cme.evaluation.engine.check import Probe, answers_fault, probes, text_fault
 from cme.evaluation.engine.choice import Answer, score
 from cme.evaluation.engine.generate import Limits, generate, stops_at
 from cme.evaluation.engine.greedy import end_tokens
-from cme.evaluation.engine.plain import PlainLM, in_words
+from cme.evaluation.engine.plain import PlainLM, describe_error
 from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluation.engine.runner import Past, Runner
 from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported
@@ -118,7 +118,7 @@ class PrefixLM(PlainLM):
         except (CMEError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # a model's code can raise any error when it receives a cache or a mask
-            raise _FaultError(f"the engine fails with this model ({in_words(error)})") from error
+            raise _FaultError(f"the engine fails with this model ({describe_error(error)})") from error
 
     def _crosses(self, longest: int) -> str | None:
         """Return why requests of this length cannot be computed in several passes, or None if they can."""
@@ -202,7 +202,7 @@ class PrefixLM(PlainLM):
             ]
             for batch in plan.batches
         ]
-        kept = self.keep.answers(contents, lambda number: self._tried(compute, number), first)
+        kept = self.batch_cache.answers(contents, lambda number: self._tried(compute, number), first)
         answers = {
             index: answer
             for batch, batch_answers in zip(plan.batches, kept, strict=True)
@@ -242,7 +242,7 @@ class PrefixLM(PlainLM):
         return todo
 
     def _take_verdict(self, kind: Kind, fault: str | None) -> None:
-        self.keep.checked(kind, fault)
+        self.batch_cache.checked(kind, fault)
         if fault is not None:
             raise _FaultError(fault)
 
@@ -257,7 +257,7 @@ class PrefixLM(PlainLM):
     def _plainly(self, requests: list[Request]) -> Callable[[Prompt], list[Answer]]:
         def answer(prompt: Prompt) -> list[Answer]:
             own = [requests[index] for index, _ in prompt.continuations]
-            with self._set(batch_size_per_gpu=1, cache_hook=CacheHook(None), keep=Keep()):
+            with self._set(batch_size_per_gpu=1, cache_hook=CacheHook(None), batch_cache=BatchCache()):
                 answers: list[Answer] = super(PrefixLM, self)._loglikelihood_tokens(own, disable_tqdm=True)
             return answers
 

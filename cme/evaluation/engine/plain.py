@@ -9,7 +9,7 @@ from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessor
 
 from cme.errors import CMEError
-from cme.evaluation.engine.batch_cache import Keep
+from cme.evaluation.engine.batch_cache import BatchCache
 from cme.evaluation.engine.greedy import end_tokens, greedy
 from cme.evaluation.engine.plan import Request, plain_choice_batches, plain_text_batches
 from cme.evaluation.engine.runner import Work, check_finite
@@ -18,7 +18,7 @@ from cme.models.load import set_padding
 from cme.prompt.encode import encode, encode_pair
 from cme.suite.repairs import cut_after_end
 
-__all__ = ["PassError", "PlainLM", "in_words"]
+__all__ = ["PassError", "PlainLM", "describe_error"]
 
 _MESSAGE = 200
 """Maximum number of characters of another library's message in a message or a record."""
@@ -28,7 +28,7 @@ class PassError(CMEError):
     """A forward pass of the model failed."""
 
 
-def in_words(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return the type and the first line of an error of another library."""
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first[:_MESSAGE]}"
@@ -53,7 +53,7 @@ class PlainLM(HFLM):  # type: ignore[misc]
 
     Attributes:
         work: counters of the computation. They count padding of choice requests as tokens, because HFLM passes no mask there.
-        keep: store of the answers.
+        batch_cache: store of the answers.
         alone: whether requests are answered one at a time.
         switch: length beyond which the model uses other rotary embeddings, or None if there is none.
     """
@@ -64,7 +64,7 @@ class PlainLM(HFLM):  # type: ignore[misc]
         set_padding(tokenizer)
         super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
         self.work = Work()
-        self.keep = Keep()
+        self.batch_cache = BatchCache()
         self.alone = not pads_safely(self.model)
         self.switch = switch_length(self.model)
 
@@ -91,7 +91,7 @@ class PlainLM(HFLM):  # type: ignore[misc]
             return [self._ended(text) for text in texts]
 
         contents = [["hf", self.max_length, [arguments[index] for index in batch]] for batch in batches]
-        return _in_order(batches, self.keep.answers(contents, compute))
+        return _in_order(batches, self.batch_cache.answers(contents, compute))
 
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = True, override_bs: int | None = None
@@ -108,7 +108,7 @@ class PlainLM(HFLM):  # type: ignore[misc]
             return answers
 
         contents = [["hf", self.max_length, [requests[index][1:] for index in batch]] for batch in batches]
-        return [(value, best) for value, best in _in_order(batches, self.keep.answers(contents, compute))]
+        return [(value, best) for value, best in _in_order(batches, self.batch_cache.answers(contents, compute))]
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
         """Encode a text as lm-eval does, but without the tokens that a tokenizer adds after a text."""
@@ -152,8 +152,8 @@ class PlainLM(HFLM):  # type: ignore[misc]
             raise
         except Exception as error:  # a model's code can raise any error
             raise PassError(
-                f"a forward pass of {type(self.model).__name__} fails ({in_words(error)}). Check whether the model generates "
-                "text with transformers alone."
+                f"a forward pass of {type(self.model).__name__} fails ({describe_error(error)}). Check whether the model "
+                "generates text with transformers alone."
             ) from error
 
     def _rows(self, longest: int) -> int:

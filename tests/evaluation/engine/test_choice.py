@@ -40,7 +40,7 @@ CASES = {
 
 
 def assert_same(model, requests, tokenizer=None, budget=SMALL, **attributes):
-    """The engine answers as lm-eval does; returns it."""
+    """Check that the engine's answers equal those of lm-eval, and return the engine."""
     expected = plain(model, tokenizer, **attributes).loglikelihood(requests)
     lm = engine(model, tokenizer, budget, **attributes)
     answers = lm.loglikelihood(requests)
@@ -65,7 +65,7 @@ def test_tokens_are_lm_evals(adds_bos):
 
 
 def test_greedy_continuations_are_recognised():
-    """The likeliest three tokens are called greedy; those that err early or late are not."""
+    """The three most likely tokens are greedy. Continuations with another token at any place are not."""
     import torch
 
     model, context = tiny_model(), tiny_tokenizer().encode("The answer")
@@ -77,7 +77,7 @@ def test_greedy_continuations_are_recognised():
 
 
 def test_the_same_tokens_split_in_different_places():
-    """lm-eval's ``logits_cache`` reads the second answer at the first one's position."""
+    """lm-eval's ``logits_cache`` would compute the second answer at the position of the first one."""
     context, middle, last = [5, 6, 7], 11, 12
     requests = [(("a", "b"), context, [middle, last]), (("a b", "c"), [*context, middle], [last])]
     model = tiny_model()
@@ -105,7 +105,7 @@ def test_adapters(kind):
 
 @pytest.mark.parametrize("config", ["gpt2", "qwen3", "gpt_neox"])
 def test_other_models(config):
-    """Learned positions, normed keys, partly rotated heads."""
+    """Models with learned positions, normalised keys, and partly rotated heads."""
     names = {"n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 4} if config == "gpt2" else {}
     assert_same(tiny_model(config, **names), choices(*CASES["common prefix"]), _max_length=200)
 

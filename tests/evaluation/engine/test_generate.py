@@ -25,7 +25,7 @@ def model():
 
 
 def ending_model(often):
-    """A model that ends its texts early, each at another length: many tokens end them."""
+    """A model that ends its texts early and at different lengths, because many tokens end a text."""
     model = tiny_model(seed=2)
     model.generation_config.eos_token_id = [model.config.eos_token_id, *range(20, 20 + often)]
     return model
@@ -63,7 +63,7 @@ def test_rows_that_have_ended_are_not_computed_on():
 
 
 def test_stop_strings(model):
-    """Stops that occur inside of the texts, across tokens, at once, and never."""
+    """Stop strings inside a text, across tokens, at its beginning, and absent from it."""
     contexts = rows(count=6)
     whole = plain(model).generate_until(texts(contexts, max_gen_toks=20))
     stops = [whole[0][3:5], whole[1][:1], "never said"]

@@ -1,4 +1,4 @@
-"""Models whose answers depend on a length or on a state: the plain passes decide what is right."""
+"""Models whose answers depend on the length or on a recurrent state are evaluated as in plain passes."""
 
 import pytest
 
@@ -27,14 +27,14 @@ def test_long_rope_is_read_in_one_pass_beyond_its_switch(tmp_path):
     assert lm.used == "prefix"
     assert same(lm.loglikelihood(LONG), plain(model).loglikelihood(LONG))
     assert "beyond 64 tokens" in lm.used
-    # lm-eval's own code would let the longest row of a batch decide for all.
+    # In lm-eval's own code, the longest row of a batch determines the frequencies of all rows.
     assert same(plain(model, batch_size=4).loglikelihood(LONG), plain(model).loglikelihood(LONG))
-    # A dataset of short prompts is answered by the prefix again.
+    # A dataset with short prompts is answered by the prefix engine again.
     assert same(lm.loglikelihood(SHORT), plain(model).loglikelihood(SHORT))
     assert lm.used == "prefix"
 
 
-def test_texts_that_grow_over_the_switch(tmp_path):
+def test_texts_that_grow_beyond_the_switch(tmp_path):
     model = made("phi3 with longrope", tmp_path)
     short = [row[:80] for row in rows(count=3)]
     for new_tokens, used in ((4, "prefix"), (60, "hf: the model uses other rotary embeddings beyond 64 tokens")):
@@ -83,7 +83,7 @@ def switching(model, length):
     return model
 
 
-def test_the_self_check_finds_a_switch_that_the_longest_prompts_alone_cross():
+def test_the_self_check_detects_a_switch_that_only_the_longest_prompts_cross():
     short = [row[:20] for row in rows(count=12)]
     requests = choices(*[(row, [" A", " B"]) for row in [*short, rows(start=SHOTS, count=1)[0] * 2]])
     lengths = [len(tiny_tokenizer().encode(request.args[0])) for request in requests]

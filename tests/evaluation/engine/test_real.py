@@ -1,4 +1,4 @@
-"""On SmolLM2 and real rows."""
+"""The engine agrees with lm-eval for SmolLM2 on real rows."""
 
 import pytest
 
