@@ -61,7 +61,9 @@ def cannot_write(path: Path, error: OSError, *, kept: str = "") -> CMEError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         advice = f"Free some disk space and {again}"
     elif error.errno == errno.ENOENT:
-        advice = f"Its folder was removed while the command ran, so {again}"
+        advice = (
+            f"Its folder cannot be created, or was removed while the command ran. Choose another folder, or {again}"
+        )
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         advice = "Choose a folder with write permission."
     elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):

@@ -162,7 +162,9 @@ def _half_a_marker(item: Path) -> bool:
 
 def _differences(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     old = stored.get("settings") or {}
-    keys = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
+    # A value of None is a default or a setting of another method, and says little.
+    differing = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
+    keys = [key for key in differing if old.get(key) is not None and settings.get(key) is not None] or differing
     return ", ".join(f"{key}: {old.get(key)!r} there, {settings.get(key)!r} now" for key in sorted(keys)[:4]) + (
         ", …" if len(keys) > 4 else ""
     )

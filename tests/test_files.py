@@ -113,7 +113,7 @@ def test_sha256_of_a_file(tmp_path):
     [
         (errno.ENOSPC, "Free some disk space and run the command again"),
         (errno.EDQUOT, "Free some disk space"),
-        (errno.ENOENT, "Its folder was removed while the command ran"),
+        (errno.ENOENT, "or was removed while the command ran"),
         (errno.EACCES, "Choose a folder with write permission"),
         (errno.EROFS, "Choose a folder with write permission"),
         (errno.ENAMETOOLONG, "Choose a shorter name"),
@@ -129,7 +129,7 @@ def test_the_advice_fits_the_cause(tmp_path, number, advice):
 def test_a_folder_that_is_removed_meanwhile(tmp_path):
     folder = tmp_path / "out"
     with (
-        pytest.raises(CMEError, match="Its folder was removed while the command ran"),
+        pytest.raises(CMEError, match="or was removed while the command ran"),
         atomic_path(folder / "x") as path,
     ):
         path.write_text("text")

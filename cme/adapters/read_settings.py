@@ -46,7 +46,7 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
             known[key] = value
         elif key in _NAMES:
             has = f"it has {', '.join(honoured)}" if honoured else "it has none"
-            problems.append(f"{key}: {name} has no such setting ({has})")
+            problems.append(f"{name} has no setting {key!r} ({has})")
         else:
             hint = nearest(str(key), ("method", *honoured))
             problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))

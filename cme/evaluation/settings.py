@@ -77,6 +77,10 @@ class EvalSettings:
         Raises:
             UsageError: if a dataset or prompt variant is unknown, or if settings exclude each other.
         """
+        if self.name is not None and not (self.name.strip() and self.name.isprintable()):
+            raise UsageError(
+                f"name is {self.name!r}. Give a name with visible characters only, which tables and files can show."
+            )
         for spec in select(self.datasets):
             spec.instruction_at(self.prompt_variant)
         if self.prompt_variant and self.baseline is not None:

@@ -89,7 +89,9 @@ def load_recipe(
     try:
         adapter = adapter_from(sections["adapter"], f"{name}, adapter")
     except UsageError as error:
-        problems.append(str(error))
+        # With a misspelt section, the adapter's settings are not absent but under another name.
+        if sections["adapter"] or not values.keys() - _SECTIONS:
+            problems.append(str(error))
     if problems or training is None or adapter is None:
         raise UsageError("\n".join(problems))
     return training, adapter

@@ -60,7 +60,7 @@ def test_the_whole_model(cme, common, tmp_path):
         (("--method", "lora", "--lr-grid", "1e-4"), "at least two different learning rates"),
         (("--method", "lora", "--lr-grid", "1e-4,-1"), "-1 is not a valid learning rate"),
         (("--method", "lora", "--lr", "1e-3", "--lr-grid", "1e-4,1e-3"), "--lr and --lr-grid cannot be combined"),
-        (("--method", "full", "--rank", "4"), "rank: full has no such setting (it has none)"),
+        (("--method", "full", "--rank", "4"), "full has no setting 'rank' (it has none)"),
         (("--method", "lora", "--rank", "0"), "rank: must be at least 1, found 0"),
         (("--method", "teamlora", "--experts", "0"), "experts: must be at least 1, found 0"),
         (("--method", "adalora", "--set", "tinitt=3"), "unknown option 'tinitt' (did you mean 'tinit'?)"),

@@ -46,10 +46,18 @@ def test_every_mistake_is_named_at_once(tmp_path):
         "epochs and steps are both given",
         "data: missing",
         "unknown key 'ranc' (did you mean 'rank'?)",
-        "lora has no such setting",
+        "lora has no setting '",
         "unknown setting 'batch_sise' (did you mean 'batch_size'?)",
     ):
         assert part in message
+
+
+def test_a_misspelt_section_is_reported_alone(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("training:\n  data: mix\nadaptor:\n  method: lora\n")
+    with pytest.raises(UsageError) as caught:
+        load_recipe(recipe)
+    assert "unknown section 'adaptor'" in str(caught.value) and "no method" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
