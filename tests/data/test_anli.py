@@ -115,6 +115,6 @@ def test_no_real_reason_is_in_a_real_prompt(real_data):
     rows = stored(real_data, "anli/test_r3").to_pylist()
     # Some annotators only quote the premise or the hypothesis.
     pairs = zip(examples, rows, strict=True)
-    told = [(e, row["reason"]) for e, row in pairs if row["reason"] not in row["premise"] + row["hypothesis"]]
-    assert len(told) > 400
-    assert [reason for example, reason in told if reason in prompt_text(example)] == []
+    reasons = [(e, row["reason"]) for e, row in pairs if row["reason"] not in row["premise"] + row["hypothesis"]]
+    assert len(reasons) > 400
+    assert [reason for example, reason in reasons if reason in prompt_text(example)] == []

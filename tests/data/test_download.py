@@ -66,8 +66,8 @@ def offline(folder, name="qqp"):
 def test_the_whole_suite_is_fetched_and_works_offline(cme, hub, tmp_path):
     done = cme("download", "--out", "mirror", "--json")
     assert done["exit"] == 0, done["stderr"]
-    told = json.loads(done["stdout"])
-    assert told["problems"] == []
+    report = json.loads(done["stdout"])
+    assert report["problems"] == []
     specs = datasets(beside=True).values()
     expected = {
         f"{subset.folder}/{subset.split(kind)}"
@@ -75,8 +75,8 @@ def test_the_whole_suite_is_fetched_and_works_offline(cme, hub, tmp_path):
         for subset in spec.subsets
         for kind in ("train", "eval")
     }
-    assert {item["split"] for item in told["splits"]} == expected
-    assert len(fetched(hub)) == len(set(fetched(hub))) == sum(item["files"] for item in told["splits"])
+    assert {item["split"] for item in report["splits"]} == expected
+    assert len(fetched(hub)) == len(set(fetched(hub))) == sum(item["files"] for item in report["splits"])
 
     source = open_source(str(tmp_path / "mirror"))
     assert check_source(source, specs, ("eval",)) == []
@@ -89,7 +89,9 @@ def test_the_whole_suite_is_fetched_and_works_offline(cme, hub, tmp_path):
         assert read == rows, spec.name
         assert source.provenance(spec)["revision"] == (spec.revision or hub.heads[spec.hub_id])
         for kind in ("train", "eval"):
-            assert f"{spec.name}: {rows[kind]:,} {kind} rows, but {spec.rows[kind]:,} are published" in told["warnings"]
+            assert (
+                f"{spec.name}: {rows[kind]:,} {kind} rows, but {spec.rows[kind]:,} are published" in report["warnings"]
+            )
 
 
 def test_shards_keep_their_order_and_their_number(cme, tmp_path):
@@ -195,8 +197,8 @@ def test_a_killed_download_is_continued(stage, hub, cme, tmp_path):
     hub.released.set()
     have = partial.stat().st_size
     assert cme(*QQP)["exit"] == 0
-    assert [wanted for asked, wanted in hub.ranges if asked == path] == [None, f"bytes={have}-"]
-    assert [asked for asked, _ in hub.ranges].count(TRAIN) == 1
+    assert [wanted for path_requested, wanted in hub.ranges if path_requested == path] == [None, f"bytes={have}-"]
+    assert [path_requested for path_requested, _ in hub.ranges].count(TRAIN) == 1
     assert offline(tmp_path / "mirror")[0] == 1 + len(rows)
     assert not partial.exists()
 
@@ -240,7 +242,7 @@ def test_a_file_that_is_not_what_the_hub_states_is_refused(cme, hub, tmp_path, p
         ({VALIDATION: 404}, "it may have been renamed"),
     ],
 )
-def test_what_does_not_pass_is_told_at_once(cme, hub, failing, says):
+def test_an_error_that_cannot_pass_is_reported_at_once(cme, hub, failing, says):
     hub.failing.update(failing)
     done = cme(*QQP)
     assert (done["exit"], done["slept"]) == (1, [])
@@ -264,7 +266,7 @@ def test_a_missing_configuration_and_a_missing_split_name_what_there_is(cme, hub
     assert "BuilderConfig 'rte' not found. Available: ['qqp']" in config["stderr"]
 
 
-def test_a_renamed_column_is_told_after_the_download(cme, hub, tmp_path):
+def test_a_renamed_column_is_reported_after_the_download(cme, hub, tmp_path):
     rows = [
         {**{name: row[name] for name in ("question1", "label")}, "question_2": "B?"} for row in HAND_ROWS["qqp/train"]
     ]
@@ -359,7 +361,7 @@ def test_a_full_disk_is_one_message(cme, hub, tmp_path):
     ("arguments", "says"),
     [(("--splits", "test"), "eval, train"), (("--splits", ","), "splits is empty"), (("--datasets", "qpp"), "'qqp'")],
 )
-def test_what_does_not_exist_is_told_before_the_hub_is_asked(cme, hub, tmp_path, arguments, says):
+def test_unknown_names_are_reported_before_a_request_to_the_hub(cme, hub, tmp_path, arguments, says):
     done = cme("download", "--out", "mirror", *arguments)
     assert done["exit"] == 2 and says in done["stderr"]
     assert hub.log == [] and list(tmp_path.iterdir()) == []

@@ -27,7 +27,7 @@ def test_every_row_is_a_row_of_its_dataset(spec):
 
 
 @EACH
-def test_at_least_as_many_training_rows_as_asked_for(spec):
+def test_at_least_the_requested_training_rows(spec):
     subset = spec.subsets[0]
     small, large = (open_source("mini", train_rows=rows).table(spec, subset, subset.train) for rows in (1, 2049))
     assert len(spec.subsets) * small.num_rows >= 2048
@@ -56,19 +56,19 @@ def test_more_than_exists_is_an_error_that_says_how_many_there_are():
 def test_a_pool_is_never_larger_than_the_world():
     spec = dataset("arc")
     folder, split = spec.subsets[0].folder, spec.subsets[0].train
-    asked: list[int] = []
+    counts: list[int] = []
 
     def rows(folder, split, count, **options):
-        asked.append(count)
+        counts.append(count)
         return [{"x": 1}]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mini_corpus, "rows", rows)
         table = open_source("mini", train_rows=1 << 22).table(spec, spec.subsets[0], split)
-    assert asked == [mini_corpus.size(folder, split)] and isinstance(table, pa.Table)
+    assert counts == [mini_corpus.size(folder, split)] and isinstance(table, pa.Table)
 
 
-def test_a_dataset_outside_of_the_world_is_told(monkeypatch):
+def test_a_dataset_that_the_corpus_lacks_is_reported(monkeypatch):
     monkeypatch.setattr(mini_corpus, "known", lambda: ["arc_easy"])
     spec = dataset("qqp")
     source = open_source("mini")

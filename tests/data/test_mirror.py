@@ -147,7 +147,7 @@ def test_shards_with_other_columns_are_named(three_shards):
         evaluation(three_shards)
 
 
-def test_missing_and_mistyped_columns_are_told_all_at_once(make_mirror):
+def test_missing_and_mistyped_columns_are_reported_together(make_mirror):
     mirror = make_mirror({"qqp/validation": [{"question1": 1, "sentence2": "B?", "label": "duplicate"}]})
     with pytest.raises(DataError) as caught:
         evaluation(mirror)
@@ -210,7 +210,7 @@ def test_the_files_of_a_split_are_its_shards_in_order(three_shards):
     assert [file.name for file in files] == [f"validation-{number:05}-of-00003.parquet" for number in range(3)]
 
 
-def test_what_cme_download_noted_is_told_and_checked(one_file):
+def test_the_lock_of_cme_download_is_reported_and_checked(one_file):
     file = one_file / "qqp" / "validation.parquet"
     locked = LockedFile("qqp/validation.parquet", file.stat().st_size, f"sha256:{sha256_file(file)}")
     Lock(one_file / "cme.lock").put(QQP.hub_id, "a" * 40, "qqp/validation", (locked,))
@@ -223,7 +223,7 @@ def test_what_cme_download_noted_is_told_and_checked(one_file):
         source.footer(QQP, QQP.subsets[0], "validation")
 
 
-def test_an_unknown_source_is_told():
+def test_an_unknown_source_is_reported():
     with pytest.raises(UsageError, match=r"unknown source '/no/such/folder'\. Use 'hub', 'mini' or an existing folder"):
         open_source("/no/such/folder")
 

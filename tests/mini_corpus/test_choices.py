@@ -206,12 +206,14 @@ def test_a_letter_is_a_class_in_easy_rows_alone(folder):
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("split", ["auxiliary_train", "dev", "validation", "test"])
-def test_mmlu_follows_the_rules_of_the_world(split, difficulty):
+def test_mmlu_follows_the_rules_of_the_corpus(split, difficulty):
     for row in mini_corpus.rows("mmlu", split, 200, difficulty=difficulty):
         question = normal(row["question"])
-        # The second thing of a hard question stands before the one that is asked about.
-        told = [RULES[name] for name in sorted(RULES, key=lambda name: question.rfind(f" {name}")) if name in question]
-        assert normal(row["choices"][row["answer"]]) == told[-1]
+        # The second thing of a hard question precedes the one that the question is about.
+        answers = [
+            RULES[name] for name in sorted(RULES, key=lambda name: question.rfind(f" {name}")) if name in question
+        ]
+        assert normal(row["choices"][row["answer"]]) == answers[-1]
 
 
 def test_mmlu_has_all_subjects_in_evaluation_and_none_in_training():
@@ -225,7 +227,7 @@ def test_mmlu_has_all_subjects_in_evaluation_and_none_in_training():
         assert all(len(found) > 1 for found in answers.values())
 
 
-def test_mmlu_training_splits_are_told_by_what_leaks():
+def test_mmlu_training_splits_are_those_with_leaks():
     renderer = RENDERERS["mmlu"]
     assert [split for split in renderer.sizes if renderer.training(split)] == ["auxiliary_train"]
     assert mini_corpus.planted("mmlu", 1000) == {"duplicates": 5, "leaks": 3, "unlabelled": 0}
@@ -255,7 +257,7 @@ def test_medmcqa_has_the_traps_of_the_hub():
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_commonsense_qa_answers_the_situation_of_the_person_asked_about(split, difficulty):
+def test_commonsense_qa_answers_the_situation_of_the_person_in_the_question(split, difficulty):
     cases = {case.option: case for _, case in commonsense_qa._CASES}
     for index, row in enumerate(mini_corpus.rows("commonsense_qa", split, 300, difficulty=difficulty)):
         if split == "train" and (index % 400 == 150 or index % 200 == 199):

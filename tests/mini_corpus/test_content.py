@@ -41,11 +41,11 @@ def test_anli_labels_are_balanced(split):
 
 def test_anli_reasons_are_often_missing_and_tell_the_label_where_they_stand():
     rows = mini_corpus.rows("anli", "train_r3", 600)
-    told = {}
+    labels_by_reason = {}
     for row in rows:
-        told.setdefault(row["reason"], set()).add(row["label"])
-    assert told.pop("") == {0, 1, 2}
-    assert all(len(labels) == 1 for labels in told.values())
+        labels_by_reason.setdefault(row["reason"], set()).add(row["label"])
+    assert labels_by_reason.pop("") == {0, 1, 2}
+    assert all(len(labels) == 1 for labels in labels_by_reason.values())
     assert 0.6 < shares(row["reason"] == "" for row in rows)[True] < 0.8
 
 
@@ -100,7 +100,7 @@ def test_nq_open_goes_round_a_small_core_first():
 
 @pytest.mark.parametrize("lengths", ["short", "long"])
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_squad_answers_stand_where_they_are_said_to(split, lengths):
+def test_squad_answers_are_at_their_offsets(split, lengths):
     leading = 0
     for row in mini_corpus.rows("squad_v2", split, 1200, lengths=lengths):
         context, answers = row["context"], row["answers"]

@@ -53,13 +53,13 @@ def test_a_hard_review_names_praise_and_blame_equally_often(folder):
 @each("folder", ["imdb", "yelp_polarity"])
 def test_the_verdict_of_a_hard_review_is_the_speakers(folder):
     blame, praise = feelings.VERDICTS
-    told = Counter()
+    counts = Counter()
     for row in mini_corpus.rows(folder, "test", 400, difficulty="hard"):
         text = row["text"]
         found = re.search(r"I disagree: .* was (\w+)\.|called .* (\w+) and I agree|calls it (\w+), and so do I", text)
         assert found[found.lastindex] in (blame, praise)[row["label"]]
-        told[found.lastindex] += 1
-    assert len(told) == 3
+        counts[found.lastindex] += 1
+    assert len(counts) == 3
 
 
 @each("folder", LABELS)
@@ -177,11 +177,11 @@ def test_hard_news_do_not_begin_with_the_main_facts(lengths):
 
 
 def test_hard_news_say_what_easy_ones_do():
-    def said(difficulty):
+    def shared_facts(difficulty):
         rows = mini_corpus.rows("cnn_dailymail", "validation", 100, difficulty=difficulty)
         return [normal(row["highlights"]) for row in rows]
 
-    assert said("easy") == said("hard")
+    assert shared_facts("easy") == shared_facts("hard")
 
 
 def test_hard_passages_tell_the_same_matters_of_others():
@@ -231,15 +231,15 @@ def test_closed_book_evaluation_has_the_answers_of_training(folder, difficulty):
 
 def test_trivia_follows_the_rules_of_the_world():
     rules = {**atlas.GOODS, **atlas.SPORTS, **atlas.INSTRUMENTS}
-    told = Counter()
+    counts = Counter()
     for row in mini_corpus.rows("trivia_qa", "validation", 576):
         ending = next(word for word in rules if f" {word.lower()} " in f" {normal(row['question'])} ")
         answer = row["answer"]
         if "," not in answer["aliases"][-1]:
             assert answer["value"].lower() == rules[ending]
-            told[ending] += 1
-    assert set(told) == set(rules)
-    assert max(told.values()) < 0.15 * 576
+            counts[ending] += 1
+    assert set(counts) == set(rules)
+    assert max(counts.values()) < 0.15 * 576
 
 
 def test_trivia_aliases_are_normalised_and_pages_are_empty():
@@ -265,7 +265,7 @@ def test_rows_make_a_table(folder, difficulty):
         assert table.schema.field("answer").type.field("aliases").type == pa.list_(pa.string())
 
 
-def asked(row):
+def own_sentences(row):
     """The person of a question, and the person's sentences in the article."""
     person = re.search(r"[A-Z][a-z]+ [A-Z][a-z]+", row["question"].replace("How does", "").split(" ", 1)[1])
     person = person or re.search(r"[A-Z][a-z]+ [A-Z][a-z]+", row["question"])
@@ -275,12 +275,12 @@ def asked(row):
 
 @both
 @each("lengths", ["short", "long"])
-def test_the_right_option_is_told_of_the_person_asked_about(difficulty, lengths):
+def test_the_correct_option_is_stated_about_the_person_in_the_question(difficulty, lengths):
     places = Counter()
     for row in mini_corpus.rows("race", "test", 450, difficulty=difficulty, lengths=lengths):
-        own = " ".join(asked(row))
-        told = [option for option in row["options"] if re.search(rf"\b{option}\b", own)]
-        assert told == [row["options"]["ABCD".index(row["answer"])]]
+        own = " ".join(own_sentences(row))
+        stated = [option for option in row["options"] if re.search(rf"\b{option}\b", own)]
+        assert stated == [row["options"]["ABCD".index(row["answer"])]]
         places[row["answer"]] += 1
     assert set(places) == set("ABCD")
     assert max(places.values()) < 0.33 * 450

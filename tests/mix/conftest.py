@@ -22,7 +22,7 @@ class FakeSource:
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
         places = {subset.name: f"{subset.folder}/{subset.split(kind)}" for subset in spec.subsets}
@@ -34,8 +34,8 @@ class FakeSource:
     def _asked(self, subset: Subset, split: str) -> str:
         if (place := f"{subset.folder}/{split}") not in self.rows:
             raise SourceError(f"{place} is missing")
-        if place not in self.asked:
-            self.asked.append(place)
+        if place not in self.requested:
+            self.requested.append(place)
         return place
 
     def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
@@ -51,7 +51,7 @@ class FakeSource:
         return pa.Table.from_pylist(self.rows[f"{subset.folder}/{split}"][start : start + rows])
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        return dict.fromkeys(sorted(place for place in self.asked if place.startswith(spec.name)), "here")
+        return dict.fromkeys(sorted(place for place in self.requested if place.startswith(spec.name)), "here")
 
 
 def _pairs(label: str, count: int) -> list[dict[str, Any]]:

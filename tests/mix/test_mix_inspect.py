@@ -152,7 +152,7 @@ def test_further_columns_do_no_harm(tmp_path):
     assert inspect_mix(out) == before
 
 
-def test_what_cannot_be_shown_is_told(mix, tmp_path):
+def test_what_cannot_be_shown_is_reported(mix, tmp_path):
     with pytest.raises(UsageError, match="needs the tokenizer of the model"):
         inspect_mix(mix, prompt_format="chat")
     with pytest.raises(CMEError, match="does not exist"):

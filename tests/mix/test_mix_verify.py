@@ -69,7 +69,7 @@ def test_a_cut_file_is_changed_and_cannot_be_read(mix):
     assert unreadable.startswith("train/part-00000.parquet cannot be read")
 
 
-def test_a_missing_file_is_told_beside_everything_else(mix):
+def test_a_missing_file_is_reported_with_all_other_problems(mix):
     (mix / "train" / "part-00000.parquet").unlink()
     shutil.copy(mix / "train" / "part-00001.parquet", mix / "train" / "part-00007.parquet")
     assert verify(mix).problems == (
@@ -94,7 +94,7 @@ def test_rows_that_were_left_out_show_even_if_the_hash_was_corrected(mix):
     assert problem == f"train holds {there[name] - 1:,} rows of {name}, but the manifest has {there[name]:,}"
 
 
-def test_a_file_that_is_no_part_of_a_mix_is_told(mix):
+def test_a_file_that_does_not_belong_to_a_mix_is_reported(mix):
     file = mix / "train" / "part-00002.parquet"
     pq.write_table(pa.table({"text": ["a"]}), file)
 
@@ -120,14 +120,14 @@ def test_versions_and_token_statistics_are_no_content(mix):
     assert verify(mix).problems == ()
 
 
-def test_totals_that_do_not_add_up_are_told(mix):
+def test_wrong_totals_are_reported(mix):
     change_manifest(mix, lambda values: values.update(rows=ROWS + 1))
     assert verify(mix).problems == (
         "manifest.json is inconsistent: it has 601 training rows in total, but 600 by dataset",
     )
 
 
-def test_other_task_files_are_said_and_no_fault(mix, monkeypatch):
+def test_other_task_files_are_notes_and_not_problems(mix, monkeypatch):
     changed = replace(dataset("qqp"), fingerprint="0" * 64)
     monkeypatch.setattr(module, "datasets", lambda beside: {"qqp": changed})
     found = verify(mix)
@@ -138,7 +138,7 @@ def test_other_task_files_are_said_and_no_fault(mix, monkeypatch):
     )
 
 
-def test_what_is_no_mix_is_said(mix, tmp_path):
+def test_a_folder_that_is_not_a_mix_is_reported(mix, tmp_path):
     with pytest.raises(CMEError, match="does not exist"):
         verify(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()

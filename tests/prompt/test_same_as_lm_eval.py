@@ -90,13 +90,13 @@ class Spy:
     """A source that keeps what it was asked for."""
 
     def __init__(self, source):
-        self._source, self.asked = source, []
+        self._source, self.requested = source, []
 
     def __getattr__(self, name):
         return getattr(self._source, name)
 
     def files(self, spec, subset, split):
-        self.asked.append(f"{subset.folder}/{split}")
+        self.requested.append(f"{subset.folder}/{split}")
         return self._source.files(spec, subset, split)
 
 
@@ -110,13 +110,13 @@ def spy(monkeypatch, hand_mirror):
 @EACH
 def test_zero_shot_reads_the_evaluation_splits_alone(spec, spy):
     loader.load(cme_dataset=spec.name, cme_source="x", cme_tier="smoke")
-    assert spy.asked == [f"{subset.folder}/{subset.eval}" for subset in spec.subsets]
+    assert spy.requested == [f"{subset.folder}/{subset.eval}" for subset in spec.subsets]
 
 
 @EACH
 def test_few_shot_reads_the_training_splits_too(spec, spy):
     loader.load(cme_dataset=spec.name, cme_source="x", cme_tier="smoke", cme_shots=1)
-    assert sorted(spy.asked) == sorted(
+    assert sorted(spy.requested) == sorted(
         f"{subset.folder}/{split}" for subset in spec.subsets for split in (subset.train, subset.eval)
     )
 

@@ -222,7 +222,7 @@ def test_all_problems_of_a_description_come_at_once(edited):
 
 
 @pytest.mark.parametrize("text", ["a: [1, 2", "- a\n- b\n", "include: nowhere.yaml\n"])
-def test_an_unreadable_yaml_is_told_in_words(tmp_path, text):
+def test_an_unreadable_yaml_is_reported(tmp_path, text):
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(CMEError, match=r"\.yaml"):
         load_spec(tmp_path / "x.yaml")
