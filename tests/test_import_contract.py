@@ -53,7 +53,7 @@ MAY_IMPORT = {
     # It shows the texts of samples.
     "leaderboard": _DATA,
 }
-"""Room → rooms it may import, from the ground up; ``cli`` may import all, and nothing imports ``cli``."""
+"""Package → packages that it may import, from the ground up; ``cli`` may import all, and nothing imports ``cli``."""
 
 MAY_IMPORT["api"] = set(MAY_IMPORT)
 
