@@ -48,7 +48,7 @@ CASES = (
     Case("import", ("-c", "import cme")),
     Case("help", (*_CME, "--help")),
     Case("mix", (*_CME, "build-data", "--source", "{mirror}", "--size", "{size}", "--workers", "2", "--out", "{out}")),
-    Case("train", (*_CME, "train", "--recipe", _DEMO, "--data", "{mix}", "--steps", "20", "--out", "{out}")),
+    Case("train", (*_CME, "train", "--recipe", _DEMO, "--data", "{mix}", "--steps", "60", "--out", "{out}")),
     Case("evaluate", (*_CME, "eval", "--source", "mini", "--tier", "smoke", "--dtype", "auto", "--out", "{out}")),
     Case("verify", (*_CME, "leaderboard", "verify", str(HERE / "leaderboards" / "demo" / "entries"))),
 )
