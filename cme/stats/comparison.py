@@ -16,12 +16,13 @@ class Difference:
     Attributes:
         first, second: names of the rows.
         value: the difference.
-        stderr: its standard error, paired over samples. For rows with several seeds it includes the seed variance.
+        stderr: its standard error, paired over samples. It includes the seed variance if a row of the table has several seeds.
         low, high: confidence interval of this single difference, without correction for the number of pairs.
         p: two-sided p-value.
         p_adjusted: p-value after Holm's correction over all pairs of the table.
         significant: whether ``p_adjusted`` is at most the comparison's alpha.
-        one_seed: those of the two rows that have one seed. Their seed variance is unknown and not included.
+        one_seed: those of the two rows that were trained with one seed. Their seed variance is the mean over the methods with
+            several seeds; it is unknown and not included if there are none.
     """
 
     first: str

@@ -24,7 +24,9 @@ class Estimate:
         seeds: number of runs of the row.
         stderr: standard error from samples and, with several seeds, from seeds; None if it is unknown.
         sample_stderr: the part from samples; None if it is unknown.
-        seed_stderr: the part from seeds; None with one seed, where the interval describes this run and not the method.
+        seed_stderr: the part from seeds, moderated by the other rows of the table (`cme.stats.variance.seed_variances`). A
+            trained row with one seed borrows the mean of the others. None for an untrained row, and if no row of the table has
+            several seeds; the interval then describes this run and not the method.
         low, high: confidence interval; None without a standard error.
     """
 
@@ -75,12 +77,12 @@ def estimates(
     freedom = satterthwaite(parts, np.array([cluster_freedom(panel.sizes[k]) for k in used]))
     level = 1 - alpha / 2
     of_seeds = stdtrit(np.maximum(seeds.freedom, 1.0), level)
-    quantiles = combined_quantile(sample, stdtrit(freedom, level), seeds.variance, of_seeds)
+    quantiles = combined_quantile(seeds.share(sample), stdtrit(freedom, level), of_seeds)
     low, high = _score_interval(values, variance, vector.sum(), freedom, quantiles)
     known = np.isfinite(variance) & with_stderr
     scores = []
     for k, row in enumerate(panel.rows):
-        several = known[k] and panel.seeds[k] > 1
+        of_method = known[k] and panel.trained[k] and seeds.pooled > 0
         scores.append(
             Estimate(
                 row=row,
@@ -88,7 +90,7 @@ def estimates(
                 seeds=panel.seeds[k],
                 stderr=float(np.sqrt(variance[k])) if known[k] else None,
                 sample_stderr=float(np.sqrt(sample[k])) if known[k] else None,
-                seed_stderr=float(np.sqrt(seeds.variance[k])) if several else None,
+                seed_stderr=float(np.sqrt(seeds.variance[k])) if of_method else None,
                 low=float(low[k]) if known[k] else None,
                 high=float(high[k]) if known[k] else None,
             )
