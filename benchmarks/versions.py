@@ -36,8 +36,8 @@ class Case:
     """A command that both checkouts support.
 
     Attributes:
-        name: name for ``--cases``.
-        arguments: arguments of the interpreter. ``{out}`` is a new folder. ``{mix}`` and ``{mirror}`` are shared by both.
+        name: Name for ``--cases``.
+        arguments: Arguments of the interpreter. ``{out}`` is a new folder. ``{mix}`` and ``{mirror}`` are shared by both.
     """
 
     name: str
@@ -56,20 +56,20 @@ CASES = (
 
 
 def measure_versions(before: Path, cases: list[Case], work: Path, *, rounds: int, share: float = 0.1) -> list[Ratio]:
-    """Measure commands of two checkouts in turns.
+    """Measure the commands of two checkouts in alternating order.
 
     Args:
-        before: root of the older checkout.
-        cases: what to run.
-        work: folder for what the commands write.
-        rounds: how often each side runs each case; from 6 on the ratios have intervals.
-        share: size of the mirror for ``mix``, as a share of the full size.
+        before: Root of the older checkout.
+        cases: The cases to run.
+        work: Folder for the output of the commands.
+        rounds: Number of runs per case and checkout. With at least 6 rounds, the ratios have intervals.
+        share: Size of the mirror for ``mix``, as a share of the full size.
 
     Returns:
-        A ratio of this checkout's seconds to the older one's for each case, in their order.
+        The ratio of the time of this checkout to that of the older one, for each case.
 
     Raises:
-        CMEError: one of the commands failed.
+        CMEError: A command failed.
     """
     places = {"size": str(int(share * 2_500_000))}
     if any("{mirror}" in case.arguments for case in cases):
@@ -149,7 +149,7 @@ def measure(
         ],
     )
     note(
-        f"\nWall time of this checkout divided by that of {before}; {rounds} rounds in turns on {processor_name()}, "
+        f"\nWall time of this checkout divided by that of {before}, in {rounds} alternating rounds on {processor_name()} with "
         f"{os.cpu_count()} CPUs."
     )
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: written to a temporary name, fsynced, renamed."""
+"""Writes files atomically: to a temporary name, followed by fsync and a rename."""
 
 import errno
 import hashlib
@@ -18,14 +18,14 @@ __all__ = ["atomic_path", "cannot_write", "digest", "read_json", "sha256_file", 
 
 @contextmanager
 def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it is fsynced and renamed to ``path``, on failure removed.
+    """Yield a temporary path that is renamed to ``path`` at the end of the block, or removed after an error.
 
     Args:
         path: the file to write.
-        durable: whether it must outlive a power failure; work files that are checked before they are used again need not.
+        durable: whether the file must survive a power failure. Work files that are checked before use do not need this.
 
     Raises:
-        CMEError: the disk is full or the folder cannot be written.
+        CMEError: if the disk is full or the folder is not writable.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -50,47 +50,54 @@ def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
 
 
 def cannot_write(path: Path, error: OSError, *, kept: str = "") -> CMEError:
-    """The error for a file that cannot be written, with what helps against this very cause.
+    """Make the error for a file that cannot be written, with advice for its cause.
 
     Args:
         path: the file.
         error: the cause.
-        kept: what is not lost, for the message.
+        kept: clause that names what is not lost, for the message.
     """
     again = f"run the command again{kept and f': {kept}'}."
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        advice = f"Free some room and {again}"
+        advice = f"Free some disk space and {again}"
     elif error.errno == errno.ENOENT:
-        advice = f"Its folder was removed while the command ran: {again}"
+        advice = (
+            f"Its folder cannot be created, or was removed while the command ran. Choose another folder, or {again}"
+        )
     elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        advice = "Choose a folder that you may write to."
+        advice = "Choose a folder with write permission."
     elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
-        advice = "A file lies where a folder should be, or the other way round. Choose another folder."
+        advice = "Choose another folder, because a file and a folder have the same name."
     elif error.errno == errno.ENAMETOOLONG:
         advice = "Choose a shorter name."
     else:
-        advice = f"See to the disk and {again}"
+        advice = f"Check the disk and {again}"
     return CMEError(f"cannot write {path}: {error.strerror or error}. {advice}")
 
 
 def write_text(path: Path, text: str, *, durable: bool = True) -> None:
-    """Write ``text`` (UTF-8) so that ``path`` is never half there."""
+    """Write text (UTF-8) to a file atomically."""
     with atomic_path(path, durable=durable) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Write ``value`` as indented JSON with a final newline; NaN and infinity are refused (ValueError)."""
+    """Write a value atomically as indented JSON with a final newline.
+
+    Raises:
+        CMEError: if the disk is full or the folder is not writable.
+        ValueError: if the value contains NaN or infinity.
+    """
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", durable=durable)
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """Compute the SHA-256 of a file in hexadecimal form."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest(value: Any) -> str:
-    """SHA-256 (hex) of a JSON value in canonical form: the same value gives the same digest everywhere."""
+    """Compute the SHA-256 (hexadecimal) of a JSON value in canonical form. Equal values have equal digests on all machines."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""One command at a time in an output folder, also when the folder is shared by several machines.
+"""Locks an output folder for one command at a time, even if several machines share the folder.
 
-The lock is a file in the folder. Where the system has ``flock``, it is held by the kernel and is free the moment its process
-ends, however that happens. Where it has none, the file itself is the lock: it is made exclusively, says which process made it,
-and is removed when that process is known to be gone.
+The lock is a file in the folder. On systems with ``flock``, the kernel holds the lock and releases it when the process ends for
+any reason. On other systems, the existence of the file is the lock. It is created exclusively, names its process, and is removed
+when that process has ended.
 """
 
 import contextlib
@@ -33,20 +33,20 @@ LOCK_FILE = ".cme.lock"
 _ATTEMPTS = 50
 _LARGEST = 4096
 _held: dict[Path, IO[bytes]] = {}
-"""Folder → the open lock file, for the folders that this process works in."""
+"""Open lock files of this process, by folder."""
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who works in a folder.
+    """The process that holds a lock.
 
     Attributes:
         host: name of the machine.
-        pid: number of the process there.
-        since: UTC time, ISO 8601.
-        command: such as ``train``.
-        started: when the process started, in the system's clock ticks; 0 where that is not known. A process of the same number
-            that started later is another one.
+        pid: id of the process on that machine.
+        since: time when the lock was taken (UTC, ISO 8601).
+        command: the command, such as ``train``.
+        started: time when the process started, in clock ticks of the system. 0 if it is unknown. It distinguishes processes
+            that have the same id one after the other.
     """
 
     host: str
@@ -56,22 +56,22 @@ class Holder:
     started: int = 0
 
     def __str__(self) -> str:
-        """As messages name it."""
+        """Return the description of the process for messages."""
         return f"'cme {self.command}' (process {self.pid} on {self.host}, since {self.since})"
 
 
 def locked(folder: Path, command: str) -> None:
-    """Take the lock of an existing folder for this process, until `unlock` or the end of the process.
+    """Lock an existing folder until `unlock` is called or the process ends.
 
-    A process that holds the lock may take it again.
+    A process that holds the lock can take it again.
 
     Args:
         folder: the folder.
-        command: what the process does, for the message that others get.
+        command: name of the command, for the messages of other processes.
 
     Raises:
-        UsageError: another process holds it; the message says which.
-        CMEError: the folder cannot be written.
+        UsageError: if another process holds the lock. The message names the process.
+        CMEError: if the folder is not writable.
     """
     place = folder.resolve()
     if place in _held:
@@ -81,14 +81,15 @@ def locked(folder: Path, command: str) -> None:
         _held[place] = _flock(path) if fcntl is not None else _create(path)
     except _TakenError as taken:
         raise UsageError(
-            f"{folder} is in use by {taken.holder or 'another process'}. Wait until it ends, or give another --out."
+            f"{folder} is in use by {taken.holder or 'another process'}. Wait until it ends, or set another --out."
         ) from None
     except OSError as error:
         raise cannot_write(path, error) from error
     holder = Holder(
         socket.gethostname(), os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), command, process_start()
     )
-    with contextlib.suppress(OSError):  # who holds it is for people; the lock itself holds without
+    # The lock is valid without its description, so a failed write does not matter.
+    with contextlib.suppress(OSError):
         file = _held[place]
         file.seek(0)
         file.truncate()
@@ -97,7 +98,7 @@ def locked(folder: Path, command: str) -> None:
 
 
 def unlock(folder: Path) -> None:
-    """Give back the lock of a folder, if this process holds it, and remove its file."""
+    """Release the lock of a folder and remove its file, if this process holds the lock."""
     file = _held.pop(folder.resolve(), None)
     if file is not None:
         with contextlib.suppress(OSError):
@@ -107,7 +108,7 @@ def unlock(folder: Path) -> None:
 
 @contextlib.contextmanager
 def locks_released() -> Iterator[None]:
-    """Give back the locks that were taken in the block when it ends, also by an error: a program may go on after it."""
+    """Release all locks that were taken in the block when the block ends, also after an error."""
     before = set(_held)
     try:
         yield
@@ -123,9 +124,9 @@ class _TakenError(Exception):
 
 
 def _flock(path: Path) -> IO[bytes]:
-    """Open the file and lock it; the one that is locked is the one that has the name."""
+    """Open and lock the file, and check that the path still refers to the locked file."""
     for _ in range(_ATTEMPTS):
-        file = open(path, "a+b")  # noqa: SIM115, PTH123 (it stays open as long as the lock is held)
+        file = open(path, "a+b")  # noqa: SIM115, PTH123 (the file stays open while the lock is held)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -133,7 +134,7 @@ def _flock(path: Path) -> IO[bytes]:
             file.close()
             raise _TakenError(holder) from None
         except OSError:
-            # A file system without locks.
+            # The file system does not support locks.
             file.close()
             return _create(path)
         try:
@@ -146,7 +147,7 @@ def _flock(path: Path) -> IO[bytes]:
 
 
 def _create(path: Path) -> IO[bytes]:
-    """Make the file, which must not be there; one whose process is gone is removed first."""
+    """Create the lock file exclusively. The file of a process that has ended is removed first."""
     for _ in range(_ATTEMPTS):
         try:
             return open(path, "x+b")  # noqa: PTH123 (as above)
@@ -157,7 +158,8 @@ def _create(path: Path) -> IO[bytes]:
             except FileNotFoundError:
                 continue
             if holder is None and age < 1:
-                time.sleep(0.05)  # it was made this moment, and its holder has not signed it yet
+                # The file is new, and its process has not written its description yet.
+                time.sleep(0.05)
             elif holder is None or not _is_gone(holder):
                 raise _TakenError(holder) from None
             else:
@@ -166,9 +168,9 @@ def _create(path: Path) -> IO[bytes]:
 
 
 def _remove(path: Path, gone: Holder) -> None:
-    """Remove the lock of a process that has ended; of two processes that see it, one does.
+    """Remove the lock file of a process that has ended. If several processes try this, only one succeeds.
 
-    The file is renamed first. Had another process taken the lock in between, its file is put back.
+    The file is renamed first. If another process has taken the lock in the meantime, its file is restored.
     """
     stale = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     with contextlib.suppress(FileNotFoundError):
@@ -193,7 +195,7 @@ _EXAMPLE: dict[str, Any] = asdict(Holder("", 0, "", ""))
 
 
 def _is_gone(holder: Holder) -> bool:
-    """Whether the holder was a process of this machine that has ended."""
+    """Return whether the holder was a process of this machine that has ended."""
     if holder.host != socket.gethostname():
         return False
     try:
@@ -207,7 +209,7 @@ def _is_gone(holder: Holder) -> bool:
 
 
 def _forget() -> None:
-    """In a forked child: the lock stays with the parent alone, so it is free when that ends."""
+    """Close the lock files in a forked child. Only the parent holds the locks, so they are released when it ends."""
     for file in _held.values():
         with contextlib.suppress(OSError):
             file.close()

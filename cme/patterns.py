@@ -1,7 +1,7 @@
-"""Regular expressions that strangers wrote: matched in a process of their own, with a time limit and a memory limit.
+"""Matches untrusted regular expressions in a separate process with limits on time and memory.
 
-A pattern such as ``(a+)+$`` takes longer than anybody waits, and Python's engine cannot be interrupted by another thread. The
-patterns are those of PEFT, which matches them with Python's ``re``: another engine would find other names.
+A pattern such as ``(a+)+$`` can take exponential time, and a thread cannot interrupt Python's ``re``. PEFT matches its patterns
+with ``re``, so another engine could match other names.
 """
 
 import json
@@ -19,7 +19,7 @@ __all__ = ["check_pattern", "check_patterns", "full_matches"]
 _ALL_LINEAR = "all-linear"
 _LISTS = ("target_modules", "exclude_modules", "target_parameters", "modules_to_save")
 _LIST_NAMES = 1_000
-"""Names in one list, or as many as the base has modules: more cannot all be there, and PEFT compares each with each."""
+"""Maximum number of names in a list, or the number of modules if that is larger. PEFT compares every name with every module."""
 
 _CHILD = """
 import json, re, sys
@@ -50,47 +50,47 @@ def full_matches(
     seconds: float = PATTERN_SECONDS,
     error: type[CMEError] = UsageError,
 ) -> list[str]:
-    """Find the names that a regular expression matches from end to end, as PEFT does.
+    """Return the names that a regular expression matches completely, as in PEFT.
 
     Args:
-        pattern: for Python's ``re``.
-        names: of modules.
-        where: what the pattern is, for the message, such as ``"target_modules"``.
-        seconds: most time for all names together.
+        pattern: a pattern for Python's ``re``.
+        names: names of modules.
+        where: description of the pattern for messages, such as ``"target_modules"``.
+        seconds: maximum time for all names.
         error: the class of error to raise.
 
     Returns:
         The names that match, in their order.
 
     Raises:
-        UsageError: (or ``error``) it is no regular expression, is too long, or takes too long or too much memory.
+        UsageError: (or ``error``) if the pattern is not a regular expression, is too long, or takes too much time or memory.
     """
     if re.escape(pattern) == pattern and len(pattern) <= PATTERN_CHARACTERS:
-        # Without any special character it matches itself alone.
+        # A pattern without special characters matches only itself.
         return [name for name in names if name == pattern]
     return _matches([(where, pattern, pattern)], names, seconds, error)[0]
 
 
 def check_pattern(pattern: str, where: str, *, error: type[CMEError] = UsageError) -> None:
-    """Check that a text is a regular expression that can be compiled.
+    """Check that a text is a valid regular expression.
 
     Raises:
-        UsageError: (or ``error``) it is not.
+        UsageError: (or ``error``) if it is not.
     """
     full_matches(pattern, [], where, error=error)
 
 
 def check_patterns(values: Mapping[str, Any], modules: Iterable[str], *, seconds: float = PATTERN_SECONDS) -> None:
-    """Try every regular expression of a PEFT configuration on a base's module names.
+    """Check every regular expression and list of names in a PEFT configuration.
 
     Args:
-        values: the configuration's fields.
-        modules: names of the base's modules.
-        seconds: most time for all patterns and names together.
+        values: fields of the configuration.
+        modules: names of the base model's modules.
+        seconds: maximum time for all patterns and names.
 
     Raises:
-        UsageError: one is no regular expression, is too long, or takes too long or too much memory; or a list has more names
-            than the base has modules (and than a thousand).
+        UsageError: if a pattern is not a regular expression, is too long, or takes too much time or memory, or if a list has
+            more names than the base model has modules and more than 1,000.
     """
     modules = list(modules)
     most = max(_LIST_NAMES, len(modules))
@@ -98,14 +98,14 @@ def check_patterns(values: Mapping[str, Any], modules: Iterable[str], *, seconds
         names = values.get(key)
         if isinstance(names, list | set | tuple) and len(names) > most:
             raise UsageError(
-                f"{key} has {len(names):,} names, but the base has {len(modules):,} modules. Give a list of at most {most:,}."
+                f"{key} has {len(names):,} names, but the base has {len(modules):,} modules. Set it to at most {most:,} names."
             )
     if patterns := list(_patterns(values)):
         _matches(patterns, modules, seconds, UsageError)
 
 
 def _patterns(values: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
-    """The expressions of a PEFT configuration: the field, the text in it, and what PEFT makes of that text."""
+    """Yield the patterns of a PEFT configuration: the field, its text, and the pattern that PEFT makes from the text."""
     for key in ("target_modules", "exclude_modules"):
         pattern = values.get(key)
         if isinstance(pattern, str) and pattern != _ALL_LINEAR:
@@ -123,12 +123,12 @@ def _patterns(values: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
 def _matches(
     patterns: Sequence[tuple[str, str, str]], names: Sequence[str], seconds: float, error: type[CMEError]
 ) -> list[list[str]]:
-    """For each expression (field, text, what to compile) the names that it matches from end to end."""
+    """Return the names that each pattern (field, text, pattern to compile) matches completely."""
     for where, text, _ in patterns:
         if len(text) > PATTERN_CHARACTERS or len(names) > PATTERN_NAMES:
             raise error(
-                f"{where}: a pattern of {len(text):,} characters for {len(names):,} names; {PATTERN_CHARACTERS:,} characters "
-                f"and {PATTERN_NAMES:,} names are allowed. Give a list of names."
+                f"{where}: the pattern has {len(text):,} characters and is matched with {len(names):,} names, but only "
+                f"{PATTERN_CHARACTERS:,} characters and {PATTERN_NAMES:,} names are allowed. Use a list of names."
             )
     command = [sys.executable, "-I", "-S", "-c", _CHILD, str(PATTERN_MEMORY)]
     question = json.dumps([[pattern for _, _, pattern in patterns], list(names)]).encode()
@@ -137,7 +137,7 @@ def _matches(
         output = subprocess.run(command, input=question, capture_output=True, timeout=seconds, check=False).stdout
     except subprocess.TimeoutExpired as expired:
         output, late = expired.stdout or b"", True
-    # What was being written when the process ended is no line yet.
+    # The last line is incomplete if the process ended while it was writing.
     answers = [json.loads(line) for line in output[: output.rfind(b"\n") + 1].splitlines()]
     for (where, text, _), answer in zip(patterns, answers, strict=False):
         if "problem" in answer:
@@ -146,8 +146,8 @@ def _matches(
         where, text, _ = patterns[len(answers)]
         if late:
             raise error(
-                f"{where}: the pattern {text[:100]!a} takes more than {seconds:g} s for {len(names):,} names. Write it without "
-                "repetitions inside of repetitions, or give a list of names."
+                f"{where}: the pattern {text[:100]!a} takes more than {seconds:g} s for {len(names):,} names. Remove nested "
+                "repetitions, or use a list of names."
             )
-        raise error(f"{where}: the pattern {text[:100]!a} takes too much memory. Give a list of names.")
+        raise error(f"{where}: the pattern {text[:100]!a} takes too much memory. Use a list of names.")
     return [[names[k] for k in answer["matches"]] for answer in answers]

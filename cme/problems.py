@@ -219,7 +219,7 @@ def shown(value: object) -> str:
 
 
 def _fields(hint: object) -> Mapping[str, FieldInfo] | None:
-    """The fields of a settings class by name, and those of a model by their keys in files; None for any other type."""
+    """Return the fields of a settings class by name, those of a model by their keys in files, or None for other types."""
     if inspect.isclass(hint) and issubclass(hint, BaseModel):
         return {str(field.validation_alias or name): field for name, field in hint.model_fields.items()}
     if inspect.isclass(hint) and is_dataclass(hint):

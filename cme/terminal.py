@@ -1,4 +1,4 @@
-"""Text on its way to a terminal: what others wrote cannot command it."""
+"""Escapes control characters in printed text, so that untrusted text cannot control the terminal."""
 
 import contextlib
 import re
@@ -9,29 +9,29 @@ from typing import Any, TextIO
 __all__ = ["harmless", "safe_stdout"]
 
 _COMMANDS = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL, C1: a terminal obeys them
-    r"\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # these change the order in which a text is shown
-    r"\ud800-\udfff]"  # halves of characters, as file names that are not UTF-8 have
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 without tab and line feed, DEL and C1, which control a terminal
+    r"\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"  # characters that change the order of displayed text
+    r"\ud800-\udfff]"  # lone surrogates, which occur in file names that are not UTF-8
 )
 
 
 def harmless(text: str) -> str:
-    r"""A text with everything that a terminal would obey spelled out, such as ``\x1b``; tabs and line feeds stay."""
+    r"""Return a text with escaped control characters, such as ``\x1b``. Tabs and line feeds are kept."""
     return _COMMANDS.sub(lambda match: _spelled(match[0]), text)
 
 
 @contextlib.contextmanager
 def safe_stdout() -> Iterator[None]:
-    """Make everything that is printed in the block `harmless`, and printable in whatever encoding standard output has."""
+    """Apply `harmless` to everything printed in the block, and escape characters that standard output cannot encode."""
     with contextlib.redirect_stdout(_Harmless(sys.stdout)):
         yield
 
 
 class _Harmless:
-    """Standard output that obeys nobody.
+    """A stream that escapes control characters.
 
     Args:
-        stream: where the text goes.
+        stream: the stream to write to.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -41,13 +41,13 @@ class _Harmless:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Write a text as `harmless` gives it."""
+        """Write a text after applying `harmless`."""
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
         self._stream.write(harmless(text).encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
     def writelines(self, lines: Any) -> None:
-        """Write several texts."""
+        """Write several texts after applying `harmless`."""
         for line in lines:
             self.write(line)
 

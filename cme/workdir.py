@@ -1,4 +1,4 @@
-"""Output folders: refused when they hold something else, continued when they hold the same command's unfinished work."""
+"""Output folders. A command continues its own unfinished work and rejects folders with other content."""
 
 import functools
 import json
@@ -18,13 +18,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class FinishedError(UsageError):
-    """There is nothing left to do."""
+    """The folder already has the finished output of the command."""
 
 
 def _alone(function: F) -> F:
-    """Let `claim` work under the folder's lock, which is then kept; it is given back if the folder is refused.
+    """Make `claim` run with the lock of the folder, which is then kept. The lock is released if the folder is rejected.
 
-    A folder that is going to be refused, because it holds something else or is finished, is not touched.
+    A folder that is finished or has other content is rejected without a lock, so that it is not changed.
     """
 
     @functools.wraps(function)
@@ -60,64 +60,63 @@ def claim(
     changeable: Collection[str] = (),
     added: Collection[str] = (),
 ) -> bool:
-    """Take an output folder for a command.
+    """Claim an output folder for a command.
+
+    The lock of the folder (`cme.locks`) is held until `finish`, `release`, or the end of a block of `cme.locks.locks_released`.
 
     Args:
-        out: the folder; made if it is not there.
-        command: such as ``build-data``.
-        settings: everything that decides the outcome (JSON values). What only decides speed stays out.
-        changeable: settings that may change while the work is unfinished, such as an evaluation's datasets.
-        added: settings that markers of earlier versions lack. Finished work without them counts as this command's.
+        out: the folder. It is created if it does not exist.
+        command: name of the command, such as ``build-data``.
+        settings: all settings that determine the result (JSON values), without those that only determine the speed.
+        changeable: settings that may change while the work is unfinished, such as the datasets of an evaluation.
+        added: settings that markers of earlier versions lack. Finished work without them still belongs to this command.
 
     Returns:
-        True if the folder holds this command's unfinished work, which then continues.
+        True if the folder has unfinished work of this command, which then continues.
 
     Raises:
-        UsageError: the folder holds something else, or work with other settings.
-        FinishedError: the folder holds this very command's finished work.
+        UsageError: the folder has other content or work with other settings, or another process holds its lock.
+        FinishedError: the folder has the finished work of this command.
         CMEError: the folder cannot be written.
-
-    The folder's lock (`cme.locks`) is held until `finish`, `release`, or the end of a block of `cme.locks.locks_released`. While
-    another process holds it, that is a UsageError, too.
     """
-    settings = json.loads(json.dumps(dict(settings), allow_nan=False))  # as the marker will give it back
+    settings = json.loads(json.dumps(dict(settings), allow_nan=False))  # the same values as in the marker
     marker = out / _MARKER
     if marker.is_file():
-        found = _read(marker)
-        if found.get("command") != command:
-            raise UsageError(f"{out} holds the output of 'cme {found.get('command')}'. Give another --out.")
-        old, finished = found.get("settings") or {}, bool(found.get("finished"))
+        stored = _read(marker)
+        if stored.get("command") != command:
+            raise UsageError(f"{out} has the output of 'cme {stored.get('command')}'. Choose another --out.")
+        old, finished = stored.get("settings") or {}, bool(stored.get("finished"))
         expected = {key: value for key, value in settings.items() if not (finished and key in added and key not in old)}
         kept = {} if finished else {key: old[key] for key in changeable if key in old}
-        if found.get("digest") not in (digest(expected), digest({**expected, **kept})):
+        if stored.get("digest") not in (digest(expected), digest({**expected, **kept})):
             raise UsageError(
-                f"{out} holds work with other settings ({_differences(found, expected)}). Give another --out, or remove it."
+                f"{out} has work with other settings ({_differences(stored, expected)}). Choose another --out, or remove it."
             )
         if finished:
             raise FinishedError(
-                f"{out} holds the finished output of this very command. Give another --out, or remove it to run again."
+                f"{out} has the finished output of this command. Choose another --out, or remove the folder to run it again."
             )
-        if found["digest"] != digest(settings):
-            write_json(marker, found | {"settings": settings, "digest": digest(settings)})
+        if stored["digest"] != digest(settings):
+            write_json(marker, stored | {"settings": settings, "digest": digest(settings)})
         return True
     if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file; --out must be a folder.")
+        raise UsageError(f"{out} is a file. Choose a folder for --out.")
     if out.is_dir() and any(not _half_a_marker(item) for item in out.iterdir()):
         raise UsageError(
-            f"{out} is not empty and was not made by 'cme {command}'. Give another --out; nothing was changed."
+            f"{out} is not empty and was not made by 'cme {command}'. Choose another --out. Nothing was changed."
         )
     write_json(marker, {"command": command, "settings": settings, "digest": digest(settings), "finished": False})
     return False
 
 
 def finish(out: Path) -> None:
-    """Mark a claimed folder as finished."""
+    """Mark a claimed folder as finished, and release its lock."""
     write_json(out / _MARKER, _read(out / _MARKER) | {"finished": True})
     unlock(out)
 
 
 def release(out: Path) -> None:
-    """Give back a folder that was claimed and holds no work yet; anything else in it stays."""
+    """Undo the claim of a folder without work. Other files in it are not changed."""
     (out / _MARKER).unlink(missing_ok=True)
     unlock(out)
     if out.is_dir() and not any(out.iterdir()):
@@ -125,45 +124,47 @@ def release(out: Path) -> None:
 
 
 def is_finished(out: Path) -> bool:
-    """Whether the folder holds finished work."""
+    """Return whether the folder has finished work."""
     return (out / _MARKER).is_file() and bool(_read(out / _MARKER).get("finished"))
 
 
 def claimed(out: Path) -> dict[str, Any]:
-    """The settings of the command that took the folder; none, if the folder was never claimed.
+    """Return the settings of the command that claimed the folder, or none if it was never claimed.
 
     Raises:
-        CMEError: its marker is damaged.
+        CMEError: the marker is damaged.
     """
     marker = out / _MARKER
     return dict(_read(marker)["settings"]) if marker.is_file() else {}
 
 
 def _read(marker: Path) -> dict[str, Any]:
-    """What a marker says.
+    """Read a marker.
 
     Raises:
-        CMEError: it is damaged.
+        CMEError: the marker is damaged.
     """
-    found = read_json(marker)
+    stored = read_json(marker)
     if not (
-        isinstance(found, dict)
-        and isinstance(found.get("command"), str)
-        and isinstance(found.get("settings"), dict)
-        and isinstance(found.get("digest"), str)
+        isinstance(stored, dict)
+        and isinstance(stored.get("command"), str)
+        and isinstance(stored.get("settings"), dict)
+        and isinstance(stored.get("digest"), str)
     ):
-        raise CMEError(f"{marker} is damaged: it is no marker of an output folder. Give another --out.")
-    return found
+        raise CMEError(f"{marker} is damaged, because it is not a marker of an output folder. Choose another --out.")
+    return stored
 
 
 def _half_a_marker(item: Path) -> bool:
-    """Whether this is what a process leaves behind that is killed while it takes a folder."""
+    """Return whether a file is one that a process leaves if it is killed while it claims a folder."""
     return (item.name.startswith((f".{_MARKER}.", LOCK_FILE)) and item.suffix == ".tmp") or item.name == LOCK_FILE
 
 
-def _differences(found: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    old = found.get("settings") or {}
-    keys = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
+def _differences(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    old = stored.get("settings") or {}
+    # A value of None is a default or a setting of another method, and says little.
+    differing = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
+    keys = [key for key in differing if old.get(key) is not None and settings.get(key) is not None] or differing
     return ", ".join(f"{key}: {old.get(key)!r} there, {settings.get(key)!r} now" for key in sorted(keys)[:4]) + (
         ", …" if len(keys) > 4 else ""
     )

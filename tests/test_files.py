@@ -46,19 +46,19 @@ def test_a_failure_leaves_the_old_file_and_no_temporary_one(tmp_path, failure):
     assert names(tmp_path) == ["x.txt"]
 
 
-def test_a_full_disk_is_told_in_words(tmp_path):
+def test_a_full_disk_is_reported(tmp_path):
     with pytest.raises(CMEError, match=r"cannot write .*: No space left on device"), atomic_path(tmp_path / "x"):
         raise OSError(28, "No space left on device")
 
 
-def test_a_folder_that_is_a_file_is_told_in_words(tmp_path):
+def test_a_folder_that_is_a_file_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CMEError, match="cannot write"):
         write_text(tmp_path / "file" / "x.txt", "text")
 
 
 def test_bytes_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
-    # A rename that survives a power cut while the content does not would be a file that is half there.
+    # Without fsync, a file could be renamed but incomplete after a power failure.
     calls = []
     monkeypatch.setattr("os.fsync", lambda handle: calls.append("fsync"))
     monkeypatch.setattr("pathlib.Path.replace", lambda self, target: calls.append("rename"))
@@ -66,7 +66,7 @@ def test_bytes_are_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
     assert calls == ["fsync", "rename"]
 
 
-def test_others_may_read_what_is_written(tmp_path):
+def test_written_files_are_readable_by_others(tmp_path):
     write_text(tmp_path / "x", "text")
     assert (tmp_path / "x").stat().st_mode & 0o777 == 0o644
 
@@ -81,7 +81,7 @@ def test_others_may_read_what_is_written(tmp_path):
         (b'{"score": -Infinity}', "-Infinity"),
     ],
 )
-def test_damaged_json_is_told_in_words(tmp_path, content, says):
+def test_damaged_json_is_reported(tmp_path, content, says):
     (tmp_path / "x.json").write_bytes(content)
     with pytest.raises(CMEError, match=says) as caught:
         read_json(tmp_path / "x.json")
@@ -111,25 +111,25 @@ def test_sha256_of_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("number", "advice"),
     [
-        (errno.ENOSPC, "Free some room and run the command again"),
-        (errno.EDQUOT, "Free some room"),
-        (errno.ENOENT, "Its folder was removed while the command ran"),
-        (errno.EACCES, "Choose a folder that you may write to"),
-        (errno.EROFS, "Choose a folder that you may write to"),
+        (errno.ENOSPC, "Free some disk space and run the command again"),
+        (errno.EDQUOT, "Free some disk space"),
+        (errno.ENOENT, "or was removed while the command ran"),
+        (errno.EACCES, "Choose a folder with write permission"),
+        (errno.EROFS, "Choose a folder with write permission"),
         (errno.ENAMETOOLONG, "Choose a shorter name"),
-        (errno.EIO, "See to the disk"),
+        (errno.EIO, "Check the disk"),
     ],
 )
 def test_the_advice_fits_the_cause(tmp_path, number, advice):
     with pytest.raises(CMEError, match=advice) as caught, atomic_path(tmp_path / "x"):
         raise OSError(number, os.strerror(number))
-    assert ("Free some room" in str(caught.value)) == (number in (errno.ENOSPC, errno.EDQUOT))
+    assert ("Free some disk space" in str(caught.value)) == (number in (errno.ENOSPC, errno.EDQUOT))
 
 
 def test_a_folder_that_is_removed_meanwhile(tmp_path):
     folder = tmp_path / "out"
     with (
-        pytest.raises(CMEError, match="Its folder was removed while the command ran"),
+        pytest.raises(CMEError, match="or was removed while the command ran"),
         atomic_path(folder / "x") as path,
     ):
         path.write_text("text")

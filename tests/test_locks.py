@@ -1,4 +1,4 @@
-"""Two commands never work in one folder at the same time, and nothing that has ended keeps one from starting."""
+"""Two commands never use one folder at the same time, and a process that has ended does not block a folder."""
 
 import json
 import os
@@ -61,15 +61,15 @@ def dead():
     return process.pid
 
 
-def test_the_second_command_hears_who_holds_the_folder(tmp_path, other):
+def test_the_second_command_is_refused_and_names_the_holder(tmp_path, other):
     with pytest.raises(UsageError) as caught:
         claim(tmp_path / "out", "train", SETTINGS)
     message = str(caught.value)
     assert f"is in use by 'cme train' (process {other.pid} on {socket.gethostname()}, since 20" in message
-    assert "Wait until it ends, or give another --out." in message
+    assert "Wait until it ends, or set another --out." in message
 
 
-def test_another_command_hears_it_too(tmp_path, other):
+def test_another_command_is_refused_too(tmp_path, other):
     with pytest.raises(UsageError, match="is in use by 'cme train'"):
         claim(tmp_path / "out", "eval", SETTINGS | {"size": 7})
 
@@ -167,7 +167,7 @@ def test_half_written_files_are_removed_when_work_continues(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '"x"', '{"settings": []}', "{"])
-def test_a_marker_that_is_none_is_told_in_words(tmp_path, content):
+def test_a_file_that_is_not_a_marker_is_reported(tmp_path, content):
     (tmp_path / ".cme.json").write_text(content)
     for call in (lambda: claim(tmp_path, "train", SETTINGS), lambda: is_finished(tmp_path)):
         with pytest.raises(Exception, match=r"is damaged|not valid JSON") as caught:
@@ -190,7 +190,7 @@ def test_without_flock_a_dead_process_does_not(tmp_path, no_flock):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="the system does not say when a process started")
-def test_without_flock_another_process_of_the_same_number_does_not(tmp_path, no_flock):
+def test_without_flock_another_process_with_the_same_id_does_not(tmp_path, no_flock):
     write_holder(tmp_path / "out", pid=os.getppid(), started=1)
     locked(tmp_path / "out", "eval")
     unlock(tmp_path / "out")
@@ -246,7 +246,7 @@ def test_of_many_processes_that_start_at_once_one_gets_the_folder(tmp_path, floc
             process.communicate()
 
 
-def test_waiting_for_a_signature_ends(tmp_path, no_flock):
+def test_waiting_for_the_description_of_a_lock_ends(tmp_path, no_flock):
     (tmp_path / LOCK_FILE).write_text("")
 
     def sign():

@@ -38,7 +38,7 @@ def test_a_bomb_ends_in_one_message(pattern):
 @pytest.mark.parametrize(
     "pattern", ["(", "[a", "a{1000000000000}", "*", "(?P<a>x)(?P<a>y)", "\\", "(" * 3000 + ")" * 3000]
 )
-def test_what_is_no_pattern(pattern):
+def test_invalid_patterns(pattern):
     with pytest.raises(AdapterError, match="is not a valid regular expression"):
         check_pattern(pattern, "target_modules", error=AdapterError)
 

@@ -39,7 +39,7 @@ def test_a_terminal_sees_what_goes_on(terminal, monkeypatch):
 
 
 def last_screen(stream):
-    """The rows that were drawn last."""
+    """Return the lines that were drawn last."""
     import re
 
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue()).replace("\r", "\n")

@@ -1,4 +1,4 @@
-"""What others wrote cannot command a terminal, and what a terminal cannot show does not end a command."""
+"""Untrusted text cannot control a terminal, and characters that a terminal cannot show do not cause an error."""
 
 import json
 import os
@@ -23,7 +23,7 @@ from cme.terminal import harmless
         ("line\n\tnext – é 😀 \xa0", "line\n\tnext – é 😀 \xa0"),
     ],
 )
-def test_control_characters_are_spelled_out(text, shown):
+def test_control_characters_are_escaped(text, shown):
     assert harmless(text) == shown
 
 
@@ -60,7 +60,7 @@ def test_a_terminal_that_is_not_utf8(run, arguments, environment):
         assert b"\\u2500" in done.stdout
 
 
-def test_a_name_cannot_command_the_terminal(run, tmp_path):
+def test_a_name_cannot_control_the_terminal(run, tmp_path):
     (tmp_path / "entries").mkdir()
     (tmp_path / "entries" / "x\x1b[2J.json").write_text("{}")
     (tmp_path / "entries" / "y.json").write_text(json.dumps({"kind": "\x1b]0;owned\x07"}))

@@ -30,7 +30,7 @@ def test_finished_work_is_refused(tmp_path):
     claim(out, "eval", SETTINGS)
     finish(out)
     assert is_finished(out)
-    with pytest.raises(UsageError, match="finished output of this very command"):
+    with pytest.raises(UsageError, match="finished output of this command"):
         claim(out, "eval", SETTINGS)
 
 
@@ -64,7 +64,7 @@ def test_a_file_is_refused(tmp_path):
         claim(tmp_path / "out", "eval", SETTINGS)
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CMEError, match="cannot write"):
         claim(tmp_path / "file" / "out", "eval", SETTINGS)
@@ -87,7 +87,7 @@ def test_a_process_killed_while_it_claimed_is_forgotten(tmp_path, monkeypatch):
     assert [name for name in contents(out) if name.endswith(".tmp")] == []
 
 
-def test_a_damaged_marker_is_told_in_words(tmp_path):
+def test_a_damaged_marker_is_reported(tmp_path):
     claim(tmp_path / "out", "eval", SETTINGS)
     (tmp_path / "out" / ".cme.json").write_text("{")
     with pytest.raises(CMEError, match="not valid JSON"):

@@ -1,4 +1,4 @@
-"""Cost of an evaluation: lm-eval's own code and CME's engine side by side, on the same rows."""
+"""Benchmark of the cost of an evaluation with lm-eval's own code and with CME's engine, on the same rows."""
 
 from benchmarks.evaluation.report import EvalReport
 from benchmarks.evaluation.run import measure_evaluation

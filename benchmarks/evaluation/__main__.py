@@ -1,4 +1,4 @@
-"""``python -m benchmarks.evaluation``: lm-eval and CME's engine side by side."""
+"""``python -m benchmarks.evaluation``: compare the cost of lm-eval and of CME's engine."""
 
 import sys
 from pathlib import Path
@@ -95,7 +95,7 @@ def _show_evaluation(report: "EvalReport") -> None:
         show_table(*table)
         print()
     if report.growth:
-        print(f"Growth on {report.growth[0].dataset}; the options are pairs of words from the prompts:\n")
+        print(f"Growth on {report.growth[0].dataset}, with pairs of words from the prompts as options:\n")
         show_table(*growth_rows(report))
     if report.memory:
         print(f"\nPeak memory: {memory_note(report)}:\n")

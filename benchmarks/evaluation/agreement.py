@@ -1,4 +1,4 @@
-"""Do two sides say the same?"""
+"""Agreement of the answers of lm-eval and CME."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,19 +11,20 @@ from cme.suite.metrics import choose
 __all__ = ["TIE", "Agreement", "Differing", "compare", "joined"]
 
 TIE = 2e-4
-"""Nats. Two sides whose log-probabilities agree within half of this can only differ about options that lie this near."""
+"""Largest difference of tied options, in nats. If the log-probabilities of both sides agree within half of this value, the sides
+can only choose different options if these are tied."""
 
 
 @dataclass(frozen=True)
 class Differing:
-    """A row about which the two sides decide differently.
+    """A row for which the two sides choose different options.
 
     Attributes:
-        id: of the row.
-        stock: the option that lm-eval takes.
-        engine: the option that CME takes.
-        margin: by how much (nats) lm-eval prefers its own to CME's.
-        tie: whether each side holds the two options equal within `TIE`.
+        id: Id of the row.
+        stock: The option that lm-eval chooses.
+        engine: The option that CME chooses.
+        margin: Difference of lm-eval's log-probabilities of its own option and of CME's, in nats.
+        tie: Whether the two options are equal within `TIE` for each side.
     """
 
     id: str
@@ -35,12 +36,12 @@ class Differing:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the two sides' answers agree.
+    """The agreement of the answers of both sides.
 
     Attributes:
-        gap: largest absolute difference of two log-probabilities, nats; None for texts.
-        decisions: rows of choices that are decided differently.
-        texts: ids of rows whose texts differ.
+        gap: Largest absolute difference of two log-probabilities, in nats. None for generated texts.
+        decisions: Rows for which the sides choose different options.
+        texts: Ids of the rows whose generated texts differ.
     """
 
     gap: float | None
@@ -49,20 +50,20 @@ class Agreement:
 
 
 def compare(part: Part, stock: Sequence[Any], engine: Sequence[Any]) -> Agreement:
-    """Compare the answers to a part, request by request.
+    """Compare the answers of both sides, request by request.
 
     Args:
-        part: what was asked.
-        stock: lm-eval's answers.
-        engine: CME's.
+        part: The requests.
+        stock: The answers of lm-eval.
+        engine: The answers of CME.
     """
     rows = [request.doc["id"] for request in part.requests]
-    asked = list(zip(rows, stock, engine, strict=True))
+    answered = list(zip(rows, stock, engine, strict=True))
     if part.kind == "generate":
-        return Agreement(None, texts=tuple(row for row, one, other in asked if one != other))
-    gap = max(abs(one[0] - other[0]) for _, one, other in asked)
+        return Agreement(None, texts=tuple(row for row, one, other in answered if one != other))
+    gap = max(abs(one[0] - other[0]) for _, one, other in answered)
     decisions: list[Differing] = []
-    for row, items in groupby(asked, key=lambda item: item[0]):
+    for row, items in groupby(answered, key=lambda item: item[0]):
         values = [(one[0], other[0]) for _, one, other in items]
         decisions += _decided(row, [one for one, _ in values], [other for _, other in values])
     return Agreement(gap, tuple(decisions))
@@ -75,9 +76,9 @@ def _decided(row: str, stock: Sequence[float], engine: Sequence[float]) -> Itera
         yield Differing(row, one, other, margins[0], max(margins) <= TIE)
 
 
-def joined(found: Sequence[Agreement]) -> Agreement:
-    """Of several rounds: the largest gap, and every row that differed in any of them, once."""
-    gaps = [item.gap for item in found if item.gap is not None]
-    decisions = {differing.id: differing for item in found for differing in item.decisions}
-    texts = dict.fromkeys(row for item in found for row in item.texts)
+def joined(rounds: Sequence[Agreement]) -> Agreement:
+    """Combine the agreements of several rounds: the largest gap, and every row that differed in any round."""
+    gaps = [item.gap for item in rounds if item.gap is not None]
+    decisions = {differing.id: differing for item in rounds for differing in item.decisions}
+    texts = dict.fromkeys(row for item in rounds for row in item.texts)
     return Agreement(max(gaps, default=None), tuple(decisions.values()), tuple(texts))

@@ -1,4 +1,4 @@
-"""How time grows with rows and with options."""
+"""Growth of time with the number of rows and of options."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,15 +17,15 @@ _OPTION_ROWS = 4
 
 @dataclass(frozen=True)
 class Point:
-    """Times at one size.
+    """The times at one size.
 
     Attributes:
-        axis: ``rows``: rows of a dataset as they are; ``options``: some rows with so many made-up options of several tokens.
-        dataset: whose rows.
-        size: how many rows or options.
-        rows: how many rows.
-        stock: seconds of lm-eval, median of the rounds.
-        engine: seconds of CME, likewise.
+        axis: ``rows`` for different numbers of rows, or ``options`` for different numbers of generated options.
+        dataset: The dataset of the rows.
+        size: Number of rows or options.
+        rows: Number of rows.
+        stock: Time of lm-eval in seconds, median over the rounds.
+        engine: Time of CME in seconds, median over the rounds.
     """
 
     axis: str
@@ -37,16 +37,16 @@ class Point:
 
 
 def measure_growth(lms: Mapping[str, Any], parts: Sequence[Part], batch_size: int, rounds: int) -> list[Point]:
-    """Measure how time grows, on the rows of one dataset of choices, that with prompts of middle length.
+    """Measure the growth of time on the choice dataset with the median prompt length.
 
     Args:
-        lms: side → model.
-        parts: all that is measured.
-        batch_size: lm-eval's, for choices.
-        rounds: times that each point is measured.
+        lms: The model of each side.
+        parts: All requests of the measurement.
+        batch_size: lm-eval's batch size for choices.
+        rounds: Number of measurements of each point.
 
     Returns:
-        No points without a dataset of choices; no options where no prompt has enough words to make them of.
+        The points. There are none without a choice dataset, and none for options if no prompt has enough words.
     """
     choices = sorted((part for part in parts if part.kind == "choice"), key=lambda part: part.tokens / len(part.ids))
     if not choices:
@@ -55,17 +55,19 @@ def measure_growth(lms: Mapping[str, Any], parts: Sequence[Part], batch_size: in
     work = list(_sizes(part))
     taken: list[dict[str, list[float]]] = [{STOCK: [], ENGINE: []} for _ in work]
     with bar(f"growth: {part.dataset}", len(work) * rounds) as progress:
-        # The engine checks itself on the first requests of a kind, which is no matter of size.
+        # The engine checks itself on the first requests of a kind. This does not depend on the size and is not measured.
         for axis in dict.fromkeys(axis for axis, _, _ in work):
-            both(lms, next(asked for name, _, asked in work if name == axis), batch_size, turn=0)
+            both(lms, next(requests for name, _, requests in work if name == axis), batch_size, turn=0)
         for turn in range(rounds):
-            for place, (_, _, asked) in enumerate(work):
-                for side, found in both(lms, asked, batch_size, turn + place).items():
-                    taken[place][side].append(found.seconds)
+            for place, (_, _, requests) in enumerate(work):
+                for side, answered in both(lms, requests, batch_size, turn + place).items():
+                    taken[place][side].append(answered.seconds)
                 progress.advance()
     return [
-        Point(axis, part.dataset, size, len(asked.ids), *(statistics.median(times[side]) for side in (STOCK, ENGINE)))
-        for (axis, size, asked), times in zip(work, taken, strict=True)
+        Point(
+            axis, part.dataset, size, len(requests.ids), *(statistics.median(times[side]) for side in (STOCK, ENGINE))
+        )
+        for (axis, size, requests), times in zip(work, taken, strict=True)
     ]
 
 
@@ -73,6 +75,6 @@ def _sizes(part: Part) -> Iterable[tuple[str, int, Part]]:
     for rows in sorted({max(1, len(part.ids) // share) for share in _SHARES}):
         yield "rows", rows, part.first(rows)
     for options in OPTIONS:
-        asked = with_options(part, options).first(_OPTION_ROWS)
-        if asked.ids:
-            yield "options", options, asked
+        requests = with_options(part, options).first(_OPTION_ROWS)
+        if requests.ids:
+            yield "options", options, requests

@@ -1,9 +1,9 @@
 """Peak memory of each side.
 
-On a GPU: what CUDA's allocator held at most while a side answered a dataset, the weights included. On a CPU malloc keeps what one
-side has freed for the other, so that each side gets a process of its own, which answers the dataset with the longest prompts of
-each kind; what counts is the highest resident set (``VmHWM``) since its first request, with the interpreter, the libraries and
-the weights, and how far that is above what was there at that first request.
+On a GPU it is the maximum of CUDA's allocator while a side answers a dataset, including the weights. On a CPU each side runs in
+its own process, because malloc keeps memory that the other side has freed. The process answers the dataset with the longest
+prompts of each kind. The peak is the highest resident set (``VmHWM``) since the first request, including the interpreter, the
+libraries and the weights. The increase since the first request is reported, too.
 """
 
 import json
@@ -30,10 +30,10 @@ class Memory:
     """Peak memory of one side.
 
     Attributes:
-        side: of `SIDES`.
-        peak_bytes: most that it held.
-        above_bytes: how much of that came with the requests; None on a GPU.
-        datasets: that it answered.
+        side: One of `SIDES`.
+        peak_bytes: Peak memory in bytes.
+        above_bytes: Increase of memory since the first request, in bytes. None on a GPU.
+        datasets: The datasets that the side answered.
     """
 
     side: str
@@ -43,38 +43,38 @@ class Memory:
 
 
 def measure_memory(settings: EvalBenchSettings, parts: Sequence[Part], batches: Mapping[str, int]) -> list[Memory]:
-    """Measure each side on a CPU, in a process of its own.
+    """Measure the memory of each side on a CPU, each in its own process.
 
     Args:
-        settings: of the measurement.
-        parts: all that is measured.
+        settings: The settings of the measurement.
+        parts: All requests of the measurement.
         batches: lm-eval's batch size for each kind.
 
     Returns:
-        Nothing where the system does not tell (Linux does).
+        The memory of each side. The list is empty on other systems than Linux.
     """
     if not _REFS.exists():
         return []
     names = _longest(parts)
     alone = replace(settings, datasets=names, device="cpu")
-    found = []
+    memories = []
     with bar("peak memory", len(SIDES)) as progress:
         for side in SIDES:
-            told = json.dumps({"settings": asdict(alone), "side": side, "batches": dict(batches)})
-            peak, before = json.loads(measure([sys.executable, "-m", __name__, told]).output)
-            found.append(Memory(side, peak, peak - before, names))
+            job = json.dumps({"settings": asdict(alone), "side": side, "batches": dict(batches)})
+            peak, before = json.loads(measure([sys.executable, "-m", __name__, job]).output)
+            memories.append(Memory(side, peak, peak - before, names))
             progress.advance()
-    return found
+    return memories
 
 
 def peak_of(side: str, peaks: Mapping[str, int | None]) -> Memory | None:
-    """A side's memory from its peak on each dataset, which a GPU tells; None where it does not."""
+    """Return a side's memory from its peak on each dataset, or None if no peak is known."""
     known = {name: peak for name, peak in peaks.items() if peak is not None}
     return Memory(side, max(known.values()), None, tuple(known)) if known else None
 
 
 def _longest(parts: Sequence[Part]) -> tuple[str, ...]:
-    """The dataset with the longest prompt of each kind."""
+    """Return the dataset with the longest prompt for each kind."""
     longest: dict[str, Part] = {}
     for part in parts:
         best = longest.get(part.kind)
@@ -83,16 +83,16 @@ def _longest(parts: Sequence[Part]) -> tuple[str, ...]:
     return tuple(part.dataset for part in longest.values())
 
 
-def _child(told: Mapping[str, Any]) -> list[int]:
-    """Answer as one side; returns the peak, and what was there before, in bytes."""
-    given = told["settings"]
+def _child(job: Mapping[str, Any]) -> list[int]:
+    """Answer the requests with one side. Return the peak memory and the memory before the first request, in bytes."""
+    given = job["settings"]
     lists = {name: tuple(given[name]) for name in ("datasets", "batch_sizes")}
     opened = open_all(EvalBenchSettings(**{**given, **lists}))
-    lm = opened.side(told["side"])
+    lm = opened.side(job["side"])
     _REFS.write_text("5")
     before = _resident("VmRSS")
     for part in opened.parts:
-        answer(lm, part, told["batches"][part.kind])
+        answer(lm, part, job["batches"][part.kind])
     return [_resident("VmHWM"), before]
 
 

@@ -1,4 +1,4 @@
-"""What both sides share: one loaded model and one list of requests."""
+"""The model and the requests that both sides share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ __all__ = ["Opened", "open_all"]
 
 @dataclass(frozen=True)
 class Opened:
-    """A model and what it is asked.
+    """A model and its requests.
 
     Attributes:
-        model: the base, or a `PeftModel`, in evaluation mode.
-        tokenizer: the base's.
-        parts: the requests, dataset by dataset.
-        surroundings: of the measurement; parameters are the base's alone.
+        model: The base, or a `PeftModel`, in evaluation mode.
+        tokenizer: The base's tokenizer.
+        parts: The requests of each dataset.
+        surroundings: The environment of the measurement. Its number of parameters is that of the base.
     """
 
     model: Any
@@ -30,7 +30,7 @@ class Opened:
     surroundings: Surroundings
 
     def side(self, name: str) -> Any:
-        """One side, new: `STOCK` or `ENGINE`, which checks itself on its first batches as it does in ``cme eval``."""
+        """Create a side: `STOCK`, or `ENGINE`, which checks itself on its first batches as in ``cme eval``."""
         from benchmarks.evaluation.stock import StockLM
         from cme.evaluation.engine.lm import PrefixLM
         from cme.evaluation.lm_eval_runner import quiet
@@ -43,11 +43,11 @@ def open_all(settings: EvalBenchSettings, command: Sequence[str] = ()) -> Opened
     """Load the model and the rows.
 
     Args:
-        settings: what is measured.
-        command: for the record.
+        settings: The settings of the measurement.
+        command: The command line, for the record.
 
     Raises:
-        CMEError: no such base, adapter, device or rows.
+        CMEError: The base, the adapter, the device or the rows do not exist.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The ratios and the growth of a report as a picture."""
+"""A figure of the ratios and the growth of a report."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ _LINES = (("stock", "lm-eval", "#555555"), ("engine", "cme", "#1b6ca8"))
 
 
 def draw(report: EvalReport) -> Any:
-    """Every dataset's ratio of times, and, if that was measured, seconds against rows and against options.
+    """Draw the ratio of times for every dataset and, if measured, the time by number of rows and by number of options.
 
     Returns:
         A matplotlib figure.
@@ -42,7 +42,7 @@ def draw(report: EvalReport) -> Any:
 
 
 def save(report: EvalReport, path: Path) -> None:
-    """Write the picture, see `write_figure`."""
+    """Write the figure. See `write_figure`."""
     write_figure(lambda: draw(report), path)
 
 

@@ -1,4 +1,4 @@
-"""A measurement of evaluations as a record: every figure, the times behind it, and what it ran on."""
+"""The record of a measurement: the costs of all datasets, the times of all rounds, and the environment."""
 
 import statistics
 from collections.abc import Callable, Sequence
@@ -20,11 +20,11 @@ _KIND, _SCHEMA_VERSION = "evaluation-costs", 1
 
 @dataclass(frozen=True)
 class Side:
-    """What one side took.
+    """The costs of one side.
 
     Attributes:
-        seconds: of each round.
-        counts: what it computed in a round.
+        seconds: Time of each round, in seconds.
+        counts: Amount of computation in a round.
     """
 
     seconds: tuple[float, ...]
@@ -33,19 +33,19 @@ class Side:
 
 @dataclass(frozen=True)
 class DatasetCost:
-    """One dataset, answered by both sides.
+    """The costs of one dataset.
 
     Attributes:
-        dataset: its name.
+        dataset: Name of the dataset.
         kind: ``choice`` or ``generate``.
-        multi_token: whether an option has more than one token.
-        rows: how many.
-        requests: how many: an option each, or a text.
-        stock: lm-eval's side.
-        engine: CME's.
-        ratio: lm-eval's time over CME's, median of the rounds' ratios.
-        agreement: of the answers, over all rounds.
-        used: what answered on CME's side, see `cme.evaluation.engine.lm.PrefixLM.used`.
+        multi_token: Whether an option has more than one token.
+        rows: Number of rows.
+        requests: Number of requests: one per option, or one per generated text.
+        stock: Costs of lm-eval.
+        engine: Costs of CME.
+        ratio: Time of lm-eval divided by that of CME, as the median of the ratios of the rounds.
+        agreement: Agreement of the answers over all rounds.
+        used: The code that answered for CME (see `cme.evaluation.engine.lm.PrefixLM.used`).
     """
 
     dataset: str
@@ -61,7 +61,7 @@ class DatasetCost:
 
     @property
     def answers(self) -> str:
-        """What is asked for, in words."""
+        """Description of the expected answers."""
         if self.kind == "generate":
             return "texts"
         return "options of several tokens" if self.multi_token else "options of one token"
@@ -69,19 +69,19 @@ class DatasetCost:
 
 @dataclass(frozen=True)
 class Total:
-    """Several datasets together.
+    """The total costs of a group of datasets.
 
     Attributes:
-        name: which.
-        datasets: how many.
-        rows: of all of them.
-        stock: lm-eval's side: times and counts added up.
-        engine: CME's.
-        ratio: of the added times, median of the rounds' ratios.
-        gap: the largest of their gaps; None for texts.
-        decisions: rows that are decided differently.
-        ties: how many of those are ties.
-        texts: that differ.
+        name: Name of the group.
+        datasets: Number of datasets.
+        rows: Number of rows of all datasets.
+        stock: Sum of the costs of lm-eval.
+        engine: Sum of the costs of CME.
+        ratio: Ratio of the summed times, as the median of the ratios of the rounds.
+        gap: Largest difference of log-probabilities, in nats. None for generated texts.
+        decisions: Number of rows for which the sides choose different options.
+        ties: Number of these rows whose options are tied.
+        texts: Number of generated texts that differ.
     """
 
     name: str
@@ -98,17 +98,17 @@ class Total:
 
 @dataclass(frozen=True)
 class EvalReport:
-    """A whole measurement.
+    """A complete measurement.
 
     Attributes:
-        settings: what was measured.
-        surroundings: on what.
-        batches: the batch sizes that lm-eval got.
-        datasets: the costs.
-        totals: of groups of datasets.
-        growth: how time grows.
-        memory: of each side; empty where the system does not tell.
-        memory_kind: how memory was measured: ``resident set`` or ``CUDA allocator``.
+        settings: The settings of the measurement.
+        surroundings: The environment of the measurement.
+        batches: The batch sizes that lm-eval used.
+        datasets: Costs of the datasets.
+        totals: Costs of groups of datasets.
+        growth: Growth of time with rows and options.
+        memory: Peak memory of each side. It is empty if the system does not report it.
+        memory_kind: Definition of the memory: ``resident set`` or ``CUDA allocator``.
     """
 
     settings: EvalBenchSettings
@@ -121,12 +121,12 @@ class EvalReport:
     memory_kind: str
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the report as plain JSON values."""
         return {"kind": _KIND, "schema_version": _SCHEMA_VERSION, **asdict(self)}
 
 
 def ratio(stock: Sequence[float], engine: Sequence[float]) -> float:
-    """Median of the rounds' ratios."""
+    """Return the median of the ratios of the rounds."""
     return statistics.median(one / other for one, other in zip(stock, engine, strict=True))
 
 
@@ -139,7 +139,7 @@ _GROUPS: dict[str, Callable[[DatasetCost], bool]] = {
 
 
 def totals(costs: Sequence[DatasetCost]) -> list[Total]:
-    """The groups of datasets of which there are any."""
+    """Compute the totals of all groups that have a dataset."""
     groups = {name: [cost for cost in costs if belongs(cost)] for name, belongs in _GROUPS.items()}
     return [_total(name, group) for name, group in groups.items() if group]
 

@@ -1,4 +1,4 @@
-"""What is asked: the requests of `cme eval`, and what is made of them to see how time grows."""
+"""The requests of the measurement: those of `cme eval`, and derived requests with other numbers of rows and options."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ OPTIONS = (2, 4, 8, 16)
 
 @dataclass(frozen=True)
 class Part:
-    """Requests of one dataset.
+    """The requests of one dataset.
 
     Attributes:
-        dataset: its name.
+        dataset: Name of the dataset.
         kind: ``choice`` or ``generate``.
-        requests: lm-eval's instances, row by row.
-        ids: of the rows.
-        prompt_tokens: of each row's prompt.
-        multi_token: whether an option has more than one token.
+        requests: lm-eval's instances, in the order of the rows.
+        ids: Ids of the rows.
+        prompt_tokens: Number of tokens of each row's prompt.
+        multi_token: Whether an option has more than one token.
     """
 
     dataset: str
@@ -36,28 +36,28 @@ class Part:
 
     @property
     def tokens(self) -> int:
-        """Of all prompts together."""
+        """Number of tokens of all prompts."""
         return sum(self.prompt_tokens)
 
     def first(self, rows: int) -> "Part":
-        """The first rows only."""
+        """Return the requests of the first rows only."""
         kept = set(self.ids[:rows])
         requests = tuple(request for request in self.requests if request.doc["id"] in kept)
         return replace(self, requests=requests, ids=self.ids[:rows], prompt_tokens=self.prompt_tokens[:rows])
 
 
 def load_parts(model: Any, tokenizer: Any, specs: Iterable[DatasetSpec], *, source: str, rows: int) -> list[Part]:
-    """The requests that `cme eval` makes of the first rows of each dataset, without examples in front.
+    """Build the zero-shot requests of `cme eval` for the first rows of each dataset.
 
     Args:
-        model: the base: how long a text may be depends on it.
-        tokenizer: the base's.
-        specs: the datasets.
+        model: The base, on which the maximum length of a text depends.
+        tokenizer: The base's tokenizer.
+        specs: The datasets.
         source: hub, mini or a mirror folder.
-        rows: of each dataset, at most.
+        rows: Maximum number of rows per dataset.
 
     Raises:
-        CMEError: as `cme.evaluation.task.load`.
+        CMEError: The rows cannot be loaded (see `cme.evaluation.task.load`).
     """
     from cme.evaluation.lm_eval_runner import Harness, no_bars, quiet
 
@@ -81,12 +81,12 @@ def _part(spec: DatasetSpec, requests: Sequence[Any], lm: Any) -> Part:
 
 
 def with_options(part: Part, options: int) -> Part:
-    """A dataset's rows with made-up options: pairs of words that follow each other in the row's own prompt.
+    """Replace the options of a dataset's rows with pairs of adjacent words from the row's own prompt.
 
     Args:
-        part: a dataset.
-        options: how many, at most `OPTIONS[-1]`. Rows whose prompts cannot give that many are left out whatever the
-            number is, so that the same rows remain.
+        part: The requests of the dataset.
+        options: Number of options per row, at most `OPTIONS[-1]`. Rows whose prompts have fewer than `OPTIONS[-1]` pairs are
+            left out for every number of options, so that all numbers have the same rows.
     """
     requests, ids, lengths = [], [], []
     rows = {request.doc["id"]: request for request in part.requests}

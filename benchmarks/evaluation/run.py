@@ -1,4 +1,4 @@
-"""The whole measurement: lm-eval's best batch size, memory, then both sides in turns, and growth."""
+"""The complete measurement: lm-eval's best batch size, memory, times of both sides, and growth."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,22 +20,22 @@ Round = dict[str, Answered]
 
 
 def measure_evaluation(settings: EvalBenchSettings, *, command: Sequence[str] = ()) -> EvalReport:
-    """Let lm-eval's `HFLM` and CME's engine answer the same requests with the same model, in one process.
+    """Measure lm-eval's `HFLM` and CME's engine on the same requests with the same model, in one process.
 
     Args:
-        settings: what to measure.
-        command: for the record.
+        settings: The settings of the measurement.
+        command: The command line, for the record.
 
     Raises:
-        CMEError: no such base, adapter, device or rows, or the model computes NaN.
+        CMEError: The base, the adapter, the device or the rows do not exist, or the model computes NaN.
     """
     opened = open_all(settings, command)
     lms = {side: opened.side(side) for side in SIDES}
     _warm_up(lms, opened.parts)
-    found = best_batches(lms[STOCK], opened.parts, settings.candidates(opened.surroundings.device))
-    batches = {kind: choice.size for kind, choice in found.items()}
+    choices = best_batches(lms[STOCK], opened.parts, settings.candidates(opened.surroundings.device))
+    batches = {kind: choice.size for kind, choice in choices.items()}
     on_cpu = opened.surroundings.device == "cpu"
-    # First what starts processes of its own: if one fails, nothing has been measured in vain.
+    # Memory comes first, because a process that fails then does not waste the other measurements.
     memory = measure_memory(settings, opened.parts, batches) if on_cpu else []
     rounds = _rounds(opened, batches, settings.rounds)
     growth = measure_growth(lms, opened.parts, batches["choice"], settings.rounds) if "choice" in batches else []
@@ -43,7 +43,7 @@ def measure_evaluation(settings: EvalBenchSettings, *, command: Sequence[str] = 
     return EvalReport(
         settings=settings,
         surroundings=opened.surroundings,
-        batches=tuple(found.values()),
+        batches=tuple(choices.values()),
         datasets=tuple(costs),
         totals=tuple(totals(costs)),
         growth=tuple(growth),
@@ -53,24 +53,24 @@ def measure_evaluation(settings: EvalBenchSettings, *, command: Sequence[str] = 
 
 
 def _warm_up(lms: Mapping[str, Any], parts: Sequence[Part]) -> None:
-    """The first pass of each kind is slower than all later ones."""
+    """Answer a few requests of each kind, because the first pass is slower than later ones."""
     for kind in ("choice", "generate"):
         for part in [part for part in parts if part.kind == kind][:1]:
             both(lms, part.first(2), 1, turn=0)
 
 
 def _rounds(opened: Opened, batches: Mapping[str, int], rounds: int) -> list[dict[str, Round]]:
-    """For each round, dataset → side → answers. Each round has a new engine, which checks itself anew."""
+    """Return the answers of each round by dataset and side. Each round has a new engine, which checks itself again."""
     taken = []
     with bar("lm-eval and CME", rounds * len(opened.parts)) as progress:
         for turn in range(rounds):
             lms = {side: opened.side(side) for side in SIDES}
-            found = {}
+            answers = {}
             for place, part in enumerate(opened.parts):
                 progress.describe(f"lm-eval and CME: {part.dataset}")
-                found[part.dataset] = both(lms, part, batches[part.kind], turn + place)
+                answers[part.dataset] = both(lms, part, batches[part.kind], turn + place)
                 progress.advance()
-            taken.append(found)
+            taken.append(answers)
     return taken
 
 
@@ -91,5 +91,5 @@ def _cost(part: Part, rounds: Sequence[Round]) -> DatasetCost:
 
 
 def _on_gpu(rounds: Sequence[Mapping[str, Round]]) -> list[Memory]:
-    found = [peak_of(side, {name: both[side].peak_bytes for name, both in rounds[0].items()}) for side in SIDES]
-    return [memory for memory in found if memory is not None]
+    peaks = [peak_of(side, {name: both[side].peak_bytes for name, both in rounds[0].items()}) for side in SIDES]
+    return [memory for memory in peaks if memory is not None]

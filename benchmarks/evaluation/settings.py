@@ -1,4 +1,4 @@
-"""What a measurement of evaluations is to measure."""
+"""Settings of a measurement of evaluations."""
 
 from dataclasses import dataclass
 
@@ -13,19 +13,19 @@ _ON_CPU, _ON_GPU = (1, 4, 8, 16), (8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class EvalBenchSettings:
-    """What is measured, and how often.
+    """The settings of a measurement.
 
     Attributes:
-        base: base model: hub id, folder or the embedded one.
-        adapter: adapter folder; None measures the base itself.
+        base: Base model: a hub id, a folder, or the name of the embedded base.
+        adapter: Adapter folder. None measures the base itself.
         source: hub, mini or a mirror folder.
-        rows: of each dataset, the first in tier order; datasets that have fewer give all.
-        datasets: dataset or family names; None is the whole suite.
-        dtype: of the base's weights.
-        rounds: times that every dataset is answered by both.
-        batch_sizes: that lm-eval tries; empty: `candidates` of the device.
-        device: where to run; None: the first GPU, else the CPU.
-        threads: CPU threads; None: PyTorch's own choice.
+        rows: Number of rows per dataset, from the first in tier order. Smaller datasets are measured completely.
+        datasets: Names of datasets or families. None means the whole suite.
+        dtype: Dtype of the base's weights.
+        rounds: Number of rounds. Each side answers all requests once per round.
+        batch_sizes: Batch sizes that are tried for lm-eval. If empty, they are the `candidates` of the device.
+        device: Device to run on. None means the first GPU, or the CPU if there is none.
+        threads: Number of CPU threads. None means PyTorch's default.
     """
 
     base: str = "smollm2-135m"
@@ -40,10 +40,10 @@ class EvalBenchSettings:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        """Check everything that needs no model.
+        """Check the settings.
 
         Raises:
-            UsageError: an unknown name, or a number out of range.
+            UsageError: A name is unknown, or a number is out of range.
         """
         select(self.datasets)
         if self.dtype not in DTYPES:
@@ -53,10 +53,8 @@ class EvalBenchSettings:
                 raise UsageError(f"{name} must be at least 1, found {getattr(self, name)}.")
         sizes = self.batch_sizes
         if any(size < 1 for size in sizes) or len(set(sizes)) < len(sizes):
-            raise UsageError(
-                f"batch sizes must be different numbers of at least 1, found {', '.join(map(str, sizes))}."
-            )
+            raise UsageError(f"batch_sizes must be distinct numbers above 0, found {', '.join(map(str, sizes))}.")
 
     def candidates(self, device: str) -> tuple[int, ...]:
-        """The batch sizes that lm-eval tries on a device (``cpu`` or ``cuda``)."""
+        """Return the batch sizes that are tried for lm-eval on a device (``cpu`` or ``cuda``)."""
         return self.batch_sizes or (_ON_CPU if device == "cpu" else _ON_GPU)

@@ -1,4 +1,4 @@
-"""A report as rows for the terminal and as Markdown."""
+"""Tables of a report for the terminal and as Markdown."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -18,13 +18,13 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def cost_rows(report: EvalReport) -> Table:
-    """Columns and rows, one for each dataset."""
+    """Return the columns and rows of the costs, with one row per dataset."""
     rows = [[cost.dataset, cost.answers, str(cost.rows), *_cells(cost), *_answers(cost)] for cost in report.datasets]
     return ["dataset", "answers", "rows", *_SIDES], rows
 
 
 def total_rows(report: EvalReport) -> Table:
-    """Columns and rows, one for each group of datasets."""
+    """Return the columns and rows of the totals, with one row per group of datasets."""
     rows = [
         [
             total.name,
@@ -41,7 +41,7 @@ def total_rows(report: EvalReport) -> Table:
 
 
 def work_rows(report: EvalReport) -> Table:
-    """Columns and rows, one for each dataset and each group: what was computed."""
+    """Return the columns and rows of the amount of computation, with one row per dataset and per group."""
     items: list[tuple[str, DatasetCost | Total]] = [(cost.dataset, cost) for cost in report.datasets]
     items += [(f"together: {total.name}", total) for total in report.totals]
     columns = [f"{what} {side}" for what, _ in _WORK for side in SIDES]
@@ -53,7 +53,7 @@ def work_rows(report: EvalReport) -> Table:
 
 
 def growth_rows(report: EvalReport) -> Table:
-    """Columns and rows, one for each size."""
+    """Return the columns and rows of the growth of time, with one row per size."""
     rows = [
         [
             point.axis,
@@ -71,7 +71,7 @@ def growth_rows(report: EvalReport) -> Table:
 
 
 def memory_rows(report: EvalReport) -> Table:
-    """Columns and rows, one for each side."""
+    """Return the columns and rows of the peak memory, with one row per side."""
     rows = [
         [
             memory.side,
@@ -100,7 +100,7 @@ def notes(report: EvalReport) -> list[str]:
 
 
 def markdown(report: EvalReport) -> str:
-    """The whole report as a Markdown page."""
+    """Format the whole report as a Markdown page."""
     lines = ["# Cost of an evaluation", ""]
     lines += [f"{note}\n" for note in notes(report)]
     lines += [markdown_table(*total_rows(report)), "", markdown_table(*cost_rows(report))]
@@ -150,18 +150,18 @@ def _batch_notes(report: EvalReport) -> Iterable[str]:
             tried = ", ".join(f"{size}: {seconds:.2f} s" for size, seconds in choice.seconds.items())
             how = f"the fastest on the first rows of {', '.join(choice.datasets)} ({tried})"
         else:
-            how = "as asked"
-        cached = "; its logits_cache is on" if choice.kind == "choice" else ""
-        yield f"lm-eval's batch size for {what}: {choice.size}, {how}{cached}."
+            how = "as requested"
+        cached = " Its logits_cache is on." if choice.kind == "choice" else ""
+        yield f"lm-eval's batch size for {what} is {choice.size}, {how}.{cached}"
 
 
 def _differences(costs: Sequence[DatasetCost]) -> Iterable[str]:
     for cost in costs:
         for item in cost.agreement.decisions:
             what = f"a tie within {TIE:.0e}" if item.tie else f"lm-eval's margin is {item.margin:.1e}"
-            yield f"{cost.dataset} {item.id}: lm-eval takes option {item.stock}, CME {item.engine} ({what})."
+            yield f"{cost.dataset} {item.id}: lm-eval chooses option {item.stock} and CME option {item.engine} ({what})."
         if cost.agreement.texts:
-            yield f"{cost.dataset}: texts differ for {', '.join(cost.agreement.texts)}."
+            yield f"{cost.dataset}: the generated texts differ for {', '.join(cost.agreement.texts)}."
 
 
 def _plain(report: EvalReport) -> Iterable[DatasetCost]:

@@ -1,4 +1,4 @@
-"""One side answers one dataset: what it says, how long it takes, what it computes."""
+"""Answers of one side to the requests of one dataset, with time and amount of computation."""
 
 import gc
 import time
@@ -17,12 +17,12 @@ SIDES = (STOCK, ENGINE)
 
 @dataclass(frozen=True)
 class Counts:
-    """What was computed.
+    """The amount of computation.
 
     Attributes:
-        forwards: passes through the model.
-        positions: positions in them, padding included.
-        tokens: positions in them without padding.
+        forwards: Number of forward passes.
+        positions: Number of positions in these passes, including padding.
+        tokens: Number of positions in these passes, without padding.
     """
 
     forwards: int
@@ -32,14 +32,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Answered:
-    """A side's answers to a part.
+    """The answers of a side to the requests of one dataset.
 
     Attributes:
-        answers: (summed log-probability, greedy?) or a text for each request, in order.
-        seconds: from the requests as text to the answers, tokenisation included.
-        counts: what was computed.
-        peak_bytes: most memory of a GPU during that; None on a CPU.
-        used: what answered, see `PlainLM.used`.
+        answers: For each request, the summed log-probability and whether it is greedy, or the generated text.
+        seconds: Time from the requests as text to the answers, including tokenisation, in seconds.
+        counts: Amount of computation.
+        peak_bytes: Peak memory of the GPU in bytes. None on a CPU.
+        used: The code that answered (see `PlainLM.used`).
     """
 
     answers: Sequence[Any]
@@ -50,12 +50,12 @@ class Answered:
 
 
 def answer(lm: Any, part: Part, batch_size: int) -> Answered:
-    """Let one side answer a part.
+    """Answer the requests of one dataset with one side.
 
     Args:
-        lm: of `benchmarks.evaluation.opening.Opened.side`.
-        part: what is asked.
-        batch_size: requests per batch where lm-eval's own code answers.
+        lm: The model from `benchmarks.evaluation.opening.Opened.side`.
+        part: The requests.
+        batch_size: Number of requests per batch for lm-eval's own code.
     """
     import torch
 
@@ -81,6 +81,6 @@ def answer(lm: Any, part: Part, batch_size: int) -> Answered:
 
 
 def both(lms: Mapping[str, Any], part: Part, batch_size: int, turn: int) -> dict[str, Answered]:
-    """Let both sides answer a part, one after the other; who is first alternates with ``turn``."""
+    """Answer the requests of one dataset with both sides, one after the other. The order alternates with ``turn``."""
     order = SIDES if turn % 2 == 0 else SIDES[::-1]
     return {side: answer(lms[side], part, batch_size) for side in order}

@@ -22,13 +22,13 @@ def measure(
     compare: Annotated[
         bool,
         typer.Option(
-            "--compare", help="In turns with a plain pipeline of datasets and a decontamination over Python sets."
+            "--compare", help="Also run a pipeline of Hugging Face datasets and a decontamination with Python sets."
         ),
     ] = False,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of rounds.")] = 1,
     mirror: Annotated[
         Path | None,
-        typer.Option("--mirror", help="Folder for the generated rows, which are reused. Default: in the cache."),
+        typer.Option("--mirror", help="Folder of the generated rows, which are reused. Default: in the cache."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -36,10 +36,10 @@ def measure(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Time build-data on generated rows.
+    """Measure the time of build-data on generated rows.
 
-    The rows have the columns, numbers and lengths of all 22 datasets; making them is not timed. Prints wall time and peak memory
-    of all processes, with and without decontamination.
+    The rows have the columns, numbers and lengths of all 22 datasets. The time to generate them is not included. The table shows
+    the wall time and the peak memory of all processes, with and without decontamination.
     """
     from contextlib import nullcontext
     from tempfile import TemporaryDirectory
@@ -78,17 +78,18 @@ def _show(report: "DataReport") -> None:
     ]
     show_table(columns, rows)
     for name, ratio in report.mix_ratios.items():
-        note(f"{name}: build-data --no-decontamination is {ratio:.1f} x as fast as the datasets pipeline")
+        note(f"{name}: build-data --no-decontamination is {ratio:.1f} times as fast as the datasets pipeline.")
     for name, ratio in report.decontamination_ratios.items():
-        note(f"{name}: decontamination is {ratio:.1f} x as fast as over Python sets")
+        note(f"{name}: decontamination is {ratio:.1f} times as fast as with Python sets.")
     for name, right in report.planted_found.items():
         more = report.more_found[name]
-        besides = f"and {more:,} rows more that chance made alike" if more else "and nothing else"
-        note(f"{name}: the planted duplicates and leaks were {f'all found, {besides}' if right else 'NOT found'}")
+        further = f"Decontamination also removed {more:,} rows that match an evaluation row by chance." if more else ""
+        detected = "All" if right else "NOT all"
+        note(f"{name}: {detected} planted duplicates and leaks were detected. {further}".rstrip())
     for name, same in report.same_found.items():
-        note(f"{name}: both found {'the same' if same else 'DIFFERENT'} numbers of rows")
+        note(f"{name}: Both decontaminations detected {'the same' if same else 'DIFFERENT'} numbers of rows.")
     libraries = ", ".join(f"{name} {number}" for name, number in report.versions.items())
-    note(f"{report.hardware}, {report.cpus} CPUs, {report.workers} processes, {report.rounds} rounds; {libraries}")
+    note(f"{report.hardware}, {report.cpus} CPUs, {report.workers} processes, {report.rounds} rounds, {libraries}")
 
 
 app = standalone(measure, epilog="Example: python -m benchmarks.mix --share 0.01 --share 0.1 --compare")

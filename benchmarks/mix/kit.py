@@ -1,4 +1,4 @@
-"""What every table of the mirror is put together from: names, phrases, texts, options and labels, a column at a time."""
+"""Columns of generated names, phrases, texts, options and labels, of which the tables of the mirror consist."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,14 +18,15 @@ _ROW_BITS, _KIND_BITS = 20, 2
 
 @dataclass
 class Kit:
-    """A run of rows of one file.
+    """Generator of the columns of consecutive rows of one file.
 
     Attributes:
-        rng: the run's own stream of chance.
-        file: number of the file in the mirror, below 64; names of two files are never the same.
-        start: number of the first row.
-        rows: how many rows.
-        training: whether the file is for training.
+        rng: Random number generator of these rows.
+        file: Number of the file in the mirror, below 64. Different files have different names.
+        start: Number of the first row.
+        rows: Number of rows.
+        training: Whether the file contains training rows.
+        index: Numbers of the rows.
     """
 
     rng: "np.random.Generator"
@@ -42,37 +43,37 @@ class Kit:
         self.index = np.arange(self.start, self.start + self.rows)
 
     def names(self, kind: int = 0, count: int | None = None) -> "pa.Array":
-        """A name for each row that no other row has.
+        """Return a unique name for each row.
 
         Args:
-            kind: 0 to 3; names of two kinds differ.
-            count: names for so many things instead, counted from the run's first row; at most as many as rows.
+            kind: Kind of names, from 0 to 3. Different kinds have different names.
+            count: Number of names, if it is smaller than the number of rows.
         """
         return spell(((self.file << _KIND_BITS | kind) << _ROW_BITS) + self.index[:count])
 
     def numbers(self) -> "pa.Array":
-        """The rows' numbers as texts."""
+        """Return the numbers of the rows as texts."""
         import pyarrow as pa
 
         return pa.array(self.index).cast(pa.string())
 
     def pick(self, kind: str) -> "pa.Array":
-        """A phrase for each row, see `benchmarks.mix.lexicon.phrases`."""
+        """Return a random phrase for each row (see `benchmarks.mix.lexicon.phrases`)."""
         pool = phrases()[kind]
         return pool.take(self.rng.integers(len(pool), size=self.rows))
 
     def clause(self) -> "pa.Array":
-        """Twelve words without a capital or a full stop for each row."""
+        """Return twelve words without capitals and full stop for each row."""
         return join(self.pick("who"), " ", self.pick("does"), " ", self.pick("what"), " ", self.pick("where"))
 
     def one_of(self, texts: Sequence[str]) -> "pa.Array":
-        """One of a few texts for each row."""
+        """Return one of the texts for each row, at random."""
         import pyarrow as pa
 
         return pa.array(texts).take(self.label(len(texts)))
 
     def label(self, count: int) -> "pa.Array":
-        """A number below ``count`` for each row."""
+        """Return a random number below ``count`` for each row."""
         import pyarrow as pa
 
         return pa.array(self.rng.integers(count, size=self.rows))
@@ -80,13 +81,13 @@ class Kit:
     def texts(
         self, words: int, *, names: "pa.Array | None" = None, least: int = 1, share_of_boilerplate: float = 0.0
     ) -> "pa.Array":
-        """Texts of whole sentences; the first begins with a name.
+        """Return texts of whole sentences, of which the first begins with a name.
 
         Args:
-            words: how many on average; lengths are spread as a log-normal distribution with sigma 0.4.
-            names: one for each text; default: the rows' names.
-            least: least sentences.
-            share_of_boilerplate: share of texts that end with a sentence which others end with, too.
+            words: Mean number of words. The lengths have a log-normal distribution with sigma 0.4.
+            names: One name for each text. The default is the rows' names.
+            least: Minimum number of sentences.
+            share_of_boilerplate: Share of texts that end with a sentence that other texts also contain.
         """
         import numpy as np
         import pyarrow as pa
@@ -101,7 +102,7 @@ class Kit:
         lengths += ending
         offsets = np.concatenate(([0], np.cumsum(lengths)))
         kind = (np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)) % kinds
-        # Some phrases are much more frequent than others, as in any text.
+        # Some phrases are much more frequent than others, as in natural text.
         phrase = starts[kind] + (sizes[kind] * self.rng.random(len(kind)) ** 2).astype(np.int64)
         phrase[offsets[:-1]] = len(pool) + np.arange(count)
         stock = boilerplate()
@@ -110,7 +111,7 @@ class Kit:
         return pc.binary_join(pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), values), " ")
 
     def shared_texts(self, words: int, sharers: int, *, least: int = 1) -> "pa.Array":
-        """Texts that so many neighbouring rows share, each with a name of the last kind."""
+        """Return texts that ``sharers`` adjacent rows share. Each text begins with a name of the last kind."""
         import numpy as np
         import pyarrow as pa
 
@@ -119,7 +120,7 @@ class Kit:
         return passages.take(pa.array(owner))
 
     def options(self, count: int) -> "pa.ListArray":
-        """Different options for each row."""
+        """Return lists of distinct options for each row."""
         import numpy as np
         import pyarrow as pa
 
@@ -130,14 +131,14 @@ class Kit:
         return self.lists(pool.take(pa.array(chosen.ravel())), count)
 
     def lists(self, values: "pa.Array", count: int) -> "pa.ListArray":
-        """Lists of ``count`` values for each row."""
+        """Return lists of ``count`` values for each row."""
         import numpy as np
         import pyarrow as pa
 
         return pa.ListArray.from_arrays(pa.array(np.arange(self.rows + 1, dtype=np.int32) * count), values)
 
     def each(self, *columns: "pa.Array") -> "pa.ListArray":
-        """Lists of the columns' values for each row."""
+        """Return lists with the values of the columns for each row."""
         import numpy as np
         import pyarrow as pa
 

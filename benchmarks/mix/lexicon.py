@@ -1,7 +1,7 @@
-"""An invented vocabulary and pools of phrases, from which millions of texts are put together with array operations.
+"""A synthetic vocabulary and pools of phrases, from which array operations generate millions of texts.
 
-No word of it is from a public dataset: all but a few function words are syllables in a row. Names are spelled numbers,
-so no two rows that have a name of their own are equal.
+No word comes from a public dataset. All words except a few function words are sequences of syllables. Names are numbers that are
+spelled as syllables, so rows with their own names are always different.
 """
 
 from functools import lru_cache
@@ -15,20 +15,23 @@ if TYPE_CHECKING:
 __all__ = ["POOL", "SENTENCE", "boilerplate", "join", "phrases", "sentence_phrases", "spell"]
 
 POOL = 8192
-"""Most phrases of one kind. A run of 13 words holds three of them at least, so texts hardly ever share one by chance."""
+"""Maximum number of phrases of one kind. A sequence of 13 words contains at least three phrases, so two texts rarely share a
+sequence by chance."""
 
 SENTENCE = ("when", "who", "does", "what", "where.")
-"""Kinds of phrases that make a sentence of about 16 words."""
+"""Kinds of the phrases in a sentence of about 16 words."""
 
 _ONSETS, _VOWELS, _CODAS = "bdfghjklmnprst", "aeiou", "klmnrst"
-_KINDS = 5  # words of one class are cut into disjoint lots, so phrases of two kinds share function words at most
+_KINDS = (
+    5  # The words of a class are split into disjoint sets, so phrases of different kinds share only function words.
+)
 
 
 def join(*parts: "str | pa.Array") -> "pa.Array":
     """Join texts row by row.
 
     Args:
-        parts: arrays of equal length, and strings that are the same in every row.
+        parts: Arrays of equal length, and strings that are the same in every row.
     """
     import pyarrow.compute as pc
 
@@ -36,7 +39,7 @@ def join(*parts: "str | pa.Array") -> "pa.Array":
 
 
 def spell(numbers: "NDArray[np.int64]") -> "pa.Array":
-    """Numbers below 70^5 → names of five syllables, such as ``Bakudimofa``; different numbers, different names."""
+    """Spell numbers below 70^5 as names of five syllables, such as ``Bakudimofa``. Different numbers have different names."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -48,10 +51,10 @@ def spell(numbers: "NDArray[np.int64]") -> "pa.Array":
 
 @lru_cache(maxsize=1)
 def phrases() -> "dict[str, pa.Array]":
-    """Phrases by kind, all different.
+    """Return the phrases by kind. All phrases are different.
 
-    ``who`` and ``what`` have 3 words, ``does`` and ``thing`` 2, ``where`` 4, ``when`` 4 with a capital and a comma,
-    ``word`` 1; ``where.`` ends a sentence.
+    ``who`` and ``what`` have 3 words, ``does`` and ``thing`` 2, ``where`` 4, ``when`` 4 with a capital and a comma, and ``word``
+    1. ``where.`` is ``where`` with a full stop.
     """
     import numpy as np
     import pyarrow as pa
@@ -77,7 +80,7 @@ def phrases() -> "dict[str, pa.Array]":
 
 @lru_cache(maxsize=1)
 def sentence_phrases() -> "tuple[pa.Array, NDArray[np.int64], NDArray[np.int64]]":
-    """Phrases of the kinds of `SENTENCE`, one kind after the other; where each kind starts, and how many it has."""
+    """Return the phrases of all kinds of `SENTENCE` in one array, with the first index and the number of each kind."""
     import numpy as np
     import pyarrow as pa
 
@@ -88,7 +91,7 @@ def sentence_phrases() -> "tuple[pa.Array, NDArray[np.int64], NDArray[np.int64]]
 
 @lru_cache(maxsize=1)
 def boilerplate() -> "pa.Array":
-    """Twenty sentences of 17 words that many articles end with, as articles do."""
+    """Return twenty sentences of 17 words with which many articles end, as in real corpora."""
     import numpy as np
 
     pools, rng = phrases(), np.random.default_rng(1)
@@ -100,7 +103,7 @@ def boilerplate() -> "pa.Array":
 
 
 def _some(words: "tuple[NDArray[np.str_] | tuple[str, ...], ...]", rng: "np.random.Generator") -> "NDArray[np.str_]":
-    """Different combinations of one word of each, in random order: `POOL` of them, or all there are."""
+    """Return up to `POOL` different combinations of one word of each class, in random order."""
     import numpy as np
 
     sizes = [len(some) for some in words]

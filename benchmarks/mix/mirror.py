@@ -1,8 +1,8 @@
-"""A mirror of all 22 datasets at their published sizes, or a share of them, filled with invented rows.
+"""A mirror of all 22 datasets at their published sizes, or a share of these sizes, with synthetic rows.
 
-The rows cost little to make, but the mix has the same work with them as with the real ones: the same columns, numbers of
-rows and lengths of texts, passages that several questions share, hardly any text that says the same as another, and known
-numbers of duplicates and leaks.
+The rows are fast to generate, and building a mix of them takes as much work as with the real rows. They have the same columns,
+numbers of rows and lengths of texts, and passages that several questions share. Few texts are similar by chance, and the
+numbers of duplicates and leaks are known.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,7 +15,7 @@ from benchmarks.mix.plant import Row, duplicates, leaks, make, plants
 from cme.errors import UsageError
 from cme.files import atomic_path, read_json, write_json
 from cme.progress import bar
-from cme.suite import Part, datasets
+from cme.suite import Subset, datasets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["LEAST_SHARE", "MirrorFile", "Planted", "mirror_files", "planted", "write_mirror"]
 
 LEAST_SHARE = 0.005
-"""Below it the smallest datasets have too few rows for a mix."""
+"""Smallest share of the published sizes. With less, the smallest datasets have too few rows for a mix."""
 
 _VERSION = 1
 _ABOUT = "mirror.json"
 _SHARD = 100_000
-_BATCH = 10_000  # a row and the row that it repeats are never in two batches
+_BATCH = 10_000  # A duplicate and the row that it repeats are always in the same batch.
 _PARTS = {
     ("anli", "r1"): (16_946, 1_000),
     ("anli", "r2"): (45_460, 1_000),
@@ -36,20 +36,20 @@ _PARTS = {
     ("arc", "arc_challenge"): (1_119, 1_172),
     ("arc", "arc_easy"): (2_251, 2_376),
 }
-"""Training and evaluation rows of the parts of datasets that have several, as published."""
+"""Published numbers of training and evaluation rows of each subset, for datasets with several subsets."""
 
 
 @dataclass(frozen=True)
 class MirrorFile:
-    """One split of one part.
+    """One split of one subset.
 
     Attributes:
-        dataset: the dataset.
-        folder: part folder.
-        split: hub split.
-        rows: how many rows it has.
-        own: part folder and split of the part's own evaluation rows; None if these are evaluation rows themselves.
-        number: place among the mirror's files.
+        dataset: Name of the dataset.
+        folder: Folder of the subset.
+        split: Name of the split on the hub.
+        rows: Number of rows.
+        own: Folder and split of the subset's evaluation rows, or None if this file contains evaluation rows.
+        number: Number of the file in the mirror.
     """
 
     dataset: str
@@ -61,12 +61,12 @@ class MirrorFile:
 
     @property
     def name(self) -> str:
-        """Part folder and split, such as ``race/train``."""
+        """Folder and split, such as ``race/train``."""
         return f"{self.folder}/{self.split}"
 
     @property
     def shards(self) -> list[tuple[str, range]]:
-        """Paths below the mirror's folder, named as on the hub, with the rows of each."""
+        """Paths in the mirror's folder, named as on the hub, with the rows of each path."""
         starts = range(0, self.rows, _SHARD)
         return [
             (f"{self.name}-{k:05}-of-{len(starts):05}.parquet", range(start, min(start + _SHARD, self.rows)))
@@ -76,12 +76,12 @@ class MirrorFile:
 
 @dataclass(frozen=True)
 class Planted:
-    """What is in a mirror in known numbers.
+    """The numbers of planted rows in a mirror.
 
     Attributes:
-        duplicates: training rows that repeat an earlier one, by dataset.
-        leaks: training rows that decontamination must find, by training dataset, evaluation dataset and rule.
-        near_misses: training rows that resemble evaluation rows and must stay, by dataset.
+        duplicates: Training rows that repeat an earlier row, by dataset.
+        leaks: Training rows that decontamination must detect, by training dataset, evaluation dataset and rule.
+        near_misses: Training rows that resemble evaluation rows and must be kept, by dataset.
     """
 
     duplicates: dict[str, int]
@@ -90,62 +90,62 @@ class Planted:
 
 
 def mirror_files(share: float) -> dict[str, MirrorFile]:
-    """The files of a mirror, by part folder and split.
+    """Return the files of a mirror by folder and split.
 
     Args:
-        share: of the published numbers of rows, at least `LEAST_SHARE`.
+        share: Share of the published numbers of rows, at least `LEAST_SHARE`.
 
     Raises:
-        UsageError: the share is out of its range.
+        UsageError: The share is out of range.
     """
     if not LEAST_SHARE <= share <= 1:
-        raise UsageError(f"the share of a mirror's rows must lie in [{LEAST_SHARE}, 1], not {share}.")
+        raise UsageError(f"the share of a mirror's rows must be from {LEAST_SHARE} to 1, found {share}.")
     files: dict[str, MirrorFile] = {}
     for spec in datasets(beside=True).values():
-        for part in spec.parts:
-            published = _PARTS.get((spec.name, part.name), (spec.rows["train"], spec.rows["eval"]))
-            for split, rows, own in _splits(part, published):
-                name = f"{part.folder}/{split}"
+        for subset in spec.subsets:
+            published = _PARTS.get((spec.name, subset.name), (spec.rows["train"], spec.rows["eval"]))
+            for split, rows, own in _splits(subset, published):
+                name = f"{subset.folder}/{split}"
                 if name not in files:
                     rows = max(1, round(rows * share))
-                    files[name] = MirrorFile(spec.name, part.folder, split, rows, own, len(files))
+                    files[name] = MirrorFile(spec.name, subset.folder, split, rows, own, len(files))
     return files
 
 
 def planted(share: float) -> Planted:
-    """Count what `write_mirror` plants, without making a row."""
+    """Count the rows that `write_mirror` plants, without generating rows."""
     files = mirror_files(share)
-    found = Planted({}, {}, {})
+    counts = Planted({}, {}, {})
     for file in files.values():
         if file.own is None:
             continue
         dataset, rows = file.dataset, range(file.rows)
-        found.duplicates[dataset] = found.duplicates.get(dataset, 0) + sum(1 for _ in duplicates(0, file.rows))
+        counts.duplicates[dataset] = counts.duplicates.get(dataset, 0) + sum(1 for _ in duplicates(0, file.rows))
         for number, plant in enumerate(plants(file.name)):
             source = files[plant.source or file.own]
             count = sum(1 for _ in leaks(file.name, number, rows, source.rows))
             if plant.rule is None:
-                found.near_misses[dataset] = found.near_misses.get(dataset, 0) + count
+                counts.near_misses[dataset] = counts.near_misses.get(dataset, 0) + count
             elif count:
                 key = (dataset, source.dataset, plant.rule)
-                found.leaks[key] = found.leaks.get(key, 0) + count
-    return found
+                counts.leaks[key] = counts.leaks.get(key, 0) + count
+    return counts
 
 
 def write_mirror(folder: Path, share: float, *, seed: int = 0, workers: int = 1) -> Path:
-    """Write a mirror; called again after an interruption, go on where it stopped; a finished one stays as it is.
+    """Write a mirror. After an interruption, a second call writes the missing files. A complete mirror is not changed.
 
     Args:
-        folder: where to; new, empty, or a mirror with the same settings.
-        share: of the published numbers of rows.
-        seed: another seed gives other texts in the same numbers.
-        workers: processes.
+        folder: The folder of the mirror. It must be new, empty, or a mirror with the same settings.
+        share: Share of the published numbers of rows.
+        seed: Seed of the texts. It does not affect their numbers.
+        workers: Number of processes.
 
     Returns:
         The folder.
 
     Raises:
-        UsageError: the share is out of its range, or the folder holds something else.
+        UsageError: The share is out of range, or the folder contains something else.
     """
     files = mirror_files(share)
     _claim(folder, {"cme bench data": _VERSION, "share": share, "seed": seed})
@@ -155,7 +155,7 @@ def write_mirror(folder: Path, share: float, *, seed: int = 0, workers: int = 1)
         for path, rows in file.shards
         if not (folder / path).is_file()
     ]
-    with bar("Making rows", total=len(tasks)) as shown:
+    with bar("Generating rows", total=len(tasks)) as shown:
         if workers == 1 or len(tasks) < 2:
             for task in tasks:
                 _write_shard(*task)
@@ -171,21 +171,21 @@ def write_mirror(folder: Path, share: float, *, seed: int = 0, workers: int = 1)
     return folder
 
 
-def _splits(part: Part, published: tuple[int, int]) -> Iterator[tuple[str, int, str | None]]:
-    yield part.train, published[0], f"{part.folder}/{part.eval}"
-    yield part.eval, published[1], None
+def _splits(subset: Subset, published: tuple[int, int]) -> Iterator[tuple[str, int, str | None]]:
+    yield subset.train, published[0], f"{subset.folder}/{subset.eval}"
+    yield subset.eval, published[1], None
 
 
 def _claim(folder: Path, settings: Mapping[str, object]) -> None:
     about = folder / _ABOUT
     if about.is_file():
-        if (found := read_json(about)) != settings:
-            raise UsageError(f"{folder} holds a mirror with other settings ({found} there, {settings} now). Remove it.")
+        if (stored := read_json(about)) != settings:
+            raise UsageError(f"{folder} holds a mirror with the settings {stored} instead of {settings}. Remove it.")
         for leftover in folder.rglob(".*.tmp"):
             leftover.unlink()
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            f"{folder} is not empty and holds no mirror of 'python -m benchmarks.mix'. Nothing was changed."
+            f"{folder} is not empty and holds no mirror of 'python -m benchmarks.mix'. Choose another folder."
         )
     else:
         write_json(about, settings)
@@ -206,7 +206,7 @@ def _write_shard(path: Path, share: float, seed: int, name: str, start: int, sto
 
 
 def _batch(file: MirrorFile, seed: int, start: int) -> "pa.Table":
-    """Ordinary rows of a file."""
+    """Generate rows of a file, without planted rows."""
     import numpy as np
     import pyarrow as pa
 
@@ -224,7 +224,7 @@ _source_batch = lru_cache(maxsize=3)(_batch)
 def _with_plants(
     files: Mapping[str, MirrorFile], file: MirrorFile, seed: int, start: int, table: "pa.Table"
 ) -> "pa.Table":
-    """Put the planted rows in the place of ordinary ones."""
+    """Replace rows with the planted rows."""
     import numpy as np
     import pyarrow as pa
 

@@ -1,8 +1,9 @@
-"""The pipeline that one would write with Hugging Face `datasets`: what `python -m benchmarks.mix` measures CME against.
+"""A pipeline with Hugging Face `datasets`, with which `python -m benchmarks.mix` compares CME.
 
-Load, map the normaliser with as many processes, drop exact duplicates with a set, cap, concatenate, shuffle, save. The
-normalisers, the cut of long inputs and the key texts are CME's own, so both do the same work on a row. It does less than
-a mix: no conflicting labels, no comparison with evaluation rows, no validation part, no paraphrases, no manifest.
+It loads the rows, maps the normaliser with the same number of processes, drops exact duplicates with a set, caps, concatenates,
+shuffles and saves. Normalisers, cutting of long inputs and key texts are those of CME, so both do the same work per row. The
+pipeline does less than CME. It has no detection of conflicting labels, decontamination, validation split, prompt variants or
+manifest.
 """
 
 import json
@@ -32,14 +33,14 @@ def plain_mix(folder: Path, out: Path, workers: int, size: int, seed: int = 0) -
     """Build a mix of a mirror's training rows.
 
     Args:
-        folder: the mirror.
-        out: new folder; Parquet shards are written to ``out/train``.
-        workers: processes.
-        size: rows in all.
-        seed: of the order.
+        folder: The folder of the mirror.
+        out: A new folder. Parquet shards are written to ``out/train``.
+        workers: Number of processes.
+        size: Total number of rows.
+        seed: Seed of the order.
 
     Returns:
-        ``duplicates`` found and ``rows`` written.
+        A dict with the numbers of dropped ``duplicates`` and of written ``rows``.
     """
     import datasets
 
@@ -67,7 +68,7 @@ def plain_mix(folder: Path, out: Path, workers: int, size: int, seed: int = 0) -
 
 
 def capped(sizes: list[int], size: int) -> list[int]:
-    """Rows that each dataset gives: min(n, K), the remainder from the largest."""
+    """Return the number of rows of each dataset, min(n, K). The largest datasets contribute the remainder."""
     low, high = 0, max(sizes)
     while low < high:
         middle = (low + high + 1) // 2
@@ -86,7 +87,9 @@ def _normalised(spec: DatasetSpec, folder: Path, cache: Path, workers: int) -> "
     import datasets
 
     files = [
-        str(file) for part in spec.parts for file in sorted((folder / part.folder).glob(f"{part.train}-*.parquet"))
+        str(file)
+        for subset in spec.subsets
+        for file in sorted((folder / subset.folder).glob(f"{subset.train}-*.parquet"))
     ]
     raw = datasets.load_dataset(
         "parquet", data_files=files, split="train", columns=sorted(needed_columns(spec)), cache_dir=str(cache)
@@ -102,7 +105,7 @@ def _normalised(spec: DatasetSpec, folder: Path, cache: Path, workers: int) -> "
 
 
 def _columns(batch: dict[str, list[Any]], name: str) -> dict[str, list[Any]]:
-    """A batch of raw rows → columns of a mix; rows that the normaliser drops are not among them."""
+    """Convert a batch of raw rows to the columns of a mix, without the rows that the normaliser drops."""
     spec = dataset(name)
     rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
     examples = normalise_all(rows, spec).examples
@@ -114,7 +117,7 @@ def _columns(batch: dict[str, list[Any]], name: str) -> dict[str, list[Any]]:
         "id": [example.id for example in cut],
         "dataset": [example.dataset for example in cut],
         "family": [example.family for example in cut],
-        "part": [example.part for example in cut],
+        "part": [example.subset for example in cut],
         "cluster": [example.cluster for example in cut],
         "choices": [example.choices for example in cut],
         "gold": [example.gold for example in cut],
@@ -133,7 +136,7 @@ def _features() -> "datasets.Features":
 
 
 def _save(mix: "datasets.Dataset", folder: Path, workers: int) -> None:
-    """As Parquet shards, one process each."""
+    """Save the mix as Parquet shards in parallel."""
     from multiprocessing import get_context
 
     folder.mkdir(parents=True)

@@ -1,6 +1,6 @@
-"""What is planted in the training files in known numbers: exact duplicates, leaks of every kind and near-misses.
+"""Planted rows of the training files: exact duplicates, leaks of every kind and near-misses.
 
-A row's role depends on its number alone, so the planted rows can be counted without making any.
+Whether a row is planted depends only on its number, so the planted rows can be counted without generating them.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from cme.data.example import Row
 
 __all__ = ["Plant", "Row", "duplicates", "leaks", "make", "plants"]
 
-_DUPLICATES = (200, 120, 60)  # one row in 200, the one at place 120, is the row 60 places before it once more
+_DUPLICATES = (200, 120, 60)  # In every 200 rows, row 120 repeats the row that is 60 places before it.
 _EVERY, _FIRST, _STEP = 1000, 10, 5
 
 _IDENTITY = frozenset({"example_id", "id", "idx", "question_id", "subject", "uid"})
@@ -28,14 +28,14 @@ _TEXT = {
 
 @dataclass(frozen=True)
 class Plant:
-    """One row in 1,000 of a training file is made from an evaluation row.
+    """A kind of planted row. One row in 1,000 of a training file is derived from an evaluation row.
 
     Attributes:
-        kind: a leak: ``exact`` (the row itself), ``passage`` (its passage with another question or hypothesis),
-            ``13-gram`` (three quarters of its long text), ``order`` (its question with the words in another order),
-            ``longer`` (its question with one word more); or a near-miss that decontamination must leave alone: ``quote`` (a
-            quarter of its long text), ``replaced`` (its question with another word in place of one).
-        source: part folder and split of the evaluation rows; None: the training file's own.
+        kind: A leak or a near-miss that decontamination must keep. Leaks are ``exact`` (the evaluation row itself), ``passage``
+            (its passage with another question or hypothesis), ``13-gram`` (three quarters of its long text), ``order`` (its
+            question with the words in another order) and ``longer`` (its question with one more word). Near-misses are ``quote``
+            (a quarter of its long text) and ``replaced`` (its question with one word replaced).
+        source: Folder and split of the evaluation rows. None means those of the training file's own subset.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Plant:
 
     @property
     def rule(self) -> str | None:
-        """The rule of decontamination that finds such rows; None for near-misses."""
+        """The decontamination rule that detects such rows, or None for near-misses."""
         rules = {"order": "token-set", "longer": "token-set", "quote": None, "replaced": None}
         return rules.get(self.kind, self.kind)
 
@@ -66,32 +66,33 @@ _PLANTS = {
 
 
 def plants(file: str) -> tuple[Plant, ...]:
-    """What is planted in a training file.
+    """Return the kinds of planted rows of a training file.
 
     Args:
-        file: part folder and split, such as ``race/train``.
+        file: Folder and split, such as ``race/train``.
     """
     return _PLANTS.get(file, (Plant("exact"),))
 
 
 def duplicates(start: int, stop: int) -> Iterator[tuple[int, int]]:
-    """Numbers of the duplicate rows in a range, each with the row that it repeats."""
+    """Return the numbers of the duplicate rows in a range, each with the number of the row that it repeats."""
     every, place, back = _DUPLICATES
     first = start + (place - start) % every
     return ((row, row - back) for row in range(first, stop, every))
 
 
 def leaks(file: str, number: int, rows: range, source_rows: int) -> Iterator[tuple[int, int]]:
-    """Numbers of one plant's rows in a range, each with the evaluation row that it is made from.
+    """Yield the numbers of the planted rows of one kind in a range, each with the number of its evaluation row.
 
-    No two rows of a training file are made from one evaluation row. A file's own evaluation rows are used from the
-    front and other files' from the end, half of them at most, so a row is not planted in two training sets either.
+    Each planted row of a training file is derived from another evaluation row. A file's own evaluation rows are used from the
+    beginning and those of other files from the end. At most half of them are used each, so no evaluation row is planted in two
+    training sets.
 
     Args:
-        file: part folder and split.
-        number: the plant's place among `plants`.
-        rows: the range.
-        source_rows: how many evaluation rows there are.
+        file: Folder and split.
+        number: Index of the kind in `plants`.
+        rows: The range of rows.
+        source_rows: Number of evaluation rows.
     """
     every = plants(file)
     source = every[number].source
@@ -105,28 +106,28 @@ def leaks(file: str, number: int, rows: range, source_rows: int) -> Iterator[tup
 
 
 def make(plant: Plant, folder: str, row: Row, source: Row) -> Row:
-    """A planted row.
+    """Create a planted row.
 
     Args:
-        plant: what to plant.
-        folder: part folder of the training file.
-        row: the row that would stand in its place.
-        source: the evaluation row.
+        plant: The kind of planted row.
+        folder: Folder of the training file.
+        row: The training row that is replaced.
+        source: The evaluation row.
     """
     source = _reshaped(folder, source)
     if plant.kind == "exact":
         return row | {name: value for name, value in source.items() if name not in _IDENTITY}
     if plant.kind in ("order", "longer", "replaced"):
-        return row | {"question": _asked(plant.kind, row["question"], source["question"])}
+        return row | {"question": _changed_question(plant.kind, row["question"], source["question"])}
     column = _TEXT[folder]
     share = {"passage": 1.0, "13-gram": 0.75, "quote": 0.25}[plant.kind]
     changed = row | {column: _mixed(row[column], source[column], share)}
-    # Where an answer stood is another passage now.
+    # The passage has changed, so the position of the answer is no longer valid.
     return changed | ({"answers": {"text": [], "answer_start": []}} if folder == "squad_v2" else {})
 
 
 def _reshaped(folder: str, source: Row) -> Row:
-    """A row of another dataset in this one's columns."""
+    """Convert a row of another dataset to the columns of this dataset."""
     if folder == "mmlu" and "article" in source:
         question = f"{source['article']} {source['question']}"
         return {"question": question, "choices": source["options"], "answer": "ABCD".index(source["answer"])}
@@ -136,13 +137,13 @@ def _reshaped(folder: str, source: Row) -> Row:
 
 
 def _mixed(own: str, text: str, share: float) -> str:
-    """The last words of a text, after as many of another's first ones."""
+    """Replace the first words of ``text`` with those of ``own``, so that ``share`` of its words are left."""
     words = text.split(" ")
     cut = round(len(words) * (1 - share))
     return " ".join(own.split(" ")[:cut] + words[cut:])
 
 
-def _asked(kind: str, own: str, question: str) -> str:
+def _changed_question(kind: str, own: str, question: str) -> str:
     words, name = question.rstrip("?").split(), own.rstrip("?").split()[-1]
     middle = len(words) // 2
     if kind == "order":

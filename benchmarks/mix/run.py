@@ -1,4 +1,4 @@
-"""``cme build-data`` on a generated mirror, alone or in turns with the plain pipelines that do the same."""
+"""Measurement of ``cme build-data`` on a generated mirror, alone or compared with simple pipelines for the same task."""
 
 import json
 import os
@@ -23,22 +23,22 @@ __all__ = ["KINDS", "DataReport", "Timing", "measure_data"]
 
 FULL_SIZE = 2_500_000
 KINDS = ("build-data --no-decontamination", "datasets pipeline", "build-data", "decontamination over Python sets")
-"""What is run, in this order; the second and the fourth in comparisons only."""
+"""Kinds of runs, in this order. The second and the fourth are run in comparisons only."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One kind of run at one size, median over the rounds.
+    """The costs of one kind of run at one size.
 
     Attributes:
-        share: of the full size.
-        kind: one of `KINDS`.
-        rows: training rows of the mirror.
-        seconds: wall time of the whole command; for the decontamination over Python sets its own time (learning the
-            evaluation items, and looking rows up, shared evenly by the processes) without reading, normalising and key
-            texts, which ``build-data --no-decontamination`` has to do as well.
-        peak: most memory in bytes, see `benchmarks.mix.usage.Usage`.
-        own: what of it is no file.
+        share: Share of the full size.
+        kind: One of `KINDS`.
+        rows: Number of training rows of the mirror.
+        seconds: Wall time of the command in seconds, median over the rounds. For the decontamination over Python sets, it is the
+            time to index evaluation items and look up rows, without reading, normalisation and key texts, which
+            ``build-data --no-decontamination`` also needs.
+        peak: Peak memory in bytes (see `benchmarks.mix.usage.Usage`).
+        own: Peak memory without mapped files, in bytes.
     """
 
     share: float
@@ -51,21 +51,23 @@ class Timing:
 
 @dataclass(frozen=True)
 class DataReport:
-    """A whole measurement.
+    """A complete measurement.
 
     Attributes:
-        timings: by share and kind.
-        mix_ratios: by share: time of the `datasets` pipeline / time of ``build-data --no-decontamination``, a median.
-        decontamination_ratios: by share: time of the decontamination over Python sets / (time of ``build-data`` - time of
-            ``build-data --no-decontamination``), median over the rounds.
-        planted_found: by share: the mix's manifest counts all planted duplicates and leaks.
-        more_found: by share: rows that decontamination found besides; texts are drawn by chance, and some come out alike.
-        same_found: by share: both found the same numbers of rows for every pair of datasets and every rule.
-        workers: processes.
-        rounds: times that every kind was run, in turns.
-        hardware: the processor.
-        cpus: how many there are.
-        versions: of the libraries that do the work.
+        timings: Costs by share and kind.
+        mix_ratios: By share, the time of the `datasets` pipeline divided by the time of ``build-data --no-decontamination``,
+            median over the rounds.
+        decontamination_ratios: By share, the time of the decontamination over Python sets divided by the difference in time
+            between ``build-data`` and ``build-data --no-decontamination``, median over the rounds.
+        planted_found: By share, whether the manifest of the mix counts all planted duplicates and leaks.
+        more_found: By share, the number of further rows that decontamination detected. Some random texts match by chance.
+        same_found: By share, whether both decontaminations detected the same numbers of rows for every pair of datasets and every
+            rule.
+        workers: Number of processes.
+        rounds: Number of runs of every kind.
+        hardware: Name of the processor.
+        cpus: Number of CPUs.
+        versions: Versions of Python and of the libraries.
     """
 
     timings: tuple[Timing, ...]
@@ -81,7 +83,7 @@ class DataReport:
     versions: dict[str, str]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the report as plain JSON values."""
         return asdict(self)
 
 
@@ -95,31 +97,31 @@ def measure_data(
     compare: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> DataReport:
-    """Make the mirrors that are lacking (not timed), and build mixes of them.
+    """Write missing mirrors, which is not timed, and measure building mixes of them.
 
     Args:
-        shares: of the full size, each in [0.005, 1].
-        mirrors: folder of the mirrors, ``share-…`` each; they stay there for the next time.
-        out: folder for the mixes; of every share the last one that was built with decontamination stays there.
-        workers: processes of every run.
-        rounds: how often to run everything.
-        compare: also run the plain pipelines.
-        say: told what is going on.
+        shares: Shares of the full size, from 0.005 to 1.
+        mirrors: Folder of the mirrors, which are kept and reused. Each has a subfolder ``share-…``.
+        out: Folder for the mixes. For every share, the last mix with decontamination is kept.
+        workers: Number of processes of every run.
+        rounds: Number of runs of every kind.
+        compare: Whether to run the simple pipelines, too.
+        say: A function that is called with progress messages.
 
     Raises:
-        UsageError: a share is out of its range, or ``out`` holds results of these shares.
-        CMEError: a run failed.
+        UsageError: A share is out of range, or ``out`` contains results of these shares.
+        CMEError: A run failed.
     """
     for share in shares:
         mirror_files(share)
         if (out / _name(share)).exists():
-            raise UsageError(f"{out / _name(share)} is there already. Give another --out, or remove it.")
+            raise UsageError(f"{out / _name(share)} already exists. Give another --out, or remove it.")
     timings: list[Timing] = []
     mix_ratios, decontamination_ratios = dict[str, float](), dict[str, float]()
     planted_found, more_found, same_found = dict[str, bool](), dict[str, int](), dict[str, bool]()
     for share in shares:
         name, mirror, work = _name(share), mirrors / _name(share), out / _name(share)
-        say(f"{name}: making the mirror")
+        say(f"{name}: writing the mirror")
         write_mirror(mirror, share, workers=workers)
         runs: dict[str, list[Usage]] = {kind: [] for kind in (KINDS if compare else KINDS[::2])}
         for number in range(rounds):
@@ -128,14 +130,14 @@ def measure_data(
                 usages.append(_run(kind, mirror, work, workers, round(FULL_SIZE * share)))
         rows = sum(file.rows for file in mirror_files(share).values() if file.own)
         timings += [_timing(share, kind, rows, usages) for kind, usages in runs.items()]
-        planted_found[name], more_found[name] = _found(work / "mix", share)
+        planted_found[name], more_found[name] = _detected(work / "mix", share)
         if compare:
             without, plain, whole, sets = ([usage.seconds for usage in runs[kind]] for kind in KINDS)
             mix_ratios[name] = statistics.median(a / b for a, b in zip(plain, without, strict=True))
             decontamination_ratios[name] = statistics.median(
                 c / max(a - b, 1e-9) for a, b, c in zip(whole, without, sets, strict=True)
             )
-            same_found[name] = _same_found(work / "mix", runs[KINDS[3]][-1].output)
+            same_found[name] = _same_detected(work / "mix", runs[KINDS[3]][-1].output)
     libraries = {name: version(name) for name in ("datasets", "numpy", "pyarrow")}
     return DataReport(
         timings=tuple(timings),
@@ -152,8 +154,8 @@ def measure_data(
     )
 
 
-def build_command(mirror: Path, out: Path, workers: int, size: int, *, gate: bool) -> list[str]:
-    """The command that builds a mix of a mirror."""
+def build_command(mirror: Path, out: Path, workers: int, size: int, *, decontaminate: bool) -> list[str]:
+    """Return the command that builds a mix of a mirror."""
     command = [sys.executable, "-m", "cme", "build-data", "--source", str(mirror), "--out", str(out)]
     return [
         *command,
@@ -161,22 +163,22 @@ def build_command(mirror: Path, out: Path, workers: int, size: int, *, gate: boo
         str(size),
         "--workers",
         str(workers),
-        "--decontamination" if gate else "--no-decontamination",
+        "--decontamination" if decontaminate else "--no-decontamination",
     ]
 
 
 def _run(kind: str, mirror: Path, work: Path, workers: int, size: int) -> Usage:
-    """Run one kind; what it wrote is removed, but for the mix that was built with decontamination."""
+    """Run one kind and remove its output, except for the mix with decontamination."""
     out = work / ("mix" if kind == KINDS[2] else "other")
     if out.exists():
         shutil.rmtree(out)
     plain = [sys.executable, "-m", "benchmarks.mix.plain_mix", str(mirror), str(out), str(workers), str(size)]
-    gate = [sys.executable, "-m", "benchmarks.mix.plain_decontamination", str(mirror), str(workers)]
+    sets = [sys.executable, "-m", "benchmarks.mix.plain_decontamination", str(mirror), str(workers)]
     command = {
-        KINDS[0]: build_command(mirror, out, workers, size, gate=False),
+        KINDS[0]: build_command(mirror, out, workers, size, decontaminate=False),
         KINDS[1]: plain,
-        KINDS[2]: build_command(mirror, out, workers, size, gate=True),
-        KINDS[3]: gate,
+        KINDS[2]: build_command(mirror, out, workers, size, decontaminate=True),
+        KINDS[3]: sets,
     }[kind]
     usage = measure(command, {"HF_DATASETS_OFFLINE": "1"})
     if kind != KINDS[2]:
@@ -195,22 +197,22 @@ def _timing(share: float, kind: str, rows: int, usages: Sequence[Usage]) -> Timi
     )
 
 
-def _found(mix: Path, share: float) -> tuple[bool, int]:
-    """Whether the manifest counts all duplicates and leaks that were planted, and how many leaks it counts besides."""
-    known, found = planted(share), read_json(mix / "manifest.json")["datasets"]
+def _detected(mix: Path, share: float) -> tuple[bool, int]:
+    """Return whether the manifest counts all planted duplicates and leaks, and how many further leaks it counts."""
+    known, manifest = planted(share), read_json(mix / "manifest.json")["datasets"]
     leaks = Counter[tuple[str, str]]()
     for (train, evaluation, _), count in known.leaks.items():
         leaks[train, evaluation] += count
-    counted = {(train, other): count for train, item in found.items() for other, count in item["leaks"].items()}
+    counted = {(train, other): count for train, item in manifest.items() for other, count in item["leaks"].items()}
     every = all(counted.get(pair, 0) >= count for pair, count in leaks.items())
-    every &= {name: item["duplicates"] for name, item in found.items()} == known.duplicates
+    every &= {name: item["duplicates"] for name, item in manifest.items()} == known.duplicates
     return every, sum(counted.values()) - leaks.total()
 
 
-def _same_found(mix: Path, output: str) -> bool:
-    """Whether CME's decontamination and the one over Python sets found as many rows, pair by pair and rule by rule.
+def _same_detected(mix: Path, output: str) -> bool:
+    """Return whether both decontaminations detected the same numbers of rows for every pair of datasets and every rule.
 
-    Rows that CME counts but keeps (premises that a dataset's own splits share) are not among the other's.
+    Rows that CME counts but keeps, whose premises occur in several splits of a dataset, are not compared.
     """
     overlap = read_json(mix / "overlap.json")
     counted = {

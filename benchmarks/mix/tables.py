@@ -1,4 +1,4 @@
-"""The 22 datasets in their hub columns, filled with invented texts of realistic lengths."""
+"""Generated rows of the 22 datasets in their hub columns, with synthetic texts of realistic lengths."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -34,9 +34,9 @@ def _repeat(kit: Kit, value: object) -> "pa.Array":
 
 
 def _question(kit: Kit, kind: int = 0) -> "pa.Array":
-    """About 13 words."""
-    asked = join(" ", kit.pick("does"), " ", kit.pick("what"), " ", kit.pick("where"), " with ", kit.names(kind), "?")
-    return join(kit.one_of(["Who", "What", "Which of them"]), asked)
+    """Return questions of about 13 words."""
+    rest = join(" ", kit.pick("does"), " ", kit.pick("what"), " ", kit.pick("where"), " with ", kit.names(kind), "?")
+    return join(kit.one_of(["Who", "What", "Which of them"]), rest)
 
 
 def _tldr(kit: Kit) -> Columns:
@@ -64,8 +64,8 @@ def _imdb(kit: Kit) -> Columns:
 
 
 def _yelp_polarity(kit: Kit) -> Columns:
-    said = join(' They call it \\""', kit.pick("thing"), '\\"".')
-    text = join(kit.texts(60, least=3), said, r"\n\n", kit.texts(60, names=kit.names(1), least=2))
+    quote = join(' They call it \\""', kit.pick("thing"), '\\"".')
+    text = join(kit.texts(60, least=3), quote, r"\n\n", kit.texts(60, names=kit.names(1), least=2))
     return {"text": text, "label": kit.label(2)}
 
 
@@ -79,7 +79,7 @@ def _tweet_emotion(kit: Kit) -> Columns:
 
 
 def _hypothesis(kit: Kit) -> "pa.Array":
-    """10 words."""
+    """Return hypotheses of 10 words."""
     return join(kit.names(), " ", kit.pick("does"), " ", kit.pick("what"), " ", kit.pick("where"), ".")
 
 
@@ -201,7 +201,7 @@ def _sciq(kit: Kit) -> Columns:
 
 
 def _closed_book(kit: Kit) -> "pa.Array":
-    """10 or 13 words, all different, the last one a name."""
+    """Return questions of 10 or 13 distinct words, of which the last is a name."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -250,7 +250,7 @@ def _squad_v2(kit: Kit) -> Columns:
     import pyarrow as pa
 
     context = kit.shared_texts(120, 5, least=5)
-    # The answer is the name that the passage begins with; about a third of the questions have none.
+    # The answer is the name with which the passage begins. A third of the training questions has no answer.
     answered = kit.rng.random(kit.rows) < (0.67 if kit.training else 0.5)
     offsets = pa.array(np.concatenate(([0], np.cumsum(answered))).astype(np.int32))
     name = kit.names(3).take(pa.array(np.arange(kit.rows) // 5)).filter(pa.array(answered))
@@ -337,4 +337,4 @@ TABLES: dict[str, Callable[[Kit], Columns]] = {
     "winogrande": _winogrande,
     "yelp_polarity": _yelp_polarity,
 }
-"""Part folder → columns of a run of rows."""
+"""The function that generates the columns of consecutive rows, by the folder of the subset."""

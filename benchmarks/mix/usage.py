@@ -1,4 +1,4 @@
-"""Time and memory of a command and all processes that it starts."""
+"""Measurement of the time and memory of a command and of all processes that it starts."""
 
 import os
 import subprocess
@@ -18,15 +18,15 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Usage:
-    """What a command took.
+    """The time and memory of a command.
 
     Attributes:
-        seconds: wall time from start to end, the start of the interpreter included.
-        peak: most memory in bytes, looked up five times a second: the sum of the proportional set sizes (PSS) of all
-            processes, so a page that several have counts once. Pages of mapped files count as long as they are in
-            memory, though the system may drop them. 0 where there is no ``/proc``.
-        own: the part of it, at its own highest, that is no file and cannot be dropped.
-        output: standard output.
+        seconds: Wall time in seconds, including the start of the interpreter.
+        peak: Peak memory in bytes, sampled five times per second. It is the sum of the proportional set sizes (PSS) of all
+            processes, so a page that several processes share counts once. Pages of mapped files count while they are in memory,
+            although the system can drop them. It is 0 on systems without ``/proc``.
+        own: Peak memory without mapped files, in bytes.
+        output: Standard output of the command.
     """
 
     seconds: float
@@ -39,11 +39,11 @@ def measure(command: Sequence[str], env: Mapping[str, str] | None = None) -> Usa
     """Run a command to its end.
 
     Args:
-        command: the program and its arguments.
-        env: environment variables to set besides the present ones.
+        command: The program and its arguments.
+        env: Additional environment variables.
 
     Raises:
-        CMEError: it failed; with the last lines that it wrote to standard error.
+        CMEError: The command failed. The message contains the last lines of its standard error.
     """
     begun = time.perf_counter()
     with subprocess.Popen(
@@ -57,8 +57,8 @@ def measure(command: Sequence[str], env: Mapping[str, str] | None = None) -> Usa
             sampler.stop()
     seconds = time.perf_counter() - begun
     if process.returncode:
-        said = "\n".join(errors.strip().splitlines()[-15:])
-        raise CMEError(f"{' '.join(command)} ended with exit code {process.returncode}:\n{said}")
+        last = "\n".join(errors.strip().splitlines()[-15:])
+        raise CMEError(f"{' '.join(command)} ended with exit code {process.returncode}:\n{last}")
     return Usage(seconds, sampler.peak, sampler.own, output)
 
 
@@ -81,19 +81,19 @@ class _Sampler(threading.Thread):
 
 
 def _tree(pid: int) -> Iterator[int]:
-    """A process and all its descendants."""
+    """Yield the ids of a process and all its descendants."""
     yield pid
     for children in (_PROC / str(pid) / "task").glob("*/children"):
         try:
-            found = children.read_text().split()
+            ids = children.read_text().split()
         except OSError:
             continue
-        for child in found:
+        for child in ids:
             yield from _tree(int(child))
 
 
 def _memory(pid: int) -> tuple[int, int]:
-    """PSS of a process in bytes, and what of it is no file; zeros if it has ended meanwhile."""
+    """Return the PSS of a process in bytes, in total and without files. Both are 0 if the process has ended."""
     try:
         lines = (_PROC / str(pid) / "smaps_rollup").read_text().splitlines()
     except OSError:

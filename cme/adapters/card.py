@@ -1,4 +1,4 @@
-"""The section of an adapter's README.md on loading it; PEFT knows CME's methods only after ``import cme``."""
+"""The section of an adapter's README.md on loading it. PEFT knows CME's methods only after ``import cme``."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def loading(package: str | None, *, imports: str = "", base: str = "") -> str:
     """Render the section of a card on loading the adapter, in Markdown.
 
     Args:
-        package: The package that provides the method; None if PEFT itself does.
+        package: The package that provides the method, or None for PEFT itself.
         imports: Lines of Python that import what ``base`` needs.
         base: Lines of Python that load ``base_model``.
     """

@@ -65,7 +65,7 @@ def known_type(folder: Path, values: dict[str, Any]) -> str:
         offer = f" Did you mean {hint.upper()!r}?" if hint else ""
         raise AdapterError(
             f"{folder / CONFIG_FILE}: unknown peft_type {kind!r}.{offer} Known: {', '.join(known)}. "
-            "If another package provides the method, install it; the adapter's README.md names it."
+            "If another package provides the method, install the package that the adapter's README.md names."
         )
     return str(kind)
 
@@ -102,16 +102,16 @@ def check_shapes(folder: Path, expected: Shapes, base: Shapes, trained_for: str 
 
 
 def check_dtypes(folder: Path, integers: Collection[str]) -> None:
-    """Check that every tensor of the file holds real numbers; only the file's header is read.
+    """Check that every tensor of the file holds floating-point numbers. Only the file's header is read.
 
-    PEFT would copy integers and booleans into the adapter as they are, and of complex numbers the real parts.
+    PEFT would copy integers and booleans into the adapter unchanged, and would drop the imaginary parts of complex numbers.
 
     Args:
-        folder: the adapter's.
-        integers: names of the tensors that are integers in this method (indices, say), which may be.
+        folder: The adapter's folder.
+        integers: Names of the tensors that hold integers in this method, such as indices. They are not checked.
 
     Raises:
-        AdapterError: a tensor of another type, or the file is damaged.
+        AdapterError: A tensor has another type, or the file is damaged.
     """
     header = read_tensor_header(folder / WEIGHTS_FILE, error=AdapterError)
     wrong = [name for name, tensor in header.items() if tensor.dtype not in _FLOATS and name not in integers]
@@ -145,7 +145,7 @@ def check_finite(folder: Path) -> None:
 
     broken = []
     with safe_open(folder / WEIGHTS_FILE, framework="pt") as file:
-        for key in file.keys():  # noqa: SIM118 (no mapping)
+        for key in file.keys():  # noqa: SIM118 (the file cannot be iterated)
             tensor = file.get_tensor(key)
             # torch.isfinite does not support 8-bit types, and large numbers in float64 become infinite when they are loaded.
             tensor = tensor.float() if tensor.is_floating_point() and tensor.element_size() in (1, 8) else tensor
@@ -154,5 +154,5 @@ def check_finite(folder: Path) -> None:
     if broken:
         more = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
         raise AdapterError(
-            f"{folder / WEIGHTS_FILE} contains NaN or infinity in {broken[0]}{more}. The training diverged; train again."
+            f"{folder / WEIGHTS_FILE} contains NaN or infinity in {broken[0]}{more}. The training diverged. Train again."
         )

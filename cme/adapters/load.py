@@ -38,8 +38,8 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
         The `PeftModel` in evaluation mode, with this adapter active.
 
     Raises:
-        AdapterError: The folder holds no adapter; the weights are pickled, damaged or not finite; the method is unknown or
-            refuses the configuration; or the tensors do not fit this base.
+        AdapterError: The folder holds no adapter, the weights are pickled, damaged or not finite, the method is unknown or
+            rejects the configuration, or the tensors do not fit this base.
     """
     values = read_config(folder)
     kind = known_type(folder, values)
@@ -151,8 +151,8 @@ def _config(folder: Path, kind: str, values: dict[str, Any]) -> Any:
     # A newer PEFT writes all of its settings. Those that are off have no effect.
     if ignored := [f"{key}={value!r}" for key, value in sorted(values.items()) if key not in known and value]:
         warnings.warn(
-            f"{place}: the installed PEFT has no {', '.join(ignored)} for {kind} and ignores it. The adapter was saved by "
-            f"PEFT {values.get('peft_version', 'of another version')}; compare its scores with those of that version.",
+            f"{place}: the installed PEFT ignores {', '.join(ignored)}, which it does not know for {kind}. The adapter was "
+            f"saved by PEFT {values.get('peft_version', 'of another version')}, whose scores may differ.",
             CMEWarning,
             stacklevel=3,
         )
@@ -175,15 +175,15 @@ def _tensors_on(
 
     if getattr(config, "monteclora_config", None) is not None:
         return None  # On a base without weights it creates only some of its tensors.
-    hollow: dict[int, Any] = {}
+    empty_tensors: dict[int, Any] = {}
     for tensor in (*model.parameters(), *model.buffers()):
         empty = tensor.detach().to("meta")
         if isinstance(tensor, torch.nn.Parameter):
             empty = torch.nn.Parameter(empty, False)
             # PEFT needs the quantisation state of a weight when it wraps the layer.
             vars(empty).update({key: value for key, value in vars(tensor).items() if key != "_is_hf_initialized"})
-        hollow[id(tensor)] = empty
-    skeleton, config = copy.deepcopy(model, hollow), copy.deepcopy(config)
+        empty_tensors[id(tensor)] = empty
+    skeleton, config = copy.deepcopy(model, empty_tensors), copy.deepcopy(config)
     pruned = {}
     if str(config.peft_type.value) == "ADALORA" and config.rank_pattern:
         # PEFT applies the pattern to weights, which this copy does not have.
@@ -197,7 +197,7 @@ def _tensors_on(
         own = get_peft_model_state_dict(skeleton, adapter_name=name, save_embedding_layers=False)
     except (CMEError, AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise AdapterError(f"{folder}: the adapter cannot be loaded onto this base: {error}") from error
-    except RuntimeError as error:  # NotImplementedError is one
+    except RuntimeError as error:  # NotImplementedError is a subclass.
         if "overflow" in str(error):
             raise AdapterError(
                 f"{folder}: the adapter cannot be loaded onto this base: {_first_line(error)}"
@@ -233,7 +233,7 @@ def _without(pruned: dict[str, list[bool]], own: Shapes, folder: Path) -> Shapes
 
 
 def _integers(state: dict[str, Any]) -> frozenset[str]:
-    """Names of the tensors that are no floating-point numbers."""
+    """Return the names of the tensors that do not hold floating-point numbers."""
     return frozenset(name for name, tensor in state.items() if not tensor.is_floating_point())
 
 

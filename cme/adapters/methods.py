@@ -32,7 +32,7 @@ ROUTED = (*PLAIN, "experts", "gate_sum", "gate_scale", "balance_weight", "balanc
 """Settings of every method with experts."""
 
 _FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
-"""What PEFT calls the settings that CME calls otherwise."""
+"""PEFT's names of the settings that have another name in CME."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,15 @@ class Method:
     """A method known to CME.
 
     Attributes:
-        name: as in recipes and on the command line.
-        summary: one line.
-        settings: the fields of `AdapterSettings` that it honours, beside ``method``.
-        citation: where it was published.
-        make: makes PEFT's configuration from settings and what every configuration has (imports peft).
-        package: the module whose import enters the method into PEFT; empty if PEFT has it.
-        check: what is wrong with ``settings.options``, a line each (imports peft); None: the method has none.
-        gate_sum: the default of the setting of that name, for methods that have it.
+        name: The method's name in recipes and on the command line.
+        summary: A description of one line.
+        settings: The fields of `AdapterSettings` that the method uses, apart from ``method``.
+        citation: The publication that introduced the method.
+        make: Creates PEFT's configuration from the settings and the fields that all configurations share. It imports peft.
+        package: The module that registers the method with PEFT when it is imported. It is empty for PEFT's own methods.
+        check: Returns the problems of ``settings.options``, one line each. It imports peft. None if the method has no
+            options.
+        gate_sum: The default of the setting ``gate_sum``, for methods that have it.
     """
 
     name: str
@@ -70,7 +71,17 @@ def routed_method(
     settings: tuple[str, ...] = ROUTED,
     gate_sum: int | str = 1,
 ) -> Method:
-    """A method on the one core (`cme.adapters.routed`); arguments as for `low_rank_method` and `Method`."""
+    """Create a method that is built on `cme.adapters.routed`.
+
+    Args:
+        name: See `low_rank_method`.
+        package: See `low_rank_method`.
+        config: See `low_rank_method`.
+        summary: See `Method`.
+        citation: See `Method`.
+        settings: See `low_rank_method`.
+        gate_sum: See `Method`.
+    """
     method = low_rank_method(
         name, package=package, config=config, summary=summary, citation=citation, settings=settings
     )
@@ -80,23 +91,26 @@ def routed_method(
 def low_rank_method(
     name: str, *, package: str, config: str, summary: str, citation: str, settings: tuple[str, ...] = PLAIN
 ) -> Method:
-    """A method whose configuration is a `cme.adapters.low_rank.config.LowRankConfig`; this imports neither torch nor it.
+    """Create a method whose configuration class derives from `cme.adapters.low_rank.config.LowRankConfig`.
+
+    The call itself imports neither torch nor the method's package.
 
     Args:
-        name: the method in small letters; its PEFT type is the same in capitals.
-        package: the module whose import enters it into PEFT (`cme.adapters.registration.register_method`).
-        config: name of its configuration in that module.
-        summary: one line.
-        citation: where it was published.
-        settings: the fields of `AdapterSettings` that it honours. With ``"options"`` among them, the configuration's
-            further fields are set by ``options`` in a recipe, or ``--set`` on the command line.
+        name: The method's name in lower case. Its PEFT type is the same name in upper case.
+        package: The module that registers the method when it is imported, with
+            `cme.adapters.registration.register_method`.
+        config: The name of the configuration class in that module.
+        summary: A description of one line.
+        citation: The publication that introduced the method.
+        settings: The fields of `AdapterSettings` that the method uses. If they include ``"options"``, the other fields of
+            the configuration can be set with ``options`` in a recipe or ``--set`` on the command line.
     """
 
     def config_class() -> Any:
         return getattr(import_package(package, METHODS.plugins.get(name)), config)
 
     def make(chosen: AdapterSettings, common: Mapping[str, Any]) -> Any:
-        # What is None is left to the configuration's own default.
+        # A setting that is None takes the default of the configuration class.
         own = [key for key in settings if key not in ("target_modules", "options") and getattr(chosen, key) is not None]
         values = {_FIELDS.get(key, key): getattr(chosen, key) for key in own} | {"lora_alpha": chosen.lora_alpha}
         return config_class()(**values, **common, **chosen.options)
@@ -116,11 +130,11 @@ def low_rank_method(
 
 
 def _check_peft(options: Mapping[str, Any]) -> list[str]:
-    """`check_peft`, and types of PEFT that have a method of their own here."""
+    """Return the problems that `check_peft` reports, or that CME has a method of its own for this PEFT type."""
     kind = options.get("peft_type")
     own = str(kind).lower()
     if own in METHODS and own != "lora":
-        return [f"{kind} has a method of its own in CME: give the method {own!r} in place of 'peft'"]
+        return [f"{kind} is available as the method {own!r} of CME. Use that method instead of 'peft'"]
     return check_peft(options)
 
 
@@ -139,7 +153,7 @@ def _lora(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
 _BUILT_IN = (
     Method(
         name="lora",
-        summary="One low-rank pair B·A beside each frozen layer; merges exactly.",
+        summary="One low-rank product B·A beside each frozen layer. Can be merged exactly.",
         settings=PLAIN,
         citation="Hu et al., ICLR 2022, arXiv 2106.09685",
         make=_lora,
@@ -148,35 +162,35 @@ _BUILT_IN = (
         "moslora",
         package="cme.adapters.moslora",
         config="MosLoraConfig",
-        summary="LoRA with a learnable r x r mixer between A and B; merges exactly, exports to plain LoRA.",
+        summary="LoRA with a learnable r x r mixer between A and B. Can be merged exactly and exported to plain LoRA.",
         citation="Wu et al., EMNLP 2024, arXiv 2406.11909",
     ),
     routed_method(
         "moelora",
         package="cme.adapters.moelora",
         config="MoeLoraConfig",
-        summary="Experts with an A and a B each; a softmax gate per token: TeamLoRA without competition.",
+        summary="Experts with an A and a B each, and a softmax router per token. TeamLoRA without competition.",
         citation="the baseline of Lin et al., ACL 2025, arXiv 2408.09856",
     ),
     routed_method(
         "hydralora",
         package="cme.adapters.hydralora",
         config="HydraLoraConfig",
-        summary="One A for all experts, a B for each; a softmax gate per token.",
+        summary="One A for all experts, a B for each expert, and a softmax router per token.",
         citation="Tian et al., NeurIPS 2024, arXiv 2404.19245",
     ),
     routed_method(
         "teamlora",
         package="cme.adapters.teamlora",
         config="TeamLoraConfig",
-        summary="Experts that share one A and compete by an interaction matrix; a gate per token.",
+        summary="Experts that share one A and compete through an interaction matrix, and a router per token.",
         citation="Lin et al., ACL 2025, arXiv 2408.09856",
         settings=(*ROUTED, "collaboration", "competition", "router_hidden"),
         gate_sum="free",
     ),
     Method(
         name="adalora",
-        summary="LoRA in SVD form; ranks start at 1.5 × rank and are pruned to that average where they matter least.",
+        summary="LoRA in SVD form. The least important ranks are pruned, from 1.5 × rank to rank on average.",
         settings=(*PLAIN, "options"),
         citation="Zhang et al., ICLR 2023, arXiv 2303.10512",
         make=make_adalora,
@@ -184,7 +198,7 @@ _BUILT_IN = (
     ),
     Method(
         name="peft",
-        summary="Any other method of PEFT, by the fields of its configuration (--peft-config FILE.yaml).",
+        summary="Any other PEFT method, given by the fields of its configuration (--peft-config FILE.yaml).",
         settings=("target_modules", "options"),
         citation="PEFT, github.com/huggingface/peft",
         make=make_peft,
@@ -192,7 +206,7 @@ _BUILT_IN = (
     ),
     Method(
         name="full",
-        summary="No adapter: every parameter of the base is trained.",
+        summary="Full fine-tuning. Every parameter of the base is trained, and there is no adapter.",
         settings=(),
         citation="",
         make=make_full,
@@ -207,10 +221,10 @@ class UnknownMethodError(UsageError, KeyError):
 
 
 class Methods(Mapping[str, Method]):
-    """Methods by name; those of other packages are imported when they are first asked for.
+    """A mapping from names to methods. Methods of other packages are imported at their first use.
 
-    ``in`` imports nothing. A name that does not exist raises `UnknownMethodError`. A method that cannot be imported raises
-    `AdapterError` when it is asked for by its name; who goes through all of them gets the others, and one warning.
+    ``in`` imports nothing. An unknown name raises `UnknownMethodError`. Looking up a method that cannot be imported raises
+    `AdapterError`. Iterating skips such a method with one warning.
     """
 
     def __init__(self) -> None:
@@ -220,7 +234,7 @@ class Methods(Mapping[str, Method]):
 
     @cached_property
     def plugins(self) -> dict[str, EntryPoint]:
-        """Where the methods of other packages come from, by name."""
+        """The entry points of the methods of other packages, by name."""
         return entry_points(self._own)
 
     def __getitem__(self, name: str) -> Method:
@@ -252,17 +266,17 @@ class Methods(Mapping[str, Method]):
     def __contains__(self, name: object) -> bool:
         return name in self._own or name in self.plugins
 
-    def enter(self, name: str) -> None:
-        """Enter a method into PEFT (imports its package, with peft and torch).
+    def register(self, name: str) -> None:
+        """Register a method with PEFT. This imports the method's package, peft and torch.
 
         Raises:
-            AdapterError: it is another package's, which cannot be imported.
+            AdapterError: The method belongs to another package, which cannot be imported.
         """
         if package := self[name].package:
             import_package(package, self.plugins.get(name))
 
     def source(self, name: str) -> str:
-        """The package that a method comes with, as pip knows it: ``cme-bench``, or another."""
+        """Return the distribution that provides a method, by its name for pip, such as ``cme-bench``."""
         return package_of(self.plugins[name]) if name in self.plugins else DISTRIBUTION
 
 
@@ -270,15 +284,18 @@ METHODS = Methods()
 
 
 def build_config(settings: AdapterSettings, model: Any) -> Any:
-    """PEFT's configuration for these settings; None for ``full``, which has no adapter.
+    """Create PEFT's configuration for the settings.
 
     Args:
-        settings: from `settings_from`.
-        model: the base, in which the feed-forward projections are found when the settings name no target modules.
+        settings: The settings, as returned by `settings_from`.
+        model: The base. If the settings name no target modules, its feed-forward projections are adapted.
+
+    Returns:
+        The configuration, or None for the method ``full``, which has no adapter.
 
     Raises:
-        UsageError: the base has no feed-forward projections that CME knows, or lacks a layer that the settings name; or
-            the method refuses the settings.
+        UsageError: The base has no feed-forward projections that CME knows, the base lacks a layer that the settings name,
+            or the method rejects the settings.
     """
     from cme.adapters.targets import check_targets, ffn_targets
     from cme.patterns import check_patterns

@@ -1,9 +1,10 @@
-"""How many parameters an adapter trains, counted without any weights: the model is built on the meta device.
+"""Counting the parameters that an adapter trains. The model is built on the meta device, so no weights are needed.
 
-"Rank" alone is no fair axis between methods, so the count goes everywhere with it. The share is trainable parameters
-divided by the BASE's parameters. Of the six shares reported for the TeamLoRA paper this definition gives four exactly, and two
-within 0.03 points: 1.86 % for HydraLoRA's 1.84 %, and 1.37 % for 1.35 % of TeamLoRA at rank 16. (PEFT divides by base and
-adapter together, which gives 2.61 % where 2.68 % is reported.)
+Equal ranks do not mean equal sizes across methods, so CME reports the count together with the rank. The share is the number
+of trainable parameters divided by the number of the BASE's parameters. This definition reproduces four of the six shares
+that are reported for the TeamLoRA paper exactly, and two within 0.03 points: 1.86 % against 1.84 % for HydraLoRA, and 1.37 %
+against 1.35 % for TeamLoRA at rank 16. PEFT divides by the parameters of base and adapter together, which gives 2.61 %
+where 2.68 % is reported.
 """
 
 from collections.abc import Iterable
@@ -16,23 +17,23 @@ from cme.adapters.settings import AdapterSettings
 from cme.adapters.starts import refuse_ignored
 from cme.errors import SourceError, UsageError, unknown
 
-__all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "hollow", "linear_shapes"]
+__all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "linear_shapes", "meta_model"]
 
 _FOLDER = Path(__file__).with_name("shapes")
 _MOST = 1_000
-"""More parameters than so many times the base's are a mistake, such as a rank with too many zeros."""
+"""An adapter with more than this many times the base's parameters is refused as a mistake, such as a mistyped rank."""
 SHAPES = tuple(sorted(path.stem for path in _FOLDER.glob("*.json")))
 
 
 @dataclass(frozen=True)
 class ParameterCount:
-    """What an adapter adds to a base.
+    """The parameter counts of an adapter and its base.
 
     Attributes:
-        total_base: parameters of the base, tied ones once.
-        trainable: parameters that the adapter trains; AdaLoRA's before it prunes.
+        total_base: Number of parameters of the base. Tied parameters count once.
+        trainable: Number of parameters that the adapter trains. For AdaLoRA this is the number before pruning.
         share_percent: 100 · trainable / total_base.
-        per_module: trainable parameters by adapted module; empty without an adapter.
+        per_module: Number of trainable parameters by adapted module. It is empty without an adapter.
     """
 
     total_base: int
@@ -42,15 +43,15 @@ class ParameterCount:
 
 
 def count(base: Any, settings: AdapterSettings) -> ParameterCount:
-    """Build the base and the adapter on the meta device and count.
+    """Build the base and the adapter on the meta device and count their parameters.
 
     Args:
-        base: a model folder, a ``config.json``, one of `SHAPES`, or a transformers configuration.
-        settings: the adapter; with the method ``full`` every parameter of the base is trained.
+        base: A model folder, a ``config.json``, one of `SHAPES`, or a transformers configuration.
+        settings: The adapter's settings. With the method ``full``, every parameter of the base is trained.
 
     Raises:
-        UsageError: no such folder, file or shape; or the adapter does not fit the base.
-        SourceError: the folder or file holds no model configuration.
+        UsageError: The folder, file or shape does not exist, or the adapter does not fit the base.
+        SourceError: The folder or file holds no model configuration.
     """
     import torch
     from peft import get_peft_model
@@ -58,7 +59,7 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
     from cme.adapters.registration import register_all
 
     register_all()
-    model = hollow(base)
+    model = meta_model(base)
     total = sum(parameter.numel() for parameter in model.parameters())
     config = build_config(settings, model)
     if config is None:
@@ -81,17 +82,21 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
     trainable = sum(parameter.numel() for parameter in adapted.parameters() if parameter.requires_grad)
     if trainable > _MOST * total:
         raise UsageError(
-            f"{settings.method} would train {trainable:,} parameters, {trainable / total:,.0f} times as many as the base has. "
-            "Lower the rank."
+            f"{settings.method} would train {trainable:,} parameters, which is {trainable / total:,.0f} times as many as the "
+            "base has. Lower the rank."
         )
     return ParameterCount(total, trainable, 100 * trainable / total, per_module)
 
 
 def linear_shapes(base: Any) -> dict[str, tuple[int, int]]:
-    """Inputs and outputs (d, m) of each feed-forward projection of a base, by module name; ``base`` as for `count`."""
+    """Return the number of inputs and outputs (d, m) of each feed-forward projection of a base, by module name.
+
+    Args:
+        base: The base, as for `count`.
+    """
     from cme.adapters.targets import ffn_targets
 
-    model = hollow(base)
+    model = meta_model(base)
     suffixes = tuple(f".{name}" for name in ffn_targets(model))
     return {
         name: (module.in_features, module.out_features)
@@ -103,21 +108,26 @@ def linear_shapes(base: Any) -> dict[str, tuple[int, int]]:
 def formula_trainable(
     method: str, shapes: Iterable[tuple[int, int]], *, rank: int, experts: int = 4, competition: bool = True
 ) -> int:
-    """Trainable parameters by formula: a second way to the number, which the built model must agree with.
+    """Compute the number of trainable parameters by formula, to check the count of the built model.
 
-    With R = k·r, per layer of d inputs and m outputs: ``lora`` r(d+m); ``adalora`` r(d+m+1) at the rank it starts with;
-    ``moslora`` r(d+m) + r²; ``moelora`` R(d+m) + k·d; ``hydralora`` r·d + R·m + k·d; ``teamlora`` R(d+m) + k·d + k² (the
-    last term with competition only). Routers are one linear layer.
+    A layer has d inputs and m outputs, R = k·r, and the router is one linear layer. The formulas per layer are:
+
+    * ``lora``: r(d+m)
+    * ``adalora``: r(d+m+1) at its initial rank
+    * ``moslora``: r(d+m) + r²
+    * ``moelora``: R(d+m) + k·d
+    * ``hydralora``: r·d + R·m + k·d
+    * ``teamlora``: R(d+m) + k·d + k², where k² is the interaction matrix
 
     Args:
-        method: one of the six names.
-        shapes: (d, m) of every adapted layer.
-        rank: r, of one expert where there are experts.
-        experts: k.
-        competition: whether TeamLoRA has its interaction matrix.
+        method: One of these six methods.
+        shapes: The pair (d, m) of every adapted layer.
+        rank: The rank r, of one expert for methods with experts.
+        experts: The number of experts, k.
+        competition: Whether TeamLoRA has its interaction matrix.
 
     Raises:
-        UsageError: another method.
+        UsageError: There is no formula for the method.
     """
     r, k = rank, experts
     formulas = {
@@ -133,15 +143,17 @@ def formula_trainable(
     return sum(formulas[method](d, m) for d, m in shapes)
 
 
-def hollow(base: Any) -> Any:
-    """The base on the meta device: an encoder-decoder, a causal language model, or one that sees as well.
+def meta_model(base: Any) -> Any:
+    """Build the base on the meta device.
+
+    It can be an encoder-decoder, a causal language model, or a language model with a vision tower.
 
     Args:
-        base: as for `count`.
+        base: The base, as for `count`.
 
     Raises:
-        UsageError: no such folder, file or shape, or no language model.
-        SourceError: the folder or file holds no model configuration.
+        UsageError: The folder, file or shape does not exist, or the model is not a language model.
+        SourceError: The folder or file holds no model configuration.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForSeq2SeqLM

@@ -1,7 +1,7 @@
-"""Methods of other packages: entry points of the group ``cme.adapters``, one name → one `cme.adapters.Method`.
+"""Methods of other packages: entry points of the group ``cme.adapters``, each of which names a `cme.adapters.Method`.
 
-Looking for them reads the installed packages' metadata; none is imported before it is asked for. What is wrong with one
-package is said once and keeps no other method from working.
+The entry points are read from the metadata of the installed packages. A package is imported when one of its methods is
+first used. A package that cannot be imported causes one warning and does not affect other methods.
 """
 
 import importlib
@@ -23,65 +23,65 @@ T = TypeVar("T")
 
 
 def entry_points(taken: Collection[str]) -> dict[str, EntryPoint]:
-    """The entry points by name, in alphabetical order; one that cannot have its name is left out with a warning.
+    """Return the entry points by name, in alphabetical order. One whose name is taken is left out with a warning.
 
     Args:
-        taken: names of CME's own methods, which win over other packages'. Of two packages with the same name, the first
-            in alphabetical order wins.
+        taken: Names of CME's own methods, which have precedence over those of other packages. If two packages use the same
+            name, the first package in alphabetical order has precedence.
     """
-    found: dict[str, EntryPoint] = {}
+    points: dict[str, EntryPoint] = {}
     for point in sorted(installed(group=GROUP), key=lambda point: (point.name, package_of(point))):
-        if point.name not in taken and point.name not in found:
-            found[point.name] = point
+        if point.name not in taken and point.name not in points:
+            points[point.name] = point
             continue
-        winner = "CME's own" if point.name in taken else f"that of the package {package_of(found[point.name])}"
+        owner = "CME itself" if point.name in taken else f"the package {package_of(points[point.name])}"
         warn_once(
-            f"the method {point.name!r} of the package {package_of(point)} is left out, because {winner} has the same "
-            "name. Rename it, or uninstall the package."
+            f"the method {point.name!r} of the package {package_of(point)} is ignored, because {owner} has a method of the "
+            "same name. Rename the method, or uninstall the package."
         )
-    return found
+    return points
 
 
 def package_of(point: EntryPoint) -> str:
-    """The package that brings an entry point, as pip knows it."""
+    """Return the distribution that provides an entry point, by its name for pip."""
     return point.dist.name if point.dist else "(unknown)"
 
 
 def load(point: EntryPoint, kind: type[T]) -> T:
-    """Import what an entry point names.
+    """Import the object that an entry point names.
 
     Args:
-        point: one of `entry_points`.
-        kind: what it must be, `cme.adapters.Method`.
+        point: One of `entry_points`.
+        kind: The required type, `cme.adapters.Method`.
 
     Raises:
-        AdapterError: the import fails, or gives something else, or a method of another name.
+        AdapterError: The import fails, the object has another type, or the method has another name.
     """
     try:
-        found: Any = point.load()
-    except Exception as error:  # whatever another package's code raises
+        loaded: Any = point.load()
+    except Exception as error:  # The code of another package can raise any exception.
         raise _failed(point, error) from error
-    if not isinstance(found, kind) or vars(found).get("name", point.name) != point.name:
+    if not isinstance(loaded, kind) or vars(loaded).get("name", point.name) != point.name:
         raise AdapterError(
             f"the entry point {point.name!r} of the package {package_of(point)} must be a cme.adapters.Method of that "
-            f"name, found {found!r}. Fix or uninstall that package."
+            f"name, but is {loaded!r}. Fix or uninstall that package."
         )
-    return found
+    return loaded
 
 
 def import_package(module: str, point: EntryPoint | None) -> ModuleType:
-    """Import the module that enters a method into PEFT.
+    """Import the module that registers a method with PEFT.
 
     Args:
-        module: `cme.adapters.Method.package`.
-        point: where the method comes from; None: from CME itself.
+        module: The module's name, from `cme.adapters.Method.package`.
+        point: The entry point of the method, or None if it is one of CME's own methods.
 
     Raises:
-        AdapterError: another package's module cannot be imported.
+        AdapterError: The module belongs to another package and cannot be imported.
     """
     try:
         return importlib.import_module(module)
-    except Exception as error:  # as in `load`
+    except Exception as error:  # The code of another package can raise any exception.
         if point is None:
             raise
         raise _failed(point, error) from error
@@ -89,7 +89,7 @@ def import_package(module: str, point: EntryPoint | None) -> ModuleType:
 
 @cache
 def warn_once(message: str) -> None:
-    """Warn, once in a process however often the same is said."""
+    """Show a warning. A message that was already shown in this process is not repeated."""
     warnings.warn(message, CMEWarning, stacklevel=2)
 
 

@@ -1,4 +1,4 @@
-"""One adapter's settings: read from recipes and flags, checked, written back."""
+"""Reading, checking and writing the settings of an adapter."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -16,18 +16,18 @@ _NAMES = tuple(field.name for field in fields(AdapterSettings))
 
 
 def settings_from(values: Mapping[str, Any], where: str = "adapter settings") -> AdapterSettings:
-    """Read settings from a mapping (a recipe's section, flags).
+    """Read settings from a mapping, such as a section of a recipe.
 
     Args:
-        values: at least ``method``; lists of target modules may be lists.
-        where: what the mapping is, for the message.
+        values: The settings by name. ``method`` is required.
+        where: A description of the mapping for error messages.
 
     Returns:
-        The settings with alpha filled in.
+        The settings, with the default of alpha filled in.
 
     Raises:
-        UsageError: every unknown key, wrong type, number out of range and setting that the method does not honour, in
-            one message; or an unknown method.
+        UsageError: The method or a key is unknown, a value has the wrong type or is out of range, or the method does not
+            use a setting. One message lists all problems.
     """
     name = values.get("method")
     if name is None:
@@ -46,7 +46,7 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
             known[key] = value
         elif key in _NAMES:
             has = f"it has {', '.join(honoured)}" if honoured else "it has none"
-            problems.append(f"{key}: {name} has no such setting ({has})")
+            problems.append(f"{name} has no setting {key!r} ({has})")
         else:
             hint = nearest(str(key), ("method", *honoured))
             problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
@@ -55,7 +55,7 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
     settings = check(AdapterSettings, known)
     if isinstance(settings, list):
         problems += settings
-    # The method "peft" is nothing without options; the others need them as little as the import of peft for their check.
+    # Checking options imports peft. Only the method "peft" requires options, so other methods without them skip the check.
     elif not problems and (settings.options or name == "peft") and (check_options := METHODS[name].check):
         problems += [f"options: {problem}" for problem in check_options(settings.options)]
     if problems or isinstance(settings, list):
@@ -64,9 +64,10 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
 
 
 def settings_to_mapping(settings: AdapterSettings) -> dict[str, Any]:
-    """The method and the settings that it honours, defaults filled in; `settings_from` reads it back.
+    """Return the method and the settings that it uses, with defaults filled in. `settings_from` reads them back.
 
-    A ``gate_scale`` that was given stays, in place of ``gate_sum``. A ``balance_form`` is written if it is not the default.
+    If ``gate_scale`` was given, it is kept instead of ``gate_sum``. ``balance_form`` is included only if it is not the
+    default.
     """
     honoured = ("method", *METHODS[settings.method].settings)
     targets = settings.target_modules
@@ -83,9 +84,10 @@ def settings_to_mapping(settings: AdapterSettings) -> dict[str, Any]:
 
 
 def identity_of(settings: AdapterSettings) -> dict[str, Any]:
-    """The settings as output folders remember them: what earlier versions could express, in their words.
+    """Return the settings in the form that identifies an output folder.
 
-    A folder that an earlier version left unfinished is so continued.
+    Settings that earlier versions of CME had keep their former names, so that a folder that an earlier version left
+    unfinished can be resumed.
     """
     values = settings_to_mapping(settings)
     if values.get("gate_sum") in (1, "experts"):
@@ -95,7 +97,7 @@ def identity_of(settings: AdapterSettings) -> dict[str, Any]:
 
 
 def _gate_sum(settings: AdapterSettings) -> float | str | None:
-    """The setting as it is used; None where ``gate_scale`` takes its place or the method has none."""
+    """Return the value of ``gate_sum`` in use, or None if ``gate_scale`` is given or the method has no such setting."""
     method = METHODS[settings.method]
     if settings.gate_scale is not None or "gate_sum" not in method.settings:
         return None

@@ -1,4 +1,4 @@
-"""CME's methods become PEFT's: the closed list of types grows, the method is entered, once."""
+"""Registration of CME's methods with PEFT."""
 
 from typing import Any
 
@@ -10,26 +10,26 @@ __all__ = ["add_peft_type", "register_all", "register_method"]
 
 
 def register_all() -> None:
-    """Enter every method of CME, and of packages that bring methods, into PEFT (imports peft and torch).
+    """Register every method of CME and of plug-in packages with PEFT. This imports peft and torch.
 
-    A second call changes nothing. A package that cannot be imported is left out with a warning: it must not keep PEFT
-    from being imported.
+    A second call changes nothing. A package that cannot be imported is skipped with a warning, because it must not prevent
+    the import of PEFT.
     """
     for name in METHODS:
         try:
-            METHODS.enter(name)
+            METHODS.register(name)
         except AdapterError as error:
             warn_once(str(error))
 
 
 def add_peft_type(name: str) -> Any:
-    """Add a member to PEFT's closed enumeration `PeftType`; a name that exists already is left alone.
+    """Add a member to PEFT's enumeration `PeftType`, unless it has a member of this name.
 
-    PEFT looks types up by member, by value and by iterating, and transformers does the same when it loads an adapter by
-    itself, so plain strings in PEFT's mappings are not enough.
+    PEFT looks types up by member, by value and by iteration, and so does transformers when it loads an adapter. Plain
+    strings in PEFT's mappings are therefore not enough.
 
     Args:
-        name: the type in capitals, such as ``"TEAMLORA"``.
+        name: The type in upper case, such as ``"TEAMLORA"``.
 
     Returns:
         The member.
@@ -45,21 +45,23 @@ def add_peft_type(name: str) -> Any:
     PeftType._member_names_.append(name)
     PeftType._member_map_[name] = member
     PeftType._value2member_map_[name] = member
-    # Up to Python 3.11 a member is found through the member map, from 3.12 on as a class attribute.
+    # Python 3.11 looks members up in the member map, and Python 3.12 as class attributes.
     type.__setattr__(PeftType, name, member)
     return member
 
 
 def register_method(name: str, config_cls: type, model_cls: type) -> None:
-    """Enter one method into PEFT; done before, or with a name that PEFT has by now for one of CME's, nothing changes.
+    """Register one method with PEFT.
+
+    Nothing changes if the method is already registered, or if PEFT itself has a method with the name of one of CME's.
 
     Args:
-        name: the method in small letters, such as ``"teamlora"``.
-        config_cls: its `PeftConfig`.
-        model_cls: its `BaseTuner`, whose ``prefix`` is the name and an underscore.
+        name: The method's name in lower case, such as ``"teamlora"``.
+        config_cls: The method's `PeftConfig`.
+        model_cls: The method's `BaseTuner`. Its ``prefix`` is the name followed by an underscore.
 
     Raises:
-        AdapterError: another package's method has the name of one that PEFT has.
+        AdapterError: The method belongs to another package, and PEFT already has a method of this name.
     """
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
     from peft.utils import register_peft_method
@@ -68,7 +70,7 @@ def register_method(name: str, config_cls: type, model_cls: type) -> None:
     if there is None:
         register_peft_method(name=name, config_cls=config_cls, model_cls=model_cls)
     elif _package(config_cls) not in ("cme", _package(there)):
-        raise AdapterError(f"PEFT has a method {name!r} already ({there.__module__}). Give this one another name.")
+        raise AdapterError(f"PEFT already has a method {name!r} ({there.__module__}). Give this method another name.")
 
 
 def _package(cls: type) -> str:

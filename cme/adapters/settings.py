@@ -48,7 +48,7 @@ class AdapterSettings:
         rank: Rank of the adapter, or of ONE expert for methods with experts.
         experts: Number of experts, k. The TeamLoRA paper reports its best results with 4.
         alpha: The output of the adapter is scaled by ``alpha / rank``. None means twice the rank, so that the factor is 2
-            for every method and rank. The paper does not state its alpha; twice the rank is LLaMA-Factory's default.
+            for every method and rank. The paper does not state its alpha. Twice the rank is LLaMA-Factory's default.
         dropout: Dropout probability of the adapter's input during training.
         target_modules: Names of the modules to adapt, or a regular expression. None means the feed-forward projections,
             as in the paper.

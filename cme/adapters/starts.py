@@ -1,8 +1,9 @@
-"""Starts of LoRA that change the base: the trained adapter alone does not say what was trained.
+"""Initialisations of LoRA that change the base's weights, such as PiSSA and OLoRA.
 
-PiSSA and OLoRA take a part A₀B₀ out of the base's weights and train it, W - A₀B₀ + AB. Saved as it is, such an adapter is
-right only with a base that gets the same A₀B₀ taken out when it is loaded, and ``pissa_niter_*`` draws it at random. PEFT
-converts it to plain LoRA of twice the rank, AB - A₀B₀ on the unchanged W, if the adapter at the start is kept.
+PiSSA and OLoRA subtract a low-rank part A₀B₀ from the base's weights and train it as the adapter: W - A₀B₀ + AB. A and B
+alone then give the trained model only if the same A₀B₀ is subtracted when they are loaded, and ``pissa_niter_*`` computes
+A₀B₀ with random numbers. PEFT converts such an adapter to plain LoRA of twice the rank, AB - A₀B₀ on the unchanged W, if the
+initial adapter was kept.
 """
 
 import copy
@@ -15,7 +16,7 @@ from typing import Any
 
 from cme.errors import UsageError
 
-__all__ = ["Start", "inexpressible", "keep_start", "refuse_ignored", "start_folder"]
+__all__ = ["InitialAdapter", "initial_adapter", "refuse_ignored", "unsaveable_reason", "write_initial_adapter"]
 
 _RANDOM = "pissa_niter_"
 _CONVERTED = ("pissa", "olora")
@@ -27,26 +28,26 @@ _IGNORED = (
     "but no module was matched",
     "but no parameter was",
 )
-"""How PEFT's warnings end about a setting that it drops."""
+"""Phrases of PEFT's warnings about settings that it ignores."""
 
 
 @dataclass(frozen=True)
-class Start:
-    """An adapter as it was before training.
+class InitialAdapter:
+    """An adapter before training.
 
     Attributes:
         config: PEFT's configuration.
-        weights: its tensors in the names of a file, on the CPU.
+        weights: The adapter's tensors on the CPU, by their names in a saved file.
     """
 
     config: Any
     weights: dict[str, Any]
 
 
-def inexpressible(options: Mapping[str, Any]) -> str | None:
-    """Why a run with these options of a LoRA could not be saved; None if it can.
+def unsaveable_reason(options: Mapping[str, Any]) -> str | None:
+    """Return why an adapter with these LoRA options could not be saved, or None if it could.
 
-    A random start needs PEFT's conversion, which is for A and B alone.
+    A random initialisation needs PEFT's conversion, which supports adapters that consist of A and B only.
     """
     start = str(options.get("init_lora_weights"))
     if not start.startswith(_RANDOM):
@@ -61,20 +62,20 @@ def inexpressible(options: Mapping[str, Any]) -> str | None:
     if not further:
         return None
     return (
-        f"init_lora_weights {start!r} changes the base at random, so the adapter must be converted to plain LoRA when it is "
-        f"saved, and that cannot be done with {', '.join(further)}. Use 'pissa', or leave that out"
+        f"init_lora_weights {start!r} changes the base randomly, so the adapter must be converted to plain LoRA when it is "
+        f"saved, which PEFT does not support with {', '.join(further)}. Use 'pissa', or leave these options out"
     )
 
 
-def keep_start(model: Any) -> Start | None:
-    """The adapter of a model before training, if it has to be converted when it is saved.
+def initial_adapter(model: Any) -> InitialAdapter | None:
+    """Copy the adapter of a model before training, if it must be converted when it is saved.
 
     Args:
-        model: a `PeftModel` that was just made.
+        model: A new `PeftModel`.
 
     Returns:
-        None for a start that leaves the base alone; and for one that is made again, to the same weights, whenever the
-        adapter is loaded, where the conversion cannot express the adapter.
+        The adapter. None if the initialisation does not change the base, or if the conversion does not support the adapter.
+        In the second case the initialisation gives the same weights whenever the adapter is loaded.
     """
     from peft import get_peft_model_state_dict
 
@@ -86,11 +87,17 @@ def keep_start(model: Any) -> Start | None:
     patterns = config.use_rslora and (config.rank_pattern or config.alpha_pattern)
     if not plain or patterns or getattr(config, "target_parameters", None):
         return None
-    return Start(copy.deepcopy(config), {name: tensor.detach().cpu().clone() for name, tensor in weights.items()})
+    return InitialAdapter(
+        copy.deepcopy(config), {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
+    )
 
 
-def start_folder(start: Start, parent: Path) -> Path:
-    """Write the start as PEFT's conversion reads it."""
+def write_initial_adapter(start: InitialAdapter, parent: Path) -> Path:
+    """Write the initial adapter into a subfolder of ``parent``, in the form that PEFT's conversion reads.
+
+    Returns:
+        The subfolder.
+    """
     from safetensors.torch import save_file
 
     folder = parent / "before"
@@ -106,13 +113,13 @@ def start_folder(start: Start, parent: Path) -> Path:
 
 @contextmanager
 def refuse_ignored(given: Mapping[str, Any]) -> Iterator[None]:
-    """Turn PEFT's warnings that it drops a setting into errors; other warnings stay warnings.
+    """Turn PEFT's warnings about ignored settings into errors. Other warnings stay warnings.
 
     Args:
-        given: what the user set. PEFT adds patterns of its own for some bases, which need not fit.
+        given: The settings of the user. PEFT adds its own patterns for some bases, and these may match no layer.
 
     Raises:
-        UsageError: a setting has no effect, such as a key of ``rank_pattern`` that fits no adapted layer.
+        UsageError: A setting has no effect, such as a key of ``rank_pattern`` that matches no adapted layer.
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -1,4 +1,4 @@
-"""Which layers of a base model are adapted: its feed-forward layers, as in the paper, or those that the user names."""
+"""Target modules: the feed-forward layers of a base model, as in the paper, or the layers that the user names."""
 
 from collections.abc import Sequence
 from difflib import SequenceMatcher
@@ -10,7 +10,7 @@ from cme.patterns import check_patterns, full_matches
 __all__ = ["ALL_LINEAR", "check_targets", "ffn_targets", "linear_names", "notes_on_targets", "unadapted_experts"]
 
 ALL_LINEAR = "all-linear"
-"""PEFT's word for every linear layer but the output layer."""
+"""PEFT's name for all linear layers except the output layer."""
 
 # Llama, Mistral, Qwen, Gemma; Phi-3; OPT, Phi, Whisper; GPT-J; BLOOM, Falcon, GPT-NeoX; GPT-2, GPT-BigCode; T5.
 _FFN = {
@@ -22,33 +22,34 @@ _FFN = {
 }
 _LAYERS = ("Linear", "Conv1D")
 _GATES = ("gate", "gating", "gate_network", "switch")
-"""Modules that choose a mixture's experts, beside those with "router" in their name; ``gate_proj`` is another thing."""
+"""Names of modules that select the experts of a mixture-of-experts base, apart from names that contain "router".
+``gate_proj`` is not one of them."""
 _TOWERS = ("vision", "visual", "audio", "image_embed", "img_processor")
 
 
 def ffn_targets(model: Any) -> list[str]:
-    """Names of the feed-forward projections, as PEFT takes them in ``target_modules``.
+    """Return the names of the feed-forward projections, as PEFT's ``target_modules`` takes them.
 
-    A name that other layers have too (GPT-2's ``c_proj`` is in its attention as well) comes with its parent's name. In a
-    model that sees or hears, only the language model's count: its towers stay as they are, as in LLaVA, which takes
-    images from the last layer but one, so that an adapter in the last would never learn. A mixture's own router is never
-    among them.
+    A name that is also used outside of feed-forward layers, such as ``c_proj`` in GPT-2's attention, is returned together
+    with its parent's name. In a multimodal model, only the language model is adapted, not the vision or audio towers. LLaVA,
+    for example, reads images from the last layer but one of its tower, so an adapter in the last layer would never learn.
+    Routers of the base are never included.
 
     Args:
-        model: a model (`torch.nn.Module`), with or without adapters on it.
+        model: A model (`torch.nn.Module`), with or without adapters.
 
     Returns:
-        Names in the order in which the model has them, such as ``["gate_proj", "up_proj", "down_proj"]``.
+        The names in the order of the model's modules, such as ``["gate_proj", "up_proj", "down_proj"]``.
 
     Raises:
-        UsageError: no feed-forward projection was found.
+        UsageError: The model has no feed-forward projection whose name CME knows.
     """
     linear = [name.split(".") for name, module in _layers(model)]
-    found = [path for path in linear if path[-1] in _FFN and not _in_attention(path) and not _in_router(path)]
-    found = [path for path in found if not _in_tower(path)] or found
-    chosen = {".".join(path) for path in found}
+    projections = [path for path in linear if path[-1] in _FFN and not _in_attention(path) and not _in_router(path)]
+    projections = [path for path in projections if not _in_tower(path)] or projections
+    chosen = {".".join(path) for path in projections}
     names: dict[str, None] = {}
-    for path in found:
+    for path in projections:
         for length in range(1, len(path) + 1):
             name = ".".join(path[-length:])
             if all(".".join(other) in chosen for other in linear if other[-length:] == path[-length:]):
@@ -57,28 +58,28 @@ def ffn_targets(model: Any) -> list[str]:
     if not names:
         experts = unadapted_experts(model)
         hint = (
-            f" Its experts ({', '.join(experts)}) are parameters, not layers: PEFT's LoRA adapts them with target_parameters."
+            f" Its experts ({', '.join(experts)}) are parameters, which only PEFT's LoRA adapts, with target_parameters."
             if experts
             else ""
         )
         raise UsageError(
-            f"{type(model).__name__} has no feed-forward layers of a name that CME knows. Name the layers to adapt with "
+            f"CME knows the names of no feed-forward layers in {type(model).__name__}. Name the layers to adapt with "
             f"target_modules (--target-modules a,b).{hint} Its linear layers: {_listed(linear_names(model))}."
         )
     return list(names)
 
 
 def check_targets(model: Any, targets: str | Sequence[str], *, any_layer: bool = False) -> None:
-    """Check that a model has the layers that were asked for; PEFT passes over a name if it finds another.
+    """Check that a model has all requested layers. PEFT ignores a name without a match if another name has one.
 
     Args:
-        model: the base, with or without adapters on it.
-        targets: names, or one regular expression for whole module names, as PEFT takes them.
-        any_layer: let through layers without a weight matrix, for methods that adapt such.
+        model: The base, with or without adapters.
+        targets: Names of modules, or one regular expression that matches whole module names, as in PEFT.
+        any_layer: Whether to accept layers without a weight matrix, for methods that adapt them.
 
     Raises:
-        UsageError: no such layer (the nearest names come first in the message), none with a weight matrix of that name,
-            or no regular expression.
+        UsageError: No module matches a target, none of the matching modules has a weight matrix, or the regular expression
+            is invalid. The message lists the layers with the most similar names first.
     """
     if targets == ALL_LINEAR:
         return
@@ -88,47 +89,48 @@ def check_targets(model: Any, targets: str | Sequence[str], *, any_layer: bool =
     else:
         check_patterns({"target_modules": targets}, modules)
         matching = _by_suffix(modules, targets)
-    for target, found in matching.items():
-        if not found:
+    for target, names in matching.items():
+        if not names:
             known = linear_names(model)
             near = sorted(known, key=lambda name: SequenceMatcher(None, target, name).ratio(), reverse=True)
             hint = ""
             if isinstance(targets, str) and (ends := _by_suffix(modules, [targets])[targets]):
-                hint = f" As a string it is a regular expression for whole names such as {ends[0]!r}; give [{targets}]."
+                hint = (
+                    f" A string is a regular expression for whole names such as {ends[0]!r}. Use the list [{targets}]."
+                )
             raise UsageError(
                 f"target_modules: {type(model).__name__} has no module {target!r}.{hint} Its linear layers, the nearest "
                 f"first: {_listed(near)}."
             )
-        if not any_layer and not any(_has_matrix(modules[name]) for name in found):
+        if not any_layer and not any(_has_matrix(modules[name]) for name in names):
             raise UsageError(
-                f"target_modules: {target!r} is no layer with a weight matrix but a "
-                f"{type(modules[found[0]]).__name__} ({found[0]}). The linear layers of {type(model).__name__}: "
-                f"{_listed(linear_names(model))}."
+                f"target_modules: {target!r} is a {type(modules[names[0]]).__name__} ({names[0]}), which has no weight "
+                f"matrix to adapt. The linear layers of {type(model).__name__}: {_listed(linear_names(model))}."
             )
 
 
 def _by_suffix(modules: dict[str, Any], targets: Sequence[str]) -> dict[str, list[str]]:
-    """For each target the modules of that name or with that end; each module is looked at once, however many targets."""
+    """Return for each target the modules of this name, or whose name ends with it. Each module is visited once."""
     matching: dict[str, list[str]] = {target: [] for target in targets}
     for name in modules:
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
-            if (found := matching.get(".".join(parts[-length:]))) is not None:
-                found.append(name)
+            if (names := matching.get(".".join(parts[-length:]))) is not None:
+                names.append(name)
     return matching
 
 
 def unadapted_experts(model: Any) -> dict[str, list[str]]:
-    """A mixture's expert weights that carry no adapter.
+    """Return the expert weights of a mixture-of-experts base that have no adapter.
 
-    transformers keeps the weights of all experts of a layer in one parameter of three dimensions, which is no linear layer;
-    of PEFT's methods, LoRA reaches it with ``target_parameters``.
+    transformers stores the weights of all experts of a layer in one three-dimensional parameter, which is not a linear
+    layer. Of PEFT's methods, only LoRA can adapt it, with ``target_parameters``.
 
     Args:
-        model: a model with adapters on it.
+        model: A model with adapters.
 
     Returns:
-        By the end of their name, as ``target_parameters`` takes it (``mlp.experts.down_proj``), the full names.
+        The full names by the suffix that ``target_parameters`` takes, such as ``mlp.experts.down_proj``.
     """
     adapted = {
         f"{_plain_name(name)}.{module.parameter_name}"
@@ -145,13 +147,13 @@ def unadapted_experts(model: Any) -> dict[str, list[str]]:
 
 
 def notes_on_targets(model: Any) -> list[str]:
-    """What a user may not expect of where an adapter is, a sentence each.
+    """Return notes on adapted layers that a user may not expect.
 
     Args:
-        model: a model with an adapter on it.
+        model: A model with an adapter.
 
     Returns:
-        A note if a mixture's experts carry no adapter, and one if its own router or a norm does.
+        A note if the experts of a mixture-of-experts base have no adapter, and a note if its router or a norm has one.
     """
     adapted = [_plain_name(name) for name, module in model.named_modules() if hasattr(module, "base_layer")]
     notes = []
@@ -165,27 +167,27 @@ def notes_on_targets(model: Any) -> list[str]:
         where = ", ".join(f"{kind} ({number})" for kind, number in kinds.items())
         notes.append(
             f"the base is a mixture of experts, and the adapter is on {where} only. The experts of {count} layers "
-            f"({', '.join(experts)}) are not adapted: PEFT's LoRA adapts them with target_parameters."
+            f"({', '.join(experts)}) are not adapted. Only PEFT's LoRA can adapt them, with target_parameters."
         )
     strange = [name for name in adapted if _in_router(name.split("."))]
     if 0 < len(strange) < len(adapted):
         notes.append(
-            f"the adapter is also on {_listed(strange, 3)}: routers or norms of the base. Name other target modules if this "
-            "is not what you want."
+            f"the adapter is also on routers or norms of the base ({_listed(strange, 3)}). Name other target modules if this "
+            "is not intended."
         )
     return notes
 
 
 def _plain_name(name: str) -> str:
-    """A name in the base, without what PEFT puts into it."""
+    """Return a module's name in the base, without the parts that PEFT adds."""
     return name.removeprefix("base_model.model.").replace(".base_layer", "")
 
 
 def linear_names(model: Any) -> list[str]:
-    """Names of the linear layers, in the model's order, as they may stand in ``target_modules``.
+    """Return the names of the linear layers for ``target_modules``, in the order of the model's modules.
 
-    A layer's own name where that is enough to tell what it is (``q_proj``); with its parent's where layers of that name
-    have parents of several names (BERT's ``intermediate.dense``, ``output.dense``) or the name is a number.
+    A name is preceded by its parent's name if it is a number, or if parents of different names have a layer of this name,
+    such as ``intermediate.dense`` and ``output.dense`` in BERT.
     """
     paths = [name.split(".") for name, _ in _layers(model)]
     parents: dict[str, set[str]] = {}
@@ -202,7 +204,7 @@ def _has_matrix(module: Any) -> bool:
     if hasattr(module, "base_layer"):
         return True
     weight = getattr(module, "weight", None)
-    # Quantised layers may keep their weight under another name; what has no children is left to PEFT.
+    # Quantised layers may store their weight under another name, so PEFT decides about modules without children.
     return not any(True for _ in module.children()) if weight is None else weight.ndim > 1
 
 
@@ -212,7 +214,7 @@ def _listed(names: Sequence[str], most: int = 20) -> str:
 
 
 def _layers(model: Any) -> list[tuple[str, Any]]:
-    """Linear layers by name; one that carries an adapter counts as itself, its inner parts do not."""
+    """Return the linear layers with their names. A layer with an adapter counts once, without its inner modules."""
     wrapped = tuple(name for name, module in model.named_modules() if hasattr(module, "base_layer"))
     return [
         (name, module)
@@ -226,7 +228,7 @@ def _is_linear(module: Any) -> bool:
 
 
 def _in_router(path: list[str]) -> bool:
-    """Whether this is a part of what chooses the base's own experts, or of a norm."""
+    """Return whether a module belongs to a router of the base or to a norm."""
     words = ("router", "norm", "expert_gate")
     return any(part in _GATES or any(word in part.lower() for word in words) for part in path)
 

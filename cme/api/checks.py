@@ -130,7 +130,7 @@ def doctor_data(*, source: str = "hub") -> DataCheckup:
     from cme.suite import datasets
 
     if is_mini(source):
-        raise UsageError("The source 'mini' has no files to check. Give 'hub' or a mirror folder as source.")
+        raise UsageError("the source 'mini' has no files to check. Give 'hub' or a mirror folder as source.")
     opened = open_source(source) if source != "hub" else HubSource(Lock.read(lock_file()).in_memory())
     assert isinstance(opened, HubSource | MirrorSource)
     specs = datasets(beside=True).values()

@@ -84,7 +84,9 @@ def evaluate(
     """
     loaded = isinstance(model, str | os.PathLike)
     if loaded and (adapter is not None or base != _BASE or baseline):
-        raise UsageError("model cannot be combined with base, adapter or baseline. Leave out model, or the others.")
+        raise UsageError(
+            "model cannot be combined with base, adapter or baseline. Leave out model, or leave out the others."
+        )
     settings = _settings(
         str(path(model)) if isinstance(model, os.PathLike) else model if loaded else base,
         adapter if adapter is None or isinstance(adapter, str) else os.fspath(adapter),
@@ -221,7 +223,7 @@ def from_lm_eval(
 def _settings(
     base: str, adapter: str | None, *, datasets: str | Sequence[str] | None, prompt_variant: int, **values: Any
 ) -> EvalSettings:
-    return EvalSettings(base=base, adapter=adapter, datasets=names(datasets), wording=prompt_variant, **values)
+    return EvalSettings(base=base, adapter=adapter, datasets=names(datasets), prompt_variant=prompt_variant, **values)
 
 
 def _check_in_memory(**values: Any) -> None:

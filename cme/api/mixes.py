@@ -237,7 +237,7 @@ def _settings(
         datasets=names(datasets),
         mixing=mixing,
         temperature=temperature,
-        paraphrase_share=prompt_variant_share,
+        prompt_variant_share=prompt_variant_share,
         validation_share=validation_share,
         rows_per_shard=rows_per_shard,
         layout=layout,

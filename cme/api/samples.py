@@ -61,7 +61,7 @@ def show_examples(
         source=source or "hub",
         split=split,
         formats=names(prompt_format) or ("plain",),
-        wording=prompt_variant,
+        prompt_variant=prompt_variant,
         base=base or _BASE,
     )
 

@@ -171,9 +171,9 @@ def reproduce(
     from cme.workdir import claim, finish
 
     folder, place = path(entries), path(out)
-    rows = [file.stem for file in entry_files(folder)]
-    if check_name(row) not in rows:
-        raise unknown("row", row, rows)
+    known = [file.stem for file in entry_files(folder)]
+    if check_name(row) not in known:
+        raise unknown(f"row of {folder}", row, known)
     entry = load_entry(folder / f"{row}.json")
     seed = check_repeatable(entry, seed)
     check_row(entry, folder)
@@ -182,7 +182,7 @@ def reproduce(
     evaluation = _evaluation(entry, base, source or entry.source, device, threads)
     # All keys, because earlier versions stored them for unfinished work.
     whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
-    settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": asdict(evaluation)}
+    settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": _stored(evaluation)}
     claim(place, "reproduce", settings)
     trained = None
     if training is not None and adapter is not None:
@@ -199,6 +199,13 @@ def reproduce(
 
 _with = replace
 """`dataclasses.replace` under another name, because `submit` has an argument ``replace``."""
+
+
+def _stored(settings: "EvalSettings") -> dict[str, Any]:
+    """Return evaluation settings under the keys of the folder's marker, which have not changed since version 0.1.0."""
+    values = asdict(settings)
+    values["wording"] = values.pop("prompt_variant")
+    return values
 
 
 def _training(

@@ -1,1 +1,1 @@
-"""What adapters cost, measured side by side (`cme.bench.adapters`)."""
+"""Benchmark of the costs of adapters (`cme.bench.adapters`)."""

@@ -1,4 +1,4 @@
-"""How measurements are shown: Markdown tables and pictures."""
+"""Output of measurements as Markdown tables and figures."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,16 +11,20 @@ __all__ = ["markdown_table", "write_figure"]
 
 
 def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table without a line break at its end."""
+    """Format a Markdown table, without a line break at its end."""
     ruler = ["---"] * len(columns)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, ruler, *rows))
 
 
 def write_figure(draw: Callable[[], Any], path: Path) -> None:
-    """Draw a matplotlib figure and write it; the ending says whether as SVG or PNG. The same figure gives the same bytes.
+    """Draw a matplotlib figure and write it. Equal figures give bitwise identical files.
+
+    Args:
+        draw: The function that draws the figure.
+        path: The file. Its suffix is ``.svg`` or ``.png``.
 
     Raises:
-        MissingExtraError: matplotlib is not installed.
+        MissingExtraError: Matplotlib is not installed.
     """
     matplotlib = need("matplotlib", extra="plots", for_=f"Drawing {path.name}")
     with matplotlib.rc_context({"svg.hashsalt": "cme", "svg.fonttype": "none", "font.size": 8}):

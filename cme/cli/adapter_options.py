@@ -17,24 +17,30 @@ Given = dict[str, Any]
 """The settings that were given on the command line, by their names in the API."""
 
 _OPTIONS: dict[str, Any] = {
-    "method": Annotated[str | None, typer.Option("--method", help="Adapter method (listed by: cme ls methods).")],
-    "rank": Annotated[int | None, typer.Option("--rank", help="Rank of the adapter, or of each expert.")],
-    "experts": Annotated[int | None, typer.Option("--experts", help="Number of experts.")],
+    "method": Annotated[str | None, typer.Option("--method", help="Adapter method; 'cme ls methods' lists them.")],
+    "rank": Annotated[int | None, typer.Option("--rank", help="Rank of the adapter, or of each expert. Default: 8.")],
+    "experts": Annotated[int | None, typer.Option("--experts", help="Number of experts. Default: 4.")],
     "alpha": Annotated[
         float | None,
         typer.Option("--alpha", help="lora_alpha; the adapter is scaled by alpha / rank. Default: 2 × rank."),
     ],
-    "dropout": Annotated[float | None, typer.Option("--dropout", help="Dropout on the adapter's input.")],
+    "dropout": Annotated[float | None, typer.Option("--dropout", help="Dropout on the adapter's input. Default: 0.")],
     "target_modules": Annotated[
         str | None,
         typer.Option("--target-modules", help="Comma-separated layer names. Default: the feed-forward projections."),
     ],
     "collaboration": Annotated[
-        bool | None, typer.Option("--collaboration/--no-collaboration", help="TeamLoRA: experts share one matrix A.")
+        bool | None,
+        typer.Option(
+            "--collaboration/--no-collaboration", help="TeamLoRA only: experts share one matrix A. Default: on."
+        ),
     ],
     "competition": Annotated[
         bool | None,
-        typer.Option("--competition/--no-competition", help="TeamLoRA: gate weights from the interaction matrix."),
+        typer.Option(
+            "--competition/--no-competition",
+            help="TeamLoRA only: gate weights use the interaction matrix. Default: on.",
+        ),
     ],
     "gate_sum": Annotated[
         str | None,
@@ -47,10 +53,10 @@ _OPTIONS: dict[str, Any] = {
         typer.Option("--gate-scale", hidden=True, help="Earlier name of --gate-sum: a number, or 'experts'."),
     ],
     "balance_weight": Annotated[
-        float | None, typer.Option("--balance-weight", help="Weight of the balance term in the loss.")
+        float | None, typer.Option("--balance-weight", help="Weight of the balance term in the loss. Default: 0.")
     ],
     "balance_form": Annotated[
-        str | None, typer.Option("--balance-form", help="Form of the balance term: centred or released.")
+        str | None, typer.Option("--balance-form", help="Form of the balance term: centred (default) or released.")
     ],
     "router_hidden": Annotated[
         int | None, typer.Option("--router-hidden", help="Hidden units of the router; 0 means one linear layer.")

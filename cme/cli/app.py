@@ -38,10 +38,45 @@ EARLIER = {
 _PATIENCE = 10.0
 """Seconds that other ranks wait for rank 0 to report an error and for torchrun to stop them."""
 
+_ORDER = (
+    "doctor",
+    "download",
+    "build-data",
+    "inspect",
+    "verify",
+    "push",
+    "train",
+    "params",
+    "export-lora",
+    "eval",
+    "score",
+    "show",
+    "lm-eval",
+    "tasks-path",
+    "import-lm-eval",
+    "submit",
+    "leaderboard",
+    "reproduce",
+    "bench",
+    "ls",
+)
+"""The commands in the order of the workflow, in which ``--help`` lists them."""
+
+
+class _Group(typer.core.TyperGroup):
+    """A group that lists its commands in the order of the workflow."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(
+            super().list_commands(ctx), key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER)
+        )
+
+
 app = typer.Typer(
     name="cme",
+    cls=_Group,
     help="CME: the multi-task benchmark for parameter-efficient adapters.",
-    epilog="Start with: cme doctor. In a checkout, make demo runs the whole pipeline.",
+    epilog="'cme doctor' checks the installation. In a checkout, 'make demo' runs the whole workflow.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,

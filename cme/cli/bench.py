@@ -24,7 +24,7 @@ def adapters(
         str,
         typer.Option(
             "--base",
-            help="Hub id, folder or smollm2-135m; random weights: chinese-llama-2-7b or a config.json.",
+            help="Hub id, folder or smollm2-135m. Random weights: chinese-llama-2-7b, config.json.",
         ),
     ] = "smollm2-135m",
     methods: Annotated[
@@ -60,17 +60,19 @@ def adapters(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the order, the tokens and the adapters' weights.")] = 0,
     dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
-    device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Device, such as cpu or cuda:1. Default: a GPU if available.")
+    ] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Also write report.json, table.md, ratios.csv, .svg and .png here.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure what adapters cost.
+    """Measure time and memory of adapter methods.
 
-    Measures training steps, prefill, decode, operations, peak memory and parameters in turns on one base in one
-    process. Prints ratios to LoRA of equal total rank and to the base, beside the paper's figures.
+    Measures training steps, prefill, decode, operations, peak memory and parameters. All methods run in turns on one
+    base in one process. Prints ratios to LoRA of equal total rank and to the base, beside the paper's figures.
     """
     import cme
 

@@ -20,7 +20,7 @@ __all__ = ["build_data"]
 @verb("build-data", epilog="Example: cme build-data --source mini --size 2000 --out mix/")
 def build_data(
     out: Annotated[
-        Path | None, typer.Option("--out", help="Output folder: new, or this command's own unfinished work.")
+        Path | None, typer.Option("--out", help="Output folder. Required, except with --check-only.")
     ] = None,
     source: SourceName = "hub",
     size: Annotated[
@@ -45,13 +45,16 @@ def build_data(
     ] = "alpaca",
     licence: Annotated[
         str | None,
-        typer.Option("--licence", help="Use only datasets with these licences: commercial, noncommercial, unstated."),
+        typer.Option(
+            "--licence",
+            help="Keep only datasets with these uses: commercial, noncommercial, unstated (comma-separated).",
+        ),
     ] = None,
     decontamination: Annotated[
         bool,
         typer.Option(
             "--decontamination/--no-decontamination",
-            help="Remove training rows that match an evaluation row; else only exact copies.",
+            help="Remove training rows that leak an evaluation row; else only exact copies.",
         ),
     ] = True,
     check: Annotated[
@@ -64,7 +67,7 @@ def build_data(
             "--validation-share",
             min=0,
             max=0.5,
-            help="Share of each dataset for validation, not part of --size.",
+            help="Share of each dataset's rows for validation; not counted in --size.",
         ),
     ] = 0.005,
     rows_per_shard: Annotated[
@@ -81,7 +84,10 @@ def build_data(
     ] = None,
     have_rights: Annotated[
         bool,
-        typer.Option("--i-have-the-rights", help="Confirm that you may publish non-commercial or unlicensed datasets."),
+        typer.Option(
+            "--i-have-the-rights",
+            help="Confirm that you may publish datasets with non-commercial or unstated licences.",
+        ),
     ] = False,
     allow_missing: AllowMissing = False,
     as_json: Json = False,
@@ -135,7 +141,8 @@ def build_data(
         for name, d in manifest.datasets.items()
     ]
     show_table(columns, rows)
-    cap = "no dataset was capped" if manifest.cap is None else f"at most {manifest.cap:,} rows per dataset"
+    most = max((dataset.rows for dataset in manifest.datasets.values()), default=0)
+    cap = "no dataset was capped" if manifest.cap is None else f"at most {most:,} rows per dataset"
     note(f"Wrote {manifest.rows:,} training rows ({cap}) to {out}.")
     note(f"Counts: {out / 'manifest.json'}. Card: {out / 'README.md'}.")
 
@@ -144,9 +151,9 @@ def _show_check(check: "Checked", *, as_json: bool) -> None:
     if as_json:
         emit_json({"rows": check.rows, "overlap": check.overlap, "unchecked": check.unchecked})
         return
-    from cme.mix.overlap import found_by_rule
+    from cme.mix.overlap import overlap_rows
 
-    lines = [[train, other, rule, f"{rows:,}"] for train, other, rule, rows in found_by_rule(check.overlap)]
+    lines = [[train, other, rule, f"{rows:,}"] for train, other, rule, rows in overlap_rows(check.overlap)]
     show_table(["training rows of", "evaluation rows of", "rule", "rows"], lines)
     note(f"{sum(check.rows.values()):,} training rows would remain. Nothing was written.")
     if check.unchecked:

@@ -20,19 +20,19 @@ __all__ = ["doctor"]
 def doctor(
     what: Annotated[
         str | None,
-        typer.Argument(help="data: check splits, columns, rows and commit of every dataset.", show_default=False),
+        typer.Argument(help="data checks splits, columns, rows and commit of every dataset.", show_default=False),
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--source", help="Also check this source: mini or a mirror folder; with data also hub."),
+        typer.Option("--source", help="Source to check: mini or a mirror. With data: hub (default) or a mirror."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Check this installation, or a source.
+    """Check the installation, or a source of datasets.
 
-    Checks versions, sources and the base model, or with 'data' everything that the suite reads. The exit code is 1
-    if something that CME needs is missing or wrong. Row counts that differ from the published ones are reported but
-    are no error, because a mirror may hold a sample.
+    Checks versions, sources and the base model. With 'data' it checks every dataset of a source. The exit code is 1 if
+    something that CME needs is missing or wrong. Row counts that differ from the published ones are reported, but
+    they are not an error, because a mirror may hold a sample.
     """
     import cme
 

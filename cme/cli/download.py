@@ -23,11 +23,11 @@ def download(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Download the suite's files from the hub into a mirror folder.
+    """Download the suite's files from the hub into a folder.
 
-    Afterwards '--source DIR' works without a network. Run the same command again after an interruption to continue.
-    The commits are looked up once and kept in cme.lock (CME_LOCK may name another file) and in the folder. A gated
-    dataset needs HF_TOKEN or 'hf auth login'.
+    Afterwards, other commands read the folder with --source DIR, without a network. Run the same command again after
+    an interruption to continue. The commits are looked up once and stored in cme.lock (CME_LOCK may name another
+    file) and in the folder. A gated dataset needs HF_TOKEN or 'hf auth login'.
     """
     import cme
 

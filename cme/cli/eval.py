@@ -28,11 +28,11 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--adapter",
-            help="Adapter folder, hub id, or base for the base model; may be repeated.",
+            help="Adapter folder or hub id; base means the base model. May be repeated.",
         ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", help="Merged or fully tuned model, instead of --base and --adapter.")
+        str | None, typer.Option("--model", help="Merged or fully fine-tuned model, instead of --base and --adapter.")
     ] = None,
     baseline: Annotated[
         str | None,
@@ -69,14 +69,18 @@ def evaluate(
             "--token-budget", help="Tokens per pass with --engine prefix. Default: 512 on a CPU, 8192 on a GPU."
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Device, such as cpu or cuda:1.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Device, such as cpu or cuda:1. Default: a GPU if available.")
+    ] = None,
     devices: Annotated[
         str | None, typer.Option("--devices", help="Devices for several adapters, one process each, such as 0,1,2.")
     ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads. Default: chosen by PyTorch.")
+    ] = None,
     allow_missing: AllowMissing = False,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name in tables. Default: the adapter's folder name.")
+        str | None, typer.Option("--name", help="Name in tables. Default: name of the adapter's folder or of the base.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -129,7 +133,7 @@ def _results(
         return [cme.evaluate(adapters[0] if adapters else None, model=model, out=out, **values)]
     for option in ("baseline", "name"):
         if values.pop(option) is not None:
-            raise UsageError(f"--{option} applies to a single adapter, and {len(adapters)} are given.")
+            raise UsageError(f"--{option} applies to one adapter, but {len(adapters)} are given. Leave it out.")
     if model is not None:
         raise UsageError("--model cannot be combined with several adapters. Leave out --model or --adapter.")
     return cme.evaluate_each(adapters, out, devices=devices, **values)
@@ -138,9 +142,11 @@ def _results(
 def _show(result: "Result", folder: Path) -> None:
     show_scores(result.scores)
     if result.adapter and result.adapter.changes_output is False:
-        note("warning: the adapter does not change the model's output. Check that it was trained, and on this base.")
+        note(
+            "cme: warning: the adapter does not change the output of the base. Check that it was trained on this base."
+        )
     for engine in sorted({name for name in result.engines.values() if name.startswith("hf: ")}):
         note(f"CME used lm-eval's own code, which is slower. Reason: {engine.removeprefix('hf: ')}")
     if result.missing:
         note("The source lacks these splits, so they were not evaluated: " + ", ".join(result.missing))
-    note(f"written: {folder / 'result.json'}, {folder / 'samples.parquet'}")
+    note(f"Written: {folder / 'result.json'}, {folder / 'samples.parquet'}")

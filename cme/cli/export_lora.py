@@ -15,7 +15,10 @@ def export_lora(
     adapter: Annotated[Path, typer.Argument(help="Folder of a MoSLoRA adapter.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for the LoRA adapter: new, or empty.")],
 ) -> None:
-    """Convert a MoSLoRA adapter to a plain LoRA adapter with the same outputs, which PEFT loads without cme."""
+    """Convert a MoSLoRA adapter to plain LoRA.
+
+    The new adapter has the same outputs, and PEFT loads it without CME.
+    """
     import cme
 
     cme.export_lora(adapter, out)

@@ -23,9 +23,10 @@ def import_lm_eval(
     name: Annotated[str | None, typer.Option("--name", help="Name in tables. Default: the model's name.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a CME result from lm-eval's logs of cme_* tasks, from any of its backends.
+    """Make a CME result from lm-eval's logs.
 
-    Every row is compared with the source's row, and every score is recomputed from the logged answers.
+    The logs may come from any backend of lm-eval and must be those of cme_* tasks. Every row is compared with the
+    source's row, and every score is recomputed from the logged answers.
     """
     import cme
 
@@ -35,4 +36,4 @@ def import_lm_eval(
         return
     show_scores(result.scores)
     note("The result records that the base is identified by its name and lm-eval's hash only.")
-    note(f"written: {out / 'result.json'}, {out / 'samples.parquet'}")
+    note(f"Written: {out / 'result.json'}, {out / 'samples.parquet'}")

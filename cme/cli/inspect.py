@@ -22,7 +22,7 @@ _WIDTH = 40
 def inspect(
     folder: Annotated[Path, typer.Argument(help="A folder that 'cme build-data' wrote.")],
     n: Annotated[int, typer.Option("--n", min=0, max=200, help="Number of rows to show per dataset.")] = 2,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Split to inspect: train or validation.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the random sample.")] = 0,
     prompt_format: PromptFormat = "plain",
     base: Annotated[
         str | None,
@@ -30,9 +30,10 @@ def inspect(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Inspect a mix: rows as the model sees them, lengths and labels.
+    """Show rows, lengths and labels of a mix.
 
-    Uses a random sample, so it is fast for a mix of any size.
+    Rows are shown exactly as the model sees them. Lengths come from a random sample, so the command is fast for a mix
+    of any size.
     """
     import cme
 

@@ -23,28 +23,31 @@ def leaderboard(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="verify: recompute every number from the per-sample scores; writes nothing.",
+            help="verify recomputes every number from the per-sample scores. Default: render.",
             show_default=False,
         ),
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[ENTRIES]", help="With verify: folder of the entries.", show_default=False),
+        typer.Argument(metavar="ENTRIES", help="With verify: folder of the entries.", show_default=False),
     ] = None,
     entries: Annotated[Path, typer.Option("--entries", help="Folder of the entries.")] = Path("leaderboards/entries"),
     out: Annotated[
         Path, typer.Option("--out", help="Output folder for leaderboard.md, .json, .csv and index.html.")
     ] = Path("leaderboards"),
-    form: Annotated[str, typer.Option("--format", help="Format to print: md, csv (main table), latex or json.")] = "md",
+    form: Annotated[
+        str, typer.Option("--format", help="Format of the printed tables: md, csv (main table), latex or json.")
+    ] = "md",
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit with 1 if the files are out of date.")
+        bool, typer.Option("--check", help="Write nothing, and exit with 1 if files are out of date.")
     ] = False,
-    verify: Annotated[bool, typer.Option("--verify", help="Verify every entry first (see verify).")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Verify every entry before rendering.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Write the leaderboard's files and print its tables, or verify its entries.
+    """Render a leaderboard, or verify its entries.
 
-    With 'verify' the exit code is 0 if every number follows from the per-sample scores, and 1 otherwise.
+    Writes the tables and the page, and prints the tables. With 'verify' the exit code is 0 if every number follows
+    from the per-sample scores, and 1 otherwise.
     """
     if what is not None:
         if what != "verify":
@@ -64,11 +67,11 @@ def leaderboard(
         )
         raise typer.Exit(1)
     if check:
-        note("up to date")
+        note("All files are up to date.")
         return
     print(rendered.text, end="")
     for path in rendered.written:
-        note(f"written: {path}")
+        note(f"Written: {path}")
 
 
 def _verify(entries: Path, *, as_json: bool) -> None:
@@ -83,6 +86,6 @@ def _verify(entries: Path, *, as_json: bool) -> None:
         for verdict in verdicts:
             print(f"{'ok' if verdict.ok else 'REFUSED'}  {verdict.name}: {verdict.message}")
         if not verdicts:
-            note(f"{entries} holds no entries.")
+            note(f"{entries} holds no entries, so nothing was verified.")
     if not all(verdict.ok for verdict in verdicts):
         raise typer.Exit(1)

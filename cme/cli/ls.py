@@ -13,11 +13,13 @@ __all__ = ["ls"]
 
 @verb("ls", epilog="Example: cme ls datasets --json")
 def ls(
-    what: Annotated[str, typer.Argument(help="families, datasets, baselines, tiers, methods or recipes")] = "datasets",
+    what: Annotated[
+        str, typer.Argument(help="What to list: families, datasets, baselines, tiers, methods or recipes.")
+    ] = "datasets",
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table, as in docs/suite.md.")] = False,
 ) -> None:
-    """List families, datasets, baselines, tiers, methods or recipes."""
+    """List datasets, methods, recipes and other names."""
     from cme.api.listings import listing
 
     records = listing(what)

@@ -1,4 +1,4 @@
-"""``cme``: the entry point, with every verb registered. Nothing heavy is imported before a verb runs."""
+"""``cme``: the entry point, with every command registered. Nothing heavy is imported before a command runs."""
 
 import importlib
 import io

@@ -36,7 +36,7 @@ def params(
 ) -> None:
     """Count an adapter's parameters.
 
-    Uses the meta device, without weights: --base may also be a config.json or the shape chinese-llama-2-7b.
+    No weights are loaded, so --base may also be a config.json or the built-in shape chinese-llama-2-7b.
     """
     if paper:
         if adapter or match_params or base != _BASE:

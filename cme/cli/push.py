@@ -22,7 +22,10 @@ def push(
     public: Annotated[bool, typer.Option("--public", help="Make the repository public. Default: private.")] = False,
     have_rights: Annotated[
         bool,
-        typer.Option("--i-have-the-rights", help="Confirm that you may publish non-commercial or unlicensed datasets."),
+        typer.Option(
+            "--i-have-the-rights",
+            help="Confirm that you may publish datasets with non-commercial or unstated licences.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:

@@ -45,10 +45,10 @@ def reproduce(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train and evaluate a row again, and compare it with the row sample by sample.
+    """Train and evaluate a row again, and compare the results.
 
-    Run the same command again after an interruption to continue. The exit code is 0 if the result is identical or
-    within the row's error bar, and 1 otherwise.
+    The comparison is made sample by sample. Run the same command again after an interruption to continue. The exit
+    code is 0 if the result is identical or within the row's error bar, and 1 otherwise.
     """
     import cme
 

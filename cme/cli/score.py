@@ -33,7 +33,7 @@ def score(
 ) -> None:
     """Recompute the scores of a result.
 
-    Uses the per-sample scores, without a model or a GPU.
+    The scores are computed from the per-sample scores, without a model or a GPU.
     """
     import cme
 
@@ -50,14 +50,14 @@ def score(
 
 
 def _show_sensitivity(folders: list[Path], *, as_json: bool) -> None:
-    """The average with every prompt variant, and how far they lie apart."""
+    """Print the average with every prompt variant, and the spread of the averages."""
     import cme
 
-    averages, found = cme.prompt_sensitivity(folders)
+    averages, spread = cme.prompt_sensitivity(folders)
     if as_json:
-        emit_json({"averages": averages, **asdict(found), "range": found.range})
+        emit_json({"averages": averages, **asdict(spread), "range": spread.range})
         return
     show_table(
         ["prompt variant", "CME average"], [[variant, f"{average:.2f}"] for variant, average in averages.items()]
     )
-    print(f"\nover the prompt variants: standard deviation {found.std:.2f}, range {found.range:.2f} points")
+    print(f"\nOver the prompt variants: standard deviation {spread.std:.2f}, range {spread.range:.2f} points")

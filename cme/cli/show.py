@@ -65,10 +65,10 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show examples as the model sees them, or samples of a result.
+    """Show examples of a dataset, or samples of a result.
 
-    Shows the exact context, the answer and the options. For a result it also shows the model's answer and its
-    scores.
+    Shows the exact prompt that the model sees, the correct answer and the options. For a result it also shows the
+    model's answer and its scores.
     """
     _check(context, result, dataset)
     import cme

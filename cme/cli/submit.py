@@ -27,7 +27,7 @@ def submit(
     ],
     run: Annotated[
         list[Path] | None,
-        typer.Option("--run", help="Run folder of 'cme train' (none for a base); may be repeated."),
+        typer.Option("--run", help="Run folder of 'cme train'; may be repeated. Not for a base."),
     ] = None,
     entries: Annotated[Path, typer.Option("--entries", help="Folder of the entries.")] = Path("leaderboards/entries"),
     name: Annotated[
@@ -50,10 +50,10 @@ def submit(
         bool, typer.Option("--card/--no-card", help="Write the scores into the adapters' cards (README.md in --run).")
     ] = True,
 ) -> None:
-    """Make a leaderboard entry of one method, trained with one seed or several.
+    """Make a leaderboard entry from results and runs.
 
-    The run of each result is found by its adapter, so the order does not matter. Every number is first recomputed
-    from the per-sample scores.
+    An entry is one method, trained with one seed or several. The run of each result is found by its adapter, so the
+    order does not matter. Every number is first recomputed from the per-sample scores.
     """
     import cme
 

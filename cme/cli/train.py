@@ -34,7 +34,10 @@ cme train --method lora --data mix/ --lr-grid 2e-4,5e-4,1e-3 --out runs/lora-gri
 @adapter_options
 def train(
     out: NewFolder,
-    data: Annotated[str | None, typer.Option("--data", help="Folder of a mix (cme build-data).")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="Folder of a mix, from 'cme build-data'. Required, unless the recipe names it."),
+    ] = None,
     base: Annotated[
         str | None, typer.Option("--base", help="Base model: hub id, folder, or smollm2-135m (the embedded default).")
     ] = None,
@@ -46,49 +49,65 @@ def train(
     prompt_format: Annotated[
         str | None, typer.Option("--format", help="Prompt format: plain (default), chat or teamlora.")
     ] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate.")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate. Default: 2e-4.")] = None,
     lr_grid: Annotated[
         str | None,
-        typer.Option("--lr-grid", help="Learning rates to try, such as 2e-4,5e-4,1e-3; validation loss decides."),
+        typer.Option("--lr-grid", help="Train once per rate (2e-4,5e-4,1e-3) and select by validation loss."),
     ] = None,
-    schedule: Annotated[str | None, typer.Option("--schedule", help="Schedule: cosine, linear or constant.")] = None,
-    warmup: Annotated[float | None, typer.Option("--warmup", help="Share of warm-up steps.")] = None,
-    epochs: Annotated[float | None, typer.Option("--epochs", help="Number of passes over the mix.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option("--schedule", help="Learning-rate schedule: cosine (default), linear or constant.")
+    ] = None,
+    warmup: Annotated[
+        float | None, typer.Option("--warmup", help="Share of the steps used for warm-up. Default: 0.03.")
+    ] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", help="Number of passes over the mix. Default: 1.")] = None,
     steps: Annotated[
         int | None, typer.Option("--steps", help="Number of optimiser steps, instead of --epochs.")
     ] = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Examples per device and batch.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Examples per device and batch. Default: 8.")
+    ] = None,
     gradient_accumulation: Annotated[
-        int | None, typer.Option("--gradient-accumulation", help="Batches per optimiser step.")
+        int | None, typer.Option("--gradient-accumulation", help="Batches per optimiser step and device. Default: 1.")
     ] = None,
     max_length: Annotated[
-        int | None, typer.Option("--max-length", help="Maximum number of tokens per example.")
+        int | None, typer.Option("--max-length", help="Maximum number of tokens per example. Default: 1024.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option("--seed", help="Seed of the initialisation, the order and dropout.")
+        int | None, typer.Option("--seed", help="Seed of the initialisation, the order and dropout. Default: 0.")
     ] = None,
     dtype: Annotated[
         str | None, typer.Option("--dtype", help="Data type: auto (default), bfloat16 or float32.")
     ] = None,
-    weight_decay: Annotated[float | None, typer.Option("--weight-decay", help="Weight decay of AdamW.")] = None,
-    save_every: Annotated[int | None, typer.Option("--save-every", help="Steps between checkpoints.")] = None,
-    keep_checkpoints: Annotated[bool | None, typer.Option("--keep-checkpoints", help="Keep all checkpoints.")] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option("--weight-decay", help="Weight decay of AdamW. Default: 0.")
+    ] = None,
+    save_every: Annotated[
+        int | None, typer.Option("--save-every", help="Steps between checkpoints. Default: 200.")
+    ] = None,
+    keep_checkpoints: Annotated[
+        bool | None, typer.Option("--keep-checkpoints", help="Keep all checkpoints after the training.")
+    ] = None,
     train_on_prompt: Annotated[
-        bool | None, typer.Option("--train-on-prompt", help="Also learn the prompt's tokens.")
+        bool | None, typer.Option("--train-on-prompt", help="Compute the loss on the prompt's tokens as well.")
     ] = None,
     gradient_checkpointing: Annotated[
-        bool | None, typer.Option("--gradient-checkpointing", help="Recompute activations: less memory, slower.")
+        bool | None,
+        typer.Option("--gradient-checkpointing", help="Recompute activations to use less memory; training is slower."),
     ] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads per process.")] = None,
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="CPU threads per process. Default: chosen by PyTorch.")
+    ] = None,
     report_to: Annotated[
         list[str] | None,
         typer.Option("--report-to", help="Experiment tracker: tensorboard, wandb or trackio; may be repeated."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train an adapter on a mix, or with --method full the whole base.
+    """Train an adapter, or a whole model, on a mix.
 
-    Run the same command again after an interruption to continue from the newest complete checkpoint. To use several
+    Settings come from the options, else from --recipe, else from the defaults below. --method full trains the whole
+    model. Run the same command again after an interruption to continue from the newest complete checkpoint. To use several
     devices: torchrun --nproc_per_node N -m cme train …
     """
     import cme

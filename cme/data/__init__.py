@@ -1,1 +1,1 @@
-"""Where rows come from, and what they become: raw row → Example, one normaliser per dataset."""
+"""Sources of rows, and one normaliser per dataset that makes examples of them."""

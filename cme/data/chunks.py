@@ -1,4 +1,4 @@
-"""A split in pieces of a few thousand rows, so that several processes can read it and none holds all of it."""
+"""Pieces of splits with some thousand rows, so that several processes can read a split and none holds all of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from cme.data.columns import check_columns, needed_columns, table_rows, unwrap
 from cme.data.example import Row
 from cme.data.sources import Generator, Source
 from cme.readers.parquet_file import open_parquet
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 __all__ = ["PIECE_ROWS", "Piece", "pieces", "rows_of"]
 
 PIECE_ROWS = 20_000
-"""A piece holds at least so many rows, unless its file has fewer, and less than one row group of the file more."""
+"""A piece has at least this number of rows, unless its file has fewer. It exceeds the number by less than one row group."""
 
 _BATCH = 1024  # as in `cme.data.load`
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A run of rows of a split.
+    """Consecutive rows of a split.
 
     Attributes:
-        part: the part's name.
-        split: the hub's name of the split.
-        start: number of its first row in the split.
-        rows: how many.
-        file: the Parquet file that holds them; None where the source makes them.
+        subset: name of the subset.
+        split: hub name of the split.
+        start: number of the first row in the split.
+        rows: number of rows.
+        file: the Parquet file; None if the source generates the rows.
         groups: row groups of the file.
     """
 
-    part: str
+    subset: str
     split: str
     start: int
     rows: int
@@ -45,19 +45,28 @@ class Piece:
     groups: tuple[int, ...] = ()
 
 
-def pieces(source: Source, spec: DatasetSpec, part: Part, split: str) -> list[Piece]:
-    """Cut a split into pieces; the same split is always cut the same way.
+def pieces(source: Source, spec: DatasetSpec, subset: Subset, split: str) -> list[Piece]:
+    """Divide a split into pieces. The same split always gives the same pieces.
+
+    Args:
+        source: where the rows come from.
+        spec: the dataset.
+        subset: subset of the dataset.
+        split: hub name of the split.
+
+    Returns:
+        The pieces, in the order of their rows.
 
     Raises:
         SourceError: the source lacks the split.
         DataError: a file cannot be read as Parquet.
     """
     if isinstance(source, Generator):
-        count = source.count(spec, part, split)
+        count = source.count(spec, subset, split)
         starts = range(0, count, PIECE_ROWS)
-        return [Piece(part.name, split, start, min(PIECE_ROWS, count - start)) for start in starts]
-    found, start = [], 0
-    for file in source.files(spec, part, split):
+        return [Piece(subset.name, split, start, min(PIECE_ROWS, count - start)) for start in starts]
+    runs, start = [], 0
+    for file in source.files(spec, subset, split):
         with open_parquet(file, where=f"{spec.name}/{split}: {file}") as opened:
             metadata = opened.metadata
         groups: list[int] = []
@@ -66,23 +75,28 @@ def pieces(source: Source, spec: DatasetSpec, part: Part, split: str) -> list[Pi
             groups.append(group)
             rows += metadata.row_group(group).num_rows
             if rows >= PIECE_ROWS or group == metadata.num_row_groups - 1:
-                found.append(Piece(part.name, split, start, rows, file, tuple(groups)))
+                runs.append(Piece(subset.name, split, start, rows, file, tuple(groups)))
                 start, rows, groups = start + rows, 0, []
-    return found
+    return runs
 
 
 def rows_of(source: Source, spec: DatasetSpec, piece: Piece) -> Iterator[Row]:
-    """The rows of a piece, with the columns that the dataset needs.
+    """Yield the rows of a piece with the columns that the dataset needs.
+
+    Args:
+        source: where the rows come from.
+        spec: the dataset.
+        piece: the piece.
 
     Raises:
-        DataError: the file is damaged, or does not hold what the dataset promises.
+        DataError: the file is damaged, or does not match the definition of the dataset.
     """
-    part = next(part for part in spec.parts if part.name == piece.part)
+    subset = next(subset for subset in spec.subsets if subset.name == piece.subset)
     where = f"{spec.name}/{piece.split}"
     if piece.file is None:
         assert isinstance(source, Generator)
-        table = source.span(spec, part, piece.split, piece.start, piece.rows)
-        check_columns(table.schema, spec, where, source.locate(spec, part, piece.split))
+        table = source.span(spec, subset, piece.split, piece.start, piece.rows)
+        check_columns(table.schema, spec, where, source.locate(spec, subset, piece.split))
         yield from table_rows(table, spec, piece.start)
         return
     start = piece.start
@@ -98,7 +112,7 @@ def _tables(file: "ParquetReader", groups: tuple[int, ...], spec: DatasetSpec) -
 
     names = file.schema.names
     wrapped = spec.wrapper is not None and names == [spec.wrapper]
-    # All columns where some are missing: the message names what was found.
+    # If columns are missing, all columns are read, because the message lists them.
     needed = [name for name in names if name in needed_columns(spec)]
     columns = None if wrapped or set(needed) != needed_columns(spec) else needed
     for batch in file.batches(columns, groups=groups, size=_BATCH):

@@ -1,4 +1,4 @@
-"""Does a table hold the columns that its dataset promises?"""
+"""Comparison of the columns of a table with the definition of its dataset."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 __all__ = ["check_columns", "needed_columns", "table_rows", "unwrap"]
 
 _BATCH = 1024
-"""Rows that are Python objects at a time: few enough for their memory to be used again while it is in the cache."""
+"""Number of rows that are Python objects at the same time. They are few, so that their memory stays in the processor's cache."""
 
 
 def needed_columns(spec: DatasetSpec) -> set[str]:
-    """The columns that a dataset's rows are made of; all others need not be read."""
-    return {name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.part_by]))}
+    """Return the columns that a dataset needs. Other columns are not read."""
+    return {
+        name.split(".")[0] for name in (*spec.columns, *spec.key, *spec.cluster, *filter(None, [spec.subset_column]))
+    }
 
 
 def table_rows(table: "pa.Table", spec: DatasetSpec, start: int = 0) -> Iterator[Row]:
-    """A table's rows with the columns that the dataset needs, a batch at a time.
+    """Yield the rows of a table with the columns that the dataset needs.
 
     Args:
-        table: its columns were checked.
+        table: a table with checked columns.
         spec: the dataset.
         start: number of the first row, for messages.
 
@@ -40,18 +42,18 @@ def table_rows(table: "pa.Table", spec: DatasetSpec, start: int = 0) -> Iterator
 
 
 def check_columns(schema: "pa.Schema", spec: DatasetSpec, where: str, file: str) -> None:
-    """Compare a table's schema with ``spec.columns``; further columns are fine, so are integers and strings of other widths.
+    """Check that a schema has the columns in ``spec.columns``.
 
-    The order of the columns does not matter, and a string may be dictionary-encoded.
+    Other columns, any order of columns, integers and strings of other widths and dictionary-encoded strings are allowed.
 
     Args:
-        schema: the table's schema.
+        schema: schema of the table.
         spec: the dataset.
         where: dataset and split, for the message.
-        file: the file or repository, for the message.
+        file: file or repository, for the message.
 
     Raises:
-        DataError: columns are missing or of another type; all of them in one message.
+        DataError: columns are missing or have another type. The message lists all of them.
     """
     problems = []
     for name, expected in spec.columns.items():
@@ -62,12 +64,12 @@ def check_columns(schema: "pa.Schema", spec: DatasetSpec, where: str, file: str)
     if problems:
         raise DataError(
             f"{where}: {'; '.join(problems)}. Found columns: {', '.join(schema.names) or 'none'}.\n"
-            f"The file is {file}. It is another dataset or another version. Download it again from {spec.hub_id}."
+            f"{file} is another dataset or another version. Download it again from {spec.hub_id}."
         )
 
 
 def unwrap(table: "pa.Table", spec: DatasetSpec) -> "pa.Table":
-    """A table whose only column is the struct ``spec.wrapper`` → a table of that struct's fields; others as they are."""
+    """Return the fields of the struct ``spec.wrapper`` if it is the only column of the table. Return other tables unchanged."""
     import pyarrow as pa
 
     if spec.wrapper is None or table.schema.names != [spec.wrapper]:
@@ -88,20 +90,20 @@ def _spell(expected: Any) -> str:
     return str(expected)
 
 
-def _fits(found: "pa.DataType", expected: Any) -> bool:
+def _fits(kind: "pa.DataType", expected: Any) -> bool:
     import pyarrow as pa
 
-    if pa.types.is_dictionary(found):
-        return _fits(found.value_type, expected)
+    if pa.types.is_dictionary(kind):
+        return _fits(kind.value_type, expected)
     if isinstance(expected, dict):
-        return pa.types.is_struct(found) and all(
-            found.get_field_index(name) >= 0 and _fits(found.field(name).type, kind) for name, kind in expected.items()
+        return pa.types.is_struct(kind) and all(
+            kind.get_field_index(name) >= 0 and _fits(kind.field(name).type, field) for name, field in expected.items()
         )
     if expected.startswith("list<"):
         inner = expected.removeprefix("list<").removesuffix(">")
-        return (pa.types.is_list(found) or pa.types.is_large_list(found)) and _fits(found.value_type, inner)
+        return (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _fits(kind.value_type, inner)
     if expected == "string":
-        return bool(pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found))
+        return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
     if expected.startswith("int"):
-        return bool(pa.types.is_integer(found))
-    return bool(str(found) == expected)
+        return bool(pa.types.is_integer(kind))
+    return bool(str(kind) == expected)

@@ -1,4 +1,4 @@
-"""The record that every room shares."""
+"""The example: the record that all packages share."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,25 +10,25 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Dropped:
-    """A row that is left out, with the reason that is counted and shown."""
+    """A row that is dropped, with a reason for the counts."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a normaliser makes of a raw row: everything but the row's identity.
+    """The content of an example without its identity, as a normaliser makes it from a raw row.
 
     Attributes:
-        input: the text below the instruction, options included; may be empty.
-        output: the answer to train on.
-        match: strings that make two rows the same item, in canonical order: an unordered pair sorted, options sorted.
-        choices: the answers to choose from, as written in the prompt (label words or letters); None if the answer is free text.
-        gold: index of the right choice.
-        answers: every accepted free-text answer, as scored; ``("",)`` where no answer is right (SQuAD 2.0).
-        long: start and end (characters) of the part of ``input`` that may be cut if it is too long; None: nothing may.
-        cluster: what items share that are not independent, where no columns of the row say it as they stand (WinoGrande's
-            twins have their options in either order); else the YAML's ``cluster`` columns do.
+        input: the text below the instruction, including options. It can be empty.
+        output: the answer for training.
+        match: the texts by which equal rows are detected. Unordered texts, such as options, are sorted.
+        choices: the answer options as written in the prompt (label words or letters); None for free-text answers.
+        gold: index of the correct choice.
+        answers: all accepted free-text answers; ``("",)`` if the question has no answer (SQuAD 2.0).
+        long: start and end, in characters, of the range of ``input`` that may be cut; None if nothing may be cut.
+        cluster: the values that rows of a cluster share, if they are not the values of columns. For example, the twins of
+            WinoGrande have their options in either order. With None, the columns ``cluster`` of the YAML determine the cluster.
     """
 
     input: str
@@ -43,15 +43,15 @@ class Content:
 
 @dataclass(frozen=True)
 class Example:
-    """One item of the suite, ready to be rendered.
+    """One example of the suite, ready to be rendered.
 
     Attributes:
-        id: 32 hex digits: hash of dataset, key columns and occurrence number; equal on the hub and in any mirror.
-        dataset: dataset name.
-        family: family name.
-        part: ANLI round, ARC set, MMLU subject.
-        cluster: shared by items that are not independent (same passage, article, premise); else the id.
-        instruction: what to do, in words; the canonical one unless a mix chose a paraphrase.
+        id: hash of dataset, key columns and occurrence number, in 32 hexadecimal digits. It is the same for all sources.
+        dataset: name of the dataset.
+        family: name of the family.
+        subset: name of the subset, such as an ANLI round or an MMLU subject.
+        cluster: identifier that examples with the same passage, article or premise share, or else the id.
+        instruction: the instruction. It is the canonical one, unless a mix chose another prompt variant.
         input: see `Content`.
         output: see `Content`.
         match: see `Content`.
@@ -64,7 +64,7 @@ class Example:
     id: str
     dataset: str
     family: str
-    part: str
+    subset: str
     cluster: str
     instruction: str
     input: str

@@ -1,4 +1,4 @@
-"""Rows of a source → Examples, with every dropped row counted and every bad one named."""
+"""Loading of examples from the rows of a source. Dropped rows are counted, and invalid rows raise an error."""
 
 import hashlib
 import json
@@ -13,19 +13,19 @@ from cme.data.normalise import NORMALISERS
 from cme.data.normalise.fields import BadValueError
 from cme.data.sources import Source
 from cme.errors import DataError, unknown
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 __all__ = ["Identity", "Outcome", "RowStream", "load_examples", "normalise_all"]
 
 
 @dataclass
 class Outcome:
-    """What became of a dataset's rows.
+    """The examples of a dataset, and counts of its rows.
 
     Attributes:
-        examples: the kept ones, in stored order.
-        read: how many rows were read.
-        dropped: how many were left out, by reason.
+        examples: the examples, in the order of the rows.
+        read: number of rows that were read.
+        dropped: number of rows that were dropped, by reason.
     """
 
     examples: list[Example] = field(default_factory=list)
@@ -34,29 +34,32 @@ class Outcome:
 
 
 def load_examples(spec: DatasetSpec, kind: str, source: Source, *, allow_missing: bool = False) -> Outcome:
-    """Load all examples of a dataset's training or evaluation splits.
+    """Load all examples of the training or evaluation splits of a dataset.
 
     Args:
         spec: the dataset.
-        kind: ``"train"`` or ``"eval"``; nothing of the other kind is read.
+        kind: ``"train"`` or ``"eval"``. Splits of the other kind are not read.
         source: where the rows come from.
-        allow_missing: leave out parts that the source lacks instead of raising.
+        allow_missing: leave out subsets that the source lacks.
+
+    Returns:
+        The examples and counts.
 
     Raises:
-        SourceError: the source lacks a split.
-        DataError: a file does not hold what the dataset promises (dataset, file, column, row number, expected, found).
+        SourceError: the source lacks a split, and ``allow_missing`` is not set.
+        DataError: a file does not match the definition of the dataset.
     """
     outcome = Outcome()
     identity = Identity(spec)
     lacking = source.missing(spec, kind) if allow_missing else {}
-    for part in spec.parts:
-        if part.name in lacking:
+    for subset in spec.subsets:
+        if subset.name in lacking:
             continue
-        split = part.split(kind)
+        split = subset.split(kind)
         where = f"{spec.name}/{split}"
-        for piece in pieces(source, spec, part, split):
-            file = str(piece.file or source.locate(spec, part, split))
-            stream = RowStream(spec, part, where, file, start=piece.start, identity=identity)
+        for piece in pieces(source, spec, subset, split):
+            file = str(piece.file or source.locate(spec, subset, split))
+            stream = RowStream(spec, subset, where, file, start=piece.start, identity=identity)
             outcome.examples += stream.examples(rows_of(source, spec, piece))
             outcome.read += stream.read
             outcome.dropped += stream.dropped
@@ -64,38 +67,45 @@ def load_examples(spec: DatasetSpec, kind: str, source: Source, *, allow_missing
 
 
 def normalise_all(rows: list[Row], spec: DatasetSpec) -> Outcome:
-    """Normalise rows that are at hand already, as the first part of the dataset.
+    """Normalise rows that are in memory, as rows of the first subset of the dataset.
+
+    Args:
+        rows: raw rows with hub columns.
+        spec: the dataset.
+
+    Returns:
+        The examples and counts.
 
     Raises:
-        DataError: a value is out of range.
+        DataError: a value is not valid.
     """
     outcome = Outcome()
-    stream = RowStream(spec, spec.parts[0], spec.name, "the rows given")
+    stream = RowStream(spec, spec.subsets[0], spec.name, "the given rows")
     outcome.examples = list(stream.examples(rows))
     outcome.read, outcome.dropped = stream.read, stream.dropped
     return outcome
 
 
 class RowStream:
-    """Rows → Examples, one at a time.
+    """A converter of raw rows to examples.
 
     Args:
         spec: the dataset.
-        part: the part that the rows belong to.
+        subset: subset of the rows.
         where: dataset and split, for messages.
         file: the file, for messages.
         start: number of the first row, for messages.
-        identity: gives ids; shared by the streams of one dataset, so that repeated rows are numbered across them.
+        identity: source of ids. Streams of one dataset share it, so that repeated rows are numbered across them.
 
     Attributes:
-        read: rows read so far.
-        dropped: rows left out so far, by reason.
+        read: number of rows read so far.
+        dropped: number of rows dropped so far, by reason.
     """
 
     def __init__(
         self,
         spec: DatasetSpec,
-        part: Part,
+        subset: Subset,
         where: str,
         file: str,
         *,
@@ -104,37 +114,40 @@ class RowStream:
     ) -> None:
         if spec.normaliser not in NORMALISERS:
             raise unknown(f"normaliser of {spec.path}:", spec.normaliser, NORMALISERS)
-        self._spec, self._part, self._where, self._file, self._start = spec, part, where, file, start
+        self._spec, self._part, self._where, self._file, self._start = spec, subset, where, file, start
         self._identity = identity or Identity(spec)
         self.read = 0
         self.dropped: Counter[str] = Counter()
 
     def examples(self, rows: Iterable[Row]) -> Iterator[Example]:
-        """The rows' examples, without those that are dropped.
+        """Yield the examples of the rows that are not dropped.
+
+        Args:
+            rows: raw rows.
 
         Raises:
-            DataError: a value is out of range (dataset, file, column, row number, expected, found).
+            DataError: a value is not valid. The message names dataset, file, column, row, value and expected values.
         """
-        spec, part, example = self._spec, self._part, self._identity.example
+        spec, subset, example = self._spec, self._part, self._identity.example
         normalise = NORMALISERS[spec.normaliser]
         for row in rows:
             try:
                 content = normalise(row, spec)
             except BadValueError as bad:
                 raise DataError(
-                    f"{self._where}: column {bad.column!r} holds {bad.found!r} at row {self._start + self.read}; "
-                    f"expected {bad.expected}.\nThe file is {self._file}. It is damaged or of another version: get it "
-                    f"again from {spec.hub_id}."
+                    f"{self._where}: column {bad.column!r} holds {bad.value!r} at row {self._start + self.read}; "
+                    f"expected {bad.expected}.\n{self._file} is damaged or another version. Download it again from "
+                    f"{spec.hub_id}."
                 ) from None
             self.read += 1
             if isinstance(content, Dropped):
                 self.dropped[content.reason] += 1
             else:
-                yield example(content, row, part)
+                yield example(content, row, subset)
 
 
 class Identity:
-    """Gives examples their id: hash of dataset, key columns and the number of earlier rows with the same key."""
+    """A source of ids: hashes of the dataset, the key columns and the number of earlier rows with the same key."""
 
     def __init__(self, spec: DatasetSpec) -> None:
         self._spec = spec
@@ -144,8 +157,8 @@ class Identity:
         self._shared: Sequence[Any] = ()
         self._sharers = ""
 
-    def example(self, content: Content, row: Row, part: Part) -> Example:
-        """The content of a row as an example."""
+    def example(self, content: Content, row: Row, subset: Subset) -> Example:
+        """Return the example with the content of a row."""
         spec = self._spec
         key = _sha256(_canonical([spec.name, *(_reach(row, path) for path in self._key)]))
         occurrence = self._seen.get(seen := key.digest(), 0)
@@ -153,14 +166,14 @@ class Identity:
         key.update(b"#%d" % occurrence)
         identifier = key.hexdigest()[:32]
         shared = content.cluster or [_reach(row, path) for path in self._cluster]
-        # What rows share is often a long text, and rows that share it mostly stand together.
+        # The shared value is often a long text, and its rows are mostly neighbours. It is hashed once per run of such rows.
         if shared and shared != self._shared:
             self._shared, self._sharers = shared, _sha256(_canonical(shared)).hexdigest()[:16]
         return Example(
             id=identifier,
             dataset=spec.name,
             family=spec.family,
-            part=(row[spec.part_by] if spec.part_by else "") or part.name,
+            subset=(row[spec.subset_column] if spec.subset_column else "") or subset.name,
             cluster=self._sharers if shared else identifier,
             instruction=spec.instruction,
             input=content.input,
@@ -184,7 +197,7 @@ _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def _canonical(values: Iterable[Any]) -> str:
-    """A list as JSON; a value at a time, since the encoder is quick with a text and slow with a list."""
+    """Encode a list as JSON. Single values are encoded, because the encoder is fast with texts and slow with lists."""
     return f"[{','.join(map(_json, values))}]"
 
 

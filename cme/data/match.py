@@ -1,8 +1,8 @@
-"""When two rows are the same item: their match texts are equal after spelling differences are taken away.
+"""Detection of equal rows. Two rows are equal if their match texts are equal in canonical form.
 
-Lower case, no punctuation, single spaces. Rows of different datasets are compared too, but only those of one shape can
-meet: a single text with another, an ordered pair (premise and hypothesis, passage and question) with another, an
-unordered pair (paraphrases) with another, a question and its options with the same.
+The canonical form is lower-case, without punctuation, and with single spaces. Rows of different datasets are compared as well.
+They can be equal only if their match texts have the same structure: a single text, an ordered pair (such as premise and
+hypothesis), an unordered pair (paraphrases), or a question with options.
 """
 
 import hashlib
@@ -15,40 +15,38 @@ from cme.suite import DatasetSpec
 __all__ = ["DIGEST_BYTES", "canonical", "canonical_texts", "gold_text", "match_digest", "texts_digest"]
 
 DIGEST_BYTES = 16
-"""At 3 million rows the chance of one false match is below 1e-25."""
+"""Length of a digest. With 3 million rows, the probability of a false match is below 1e-25."""
 
 _ASCII_PUNCTUATION = bytes(code for code in range(128) if unicodedata.category(chr(code)).startswith("P"))
-_ASCII_SPACES = bytes.maketrans(b"\t\n\v\f\r\x1c\x1d\x1e\x1f", b" " * 9)  # what str.split takes for white space
+_ASCII_SPACES = bytes.maketrans(b"\t\n\v\f\r\x1c\x1d\x1e\x1f", b" " * 9)  # white space for str.split
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]")
-_NEXT, _UNORDERED = "\x1f", "\x1e"  # white space to str.split, so no canonical text holds them
+_NEXT, _UNORDERED = "\x1f", "\x1e"  # white space for str.split, so that canonical texts do not contain it
 
 
 def canonical(text: str) -> str:
-    """A text without its spelling differences: case, punctuation, invisible characters, composition, white space.
+    """Convert a text to canonical form: lower case, no punctuation, no invisible characters, NFC, and single spaces.
 
-    Punctuation is Unicode's (categories P*), so curly quotes and full-width commas go and letters of every script
-    stay; symbols (+ < = $) stay as well, since they tell formulas apart. A text of nothing but punctuation stays as it
-    is, or all such texts would be one.
+    Punctuation means the Unicode categories P*. Letters of all scripts remain. Symbols (+ < = $) remain as well, because formulas
+    can differ in them. A text that has only punctuation is not changed, because all such texts would otherwise be equal.
     """
     folded = text.casefold()
     if not folded.isascii():
         folded = _NOT_ASCII.sub(_unless_punctuation, unicodedata.normalize("NFC", folded))
-    # In UTF-8 a byte below 128 is always an ASCII character, so both can be done on the bytes: twice as fast.
+    # In UTF-8, a byte below 128 is always an ASCII character. Both steps work on the bytes, which is twice as fast.
     kept = folded.encode("utf-8", "surrogatepass").translate(_ASCII_SPACES, _ASCII_PUNCTUATION)
     if not folded.isascii():
         return " ".join(kept.decode("utf-8", "surrogatepass").split()) or " ".join(text.split())
-    # Few words are more than one space apart, so this is twice as fast as a list of all words.
+    # Multiple spaces are rare, so this is twice as fast as a list of all words.
     while b"  " in kept:
         kept = kept.replace(b"  ", b" ")
     return kept.strip().decode() or " ".join(text.split())
 
 
 def canonical_texts(example: Example, spec: DatasetSpec) -> tuple[list[str], list[str]]:
-    """An example's match texts in canonical form: those whose order counts, and those whose order does not, sorted.
+    """Return the match texts of an example in canonical form: the ordered ones, and the unordered ones in sorted order.
 
-    `Example.match` has its unordered texts sorted as they are spelled. Spelling decides the order of "apple" and
-    "Banana", so they are sorted again in canonical form: both texts of a paraphrase pair, and the options of a
-    question.
+    Unordered are both texts of a paraphrase pair and the options of a question. `Example.match` has them in the order of their
+    original spelling, which differs from the order in canonical form, for example for "apple" and "Banana".
     """
     texts = [canonical(text) for text in example.match]
     start = _unordered_from(example, spec)
@@ -56,20 +54,20 @@ def canonical_texts(example: Example, spec: DatasetSpec) -> tuple[list[str], lis
 
 
 def texts_digest(ordered: list[str], unordered: list[str]) -> bytes:
-    """Digest of what `canonical_texts` gives; equal for rows that are the same item."""
+    """Return the digest of the texts that `canonical_texts` returns. Equal rows have equal digests."""
     whole = _NEXT.join(ordered) + _UNORDERED + _NEXT.join(unordered)
     return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
 
 
 def match_digest(example: Example, spec: DatasetSpec) -> bytes:
-    """Digest of an example's match texts in canonical form; equal for rows that are the same item."""
+    """Return the digest of the match texts of an example in canonical form. Equal rows have equal digests."""
     return texts_digest(*canonical_texts(example, spec))
 
 
 def gold_text(example: Example, spec: DatasetSpec) -> str:
-    """What a choice example's answer says, comparable between rows; "" where the answer is free text.
+    """Return the answer of a choice example in a form that is comparable between rows, or "" for a free-text answer.
 
-    Options may stand in another order in a copy, so a letter says nothing: the option's text does.
+    It is the text of the option and not its letter, because a copy of the row can have another order of options.
     """
     if example.choices is None or example.gold is None:
         return ""
@@ -90,6 +88,6 @@ def _unordered_from(example: Example, spec: DatasetSpec) -> int:
     return len(example.match) - options if options < len(example.match) else len(example.match)
 
 
-def _unless_punctuation(found: re.Match[str]) -> str:
-    category = unicodedata.category(found[0])
-    return "" if category.startswith("P") or category == "Cf" else found[0]
+def _unless_punctuation(match: re.Match[str]) -> str:
+    category = unicodedata.category(match[0])
+    return "" if category.startswith("P") or category == "Cf" else match[0]

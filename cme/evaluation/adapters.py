@@ -1,4 +1,4 @@
-"""Which adapters to evaluate, and one base model that they are attached to in turn."""
+"""Resolves the adapters to evaluate and attaches them, one after another, to one base model."""
 
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -10,16 +10,19 @@ from cme.errors import AdapterError, UsageError
 __all__ = ["BASE", "AdapterSwitcher", "adapter_name", "distinct_names", "resolve_adapter"]
 
 BASE = "base"
-"""In the place of an adapter: the base model itself."""
+"""Name that stands for the base model itself in a list of adapters."""
 
 _FILES = ("adapter_config.json", "adapter_model.safetensors", "README.md")
 
 
 def resolve_adapter(adapter: str) -> Path:
-    """Local folder of an adapter: a folder, or a snapshot of a hub repository (its adapter files only, no pickles).
+    """Return the local folder of an adapter. Adapters on the hub are downloaded, without pickle files.
+
+    Args:
+        adapter: a folder or a hub id.
 
     Raises:
-        AdapterError: the repository could not be downloaded.
+        AdapterError: if the repository could not be downloaded.
     """
     folder = Path(adapter).expanduser()
     if folder.exists() or adapter.count("/") != 1 or adapter.startswith((".", "/", "~")):
@@ -31,81 +34,90 @@ def resolve_adapter(adapter: str) -> Path:
     except Exception as error:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AdapterError(
-            f"the adapter {adapter!r} is not a local folder, and it could not be downloaded from the hub: {first}\n"
+            f"the adapter {adapter!r} is not a local folder and could not be downloaded from the hub: {first}\n"
             "Give a local folder, or check the id (owner/name)."
         ) from error
 
 
 def adapter_name(adapter: str) -> str:
-    """What an adapter is called in tables: its folder's name, or the hub id's last part."""
+    """Return the name of an adapter in tables: the name of its folder, or the last part of its hub id."""
     folder = Path(adapter).expanduser()
     return folder.resolve().name if folder.exists() else adapter.rstrip("/").split("/")[-1]
 
 
 def distinct_names(adapters: Sequence[str]) -> list[str]:
-    """Names of several adapters, which are names of folders, too; `BASE` is called so.
+    """Return the names of several adapters, which are also the names of their output folders. `BASE` keeps its name.
 
     Raises:
-        UsageError: two have the same name.
+        UsageError: if two adapters have the same name.
     """
     names = [BASE if adapter == BASE else adapter_name(adapter) for adapter in adapters]
     for name in names:
         if names.count(name) > 1:
             same = ", ".join(adapter for adapter, own in zip(adapters, names, strict=True) if own == name)
             raise UsageError(
-                f"several adapters are called {name!r} ({same}), and their results would get the same folder. "
-                "Evaluate them one at a time, each with --name and an --out of its own."
+                f"several adapters have the name {name!r} ({same}), so their results would be in the same folder. "
+                "Evaluate them one at a time, each with its own --name and --out."
             )
     return names
 
 
 class AdapterSwitcher:
-    """A base model with one adapter after another, and itself again in between.
+    """Attach adapters, one at a time, to a base model that is loaded once.
 
     Args:
-        load: loads the base model.
-        several: whether there will be more than one adapter; if so, the base is compared, tensor by tensor, with what it was
-            before, each time an adapter was taken off, and loaded anew if a method left something behind.
+        load: function that loads the base model.
+        several: whether more than one adapter will be attached. If so, the base model is compared with its initial state each
+            time an adapter is detached, and it is loaded again if the method changed it.
     """
 
     def __init__(self, load: Callable[[], Any], *, several: bool) -> None:
-        # As with an adapter on it: torch multiplies by weights that could be trained in another way, to other last bits.
+        # A model with an adapter has frozen weights, too. With trainable weights, torch may use other kernels, whose results
+        # differ in the last bits.
         self._load: Callable[[], Any] = lambda: load().requires_grad_(False)
         self._base = self._load()
-        self._as_loaded = _imprint(self._base) if several else None
+        self._as_loaded = _model_state(self._base) if several else None
         self._attached: Any = None
 
     @property
     def base(self) -> Any:
         """The base model without an adapter."""
         if self._attached is not None:
-            self._take_off()
+            self._detach()
         return self._base
 
     def attach(self, adapter: Path) -> Any:
-        """The base with an adapter, as a `PeftModel`; it is good until the next call.
+        """Attach an adapter to the base model.
+
+        Args:
+            adapter: folder of the adapter.
+
+        Returns:
+            A `PeftModel`, which can be used until the next call.
 
         Raises:
-            AdapterError: the adapter does not fit the base, or its weights are broken.
+            AdapterError: if the adapter does not fit the base model, or its weights are damaged.
         """
         from cme.adapters.load import load_adapter
 
         base = self.base
-        self._attached = base  # Whatever happens while it is put on.
+        # If loading fails halfway, the next call still detaches what was attached.
+        self._attached = base
         self._attached = load_adapter(base, adapter)
         return self._attached
 
-    def _take_off(self) -> None:
+    def _detach(self) -> None:
         attached, self._attached = self._attached, None
         try:
             self._base = _without(attached)
-        except (AttributeError, NotImplementedError, ValueError):  # a method that cannot be taken off
+        except (AttributeError, NotImplementedError, ValueError):
+            # The method cannot be detached, so the base model is loaded again.
             self._as_loaded = None
-        if self._as_loaded is None or _imprint(self._base) != self._as_loaded:
+        if self._as_loaded is None or _model_state(self._base) != self._as_loaded:
             self._base = None
             del attached
             self._base = self._load()
-            self._as_loaded = _imprint(self._base)
+            self._as_loaded = _model_state(self._base)
 
 
 def _without(model: Any) -> Any:
@@ -117,8 +129,8 @@ def _without(model: Any) -> Any:
     return model.get_base_model() if prompts else model.unload()
 
 
-def _imprint(model: Any) -> Any:
-    """All that a method could leave behind: modules, hooks, replaced functions, and the bits of all tensors, summed."""
+def _model_state(model: Any) -> Any:
+    """Return what a method could have changed: modules, hooks, replaced functions, and the summed bits of each tensor."""
     modules = [
         (name, type(module), len(module._forward_hooks), len(module._forward_pre_hooks), "forward" in vars(module))
         for name, module in model.named_modules()

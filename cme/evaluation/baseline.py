@@ -1,4 +1,4 @@
-"""The baselines' answers, in the shape in which lm-eval gives a model's, so that scoring is one and the same."""
+"""Answers of the baselines, in the format of lm-eval's sample records, so that models and baselines are scored alike."""
 
 import math
 import re
@@ -25,33 +25,34 @@ from cme.suite.tiers import tier_order, tier_rows
 __all__ = ["BaselineSession", "first_sentence"]
 
 _CERTAIN = 20.0
-"""Log-probability (nats) by which a baseline that is always sure puts its option before the others."""
+"""Difference in log-probability (nats) between the option that ``first-option`` chooses and the others."""
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"\u201d\u2019\')\]]*\s+(?=[\"\u201c\u2018\'(\[]?[A-Z0-9])|\n+")
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Gen|Col|Lt|Sgt|Rev|Jr|Sr|No|vs)\.$")
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a text: up to a full stop, exclamation or question mark before a capital, or a line's end.
+    """Return the first sentence of a text.
 
-    Single initials and common titles (``J. Smith``, ``Dr. Lind``) end no sentence.
+    A sentence ends at the end of a line, or at a full stop, exclamation mark or question mark that precedes a capital letter
+    or a digit. Initials and common titles (``J. Smith``, ``Dr. Lind``) do not end a sentence.
     """
     start = 0
-    while found := _SENTENCE_END.search(text, start):
-        sentence = text[: found.start()]
-        if not found[0].strip("\n") or not _ABBREVIATION.search(sentence):
-            return (sentence + found[0]).strip()
-        start = found.end()
+    while match := _SENTENCE_END.search(text, start):
+        sentence = text[: match.start()]
+        if not match[0].strip("\n") or not _ABBREVIATION.search(sentence):
+            return (sentence + match[0]).strip()
+        start = match.end()
     return text.strip()
 
 
 class BaselineSession:
-    """A baseline, ready to answer; in the place of `cme.evaluation.session.Session`.
+    """Evaluate a baseline. It has the interface of `cme.evaluation.session.Session`.
 
     Args:
         name: one of `cme.suite.baselines.BASELINES`.
-        settings: the evaluation's settings; base, adapter, format, shots and dtype play no part.
-        source: where the rows come from.
+        settings: settings of the evaluation. Base, adapter, format, shots and dtype have no effect.
+        source: source of the rows.
     """
 
     method, effect = "", 0.0
@@ -60,18 +61,18 @@ class BaselineSession:
     def __init__(self, name: str, settings: EvalSettings, source: Source) -> None:
         self._name, self._settings, self._source = name, settings, source
 
-    def dataset(self, spec: DatasetSpec, part: Path, progress: Bar) -> dict[str, Any]:
-        """Answer and score one dataset, unless its folder ``part`` says that this is done.
+    def dataset(self, spec: DatasetSpec, folder: Path, progress: Bar) -> dict[str, Any]:
+        """Answer and score one dataset, unless its folder holds the finished answers.
 
         Args:
             spec: the dataset.
-            part: its folder.
-            progress: shows how many rows are answered.
+            folder: folder of the dataset in the result.
+            progress: bar that shows the number of answered rows.
 
         Returns:
-            ``seconds`` it took, the ``provenance`` of its rows, and an empty ``engine``.
+            A mapping with ``seconds``, the ``provenance`` of the rows, and an empty ``engine``.
         """
-        marker = part / "done.json"
+        marker = folder / "done.json"
         if not marker.is_file():
             started = time.perf_counter()
             examples = self._load(spec, "eval")
@@ -81,18 +82,20 @@ class BaselineSession:
             for example in examples:
                 records.append(_record(example, answer(example), spec))
                 progress.advance()
-            write_samples(part / "samples.parquet", [sample_row(record, spec, None) for record in records])
-            write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
+            write_samples(folder / "samples.parquet", [sample_row(record, spec, None) for record in records])
+            write_responses(folder / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)
             write_json(marker, {"seconds": seconds, "provenance": self._source.provenance(spec), "engine": ""})
-        found: dict[str, Any] = read_json(marker)
-        return found
+        outcome: dict[str, Any] = read_json(marker)
+        return outcome
 
     def _load(self, spec: DatasetSpec, kind: str) -> list[Example]:
         outcome = load_examples(spec, kind, self._source, allow_missing=self._settings.allow_missing)
         if not outcome.examples:
             split = "training" if kind == "train" else "evaluation"
-            raise SourceError(f"{spec.name}: {self._source.place} has no {split} rows. Leave the dataset out.")
+            raise SourceError(
+                f"{spec.name}: {self._source.place} has no {split} rows. Leave the dataset out, or use another --source."
+            )
         examples = tier_order(outcome.examples)
         limit = tier_rows(self._settings.tier) if kind == "eval" else None
         return [cut_words(example, spec.max_input_words) for example in examples[:limit]]
@@ -108,10 +111,10 @@ class BaselineSession:
 
 
 def _majority(train: Sequence[Example], spec: DatasetSpec) -> "Callable[[Example], list[float] | str]":
-    """The most frequent answer; among equally frequent ones the first in tier order.
+    """Return a function that gives the most frequent training answer, or for choice datasets the log-probabilities of options.
 
-    Options are counted by place; each option's log-probability is that of its share in training, with one added to every
-    count.
+    Among equally frequent answers, the first in tier order is chosen. The probability of an option is the share of training
+    rows whose correct option has the same index, with add-one smoothing.
     """
     if spec.kind == "generate":
         answer = Counter(example.output for example in train).most_common(1)[0][0]
@@ -127,8 +130,8 @@ def _majority(train: Sequence[Example], spec: DatasetSpec) -> "Callable[[Example
 
 
 def _record(example: Example, answer: list[float] | str, spec: DatasetSpec) -> Mapping[str, Any]:
-    """A sample record as lm-eval makes one: the row, the answers, the scores."""
-    doc = {"id": example.id, "dataset": spec.name, "part": example.part, "cluster": example.cluster, "cut": False}
+    """Return a sample record in lm-eval's format, with the row, the answers and the scores."""
+    doc = {"id": example.id, "dataset": spec.name, "part": example.subset, "cluster": example.cluster, "cut": False}
     if isinstance(answer, str):
         doc["answers"] = list(example.answers)
         return {"doc": doc, "filtered_resps": [answer], **task.process_generation(doc, [answer])}

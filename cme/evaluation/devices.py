@@ -1,4 +1,4 @@
-"""Where an evaluation computes."""
+"""Evaluates several adapters at the same time, with one process per device."""
 
 import json
 import subprocess
@@ -18,7 +18,15 @@ __all__ = ["device_names", "evaluate_on"]
 
 
 def device_names(text: str) -> list[str]:
-    """``"0,1"`` → ``["cuda:0", "cuda:1"]``; other names stay as they are."""
+    """Split a list of devices and complete GPU numbers to PyTorch's names.
+
+    Example:
+        >>> device_names("0,1")
+        ['cuda:0', 'cuda:1']
+
+    Raises:
+        UsageError: if the text names no device.
+    """
     listed = [name.strip() for name in text.split(",") if name.strip()]
     if not listed:
         raise UsageError(f"{text!r} is not a list of devices. Set --devices to names such as 0,1 or cuda:0,cuda:1.")
@@ -26,25 +34,29 @@ def device_names(text: str) -> list[str]:
 
 
 def evaluate_on(devices: Sequence[str], settings: EvalSettings, adapters: Sequence[str], out: Path) -> list[Result]:
-    """`cme.evaluation.run.evaluate_each` with a process per device, adapters dealt out in turn.
+    """Evaluate several adapters as `cme.evaluation.run.evaluate_each` does, with one process per device.
 
-    A process that fails does not stop the others: what they finish stays, and the same command run again continues.
+    The adapters are distributed over the devices in turn. If a process fails, the others continue. The same command run again
+    evaluates what is missing.
 
     Args:
-        devices: torch's names.
-        settings: of all adapters.
+        devices: PyTorch's names of the devices.
+        settings: settings of all evaluations.
         adapters: folders, hub ids or ``base``.
-        out: gets a folder for each.
+        out: folder for the results. Each adapter gets a subfolder.
+
+    Returns:
+        The results in the order of the adapters.
 
     Raises:
-        UsageError: there are fewer adapters than devices, or two have the same name.
-        CMEError: some process failed; the message has each process's error.
+        UsageError: if there are fewer adapters than devices, or two adapters have the same name.
+        CMEError: if a process failed. The message contains the error of every process that failed.
     """
     settings.check()
     if len(adapters) < len(devices):
         raise UsageError(
-            f"--devices names {len(devices)} devices for {len(adapters)} adapters; each gets a device of its own. For one "
-            "adapter on several devices: torchrun --nproc_per_node N -m cme eval …"
+            f"there are fewer adapters ({len(adapters)}) than --devices ({len(devices)}), and each adapter is evaluated on one "
+            "device. To evaluate one adapter on several devices, run torchrun --nproc_per_node N -m cme eval …"
         )
     distinct_names(adapters)
     shares = [
@@ -62,7 +74,7 @@ def evaluate_on(devices: Sequence[str], settings: EvalSettings, adapters: Sequen
 
 
 def _run_all(shares: Sequence[dict[str, Any]]) -> dict[int, str]:
-    """Run a process for each share; number → what those say that failed."""
+    """Run one process per share. Return the errors of the processes that failed, by their index."""
     processes: list[subprocess.Popen[str]] = []
     failures: dict[int, str] = {}
     try:

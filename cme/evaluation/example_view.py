@@ -1,4 +1,4 @@
-"""Single examples as a model sees them, without a result."""
+"""Renders examples of a dataset exactly as a model receives them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,17 +19,17 @@ class RenderedExample:
     """One example in one prompt format.
 
     Attributes:
-        dataset: name.
+        dataset: name of the dataset.
         split: ``evaluation`` or ``training``.
-        id: the example's.
+        id: id of the example.
         part: subset of the dataset.
-        cluster: what it shares with other questions; else its id.
+        cluster: id of the passage, article or premise that it shares with other examples, or its own id.
         format: prompt format.
-        context: everything before the answer, byte for byte.
-        target: the answer as it follows the context.
-        options: of a choice task, as they follow the context; else none.
-        accepted: accepted answers; none for a choice task.
-        cut: words of the long text that were left out.
+        context: the text before the answer, byte for byte.
+        target: the correct answer, as it follows the context.
+        options: options of a choice dataset, as they follow the context. Empty for other datasets.
+        accepted: accepted answers. Empty for a choice dataset.
+        cut: number of words that were removed from the long text.
     """
 
     dataset: str
@@ -53,28 +53,31 @@ def rendered_examples(
     source: str,
     split: str,
     formats: Sequence[str],
-    wording: int,
+    prompt_variant: int,
     base: str,
 ) -> list[RenderedExample]:
-    """Examples of a dataset as a model sees them.
+    """Render examples of a dataset exactly as a model receives them.
 
     Args:
-        name: the dataset.
-        n: how many, in tier order.
-        ids: those whose ids begin so, instead.
-        source: where rows come from.
+        name: name of the dataset.
+        n: number of examples, in tier order.
+        ids: ids, or beginnings of ids, of the examples. If there are any, ``n`` has no effect.
+        source: source of the rows.
         split: ``eval`` or ``train``.
         formats: prompt formats.
-        wording: index of the instruction.
-        base: whose tokenizer renders; read only for other formats than ``plain``.
+        prompt_variant: index of the instruction.
+        base: base model whose tokenizer renders the prompts. It is loaded only for formats other than ``plain``.
+
+    Returns:
+        One object per example and format.
 
     Raises:
-        CMEError: an unknown name, no such id, or the source lacks the split.
+        CMEError: if a name or an id is unknown, or the source lacks the split.
     """
     spec = dataset(name)
     if split not in ("eval", "train"):
         raise unknown("split", split, ("eval", "train"))
-    instruction = spec.instruction_at(wording)
+    instruction = spec.instruction_at(prompt_variant)
     tokenizer = None
     if any(one != "plain" for one in formats):
         from cme.models.load import load_tokenizer, resolve_base
@@ -85,12 +88,12 @@ def rendered_examples(
     rows = open_source(source)
     if missing := check_source(rows, [spec], [split], allow_missing=True):
         lacking = "\n  ".join(missing)
-        raise SourceError(f"{rows.place} lacks:\n  {lacking}\nPut it there, or choose another --source or --split.")
+        raise SourceError(f"{rows.place} lacks:\n  {lacking}\nAdd what is missing, or set another --source or --split.")
     ordered = tier_order(load_examples(spec, split, rows).examples)
     shown = []
     for example in with_ids(ordered, ids, lambda item: item.id) if ids else ordered[:n]:
-        worded = replace(example, instruction=instruction)
-        short = cut_words(worded, spec.max_input_words)
+        instructed = replace(example, instruction=instruction)
+        short = cut_words(instructed, spec.max_input_words)
         for one in formats:
             text = render(short, one, tokenizer)
             shown.append(
@@ -98,14 +101,14 @@ def rendered_examples(
                     dataset=spec.name,
                     split="evaluation" if split == "eval" else "training",
                     id=example.id,
-                    part=example.part,
+                    part=example.subset,
                     cluster=example.cluster,
                     format=one,
                     context=text.context,
                     target=text.target,
                     options=list(text.continuations),
                     accepted=list(example.answers),
-                    cut=len(worded.input.split()) - len(short.input.split()),
+                    cut=len(instructed.input.split()) - len(short.input.split()),
                 )
             )
     return shown

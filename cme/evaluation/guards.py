@@ -1,4 +1,4 @@
-"""Mistakes after which every answer would be wrong, and none would look so."""
+"""Checks that an adapter belongs to the base model. A mismatch would give wrong scores without an error."""
 
 from pathlib import Path
 
@@ -10,36 +10,38 @@ __all__ = ["check_trained_on"]
 
 
 def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: str = "", tokenizer: str = "") -> None:
-    """Check that an adapter with a run record of its own was trained on this base.
+    """Check that an adapter that has a run record was trained on this base model.
 
-    Where there is no record of this very adapter, its shapes decide (`cme.adapters.load.load_adapter`).
+    Adapters without a run record are checked by the shapes of their weights (`cme.adapters.load.load_adapter`).
 
     Args:
-        adapter: the adapter's folder.
-        base: the base as asked for.
-        fingerprint: the base's, from `cme.models.load.base_fingerprint`.
-        prompt_format: that it is evaluated with.
-        tokenizer: fingerprint of the base's tokenizer, from `cme.models.tokenizer_files.tokenizer_fingerprint`.
+        adapter: folder of the adapter.
+        base: name of the base model as the user gave it.
+        fingerprint: fingerprint of the base model, from `cme.models.load.base_fingerprint`.
+        prompt_format: prompt format of the evaluation.
+        tokenizer: fingerprint of the tokenizer, from `cme.models.tokenizer_files.tokenizer_fingerprint`.
 
     Raises:
-        AdapterError: it was trained on another one, or in the same format with another tokenizer or chat template.
+        AdapterError: if it was trained on another base model, or in the same prompt format with another tokenizer or chat
+            template.
     """
     try:
         run = read_record(adapter / "run.json", Run)
-    except CMEError:  # no record, or another program's file of that name
+    except CMEError:
+        # There is no record, or the file is another program's.
         return
     if run.adapter_fingerprint != adapter_fingerprint(adapter):
         return
     if run.base_fingerprint != fingerprint:
         raise AdapterError(
-            f"{adapter} was trained on another base than {base}: its run.json names {run.base} (fingerprint "
-            f"{run.base_fingerprint[:12]}…, this one has {fingerprint[:12]}…). Give that base with --base. If the two are one "
-            "model saved in two ways, evaluate a copy of the adapter without run.json."
+            f"{adapter} was not trained on {base} (fingerprint {fingerprint[:12]}…): its run.json names the base "
+            f"{run.base} (fingerprint {run.base_fingerprint[:12]}…). Set --base to that model, or delete run.json from a copy "
+            "of the adapter if both are the same model in different files."
         )
     then = run.tokenizer_fingerprint
     if then and tokenizer and then != tokenizer and run.prompt_format == prompt_format:
         raise AdapterError(
-            f"{adapter} was trained with another tokenizer or chat template than {base} has now: its run.json names "
-            f"{then[:12]}…, this one is {tokenizer[:12]}…. Put the files back, or evaluate a copy of the adapter "
-            "without run.json."
+            f"{adapter} was trained with another tokenizer or chat template than {base} has now: its run.json has the "
+            f"fingerprint {then[:12]}…, but the current one is {tokenizer[:12]}…. Restore the tokenizer files, or evaluate a "
+            "copy of the adapter without run.json."
         )

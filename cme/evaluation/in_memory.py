@@ -1,4 +1,4 @@
-"""A model that is in memory already: what it is, whether it can be evaluated, and how it stays as it was."""
+"""Checks and describes a model in memory, and restores its state after the evaluation."""
 
 import copy
 import hashlib
@@ -12,27 +12,35 @@ from typing import Any
 from cme.errors import UsageError
 from cme.files import digest
 
-__all__ = ["Description", "borrowed", "describe", "has_active_adapter", "kept_merged", "tokenizer_digest", "unwrapped"]
+__all__ = [
+    "Description",
+    "describe",
+    "has_active_adapter",
+    "merged_adapters_restored",
+    "state_restored",
+    "tokenizer_digest",
+    "unwrapped",
+]
 
 _BASE_MARKS = (".base_layer", ".original_module", "base_model.model.")
-"""What PEFT adds to the names of the base's own tensors."""
+"""Parts that PEFT adds to the names of the base model's tensors."""
 
 _ADAPTER_STATE = ("_active_adapter", "_disable_adapters", "merged_adapters", "active_adapter", "_caches")
-"""Attributes of PEFT's models and layers: which adapters are in use, and what is kept of merged ones."""
+"""Attributes of PEFT's models and layers that hold the active adapters and the cached tensors of merged ones."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a model in memory is.
+    """Description of a model in memory.
 
     Attributes:
-        base: name or path that the base was loaded from, as transformers remembers it; else the name of its class.
-        name: what it is called in tables: the active adapter's name, or the last part of ``base``.
-        fingerprint: SHA-256 of the base's configuration and of its weights as they are now.
-        adapter: name of the active adapter, several joined by ``+``; None where the model answers without an adapter.
-        adapter_fingerprint: SHA-256 of the active adapters' configuration and weights; None as above.
-        device: torch's name.
-        dtype: of the weights, such as ``float32``.
+        base: name or path of the base model as transformers stores it, or the name of its class if there is none.
+        name: name in tables: the name of the active adapter, or the last part of ``base``.
+        fingerprint: SHA-256 of the base model's configuration and current weights.
+        adapter: name of the active adapter. Several names are joined by ``+``. None if no adapter is active.
+        adapter_fingerprint: SHA-256 of the configuration and weights of the active adapters. None if no adapter is active.
+        device: PyTorch's name of the device.
+        dtype: dtype of the weights, such as ``float32``.
     """
 
     base: str
@@ -45,15 +53,18 @@ class Description:
 
 
 def unwrapped(model: Any, tokenizer: Any) -> tuple[Any, Any]:
-    """The model inside of wrappers that only distribute or compile it, and a copy of its tokenizer.
+    """Remove wrappers for compilation and distribution from a model, check it, and copy its tokenizer.
 
     Args:
-        model: what was handed over as ``model=``.
-        tokenizer: what was handed over as ``tokenizer=``.
+        model: the argument ``model``.
+        tokenizer: the argument ``tokenizer``.
+
+    Returns:
+        The model and the copy of the tokenizer, which has a padding token.
 
     Raises:
-        UsageError: it is no causal language model of transformers and no `PeftModel` of one, its tokenizer is missing, or its
-            weights are not all on one device.
+        UsageError: if the model is neither a causal language model of transformers nor a `PeftModel` of one, if the tokenizer
+            is missing, or if the weights are not all on one device.
     """
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
@@ -68,28 +79,31 @@ def unwrapped(model: Any, tokenizer: Any) -> tuple[Any, Any]:
     inner = model.get_base_model() if isinstance(model, PeftModel) else model
     if not isinstance(getattr(inner, "_orig_mod", inner), PreTrainedModel):
         raise UsageError(
-            f"model= takes a causal language model of transformers or a PeftModel of one, found {kind}. A folder or a hub id "
-            "is given as a text."
+            f"model must be a causal language model of transformers or a PeftModel of one, found {kind}. Give a folder or a hub "
+            "id as a string."
         )
     if not isinstance(model, PeftModel) and any(isinstance(module, BaseTunerLayer) for module in inner.modules()):
         raise UsageError(
-            "the model has adapter layers but is not a PeftModel, so CME cannot tell which adapter it evaluates. Pass the "
-            "PeftModel that get_peft_model or PeftModel.from_pretrained returned."
+            "the model has adapter layers but is not a PeftModel, so the active adapter is unknown. Pass the PeftModel that "
+            "get_peft_model or PeftModel.from_pretrained returned."
         )
     if inner.config.is_encoder_decoder or not inner.can_generate():
         raise UsageError(f"{type(inner).__name__} is not a causal language model. Pass a model that generates text.")
     if tokenizer is None:
-        raise UsageError("a model in memory needs its tokenizer. Call cme.evaluate(model=model, tokenizer=tokenizer).")
+        raise UsageError(
+            "a model in memory requires its tokenizer. Call cme.evaluate(model=model, tokenizer=tokenizer)."
+        )
     if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise UsageError(f"tokenizer= takes a tokenizer of transformers, found {type(tokenizer).__qualname__}.")
+        raise UsageError(f"tokenizer must be a tokenizer of transformers, found {type(tokenizer).__qualname__}.")
     devices = sorted({str(weight.device) for weight in model.parameters()})
     if "meta" in devices:
         raise UsageError(
-            "some of the model's weights are not in memory (device meta: offloaded, or never loaded). Load it whole."
+            "some of the model's weights are on the device meta, so they are offloaded or were never loaded. Load all weights "
+            "into memory."
         )
     if len(devices) > 1:
         raise UsageError(
-            f"the model's weights are on several devices ({', '.join(devices)}). Put it on one, such as "
+            f"the model's weights are on several devices ({', '.join(devices)}). Move them to one device, for example with "
             f"model.to({devices[-1]!r})."
         )
     tokenizer = copy.deepcopy(tokenizer)
@@ -99,7 +113,7 @@ def unwrapped(model: Any, tokenizer: Any) -> tuple[Any, Any]:
 
 
 def has_active_adapter(model: Any) -> bool:
-    """Whether this is a `PeftModel` that answers with an adapter, and not with its adapters switched off."""
+    """Return whether a model is a `PeftModel` with an active adapter that is not disabled."""
     from peft import PeftModel
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -107,16 +121,16 @@ def has_active_adapter(model: Any) -> bool:
         return False
     layers = [module for module in model.modules() if isinstance(module, BaseTunerLayer)]
     if not layers:
-        # A method that puts tokens of its own before the prompt.
+        # Prompt-learning methods have no adapter layers.
         return not getattr(model, "_adapters_disabled", False)
     return not all(layer.disable_adapters for layer in layers)
 
 
 def describe(model: Any) -> Description:
-    """Say what a model is and compute its fingerprints; every weight is read once.
+    """Describe a model and compute its fingerprints. Every weight is read once.
 
     Args:
-        model: from `unwrapped`.
+        model: the model, from `unwrapped`.
     """
     from peft import PeftModel
 
@@ -136,25 +150,32 @@ def describe(model: Any) -> Description:
 
 
 def tokenizer_digest(tokenizer: Any) -> str:
-    """SHA-256 of all that decides how a tokenizer in memory turns texts into tokens, its chat template included.
+    """Compute the SHA-256 of everything that determines how a tokenizer encodes text, including its chat template.
 
     Args:
-        tokenizer: from `unwrapped`.
+        tokenizer: the tokenizer, from `unwrapped`.
     """
     backend = getattr(tokenizer, "backend_tokenizer", None)
     rules: Any = tokenizer.get_vocab()
     if backend is not None:
-        # What the last call asked for is no part of the tokenizer.
+        # Padding and truncation are settings of the last call and not of the tokenizer.
         rules = {
             key: value for key, value in json.loads(backend.to_str()).items() if key not in ("padding", "truncation")
         }
     own = {name: getattr(tokenizer, name, None) for name in ("chat_template", "add_bos_token", "add_eos_token")}
     special = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
-    return digest({"rules": _plain(rules), "special": special, "own": _plain(own), "class": type(tokenizer).__name__})
+    return digest(
+        {
+            "rules": _config_digest(rules),
+            "special": special,
+            "own": _config_digest(own),
+            "class": type(tokenizer).__name__,
+        }
+    )
 
 
 def _base_fingerprint(model: Any, inner: Any) -> str:
-    """Of the base alone: the same for a model and for a `PeftModel` around it."""
+    """Compute the fingerprint of the base model, which is the same with and without a `PeftModel` around it."""
     prefix = getattr(getattr(model, "base_model", None), "prefix", None) if model is not inner else None
     state = {}
     for name, tensor in inner.state_dict().items():
@@ -164,11 +185,11 @@ def _base_fingerprint(model: Any, inner: Any) -> str:
             name = name.replace(mark, "")
         state[name] = tensor
     config = {key: value for key, value in inner.config.to_dict().items() if key not in ("_name_or_path", "use_cache")}
-    return digest({"config": _plain(config), "weights": _tensors_digest(state)})
+    return digest({"config": _config_digest(config), "weights": _tensors_digest(state)})
 
 
 def _adapter_fingerprint(model: Any) -> str:
-    """Of the active adapters, and of whether they are merged into the base."""
+    """Compute the fingerprint of the active and merged adapters. It depends on which of them are merged."""
     from peft import get_peft_model_state_dict
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -177,7 +198,7 @@ def _adapter_fingerprint(model: Any) -> str:
     )
     adapters = {
         name: {
-            "config": _plain(model.peft_config[name].to_dict()),
+            "config": _config_digest(model.peft_config[name].to_dict()),
             "weights": _tensors_digest(
                 get_peft_model_state_dict(model, adapter_name=name, save_embedding_layers=False)
             ),
@@ -187,8 +208,8 @@ def _adapter_fingerprint(model: Any) -> str:
     return digest({"adapters": adapters, "active": list(model.active_adapters), "merged": merged})
 
 
-def _plain(config: Mapping[str, Any]) -> Any:
-    """A configuration as JSON has it; sets, which have no order, are sorted."""
+def _config_digest(config: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 of a configuration as JSON. Sets have no order, so they are sorted."""
 
     def other(value: Any) -> Any:
         return sorted(map(str, value)) if isinstance(value, set | frozenset) else str(value)
@@ -198,7 +219,7 @@ def _plain(config: Mapping[str, Any]) -> Any:
 
 
 def _tensors_digest(state: Mapping[str, Any]) -> str:
-    """SHA-256 of names, shapes, types and bits; tied tensors are read once."""
+    """Compute the SHA-256 of the names, shapes, dtypes and bits of tensors. Tied tensors are read once."""
     import torch
 
     total = hashlib.sha256()
@@ -212,44 +233,44 @@ def _tensors_digest(state: Mapping[str, Any]) -> str:
             total.update(f"{name}={seen[place]}\n".encode())
             continue
         total.update(f"{name}:{tuple(value.shape)}:{value.dtype}\n".encode())
-        for part in _parts(value.detach()):
-            total.update(part.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        for tensor in _plain_tensors(value.detach()):
+            total.update(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         if place is not None:
             seen[place] = name
     return total.hexdigest()
 
 
-def _parts(tensor: Any) -> Iterator[Any]:
-    """The plain tensors that a tensor is made of; torchao's quantised ones have several."""
+def _plain_tensors(tensor: Any) -> Iterator[Any]:
+    """Yield the plain tensors of a tensor. A quantised tensor of torchao consists of several."""
     if not hasattr(tensor, "__tensor_flatten__"):
         yield tensor
         return
     for name in tensor.__tensor_flatten__()[0]:
-        yield from _parts(getattr(tensor, name))
+        yield from _plain_tensors(getattr(tensor, name))
 
 
 @contextmanager
-def borrowed(model: Any) -> Iterator[None]:
-    """Evaluate with a model, then leave it as it was.
+def state_restored(model: Any) -> Iterator[None]:
+    """Prepare a model for evaluation and restore its state at the end of the block.
 
-    Restored are every module's attributes (training mode, hooks, compiled calls, which adapters are active and merged), its
-    buffers, ``requires_grad``, the configuration with its ``use_cache``, the generation configuration, and the states of the
-    random generators of Python, NumPy and torch. Mixed precision, the caller's or accelerate's, is off meanwhile: the answers
-    are those of the weights' own dtype, as they are when the model is loaded from its folder.
+    The restored state consists of the attributes of every module (training mode, hooks, compiled calls, active and merged
+    adapters), the buffers, ``requires_grad``, the configuration, the generation configuration, and the states of the random
+    number generators of Python, NumPy and torch. Mixed precision is disabled in the block, so the answers equal those of the
+    model when it is loaded from its folder.
 
     Args:
-        model: from `unwrapped`.
+        model: the model, from `unwrapped`.
     """
     import torch
 
     device = next(model.parameters()).device
-    with _generators_kept(device), torch.autocast(device.type, enabled=False), _model_kept(model):
+    with _generators_restored(device), torch.autocast(device.type, enabled=False), _model_restored(model):
         yield
 
 
 @contextmanager
-def _generators_kept(device: Any) -> Iterator[None]:
-    """The states of all random generators as they were; lm-eval, for one, draws names for its tasks."""
+def _generators_restored(device: Any) -> Iterator[None]:
+    """Restore the states of all random number generators at the end of the block, because lm-eval draws random names."""
     import numpy as np
     import torch
 
@@ -263,8 +284,8 @@ def _generators_kept(device: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _model_kept(model: Any) -> Iterator[None]:
-    """The model itself as it was."""
+def _model_restored(model: Any) -> Iterator[None]:
+    """Switch the model to evaluation mode and restore it at the end of the block."""
     modules = list(model.modules())
     before = [(module, dict(vars(module)) | _copied(module), dict(module._buffers)) for module in modules]
     weights = [(weight, weight.requires_grad) for weight in model.parameters()]
@@ -272,14 +293,14 @@ def _model_kept(model: Any) -> Iterator[None]:
     settings = [(item, copy.deepcopy(vars(item))) for item in {id(i): i for i in _settings(model, inner)}.values()]
     try:
         for module in modules:
-            # A call that was compiled with torch is compiled again for every shape, of which an evaluation has many.
+            # A compiled call would be compiled again for each of the many shapes of an evaluation.
             if getattr(module, "_compiled_call_impl", None) is not None:
                 module._compiled_call_impl = None
-            # accelerate's mixed precision (the Trainer's ``bf16=True``) stands in front of the model's own forward pass.
+            # accelerate's mixed precision (the Trainer's ``bf16=True``) replaces the model's own forward method.
             if "_original_forward" in vars(module):
                 module.forward = module._original_forward
         if getattr(inner.config, "use_cache", None) is False:
-            # Training with gradient checkpointing switches it off; the answers are the same with it, and sooner there.
+            # Gradient checkpointing disables the cache. The answers are the same with it, and the evaluation is faster.
             inner.config.use_cache = True
         model.eval()
         yield
@@ -288,7 +309,7 @@ def _model_kept(model: Any) -> Iterator[None]:
             vars(item).clear()
             vars(item).update(values)
         for module, attributes, buffers in before:
-            # All of them: lm-eval's wrapper, PEFT and transformers each set some of their own on the way.
+            # All attributes are replaced because lm-eval's wrapper, PEFT and transformers each add some.
             vars(module).clear()
             vars(module).update(attributes)
             module._buffers.clear()
@@ -301,21 +322,21 @@ def _model_kept(model: Any) -> Iterator[None]:
 def _settings(model: Any, inner: Any) -> Iterator[Any]:
     for item in (model, inner):
         for name in ("config", "generation_config"):
-            if (found := getattr(item, name, None)) is not None:
-                yield found
+            if (config := getattr(item, name, None)) is not None:
+                yield config
 
 
 def _copied(module: Any) -> dict[str, Any]:
-    """Attributes that say which adapters are in use, as copies: PEFT changes the lists themselves."""
+    """Return copies of the attributes that hold the active adapters, because PEFT changes these lists in place."""
     return {name: copy.copy(vars(module)[name]) for name in _ADAPTER_STATE if name in vars(module)}
 
 
 @contextmanager
-def kept_merged(model: Any) -> Iterator[None]:
-    """Put merged adapters back bit by bit, after PEFT has taken them out of the base to answer without them.
+def merged_adapters_restored(model: Any) -> Iterator[None]:
+    """Restore merged adapters exactly after PEFT has unmerged them to compute logits without the adapter.
 
     Args:
-        model: a `PeftModel`; nothing happens where no adapter is merged.
+        model: a `PeftModel`. Models without merged adapters are not changed.
     """
     from peft.tuners.tuners_utils import BaseTunerLayer
 

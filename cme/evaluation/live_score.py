@@ -1,4 +1,4 @@
-"""The score so far, while a dataset is being answered: for the eyes only, the result is computed from all samples."""
+"""The score that the progress bar shows while a dataset is evaluated. The result is computed from all samples afterwards."""
 
 from typing import Any
 
@@ -9,13 +9,14 @@ __all__ = ["RunningScore"]
 
 
 class RunningScore:
-    """Mean primary score of the samples that were fully answered by this process, in the place of lm-eval's cache hook.
+    """Compute the mean primary score of the samples that this process has answered completely.
 
-    Prompts are answered by length, so that it need not be near the end's score before the end.
+    It is used as lm-eval's cache hook. Prompts are answered in order of length, so the score can differ from the final one
+    until all are answered.
 
     Args:
         spec: the dataset.
-        task: lm-eval's task, whose requests are read with the first answer: it makes them just before.
+        task: lm-eval's task. Its requests are read when the first answer arrives, because lm-eval creates them just before.
     """
 
     def __init__(self, spec: DatasetSpec, task: Any) -> None:
@@ -27,12 +28,12 @@ class RunningScore:
         self._scores: list[float] = []
 
     def add_partial(self, attr: str, req: Any, res: Any) -> None:
-        """Take note of an answer.
+        """Add one answer.
 
         Args:
-            attr: lm-eval's kind of request.
-            req: the request's ``args``.
-            res: (log-probability, greedy?), or the text.
+            attr: lm-eval's name of the kind of request.
+            req: ``args`` of the request.
+            res: the generated text, or the log-probability and whether the continuation is the greedy one.
         """
         if not self._docs:
             self._read_requests()
@@ -49,11 +50,11 @@ class RunningScore:
             self._places.setdefault(_key(instance.args), []).append((instance.doc_id, instance.idx))
 
     def __str__(self) -> str:
-        """The score × 100; nothing as long as no sample is answered."""
+        """Return the score × 100, or an empty text if no sample is complete yet."""
         return f"{100 * sum(self._scores) / len(self._scores):.1f}" if self._scores else ""
 
 
 def _key(request: Any) -> tuple[str, str]:
-    """Prompt and continuation; settings of a generation are the same for all of a dataset's."""
+    """Return prompt and continuation. Generation settings are left out because all requests of a dataset share them."""
     prompt, second = request
     return prompt, second if isinstance(second, str) else ""

@@ -1,4 +1,7 @@
-"""lm-eval's own logs of CME tasks → a CME result: rows compared with the source's, scores computed from the logged answers."""
+"""Converts lm-eval's logs of CME tasks to a CME result.
+
+Each logged row is compared with the row of the source, and the scores are computed from the logged answers.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,59 +29,65 @@ __all__ = ["import_logs"]
 _SCORE_TOLERANCE = 1e-6
 
 _PROMPT_OPTIONS = {"chat_template_sha": "--apply_chat_template", "system_instruction_sha": "--system_instruction"}
-"""What lm-eval records of options that change prompts → the option."""
+"""Options of lm-eval that change prompts, by the key under which lm-eval records them."""
 
 
 @dataclass(frozen=True)
-class _How:
-    """How a task was run; the same for all tasks of a result."""
+class _Setup:
+    """Model and settings of a logged task. All tasks of a result have the same."""
 
     model: str
     arguments: str
     hashes: tuple[str, ...]
     source: str
     prompt_format: str
-    wording: int
+    prompt_variant: int
     shots: int
 
 
 def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str | None = None) -> Result:
-    """Make a result of lm-eval's logs and write it as `cme.evaluation.run.evaluate` does.
+    """Convert lm-eval's logs to a result and write the files that `cme.evaluation.run.evaluate` writes.
 
     Args:
-        folder: what ``--output_path`` named, or a folder of one model below it.
-        out: output folder, new.
-        source: where the rows came from; None: as the logs say, else ``CME_DATA_SOURCE``, else ``hub``.
-        name: name in tables; None: as lm-eval calls the model.
+        folder: folder given to lm-eval as ``--output_path``, or the subfolder of one model.
+        out: new output folder.
+        source: source of the rows. None means the source in the logs, else ``CME_DATA_SOURCE``, else ``hub``.
+        name: name in tables. None means lm-eval's name of the model.
+
+    Returns:
+        The result.
 
     Raises:
-        CMEError: the logs lack what a result needs, or were made with other rows or settings than CME's; nothing is written.
+        CMEError: if the logs lack samples or settings, or have other rows or settings than CME. Nothing is written then.
     """
     logs = newest_tasks(folder)
     specs = {spec.task: spec for spec in datasets(beside=True).values()}
-    if strange := [log.task for log in logs if log.task not in specs]:
-        raise UsageError(f"{logs[0].samples.parent} has samples of {strange[0]}, which this CME does not have.")
-    hows = {log.task: _how(log, source) for log in logs}
-    how = next(iter(hows.values()))
-    for task, other in hows.items():
-        if other != how:
+    if unknown := [log.task for log in logs if log.task not in specs]:
+        raise UsageError(
+            f"{logs[0].samples.parent} has samples of {unknown[0]}, which is not a task of this version of CME. Move these logs "
+            "to another folder, or use the version that has the task."
+        )
+    setups = {log.task: _setup(log, source) for log in logs}
+    setup = next(iter(setups.values()))
+    for task, other in setups.items():
+        if other != setup:
             raise UsageError(
-                f"{logs[0].samples.parent}: {logs[0].task} and {task} were run with different models or settings. Put the logs "
-                "of one run into a folder of their own."
+                f"{logs[0].samples.parent}: {logs[0].task} and {task} were run with different models or settings. Move the logs "
+                "of each model and setting to a separate folder."
             )
     order = list(specs)
     logs.sort(key=lambda log: order.index(log.task))
     tokenizer = _tokenizer(logs[0].run)
-    done = {log.task: _dataset(log, specs[log.task], how, tokenizer) for log in logs}
+    done = {log.task: _dataset(log, specs[log.task], setup, tokenizer) for log in logs}
     tiers = {item.tier for item in done.values()}
     tier = _common_tier(done, tiers)
     claim(
         out,
         "import-lm-eval",
-        {"logs": str(folder), "files": [sha256_file(log.samples) for log in logs], "source": how.source},
+        {"logs": str(folder), "files": [sha256_file(log.samples) for log in logs], "source": setup.source},
     )
     try:
-        return _write(out, logs, [specs[log.task] for log in logs], done, how, tier, name)
+        return _write(out, logs, [specs[log.task] for log in logs], done, setup, tier, name)
     except BaseException:
         for file in (RESULT, "samples.parquet", "responses.parquet"):
             (out / file).unlink(missing_ok=True)
@@ -86,16 +95,18 @@ def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str
         raise
 
 
-def _how(log: LoggedTask, source: str | None) -> _How:
-    """How a task was run.
+def _setup(log: LoggedTask, source: str | None) -> _Setup:
+    """Read the model and the settings of a logged task.
 
     Raises:
-        UsageError: in a way that CME's results do not allow.
+        UsageError: if the settings are not those of CME's tasks.
     """
     run, where = log.run, f"{log.samples.parent}: {log.task}"
     for key, option in _PROMPT_OPTIONS.items():
         if run.values.get(key) is not None:
-            raise UsageError(f"{where} was run with {option}, so its prompts are not CME's. Run it without.")
+            raise UsageError(
+                f"{where} was run with {option}, so its prompts differ from CME's. Run lm-eval again without it."
+            )
     if run.part("config", "gen_kwargs"):
         raise UsageError(
             f"{where} was run with --gen_kwargs, so its answers are not comparable. Run lm-eval again without it."
@@ -103,25 +114,27 @@ def _how(log: LoggedTask, source: str | None) -> _How:
     metadata = run.part("configs", log.task, "metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     shots = run.part("n-shot", log.task)
-    wording = metadata.get("cme_wording", 0)
+    prompt_variant = metadata.get("cme_wording", 0)
     arguments = run.arguments
     base = arguments.get("pretrained") or arguments.get("model") or arguments.get("model_name") or ""
     model = str(base or run.values.get("model_name") or "")
     if not model:
-        raise UsageError(f"{where}: the log does not say which model answered (config.model_args).")
-    return _How(
+        raise UsageError(
+            f"{where}: the log does not name the model. Run lm-eval again with pretrained= or model= in --model_args."
+        )
+    return _Setup(
         model=model,
         arguments=digest({"model": run.part("config", "model"), "arguments": arguments}),
         hashes=tuple(str(run.part("config", key) or "") for key in ("model_sha", "peft_sha")),
         source=source or str(metadata.get("cme_source") or data_source()),
         prompt_format=str(metadata.get("cme_format") or "plain"),
-        wording=wording if isinstance(wording, int) else 0,
+        prompt_variant=prompt_variant if isinstance(prompt_variant, int) else 0,
         shots=shots if isinstance(shots, int) else 0,
     )
 
 
 def _tokenizer(run: LoggedRun) -> Any:
-    """The model's tokenizer where it lies here; it tells which texts ran to the token limit. None: nobody knows."""
+    """Return the model's tokenizer if its folder exists on this machine, to detect truncated answers. Return None otherwise."""
     from cme.models.load import load_tokenizer
 
     arguments = run.arguments
@@ -138,7 +151,7 @@ def _tokenizer(run: LoggedRun) -> Any:
 
 @dataclass(frozen=True)
 class _Done:
-    """One dataset of the logs."""
+    """Samples and responses of one dataset."""
 
     tier: str
     rows: int
@@ -148,18 +161,22 @@ class _Done:
     provenance: dict[str, str]
 
 
-def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _Done:
-    """The samples of one log, after each was checked to be the source's row of that place."""
-    options: dict[str, Any] = {"cme_format": how.prompt_format}
-    if how.prompt_format != "plain":
+def _dataset(log: LoggedTask, spec: DatasetSpec, setup: _Setup, tokenizer: Any) -> _Done:
+    """Read the samples of one log and check that each is the row of the source with the same index."""
+    options: dict[str, Any] = {"cme_format": setup.prompt_format}
+    if setup.prompt_format != "plain":
         if tokenizer is None:
             raise UsageError(
-                f"{log.samples}: prompts in {how.prompt_format!r} need the model's tokenizer, and "
-                f"{how.model!r} is no folder here."
+                f"{log.samples}: prompt format {setup.prompt_format!r} requires the model's tokenizer, but {setup.model!r} is "
+                "not a folder on this machine. Import the logs where the model is."
             )
         options["tokenizer"] = tokenizer
     splits = loader.load(
-        cme_dataset=spec.name, cme_source=how.source, cme_shots=how.shots, cme_wording=how.wording, **options
+        cme_dataset=spec.name,
+        cme_source=setup.source,
+        cme_shots=setup.shots,
+        cme_wording=setup.prompt_variant,
+        **options,
     )
     shots = loader.shots_text(list(splits["fewshot"]))
     expected = splits["eval"].to_list()
@@ -176,17 +193,17 @@ def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _
             )
         if not 0 <= place < len(expected) or dict(sample["doc"]) != expected[place]:
             raise DataError(
-                f"{log.samples}: row {place} is not the row of {how.source!r} that this CME evaluates. It comes from another "
-                "source, another version of CME, or other settings: name the source with --source, or run lm-eval again."
+                f"{log.samples}: row {place} differs from the row that this version of CME evaluates from source "
+                f"{setup.source!r}. Set --source to the source that lm-eval used, or run lm-eval again."
             )
         by_place[place] = _record(sample, expected[place], spec, shots, f"{log.samples}: row {place}")
     rows = len(by_place)
     tier = next((tier for tier, most in TIERS.items() if rows == min(most or len(expected), len(expected))), None)
     if tier is None or sorted(by_place) != list(range(rows)):
         raise DataError(
-            f"{log.samples} has {rows} of the {len(expected)} rows, which is no tier of CME "
-            f"({', '.join(f'{name}: {most}' for name, most in TIERS.items() if most)}, full: all). Give lm-eval such a --limit, "
-            "or none."
+            f"{log.samples} has {rows} of the {len(expected)} rows, which is not a tier of CME "
+            f"({', '.join(f'{name}: {most}' for name, most in TIERS.items() if most)}, full: all). Run lm-eval again with such a "
+            "--limit, or without it."
         )
     records = [by_place[place] for place in range(rows)]
     return _Done(
@@ -202,7 +219,7 @@ def _dataset(log: LoggedTask, spec: DatasetSpec, how: _How, tokenizer: Any) -> _
 def _record(
     sample: Mapping[str, Any], doc: Mapping[str, Any], spec: DatasetSpec, shots: str, where: str
 ) -> dict[str, Any]:
-    """A sample record with the scores that follow from its answers; those that were logged must be the same."""
+    """Return a sample record whose scores are computed from its answers, after comparing them with the logged scores."""
     answers = sample.get("filtered_resps")
     if not isinstance(answers, list) or not answers:
         raise DataError(f"{where} has no answers (filtered_resps). Run lm-eval again with --log_samples.")
@@ -211,55 +228,63 @@ def _record(
     if spec.kind == "choice":
         results = [_logprob(answer, where) for answer in answers]
         if len(results) != len(doc["continuations"]):
-            raise DataError(f"{where} has {len(results)} log-probabilities for {len(doc['continuations'])} options.")
+            raise DataError(
+                f"{where} has {len(results)} log-probabilities for {len(doc['continuations'])} options. Run lm-eval again."
+            )
         scores = loader.process_choice(doc, results)
     else:
         if not all(isinstance(answer, str) for answer in answers):
-            raise DataError(f"{where}: the answer is not a string.")
+            raise DataError(f"{where}: the answer is not a string. Run lm-eval again.")
         results = answers
         scores = loader.process_generation(doc, answers)
     logged = sample.get("cme_score")
     if not isinstance(logged, int | float) or abs(logged - scores["cme_score"]) > _SCORE_TOLERANCE:
         raise DataError(
-            f"{where}: the log says a score of {logged!r}, and its answer gives {scores['cme_score']}. It was scored by another "
-            "version of CME: run lm-eval again."
+            f"{where}: the logged score is {logged!r}, but this version of CME computes {scores['cme_score']} from the answer. "
+            "Run lm-eval again with this version."
         )
     return {"doc": doc, "filtered_resps": results, **scores}
 
 
 def _logprob(answer: Any, where: str) -> tuple[float, bool]:
-    """lm-eval logs ``(log-probability, greedy?)`` as two texts."""
+    """Parse a log-probability and whether the continuation is the greedy one. lm-eval logs both as strings."""
     try:
         value = float(answer[0])
     except (TypeError, ValueError, IndexError, KeyError):
-        raise DataError(f"{where}: {str(answer)[:60]!r} is not a log-probability.") from None
+        raise DataError(f"{where}: {str(answer)[:60]!r} is not a log-probability. Run lm-eval again.") from None
     if not math.isfinite(value):
-        raise DataError(f"{where}: the log-probability {value} is not a finite number.")
+        raise DataError(
+            f"{where}: the log-probability {value} is not a finite number. Check the model's weights and dtype, and run lm-eval "
+            "again."
+        )
     return value, str(answer[1:2]) == "['True']"
 
 
 def _check_prompt(sample: Mapping[str, Any], doc: Mapping[str, Any], spec: DatasetSpec, shots: str, where: str) -> None:
-    """The model was given CME's prompt and, for a free answer, CME's limits."""
+    """Check that the model received CME's prompt and, for a generated answer, CME's token limit."""
     arguments = sample.get("arguments")
     first = arguments.get("gen_args_0") if isinstance(arguments, Mapping) else None
     prompt = first.get("arg_0") if isinstance(first, Mapping) else None
     if prompt != shots + doc["prompt"]:
         raise DataError(
-            f"{where}: the model was not given CME's prompt for this row. Run lm-eval again without other templates."
+            f"{where}: the prompt differs from CME's prompt for this row. Run lm-eval again without other templates."
         )
     limits = first.get("arg_1") if isinstance(first, Mapping) else None
     if spec.kind == "generate" and (not isinstance(limits, Mapping) or limits.get("max_gen_toks") != spec.max_gen_toks):
-        raise DataError(f"{where}: the answer was generated with other limits than CME's {spec.max_gen_toks} tokens.")
+        raise DataError(
+            f"{where}: the token limit of the answer is not CME's limit of {spec.max_gen_toks}. Run lm-eval again without "
+            "changing it."
+        )
 
 
 def _common_tier(done: Mapping[str, _Done], tiers: set[str]) -> str:
-    """The tier of all datasets; one with fewer rows than a tier takes has all of them in every larger tier."""
+    """Return the tier that fits all datasets. A dataset that is smaller than a tier has all of its rows in that tier."""
     for tier, most in TIERS.items():
         if all(item.rows == min(most or item.all_rows, item.all_rows) for item in done.values()):
             return tier
     raise DataError(
-        f"the logs are of different tiers ({', '.join(sorted(tiers))}). Run all tasks with one --limit, or put them into "
-        "folders of their own."
+        f"the logs have different tiers ({', '.join(sorted(tiers))}). Run all tasks with the same --limit, or move the logs of "
+        "each tier to a separate folder."
     )
 
 
@@ -268,7 +293,7 @@ def _write(
     logs: Sequence[LoggedTask],
     specs: Sequence[DatasetSpec],
     done: Mapping[str, _Done],
-    how: _How,
+    setup: _Setup,
     tier: str,
     name: str | None,
 ) -> Result:
@@ -278,16 +303,16 @@ def _write(
     samples = [row for item in done.values() for row in item.samples]
     write_samples(out / "samples.parquet", samples)
     write_responses(out / "responses.parquet", [row for item in done.values() for row in item.responses])
-    called = str(run.values.get("model_name") or how.model)
+    model_name = str(run.values.get("model_name") or setup.model)
     result = Result(
-        name=name or called.rstrip("/").split("/")[-1],
-        base=how.model,
-        base_fingerprint=how.hashes[0] or how.arguments,
-        adapter=_adapter(run, how),
+        name=name or model_name.rstrip("/").split("/")[-1],
+        base=setup.model,
+        base_fingerprint=setup.hashes[0] or setup.arguments,
+        adapter=_adapter(run, setup),
         tier=tier,
-        prompt_format=how.prompt_format,
-        shots=how.shots,
-        source=open_source(how.source).name,
+        prompt_format=setup.prompt_format,
+        shots=setup.shots,
+        source=open_source(setup.source).name,
         scores=aggregate(samples, tier=tier),
         samples_sha256=sha256_file(out / "samples.parquet"),
         scorer_version=SCORER_VERSION,
@@ -302,7 +327,7 @@ def _write(
         versions=_versions(run),
         finished=_finished(run),
         engines={spec.name: f"lm-eval: {run.part('config', 'model')}" for spec in specs},
-        prompt_variant=how.wording,
+        prompt_variant=setup.prompt_variant,
         origin="lm-eval",
     )
     write_record(out / RESULT, result)
@@ -310,8 +335,11 @@ def _write(
     return result
 
 
-def _adapter(run: LoggedRun, how: _How) -> AdapterInfo | None:
-    """The adapter that lm-eval was given; its fingerprint is CME's where the folder is here, else from lm-eval's hash."""
+def _adapter(run: LoggedRun, setup: _Setup) -> AdapterInfo | None:
+    """Describe the adapter that lm-eval evaluated.
+
+    Its fingerprint is CME's if the folder exists on this machine. Otherwise it is lm-eval's hash, or a digest of the name.
+    """
     given = run.arguments.get("peft") or run.arguments.get("lora_local_path") or run.arguments.get("delta")
     if not given:
         return None
@@ -323,12 +351,12 @@ def _adapter(run: LoggedRun, how: _How) -> AdapterInfo | None:
         method = str(read_config(folder).get("peft_type", "")).lower()
         return AdapterInfo(path=given, method=method, fingerprint=adapter_fingerprint(folder), changes_output=None)
     except CMEError:
-        fingerprint = how.hashes[1] or digest({"adapter": given})
+        fingerprint = setup.hashes[1] or digest({"adapter": given})
         return AdapterInfo(path=given, method="", fingerprint=fingerprint, changes_output=None)
 
 
 def _whole(value: Any) -> int | None:
-    """lm-eval writes the batch size as a number, a text, or ``auto``, of which nothing is known."""
+    """Return the logged batch size, which lm-eval writes as a number or a string, or None for ``auto``."""
     return int(value) if str(value).isdecimal() else None
 
 

@@ -1,4 +1,4 @@
-"""What lm-eval writes with ``--log_samples --output_path``, read within limits: it may come from anybody."""
+"""Reads the files that lm-eval writes with ``--log_samples --output_path``. Sizes are limited because files can be untrusted."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _SAMPLES = re.compile(rf"samples_(cme_\w+?)_{_DATE}\.jsonl")
 _MOST_RESULT_BYTES = 64 * 2**20
 _MOST_LINE_BYTES = 4 * 2**20
 _MOST_LINES = 200_000
-"""More than the largest evaluation split of the suite has."""
+"""Larger than any evaluation split of the suite."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +26,15 @@ class LoggedRun:
     """One run of lm-eval.
 
     Attributes:
-        file: ``results_<date>.json``.
-        values: what it holds.
+        file: the file ``results_<date>.json``.
+        values: content of the file.
     """
 
     file: Path
     values: Mapping[str, Any]
 
     def part(self, *keys: str) -> Any:
-        """A value below several keys; None where one is missing."""
+        """Return a nested value, or None if one of the keys is missing."""
         value: Any = self.values
         for key in keys:
             value = value.get(key) if isinstance(value, Mapping) else None
@@ -42,7 +42,7 @@ class LoggedRun:
 
     @property
     def arguments(self) -> dict[str, str]:
-        """The model's arguments (``--model_args``) as texts."""
+        """The arguments of the model (``--model_args``) as strings."""
         given = self.part("config", "model_args")
         if isinstance(given, str):
             pairs = (item.partition("=") for item in given.split(",") if item.strip())
@@ -55,9 +55,9 @@ class LoggedTask:
     """The newest log of one task.
 
     Attributes:
-        task: name, such as ``cme_qqp``.
-        samples: ``samples_<task>_<date>.jsonl``.
-        run: the run that wrote it.
+        task: name of the task, such as ``cme_qqp``.
+        samples: the file ``samples_<task>_<date>.jsonl``.
+        run: the run that wrote the file.
     """
 
     task: str
@@ -66,51 +66,50 @@ class LoggedTask:
 
 
 def newest_tasks(folder: Path) -> list[LoggedTask]:
-    """The newest log of every CME task in a folder of one model.
+    """Return the newest log of every CME task of one model.
 
     Args:
-        folder: what ``--output_path`` named, or the folder of a model below it.
+        folder: folder given to lm-eval as ``--output_path``, or the subfolder of one model.
 
     Raises:
-        CMEError: there is no such folder, or no samples of CME tasks, or a file is damaged or too large.
-        UsageError: the folder holds several models.
+        CMEError: if the folder does not exist or has no samples of CME tasks, or if a file is damaged or too large.
+        UsageError: if the folder has logs of several models.
     """
     if not folder.is_dir():
-        raise CMEError(f"{folder} does not exist. Give the folder that lm-eval's --output_path named.")
+        raise CMEError(f"{folder} is not a folder. Give the folder that was set as lm-eval's --output_path.")
     home = _home(folder)
-    runs: dict[str, Path] = {found[1]: file for file in home.iterdir() if (found := _RESULTS.fullmatch(file.name))}
+    runs: dict[str, Path] = {match[1]: file for file in home.iterdir() if (match := _RESULTS.fullmatch(file.name))}
     logs: dict[str, tuple[str, Path]] = {}
     for file in home.iterdir():
-        if found := _SAMPLES.fullmatch(file.name):
-            task, date = found.groups()
+        if match := _SAMPLES.fullmatch(file.name):
+            task, date = match.groups()
             if task not in logs or date > logs[task][0]:
                 logs[task] = (date, file)
     if not logs:
         raise CMEError(
-            f"{home} holds no samples of cme_* tasks (samples_cme_….jsonl). Run lm-eval again with --log_samples."
+            f"{home} has no samples of cme_* tasks (samples_cme_….jsonl). Run lm-eval again with --log_samples."
         )
     if lacking := [file.name for date, file in logs.values() if date not in runs]:
         raise CMEError(
-            f"{home}: the file results_….json that belongs to {sorted(lacking)[0]} is missing. Copy it there too."
+            f"{home}: the file results_….json that belongs to {sorted(lacking)[0]} is missing. Copy it to this folder."
         )
     read = {date: LoggedRun(runs[date], _read_results(runs[date])) for date in {date for date, _ in logs.values()}}
     return [LoggedTask(task, file, read[date]) for task, (date, file) in sorted(logs.items())]
 
 
 def _home(folder: Path) -> Path:
-    """The one folder at or below this that holds logs."""
+    """Return the folder that holds the logs: the given one or one of its subfolders."""
     homes = sorted({file.parent for file in (*folder.glob("samples_*.jsonl"), *folder.glob("*/samples_*.jsonl"))})
     homes = homes or sorted(
         {file.parent for file in (*folder.glob("results_*.json"), *folder.glob("*/results_*.json"))}
     )
     if len(homes) > 1:
         raise UsageError(
-            f"{folder} holds logs of several models ({', '.join(home.name for home in homes[:5])}). Give the folder of one of "
-            "them."
+            f"{folder} has logs of several models ({', '.join(home.name for home in homes[:5])}). Give the folder of one model."
         )
     if not homes:
         raise CMEError(
-            f"{folder} holds no logs of lm-eval (results_….json, samples_….jsonl). Run it with --log_samples."
+            f"{folder} has no logs of lm-eval (results_….json, samples_….jsonl). Run lm-eval with --log_samples."
         )
     return homes[0]
 
@@ -118,22 +117,22 @@ def _home(folder: Path) -> Path:
 def _read_results(file: Path) -> Mapping[str, Any]:
     if file.stat().st_size > _MOST_RESULT_BYTES:
         raise DataError(
-            f"{file} has {file.stat().st_size:,} bytes, more than any run of lm-eval on CME's tasks writes."
+            f"{file} has {file.stat().st_size:,} bytes; at most {_MOST_RESULT_BYTES:,} are allowed. Give lm-eval's own file."
         )
     try:
         values = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{file} is not readable JSON ({type(error).__name__}). Copy it again.") from error
     if not isinstance(values, Mapping):
-        raise DataError(f"{file} is not what lm-eval writes. Copy it again.")
+        raise DataError(f"{file} is not a results file of lm-eval: it is not a JSON object. Copy it again.")
     return values
 
 
 def read_samples_log(file: Path) -> Iterator[Mapping[str, Any]]:
-    """The samples of one log, line by line.
+    """Yield the samples of one log.
 
     Raises:
-        DataError: a line is no sample, or there are more or longer lines than an evaluation of CME can have.
+        DataError: if a line is not a sample, or if there are too many lines or too long ones.
     """
     try:
         with file.open("rb") as lines:
@@ -143,18 +142,21 @@ def read_samples_log(file: Path) -> Iterator[Mapping[str, Any]]:
                     return
                 if number > _MOST_LINES or len(line) > _MOST_LINE_BYTES:
                     raise DataError(
-                        f"{file}, line {number}: it has more or longer lines than an evaluation of CME can have."
+                        f"{file}, line {number}: at most {_MOST_LINES:,} lines of {_MOST_LINE_BYTES:,} bytes are allowed. Give "
+                        "lm-eval's own file."
                     )
                 yield _sample(line, file, number)
     except OSError as error:
-        raise DataError(f"{file} cannot be read: {error.strerror or error}.") from error
+        raise DataError(f"{file} could not be read: {error.strerror or error}. Check the file.") from error
 
 
 def _sample(line: bytes, file: Path, number: int) -> Mapping[str, Any]:
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{file}, line {number} is not JSON. The log is damaged. Copy it again.") from error
+        raise DataError(f"{file}, line {number} is not valid JSON. Copy the log again.") from error
     if not isinstance(values, Mapping) or not isinstance(values.get("doc"), Mapping):
-        raise DataError(f"{file}, line {number} is no sample of lm-eval: it has no doc.")
+        raise DataError(
+            f"{file}, line {number} is not a sample of lm-eval: the key doc is missing. Copy the log again."
+        )
     return values

@@ -1,4 +1,4 @@
-"""lm-eval, driven from Python: one model, one dataset at a time, its noise kept off the terminal."""
+"""Runs lm-eval from Python: one model, one dataset at a time, without lm-eval's own output."""
 
 import logging
 import warnings
@@ -11,19 +11,22 @@ from cme.paths import tasks_dir
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
-    from cme.evaluation.engine.batch_cache import Keep, Kind
+    from cme.evaluation.engine.batch_cache import BatchCache, Kind
 
 __all__ = ["Harness", "no_bars", "quiet"]
 
 _FEWSHOT_SEED = 1234
 _GENERATION_BATCHES = 4
-"""Texts are generated this many times as many at once: a step needs little memory, and fewer steps are faster (measured on two
-quiet CPU cores in bfloat16: 64 summaries in 26.5 to 29.2 s for 8 at once, 20.6 s for 32)."""
+"""Factor between the batch size of generated texts and that of choice requests.
+
+One decoding step needs little memory, and fewer steps are faster. On two CPU cores in bfloat16, 64 summaries took 26.5 to 29.2 s
+in batches of 8 and 20.6 s in batches of 32.
+"""
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back what lm-eval says on every run: hints about metadata, re-used models and its own progress bars."""
+    """Suppress the messages that lm-eval logs in every run, such as hints about metadata and reused models."""
     loggers = [logging.getLogger(name) for name in ("lm_eval", "lm-eval")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -38,16 +41,16 @@ def quiet() -> Iterator[None]:
 
 
 class Harness:
-    """A loaded model behind lm-eval.
+    """Evaluate a loaded model with lm-eval.
 
     Args:
-        tokenizer: the base's tokenizer.
-        batch_size: requests per batch where lm-eval's own code answers.
-        engine: ``prefix`` (see `cme.evaluation.engine`) or ``hf``: lm-eval's own code.
-        token_budget: positions per pass of the prefix engine; None: the device's default.
+        tokenizer: tokenizer of the base model.
+        batch_size: number of requests per batch of lm-eval's own code.
+        engine: ``prefix`` (`cme.evaluation.engine`) or ``hf`` (lm-eval's own code).
+        token_budget: maximum number of positions per pass of the prefix engine. None means the default of the device.
 
     Attributes:
-        lm: the model as lm-eval sees it, after `take`.
+        lm: lm-eval's interface to the model. `take` sets it.
     """
 
     lm: Any
@@ -61,12 +64,15 @@ class Harness:
     def take(
         self, model: Any, metadata: Mapping[str, Any], checks: "Mapping[Kind, str | None] | None" = None
     ) -> "Harness":
-        """Take a model.
+        """Set the model to evaluate.
 
         Args:
-            model: a causal language model, or a PeftModel, in evaluation mode on its device.
-            metadata: what every task's loader is told (source, tier, format, shots), see `cme.evaluation.task.load`.
-            checks: what the self-check has said of it before.
+            model: a causal language model or a `PeftModel`, in evaluation mode on its device.
+            metadata: metadata for the loader of every task, such as source and tier. See `cme.evaluation.task.load`.
+            checks: earlier verdicts of the self-check on this model.
+
+        Returns:
+            This object.
         """
         from lm_eval.tasks import TaskManager
 
@@ -80,33 +86,33 @@ class Harness:
                 self.lm.token_budget = self._token_budget
             else:
                 self.lm = PlainLM(model, self._tokenizer, batch_size=self._batch_size)
-            told = {**metadata, "tokenizer": self._tokenizer, "cme_max_length": self.lm.max_length}
-            self._manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=told)
+            task_metadata = {**metadata, "tokenizer": self._tokenizer, "cme_max_length": self.lm.max_length}
+            self._manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=task_metadata)
         return self
 
     def task(self, spec: DatasetSpec) -> Any:
-        """Load a dataset's task: its rows are read and rendered now."""
+        """Load the task of a dataset. This reads and renders its rows."""
         with quiet():
             return self._manager.load([spec.task])["tasks"][spec.task]
 
     def run(
-        self, spec: DatasetSpec, task: Any, *, shots: int, keep: "Keep", score: bool = True
+        self, spec: DatasetSpec, task: Any, *, shots: int, batch_cache: "BatchCache", score: bool = True
     ) -> list[dict[str, Any]]:
         """Evaluate one dataset.
 
         Args:
             spec: the dataset.
-            task: from `task`.
-            shots: examples before each question.
-            keep: what becomes of the answers.
-            score: False: this process only helps to answer, another one scores.
+            task: lm-eval's task, from `task`.
+            shots: number of training examples before each question.
+            batch_cache: store of the answers.
+            score: whether this process scores. If False, it only computes answers, and another process scores them.
 
         Returns:
-            lm-eval's sample records in the order of the rows; none without ``score``.
+            lm-eval's sample records in the order of the rows. The list is empty if ``score`` is False.
 
         Raises:
-            NotFiniteError: the model computes NaN or infinity; the message names the dataset.
-            PassError: the model's own code fails, likewise.
+            NotFiniteError: if the model computes NaN or infinity. The message names the dataset.
+            PassError: if the model's own code fails. The message names the dataset.
         """
         from lm_eval.evaluator import evaluate
 
@@ -115,7 +121,7 @@ class Harness:
         task.set_config(key="num_fewshot", value=shots)
         task.set_fewshot_seed(seed=_FEWSHOT_SEED)
         self.lm.batch_size_per_gpu = self._batch_size * (_GENERATION_BATCHES if spec.kind == "generate" else 1)
-        self.lm.keep = keep
+        self.lm.batch_cache = batch_cache
         try:
             with quiet(), no_bars():
                 if not score:
@@ -129,14 +135,14 @@ class Harness:
         return sorted(samples, key=lambda sample: int(sample["doc_id"]))
 
     def _answer(self, task: Any) -> None:
-        """Answer the requests that lm-eval's `evaluate` would make."""
+        """Answer the requests that lm-eval's `evaluate` would build."""
         task.build_all_requests(rank=0, world_size=1)
         getattr(self.lm, task.OUTPUT_TYPE if task.OUTPUT_TYPE != "multiple_choice" else "loglikelihood")(task.instances)
 
 
 @contextmanager
 def no_bars() -> Iterator[None]:
-    """lm-eval's bar over the building of requests, off; it has no switch of its own."""
+    """Disable lm-eval's progress bar for building requests, for which lm-eval has no option."""
     import functools
 
     from lm_eval.api import task as module

@@ -1,4 +1,4 @@
-"""Evaluate a base model, or an adapter on it, dataset by dataset, so that an interrupted evaluation continues."""
+"""Evaluates a base model or adapters on it, dataset by dataset. An interrupted evaluation can be resumed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_adapter
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.guards import check_trained_on
-from cme.evaluation.in_memory import borrowed, describe, tokenizer_digest, unwrapped
+from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
@@ -35,22 +35,22 @@ __all__ = ["evaluate", "evaluate_each", "evaluate_model"]
 
 @locks_released()
 def evaluate(settings: EvalSettings, out: Path) -> Result:
-    """Evaluate and write ``result.json``, ``samples.parquet`` (scores, no text) and ``responses.parquet`` (answers).
+    """Evaluate one model and write ``result.json``, ``samples.parquet`` (scores without text) and ``responses.parquet``.
 
-    Answers are stored batch by batch, under a key of base, adapter, dtype, prompt and more; the same command run again, killed
-    at whatever moment, continues after the last finished batch and never takes answers of another model. Under ``torchrun``
-    every process calls this: they share the batches, and the first one scores and writes.
+    Answers are stored batch by batch under a digest of everything that determines them, such as base model, adapter, dtype and
+    prompt. If the evaluation is interrupted, the same command continues after the last finished batch. Under ``torchrun``,
+    every process calls this function. The processes share the batches, and the first one scores and writes.
 
     Args:
-        settings: what to do.
+        settings: settings of the evaluation.
         out: output folder.
 
     Returns:
         The result, in every process.
 
     Raises:
-        CMEError: bad names, a bad adapter, missing rows, an output folder that holds something else. All of that is found
-            before the model is loaded, where that is possible.
+        CMEError: if a name is unknown, the adapter is damaged, rows are missing, or the output folder holds other files. These
+            are checked before the model is loaded, where possible.
     """
     settings.check()
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
@@ -63,23 +63,23 @@ def evaluate(settings: EvalSettings, out: Path) -> Result:
 
 @locks_released()
 def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) -> list[Result]:
-    """Evaluate several adapters on a base that is loaded once, each as `evaluate` does.
+    """Evaluate several adapters as `evaluate` does, on a base model that is loaded once.
 
     Args:
-        settings: of all of them, without adapter, name and baseline.
-        adapters: folders or hub ids; ``base``: the base model itself.
-        out: gets a folder for each, named for it. Those that are finished are read.
+        settings: settings of all evaluations, without adapter, name and baseline.
+        adapters: folders or hub ids. ``base`` means the base model itself.
+        out: folder for the results. Each adapter gets a subfolder with its name. Finished results are read.
 
     Returns:
         The results in the order of the adapters.
 
     Raises:
-        CMEError: as `evaluate`, or two adapters have the same name.
+        CMEError: as for `evaluate`, and if two adapters have the same name.
     """
     settings.check()
     for option, value in (("--baseline", settings.baseline), ("--name", settings.name)):
         if value is not None:
-            raise UsageError(f"{option} applies to a single adapter, but {len(adapters)} adapters were given.")
+            raise UsageError(f"{option} applies to a single adapter, but {len(adapters)} were given. Leave it out.")
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     chosen = {
         out / name: None if adapter == BASE else adapter
@@ -90,33 +90,41 @@ def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) ->
 
 
 def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path) -> Result:
-    """Evaluate a model that is in memory, as `evaluate` does one from a folder, and leave it as it was.
+    """Evaluate a model in memory and restore its state afterwards.
 
-    The result's fingerprints are those of the weights as they are in memory, so that two models never share a folder of answers.
-    Under ``torchrun`` each process that calls this evaluates by itself.
+    The fingerprints in the result are computed from the weights in memory, so two models never share stored answers. Under
+    ``torchrun``, each process that calls this function evaluates all samples.
 
     Args:
-        model: a `PeftModel` or a causal language model of transformers, in any state (`cme.evaluation.in_memory.unwrapped`).
-        tokenizer: the model's tokenizer; it is copied, not changed.
-        settings: what to do. Base, adapter, dtype and device are taken from the model.
+        model: a `PeftModel` or a causal language model of transformers, in training or evaluation mode.
+        tokenizer: tokenizer of the model. It is copied and not changed.
+        settings: settings of the evaluation. Base, adapter, dtype and device are taken from the model.
         out: output folder.
 
+    Returns:
+        The result.
+
     Raises:
-        UsageError: it is no such model, or it cannot be evaluated where it is.
-        CMEError: as `evaluate`.
+        UsageError: if the model has another type, or its weights are not all on one device.
+        CMEError: as for `evaluate`.
     """
     model, tokenizer = unwrapped(model, tokenizer)
-    seen = describe(model)
-    settings = replace(settings, base=seen.base, adapter=None, baseline=None, device=seen.device, dtype="float32")
+    description = describe(model)
+    settings = replace(
+        settings, base=description.base, adapter=None, baseline=None, device=description.device, dtype="float32"
+    )
     settings.check()
-    settings = replace(settings, dtype=seen.dtype, name=settings.name or seen.name)
+    settings = replace(settings, dtype=description.dtype, name=settings.name or description.name)
     specs, missing = _specs(settings)
     check_format(settings.prompt_format, tokenizer, [spec.name for spec in specs])
     prompts = tokenizer_digest(tokenizer)
-    identity = {**_identity(settings, specs, seen.fingerprint, seen.adapter_fingerprint), "tokenizer": prompts}
-    row = _Row(out, seen.adapter, None, seen.adapter_fingerprint, identity, resumed=False, finished=False)
-    start = _Start(specs, missing, out, seen.fingerprint, prompts, [_claimed(row, False)])
-    with borrowed(model):
+    identity = {
+        **_identity(settings, specs, description.fingerprint, description.adapter_fingerprint),
+        "tokenizer": prompts,
+    }
+    row = _Row(out, description.adapter, None, description.adapter_fingerprint, identity, resumed=False, finished=False)
+    start = _Start(specs, missing, out, description.fingerprint, prompts, [_claimed(row, False)])
+    with state_restored(model):
         try:
             session = Session(settings, out, tokenizer, given=model)
         except CMEError:
@@ -127,10 +135,10 @@ def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path
 
 @dataclass(frozen=True)
 class _Row:
-    """One model to evaluate: where to, on what, and with what."""
+    """One model to evaluate, with its output folder."""
 
     out: Path
-    asked: str | None
+    adapter_name_or_path: str | None
     adapter: Path | None
     fingerprint: str | None
     identity: dict[str, Any]
@@ -140,7 +148,7 @@ class _Row:
 
 @dataclass(frozen=True)
 class _Start:
-    """What the first process finds for all of them before the model is loaded."""
+    """What the first process determines for all processes before the model is loaded."""
 
     specs: list[DatasetSpec]
     missing: tuple[str, ...]
@@ -170,25 +178,25 @@ def _models(
 
 
 def _start(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool) -> _Start:
-    """Check everything that can be checked without the model, and take the folders."""
+    """Check everything that does not need the model, and claim the output folders."""
     specs, missing = _specs(settings)
     folder = resolve_base(settings.base)
     fingerprint = base_fingerprint(folder)
     check_format(settings.prompt_format, load_tokenizer(folder), [spec.name for spec in specs])
     prompts = tokenizer_fingerprint(folder, TEMPLATE_DATE if settings.prompt_format == "chat" else None)
     rows = []
-    for out, asked in chosen.items():
-        adapter = resolve_adapter(asked) if asked else None
+    for out, name_or_path in chosen.items():
+        adapter = resolve_adapter(name_or_path) if name_or_path else None
         own = adapter_fingerprint(adapter) if adapter else None
         if adapter:
             check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
         identity = {**_identity(settings, specs, fingerprint, own), "tokenizer": prompts}
-        rows.append(_Row(out, asked, adapter, own, identity, resumed=False, finished=False))
+        rows.append(_Row(out, name_or_path, adapter, own, identity, resumed=False, finished=False))
     return _Start(specs, missing, folder, fingerprint, prompts, [_claimed(row, each) for row in rows])
 
 
 def _specs(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
-    """The datasets to evaluate, and the splits that the source lacks."""
+    """Return the datasets to evaluate and the splits that the source lacks."""
     specs = select(settings.datasets)
     source = open_source(settings.source)
     kinds = ("train", "eval") if settings.shots else ("eval",)
@@ -197,7 +205,7 @@ def _specs(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
 
 
 def _claimed(row: _Row, each: bool) -> _Row:
-    """Take a row's folder; with ``each``, some rows may be finished."""
+    """Claim the output folder of a model. With ``each``, it may hold a finished result."""
     try:
         return replace(row, resumed=claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"]))
     except FinishedError:
@@ -226,14 +234,19 @@ def _row(
 
     def write() -> Result:
         result = Result(
-            name=settings.name or (adapter_name(row.asked) if row.asked else settings.base.rstrip("/").split("/")[-1]),
+            name=settings.name
+            or (
+                adapter_name(row.adapter_name_or_path)
+                if row.adapter_name_or_path
+                else settings.base.rstrip("/").split("/")[-1]
+            ),
             base=settings.base,
             base_fingerprint=start.fingerprint,
             tokenizer_fingerprint=start.tokenizer,
             adapter=_adapter_info(session, row),
             prompt_format=settings.prompt_format,
             shots=settings.shots,
-            prompt_variant=settings.wording,
+            prompt_variant=settings.prompt_variant,
             dtype=settings.dtype,
             token_budget=settings.token_budget,
             origin=origin,
@@ -271,18 +284,18 @@ def _baseline(settings: EvalSettings, out: Path) -> Result:
 def _each(
     session: Session | BaselineSession, specs: Sequence[DatasetSpec], out: Path, *, shown: bool
 ) -> dict[str, dict[str, Any]]:
-    """Let every dataset be answered; what is known of each, by name."""
+    """Evaluate every dataset and return the records of `Session.dataset` by name."""
     with table([spec.name for spec in specs], whole="datasets", shown=shown) as row:
         return {spec.name: session.dataset(spec, out / "parts" / spec.name, row(spec.name)) for spec in specs}
 
 
 def _with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
-    """The datasets of which the source has some rows of every kind (``"train"``, ``"eval"``)."""
-    found = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.parts) for kind in kinds)]
-    if not found:
+    """Return the datasets for which the source has rows of every kind (``"train"``, ``"eval"``)."""
+    with_rows = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.subsets) for kind in kinds)]
+    if not with_rows:
         names = ", ".join(spec.name for spec in specs)
-        raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Give another source.")
-    return found
+        raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Set another source.")
+    return with_rows
 
 
 def _answered(
@@ -294,7 +307,7 @@ def _answered(
     missing: Sequence[str],
     out: Path,
 ) -> dict[str, Any]:
-    """Write the samples and responses of all datasets; returns the result's fields about them."""
+    """Write the samples and responses of all datasets and return the fields of the result that describe them."""
     parts = [out / "parts" / spec.name for spec in specs]
     samples = [row for part in parts for row in read_samples(part / "samples.parquet")]
     write_samples(out / "samples.parquet", samples)
@@ -329,7 +342,7 @@ def _written(result: Result, out: Path) -> Result:
 
 
 def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, adapter: str | None) -> dict[str, Any]:
-    """Everything that decides the answers."""
+    """Return all settings that determine the answers."""
     import torch
 
     device = settings.device or "cpu"
@@ -344,11 +357,11 @@ def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, a
         "token_budget": settings.token_budget,
         "engine": settings.engine,
         "device": device.partition(":")[0],
-        # On a CPU float32 sums depend on it.
+        # On a CPU, float32 sums depend on the number of threads.
         "threads": threads if device == "cpu" else None,
         **_rows_identity(settings, specs),
-        # Only where it is not the usual one: folders from before there was a choice go on.
-        **({"wording": settings.wording} if settings.wording else {}),
+        # Absent for variant 0, so that unfinished folders of versions without prompt variants can be resumed.
+        **({"wording": settings.prompt_variant} if settings.prompt_variant else {}),
     }
 
 
@@ -362,8 +375,11 @@ def _rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict
 
 
 def _adapter_info(session: Session, row: _Row) -> AdapterInfo | None:
-    if row.asked is None or row.fingerprint is None:
+    if row.adapter_name_or_path is None or row.fingerprint is None:
         return None
     return AdapterInfo(
-        path=row.asked, method=session.method, fingerprint=row.fingerprint, changes_output=session.effect > 0
+        path=row.adapter_name_or_path,
+        method=session.method,
+        fingerprint=row.fingerprint,
+        changes_output=session.effect > 0,
     )

@@ -1,4 +1,4 @@
-"""Single samples of a result: their rows, with the prompts that the model saw and what it answered."""
+"""Shows single samples of a result with their prompts and the answers of the model."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,23 +21,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Single:
-    """One sample.
+    """One sample with its prompt and the model's answer.
 
     Attributes:
-        dataset: name.
-        part: of the dataset.
-        id: the example's.
-        prompt: everything before the answer, byte for byte, with the examples of a few-shot prompt.
-        options: of a choice task, as they follow the prompt; else none.
-        gold: the right option's index; None for free answers.
-        accepted: accepted answers; none for a choice task.
-        predicted: the chosen option's index; None for free answers.
-        logprobs: summed log-probability (nats) of each option; None for free answers, or if only scores were kept.
-        text: what the model wrote; None for a choice task, or if only scores were kept.
+        dataset: name of the dataset.
+        part: subset of the dataset.
+        id: id of the example.
+        prompt: the text before the answer, byte for byte, including few-shot examples.
+        options: options of a choice dataset, as they follow the prompt. Empty for other datasets.
+        gold: index of the correct option. None for generated answers.
+        accepted: accepted answers. Empty for a choice dataset.
+        predicted: index of the chosen option. None for generated answers.
+        logprobs: summed log-probability (nats) of each option. None for generated answers, or if only scores were kept.
+        text: the generated answer. None for a choice dataset, or if only scores were kept.
         score: primary score.
-        scores: every per-sample score.
-        gold_probability: the right option's probability among the options; None for free answers.
-        marks: of ``empty``, ``truncated`` and ``cut``, those that are so.
+        scores: all scores of the sample, by name.
+        gold_probability: probability of the correct option among the options. None for generated answers.
+        marks: those of ``empty``, ``truncated`` and ``cut`` that apply to the sample.
     """
 
     dataset: str
@@ -63,20 +63,24 @@ def choose_samples(
 
     Args:
         samples: rows of ``samples.parquet``.
-        first: so many from the start.
-        wrong: how many that score below 1: the lowest first, and of equal ones those whose right option is least probable.
-        right: how many that score above 0, the other way round.
-        ids: these, or those whose id begins so.
+        first: number of samples from the start.
+        wrong: number of samples that score below 1. The lowest scores come first, and among equal scores the samples whose
+            correct option is least probable.
+        right: number of samples that score above 0, in the opposite order.
+        ids: ids, or beginnings of ids, of further samples.
+
+    Returns:
+        The chosen samples, each once.
 
     Raises:
-        UsageError: an id that no sample has.
+        UsageError: if no sample has one of the ids.
     """
 
     def worth(sample: Mapping[str, Any]) -> tuple[float, float]:
         return sample["score"], sample["gold_probability"] or 0.0
 
     chosen = [*samples[:first], *sorted((sample for sample in samples if sample["score"] < 1), key=worth)[:wrong]]
-    # Ascending by the negatives: equal ones keep the order of the rows, as above.
+    # Sorting by negated values, not in reverse, keeps equal samples in the order of the rows.
     best = sorted((sample for sample in samples if sample["score"] > 0), key=lambda s: tuple(-x for x in worth(s)))
     chosen += best[:right]
     chosen += with_ids(samples, ids, lambda sample: sample["id"])
@@ -84,21 +88,23 @@ def choose_samples(
 
 
 def with_ids(items: Sequence[T], starts: Sequence[str], id_of: Callable[[T], str]) -> list[T]:
-    """Those whose ids begin so, in the order of the beginnings.
+    """Return the items whose ids have one of the given beginnings, in the order of the beginnings.
 
     Args:
         items: samples or examples.
-        starts: what ids begin with.
-        id_of: an item's id.
+        starts: ids or beginnings of ids.
+        id_of: function that returns the id of an item.
 
     Raises:
-        UsageError: an id that none has.
+        UsageError: if no id has one of the beginnings.
     """
     chosen: dict[str, T] = {}
     for start in starts:
         matches = {id_of(item): item for item in items if id_of(item).startswith(start)}
         if not matches:
-            raise UsageError(f"no sample's id begins with {start!r}. 'cme show' prints ids after the dataset's name.")
+            raise UsageError(
+                f"no sample has an id that begins with {start!r}. Give an id that 'cme show' prints after the dataset's name."
+            )
         chosen |= matches
     return list(chosen.values())
 
@@ -114,24 +120,24 @@ def single_samples(
     source: str | None = None,
     base: str | None = None,
 ) -> list[Single]:
-    """Single samples of a result.
+    """Return single samples of a result with their prompts and answers.
 
-    The result holds no text of the dataset: rows are read from the source again, and checked to be the same.
+    A result contains no text of its datasets. The rows are read from the source again and compared with the evaluated ones.
 
     Args:
-        folder: what ``cme eval`` wrote.
-        name: a dataset of it.
+        folder: folder of the result.
+        name: name of an evaluated dataset.
         first: see `choose_samples`.
         wrong: see `choose_samples`.
         right: see `choose_samples`.
         ids: see `choose_samples`.
-        source: where the rows come from; None: where the evaluation had them.
-        base: the base, whose tokenizer is needed for prompts in ``chat`` and ``teamlora`` and for inputs that were cut to fit
-            the model; None: as the result names it.
+        source: source of the rows. None means the source of the evaluation.
+        base: base model whose tokenizer renders the prompts. It is needed for the formats ``chat`` and ``teamlora``, and for
+            inputs that were truncated to fit the model. None means the base model of the result.
 
     Raises:
-        UsageError: the dataset was not evaluated, no such id, or the source is not there.
-        DataError: the source's rows are not those that were evaluated.
+        UsageError: if the dataset was not evaluated, an id is unknown, or the source does not exist.
+        DataError: if the rows of the source differ from the evaluated rows.
     """
     result = read_record(folder / "result.json", Result)
     spec = dataset(name)
@@ -144,7 +150,7 @@ def single_samples(
     if source is None and place != "hub" and not is_mini(place) and not Path(place).expanduser().is_dir():
         raise UsageError(
             f"{folder} was evaluated on the rows of {place!r}, which is not a folder on this machine. "
-            "Pass its location with --source."
+            "Set --source to the folder of these rows."
         )
     rows, shots = _rows(result, spec, place, base or result.base, any(sample["cut"] for sample in samples))
     responses = _responses(folder / "responses.parquet", spec)
@@ -152,18 +158,18 @@ def single_samples(
 
 
 def _source(folder: Path, result: Result) -> str:
-    """The source as it was given: a record names a mirror without its path, the folder's marker with it."""
+    """Return the source of the evaluation. The marker of the folder has the full path of a mirror; the record has its name."""
     return str(claimed(folder).get("source") or result.source)
 
 
 def _rows(
     result: Result, spec: DatasetSpec, source: str, base: str, cut: bool
 ) -> tuple[dict[str, dict[str, Any]], str]:
-    """The evaluated rows by id, rendered as they were, and the few-shot examples before each of them."""
+    """Return the evaluated rows by id, rendered as in the evaluation, and the text of the few-shot examples."""
     if result.task_fingerprints.get(spec.name) != spec.fingerprint:
         raise DataError(
-            f"{spec.name}: its task file has changed since this result, so the prompts would differ. Evaluate again, or show "
-            "the result with the version of CME that made it."
+            f"{spec.name}: the task file has changed since the evaluation, so the prompts could differ. Evaluate again, or use "
+            "the version of CME that made the result."
         )
     options: dict[str, Any] = {"cme_format": result.prompt_format or "plain"}
     if options["cme_format"] != "plain" or cut:
@@ -178,17 +184,18 @@ def _rows(
         **options,
     )
     then = result.provenance.get(spec.name, {})
-    for key in sorted(then.keys() & splits.provenance.keys()):  # training files count where they were read, too
+    # Only common keys are compared: training files are listed only if they were read for few-shot examples.
+    for key in sorted(then.keys() & splits.provenance.keys()):
         if then[key] != splits.provenance[key]:
             raise DataError(
-                f"{spec.name}: the rows of {source} are not those that were evaluated ({key}: {then[key]} then, "
-                f"{splits.provenance[key]} now). Give the source as it was with --source."
+                f"{spec.name}: the rows of {source} have changed since the evaluation ({key}: {then[key]} then, "
+                f"{splits.provenance[key]} now). Set --source to the rows that were evaluated."
             )
     return {row["id"]: row for row in splits["eval"]}, task.shots_text(list(splits["fewshot"]))
 
 
 def _tokenizer(base: str) -> dict[str, Any]:
-    """What `task.load` needs to render and to cut as for this base."""
+    """Return the arguments of `task.load` that depend on the base model: its tokenizer and its maximum length."""
     from lm_eval.models.utils import resolve_max_length
     from transformers import AutoConfig
 
@@ -215,8 +222,8 @@ def _single(
     row = rows.get(sample["id"])
     if row is None or row.get("gold") != sample["gold"] or bool(row["cut"]) != bool(sample["cut"]):
         raise DataError(
-            f"{sample['dataset']}: sample {sample['id']} is not among the rows of {source} as it was evaluated. Give the source "
-            "that was evaluated with --source, and its base with --base."
+            f"{sample['dataset']}: sample {sample['id']} is missing from the rows of {source}, or its row has changed. Set "
+            "--source and --base to the source and the base model of the evaluation."
         )
     logprobs = response.get("logprobs")
     return Single(

@@ -1,4 +1,4 @@
-"""lm-eval's sample records → CME's per-sample scores, and the answers that stay at home."""
+"""Turns lm-eval's sample records into per-sample scores, which may be published, and responses, which stay with the user."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,12 +12,13 @@ __all__ = ["join_responses", "response_row", "sample_row", "write_responses"]
 
 
 def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> dict[str, Any]:
-    """One row of ``samples.parquet``: scores only, no text of the dataset.
+    """Make one row of ``samples.parquet``. It contains scores and no text of the dataset.
 
     Args:
-        record: lm-eval's record: the row that `cme.evaluation.task.load` made, the answers, the scores.
+        record: lm-eval's record, with the row that `cme.evaluation.task.load` made, the answers and the scores.
         spec: the dataset.
-        tokenizer: tells whether a generated answer ran to its limit before it ended; None: no answer can have.
+        tokenizer: tokenizer that counts the tokens of a generated answer, to detect truncated ones. None means that no answer
+            was truncated.
     """
     doc = record["doc"]
     row = {
@@ -58,7 +59,7 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
 
 
 def response_row(record: Mapping[str, Any], spec: DatasetSpec) -> dict[str, Any]:
-    """One row of ``responses.parquet``: what the model said (log-probabilities in nats, or text). It stays with the user."""
+    """Make one row of ``responses.parquet``: the log-probabilities of the options in nats, or the generated text."""
     choice = spec.kind == "choice"
     return {
         "id": record["doc"]["id"],
@@ -73,7 +74,7 @@ def _logprobs(record: Mapping[str, Any]) -> Sequence[float]:
 
 
 def write_responses(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write ``responses.parquet`` from rows of `response_row`."""
+    """Write rows of `response_row` to ``responses.parquet``."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -83,7 +84,7 @@ def write_responses(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def join_responses(parts: Sequence[Path], path: Path) -> None:
-    """Write several ``responses.parquet`` as one."""
+    """Concatenate several ``responses.parquet`` into one file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

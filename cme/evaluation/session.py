@@ -1,4 +1,4 @@
-"""A loaded model and what it has answered so far."""
+"""Evaluates a loaded model dataset by dataset and stores its answers."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from cme.adapters.load import check_effect
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import AdapterSwitcher
-from cme.evaluation.in_memory import has_active_adapter, kept_merged
+from cme.evaluation.in_memory import has_active_adapter, merged_adapters_restored
 from cme.evaluation.live_score import RunningScore
 from cme.evaluation.lm_eval_runner import Harness
 from cme.evaluation.samples import response_row, sample_row, write_responses
@@ -31,23 +31,23 @@ _PROBE = "Does this adapter change what the base model says?"
 
 
 class Session:
-    """A base model, loaded once, that answers as itself or with one adapter after another.
+    """Evaluate a base model that is loaded once, either alone or with one adapter after another.
 
     Args:
-        settings: the evaluation's settings, device and threads resolved.
-        folder: the base's local folder.
-        tokenizer: the base's tokenizer.
+        settings: settings of the evaluation, with a resolved device.
+        folder: local folder of the base model.
+        tokenizer: tokenizer of the base model.
         group: the processes that share the work.
-        several: whether it will answer for more than one adapter.
-        given: a model that is in memory already, ready to be evaluated (`cme.evaluation.in_memory`); it answers as it is, and
-            ``folder`` is not read.
+        several: whether more than one adapter will be evaluated.
+        given: a model in memory (`cme.evaluation.in_memory`) to evaluate as it is. ``folder`` has no effect then.
 
     Attributes:
-        method: the adapter's method (PEFT type, lower case); empty without an adapter.
-        effect: largest absolute difference of the logits with and without the adapter; 0.0 without one.
+        method: method of the adapter (PEFT type in lower case). Empty without an adapter.
+        effect: largest absolute difference between the logits with and without the adapter. 0.0 without an adapter.
 
     Raises:
-        SourceError: the base's weights are broken, its vocabulary is smaller than the tokenizer's, or it reads what comes later.
+        SourceError: if the base model's weights are damaged, its vocabulary is smaller than the tokenizer's, or its predictions
+            depend on later tokens.
     """
 
     def __init__(
@@ -82,15 +82,15 @@ class Session:
         self._tasks: dict[str, tuple[Any, float]] = {}
 
     def attach(self, adapter: Path | None, identity: Mapping[str, Any], parts: Path) -> None:
-        """Answer with an adapter from now on; None: as the base itself.
+        """Attach an adapter for the following datasets.
 
         Args:
-            adapter: the adapter's folder.
-            identity: everything that decides the answers, see `cme.evaluation.store.Store`.
-            parts: folder of the datasets' folders.
+            adapter: folder of the adapter. None evaluates the base model alone.
+            identity: all settings that determine the answers, see `cme.evaluation.store.Store`.
+            parts: folder that contains the folders of the datasets.
 
         Raises:
-            AdapterError: the adapter does not fit the base, or its weights are broken.
+            AdapterError: if the adapter does not fit the base model, or its weights are damaged.
         """
         self.method, self.effect = "", 0.0
         model = self._switcher.base if adapter is None else self._switcher.attach(adapter)
@@ -98,7 +98,7 @@ class Session:
             self._measure_effect(model)
         self._identity = identity
         self._checks = Checks(parts, identity, self._group)
-        # All have read what there is before one adds to it.
+        # No process may write a verdict before all processes have read the stored ones.
         self._group.together(lambda: None)
         settings = self._settings
         metadata = {
@@ -106,10 +106,10 @@ class Session:
             "cme_tier": settings.tier,
             "cme_format": settings.prompt_format,
             "cme_shots": settings.shots,
-            "cme_wording": settings.wording,
+            "cme_wording": settings.prompt_variant,
             "cme_allow_missing": settings.allow_missing,
         }
-        self._harness.take(model, metadata, self._checks.found)
+        self._harness.take(model, metadata, self._checks.verdicts)
 
     def _measure_effect(self, model: Any) -> None:
         """Set `method` and `effect` from the active adapter of a `PeftModel`."""
@@ -118,18 +118,18 @@ class Session:
         kind = model.peft_config[model.active_adapters[0]].peft_type
         self.method = str(getattr(kind, "value", kind)).lower()
         probe = torch.tensor([self._tokenizer.encode(_PROBE)], device=self._device)
-        with kept_merged(model):
+        with merged_adapters_restored(model):
             self.effect = check_effect(model, probe)
 
     def prepare(self, specs: Sequence[DatasetSpec], parts: Path) -> None:
-        """Read and render the rows of all datasets that are not done, so that what is wrong with them shows before any work.
+        """Read and render the rows of all unfinished datasets, so that errors in them appear before any evaluation.
 
         Args:
             specs: the datasets.
-            parts: folder of the datasets' folders.
+            parts: folder that contains the folders of the datasets.
 
         Raises:
-            CMEError: a dataset's rows cannot be read, or one of them does not fit the model.
+            CMEError: if rows of a dataset cannot be read, or one does not fit the model.
         """
         for spec in specs:
             if _done(parts / spec.name / _MARKER, self._key(spec)) is None:
@@ -137,12 +137,12 @@ class Session:
 
     @property
     def batch_size(self) -> int:
-        """Requests per batch."""
+        """Number of requests per batch of lm-eval's own code."""
         return self._settings.batch_size or (8 if self._device == "cpu" else 32)
 
     @property
     def device_name(self) -> str:
-        """The GPU's name, or the processor's architecture."""
+        """Name of the GPU, or the device and the architecture of the processor."""
         if self._device.startswith("cuda"):
             import torch
 
@@ -153,32 +153,32 @@ class Session:
 
     @property
     def threads(self) -> int:
-        """CPU threads in use."""
+        """Number of CPU threads that PyTorch uses."""
         import torch
 
         return int(torch.get_num_threads())
 
-    def dataset(self, spec: DatasetSpec, part: Path, progress: Bar) -> dict[str, Any]:
-        """Evaluate one dataset, unless its folder ``part`` says that this is done for this very model.
+    def dataset(self, spec: DatasetSpec, folder: Path, progress: Bar) -> dict[str, Any]:
+        """Evaluate one dataset, unless its folder holds finished answers of the same model.
 
         Args:
             spec: the dataset.
-            part: its folder.
-            progress: shows how many requests are answered, and the score so far.
+            folder: folder of the dataset in the result.
+            progress: bar that shows the number of answered requests and the score so far.
 
         Returns:
-            ``seconds`` it took and ``tokens`` that were computed, those of interrupted runs included, the ``provenance`` of
-            its rows, and the ``engine`` that answered (see `Result.engines`).
+            A mapping with ``seconds`` and computed ``tokens`` (both include interrupted runs), the ``provenance`` of the rows,
+            and the ``engine`` that answered (see `Result.engines`).
         """
         key = self._key(spec)
-        found = self._group.first(lambda: _done(part / _MARKER, key))
-        if found:
+        done = self._group.first(lambda: _done(folder / _MARKER, key))
+        if done:
             progress.expect(1)
             progress.advance()
-            return found
-        return self._group.together(lambda: self._answer(spec, part, key, progress))
+            return done
+        return self._group.together(lambda: self._answer(spec, folder, key, progress))
 
-    def _answer(self, spec: DatasetSpec, part: Path, key: str, progress: Bar) -> dict[str, Any]:
+    def _answer(self, spec: DatasetSpec, folder: Path, key: str, progress: Bar) -> dict[str, Any]:
         import torch
 
         task, before = self._task(spec)
@@ -197,7 +197,7 @@ class Session:
         if progress.shown:
             lm.set_cache_hook(score)
         store = Store(
-            part,
+            folder,
             self._identity,
             group=self._group,
             checks=self._checks,
@@ -206,25 +206,27 @@ class Session:
         )
         before += store.spent()[0]
         try:
-            records = self._harness.run(spec, task, shots=self._settings.shots, keep=store, score=self._group.rank == 0)
+            records = self._harness.run(
+                spec, task, shots=self._settings.shots, batch_cache=store, score=self._group.rank == 0
+            )
         except torch.OutOfMemoryError as error:
             raise CMEError(
-                f"{spec.name}: {self._device} is out of memory. Set a lower --token-budget (default: 512 on a CPU, 8192 on "
-                "a GPU) or, with --engine hf, a lower --batch-size, and another --out."
+                f"{spec.name}: {self._device} is out of memory. Set another --out and a lower --token-budget (default: 512 on a "
+                "CPU, 8192 on a GPU) or, with --engine hf, a lower --batch-size."
             ) from error
 
         def write() -> dict[str, Any]:
-            write_samples(part / "samples.parquet", [sample_row(record, spec, self._tokenizer) for record in records])
-            write_responses(part / "responses.parquet", [response_row(record, spec) for record in records])
-            found = {
+            write_samples(folder / "samples.parquet", [sample_row(record, spec, self._tokenizer) for record in records])
+            write_responses(folder / "responses.parquet", [response_row(record, spec) for record in records])
+            done = {
                 "key": key,
                 "seconds": round(before + time.perf_counter() - started, 3),
                 "tokens": store.spent()[1],
                 "provenance": task.dataset.provenance,
                 "engine": lm.used,
             }
-            write_json(part / _MARKER, found)
-            return found
+            write_json(folder / _MARKER, done)
+            return done
 
         return self._group.first(write)
 
@@ -232,7 +234,7 @@ class Session:
         return digest({**self._identity, "task": spec.fingerprint})
 
     def _task(self, spec: DatasetSpec) -> tuple[Any, float]:
-        """A dataset's task, and the seconds that reading its rows took."""
+        """Return the task of a dataset and the seconds that reading its rows took."""
         if spec.name not in self._tasks:
             started = time.perf_counter()
             task = self._harness.task(spec)
@@ -241,19 +243,25 @@ class Session:
 
 
 def _done(marker: Path, key: str) -> dict[str, Any] | None:
-    """What is known of a dataset that is done; None if it is not, or for another model."""
+    """Return the record of a finished dataset, or None if it is unfinished or belongs to another model."""
     try:
-        found: dict[str, Any] = read_json(marker)
+        done: dict[str, Any] = read_json(marker)
     except CMEError:
         return None
-    return found if found.get("key") == key else None
+    return done if done.get("key") == key else None
 
 
 def pick_device(device: str | None, group: Group) -> str:
-    """The device asked for, else the first GPU, else the CPU; of several processes, each gets a GPU of its own.
+    """Return the requested device, or by default the first GPU, or the CPU if there is none.
+
+    If several processes use ``cuda``, each gets a different GPU.
+
+    Args:
+        device: PyTorch's name of the device, or None for the default.
+        group: the processes that share the work.
 
     Raises:
-        UsageError: there are fewer GPUs than processes on this machine.
+        UsageError: if this machine has fewer GPUs than processes.
     """
     chosen = _pick(device)
     if group.size == 1 or chosen != "cuda":
@@ -264,7 +272,7 @@ def pick_device(device: str | None, group: Group) -> str:
     number = dist.get_node_local_rank()
     if number >= torch.cuda.device_count():
         raise UsageError(
-            f"process {number} has no GPU: this machine has {torch.cuda.device_count()}. Start fewer processes, or give "
-            "--device cpu."
+            f"there is no GPU for process {number}, because this machine has {torch.cuda.device_count()}. Start fewer "
+            "processes, or set --device cpu."
         )
     return f"cuda:{number}"

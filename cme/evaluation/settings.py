@@ -1,4 +1,4 @@
-"""What an evaluation is asked to do."""
+"""Settings of an evaluation."""
 
 from typing import Annotated
 
@@ -16,38 +16,39 @@ __all__ = ["ENGINES", "EvalSettings"]
 
 ENGINES = ("prefix", "hf")
 
-
 RESULT = "result.json"
-"""A result's file, in its folder."""
+"""Name of the file with the result, in the result's folder."""
 
 
 @validated("evaluation settings")
 class EvalSettings:
-    """One evaluation.
+    """Settings of one evaluation.
 
     Attributes:
-        base: base model: hub id, folder or the embedded one.
-        adapter: adapter folder; None evaluates the base itself.
-        tier: smoke, quick, standard or full.
-        source: hub, mini or a mirror folder.
-        datasets: dataset or family names; None is the whole suite.
-        prompt_format: plain, chat or teamlora.
-        shots: examples before each question, from the training split.
-        wording: index of every dataset's instruction: 0, or one of its paraphrases, to see how far the wording moves scores.
-        dtype: of the base's weights. float32 is the reference; bfloat16 is faster and moves single answers; auto is bfloat16
-            where the machine computes in it. Rows of one table should share it; the leaderboard says so where they do not.
-        engine: prefix reads what requests share once (`cme.evaluation.engine`), with the same answers as hf up to rounding; hf is
-            lm-eval's own code, which also answers where the model does not allow prefix.
-        batch_size: choice requests per batch where hf answers (four times as many texts are generated at once); None: 8 on
-            a CPU, 32 on a GPU. The prefix engine has a budget of tokens instead.
-        token_budget: positions (padding included) per pass of the prefix engine; what it keeps at once grows and shrinks with
-            them. Less where memory runs out; None: 512 on a CPU, 8192 on a GPU.
-        device: where to run; None: the first GPU, else the CPU.
-        threads: CPU threads; None: torch's own choice. Recorded, since float32 sums depend on it.
-        allow_missing: go on without splits that the source lacks, and list them.
-        name: name in tables; None: the adapter's folder name, or the base's name, or the baseline's.
-        baseline: answer without a model, see `cme.suite.baselines.BASELINES`; only tier, source, datasets, allow_missing
-            and name matter then.
+        base: base model: a hub id, a folder or the name of the embedded model.
+        adapter: adapter folder or hub id. None evaluates the base model itself.
+        tier: ``smoke``, ``quick``, ``standard`` or ``full``.
+        source: ``hub``, ``mini`` or the folder of a mirror.
+        datasets: names of datasets or families. None means the whole suite.
+        prompt_format: ``plain``, ``chat`` or ``teamlora``.
+        shots: number of training examples that precede each question.
+        prompt_variant: index of the instruction of every dataset. 0 is the canonical instruction.
+        dtype: dtype of the base model's weights. ``float32`` is the reference. ``bfloat16`` is faster and changes some answers.
+            ``auto`` means ``bfloat16`` on hardware that supports it and ``float32`` elsewhere. All rows of a board should have
+            the same dtype; the board reports if they do not.
+        engine: ``prefix`` computes shared prompt prefixes once (`cme.evaluation.engine`). ``hf`` is lm-eval's own code and
+            works with every model. Their answers are equal up to rounding.
+        batch_size: number of requests per batch of lm-eval's own code for choice datasets. Batches of generated texts are
+            four times as large. None means 8 on a CPU and 32 on a GPU. The prefix engine uses ``token_budget`` instead.
+        token_budget: maximum number of positions, padding included, in one pass of the prefix engine. The size of its cache
+            is proportional to it, so a smaller budget needs less memory. None means 512 on a CPU and 8192 on a GPU.
+        device: PyTorch device. None means the first GPU, or the CPU if there is none.
+        threads: number of CPU threads. None means PyTorch's default. The result records the number because float32 sums
+            depend on it.
+        allow_missing: whether to continue without splits that the source lacks. The result lists them.
+        name: name in tables. None means the name of the adapter's folder, of the base model, or of the baseline.
+        baseline: one of `cme.suite.baselines.BASELINES`, which answers without a model. Only ``tier``, ``source``,
+            ``datasets``, ``allow_missing`` and ``name`` apply to it.
     """
 
     base: str
@@ -57,7 +58,7 @@ class EvalSettings:
     datasets: Items[str] | None = None
     prompt_format: Annotated[str, known("prompt format", FORMATS)] = "plain"
     shots: Annotated[int, Field(ge=0)] = 0
-    wording: int = 0
+    prompt_variant: int = 0
     dtype: Annotated[str, known("dtype", ("auto", *DTYPES))] = "float32"
     engine: Annotated[str, known("engine", ENGINES)] = "prefix"
     batch_size: Annotated[int, Field(ge=1)] | None = None
@@ -69,15 +70,23 @@ class EvalSettings:
     baseline: str | None = None
 
     def check(self) -> None:
-        """Check what the suite decides, and settings that must fit each other; the values themselves are checked when made.
+        """Check names against the suite, and settings against each other.
+
+        Each value alone was checked when the object was constructed.
 
         Raises:
-            UsageError: an unknown dataset or instruction, or settings that exclude each other.
+            UsageError: if a dataset or prompt variant is unknown, or if settings exclude each other.
         """
+        if self.name is not None and not (self.name.strip() and self.name.isprintable()):
+            raise UsageError(
+                f"name is {self.name!r}. Give a name with visible characters only, which tables and files can show."
+            )
         for spec in select(self.datasets):
-            spec.instruction_at(self.wording)
-        if self.wording and self.baseline is not None:
-            raise UsageError("a baseline does not read the instruction. Leave prompt_variant out.")
+            spec.instruction_at(self.prompt_variant)
+        if self.prompt_variant and self.baseline is not None:
+            raise UsageError(
+                "prompt_variant cannot be combined with a baseline, which does not read the instruction. Remove one of them."
+            )
         if self.baseline is not None:
             covered(self.baseline, self.datasets)
             if self.adapter is not None:

@@ -1,7 +1,7 @@
-"""Answers on disk: each batch is appended as one line as soon as it is finished, and never computed again.
+"""Stores the answers on disk, so that an interrupted evaluation continues after the last finished batch.
 
-A line is ``<checksum> <JSON>``. What a killed process leaves half-written has no right checksum and is cut off. There is a file
-per process, so that none writes into another's; all of them are read.
+Each finished batch is appended to a file as one line, ``<checksum> <JSON>``. A line that a killed process left incomplete does
+not match its checksum and is removed. Each process writes its own file and reads the files of all processes.
 """
 
 import errno
@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cme.evaluation.engine.batch_cache import Keep, Kind, in_order
+from cme.evaluation.engine.batch_cache import BatchCache, Kind, in_order
 from cme.files import cannot_write, digest
 from cme.processes import ALONE, Group
 
@@ -24,10 +24,10 @@ _CHECKSUM = 16
 
 
 class Lines:
-    """A file to which JSON values are appended, one at a time and whole.
+    """A file to which complete JSON values are appended.
 
     Args:
-        path: the file; made with the first value.
+        path: the file, which is created with the first value.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,10 +35,10 @@ class Lines:
         self._whole = False
 
     def append(self, value: Any) -> None:
-        """Write one value, in one call to the system.
+        """Append one value in one system call.
 
         Raises:
-            CMEError: the disk is full or the folder cannot be written.
+            CMEError: if the disk is full or the folder is not writable.
         """
         try:
             if not self._whole:
@@ -59,23 +59,23 @@ class Lines:
 
     @staticmethod
     def read(path: Path) -> Iterator[Any]:
-        """The values in a file, without what is torn or damaged."""
+        """Yield the values in a file. Incomplete and damaged lines are skipped."""
         for line in path.read_bytes().splitlines(keepends=True):
             checksum, _, body = line.rstrip(b"\n").partition(b" ")
             if line.endswith(b"\n") and checksum == _checksum(body):
                 yield json.loads(body)
 
 
-class Store(Keep):
+class Store(BatchCache):
     """The answers of one model to one dataset.
 
     Args:
-        folder: the dataset's.
-        identity: everything that decides the model's answers (JSON values): what is kept under another one is not found.
+        folder: folder of the dataset.
+        identity: all settings that determine the model's answers (JSON values). Answers with another identity are not used.
         group: the processes that share the work.
-        checks: where the self-check's verdicts go.
-        tokens: how many tokens were computed so far.
-        advance: told how many answers are there, each time there are more.
+        checks: store of the self-check's verdicts.
+        tokens: function that returns the number of tokens computed so far.
+        advance: function that is called with the number of new answers.
     """
 
     def __init__(
@@ -91,30 +91,35 @@ class Store(Keep):
         self._folder, self._identity, self._group = folder, digest(dict(identity)), group
         self._checks, self._tokens, self._advance = checks, tokens, advance
         self._lines = Lines(folder / f"answers.{group.rank}.jsonl")
-        self._found: dict[str, list[Any]] = {}
+        self._kept: dict[str, list[Any]] = {}
         self._read()
         self._now = time.perf_counter(), tokens()
 
     def answers(
         self, batches: Sequence[Any], compute: Callable[[int], list[Any]], first: Collection[int] = ()
     ) -> list[list[Any]]:
-        """The answers to every batch: those that are kept, the others computed, each by one of the processes.
+        """Return the answers to every batch. Stored answers are read; each missing batch is computed by one process.
 
-        An error in one process is raised in all of them.
+        An error in one process is raised in all processes.
+
+        Args:
+            batches: see `BatchCache.answers`.
+            compute: see `BatchCache.answers`.
+            first: see `BatchCache.answers`.
         """
         keys = [self._key(batch) for batch in batches]
         self._group.together(lambda: self._compute(keys, compute, first))
         if self._group.size > 1:
             self._read()
-        return [self._found[key] for key in keys]
+        return [self._kept[key] for key in keys]
 
     def checked(self, kind: Kind, fault: str | None) -> None:
-        """Write down what the self-check says of a kind of batch."""
+        """Store the verdict of the self-check on a kind of batch. None means that no fault was detected."""
         if self._checks is not None:
             self._checks.add(kind, fault)
 
     def spent(self) -> tuple[float, int]:
-        """What the kept answers have cost: seconds (of the process that took longest), and tokens of all processes."""
+        """Return the cost of the stored answers: seconds of the slowest process, and tokens of all processes."""
         costs = [
             [(line["seconds"], line["tokens"]) for line in Lines.read(file) if line["identity"] == self._identity]
             for file in self._files()
@@ -126,21 +131,21 @@ class Store(Keep):
         for number in in_order(len(keys), first):
             if number % self._group.size != self._group.rank:
                 continue
-            if keys[number] not in self._found:
+            if keys[number] not in self._kept:
                 self._put(keys[number], compute(number))
-            self._advance(len(self._found[keys[number]]) * self._group.size)
+            self._advance(len(self._kept[keys[number]]) * self._group.size)
 
     def _put(self, key: str, answers: list[Any]) -> None:
         before, self._now = self._now, (time.perf_counter(), self._tokens())
         cost = {"seconds": round(self._now[0] - before[0], 4), "tokens": self._now[1] - before[1]}
         self._lines.append({"identity": self._identity, "key": key, "answers": _as_json(answers), **cost})
-        self._found[key] = answers
+        self._kept[key] = answers
 
     def _read(self) -> None:
         for file in self._files():
             for line in Lines.read(file):
                 if line["identity"] == self._identity:
-                    self._found[line["key"]] = _from_json(line["answers"])
+                    self._kept[line["key"]] = _from_json(line["answers"])
 
     def _files(self) -> list[Path]:
         return sorted(self._folder.glob("answers.*.jsonl"))
@@ -150,18 +155,21 @@ class Store(Keep):
 
 
 class Checks:
-    """What the self-check has said of a model, kept so that a run that continues does what it would have done.
+    """The self-check's verdicts on a model, stored so that a resumed evaluation behaves like an uninterrupted one.
 
     Args:
-        folder: of all datasets.
-        identity: as for `Store`.
+        folder: folder that contains the folders of the datasets.
+        identity: see `Store`.
         group: the processes that share the work.
+
+    Attributes:
+        verdicts: the stored verdicts by kind of batch. None means that no fault was detected.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any], group: Group = ALONE) -> None:
         self._identity = digest(dict(identity))
         self._lines = Lines(folder / f"checks.{group.rank}.jsonl")
-        self.found: dict[Kind, str | None] = {
+        self.verdicts: dict[Kind, str | None] = {
             (line["kind"][0], line["kind"][1], line["kind"][2]): line["fault"]
             for file in sorted(folder.glob("checks.*.jsonl"))
             for line in Lines.read(file)
@@ -169,7 +177,7 @@ class Checks:
         }
 
     def add(self, kind: Kind, fault: str | None) -> None:
-        """Write down a verdict; None: nothing is wrong."""
+        """Store a verdict. None means that no fault was detected."""
         self._lines.append({"identity": self._identity, "kind": list(kind), "fault": fault})
 
 
@@ -183,7 +191,7 @@ def _checksum(body: bytes) -> bytes:
 
 
 def _as_json(value: Any) -> Any:
-    """Numbers that JSON lacks (NaN, infinity) as ``{"float": name}``; finite ones come back to the last bit."""
+    """Return a value that JSON can represent. NaN and infinity become ``{"float": name}``; finite numbers stay exact."""
     if isinstance(value, list | tuple):
         return [_as_json(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,15 +1,15 @@
-"""What the task YAMLs call: rows for lm-eval, and the scoring of its answers.
+"""The functions that the task YAML files call: they load the rows for lm-eval and score its answers.
 
-Plain ``lm_eval run --include_path $(cme tasks-path) --tasks cme`` and ``cme eval`` both go through here. What lm-eval's
-``--metadata`` (or its `TaskManager`) may say:
+Both ``cme eval`` and plain ``lm_eval run --include_path $(cme tasks-path) --tasks cme`` use them. lm-eval's ``--metadata``, or
+the ``metadata`` of its `TaskManager`, accepts these keys:
 
 | key | meaning | default |
 | --- | --- | --- |
-| ``cme_source`` | hub, mini or a mirror folder | ``CME_DATA_SOURCE``, else hub |
-| ``cme_tier`` | smoke, quick, standard, full (``--limit N`` takes the first N rows of the same order) | full |
-| ``cme_format`` | plain, chat, teamlora (the latter two read the tokenizer of ``pretrained``) | plain |
-| ``cme_shots`` | how many training rows to hold ready for ``--num_fewshot`` | 0 |
-| ``cme_wording`` | which of a dataset's instructions is asked: 0, or one of its paraphrases | 0 |
+| ``cme_source`` | hub, mini or the folder of a mirror | ``CME_DATA_SOURCE``, else hub |
+| ``cme_tier`` | smoke, quick, standard or full (``--limit N`` evaluates the first N rows of the same order) | full |
+| ``cme_format`` | plain, chat or teamlora (the last two need the tokenizer of ``pretrained``) | plain |
+| ``cme_shots`` | number of training rows that are available for ``--num_fewshot`` | 0 |
+| ``cme_wording`` | prompt variant: index of the dataset's instruction | 0 |
 """
 
 import math
@@ -58,27 +58,27 @@ def load(
     tokenizer: Any = None,
     **_: Any,
 ) -> "Splits":
-    """Rows of one dataset, rendered, as lm-eval's ``custom_dataset`` wants them.
+    """Load and render the rows of one dataset for lm-eval's ``custom_dataset``.
 
     Args:
-        cme_dataset: the dataset.
-        cme_source: hub, mini or a mirror folder; metadata before environment before hub.
-        cme_tier: how many rows.
+        cme_dataset: name of the dataset.
+        cme_source: hub, mini or the folder of a mirror. None means ``CME_DATA_SOURCE``, or hub if that is not set.
+        cme_tier: tier, which determines the number of rows.
         cme_format: prompt format.
-        cme_shots: rows in the ``fewshot`` split. The training split is read only if this is not 0.
-        cme_wording: index of the instruction, in questions and examples alike; 0 is the one that scores are compared by.
-        cme_max_length: most tokens of prompt and answer together; longer inputs are cut further and marked ``cut``.
-        cme_allow_missing: go on without splits that the source lacks.
-        pretrained: model folder or id whose tokenizer to read where one is needed.
-        tokenizer: tokenizer folder, id or object, instead.
-        _: whatever else lm-eval hands over.
+        cme_shots: number of rows in the split ``fewshot``. The training split is read only if this is not 0.
+        cme_wording: prompt variant, for questions and few-shot examples. Scores are compared with variant 0.
+        cme_max_length: maximum number of tokens of prompt and answer together. Longer inputs are truncated and have ``cut``.
+        cme_allow_missing: whether to continue without splits that the source lacks.
+        pretrained: folder or id of the model, whose tokenizer is loaded if one is needed.
+        tokenizer: folder, id or object of the tokenizer, used instead of that of ``pretrained``.
+        _: further metadata of lm-eval, which has no effect.
 
     Returns:
-        ``eval``: id, dataset, part, cluster, prompt, target, cut and, per kind, continuations and gold or answers.
-        ``fewshot``: the same columns, possibly no rows.
+        The splits ``eval`` and ``fewshot``. Both have the columns id, dataset, part, cluster, prompt, target and cut. Choice
+        datasets also have continuations and gold, and generation datasets have answers. ``fewshot`` can be empty.
 
     Raises:
-        CMEError: unknown names, missing splits, bad rows.
+        CMEError: if a name is unknown, a split is missing, or a row is damaged.
     """
     spec = dataset(cme_dataset)
     tokens = None
@@ -96,7 +96,7 @@ def load(
     examples = everything[:limit]
     if not examples:
         raise CMEError(
-            f"{spec.name}: {source.place} has no evaluation rows. Leave the dataset out, or give another source."
+            f"{spec.name}: {source.place} has no evaluation rows. Leave the dataset out, or set another source."
         )
     shots: list[dict[str, Any]] = []
     if cme_shots:
@@ -106,20 +106,24 @@ def load(
             for example in load_examples(spec, "train", source, allow_missing=cme_allow_missing).examples
             if match_digest(example, spec) not in held_out
         ]
-        asked = [replace(example, instruction=instruction) for example in tier_order(train)[:cme_shots]]
-        shots = [_row(cut_words(example, spec.max_input_words), False) for example in asked]
+        few_shot = [replace(example, instruction=instruction) for example in tier_order(train)[:cme_shots]]
+        shots = [_row(cut_words(example, spec.max_input_words), False) for example in few_shot]
         if len(shots) < cme_shots:
             raise UsageError(
-                f"{spec.name}: {cme_shots} few-shot examples were requested, but only {len(shots)} training rows exist."
+                f"{spec.name}: {cme_shots} few-shot examples were requested, but only {len(shots)} training rows exist. Request "
+                "fewer examples."
             )
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
-    worded = [replace(example, instruction=instruction) for example in examples]
-    rows = [_fitted(example, spec, cme_format, tokens, budget) for example in worded]
+    with_instruction = [replace(example, instruction=instruction) for example in examples]
+    rows = [_fitted(example, spec, cme_format, tokens, budget) for example in with_instruction]
     return Splits({"eval": _dataset(rows, spec), "fewshot": _dataset(shots, spec)}, source.provenance(spec))
 
 
 class Splits(dict[str, "datasets.Dataset"]):
-    """The splits, and what pins their rows (``provenance``: a hub revision, file hashes, the world's version)."""
+    """The splits of a dataset and the ``provenance`` of their rows.
+
+    The provenance is a revision of the hub, the hashes of the files, or the version of the mini corpus.
+    """
 
     def __init__(self, splits: "dict[str, datasets.Dataset]", provenance: dict[str, str]) -> None:
         super().__init__(splits)
@@ -135,7 +139,8 @@ def _fitted(example: Example, spec: DatasetSpec, name: str, tokenizer: Any, budg
         text = render(candidate, name, tokenizer)
         longest = max(text.continuations, key=len, default="")
         length = len(encode(tokenizer, text.context + longest))
-        # Of two options, the one with more characters may have fewer tokens. No option has more tokens than bytes, and one.
+        # The longest option in characters need not have the most tokens. No option has more tokens than bytes plus one, so the
+        # exact count is needed only near the limit.
         if length > budget or length + max(map(_bytes, text.continuations), default=0) < budget:
             return length <= budget
         pairs = [encode_pair(tokenizer, text.context, option) for option in text.continuations]
@@ -159,7 +164,7 @@ def _row(example: Example, cut: bool, name: str = "plain", tokenizer: Any = None
     row = {
         "id": example.id,
         "dataset": example.dataset,
-        "part": example.part,
+        "part": example.subset,
         "cluster": example.cluster,
         "prompt": text.context,
         "target": text.target,
@@ -185,7 +190,7 @@ def _dataset(rows: list[dict[str, Any]], spec: DatasetSpec) -> "datasets.Dataset
 
 
 def shots_text(shots: Sequence[Mapping[str, Any]]) -> str:
-    """The few-shot examples as lm-eval writes them before the prompt."""
+    """Return the text that lm-eval puts before the prompt for these few-shot examples."""
     return "".join(f"{shot['prompt']}{shot['target']}\n\n" for shot in shots)
 
 
@@ -202,34 +207,34 @@ def _tokenizer(given: Any) -> Any:
 
 
 def process_choice(doc: Mapping[str, Any], results: Sequence[tuple[float, bool]]) -> dict[str, float]:
-    """Accuracy of one choice item.
+    """Compute the accuracy of one choice sample.
 
     Args:
         doc: a row made by `load`.
-        results: (summed log-probability, greedy?) of every option, in order.
+        results: for each option in order, its summed log-probability and whether it is the greedy continuation.
 
     Raises:
-        CMEError: a log-probability is not finite: the model's weights are broken, and lm-eval would count option 0.
+        CMEError: if a log-probability is not finite. lm-eval would choose option 0 in this case.
     """
     logprobs = [float(result[0]) for result in results]
     if not all(math.isfinite(value) for value in logprobs):
         raise CMEError(
-            f"{doc['dataset']}: the model gives a log-probability that is not a finite number (sample {doc['id']}). "
-            "Its weights hold NaN or infinity, or the dtype overflows: try --dtype float32."
+            f"{doc['dataset']}: the model computes a log-probability that is not a finite number (sample {doc['id']}). "
+            "Check its weights for NaN and infinity, or set --dtype float32 in case the dtype overflows."
         )
     right = float(choose(logprobs) == doc["gold"])
     return {"acc": right, "cme_score": right}
 
 
 def process_choice_pair(doc: Mapping[str, Any], results: Sequence[tuple[float, bool]]) -> dict[str, Any]:
-    """As `process_choice`, with the (gold, predicted) pair under each score of all answers together (F1, macro-F1)."""
+    """Compute the accuracy of one choice sample, and the pair (gold, predicted) for each corpus metric, such as F1."""
     scores = process_choice(doc, results)
     pair = (doc["gold"], choose([float(result[0]) for result in results]))
     return {**scores, **dict.fromkeys(dataset(doc["dataset"]).corpus_metrics, pair)}
 
 
 def process_generation(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
-    """Every score of one generated answer; ``cme_score`` is the dataset's primary one."""
+    """Compute all scores of one generated answer. ``cme_score`` is the primary score of the dataset."""
     spec = dataset(doc["dataset"])
     scores = score_generated(results[0], doc["answers"], spec)
     return {**scores, "cme_score": scores[spec.primary_metric]}

@@ -9,15 +9,15 @@ from typing import Any
 
 from cme.errors import UsageError, unknown
 from cme.mini_corpus import plant
-from cme.mini_corpus.part import Part
-from cme.mini_corpus.render import PARTS
+from cme.mini_corpus.render import RENDERERS
+from cme.mini_corpus.renderer import Renderer
 
 __all__ = ["known", "planted", "rows", "size"]
 
 
 def known() -> list[str]:
     """Return the folders of the mini corpus."""
-    return sorted(PARTS)
+    return sorted(RENDERERS)
 
 
 def size(folder: str, split: str) -> int:
@@ -26,7 +26,7 @@ def size(folder: str, split: str) -> int:
     Raises:
         UsageError: if the folder or split does not exist.
     """
-    sizes = _part(folder).sizes
+    sizes = _renderer(folder).sizes
     if split not in sizes:
         raise unknown(f"split of {folder}", split, sizes)
     return sizes[split]
@@ -63,11 +63,11 @@ def rows(
         raise unknown("difficulty", difficulty, ("easy", "hard"))
     if start < 0 or not 0 <= start + n <= most:
         raise UsageError(
-            f"the mini source has {most:,} rows of {folder}/{split}; {start + n:,} were asked for. Ask for fewer."
+            f"the mini source has {most:,} rows of {folder}/{split}; {start + n:,} were requested. Request fewer rows."
         )
-    part = PARTS[folder]
+    renderer = RENDERERS[folder]
     return [
-        plant.row(part, split, index, seed, long=lengths == "long", hard=difficulty == "hard")
+        plant.row(renderer, split, index, seed, long=lengths == "long", hard=difficulty == "hard")
         for index in range(start, start + n)
     ]
 
@@ -85,19 +85,20 @@ def planted(name: str, n: int, *, seed: int = 0, split: str | None = None) -> di
         ``duplicates`` (same key text as an earlier row of the split), ``leaks`` (same key text as an evaluation row) and
         ``unlabelled`` (label -1). The three sets do not overlap.
     """
-    parts = [PARTS[name]] if name in PARTS else [part for part in PARTS.values() if part.dataset == name]
-    if not parts:
-        raise unknown("dataset or part folder", name, {*PARTS, *(part.dataset for part in PARTS.values())})
+    renderers = [renderer for renderer in RENDERERS.values() if name in (renderer.folder, renderer.dataset)]
+    if not renderers:
+        names = {*RENDERERS, *(renderer.dataset for renderer in RENDERERS.values())}
+        raise unknown("dataset or folder of the mini corpus", name, names)
     total = {"duplicates": 0, "leaks": 0, "unlabelled": 0}
-    for part in parts:
-        for found in part.sizes:
-            if part.training(found) and split in (None, found):
-                for key, number in plant.count(part, min(n, part.sizes[found])).items():
+    for renderer in renderers:
+        for split_name in renderer.sizes:
+            if renderer.training(split_name) and split in (None, split_name):
+                for key, number in plant.count(renderer, min(n, renderer.sizes[split_name])).items():
                     total[key] += number
     return total
 
 
-def _part(folder: str) -> Part:
-    if folder not in PARTS:
-        raise unknown("part folder", folder, PARTS)
-    return PARTS[folder]
+def _renderer(folder: str) -> Renderer:
+    if folder not in RENDERERS:
+        raise unknown("folder of the mini corpus", folder, RENDERERS)
+    return RENDERERS[folder]

@@ -17,7 +17,7 @@ __all__ = ["KINDS", "TURNS", "Entity", "Kind", "another", "entity", "main", "som
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of entity: relations, open matters, last words of names (none for people), and number of entities."""
+    """A kind of entity, with its relations, open matters, last words of names (none for people) and number of entities."""
 
     key: str
     relations: tuple[Relation, ...]
@@ -70,8 +70,8 @@ KINDS = {
 }
 """Maps names to kinds."""
 
-# A kind's share follows from how many names it has: each split must fill its size without naming a thing twice. Eleven
-# turns share no factor with the blocks and rounds of the datasets, so every kind meets every label and round.
+# The share of a kind follows from its number of names, because a split names no entity twice. Eleven turns have no common
+# factor with the blocks and rounds of the datasets, so every kind occurs with every label and round.
 TURNS = (
     "person",
     "town",
@@ -89,21 +89,21 @@ TURNS = (
 
 def entity(kind: str, index: int, pool: str, seed: int) -> Entity:
     """Return the entity with a kind, pool and number. The number is below the kind's count."""
-    found = KINDS[kind]
+    definition = KINDS[kind]
     rng = stream(seed, "entity", kind, pool, index)
-    values = {relation.key: rng.choice(relation.values) for relation in found.relations}
-    if not found.endings:
+    values = {relation.key: rng.choice(relation.values) for relation in definition.relations}
+    if not definition.endings:
         first, last = names.person(index, pool)
-        return Entity(found, f"{first} {last}", first, f"{first} {last}", "", values)
-    front, back = divmod(index, len(found.endings))
-    ending = found.endings[back]
+        return Entity(definition, f"{first} {last}", first, f"{first} {last}", "", values)
+    front, back = divmod(index, len(definition.endings))
+    ending = definition.endings[back]
     word = names.root(front, pool)
     title = f"{word.capitalize()} {ending}"
     if kind == "creature":
-        return Entity(found, f"the {word} {ending}", f"the {word} {ending}", title, ending, values)
+        return Entity(definition, f"the {word} {ending}", f"the {word} {ending}", title, ending, values)
     if kind == "festival":
-        return Entity(found, f"the {title} festival", f"the {title} festival", title, ending, values)
-    return Entity(found, title, title, title, ending, values)
+        return Entity(definition, f"the {title} festival", f"the {title} festival", title, ending, values)
+    return Entity(definition, title, title, title, ending, values)
 
 
 def main(serial: int, pool: str, seed: int, turns: tuple[str, ...] = TURNS) -> Entity:
@@ -122,7 +122,7 @@ def some(kind: str, pool: str, seed: int, rng: random.Random) -> Entity:
 
 def another(things: Sequence[Entity], pool: str, seed: int, rng: random.Random) -> Entity:
     """Return an entity of the first one's kind whose short name differs from all of theirs."""
-    found = some(things[0].kind.key, pool, seed, rng)
-    while found.short in {thing.short for thing in things}:
-        found = some(things[0].kind.key, pool, seed, rng)
-    return found
+    candidate = some(things[0].kind.key, pool, seed, rng)
+    while candidate.short in {thing.short for thing in things}:
+        candidate = some(things[0].kind.key, pool, seed, rng)
+    return candidate

@@ -26,16 +26,16 @@ class Topic:
     Attributes:
         endings: last words of names, one for each answer.
         answers: the answers, in the order of easy options.
-        told: training questions, with ``{x}`` for the entity and ``{p}`` for a person.
-        asked: evaluation questions.
+        training: training questions, with ``{x}`` for the entity and ``{p}`` for a person.
+        held_out: evaluation questions, in the same form.
         aside: sentence about a second entity ``{y}`` before hard questions.
         needs: for questions whose options are entities, the need behind each answer (``{need}`` in the question).
     """
 
     endings: tuple[str, ...]
     answers: tuple[str, ...]
-    told: tuple[str, ...]
-    asked: tuple[str, ...]
+    training: tuple[str, ...]
+    held_out: tuple[str, ...]
     aside: str = ""
     needs: tuple[str, ...] = ()
 
@@ -75,7 +75,7 @@ def draw(slot: Slot, topics: Sequence[Topic], *, size: int = _OPTIONS, turn: int
     else:
         start = max(0, law - size + 1)
         shown = list(range(start, start + size))
-    stem = rng.choice(topic.told if slot.training else topic.asked)
+    stem = rng.choice(topic.training if slot.training else topic.held_out)
     if slot.hard and topic.aside:
         second = rng.choice([other for other in range(len(topic.answers)) if other != law])
         stem = f"{topic.aside} {stem}".replace("{y}", _named(_any_root(slot), topic.endings[second]))

@@ -66,6 +66,6 @@ def recall(slot: Slot, topics: Sequence[Topic], *, key: str, spell: Callable[[st
     name = spell(root if slot.hard else f"{root} {ending}")
     mention, wording = divmod((turn + number) % per, wordings)
     bodies = topic.training if slot.training else topic.held_out
-    said = topic.mentions[mention].replace("{n}", name)
-    question = bodies[wording].replace("{x}", said)
+    subject = topic.mentions[mention].replace("{n}", name)
+    question = bodies[wording].replace("{x}", subject)
     return Fact(topic, name, value, question)

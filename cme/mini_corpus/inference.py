@@ -33,7 +33,7 @@ class Signs:
 _NO_SIGNS = Signs((1 / 3, 1 / 3, 1 / 3), 0.0)
 
 
-def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, told: int = 3, others: int = 0) -> tuple[str, str]:
+def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, facts: int = 3, others: int = 0) -> tuple[str, str]:
     """Return a premise and a hypothesis for a label.
 
     Args:
@@ -41,19 +41,19 @@ def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, told: int = 3, 
         thing: the entity of both sentences.
         label: ``ENTAILED``, ``OPEN`` or ``CONTRADICTED``.
         signs: how often an easy hypothesis reveals its label.
-        told: number of facts about the entity in the premise.
+        facts: number of facts about the entity in the premise.
         others: number of other entities of the same kind in the premise.
     """
     rng = slot.rng
-    relations = rng.sample(thing.kind.relations, told + 1)
-    known, untold = relations[:told], relations[told]
-    friends, matters = _friends(slot, thing, relations, told=told, others=others)
-    stories = [(thing, known), *zip(friends, matters, strict=True)]
+    relations = rng.sample(thing.kind.relations, facts + 1)
+    stated, unstated = relations[:facts], relations[facts]
+    friends, matters = _friends(slot, thing, relations, facts=facts, others=others)
+    stories = [(thing, stated), *zip(friends, matters, strict=True)]
     if slot.hard:
         signs = _NO_SIGNS
         rng.shuffle(stories)
     premise, _ = passage(stories, rng)
-    relation = untold if label == OPEN else rng.choice(known)
+    relation = unstated if label == OPEN else rng.choice(stated)
     denied = rng.random() < signs.denied[label]
     if slot.hard:
         own = label != OPEN and (label == ENTAILED) != denied
@@ -61,14 +61,14 @@ def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, told: int = 3, 
     else:
         own = (label == ENTAILED) != denied
         value = thing.values[relation.key] if own else thing.other(relation, rng)
-    said = claim(relation, value, rng, denied=denied)
+    phrase = claim(relation, value, rng, denied=denied)
     if label == OPEN and rng.random() < signs.guessed:
-        said = rng.choice(thing.kind.rumours).phrase
-    return premise, sentence(f"{thing.name} {said}")
+        phrase = rng.choice(thing.kind.rumours).phrase
+    return premise, sentence(f"{thing.name} {phrase}")
 
 
 def _friends(
-    slot: Slot, thing: Entity, relations: list[Relation], *, told: int, others: int
+    slot: Slot, thing: Entity, relations: list[Relation], *, facts: int, others: int
 ) -> tuple[list[Entity], list[list[Relation]]]:
     """Return the other entities of the premise, each with its relations."""
     friends, matters = [], []
@@ -78,7 +78,7 @@ def _friends(
             matters.append(slot.rng.sample(relations, len(relations)))
         else:
             friends.append(some(thing.kind.key, slot.pool, slot.seed, slot.rng))
-            matters.append(slot.rng.sample(friends[-1].kind.relations, told - 1))
+            matters.append(slot.rng.sample(friends[-1].kind.relations, facts - 1))
     return friends, matters
 
 

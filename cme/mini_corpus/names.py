@@ -2,7 +2,7 @@
 
 __all__ = ["GIVEN", "MATERIALS", "PEOPLE", "POOLS", "ROOTS", "given", "material", "person", "root"]
 
-# No sound of one pool followed by a vowel is a sound of another: that makes the pools disjoint by construction.
+# No onset of one pool followed by a vowel is an onset of another pool, so the pools are disjoint by construction.
 _ONSETS = {
     "train": ("b", "d", "g", "k", "m", "s", "th", "br", "dr", "gl", "st", "tr"),
     "eval": ("f", "h", "l", "n", "p", "r", "t", "v", "w", "cl", "gr", "pr"),

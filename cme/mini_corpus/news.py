@@ -12,7 +12,7 @@ __all__ = ["Story", "story"]
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 _NUMBERS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "a hundred", "two hundred")
 _Event = tuple[str, tuple[str, ...], tuple[str, ...]]
-# At most eight words a deed and seven a fact: no 13-gram of an article lacks a name.
+# A deed has at most eight words and a fact at most seven, so every 13-gram of an article contains a name.
 _EVENTS: tuple[_Event, ...] = (
     (
         "opened a small museum of {a}",
@@ -70,7 +70,7 @@ _LEADS = (
     "On {day} {p}, {job}, {deed} in {t}.",
 )
 _SECONDS = ("{fact}, the {t} mayor said.", "{fact}, the {t} paper wrote.")
-# Away from the lead, where any sentence may stand before it, the fact needs the name first.
+# Away from the lead, any sentence can precede the fact, so the fact starts with a name.
 _APART = ("The {t} mayor said: {fact}.", "The {t} paper wrote: {fact}.")
 _QUOTES = (
     '{s} said: "I am very happy today."',
@@ -86,7 +86,7 @@ _QUOTES = (
 
 @dataclass(frozen=True)
 class Story:
-    """Return an article and its highlights, which state the main facts in nearly the same words."""
+    """An article, and the highlights that state its main facts in nearly the same words."""
 
     sentences: Sequence[str]
     highlights: tuple[str, ...]

@@ -18,12 +18,19 @@ __all__ = ["Matter", "Review", "review"]
 
 @dataclass(frozen=True)
 class Review:
-    """A review: its label (0 for blame, 1 for praise), the two people in it, its opening and what is said."""
+    """A review.
+
+    Attributes:
+        label: 0 for blame, 1 for praise.
+        people: the two people in the review.
+        opening: the neutral first sentence.
+        verdict: the sentences that express the judgement.
+    """
 
     label: int
     people: list[Entity]
     opening: str
-    said: list[str]
+    verdict: list[str]
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Matter:
     ends: tuple[tuple[str, ...], tuple[str, ...]]
 
 
-# As everywhere, no thirteen words go by without a name.
+# As in the whole corpus, every 13 consecutive words contain a name.
 _SIDES = (
     "the {a} of {x} was {w} and the {b} was {v}",
     "in {x} I found the {a} {w} and the {b} {v}",
@@ -71,8 +78,8 @@ def review(slot: Slot, matter: Matter, naming: str) -> Review:
     people = [hero, another([hero], slot.pool, slot.seed, slot.rng)]
     name = naming.format(some("creature", slot.pool, slot.seed, slot.rng).title)
     label = slot.deal((0, 1))
-    opening, *said = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
-    return Review(label, people, opening, said)
+    opening, *verdict = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
+    return Review(label, people, opening, verdict)
 
 
 def _sentences(
@@ -92,13 +99,13 @@ def _sentences(
     words, others = rng.sample(VERDICTS[label], 2), rng.sample(VERDICTS[1 - label], 2)
     opening = rng.choice(matter.openings).format(x=name, p=people[0].name)
     if hard:
-        said = [
+        verdict = [
             rng.choice(_MIXED_SIDES).format(a=first, b=second, x=name, w=words[0], o=others[0]),
             rng.choice(_MIXED_ENDS).format(x=name, q=people[1].name, w=words[1], o=others[1]),
         ]
     else:
-        said = [
+        verdict = [
             rng.choice(_SIDES).format(a=first, b=second, x=name, w=words[0], v=words[1]),
             rng.choice(matter.ends[label]).format(x=name, p=people[0].name),
         ]
-    return [sentence(text) for text in (opening, *said)]
+    return [sentence(text) for text in (opening, *verdict)]

@@ -40,14 +40,14 @@ def ask(relation: Relation, name: str, wording: int) -> str:
 
 def chatter(cast: Sequence[Entity], rng: random.Random) -> list[str]:
     """Return one sentence for every fact about the cast except their jobs, in random order."""
-    said = [
+    sentences = [
         sentence(f"{thing.short} {claim(relation, thing.values[relation.key], rng)}")
         for thing in cast
         for relation in thing.kind.relations
         if relation.key != "job"
     ]
-    rng.shuffle(said)
-    return said
+    rng.shuffle(sentences)
+    return sentences
 
 
 def passage(stories: Sequence[tuple[Entity, Sequence[Relation]]], rng: random.Random) -> tuple[str, list[Fact]]:

@@ -7,7 +7,7 @@ import random
 import re
 
 from cme.mini_corpus.draw import Row, permute, stream
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
 __all__ = ["LEAKED", "count", "row"]
 
@@ -25,21 +25,21 @@ def _before(n: int, place: tuple[int, int]) -> int:
     return max(0, (n - at - 1) // every + 1)
 
 
-def count(part: Part, n: int) -> dict[str, int]:
+def count(renderer: Renderer, n: int) -> dict[str, int]:
     """Count the rows of each role among the first ``n`` rows of a training split."""
     return {
         "duplicates": _before(n, _DUPLICATE),
         "leaks": min(LEAKED, _before(n, _LEAK)),
-        "unlabelled": _before(n, _UNLABELLED) if part.unlabelled is not None else 0,
+        "unlabelled": _before(n, _UNLABELLED) if renderer.unlabelled is not None else 0,
     }
 
 
-def _role(part: Part, index: int) -> str:
+def _role(renderer: Renderer, index: int) -> str:
     if index % _DUPLICATE[0] == _DUPLICATE[1]:
         return "duplicate"
     if index % _LEAK[0] == _LEAK[1] and index // _LEAK[0] < LEAKED:
         return "leak"
-    if part.unlabelled is not None and index % _UNLABELLED[0] == _UNLABELLED[1]:
+    if renderer.unlabelled is not None and index % _UNLABELLED[0] == _UNLABELLED[1]:
         return "unlabelled"
     return ""
 
@@ -55,28 +55,31 @@ def _respell(text: str, style: int, marks: tuple[str, ...]) -> str:
     return text.upper() if style == 3 else text
 
 
-def _copy(part: Part, source: Row, rng: random.Random) -> Row:
-    style = rng.randrange(2 if part.lower else 4)
-    copy = {name: _respell(value, style, part.marks) if name in part.texts else value for name, value in source.items()}
-    if part.swap is not None and rng.random() < 0.5:
-        first, second = part.swap
+def _copy(renderer: Renderer, source: Row, rng: random.Random) -> Row:
+    style = rng.randrange(2 if renderer.lower else 4)
+    copy = {
+        name: _respell(value, style, renderer.marks) if name in renderer.texts else value
+        for name, value in source.items()
+    }
+    if renderer.swap is not None and rng.random() < 0.5:
+        first, second = renderer.swap
         copy[first], copy[second] = copy[second], copy[first]
     return copy
 
 
-def row(part: Part, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Row:
+def row(renderer: Renderer, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Row:
     """Return row ``index`` of a split, planted or not."""
-    slot = part.slot(split, index, seed, long=long, hard=hard)
-    role = _role(part, index) if slot.training else ""
+    slot = renderer.slot(split, index, seed, long=long, hard=hard)
+    role = _role(renderer, index) if slot.training else ""
     if role == "leak":
-        number = permute(index // _LEAK[0], LEAKED, seed=seed, key=f"leak/{part.folder}/{split}")
-        source = part.make(part.slot(part.leaks[split], number, seed, long=long, hard=hard))
+        number = permute(index // _LEAK[0], LEAKED, seed=seed, key=f"leak/{renderer.folder}/{split}")
+        source = renderer.make(renderer.slot(renderer.leaks[split], number, seed, long=long, hard=hard))
     elif role == "duplicate":
-        number = stream(seed, part.folder, split, index, "source").randrange(index)
-        number -= bool(_role(part, number))
-        source = part.make(part.slot(split, number, seed, long=long, hard=hard))
+        number = stream(seed, renderer.folder, split, index, "source").randrange(index)
+        number -= bool(_role(renderer, number))
+        source = renderer.make(renderer.slot(split, number, seed, long=long, hard=hard))
     else:
-        source = part.make(slot)
+        source = renderer.make(slot)
     if role in ("leak", "duplicate"):
-        source = _copy(part, source, stream(seed, part.folder, split, index, "copy"))
-    return {**source, **(part.unlabelled or {} if role == "unlabelled" else {}), **part.identify(slot)}
+        source = _copy(renderer, source, stream(seed, renderer.folder, split, index, "copy"))
+    return {**source, **(renderer.unlabelled or {} if role == "unlabelled" else {}), **renderer.identify(slot)}

@@ -1,4 +1,4 @@
-"""22 datasets → one training mix: duplicates and leaks removed, capped, ordered, written with its manifest."""
+"""Building of training mixes, without duplicates and leaks, from the datasets of the suite."""
 
 from cme.mix.build import Checked, build, check_only
 from cme.mix.rows import example_from_row, load_mix, mix_files, read_manifest

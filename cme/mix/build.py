@@ -1,4 +1,4 @@
-"""Build a mix: source → work files → what stays → cap → shards, overlap, card, manifest."""
+"""The steps of a build: work files, removal of rows, cap, shards, overlap, card and manifest."""
 
 import shutil
 import tempfile
@@ -38,11 +38,11 @@ _WORK = ".work"
 
 @dataclass(frozen=True)
 class Checked:
-    """What decontamination found, without a mix.
+    """The result of decontamination, without a mix.
 
     Attributes:
-        rows: training rows left, by dataset.
-        overlap: rows found, by training dataset, evaluation dataset and rule.
+        rows: remaining training rows, by dataset.
+        overlap: detected rows, by training dataset, evaluation dataset and rule.
         unchecked: evaluation splits that the source lacks.
     """
 
@@ -69,24 +69,26 @@ class _Decided:
 
 @locks_released()
 def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
-    """Build a training mix in ``settings.out``; called again after an interruption, go on where it stopped.
+    """Build a training mix in ``settings.out``, or continue an interrupted build.
 
-    The steps, in order: normalise; drop conflicting labels; duplicates within and across datasets; rows that leak an
-    evaluation row (`cme.mix.decontamination`); set the validation part aside; cap; order; write. Training rows are kept clear of
-    the evaluation rows of every dataset of the suite that the source has, selected or not: an adapter trained on some
-    datasets is evaluated on all.
+    The build normalises the rows. It then removes rows with conflicting labels, duplicates within and across datasets, and rows
+    that leak an evaluation row (`cme.mix.decontamination`). It sets the validation rows aside, caps the datasets, orders the rows
+    and writes them.
+
+    Training rows are compared with the evaluation rows of all datasets of the suite that the source has, selected or not. An
+    adapter that was trained on some datasets can thus be evaluated on all of them.
 
     Args:
         settings: what to build.
-        source: an opened source, for programs that have one of their own; None: open ``settings.source``.
+        source: an opened source, for programs that have their own; None opens ``settings.source``.
 
     Returns:
         The manifest, as written to ``manifest.json``.
 
     Raises:
-        UsageError: the settings do not fit, there are fewer rows than asked for, or the folder holds something else.
-        SourceError: the source lacks a split (and ``allow_missing`` is not set).
-        DataError: a file does not hold what its dataset promises.
+        UsageError: the settings are not valid, there are fewer rows than requested, or the folder holds something else.
+        SourceError: the source lacks a split and ``allow_missing`` is not set.
+        DataError: a file does not match the definition of its dataset.
     """
     suite, specs, source = _begin(settings, source)
     out = settings.out
@@ -94,21 +96,21 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     _sweep(out)
     if not (out / MANIFEST).is_file():
         with Workers(settings.workers) as workers:
-            found = _decide(suite, specs, source, out / _WORK, settings, workers)
-            sizes = {name: len(item.train) for name, item in found.cleaned.items()}
+            decided = _decide(suite, specs, source, out / _WORK, settings, workers)
+            sizes = {name: len(item.train) for name, item in decided.cleaned.items()}
             try:
                 cap, counts = share_rows(sizes, settings.size, settings.mixing, settings.temperature)
             except UsageError:
                 _empty(out)
                 raise
-            files = _write(found, counts, settings, workers)
-        manifest = _manifest(settings, source.name, cap, found, counts, files)
-        write_json(out / "overlap.json", found.overlap)
-        write_text(out / "overlap.csv", overlap_csv(found.overlap))
+            files = _write(decided, counts, settings, workers)
+        manifest = _manifest(settings, source.name, cap, decided, counts, files)
+        write_json(out / "overlap.json", decided.overlap)
+        write_text(out / "overlap.csv", overlap_csv(decided.overlap))
         with optional("The same numbers are in overlap.csv and overlap.json."):
-            write_text(out / "overlap.svg", heat_map(found.overlap))
+            write_text(out / "overlap.svg", heat_map(decided.overlap))
         picture = (out / "overlap.svg").is_file()
-        text = card(manifest, found.specs, found.unchecked, settings.command(source.name), picture=picture)
+        text = card(manifest, decided.specs, decided.unchecked, settings.command(source.name), picture=picture)
         write_text(out / "README.md", text)
         write_record(out / MANIFEST, manifest)
     shutil.rmtree(out / _WORK, ignore_errors=True)
@@ -117,26 +119,35 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
 
 
 def check_only(settings: BuildSettings, *, source: Source | None = None) -> Checked:
-    """Say what decontamination finds, and what would be left, without writing a mix.
+    """Run decontamination and count the remaining rows, without writing a mix.
+
+    Args:
+        settings: see `build`. ``out`` is not used.
+        source: see `build`.
+
+    Returns:
+        The counts.
 
     Raises:
-        As `build`.
+        UsageError: the settings are not valid.
+        SourceError: the source lacks a split and ``allow_missing`` is not set.
+        DataError: a file does not match the definition of its dataset.
     """
     suite, specs, source = _begin(settings, source)
     with tempfile.TemporaryDirectory(prefix="cme-check-") as work, Workers(settings.workers) as workers:
-        found = _decide(suite, specs, source, Path(work), settings, workers)
-    return Checked({name: len(item.train) for name, item in found.cleaned.items()}, found.overlap, found.unchecked)
+        decided = _decide(suite, specs, source, Path(work), settings, workers)
+    return Checked(
+        {name: len(item.train) for name, item in decided.cleaned.items()}, decided.overlap, decided.unchecked
+    )
 
 
 def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, DatasetSpec], list[DatasetSpec], Source]:
-    """The suite with what is shown beside it, the selected datasets, and the source, which has them."""
+    """Return all datasets, the selected datasets, and the source, which has the selected ones."""
     suite, specs = datasets(beside=True), select(settings.datasets)
     if settings.uses is not None:
         specs = filter_by_use(specs, settings.uses)
     if beside := [spec.name for spec in specs if spec.beside]:
-        raise UsageError(
-            f"{', '.join(beside)} is for evaluation only: it has no training rows of its own. Leave it out."
-        )
+        raise UsageError(f"{', '.join(beside)} is for evaluation only and has no training rows. Leave it out.")
     if source is None:
         rows = mini_train_rows(specs, settings.size) if is_mini(settings.source) else None
         source = open_source(settings.source, train_rows=rows)
@@ -145,13 +156,13 @@ def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, Da
 
 
 def _sweep(out: Path) -> None:
-    """Remove half-written files of a build that was killed."""
+    """Remove the incomplete files of a build that was killed."""
     for file in out.rglob(".*.tmp"):
         file.unlink()
 
 
 def _empty(out: Path) -> None:
-    """Give the folder back as it was: the same --out must be free for the size that the message offers."""
+    """Empty the folder, so that the same --out can be used again with the size that the message suggests."""
     for item in out.iterdir():
         if item.is_dir():
             shutil.rmtree(item)
@@ -167,7 +178,7 @@ def _decide(
     settings: BuildSettings,
     workers: Workers,
 ) -> _Decided:
-    """Normalise the selected datasets' training rows and all evaluation rows the source has; decide what stays."""
+    """Normalise the selected training rows and all evaluation rows of the source, and decide which rows remain."""
     with bar("Evaluation rows", total=len(suite)) as shown:
         evaluation = collect_eval(
             list(suite.values()),
@@ -175,11 +186,11 @@ def _decide(
             work,
             decontaminate=settings.decontamination,
             workers=workers,
-            # A dataset that was not selected is an extra: whatever the source has of it is checked.
+            # Datasets that were not selected may be missing. The rows that the source has are compared.
             strict=() if settings.allow_missing else [spec.name for spec in specs],
             advance=shown.advance,
         )
-        shown.describe("Evaluation rows: what decontamination looks for")
+        shown.describe("Evaluation rows: index for decontamination")
         bits = [name for name, file in evaluation.items() if file.rows]
         detector = None
         if settings.decontamination and bits:
@@ -201,15 +212,15 @@ def _decide(
     return _Decided(specs, train, evaluation, cleaned)
 
 
-def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> dict[str, str]:
-    """Write both splits; returns their files, see `write_splits`."""
+def _write(decided: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> dict[str, str]:
+    """Write both splits, and return their files as `write_splits` does."""
     train, validation = list[Chosen](), list[Chosen]()
-    for spec in found.specs:
-        file, item = found.train[spec.name], found.cleaned[spec.name]
+    for spec in decided.specs:
+        file, item = decided.train[spec.name], decided.cleaned[spec.name]
         taken = take_first(item.take, item.train, counts[spec.name])
         train.append(Chosen(spec, file, taken, item.order[taken]))
         validation.append(Chosen(spec, file, item.validation, item.order[item.validation]))
-    splits = Split("train", train, settings.paraphrase_share), Split("validation", validation)
+    splits = Split("train", train, settings.prompt_variant_share), Split("validation", validation)
     with bar("Writing", total=sum(len(chosen.rows) for chosen in (*train, *validation))) as shown:
         return write_splits(
             settings.out,
@@ -222,10 +233,10 @@ def _write(found: _Decided, counts: Mapping[str, int], settings: BuildSettings, 
         )
 
 
-def _accounts(found: _Decided, counts: Mapping[str, int], *, mini: bool) -> dict[str, MixDataset]:
+def _accounts(decided: _Decided, counts: Mapping[str, int], *, mini: bool) -> dict[str, MixDataset]:
     accounts = {}
-    for spec in found.specs:
-        file, other, item = found.train[spec.name], found.evaluation[spec.name], found.cleaned[spec.name]
+    for spec in decided.specs:
+        file, other, item = decided.train[spec.name], decided.evaluation[spec.name], decided.cleaned[spec.name]
         accounts[spec.name] = MixDataset(
             family=spec.family,
             licence=MINI_LICENCE if mini else spec.licence,
@@ -239,26 +250,26 @@ def _accounts(found: _Decided, counts: Mapping[str, int], *, mini: bool) -> dict
             rows=counts[spec.name],
             missing=file.missing + other.missing,
             warnings=() if mini else _warnings(spec, file, other),
-            # The source's record of what it has read so far differs in a continued build; together both are the same.
+            # A continued build has read other files of the source so far. The union of both records is always the same.
             provenance=dict(sorted((file.provenance | other.provenance).items())),
         )
     return accounts
 
 
 def _warnings(spec: DatasetSpec, train: TrainFile, evaluation: EvalFile) -> tuple[str, ...]:
-    found = (row_warning(spec, "train", train.read), row_warning(spec, "eval", evaluation.read))
-    return tuple(text for text in found if text)
+    warnings = (row_warning(spec, "train", train.read), row_warning(spec, "eval", evaluation.read))
+    return tuple(text for text in warnings if text)
 
 
 def _manifest(
     settings: BuildSettings,
     source: str,
     cap: int | None,
-    found: _Decided,
+    decided: _Decided,
     counts: Mapping[str, int],
     files: dict[str, str],
 ) -> Manifest:
-    accounts = _accounts(found, counts, mini=is_mini(source))
+    accounts = _accounts(decided, counts, mini=is_mini(source))
     manifest = Manifest(
         source=source,
         seed=settings.seed,
@@ -267,15 +278,15 @@ def _manifest(
         validation_rows=sum(item.validation for item in accounts.values()),
         mixing=settings.mixing,
         cap=cap,
-        paraphrase_share=settings.paraphrase_share,
+        paraphrase_share=settings.prompt_variant_share,
         datasets=accounts,
         files=files,
-        task_fingerprints={spec.name: spec.fingerprint for spec in found.specs},
+        task_fingerprints={spec.name: spec.fingerprint for spec in decided.specs},
         versions=versions(),
         fingerprint="",
         temperature=settings.temperature if settings.mixing == "temperature" else None,
         layout=settings.layout,
         gate=settings.decontamination,
-        overlap=found.overlap,
+        overlap=decided.overlap,
     )
     return manifest.replace(fingerprint=content_fingerprint(manifest.plain()))

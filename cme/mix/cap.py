@@ -1,4 +1,4 @@
-"""How many rows each dataset gives."""
+"""Number of rows that each dataset contributes to a mix."""
 
 import heapq
 from collections.abc import Mapping
@@ -10,37 +10,37 @@ from cme.errors import UsageError, unknown
 __all__ = ["MIXINGS", "share_rows", "solve_cap"]
 
 MIXINGS = ("proportional", "temperature", "uniform")
-"""Ways to share rows out, see `share_rows`."""
+"""Ways to distribute the rows over the datasets, see `share_rows`."""
 
 
 def share_rows(
     sizes: Mapping[str, int], size: int | None, mixing: str = "proportional", temperature: float = 2.0
 ) -> tuple[int | None, dict[str, int]]:
-    """Share ``size`` rows out between datasets; no row is ever given twice.
+    """Distribute ``size`` rows over datasets of n rows each. No row is used twice.
 
-    - ``proportional``: in proportion to n up to a limit, min(n, K): `solve_cap`.
-    - ``temperature``: in proportion to n^(1/T). A dataset that has fewer rows than its share gives them all; what then
-      lacks is shared out among the others by the same rule. T = 1 is in proportion to n without a limit; the larger T,
-      the more alike the numbers.
-    - ``uniform``: the same number from each. A dataset that has fewer gives them all, and the others share the rest.
+    - ``proportional``: in proportion to n up to a limit K, as in `solve_cap`.
+    - ``temperature``: in proportion to n^(1/T). A dataset with fewer rows than its share contributes all of them, and the
+      same rule distributes the rest over the other datasets. With T = 1 the numbers are in proportion to n, without a
+      limit. A larger T makes the numbers more equal.
+    - ``uniform``: the same number from each dataset. A dataset with fewer rows contributes all of them, and the others share
+      the rest.
 
-    Whole rows go one by one to the dataset that is furthest behind its share (Webster's method), so a larger size never
-    gives a dataset fewer rows. Where the size is given, ``uniform`` is ``proportional``: sharing out what small datasets
-    lack ends at min(n, K). The two differ without a size.
+    With a temperature, single rows go to the dataset that is furthest below its share (Webster's method), so a larger size
+    never reduces the rows of a dataset. If a size is given, ``uniform`` and ``proportional`` are the same, because both end at
+    min(n, K). They differ without a size.
 
     Args:
-        sizes: rows there are, by dataset.
-        size: rows wanted in all. None: all of them (``proportional``), or the largest mix in the exact proportions, where
-            the smallest dataset gives all its rows and none falls short of its share (``temperature``, ``uniform``;
-            datasets without rows aside).
+        sizes: available rows, by dataset.
+        size: number of rows of the mix. None means all rows for ``proportional``. For the other two it means the largest mix in
+            exact proportions, in which the smallest dataset that has rows contributes all of them.
         mixing: one of `MIXINGS`.
-        temperature: T, at least 1; 2 did best for most tasks of the source.
+        temperature: T, at least 1. The value 2 was the best for most tasks of the source.
 
     Returns:
-        K (None if there is no common limit) and the rows each dataset gives.
+        K, or None if there is no common limit, and the number of rows of each dataset.
 
     Raises:
-        UsageError: there are fewer rows than ``size``, no such mixing, or the temperature is below 1 or infinite.
+        UsageError: there are fewer rows than ``size``, the mixing does not exist, or the temperature is below 1 or infinite.
 
     Source: section 3.5.2 of arXiv 1910.10683.
     """
@@ -48,8 +48,8 @@ def share_rows(
         raise unknown("mixing", mixing, MIXINGS)
     if not (isfinite(temperature) and temperature >= 1):
         raise UsageError(
-            f"temperature must be a number of at least 1, not {temperature}. "
-            "1 shares rows out in proportion to the datasets' sizes; for equal numbers use --mixing uniform."
+            f"temperature={temperature} is not valid. Set it to a finite number of at least 1; "
+            "use --mixing uniform for equal numbers of rows."
         )
     if mixing == "proportional":
         return solve_cap(sizes, size)
@@ -62,7 +62,7 @@ def share_rows(
 def _by_temperature(sizes: Mapping[str, int], size: int | None, temperature: float) -> dict[str, int]:
     if size is not None:
         _check_size(sizes, size)
-    # Decimals are the same on every machine; the last bits of a float's power are not.
+    # Decimals are the same on every machine. The last bits of a power of floats can differ.
     with localcontext(prec=40):
         weights = {name: Decimal(count) ** (1 / Decimal(temperature)) for name, count in sizes.items() if count}
         if not weights:
@@ -71,7 +71,7 @@ def _by_temperature(sizes: Mapping[str, int], size: int | None, temperature: flo
             level = min(sizes[name] / weight for name, weight in weights.items())
             size = int((level * sum(weights.values())).to_integral_value())
         level = _level(sizes, weights, size)
-        # Rounding moves the total by less than a row per dataset, so no dataset ends more than that below its share.
+        # Rounding changes the total by less than a row per dataset, so no dataset ends further below its share.
         rows = {name: max(0, min(sizes[name], int(level * weight)) - len(weights)) for name, weight in weights.items()}
         waiting = [((rows[name] + Decimal("0.5")) / weight, -sizes[name], name) for name, weight in weights.items()]
         heapq.heapify(waiting)
@@ -84,7 +84,7 @@ def _by_temperature(sizes: Mapping[str, int], size: int | None, temperature: flo
 
 
 def _level(sizes: Mapping[str, int], weights: Mapping[str, Decimal], size: int) -> Decimal:
-    """The factor L with Σ min(n, L · weight) = size."""
+    """Return the factor L with Σ min(n, L · weight) = size."""
     left, total = Decimal(size), sum(weights.values(), Decimal(0))
     level = Decimal(0)
     for name in sorted(weights, key=lambda name: sizes[name] / weights[name]):
@@ -98,22 +98,21 @@ def _level(sizes: Mapping[str, int], weights: Mapping[str, Decimal], size: int) 
 
 def _check_size(sizes: Mapping[str, int], size: int) -> None:
     if size > (total := sum(sizes.values())):
-        raise UsageError(f"{size:,} rows were requested, but only {total:,} are left. Ask for --size {total} or fewer.")
+        raise UsageError(f"{size:,} rows were requested, but only {total:,} remain. Set --size to {total} or less.")
 
 
 def solve_cap(sizes: Mapping[str, int], size: int | None) -> tuple[int | None, dict[str, int]]:
-    """Share ``size`` rows out in proportion to the datasets' sizes, up to a limit: each gives min(n, K).
+    """Distribute ``size`` rows so that a dataset of n rows contributes min(n, K).
 
-    K is the largest limit whose sum does not exceed ``size``. What is still lacking, fewer rows than datasets are
-    capped, is given one by one to the largest capped datasets (of equal ones, the first by name), so the total is
-    exactly ``size``.
+    K is the largest limit whose total does not exceed ``size``. The largest capped datasets then contribute one more row each
+    until the total is exactly ``size``. Among equal datasets, the first by name comes first.
 
     Args:
-        sizes: rows there are, by dataset.
-        size: rows wanted in all; None: all of them.
+        sizes: available rows, by dataset.
+        size: number of rows of the mix; None for all rows.
 
     Returns:
-        K (None if no dataset is capped) and the rows each dataset gives.
+        K, or None if no dataset is capped, and the number of rows of each dataset.
 
     Raises:
         UsageError: there are fewer rows than ``size``.

@@ -1,4 +1,4 @@
-"""The mix's README.md: a dataset card for people and for ``datasets.load_dataset``."""
+"""The README.md of a mix: a dataset card for readers and for ``datasets.load_dataset``."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from cme.data.sources import is_mini
 from cme.mix.decontamination import JACCARD, KEPT, RUN, SHARE
 from cme.mix.licences import licence_table
-from cme.mix.overlap import found_by_rule
+from cme.mix.overlap import overlap_rows
 from cme.records import Manifest, MixDataset
 from cme.suite import DatasetSpec
 from cme.templates import render_markdown
@@ -24,14 +24,14 @@ _SIZES = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "
 def card(
     manifest: Manifest, specs: Sequence[DatasetSpec], unchecked: Sequence[str], command: str, *, picture: bool = True
 ) -> str:
-    """Write the card.
+    """Render the card of a mix.
 
     Args:
-        manifest: the mix's manifest.
-        specs: the datasets in it, in the suite's order.
+        manifest: manifest of the mix.
+        specs: datasets of the mix, in the order of the suite.
         unchecked: evaluation splits of the suite that the source lacks.
         command: the command that builds the mix again.
-        picture: whether ``overlap.svg`` is there to be shown.
+        picture: whether ``overlap.svg`` exists.
 
     Returns:
         Markdown with YAML front matter.
@@ -52,7 +52,7 @@ def card(
         ),
         "listed": _listed,
         "checked": list(dict.fromkeys(other for others in manifest.overlap.values() for other in others)),
-        "overlap": list(found_by_rule(manifest.overlap)),
+        "overlap": list(overlap_rows(manifest.overlap)),
         "share": f"{SHARE:.0%}",
         "jaccard": f"{JACCARD:.0%}",
         "run": RUN,
@@ -66,13 +66,13 @@ def card(
 
 
 def _hub_licences(licences: Iterable[str]) -> list[str]:
-    """The licences as the hub names them, and ``other`` for those that it has no name for."""
+    """Return the hub's names of the licences, with ``other`` for licences without one."""
     slugs = {licence.lower().replace(" ", "-") for licence in licences}
     return sorted(slugs & _HUB_LICENCES) + (["other"] if slugs - _HUB_LICENCES else [])
 
 
 def _counts(manifest: Manifest) -> list[tuple[str, str, list[int], float]]:
-    """Name, family, numbers and share of each dataset, and of all together."""
+    """Return the name, family, numbers and share of each dataset and of the whole mix."""
     lines = [
         (name, item.family, _numbers(item), item.rows / max(1, manifest.rows))
         for name, item in manifest.datasets.items()

@@ -1,4 +1,4 @@
-"""Evaluation rows → work files: what training rows must be kept clear of."""
+"""Work files of the evaluation rows, with which training rows are compared."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
@@ -30,32 +30,35 @@ def collect_eval(
     strict: Collection[str],
     advance: Callable[[], None],
 ) -> dict[str, EvalFile]:
-    """Normalise the evaluation rows of all datasets, those that are not in work files yet.
+    """Normalise the evaluation rows of all datasets that have no work files yet.
 
     Args:
         specs: the datasets.
         source: where the rows come from.
         folder: folder of the work files.
-        decontaminate: whether more than whole texts will be compared.
-        workers: processes.
-        strict: datasets of which no part may be missing.
-        advance: told of every finished dataset.
+        decontaminate: whether all rules are used. If not, only whole texts are compared.
+        workers: worker processes.
+        strict: datasets of which no subset may be missing.
+        advance: called after every finished dataset.
+
+    Returns:
+        The work files, by dataset.
 
     Raises:
         SourceError: the source lacks a split of one of ``strict``.
-        DataError: a file does not hold what the dataset promises.
+        DataError: a file does not match the definition of its dataset.
     """
     paths = {spec.name: folder / f"{spec.name}.eval.npz" for spec in specs}
     open_ = [spec for spec in specs if not is_marked(paths[spec.name].with_suffix(".json"))]
-    # The longest first, as with training rows.
+    # The largest datasets come first, as with training rows.
     open_.sort(key=lambda spec: -spec.rows["eval"] * spec.max_input_words)
     for spec in specs:
         if spec in open_:
             continue
         gone = source.missing(spec, "eval")
-        for part in spec.parts:
-            if part.name not in gone:
-                source.files(spec, part, part.eval)
+        for subset in spec.subsets:
+            if subset.name not in gone:
+                source.files(spec, subset, subset.eval)
         check_same(spec, source, EvalFile(paths[spec.name]).provenance)
         advance()
     workers.run(
@@ -69,8 +72,8 @@ def collect_eval(
 
 def _count(spec: DatasetSpec, source: Source) -> int:
     lacking = source.missing(spec, "eval")
-    parts = [part for part in spec.parts if part.name not in lacking]
-    return sum(piece.rows for part in parts for piece in pieces(source, spec, part, part.eval))
+    subsets = [subset for subset in spec.subsets if subset.name not in lacking]
+    return sum(piece.rows for subset in subsets for piece in pieces(source, spec, subset, subset.eval))
 
 
 def _collect_eval(
@@ -82,9 +85,9 @@ def _collect_eval(
     digests_file = path.with_suffix(".npy")
     outcome = load_examples(spec, "eval", source, allow_missing=spec.name not in strict)
     texts = [canonical_texts(example, spec) for example in outcome.examples]
-    found = EvalTexts.of(texts_of(spec, outcome.examples, texts) if decontaminate else no_texts())
+    compared = EvalTexts.of(texts_of(spec, outcome.examples, texts) if decontaminate else no_texts())
     with atomic_path(path, durable=False) as temporary:
-        found.save(temporary)
+        compared.save(temporary)
     digests = b"".join(texts_digest(*text) for text in texts)
     with atomic_path(digests_file, durable=False) as temporary, temporary.open("wb") as file:
         np.save(file, np.frombuffer(digests, dtype=np.uint8), allow_pickle=False)
@@ -95,10 +98,14 @@ def _collect_eval(
 
 
 def join_leak_detector(evaluation: Mapping[str, EvalFile], folder: Path) -> Path:
-    """Join what decontamination compares of all evaluation datasets, unless that was done before.
+    """Write the index of all evaluation datasets for `LeakDetector`, unless it exists.
+
+    Args:
+        evaluation: work files, by evaluation dataset.
+        folder: folder of the work files.
 
     Returns:
-        The folder for `LeakDetector`.
+        The folder of the index.
     """
     place, marker = folder / "gate", folder / "gate.json"
     if not is_marked(marker):

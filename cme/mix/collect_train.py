@@ -1,6 +1,6 @@
-"""Training rows → work files: every row normalised, cut, hashed and compared with the evaluation rows, once.
+"""Work files of the training rows. Every row is normalised, cut, hashed and compared with the evaluation rows once.
 
-They are worked on in pieces, by several processes; a piece that is complete is not made again.
+Several processes work on pieces of the splits. A continued build does not repeat complete pieces.
 """
 
 import gc
@@ -26,7 +26,7 @@ from cme.mix.hashes import keys
 from cme.mix.rows import work_schema
 from cme.mix.same_source import check_plan, check_same
 from cme.mix.step_markers import is_marked, mark, marked_value
-from cme.mix.work_files import FOUND, Note, TrainFile, numbers_schema
+from cme.mix.work_files import MASK_COLUMNS, Note, TrainFile, numbers_schema
 from cme.mix.workers import Workers
 from cme.prompt import count_words, cut_words
 from cme.suite import DatasetSpec
@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["collect_train"]
 
 _BATCH = 1024
-"""Rows that are Python objects at a time: few enough for their memory to be used again while it is in the cache."""
+"""Number of rows that are Python objects at the same time. They are few, so that their memory stays in the processor's cache."""
 
 _STORED_BATCHES = 8
-"""So many are stored as one, since a shard is gathered from every stored batch."""
+"""Number of batches that are stored as one, because every shard reads from every stored batch."""
 
 
 def collect_train(
@@ -57,44 +57,47 @@ def collect_train(
     advance: Callable[[int], None],
     expect: Callable[[int], None],
 ) -> dict[str, TrainFile]:
-    """Normalise the training rows of all datasets into work files, those that are not there yet.
+    """Normalise the training rows of all datasets that have no work files yet.
 
     Args:
         specs: the datasets.
-        source: where the rows come from; it is sent to the processes.
+        source: where the rows come from. It is sent to the worker processes.
         folder: folder of the work files.
-        detector: what `join_leak_detector` gives; None compares nothing but key texts.
-        seed: the mix's seed, of the hash orders.
-        workers: processes.
-        allow_missing: leave out parts that the source lacks.
-        advance: told the rows of every finished piece.
-        expect: told how many rows there are to work on.
+        detector: the folder that `join_leak_detector` returned. With None, only key texts are compared.
+        seed: seed of the mix, which determines the hash orders.
+        workers: worker processes.
+        allow_missing: leave out subsets that the source lacks.
+        advance: called with the number of rows of every finished piece.
+        expect: called with the total number of rows to process.
+
+    Returns:
+        The work files, by dataset.
 
     Raises:
         SourceError: the source lacks a split.
-        DataError: a file does not hold what the dataset promises.
+        DataError: a file does not match the definition of its dataset.
     """
     plans = {spec.name: _plan(spec, source, folder, allow_missing=allow_missing) for spec in specs}
     tasks = []
     for spec in specs:
-        found = [_piece(values) for values in plans[spec.name].pieces]
-        check_plan(spec, "train", source, found)
+        planned = [_piece(values) for values in plans[spec.name].pieces]
+        check_plan(spec, "train", source, planned)
         tasks += [
             _Task(spec, piece, f"{spec.name}.train.{number:04d}", pin_of(piece.file) if piece.file else None)
-            for number, piece in enumerate(found)
+            for number, piece in enumerate(planned)
         ]
-        # After the pins were taken: what is read later under a pin is then what the plan says.
+        # This check follows the pins, so that the rows read later under a pin are those of the plan.
         check_same(spec, source, plans[spec.name].provenance)
     open_ = [task for task in tasks if not is_marked(folder / f"{task.name}.json")]
     rows = sum(task.piece.rows for task in open_)
     expect(rows)
-    # The largest first: the last ones to run are then small, and no process waits long for another.
+    # The largest pieces come first. The last ones are then small, and no process waits long for another.
     open_.sort(key=lambda task: -task.piece.rows * task.spec.max_input_words)
     work = partial(_collect_piece, source=source, folder=folder, detector=detector, seed=seed)
     try:
         workers.run(work, open_, rows=rows, advance=lambda task: advance(task.piece.rows))
     finally:
-        _DETECTORS.clear()  # the next build in this process may have other evaluation rows in a folder of the same name
+        _DETECTORS.clear()  # the next build in this process can have other evaluation rows in the same folder
     return {
         spec.name: TrainFile(
             folder,
@@ -108,7 +111,7 @@ def collect_train(
 
 @validated("plan of a dataset's pieces")
 class _Plan:
-    """How a dataset is cut into pieces; written down, so that a continued build cuts it alike and asks no source again."""
+    """How a dataset is split into pieces. It is stored, so that a continued build uses the same pieces."""
 
     pieces: Items[dict[str, Any]]
     missing: Items[str]
@@ -120,16 +123,23 @@ def _plan(spec: DatasetSpec, source: Source, folder: Path, *, allow_missing: boo
     if not is_marked(file):
         missing = source.missing(spec, "train")
         lacking = missing if allow_missing else {}
-        parts = [part for part in spec.parts if part.name not in lacking]
-        found = [piece for part in parts for piece in pieces(source, spec, part, part.train)]
-        written = [asdict(piece) | {"file": piece.file and str(piece.file)} for piece in found]
-        mark(file, [], asdict(_Plan(tuple(written), tuple(missing.values()), source.provenance(spec))))
+        subsets = [subset for subset in spec.subsets if subset.name not in lacking]
+        stored = [_stored(piece) for subset in subsets for piece in pieces(source, spec, subset, subset.train)]
+        mark(file, [], asdict(_Plan(tuple(stored), tuple(missing.values()), source.provenance(spec))))
     return build(_Plan, marked_value(file), str(file), error=CMEError)
 
 
+def _stored(piece: Piece) -> dict[str, Any]:
+    """Return a piece as JSON values. The stored key of its subset is ``part``."""
+    values = asdict(piece)
+    return {"part": values.pop("subset")} | values | {"file": piece.file and str(piece.file)}
+
+
 def _piece(values: Mapping[str, Any]) -> Piece:
-    file = values["file"]
-    return Piece(**{**values, "file": file and Path(file), "groups": tuple(values["groups"])})
+    """Return the piece that `_stored` gave as JSON values."""
+    others = {key: value for key, value in values.items() if key not in ("part", "file", "groups")}
+    file = values["file"] and Path(values["file"])
+    return Piece(subset=values["part"], file=file, groups=tuple(values["groups"]), **others)
 
 
 @dataclass(frozen=True)
@@ -149,9 +159,9 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, detector: Path 
     spec, piece = task.spec, task.piece
     if detector is not None and detector not in _DETECTORS:
         _DETECTORS[detector] = LeakDetector(detector)
-    part = next(part for part in spec.parts if part.name == piece.part)
-    where = str(piece.file) if piece.file else source.locate(spec, part, piece.split)
-    stream = RowStream(spec, part, f"{spec.name}/{piece.split}", where, start=piece.start)
+    subset = next(subset for subset in spec.subsets if subset.name == piece.subset)
+    where = str(piece.file) if piece.file else source.locate(spec, subset, piece.split)
+    stream = RowStream(spec, subset, f"{spec.name}/{piece.split}", where, start=piece.start)
     if piece.file is not None and task.pin is not None:
         check_pin(piece.file, task.pin)
     kept = 0
@@ -168,8 +178,8 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, detector: Path 
     ):
         for batch in _batches(stream.examples(rows_of(source, spec, piece))):
             keyed = [canonical_texts(example, spec) for example in batch]
-            found = _DETECTORS[detector].find(texts_of(spec, batch, keyed)) if detector is not None else {}
-            number_writer.write_batch(_numbers(spec, batch, keyed, found, seed))
+            masks = _DETECTORS[detector].find(texts_of(spec, batch, keyed)) if detector is not None else {}
+            number_writer.write_batch(_numbers(spec, batch, keyed, masks, seed))
             waiting.append(_texts(spec, batch))
             kept += len(batch)
             if len(waiting) == _STORED_BATCHES:
@@ -184,7 +194,7 @@ def _collect_piece(task: _Task, *, source: Source, folder: Path, detector: Path 
 
 @contextmanager
 def _garbage_left() -> Iterator[None]:
-    """Without the search for cycles, of which rows have none: it would look at every example again and again."""
+    """Turn off the search for reference cycles, which would visit every example repeatedly. Rows have no cycles."""
     before = gc.isenabled()
     gc.disable()
     try:
@@ -203,7 +213,7 @@ def _numbers(
     spec: DatasetSpec,
     batch: Sequence[Example],
     keyed: Sequence[tuple[list[str], list[str]]],
-    found: "Mapping[str, NDArray[np.uint32]]",
+    masks: "Mapping[str, NDArray[np.uint32]]",
     seed: int,
 ) -> "pa.RecordBatch":
     import numpy as np
@@ -211,7 +221,7 @@ def _numbers(
 
     ids = [example.id for example in batch]
     none = np.zeros(len(batch), dtype=np.uint32)
-    # Few different ones: label words, letters, or none at all.
+    # There are few distinct answers: label words, letters, or "" for free text.
     golds = pa.array([gold_text(example, spec) for example in batch], pa.string()).dictionary_encode()
     columns: dict[str, Any] = {
         "match": [texts_digest(*texts) for texts in keyed],
@@ -220,7 +230,7 @@ def _numbers(
         "take": keys(ids, "take", seed),
         "order": keys(ids, "order", seed),
     }
-    columns |= {column: found.get(rule, none) for rule, column in FOUND.items()}
+    columns |= {column: masks.get(rule, none) for rule, column in MASK_COLUMNS.items()}
     schema = numbers_schema()
     return pa.RecordBatch.from_arrays([pa.array(columns[f.name], f.type) for f in schema], schema=schema)
 
@@ -233,7 +243,7 @@ def _texts(spec: DatasetSpec, batch: Sequence[Example]) -> "pa.RecordBatch":
         "input": [example.input for example in cut],
         "output": [example.output for example in cut],
         "id": [example.id for example in cut],
-        "part": [example.part for example in cut],
+        "part": [example.subset for example in cut],
         "cluster": [example.cluster for example in cut],
         "choices": [example.choices for example in cut],
         "gold": [example.gold for example in cut],
@@ -246,9 +256,9 @@ def _texts(spec: DatasetSpec, batch: Sequence[Example]) -> "pa.RecordBatch":
 
 
 def _cut(example: Example, most: int) -> tuple[Example, int]:
-    """The example with at most so many words of its long text, and the words of its input and output."""
+    """Return the example with at most ``most`` words of its long text, and its number of words in input and output."""
     words = count_words(example.input)
-    if words > most:  # else nothing can be cut
+    if words > most:  # otherwise the long text is short enough
         example = cut_words(example, most)
         words = count_words(example.input)
     return example, words + count_words(example.output)

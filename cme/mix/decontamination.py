@@ -1,17 +1,19 @@
-"""Decontamination: training rows that leak an evaluation item of any dataset of the suite.
+"""Decontamination: detection of training rows that leak an evaluation item of any dataset of the suite.
 
-| rule | a training row is found if |
+| rule | a training row is detected if |
 | --- | --- |
-| ``exact`` | its key text is an evaluation item's (see `cme.data.match`) |
-| ``passage`` | its long text (premise, passage, article, post) is an evaluation item's, and has at least 8 words |
-| ``13-gram`` | it shares at least half of the distinct 13-word runs of the shorter text with ONE evaluation item |
-| ``token-set`` | it is a free-answer question whose set of words is at least 0.9 alike (Jaccard) to an evaluation question's |
+| ``exact`` | its key text equals that of an evaluation item (see `cme.data.match`) |
+| ``passage`` | its long text (premise, passage, article or post) equals that of an evaluation item and has at least 8 words |
+| ``13-gram`` | it shares at least half of the distinct 13-grams of the shorter text with a single evaluation item |
+| ``token-set`` | it is a free-answer question whose set of words has a Jaccard similarity >= 0.9 to an evaluation question |
 
-Runs that stand in more than 50 evaluation items of a dataset are boilerplate and do not count. Both questions of the last
-rule have 5 to 18 different words. All texts are compared in canonical form. The first rule is applied by `cme.mix.dedup`; the
-others here. Datasets of inference and entailment share premises between their published splits on purpose (several hypotheses
-each), so a row is not removed for a premise that it shares with its own dataset's evaluation items; it is counted
-(``… (kept)``).
+13-grams in more than 50 evaluation items of a dataset are boilerplate and do not count. Both questions of the last rule have 5
+to 18 distinct words. All texts are compared in canonical form. `cme.mix.dedup` applies the first rule, and this module the
+others.
+
+Datasets of inference and entailment share premises between their published splits on purpose, with several hypotheses each. A
+row is therefore not removed for a premise that it shares with an evaluation item of its own dataset. Such rows are counted under
+the name of the rule with `KEPT`.
 """
 
 import hashlib
@@ -33,7 +35,7 @@ __all__ = ["KEPT", "RULES", "EvalTexts", "LeakDetector", "Texts", "no_texts", "s
 
 RULES = ("exact", "passage", "13-gram", "token-set")
 KEPT = " (kept)"
-"""Ends the name of a rule that found a row which stays."""
+"""Suffix of the name of a rule, for detected rows that are not removed."""
 
 RUN = 13
 SHARE = 0.5
@@ -49,18 +51,18 @@ _BITS_PER_RUN = 32
 
 
 def shares_premises(spec: DatasetSpec) -> bool:
-    """Whether the dataset's published splits share premises on purpose."""
+    """Return whether the published splits of the dataset share premises on purpose."""
     return spec.family in _SHARED_PREMISES
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What decontamination compares of a run of examples.
+    """The texts of some examples that decontamination compares.
 
     Attributes:
         whole: key texts in canonical form, joined by spaces.
-        passages: hash of the canonical long text; 0 for none, or one too short.
-        questions: whether the token-set rule is for this dataset.
+        passages: hash of the canonical long text; 0 if there is none or it is too short.
+        questions: whether the rule ``token-set`` applies to this dataset.
     """
 
     whole: list[str]
@@ -69,12 +71,12 @@ class Texts:
 
 
 def texts_of(spec: DatasetSpec, examples: Sequence[Example], keys: Sequence[tuple[list[str], list[str]]]) -> Texts:
-    """The texts of a dataset's examples.
+    """Return the texts of examples of a dataset.
 
     Args:
         spec: the dataset.
-        examples: with their long texts uncut.
-        keys: what `cme.data.match.canonical_texts` gives for each.
+        examples: examples with uncut long texts.
+        keys: for each example, the result of `cme.data.match.canonical_texts`.
     """
     import numpy as np
 
@@ -90,7 +92,7 @@ def texts_of(spec: DatasetSpec, examples: Sequence[Example], keys: Sequence[tupl
 
 
 def no_texts() -> Texts:
-    """Nothing to compare."""
+    """Return texts without an example."""
     import numpy as np
 
     return Texts([], np.empty(0, dtype=np.uint64), False)
@@ -102,15 +104,15 @@ def _passage(text: str) -> int:
 
 @dataclass(frozen=True)
 class EvalTexts:
-    """One evaluation dataset as decontamination remembers it.
+    """The texts of one evaluation dataset, in the form that decontamination uses.
 
     Attributes:
         passages: distinct hashes of long texts, ascending.
-        grams: distinct (run, item) pairs: the run's hash.
-        items: the same pairs: the item's number in the dataset.
-        counts: distinct runs of each item.
-        sets: sums of the different words' hashes of each question.
-        nearly: the same sums with one word left out, where that is alike enough.
+        grams: hash of the 13-gram in each distinct pair of a 13-gram and an item.
+        items: number of the item in each of these pairs.
+        counts: number of distinct 13-grams of each item.
+        sets: for each question, the sum of the hashes of its distinct words.
+        nearly: these sums without one of the words, if the rest is still similar enough.
     """
 
     passages: "NDArray[np.uint64]"
@@ -122,7 +124,7 @@ class EvalTexts:
 
     @classmethod
     def of(cls, texts: Texts) -> "EvalTexts":
-        """Make it from the texts of all evaluation items."""
+        """Make the index from the texts of all evaluation items of a dataset."""
         import numpy as np
 
         hashes, owners = words(texts.whole)
@@ -146,7 +148,7 @@ class EvalTexts:
         )
 
     def save(self, path: Path) -> None:
-        """Write it as ``.npz``."""
+        """Write the index as ``.npz``."""
         import numpy as np
 
         with path.open("wb") as file:
@@ -154,7 +156,7 @@ class EvalTexts:
 
     @classmethod
     def load(cls, path: Path) -> "EvalTexts":
-        """Read what `save` wrote."""
+        """Read an index that `save` wrote."""
         import numpy as np
 
         with np.load(path, allow_pickle=False) as arrays:
@@ -164,14 +166,15 @@ class EvalTexts:
 def _token_sets(
     hashes: "NDArray[np.uint64]", owners: "NDArray[np.int64]", count: int
 ) -> "tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]":
-    """Sums that tell sets of words apart.
+    """Return sums of hashes that identify sets of words.
 
-    Jaccard 0.9 of two sets of at most 18 words means: the same set, or one word more on one side, where both together
-    have at least 19 (d words differ: (|A| + |B| - d) / (|A| + |B| + d) >= 0.9, so d <= (|A| + |B|) / 19).
+    If d words differ, the Jaccard similarity is (|A| + |B| - d) / (|A| + |B| + d). It is at least 0.9 if d <= (|A| + |B|) / 19.
+    Two sets of at most 18 words are therefore similar if they are equal, or if one of them has one word more and they have at
+    least 19 words together.
 
     Returns:
-        The sum of every set of 5 to 18 words; the sums with one word left out, for sets of at least 10; the texts'
-        numbers for both.
+        The sum of every set of 5 to 18 words, the sums without one word for sets of at least 10 words, and the numbers of the
+        texts for both.
     """
     import numpy as np
 
@@ -186,18 +189,18 @@ def _token_sets(
 
 
 class LeakDetector:
-    """All evaluation datasets, ready to be asked.
+    """An index of all evaluation datasets, which detects training rows that leak one of their items.
 
     Args:
-        folder: where `build` wrote it; its arrays are mapped into memory, so processes share them.
+        folder: folder that `build` wrote. Its arrays are mapped into memory, so that processes share them.
     """
 
     def __init__(self, folder: Path) -> None:
         import numpy as np
 
         def array(name: str) -> "NDArray[Any]":
-            found: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
-            return found
+            values: NDArray[Any] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            return values
 
         self._bitmap = array("bitmap")
         self._grams, self._items = array("grams"), array("items")
@@ -206,19 +209,21 @@ class LeakDetector:
 
     @staticmethod
     def build(folder: Path, evaluation: Mapping[str, EvalTexts]) -> None:
-        """Join the evaluation datasets; a dataset's place in the mapping is its bit in the masks (at most 32).
+        """Write the index of the evaluation datasets.
+
+        The position of a dataset in the mapping is its bit in the masks. At most 32 datasets are possible.
 
         Args:
-            folder: where to write; what is there is written over.
-            evaluation: by dataset.
+            folder: folder to write. Existing files are overwritten.
+            evaluation: texts of each dataset.
         """
         import numpy as np
 
         folder.mkdir(parents=True, exist_ok=True)
-        parts = list(evaluation.values())
-        bases = np.cumsum([0, *(len(part.counts) for part in parts)])
-        grams = np.concatenate([part.grams for part in parts])
-        items = np.concatenate([part.items + base for part, base in zip(parts, bases[:-1], strict=True)])
+        datasets = list(evaluation.values())
+        bases = np.cumsum([0, *(len(texts.counts) for texts in datasets)])
+        grams = np.concatenate([texts.grams for texts in datasets])
+        items = np.concatenate([texts.items + base for texts, base in zip(datasets, bases[:-1], strict=True)])
         order = np.argsort(grams, kind="stable")
         bits = min(_MOST_BITMAP_BITS, max(10, (_BITS_PER_RUN * len(grams)).bit_length()))
         bitmap = np.zeros(1 << (bits - 3), dtype=np.uint8)
@@ -228,13 +233,14 @@ class LeakDetector:
             "bitmap": bitmap,
             "grams": grams[order],
             "items": items[order].astype(np.int32),
-            "counts": np.concatenate([part.counts for part in parts]),
-            "owner": np.repeat(np.arange(len(parts), dtype=np.uint8), np.diff(bases)),
+            "counts": np.concatenate([texts.counts for texts in datasets]),
+            "owner": np.repeat(np.arange(len(datasets), dtype=np.uint8), np.diff(bases)),
         }
         for name in ("passages", "sets", "nearly"):
-            every = np.concatenate([getattr(part, name) for part in parts])
+            every = np.concatenate([getattr(texts, name) for texts in datasets])
             flags = np.repeat(
-                np.uint32(1) << np.arange(len(parts), dtype=np.uint32), [len(getattr(p, name)) for p in parts]
+                np.uint32(1) << np.arange(len(datasets), dtype=np.uint32),
+                [len(getattr(texts, name)) for texts in datasets],
             )
             values, inverse = np.unique(every, return_inverse=True)
             masks = np.zeros(len(values), dtype=np.uint32)
@@ -244,10 +250,14 @@ class LeakDetector:
             np.save(folder / f"{name}.npy", values, allow_pickle=False)
 
     def find(self, texts: Texts) -> "dict[str, NDArray[np.uint32]]":
-        """Look a run of training rows up.
+        """Detect leaks among some training rows.
+
+        Args:
+            texts: texts of the rows.
 
         Returns:
-            By rule (without ``exact``): for each row the evaluation datasets in which it was found, a bit each.
+            For each rule except ``exact``, one mask per row. A set bit means that the row leaks an item of the evaluation dataset
+            with this bit.
         """
         import numpy as np
 
@@ -258,8 +268,11 @@ class LeakDetector:
             sums, nearly, rows, near_rows = _token_sets(hashes, owners, count)
             tokens[rows] = self._masks("sets", sums) | self._masks("nearly", sums)
             np.bitwise_or.at(tokens, near_rows, self._masks("sets", nearly))
-        found = {"passage": self._masks("passages", texts.passages), "token-set": tokens}
-        return {"13-gram": self._runs(*runs(hashes, owners, RUN), count), **found}
+        return {
+            "13-gram": self._runs(*runs(hashes, owners, RUN), count),
+            "passage": self._masks("passages", texts.passages),
+            "token-set": tokens,
+        }
 
     def _masks(self, name: str, values: "NDArray[np.uint64]") -> "NDArray[np.uint32]":
         import numpy as np
@@ -283,9 +296,9 @@ class LeakDetector:
         known = self._grams[np.minimum(first, len(self._grams) - 1)] == grams[maybe]
         if not known.any():
             return masks
-        # Only the few rows with any known run are counted exactly.
-        asked = np.isin(owners, np.unique(owners[maybe[known]]))
-        sizes = np.bincount(distinct_words(grams[asked], owners[asked])[1], minlength=count)
+        # Only the rows with a known 13-gram are counted exactly. They are few.
+        counted = np.isin(owners, np.unique(owners[maybe[known]]))
+        sizes = np.bincount(distinct_words(grams[counted], owners[counted])[1], minlength=count)
         runs_, row = distinct_words(grams[maybe[known]], owners[maybe[known]])
         first, last = (np.searchsorted(self._grams, runs_, side) for side in ("left", "right"))
         times = last - first

@@ -1,7 +1,6 @@
-"""Which rows stay: conflicting labels, duplicates and leaks go, a validation part is set aside.
+"""Removal of conflicting labels, duplicates and leaks, and selection of the validation rows.
 
-Work is done on numbers: each distinct match text of the whole mix gets a code, and every step is an array operation on
-codes.
+Each distinct match text of the whole mix gets a number as its code. Every step is an array operation on codes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cme.mix.decontamination import KEPT, shares_premises
-from cme.mix.work_files import FOUND, EvalFile, TrainFile
+from cme.mix.work_files import MASK_COLUMNS, EvalFile, TrainFile
 from cme.suite import DatasetSpec
 
 if TYPE_CHECKING:
@@ -23,24 +22,24 @@ _LEAST_VALIDATION = 16
 _MOST_VALIDATION = 0.1
 
 Overlap = dict[str, dict[str, int]]
-"""Evaluation dataset → rule of decontamination → training rows that it found."""
+"""Number of detected training rows, by evaluation dataset and rule of decontamination."""
 
 
 @dataclass(frozen=True)
 class Cleaned:
-    """What is left of one dataset's training rows.
+    """The remaining training rows of one dataset, and the numbers of removed rows.
 
     Attributes:
-        train: numbers of the rows left to train on, ascending.
-        validation: numbers of the rows set aside, ascending.
-        take: place of every row of the dataset in the order in which rows are taken.
-        order: place of every row of the dataset in the order in which they are written.
-        conflicting: rows whose text carries two labels in this dataset (all copies).
-        duplicates: rows whose text an earlier row has, of this dataset or of an earlier one.
-        leaks: rows that leak an evaluation item, by evaluation dataset; each row counts once, for its own dataset if that
-            is among them, else for the first in the suite's order.
-        overlap: rows found by evaluation dataset and rule; a row counts for every dataset and rule that found it. A
-            dataset without rules was looked through and nothing was found.
+        train: numbers of the remaining training rows, ascending.
+        validation: numbers of the validation rows, ascending.
+        take: sort key of every row of the dataset for the selection of rows.
+        order: sort key of every row of the dataset for the order in the mix.
+        conflicting: rows whose text has two labels in this dataset (all copies).
+        duplicates: rows with the text of an earlier row of this dataset, or of any row of an earlier dataset.
+        leaks: rows that leak an evaluation item, by evaluation dataset. Each row counts once: for its own dataset if it leaks
+            an item of it, else for the first dataset in the order of the suite.
+        overlap: detected rows, by evaluation dataset and rule. A row counts for every dataset and rule that detected it. A
+            dataset without rules was compared, and no row was detected.
     """
 
     train: "NDArray[np.int64]"
@@ -61,22 +60,25 @@ def clean(
     *,
     validation_share: float,
 ) -> dict[str, Cleaned]:
-    """Decide for every training row whether it stays.
+    """Decide for every training row whether it remains.
 
-    Of equal rows of two datasets, the one that comes first in the suite's order keeps its row. Knowledge reasoning
-    comes last, so MMLU, whose training rows were gathered from other sets, gives way to the set they came from.
+    If two datasets have equal rows, the first dataset in the order of the suite keeps its row. Knowledge reasoning comes last,
+    because the training rows of MMLU were collected from other datasets.
 
     Args:
         specs: the datasets, by name.
-        train: training rows of the selected datasets, in the suite's order.
-        evaluation: evaluation rows of every dataset to keep clear of, in the suite's order.
+        train: training rows of the selected datasets, in the order of the suite.
+        evaluation: evaluation rows of all datasets to compare with, in the order of the suite.
         bits: the evaluation dataset of each bit of the masks.
-        validation_share: share of each dataset's rows to set aside.
+        validation_share: share of the rows of each dataset to set aside for validation.
+
+    Returns:
+        The remaining rows, by dataset.
     """
     import numpy as np
 
     numbers = {name: file.numbers() for name, file in train.items()}
-    codes, found, distinct = _encode(numbers, evaluation)
+    codes, present, distinct = _encode(numbers, evaluation)
     seen = np.zeros(distinct, dtype=bool)
     earliest = np.empty(distinct, dtype=np.int64)
     cleaned = {}
@@ -92,12 +94,12 @@ def clean(
         duplicates = len(rows) - int(first.sum())
         rows = rows[first]
         seen[code[rows]] = True
-        masks = {rule: _column(table, column)[rows] for rule, column in FOUND.items()}
+        masks = {rule: _column(table, column)[rows] for rule, column in MASK_COLUMNS.items()}
         leaks: dict[str, int] = {}
         leaked = np.zeros(len(rows), dtype=bool)
         overlap: Overlap = {}
         for other in sorted(evaluation, key=lambda other: other != name):
-            exact = found[other][code[rows]]
+            exact = present[other][code[rows]]
             hits = {"exact": exact}
             bit = np.uint32(1 << bits.index(other)) if other in bits else np.uint32(0)
             hits |= {rule: (mask & bit) > 0 for rule, mask in masks.items()}
@@ -125,14 +127,14 @@ def clean(
 
 
 def cut_validation(clusters: "NDArray[np.uint64]", rows: "NDArray[np.int64]", share: float) -> "NDArray[np.int64]":
-    """Choose the rows to set aside, by hash of their cluster.
+    """Choose the validation rows by a hash of their cluster.
 
-    Clusters stay whole, so no validation question has its passage in training. The seed plays no part: a row set aside
-    in one mix is trained on in no other mix of the same source and share.
+    Clusters are not split, so no passage of a validation question is in the training rows. The choice does not depend on the
+    seed. A validation row of one mix is therefore a training row in no other mix of the same source and share.
 
     Args:
         clusters: hash of the cluster of every row of the dataset.
-        rows: the rows to choose from, ascending.
+        rows: numbers of the rows to choose from, ascending.
         share: see `BuildSettings.validation_share`.
 
     Returns:
@@ -143,7 +145,7 @@ def cut_validation(clusters: "NDArray[np.uint64]", rows: "NDArray[np.int64]", sh
     wanted = min(max(_LEAST_VALIDATION, round(share * len(rows))), int(_MOST_VALIDATION * len(rows)))
     if not share or not wanted:
         return rows[:0]
-    # In ascending order of their hashes, which is a random one.
+    # The ascending order of the hashes is a random order of the clusters.
     _, member, sizes = np.unique(clusters[rows], return_inverse=True, return_counts=True)
     chosen = np.zeros(len(sizes), dtype=bool)
     for cluster, size in enumerate(sizes):
@@ -157,8 +159,8 @@ def cut_validation(clusters: "NDArray[np.uint64]", rows: "NDArray[np.int64]", sh
 
 
 def _column(table: "pa.Table", name: str) -> "NDArray[np.uint64]":
-    found: NDArray[np.uint64] = table.column(name).to_numpy()
-    return found
+    values: NDArray[np.uint64] = table.column(name).to_numpy()
+    return values
 
 
 def _encode(
@@ -167,7 +169,7 @@ def _encode(
     """Number the distinct match texts of the training rows.
 
     Returns:
-        Each training row's code, by dataset; which codes each evaluation dataset holds; how many codes there are.
+        The code of each training row, by dataset; which codes each evaluation dataset contains; and the number of codes.
     """
     import numpy as np
     import pyarrow as pa
@@ -179,16 +181,16 @@ def _encode(
     every = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
     ends = np.cumsum([len(column) for column in columns.values()])
     codes = {name: every[end - len(column) : end] for (name, column), end in zip(columns.items(), ends, strict=True)}
-    # All evaluation rows at once: the table of all training texts is built for every call.
+    # All evaluation rows are looked up in one call, because each call builds a table of all training texts.
     looked_up = [file.digests() for file in evaluation.values()]
     places = pc.index_in(pa.chunked_array(looked_up, type=_digest_type()), value_set=encoded.dictionary)
-    found, start = {}, 0
+    present, start = {}, 0
     for name, digests in zip(evaluation, looked_up, strict=True):
         hits = places.slice(start, len(digests)).drop_null().to_numpy()
         start += len(digests)
-        found[name] = np.zeros(len(encoded.dictionary), dtype=bool)
-        found[name][hits] = True
-    return codes, found, len(encoded.dictionary)
+        present[name] = np.zeros(len(encoded.dictionary), dtype=bool)
+        present[name][hits] = True
+    return codes, present, len(encoded.dictionary)
 
 
 def _digest_type() -> "pa.DataType":
@@ -200,7 +202,7 @@ def _digest_type() -> "pa.DataType":
 
 
 def _conflicting(code: "NDArray[np.int64]", gold: "NDArray[np.uint64]") -> "NDArray[np.bool_]":
-    """Rows whose match text occurs with another answer in the same dataset."""
+    """Return which rows have a match text that occurs with another answer in the same dataset."""
     import numpy as np
 
     order = np.argsort(code, kind="stable")

@@ -1,4 +1,4 @@
-"""Every choice in a mix is a hash of a row's id, so the same rows give the same mix in any order and on any machine.
+"""Hash keys of row ids, which replace random choices. The same rows give the same mix in any order and on any machine.
 
 A key is the first 8 bytes (big-endian) of BLAKE2b of ``purpose:id`` or ``purpose:seed:id``.
 """
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["keys", "paraphrase_numbers"]
+__all__ = ["keys", "variant_numbers"]
 
 
 def keys(ids: Iterable[str], purpose: str, seed: int | None = None) -> "NDArray[np.uint64]":
-    """Keys of ids, uniform over 64 bits and independent between purposes and seeds.
+    """Return keys of ids, which are uniform over 64 bits and independent between purposes and seeds.
 
     Args:
         ids: row ids.
-        purpose: what the keys decide, such as ``"take"``.
-        seed: the mix's seed, where the choice depends on it.
+        purpose: what the keys are for, such as ``"take"``.
+        seed: seed of the mix, if the keys depend on it.
     """
     import numpy as np
 
@@ -30,15 +30,15 @@ def keys(ids: Iterable[str], purpose: str, seed: int | None = None) -> "NDArray[
     return np.frombuffer(joined, dtype=">u8").astype(np.uint64)
 
 
-def paraphrase_numbers(ids: Iterable[str], share: float, count: int) -> "NDArray[np.int64]":
-    """The instruction of each row: 0 for the canonical one, else a paraphrase.
+def variant_numbers(ids: Iterable[str], share: float, count: int) -> "NDArray[np.int64]":
+    """Return the prompt variant of each row. Variant 0 is the canonical instruction.
 
-    It depends on the id and the share alone. A larger share only turns more rows to paraphrases.
+    The variant depends only on the id and the share. With a larger share, more rows leave variant 0 and no row returns to it.
 
     Args:
         ids: row ids.
-        share: share of rows with a paraphrase, in [0, 1].
-        count: number of instructions, the canonical one included.
+        share: share of rows with a prompt variant other than 0, in [0, 1].
+        count: number of prompt variants, including the canonical instruction.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""A look at a mix: rows as the model sees them, lengths, labels. It reads some row groups, never the whole."""
+"""Inspection of a mix: rows as the model sees them, lengths and labels. Only some row groups are read."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["BINS", "LIMITS", "Inspection", "Lengths", "Seen", "inspect_mix"]
 
 BINS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
-"""Upper ends of the histogram's bins; one more bin holds what is longer."""
+"""Upper ends of the bins of the histogram. One more bin contains longer rows."""
 
 LIMITS = (1024, 2048, 4096)
-"""Lengths at which the share of truncated rows is told."""
+"""Lengths for which the share of truncated rows is reported."""
 
 _PER_DATASET = 200
 _MOST_GROUPS = 16
@@ -34,10 +34,10 @@ class Seen:
     """A row as the model sees it.
 
     Attributes:
-        id: the row's id.
+        id: id of the row.
         context: everything before the answer.
         target: the answer as it follows the context.
-        length: of both together and the end-of-text token, in the inspection's unit.
+        length: length of context, target and end-of-text token, in the unit of the inspection.
     """
 
     id: str
@@ -48,14 +48,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Lengths of some rows, each dataset with its weight in the mix.
+    """Lengths of rows. Each dataset is weighted by its rows in the mix.
 
     Attributes:
-        rows: rows looked at.
+        rows: number of measured rows.
         mean: weighted mean.
         median: weighted median.
-        longest: the longest.
-        histogram: share of the rows in each bin of `BINS`, and longer.
+        longest: maximum.
+        histogram: share of the rows in each bin of `BINS`, and in the bin of longer rows.
         truncated: share of the rows that are longer than each of `LIMITS`.
     """
 
@@ -69,18 +69,18 @@ class Lengths:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a look at a mix's training rows showed.
+    """Statistics of the training rows of a mix.
 
     Attributes:
-        rows: training rows in the mix.
-        looked_at: rows that were rendered and measured.
-        counted: rows whose labels were counted.
-        unit: what lengths are in: ``tokens``, or ``words`` where there was no tokenizer (a row has more tokens than words).
+        rows: number of training rows of the mix.
+        looked_at: number of rows that were rendered and measured.
+        counted: number of rows whose labels were counted.
+        unit: unit of lengths: ``tokens``, or ``words`` without a tokenizer. A row has more tokens than words.
         examples: random rows by dataset.
         families: lengths by family.
         datasets: lengths by dataset.
         all: lengths of the whole mix.
-        labels: how often each choice is the right one, by choice dataset.
+        labels: number of rows in which each choice is correct, by choice dataset.
     """
 
     rows: int
@@ -97,27 +97,30 @@ class Inspection:
 def inspect_mix(
     folder: Path, *, n: int = 2, seed: int = 0, prompt_format: str = "plain", tokenizer: Any = None
 ) -> Inspection:
-    """Look at a mix's training rows.
+    """Inspect the training rows of a mix.
 
-    Row groups are read in a random order until 200 rows of every dataset have been seen, 16 groups at most. Rows lie in
-    a random order across datasets, so any group is a fair sample of the mix.
+    Row groups are read in random order until 200 rows of every dataset were read, with at most 16 groups. The rows of a mix are
+    in random order across datasets, so any group is a fair sample of it.
 
     Args:
         folder: the mix.
-        n: rows of each dataset to show.
-        seed: which rows are looked at and shown.
+        n: number of rows of each dataset to show.
+        seed: seed of the random choice of rows.
         prompt_format: one of `cme.prompt.FORMATS`.
-        tokenizer: the base's; None: lengths are in words (``plain`` only).
+        tokenizer: tokenizer of the base model. With None, lengths are in words, and only the format ``plain`` is possible.
+
+    Returns:
+        The statistics and the rows to show.
 
     Raises:
-        CMEError: the folder is no mix, has no rows, or a file is damaged.
-        UsageError: no such format, or it needs a tokenizer.
+        CMEError: the folder is not a mix, has no rows, or a file is damaged.
+        UsageError: the format does not exist, or it needs a tokenizer.
     """
     check_format(prompt_format, tokenizer)
     manifest = read_manifest(folder)
     sizes = {name: item.rows for name, item in manifest.datasets.items() if item.rows}
     if not sizes:
-        raise CMEError(f"{folder} has no training rows.")
+        raise CMEError(f"{folder} has no training rows. Inspect another mix, or build it again.")
     sample, labels, counted = _sample(folder, sizes, max(n, _PER_DATASET), seed)
     seen: dict[str, list[Seen]] = {}
     with bar("Measuring", total=sum(map(len, sample.values()))) as shown:
@@ -127,20 +130,21 @@ def inspect_mix(
                 text = render(example_from_row(row), prompt_format, tokenizer)
                 seen[name].append(Seen(row["id"], text.context, text.target, _length(text, tokenizer)))
                 shown.advance()
-    found = {name: [item.length for item in rows] for name, rows in seen.items()}
-    families = list(dict.fromkeys(item.family for name, item in manifest.datasets.items() if found.get(name)))
+    lengths = {name: [item.length for item in rows] for name, rows in seen.items()}
+    families = list(dict.fromkeys(item.family for name, item in manifest.datasets.items() if lengths.get(name)))
     members = {
-        family: {name: found[name] for name in found if manifest.datasets[name].family == family} for family in families
+        family: {name: lengths[name] for name in lengths if manifest.datasets[name].family == family}
+        for family in families
     }
     return Inspection(
         rows=manifest.rows,
-        looked_at=sum(map(len, found.values())),
+        looked_at=sum(map(len, lengths.values())),
         counted=counted,
         unit="words" if tokenizer is None else "tokens",
         examples={name: tuple(rows[:n]) for name, rows in seen.items()},
-        families={family: _lengths(lengths, sizes) for family, lengths in members.items()},
-        datasets={name: _lengths({name: lengths}, sizes) for name, lengths in found.items()},
-        all=_lengths(found, sizes),
+        families={family: _lengths(member, sizes) for family, member in members.items()},
+        datasets={name: _lengths({name: values}, sizes) for name, values in lengths.items()},
+        all=_lengths(lengths, sizes),
         labels=labels,
     )
 
@@ -155,7 +159,7 @@ def _length(text: Rendered, tokenizer: Any) -> int:
 def _sample(
     folder: Path, sizes: Mapping[str, int], most: int, seed: int
 ) -> tuple[dict[str, list[dict[str, Any]]], dict[str, dict[str, int]], int]:
-    """Up to ``most`` random rows of each dataset, the labels of every row that was read, and how many rows those are."""
+    """Return up to ``most`` random rows of each dataset, the counts of labels in all rows read, and the number of rows read."""
     import numpy as np
 
     draw = np.random.default_rng(seed)
@@ -176,10 +180,10 @@ def _sample(
 
 
 def _groups(folder: Path, draw: "np.random.Generator") -> Iterator["pa.Table"]:
-    """Row groups of the training rows in a random order, `_MOST_GROUPS` at most."""
+    """Yield at most `_MOST_GROUPS` row groups of the training rows, in random order."""
     import pyarrow as pa
 
-    advice = f"Say what else is wrong with: cme verify {folder}"
+    advice = f"Run 'cme verify {folder}' to list all problems of the mix."
     places = []
     for file in mix_files(folder, "train"):
         with open_parquet(file, error=CMEError, advice=advice) as opened:
@@ -195,7 +199,7 @@ def _groups(folder: Path, draw: "np.random.Generator") -> Iterator["pa.Table"]:
 
 
 def _count(table: "pa.Table", labels: dict[str, Counter[str]]) -> None:
-    """Add the right choices of a table's rows."""
+    """Add the correct choices of the rows of a table to the counts."""
     import pyarrow.compute as pc
 
     choices = (
@@ -206,7 +210,7 @@ def _count(table: "pa.Table", labels: dict[str, Counter[str]]) -> None:
 
 
 def _in_order(names: Iterable[str], labels: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
-    """Label words in label order, also those that were never right; letters in theirs."""
+    """Return the counts with label words in label order, including unused ones, and letters in alphabetical order."""
     known = datasets(beside=True)
     ordered = {}
     for name in names:
@@ -217,12 +221,12 @@ def _in_order(names: Iterable[str], labels: Mapping[str, Counter[str]]) -> dict[
     return ordered
 
 
-def _lengths(found: Mapping[str, Sequence[int]], sizes: Mapping[str, int]) -> Lengths:
-    """Sum lengths up; each row stands for as many rows as its dataset has in the mix per row looked at."""
+def _lengths(lengths: Mapping[str, Sequence[int]], sizes: Mapping[str, int]) -> Lengths:
+    """Summarise lengths. The weight of a row is the number of rows of its dataset in the mix per measured row."""
     import numpy as np
 
-    values = np.concatenate([np.asarray(lengths) for lengths in found.values()])
-    weights = np.concatenate([np.full(len(lengths), sizes[name] / len(lengths)) for name, lengths in found.items()])
+    values = np.concatenate([np.asarray(item) for item in lengths.values()])
+    weights = np.concatenate([np.full(len(item), sizes[name] / len(item)) for name, item in lengths.items()])
     weights /= weights.sum()
     order = np.argsort(values, kind="stable")
     middle = order[np.searchsorted(np.cumsum(weights[order]), 0.5 - 1e-9)]

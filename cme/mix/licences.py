@@ -1,4 +1,4 @@
-"""What the licences of a mix's datasets allow."""
+"""The uses that the licences of the datasets in a mix allow."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
@@ -12,18 +12,18 @@ from cme.suite.spec import Use
 __all__ = ["USES", "filter_by_use", "licence_table", "uses"]
 
 USES: tuple[str, ...] = get_args(Use)
-"""What a licence may allow, see `cme.suite.DatasetSpec`; only the first needs nobody's consent."""
+"""Uses that a licence may allow, see `cme.suite.DatasetSpec`. Only ``commercial`` data may be published without consent."""
 
 
 def filter_by_use(specs: Sequence[DatasetSpec], allowed: Iterable[str]) -> list[DatasetSpec]:
-    """The datasets whose licence allows one of the named uses, in their order.
+    """Return the datasets whose licence allows one of the named uses, in the given order.
 
     Args:
         specs: datasets.
-        allowed: some of `USES`: ``("commercial",)`` for what anybody may use for anything.
+        allowed: some of `USES`, such as ``("commercial",)`` for data without restrictions of use.
 
     Raises:
-        UsageError: no such use, or no dataset is left.
+        UsageError: a use does not exist, or no dataset remains.
     """
     wanted = tuple(allowed)
     for use in wanted:
@@ -32,12 +32,14 @@ def filter_by_use(specs: Sequence[DatasetSpec], allowed: Iterable[str]) -> list[
     kept = [spec for spec in specs if spec.use in wanted]
     if not kept:
         others = ", ".join(f"{spec.name} is {spec.use}" for spec in specs)
-        raise UsageError(f"no dataset has a licence for {' or '.join(wanted) or 'no use at all'}: {others}.")
+        raise UsageError(
+            f"no dataset has a licence for {' or '.join(wanted) or 'no use at all'}: {others}. Choose another --licence."
+        )
     return kept
 
 
 def uses(manifest: Manifest) -> dict[str, str]:
-    """What the licence of each of a mix's datasets allows; ``unstated`` for datasets that this CME does not know."""
+    """Return the use that each licence of a mix allows, or ``unstated`` for datasets that this version of CME does not know."""
     if is_mini(manifest.source):
         return dict.fromkeys(manifest.datasets, "commercial")
     known = datasets(beside=True)
@@ -45,11 +47,11 @@ def uses(manifest: Manifest) -> dict[str, str]:
 
 
 def licence_table(specs: Sequence[DatasetSpec], licences: Mapping[str, str]) -> list[str]:
-    """Lines of a Markdown table: where each dataset comes from, its licence and what that allows.
+    """Return the lines of a Markdown table with the origin of each dataset, its licence and the allowed use.
 
     Args:
-        specs: the datasets, in the table's order.
-        licences: the licence of each, as the manifest has it.
+        specs: the datasets, in the order of the table.
+        licences: the licence of each dataset, from the manifest.
     """
     return [
         "| dataset | hub | licence | use |",

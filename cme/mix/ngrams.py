@@ -1,7 +1,7 @@
-"""Hashes of words and of runs of words, for millions of texts at a time: array operations on the bytes of all texts.
+"""Hashes of words and of n-grams, computed for millions of texts by array operations on their bytes.
 
-A word's hash is a polynomial of its bytes modulo 2^64, taken from running sums, and mixed afterwards; a run's hash is one of
-its words' hashes, made alike. Texts are in canonical form: words are what stands between single spaces.
+The hash of a word is a polynomial of its bytes modulo 2^64, computed from running sums and then mixed. The hash of an n-gram is
+the same polynomial of the hashes of its words. Texts are in canonical form, with single spaces between words.
 """
 
 from collections.abc import Sequence
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 __all__ = ["distinct_words", "runs", "words"]
 
-_BYTE_BASE = 0x9E3779B97F4A7C15  # odd, so powers have inverses modulo 2^64
+_BYTE_BASE = 0x9E3779B97F4A7C15  # odd, so that powers have inverses modulo 2^64
 _WORD_BASE = 0xC2B2AE3D27D4EB4F
 _SPACE, _BREAK = 32, 10
 _MOST_BYTES = 8_000_000
 
 
 def words(texts: Sequence[str]) -> "tuple[NDArray[np.uint64], NDArray[np.int64]]":
-    """Hash of every word, and the number of its text, in order.
+    """Return the hash of every word and the number of its text, in order.
 
     Args:
-        texts: in canonical form (no line breaks, no double spaces).
+        texts: texts in canonical form, without line breaks and double spaces.
     """
     import numpy as np
 
     hashes, owners, start = [], [], 0
     for chunk in _chunks(texts):
-        found, owner = _words(chunk)
-        hashes.append(found)
+        values, owner = _words(chunk)
+        hashes.append(values)
         owners.append(owner + start)
         start += len(chunk)
     if not hashes:
@@ -42,12 +42,12 @@ def words(texts: Sequence[str]) -> "tuple[NDArray[np.uint64], NDArray[np.int64]]
 def runs(
     hashes: "NDArray[np.uint64]", owners: "NDArray[np.int64]", length: int
 ) -> "tuple[NDArray[np.uint64], NDArray[np.int64]]":
-    """Hash of every run of ``length`` words of one text, and the number of its text, in order.
+    """Return the hash of every n-gram within a text and the number of its text, in order.
 
     Args:
-        hashes: of all words.
-        owners: number of each word's text, ascending.
-        length: words per run.
+        hashes: hashes of all words.
+        owners: number of the text of each word, ascending.
+        length: words per n-gram (n).
     """
     import numpy as np
 
@@ -65,7 +65,7 @@ def runs(
 def distinct_words(
     hashes: "NDArray[np.uint64]", owners: "NDArray[np.int64]"
 ) -> "tuple[NDArray[np.uint64], NDArray[np.int64]]":
-    """Each text's words once, ordered by text and hash."""
+    """Return the distinct words of each text, sorted by text and hash."""
     import numpy as np
 
     order = np.lexsort((hashes, owners))
@@ -76,7 +76,7 @@ def distinct_words(
 
 
 def _chunks(texts: Sequence[str]) -> "list[Sequence[str]]":
-    """Runs of texts of a few million bytes, so that the arrays stay small."""
+    """Split the texts into lists of a few million bytes, so that the arrays stay small."""
     chunks, start, size = [], 0, 0
     for number, text in enumerate(texts):
         size += len(text)
@@ -98,7 +98,7 @@ def _words(texts: Sequence[str]) -> "tuple[NDArray[np.uint64], NDArray[np.int64]
     starts, ends = edges[::2], edges[1::2]
     power, inverse = _powers(_BYTE_BASE, len(data) + 1)
     sums = np.zeros(len(data) + 1, dtype=np.uint64)
-    # Bytes count from one, or a leading zero byte would hash like none.
+    # One is added to every byte. Without it, a leading zero byte would not change the hash.
     np.cumsum((data.astype(np.uint64) + np.uint64(1)) * power[: len(data)], out=sums[1:])
     hashes = (sums[ends] - sums[starts]) * inverse[starts]
     first = np.searchsorted(starts, np.concatenate(([0], np.flatnonzero(breaks), [len(data)])))
@@ -115,13 +115,13 @@ def _table(base: int, size: int) -> "NDArray[np.uint64]":
 
 
 def _powers(base: int, size: int) -> "tuple[NDArray[np.uint64], NDArray[np.uint64]]":
-    """Powers 0, 1, … of the base and of its inverse modulo 2^64, at least ``size`` of them."""
-    room = 1 << max(16, (size - 1).bit_length())
-    return _table(base, room), _table(pow(base, -1, 1 << 64), room)
+    """Return at least ``size`` powers 0, 1, … of the base and of its inverse modulo 2^64."""
+    count = 1 << max(16, (size - 1).bit_length())
+    return _table(base, count), _table(pow(base, -1, 1 << 64), count)
 
 
 def _mixed(hashes: "NDArray[np.uint64]") -> "NDArray[np.uint64]":
-    """SplitMix64's finaliser: neighbouring values become independent. Works in place."""
+    """Apply the finaliser of SplitMix64 in place, which makes neighbouring values independent."""
     import numpy as np
 
     hashes ^= hashes >> np.uint64(30)

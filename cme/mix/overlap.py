@@ -1,4 +1,4 @@
-"""What decontamination found, as a table and as a heat map."""
+"""The rows that decontamination detected, as a table and as a heat map."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -8,13 +8,13 @@ from cme.frames import csv_text
 from cme.mix.decontamination import KEPT
 from cme.mix.dedup import Overlap
 
-__all__ = ["found_by_rule", "heat_map", "overlap_csv"]
+__all__ = ["heat_map", "overlap_csv", "overlap_rows"]
 
 _INCH_PER_CELL = 0.36
 
 
-def found_by_rule(overlap: Mapping[str, Overlap]) -> Iterator[tuple[str, str, str, int]]:
-    """(training dataset, evaluation dataset, rule, rows), only where something was found."""
+def overlap_rows(overlap: Mapping[str, Overlap]) -> Iterator[tuple[str, str, str, int]]:
+    """Yield (training dataset, evaluation dataset, rule, rows) for every rule that detected rows."""
     for train, others in overlap.items():
         for evaluation, rules in others.items():
             for rule, rows in rules.items():
@@ -30,13 +30,14 @@ def overlap_csv(overlap: Mapping[str, Overlap]) -> str:
     Returns:
         One line per training dataset, evaluation dataset and rule that detected rows.
     """
-    return csv_text(["train_dataset", "eval_dataset", "rule", "rows"], list(found_by_rule(overlap)))
+    return csv_text(["train_dataset", "eval_dataset", "rule", "rows"], list(overlap_rows(overlap)))
 
 
 def heat_map(overlap: Mapping[str, Overlap]) -> str:
-    """Training rows removed, by training dataset (rows) and evaluation dataset (columns), as SVG; the same for the same counts.
+    """Draw the removed training rows by training dataset (rows) and evaluation dataset (columns). Equal counts give equal bytes.
 
-    A cell shows the largest number that one rule removed: rules find the same rows, so their sum would count them twice.
+    A cell shows the largest number of rows that one rule removed. Several rules can detect the same row, so a sum would count it
+    twice.
 
     Args:
         overlap: what `cme.mix.dedup` counted.
@@ -65,7 +66,7 @@ def heat_map(overlap: Mapping[str, Overlap]) -> str:
             for t in trains
         ]
     ).reshape(len(trains), len(evaluations))
-    # The font is not embedded as outlines and the ids are salted, so the file is small and its bytes are always the same.
+    # Text is not stored as outlines, so that the file is small. The ids are salted, so that its bytes are always the same.
     with matplotlib.rc_context({"svg.hashsalt": "cme", "svg.fonttype": "none", "font.size": 8}):
         figure = Figure(
             figsize=(3.2 + _INCH_PER_CELL * len(evaluations), 2.2 + _INCH_PER_CELL * len(trains)), layout="constrained"

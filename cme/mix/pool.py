@@ -1,4 +1,4 @@
-"""How many rows to ask the mini corpus for: it grows with the number, but each of its splits is finite."""
+"""Number of rows that a build requests from the mini corpus, whose splits are finite."""
 
 from collections.abc import Sequence
 
@@ -11,17 +11,16 @@ _LARGEST_POOL = 1 << 22
 
 
 def mini_train_rows(specs: Sequence[DatasetSpec], size: int | None) -> int | None:
-    """Training rows per dataset from which a mix of ``size`` rows can be made after all removals.
+    """Return the number of training rows per dataset that a mix of ``size`` rows needs before rows are removed.
 
-    Planted copies, the validation part and rows without a label take a few percent; three tenths more are read than
-    needed.
+    Planted copies, validation rows and rows without a label are a few percent. The number includes 30 % of spare rows.
 
     Args:
         specs: the selected datasets.
-        size: training rows of the mix; None: whatever the corpus gives by default.
+        size: training rows of the mix; None for the default of the corpus.
 
     Returns:
-        Rows per dataset, the smallest power of two that suffices or exhausts the corpus; None for its default.
+        Rows per dataset: the smallest power of two that is enough or exhausts the corpus, or None for the default.
     """
     if size is None:
         return None
@@ -29,7 +28,7 @@ def mini_train_rows(specs: Sequence[DatasetSpec], size: int | None) -> int | Non
 
     known = set(mini_corpus.known())
     splits = [
-        [mini_corpus.size(part.folder, part.train) for part in spec.parts if part.folder in known]
+        [mini_corpus.size(subset.folder, subset.train) for subset in spec.subsets if subset.folder in known]
         for spec in specs
     ]  # fmt: skip
     pool = 1

@@ -1,4 +1,4 @@
-"""Rows of a mix on disk: their columns, how to read them back, and the manifest beside them."""
+"""Rows of a mix on disk: their columns, functions that read them, and the manifest."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -20,11 +20,11 @@ SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"
 _MARKER = ".cme.json"
 _FILE = re.compile(r"[a-z]+/[A-Za-z0-9][A-Za-z0-9._-]*\.parquet")
-"""What a manifest may call a file: a name in it never leads out of the mix."""
+"""Names of files that a manifest may contain. They cannot point outside the mix."""
 
 
 def work_schema() -> "pa.Schema":
-    """Arrow schema of normalised rows before they are chosen: those columns of `schema` that are a row's own."""
+    """Return the Arrow schema of normalised rows in work files: the columns of `schema` that differ between rows of a dataset."""
     import pyarrow as pa
 
     made = ("instruction", "dataset", "family")
@@ -32,14 +32,16 @@ def work_schema() -> "pa.Schema":
 
 
 def schema(layout: str = "alpaca") -> "pa.Schema":
-    """Arrow schema of a mix, the Alpaca columns first; before them ``messages`` in the ``chat`` layout.
+    """Return the Arrow schema of a mix.
 
-    messages: prompt and answer as turns ``{role, content}`` of user and assistant.
+    ``messages`` is the prompt and the answer as turns ``{role, content}`` of user and assistant. ``instruction``, ``input``,
+    ``output``, ``id``, ``dataset``, ``family``, ``cluster``, ``choices``, ``gold`` and ``answers`` are fields of
+    `cme.data.example.Example`, and ``part`` is its subset. The input is cut to ``max_input_words`` of its dataset.
+    ``long_start`` and ``long_end`` are the range of characters of the input that a trainer may cut further, or null. ``words`` is
+    the number of words of prompt and output, separated by white space.
 
-    instruction, input, output: see `cme.data.Example`; the input is cut to its dataset's ``max_input_words``. id,
-    dataset, family, part, cluster, choices, gold, answers: see there too. long_start, long_end: the part of the input
-    (characters) that a trainer may cut further, null where nothing may be cut. words: white-space separated words of
-    prompt and output.
+    Args:
+        layout: ``alpaca``, or ``chat`` for a first column ``messages``.
     """
     import pyarrow as pa
 
@@ -68,16 +70,16 @@ def schema(layout: str = "alpaca") -> "pa.Schema":
 
 
 def example_from_row(row: Mapping[str, Any]) -> Example:
-    """The example that a row of a mix was written from: cut, with its chosen instruction, without match texts.
+    """Return the example of a row of a mix, with its cut input and its prompt variant, and without match texts.
 
     Args:
-        row: one row with the columns of `schema`.
+        row: a row with the columns of `schema`.
     """
     return Example(
         id=row["id"],
         dataset=row["dataset"],
         family=row["family"],
-        part=row["part"],
+        subset=row["part"],
         cluster=row["cluster"],
         instruction=row["instruction"],
         input=row["input"],
@@ -90,39 +92,48 @@ def example_from_row(row: Mapping[str, Any]) -> Example:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Read a mix's manifest and see that its files are there.
+    """Read the manifest of a mix and check that its files exist.
+
+    Args:
+        folder: the mix.
+
+    Returns:
+        The manifest.
 
     Raises:
-        CMEError: the folder is no mix, is unfinished, or lacks a file that its manifest names.
+        CMEError: the folder is not a mix, is unfinished, or lacks a file that its manifest names.
     """
     if not folder.is_dir():
-        raise CMEError(f"{folder} does not exist. Build a mix with: cme build-data --out {folder}")
-    # A mix that was copied without dot files has no marker; its manifest, written last, then speaks for it.
+        raise CMEError(f"{folder} does not exist. Build a mix with 'cme build-data --out {folder}'.")
+    # A mix that was copied without hidden files has no marker. Its manifest is written last and shows that it is complete.
     if (folder / _MARKER).is_file() and not is_finished(folder):
         raise CMEError(f"{folder} is unfinished. Run the command that started it again to continue.")
     if not (folder / MANIFEST).is_file():
-        raise CMEError(f"{folder} is not a mix: it has no {MANIFEST}. Build one with: cme build-data --out FOLDER")
+        raise CMEError(
+            f"{folder} is not a mix, because it has no {MANIFEST}. Build one with 'cme build-data --out FOLDER'."
+        )
     manifest = read_record(folder / MANIFEST, Manifest)
     if strange := sorted(name for name in manifest.files if not _FILE.fullmatch(name)):
         raise CMEError(
-            f"{folder}: its {MANIFEST} names {strange[0][:100]!a}, which is no file of a mix. Build it again."
+            f"{folder}: {MANIFEST} names {strange[0][:100]!a}, which is not a file of a mix. Build the mix again."
         )
     if lacking := sorted(name for name in manifest.files if not (folder / name).is_file()):
         raise CMEError(
-            f"{folder} lacks {', '.join(lacking)}, which its {MANIFEST} names. Copy the mix again, or build it again."
+            f"{folder} lacks {', '.join(lacking)}, which {MANIFEST} names. Copy the mix again, or build it again."
         )
     return manifest
 
 
 def mix_files(folder: Path, split: str) -> list[Path]:
-    """The Parquet files of a split, in row order.
+    """Return the Parquet files of a split, in the order of their rows.
 
     Args:
         folder: the mix.
         split: one of `SPLITS`.
 
     Raises:
-        CMEError: no such split, or see `read_manifest`.
+        UsageError: there is no such split.
+        CMEError: see `read_manifest`.
     """
     if split not in SPLITS:
         raise unknown("split of a mix", split, SPLITS)
@@ -130,14 +141,17 @@ def mix_files(folder: Path, split: str) -> list[Path]:
 
 
 def load_mix(folder: Path, split: str, columns: Sequence[str] | None = None) -> "pa.Table":
-    """Read a split of a mix into memory (about 1 to 2 KB per row with all columns).
+    """Read a split of a mix into memory, which takes about 1 to 2 KB per row with all columns.
 
-    Any first rows of a split are a fair sample of it: rows lie in a random order across datasets.
+    The rows are in random order across datasets, so the first n rows of a split are a fair sample of it.
 
     Args:
         folder: the mix.
         split: ``train`` or ``validation``.
-        columns: columns to read; None: all.
+        columns: columns to read; None for all.
+
+    Returns:
+        The rows.
 
     Raises:
         CMEError: a file is damaged, or see `mix_files`.

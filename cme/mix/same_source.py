@@ -1,4 +1,4 @@
-"""A build that continues reads the rows that it began with, or says that it cannot."""
+"""Checks that a continued build reads the same rows as before the interruption."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,37 +11,42 @@ __all__ = ["check_plan", "check_same"]
 
 
 def check_plan(spec: DatasetSpec, kind: str, source: Source, pieces: Sequence[Piece]) -> None:
-    """Check that a split still has the files that a plan names; `check_same` then checks their content.
+    """Check that a split still has the files that a plan names. `check_same` then checks their content.
 
     Args:
         spec: the dataset.
         kind: ``train`` or ``eval``.
         source: where the rows come from.
-        pieces: the plan's pieces.
+        pieces: pieces of the plan.
 
     Raises:
-        UsageError: a file of the plan is no longer one of the split's.
-        SourceError: a file is no longer there.
+        UsageError: a file of the plan does not belong to the split any more.
+        SourceError: a file does not exist any more.
     """
     gone = source.missing(spec, kind)
-    planned = {piece.part for piece in pieces} - {*gone}
-    files = {file for part in spec.parts if part.name in planned for file in source.files(spec, part, part.split(kind))}
-    named = {piece.file for piece in pieces if piece.file is not None and piece.part in planned}
-    # A file without rows is in no piece.
+    planned = {piece.subset for piece in pieces} - {*gone}
+    files = {
+        file
+        for subset in spec.subsets
+        if subset.name in planned
+        for file in source.files(spec, subset, subset.split(kind))
+    }
+    named = {piece.file for piece in pieces if piece.file is not None and piece.subset in planned}
+    # Files without rows are in no piece.
     if lost := sorted(map(str, named - files)):
-        raise _changed(spec, f"{lost[0]} is no longer one of its files")
+        raise _changed(spec, f"{lost[0]} is not one of its files any more")
 
 
 def check_same(spec: DatasetSpec, source: Source, provenance: Mapping[str, str]) -> None:
-    """Check that what pins a dataset's rows is what it was when work on them began.
+    """Check that the provenance of the rows of a dataset has not changed since the build began.
 
     Args:
         spec: the dataset.
-        source: where the rows come from; its files of this dataset that were asked for are hashed.
-        provenance: what pinned the rows then.
+        source: where the rows come from. The files of this dataset that were requested are hashed.
+        provenance: provenance of the rows when the build began.
 
     Raises:
-        UsageError: something is another one.
+        UsageError: the provenance has changed.
     """
     for name, value in source.provenance(spec).items():
         before = provenance.get(name)

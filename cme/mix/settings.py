@@ -1,4 +1,4 @@
-"""What a mix is built from, and the command that builds it again."""
+"""Settings of a mix, and the command that builds it again."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from cme.suite import DatasetSpec
 __all__ = ["LAYOUTS", "BuildSettings"]
 
 LAYOUTS = ("alpaca", "chat")
-"""Columns of a mix: ``alpaca`` has instruction, input and output; ``chat`` has messages before them."""
+"""Layouts of a mix: ``alpaca`` has instruction, input and output, and ``chat`` has messages before them."""
 
 
 def _not_empty(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -31,24 +31,24 @@ class BuildSettings:
 
     Attributes:
         source: ``hub``, ``mini`` or a mirror folder.
-        out: folder to write; new, empty, or this command's unfinished work.
-        size: training rows in all, exactly; None: all that are left.
-        seed: of the hash order and the final permutation. It does not change which rows are validation rows, which
-            instruction a row gets, or which world ``mini`` shows (evaluation asks about world 0).
-        datasets: datasets or families; None: the whole suite.
-        mixing: how rows are shared out, one of `cme.mix.cap.MIXINGS`.
-        temperature: of the mixing of that name, at least 1.
+        out: folder to write. It is new, empty, or has unfinished work of this command.
+        size: exact number of training rows; None for all remaining rows.
+        seed: seed of the hash order and the final permutation. It does not change the validation rows, the prompt variant of a
+            row, or the seed of the mini corpus. The latter is an option of ``source``.
+        datasets: datasets or families; None for the whole suite.
+        mixing: how rows are distributed over the datasets, one of `cme.mix.cap.MIXINGS`.
+        temperature: temperature of the mixing ``temperature``, at least 1.
         layout: one of `LAYOUTS`.
-        uses: only datasets whose licence allows one of these uses, see `cme.mix.licences`; None: all.
-        decontamination: whether rows are compared with the evaluation rows by all rules; otherwise by their key texts alone.
-        paraphrase_share: share of training rows whose instruction is a paraphrase, in [0, 1].
-        validation_share: share of each dataset's rows set aside for validation, in [0, 0.5]. Half a percent of the
-            full mix is about 14,000 rows: the loss is then known to about one percent, and 99.5 % of the rows still
-            train. Small datasets give at least 16 rows, but never more than a tenth; 0 sets none aside.
-        allow_missing: go on without splits that the source lacks; they are listed in the manifest.
+        uses: use only datasets whose licence allows one of these uses, see `cme.mix.licences`; None for all datasets.
+        decontamination: whether all rules compare the rows with the evaluation rows. If not, only key texts are compared.
+        prompt_variant_share: share of training rows with a prompt variant other than the canonical instruction, in [0, 1].
+        validation_share: share of the rows of each dataset for validation, in [0, 0.5]. Half a percent of the full mix is about
+            14,000 rows, which determine the loss to about one percent. A dataset contributes at least 16 rows, but at most a
+            tenth of its rows. With 0, there are no validation rows.
+        allow_missing: continue without splits that the source lacks. The manifest lists them.
         rows_per_shard: most rows in one Parquet file.
-        workers: most processes; any number gives the same bytes. A program that asks for more than one must be importable
-            without side effects (``if __name__ == "__main__":``), as always with `multiprocessing`.
+        workers: most processes. The bytes of the mix do not depend on it. With more than one, `multiprocessing` imports the main
+            program again, so that it needs ``if __name__ == "__main__":``.
     """
 
     source: str
@@ -57,7 +57,7 @@ class BuildSettings:
     seed: int = 0
     datasets: Annotated[Items[str] | None, AfterValidator(_not_empty)] = None
     mixing: Annotated[str, known("mixing", MIXINGS)] = "proportional"
-    paraphrase_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    prompt_variant_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     validation_share: Annotated[float, Field(ge=0, le=0.5)] = 0.005
     allow_missing: bool = False
     rows_per_shard: Annotated[int, Field(ge=1)] = 100_000
@@ -68,10 +68,10 @@ class BuildSettings:
     workers: Annotated[int, Field(ge=1)] = 1
 
     def identity(self, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
-        """Everything that decides the mix's bytes, for the claim on the output folder.
+        """Return everything that determines the bytes of the mix, to claim the output folder.
 
         Args:
-            specs: every dataset of the suite: a changed task file must not continue work begun with the old one.
+            specs: all datasets of the suite, because work that began with other task files must not be continued.
         """
         return {
             "source": self.source,
@@ -79,7 +79,7 @@ class BuildSettings:
             "seed": self.seed,
             "datasets": sorted(self.datasets) if self.datasets is not None else None,
             "mixing": self.mixing,
-            "paraphrase_share": self.paraphrase_share,
+            "paraphrase_share": self.prompt_variant_share,
             "validation_share": self.validation_share,
             "allow_missing": self.allow_missing,
             "rows_per_shard": self.rows_per_shard,
@@ -92,10 +92,10 @@ class BuildSettings:
         }
 
     def command(self, source: str) -> str:
-        """The command line that builds this mix again; what has its default value is left out.
+        """Return the command line that builds this mix again. Options with their default value are omitted.
 
         Args:
-            source: the source as the manifest names it.
+            source: name of the source in the manifest.
         """
         default = BuildSettings(source=self.source, out=self.out)
         words = ["cme", "build-data", "--source", source]
@@ -104,7 +104,7 @@ class BuildSettings:
             "seed": "seed",
             "mixing": "mixing",
             "temperature": "temperature",
-            "paraphrase_share": "prompt-variant-share",
+            "prompt_variant_share": "prompt-variant-share",
             "validation_share": "validation-share",
             "rows_per_shard": "rows-per-shard",
             "layout": "format",

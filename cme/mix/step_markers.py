@@ -1,4 +1,4 @@
-"""Completion markers: a step whose marker is there, and whose files are what the marker says, is not done again."""
+"""Completion markers. A step is not repeated if its marker exists and its files match the marker."""
 
 import os
 from collections.abc import Iterable
@@ -12,19 +12,19 @@ __all__ = ["is_marked", "mark", "marked_digests", "marked_value"]
 
 
 def mark(marker: Path, files: Iterable[Path], value: Any = None) -> None:
-    """Write down that a step is complete.
+    """Mark a step as complete.
 
     Args:
-        marker: the file that says so; written last.
-        files: what the step wrote.
-        value: what else the step found (JSON).
+        marker: marker file, which is written last.
+        files: files that the step wrote.
+        value: other results of the step, as JSON values.
     """
     made = {os.path.relpath(file, marker.parent): sha256_file(file) for file in files}
     write_json(marker, {"files": made, "value": value}, durable=False)
 
 
 def is_marked(marker: Path) -> bool:
-    """Whether the step is complete and none of its files was lost or damaged since; every file is read."""
+    """Return whether the step is complete and all of its files are intact. Every file is read."""
     try:
         made = read_json(marker)["files"]
         return all(sha256_file(marker.parent / name) == value for name, value in made.items())
@@ -33,7 +33,7 @@ def is_marked(marker: Path) -> bool:
 
 
 def marked_digests(marker: Path) -> list[str]:
-    """SHA-256 (hex) of each file that the step wrote, in the order in which `mark` was told of them.
+    """Return the SHA-256 (hex) of each file that the step wrote, in the order of the argument of `mark`.
 
     Raises:
         CMEError: the marker is missing or damaged.
@@ -42,7 +42,7 @@ def marked_digests(marker: Path) -> list[str]:
 
 
 def marked_value(marker: Path) -> Any:
-    """What the step found besides its files.
+    """Return the other results of the step, as given to `mark`.
 
     Raises:
         CMEError: the marker is missing or damaged.

@@ -1,4 +1,4 @@
-"""Does a mix still hold what its manifest says?"""
+"""Verification of a mix against its manifest."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ _NOT_CONTENT = ("kind", "schema_version", "versions", "fingerprint", "tokens")
 
 @dataclass(frozen=True)
 class Verified:
-    """What the check of a mix found.
+    """The result of a verification.
 
     Attributes:
-        files: data files that the manifest names.
-        size: bytes of those that are there.
-        rows: rows found, by split.
-        problems: what differs from the manifest; empty for a sound mix.
-        notes: what differs between this CME and the one that built the mix; no fault of the mix.
+        files: number of data files that the manifest names.
+        size: size of the existing data files in bytes.
+        rows: number of rows, by split.
+        problems: differences from the manifest. An intact mix has none.
+        notes: differences between this version of CME and the version that built the mix. They are not problems of the mix.
     """
 
     files: int
@@ -39,38 +39,43 @@ class Verified:
 
 
 def content_fingerprint(values: Mapping[str, Any]) -> str:
-    """The fingerprint that a manifest must have: the digest of all but its head, versions and token statistics.
+    """Compute the fingerprint of a manifest: the digest of everything except its head, versions and token statistics.
 
     Args:
-        values: a manifest as JSON has it.
+        values: the manifest as JSON values.
     """
     return digest({key: value for key, value in values.items() if key not in _NOT_CONTENT})
 
 
 def verify(folder: Path) -> Verified:
-    """Compare every data file of a mix with its manifest, and the manifest with its own fingerprint.
+    """Compare the data files of a mix with its manifest, and the manifest with its own fingerprint.
 
-    Every file is read once from end to end.
+    Every file is read completely.
 
     Args:
         folder: the mix.
 
+    Returns:
+        The problems and the counts.
+
     Raises:
-        CMEError: the folder is no mix or is unfinished, or its manifest cannot be read.
+        CMEError: the folder is not a mix, is unfinished, or its manifest cannot be read.
     """
     manifest = _manifest(folder)
     problems = _of_manifest(folder, manifest)
     there = [name for name in manifest.files if (folder / name).is_file()]
     problems += [f"{name} is missing" for name in sorted({*manifest.files} - {*there})]
-    found: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    counts: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     whole = len(there) == len(manifest.files)
     with bar("Verifying", total=len(there)) as shown:
         for name in sorted(there):
             shown.describe(f"Verifying {name}")
             if (now := sha256_file(folder / name)) != manifest.files[name]:
-                problems.append(f"{name} has changed: its SHA-256 is {now}, the manifest says {manifest.files[name]}")
+                problems.append(
+                    f"{name} has changed: its SHA-256 is {now}, but the manifest has {manifest.files[name]}"
+                )
             try:
-                found.setdefault(name.partition("/")[0], Counter()).update(_rows(folder / name))
+                counts.setdefault(name.partition("/")[0], Counter()).update(_rows(folder / name))
             except CMEError as error:
                 problems.append(str(error))
                 whole = False
@@ -78,18 +83,18 @@ def verify(folder: Path) -> Verified:
     strangers = {file.relative_to(folder).as_posix() for file in folder.rglob("*.parquet")} - {*manifest.files}
     problems += [f"{name} is a Parquet file that the manifest does not name" for name in sorted(strangers)]
     if whole:
-        problems += _of_counts(manifest, found)
+        problems += _of_counts(manifest, counts)
     return Verified(
         files=len(manifest.files),
         size=sum((folder / name).stat().st_size for name in there),
-        rows={split: count.total() for split, count in found.items()},
+        rows={split: count.total() for split, count in counts.items()},
         problems=tuple(problems),
         notes=tuple(_notes(manifest)),
     )
 
 
 def _manifest(folder: Path) -> Manifest:
-    """The manifest, also where files are missing: that is one of the things to tell."""
+    """Return the manifest, even if files are missing, because missing files are among the problems to report."""
     try:
         return read_manifest(folder)
     except CMEError:
@@ -104,21 +109,23 @@ def _manifest(folder: Path) -> Manifest:
 def _of_manifest(folder: Path, manifest: Manifest) -> list[str]:
     problems = []
     if content_fingerprint(read_json(folder / MANIFEST)) != manifest.fingerprint:
-        problems.append(f"{MANIFEST} was changed: its fingerprint does not follow from its content")
-    for what, total, parts in (
+        problems.append(f"{MANIFEST} was changed: its fingerprint does not match its content")
+    for what, total, rows in (
         ("training", manifest.rows, [item.rows for item in manifest.datasets.values()]),
         ("validation", manifest.validation_rows, [item.validation for item in manifest.datasets.values()]),
     ):
-        if total != sum(parts):
-            problems.append(f"{MANIFEST} contradicts itself: {total:,} {what} rows in all, {sum(parts):,} by dataset")
+        if total != sum(rows):
+            problems.append(
+                f"{MANIFEST} is inconsistent: it has {total:,} {what} rows in total, but {sum(rows):,} by dataset"
+            )
     return problems
 
 
 def _rows(file: Path) -> dict[str, int]:
-    """Rows of a Parquet file by dataset.
+    """Count the rows of a Parquet file by dataset.
 
     Raises:
-        CMEError: it cannot be read, or is no file of a mix.
+        CMEError: the file cannot be read, or is not a file of a mix.
     """
     import pyarrow.compute as pc
 
@@ -127,16 +134,16 @@ def _rows(file: Path) -> dict[str, int]:
     return {item["values"]: item["counts"] for item in pc.value_counts(column).to_pylist()}
 
 
-def _of_counts(manifest: Manifest, found: Mapping[str, Counter[str]]) -> list[str]:
+def _of_counts(manifest: Manifest, counts: Mapping[str, Counter[str]]) -> list[str]:
     promised = {
         "train": {name: item.rows for name, item in manifest.datasets.items()},
         "validation": {name: item.validation for name, item in manifest.datasets.items()},
     }
     return [
-        f"{split} holds {found[split][name]:,} rows of {name}, the manifest says {promised[split].get(name, 0):,}"
+        f"{split} holds {counts[split][name]:,} rows of {name}, but the manifest has {promised[split].get(name, 0):,}"
         for split in SPLITS
-        for name in sorted({*promised[split], *found[split]})
-        if found[split][name] != promised[split].get(name, 0)
+        for name in sorted({*promised[split], *counts[split]})
+        if counts[split][name] != promised[split].get(name, 0)
     ]
 
 
@@ -144,7 +151,7 @@ def _notes(manifest: Manifest) -> list[str]:
     known, notes = datasets(beside=True), []
     for name, fingerprint in manifest.task_fingerprints.items():
         if name not in known:
-            notes.append(f"{name}: this CME has no such dataset")
+            notes.append(f"{name}: this version of CME has no such dataset")
         elif known[name].fingerprint != fingerprint:
             notes.append(f"{name}: its task file has changed since the mix was built")
     return notes

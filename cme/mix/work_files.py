@@ -1,9 +1,9 @@
-"""Work files: what a build remembers of the rows that it has normalised.
+"""Work files: the normalised rows of a build.
 
-A piece of some 20,000 training rows has two uncompressed Arrow files: the rows' texts, mapped into memory when the mix is
-written, and one with a few numbers per row, from which it is decided what stays. A dataset's evaluation rows have two NumPy
-files: what decontamination compares, and the digests of their texts. The ``.json`` beside them (`cme.mix.step_markers`) says
-that they are complete.
+A piece of about 20,000 training rows has two uncompressed Arrow files. One has the texts of the rows and is mapped into memory
+when the mix is written. The other has a few numbers per row, which decide whether the row remains. The evaluation rows of a
+dataset have two NumPy files: the texts that decontamination compares, and the digests of all texts. A marker (``.json``, see
+`cme.mix.step_markers`) shows that they are complete.
 """
 
 from collections import Counter
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-__all__ = ["FOUND", "EvalFile", "Note", "TrainFile", "numbers_schema"]
+__all__ = ["MASK_COLUMNS", "EvalFile", "Note", "TrainFile", "numbers_schema"]
 
-FOUND = {"passage": "passage", "13-gram": "grams", "token-set": "tokens"}
-"""Rule of decontamination → column of masks in a piece's numbers."""
+MASK_COLUMNS = {"passage": "passage", "13-gram": "grams", "token-set": "tokens"}
+"""Maps each rule of decontamination to its column of masks in the numbers of a piece."""
 
 
 @validated("note of a piece")
 class Note:
-    """What became of the rows of a piece, or of a dataset's evaluation rows; fields as in `cme.records.MixDataset`."""
+    """Counts of the rows of a piece or of evaluation rows. The fields are those of `cme.records.MixDataset`."""
 
     read: int
     kept: int
@@ -47,10 +47,10 @@ def _noted(marker: Path) -> Note:
 
 
 class EvalFile:
-    """What the mix must know of a dataset's evaluation rows.
+    """The evaluation rows of one dataset.
 
     Args:
-        path: the ``.npz`` of what decontamination compares; beside it the digests (``.npy``) and the note (``.json``).
+        path: the ``.npz`` file for decontamination. The digests (``.npy``) and the marker (``.json``) are in the same folder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +60,7 @@ class EvalFile:
         self.missing, self.provenance = note.missing, note.provenance or {}
 
     def digests(self) -> "pa.Array":
-        """Digest of every evaluation row's match texts."""
+        """Return the digest of the match texts of every evaluation row."""
         import numpy as np
         import pyarrow as pa
 
@@ -69,7 +69,7 @@ class EvalFile:
         return pa.Array.from_buffers(kind, len(data) // DIGEST_BYTES, [None, pa.py_buffer(data.tobytes())])
 
     def texts(self) -> EvalTexts:
-        """What decontamination compares."""
+        """Return the texts that decontamination compares."""
         return EvalTexts.load(self._path)
 
 
@@ -78,9 +78,9 @@ class TrainFile:
 
     Args:
         folder: folder of the work files.
-        names: the pieces' file names without suffix, in row order.
+        names: file names of the pieces without suffix, in the order of their rows.
         missing: splits that the source lacks.
-        provenance: what pins the rows.
+        provenance: what identifies the rows, such as a revision.
     """
 
     def __init__(
@@ -102,32 +102,32 @@ class TrainFile:
         return sum(self.sizes)
 
     def numbers(self) -> "pa.Table":
-        """A few numbers per row: digest, gold, cluster, hash order, what decontamination found; see `numbers_schema`."""
+        """Return a few numbers per row, see `numbers_schema`."""
         import pyarrow as pa
 
         tables = [_read(self._folder / f"{name}.numbers.arrow") for name in self.names]
         return pa.concat_tables(tables) if tables else numbers_schema().empty_table()
 
     def texts(self, rows: "NDArray[np.int64]") -> "pa.Table":
-        """The texts of some rows; of the files, no more is read than the pages where these rows lie.
+        """Return the texts of some rows. Only the pages of the files with these rows are read.
 
         Args:
             rows: row numbers, ascending.
 
         Raises:
-            CMEError: a work file was lost or damaged while the build went on.
+            CMEError: a work file was lost or damaged during the build.
         """
         import numpy as np
         import pyarrow as pa
 
         bounds = np.cumsum([0, *self.sizes])
-        found: list[pa.RecordBatch] = []
+        batches: list[pa.RecordBatch] = []
         for name, start, (first, last) in zip(
             self.names, bounds, pairwise(np.searchsorted(rows, bounds)), strict=False
         ):
             if last > first:
-                found += _take(self._folder / f"{name}.rows.arrow", rows[first:last] - start)
-        return pa.Table.from_batches(found, schema=work_schema())
+                batches += _take(self._folder / f"{name}.rows.arrow", rows[first:last] - start)
+        return pa.Table.from_batches(batches, schema=work_schema())
 
 
 def _read(path: Path) -> "pa.Table":
@@ -141,21 +141,21 @@ def _take(path: Path, rows: "NDArray[np.int64]") -> "list[pa.RecordBatch]":
     import numpy as np
     import pyarrow as pa
 
-    found, start = [], 0
+    taken, start = [], 0
     with _named(path), pa.memory_map(str(path)) as file:
         reader = pa.ipc.open_file(file)
         for number in range(reader.num_record_batches):
             batch = reader.get_batch(number)
             first, last = np.searchsorted(rows, (start, start + len(batch)))
             if last > first:
-                found.append(batch.take(pa.array(rows[first:last] - start)))
+                taken.append(batch.take(pa.array(rows[first:last] - start)))
             start += len(batch)
-    return found
+    return taken
 
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Say which work file was lost or damaged while the build went on."""
+    """Raise an error that names the work file if it was lost or damaged during the build."""
     import pyarrow as pa
 
     try:
@@ -165,13 +165,14 @@ def _named(path: Path) -> Iterator[None]:
 
 
 def numbers_schema() -> "pa.Schema":
-    """Numbers of a row.
+    """Return the Arrow schema of the numbers of rows.
 
-    match: digest of the match texts. gold, cluster: hashes of the answer's text and of the cluster. take, order: hash
-    orders of this seed. passage, grams, tokens: evaluation datasets in which decontamination found the row, a bit each.
+    ``match`` is the digest of the match texts. ``gold`` and ``cluster`` are hashes of the answer and of the cluster. ``take`` and
+    ``order`` are the sort keys of this seed. ``passage``, ``grams`` and ``tokens`` are masks with one bit per evaluation dataset
+    that the row leaks by this rule.
     """
     import pyarrow as pa
 
     number, mask = pa.uint64(), pa.uint32()
     fields = {"match": pa.binary(DIGEST_BYTES), "gold": number, "cluster": number, "take": number, "order": number}
-    return pa.schema(list((fields | dict.fromkeys(FOUND.values(), mask)).items()))
+    return pa.schema(list((fields | dict.fromkeys(MASK_COLUMNS.values(), mask)).items()))

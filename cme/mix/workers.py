@@ -1,4 +1,4 @@
-"""Tasks on several processes: the same results in any number of them."""
+"""Worker processes for the tasks of a build. The results do not depend on their number."""
 
 import os
 import signal
@@ -19,14 +19,14 @@ T = TypeVar("T")
 
 
 FEW_ROWS = 50_000
-"""Below so many rows further processes take longer to start than they save."""
+"""With fewer rows, worker processes take longer to start than they save."""
 
 
 class Workers:
-    """Processes for the tasks of one build, started when there is first enough to do and kept until the ``with`` block ends.
+    """Worker processes of one build, which start with the first large job and stop at the end of the ``with`` block.
 
     Args:
-        most: how many at most.
+        most: maximum number of processes.
     """
 
     def __init__(self, most: int) -> None:
@@ -35,16 +35,16 @@ class Workers:
         self._pipe: tuple[Connection, Connection] | None = None
 
     def run(self, function: Callable[[T], Any], tasks: Sequence[T], *, rows: int, advance: Callable[[T], None]) -> None:
-        """Call ``function`` on every task, in this process if there is to be no other or little to do.
+        """Call ``function`` for every task, in this process if only one is allowed or the work is small.
 
         Args:
-            function: a module's function (or a partial of one) that can be pickled; what it returns is dropped.
-            tasks: its arguments.
-            rows: how many rows all tasks together are about.
-            advance: told of every task that is done.
+            function: function of a module, or a partial of one, that can be pickled. Its return value is ignored.
+            tasks: arguments of the calls.
+            rows: number of rows of all tasks.
+            advance: called with every finished task.
 
         Raises:
-            CMEError: a process was killed from outside; and whatever ``function`` raises.
+            CMEError: a worker process was killed. Errors of ``function`` are raised unchanged.
         """
         if min(self._most, len(tasks)) < 2 or rows < FEW_ROWS:
             for task in tasks:
@@ -63,15 +63,15 @@ class Workers:
                 advance(futures[future])
         except BrokenProcessPool:
             raise CMEError(
-                "a worker process was killed, most likely because memory ran out. What was finished is kept: run the same "
-                "command again, with fewer --workers."
+                "a worker process was killed, most likely because memory ran out. Run the same command again with fewer "
+                "--workers; finished work is kept."
             ) from None
 
     def _started(self) -> "ProcessPoolExecutor":
         from concurrent.futures import ProcessPoolExecutor
         from multiprocessing import get_context
 
-        # Started anew, not forked: Arrow's threads do not survive a fork.
+        # Processes are spawned and not forked, because the threads of Arrow do not survive a fork.
         context = get_context("spawn")
         self._pipe = context.Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(self._most, mp_context=context, initializer=_begin, initargs=self._pipe[:1])
@@ -85,7 +85,7 @@ class Workers:
             return
         alive, hold = self._pipe
         if kind is not None:
-            hold.close()  # nobody waits for what is still going on: it would be thrown away, and may take minutes
+            hold.close()  # ends the running tasks, whose results are not needed and which can take minutes
         self._pool.shutdown(wait=True, cancel_futures=True)
         hold.close()
         alive.close()
@@ -94,7 +94,7 @@ class Workers:
 
 @contextmanager
 def _ctrl_c_held_off() -> "Iterator[None]":
-    """Processes that are started here never see Ctrl-C, which the terminal sends to all; the parent sees it afterwards."""
+    """Start processes that ignore Ctrl-C, which the terminal sends to all processes. The parent receives it afterwards."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -103,7 +103,7 @@ def _ctrl_c_held_off() -> "Iterator[None]":
 
 
 def _begin(alive: "Connection") -> None:
-    """In a new process: end at once when the other end of the pipe is closed, by the parent or by its death."""
+    """Make a worker process end as soon as the parent closes the other end of the pipe or dies."""
     threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
 
 

@@ -1,7 +1,7 @@
-"""Chosen rows → Parquet shards in one random order.
+"""Parquet shards with the chosen rows in random order.
 
-A shard's rows are gathered from the mapped work files, put in order and compressed, so a process holds no more than one shard.
-A shard that is there already, and is what its marker says (`cme.mix.step_markers`), stays.
+A process gathers, sorts and compresses the rows of one shard at a time. A shard that matches its marker (`cme.mix.step_markers`)
+is not written again.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.files import atomic_path
-from cme.mix.hashes import paraphrase_numbers
+from cme.mix.hashes import variant_numbers
 from cme.mix.rows import schema
 from cme.mix.step_markers import is_marked, mark, marked_digests
 from cme.mix.work_files import TrainFile
@@ -37,7 +37,7 @@ class Chosen:
         spec: the dataset.
         file: its normalised rows.
         rows: row numbers, ascending.
-        order: hash order of those rows.
+        order: sort keys of these rows.
     """
 
     spec: DatasetSpec
@@ -48,26 +48,26 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Split:
-    """What goes into a split.
+    """The content of a split.
 
     Attributes:
         name: ``train`` or ``validation``.
-        chosen: rows by dataset.
-        paraphrase_share: share of rows with a paraphrased instruction.
+        chosen: rows of each dataset.
+        prompt_variant_share: see `cme.mix.settings.BuildSettings`.
     """
 
     name: str
     chosen: Sequence[Chosen]
-    paraphrase_share: float = 0.0
+    prompt_variant_share: float = 0.0
 
 
 def take_first(take: "NDArray[np.uint64]", rows: "NDArray[np.int64]", count: int) -> "NDArray[np.int64]":
-    """The first ``count`` of a dataset's rows in hash order, so that a larger mix contains a smaller one.
+    """Return the first ``count`` rows of a dataset in hash order, so that a larger mix contains a smaller one.
 
     Args:
-        take: place of every row of the dataset in that order.
-        rows: the rows to choose from, ascending.
-        count: how many.
+        take: sort key of every row of the dataset.
+        rows: numbers of the rows to choose from, ascending.
+        count: number of rows.
 
     Returns:
         Row numbers, ascending.
@@ -90,19 +90,19 @@ def write_splits(
     workers: Workers,
     advance: Callable[[int], None],
 ) -> dict[str, str]:
-    """Write splits, in each all datasets' rows in one order by hash.
+    """Write splits. The rows of all datasets are in one hash order.
 
     Args:
-        out: the mix.
-        splits: what to write.
+        out: folder of the mix.
+        splits: the splits.
         work: folder of the work files.
         layout: ``alpaca`` or ``chat``, see `cme.mix.rows.schema`.
         rows_per_shard: most rows per file.
-        workers: processes.
-        advance: told of rows written.
+        workers: worker processes.
+        advance: called with numbers of written rows.
 
     Returns:
-        SHA-256 of each file, by its name relative to the mix; a split without rows has one file.
+        SHA-256 of each file, by its path relative to the mix. A split without rows has one file.
     """
     shards = [shard for split in splits for shard in _shards(split, rows_per_shard)]
     open_ = [shard for shard in shards if not is_marked(_marker(work, shard))]
@@ -117,8 +117,8 @@ def write_splits(
 
 
 @dataclass(frozen=True)
-class _Part:
-    """One dataset's rows of a shard: their numbers, ascending, and their places in the split."""
+class _Slice:
+    """Rows of one dataset in a shard, with their numbers (ascending) and their positions in the split."""
 
     spec: DatasetSpec
     file: TrainFile
@@ -128,15 +128,15 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Shard:
-    """A file to write; its name is relative to the mix."""
+    """A file to write. Its name is relative to the mix."""
 
     name: str
-    parts: tuple[_Part, ...]
-    paraphrase_share: float
+    slices: tuple[_Slice, ...]
+    prompt_variant_share: float
 
     @property
     def rows(self) -> int:
-        return sum(len(part.rows) for part in self.parts)
+        return sum(len(item.rows) for item in self.slices)
 
 
 def _shards(split: Split, rows_per_shard: int) -> Iterator[_Shard]:
@@ -147,24 +147,26 @@ def _shards(split: Split, rows_per_shard: int) -> Iterator[_Shard]:
     places[np.argsort(every, kind="stable")] = np.arange(len(every))
     own = np.split(places, np.cumsum([len(item.rows) for item in split.chosen])[:-1])
     for number in range(max(1, -(-len(every) // rows_per_shard))):
-        first, parts = number * rows_per_shard, []
+        first, slices = number * rows_per_shard, []
         for item, place in zip(split.chosen, own, strict=False):
             at = np.flatnonzero((place >= first) & (place < first + rows_per_shard))
             if len(at):
-                parts.append(_Part(item.spec, item.file, item.rows[at], place[at]))
-        yield _Shard(f"{split.name}/part-{number:05d}.parquet", tuple(parts), split.paraphrase_share)
+                slices.append(_Slice(item.spec, item.file, item.rows[at], place[at]))
+        yield _Shard(f"{split.name}/part-{number:05d}.parquet", tuple(slices), split.prompt_variant_share)
 
 
 def _write_shard(shard: _Shard, *, out: Path, work: Path, layout: str) -> None:
-    """Gather a shard's rows, put them in order and write them."""
+    """Gather, sort and write the rows of a shard."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     target = schema(layout)
-    tables = (_complete(part.file.texts(part.rows), part.spec, shard.paraphrase_share, layout) for part in shard.parts)
+    tables = (
+        _complete(item.file.texts(item.rows), item.spec, shard.prompt_variant_share, layout) for item in shard.slices
+    )
     table = pa.concat_tables([target.empty_table(), *tables]).combine_chunks()
-    order = pa.array(np.argsort(np.concatenate([np.empty(0, np.int64), *(part.places for part in shard.parts)])))
+    order = pa.array(np.argsort(np.concatenate([np.empty(0, np.int64), *(item.places for item in shard.slices)])))
     with (
         atomic_path(out / shard.name) as temporary,
         pq.ParquetWriter(temporary, target, compression="zstd", use_dictionary=_FEW_VALUES) as writer,
@@ -178,12 +180,12 @@ def _marker(work: Path, shard: _Shard) -> Path:
     return work / "shards" / f"{shard.name}.json"
 
 
-def _complete(table: "pa.Table", spec: DatasetSpec, paraphrase_share: float, layout: str) -> "pa.Table":
-    """Work rows → rows of a mix: the dataset's own columns, the instruction and its words."""
+def _complete(table: "pa.Table", spec: DatasetSpec, prompt_variant_share: float, layout: str) -> "pa.Table":
+    """Add the dataset, the instruction and its words to rows of work files, which makes them rows of a mix."""
     import numpy as np
     import pyarrow as pa
 
-    number = paraphrase_numbers(table["id"].to_pylist(), paraphrase_share, len(spec.instructions))
+    number = variant_numbers(table["id"].to_pylist(), prompt_variant_share, len(spec.instructions))
     length = np.array([len(instruction.split()) for instruction in spec.instructions])
     columns: dict[str, pa.Array | pa.ChunkedArray] = {
         "instruction": pa.array(spec.instructions).take(pa.array(number)),
@@ -200,7 +202,7 @@ def _complete(table: "pa.Table", spec: DatasetSpec, paraphrase_share: float, lay
 
 
 def _messages(instruction: "pa.Array", table: "pa.Table") -> "pa.Array":
-    """The turns of every row; the prompt is made as `cme.prompt.prompt_text` makes it."""
+    """Return the turns of every row. The prompt is the same as that of `cme.prompt.prompt_text`."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc

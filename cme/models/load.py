@@ -1,4 +1,4 @@
-"""A base model by name: resolved to a local folder, fingerprinted, loaded."""
+"""Resolves the name of a base model to a local folder, computes its fingerprint, and loads it."""
 
 import hashlib
 from pathlib import Path
@@ -28,10 +28,14 @@ _WEIGHTS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
 def resolve_base(base: str) -> Path:
-    """Local folder of a base model: the embedded one, a folder, or a snapshot of a hub repository (safetensors only).
+    """Return the local folder of a base model. Models on the hub are downloaded, with safetensors weights only.
+
+    Args:
+        base: name of the embedded model, a folder, or a hub id.
 
     Raises:
-        SourceError: the folder holds no model, the repository could not be downloaded, or the embedded model is not installed.
+        SourceError: if the folder has no model, the download failed, or the embedded model is not installed.
+        UsageError: if the base is neither a folder nor a hub id.
     """
     if base == EMBEDDED:
         return embedded_folder()
@@ -39,7 +43,7 @@ def resolve_base(base: str) -> Path:
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise SourceError(
-                f"{base} is not a model folder: config.json is missing. Give a folder that save_pretrained wrote."
+                f"{base} is not a model folder: config.json is missing. Give a folder written by save_pretrained."
             )
         check_config(folder / "config.json")
         return folder
@@ -47,14 +51,14 @@ def resolve_base(base: str) -> Path:
 
 
 def resolve_config(base: str) -> Path:
-    """Local ``config.json`` of a base model, without its weights.
+    """Return the local ``config.json`` of a base model. The weights are not downloaded.
 
     Args:
-        base: the embedded base's name, a folder, a ``config.json``, or a hub id.
+        base: name of the embedded model, a folder, a ``config.json``, or a hub id.
 
     Raises:
-        SourceError: as `resolve_base`.
-        UsageError: neither a file nor a folder nor a hub id.
+        SourceError: as for `resolve_base`.
+        UsageError: if the base is not a file, a folder or a hub id.
     """
     path = Path(base).expanduser()
     if path.is_file():
@@ -67,7 +71,7 @@ def resolve_config(base: str) -> Path:
 def _from_hub(base: str, patterns: tuple[str, ...]) -> Path:
     if base.count("/") != 1 or base.startswith((".", "/", "~")):
         raise UsageError(
-            f"unknown base model {base!r}: no such folder, and no hub id (owner/name). The embedded one is {EMBEDDED!r}."
+            f"unknown base model {base!r}: it is neither a folder nor a hub id (owner/name). Give one of these, or {EMBEDDED!r}."
         )
     from huggingface_hub import snapshot_download
 
@@ -77,14 +81,14 @@ def _from_hub(base: str, patterns: tuple[str, ...]) -> Path:
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SourceError(
             f"the base model {base!r} could not be downloaded from the hub: {first}\n"
-            f"Without the hub: give a local folder, or the embedded base with --base {EMBEDDED}."
+            f"Give a local folder, or use the embedded model with --base {EMBEDDED}."
         ) from error
     check_config(folder / "config.json")
     return folder
 
 
 def base_fingerprint(folder: Path) -> str:
-    """SHA-256 over the model's configuration and weights: equal for equal models wherever they lie."""
+    """Compute the SHA-256 of a model's configuration and weights. It does not depend on the location of the folder."""
     total = hashlib.sha256()
     for file in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
         total.update(f"{file.name}:{sha256_file(file)}\n".encode())
@@ -92,7 +96,11 @@ def base_fingerprint(folder: Path) -> str:
 
 
 def pick_dtype(dtype: str) -> str:
-    """The dtype meant by ``auto``: bfloat16 where the machine has instructions for it, else float32; others as they are."""
+    """Resolve the dtype ``auto`` to bfloat16 on hardware with bfloat16 instructions and to float32 elsewhere.
+
+    Args:
+        dtype: ``auto``, or a dtype that is returned unchanged.
+    """
     if dtype != "auto":
         return dtype
     import torch
@@ -103,10 +111,13 @@ def pick_dtype(dtype: str) -> str:
 
 
 def pick_device(device: str | None = None) -> str:
-    """The device asked for, else the first GPU, else the CPU.
+    """Return the requested device, or by default the first GPU, or the CPU if there is none.
+
+    Args:
+        device: PyTorch's name of the device, or None for the default.
 
     Raises:
-        UsageError: this machine has no such device, or PyTorch cannot use it.
+        UsageError: if this machine does not have the device, or PyTorch cannot use it.
     """
     import torch
 
@@ -123,40 +134,43 @@ def pick_device(device: str | None = None) -> str:
 
 
 def load_tokenizer(folder: Path) -> Any:
-    """The base's tokenizer; a missing padding token becomes the end-of-text token, or else another token that it has.
+    """Load the tokenizer of a base model and set a padding token if it has none.
+
+    Args:
+        folder: folder of the base model.
 
     Raises:
-        SourceError: the folder holds no tokenizer, or a damaged one.
+        SourceError: if the folder has no tokenizer, or a damaged one.
     """
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError) as error:
-        raise SourceError(f"{folder} has no readable tokenizer: {error}") from error
+        raise SourceError(f"the tokenizer in {folder} could not be loaded: {error}") from error
     set_padding(tokenizer)
     return tokenizer
 
 
 def set_padding(tokenizer: Any) -> None:
-    """Give a tokenizer a padding token if it has none. What is padded is masked, so any token of the vocabulary will do."""
+    """Set a padding token if a tokenizer has none. Padding is masked, so any token of the vocabulary is suitable."""
     if tokenizer.pad_token_id is None:
         named = tokenizer.eos_token or tokenizer.unk_token or tokenizer.bos_token
         tokenizer.pad_token = named or tokenizer.convert_ids_to_tokens(0)
 
 
 def load_model(folder: Path, *, dtype: str = "float32", device: str | None = None) -> Any:
-    """The base model in evaluation mode.
+    """Load a base model in evaluation mode.
 
     Args:
-        folder: from `resolve_base`.
+        folder: folder of the model, from `resolve_base`.
         dtype: one of `DTYPES`.
-        device: where to put it; default: the first GPU, else the CPU.
+        device: device of the model. None means the first GPU, or the CPU if there is none.
 
     Raises:
-        UsageError: no such dtype.
-        SourceError: it is no causal language model; or the folder holds no safetensors weights, or damaged ones, or not all
-            that its configuration asks for, or NaN or infinity.
+        UsageError: if the dtype is unknown.
+        SourceError: if the model is not a causal language model, or its safetensors weights are missing, damaged, incomplete
+            or not finite.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -175,7 +189,7 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
     except ImportError as error:
         # A quantised base needs the package that it was quantised with, and often a GPU.
         raise SourceError(
-            f"{folder} cannot be loaded on this machine: {error}. Install that, or give the base unquantised."
+            f"{folder} could not be loaded on this machine: {error}. Install the missing package, or use an unquantised model."
         ) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise SourceError(f"{folder} cannot be loaded as a causal language model: {error}") from error
@@ -185,7 +199,8 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
     if lacking := sorted(report["missing_keys"]):
         # transformers fills them with random numbers and only warns.
         raise SourceError(
-            f"{folder} lacks weights that its config.json asks for: {', '.join(lacking[:3])} ({len(lacking)} in all)."
+            f"{folder} lacks {len(lacking)} weights that its config.json requires, such as {', '.join(lacking[:3])}. Download or "
+            "save the model again."
         )
     model = model.to(pick_device(device)).eval()
     _check_finite(model, folder)
@@ -193,7 +208,10 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
 
 
 def _check_finite(model: Any, folder: Path) -> None:
-    """A NaN in one weight may give finite answers, all of them wrong (measured: in q_proj, under PyTorch's own attention)."""
+    """Check that all weights are finite.
+
+    A NaN in one weight can give finite but wrong answers, as measured for ``q_proj`` with PyTorch's own attention.
+    """
     broken = [
         name
         for name, weight in model.named_parameters()
@@ -202,6 +220,6 @@ def _check_finite(model: Any, folder: Path) -> None:
     if broken:
         more = f" and {len(broken) - 1} more tensors" if len(broken) > 1 else ""
         raise SourceError(
-            f"{folder}: the weights hold NaN or infinity in {broken[0]}{more}. Download the model again, or load it with "
-            "--dtype float32 if they are too large for this dtype."
+            f"{folder}: the weights contain NaN or infinity in {broken[0]}{more}. Download the model again, or set --dtype "
+            "float32 in case they are too large for this dtype."
         )

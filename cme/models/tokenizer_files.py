@@ -1,4 +1,4 @@
-"""The identity of what turns text into tokens: a base's tokenizer files, its chat template, and what ends a text."""
+"""Computes the fingerprint of a tokenizer: its files, its chat template, and the tokens that end a text."""
 
 import hashlib
 import json
@@ -24,15 +24,15 @@ _FILES = (
 )
 _TEMPLATES = ("chat_template.jinja", "chat_template.json", "additional_chat_templates/*.jinja")
 _VOLATILE = {"chat_template", "name_or_path", "is_local", "local_files_only", "transformers_version", "backend"}
-"""Entries of the tokenizer's configuration that encode nothing: where it was read from, and by what."""
+"""Entries of the tokenizer's configuration that do not affect encoding, such as its path."""
 
 
 def tokenizer_fingerprint(folder: Path, template_date: str | None = None) -> str:
-    """SHA-256 over what decides the tokens of a prompt and where a text ends, besides configuration and weights.
+    """Compute the SHA-256 of all files that determine the tokens of a prompt and the end of a text.
 
     Args:
-        folder: the base's folder.
-        template_date: the date that the chat template is given; None: the template is not used and does not count.
+        folder: folder of the base model.
+        template_date: date that the chat template receives. None means that the template is not used, so it is left out.
     """
     template = template_date is not None
     total = hashlib.sha256()
@@ -54,6 +54,7 @@ def _matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
 def _mapping(file: Path) -> dict[str, Any]:
     try:
         values = read_json(file)
-    except CMEError:  # not there, or no JSON: whoever needs it says so
+    except CMEError:
+        # Loading the tokenizer raises an error if the file is needed.
         return {}
     return values if isinstance(values, dict) else {}

@@ -1,4 +1,4 @@
-"""Example → exact text. The one implementation that tasks, mix, training and evaluation use."""
+"""Rendering of examples as text, shared by tasks, mixes, training and evaluation."""
 
 from cme.prompt.check import check_format
 from cme.prompt.cut import count_words, cut_to_tokens, cut_words

@@ -1,4 +1,4 @@
-"""Whether a tokenizer can carry a prompt format: checked before any work."""
+"""Check that a tokenizer supports a prompt format."""
 
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -16,36 +16,36 @@ _TEXT = "the old mill"
 
 
 def check_format(name: str, tokenizer: Any = None, datasets: Collection[str] = ()) -> None:
-    """Check that a format exists and that the tokenizer can carry it.
+    """Check that a prompt format exists and that the tokenizer supports it.
 
     Args:
-        name: the format.
-        tokenizer: the base model's tokenizer, for ``chat`` and ``teamlora``.
-        datasets: names of the datasets whose answers are to be written in this format.
+        name: name of the format.
+        tokenizer: tokenizer of the base model, for ``chat`` and ``teamlora``.
+        datasets: names of the datasets whose answers are checked.
 
     Raises:
-        UsageError: no such format; or the tokenizer lacks a chat template or an end-of-text token; or it cannot write an answer,
-            which the message names together with its dataset.
+        UsageError: the format does not exist, the tokenizer lacks a chat template or an end-of-text token, or it cannot encode
+            an answer. The message names the answer and its dataset.
     """
     if name not in FORMATS:
         raise unknown("prompt format", name, FORMATS)
     if tokenizer is None and name != "plain":
         raise UsageError(
-            f"prompt format {name!r} needs the model's tokenizer. In plain lm_eval give the model by pretrained=…."
+            f"prompt format {name!r} needs the tokenizer of the model. In plain lm_eval, name the model with pretrained=…."
         )
     if name == "chat":
         if not getattr(tokenizer, "chat_template", None):
             raise UsageError(
-                "prompt format 'chat' needs a base model with a chat template; this one has none. Use 'plain'."
+                "prompt format 'chat' needs a base model with a chat template, and this one has none. Use --format plain."
             )
         check_template(tokenizer)
     if name == "teamlora" and not tokenizer.eos_token:
         raise UsageError(
-            "prompt format 'teamlora' needs a tokenizer with an end-of-text token; this one has none. Use 'plain'."
+            "prompt format 'teamlora' needs a tokenizer with an end-of-text token, and this one has none. Use --format plain."
         )
     if tokenizer is not None:
-        for one in datasets:
-            _check_answers(one, name, tokenizer)
+        for dataset_name in datasets:
+            _check_answers(dataset_name, name, tokenizer)
 
 
 def _check_answers(name: str, prompt_format: str, tokenizer: Any) -> None:
@@ -55,17 +55,17 @@ def _check_answers(name: str, prompt_format: str, tokenizer: Any) -> None:
         try:
             tokens = tuple(encode_pair(tokenizer, context, answer)[1])
         except AnswerError as error:
-            raise UsageError(f"{name}: {error}. Use another --format, or another base.") from error
+            raise UsageError(f"{name}: {error}. Use another --format, or another base model.") from error
         other = seen.setdefault(tokens, answer)
         if other != answer:
             raise UsageError(
-                f"{name}: the base's tokenizer encodes the options {other!r} and {answer!r} with the same tokens, so that no "
-                "model could tell them apart. Use another base, or leave the dataset out."
+                f"{name}: the tokenizer of the base model encodes the options {other!r} and {answer!r} with the same tokens, "
+                "so that no model can distinguish them. Use another base model, or leave the dataset out."
             )
 
 
 def _answers(name: str) -> Iterable[str]:
-    """Answers of a dataset: its labels, its letters, or a text. Every choice dataset has one or the other for all of its rows."""
+    """Return possible answers of a dataset: its label words, its letters, or a text."""
     spec = dataset(name)
     if spec.kind != "choice":
         return [_TEXT, *filter(None, [spec.unanswerable])]

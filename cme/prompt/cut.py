@@ -1,4 +1,4 @@
-"""Cutting long inputs: only ever the long text of the input, from its end; never instruction, options, question or answer."""
+"""Cutting of long inputs. Only the end of the long text is cut, and never the instruction, options, question or answer."""
 
 import re
 from collections.abc import Callable
@@ -9,28 +9,33 @@ from cme.data.example import Example
 __all__ = ["count_words", "cut_to_tokens", "cut_words"]
 
 _WORD = re.compile(r"\S+")
-_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # what str.split takes for white space, of ASCII
+_SPACES = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "  # ASCII white space for str.split
 _SPACE_OR_NOT = bytes(ord(" ") if code in _SPACES else ord("x") for code in range(256))
 
 
 def count_words(text: str) -> int:
-    """How many words a text has: runs without white space, as ``len(text.split())`` counts them."""
+    """Return the number of words of a text, as ``len(text.split())`` does."""
     if not text.isascii():
         return len(text.split())
-    # No list of all words is made, which takes more than half of the time with long texts.
+    # Without a list of all words, long texts take less than half of the time.
     marked = text.encode().translate(_SPACE_OR_NOT)
     return marked.count(b" x") + marked.startswith(b"x")
 
 
 def cut_words(example: Example, most: int) -> Example:
-    """Keep the first ``most`` words of the example's long text; the same example if it is short enough.
+    """Keep the first ``most`` words of the long text of an example.
 
-    Cutting twice at the same length changes nothing.
+    Args:
+        example: the example.
+        most: maximum number of words.
+
+    Returns:
+        A shorter example, or the same one if its long text is short enough.
     """
     if example.long is None:
         return example
     start, end = example.long
-    if end - start < 2 * most:  # too few characters for more words
+    if end - start < 2 * most:  # too few characters for more words than allowed
         return example
     words = example.input[start:end].split(None, most)
     if len(words) <= most:
@@ -40,11 +45,11 @@ def cut_words(example: Example, most: int) -> Example:
 
 
 def cut_to_tokens(example: Example, fits: Callable[[Example], bool]) -> Example | None:
-    """Cut the long text further until ``fits`` says yes, keeping as many words as possible (bisection).
+    """Cut the long text until the example fits, and keep as many words as possible (bisection).
 
     Args:
-        example: the example, already cut to its dataset's word limit.
-        fits: tells whether an example, rendered and tokenised, fits the model.
+        example: the example, which is already cut to the word limit of its dataset.
+        fits: function that returns whether the tokens of an example fit the model.
 
     Returns:
         The example itself if it fits, a shorter one, or None if it does not fit even with one word of the long text.

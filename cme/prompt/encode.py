@@ -1,4 +1,4 @@
-"""Text → token ids, split into context and answer in the same way for training and for evaluation."""
+"""Encoding of texts as token ids of context and answer, in the same way for training and evaluation."""
 
 from typing import Any
 
@@ -8,22 +8,21 @@ __all__ = ["AnswerError", "encode", "encode_pair"]
 
 _PROBE = "a"
 _ANCHORS = ("a", "1", ")", "\n")
-"""Texts after which an answer is encoded on its own: a tokenizer may put a space before a text that stands at the start."""
+"""Texts that precede an answer when it is encoded separately, because some tokenizers add a space at the start of a text."""
 
 
 class AnswerError(UsageError):
-    """The tokenizer cannot write an answer behind its context."""
+    """The tokenizer cannot encode an answer after its context."""
 
 
 def encode(tokenizer: Any, text: str) -> list[int]:
-    """Encode a text that is to be continued.
+    """Encode a text that will be continued.
 
-    The tokenizer's own default decides about special tokens before the text, but there is never a second BOS. Special tokens
-    that the tokenizer adds after the text (``add_eos_token``, ``[SEP]``) are left out: a model would read the end of the text
-    before the answer.
+    Special tokens before the text are those of the tokenizer's default, without a second BOS. Special tokens that the tokenizer
+    adds after the text (``add_eos_token``, ``[SEP]``) are left out, because the model would read an end before the answer.
 
     Args:
-        tokenizer: the base model's tokenizer.
+        tokenizer: tokenizer of the base model.
         text: the text.
 
     Returns:
@@ -41,20 +40,20 @@ def encode(tokenizer: Any, text: str) -> list[int]:
 def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[int], list[int]]:
     """Encode a context and its continuation.
 
-    White space at the end of the context belongs to the continuation. Where the tokens of the context begin the tokens of the
-    whole text, the continuation is the rest, as in lm-eval. Where they do not (a token spans the border), the continuation is
-    encoded on its own, so that the model reads the same context whatever follows it.
+    White space at the end of the context belongs to the continuation. If the tokens of the whole text start with the tokens of
+    the context, the continuation has the remaining tokens, as in lm-eval. Otherwise a token spans the boundary, and the
+    continuation is encoded separately. The model therefore reads the same context before every continuation.
 
     Args:
-        tokenizer: the base model's tokenizer.
+        tokenizer: tokenizer of the base model.
         context: a non-empty text.
-        continuation: what follows it.
+        continuation: the text after it.
 
     Returns:
-        Token ids of the context and of the continuation, neither empty.
+        Token ids of the context and of the continuation. Both are non-empty.
 
     Raises:
-        AnswerError: the tokenizer has no tokens for the continuation, or writes another text in its place.
+        AnswerError: the tokenizer has no tokens for the continuation, or its tokens decode to another text.
     """
     stripped = context.rstrip()
     continuation = context[len(stripped) :] + continuation
@@ -73,11 +72,11 @@ def encode_pair(tokenizer: Any, context: str, continuation: str) -> tuple[list[i
             and _text(tokenizer, context_ids + answer) == expected
         ):
             return context_ids, answer
-    raise AnswerError(f"the tokenizer has no tokens for the answer {continuation!r} behind {stripped[-20:]!r}")
+    raise AnswerError(f"the tokenizer has no tokens for the answer {continuation!r} after {stripped[-20:]!r}")
 
 
 def _alone(tokenizer: Any, text: str) -> list[list[int]]:
-    """Token ids of a text in the middle of another text, one list for every way to find them."""
+    """Return candidates for the token ids of a text inside another text."""
     ways = []
     for anchor in _ANCHORS:
         before = tokenizer.encode(anchor, add_special_tokens=False)
@@ -92,7 +91,7 @@ def _text(tokenizer: Any, ids: list[int]) -> str:
 
 
 def _added_after(tokenizer: Any) -> int:
-    """How many special tokens the tokenizer adds after a text."""
+    """Return the number of special tokens that the tokenizer adds after a text."""
     bare = tokenizer.encode(_PROBE, add_special_tokens=False)
     full = tokenizer.encode(_PROBE)
     for start in range(len(full) - len(bare) + 1):

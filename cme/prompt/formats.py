@@ -1,10 +1,10 @@
-"""The three layouts of a prompt, the same byte for byte in training, ``cme eval`` and plain lm_eval.
+"""The three prompt formats. Texts are bitwise identical in training, ``cme eval`` and plain lm_eval.
 
 | format | context | answer | end |
 | --- | --- | --- | --- |
 | ``plain`` | prompt, blank line, ``Answer:`` | space, answer | end of text |
-| ``chat`` | prompt as the user turn of the model's own template | answer | end of text |
-| ``teamlora`` | prompt, end of text (the authors' layout) | answer | end of text |
+| ``chat`` | prompt as the user turn of the chat template | answer | end of text |
+| ``teamlora`` | prompt, end of text, as in the code of the authors | answer | end of text |
 """
 
 from collections.abc import Iterable
@@ -26,8 +26,8 @@ class Rendered:
 
     Attributes:
         context: everything before the answer.
-        target: the answer as it follows the context, with its leading space where the format has one.
-        continuations: every option in the same form; empty for free text.
+        target: the answer as it follows the context, with a leading space if the format has one.
+        continuations: all options in the same form; empty for free-text answers.
     """
 
     context: str
@@ -36,7 +36,7 @@ class Rendered:
 
 
 def prompt_text(example: Example) -> str:
-    """Instruction, a line break, and the input if there is one."""
+    """Return the instruction, followed by a line break and the input if there is one."""
     return f"{example.instruction}\n{example.input}" if example.input else example.instruction
 
 
@@ -44,9 +44,9 @@ def render(example: Example, name: str = "plain", tokenizer: Any = None) -> Rend
     """Render an example.
 
     Args:
-        example: the example; long texts have been cut already.
+        example: the example with its long text already cut.
         name: one of `FORMATS`.
-        tokenizer: the base model's tokenizer, for ``chat`` (its template) and ``teamlora`` (its end-of-text token).
+        tokenizer: tokenizer of the base model, for ``chat`` (chat template) and ``teamlora`` (end-of-text token).
 
     Returns:
         The texts. Training adds the end-of-text token after the target.
@@ -58,16 +58,16 @@ def render(example: Example, name: str = "plain", tokenizer: Any = None) -> Rend
 def render_text(
     prompt: str, answers: Iterable[str], name: str = "plain", tokenizer: Any = None
 ) -> tuple[str, tuple[str, ...]]:
-    """Lay out a prompt and answers to it.
+    """Render a prompt and its answers.
 
     Args:
         prompt: instruction and input.
         answers: the answers.
         name: one of `FORMATS`.
-        tokenizer: as for `render`.
+        tokenizer: see `render`.
 
     Returns:
-        The context, and every answer as it follows it.
+        The context, and every answer as it follows the context.
     """
     if name == "plain":
         context, space = f"{prompt}\n\nAnswer:", " "

@@ -1,4 +1,4 @@
-"""The prompt format ``chat``: the base model's own chat template, rendered in the same way at any time and in any place."""
+"""The prompt format ``chat``: the chat template of the base model, with output that does not depend on date or time zone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,23 +10,26 @@ from cme.errors import UsageError
 __all__ = ["TEMPLATE_DATE", "chat_context", "check_template"]
 
 TEMPLATE_DATE = "2024-07-26"
-"""The date that every chat template is given. It is the one that Llama 3's templates name where they are given none."""
+"""The current date for all chat templates. It is the default date of Llama 3's templates."""
 
-_SECONDS = "1721995200"  # %s would be computed in the machine's time zone
+_SECONDS = "1721995200"  # %s depends on the time zone of the machine
 
 _PROBES = ("What is the first letter?", "Is water wet?\nAnswer with one word.")
 _REPEATS = 8
 
 
 def chat_context(tokenizer: Any, prompt: str) -> str:
-    """Render a prompt as the user's turn, up to where the model's turn begins.
+    """Render a prompt as the turn of the user, up to the start of the turn of the model.
 
-    A template's clock stands still at `TEMPLATE_DATE`. Modes in which a model thinks before it answers are switched off, by the
-    names that templates have for them, because the answer follows at once in training and in evaluation.
+    The current date of templates is always `TEMPLATE_DATE`. The thinking modes of templates are turned off, because the answer
+    follows immediately in training and in evaluation.
 
     Args:
-        tokenizer: the base model's tokenizer, with a chat template.
+        tokenizer: tokenizer of the base model, with a chat template.
         prompt: instruction and input.
+
+    Returns:
+        The context of the answer.
 
     Raises:
         UsageError: the template fails.
@@ -37,29 +40,32 @@ def chat_context(tokenizer: Any, prompt: str) -> str:
             text = tokenizer.apply_chat_template(
                 turn, tokenize=False, add_generation_prompt=True, enable_thinking=False, thinking=False
             )
-    except Exception as error:  # a template is a program of its own: it may fail in any way
+    except Exception as error:  # a template is a program and can raise any error
         raise UsageError(
-            f"the base's chat template fails for a single user turn ({error}). Use --format plain, or fix the template."
+            f"the chat template of the base model fails for one user turn ({error}). Use --format plain, or fix the template."
         ) from error
     return str(text)
 
 
 def check_template(tokenizer: Any) -> None:
-    """Check that a chat template shows the prompt, and shows it in the same way each time.
+    """Check that the output of a chat template contains the prompt and is the same for every call.
+
+    Args:
+        tokenizer: tokenizer of the base model, with a chat template.
 
     Raises:
-        UsageError: it fails, leaves the prompt out, or renders one prompt in several ways.
+        UsageError: the template fails, omits or changes the prompt, or renders one prompt in several ways.
     """
     for probe in _PROBES:
         texts = {chat_context(tokenizer, probe) for _ in range(_REPEATS)}
         if len(texts) > 1:
             raise UsageError(
-                "the base's chat template renders one prompt in several ways, so two runs would not see the same text. "
-                "Use --format plain, or fix the template."
+                "the chat template of the base model renders one prompt in several ways, so that two runs would not use the "
+                "same text. Use --format plain, or fix the template."
             )
         if probe not in texts.pop():
             raise UsageError(
-                "the base's chat template leaves out or changes the user's turn. Use --format plain, or fix the template."
+                "the chat template of the base model omits or changes the user turn. Use --format plain, or fix the template."
             )
 
 
@@ -74,7 +80,7 @@ class _Stopped(datetime):
 
 @contextmanager
 def _stopped_clock() -> Iterator[None]:
-    """Let transformers tell templates `TEMPLATE_DATE`; it takes no clock as an argument."""
+    """Make transformers pass `TEMPLATE_DATE` to templates, because it has no argument for the date."""
     from transformers.utils import chat_template_utils as module
 
     before = module.datetime

@@ -1,4 +1,4 @@
-"""The reader of JSON."""
+"""Reads JSON files."""
 
 import json
 import math
@@ -15,29 +15,29 @@ __all__ = ["parse_json", "read_json"]
 def read_json(path: Path, *, largest: int = JSON_BYTES, error: type[CMEError] = CMEError) -> Any:
     """Read a JSON file.
 
-    NaN, infinity and numbers that become infinity are refused, as are repeated keys, lone surrogates, whole numbers of more than
-    `JSON_DIGITS` digits and values that are nested deeper than `JSON_DEPTH`.
+    Refused are NaN, infinity, numbers that overflow to infinity, repeated keys, lone surrogates, integers with more than
+    `JSON_DIGITS` digits, and values nested deeper than `JSON_DEPTH`.
 
     Args:
         path: the file.
-        largest: most bytes.
+        largest: maximum number of bytes.
         error: the class of error to raise.
 
     Raises:
-        CMEError: (or ``error``) the file is missing, cannot be read, is too large or holds no such JSON.
+        CMEError: (or ``error``) if the file is missing, cannot be read, is too large or is not valid JSON.
     """
     data = read_bounded(path, largest, error)
     try:
         return parse_json(data)
     except ValueError as problem:
-        raise error(f"{path} is not valid JSON ({problem}). It may be damaged: make it again.") from problem
+        raise error(f"{path} is not valid JSON ({problem}). Restore the file or write it again.") from problem
 
 
 def parse_json(data: bytes) -> Any:
     """Parse JSON within the limits of `read_json`.
 
     Raises:
-        ValueError: it is no JSON, or exceeds a limit.
+        ValueError: if it is not valid JSON, or exceeds a limit.
     """
     try:
         value = json.loads(
@@ -57,7 +57,7 @@ _TOO_DEEP = f"it is nested more than {JSON_DEPTH} deep"
 
 
 def _check(value: Any) -> None:
-    """Check depth and texts of a value, without recursion."""
+    """Check the depth and the strings of a value without recursion."""
     level = [value]
     for depth in range(JSON_DEPTH + 1):
         inner: list[Any] = []
@@ -65,7 +65,7 @@ def _check(value: Any) -> None:
         for item in level:
             if isinstance(item, str):
                 if has_surrogate(item):
-                    raise ValueError(f"the text {item[:40]!a} holds half of a character")
+                    raise ValueError(f"the text {item[:40]!a} contains a lone surrogate")
             elif isinstance(item, dict | list):
                 nested = True
                 inner += item
@@ -78,29 +78,29 @@ def _check(value: Any) -> None:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A mapping whose keys all differ: what a person sees first must not be another value than the one that is used."""
+    """Return a mapping and refuse repeated keys, because a reader could take the first value and a program the last."""
     values = dict(pairs)
     if len(values) < len(pairs):
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise ValueError(f"it holds {name[:100]!a} twice in one place")
+                raise ValueError(f"the key {name[:100]!a} occurs twice in one object")
             seen.add(name)
     return values
 
 
 def _refuse(constant: str) -> None:
-    raise ValueError(f"it holds {constant}")
+    raise ValueError(f"it contains {constant}")
 
 
 def _whole_number(text: str) -> int:
     if len(text) > JSON_DIGITS:
-        raise ValueError(f"it holds a whole number of {len(text):,} digits; {JSON_DIGITS} are allowed")
+        raise ValueError(f"it contains an integer with {len(text):,} digits; at most {JSON_DIGITS} are allowed")
     return int(text)
 
 
 def _number(text: str) -> float:
     value = float(text)
     if math.isinf(value):
-        raise ValueError(f"it holds {text[:40]}, which is too large a number")
+        raise ValueError(f"it contains {text[:40]}, which is too large for a float")
     return value

@@ -1,4 +1,4 @@
-"""Every limit of the readers, in one place; ``docs/limits.md`` holds the table that `limits_table` makes."""
+"""Limits of all readers. `limits_table` makes the table in ``docs/limits.md``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,13 +35,13 @@ _KIB, _MIB, _GIB = 2**10, 2**20, 2**30
 JSON_BYTES = 16 * _MIB
 JSON_DEPTH = 64
 JSON_DIGITS = 40
-"""Digits of a whole number; one of 40 digits still converts to a finite float."""
+"""Maximum number of digits of an integer. An integer with 40 digits still converts to a finite float."""
 
 YAML_BYTES = 256 * _KIB
-"""PyYAML reads about 100 KiB a second."""
+"""Maximum size. PyYAML reads about 100 KiB per second."""
 YAML_DEPTH = 32
 YAML_NODES = 20_000
-"""Values in a document after its aliases are written out."""
+"""Maximum number of values in a document after its aliases are expanded."""
 YAML_DIGITS = 40
 
 TENSORS_HEADER_BYTES = 32 * _MIB
@@ -64,25 +64,23 @@ ENTRY_RUNS = 100
 
 @dataclass(frozen=True)
 class ParquetLimits:
-    """What a Parquet file may hold.
-
-    All sizes are those that are really read: the pages' own headers count, not the sums in the file's footer.
+    """Maximum sizes of a Parquet file. Sizes are taken from the headers of the pages, not from the file's footer.
 
     Attributes:
-        name: what kind of file it is, for the documentation.
-        size: bytes of the file; None: any.
+        name: kind of file, for the documentation.
+        size: bytes of the file. None means no limit.
         footer: bytes of the footer.
         metadata: bytes of the key-value metadata.
-        columns: number of columns, those inside structs and lists counted one by one.
+        columns: number of columns. Columns in structs and lists count individually.
         groups: number of row groups.
         rows: number of rows.
-        values: values of all columns together.
+        values: number of values in all columns.
         page: bytes of a page after decompression.
-        unpacked: bytes of all pages after decompression; None: any.
+        unpacked: bytes of all pages after decompression. None means no limit.
         batch: bytes of a batch of rows in memory.
-        text: characters of a text; None: any.
-        dictionary: bytes of a text column's dictionary from which on it may make rows too long: the column is then kept as a
-            dictionary until its rows are measured.
+        text: characters of a text. None means no limit.
+        dictionary: bytes of the dictionary of a text column. Columns with a larger dictionary are read as dictionaries until
+            the size of their rows was checked.
     """
 
     name: str
@@ -134,7 +132,7 @@ DATA_FILES = ParquetLimits(
 
 
 def _main() -> None:
-    """Write the table into ``docs/limits.md``."""
+    """Update the table in ``docs/limits.md``."""
     path = Path("docs/limits.md")
     before, rest = path.read_text(encoding="utf-8").split("<!-- limits -->")
     after = rest.split("<!-- /limits -->")[1]
@@ -143,7 +141,7 @@ def _main() -> None:
 
 
 def limits_table() -> str:
-    """The table of ``docs/limits.md``, in Markdown."""
+    """Return the table of ``docs/limits.md`` in Markdown."""
     rows = [
         ("JSON (records, configurations, locks, markers)", "size", _size(JSON_BYTES)),
         ("", "depth of nesting", f"{JSON_DEPTH}"),

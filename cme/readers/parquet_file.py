@@ -1,4 +1,4 @@
-"""The reader of Parquet: limits are checked against what is really read, not against what the footer states."""
+"""Reads Parquet files. Limits are checked against the headers of the pages, because the footer can be wrong."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -20,11 +20,11 @@ _BATCH = 1024
 
 
 class ParquetReader:
-    """An open Parquet file, made by `open_parquet`.
+    """An open Parquet file, created by `open_parquet`.
 
     Attributes:
-        schema: columns and types, in the order of the file.
-        metadata: the footer.
+        schema: names and types of the columns, in the order of the file.
+        metadata: the footer of the file.
     """
 
     def __init__(self, opened: "pq.ParquetFile", limits: ParquetLimits, source: "Path | IO[bytes]") -> None:
@@ -33,17 +33,17 @@ class ParquetReader:
         self._opened, self._limits, self._source = opened, limits, source
 
     def check_pages(self, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None) -> dict[str, int]:
-        """Check the pages of columns against the limits, from the pages' own headers.
+        """Check the sizes in the headers of the pages against the limits.
 
         Args:
-            columns: names; None: all.
-            groups: row groups; None: all.
+            columns: names of the columns. None means all columns.
+            groups: indices of the row groups. None means all row groups.
 
         Returns:
-            Path of each text column that has a large dictionary → bytes of the largest.
+            Bytes of the largest dictionary by path of the column, for text columns with a large dictionary.
 
         Raises:
-            ValueError: a limit is exceeded, or a header is damaged.
+            ValueError: if a limit is exceeded, or a header is damaged.
         """
         limits, large = self._limits, dict[str, int]()
         unpacked = values = 0
@@ -66,15 +66,15 @@ class ParquetReader:
     def batches(
         self, columns: Sequence[str] | None = None, *, groups: Sequence[int] | None = None, size: int = _BATCH
     ) -> "Iterator[pa.RecordBatch]":
-        """The rows of the file, a few at a time; their number and the bytes of every batch are limited.
+        """Yield the rows of the file in batches. The number of rows and the bytes of every batch are limited.
 
         Args:
-            columns: names; None: all.
-            groups: row groups; None: all.
-            size: most rows of a batch.
+            columns: names of the columns. None means all columns.
+            groups: indices of the row groups. None means all row groups.
+            size: maximum number of rows per batch.
 
         Raises:
-            ValueError: a limit is exceeded.
+            ValueError: if a limit is exceeded.
         """
         import pyarrow.parquet as pq
 
@@ -87,7 +87,7 @@ class ParquetReader:
                 f"column {path[:100]!a} has a dictionary of {length:,} bytes; {limits.dictionary:,} are allowed"
             )
         if nested:
-            # Arrow gives no dictionaries inside of lists and structs: fewer rows at a time keep a batch small.
+            # Arrow cannot return dictionaries inside lists and structs, so smaller batches limit the memory.
             size = max(1, min(size, limits.batch // (4 * max(nested.values()))))
         flat = sorted(large.keys() - nested.keys())
         every = range(self.metadata.num_row_groups) if groups is None else groups
@@ -107,10 +107,13 @@ class ParquetReader:
                 yield _plain(batch) if flat else batch
 
     def table(self, columns: Sequence[str] | None = None) -> "pa.Table":
-        """All rows of a file that is known to be small, or of some of its columns.
+        """Return all rows of a small file.
+
+        Args:
+            columns: names of the columns. None means all columns.
 
         Raises:
-            ValueError: a limit is exceeded.
+            ValueError: if a limit is exceeded.
         """
         import pyarrow as pa
 
@@ -124,7 +127,7 @@ class ParquetReader:
             group = self.metadata.row_group(number)
             for k in range(group.num_columns):
                 chunk = group.column(k)
-                # The path of a column inside a struct begins with the struct's name, which may hold a full stop itself.
+                # The path of a column in a struct begins with the name of the struct, which can contain a full stop.
                 if columns is None or any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in columns):
                     yield chunk
 
@@ -138,18 +141,18 @@ def open_parquet(
     advice: str = "Get the file again.",
     error: type[CMEError] = DataError,
 ) -> Iterator[ParquetReader]:
-    """Open a Parquet file after its size and its footer were checked; what goes wrong in the block is one message.
+    """Open a Parquet file after checking its size and its footer. Errors in the block become a single message.
 
     Args:
         source: a path or an open file.
-        limits: what it may hold.
-        where: the file, for the message; None: its path.
-        advice: what to do, for the message.
+        limits: limits on sizes.
+        where: description of the file for messages. None means its path.
+        advice: sentence that tells the user what to do.
         error: the class of error to raise.
 
     Raises:
-        CMEError: (or ``error``) it is no Parquet file, is damaged, exceeds a limit, has two columns of one name or holds a text
-            that is not UTF-8.
+        CMEError: (or ``error``) if it is not a Parquet file, is damaged, exceeds a limit, has two columns with the same name, or
+            contains text that is not UTF-8.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -167,15 +170,15 @@ def open_parquet(
 
 
 def read_rows(batch: "pa.RecordBatch", start: int = 0, *, maps_as_dicts: bool = False) -> list[dict[str, Any]]:
-    """The rows of a batch as Python values; dictionary-encoded texts are plain texts.
+    """Convert the rows of a batch to Python values. Dictionary-encoded text becomes plain text.
 
     Args:
-        batch: with columns of different names.
-        start: number of its first row, for the message.
-        maps_as_dicts: whether maps become dicts; else lists of pairs.
+        batch: a batch whose columns have distinct names.
+        start: index of the first row in the file, for messages.
+        maps_as_dicts: whether maps become dicts. Otherwise they become lists of pairs.
 
     Raises:
-        ValueError: a text is not UTF-8, or a map has a key twice; the message names the column and the row.
+        ValueError: if a text is not UTF-8, or a map has a repeated key. The message names the column and the row.
     """
     kind = "strict" if maps_as_dicts else None
     try:
@@ -186,15 +189,15 @@ def read_rows(batch: "pa.RecordBatch", start: int = 0, *, maps_as_dicts: bool = 
                 try:
                     column[k].as_py(maps_as_pydicts=kind)
                 except UnicodeDecodeError:
-                    raise ValueError(f"column {name!r} holds a text that is not UTF-8 at row {start + k}") from problem
+                    raise ValueError(f"column {name!r} has a text that is not UTF-8 at row {start + k}") from problem
                 except KeyError:
-                    raise ValueError(f"column {name!r} holds a key twice at row {start + k}") from problem
+                    raise ValueError(f"column {name!r} has a repeated key at row {start + k}") from problem
         raise
     return rows
 
 
 def _check_ends(file: IO[bytes], size: int, limits: ParquetLimits) -> None:
-    """Check what can be checked before the footer is parsed."""
+    """Check the size of the file and of its footer before the footer is parsed."""
     if limits.size is not None and size > limits.size:
         raise ValueError(f"it has {size:,} bytes; {limits.size:,} are allowed")
     file.seek(max(0, size - 8))
@@ -215,15 +218,15 @@ def _check_footer(opened: "pq.ParquetFile", limits: ParquetLimits) -> None:
         if number > most:
             raise ValueError(f"it has {number:,} {what}; {most:,} are allowed")
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"it has two columns of the name {twice[0]!r}")
+        raise ValueError(f"it has two columns with the name {twice[0]!r}")
 
 
 @contextmanager
 def _bytes_of(source: "Path | IO[bytes]") -> Iterator[tuple[IO[bytes], int]]:
-    """The open file and its size; an open one is given back where it stood."""
+    """Yield the open file and its size. The position of a file that was already open is restored."""
     if isinstance(source, Path):
         if not source.is_file():
-            raise FileNotFoundError("it does not exist, or is no plain file")
+            raise FileNotFoundError("it does not exist or is not a regular file")
         with source.open("rb") as file:
             yield file, os.fstat(file.fileno()).st_size
         return
@@ -241,7 +244,7 @@ def _kept(opened: Any) -> Iterator[Any]:
 
 
 def _expanded(array: "pa.Array") -> int:
-    """Bytes of an array once its dictionary, if it is one, is written out."""
+    """Return the bytes of an array after decoding its dictionary, if it has one."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -260,7 +263,7 @@ def _check_texts(batch: "pa.RecordBatch", most: int) -> None:
 
 
 def _longest(array: "pa.Array") -> int:
-    """Characters of the longest text in an array."""
+    """Return the number of characters of the longest text in an array."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -281,7 +284,7 @@ def _longest(array: "pa.Array") -> int:
 
 
 def _plain(batch: "pa.RecordBatch") -> "pa.RecordBatch":
-    """A batch without dictionaries; it was checked that they can be written out."""
+    """Return a batch with decoded dictionaries. Its size was checked before."""
     import pyarrow as pa
 
     def plain(kind: "pa.DataType") -> "pa.DataType":

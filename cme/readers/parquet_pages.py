@@ -1,7 +1,7 @@
-"""What the pages of a Parquet file really hold, from their own headers.
+"""Reads the headers of the pages of a Parquet file.
 
-A file's footer states how many bytes and values each column has, but nothing makes it tell the truth: Arrow allocates what the
-header of a page says. The headers are therefore read before any page is decompressed.
+The footer of a file states the bytes and values of each column, but Arrow allocates the sizes in the headers of the pages. A
+damaged or malicious file can differ in both, so the headers are read before any page is decompressed.
 
 Source: the Parquet format (https://github.com/apache/parquet-format, ``parquet.thrift``) and Thrift's compact protocol.
 """
@@ -24,8 +24,8 @@ class Page:
 
     Attributes:
         unpacked: bytes after decompression.
-        values: number of values; 0 for a dictionary.
-        dictionary: whether it holds the column's dictionary.
+        values: number of values. 0 for a dictionary.
+        dictionary: whether the page is the dictionary of the column.
     """
 
     unpacked: int
@@ -34,22 +34,22 @@ class Page:
 
 
 def pages_of(file: IO[bytes], column: Any, size: int) -> Iterator[Page]:
-    """The pages of one column chunk, as far as Arrow reads them.
+    """Yield the pages of one column chunk that Arrow would read.
 
     Args:
         file: the open file.
-        column: the chunk's metadata (``pyarrow.parquet.ColumnChunkMetaData``).
-        size: of the file.
+        column: metadata of the chunk (``pyarrow.parquet.ColumnChunkMetaData``).
+        size: size of the file in bytes.
 
     Raises:
-        ValueError: a header is damaged, or the chunk lies outside of the file.
+        ValueError: if a header is damaged, or the chunk lies outside the file.
     """
     place = column.data_page_offset
     if column.has_dictionary_page and 0 < (column.dictionary_page_offset or 0) < place:
         place = column.dictionary_page_offset
     end = place + column.total_compressed_size
     if not 0 <= place <= end <= size:
-        raise ValueError(f"column {column.path_in_schema[:100]!a} lies outside of the file")
+        raise ValueError(f"column {column.path_in_schema[:100]!a} lies outside the file")
     seen = 0
     while place < end and seen < column.num_values:
         header, used = _header(file, place, end)
@@ -66,7 +66,7 @@ def pages_of(file: IO[bytes], column: Any, size: int) -> Iterator[Page]:
 
 
 def _header(file: IO[bytes], place: int, end: int) -> tuple[dict[int, Any], int]:
-    """The page header at a place, and how many bytes it takes."""
+    """Return the page header at a position of the file, and its size in bytes."""
     wanted = _FIRST_READ
     while True:
         file.seek(place)
@@ -81,10 +81,10 @@ def _header(file: IO[bytes], place: int, end: int) -> tuple[dict[int, Any], int]
 
 
 class _Compact:
-    """Thrift's compact protocol, as much of it as page headers need.
+    """Parser for the part of Thrift's compact protocol that page headers use.
 
     Args:
-        data: begins with a struct.
+        data: bytes that begin with a struct.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -92,11 +92,11 @@ class _Compact:
         self.place = 0
 
     def struct(self, depth: int = 0) -> dict[int, Any]:
-        """Fields by number; texts and lists are skipped (None).
+        """Return the fields of a struct by number. Texts and lists are skipped and have the value None.
 
         Raises:
-            IndexError: the data end before the struct does.
-            ValueError: they are no struct.
+            IndexError: if the data end before the struct does.
+            ValueError: if the data are not a struct.
         """
         if depth > _DEPTH:
             raise ValueError("the header of a page is nested too deeply")
@@ -128,7 +128,7 @@ class _Compact:
         head = self._byte()
         count = self._unsigned() if head >> 4 == 15 else head >> 4
         for _ in range(count):
-            # In a list, a truth value takes a byte.
+            # In a list, a Boolean takes one byte.
             if head & 15 in (_TRUE, _FALSE):
                 self._byte()
             else:
@@ -153,7 +153,7 @@ class _Compact:
                 return value
             shift += 7
             if shift > 63:
-                raise ValueError("the header of a page has too long a number")
+                raise ValueError("the header of a page has a number that is too long")
 
     def _signed(self) -> int:
         value = self._unsigned()

@@ -1,7 +1,7 @@
-"""The reader of YAML.
+"""Reads YAML files.
 
-A document of a few hundred bytes may stand for billions of values, because an alias repeats what it names. The document is
-therefore measured with its aliases written out before a value is made of it.
+An alias repeats a value, so a document of a few hundred bytes can expand to billions of values. The size of a document with its
+aliases expanded is therefore checked before any value is constructed.
 """
 
 import math
@@ -19,28 +19,28 @@ __all__ = ["CardLoader", "RecipeLoader", "TaskLoader", "check_document", "parse_
 
 
 class CardLoader(yaml.SafeLoader):
-    """Reads the metadata of a model card as YAML 1.1 says, dates included."""
+    """Loader for the metadata of a model card. It follows YAML 1.1 and supports dates."""
 
 
 class TaskLoader(CardLoader):
-    """Reads a task file: a date stays text, ``!function a.b`` is the text ``a.b``."""
+    """Loader for task files. A date stays text, and ``!function a.b`` becomes the text ``a.b``."""
 
 
 class RecipeLoader(TaskLoader):
-    """Reads recipes and options: ``2e-4`` is a number, as every reader of a recipe expects; YAML 1.1 takes it for text."""
+    """Loader for recipes and options. ``2e-4`` is a number, although it would be text in YAML 1.1."""
 
 
 def _whole_number(loader: yaml.SafeLoader, node: Any) -> Any:
     text = str(node.value)
     if len(text) > YAML_DIGITS:
-        raise _problem(f"a whole number of {len(text):,} digits; {YAML_DIGITS} are allowed", node)
+        raise _problem(f"an integer with {len(text):,} digits; at most {YAML_DIGITS} are allowed", node)
     return loader.construct_yaml_int(node)
 
 
 def _number(loader: yaml.SafeLoader, node: Any) -> Any:
     value = loader.construct_yaml_float(node)
     if not math.isfinite(value):
-        raise _problem(f"{str(node.value)[:40]}, which is no finite number", node)
+        raise _problem(f"{str(node.value)[:40]}, which is not a finite number", node)
     return value
 
 
@@ -60,10 +60,16 @@ RecipeLoader.add_implicit_resolver(
 def read_yaml(
     path: Path, where: str, *, loader: type[CardLoader] = RecipeLoader, error: type[CMEError] = CMEError
 ) -> Any:
-    """Read a YAML file; see `parse_yaml`.
+    """Read a YAML file within the limits of `parse_yaml`.
+
+    Args:
+        path: the file.
+        where: description of the file for messages, such as ``"recipe demo.yaml"``.
+        loader: class that determines how scalars are read.
+        error: the class of error to raise.
 
     Raises:
-        CMEError: (or ``error``) the file is missing, cannot be read, is too large or is no such YAML.
+        CMEError: (or ``error``) if the file is missing, cannot be read, is too large or is not valid YAML.
     """
     data = read_bounded(path, YAML_BYTES, error)
     try:
@@ -78,17 +84,17 @@ def parse_yaml(
 ) -> Any:
     """Parse one YAML document.
 
-    Refused are repeated keys, numbers that are not finite, whole numbers of more than `YAML_DIGITS` digits, values that are
-    nested deeper than `YAML_DEPTH`, and documents that have more than `YAML_NODES` values or contain themselves.
+    Refused are repeated keys, numbers that are not finite, integers with more than `YAML_DIGITS` digits, values nested deeper
+    than `YAML_DEPTH`, documents with more than `YAML_NODES` values, and documents that contain themselves.
 
     Args:
         text: the document.
-        where: what it is, for the message, such as ``"recipe demo.yaml"``.
-        loader: how scalars are read.
+        where: description of the document for messages, such as ``"recipe demo.yaml"``.
+        loader: class that determines how scalars are read.
         error: the class of error to raise.
 
     Raises:
-        CMEError: (or ``error``) it is no such YAML.
+        CMEError: (or ``error``) if it is not valid YAML.
     """
     if len(text) > YAML_BYTES:
         raise error(f"{where} has {len(text):,} characters; {YAML_BYTES:,} are allowed.")
@@ -106,7 +112,7 @@ def parse_yaml(
         raise error(f"{where} is not valid YAML: it is nested more than {YAML_DEPTH} deep.") from None
     except yaml.YAMLError as problem:
         raise error(f"{where} is not valid YAML: {problem}") from problem
-    # PyYAML raises them where an explicit tag does not fit its value, such as `!!int x`, and for dates that do not exist.
+    # PyYAML raises these if an explicit tag does not fit its value, such as `!!int x`, and for dates that do not exist.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
         raise error(f"{where} is not valid YAML: a value does not fit its type ({problem}).") from problem
 
@@ -115,13 +121,13 @@ def check_document(root: yaml.Node) -> None:
     """Check a composed document against the limits of `parse_yaml`.
 
     Raises:
-        yaml.YAMLError: it exceeds one.
+        yaml.YAMLError: if a limit is exceeded.
     """
     measured: dict[int, tuple[int, int]] = {}
     inside: set[int] = set()
 
     def measure(node: yaml.Node) -> tuple[int, int]:
-        """Number of values and depth, with aliases written out."""
+        """Return the number of values and the depth, with aliases expanded."""
         if (known := measured.get(id(node))) is not None:
             return known
         if id(node) in inside:
@@ -133,9 +139,9 @@ def check_document(root: yaml.Node) -> None:
             size, depth = size + more, max(depth, deeper)
         inside.discard(id(node))
         if depth >= YAML_DEPTH:
-            raise _problem(f"values that are nested more than {YAML_DEPTH} deep", node)
+            raise _problem(f"values nested more than {YAML_DEPTH} deep", node)
         if size > YAML_NODES:
-            raise _problem(f"more than {YAML_NODES:,} values (aliases written out)", node)
+            raise _problem(f"more than {YAML_NODES:,} values after expanding aliases", node)
         measured[id(node)] = size, depth + 1
         return measured[id(node)]
 
@@ -145,18 +151,18 @@ def check_document(root: yaml.Node) -> None:
 def _children(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.ScalarNode):
         if has_surrogate(node.value):
-            raise _problem("half of a character", node)
+            raise _problem("a lone surrogate", node)
         return []
     if isinstance(node, yaml.MappingNode):
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
                 if (key.tag, key.value) in seen:
-                    raise _problem(f"the key {key.value[:100]!a} twice in one place", key)
+                    raise _problem(f"the key {key.value[:100]!a} twice in one mapping", key)
                 seen.add((key.tag, key.value))
         return [item for pair in node.value for item in pair]
     return list(node.value)
 
 
 def _problem(what: str, node: yaml.Node) -> yaml.YAMLError:
-    return yaml.YAMLError(f"line {node.start_mark.line + 1} holds {what}.")
+    return yaml.YAMLError(f"line {node.start_mark.line + 1} contains {what}.")

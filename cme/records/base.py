@@ -137,6 +137,20 @@ def versions() -> dict[str, str]:
     return known
 
 
+_WRITERS = {"result": "cme eval", "run": "cme train", "lr-grid": "cme train --lr-grid"}
+"""The commands that write a folder with a record, by the record's kind."""
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def write_record(path: Path, record: Artefact) -> None:
     """Write a record atomically as JSON. Its ``kind`` and ``schema_version`` come first."""
     head = {"kind": record.KIND, "schema_version": record.SCHEMA_VERSION}
@@ -153,14 +167,16 @@ def read_record(path: Path, cls: type[A]) -> A:
     Raises:
         CMEError: the file is missing or damaged, or has another kind or schema version.
     """
+    if cls.KIND in _WRITERS and _is_missing(path):
+        raise CMEError(f"{path} does not exist. Give a folder that '{_WRITERS[cls.KIND]}' wrote.")
     values = read_json(path)
     if not isinstance(values, Mapping) or values.get("kind") != cls.KIND:
         kind = values.get("kind") if isinstance(values, Mapping) else type(values).__name__
         raise CMEError(f"{path} is not a {cls.KIND} record; its kind is {kind!r}.")
     if values.get("schema_version") != cls.SCHEMA_VERSION:
         raise CMEError(
-            f"{path} has schema version {values.get('schema_version')}, and this CME reads version {cls.SCHEMA_VERSION}. "
-            "Create the file again with this CME."
+            f"{path} has schema version {values.get('schema_version')}, but this version of CME reads version "
+            f"{cls.SCHEMA_VERSION}. Create the file again with this version of CME."
         )
     body = {key: value for key, value in values.items() if key not in ("kind", "schema_version")}
     return build(cls, body, str(path), error=CMEError)

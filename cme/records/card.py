@@ -91,7 +91,7 @@ def _with_metadata(text: str, card: Path, change: Callable[[Metadata], Mapping[s
 def _metadata(front: str, where: object) -> Metadata:
     found = parse_yaml(front, f"the metadata of {where}", loader=CardLoader)
     if not isinstance(found, dict | None):
-        raise CMEError(f"{where}: its metadata are no mapping.")
+        raise CMEError(f"{where}: its metadata is not a mapping.")
     return found or {}
 
 

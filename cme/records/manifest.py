@@ -54,7 +54,8 @@ class Manifest(Artefact):
         rows: number of training rows.
         validation_rows: number of validation rows.
         mixing: how the rows are distributed over the datasets.
-        cap: most rows of one dataset (K); None if no dataset is capped.
+        cap: limit K of the rows of one dataset; None if no dataset is capped. Rows that are then missing to ``size`` come from
+            the largest capped datasets, one row each.
         paraphrase_share: share of training rows whose instruction is another prompt variant.
         datasets: counts by dataset.
         files: SHA-256 of every data file, by path relative to the mix.

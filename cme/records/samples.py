@@ -80,7 +80,7 @@ def read_samples(path: Path) -> list[dict[str, Any]]:
         DataError: the file is damaged, a column is missing, unknown or of another type, or a value is out of range.
     """
     if not path.is_file():
-        raise CMEError(f"{path} does not exist. Per-sample scores are written by the evaluation, beside its result.")
+        raise CMEError(f"{path} does not exist. Evaluate again; 'cme eval' writes this file beside result.json.")
     rows: list[dict[str, Any]] = []
     with open_parquet(path, SAMPLE_FILES, advice="It is damaged: evaluate again.") as file:
         _check_columns(file.schema.names, str(path))

@@ -59,8 +59,8 @@ class Tile:
     """All pairs with certain first rows.
 
     Attributes:
-        rows: the first rows.
-        place: slice of these pairs among all pairs.
+        rows: The first rows.
+        place: Slice of these pairs among all pairs.
     """
 
     rows: range
@@ -78,7 +78,7 @@ class Tile:
 
 
 def pair_variances(panel: Panel, weights: Array, pairs: Pairs) -> Array:
-    """Return the variance of each paired difference on each dataset with a weight, [P, D']; NaN for one cluster."""
+    """Return the variance of each paired difference on each dataset with a weight, [P, D']. It is NaN for one cluster."""
     return np.stack(
         [
             weights[k] ** 2 * sample_variances(pairs.minus(panel.over_seeds(panel.deviations[k])), panel.sizes[k])
@@ -96,16 +96,16 @@ def studentised(
     Whole clusters are drawn with replacement within each dataset. The comparison is paired, because all rows share the draws.
 
     Args:
-        panel: the scores.
-        weights: weights of the datasets, [D].
-        pairs: pairs of the rows.
-        resamples: number of resamples, B.
-        seed: seed of the random numbers. The draws of a dataset depend only on this seed, the name of the dataset and its number
+        panel: The scores.
+        weights: Weights of the datasets, [D].
+        pairs: Pairs of the rows.
+        resamples: Number of resamples, B.
+        seed: Seed of the random numbers. The draws of a dataset depend only on this seed, the name of the dataset and its number
             of clusters, so further rows in the table do not change a pair's numbers.
-        bar: progress bar, which advances by the number of finished resamples.
+        bar: Progress bar, which advances by the number of finished resamples.
 
     Returns:
-        The statistics, [P, B], sorted for each pair; infinite where a resample has no variance.
+        The statistics, [P, B], sorted for each pair. They are infinite for resamples without variance.
 
     Source: Hall, On the Bootstrap and Confidence Intervals, Annals of Statistics 14 (1986): studentised; Cameron, Gelbach
     and Miller, Bootstrap-Based Improvements for Inference with Clustered Errors, REStat 90 (2008): clusters.
@@ -138,8 +138,8 @@ class _Drawn:
     """The resamples of one dataset, b of them. Variances are scaled to those of the weighted mean.
 
     Attributes:
-        means: each row's mean deviation, [b, R].
-        times: number of draws of each cluster, multiplied by the scale of the variance, [b, C].
+        means: Each row's mean deviation, [b, R].
+        times: Number of draws of each cluster, multiplied by the scale of the variance, [b, C].
         crossed: 2 Σ over the clusters of size · deviation, scaled, [b, R].
         squares: Σ over the clusters of size², scaled, [b, 1].
     """

@@ -13,11 +13,11 @@ def clustered_stderr(scores: Sequence[float], clusters: Sequence[str]) -> float 
     If every sample is its own cluster, this is the ordinary s/√n.
 
     Args:
-        scores: one score per sample, [n].
-        clusters: cluster of each sample, [n].
+        scores: One score per sample, [n].
+        clusters: Cluster of each sample, [n].
 
     Returns:
-        The standard error, in the unit of the scores; None for fewer than two clusters.
+        The standard error in the unit of the scores, or None for fewer than two clusters.
 
     Source: E. Miller, Adding Error Bars to Evals, arXiv 2411.00640, section 2.2, with the factor C/(C − 1) for C clusters.
     """
@@ -31,7 +31,7 @@ def clustered_stderr(scores: Sequence[float], clusters: Sequence[str]) -> float 
 
 
 def stderr_of_mean(stderrs: Sequence[float | None]) -> float | None:
-    """Return the standard error of the unweighted mean of independent estimates; None if any of them has none."""
+    """Return the standard error of the unweighted mean of independent estimates, or None if any of them has none."""
     known = [value for value in stderrs if value is not None]
     if not known or len(known) < len(stderrs):
         return None

@@ -31,17 +31,17 @@ def compare(
     other rows, and trained rows with one seed borrow the mean (`cme.stats.variance.seed_variances`).
 
     Args:
-        panel: the scores.
-        weights: weight of each dataset (`average_weights`).
-        alpha: family-wise error rate; the intervals have level 1 − alpha.
-        resamples: number of resamples of the bootstrap, at least 1 / alpha.
-        seed: seed of the random numbers. Equal input gives equal numbers.
+        panel: The scores.
+        weights: Weight of each dataset (`average_weights`).
+        alpha: Family-wise error rate. The intervals have the level 1 − alpha.
+        resamples: Number of resamples of the bootstrap, at least 1 / alpha.
+        seed: Seed of the random numbers. Equal input gives equal numbers.
 
     Returns:
         The differences of all pairs.
 
     Raises:
-        UsageError: the weights do not fit the panel, a dataset has a single cluster, or there are too few resamples.
+        UsageError: The weights do not fit the panel, a dataset has a single cluster, or there are too few resamples.
     """
     vector, pairs = weight_vector(panel, weights), Pairs.of(len(panel.rows))
     _check(panel, vector, alpha, resamples)
@@ -87,7 +87,7 @@ def holm(p_values: Array) -> Array:
     """Correct p-values for their number, so that rejecting those up to alpha controls the family-wise error rate at alpha.
 
     Args:
-        p_values: one per test, [P]. The tests may depend on each other in any way.
+        p_values: One per test, [P]. The tests may depend on each other in any way.
 
     Returns:
         The corrected p-values, [P]: in ascending order, the running maximum of p · (number of remaining tests), at most 1.

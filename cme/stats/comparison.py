@@ -14,14 +14,14 @@ class Difference:
     """The first row's mean minus the second's, in the unit of the weights.
 
     Attributes:
-        first, second: names of the rows.
-        value: the difference.
-        stderr: its standard error, paired over samples. It includes the seed variance if a row of the table has several seeds.
-        low, high: confidence interval of this single difference, without correction for the number of pairs.
+        first, second: Names of the rows.
+        value: The difference.
+        stderr: Its standard error, paired over samples. It includes the seed variance if a row of the table has several seeds.
+        low, high: Confidence interval of this single difference, without correction for the number of pairs.
         p: two-sided p-value.
         p_adjusted: p-value after Holm's correction over all pairs of the table.
-        significant: whether ``p_adjusted`` is at most the comparison's alpha.
-        one_seed: those of the two rows that were trained with one seed. Their seed variance is the mean over the methods with
+        significant: Whether ``p_adjusted`` is at most the comparison's alpha.
+        one_seed: Those of the two rows that were trained with one seed. Their seed variance is the mean over the methods with
             several seeds; it is unknown and not included if there are none.
     """
 
@@ -46,8 +46,8 @@ class RankRange:
     """The ranks that a row may have.
 
     Attributes:
-        best: one more than the number of significantly better rows.
-        worst: the number of all rows minus the significantly worse ones.
+        best: One more than the number of significantly better rows.
+        worst: The number of all rows minus the significantly worse ones.
     """
 
     best: int
@@ -59,10 +59,10 @@ class Comparison:
     """All pairs of a table's rows.
 
     Attributes:
-        rows: names of the rows.
-        differences: one difference per pair, in the order of the rows.
-        alpha: family-wise level of significance. Each interval has level 1 − alpha.
-        resamples: number of resamples of the bootstrap.
+        rows: Names of the rows.
+        differences: One difference per pair, in the order of the rows.
+        alpha: Family-wise level of significance. Each interval has level 1 − alpha.
+        resamples: Number of resamples of the bootstrap.
     """
 
     rows: tuple[str, ...]
@@ -74,7 +74,7 @@ class Comparison:
         """Return every other row minus the given one, in the order of the rows.
 
         Raises:
-            UsageError: there is no such row.
+            UsageError: There is no such row.
         """
         if row not in self.rows:
             raise unknown("row", row, self.rows)
@@ -94,7 +94,7 @@ class Comparison:
         """Return the difference that one planned comparison of two rows detects with the given power.
 
         Returns:
-            The median over the pairs of half the interval + z_power · standard error of the difference; None without pairs.
+            The median over the pairs of half the interval + z_power · standard error of the difference. None without pairs.
 
         Source: arXiv 2411.00640, section 5, with the measured standard errors.
         """

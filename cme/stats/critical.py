@@ -26,11 +26,11 @@ class Critical:
 
     Attributes:
         drawn: |t| of the resamples, sorted, [P, B].
-        sample: variance from samples, [P].
-        freedom: its degrees of freedom, for the tail, [P].
-        seeds: variance from seeds, [P]; 0 if neither row was trained or no row of the table has several seeds.
-        share: share of the seeds in the critical values, from 0 to 1, [P].
-        seed_freedom: degrees of freedom of the variance from seeds, [P].
+        sample: Variance from samples, [P].
+        freedom: Its degrees of freedom, for the tail, [P].
+        seeds: Variance from seeds, [P]; 0 if neither row was trained or no row of the table has several seeds.
+        share: Share of the seeds in the critical values, from 0 to 1, [P].
+        seed_freedom: Degrees of freedom of the variance from seeds, [P].
     """
 
     drawn: NDArray[np.float32]

@@ -19,15 +19,15 @@ class Estimate:
     """The score of a row in the unit of the weights, which is points if they sum to 100.
 
     Attributes:
-        row: name of the row.
-        value: weighted mean over all seeds.
-        seeds: number of runs of the row.
-        stderr: standard error from samples and, with several seeds, from seeds; None if it is unknown.
-        sample_stderr: the part from samples; None if it is unknown.
-        seed_stderr: the part from seeds, moderated by the other rows of the table (`cme.stats.variance.seed_variances`). A
+        row: Name of the row.
+        value: Weighted mean over all seeds.
+        seeds: Number of runs of the row.
+        stderr: Standard error from samples and, with several seeds, from seeds; None if it is unknown.
+        sample_stderr: The part from samples; None if it is unknown.
+        seed_stderr: The part from seeds, moderated by the other rows of the table (`cme.stats.variance.seed_variances`). A
             trained row with one seed borrows the mean of the others. None for an untrained row, and if no row of the table has
             several seeds; the interval then describes this run and not the method.
-        low, high: confidence interval; None without a standard error.
+        low, high: Confidence interval; None without a standard error.
     """
 
     row: str
@@ -50,16 +50,16 @@ def estimates(
     range of the scores and keeps its coverage near the ends, where value ± t · stderr does not (arXiv 2503.01747).
 
     Args:
-        panel: the scores, in [0, 1].
-        weights: weight of each dataset (`average_weights`, or ``{dataset: 100.0}`` for one dataset).
+        panel: The scores, in [0, 1].
+        weights: Weight of each dataset (`average_weights`, or ``{dataset: 100.0}`` for one dataset).
         alpha: 1 minus the confidence level.
-        with_stderr: whether to compute standard errors; False at tier smoke, which has too few samples.
+        with_stderr: Whether to compute standard errors. Tier smoke has too few samples for them.
 
     Returns:
         One estimate per row, without a standard error if a dataset has a single cluster.
 
     Raises:
-        UsageError: the weights do not fit the panel.
+        UsageError: The weights do not fit the panel.
 
     Source: E. Miller, Adding Error Bars to Evals, arXiv 2411.00640, section 2.2.
     """

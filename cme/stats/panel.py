@@ -20,13 +20,13 @@ class Panel:
     """Scores of R rows on the same samples of D datasets. Row m has S_m seeds, and there are T = Σ S_m runs in total.
 
     Attributes:
-        rows: names of the rows, [R].
-        seeds: number of runs of each row, [R]. The runs of a row are adjacent.
-        datasets: names of the datasets, [D].
-        means: mean score of each run, [D, T].
-        sizes: samples in each cluster, per dataset [C_d].
-        deviations: sum over each cluster's samples of (score − the run's mean), per dataset [C_d, T].
-        trained: whether each row was trained, [R]. The base and a baseline were not, so no seed affects them.
+        rows: Names of the rows, [R].
+        seeds: Number of runs of each row, [R]. The runs of a row are adjacent.
+        datasets: Names of the datasets, [D].
+        means: Mean score of each run, [D, T].
+        sizes: Samples in each cluster, per dataset [C_d].
+        deviations: Sum over each cluster's samples of (score − the run's mean), per dataset [C_d, T].
+        trained: Whether each row was trained, [R]. The base and a baseline were not, so no seed affects them.
     """
 
     rows: tuple[str, ...]
@@ -58,17 +58,17 @@ def make_panel(
     """Check that the rows of a table were scored on the same samples, and reduce their scores.
 
     Args:
-        scores: per-sample primary scores by row and dataset, [n] for one seed or [seeds, n]. All rows have the same order of
+        scores: Per-sample primary scores by row and dataset, [n] for one seed or [seeds, n]. All rows have the same order of
             samples.
-        clusters: cluster of each sample by dataset, [n].
-        untrained: rows without training, such as a base or a baseline.
+        clusters: Cluster of each sample by dataset, [n].
+        untrained: Rows without training, such as a base or a baseline.
 
     Returns:
         The panel.
 
     Raises:
-        UsageError: there are no rows or datasets; a row lacks a dataset or has a further one; the numbers of samples or seeds
-            do not match; or a score is not finite.
+        UsageError: There are no rows or datasets, the rows do not have the same datasets, the numbers of samples or seeds do not
+            match, or a score is not finite.
     """
     if not scores or not clusters:
         raise UsageError("there are no scores to compare. Give at least one row with at least one dataset.")
@@ -98,7 +98,7 @@ def average_weights(families: Mapping[str, str]) -> dict[str, float]:
     """Return the weight of each dataset in the unweighted mean of family scores, in points.
 
     Args:
-        families: family of each dataset that counts in the average.
+        families: Family of each dataset that counts in the average.
 
     Returns:
         100 / (number of families · number of datasets in the family) for each dataset. The weighted sum of the datasets' means
@@ -112,7 +112,7 @@ def weight_vector(panel: Panel, weights: Mapping[str, float]) -> Array:
     """Return the weights in the panel's order of datasets, [D]. Datasets without a weight get 0.
 
     Raises:
-        UsageError: there are no weights, a weight names an unknown dataset, or a weight is not a positive number.
+        UsageError: There are no weights, a weight names an unknown dataset, or a weight is not a positive number.
     """
     if strange := [name for name in weights if name not in panel.datasets]:
         raise UsageError(
@@ -122,7 +122,7 @@ def weight_vector(panel: Panel, weights: Mapping[str, float]) -> Array:
         if not (math.isfinite(weight) and weight > 0):
             raise UsageError(f"the weight of {name!r} is {weight}. Give a number above 0, or leave the dataset out.")
     if not weights:
-        raise UsageError("a mean needs at least one dataset with a weight.")
+        raise UsageError("no dataset has a weight. Give the weight of at least one dataset.")
     return np.array([weights.get(name, 0.0) for name in panel.datasets])
 
 
@@ -141,8 +141,8 @@ def _tables(row: str, scores: Mapping[str, ArrayLike], clusters: Mapping[str, Se
         if table.ndim != 2 or not table.size or table.shape[1] != samples:
             shape = " × ".join(map(str, table.shape))
             raise UsageError(
-                f"row {row!r} has {shape} scores of {name}; expected seeds × {samples} samples. Evaluate all rows on the same "
-                "samples."
+                f"row {row!r} has {shape} scores of {name}, but the shape must be seeds × {samples} samples. Evaluate all rows "
+                "on the same samples."
             )
         if len(table) != seeds:
             raise UsageError(

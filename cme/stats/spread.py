@@ -15,8 +15,8 @@ class Spread:
     """The spread of several scores.
 
     Attributes:
-        std: sample standard deviation.
-        low, high: lowest and highest score.
+        std: Sample standard deviation.
+        low, high: Lowest and highest score.
     """
 
     std: float
@@ -35,17 +35,18 @@ def prompt_sensitivity(scores: Sequence[float]) -> Spread:
     All prompt variants are evaluated on the same samples, so the spread contains sampling noise only through changed answers.
 
     Args:
-        scores: one score per prompt variant, in any unit.
+        scores: One score per prompt variant, in any unit.
 
     Returns:
         The spread.
 
     Raises:
-        UsageError: there are fewer than two scores.
+        UsageError: There are fewer than two scores.
     """
     if len(scores) < 2:
         raise UsageError(
-            f"the prompt sensitivity needs at least two prompt variants; there are scores of {len(scores)}."
+            f"the prompt sensitivity needs the scores of at least two prompt variants, but there are {len(scores)}. Evaluate "
+            "more prompt variants."
         )
     return Spread(float(np.std(scores, ddof=1)), float(min(scores)), float(max(scores)))
 
@@ -59,15 +60,15 @@ def variance_share(
     of all datasets sum to 1. A share is negative if its datasets rank the rows against the mean, and above 1 if the others do.
 
     Args:
-        means: mean score by row and dataset.
-        weights: weight of each dataset (`average_weights`).
-        chosen: the datasets whose share is computed, such as those scored by ROUGE.
+        means: Mean score by row and dataset.
+        weights: Weight of each dataset (`average_weights`).
+        chosen: The datasets whose share is computed, such as those scored by ROUGE.
 
     Returns:
-        The share; None with fewer than two rows or with equal means.
+        The share, or None with fewer than two rows or with equal means.
 
     Raises:
-        UsageError: a row lacks a dataset, or a chosen dataset has no weight.
+        UsageError: A row lacks a dataset, or a chosen dataset has no weight.
 
     Source: Shorrocks, Inequality Decomposition by Factor Components, Econometrica 50 (1982).
     """

@@ -30,11 +30,11 @@ class Seeds:
     towards the mean over the rows of the table where it is smaller (`seed_variances`).
 
     Attributes:
-        variance: seed variance of the means, without the sampling noise that the sample variance contains, [R].
-        observed: the same with the noise, [R]. The share of the seeds in the total is computed from it, so that a row whose
+        variance: Seed variance of the means, without the sampling noise that the sample variance contains, [R].
+        observed: The same with the noise, [R]. The share of the seeds in the total is computed from it, so that a row whose
             noise exceeds the spread of its runs still gets the critical values of few seeds.
-        freedom: degrees of freedom, [R]; 0 for an untrained row and if no row has several seeds.
-        pooled: degrees of freedom of all rows together, Σ (S − 1). If it is 0, the seed variance of trained rows is unknown.
+        freedom: Degrees of freedom, [R]; 0 for an untrained row and if no row has several seeds.
+        pooled: Degrees of freedom of all rows together, Σ (S − 1). If it is 0, the seed variance of trained rows is unknown.
     """
 
     variance: Array
@@ -46,7 +46,7 @@ class Seeds:
         """Return the share of the seeds in the variance of each row's mean, [R].
 
         Args:
-            sample: variance from samples, [R].
+            sample: Variance from samples, [R].
         """
         return seed_share(self.observed, sample + self.variance)
 
@@ -55,11 +55,11 @@ def sample_variances(deviations: Array, sizes: Array) -> Array:
     """Compute the cluster-robust variance of means over the samples of one dataset.
 
     Args:
-        deviations: sums of deviations from the mean by cluster, [C, K].
-        sizes: samples in each cluster, [C].
+        deviations: Sums of deviations from the mean by cluster, [C, K].
+        sizes: Samples in each cluster, [C].
 
     Returns:
-        The variances, [K]; NaN for one cluster. They are the squares of `cme.stats.clustered_stderr`.
+        The variances, [K], which are the squares of `cme.stats.clustered_stderr`. They are NaN for one cluster.
     """
     count = len(sizes)
     if count < 2:
@@ -75,7 +75,7 @@ def cluster_freedom(sizes: Array) -> float:
     This is Satterthwaite's formula for a sum of squared cluster sums whose standard deviations are proportional to the sizes.
 
     Args:
-        sizes: samples in each cluster, [C].
+        sizes: Samples in each cluster, [C].
     """
     squares = np.square(sizes)
     return float(max(squares.sum() ** 2 / np.square(squares).sum() - 1, 1.0))
@@ -94,8 +94,8 @@ def seed_variances(panel: Panel, weights: Array) -> Seeds:
     assumes that seeds move all methods about alike; a much noisier method is covered less often.
 
     Args:
-        panel: the scores.
-        weights: weights of the datasets, [D].
+        panel: The scores.
+        weights: Weights of the datasets, [D].
     """
     seeds = np.asarray(panel.seeds, dtype=np.float64)
     trained = np.asarray(panel.trained)
@@ -127,8 +127,8 @@ def seed_share(observed: Array, total: Array) -> Array:
     """Return the share of the seeds in a variance, at most 1; 0 if the variance is 0.
 
     Args:
-        observed: variance between the seeds with sampling noise.
-        total: variance from samples and seeds.
+        observed: Variance between the seeds with sampling noise.
+        total: Variance from samples and seeds.
     """
     share: Array = np.minimum(np.divide(observed, total, out=np.zeros_like(total), where=total > 0), 1.0)
     return share
@@ -138,8 +138,8 @@ def satterthwaite(parts: Array, freedom: Array) -> Array:
     """Compute the degrees of freedom of a sum of independent variance estimates.
 
     Args:
-        parts: the estimates, [..., K].
-        freedom: their degrees of freedom, [..., K]; at least 1 for estimates that are not 0.
+        parts: The estimates, [..., K].
+        freedom: Their degrees of freedom, [..., K], which are at least 1 for estimates that are not 0.
 
     Returns:
         (Σ parts)² / Σ parts²/freedom, [...], or Σ freedom if all parts are 0.
@@ -161,9 +161,9 @@ def combined_quantile(share: Array, of_sample: Array, of_seeds: Array) -> Array:
     Satterthwaite's degrees of freedom for the total has a coverage down to 92 % with two degrees of freedom in the seeds.
 
     Args:
-        share: share of the seeds in the variance, from 0 to 1.
-        of_sample: quantile of the sample part.
-        of_seeds: quantile of the seed part, from Student's t.
+        share: Share of the seeds in the variance, from 0 to 1.
+        of_sample: Quantile of the sample part.
+        of_seeds: Quantile of the seed part, from Student's t.
 
     Source: Cochran and Cox, Experimental Designs, 2nd edition (1957).
     """

@@ -1,5 +1,5 @@
 """The suite: datasets, families, tiers, metrics, baselines and the CME average."""
 
-from cme.suite.spec import DatasetSpec, Part, dataset, datasets, select
+from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, select
 
-__all__ = ["DatasetSpec", "Part", "dataset", "datasets", "select"]
+__all__ = ["DatasetSpec", "Subset", "dataset", "datasets", "select"]

@@ -1,8 +1,8 @@
-"""Repairs of texts that change prompts or scores: written and tested, and switched off until the scorer's next version.
+"""Repairs of texts that change prompts or scores. They are turned off until the next version of the scorer.
 
-All of them are switched on together by `REPAIRS`. With it the prompts of ANLI, QQP and IMDB change, and the scores of texts in
-which a model writes past an end token, so `cme.suite.score.SCORER_VERSION` is to be raised in the same change. Ids do not change,
-as they are computed from the rows as published.
+`REPAIRS` turns all of them on. This changes the prompts of ANLI, QQP and IMDB, and the scores of texts in which a model continues
+after an end token. The same change must increase `cme.suite.score.SCORER_VERSION`. Ids do not change, because they are computed
+from the published rows.
 """
 
 import re
@@ -18,14 +18,14 @@ _C1 = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0x
 
 
 def restore_line_breaks(text: str) -> str:
-    """Write ``<br>`` as the line break that it stands for (ANLI, above all round 3)."""
+    """Replace ``<br>`` by a line break (ANLI, mostly round 3)."""
     return _LINE_BREAK.sub("\n", text).strip() if REPAIRS else text
 
 
 def restore_quotes(text: str) -> str:
-    """Undo the quoting of CSV: a text in quotation marks, in which all others are doubled (QQP).
+    """Unquote a quoted CSV field, in which all inner quotation marks are doubled (QQP).
 
-    A text that only begins and ends with a quotation mark stays as it is.
+    A text without doubled inner quotation marks is not changed.
     """
     inner = text[1:-1]
     quoted = len(text) > 2 and text[0] == text[-1] == '"' and '""' in inner and '"' not in inner.replace('""', "")
@@ -33,25 +33,25 @@ def restore_quotes(text: str) -> str:
 
 
 def restore_controls(value: Any) -> Any:
-    """Write C1 control characters as the characters of Windows-1252 that they stand for: dashes, dots and quotes (IMDB).
+    """Replace C1 control characters by their characters in Windows-1252, such as dashes, ellipses and quotes (IMDB).
 
-    The five codes that Windows-1252 leaves free are taken out.
+    The five codes that Windows-1252 does not use are removed.
 
     Args:
-        value: of a column; what is no text is returned as it is.
+        value: value of a column. A value that is not a text is returned unchanged.
     """
     return value.translate(_C1) if REPAIRS and isinstance(value, str) else value
 
 
 def cut_after_end(text: str, ends: Iterable[str]) -> str:
-    """Cut a generated text before the first end token that is written out in it.
+    """Cut a generated text before the first end token in it.
 
-    A tokenizer leaves out the end tokens that it knows as special. Another one, named by ``generation_config.json`` only, would
-    stay in the answer with all that follows.
+    A tokenizer omits the end tokens that it knows as special tokens. An end token that only ``generation_config.json`` names
+    would remain in the answer with all text after it.
 
     Args:
-        text: as generated.
-        ends: the texts of the tokens that end a text.
+        text: the generated text.
+        ends: texts of the end tokens.
     """
     places = [text.find(end) for end in ends if end.strip() and end in text]
     return text[: min(places)] if REPAIRS and places else text

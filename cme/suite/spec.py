@@ -19,7 +19,7 @@ from cme.paths import tasks_dir
 from cme.readers.yaml_file import TaskLoader, read_yaml
 from cme.suite.families import FAMILIES
 
-__all__ = ["DatasetSpec", "Part", "Use", "dataset", "datasets", "load_spec", "select"]
+__all__ = ["DatasetSpec", "Subset", "Use", "dataset", "datasets", "load_spec", "select"]
 
 Kind = Literal["choice", "generate"]
 _MOST_INCLUDES = 5
@@ -27,7 +27,7 @@ Use = Literal["commercial", "noncommercial", "unstated"]
 
 
 @validated("subset of a dataset")
-class Part:
+class Subset:
     """A subset of a dataset that has its own files, such as an ANLI round or an ARC set.
 
     Attributes:
@@ -88,7 +88,7 @@ class DatasetSpec:
         task: the lm-eval task, such as ``cme_qqp``.
         kind: ``choice`` (log-probability of each option) or ``generate``.
         hub_id: repository on the Hugging Face hub.
-        parts: the subsets, in order.
+        subsets: the subsets, in order; the YAML calls them ``parts``.
         key: columns that form an example's id; ``a.b`` is a field of a struct.
         cluster: columns whose value the questions of a cluster share, such as the passage. Empty if every row is a cluster.
         columns: expected columns and their Arrow types (a mapping for a struct).
@@ -107,9 +107,10 @@ class DatasetSpec:
             stated or the terms are the publisher's own. What the rows were copied from counts too (MMLU's from RACE).
         revision: pinned commit on the hub, or None.
         normaliser: name in `cme.data.normalise.NORMALISERS`.
-        rows: rows of the ``train`` and ``eval`` splits of all parts together, as published on the hub.
+        rows: rows of the ``train`` and ``eval`` splits of all subsets together, as published on the hub.
         options: most options of a row; 0 for free-text answers.
-        part_by: column with the subset of an evaluation row (MMLU's subject); None if the file determines the subset.
+        subset_column: column with the subset of an evaluation row (MMLU's subject); None if the file determines the subset. The
+            YAML calls it ``part_by``.
         wrapper: struct column that contains all other columns in some copies on the hub, or None.
         beside: whether the dataset is outside the suite, in no average and no mix. It is then evaluated only if it is named
             (MNLI's mismatched split).
@@ -122,7 +123,7 @@ class DatasetSpec:
     task: str
     kind: Kind
     hub_id: str
-    parts: tuple[Part, ...]
+    subsets: tuple[Subset, ...]
     key: tuple[str, ...]
     cluster: tuple[str, ...]
     columns: dict[str, Any] = field(hash=False)
@@ -142,7 +143,7 @@ class DatasetSpec:
     normaliser: str
     rows: dict[str, int] = field(hash=False)
     options: int
-    part_by: str | None
+    subset_column: str | None
     wrapper: str | None
     beside: bool
     path: Path
@@ -166,7 +167,7 @@ class DatasetSpec:
         """
         if not 0 <= variant < len(self.instructions):
             raise UsageError(
-                f"prompt variant {variant} does not exist; {self.name} has the instructions 0 to {len(self.instructions) - 1}."
+                f"prompt variant {variant} does not exist. {self.name} has the variants 0 to {len(self.instructions) - 1}."
             )
         return self.instructions[variant]
 
@@ -190,7 +191,7 @@ def _stored_names(value: Any) -> Any:
 
 
 def _read(path: Path, folder: Path, steps: int = 0) -> dict[str, Any]:
-    """A task file over those that it includes, all of them below ``folder``."""
+    """Return the values of a task file and of the files that it includes. All of them are in ``folder``."""
     values = read_yaml(path, str(path), loader=TaskLoader)
     if not isinstance(values, dict):
         raise CMEError(f"{path}: a task file must be a mapping.")
@@ -199,9 +200,9 @@ def _read(path: Path, folder: Path, steps: int = 0) -> dict[str, Any]:
     name = values["include"]
     other = (path.parent / name).resolve() if isinstance(name, str) and "\0" not in name else folder
     if other == folder or not other.is_relative_to(folder) or Path(name).is_absolute():
-        raise CMEError(f"{path}: include: {str(name)[:100]!a} is no file in the folder of the tasks.")
+        raise CMEError(f"{path}: include: {str(name)[:100]!a} is not a file in the folder of the tasks.")
     if steps == _MOST_INCLUDES:
-        raise CMEError(f"{path}: its files include each other more than {_MOST_INCLUDES} deep.")
+        raise CMEError(f"{path}: files are included more than {_MOST_INCLUDES} levels deep.")
     return _read(other, folder, steps + 1) | values
 
 
@@ -226,7 +227,7 @@ def load_spec(path: Path) -> DatasetSpec:
         task=values["task"],
         kind="choice" if values.get("output_type") == "multiple_choice" else "generate",
         hub_id=values["dataset_path"],
-        parts=tuple(_part(name, part, values.get("dataset_name"), path) for name, part in cme.parts.items()),
+        subsets=tuple(_subset(name, part, values.get("dataset_name"), path) for name, part in cme.parts.items()),
         key=cme.key,
         cluster=cme.cluster,
         columns=cme.columns,
@@ -246,7 +247,7 @@ def load_spec(path: Path) -> DatasetSpec:
         normaliser=cme.normaliser,
         rows=cme.rows,
         options=len(cme.choices or ()) or cme.options or 0,
-        part_by=cme.part_by,
+        subset_column=cme.part_by,
         wrapper=cme.wrapper,
         beside=cme.beside,
         path=path,
@@ -274,16 +275,16 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
     choice = values.get("output_type") == "multiple_choice"
     if choice != bool(cme.choices or cme.options) or (cme.choices and cme.options):
         problems.append(
-            "a choice dataset, and no other, needs either 'choices' (label words) or 'options' (number of lettered options)"
+            "choice datasets need either 'choices' (label words) or 'options' (number of letters), and other datasets neither"
         )
     if sorted(cme.rows) != ["eval", "train"] or min(cme.rows.values()) < 1:
         problems.append("'rows' must give the published numbers of 'train' and 'eval' rows")
     return problems
 
 
-def _part(name: str, values: Mapping[str, Any], config: str | None, path: Path) -> Part:
+def _subset(name: str, values: Mapping[str, Any], config: str | None, path: Path) -> Subset:
     full = {"name": name, "folder": name, "config": config} | dict(values)
-    return build(Part, full, f"{path}: subset {name!r}", error=CMEError)
+    return build(Subset, full, f"{path}: subset {name!r}", error=CMEError)
 
 
 @lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ class _Row(Protocol):
     @property
     def id(self) -> str: ...
     @property
-    def part(self) -> str: ...
+    def subset(self) -> str: ...
 
 
 R = TypeVar("R", bound=_Row)
@@ -41,7 +41,7 @@ def tier_order(rows: Sequence[R]) -> list[R]:
     """
     subsets: dict[str, list[R]] = defaultdict(list)
     for row in rows:
-        subsets[row.part].append(row)
+        subsets[row.subset].append(row)
     placed: list[tuple[float, str, int, R]] = []
     for subset, members in subsets.items():
         members.sort(key=lambda row: hashlib.sha256(f"tier:{row.id}".encode()).digest())

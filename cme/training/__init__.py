@@ -1,4 +1,4 @@
-"""Training: mix + base + adapter method → adapter folder with its run record.
+"""Training of adapters on a mix. The output folder contains the adapter and the run record.
 
 Importing this package imports neither torch nor transformers.
 """

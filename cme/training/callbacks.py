@@ -1,4 +1,4 @@
-"""What happens between the Trainer's steps: checkpoints are declared whole, bad losses stop the run, a bar moves."""
+"""Callbacks of the Trainer: marking complete checkpoints, stopping at invalid losses, and the progress bar."""
 
 import math
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ __all__ = ["BarMover", "CheckpointMarker", "LossGuard"]
 
 
 class CheckpointMarker(TrainerCallback):  # type: ignore[misc]
-    """Marks each checkpoint when all processes have written theirs, then removes older ones.
+    """Mark each checkpoint as complete when all processes have written their files, then remove older checkpoints.
 
-    Older ones go only now: until the new one is marked, the last whole one is what a killed run continues from.
+    Older checkpoints are removed last, because a killed run resumes from the newest complete checkpoint.
 
     Args:
-        meter: the run's.
-        keep: keep the older ones.
-        further: files that checkpoints of this run have beside the usual ones.
+        meter: The run's meter of time and memory.
+        keep: Whether to keep older checkpoints.
+        further: Names of files that checkpoints of this run have in addition to the usual ones.
     """
 
     def __init__(self, meter: Meter, *, keep: bool, further: Sequence[str] = ()) -> None:
@@ -48,7 +48,7 @@ class CheckpointMarker(TrainerCallback):  # type: ignore[misc]
 
 
 class LossGuard(TrainerCallback):  # type: ignore[misc]
-    """Stops a run whose loss is not finite, or exactly zero, before any checkpoint holds what came of it."""
+    """Stop a run whose loss is not finite or exactly zero, before the invalid weights are saved in a checkpoint."""
 
     def __init__(self) -> None:
         self._checked = 0
@@ -56,13 +56,13 @@ class LossGuard(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Losses are checked from here on."""
+        """Remember the first step whose loss is checked."""
         self._checked = state.global_step
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> TrainerControl:
-        """Have the loss logged, and so checked, before every save and at the end."""
+        """Log, and thereby check, the loss before every save and at the end."""
         if control.should_save or control.should_training_stop:
             control.should_log = True
         return control
@@ -78,7 +78,7 @@ class LossGuard(TrainerCallback):  # type: ignore[misc]
         """Check the mean loss since the last log.
 
         Raises:
-            DivergedError: it is no number that training could go on with.
+            DivergedError: The loss is not finite or exactly zero, or the gradient norm is not finite.
         """
         if logs is None or "loss" not in logs:
             return
@@ -87,19 +87,19 @@ class LossGuard(TrainerCallback):  # type: ignore[misc]
         for name in ("loss", "grad_norm"):
             if not math.isfinite(logs.get(name, 0.0)):
                 raise DivergedError(
-                    f"training diverged: the {name} is {logs[name]} in {steps}. Lower the learning rate (now "
-                    f"{args.learning_rate:g}; try {args.learning_rate / 4:g}) and train into another --out."
+                    f"training diverged: the {name} is {logs[name]} in {steps}. Lower the learning rate from "
+                    f"{args.learning_rate:g} to {args.learning_rate / 4:g}, for example, and train into another --out."
                 )
         if logs["loss"] == 0:
             raise DivergedError(
-                f"training has collapsed: the loss is exactly 0 in {steps}, so the model has stopped learning. Lower the "
-                f"learning rate (now {args.learning_rate:g}; try {args.learning_rate / 4:g}) and train into another "
-                "--out; if it is 0 from the first step on, the base model itself is broken."
+                f"training collapsed: the loss is exactly 0 in {steps}. Lower the learning rate from "
+                f"{args.learning_rate:g} to {args.learning_rate / 4:g}, for example, and train into another --out. If the "
+                "loss is 0 from the first step, the base model is broken."
             )
 
 
 class BarMover(TrainerCallback):  # type: ignore[misc]
-    """Moves the progress bar and shows the loss beside it."""
+    """Update the progress bar and the loss that it shows."""
 
     def __init__(self, bar: Bar) -> None:
         self._bar = bar
@@ -107,11 +107,11 @@ class BarMover(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Steps of earlier runs count."""
+        """Advance the bar by the steps before an interruption."""
         self._bar.advance(state.global_step)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """One step on."""
+        """Advance the bar by one step."""
         self._bar.advance()
 
     def on_log(

@@ -1,4 +1,4 @@
-"""The card of what was trained: what it is, how to load it, what it cost, how to train it again."""
+"""The model card of a trained adapter or model: facts, loading, cost, and the recipe to train it again."""
 
 from collections import defaultdict
 from pathlib import Path
@@ -26,16 +26,16 @@ CARD = "README.md"
 _TEMPLATES = Path(__file__).parent / "templates"
 
 _LEFT_OUT = ("data", "threads")
-"""Of the training settings: what says something about the machine, not about the run."""
+"""Training settings that describe the machine and are left out of the card's recipe."""
 
 
 def write_card(out: Path, run: Run, manifest: Manifest) -> None:
-    """Write ``README.md``, or CME's part of the one that is there; what others wrote in it stays.
+    """Write ``README.md``, or update CME's section in an existing one. Other text in the file is kept.
 
     Args:
-        out: the run's folder, with the saved adapter or model.
-        run: its record.
-        manifest: the mix's.
+        out: The run's folder, with the saved adapter or model.
+        run: The run record.
+        manifest: The manifest of the mix.
     """
     whole = run.method == "full"
     title = f"{run.method} {'model' if whole else 'adapter'} on {_short(run.base)}"
@@ -58,13 +58,13 @@ def write_card(out: Path, run: Run, manifest: Manifest) -> None:
         out / CARD,
         "run",
         render_markdown(_TEMPLATES / "card.md.j2", values),
-        lambda found: {**ours, **found},
+        lambda existing: {**ours, **existing},
         title=" ".join(title.split()),
     )
 
 
 def _metadata(run: Run, manifest: Manifest) -> dict[str, Any]:
-    """What the hub reads. A base without a hub id is left out: the hub refuses a card that names another."""
+    """Return the metadata for the hub. A base without a hub id is left out, because the hub rejects other names."""
     from huggingface_hub import ModelCardData
 
     whole, mini = run.method == "full", is_mini(manifest.source)
@@ -105,13 +105,13 @@ def _facts(run: Run, manifest: Manifest) -> dict[str, str]:
     method = METHODS[str(run.adapter.method)]
     base = inline_code(run.base)
     if run.base == EMBEDDED:
-        base += f", CME's embedded base: {EMBEDDED_HUB_ID} from 4-bit weights"
+        base += f", CME's embedded base ({EMBEDDED_HUB_ID} from 4-bit weights)"
     mix = (
         f"{manifest.rows:,} rows of {len(manifest.datasets)} datasets from the source {inline_code(manifest.source)}, "
         f"fingerprint `{run.mix_fingerprint}`"
     )
     return {
-        "Base": f"{base}; fingerprint `{run.base_fingerprint}`",
+        "Base": f"{base}, fingerprint `{run.base_fingerprint}`",
         "Method": f"{inline_code(run.method)}: {_method(method)}",
         "Weights": f"fingerprint `{run.adapter_fingerprint}`",
         "Mix": mix,
@@ -122,20 +122,23 @@ def _facts(run: Run, manifest: Manifest) -> dict[str, str]:
 
 def _method(method: Method) -> str:
     if method.name == "peft":
-        return "one of PEFT's, by the fields of its configuration"
+        return "a method of PEFT, given by the fields of its configuration"
     return method.summary.rstrip(".") + (f" ({method.citation})" if method.citation else "")
 
 
 def _licences(run: Run, manifest: Manifest) -> str:
     if is_mini(manifest.source):
-        rows = f"the training rows are invented and come with CME under {MINI_LICENCE}"
-        base = f"the base is under {MINI_LICENCE}, too" if run.base == EMBEDDED else "the base has a licence of its own"
-        return f"{rows}; {base}"
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+        base = (
+            f"The base also has the licence {MINI_LICENCE}."
+            if run.base == EMBEDDED
+            else "The base has its own licence."
+        )
+        return f"The training rows are synthetic. CME provides them under {MINI_LICENCE}. {base}"
+    by_licence: dict[tuple[str, str], list[str]] = defaultdict(list)
     for name, use in uses(manifest).items():
-        found[manifest.datasets[name].licence, use].append(name)
-    each = "; ".join(f"{licence} ({use}): {', '.join(names)}" for (licence, use), names in sorted(found.items()))
-    return f"the base has a licence of its own, and so has each training set, with what it allows: {each}"
+        by_licence[manifest.datasets[name].licence, use].append(name)
+    each = "; ".join(f"{licence} ({use}): {', '.join(names)}" for (licence, use), names in sorted(by_licence.items()))
+    return f"The base and each training set have their own licences. Licences of the training sets, with permitted use: {each}"
 
 
 def _loading(out: Path, base: str) -> str:

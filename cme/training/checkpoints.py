@@ -1,8 +1,8 @@
-"""Checkpoints that are known to be whole.
+"""Checkpoints that are known to be complete.
 
-The Trainer writes a checkpoint file by file and resumes silently, on another trajectory, from one that lacks its
-optimiser or random state. So a list of the files and their sizes is added when all of them are there, by all processes;
-a checkpoint without a list that fits is never resumed from.
+The Trainer writes a checkpoint file by file. From a checkpoint without optimiser or random state it resumes silently, with
+other results. CME therefore adds a list of the files and their sizes after all processes have written their files. It never
+resumes from a checkpoint whose files do not match its list.
 """
 
 import os
@@ -22,19 +22,19 @@ FOLDER = "checkpoints"
 MARKER = ".complete.json"
 _PREFIX = "checkpoint-"
 _WEIGHTS = "*model*.safetensors"
-"""An adapter's ``adapter_model.safetensors``, or a whole model's file or files."""
+"""Pattern for an adapter's ``adapter_model.safetensors``, or for the files of a whole model."""
 
 
 @validated("what a run has cost")
 class Spent:
-    """What a run has cost up to a checkpoint; work that was lost after it counts for nothing.
+    """The cost of a run up to a checkpoint. Work after the checkpoint that was lost is not included.
 
     Attributes:
-        step: optimiser steps done.
-        wall_seconds: time in the training loop.
-        peak_memory_bytes: the most memory a process used.
-        interruptions: how often the run was continued from a checkpoint.
-        started: UTC time at which the run began, ISO 8601.
+        step: Number of optimiser steps.
+        wall_seconds: Time in the training loop, in seconds.
+        peak_memory_bytes: Largest memory use of a process, in bytes.
+        interruptions: Number of times that the run was resumed from a checkpoint.
+        started: UTC time of the start of the run, in ISO 8601.
     """
 
     step: int
@@ -45,16 +45,16 @@ class Spent:
 
 
 def mark(folder: Path, spent: Spent, world_size: int, further: Sequence[str] = ()) -> None:
-    """Declare a checkpoint whole: its files go to disk, then the list of them.
+    """Mark a checkpoint as complete: flush its files to disk, then write the list of files.
 
     Args:
-        folder: the checkpoint's.
-        spent: what the run has cost up to it.
-        world_size: processes, each with a random state of its own.
-        further: names of files that this run's checkpoints have beside the usual ones.
+        folder: The checkpoint's folder.
+        spent: The cost of the run up to the checkpoint.
+        world_size: Number of processes. Each has its own random state.
+        further: Names of files that checkpoints of this run have in addition to the usual ones.
 
     Raises:
-        CMEError: a file that resuming needs is not there.
+        CMEError: A file that is needed to resume is missing.
     """
     states = ["rng_state.pth"] if world_size == 1 else [f"rng_state_{rank}.pth" for rank in range(world_size)]
     needed = ["optimizer.pt", "scheduler.pt", "trainer_state.json", *states, *further]
@@ -63,8 +63,8 @@ def mark(folder: Path, spent: Spent, world_size: int, further: Sequence[str] = (
         lacking.append(_WEIGHTS)
     if lacking:
         raise CMEError(
-            f"{folder} lacks {', '.join(lacking)}, so the run could not be continued from it. "
-            "With several machines, --out must lie where all of them write."
+            f"{folder} lacks {', '.join(lacking)}, so the run cannot be resumed from this checkpoint. "
+            "With several machines, --out must be on a file system that all of them share."
         )
     files = _sizes(folder)
     for name in files:
@@ -74,19 +74,19 @@ def mark(folder: Path, spent: Spent, world_size: int, further: Sequence[str] = (
 
 
 def newest(root: Path) -> tuple[Path, Spent] | None:
-    """The newest whole checkpoint below ``root``, or None; what is not whole is removed."""
-    found: list[tuple[Path, Spent]] = []
+    """Return the newest complete checkpoint in ``root`` and its cost, or None. Incomplete checkpoints are removed."""
+    complete: list[tuple[Path, Spent]] = []
     for folder in _folders(root):
         spent = _read(folder)
         if spent is None:
             shutil.rmtree(folder)
         else:
-            found.append((folder, spent))
-    return max(found, key=lambda item: item[1].step, default=None)
+            complete.append((folder, spent))
+    return max(complete, key=lambda item: item[1].step, default=None)
 
 
 def prune(root: Path, keep: Path) -> None:
-    """Remove all checkpoints below ``root`` but one."""
+    """Remove all checkpoints in ``root`` except ``keep``."""
     for folder in _folders(root):
         if folder != keep:
             (folder / MARKER).unlink(missing_ok=True)
@@ -103,7 +103,7 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 
 def _read(folder: Path) -> Spent | None:
-    """What the checkpoint's list says, if every file in it is there in its size."""
+    """Read the cost from the checkpoint's list, or return None if a file is missing or has another size."""
     if not (folder / MARKER).is_file():
         return None
     try:

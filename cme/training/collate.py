@@ -1,4 +1,4 @@
-"""Examples → a padded batch with labels on the answer."""
+"""Collation of examples into padded batches with labels on the answer."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["IGNORED", "Collator", "Ordered", "takes_sparse_logits"]
 
 IGNORED = -100
-"""Label of tokens that count for no loss (PyTorch's and transformers' own)."""
+"""Label of tokens without a loss, as in PyTorch and transformers."""
 
 Item = tuple["NDArray[np.int32]", int]
 
 
 class Ordered(Dataset[Item]):
-    """Examples in the order in which they are trained on; an item is its token ids and the length of its context."""
+    """Examples in training order. An item consists of the token ids and the length of the context."""
 
     def __init__(self, tokens: Tokens, order: "NDArray[np.int64]") -> None:
         self._tokens, self._order = tokens, order
@@ -36,14 +36,14 @@ class Ordered(Dataset[Item]):
 
 
 class Collator:
-    """Pads on the right; labels are the answer and the end of text, or every token with ``train_on_prompt``.
+    """Make batches that are padded on the right. The labels are the answer and the end-of-text token.
 
     Args:
-        pad: id of the padding token.
-        train_on_prompt: learn the context's tokens too.
-        sparse_logits: add ``logits_to_keep`` and ``shift_labels``, so that the model computes logits only where a label
-            is predicted. The loss is the same; the vocabulary's matrix product, often the largest of all, shrinks to
-            the answer's share of the tokens.
+        pad: Id of the padding token.
+        train_on_prompt: Whether the tokens of the context are labels, too.
+        sparse_logits: Whether to add ``logits_to_keep`` and ``shift_labels``, so that the model computes logits only where
+            a label is predicted. The loss does not change. The output layer's matrix product, often the largest of the model,
+            is then computed for the tokens of the answer only.
     """
 
     def __init__(self, pad: int, *, train_on_prompt: bool = False, sparse_logits: bool = False) -> None:
@@ -53,8 +53,9 @@ class Collator:
         """Make a batch.
 
         Returns:
-            ``input_ids``, ``attention_mask`` and ``labels``, [examples, longest]; with sparse logits also
-            ``logits_to_keep`` (true where the next token has a label) and those next tokens, ``shift_labels``, flat.
+            ``input_ids``, ``attention_mask`` and ``labels``, each [examples, longest]. With sparse logits also
+            ``logits_to_keep``, which is true where the next token has a label, and ``shift_labels``, the flat list of these
+            next tokens.
         """
         longest = max(len(ids) for ids, _ in items)
         input_ids = torch.full((len(items), longest), self._pad)
@@ -74,9 +75,9 @@ class Collator:
 
 
 def takes_sparse_logits(model: Any) -> bool:
-    """Whether the model's class takes a mask as ``logits_to_keep`` and computes its loss from ``shift_labels``.
+    """Return whether the model's class takes a mask as ``logits_to_keep`` and computes its loss from ``shift_labels``.
 
-    transformers' common helpers do the slicing and the loss. A class with a loss of its own reads ``labels`` only.
+    This is so if the class uses the common helpers of transformers. A class with its own loss reads ``labels`` only.
     """
     import inspect
     import sys

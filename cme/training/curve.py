@@ -36,12 +36,12 @@ def curve_rows(
 ) -> list[dict[str, float]]:
     """Return the rows of ``curve.csv``.
 
-    The Trainer keeps its log in every checkpoint, so the rows of a run that was interrupted are those of an undisturbed run.
+    The Trainer saves its log in every checkpoint, so an interrupted run and an uninterrupted run have the same rows.
 
     Args:
         history: The Trainer's log.
-        lengths: Tokens of each training example, [examples].
-        order: Which example comes when, [steps · per_step].
+        lengths: Number of tokens of each training example, [examples].
+        order: Indices of the examples in training order, [steps · per_step].
         per_step: Examples per optimiser step, over all processes.
 
     Returns:
@@ -63,11 +63,11 @@ def curve_rows(
 
 
 def write_curve(out: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write the curve into a run's folder; the same rows give the same bytes.
+    """Write the curve into a run's folder. Equal rows give bitwise identical files.
 
     Args:
         out: The run's folder.
-        rows: From `curve_rows`.
+        rows: The rows that `curve_rows` returns.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
@@ -79,14 +79,14 @@ def write_curve(out: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def _draw(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Loss above, learning rate below, over the optimiser steps."""
+    """Draw the loss (above) and the learning rate (below) over the optimiser steps."""
     import matplotlib
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     steps = [row["step"] for row in rows]
     marker = "." if len(rows) < 40 else ""
-    # Text stays text and ids are salted, so the file is small and its bytes do not change from run to run.
+    # Text is kept as text, which makes the file small. The fixed salt of the ids makes the file reproducible.
     with matplotlib.rc_context({"svg.hashsalt": "cme", "svg.fonttype": "none", "font.size": 8}):
         figure = Figure(figsize=(6.0, 3.2), layout="constrained")
         loss, rate = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])

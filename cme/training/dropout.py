@@ -1,4 +1,4 @@
-"""The dropout that a base brings along (OPT, GPT-2, Falcon), which transformers switches on in training mode."""
+"""The dropout of the base model itself (OPT, GPT-2, Falcon), which transformers enables in training mode."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ __all__ = ["copy_dropout", "switch_off_dropout"]
 
 
 def switch_off_dropout(model: Any) -> None:
-    """Switch off every dropout, skipped layers included, of a base.
+    """Set all dropout rates of a base to 0, including those of whole layers.
 
-    Training then has the dropout that the adapter's settings state, and no other. A base keeps its rates in modules, in numbers
-    beside them, or in its configuration alone; all of them become 0.
+    Training then uses only the dropout of the adapter's settings. Bases store their rates in dropout modules, in attributes of
+    other modules, or in the configuration.
 
     Args:
-        model: the base, before an adapter is put on it (changed in place, its configuration included).
+        model: The base without an adapter. The model and its configuration are changed in place.
     """
     from torch.nn.modules.dropout import _DropoutNd
 
@@ -25,21 +25,21 @@ def switch_off_dropout(model: Any) -> None:
 
 
 def copy_dropout(config: Any, source: Any) -> None:
-    """Give a configuration the dropout rates of another one of its kind.
+    """Copy the dropout rates from one configuration to another of the same class.
 
     Args:
-        config: a transformers configuration (changed in place).
-        source: the configuration that has the rates.
+        config: The transformers configuration that is changed in place.
+        source: The configuration with the rates.
     """
     _set(config, source)
 
 
 def _set(config: Any, source: Any) -> None:
-    """Take the rates, those of nested configurations included, from ``source``; None: all become 0."""
+    """Copy the rates from ``source``, including those of nested configurations. If ``source`` is None, set them to 0."""
     from transformers import PreTrainedConfig
 
     for name in _rates(config if source is None else source):
-        # Configurations check the types of their values.
+        # Configurations check the types of their values, so an integer rate must stay an integer.
         setattr(config, name, type(getattr(config, name))(0) if source is None else getattr(source, name))
     for name, value in vars(config).items():
         if isinstance(value, PreTrainedConfig):
@@ -47,7 +47,7 @@ def _set(config: Any, source: Any) -> None:
 
 
 def _rates(holder: Any) -> list[str]:
-    """Names of the attributes that hold a dropout rate above 0."""
+    """Return the names of the attributes that hold a dropout rate above 0."""
     return [
         name
         for name, value in vars(holder).items()

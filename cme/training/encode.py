@@ -1,4 +1,4 @@
-"""A row of a mix → token ids: the text that evaluation scores, then the end-of-text token."""
+"""Encoding of the rows of a mix: the text that evaluation scores, followed by the end-of-text token."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ class Encoded:
     """Token ids of one training example.
 
     Attributes:
-        ids: context, target and end of text.
-        context: how many of them are the context.
-        cut: whether the long text was cut beyond its dataset's word limit to fit.
+        ids: Token ids of the context, the target and the end of text.
+        context: Number of tokens of the context.
+        cut: Whether the long text was cut below its dataset's word limit to fit.
     """
 
     ids: list[int]
@@ -29,16 +29,16 @@ class Encoded:
 
 
 class Encoder:
-    """Encodes the rows of a mix for one tokenizer, format and length.
+    """Encode the rows of a mix for one tokenizer, prompt format and maximum length.
 
     Args:
-        tokenizer: the base's.
-        prompt_format: one of `cme.prompt.FORMATS`.
-        max_length: most tokens of an example, the end of text included.
-        datasets: names of the datasets in the mix.
+        tokenizer: The base's tokenizer.
+        prompt_format: One of `cme.prompt.FORMATS`.
+        max_length: Maximum number of tokens of an example, including the end-of-text token.
+        datasets: Names of the datasets in the mix.
 
     Raises:
-        UsageError: the tokenizer has no end-of-text token, or cannot carry the format or an answer of the datasets.
+        UsageError: The tokenizer has no end-of-text token, or does not support the format or an answer of the datasets.
     """
 
     def __init__(self, tokenizer: Any, prompt_format: str, max_length: int, datasets: Collection[str] = ()) -> None:
@@ -46,19 +46,19 @@ class Encoder:
         if tokenizer.eos_token_id is None:
             raise UsageError(
                 "the base's tokenizer has no end-of-text token, so the model cannot learn where an answer ends. "
-                "Set eos_token in its tokenizer_config.json, or take another base."
+                "Set eos_token in its tokenizer_config.json, or use another base."
             )
         self.tokenizer, self.prompt_format, self.max_length = tokenizer, prompt_format, max_length
 
     def row(self, row: Mapping[str, Any]) -> Encoded | Dropped:
-        """Encode a row of a mix; see `example`."""
+        """Encode a row of a mix. See `example`."""
         return self.example(example_from_row(row))
 
     def example(self, example: Example) -> Encoded | Dropped:
-        """Encode an example; one that does not fit even with its long text cut to a word is dropped.
+        """Encode an example. It is dropped if it does not fit even with its long text cut to one word.
 
         Raises:
-            UsageError: the tokenizer has no tokens for the answer.
+            UsageError: The tokenizer has no tokens for the answer.
         """
         example = cut_words(example, dataset(example.dataset).max_input_words)
         tried: dict[str, tuple[list[int], list[int]]] = {}
@@ -83,5 +83,5 @@ class Encoder:
                 "this dataset."
             ) from error
         end = self.tokenizer.eos_token_id
-        # An answer may end with the token's own text.
+        # The text of an answer may already end with the end-of-text token.
         return context, target if target[-1] == end else [*target, end]

@@ -1,7 +1,7 @@
-"""The learning rate of a method: one run for each rate of a small grid, chosen by the loss on the mix's validation part.
+"""Grid search for the learning rate of a method, by the loss on the validation split of the mix.
 
-Methods are compared fairly when each has the same grid, the same steps for every rate, and the rate is chosen by data that
-no score is computed from. What was tried is written down with what was chosen.
+For a fair comparison, all methods use the same grid and the same number of steps for every rate, and the rate is chosen on
+data from which no score is computed. The record of the grid lists all rates and the best one.
 """
 
 import math
@@ -25,48 +25,49 @@ GRID = "lr-grid.json"
 
 
 def folder_of(rate: float) -> str:
-    """Name of a rate's folder: 0.0005 → ``lr-5e-04``."""
+    """Return the name of the folder for a learning rate, such as ``lr-5e-04`` for 0.0005."""
     mantissa, exponent = f"{rate:.6e}".split("e")
     return f"lr-{mantissa.rstrip('0').rstrip('.')}e{exponent}"
 
 
 @locks_released()
 def train_grid(settings: TrainSettings, adapter: AdapterSettings, rates: Sequence[float], *, out: Path) -> Grid:
-    """Train once for each learning rate and choose by validation loss.
+    """Train once for each learning rate and choose the rate with the lowest validation loss.
 
-    ``out`` then holds a run folder for each rate, as `train` writes it, and ``lr-grid.json``. Interrupted and called again
-    with the same arguments, it goes on. A rate at which training diverges is a result, and never the best one.
+    ``out`` contains a run folder for each rate, as `train` writes it, and ``lr-grid.json``. An interrupted grid is resumed by
+    calling the function again with the same arguments. Training that diverges is recorded as the result of a rate, which is
+    then never the best one.
 
     Args:
-        settings: how to train; its own learning rate has no effect.
-        adapter: what to train.
-        rates: at least two different ones.
-        out: folder for the grid; new, empty, or this command's unfinished work.
+        settings: The training settings. Their learning rate is ignored.
+        adapter: The adapter's settings.
+        rates: At least two different learning rates.
+        out: The folder of the grid. It must be new, empty, or an unfinished grid with the same arguments.
 
     Returns:
         The grid, in every process.
 
     Raises:
-        UsageError: fewer than two rates, a rate that is none, or a mix without a validation part.
-        CMEError: training diverged at every rate, or what `train` raises.
+        UsageError: There are fewer than two rates, a rate is invalid, or the mix has no validation split.
+        CMEError: Training diverged at every rate, or `train` failed.
     """
     rates = _checked(rates)
     _check_validation(Path(settings.data).expanduser())
     from cme.training.loop import arguments
 
-    # The runs share this group of processes: one that a run has left cannot be joined again.
+    # The runs share this group of processes, because a group cannot be joined again after a run has left it.
     with joined(start=False) as group:
         args = arguments(settings, out)
         group.first(lambda: _claimed(settings, adapter, rates, out, args.world_size))
         done: list[GridRun] = []
         for rate in rates:
-            found = group.first(lambda rate=rate: _finished(out, rate))  # type: ignore[misc]
-            done.append(found or _one(replace(settings, learning_rate=rate), adapter, out))
+            earlier = group.first(lambda rate=rate: _finished(out, rate))  # type: ignore[misc]
+            done.append(earlier or _one(replace(settings, learning_rate=rate), adapter, out))
             grid = _grid(adapter, done, out, len(done) == len(rates))
             group.first(lambda grid=grid: write_record(out / GRID, grid))  # type: ignore[misc]
         if grid.best is None:
             raise CMEError(
-                f"training diverged at every rate of the grid ({', '.join(f'{rate:g}' for rate in rates)}). Try lower ones."
+                f"training diverged at every rate of the grid ({', '.join(f'{rate:g}' for rate in rates)}). Use lower rates."
             )
         group.first(lambda: finish(out))
     return grid
@@ -77,10 +78,14 @@ def _checked(rates: Sequence[float]) -> list[float]:
         raise UsageError(f"{bad[0]:g} is not a valid learning rate. Use values above 0.")
     if len(set(rates)) < 2:
         raise UsageError(
-            f"a grid needs at least two different learning rates, such as 2e-4,5e-4,1e-3; found {len(set(rates))}."
+            f"{', '.join(f'{rate:g}' for rate in rates) or 'an empty list'} is not a valid grid. Give at least two different "
+            "learning rates, such as 2e-4,5e-4,1e-3."
         )
     if len({folder_of(rate) for rate in rates}) < len(rates):
-        raise UsageError(f"the grid has a learning rate twice: {', '.join(f'{rate:g}' for rate in sorted(rates))}.")
+        raise UsageError(
+            f"the grid contains a learning rate twice: {', '.join(f'{rate:g}' for rate in sorted(rates))}. Give each rate "
+            "once."
+        )
     return sorted(rates)
 
 
@@ -112,7 +117,7 @@ def _claimed(settings: TrainSettings, adapter: AdapterSettings, rates: list[floa
 
 
 def _finished(out: Path, rate: float) -> GridRun | None:
-    """What an earlier call has found at a rate."""
+    """Return the result that an earlier call recorded for a learning rate, or None."""
     folder = out / folder_of(rate)
     if is_finished(folder):
         return _result(rate, read_record(folder / "run.json", Run))

@@ -1,4 +1,4 @@
-"""Time and memory of a run, summed over its interruptions."""
+"""Measurement of the time and memory of a run across interruptions."""
 
 import time
 from datetime import UTC, datetime
@@ -11,16 +11,16 @@ __all__ = ["Meter", "now"]
 
 
 def now() -> str:
-    """UTC time, ISO 8601, whole seconds."""
+    """Return the current UTC time in ISO 8601, in whole seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 class Meter:
-    """Counts on from what earlier runs of the same work have spent.
+    """Measure the cost of a run, starting from its cost before the last interruption.
 
     Args:
-        before: as the checkpoint says from which the run is continued; None for a new run.
-        device: where training happens (`torch.device`).
+        before: The cost stored in the checkpoint from which the run is resumed, or None for a new run.
+        device: The `torch.device` of the training.
     """
 
     def __init__(self, before: Spent | None, device: Any) -> None:
@@ -29,11 +29,11 @@ class Meter:
         self._begin: float | None = None
 
     def start(self) -> None:
-        """Start the clock: the training loop begins."""
+        """Start the clock when the training loop begins."""
         self._begin = time.perf_counter()
 
     def spent(self, step: int) -> Spent:
-        """What the run has spent up to a step."""
+        """Return the cost of the run up to a step."""
         running = 0.0 if self._begin is None else time.perf_counter() - self._begin
         return Spent(
             step=step,
@@ -44,7 +44,7 @@ class Meter:
         )
 
     def _peak(self) -> int:
-        """Most memory in use at once: of the GPU, else of this process (resident)."""
+        """Return the peak memory of the GPU, or the peak resident memory of this process on a CPU, in bytes."""
         if self._device.type == "cuda":
             import torch
 

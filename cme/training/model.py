@@ -1,4 +1,4 @@
-"""The base with a fresh adapter on it (or none: full fine-tuning), and what of it is shared."""
+"""Creating the model that is trained, and saving the adapter or the whole model."""
 
 import shutil
 import tempfile
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cme.adapters import AdapterSettings, build_config, register_all
-from cme.adapters.starts import keep_start, refuse_ignored, start_folder
+from cme.adapters.starts import initial_adapter, refuse_ignored, write_initial_adapter
 from cme.adapters.targets import notes_on_targets
 from cme.errors import CMEWarning, UsageError
 from cme.files import atomic_path
@@ -23,33 +23,34 @@ from cme.training.dropout import copy_dropout, switch_off_dropout
 __all__ = ["adapted_model", "check_fit", "save_adapter", "save_full"]
 
 _SHORT = 192
-"""Up to so many tokens plain attention beats the fused kernel on a CPU in bfloat16, whose backward pass has no products
-in bfloat16 (SmolLM2-135M, EPYC with avx512_bf16: a third more tokens per second at 80, a sixth at 150). Beyond, its
-memory, which grows with the square of the length, is worth more."""
+"""Up to this length in tokens, plain attention is faster than the fused kernel on a CPU in bfloat16, because the backward
+pass of the fused kernel does not use bfloat16 products. Measured with SmolLM2-135M on an EPYC with avx512_bf16: a third more
+tokens per second at 80 tokens, and a sixth more at 150. For longer inputs, the memory of plain attention is too large. It
+grows with the square of the length."""
 
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
 def check_fit(base: Path, adapter: AdapterSettings, tokenizer: Any, steps: int | None) -> None:
-    """Find what does not fit before a mix is encoded: the adapter is put on the base without weights.
+    """Check that the adapter fits the base, before the mix is encoded. The base is built without weights.
 
     Args:
-        base: the base's folder.
-        adapter: the adapter's settings.
-        tokenizer: the base's.
-        steps: of the run, if they are given.
+        base: The base's folder.
+        adapter: The adapter's settings.
+        tokenizer: The base's tokenizer.
+        steps: The number of optimiser steps, if it is given.
 
     Raises:
-        UsageError: the adapter does not fit the base, or AdaLoRA's schedule the steps.
-        SourceError: the base is no causal language model, or the tokenizer has tokens that it does not know.
+        UsageError: The adapter does not fit the base, or AdaLoRA's schedule does not fit the number of steps.
+        SourceError: The base is not a causal language model, or the tokenizer has tokens that the base does not know.
     """
-    from cme.adapters.params import count, hollow
+    from cme.adapters.params import count, meta_model
     from cme.training.pruning import plan
 
     check_kind(base)
-    # Some of PEFT's methods cannot be made without weights; they are checked when they are made.
+    # Some PEFT methods need the base's weights. They are checked when the adapter is created.
     with suppress(NotImplementedError, RuntimeError), _without_warning():
-        check_vocabulary(hollow(base), tokenizer)
+        check_vocabulary(meta_model(base), tokenizer)
         count(base, adapter)
     if adapter.method == "adalora" and steps is not None:
         plan(SimpleNamespace(), steps, _schedule(adapter))
@@ -57,7 +58,7 @@ def check_fit(base: Path, adapter: AdapterSettings, tokenizer: Any, steps: int |
 
 @contextmanager
 def _without_warning() -> Iterator[None]:
-    """PEFT 0.21 asks the model by a name that transformers 5.23 deprecates; the answer is the same."""
+    """Ignore a warning, because PEFT 0.21 uses an attribute that transformers 5.23 deprecates."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
         yield
@@ -70,23 +71,23 @@ def _schedule(adapter: AdapterSettings) -> dict[str, Any]:
 def adapted_model(
     base: Path, adapter: AdapterSettings, *, dtype: str, device: str, seed: int, steps: int, longest: int | None = None
 ) -> tuple[Any, int]:
-    """A base model with a new adapter, trainable in float32; or the base itself, all of it trainable in float32.
+    """Load a base model and add a new adapter. All trainable parameters are in float32.
 
     Args:
-        base: from `cme.models.load.resolve_base`.
-        adapter: the adapter's settings; with the method ``full`` there is none.
-        dtype: of the base's weights where they are frozen.
-        device: where to put it.
-        seed: of the adapter's start; one seed gives one start on every device.
-        steps: optimiser steps of the run; AdaLoRA's schedule depends on it.
-        longest: most tokens of an example, if that is known.
+        base: The base's folder, from `cme.models.load.resolve_base`.
+        adapter: The adapter's settings. With the method ``full``, the base itself is trained.
+        dtype: The dtype of the base's frozen weights.
+        device: The device of the model.
+        seed: The seed of the adapter's initialisation, which is the same on every device.
+        steps: The number of optimiser steps, on which AdaLoRA's schedule depends.
+        longest: The number of tokens of the longest example, if it is known.
 
     Returns:
-        The `PeftModel` (with ``full``: the model), and how many parameters the base has, tied ones once.
+        The `PeftModel` (or the model, with ``full``) and the number of the base's parameters. Tied parameters count once.
 
     Raises:
-        UsageError: the adapter does not fit the base or the number of steps, or has nothing to train.
-        SourceError: the base reads what comes later.
+        UsageError: The adapter does not fit the base or the number of steps, or has no trainable parameters.
+        SourceError: The base is not a causal language model, because its attention sees later tokens.
     """
     register_all()
     from peft import get_peft_model
@@ -97,7 +98,7 @@ def adapted_model(
     model = load_model(base, dtype="float32" if adapter.method == "full" else dtype, device=device)
     check_causal(model)
     switch_off_dropout(model)
-    # Two 4-bit weights count as two, though they lie in one byte.
+    # num_parameters counts 4-bit weights individually, although two of them share a byte.
     size = model.num_parameters()
     if device == "cpu" and dtype == "bfloat16" and longest is not None and longest <= _SHORT:
         model.set_attn_implementation("eager")
@@ -119,7 +120,7 @@ def adapted_model(
         raise UsageError(f"{label} does not fit this base: {error}") from error
     if prunes(config):
         for name, weight in adapted.named_parameters():
-            # PEFT 0.21 makes the number of ranks trainable where the base is not float32, and does not save it.
+            # PEFT 0.21 makes the number of ranks trainable if the base is not in float32, and does not save it.
             if ".ranknum." in name:
                 weight.requires_grad_(False)
     for note in notes_on_targets(adapted):
@@ -128,19 +129,19 @@ def adapted_model(
     if not trained:
         raise UsageError(f"{label} has no trainable parameters on this base.")
     for weight in trained:
-        # Steps smaller than half a digit of bfloat16 would be lost. PEFT has float32 for what it adds, but not for what it
-        # takes from the base: norms, biases, whole modules, tokens.
+        # In bfloat16, small updates would be lost to rounding. PEFT creates its own parameters in float32, but keeps the dtype
+        # of parameters that it takes from the base, such as norms, biases, whole modules and token embeddings.
         weight.data = weight.data.float()
     _try_once(adapted, label, dtype)
-    adapted.cme_start = keep_start(adapted)
+    adapted.cme_initial_adapter = initial_adapter(adapted)
     return adapted, size
 
 
 def _try_once(model: Any, label: str, dtype: str) -> None:
-    """Run two tokens through the model: some of PEFT's methods do not fit a base and say so only there.
+    """Run the model on two tokens, because some PEFT methods fail only in the forward pass if they do not fit a base.
 
     Raises:
-        UsageError: the model does not run.
+        UsageError: The forward pass fails.
     """
     import torch
 
@@ -155,32 +156,34 @@ def _try_once(model: Any, label: str, dtype: str) -> None:
     except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UsageError(
-            f"{label} does not run on this base: {reason}. Try other target modules, or another method."
+            f"{label} does not run on this base: {reason}. Use other target modules or another method."
         ) from error
     finally:
         model.train(training)
 
 
 def save_adapter(model: Any, base: str, out: Path) -> None:
-    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` into ``out``, each whole or not at all.
+    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` into ``out``, each of them atomically.
 
-    An adapter whose start changed the base is written as plain LoRA (`cme.adapters.starts`).
+    An adapter whose initialisation changed the base is converted to plain LoRA (see `cme.adapters.starts`).
 
     Args:
-        model: the trained `PeftModel`.
-        base: the base as asked for: what others know it by, rather than the place where it lies on this machine.
-        out: the run's folder.
+        model: The trained `PeftModel`.
+        base: The requested name of the base, which other users know. It is not the folder on this machine.
+        out: The run's folder.
     """
     model.get_base_model().name_or_path = base
     for config in model.peft_config.values():
         config.base_model_name_or_path = base
     with tempfile.TemporaryDirectory(dir=out, prefix=".adapter.") as name, warnings.catch_warnings():
-        # AdaLoRA may leave a layer without any rank, which PEFT 0.21 takes for a shard that was not gathered.
+        # AdaLoRA can prune all ranks of a layer, which PEFT 0.21 mistakes for a shard that was not gathered.
         warnings.filterwarnings("ignore", r"Adapter '\w+': \d+ LoRA tensor\(s\) have invalid shape")
-        # For adapters that are loaded where the base was not changed as in training.
+        # The warnings are about adapters without conversion, which need the changed base of the training.
         warnings.filterwarnings("ignore", "PiSSA changes the base weights|OLoRA changes the base weights")
-        start = getattr(model, "cme_start", None)
-        converted = {"path_initial_model_for_weight_conversion": str(start_folder(start, Path(name)))} if start else {}
+        start = getattr(model, "cme_initial_adapter", None)
+        converted = (
+            {"path_initial_model_for_weight_conversion": str(write_initial_adapter(start, Path(name)))} if start else {}
+        )
         saved = Path(name) / "adapter"
         model.save_pretrained(str(saved), save_embedding_layers=False, **converted)
         for file in _FILES:
@@ -189,18 +192,18 @@ def save_adapter(model: Any, base: str, out: Path) -> None:
 
 
 def save_full(model: Any, base: Path, name: str, out: Path) -> None:
-    """Write the whole model (safetensors, in float32 as it was trained) and the base's tokenizer into ``out``.
+    """Write the whole model (safetensors, in float32) and the base's tokenizer into ``out``.
 
     Args:
-        model: the trained model.
-        base: the base's folder.
-        name: the base as asked for.
-        out: the run's folder, which ``cme eval --base`` then takes.
+        model: The trained model.
+        base: The base's folder.
+        name: The requested name of the base.
+        out: The run's folder. ``cme eval --base`` can evaluate it.
     """
     from transformers import AutoConfig, AutoTokenizer
 
     model.config._name_or_path = name
-    # The Trainer switches the cache off; a model that others load needs it for generation.
+    # The Trainer disables the cache, but the saved model needs it for generation.
     own = AutoConfig.from_pretrained(str(base))
     model.config.use_cache = getattr(own, "use_cache", True)
     copy_dropout(model.config, own)

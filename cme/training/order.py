@@ -1,7 +1,7 @@
-"""The order of the training examples: fixed before the first step, by seed and lengths alone.
+"""The order of the training examples, which depends on the seed and the lengths only.
 
-The Trainer's own ``group_by_length`` draws its order from the global random state when an epoch begins, so a run that is
-continued in a later epoch, or has more processes, sees other batches. Here the order is a list: the same after an
+The Trainer's ``group_by_length`` draws its order from the global random state at the beginning of an epoch, so a resumed run,
+or a run with more processes, sees other batches. CME computes the whole order before the first step. It is the same after an
 interruption, and for any number of processes with the same number of examples per step.
 """
 
@@ -14,31 +14,31 @@ if TYPE_CHECKING:
 __all__ = ["steps_for", "training_order"]
 
 _WINDOW = 50
-"""Steps whose examples are sorted by length together, as in the Trainer's ``group_by_length``."""
+"""Number of steps whose examples are sorted by length together, as in the Trainer's ``group_by_length``."""
 
 
 def steps_for(examples: int, per_step: int, epochs: float | None, steps: int | None) -> int:
-    """Optimiser steps of a run: as given, else enough for that many epochs (one by default), rounded up."""
+    """Return the number of optimiser steps: ``steps`` if given, or enough for ``epochs`` (1 by default), rounded up."""
     if steps is not None:
         return steps
     return max(1, -int(-examples * (1.0 if epochs is None else epochs) // per_step))
 
 
 def training_order(lengths: "NDArray[np.int32]", steps: int, per_step: int, seed: int) -> "NDArray[np.int64]":
-    """Which example comes when.
+    """Compute the order of the training examples.
 
-    Epochs follow one another, each a new permutation; the last step is filled up from the next one. Within windows of
-    50 steps examples of similar length share a step, which saves padding, and the steps are shuffled. The step with the
-    longest example comes first: a batch that does not fit the memory shows at once.
+    Each epoch is a new permutation of the examples, and the last step is filled up from a further permutation. Within windows
+    of 50 steps, examples of similar length share a step, which saves padding, and the steps are shuffled. The step with the
+    longest example comes first, so that a batch that is too large for the memory fails immediately.
 
     Args:
-        lengths: tokens of each example.
-        steps: optimiser steps.
-        per_step: examples per optimiser step, over all processes.
-        seed: decides the order.
+        lengths: Number of tokens of each example.
+        steps: Number of optimiser steps.
+        per_step: Number of examples per optimiser step, over all processes.
+        seed: Seed of the order.
 
     Returns:
-        Indices, [steps · per_step]; every step's examples lie together, longest first.
+        Indices of examples, [steps · per_step]. The examples of a step are adjacent, with the longest first.
     """
     import numpy as np
 

@@ -1,7 +1,8 @@
-"""AdaLoRA's allocator in a training run: called after every step, continued after an interruption, checked at the end.
+"""AdaLoRA's rank allocator in a training run.
 
-PEFT leaves it to the training loop to call the allocator, and says nothing if nobody does: the adapter is then trained
-at its starting rank. What the allocator knows (importance of every weight) is in none of PEFT's or the Trainer's files.
+PEFT expects the training loop to call the allocator. Without these calls the adapter is trained at its initial rank, without
+a warning. The allocator's state, the importance of every weight, is not part of the files of PEFT or the Trainer, so CME adds
+it to the checkpoints.
 """
 
 import json
@@ -17,42 +18,47 @@ from cme.errors import CMEError, UsageError
 __all__ = ["STATE", "Pruner", "plan", "prunes"]
 
 STATE = "allocator.safetensors"
-"""File of a checkpoint: the allocator's running means by parameter, and in its metadata which ranks are left."""
+"""File of a checkpoint with the allocator's running means by parameter. Its metadata stores which ranks are left."""
 
 _MEANS = ("exp_avg_ipt", "exp_avg_unc")
 
 
 def prunes(config: Any) -> bool:
-    """Whether a PEFT configuration is AdaLoRA's."""
+    """Return whether a PEFT configuration is that of AdaLoRA."""
     return bool(getattr(config, "peft_type", None) == PeftType.ADALORA)
 
 
 def plan(config: Any, steps: int, given: dict[str, Any]) -> None:
-    """Put the schedule for so many steps into AdaLoRA's configuration; what the user gave stays.
+    """Set the schedule in AdaLoRA's configuration.
+
+    Args:
+        config: The configuration, which is changed in place.
+        steps: The number of optimiser steps of the run.
+        given: The fields of the schedule that the user set.
 
     Raises:
-        UsageError: no step is left between the warm-up (``tinit``) and the last phase (``tfinal``).
+        UsageError: No step is left between the warm-up (``tinit``) and the last phase (``tfinal``).
     """
     for name, value in (adalora_schedule(steps) | given).items():
         setattr(config, name, value)
     if config.tinit < 0 or config.tfinal < 0 or config.tinit + 1 >= steps - config.tfinal:
         raise UsageError(
-            f"adalora prunes ranks after tinit ({config.tinit}) and until tfinal ({config.tfinal}) steps before the end; "
-            f"of {steps} steps none is left between. Give smaller ones, or leave them out: 10 % and half of the steps."
+            f"adalora prunes ranks after tinit ({config.tinit}) steps and until tfinal ({config.tfinal}) steps before the "
+            f"end, which leaves none of the {steps} steps. Lower them, or leave them out for 10 % and 50 % of the steps."
         )
 
 
 class Pruner(TrainerCallback):  # type: ignore[misc]
-    """Lets AdaLoRA's allocator work in every optimiser step.
+    """Call AdaLoRA's allocator in every optimiser step.
 
-    While training goes on, the configuration has no ``rank_pattern``, so that checkpoints hold all ranks, the pruned ones
-    too (they may come back before the last phase); `close` puts it in, and the adapter is saved without them.
+    During training, the configuration has no ``rank_pattern``. Checkpoints therefore contain all ranks, because pruned ranks
+    can return before the last phase. `close` sets the pattern, so that the adapter is saved without pruned ranks.
 
     Args:
-        model: the `PeftModel`.
-        share: what the orthogonality term is multiplied by in a forward pass; 1 / (passes per step, over all processes),
-            because the Trainer adds them up.
-        checkpoint: where the run goes on, if anywhere.
+        model: The `PeftModel`.
+        share: The factor of the orthogonality term in a forward pass. It is 1 / (passes per step, over all processes), because
+            the Trainer adds the passes up.
+        checkpoint: The checkpoint from which the run is resumed, or None.
     """
 
     def __init__(self, model: Any, share: float, checkpoint: Path | None) -> None:
@@ -65,7 +71,7 @@ class Pruner(TrainerCallback):  # type: ignore[misc]
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Take up the allocator's state."""
+        """Restore the allocator's state from the checkpoint."""
         self._config.orth_reg_weight = self._weight * self._share
         if self._checkpoint is not None:
             self._restore(self._checkpoint / STATE, args.device)
@@ -73,9 +79,9 @@ class Pruner(TrainerCallback):  # type: ignore[misc]
     def on_optimizer_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Weigh the ranks by weights and gradients, which are still there, and mask those beyond the budget."""
+        """Rank the importance of all ranks while the gradients are available, and mask those beyond the budget."""
         self._config.rank_pattern = self._kept
-        self._tuner.update_and_allocate(state.global_step + 1)  # the Trainer counts the step a little later
+        self._tuner.update_and_allocate(state.global_step + 1)  # The Trainer increments the step after this callback.
         self._kept, self._config.rank_pattern = self._config.rank_pattern, None
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -95,14 +101,14 @@ class Pruner(TrainerCallback):  # type: ignore[misc]
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Leave the orthogonality term out of the validation loss, which is compared between methods."""
+        """Exclude the orthogonality term from the validation loss, so that methods can be compared."""
         self._config.orth_reg_weight = 0.0
 
     def close(self) -> None:
-        """Make the configuration that of the finished adapter.
+        """Set the configuration of the finished adapter.
 
         Raises:
-            CMEError: no rank was pruned, or all were.
+            CMEError: No rank was pruned, or all ranks were pruned.
         """
         self._config.orth_reg_weight = self._weight
         ranks = [kept for row in (self._kept or {}).values() for kept in row]
@@ -110,8 +116,8 @@ class Pruner(TrainerCallback):  # type: ignore[misc]
             config = self._config
             pruned = "all ranks" if ranks and not any(ranks) else "no rank"
             raise CMEError(
-                f"AdaLoRA has pruned {pruned}, so this would be another method than the record says (tinit "
-                f"{config.tinit}, tfinal {config.tfinal}, deltaT {config.deltaT}, {config.total_step} steps)."
+                f"AdaLoRA has pruned {pruned} (tinit {config.tinit}, tfinal {config.tfinal}, deltaT {config.deltaT}, "
+                f"{config.total_step} steps), so the adapter is not an AdaLoRA adapter. Change the schedule or train longer."
             )
         self._config.rank_pattern = self._kept
 
@@ -122,8 +128,8 @@ class Pruner(TrainerCallback):  # type: ignore[misc]
         allocator = self._tuner.rankallocator
         with safe_open(file, framework="pt", device=str(device)) as saved:
             self._kept = json.loads(saved.metadata()["kept"])
-            for key in saved.keys():  # noqa: SIM118 (no mapping)
+            for key in saved.keys():  # noqa: SIM118 (the file cannot be iterated)
                 mean, name = key.split("/", 1)
                 getattr(allocator, mean)[name] = saved.get_tensor(key)
-                # Written anew in every step, but only for names that are there.
+                # The allocator overwrites the values in every step, but only those of existing names.
                 allocator.ipt.setdefault(name, torch.empty(0))

@@ -1,8 +1,8 @@
-"""Recipes: one YAML file ⇄ training settings + adapter settings.
+"""Recipes: YAML files with training settings and adapter settings.
 
 A recipe has two sections, ``training`` (`cme.training.settings.TrainSettings`) and ``adapter``
-(`cme.adapters.AdapterSettings`). The names in them are all different, so flags that override them are one flat mapping.
-``include: FILE`` takes the sections of another file beside it, for what several recipes share; the recipe's own win.
+(`cme.adapters.AdapterSettings`). No setting occurs in both sections, so overrides are one flat mapping. ``include: FILE``
+adds the settings of another file in the same folder. The recipe's own settings have precedence.
 """
 
 from collections.abc import Mapping
@@ -28,43 +28,44 @@ _SECTIONS = {
     "adapter": tuple(field.name for field in fields(AdapterSettings)),
 }
 _WITHOUT = ("peft", "full")
-"""Methods that honour none of the others' settings: with such a flag, a recipe gives its training section only."""
+"""Methods that share no settings with others. If one of them overrides the method, a recipe's adapter section is ignored."""
 
 _INSTEAD = {"steps": "epochs", "epochs": "steps", "gate_sum": "gate_scale", "gate_scale": "gate_sum"}
-"""Settings of which one takes the place of the other."""
+"""Settings that replace each other."""
 
 
 def recipes() -> list[str]:
-    """Names of the recipes that come with CME; files whose names begin with ``_`` are for others to include."""
-    found = (path.stem for path in (leaderboards_dir() / "recipes").glob("*.yaml"))
-    return sorted(name for name in found if not name.startswith("_"))
+    """Return the names of the built-in recipes. Files whose names begin with ``_`` are for inclusion only."""
+    names = (path.stem for path in (leaderboards_dir() / "recipes").glob("*.yaml"))
+    return sorted(name for name in names if not name.startswith("_"))
 
 
 def load_recipe(
     recipe: str | Path | None = None, overrides: Mapping[str, Any] | None = None
 ) -> tuple[TrainSettings, AdapterSettings]:
-    """Read a recipe and put flags over it.
+    """Read a recipe and apply overrides.
 
     Args:
-        recipe: a YAML file, the name of a recipe that comes with CME, or None for the defaults.
-        overrides: settings of both sections by name; None stands for "not given". ``steps`` takes the place of the
-            recipe's ``epochs``, and the other way round; so do ``gate_sum`` and ``gate_scale``.
+        recipe: A YAML file, the name of a built-in recipe, or None for the defaults.
+        overrides: Settings of both sections by name. A value of None is ignored. ``steps`` and ``epochs`` replace each other,
+            and so do ``gate_sum`` and ``gate_scale``.
 
     Raises:
-        UsageError: no such recipe, or everything that is wrong in it and in the overrides, in one message.
+        UsageError: The recipe does not exist, or the recipe or the overrides are invalid. One message lists all problems.
     """
     name = "settings" if recipe is None else f"recipe {recipe}"
     values = {} if recipe is None else _read(recipe)
     problems = [
-        f"{name}: unknown section {key!r}; a recipe has {' and '.join(_SECTIONS)}." for key in values.keys() - _SECTIONS
+        f"{name}: unknown section {key!r}. A recipe has the sections {' and '.join(_SECTIONS)}."
+        for key in values.keys() - _SECTIONS
     ]
     sections: dict[str, dict[str, Any]] = {}
     for section in _SECTIONS:
-        found = values.get(section)
-        if not isinstance(found, Mapping | None):
-            problems.append(f"{name}: {section!r} must be a mapping, found {found!r}.")
-            found = None
-        sections[section] = dict(found or {})
+        own = values.get(section)
+        if not isinstance(own, Mapping | None):
+            problems.append(f"{name}: {section!r} must be a mapping, found {own!r}.")
+            own = None
+        sections[section] = dict(own or {})
     method = (overrides or {}).get("method")
     if method in _WITHOUT and sections["adapter"].get("method") != method:
         sections["adapter"] = {}
@@ -88,14 +89,16 @@ def load_recipe(
     try:
         adapter = adapter_from(sections["adapter"], f"{name}, adapter")
     except UsageError as error:
-        problems.append(str(error))
+        # With a misspelt section, the adapter's settings are not absent but under another name.
+        if sections["adapter"] or not values.keys() - _SECTIONS:
+            problems.append(str(error))
     if problems or training is None or adapter is None:
         raise UsageError("\n".join(problems))
     return training, adapter
 
 
 def recipe_text(training: TrainSettings, adapter: AdapterSettings) -> str:
-    """The settings as YAML, every one of them spelled out; `load_recipe` reads it back."""
+    """Write all settings as YAML. `load_recipe` reads the text back."""
     values = {"training": stored(training), "adapter": settings_to_mapping(adapter)}
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
@@ -116,7 +119,7 @@ def _read(recipe: str | Path, *, included: bool = False) -> dict[str, Any]:
 
 
 def _included(values: dict[str, Any], path: Path) -> dict[str, Any]:
-    """A recipe over the one that it includes, section by section."""
+    """Merge a recipe with the recipe that it includes, section by section."""
     name = values.pop("include")
     other = path.parent / str(name)
     if other.name != name or not other.is_file():

@@ -1,4 +1,4 @@
-"""The run record: what was trained, on what, and what it cost."""
+"""Creation of the run record."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["device_name", "make_run"]
 
 
 def device_name(device: Any) -> str:
-    """The GPU's name, or the processor's."""
+    """Return the name of the GPU or of the processor."""
     if device.type == "cuda":
         import torch
 
@@ -43,23 +43,23 @@ def make_run(
     validation_loss: float | None,
     saved_check: SavedCheck | None = None,
 ) -> Run:
-    """Put the record together.
+    """Create the run record.
 
     Args:
-        settings: as used.
-        adapter: as used.
-        out: the run's folder, with the saved adapter or model.
-        trainer: the Trainer, after training.
-        base_parameters: count, before an adapter was put on it.
-        base_fingerprint: of the base.
-        tokenizer_fingerprint: of the base's tokenizer.
-        mix_fingerprint: of the mix.
-        tokens: training tokens seen, padding left out.
-        dropped: training rows left out, by reason.
-        cut: training rows cut to fit.
-        spent: what the whole run has cost.
-        validation_loss: at the end.
-        saved_check: what was checked at the end.
+        settings: The resolved training settings.
+        adapter: The adapter's settings.
+        out: The run's folder, with the saved adapter or model.
+        trainer: The Trainer after training.
+        base_parameters: Number of parameters of the base without the adapter.
+        base_fingerprint: Fingerprint of the base.
+        tokenizer_fingerprint: Fingerprint of the base's tokenizer.
+        mix_fingerprint: Fingerprint of the mix.
+        tokens: Number of training tokens, without padding.
+        dropped: Number of training rows that were dropped, by reason.
+        cut: Number of training rows that were cut to fit.
+        spent: The cost of the whole run.
+        validation_loss: The validation loss after training, or None without a validation split.
+        saved_check: The result of the check of the saved weights, if it was made.
     """
     state, args = trainer.state, trainer.args
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
@@ -101,5 +101,5 @@ def make_run(
 
 
 def _saved(out: Path) -> int:
-    """Numbers in the run's safetensors files, read from their headers."""
+    """Count the parameters in the run's safetensors files, from their headers."""
     return sum(tensor.numel for path in out.glob("*.safetensors") for tensor in read_tensor_header(path).values())

@@ -1,4 +1,4 @@
-"""A training run from beginning to end; called again after an interruption, it goes on where it stopped."""
+"""A complete training run, which resumes after an interruption."""
 
 import shutil
 from collections.abc import Iterator
@@ -34,15 +34,15 @@ _RECORD = "run.json"
 
 @dataclass(frozen=True)
 class _Start:
-    """What the first process finds for all of them.
+    """The state at the start of a run, which the first process determines for all processes.
 
     Attributes:
-        base_fingerprint: of the base.
-        tokenizer_fingerprint: of its tokenizer.
-        manifest: the mix's.
-        checkpoint: where to go on, if anywhere.
-        spent: what the run has cost up to there.
-        ended: whether only tidying up was left to do.
+        base_fingerprint: Fingerprint of the base.
+        tokenizer_fingerprint: Fingerprint of the base's tokenizer.
+        manifest: Manifest of the mix.
+        checkpoint: The checkpoint from which the run is resumed, or None.
+        spent: The cost of the run up to the checkpoint, or None.
+        ended: Whether training is finished and only temporary files have to be removed.
     """
 
     base_fingerprint: str
@@ -55,27 +55,27 @@ class _Start:
 
 @locks_released()
 def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Run:
-    """Train an adapter on a mix, or, with the method ``full``, the base itself.
+    """Train an adapter on a mix, or the base itself with the method ``full``.
 
-    Under ``torchrun`` every process calls this; the first one alone writes. ``out`` then holds the adapter
-    (``adapter_config.json``, ``adapter_model.safetensors``) or the whole model with its tokenizer, its card ``README.md``,
-    ``config.yaml`` (the resolved settings, a recipe in itself), ``curve.csv`` (see `cme.training.curve`) and ``run.json``,
-    none of them pickled. Interrupted at any moment and called again with the same arguments, it goes on from the newest whole
-    checkpoint and ends with the same adapter.
+    Under ``torchrun`` every process calls this function, and only the first process writes files. ``out`` then contains the
+    adapter (``adapter_config.json``, ``adapter_model.safetensors``) or the whole model with its tokenizer, the model card
+    ``README.md``, the resolved settings as the recipe ``config.yaml``, ``curve.csv`` (see `cme.training.curve`) and
+    ``run.json``. None of these files is pickled. A run that was interrupted at any time is resumed by a call with the same
+    arguments. It continues from the newest complete checkpoint and gives the same adapter.
 
     Args:
-        settings: how to train.
-        adapter: what to train.
-        out: folder for the run; new, empty, or this command's unfinished work.
+        settings: The training settings.
+        adapter: The adapter's settings.
+        out: The folder of the run. It must be new, empty, or an unfinished run with the same arguments.
 
     Returns:
         The run record, in every process.
 
     Raises:
-        UsageError: a setting is out of its range or does not fit the base, or the folder holds something else.
-        SourceError: the base could not be downloaded.
-        DivergedError: the loss is no number, or exactly zero.
-        CMEError: the mix is damaged, no example fits, or AdaLoRA has pruned nothing.
+        UsageError: A setting is out of range or does not fit the base, or the folder contains something else.
+        SourceError: The base could not be downloaded.
+        DivergedError: The loss is not finite or exactly zero.
+        CMEError: The mix is damaged, no example fits, or AdaLoRA has pruned no rank or all ranks.
     """
     with _threads(settings.threads), joined(start=False) as group:
         return _train(settings, adapter, out, group)
@@ -93,7 +93,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     from cme.training.record import make_run
     from cme.training.tokens import Tokens, token_files
     from cme.training.validate import validation_loss
-    from cme.training.verify import check_changed, check_saved, imprint, some_tokens
+    from cme.training.verify import check_changed, check_saved, checksums, some_tokens
 
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     args = arguments(settings, out)
@@ -119,7 +119,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         steps=steps,
         longest=int(tokens.lengths.max()),
     )
-    whole, before = adapter.method == "full", imprint(model)
+    whole, before = adapter.method == "full", checksums(model)
     pruner = None
     if not whole and prunes(model.active_peft_config):
         pruner = Pruner(model, 1 / (settings.gradient_accumulation * args.world_size), start.checkpoint)
@@ -129,7 +129,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         sparse_logits=takes_sparse_logits(model if whole else model.get_base_model()),
     )
     marker = CheckpointMarker(meter, keep=settings.keep_checkpoints, further=[STATE] if pruner else [])
-    # What belongs into a checkpoint comes before what declares it whole.
+    # The callbacks that add files to a checkpoint must precede the callback that marks it as complete.
     callbacks: list[Any] = [LossGuard(), *([pruner] if pruner else []), marker]
     with ExitStack() as stack:
         if args.process_index == 0:
@@ -179,7 +179,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
 def _trackers(
     settings: TrainSettings, adapter: AdapterSettings, out: Path, args: Any, start: _Start, model: Any
 ) -> AbstractContextManager[list[Any]]:
-    """Return the trackers of a run, with its resolved settings as hyper-parameters; only the first process reports."""
+    """Return the trackers of a run, with its resolved settings as hyper-parameters. Only the first process reports."""
     return trackers(
         settings.report_to if args.process_index == 0 else (),
         out=out,
@@ -191,7 +191,7 @@ def _trackers(
 
 
 def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_size: int) -> _Start:
-    """Check everything that can be checked, take the folder, encode the mix, find the checkpoint."""
+    """Check the inputs, claim the folder, encode the mix and look for a checkpoint."""
     from cme.mix import read_manifest
     from cme.training.encode import Encoder
     from cme.training.model import check_fit
@@ -220,19 +220,19 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
         write_text(out / "config.yaml", recipe_text(settings, adapter))
         for split in ("train", "validation"):
             encode_split(mix, split, out / _WORK, base, encoder)
-    found = newest(out / FOLDER)
+    last = newest(out / FOLDER)
     return _Start(
         base_fingerprint=identity["base_fingerprint"],
         tokenizer_fingerprint=identity["tokenizer_fingerprint"],
         manifest=manifest,
-        checkpoint=found and found[0],
-        spent=found and found[1],
+        checkpoint=last and last[0],
+        spent=last and last[1],
         ended=ended,
     )
 
 
 def _end(settings: TrainSettings, out: Path) -> Run:
-    """Remove what only the run itself needed, and close the folder."""
+    """Remove temporary files, and mark the folder as finished."""
     shutil.rmtree(out / _WORK, ignore_errors=True)
     if not settings.keep_checkpoints:
         shutil.rmtree(out / FOLDER, ignore_errors=True)
@@ -256,7 +256,7 @@ def _counted(dropped: dict[str, int]) -> str:
 
 @contextmanager
 def _threads(threads: int | None) -> Iterator[None]:
-    """Use so many threads while the block runs."""
+    """Set the number of torch's threads inside the context."""
     if threads is None:
         yield
         return

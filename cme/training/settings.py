@@ -1,4 +1,4 @@
-"""Settings of a training run; every default says where it comes from."""
+"""Settings of a training run, with the source of every default."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -14,7 +14,7 @@ __all__ = ["DTYPES", "SCHEDULES", "TRACKERS", "TrainSettings", "settings_from", 
 
 SCHEDULES = ("cosine", "linear", "constant")
 DTYPES = ("auto", "bfloat16", "float32")
-"""float16 is not offered: it needs loss scaling, and overflows are what a zero or NaN loss mostly comes from."""
+"""float16 is not supported, because it needs loss scaling and its overflows are a frequent cause of zero or NaN losses."""
 TRACKERS = ("tensorboard", "wandb", "trackio")
 
 
@@ -33,49 +33,49 @@ def _tracker_names(value: object) -> object:
 def _only_trackers(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in TRACKERS:
-            raise ValueError(f"{name!r} is not a tracker; choose from {', '.join(TRACKERS)}")
+            raise ValueError(f"{name!r} is not a tracker. Choose from {', '.join(TRACKERS)}")
     return names
 
 
 @validated("training settings")
 class TrainSettings:
-    """How an adapter is trained. The paper's public summary states none of these numbers.
+    """The settings of a training run. The public summary of the TeamLoRA paper states none of these values.
 
-    Where a default says "HydraLoRA", it is the published script of that paper (Clin0212/HydraLoRA,
-    ``HydraLoRA/fine-tuning.sh``), a multi-task LoRA baseline on the same feed-forward layers.
+    Defaults marked with "HydraLoRA" are those of the published script of that paper (Clin0212/HydraLoRA,
+    ``HydraLoRA/fine-tuning.sh``), which trains a multi-task LoRA baseline on the same feed-forward layers.
 
     Attributes:
-        data: folder of a mix, from ``cme build-data``.
-        base: base model: hub id, folder, or the embedded default.
-        prompt_format: plain, chat or teamlora. Plain needs no chat template, so it fits every base.
-        learning_rate: peak. 2e-4: HydraLoRA.
-        schedule: one of `SCHEDULES`, to zero except for ``constant``. Cosine: HydraLoRA.
-        warmup: share of the steps in which the learning rate rises linearly. 0.03: HydraLoRA.
-        epochs: passes over the mix; one if neither this nor ``steps`` is given (HydraLoRA). There is no limit by
-            minutes: what is trained must not depend on the machine.
-        steps: optimiser steps, in place of ``epochs``.
-        batch_size: examples on one device at a time. 8: Trainer's default.
-        gradient_accumulation: batches per optimiser step and device. 1: Trainer's default.
-        max_length: most tokens of an example, prompt and answer. 1024 holds the suite's longest inputs (500 words)
-            uncut with common tokenizers.
-        seed: of the adapter's start, the order of the examples, and dropout.
-        dtype: of the base's weights and the matrix products; the adapter's own weights are float32 always. ``auto``:
-            bfloat16 where the machine computes in it (measured in CPU time, avx512_bf16: 2.3 times the tokens per
-            second of float32, at half the memory), else float32.
-        weight_decay: of AdamW. 0: HydraLoRA.
-        max_grad_norm: gradients are clipped to this norm. 1: Trainer's default.
-        save_every: steps between checkpoints. 200: a few minutes lost at most on the machines we know.
-        keep_checkpoints: keep all checkpoints; else only the newest is kept, and none when training has ended.
-        logging_steps: steps between two losses in the run record. 10: HydraLoRA.
-        train_on_prompt: learn the prompt's tokens too. Off: what is scored is the answer.
-        gradient_checkpointing: recompute activations in the backward pass (the non-reentrant kind): less memory,
-            slower. Off: the bases most tried here fit without.
-        threads: threads per process on a CPU; none: torch's choice. It decides speed only.
-        report_to: Experiment trackers to log to, out of `TRACKERS`; a list, or names separated by commas. None by default.
-            A run is the same with and without a tracker, so neither its record nor its recipe has this setting.
+        data: Folder of a mix from ``cme build-data``.
+        base: Base model: a hub id, a folder, or the name of the embedded base.
+        prompt_format: Prompt format: plain, chat or teamlora. Plain works with every base, because it needs no chat template.
+        learning_rate: Peak learning rate (HydraLoRA).
+        schedule: One of `SCHEDULES`. All of them end at zero except ``constant``. The default is cosine (HydraLoRA).
+        warmup: Share of the steps in which the learning rate rises linearly (HydraLoRA).
+        epochs: Passes over the mix. The default is one if ``steps`` is not given either (HydraLoRA). There is no time limit,
+            because the training must not depend on the machine.
+        steps: Number of optimiser steps, instead of ``epochs``.
+        batch_size: Number of examples per device and batch. The default is that of the Trainer.
+        gradient_accumulation: Number of batches per optimiser step and device. The default is that of the Trainer.
+        max_length: Maximum number of tokens of an example, with prompt and answer. With common tokenizers, 1024 tokens hold the
+            suite's longest inputs (500 words) without cutting.
+        seed: Seed of the adapter's initialisation, the order of the examples, and dropout.
+        dtype: Dtype of the base's weights and of the matrix products. The adapter's weights are always in float32. ``auto``
+            means bfloat16 if the machine supports it, and float32 otherwise. With avx512_bf16, bfloat16 processes 2.3 times as
+            many tokens per second of CPU time as float32, with half the memory.
+        weight_decay: Weight decay of AdamW (HydraLoRA).
+        max_grad_norm: Norm to which gradients are clipped. The default is that of the Trainer.
+        save_every: Steps between checkpoints. On the machines that we tested, 200 steps take a few minutes at most.
+        keep_checkpoints: Whether to keep all checkpoints. Otherwise only the newest is kept, and none after training.
+        logging_steps: Steps between two losses in the run record (HydraLoRA).
+        train_on_prompt: Whether to train on the tokens of the prompt, too. Off by default, because only answers are scored.
+        gradient_checkpointing: Whether to recompute activations in the backward pass, without reentrance. This saves memory
+            and takes more time. Off by default, because the bases that we tested most do not need it.
+        threads: Number of threads per process on a CPU. None means torch's default. It affects the speed only.
+        report_to: Experiment trackers to log to, out of `TRACKERS`, as a list or as names separated by commas. None by
+            default. Trackers do not affect a run, so neither its record nor its recipe contains this setting.
     """
 
-    data: Annotated[str, MissingHint("missing; give the folder of a mix (make one with: cme build-data)")]
+    data: Annotated[str, MissingHint("missing. Give the folder of a mix, as written by cme build-data")]
     base: str = "smollm2-135m"
     prompt_format: Annotated[str, one_of(FORMATS)] = "plain"
     learning_rate: Annotated[float, Field(gt=0)] = 2e-4
@@ -102,19 +102,19 @@ class TrainSettings:
     @classmethod
     def _not_with_epochs(cls, steps: int | None, info: ValidationInfo) -> int | None:
         if steps is not None and info.data.get("epochs") is not None:
-            raise whole_problem("epochs and steps are both given; give one of them")
+            raise whole_problem("epochs and steps are both given. Give only one of them")
         return steps
 
 
 def settings_from(values: Mapping[str, Any], where: str = "training settings") -> TrainSettings:
-    """Read settings from a mapping (a recipe's section, flags).
+    """Read settings from a mapping, such as a section of a recipe.
 
     Raises:
-        UsageError: every unknown key, wrong type and value out of range, in one message.
+        UsageError: A key is unknown, or a value has the wrong type or is out of range. One message lists all problems.
     """
     return build(TrainSettings, values, where)
 
 
 def stored(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings as records and recipes hold them: without the trackers, which change nothing about a run."""
+    """Return the settings for records and recipes. They do not include the trackers, which do not affect a run."""
     return {name: value for name, value in asdict(settings).items() if name != "report_to"}

@@ -1,5 +1,6 @@
-"""One Parquet file of a mix → one Arrow file of token ids; also a program, so that several can run at once.
+"""Encoding of a Parquet file of a mix into an Arrow file of token ids.
 
+The module is also a program, so that several files can be encoded in parallel:
 ``python -m cme.training.shard '{"source": …, "target": …, "base": …, "prompt_format": …, "max_length": …}'``
 """
 
@@ -16,7 +17,7 @@ from cme.training.encode import Encoder
 __all__ = ["COUNTS", "encode_shard"]
 
 COUNTS = b"cme"
-"""Key of the Arrow schema's metadata under which the counts lie, as JSON."""
+"""Key of the counts (JSON) in the metadata of the Arrow schema."""
 
 _ROWS = 2_000
 
@@ -25,10 +26,10 @@ def encode_shard(source: Path, target: Path, encoder: Encoder) -> None:
     """Encode a Parquet file of a mix.
 
     Args:
-        source: with the columns of `cme.mix.rows.schema`.
-        target: written whole or not at all: columns ``ids`` (list of int32) and ``context`` (int32), and in the schema's
-            metadata ``{"dropped": {reason: rows}, "cut": rows}``.
-        encoder: for the base's tokenizer.
+        source: The Parquet file, with the columns of `cme.mix.rows.schema`.
+        target: The Arrow file, which is written atomically. It has the columns ``ids`` (list of int32) and ``context``
+            (int32), and the metadata ``{"dropped": {reason: rows}, "cut": rows}`` in its schema.
+        encoder: The encoder for the base's tokenizer.
     """
     import pyarrow as pa
 
@@ -37,16 +38,16 @@ def encode_shard(source: Path, target: Path, encoder: Encoder) -> None:
     ids, contexts = [], []
     with open_parquet(source, advice="Copy the mix again, or build it again.") as file:
         for batch in file.batches(size=_ROWS):
-            found: list[list[int]] = []
+            sequences: list[list[int]] = []
             for row in read_rows(batch):
                 encoded = encoder.row(row)
                 if isinstance(encoded, Dropped):
                     dropped[encoded.reason] += 1
                     continue
                 cut += encoded.cut
-                found.append(encoded.ids)
+                sequences.append(encoded.ids)
                 contexts.append(encoded.context)
-            ids.append(pa.array(found, pa.list_(pa.int32())))
+            ids.append(pa.array(sequences, pa.list_(pa.int32())))
     columns = {
         "ids": pa.concat_arrays(ids) if ids else pa.array([], pa.list_(pa.int32())),
         "context": pa.array(contexts, pa.int32()),

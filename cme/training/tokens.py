@@ -1,4 +1,4 @@
-"""Token ids of a whole split, memory-mapped: made once per run folder, shared by all processes."""
+"""Token ids of a split. They are encoded once per run folder, and all processes memory-map the files."""
 
 import json
 import subprocess
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["Tokens", "encode_split", "token_files"]
 
 _FEW = 20_000
-"""Up to so many rows one process is done sooner (2,500 rows a second) than several have started."""
+"""Up to this number of rows, one process (2,500 rows per second) is faster than starting several."""
 
 
 class Tokens:
-    """Encoded examples, read from Arrow files that are mapped into memory, not loaded.
+    """Encoded examples in memory-mapped Arrow files.
 
     Attributes:
-        lengths: tokens of each example.
-        contexts: how many of them are the context.
-        dropped: rows left out, by reason.
-        cut: rows whose long text was cut beyond its dataset's word limit.
+        lengths: Number of tokens of each example.
+        contexts: Number of tokens of each example's context.
+        dropped: Number of dropped rows, by reason.
+        cut: Number of rows whose long text was cut below its dataset's word limit.
     """
 
     lengths: "NDArray[np.int32]"
@@ -67,7 +67,7 @@ class Tokens:
         return len(self.lengths)
 
     def ids(self, index: int) -> "NDArray[np.int32]":
-        """Token ids of one example."""
+        """Return the token ids of one example."""
         import numpy as np
 
         part = int(np.searchsorted(self._starts, index, side="right")) - 1
@@ -76,22 +76,22 @@ class Tokens:
 
 
 def token_files(mix: Path, split: str, work: Path) -> list[Path]:
-    """Where the token ids of a split's files lie, in row order."""
+    """Return the paths of a split's token files, in row order."""
     return [work / split / f"{file.stem}.arrow" for file in mix_files(mix, split)]
 
 
 def encode_split(mix: Path, split: str, work: Path, base: Path, encoder: Encoder) -> None:
-    """Encode the files of a split that are not encoded yet; several files at once where there are several.
+    """Encode the files of a split that are not encoded yet. Large splits are encoded in parallel.
 
     Args:
-        mix: the mix.
+        mix: The folder of the mix.
         split: ``train`` or ``validation``.
-        work: folder for the token ids.
-        base: the base model's folder, with its tokenizer.
-        encoder: made from that tokenizer.
+        work: The folder for the token ids.
+        base: The base model's folder, with its tokenizer.
+        encoder: The encoder for this tokenizer.
 
     Raises:
-        CMEError: a file cannot be read or written.
+        CMEError: A file cannot be read or written.
     """
     pairs = zip(mix_files(mix, split), token_files(mix, split, work), strict=True)
     waiting = [(source, target) for source, target in pairs if not target.is_file()]
@@ -101,7 +101,7 @@ def encode_split(mix: Path, split: str, work: Path, base: Path, encoder: Encoder
                 encode_shard(source, target, encoder)
                 shown.advance()
             return
-        # Programs rather than forked processes: this process may hold threads and a GPU already.
+        # New programs are started instead of forks, because this process may already have threads and use a GPU.
         with ThreadPoolExecutor(min(len(waiting), usable_processors())) as pool:
             jobs = [pool.submit(_encode_elsewhere, source, target, base, encoder) for source, target in waiting]
             try:
@@ -131,4 +131,4 @@ def _encode_elsewhere(source: Path, target: Path, base: Path, encoder: Encoder) 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise CMEError(f"{source} could not be encoded: {last}")
+        raise CMEError(f"{source} could not be encoded: {last}. Check the file, or build the mix again.")

@@ -1,15 +1,15 @@
 """Experiment trackers: TensorBoard, Weights & Biases and trackio, through the callbacks of transformers' Trainer.
 
-A tracker only receives what the Trainer logs. It changes nothing about what is trained, so it is no part of a run's identity:
-an interrupted run can be continued with another tracker, or without one.
+A tracker only receives what the Trainer logs and does not affect the training. It is therefore not part of a run's identity,
+and an interrupted run can be resumed with another tracker or without one.
 
-Where the data goes:
+The trackers write their data to these places:
 
 | tracker | place |
 | --- | --- |
 | ``tensorboard`` | event files in ``<out>/tracking/tensorboard/<name of out>`` |
-| ``trackio`` | trackio's local database: ``TRACKIO_DIR``, by default ``~/.cache/huggingface/trackio``; project ``cme`` |
-| ``wandb`` | the mode that is configured for wandb (``WANDB_MODE``); local files in ``<out>/tracking/wandb`` |
+| ``trackio`` | project ``cme`` in trackio's local database (``TRACKIO_DIR``, by default ``~/.cache/huggingface/trackio``) |
+| ``wandb`` | the destination that is configured for wandb (``WANDB_MODE``), and local files in ``<out>/tracking/wandb`` |
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from cme.files import read_json, write_json
 __all__ = ["TRACKING", "check_trackers", "trackers"]
 
 TRACKING = "tracking"
-"""Folder inside a run's folder."""
+"""Folder of the trackers inside a run's folder."""
 
 _PROJECT = "cme"
 _RUNS = "runs.json"
@@ -38,13 +38,13 @@ def check_trackers(names: Sequence[str]) -> None:
     """Check that the packages of trackers are installed.
 
     Raises:
-        UsageError: One is missing. The message has the line that installs it.
+        UsageError: A package is missing. The message contains the command that installs it.
     """
     missing = [name for name in names if importlib.util.find_spec(name) is None]
     if missing:
         packages = " ".join(missing)
         raise UsageError(
-            f"report_to {', '.join(missing)} needs a package that is not installed: pip install {packages}"
+            f"report_to {', '.join(missing)} needs a package that is not installed. Install it with: pip install {packages}"
         )
 
 
@@ -54,13 +54,13 @@ def trackers(
 ) -> Iterator[list[Any]]:
     """Open trackers for a run and close them at the end, also after an error.
 
-    A run that is continued goes on in the tracker run that it started.
+    A resumed run continues its tracker run.
 
     Args:
-        names: Which trackers.
+        names: Names of the trackers.
         out: Folder of the run. Its name is the name of the tracker run.
         args: The Trainer's arguments.
-        step: Optimiser steps that are done already (0 in a new run).
+        step: Number of completed optimiser steps, which is 0 for a new run.
         model: The model that is trained. Its configuration is logged.
         values: The resolved settings, logged as hyper-parameters.
 
@@ -81,7 +81,7 @@ def _tensorboard(out: Path, args: Any, step: int, model: Any, values: Mapping[st
     from transformers.integrations import TensorBoardCallback
 
     folder = out / TRACKING / "tensorboard" / _name(out)
-    # Tells TensorBoard to drop what an interrupted run logged after its last checkpoint.
+    # TensorBoard then drops what an interrupted run logged after its last checkpoint.
     purge = (step + 1 if step else 0) if folder.is_dir() else None
     writer = SummaryWriter(str(folder), purge_step=purge)
     try:
@@ -100,18 +100,18 @@ def _trackio(out: Path, args: Any, step: int, model: Any, values: Mapping[str, A
     from transformers.integrations import TrackioCallback
 
     class Callback(TrackioCallback):  # type: ignore[misc]
-        """Logs with the optimiser step as trackio's step, and is opened and closed outside the measured training time."""
+        """Log with the optimiser step as trackio's step. It is opened and closed outside of the measured training time."""
 
         def on_log(
             self, args: Any, state: Any, control: Any, model: Any = None, logs: Any = None, **kwargs: Any
         ) -> None:
-            """Log the numbers of the training loop; totals of the run are in its record."""
+            """Log the values of the training loop. The totals of the run are in its record."""
             if "loss" in logs:
                 numbers = {f"train/{key}": value for key, value in logs.items()}
                 trackio.log({**numbers, "train/global_step": state.global_step}, step=state.global_step)
 
         def on_train_end(self, *args: Any, **kwargs: Any) -> None:
-            """Stay open: the tracker is closed when the training time has been taken."""
+            """Do nothing, because the tracker is closed after the training time has been measured."""
 
     def new_name() -> str:
         name, number = _name(out), 1
@@ -122,10 +122,10 @@ def _trackio(out: Path, args: Any, step: int, model: Any, values: Mapping[str, A
 
     taken: set[str] = set()
     if not trackio_is_remote():
-        with contextlib.suppress(ValueError):  # trackio's answer if there is no such project yet
+        with contextlib.suppress(ValueError):  # trackio raises it if the project does not exist yet.
             taken = {run.name for run in trackio.Api().runs(_PROJECT)}
     args.project, args.run_name = _PROJECT, _remembered(out, "trackio", new_name)
-    # With a Space of the user's, the Trainer would make a second, public one of it at the end.
+    # If the user has a Space, the Trainer would publish a second, static one at the end.
     args.trackio_static_space_id = False
     callback = Callback()
     with _quiet():
@@ -173,12 +173,12 @@ _OPEN: dict[str, Callable[..., Any]] = {"tensorboard": _tensorboard, "trackio": 
 
 
 def _name(out: Path) -> str:
-    """The folder's own name, also for ``.`` and links."""
+    """Return the name of the resolved folder, so that ``.`` and links have a name, too."""
     return out.resolve().name or _PROJECT
 
 
 def _remembered(out: Path, tracker: str, make: Callable[[], str]) -> str:
-    """What a tracker knows this run by: made once, and kept for a run that is continued."""
+    """Return the identifier of this run in a tracker. It is stored, so that a resumed run has the same identifier."""
     path = out / TRACKING / _RUNS
     known = read_json(path) if path.is_file() else {}
     if tracker not in known:
@@ -194,7 +194,7 @@ def _is_scalar(value: Any) -> bool:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep trackio's messages out of standard output, and keep it from asking the hub for the user's name."""
+    """Keep trackio's messages out of standard output, and prevent it from requesting the user's name from the hub."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE

@@ -1,4 +1,4 @@
-"""Loss on the mix's validation part: what learning rates are chosen by."""
+"""The loss on the validation split of the mix, by which learning rates are chosen."""
 
 from typing import Any
 
@@ -11,20 +11,23 @@ __all__ = ["validation_loss"]
 
 
 def validation_loss(trainer: Any, tokens: Tokens, collator: Collator, batch_size: int) -> float | None:
-    """Mean loss per label over all validation examples, each of them once; None if there are none.
+    """Compute the mean loss per label over all validation examples.
 
     Args:
-        trainer: after training; every process takes part and gets the same number.
-        tokens: the validation part.
-        collator: as in training.
-        batch_size: examples at a time and process.
+        trainer: The Trainer after training. All processes must call this function, and all get the same value.
+        tokens: The validation split.
+        collator: The collator of the training.
+        batch_size: Number of examples per batch and process.
+
+    Returns:
+        The mean loss, or None if there are no validation examples.
     """
     import numpy as np
 
     if not len(tokens):
         return None
     accelerator, model = trainer.accelerator, trainer.model
-    # By length, to save padding; dealt out in turn, so that processes have equal work.
+    # Sorting by length saves padding, and the stride gives all processes equal work.
     order = np.argsort(-tokens.lengths, kind="stable")[accelerator.process_index :: accelerator.num_processes]
     data = Ordered(tokens, order)
     total = torch.zeros(2, dtype=torch.float64, device=accelerator.device)

@@ -1,4 +1,4 @@
-"""What is checked at the end of a run: that training changed the model, and that what was saved is what was trained."""
+"""Checks at the end of a run: that training changed the model, and that the saved weights are the trained ones."""
 
 import warnings
 from collections.abc import Mapping
@@ -8,19 +8,23 @@ from typing import Any
 from cme.errors import CMEError, CMEWarning
 from cme.records.run import SavedCheck
 
-__all__ = ["check_changed", "check_saved", "imprint", "some_tokens"]
+__all__ = ["check_changed", "check_saved", "checksums", "some_tokens"]
 
 _ROWS, _LENGTH = 2, 32
 _TIGHT = {"float32": 1e-4, "bfloat16": 1e-3}
-"""Differences that are rounding whatever the adapter does, as a share of the logits' spread."""
+"""Differences, as a share of the logits' spread, that are always accepted as rounding."""
 _LOOSE = {"float32": 1e-3, "bfloat16": 3e-2}
-"""Differences that can be rounding: converting an adapter whose start changed the base rounds the base's weights anew."""
+"""Largest accepted differences. The conversion of an adapter whose initialisation changed the base rounds the base's weights
+a second time."""
 _SHARE = 0.5
-"""And so much of the adapter's whole effect at most."""
+"""Largest accepted difference above `_TIGHT`, as a share of the adapter's effect on the logits."""
 
 
-def imprint(model: Any) -> dict[str, int]:
-    """The bits of every trainable parameter, summed: equal sums mean equal values, but for one case in 2⁶⁴."""
+def checksums(model: Any) -> dict[str, int]:
+    """Return a checksum of every trainable parameter, the sum of its bits as integers.
+
+    Different values have equal checksums with a probability of about 2⁻⁶⁴.
+    """
     import torch
 
     kinds = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -33,27 +37,32 @@ def imprint(model: Any) -> dict[str, int]:
 
 
 def check_changed(before: Mapping[str, int], model: Any, learning_rate: float) -> tuple[int, int]:
-    """How many trainable parameters there are, and how many training changed.
+    """Return the number of trainable parameters (tensors), and how many of them training changed.
+
+    Args:
+        before: The result of `checksums` before training.
+        model: The trained model.
+        learning_rate: The learning rate, for the message.
 
     Raises:
-        CMEError: none.
+        CMEError: Training changed no parameter.
     """
-    after = imprint(model)
+    after = checksums(model)
     changed = sum(before.get(name) != bits for name, bits in after.items())
     if not changed:
         raise CMEError(
-            f"training changed none of the {len(after)} trainable parameters, so there is nothing to save. Train more steps "
-            f"(in a warm-up the learning rate starts at 0), or raise the learning rate (now {learning_rate:g})."
+            f"training changed none of the {len(after)} trainable parameters, so there is nothing to save. Train for more "
+            f"steps, because a warm-up starts at a learning rate of 0, or raise the learning rate (now {learning_rate:g})."
         )
     return len(after), changed
 
 
 def some_tokens(tokens: Any, pad: int) -> dict[str, Any]:
-    """A small batch of the mix: two examples, 32 tokens each at most.
+    """Make a small batch of at most two examples with at most 32 tokens each.
 
     Args:
-        tokens: `cme.training.tokens.Tokens`.
-        pad: id of the padding token.
+        tokens: The examples, as `cme.training.tokens.Tokens`.
+        pad: Id of the padding token.
     """
     import torch
 
@@ -69,21 +78,21 @@ def some_tokens(tokens: Any, pad: int) -> dict[str, Any]:
 def check_saved(
     model: Any, base: Path, out: Path, batch: Mapping[str, Any], *, dtype: str, counts: tuple[int, int]
 ) -> SavedCheck | None:
-    """Load what was saved, with CME and with PEFT alone, and compare logits with those of the trained model.
+    """Load the saved weights with CME and with PEFT alone, and compare the logits with those of the trained model.
 
     Args:
-        model: the trained model; a `PeftModel`, or the base where all of it was trained.
-        base: the base's folder.
-        out: the run's folder.
-        batch: from `some_tokens`.
-        dtype: of the base's weights.
-        counts: from `check_changed`.
+        model: The trained model: a `PeftModel`, or the base after full fine-tuning.
+        base: The base's folder.
+        out: The run's folder.
+        batch: A batch from `some_tokens`.
+        dtype: The dtype of the base's weights.
+        counts: The numbers of parameters from `check_changed`.
 
     Returns:
-        What the record holds; None where memory does not suffice for a second copy of the base (with a warning).
+        The check for the run record. None, with a warning, if a second copy of the base does not fit into the memory.
 
     Raises:
-        CMEError: other logits.
+        CMEError: The logits differ.
     """
     import torch
 
@@ -96,8 +105,8 @@ def check_saved(
             loaded = _loaded(model, base, out, batch, dtype, str(device))
     except (MemoryError, torch.OutOfMemoryError):
         warnings.warn(
-            f"{out}: there is not enough memory for a second copy of the base, so CME could not check that the saved adapter "
-            "gives the trained model's logits. Check it with: cme eval --tier smoke",
+            f"{out}: the saved adapter was not checked, because there is not enough memory for a second copy of the base. "
+            "Check it with: cme eval --tier smoke",
             CMEWarning,
             stacklevel=2,
         )
@@ -119,7 +128,7 @@ def check_saved(
 
 
 def _loaded(model: Any, base: Path, out: Path, batch: Mapping[str, Any], dtype: str, device: str) -> dict[str, Any]:
-    """Logits by who loads: the base alone, PEFT, CME."""
+    """Return the logits of the base alone, and of the saved weights as loaded by PEFT and by CME."""
     from cme.adapters import load_adapter
     from cme.models.load import load_model
 
@@ -144,7 +153,7 @@ def _loaded(model: Any, base: Path, out: Path, batch: Mapping[str, Any], dtype: 
 
 
 def _given_back(model: Any, batch: Mapping[str, Any], dtype: str, before: Any) -> Any:
-    """The base of a `PeftModel`, if taking the adapter off leaves it as it was; loading it again takes far longer."""
+    """Return the base of a `PeftModel` if unloading the adapter restores it, because loading the base again is slower."""
     try:
         base = model.unload()
     except (AttributeError, NotImplementedError, ValueError):
@@ -153,12 +162,12 @@ def _given_back(model: Any, batch: Mapping[str, Any], dtype: str, before: Any) -
 
 
 def _in(copy: Any, model: Any) -> Any:
-    """In the type of another model."""
+    """Convert a model to the dtype of another model."""
     return copy.to(next(model.parameters()).dtype)
 
 
 def _logits(model: Any, batch: Mapping[str, Any], dtype: str) -> Any:
-    """In training, products are in bfloat16 by autocast; here too, for every model."""
+    """Compute the logits with the same autocast to bfloat16 as in training."""
     import torch
 
     inputs = dict(batch)

@@ -32,14 +32,14 @@ SIZES = {
 
 
 def make_base(**sizes: Any) -> LlamaForCausalLM:
-    """The same random Llama at every call."""
+    """Create a random Llama, which is the same at every call."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return LlamaForCausalLM(LlamaConfig(**(SIZES | sizes))).eval()
 
 
 def make_config(method: str = "teamlora", **fields: Any) -> Any:
-    """A configuration of rank 3 (per expert); methods with experts have 4."""
+    """Create a configuration of rank 3 (per expert). Methods with experts have 4 experts."""
     common: dict[str, Any] = {"r": 3, "lora_alpha": 6, "task_type": "CAUSAL_LM"}
     if method in ("lora", "adalora"):
         common["target_modules"] = ["gate_proj", "up_proj", "down_proj"]

@@ -1,4 +1,4 @@
-"""The papers' loops over experts, written from the equations alone: what the fused forms must equal."""
+"""Loops over experts that are written from the papers' equations. The fused forms must agree with them."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ def softmax(logits: Tensor) -> Tensor:
 
 
 def team_gates(logits: Tensor, interaction: Tensor | None, *, free: bool = False) -> Tensor:
-    """ω of every token, expert by expert (arXiv 2408.09856); φ alone without an interaction matrix."""
+    """Compute ω of every token, one expert after the other (arXiv 2408.09856). Without an interaction matrix it is φ."""
     phi = softmax(logits)
     if interaction is None:
         return phi
@@ -35,7 +35,7 @@ def _lora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
 
 
 def _adalora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
-    """P Λ Q; PEFT divides by the number of ranks that are left."""
+    """Compute P Λ Q. PEFT divides by the number of ranks that are left."""
     down, values, up = layer.lora_A[name], layer.lora_E[name], layer.lora_B[name]
     return [(down, up @ torch.diag(values[:, 0]))], _one, layer.lora_alpha[name] / (float(layer.ranknum[name]) + 1e-5)
 
@@ -109,7 +109,7 @@ _PARTS = {
 
 
 class LoopLayer(nn.Module):
-    """A layer of an adapter, one expert after the other; LoRA and its like have one, of weight 1."""
+    """A layer of an adapter with a loop over experts. Methods such as LoRA have one expert of weight 1."""
 
     def __init__(self, layer: Any, name: str = "default") -> None:
         super().__init__()
@@ -125,7 +125,7 @@ class LoopLayer(nn.Module):
 
 
 def as_loop(model: Any, name: str = "default") -> Any:
-    """Replace every adapted layer of a `PeftModel` by the loop, in place; parameters stay those of the model."""
+    """Replace every adapted layer of a `PeftModel` with the loop, in place. The parameters stay those of the model."""
     for parent in list(model.modules()):
         for child_name, child in list(parent.named_children()):
             if hasattr(child, "base_layer"):

@@ -1,4 +1,4 @@
-"""Packages with methods, as pip would have installed them: a module and a dist-info folder in a folder on the path."""
+"""Packages with methods in a folder on the path, with a module and a dist-info folder as pip installs them."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ def install(folder: Path, name: str, code: str | None = None, *, package: str = 
     """Put a package with the method ``name`` into ``folder``.
 
     Args:
-        folder: is, or will be, on the path.
-        name: the method's.
-        code: of the module; default: a method that is only a name.
-        package: what pip knows it as; default: ``cme-<name>``. Its module has underscores.
-        target: of the entry point; default: METHOD in that module.
+        folder: A folder that is, or will be, on the path.
+        name: Name of the method.
+        code: Code of the module. The default is a method that consists of a name only.
+        package: Name of the distribution. The default is ``cme-<name>``. Its module has underscores.
+        target: Target of the entry point. The default is METHOD in that module.
     """
     package = package or f"cme-{name}"
     module = package.replace("-", "_")

@@ -1,4 +1,4 @@
-"""The example package of docs/adding-a-method.md: a method of a package of its own, through the whole line."""
+"""The example package of docs/adding-a-method.md: its method is trained, saved, loaded and evaluated."""
 
 import json
 import os
@@ -21,14 +21,14 @@ from tests.adapters.packages import EXAMPLE, install
 
 @pytest.fixture(scope="module", autouse=True)
 def example(tmp_path_factory):
-    """The example with an entry point; its source is on the path already (`tests.adapters.conftest`)."""
+    """Add an entry point for the example, whose source is already on the path (`tests.adapters.conftest`)."""
     site = tmp_path_factory.mktemp("site")
     install(site, "topklora", package="cme-topk", target="cme_topk:METHOD")
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(site)
         patch.setattr(METHODS, "_known", dict(METHODS._known))
         vars(METHODS).pop("plugins", None)
-        METHODS.enter("topklora")
+        METHODS.register("topklora")
         yield
     vars(METHODS).pop("plugins", None)
 
@@ -43,9 +43,9 @@ def test_all_experts_are_moelora(adapted, tokens):
 
 def test_the_option_is_checked_and_counts_nothing():
     settings = settings_from({"method": "topklora", "rank": 3, "options": {"top_k": 1}})
-    found = count(make_base().config, settings)
+    counts = count(make_base().config, settings)
     # R(d+m) + k·d, d and m of up_proj 24 and 40, R = 12, k = 4.
-    assert found.per_module["model.layers.1.mlp.up_proj"] == 12 * 64 + 4 * 24
+    assert counts.per_module["model.layers.1.mlp.up_proj"] == 12 * 64 + 4 * 24
     with pytest.raises(UsageError) as caught:
         settings_from({"method": "topklora", "options": {"topk": 1, "top_k": "2", "r": 3, "task_type": "x"}})
     assert str(caught.value).splitlines()[1:] == [

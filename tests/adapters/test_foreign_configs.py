@@ -1,4 +1,4 @@
-"""Names and regular expressions of strangers: an answer within seconds, never a hang or a traceback."""
+"""Untrusted names and regular expressions are handled within seconds, without a hang or a traceback."""
 
 import json
 
@@ -68,7 +68,7 @@ def test_a_rank_with_too_many_zeros_is_refused_before_training(tmp_path, rank):
 
 @pytest.mark.parametrize("kind", ["float8_e4m3fn", "float8_e5m2", "float16", "bfloat16"])
 def test_other_types_of_tensors_are_read(saved, tokens, kind):
-    """As PEFT reads them: rounded to that type, then on in the adapter's own."""
+    """The values are rounded to the stored dtype and then converted to the adapter's dtype, as in PEFT."""
     import torch
     from peft import PeftModel
     from safetensors.torch import load_file, save_file

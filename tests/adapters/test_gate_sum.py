@@ -1,7 +1,7 @@
-"""What the gates sum to, and what was stored under its earlier name ``gate_scale``.
+"""The sum of the gate weights, and artefacts that were stored with its former name ``gate_scale``.
 
-The folder ``saved`` was written by CME before ``gate_sum`` (commit 8046821): adapters on the tiny base of conftest.py with
-their logits and fingerprints, settings with the digests by which output folders know them.
+The folder ``saved`` was written by CME before ``gate_sum`` existed (commit 8046821). It contains adapters on the tiny base of
+conftest.py with their logits and fingerprints, and settings with the digests that identify output folders.
 """
 
 import json
@@ -46,7 +46,7 @@ def test_adapters_saved_before_give_the_same_logits(name, load, tmp_path):
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_adapters_saved_before_are_saved_again_as_they_were(name, tmp_path):
-    """With the same fingerprint, by which the rows of committed boards name them."""
+    """They keep their fingerprints, which identify them in the rows of committed boards."""
     load_adapter(make_base(), SAVED / name).save_pretrained(tmp_path)
     before, after = (json.loads((folder / "adapter_config.json").read_text()) for folder in (SAVED / name, tmp_path))
     assert {**after, "base_model_name_or_path": None} == before

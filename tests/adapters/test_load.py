@@ -1,4 +1,4 @@
-"""Every way in which a saved adapter can be wrong, and the error that the user sees."""
+"""Invalid saved adapters, and the error messages for users."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def edit_config(folder: Path, **values) -> None:
 
 
 def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> str:
-    """Change the tensors in place; returns the first one's name."""
+    """Change the tensors in place, and return the name of the first one."""
     path = folder / "adapter_model.safetensors"
     tensors = load_file(path)
     first = min(tensors)
@@ -51,7 +51,7 @@ def edit_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]
 
 
 def refused(folder: Path, base=None) -> str:
-    """Load and give the error's message; the base must be untouched."""
+    """Load an adapter, return the error message, and check that the base is unchanged."""
     base = base if base is not None else make_base()
     names = [name for name, _ in base.named_parameters()]
     with pytest.raises(AdapterError) as caught:
@@ -198,7 +198,7 @@ def test_values_that_are_not_finite(saved, method, value):
 def test_a_cut_file(saved):
     path = saved() / "adapter_model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
-    assert "is damaged" in refused(path.parent)
+    assert "is not a valid safetensors file" in refused(path.parent)
 
 
 def test_embeddings_saved_along_are_let_through(adapted, tokens, tmp_path):

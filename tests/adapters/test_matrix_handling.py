@@ -1,4 +1,4 @@
-"""Every method's adapters as PEFT handles them: switched, disabled, deleted, merged or refused, saved and loaded."""
+"""Adapters of every method are switched, disabled, deleted, merged or refused, saved and loaded with PEFT."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ mergeable = pytest.mark.parametrize("method", [method for method in METHODS if m
 
 
 def second(method, **fields):
-    """Another adapter's configuration; AdaLoRA trains one at a time."""
+    """Create the configuration of a second adapter. AdaLoRA can train only one adapter at a time."""
     more = {"experts": 2} if method in ROUTED else {}
     return make_config(method, **more, inference_mode=method == "adalora", **fields)
 

@@ -1,4 +1,4 @@
-"""Every method's numbers: the start, the loop over experts, gradients, types, padding, cache, compilation."""
+"""Numerical checks of every method: initialisation, loop over experts, gradients, dtypes, padding, cache, compilation."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from tests.adapters.variants import ROUTED, every_method, every_variant
 
 
 def backward(model, tokens):
-    """Gradients by name, of the loss alone (AdaLoRA's forward adds a term to it)."""
+    """Return the gradients of the loss by name, without the term that AdaLoRA's forward adds."""
     own = model(input_ids=tokens).logits
     F.cross_entropy(own[:, :-1].flatten(0, 1), tokens[:, 1:].flatten()).backward()
     return {name: weight.grad for name, weight in model.named_parameters() if weight.requires_grad}
@@ -59,7 +59,7 @@ def test_gradient_reaches_every_parameter(adapted, tokens, method, fields):
 
 @pytest.fixture(scope="module")
 def one_process():
-    """A process group of this process alone."""
+    """A process group that consists of this process only."""
     torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
     yield
     torch.distributed.destroy_process_group()

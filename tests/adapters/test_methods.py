@@ -1,4 +1,4 @@
-"""Settings of methods: read, refused, written back, made into PEFT's configuration."""
+"""Settings of methods are read, checked, written back and converted to PEFT's configuration."""
 
 import pytest
 
@@ -68,7 +68,7 @@ def test_out_of_range(values):
 
 def test_a_setting_of_another_method_is_refused():
     with pytest.raises(
-        UsageError, match=r"experts: lora has no such setting \(it has rank, alpha, dropout, target_modules\)"
+        UsageError, match=r"lora has no setting 'experts' \(it has rank, alpha, dropout, target_modules\)"
     ):
         settings_from({"method": "lora", "experts": 4})
 

@@ -1,4 +1,4 @@
-"""Bases that are mixtures of experts: what is adapted, what is not, and what is said of it."""
+"""Bases that are mixtures of experts: which layers are adapted, and which notes users get."""
 
 import warnings
 from pathlib import Path
@@ -66,20 +66,25 @@ def test_by_default_the_shared_expert_is_adapted_and_the_others_are_named(bases,
 
 def test_without_any_feed_forward_layer_the_message_says_how_experts_are_adapted(bases):
     with pytest.raises(
-        UsageError, match=r"Its experts \(mlp.experts.gate_up_proj.*PEFT's LoRA adapts them with target_param"
+        UsageError, match=r"Its experts \(mlp.experts.gate_up_proj.*PEFT's LoRA adapts, with target_param"
     ):
         made(bases["mixtral"], method="teamlora")
 
 
 def test_a_router_among_named_layers_is_pointed_out(bases):
-    with pytest.warns(CMEWarning, match=r"is also on model\.layers\.0\.mlp\.shared_expert_gate, model"):
+    with (
+        pytest.warns(
+            CMEWarning, match=r"routers or norms of the base \(model\.layers\.0\.mlp\.shared_expert_gate, model"
+        ),
+        pytest.warns(CMEWarning, match="The experts of 2 layers .* are not adapted"),
+    ):
         made(bases["qwen"], method="lora", target_modules="all-linear")
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("targets", [EXPERTS, EXPERTS[1:]], ids=["both", "one"])
 def test_target_parameters_alone(bases, tmp_path, name, targets):
-    """Nothing but what was asked for is adapted; saved and loaded it gives the same."""
+    """Only the requested parameters are adapted, and the loaded adapter gives the same logits as the saved one."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", CMEWarning)
@@ -122,7 +127,7 @@ def test_routers_and_norms_are_never_a_default(path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_costs_are_measured_in_float32(bases):
-    """The count of operations is that of bfloat16, for which alone the experts' product has a form without data."""
+    """Operations are counted in bfloat16, because the experts' product supports fake tensors in bfloat16 only."""
     small = {
         "total_rank": 4,
         "experts": (2,),

@@ -17,7 +17,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 
 def adapt(kind, method, **fields):
-    """A model of this kind, adapted by what ``cme train`` would make of the settings, and its adapter half trained."""
+    """Create a model of this kind with the adapter that ``cme train`` would create, and give it random weights."""
     base = kind.make()
     values = {"method": method, "rank": 3, **fields}
     if kind.targets:
@@ -91,7 +91,7 @@ def test_a_vision_tower_is_left_alone_unless_it_is_named():
 
 
 def padded_t5():
-    """A batch whose encoder and decoder are equally long and padded differently, and it with other padding tokens."""
+    """Two batches that differ only in padding tokens. Encoder and decoder have equal lengths and different padding."""
     tokens = torch.arange(3, 31).view(2, 2, 7)
     mask, kept = torch.ones(2, 7, dtype=torch.long), torch.ones(2, 7, dtype=torch.bool)
     mask[0, :3], mask[1, :1] = 0, 0
@@ -119,11 +119,11 @@ def test_padding_of_encoder_and_decoder_does_not_count_for_the_balance(method, t
     if given:
         mask = {"decoder_attention_mask": inputs["labels"].ne(-100).long()}
         inputs, others = inputs | mask, others | mask
-    with torch.no_grad(), recorded_gates(model) as found:
+    with torch.no_grad(), recorded_gates(model) as routed:
         plain = model.get_base_model()(**inputs).loss
-        before = [layer.gates["default"] for layer in found.values()]
+        before = [layer.gates["default"] for layer in routed.values()]
         model.get_base_model()(**others)
-        after = [layer.gates["default"] for layer in found.values()]
+        after = [layer.gates["default"] for layer in routed.values()]
         assert not all(map(torch.equal, before, after))
     loss = model(**inputs).loss
     assert float(loss.detach()) > float(plain)
@@ -149,7 +149,9 @@ def test_an_output_layer_tied_to_the_embedding(tmp_path, tokens, method):
     again = load_adapter(make_base(tie_word_embeddings=True), tmp_path)
     assert torch.equal(logits(again, tokens), own)
     reason = (
-        "gate weights differ" if method in ROUTED else "lm_head cannot be merged: this base ties its input and output"
+        "gate weights differ"
+        if method in ROUTED
+        else "lm_head cannot be merged, because this base ties its input and output"
     )
     for merge in (model.merge_adapter, model.merge_and_unload):
         with pytest.raises(AdapterError, match=reason):
@@ -160,7 +162,7 @@ def test_an_output_layer_tied_to_the_embedding(tmp_path, tokens, method):
 @own_methods
 def test_an_embedding_is_no_linear_layer(method):
     with pytest.raises(
-        UsageError, match=f"{method.upper()} adapts torch.nn.Linear layers only; model.embed_tokens is a"
+        UsageError, match=f"{method.upper()} adapts torch.nn.Linear layers only, but model.embed_tokens is a"
     ):
         get_peft_model(make_base(), make_config(method, target_modules=["embed_tokens"]))
 
@@ -176,7 +178,9 @@ class Attention(nn.Module):
 
 @own_methods
 def test_a_layer_that_is_never_called_is_refused(method):
-    with pytest.raises(UsageError, match=r"mix\.out_proj is in a torch\.nn\.MultiheadAttention.*would do nothing"):
+    with pytest.raises(
+        UsageError, match=r"mix\.out_proj is part of a torch\.nn\.MultiheadAttention.*would have no effect"
+    ):
         get_peft_model(Attention(), make_config(method, task_type=None, target_modules=["mix.out_proj"]))
 
 

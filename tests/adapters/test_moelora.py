@@ -1,6 +1,6 @@
-"""The identity that the suite rests on: MoELoRA is TeamLoRA without competition.
+"""MoELoRA is TeamLoRA without competition.
 
-Its experts' A, stacked, are TeamLoRA's one A with its split. So every routed method runs in the form of two products.
+The stacked A matrices of MoELoRA's experts are TeamLoRA's shared A. Every routed method can therefore use two products.
 """
 
 import pytest
@@ -13,7 +13,7 @@ either_storage = pytest.mark.parametrize("collaboration", [True, False])
 
 @pytest.fixture
 def pair(adapted):
-    """MoELoRA, and TeamLoRA without competition, from the same seed."""
+    """Create MoELoRA, and TeamLoRA without competition, from the same seed."""
 
     def make(collaboration, **fields):
         ablated = {"competition": False, "collaboration": collaboration}
@@ -23,7 +23,7 @@ def pair(adapted):
 
 
 def give(model, other):
-    """Copy MoELoRA's numbers into TeamLoRA's parameters."""
+    """Copy MoELoRA's parameters to TeamLoRA."""
     with torch.no_grad():
         for one, two in zip(layers(model), layers(other), strict=True):
             for mine, its in (("moelora_A", "teamlora_A"), ("moelora_B", "teamlora_B"), ("moelora_W", "teamlora_S")):

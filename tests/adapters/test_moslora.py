@@ -1,4 +1,4 @@
-"""MoSLoRA's own: it merges, and becomes plain LoRA."""
+"""MoSLoRA is merged into the base and exported to plain LoRA."""
 
 import pytest
 import torch
@@ -102,7 +102,7 @@ def test_an_export_keeps_the_settings_and_what_was_saved_along(adapted, tokens, 
 
 def test_what_cannot_be_exported(adapted, tmp_path):
     adapted("teamlora").save_pretrained(tmp_path / "team")
-    with pytest.raises(AdapterError, match="holds a TEAMLORA adapter; only MOSLORA"):
+    with pytest.raises(AdapterError, match=r"holds a TEAMLORA adapter\. Only MOSLORA"):
         export_lora(tmp_path / "team", tmp_path / "out")
     with pytest.raises(AdapterError, match=r"the adapter folder .* does not exist"):
         export_lora(tmp_path / "nowhere", tmp_path / "out")

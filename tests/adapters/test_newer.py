@@ -1,4 +1,4 @@
-"""Adapters of other versions: settings that this one does not know, and AdaLoRA's pruned ranks."""
+"""Adapters of other versions: settings that this version does not know, and AdaLoRA's pruned ranks."""
 
 import warnings
 
@@ -43,14 +43,14 @@ def test_a_newer_peft_wrote_settings_that_this_one_leaves_out(adapted, saved, to
         assert torch.equal(logits(load_adapter(make_base(), folder), tokens), logits(adapted(method), tokens))
     edit_config(folder, use_new=True, shift=0.5, peft_version="0.99.1")
     with pytest.warns(
-        CMEWarning, match=r"has no shift=0.5, use_new=True for .*LORA .*saved by PEFT 0\.99\.1"
+        CMEWarning, match=r"ignores shift=0.5, use_new=True, which it does not know for .*LORA.*saved by PEFT 0\.99\.1"
     ) as caught:
         load_adapter(make_base(), folder)
     assert not any("Unexpected keyword" in str(item.message) for item in caught)
 
 
 def pruned_adalora(tokens):
-    """An AdaLoRA adapter trained until PEFT's allocator has taken ranks away for good."""
+    """Train an AdaLoRA adapter until PEFT's allocator has removed ranks permanently."""
     steps = 8
     config = make_config("adalora", init_r=4, target_r=2, tinit=1, tfinal=3, deltaT=1, total_step=steps)
     torch.manual_seed(3)

@@ -1,4 +1,4 @@
-"""What CME's own methods share beyond PEFT's behaviour: starts, settings, what they refuse."""
+"""Properties of CME's own methods beyond PEFT's behaviour: initialisation, settings and refused input."""
 
 import pytest
 import torch
@@ -34,8 +34,8 @@ def test_the_start_is_as_published(adapted, method):
 @every_own
 def test_the_parameters_of_one_layer(adapted, method):
     layer = adapted(method).base_model.model.model.layers[0].mlp.up_proj
-    found = {name: tuple(weight.shape) for name, weight in layer.named_parameters() if weight.requires_grad}
-    assert found == {f"{method}_{letter}.default": shape for letter, shape in SHAPES[method].items()}
+    shapes = {name: tuple(weight.shape) for name, weight in layer.named_parameters() if weight.requires_grad}
+    assert shapes == {f"{method}_{letter}.default": shape for letter, shape in SHAPES[method].items()}
 
 
 @every_routed

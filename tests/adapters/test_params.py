@@ -1,4 +1,4 @@
-"""Parameters counted without weights; the paper's six shares."""
+"""Counting parameters without weights, and the six shares that the paper reports."""
 
 import json
 
@@ -42,12 +42,12 @@ def test_the_shapes_of_the_papers_base(shapes):
     ],
 )
 def test_the_papers_shares_built_and_by_formula(shapes, method, rank, paper, plain):
-    found = count(SHAPE, AdapterSettings(method, rank=rank))
-    assert found.total_base == TOTAL
-    assert found.trainable == formula_trainable(method, shapes.values(), rank=rank)
-    assert found.share_percent == pytest.approx(100 * found.trainable / TOTAL)
-    assert round(found.share_percent, 2) == plain and abs(found.share_percent - paper) < 0.03
-    assert len(found.per_module) == 96 and sum(found.per_module.values()) == found.trainable
+    counts = count(SHAPE, AdapterSettings(method, rank=rank))
+    assert counts.total_base == TOTAL
+    assert counts.trainable == formula_trainable(method, shapes.values(), rank=rank)
+    assert counts.share_percent == pytest.approx(100 * counts.trainable / TOTAL)
+    assert round(counts.share_percent, 2) == plain and abs(counts.share_percent - paper) < 0.03
+    assert len(counts.per_module) == 96 and sum(counts.per_module.values()) == counts.trainable
 
 
 def test_the_command_shows_the_papers_rows():
@@ -81,8 +81,8 @@ def test_the_command_shows_the_papers_rows():
     ],
 )
 def test_one_layer_by_hand(settings, per_layer):
-    found = count(make_base().config, settings)
-    assert found.per_module["model.layers.1.mlp.up_proj"] == per_layer
+    counts = count(make_base().config, settings)
+    assert counts.per_module["model.layers.1.mlp.up_proj"] == per_layer
 
 
 @pytest.mark.parametrize(
@@ -114,24 +114,24 @@ def test_other_models_than_causal_ones(family):
         )
         config = LlavaConfig(vision_config=vision, text_config=LlamaConfig(**SIZES))
         expected = {f"model.language_model.layers.{i}.mlp.up_proj" for i in range(2)}
-    found = count(config, AdapterSettings("teamlora", rank=2))
-    assert expected <= found.per_module.keys() and found.trainable < found.total_base
+    counts = count(config, AdapterSettings("teamlora", rank=2))
+    assert expected <= counts.per_module.keys() and counts.trainable < counts.total_base
 
 
 def test_without_an_adapter_everything_is_trained():
-    found = count(make_base().config, AdapterSettings("full"))
-    assert found.trainable == found.total_base and found.share_percent == 100
+    counts = count(make_base().config, AdapterSettings("full"))
+    assert counts.trainable == counts.total_base and counts.share_percent == 100
 
 
 @pytest.mark.parametrize("method", ["lora", "moslora", "adalora", "hydralora", "teamlora"])
 @pytest.mark.parametrize("budget", ["9000", "25,000", "60%", "lora:16"])
 def test_a_budget_buys_the_largest_rank_within_it(method, budget):
     config = make_base().config
-    settings, found = match_rank(config, {"method": method}, budget)
-    most = {"60%": 0.6 * found.total_base, "lora:16": 2 * 3 * 16 * 64}.get(budget) or int(budget.replace(",", ""))
+    settings, counts = match_rank(config, {"method": method}, budget)
+    most = {"60%": 0.6 * counts.total_base, "lora:16": 2 * 3 * 16 * 64}.get(budget) or int(budget.replace(",", ""))
     above = count(config, settings_from({"method": method, "rank": settings.rank + 1}))
-    assert found == count(config, settings)
-    assert found.trainable <= most < above.trainable
+    assert counts == count(config, settings)
+    assert counts.trainable <= most < above.trainable
     assert settings.alpha == 2 * settings.rank
 
 
@@ -148,8 +148,8 @@ def test_a_budget_may_be_met_exactly():
 
 def test_another_methods_budget_is_taken_on_the_same_layers():
     values = {"method": "moslora", "target_modules": ["q_proj"]}
-    settings, found = match_rank(make_base().config, values, "lora:8")
-    assert set(found.per_module) == {f"model.layers.{i}.self_attn.q_proj" for i in range(2)}
+    settings, counts = match_rank(make_base().config, values, "lora:8")
+    assert set(counts.per_module) == {f"model.layers.{i}.self_attn.q_proj" for i in range(2)}
     assert settings.rank == 6, "r(24+24) + r² is 324 with 6, 385 with 7; 8 · 48 is 384"
 
 
@@ -183,8 +183,8 @@ def test_the_command_finds_a_rank(tmp_path):
     make_base().save_pretrained(tmp_path)
     command = ["params", "--base", str(tmp_path), "--method", "teamlora", "--experts", "2", "--match-params", "30%"]
     values = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)
-    settings, found = match_rank(tmp_path, {"method": "teamlora", "experts": 2}, "30%")
-    assert values["adapter"]["rank"] == settings.rank > 1 and values["trainable"] == found.trainable
+    settings, counts = match_rank(tmp_path, {"method": "teamlora", "experts": 2}, "30%")
+    assert values["adapter"]["rank"] == settings.rank > 1 and values["trainable"] == counts.trainable
     last = CliRunner().invoke(app, command).stdout.splitlines()[-1]
     assert last == f"rank {settings.rank} is the largest rank that does not exceed 30%"
     refused = CliRunner().invoke(app, [*command, "--rank", "3"])

@@ -1,6 +1,6 @@
-"""Every type that PEFT has, and LoRA's variants: trained, saved, loaded with CME and with PEFT alone, or refused before.
+"""All types of PEFT and variants of LoRA are trained, saved, and loaded with CME and with PEFT alone, or refused.
 
-A tenth of it runs always, the rest with the long tests.
+A tenth of the cases always runs. The others run with the long tests.
 """
 
 from collections.abc import Callable
@@ -52,13 +52,13 @@ TYPES: dict[str, dict[str, Any]] = {
     "WAVEFT": {"n_frequency": 64},
 }
 REFUSED_TYPES = {
-    **dict.fromkeys(("CARTRIDGE", "CPT", "P_TUNING", "PREFIX_TUNING"), "learns tokens before the prompt"),
-    **dict.fromkeys(("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING"), "learns tokens before the prompt"),
-    "ADAPTION_PROMPT": "puts prompts into attention layers",
-    "POLY": "needs the number of the task",
+    **dict.fromkeys(("CARTRIDGE", "CPT", "P_TUNING", "PREFIX_TUNING"), "is a prompt learning method"),
+    **dict.fromkeys(("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING"), "is a prompt learning method"),
+    "ADAPTION_PROMPT": "adds prompts to attention layers",
+    "POLY": "needs a task number",
     "TRAINABLE_TOKENS": "the suite has no new tokens",
-    "XLORA": "mixes adapters that exist already",
-    "ADALORA": "has a method of its own in CME",
+    "XLORA": "combines existing adapters",
+    "ADALORA": "is available as the method 'adalora' of CME",
 }
 LORA: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -96,13 +96,16 @@ REFUSED_LORA: dict[str, tuple[dict[str, Any], str]] = {
         start: ({"init_lora_weights": start}, "needs a pass over data, or another base")
         for start in ("eva", "loftq", "corda", "lora_ga")
     },
-    "pissa_niter_4, dora": ({"init_lora_weights": "pissa_niter_4", "use_dora": True}, "cannot be done with use_dora"),
+    "pissa_niter_4, dora": (
+        {"init_lora_weights": "pissa_niter_4", "use_dora": True},
+        "PEFT does not support with use_dora",
+    ),
     "pissa_niter_4, a whole module": (
         {"init_lora_weights": "pissa_niter_4", "modules_to_save": ["lm_head"]},
-        "cannot be done with modules_to_save",
+        "PEFT does not support with modules_to_save",
     ),
-    "pissa_niter_4, biases": ({"init_lora_weights": "pissa_niter_4", "bias": "all"}, "cannot be done with bias"),
-    "arrow": ({"arrow_config": {}}, "mixes adapters that exist already"),
+    "pissa_niter_4, biases": ({"init_lora_weights": "pissa_niter_4", "bias": "all"}, "PEFT does not support with bias"),
+    "arrow": ({"arrow_config": {}}, "combines existing adapters"),
     "alora": ({"alora_invocation_tokens": [5]}, "which the suite's prompts do not have"),
     "bdlora": ({"use_bdlora": {}}, "matches neither A nor B block-diagonal patterns"),
     "a pattern that fits nothing": ({"rank_pattern": {"upproj": 2}}, r"rank_pattern keys did not match.*upproj"),
@@ -138,7 +141,7 @@ def logits(model: Any) -> torch.Tensor:
 
 
 def trained(base: Path, options: dict[str, Any]) -> Any:
-    """A model with an adapter, as ``cme train`` makes it, after four steps."""
+    """Create a model with an adapter as ``cme train`` does, and train it for four steps."""
     settings = settings_from({"method": "peft", "options": options})
     check_fit(base, settings, load_tokenizer(base), 4)
     model, _ = adapted_model(base, settings, dtype="float32", device="cpu", seed=0, steps=4)
@@ -198,7 +201,7 @@ def test_other_variants_are_refused_before_training(base, name):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_converted_adapter_is_plain_lora_of_twice_the_rank(base, tmp_path):
-    """PEFT's own conversion: with it the base need not be changed, whatever loads the adapter."""
+    """After PEFT's conversion, the adapter can be loaded without changing the base."""
     import json
 
     agree(base, {"peft_type": "LORA", "r": 4, "lora_alpha": 8, "init_lora_weights": "pissa"}, tmp_path)

@@ -1,4 +1,4 @@
-"""Methods of other packages: found, imported late, and never in the way of the others."""
+"""Methods of other packages: they are registered, imported late, and do not affect other methods."""
 
 import os
 import subprocess
@@ -31,20 +31,20 @@ def site(tmp_path, monkeypatch):
 
 
 def names_and_warnings():
-    """All methods' names, and what was said on the way, gone through twice."""
+    """Iterate over all methods twice, and return their names and the warnings."""
     methods = Methods()
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         names = list(methods)
         assert list(methods) == names == [method.name for method in methods.values()] and len(methods) == len(names)
-    assert all(warning.category is CMEWarning for warning in said)
-    return names, [str(warning.message) for warning in said]
+    assert all(warning.category is CMEWarning for warning in caught)
+    return names, [str(warning.message) for warning in caught]
 
 
 def test_a_package_brings_a_method(site):
     install(site, "soupline")
     methods = Methods()
-    assert "soupline" in methods and "cme_soupline" not in sys.modules, "imported before it was asked for"
+    assert "soupline" in methods and "cme_soupline" not in sys.modules, "imported before its first use"
     assert isinstance(methods["soupline"], Method) and methods.source("soupline") == "cme-soupline"
     assert methods.source("lora") == methods.source("no such") == "cme-bench"
     assert names_and_warnings() == ([*OWN, "soupline"], [])
@@ -57,14 +57,14 @@ def test_a_package_brings_a_method(site):
         ("1 / 0", "cannot be imported: ZeroDivisionError"),
         ("METHOD = (", "cannot be imported: SyntaxError"),
         ("", "cannot be imported: AttributeError: module 'cme_soupline' has no attribute 'METHOD'"),
-        ("METHOD = 'soupline'", "must be a cme.adapters.Method of that name, found 'soupline'"),
+        ("METHOD = 'soupline'", "must be a cme.adapters.Method of that name, but is 'soupline'"),
         (
             METHOD.format(name="other", package=""),
-            "must be a cme.adapters.Method of that name, found Method(name='other'",
+            "must be a cme.adapters.Method of that name, but is Method(name='other'",
         ),
     ],
 )
-def test_a_broken_package_is_told_once_and_the_others_work(site, code, says):
+def test_a_broken_package_causes_one_warning_and_the_others_work(site, code, says):
     install(site, "soupline", code)
     install(site, "whole")
     names, (message,) = names_and_warnings()
@@ -75,14 +75,16 @@ def test_a_broken_package_is_told_once_and_the_others_work(site, code, says):
         with pytest.raises(AdapterError) as caught:
             methods["soupline"]
         assert str(caught.value) == message
-    assert "soupline" in methods, "asked for by name it must be the message above, not 'unknown method'"
+    assert "soupline" in methods, "looked up by name, it must raise the message above instead of 'unknown method'"
 
 
 def test_cmes_own_method_wins(site):
     install(site, "teamlora", package="other-team")
     names, (message,) = names_and_warnings()
     assert names == OWN and Methods()["teamlora"].package == "cme.adapters.teamlora"
-    assert "'teamlora' of the package other-team is left out, because CME's own has the same name" in message
+    assert (
+        "'teamlora' of the package other-team is ignored, because CME itself has a method of the same name" in message
+    )
 
 
 def test_of_two_packages_with_one_name_the_first_wins(site):
@@ -90,14 +92,14 @@ def test_of_two_packages_with_one_name_the_first_wins(site):
     install(site, "soupline", package="a-soup")
     names, (message,) = names_and_warnings()
     assert names == [*OWN, "soupline"] and Methods().source("soupline") == "a-soup"
-    assert "of the package b-soup is left out, because that of the package a-soup has the same name" in message
+    assert "of the package b-soup is ignored, because the package a-soup has a method of the same name" in message
 
 
 def test_a_name_that_peft_has_is_refused():
     class LoraConfig:
         __module__ = "other_package.tuner"
 
-    with pytest.raises(AdapterError, match=r"PEFT has a method 'lokr' already \(peft\.tuners\.lokr\.config\)"):
+    with pytest.raises(AdapterError, match=r"PEFT already has a method 'lokr' \(peft\.tuners\.lokr\.config\)"):
         register_method("lokr", LoraConfig, object)
 
 
@@ -137,7 +139,7 @@ assert "unknown method" not in refused.stderr
     assert done.returncode == 0, done.stderr
     listed = [line.split()[0] for line in done.stdout.splitlines()[2:]]
     assert listed == [*OWN, "late"]
-    said = [line for line in done.stderr.splitlines() if "cme" in line]
-    assert len(said) == 3 and all(line.startswith("cme: warning: the method ") for line in said)
-    for name, why in (("broken", "ZeroDivisionError"), ("late", "no_such_package"), ("lora", "CME's own")):
-        assert sum(f"'{name}'" in line and why in line for line in said) == 1, said
+    messages = [line for line in done.stderr.splitlines() if "cme" in line]
+    assert len(messages) == 3 and all(line.startswith("cme: warning: the method ") for line in messages)
+    for name, why in (("broken", "ZeroDivisionError"), ("late", "no_such_package"), ("lora", "CME itself")):
+        assert sum(f"'{name}'" in line and why in line for line in messages) == 1, messages

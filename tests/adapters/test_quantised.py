@@ -1,4 +1,4 @@
-"""CME's methods over a base whose weights are integers: a layer of that kind on any machine, bitsandbytes where it is."""
+"""CME's methods on a base with integer weights: an own layer on any machine, and bitsandbytes if it is installed."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ own_methods = pytest.mark.parametrize("method", OWN)
 
 
 class IntegerLinear(nn.Linear):
-    """A linear layer with an integer weight and a scale for each row, and a forward pass of its own."""
+    """A linear layer with an integer weight, a scale for each row, and its own forward pass."""
 
     def __init__(self, plain):
         super().__init__(plain.in_features, plain.out_features, bias=False, device="meta")
@@ -38,7 +38,7 @@ def quantised():
 
 
 def rounded():
-    """The same model with the rounded weights written out."""
+    """Return the same model with the rounded weights as floating-point numbers."""
 
     def round_off(plain):
         small = IntegerLinear(plain)
@@ -73,7 +73,7 @@ def test_merging_into_integers_is_refused_and_changes_nothing(adapted, tokens):
     model = adapted("moslora", base=quantised())
     before = logits(model, tokens)
     for merge in (model.merge_adapter, model.merge_and_unload):
-        with pytest.raises(AdapterError, match=r"quantised \(torch\.int8\) in a way that PEFT does not undo"):
+        with pytest.raises(AdapterError, match=r"PEFT cannot dequantise the base's weight \(torch\.int8\)"):
             merge()
     assert torch.equal(logits(model, tokens), before)
 

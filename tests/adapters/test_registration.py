@@ -1,4 +1,4 @@
-"""CME's methods in PEFT: both orders of import, nothing heavy before its time, nothing twice."""
+"""Registration of CME's methods with PEFT, with both orders of import, without early heavy imports and only once."""
 
 import json
 import pickle
@@ -16,7 +16,7 @@ from tests.adapters.variants import OWN
 
 
 def run(code: str) -> object:
-    """Run ``code`` in a fresh interpreter; its last line prints JSON."""
+    """Run ``code`` in a new interpreter. Its last line prints JSON."""
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What a saved adapter's folder holds; that it loads again is in the matrix (test_matrix_handling.py)."""
+"""The contents of a saved adapter's folder. Loading is tested in test_matrix_handling.py."""
 
 import json
 

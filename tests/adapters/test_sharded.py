@@ -1,4 +1,4 @@
-"""FSDP2 with two processes on the CPU (gloo): every method's shards learn what one process learns from both batches."""
+"""FSDP2 with two processes on the CPU (gloo) gives the same adapter as one process with both batches, for every method."""
 
 import os
 import subprocess

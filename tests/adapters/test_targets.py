@@ -60,7 +60,7 @@ def test_llama_with_and_without_adapters():
 
 def test_gpt2_takes_lora_but_its_conv1d_no_experts():
     base = build(GPT2Config(vocab_size=20, n_embd=16, n_layer=2, n_head=2))
-    with pytest.raises(UsageError, match=r"TEAMLORA adapts torch.nn.Linear layers only; .*c_fc is a Conv1D"):
+    with pytest.raises(UsageError, match=r"TEAMLORA adapts torch.nn.Linear layers only, but .*c_fc is a Conv1D"):
         get_peft_model(base, TeamLoraConfig(task_type="CAUSAL_LM"))
     base = build(GPT2Config(vocab_size=20, n_embd=16, n_layer=2, n_head=2))
     model = get_peft_model(base, LoraConfig(target_modules=ffn_targets(base), fan_in_fan_out=True))
@@ -76,7 +76,7 @@ def test_a_model_without_known_names():
     with pytest.raises(UsageError) as caught:
         ffn_targets(bert())
     assert str(caught.value) == (
-        "BertModel has no feed-forward layers of a name that CME knows. Name the layers to adapt with target_modules "
+        "CME knows the names of no feed-forward layers in BertModel. Name the layers to adapt with target_modules "
         "(--target-modules a,b). Its linear layers: query, key, value, output.dense, intermediate.dense, pooler.dense."
     )
 
@@ -107,12 +107,15 @@ def test_layers_that_exist(targets):
         (("proj",), "has no module 'proj'"),
         (
             "up_proj",
-            "As a string it is a regular expression for whole names such as 'model.layers.0.mlp.up_proj'; give [up_proj].",
+            "A string is a regular expression for whole names such as 'model.layers.0.mlp.up_proj'. Use the list [up_proj].",
         ),
         (r".*\.9\..*", r"has no module '.*\\.9\\..*'"),
         ("(", "'(' is not a valid regular expression: missing ), unterminated subpattern"),
-        (("mlp",), "'mlp' is no layer with a weight matrix but a LlamaMLP (model.layers.0.mlp). The linear layers of"),
-        (("norm",), "'norm' is no layer with a weight matrix but a LlamaRMSNorm (model.norm)"),
+        (
+            ("mlp",),
+            "'mlp' is a LlamaMLP (model.layers.0.mlp), which has no weight matrix to adapt. The linear layers of",
+        ),
+        (("norm",), "'norm' is a LlamaRMSNorm (model.norm), which has no weight matrix to adapt"),
     ],
 )
 @pytest.mark.parametrize("method", ["lora", "teamlora"])

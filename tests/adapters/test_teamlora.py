@@ -1,4 +1,4 @@
-"""What is TeamLoRA's own; what every method does is in the matrix (test_matrix_*.py)."""
+"""Properties of TeamLoRA only. Those of all methods are tested in test_matrix_*.py."""
 
 import copy
 from dataclasses import replace
@@ -20,7 +20,7 @@ def test_the_interaction_starts_near_one(adapted):
 
 
 def test_collaboration_is_a_matter_of_storage_only(adapted, tokens):
-    """One shared A that is split, and k separate ones: same start, same function, same number of parameters."""
+    """One shared A and k separate ones have the same initialisation, outputs and number of parameters."""
     shared, separate = adapted(trained=False), adapted(trained=False, collaboration=False)
     for one, other in zip(layers(shared), layers(separate), strict=True):
         assert one.teamlora_A["default"].shape == (12, one.in_features)
@@ -49,7 +49,7 @@ def test_a_router_cannot_have_less_than_no_hidden_units():
 def test_the_default_is_the_papers_formula_as_written():
     """Two tokens by hand: φ = (0.75, 0.25) and (0.5, 0.5), M = [[1, 0.2], [0, 1]], so ω = M φ = (0.8, 0.25), (0.6, 0.5).
 
-    The sums 1.05 and 1.1 stay as they are; with ``gate_sum: 1`` they are divided out.
+    The sums 1.05 and 1.1 are not changed. With ``gate_sum: 1`` the gate weights are divided by them.
     """
     outputs = {}
     for total in (None, 1):
@@ -70,9 +70,9 @@ def test_the_default_is_the_papers_formula_as_written():
 
 def test_at_the_start_the_free_sum_is_near_one(adapted, tokens):
     model = adapted(trained=False)
-    with torch.no_grad(), recorded_gates(model) as found:
+    with torch.no_grad(), recorded_gates(model) as routed:
         model(input_ids=tokens)
-        sums = torch.cat([layer.gates["default"].sum(-1).flatten() for layer in found.values()])
+        sums = torch.cat([layer.gates["default"].sum(-1).flatten() for layer in routed.values()])
     assert float((sums - 1).abs().max()) < 0.3 and float((sums - 1).abs().max()) > 0
 
 

@@ -1,4 +1,4 @@
-"""Every method and every form of one, for tests that all of them must pass; the example package's (topklora) too."""
+"""All methods and their forms, including the example package's (topklora), for tests that all of them must pass."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Small random models of other kinds than the Llama of conftest.py, and a batch for each."""
+"""Small random models of other kinds than the Llama of conftest.py, with a batch for each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,11 +30,11 @@ class Kind:
     """A kind of model.
 
     Attributes:
-        make: the same random model at every call, in evaluation mode.
-        inputs: what a forward pass (and generation) takes.
-        labels: what its loss is of.
-        targets: layers to adapt; None: those that CME finds.
-        adapted: how many layers these are.
+        make: Creates the random model in evaluation mode. It is the same at every call.
+        inputs: Arguments of a forward pass and of generation.
+        labels: Labels of the loss.
+        targets: Layers to adapt. None means CME's default.
+        adapted: Number of these layers.
     """
 
     make: Callable[[], Any]

@@ -299,8 +299,8 @@ def test_what_cannot_be_evaluated_is_said_in_a_sentence(tiny_base, tokenizer):
     split.lm_head = torch.nn.Linear(32, 400, bias=False, device="meta")
     small = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2, "vocab_size": 400}
     for arguments, says in (
-        ({"model": model}, "a model in memory needs its tokenizer"),
-        ({"model": model, "tokenizer": "gpt2"}, "takes a tokenizer of transformers, found str"),
+        ({"model": model}, "a model in memory requires its tokenizer"),
+        ({"model": model, "tokenizer": "gpt2"}, "must be a tokenizer of transformers, found str"),
         ({"model": torch.nn.Linear(2, 2), "tokenizer": tokenizer}, "found torch.nn.modules.linear.Linear"),
         ({"model": threading.Lock(), "tokenizer": tokenizer}, "found _thread.lock"),
         ({"model": model.model, "tokenizer": tokenizer}, "is not a causal language model"),
@@ -308,8 +308,8 @@ def test_what_cannot_be_evaluated_is_said_in_a_sentence(tiny_base, tokenizer):
             {"model": T5ForConditionalGeneration(T5Config(**small)), "tokenizer": tokenizer},
             "is not a causal language model",
         ),
-        ({"model": hollow, "tokenizer": tokenizer}, "not in memory"),
-        ({"model": split, "tokenizer": tokenizer}, "not in memory"),
+        ({"model": hollow, "tokenizer": tokenizer}, "on the device meta"),
+        ({"model": split, "tokenizer": tokenizer}, "on the device meta"),
         ({"model": model, "tokenizer": tokenizer, "adapter": "x"}, "adapter cannot be combined with a model in memory"),
         (
             {"model": model, "tokenizer": tokenizer, "device": "cuda", "dtype": "bfloat16"},

@@ -54,5 +54,5 @@ def test_decontamination_can_be_asked_for_without_a_mix(mix, tmp_path, monkeypat
 
 
 def test_the_same_call_again_says_that_it_is_done(mix):
-    with pytest.raises(CMEError, match="finished output of this very command"):
+    with pytest.raises(CMEError, match="finished output of this command"):
         cme.build_mix(mix, source="mini", size=300, datasets="rte,qqp", validation_share=0.05, workers=1)

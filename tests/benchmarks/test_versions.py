@@ -1,4 +1,4 @@
-"""The comparison of two checkouts: what it runs and what it prints. Speed itself is not asserted here."""
+"""The comparison of two checkouts: its commands and its output. The tests do not assert speeds."""
 
 import json
 
@@ -11,7 +11,7 @@ from cme.errors import CMEError
 
 @pytest.fixture
 def older(tmp_path):
-    """A checkout whose ``cme`` takes long to import."""
+    """Create a checkout whose ``cme`` takes long to import."""
     package = tmp_path / "older" / "cme"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("import time\ntime.sleep(0.5)\n")

@@ -59,3 +59,9 @@ def test_what_is_no_argument_of_leaderboard(cme, workshop):
     assert cme("leaderboard", "--json").exit_code == 2
     missing = cme("leaderboard", "verify", workshop.root / "nothing")
     assert missing.exit_code == 1 and "does not exist" in missing.stderr
+
+
+def test_an_unknown_row_is_not_reproduced_and_the_rows_are_listed(cme, workshop, tmp_path):
+    done = cme("reproduce", "lora9", "--entries", workshop.entries, "--out", tmp_path / "again")
+    assert done.exit_code == 2 and not (tmp_path / "again").exists()
+    assert "'lora9'. Did you mean 'lora'? Known: base, lora." in done.stderr

@@ -27,6 +27,14 @@ def test_every_verb_has_help_with_an_example(cme):
         assert f"cme {name}" in result.stdout.split("Example:")[-1], name
 
 
+def test_the_help_lists_the_commands_in_the_order_of_the_workflow_with_whole_sentences(cme):
+    lines = cme("--help").stdout.split("Commands:\n")[1].split("\n\n")[0].splitlines()
+    names, summaries = zip(*(re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in lines), strict=True)
+    order = [names.index(name) for name in ("doctor", "build-data", "train", "eval", "submit", "leaderboard")]
+    assert order == sorted(order)
+    assert all(summary.endswith(".") and not summary.endswith("...") for summary in summaries), summaries
+
+
 def test_an_example_only_uses_options_that_exist(cme):
     for name in commands():
         if name == "lm-eval":
@@ -56,7 +64,7 @@ def test_tables_are_aligned(cme):
         (("ls", "dataset"), "Did you mean 'datasets'"),
         (("eval", "--out", "x", "--tier", "quik"), "Did you mean 'quick'"),
         (("eval", "--out", "x", "--source", "mini", "--datasets", "qpp"), "Did you mean 'qqp'"),
-        (("eval", "--out", "x", "--source", "nowhere"), "is not 'hub', 'mini' or a folder"),
+        (("eval", "--out", "x", "--source", "nowhere"), "Use 'hub', 'mini' or an existing folder"),
         (("eval", "--out", "x", "--format", "plane"), "Did you mean 'plain'"),
         (("eval", "--out", "x", "--source", "mini", "--base", "nobody"), "no such folder"),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "anly"), "Did you mean 'anli'"),
@@ -69,7 +77,7 @@ def test_tables_are_aligned(cme):
         ),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "mnli_mismatched,mnli"), "for evaluation only"),
         (("show", "--dataset", "qpp"), "Did you mean 'qqp'"),
-        (("show", "--dataset", "qqp", "--source", "mini", "--prompt-variant", "99"), "has the instructions 0 to"),
+        (("show", "--dataset", "qqp", "--source", "mini", "--prompt-variant", "99"), "has the variants 0 to"),
         (("show", "--dataset", "qqp", "--source", "mini", "--format", "plane"), "Did you mean 'plain'"),
         (("show", "--dataset", "qqp", "--source", "mini", "--split", "tset"), "eval, train"),
     ],
@@ -112,7 +120,7 @@ def test_an_example_can_be_named(cme):
     ids = ",".join(items[k]["id"][:12] for k in (4, 1))
     assert json.loads(cme(*command, "--id", ids).stdout) == [items[4], items[1]]
     nobody = cme(*command, "--id", "zz")
-    assert nobody.exit_code == 2 and "no sample's id begins with 'zz'" in nobody.stderr
+    assert nobody.exit_code == 2 and "no sample has an id that begins with 'zz'" in nobody.stderr
 
 
 def test_paraphrases_and_training_rows_can_be_shown(cme):
@@ -239,3 +247,11 @@ list(tqdm(range(3)))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr == ""
+
+
+def test_the_summary_of_a_mix_states_the_largest_number_of_rows_of_a_dataset(cme, tmp_path):
+    arguments = ("--source", "mini", "--size", "100", "--datasets", "rte,qqp,imdb", "--workers", "1")
+    done = cme("build-data", *arguments, "--out", tmp_path / "mix")
+    rows = [item["rows"] for item in json.loads((tmp_path / "mix" / "manifest.json").read_text())["datasets"].values()]
+    assert sorted(rows) == [33, 33, 34]
+    assert "(at most 34 rows per dataset)" in done.stderr

@@ -14,7 +14,7 @@ from tests.hub_rows.paraphrase import qqp_row
 
 
 def rows_of(name, kind):
-    return sum(len(HAND_ROWS[f"{part.folder}/{part.split(kind)}"]) for part in dataset(name).parts)
+    return sum(len(HAND_ROWS[f"{subset.folder}/{subset.split(kind)}"]) for subset in dataset(name).subsets)
 
 
 def by_name(stdout):
@@ -130,7 +130,7 @@ def test_the_hub(tmp_path):
     [
         (("doctor", "dat"), "Did you mean 'data'"),
         (("doctor", "data", "--source", "mini"), "no files to check"),
-        (("doctor", "data", "--source", "/no/such/folder"), "is not 'hub', 'mini' or a folder"),
+        (("doctor", "data", "--source", "/no/such/folder"), "Use 'hub', 'mini' or an existing folder"),
     ],
 )
 def test_what_does_not_exist_exits_2(cme, arguments, says):

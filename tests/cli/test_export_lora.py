@@ -23,5 +23,5 @@ def test_a_moslora_adapter_becomes_a_lora_adapter(cme, saved, tmp_path):
 
 def test_other_adapters_are_refused_in_one_message(cme, saved, tmp_path):
     result = cme("export-lora", saved("hydralora"), "--out", tmp_path / "lora")
-    assert result.exit_code == 1 and "holds a HYDRALORA adapter; only MOSLORA" in result.stderr
+    assert result.exit_code == 1 and "holds a HYDRALORA adapter. Only MOSLORA" in result.stderr
     assert not (tmp_path / "lora").exists()

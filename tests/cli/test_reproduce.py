@@ -47,7 +47,7 @@ def test_the_same_seed_gives_the_same_row(cme, line, mix, tmp_path):  # noqa: F8
     written = json.loads((tmp_path / "again" / "reproduction.json").read_text())
     assert (written["kind"], written["average"]) == ("reproduction", found["average"])
     twice = reproduce(cme, line, "lora", tmp_path / "again", "--data", mix)
-    assert twice.exit_code == 2 and "finished output of this very command" in twice.stderr
+    assert twice.exit_code == 2 and "finished output of this command" in twice.stderr
 
 
 def test_it_goes_on_where_it_stopped(cme, line, mix, tmp_path, monkeypatch):  # noqa: F811

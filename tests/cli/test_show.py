@@ -68,7 +68,7 @@ def test_nothing_to_show_is_said(cme, result, tmp_path):
         (("RESULT", "--dataset", "arc", "--confusion"), "has no samples of arc"),
         (("RESULT", "--dataset", "nq_open", "--confusion"), "nq_open has free-text answers"),
         (("RESULT", "--dataset", "qqp", "--confusion", "--wrong", "3"), "cannot be combined with --wrong"),
-        (("RESULT", "--dataset", "qqp", "--id", "zz"), "no sample's id begins with 'zz'"),
+        (("RESULT", "--dataset", "qqp", "--id", "zz"), "no sample has an id that begins with 'zz'"),
         (("RESULT", "--dataset", "qqp", "--source", "/nowhere"), "/nowhere"),
     ],
 )
@@ -79,7 +79,8 @@ def test_what_does_not_go_together_is_told(cme, result, arguments, says):
 
 def test_a_folder_without_a_result(cme, tmp_path):
     done = cme("show", tmp_path, "--dataset", "qqp")
-    assert done.exit_code == 1 and "result.json does not exist" in done.stderr
+    assert done.exit_code == 1
+    assert "result.json does not exist. Give a folder that 'cme eval' wrote." in done.stderr
 
 
 def test_failed_and_unfinished_answers_are_counted_in_the_result_and_shown(cme, tmp_path):
@@ -136,5 +137,5 @@ def test_a_missing_split_is_no_reason_to_name_an_option_that_show_lacks(cme, tmp
     for split in ("train", "eval"):
         done = cme("show", "--dataset", "qqp", "--source", tmp_path, "--split", split)
         assert done.exit_code == 1
-        assert "lacks:\n  qqp: qqp/" in done.stderr and "choose another --source or --split" in done.stderr
+        assert "lacks:\n  qqp: qqp/" in done.stderr and "set another --source or --split" in done.stderr
         assert "--allow-missing" not in done.stderr

@@ -27,7 +27,7 @@ def test_a_grid_prints_its_table_and_names_the_best_run(cme, common, tmp_path):
     assert str(out / written["best"]) in result.stderr
     assert ("edge of the grid" in result.stderr) == (written["learning_rate"] != 1e-3)
     again = cme(*grid)
-    assert again.exit_code == 2 and "holds the finished output" in again.stderr
+    assert again.exit_code == 2 and "has the finished output" in again.stderr
 
 
 def test_any_method_of_peft_from_a_file(cme, common, tmp_path):
@@ -60,17 +60,17 @@ def test_the_whole_model(cme, common, tmp_path):
         (("--method", "lora", "--lr-grid", "1e-4"), "at least two different learning rates"),
         (("--method", "lora", "--lr-grid", "1e-4,-1"), "-1 is not a valid learning rate"),
         (("--method", "lora", "--lr", "1e-3", "--lr-grid", "1e-4,1e-3"), "--lr and --lr-grid cannot be combined"),
-        (("--method", "full", "--rank", "4"), "rank: full has no such setting (it has none)"),
+        (("--method", "full", "--rank", "4"), "full has no setting 'rank' (it has none)"),
         (("--method", "lora", "--rank", "0"), "rank: must be at least 1, found 0"),
         (("--method", "teamlora", "--experts", "0"), "experts: must be at least 1, found 0"),
         (("--method", "adalora", "--set", "tinitt=3"), "unknown option 'tinitt' (did you mean 'tinit'?)"),
         (("--method", "adalora", "--set", "r=3"), "unknown option 'r'"),
         (("--method", "lora", "--target-modules", "no_such_proj"), "no_such_proj"),
-        (("--method", "adalora", "--steps", "2"), "at least 3 steps to prune ranks, the run has 2"),
+        (("--method", "adalora", "--steps", "2"), "at least 3 steps to prune ranks, but the run has 2"),
         (("--method", "adalora", "--set", "init_r=8"), "init_r must be above the rank"),
         (("--method", "peft"), "peft_type is missing"),
         (("--method", "peft", "--set", "peft_type=DORA"), "unknown peft_type 'DORA'"),
-        (("--peft-config", "nowhere.yaml"), "there is no file nowhere.yaml"),
+        (("--peft-config", "nowhere.yaml"), "the file nowhere.yaml does not exist"),
         (("--peft-config", "nowhere.yaml", "--method", "lora"), "peft_config and method 'lora' cannot be combined"),
     ],
 )

@@ -1,6 +1,6 @@
 """Reads the hub in a process of its own, since huggingface_hub reads its environment when imported.
 
-Standard input: one JSON value a line. A list [dataset, part index, split, changes of the spec's fields, changes of the part's
+Standard input: one JSON value a line. A list [dataset, subset index, split, changes of the spec's fields, changes of the subset's
 fields] reads a split through `HubSource`; the answer is {"rows", "files", "revision"} or {"error": class, "message"}. A mapping
 {"cme": arguments, "in": folder} runs a command there; the answer is {"exit", "stdout", "stderr", "slept": seconds}.
 """
@@ -22,12 +22,12 @@ from cme.data.sources import Source, open_source  # noqa: E402
 from cme.suite import dataset  # noqa: E402
 
 
-def read(source: Source, name: str, number: int, split: str, of_spec: dict, of_part: dict) -> dict:
+def read(source: Source, name: str, number: int, split: str, of_spec: dict, of_subset: dict) -> dict:
     spec = dataclasses.replace(dataset(name), **of_spec)
-    part = dataclasses.replace(spec.parts[number], **of_part)
+    subset = dataclasses.replace(spec.subsets[number], **of_subset)
     try:
-        files = [str(file) for file in source.files(spec, part, split)]
-        return {"rows": source.table(spec, part, split).to_pylist(), "files": files, **source.provenance(spec)}
+        files = [str(file) for file in source.files(spec, subset, split)]
+        return {"rows": source.table(spec, subset, split).to_pylist(), "files": files, **source.provenance(spec)}
     except Exception as error:
         return {"error": type(error).__name__, "message": str(error)}
 

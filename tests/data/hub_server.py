@@ -272,9 +272,9 @@ def suite_repositories() -> dict[str, dict[str, bytes]]:
     found: dict[str, dict[str, bytes]] = {}
     configs: dict[str, dict[str, dict[str, str]]] = {}
     for spec in datasets(beside=True).values():
-        for part in spec.parts:
-            for split in (part.train, part.eval):
-                config, rows = part.config or "default", HAND_ROWS[f"{part.folder}/{split}"]
+        for subset in spec.subsets:
+            for split in (subset.train, subset.eval):
+                config, rows = subset.config or "default", HAND_ROWS[f"{subset.folder}/{split}"]
                 files = {f"{split}.parquet": rows}
                 if (spec.name, split) == ("qqp", "train"):
                     files = {f"{split}-00000-of-00002.parquet": rows[:1], f"{split}-00001-of-00002.parquet": rows[1:]}

@@ -73,7 +73,7 @@ def test_questions_about_one_premise_are_one_cluster():
 def test_three_rounds_are_three_parts(hand_mirror, kind, split):
     outcome = load_examples(SPEC, kind, open_source(str(hand_mirror)))
     rows = [row for k in (1, 2, 3) for row in HAND_ROWS[f"anli/{split}_r{k}"]]
-    assert [example.part for example in outcome.examples] == ["r1"] * 10 + ["r2"] * 10 + ["r3"] * 10
+    assert [example.subset for example in outcome.examples] == ["r1"] * 10 + ["r2"] * 10 + ["r3"] * 10
     assert [example.output for example in outcome.examples] == [
         ("entailment", "neutral", "contradiction")[row["label"]] for row in rows
     ]
@@ -89,12 +89,12 @@ def test_of_nine_splits_dev_is_never_read(make_mirror):
 def test_real_rows(real_data):
     outcome = loaded(real_data, "anli", "eval")
     tables = {f"r{k}": stored(real_data, f"anli/test_r{k}") for k in (1, 2, 3)}
-    assert {part: table.num_rows for part, table in tables.items()} == {"r1": 500, "r2": 500, "r3": 500}
+    assert {subset: table.num_rows for subset, table in tables.items()} == {"r1": 500, "r2": 500, "r3": 500}
     assert outcome.read == len(outcome.examples) == 1500 and not outcome.dropped
-    for part, table in tables.items():
+    for subset, table in tables.items():
         for label in (0, 1, 2):
             assert (
-                sum(e.part == part and e.gold == label for e in outcome.examples)
+                sum(e.subset == subset and e.gold == label for e in outcome.examples)
                 == pc.sum(pc.equal(table["label"], label)).as_py()
             )
     distinct = {premise for table in tables.values() for premise in table["premise"].to_pylist()}
@@ -107,14 +107,14 @@ def test_real_training_rows_lack_round_two(real_data):
     outcome = loaded(real_data, "anli", "train", allow_missing=True)
     # README of the rows: 2,000 of round 1, 514 of round 3, none of them neutral.
     assert outcome.read == len(outcome.examples) == 2514
-    assert not any(example.gold == 1 for example in outcome.examples if example.part == "r3")
+    assert not any(example.gold == 1 for example in outcome.examples if example.subset == "r3")
 
 
 def test_no_real_reason_is_in_a_real_prompt(real_data):
-    examples = [example for example in loaded(real_data, "anli", "eval").examples if example.part == "r3"]
+    examples = [example for example in loaded(real_data, "anli", "eval").examples if example.subset == "r3"]
     rows = stored(real_data, "anli/test_r3").to_pylist()
     # Some annotators only quote the premise or the hypothesis.
     pairs = zip(examples, rows, strict=True)
-    told = [(e, row["reason"]) for e, row in pairs if row["reason"] not in row["premise"] + row["hypothesis"]]
-    assert len(told) > 400
-    assert [reason for example, reason in told if reason in prompt_text(example)] == []
+    reasons = [(e, row["reason"]) for e, row in pairs if row["reason"] not in row["premise"] + row["hypothesis"]]
+    assert len(reasons) > 400
+    assert [reason for example, reason in reasons if reason in prompt_text(example)] == []

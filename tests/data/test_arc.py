@@ -120,16 +120,16 @@ def test_nothing_of_a_question_may_be_cut():
 
 def test_two_sets_are_two_parts(hand_mirror):
     outcome = load_examples(SPEC, "eval", open_source(str(hand_mirror)))
-    assert Counter(example.part for example in outcome.examples) == {"arc_challenge": 10, "arc_easy": 10}
+    assert Counter(example.subset for example in outcome.examples) == {"arc_challenge": 10, "arc_easy": 10}
     assert len(HAND_ROWS["arc_easy/test"]) == 10
 
 
 @pytest.mark.parametrize(("kind", "split"), [("train", "train"), ("eval", "test")])
 def test_real_rows(real_data, kind, split):
     outcome = loaded(real_data, "arc", kind)
-    for part in ("arc_challenge", "arc_easy"):
-        rows = stored(real_data, f"{part}/{split}").to_pylist()
-        ours = [example for example in outcome.examples if example.part == part]
+    for subset in ("arc_challenge", "arc_easy"):
+        rows = stored(real_data, f"{subset}/{split}").to_pylist()
+        ours = [example for example in outcome.examples if example.subset == subset]
         equal = sum(
             len({" ".join(o.split()) for o in row["choices"]["text"]}) < len(row["choices"]["text"]) for row in rows
         )
@@ -148,6 +148,6 @@ def test_real_rows(real_data, kind, split):
 
 def test_real_rows_hold_the_odd_ones(real_data):
     # What the tests above rest on: digits as keys, and rows of three and of five options, are in the real rows.
-    rows = [row for part in ("arc_challenge", "arc_easy") for row in stored(real_data, f"{part}/test").to_pylist()]
+    rows = [row for subset in ("arc_challenge", "arc_easy") for row in stored(real_data, f"{subset}/test").to_pylist()]
     assert sum(row["answerKey"].isdigit() for row in rows) == 24
     assert {len(row["choices"]["text"]) for row in rows} == {3, 4, 5}

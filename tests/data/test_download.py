@@ -66,24 +66,32 @@ def offline(folder, name="qqp"):
 def test_the_whole_suite_is_fetched_and_works_offline(cme, hub, tmp_path):
     done = cme("download", "--out", "mirror", "--json")
     assert done["exit"] == 0, done["stderr"]
-    told = json.loads(done["stdout"])
-    assert told["problems"] == []
+    report = json.loads(done["stdout"])
+    assert report["problems"] == []
     specs = datasets(beside=True).values()
     expected = {
-        f"{part.folder}/{part.split(kind)}" for spec in specs for part in spec.parts for kind in ("train", "eval")
+        f"{subset.folder}/{subset.split(kind)}"
+        for spec in specs
+        for subset in spec.subsets
+        for kind in ("train", "eval")
     }
-    assert {item["split"] for item in told["splits"]} == expected
-    assert len(fetched(hub)) == len(set(fetched(hub))) == sum(item["files"] for item in told["splits"])
+    assert {item["split"] for item in report["splits"]} == expected
+    assert len(fetched(hub)) == len(set(fetched(hub))) == sum(item["files"] for item in report["splits"])
 
     source = open_source(str(tmp_path / "mirror"))
     assert check_source(source, specs, ("eval",)) == []
     for spec in datasets().values():
         read = {kind: load_examples(spec, kind, source).read for kind in ("train", "eval")}
-        rows = {kind: sum(len(HAND_ROWS[f"{part.folder}/{part.split(kind)}"]) for part in spec.parts) for kind in read}
+        rows = {
+            kind: sum(len(HAND_ROWS[f"{subset.folder}/{subset.split(kind)}"]) for subset in spec.subsets)
+            for kind in read
+        }
         assert read == rows, spec.name
         assert source.provenance(spec)["revision"] == (spec.revision or hub.heads[spec.hub_id])
         for kind in ("train", "eval"):
-            assert f"{spec.name}: {rows[kind]:,} {kind} rows, but {spec.rows[kind]:,} are published" in told["warnings"]
+            assert (
+                f"{spec.name}: {rows[kind]:,} {kind} rows, but {spec.rows[kind]:,} are published" in report["warnings"]
+            )
 
 
 def test_shards_keep_their_order_and_their_number(cme, tmp_path):
@@ -95,7 +103,7 @@ def test_shards_keep_their_order_and_their_number(cme, tmp_path):
     ]
     source = open_source(str(tmp_path / "mirror"))
     qqp = dataset("qqp")
-    assert source.table(qqp, qqp.parts[0], "train").to_pylist() == list(HAND_ROWS["qqp/train"])
+    assert source.table(qqp, qqp.subsets[0], "train").to_pylist() == list(HAND_ROWS["qqp/train"])
 
 
 def test_nothing_is_fetched_twice(cme, hub, tmp_path):
@@ -189,8 +197,8 @@ def test_a_killed_download_is_continued(stage, hub, cme, tmp_path):
     hub.released.set()
     have = partial.stat().st_size
     assert cme(*QQP)["exit"] == 0
-    assert [wanted for asked, wanted in hub.ranges if asked == path] == [None, f"bytes={have}-"]
-    assert [asked for asked, _ in hub.ranges].count(TRAIN) == 1
+    assert [wanted for path_requested, wanted in hub.ranges if path_requested == path] == [None, f"bytes={have}-"]
+    assert [path_requested for path_requested, _ in hub.ranges].count(TRAIN) == 1
     assert offline(tmp_path / "mirror")[0] == 1 + len(rows)
     assert not partial.exists()
 
@@ -217,7 +225,7 @@ def test_a_file_that_is_not_what_the_hub_states_is_refused(cme, hub, tmp_path, p
     hub.failing[path] = "wrong"
     done = cme(*QQP)
     assert done["exit"] == 1
-    assert f"hub:{path}: two downloads differ from what the hub states" in done["stderr"]
+    assert f"hub:{path}: two downloads do not have the size and checksum on the hub" in done["stderr"]
     assert ("sha256:" if path == TRAIN else "git:") in done["stderr"]
     assert not (tmp_path / "mirror" / "qqp" / path.rpartition("/")[2]).exists()
 
@@ -234,7 +242,7 @@ def test_a_file_that_is_not_what_the_hub_states_is_refused(cme, hub, tmp_path, p
         ({VALIDATION: 404}, "it may have been renamed"),
     ],
 )
-def test_what_does_not_pass_is_told_at_once(cme, hub, failing, says):
+def test_an_error_that_cannot_pass_is_reported_at_once(cme, hub, failing, says):
     hub.failing.update(failing)
     done = cme(*QQP)
     assert (done["exit"], done["slept"]) == (1, [])
@@ -254,11 +262,11 @@ def test_a_missing_configuration_and_a_missing_split_name_what_there_is(cme, hub
     hub.repositories[GLUE]["README.md"] = card({"qqp": {"train": "qqp/train*.parquet"}})
     split, config = cme(*QQP), cme("download", "--out", "mirror", "--datasets", "rte")
     assert split["exit"] == config["exit"] == 1
-    assert "hub:nyu-mll/glue/qqp/validation: the hub has no such split; it has: train." in split["stderr"]
+    assert "hub:nyu-mll/glue/qqp/validation: the hub has no such split. Its splits are: train." in split["stderr"]
     assert "BuilderConfig 'rte' not found. Available: ['qqp']" in config["stderr"]
 
 
-def test_a_renamed_column_is_told_after_the_download(cme, hub, tmp_path):
+def test_a_renamed_column_is_reported_after_the_download(cme, hub, tmp_path):
     rows = [
         {**{name: row[name] for name in ("question1", "label")}, "question_2": "B?"} for row in HAND_ROWS["qqp/train"]
     ]
@@ -315,7 +323,7 @@ def test_a_mirror_holds_one_commit_of_a_repository(cme, hub, tmp_path):
     hub.heads[GLUE] = "e" * 40
     done = cme(*QQP, "--update-lock")
     assert done["exit"] == 2
-    assert "also holds rte/train, rte/validation of nyu-mll/glue, of another commit" in done["stderr"]
+    assert "also has rte/train, rte/validation of nyu-mll/glue at another commit" in done["stderr"]
     assert offline(tmp_path / "mirror") == [len(HAND_ROWS["qqp/train"]), len(HAND_ROWS["qqp/validation"])]
 
 
@@ -325,7 +333,7 @@ def test_other_peoples_files_are_not_overwritten(cme, tmp_path):
     (folder / "train.parquet").write_bytes(b"mine")
     done = cme(*QQP)
     assert done["exit"] == 2
-    assert "train.parquet" in done["stderr"] and "did not put there" in done["stderr"]
+    assert "train.parquet" in done["stderr"] and "did not write" in done["stderr"]
     assert (folder / "train.parquet").read_bytes() == b"mine"
 
 
@@ -345,7 +353,7 @@ def test_a_full_disk_is_one_message(cme, hub, tmp_path):
     (folder / f".validation.parquet.{locked[-12:]}.part").symlink_to("/dev/full")
     done = cme(*QQP)
     assert done["exit"] == 1
-    assert "validation.parquet: No space left on device. Free some room" in done["stderr"]
+    assert "validation.parquet: No space left on device. Free some disk space" in done["stderr"]
     assert len(list(folder.glob("train-*.parquet"))) == 2
 
 
@@ -353,7 +361,7 @@ def test_a_full_disk_is_one_message(cme, hub, tmp_path):
     ("arguments", "says"),
     [(("--splits", "test"), "eval, train"), (("--splits", ","), "splits is empty"), (("--datasets", "qpp"), "'qqp'")],
 )
-def test_what_does_not_exist_is_told_before_the_hub_is_asked(cme, hub, tmp_path, arguments, says):
+def test_unknown_names_are_reported_before_a_request_to_the_hub(cme, hub, tmp_path, arguments, says):
     done = cme("download", "--out", "mirror", *arguments)
     assert done["exit"] == 2 and says in done["stderr"]
     assert hub.log == [] and list(tmp_path.iterdir()) == []
@@ -367,7 +375,7 @@ def test_a_file_that_does_not_end_is_cut_off(cme, hub, tmp_path, path):
     hub.failing[f"{GLUE}/{path}"] = "endless"
     done = cme(*QQP)
     assert done["exit"] == 1
-    assert "two downloads differ from what the hub states" in done["stderr"]
+    assert "two downloads do not have the size and checksum on the hub" in done["stderr"]
     # What a network holds in its buffers is sent, too.
     assert hub.sent < 100 << 20
     assert all(file.stat().st_size < 1 << 20 for file in (tmp_path / "mirror").rglob("*") if file.is_file())

@@ -44,7 +44,7 @@ def test_two_rows_of_one_text_with_two_labels_are_one_item_with_two_answers():
 
 
 def test_only_the_configuration_split_is_used():
-    assert [part.config for part in SPEC.parts] == ["split"]
+    assert [subset.config for subset in SPEC.subsets] == ["split"]
 
 
 def test_validation_is_never_read(make_mirror):

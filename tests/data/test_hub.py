@@ -167,7 +167,7 @@ def test_a_file_is_fetched_once(visit):
         (
             "split",
             "SourceError",
-            "hub:nyu-mll/glue/qqp/dev: the hub has no such split; it has: train, validation, test.",
+            "hub:nyu-mll/glue/qqp/dev: the hub has no such split. Its splits are: train, validation, test.",
         ),
         ("config", "SourceError", "BuilderConfig 'qpq' not found. Available: ['qqp']"),
         (
@@ -178,10 +178,10 @@ def test_a_file_is_fetched_once(visit):
         ("script", "SourceError", "Dataset scripts are no longer supported"),
         ("cut", "SourceError", "peer closed connection"),
         ("forbidden", "SourceError", "Accept its terms at https://huggingface.co/datasets/test/forbidden, then log in"),
-        ("wrong", "SourceError", "is not what the hub states ("),
-        ("endless", "SourceError", "is not what the hub states ("),
+        ("wrong", "SourceError", "do not have the size and checksum on the hub ("),
+        ("endless", "SourceError", "do not have the size and checksum on the hub ("),
         ("busy", "SourceError", "503 Service"),
-        ("csv", "DataError", "hub:test/csv/plain/validation: it is not stored as Parquet"),
+        ("csv", "DataError", "hub:test/csv/plain/validation is not stored as Parquet"),
         ("damaged", "DataError", "hub:test/damaged/plain/validation: "),
     ],
 )

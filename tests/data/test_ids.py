@@ -71,15 +71,15 @@ def test_every_key_column_counts(name):
 def test_sharding_does_not_count(name, hand_mirror, make_mirror):
     spec = dataset(name)
     sharded = make_mirror({})
-    for part in spec.parts:
-        table = pq.read_table(hand_mirror / part.folder / f"{part.eval}.parquet")
-        (sharded / part.folder).mkdir(exist_ok=True)
+    for subset in spec.subsets:
+        table = pq.read_table(hand_mirror / subset.folder / f"{subset.eval}.parquet")
+        (sharded / subset.folder).mkdir(exist_ok=True)
         for number, (start, stop) in enumerate([(0, 1), (1, 4), (4, 10)]):
             # Small row groups: how a file is laid out inside does not count either.
-            file = sharded / part.folder / f"{part.eval}-{number:05}-of-00003.parquet"
+            file = sharded / subset.folder / f"{subset.eval}-{number:05}-of-00003.parquet"
             pq.write_table(table.slice(start, stop - start), file, row_group_size=2, compression="none")
     one, many = (load_examples(spec, "eval", open_source(str(folder))).examples for folder in (hand_mirror, sharded))
-    assert one == many and len(one) == 10 * len(spec.parts)
+    assert one == many and len(one) == 10 * len(spec.subsets)
 
 
 def test_nullable_and_large_columns_do_not_count(make_mirror):

@@ -79,8 +79,8 @@ def test_adopting_keeps_what_is_known(lock, tmp_path):
     ("text", "says"),
     [
         ("{", "is not valid JSON"),
-        ("[]", "is no cme.lock of version 1"),
-        ('{"version": 2, "repositories": {}}', "is no cme.lock of version 1"),
+        ("[]", "is not a cme.lock of version 1"),
+        ('{"version": 2, "repositories": {}}', "is not a cme.lock of version 1"),
         ('{"version": 1, "repositories": {"a/b": 3}}', "a/b: missing key 'revision'"),
         ('{"version": 1, "repositories": {"a/b": {"revision": "main", "splits": {}}}}', "a/b: 'main' is not a commit"),
         (
@@ -89,7 +89,7 @@ def test_adopting_keeps_what_is_known(lock, tmp_path):
         ),
     ],
 )
-def test_what_is_no_lock_is_told(tmp_path, text, says):
+def test_an_invalid_lock_is_reported(tmp_path, text, says):
     path = tmp_path / "cme.lock"
     path.write_text(text.replace("OLD", OLD))
     with pytest.raises(CMEError) as caught:
@@ -114,7 +114,7 @@ def test_a_file_matches_by_size_and_checksum(tmp_path, checksum):
     assert not locked.matches(file)
 
 
-def test_the_lock_is_in_the_current_folder_unless_told_otherwise(monkeypatch):
+def test_the_lock_is_in_the_current_folder_by_default(monkeypatch):
     monkeypatch.delenv("CME_LOCK", raising=False)
     assert lock_file() == Path("cme.lock")
     monkeypatch.setenv("CME_LOCK", "/elsewhere/x.lock")

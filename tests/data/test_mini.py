@@ -22,15 +22,15 @@ def test_every_row_is_a_row_of_its_dataset(spec):
     """The loader's own checks hold, and nothing but what is planted is dropped."""
     source = open_source("mini")
     outcome = load_examples(spec, "eval", source)
-    assert outcome.read == len(outcome.examples) == EVAL_ROWS * len(spec.parts)
+    assert outcome.read == len(outcome.examples) == EVAL_ROWS * len(spec.subsets)
     assert len({example.id for example in outcome.examples}) == len(outcome.examples)
 
 
 @EACH
-def test_at_least_as_many_training_rows_as_asked_for(spec):
-    part = spec.parts[0]
-    small, large = (open_source("mini", train_rows=rows).table(spec, part, part.train) for rows in (1, 2049))
-    assert len(spec.parts) * small.num_rows >= 2048
+def test_at_least_the_requested_training_rows(spec):
+    subset = spec.subsets[0]
+    small, large = (open_source("mini", train_rows=rows).table(spec, subset, subset.train) for rows in (1, 2049))
+    assert len(spec.subsets) * small.num_rows >= 2048
     assert large.num_rows >= 2 * small.num_rows - 1
     # A larger pool begins with the smaller one, so mixes of different sizes are comparable.
     assert large.slice(0, small.num_rows).to_pylist() == small.to_pylist()
@@ -49,31 +49,31 @@ def test_the_same_seed_gives_the_same_rows_and_another_one_others():
 def test_more_than_exists_is_an_error_that_says_how_many_there_are():
     most = mini_corpus.size("nq_open", "validation")
     assert len(mini_corpus.rows("nq_open", "validation", most)) == most
-    with pytest.raises(UsageError, match=rf"{most:,} rows of nq_open/validation; {most + 1:,} were asked for"):
+    with pytest.raises(UsageError, match=rf"{most:,} rows of nq_open/validation; {most + 1:,} were requested"):
         mini_corpus.rows("nq_open", "validation", most + 1)
 
 
 def test_a_pool_is_never_larger_than_the_world():
     spec = dataset("arc")
-    folder, split = spec.parts[0].folder, spec.parts[0].train
-    asked: list[int] = []
+    folder, split = spec.subsets[0].folder, spec.subsets[0].train
+    counts: list[int] = []
 
     def rows(folder, split, count, **options):
-        asked.append(count)
+        counts.append(count)
         return [{"x": 1}]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mini_corpus, "rows", rows)
-        table = open_source("mini", train_rows=1 << 22).table(spec, spec.parts[0], split)
-    assert asked == [mini_corpus.size(folder, split)] and isinstance(table, pa.Table)
+        table = open_source("mini", train_rows=1 << 22).table(spec, spec.subsets[0], split)
+    assert counts == [mini_corpus.size(folder, split)] and isinstance(table, pa.Table)
 
 
-def test_a_dataset_outside_of_the_world_is_told(monkeypatch):
+def test_a_dataset_that_the_corpus_lacks_is_reported(monkeypatch):
     monkeypatch.setattr(mini_corpus, "known", lambda: ["arc_easy"])
     spec = dataset("qqp")
     source = open_source("mini")
     with pytest.raises(SourceError, match=r"the mini corpus has no dataset 'qqp'\. It has: arc_easy"):
-        source.table(spec, spec.parts[0], "validation")
+        source.table(spec, spec.subsets[0], "validation")
     with pytest.raises(SourceError, match=r"qqp: qqp .the mini corpus has no such rows."):
         check_source(source, [spec], ("eval",))
 
@@ -82,7 +82,7 @@ def test_options_follow_a_colon_in_any_order():
     one, other = open_source("mini:seed=3,hard,long"), open_source("mini:long,hard,seed=3")
     assert one.name == other.name == "mini:hard,long,seed=3"
     spec = dataset("squad_v2")
-    assert one.table(spec, spec.parts[0], "validation").equals(other.table(spec, spec.parts[0], "validation"))
+    assert one.table(spec, spec.subsets[0], "validation").equals(other.table(spec, spec.subsets[0], "validation"))
     assert open_source("mini:").name == open_source("mini:seed=0").name == "mini"
 
 
@@ -91,8 +91,8 @@ def test_each_option_gives_other_rows(name):
     # Single sentences and questions are as long as the real ones from the start.
     passages = ("cnn_dailymail", "tldr", "imdb", "yelp_polarity", "anli", "squad_v2", "race")
     for spec in datasets().values() if name != "mini:long" else map(dataset, passages):
-        part = spec.parts[0]
-        tables = [open_source(source).table(spec, part, part.eval) for source in ("mini", name)]
+        subset = spec.subsets[0]
+        tables = [open_source(source).table(spec, subset, subset.eval) for source in ("mini", name)]
         assert tables[0].num_rows == tables[1].num_rows == 512
         assert not tables[0].equals(tables[1]), f"{spec.name} is the same in {name}"
 

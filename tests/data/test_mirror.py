@@ -100,7 +100,7 @@ def test_what_is_missing_may_be_allowed_and_is_listed(make_mirror):
     source = open_source(str(mirror))
     assert check_source(source, [ANLI], ("eval",), allow_missing=True) == ["anli: anli/test_r2.parquet"]
     outcome = evaluation(mirror, ANLI, allow_missing=True)
-    assert {example.part for example in outcome.examples} == {"r1", "r3"}
+    assert {example.subset for example in outcome.examples} == {"r1", "r3"}
     with pytest.raises(SourceError, match=r"anli/test_r2\.parquet is missing"):
         evaluation(mirror, ANLI)
 
@@ -147,7 +147,7 @@ def test_shards_with_other_columns_are_named(three_shards):
         evaluation(three_shards)
 
 
-def test_missing_and_mistyped_columns_are_told_all_at_once(make_mirror):
+def test_missing_and_mistyped_columns_are_reported_together(make_mirror):
     mirror = make_mirror({"qqp/validation": [{"question1": 1, "sentence2": "B?", "label": "duplicate"}]})
     with pytest.raises(DataError) as caught:
         evaluation(mirror)
@@ -206,25 +206,25 @@ def test_provenance_is_the_hash_of_every_file_read(three_shards):
 
 
 def test_the_files_of_a_split_are_its_shards_in_order(three_shards):
-    files = open_source(str(three_shards)).files(QQP, QQP.parts[0], "validation")
+    files = open_source(str(three_shards)).files(QQP, QQP.subsets[0], "validation")
     assert [file.name for file in files] == [f"validation-{number:05}-of-00003.parquet" for number in range(3)]
 
 
-def test_what_cme_download_noted_is_told_and_checked(one_file):
+def test_the_lock_of_cme_download_is_reported_and_checked(one_file):
     file = one_file / "qqp" / "validation.parquet"
     locked = LockedFile("qqp/validation.parquet", file.stat().st_size, f"sha256:{sha256_file(file)}")
     Lock(one_file / "cme.lock").put(QQP.hub_id, "a" * 40, "qqp/validation", (locked,))
     source = open_source(str(one_file))
-    assert source.footer(QQP, QQP.parts[0], "validation").rows == 12
+    assert source.footer(QQP, QQP.subsets[0], "validation").rows == 12
     load_examples(QQP, "eval", source)
     assert source.provenance(QQP) == {"qqp/validation.parquet": sha256_file(file), "revision": "a" * 40}
     pq.write_table(pa.Table.from_pylist([qqp_row(0)]), file)
-    with pytest.raises(DataError, match=r"validation\.parquet is not what .*cme\.lock says"):
-        source.footer(QQP, QQP.parts[0], "validation")
+    with pytest.raises(DataError, match=r"validation\.parquet differs from .*cme\.lock"):
+        source.footer(QQP, QQP.subsets[0], "validation")
 
 
-def test_an_unknown_source_is_told():
-    with pytest.raises(UsageError, match="unknown source '/no/such/folder': it is not 'hub', 'mini' or a folder"):
+def test_an_unknown_source_is_reported():
+    with pytest.raises(UsageError, match=r"unknown source '/no/such/folder'\. Use 'hub', 'mini' or an existing folder"):
         open_source("/no/such/folder")
 
 

@@ -8,7 +8,7 @@ from cme.data.match import canonical, gold_text, match_digest
 from cme.data.sources import open_source
 from cme.errors import DataError
 from cme.prompt import cut_words
-from cme.suite import Part, dataset
+from cme.suite import Subset, dataset
 from tests.data.real import loaded, stored
 from tests.hub_rows import HAND_ROWS
 from tests.hub_rows.knowledge import mmlu_row, mmlu_train_row
@@ -68,18 +68,18 @@ def test_options_that_differ_in_case_alone_are_kept():
 
 
 def test_the_subject_is_the_part():
-    assert one(subject="virology").part == "virology"
-    assert one(subject="").part == one(subject=None).part == "mmlu"
+    assert one(subject="virology").subset == "virology"
+    assert one(subject="").subset == one(subject=None).subset == "mmlu"
 
 
 def test_the_training_rows_are_one_part(hand_mirror):
     source = open_source(str(hand_mirror))
-    assert {example.part for example in load_examples(SPEC, "train", source).examples} == {"mmlu"}
-    assert {example.part for example in load_examples(SPEC, "eval", source).examples} == {"astronomy"}
+    assert {example.subset for example in load_examples(SPEC, "train", source).examples} == {"mmlu"}
+    assert {example.subset for example in load_examples(SPEC, "eval", source).examples} == {"astronomy"}
 
 
 def test_only_two_splits_are_read():
-    assert SPEC.parts == (Part(name="mmlu", folder="mmlu", config="all", train="auxiliary_train", eval="test"),)
+    assert SPEC.subsets == (Subset(name="mmlu", folder="mmlu", config="all", train="auxiliary_train", eval="test"),)
 
 
 def test_a_copy_whose_columns_are_wrapped_in_one_is_the_same(make_mirror):
@@ -150,7 +150,7 @@ def test_real_rows(real_data, kind, split, count, equal):
 def test_real_rows_are_of_56_subjects(real_data):
     # 57 in full; the sample of test rows lacks one.
     subjects = {row["subject"] for row in stored(real_data, "mmlu/dev").to_pylist()}
-    found = Counter(example.part for example in loaded(real_data, "mmlu", "eval").examples)
+    found = Counter(example.subset for example in loaded(real_data, "mmlu", "eval").examples)
     assert len(subjects) == 57
     assert subjects - set(found) == {"college_physics"}
     assert len(found) == 56 and set(found) < subjects
@@ -159,7 +159,7 @@ def test_real_rows_are_of_56_subjects(real_data):
 
 def test_real_training_rows_name_no_subject(real_data):
     assert {row["subject"] for row in stored(real_data, "mmlu/auxiliary_train").to_pylist()} == {""}
-    assert {example.part for example in loaded(real_data, "mmlu", "train").examples} == {"mmlu"}
+    assert {example.subset for example in loaded(real_data, "mmlu", "train").examples} == {"mmlu"}
 
 
 def test_real_questions_may_have_many_lines(real_data):

@@ -25,7 +25,7 @@ def test_a_pair_becomes_an_example():
     example = one(premise="It rained all day.", hypothesis="The day was dry.", label=2)
     assert example.input == "Premise: It rained all day.\nHypothesis: The day was dry."
     assert (example.choices, example.gold) == (("entailment", "neutral", "contradiction"), 2)
-    assert (example.output, example.part) == ("contradiction", "mnli")
+    assert (example.output, example.subset) == ("contradiction", "mnli")
     assert example.match == ("It rained all day.", "The day was dry.")
     assert example.input[slice(*example.long)] == "It rained all day."
 
@@ -98,10 +98,10 @@ def test_mismatched_stands_beside_the_suite():
 
 
 def test_mismatched_is_mnli_but_for_its_evaluation_split():
-    own = {"name", "task", "parts", "rows", "beside", "path", "fingerprint"}
+    own = {"name", "task", "subsets", "rows", "beside", "path", "fingerprint"}
     ours, theirs = asdict(SPEC), asdict(BESIDE)
     assert {key for key in ours if ours[key] != theirs[key]} == own
-    (matched,), (mismatched,) = SPEC.parts, BESIDE.parts
+    (matched,), (mismatched,) = SPEC.subsets, BESIDE.subsets
     assert (mismatched.folder, mismatched.config, mismatched.train) == (matched.folder, matched.config, matched.train)
     assert (matched.eval, mismatched.eval) == ("validation_matched", "validation_mismatched")
     assert SPEC.rows["train"] == BESIDE.rows["train"]

@@ -22,7 +22,7 @@ def test_a_pair_becomes_an_example():
     example = one(sentence1="Mara saw Jon .", sentence2="Jon saw Mara .", label=0)
     assert example.input == "Sentence 1: Mara saw Jon .\nSentence 2: Jon saw Mara ."
     assert (example.choices, example.gold) == (("not paraphrase", "paraphrase"), 0)
-    assert (example.output, example.part, example.long) == ("not paraphrase", "paws", None)
+    assert (example.output, example.subset, example.long) == ("not paraphrase", "paws", None)
     assert example.cluster == example.id
 
 

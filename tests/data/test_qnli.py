@@ -20,7 +20,7 @@ def test_a_pair_becomes_an_example():
     assert example.input == "Question: Who rows?\nSentence: Mara rows, Jon swims."
     assert example.match == ("Who rows?", "Mara rows, Jon swims.")
     assert example.input[slice(*example.long)] == "Mara rows, Jon swims."
-    assert (example.dataset, example.family, example.part) == ("qnli", "textual_entailment", "qnli")
+    assert (example.dataset, example.family, example.subset) == ("qnli", "textual_entailment", "qnli")
 
 
 @pytest.mark.parametrize(("label", "word"), [(0, "entailment"), (1, "not entailment")])

@@ -20,7 +20,7 @@ def test_a_pair_becomes_an_example():
     example = one(question1="How tall is it?", question2="What is its height?", label=1)
     assert example.input == "Question 1: How tall is it?\nQuestion 2: What is its height?"
     assert (example.choices, example.gold, example.output) == (("not duplicate", "duplicate"), 1, "duplicate")
-    assert (example.dataset, example.family, example.part) == ("qqp", "paraphrase_detection", "qqp")
+    assert (example.dataset, example.family, example.subset) == ("qqp", "paraphrase_detection", "qqp")
     assert example.answers == () and example.long is None
     assert example.cluster == example.id
     assert example.instruction == SPEC.instructions[0]

@@ -6,7 +6,7 @@ from cme.data.load import normalise_all
 from cme.data.match import canonical, gold_text, match_digest
 from cme.errors import DataError
 from cme.prompt import cut_words
-from cme.suite import Part, dataset
+from cme.suite import Subset, dataset
 from tests.data.real import loaded, stored
 from tests.hub_rows.knowledge import mmlu_train_row
 from tests.hub_rows.reading import race_row
@@ -50,7 +50,7 @@ def test_questions_about_one_article_share_a_cluster():
 
 
 def test_one_configuration_holds_both_levels():
-    assert SPEC.parts == (Part(name="race", folder="race", config="all", train="train", eval="test"),)
+    assert SPEC.subsets == (Subset(name="race", folder="race", config="all", train="train", eval="test"),)
 
 
 @pytest.mark.parametrize("answer", ["E", "a", "AB", "2"])

@@ -20,7 +20,7 @@ def test_a_pair_becomes_an_example():
     assert example.input == "Text: Mara rows. Jon swims.\nHypothesis: Jon is in the water."
     assert example.match == ("Mara rows. Jon swims.", "Jon is in the water.")
     assert example.input[slice(*example.long)] == "Mara rows. Jon swims."
-    assert (example.dataset, example.family, example.part) == ("rte", "textual_entailment", "rte")
+    assert (example.dataset, example.family, example.subset) == ("rte", "textual_entailment", "rte")
 
 
 @pytest.mark.parametrize(("label", "word"), [(0, "entailment"), (1, "not entailment")])

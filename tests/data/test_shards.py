@@ -40,10 +40,10 @@ def in_evaluation(source, kind):
 
 def in_mix(source, kind):
     """The rows as the mix reads them, by pieces."""
-    part = QQP.parts[0]
+    subset = QQP.subsets[0]
     found = []
-    for piece in pieces(source, QQP, part, part.split(kind)):
-        found += RowStream(QQP, part, "x", "x").examples(rows_of(source, QQP, piece))
+    for piece in pieces(source, QQP, subset, subset.split(kind)):
+        found += RowStream(QQP, subset, "x", "x").examples(rows_of(source, QQP, piece))
     return found
 
 
@@ -71,7 +71,7 @@ def test_shards_that_are_stored_differently_are_read_alike(tmp_path, how, kind):
 
 
 def as_tables(source):
-    return source.table(QQP, QQP.parts[0], "validation").select(["question1", "question2", "label"]).to_pylist()
+    return source.table(QQP, QQP.subsets[0], "validation").select(["question1", "question2", "label"]).to_pylist()
 
 
 @pytest.mark.parametrize("how", [how for how in DIFFERENT if how != "more columns"])
@@ -99,10 +99,10 @@ def test_dictionaries_inside_of_lists(tmp_path):
     )
     found = []
     for name, shard in (("plain", plain), ("coded", coded)):
-        for part in RACE.parts:
-            folder = tmp_path / name / part.folder
+        for subset in RACE.subsets:
+            folder = tmp_path / name / subset.folder
             folder.mkdir(parents=True)
-            pq.write_table(shard, folder / f"{part.eval}.parquet")
+            pq.write_table(shard, folder / f"{subset.eval}.parquet")
         found.append(load_examples(RACE, "eval", open_source(str(tmp_path / name))).examples)
     assert found[0] == found[1] != []
 
@@ -114,7 +114,7 @@ READERS = [in_evaluation, in_mix]
 def test_a_duplicated_column_name_is_named(tmp_path, read):
     twice = pa.Table.from_arrays([*table(3).columns, table(3).column(0)], names=[*table(3).column_names, "question1"])
     with pytest.raises(
-        DataError, match=r"validation-00001-of-00002\.parquet cannot be read .*two columns of the name 'question1'"
+        DataError, match=r"validation-00001-of-00002\.parquet cannot be read .*two columns with the name 'question1'"
     ):
         read(mirror(tmp_path, table(0), twice), "eval")
 
@@ -124,7 +124,7 @@ def test_invalid_utf8_is_named(tmp_path, read):
     bad = table(3)
     broken = pa.array([b"fine", b"\xff\xfe", b"fine"]).view(pa.string())
     bad = bad.set_column(1, "question2", broken)
-    says = r"validation-00001-of-00002\.parquet .*column 'question2' holds a text that is not UTF-8 at row 4"
+    says = r"validation-00001-of-00002\.parquet .*column 'question2' has a text that is not UTF-8 at row 4"
     with pytest.raises(DataError, match=says):
         read(mirror(tmp_path, table(0), bad), "eval")
 

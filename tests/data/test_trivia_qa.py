@@ -104,7 +104,7 @@ def test_a_missing_question_id_changes_nothing():
     assert one(question_id=None, question_source=None) == one()
 
 
-def test_a_question_asked_twice_stays_twice_with_ids_of_its_own(make_mirror):
+def test_a_repeated_question_is_kept_with_distinct_ids(make_mirror):
     # As in a copy made from rc.nocontext: the same row for the web and for the Wikipedia reading, under one question_id.
     mirror = make_mirror({"trivia_qa/validation": [trivia_row(0), trivia_row(1), trivia_row(0)]})
     outcome = load_examples(SPEC, "eval", open_source(str(mirror)))

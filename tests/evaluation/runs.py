@@ -1,4 +1,4 @@
-"""Evaluations in processes of their own, and what they wrote."""
+"""Starts evaluations in separate processes and reads their results."""
 
 import json
 import os
@@ -12,11 +12,11 @@ from cme.evaluation.store import Lines
 
 DATASETS = ("qqp", "arc", "rte", "nq_open")
 TIMED = ("seconds", "tokens", "tokens_per_second", "finished")
-"""Fields of a result that no rerun repeats: times, and the tokens that each start computes anew."""
+"""Fields of a result that differ between runs: times, and the tokens that each start computes again."""
 
 
 def save_adapter(base: Path, folder: Path, fill: float, kind: str = "lora") -> Path:
-    """An adapter of random weights with this standard deviation."""
+    """Save an adapter with random weights of this standard deviation."""
     import torch
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM
@@ -32,7 +32,7 @@ def save_adapter(base: Path, folder: Path, fill: float, kind: str = "lora") -> P
 
 
 def config(kind: str):
-    """A configuration of a PEFT method."""
+    """Make the configuration of a PEFT method."""
     import peft
 
     import cme.adapters.teamlora as team
@@ -50,7 +50,7 @@ def config(kind: str):
 
 
 def command(base: Path, out: Path, *more: str) -> list[str]:
-    """``cme eval`` on the tiny base and the mini corpus, with small batches."""
+    """Return a ``cme eval`` command for the tiny base and the mini corpus with small batches."""
     fixed = [
         "--base",
         str(base),
@@ -70,7 +70,7 @@ def command(base: Path, out: Path, *more: str) -> list[str]:
 
 
 def start(words: list[str], **options) -> "subprocess.Popen[str]":
-    """Begin a command of `command`."""
+    """Start a command from `command`."""
     return subprocess.Popen(
         [sys.executable, *words],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -83,7 +83,7 @@ def start(words: list[str], **options) -> "subprocess.Popen[str]":
 
 
 def result(out: Path) -> dict:
-    """``result.json`` without what no rerun repeats."""
+    """Read ``result.json`` without the fields that differ between runs."""
     return {name: value for name, value in json.loads((out / "result.json").read_text()).items() if name not in TIMED}
 
 
@@ -94,20 +94,20 @@ def responses(out: Path) -> list[dict]:
 
 
 def batches(out: Path) -> list[tuple[str, int]]:
-    """(key, number of answers) of every batch that is kept."""
+    """Return the key and the number of answers of every stored batch."""
     files = sorted(out.glob("parts/*/answers.*.jsonl"))
     return [(line["key"], len(line["answers"])) for file in files for line in Lines.read(file)]
 
 
 def assert_same(out: Path, other: Path) -> None:
-    """The same bytes, but for times."""
+    """Check that two results are bitwise identical, except for timing fields."""
     assert result(out) == result(other)
     for name in ("samples.parquet", "responses.parquet"):
         assert (out / name).read_bytes() == (other / name).read_bytes(), name
 
 
 def assert_close(out: Path, other: Path) -> None:
-    """The same decisions and texts, log-probabilities within 1e-4."""
+    """Check that two results have equal decisions and texts, and log-probabilities within 1e-4."""
     theirs = {row["id"]: row for row in responses(other)}
     assert len(theirs) == len(responses(out))
     for row in responses(out):

@@ -1,4 +1,4 @@
-"""Many adapters on a base that is loaded once; each result is that of an evaluation of its own."""
+"""Several adapters are evaluated on a base that is loaded once, with the results of separate evaluations."""
 
 import pytest
 
@@ -24,16 +24,16 @@ def adapters(tiny_base, tmp_path_factory):
     return {name: save_adapter(tiny_base, folder / name, fill) for name, fill in {"one": 0.3, "two": 0.5}.items()}
 
 
-def test_each_result_is_that_of_an_evaluation_of_its_own(tiny_base, adapters, tmp_path, monkeypatch):
+def test_each_result_equals_that_of_a_single_evaluation(tiny_base, adapters, tmp_path, monkeypatch):
     import cme.evaluation.session as session
 
     loads = []
     monkeypatch.setattr(session, "load_model", lambda *a, **k: loads.append(a) or load.load_model(*a, **k))
-    asked = [str(adapters["one"]), "base", str(adapters["two"])]
-    results = evaluate_each(settings(tiny_base), asked, tmp_path / "all")
+    requested = [str(adapters["one"]), "base", str(adapters["two"])]
+    results = evaluate_each(settings(tiny_base), requested, tmp_path / "all")
     assert len(loads) == 1, "the base is loaded once"
     assert [result.name for result in results] == ["one", tiny_base.name, "two"]
-    for name, adapter in zip(("one", "base", "two"), asked, strict=True):
+    for name, adapter in zip(("one", "base", "two"), requested, strict=True):
         evaluate(settings(tiny_base, adapter=adapter), tmp_path / "single" / name)
         assert_same(tmp_path / "all" / name, tmp_path / "single" / name)
     assert responses(tmp_path / "all" / "one") != responses(tmp_path / "all" / "base")
@@ -51,15 +51,15 @@ def test_finished_ones_are_not_evaluated_again(tiny_base, adapters, tmp_path):
 
 
 def test_two_adapters_of_the_same_name_are_refused(tiny_base, adapters, tmp_path):
-    asked = [str(adapters["one"]), str(save_adapter(tiny_base, tmp_path / "elsewhere" / "one", 0.1))]
-    with pytest.raises(UsageError, match="called 'one'"):
-        evaluate_each(settings(tiny_base), asked, tmp_path / "out")
+    requested = [str(adapters["one"]), str(save_adapter(tiny_base, tmp_path / "elsewhere" / "one", 0.1))]
+    with pytest.raises(UsageError, match="have the name 'one'"):
+        evaluate_each(settings(tiny_base), requested, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("method", METHODS)
-def test_the_base_is_itself_again_after_every_method(tiny_base, tmp_path, method):
+def test_the_base_is_restored_after_every_method(tiny_base, tmp_path, method):
     import torch
 
     save_adapter(tiny_base, tmp_path / method, 0.3, method)
@@ -77,8 +77,8 @@ def test_the_base_is_itself_again_after_every_method(tiny_base, tmp_path, method
     assert torch.equal(logits(switcher.attach(tmp_path / method))[:, -4:], adapted)
 
 
-def test_a_method_that_leaves_something_behind_costs_a_load(tiny_base, adapters):
-    """PiSSA-like: the base's own weights were changed."""
+def test_a_base_that_a_method_changed_is_loaded_again(tiny_base, adapters):
+    """As with PiSSA, the weights of the base itself were changed."""
     import torch
 
     loads = []
@@ -104,15 +104,15 @@ def test_names_of_hub_ids(adapter, name):
 def test_a_process_per_device(tiny_base, adapters, tmp_path):
     from cme.evaluation.devices import evaluate_on
 
-    asked = [*map(str, adapters.values()), "base"]
-    results = evaluate_on(["cpu", "cpu"], settings(tiny_base), asked, tmp_path / "two")
-    evaluate_each(settings(tiny_base, device="cpu"), asked, tmp_path / "one")
+    requested = [*map(str, adapters.values()), "base"]
+    results = evaluate_on(["cpu", "cpu"], settings(tiny_base), requested, tmp_path / "two")
+    evaluate_each(settings(tiny_base, device="cpu"), requested, tmp_path / "one")
     assert [result.name for result in results] == ["one", "two", tiny_base.name]
     for name in ("one", "two", "base"):
         assert_same(tmp_path / "two" / name, tmp_path / "one" / name)
 
 
-def test_what_a_process_says_when_it_fails(tiny_base, adapters, tmp_path):
+def test_the_error_of_a_failed_process_is_reported(tiny_base, adapters, tmp_path):
     from cme.errors import CMEError
     from cme.evaluation.devices import evaluate_on
 
@@ -124,16 +124,16 @@ def test_what_a_process_says_when_it_fails(tiny_base, adapters, tmp_path):
 
 
 def test_an_adapter_on_the_hub(tiny_base, adapters, tmp_path):
-    """Its own files are fetched, not the optimizer's state or what was pickled; the result is the folder's."""
+    """Only the adapter's files are downloaded, without optimizer state and pickle files."""
     files = {file.name: file.read_bytes() for file in adapters["one"].iterdir()}
     pickles = dict.fromkeys(("adapter_model.bin", "optimizer.pt", "checkpoint-5/adapter_model.safetensors"), b"large")
     out = tmp_path / "hub"
     words = ["--base", tiny_base, "--tier", "smoke", "--source", "mini", "--datasets", "qqp,nq_open", "--threads", 1]
     with HubServer({"test/adapter": files | pickles}, large=("safetensors",)) as hub:
-        asked = {"cme": [str(word) for word in ["eval", "--adapter", "test/adapter", "--out", out, *words]]}
-        lost = {"cme": [*asked["cme"][:2], "test/lost", *asked["cme"][3:]]}
+        valid = {"cme": [str(word) for word in ["eval", "--adapter", "test/adapter", "--out", out, *words]]}
+        lost = {"cme": [*valid["cme"][:2], "test/lost", *valid["cme"][3:]]}
         with HubClient(hub.endpoint, tmp_path / "hf") as client:
-            done, refused = (client({**request, "in": str(tmp_path)}) for request in (asked, lost))
+            done, refused = (client({**request, "in": str(tmp_path)}) for request in (valid, lost))
         fetched = {path.removeprefix("test/adapter/") for path in hub.downloads()}
     assert done["exit"] == 0, done["stderr"]
     assert fetched == {"adapter_config.json", "adapter_model.safetensors", "README.md"}

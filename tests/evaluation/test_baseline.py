@@ -1,4 +1,4 @@
-"""Answers without a model, worked out by hand from a few rows."""
+"""Answers of the baselines equal those worked out by hand from a few rows."""
 
 import math
 
@@ -38,7 +38,7 @@ def test_majority_is_the_most_frequent_training_label(make_mirror, tmp_path):
     result = run("majority", mirror, tmp_path / "out", "qqp")
     assert values(result) == {"qqp": 0.25}, "one of four evaluation rows has the label of seven of ten training rows"
     assert {row["predicted"] for row in read_samples(tmp_path / "out" / "samples.parquet")} == {1}
-    # Counts 3 and 7, one added to each: 4/12 and 8/12.
+    # The counts are 3 and 7, so add-one smoothing gives 4/12 and 8/12.
     logprobs = [math.exp(value) for value in responses(tmp_path / "out")[0]["logprobs"]]
     assert logprobs == pytest.approx([4 / 12, 8 / 12])
     assert result.scores.datasets[0].metrics["gold_probability"] == pytest.approx((8 / 12 + 3 * 4 / 12) / 4)
@@ -122,7 +122,7 @@ def test_majority_without_training_rows(make_mirror, tmp_path):
         run("majority", mirror, tmp_path / "out", "qqp", "nq_open")
     result = run("majority", mirror, tmp_path / "out", "qqp", "nq_open", allow_missing=True)
     assert list(values(result)) == ["nq_open"] and len(result.missing) == 1
-    with pytest.raises(SourceError, match=r"has no train or no eval rows of qqp\. Give another source"):
+    with pytest.raises(SourceError, match=r"has no train or no eval rows of qqp\. Set another source"):
         run("majority", mirror, tmp_path / "other", "qqp", allow_missing=True)
 
 

@@ -1,4 +1,4 @@
-"""Under torchrun, processes share the batches: the result is that of one process."""
+"""Processes under torchrun share the batches and give the result of a single process."""
 
 import pytest
 
@@ -25,8 +25,8 @@ main()
 def torchrun(words, processes):
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     run = start([*launch, *words])
-    said, error = run.communicate(timeout=180)
-    return run.returncode, said, error
+    output, error = run.communicate(timeout=180)
+    return run.returncode, output, error
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,12 @@ def alone(tiny_base, adapter, tmp_path_factory):
 
 @pytest.mark.parametrize("processes", [2, pytest.param(3, marks=pytest.mark.long)])
 @pytest.mark.parametrize("engine", ["prefix", pytest.param("hf", marks=pytest.mark.long)])
-def test_several_processes_say_what_one_says(tiny_base, adapter, alone, tmp_path, processes, engine):
+def test_several_processes_give_the_result_of_one(tiny_base, adapter, alone, tmp_path, processes, engine):
     out = tmp_path / "several"
     words = command(tiny_base, out, "--adapter", str(adapter), "--engine", engine)
-    code, said, error = torchrun(words, processes)
+    code, output, error = torchrun(words, processes)
     assert code == 0, error
-    assert said.count("CME average") == 1, "one process prints"
+    assert output.count("CME average") == 1, "one process prints"
     assert_close(out, alone)
     assert len(list(out.glob("parts/qqp/answers.*.jsonl"))) == processes, "all of them have answered"
     keys = [key for key, _ in batches(out)]
@@ -59,7 +59,7 @@ def test_several_processes_say_what_one_says(tiny_base, adapter, alone, tmp_path
 
 
 def test_fewer_batches_than_processes(tiny_base, adapter, alone, tmp_path):
-    """Eight rows fit into one batch of the default budget: two of three processes have nothing to do."""
+    """Eight rows fit into one batch of the default budget, so two of three processes compute nothing."""
     words = [*command(tiny_base, tmp_path / "out", "--adapter", str(adapter)), "--token-budget", "100000"]
     code, _, error = torchrun(words, 3)
     assert code == 0, error
@@ -79,7 +79,7 @@ def test_an_error_in_one_process_ends_all_with_its_message(tiny_base, adapter, t
     assert "/cme/evaluate/" not in error, "a traceback of ours"
 
 
-def test_what_the_self_check_finds_in_one_process_holds_for_all(tiny_base, adapter, alone, tmp_path):
+def test_a_verdict_of_one_process_holds_for_all(tiny_base, adapter, alone, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     words = [
         str(tmp_path / "program.py"),

@@ -1,4 +1,4 @@
-"""Mistakes after which every answer would be wrong, and none would look so."""
+"""An adapter is refused on a base model or tokenizer that it was not trained with."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def settings(base, *datasets, **changes):
 
 @pytest.fixture
 def changed_base(tiny_base, tmp_path):
-    """``changed_base(change)``: the tiny base after ``change(model, tokenizer)``, saved."""
+    """Return a function that saves the tiny base after ``change(model, tokenizer)``."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     def make_base(change):
@@ -35,7 +35,7 @@ def changed_base(tiny_base, tmp_path):
 
 
 def adapter_on(base, folder, **config):
-    """An adapter that changes much, saved."""
+    """A saved adapter that changes the answers strongly."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -62,8 +62,8 @@ def test_a_base_with_broken_weights_is_not_evaluated(changed_base, tmp_path, val
 
 @pytest.mark.parametrize("engine", ["prefix", "hf"])
 @pytest.mark.parametrize("dataset", ["qqp", "nq_open"])
-def test_answers_that_are_no_numbers_stop_the_dataset_with_its_name(changed_base, tmp_path, dataset, engine):
-    def overflow(model, tokenizer):  # each weight is finite, what is computed with them is not
+def test_answers_that_are_not_finite_stop_the_dataset_with_its_name(changed_base, tmp_path, dataset, engine):
+    def overflow(model, tokenizer):  # all weights are finite, but the logits are not
         model.model.norm.weight.data.fill_(3e38)
 
     with pytest.raises(CMEError, match=f"^{dataset}: .*not a finite number"):
@@ -73,12 +73,12 @@ def test_answers_that_are_no_numbers_stop_the_dataset_with_its_name(changed_base
 
 def test_a_token_without_an_embedding_is_refused(changed_base, tmp_path):
     base = changed_base(lambda model, tokenizer: tokenizer.add_tokens(["<one>", "<two>"]))
-    with pytest.raises(SourceError, match=r"402 tokens.*embeddings for 400.*'<one>' and 1 more"):
+    with pytest.raises(SourceError, match=r"402 tokens.*400 embeddings and none for '<one>' and 1 more"):
         evaluate(settings(base, "qqp"), tmp_path / "out")
 
 
 def test_padded_embeddings_stay_as_they_are(tiny_base, changed_base, tmp_path, monkeypatch):
-    """A base with more embeddings than tokens, as many have: lm-eval's own loading of an adapter would cut them off."""
+    """Many models have more embeddings than tokens. lm-eval's own loading of an adapter would remove these embeddings."""
     from transformers import PreTrainedModel
 
     def pad(model, tokenizer):
@@ -120,13 +120,13 @@ def test_an_adapter_that_was_trained_on_another_base_of_the_same_shape_is_refuse
     adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
     record(adapter, base="tiny", base_fingerprint=base_fingerprint(tiny_base))
     other = changed_base(lambda model, tokenizer: model.model.norm.weight.data.mul_(2))
-    with pytest.raises(AdapterError, match=r"trained on another base .*names tiny .*--base"):
+    with pytest.raises(AdapterError, match=r"was not trained on .*names the base tiny .*--base"):
         evaluate(settings(other, "qqp", adapter=str(adapter)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
     check_trained_on(adapter, "tiny", base_fingerprint(tiny_base))
 
 
-def test_only_the_record_of_this_very_adapter_counts(tiny_base, tmp_path):
+def test_the_record_of_another_adapter_is_ignored(tiny_base, tmp_path):
     adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
     check_trained_on(adapter, "x", "f" * 64)
     (adapter / "run.json").write_text('{"run": "of another program"}')
@@ -134,6 +134,6 @@ def test_only_the_record_of_this_very_adapter_counts(tiny_base, tmp_path):
     record(adapter, base_fingerprint="e" * 64)
     with pytest.raises(AdapterError):
         check_trained_on(adapter, "x", "f" * 64)
-    # Trained anew in the same folder: the record speaks of the old one.
+    # The adapter was trained again in the same folder, so the record describes the old one.
     adapter_on(tiny_base, adapter, target_modules=["down_proj"])
     check_trained_on(adapter, "x", "f" * 64)

@@ -1,4 +1,4 @@
-"""The score so far, against the score at the end."""
+"""The live score agrees with the score of the result at the end."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ SETTINGS = {"until": ["\n"]}
 
 
 @dataclass
-class Asked:
+class Instance:
     """One of lm-eval's requests."""
 
     doc: dict
@@ -26,17 +26,17 @@ class Asked:
 
 def choice(golds, prompts, options=(" no", " yes")):
     docs = [{"id": str(k), "dataset": "qqp", "gold": gold} for k, gold in enumerate(golds)]
-    asked = [
-        Asked(doc, k, (prompt, option))
+    instances = [
+        Instance(doc, k, (prompt, option))
         for doc, prompt in zip(docs, prompts, strict=True)
         for k, option in enumerate(options)
     ]
-    return RunningScore(dataset("qqp"), SimpleNamespace(instances=asked))
+    return RunningScore(dataset("qqp"), SimpleNamespace(instances=instances))
 
 
 def test_a_choice_counts_once_all_its_options_are_answered():
     score = choice((0, 1, 1), ("p0", "p1", "p2"))
-    said = [str(score)]
+    shown = [str(score)]
     # In the order in which an engine may answer: not that of the rows. The second is right, the third wrong.
     for prompt, option, logprob in [
         ("p2", " no", -1.0),
@@ -47,14 +47,14 @@ def test_a_choice_counts_once_all_its_options_are_answered():
         ("p1", " no", -9.0),
     ]:
         score.add_partial("loglikelihood", (prompt, option), (logprob, False))
-        said.append(str(score))
-    assert said == ["", "", "", "100.0", "100.0", "50.0", "66.7"]
+        shown.append(str(score))
+    assert shown == ["", "", "", "100.0", "100.0", "50.0", "66.7"]
 
 
 def test_texts_count_by_the_primary_score():
     docs = [{"id": str(k), "dataset": "squad_v2", "answers": ["the red mill"]} for k in range(2)]
-    asked = [Asked(doc, 0, (f"p{doc['id']}", SETTINGS)) for doc in docs]
-    score = RunningScore(dataset("squad_v2"), SimpleNamespace(instances=asked))
+    instances = [Instance(doc, 0, (f"p{doc['id']}", SETTINGS)) for doc in docs]
+    score = RunningScore(dataset("squad_v2"), SimpleNamespace(instances=instances))
     score.add_partial("generate_until", ("p1", SETTINGS), " a red barn")
     assert str(score) == "50.0"
     score.add_partial("generate_until", ("p0", {**SETTINGS, "do_sample": False}), " red mill")
@@ -70,7 +70,7 @@ def test_equal_requests_are_answered_together_and_count_once_each():
 
 
 @pytest.mark.parametrize("request_", [("other", " no"), ("p0", " maybe")])
-def test_what_was_not_asked_does_not_count(request_):
+def test_unknown_requests_do_not_count(request_):
     score = choice((0,), ("p0",), options=(" no",))
     score.add_partial("loglikelihood", request_, (-1.0, True))
     assert str(score) == ""
@@ -78,7 +78,7 @@ def test_what_was_not_asked_does_not_count(request_):
 
 @pytest.mark.parametrize("engine", ["prefix", "hf"])
 def test_at_the_end_it_is_the_results_score(tiny_base, tmp_path, monkeypatch, engine):
-    """As it stands in the last rows that a terminal shows."""
+    """The live score in the last lines on a terminal equals the score of the result."""
     import sys
 
     from cme.evaluation.run import evaluate

@@ -1,4 +1,4 @@
-"""lm-eval's own logs as a result: the decisions of ``cme eval``, or one sentence about what is wrong with the logs."""
+"""lm-eval's logs become a result with the decisions of ``cme eval``, or are refused with one message."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def adapter(tiny_base, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def logs(tiny_base, adapter, tmp_path_factory):
-    """Plain lm_eval: its command line, its own model class, CME's tasks on its path."""
+    """Logs of plain lm_eval, run on its command line with its own model class and CME's tasks."""
     out = tmp_path_factory.mktemp("lm-eval")
     words = ["run", "--model", "hf", "--model_args", f"pretrained={tiny_base},peft={adapter},dtype=float32"]
     words += ["--tasks", ",".join(f"cme_{name}" for name in NAMES), "--include_path", cme.tasks_path()]
@@ -42,7 +42,7 @@ def logs(tiny_base, adapter, tmp_path_factory):
 
 @pytest.fixture
 def copied(logs, tmp_path):
-    """A copy of the logs to spoil: the folder of the model."""
+    """A copy of the logs of one model, for tests that damage them."""
     (home,) = (path for path in logs.iterdir() if path.is_dir())
     return Path(shutil.copytree(home, tmp_path / "logs" / "model"))
 
@@ -86,10 +86,10 @@ def test_the_command(logs, tmp_path):
     done = CliRunner().invoke(
         app, ["import-lm-eval", str(logs), "--source", "mini", "--out", str(tmp_path / "x"), "--name", "mine"]
     )
-    assert done.exit_code == 0 and "CME average over the 3 families" in done.stdout, done.output
+    assert done.exit_code == 0 and "CME average over the 3 evaluated families" in done.stdout, done.output
     assert cme.load_result(tmp_path / "x").name == "mine"
     again = CliRunner().invoke(app, ["import-lm-eval", str(logs), "--source", "mini", "--out", str(tmp_path / "x")])
-    assert again.exit_code == 2 and "finished output of this very command" in again.stderr
+    assert again.exit_code == 2 and "finished output of this command" in again.stderr
 
 
 def one(folder, pattern):
@@ -121,13 +121,13 @@ def with_doc(**values):
 
 
 SPOILED = {
-    "no samples": (lambda f: [file.unlink() for file in f.glob("samples_*")], "holds no samples of cme_. tasks"),
-    "no results": (lambda f: one(f, "results_*").unlink(), "is missing. Copy it there too"),
+    "no samples": (lambda f: [file.unlink() for file in f.glob("samples_*")], "has no samples of cme_. tasks"),
+    "no results": (lambda f: one(f, "results_*").unlink(), "is missing. Copy it to this folder"),
     "results damaged": (lambda f: one(f, "results_*").write_text("{"), "is not readable JSON"),
-    "results no object": (lambda f: one(f, "results_*").write_text("[]"), "is not what lm-eval writes"),
-    "line damaged": (lambda f: one(f, "samples_cme_qqp*").write_text("{\n"), "line 1 is not JSON"),
-    "deep line": (lambda f: one(f, "samples_cme_qqp*").write_text("[" * 100_000), "line 1 is not JSON"),
-    "no doc": (lambda f: edit_samples(f, first(doc=None)), "it has no doc"),
+    "results no object": (lambda f: one(f, "results_*").write_text("[]"), "is not a results file of lm-eval"),
+    "line damaged": (lambda f: one(f, "samples_cme_qqp*").write_text("{\n"), "line 1 is not valid JSON"),
+    "deep line": (lambda f: one(f, "samples_cme_qqp*").write_text("[" * 100_000), "line 1 is not valid JSON"),
+    "no doc": (lambda f: edit_samples(f, first(doc=None)), "the key doc is missing"),
     "no doc id": (lambda f: edit_samples(f, first(doc_id=None)), "has no doc_id"),
     "doc id true": (lambda f: edit_samples(f, first(doc_id=True)), "has no doc_id"),
     "no answers": (lambda f: edit_samples(f, first(filtered_resps=[])), "has no answers"),
@@ -140,21 +140,30 @@ SPOILED = {
         lambda f: edit_samples(f, first(filtered_resps=[["nan", "False"], ["-1", "False"]])),
         "not a finite number",
     ),
-    "other score": (lambda f: edit_samples(f, first(cme_score=0.5)), "scored by another version of CME"),
-    "other prompt text": (lambda f: edit_samples(f, with_doc(prompt="Are they the same?")), "not the row of 'mini'"),
-    "other gold": (lambda f: edit_samples(f, with_doc(gold=0, target=" x")), "not the row of 'mini'"),
-    "no target": (lambda f: edit_samples(f, lambda s: s[0]["doc"].pop("gold") and None), "not the row of 'mini'"),
+    "other score": (
+        lambda f: edit_samples(f, first(cme_score=0.5)),
+        "the logged score is 0.5, but this version of CME computes",
+    ),
+    "other prompt text": (
+        lambda f: edit_samples(f, with_doc(prompt="Are they the same?")),
+        "differs from the row .* source 'mini'",
+    ),
+    "other gold": (lambda f: edit_samples(f, with_doc(gold=0, target=" x")), "differs from the row .* source 'mini'"),
+    "no target": (
+        lambda f: edit_samples(f, lambda s: s[0]["doc"].pop("gold") and None),
+        "differs from the row .* 'mini'",
+    ),
     "other model input": (
         lambda f: edit_samples(f, lambda s: s[0]["arguments"]["gen_args_0"].update(arg_0="x")),
-        "not given CME's prompt",
+        "the prompt differs from CME's prompt",
     ),
     "other limits": (
         lambda f: edit_samples(f, lambda s: s[0]["arguments"]["gen_args_0"]["arg_1"].update(max_gen_toks=9), "nq_open"),
-        "other limits than CME's 24 tokens",
+        "is not CME's limit of 24",
     ),
     "a row twice": (lambda f: edit_samples(f, lambda s: [*s, s[0]]), "doc_id 0 occurs twice"),
-    "no tier": (lambda f: edit_samples(f, lambda s: s[:5]), "has 5 of the 512 rows, which is no tier"),
-    "not the first rows": (lambda f: edit_samples(f, lambda s: s[1:]), "has 7 of the 512 rows, which is no tier"),
+    "no tier": (lambda f: edit_samples(f, lambda s: s[:5]), "has 5 of the 512 rows, which is not a tier"),
+    "not the first rows": (lambda f: edit_samples(f, lambda s: s[1:]), "has 7 of the 512 rows, which is not a tier"),
     "chat template": (
         lambda f: edit_results(f, lambda v: v.update(chat_template_sha="abc")),
         "run with --apply_chat_template",
@@ -162,11 +171,11 @@ SPOILED = {
     "gen kwargs": (lambda f: edit_results(f, lambda v: v["config"].update(gen_kwargs={"top_k": 2})), "--gen_kwargs"),
     "no model": (
         lambda f: edit_results(f, lambda v: (v["config"].update(model_args={}), v.update(model_name=None))),
-        "does not say which model",
+        "the log does not name the model",
     ),
     "strange task": (
         lambda f: one(f, "samples_cme_qqp*").rename(f / one(f, "samples_cme_qqp*").name.replace("qqp", "qqpp")),
-        "which this CME does not have",
+        "which is not a task of this version of CME",
     ),
     "shots that are not": (
         lambda f: edit_results(f, lambda v: v["n-shot"].update(cme_qqp=2)),
@@ -176,7 +185,7 @@ SPOILED = {
 
 
 @pytest.mark.parametrize("name", list(SPOILED))
-def test_logs_that_lack_something_are_refused_in_a_sentence(copied, tmp_path, name):
+def test_damaged_or_incomplete_logs_are_refused_in_one_sentence(copied, tmp_path, name):
     spoil, says = SPOILED[name]
     spoil(copied)
     with pytest.raises(CMEError, match=says) as caught:
@@ -187,10 +196,10 @@ def test_logs_that_lack_something_are_refused_in_a_sentence(copied, tmp_path, na
 
 def test_another_source_or_place_is_refused(copied, tmp_path):
     for folder, source, says in (
-        (copied, "mini:hard", "not the row of 'mini:hard'"),
-        (copied, "nowhere", "is not 'hub', 'mini' or a folder"),
-        (tmp_path / "nothing", "mini", "does not exist"),
-        (tmp_path, "mini", "holds no logs of lm-eval"),
+        (copied, "mini:hard", "differs from the row .* source 'mini:hard'"),
+        (copied, "nowhere", "Use 'hub', 'mini' or an existing folder"),
+        (tmp_path / "nothing", "mini", "is not a folder"),
+        (tmp_path, "mini", "has no logs of lm-eval"),
     ):
         with pytest.raises(CMEError, match=says):
             cme.from_lm_eval(folder, out=tmp_path / "out", source=source)
@@ -217,7 +226,7 @@ def test_several_models_in_one_folder(copied, tmp_path):
 
 
 def test_of_several_runs_the_newest_counts(copied):
-    """An older run beside it, of one task with a wrong log, plays no part."""
+    """An older run of one task in the same folder, with a damaged log, has no effect."""
     log, results = one(copied, "samples_cme_qqp*"), one(copied, "results_*")
     date = results.name.removeprefix("results_").removesuffix(".json")
     older = "2020-01-01T00-00-00.000000"
@@ -228,8 +237,8 @@ def test_of_several_runs_the_newest_counts(copied):
 
 def test_a_huge_line_is_refused_before_it_is_read_whole(copied, tmp_path, monkeypatch):
     monkeypatch.setattr("cme.evaluation.lm_eval_logs._MOST_LINE_BYTES", 100)
-    with pytest.raises(CMEError, match="more or longer lines"):
+    with pytest.raises(CMEError, match="at most 200,000 lines of 100 bytes are allowed"):
         cme.from_lm_eval(copied, out=tmp_path / "out", source="mini")
     monkeypatch.setattr("cme.evaluation.lm_eval_logs._MOST_RESULT_BYTES", 100)
-    with pytest.raises(CMEError, match="more than any run of lm-eval"):
+    with pytest.raises(CMEError, match="bytes; at most 100 are allowed"):
         cme.from_lm_eval(copied, out=tmp_path / "out", source="mini")

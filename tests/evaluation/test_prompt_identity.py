@@ -1,4 +1,4 @@
-"""Prompts belong to the identity of an evaluation; what cannot be answered is refused before any work."""
+"""The prompts are part of the identity of an evaluation, and rows that do not fit the model are refused first."""
 
 import json
 import shutil
@@ -25,7 +25,7 @@ def settings(base, **changes):
 
 
 def adds_eos(base):
-    """Save the base's tokenizer as one that ends every text with the end-of-text token."""
+    """Change the saved tokenizer so that it appends the end-of-text token to every text."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(base, add_eos_token=True)
@@ -49,7 +49,7 @@ def test_a_tokenizer_that_adds_an_end_gives_the_same_answers(base, tiny_base, tm
 
 
 def reopen(out, *, drop=()):
-    """Take a folder back to before its end; some settings as a version of CME left them that had none of them."""
+    """Make a folder unfinished and remove some settings, as in folders of an earlier version of CME."""
     from cme.files import digest
 
     marker = json.loads((out / ".cme.json").read_text())
@@ -83,8 +83,8 @@ def test_a_template_that_is_not_used_may_change(base, tmp_path):
     evaluate(settings(base), tmp_path / "out")
 
 
-def test_work_of_an_earlier_version(base, tmp_path):
-    """Finished results count; an unfinished folder is refused in one sentence."""
+def test_folders_of_an_earlier_version_are_accepted(base, tmp_path):
+    """Finished results of an earlier version are accepted. An unfinished folder is refused with one message."""
     folder = tmp_path / "results"
     evaluate_each(settings(base), ["base"], folder)
     out = folder / "base"
@@ -123,8 +123,8 @@ def short_context(base, length):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"max_position_embeddings": length}))
 
 
-def test_a_row_over_the_context_is_found_before_any_work(base, tmp_path):
-    """Datasets with short rows come first; nothing is answered, and the folder is free for fewer datasets."""
+def test_a_row_that_exceeds_the_context_is_refused_before_the_evaluation(base, tmp_path):
+    """Although datasets with short rows come first, nothing is answered, and the folder can be used for fewer datasets."""
     short_context(base, 130)
     out = tmp_path / "out"
     with pytest.raises(UsageError, match=r"^arc: example .* Leave the dataset out"):
@@ -134,7 +134,7 @@ def test_a_row_over_the_context_is_found_before_any_work(base, tmp_path):
 
 
 def test_finished_datasets_survive_a_refusal(base, tmp_path, monkeypatch):
-    """The same folder goes on with fewer datasets, and what is done is not computed again."""
+    """The evaluation continues with fewer datasets in the same folder, and finished datasets are not computed again."""
     from cme.errors import CMEError
     from cme.evaluation.lm_eval_runner import Harness
 
@@ -159,7 +159,7 @@ def test_finished_datasets_survive_a_refusal(base, tmp_path, monkeypatch):
         evaluate(settings(base), out)
 
 
-def test_other_settings_are_refused_as_ever(base, tmp_path):
+def test_other_settings_are_refused(base, tmp_path):
     out = tmp_path / "out"
     evaluate(settings(base), out)
     reopen(out)

@@ -1,4 +1,4 @@
-"""Killed at any moment and run again: the same bytes, and no batch computed twice."""
+"""An evaluation that is killed and resumed gives bitwise identical results and computes no batch twice."""
 
 import json
 import random
@@ -22,13 +22,13 @@ def adapter(tiny_base, tmp_path_factory):
 def undisturbed(tiny_base, adapter, tmp_path_factory):
     out = tmp_path_factory.mktemp("results") / "undisturbed"
     run = start(command(tiny_base, out, "--adapter", str(adapter)))
-    said = run.communicate(timeout=120)
-    assert run.returncode == 0, said
+    output = run.communicate(timeout=120)
+    assert run.returncode == 0, output
     return out
 
 
 def killed(words, out, enough):
-    """Start, and kill -9 as soon as so many batches are kept, a few milliseconds later."""
+    """Start an evaluation and kill it a few milliseconds after this number of batches is stored."""
     run = start(words)
     end = time.monotonic() + 100
     while sum(file.read_bytes().count(b"\n") for file in out.glob("parts/*/answers.*.jsonl")) < enough:
@@ -55,8 +55,8 @@ def test_kill_9(tiny_base, adapter, undisturbed, tmp_path, kills, engine):
         assert killed(command(tiny_base, out, *words), out, enough) == -signal.SIGKILL
         assert not (out / "result.json").exists()
     run = start(command(tiny_base, out, *words))
-    said = run.communicate(timeout=120)
-    assert run.returncode == 0, said
+    output = run.communicate(timeout=120)
+    assert run.returncode == 0, output
     assert_same(out, whole)
     assert sorted(batches(out)) == sorted(batches(whole)), "a batch was computed twice"
     answers = sum(len(row["logprobs"] or [0]) for row in responses(out))
@@ -69,7 +69,7 @@ def settings(base, adapter, **changes):
 
 
 def reopen(out):
-    """Take the folder back to just before the end."""
+    """Make a finished folder unfinished."""
     marker = json.loads((out / ".cme.json").read_text())
     (out / ".cme.json").write_text(json.dumps({**marker, "finished": False}))
     for name in ("result.json", "samples.parquet", "responses.parquet"):
@@ -77,7 +77,7 @@ def reopen(out):
 
 
 def test_answers_of_another_adapter_are_not_taken_even_if_the_folder_says_so(tiny_base, adapter, tmp_path):
-    """The marker of the folder says that it is the second adapter's; the answers in it know better."""
+    """The marker of the folder names the second adapter, but the stored answers belong to the first."""
     two = save_adapter(tiny_base, tmp_path / "two", 0.5)
     out, clean = tmp_path / "out", tmp_path / "clean"
     evaluate(settings(tiny_base, two), clean)
@@ -100,17 +100,17 @@ def test_other_threads_are_another_evaluation(tiny_base, adapter, tmp_path):
 
 
 def test_the_self_checks_verdict_is_kept(tiny_base, adapter, tmp_path, monkeypatch):
-    """A second run does not check again: it would compute other batches first, and might find something else."""
+    """A resumed run does not check again, because it would compute other batches first and could get another verdict."""
     from cme.evaluation.engine import lm
 
-    asked = []
-    monkeypatch.setattr(lm, "answers_fault", lambda *given: asked.append(given) or "made up for a test")
+    checked = []
+    monkeypatch.setattr(lm, "answers_fault", lambda *given: checked.append(given) or "made up for a test")
     wanted, out = settings(tiny_base, adapter, datasets=("qqp", "arc")), tmp_path / "out"
     first = evaluate(wanted, out)
-    assert len(asked) == 1 and set(first.engines.values()) == {"hf: made up for a test"}
+    assert len(checked) == 1 and set(first.engines.values()) == {"hf: made up for a test"}
     reopen(out)
     for file in ("done.json", "answers.0.jsonl"):
         (out / "parts" / "arc" / file).unlink()
     again = evaluate(wanted, out)
-    assert len(asked) == 1 and again.engines == first.engines
+    assert len(checked) == 1 and again.engines == first.engines
     assert again.scores == first.scores

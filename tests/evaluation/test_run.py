@@ -16,7 +16,7 @@ DATASETS = ("qqp", "arc", "nq_open")
 
 @pytest.fixture(scope="module")
 def adapters(tiny_base, tmp_path_factory):
-    """Four adapter folders: two trained-looking ones, an untrained one, one with a NaN."""
+    """Four adapter folders: two with random weights, an untrained one, and one with a NaN."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
@@ -72,16 +72,20 @@ def test_base_has_no_adapter(tiny_base, tmp_path):
     assert result.name == tiny_base.name
 
 
-def test_the_wording_is_recorded_and_makes_another_evaluation(tiny_base, tmp_path):
-    result = evaluate(settings(tiny_base, datasets=("qqp",), wording=2), tmp_path / "x")
+def test_the_prompt_variant_is_recorded_and_makes_another_evaluation(tiny_base, tmp_path):
+    result = evaluate(settings(tiny_base, datasets=("qqp",), prompt_variant=2), tmp_path / "x")
     assert result.prompt_variant == 2 and read_record(tmp_path / "x" / "result.json", Result).prompt_variant == 2
     usual = evaluate(settings(tiny_base, datasets=("qqp",)), tmp_path / "y")
     assert usual.prompt_variant == 0 and usual.samples_sha256 != result.samples_sha256
+    stored = {name: json.loads((tmp_path / name / "result.json").read_text())["wording"] for name in ("x", "y")}
+    assert stored == {"x": 2, "y": 0}, "files keep the name that earlier versions read"
+    marked = {name: json.loads((tmp_path / name / ".cme.json").read_text())["settings"] for name in ("x", "y")}
+    assert marked["x"]["wording"] == 2 and not {"wording", "prompt_variant"} & set(marked["y"])
     with pytest.raises(UsageError):
-        evaluate(settings(tiny_base, datasets=("qqp",), wording=1), tmp_path / "x")
+        evaluate(settings(tiny_base, datasets=("qqp",), prompt_variant=1), tmp_path / "x")
     for wrong, message in (
-        ({"wording": 7}, "0 to 6"),
-        ({"wording": 1, "baseline": "majority"}, "Leave prompt_variant out"),
+        ({"prompt_variant": 7}, "0 to 6"),
+        ({"prompt_variant": 1, "baseline": "majority"}, "cannot be combined with a baseline"),
     ):
         with pytest.raises(UsageError, match=message):
             evaluate(settings(tiny_base, datasets=("qqp",), **wrong), tmp_path / "z")
@@ -104,7 +108,7 @@ def test_shots_leave_out_what_has_no_training_rows_if_that_is_allowed(tiny_base,
     result = evaluate(dataclasses.replace(wanted, allow_missing=True), tmp_path / "x")
     assert [item.dataset for item in result.scores.datasets] == ["qqp"]
     assert result.missing == ("nq_open: nq_open/train.parquet",)
-    # Without shots the training rows do not matter.
+    # Without shots, training rows are not needed.
     zero = dataclasses.replace(wanted, allow_missing=True, shots=0)
     assert len(evaluate(zero, tmp_path / "y").scores.datasets) == 2
 
@@ -118,12 +122,12 @@ def responses(out):
 def test_interrupted_work_continues_with_the_next_dataset(tiny_base, adapters, tmp_path, undisturbed, monkeypatch):
     out = tmp_path / "again"
     wanted = settings(tiny_base, adapter=str(adapters["one"]))
-    run, asked = Harness.run, []
+    run, evaluated = Harness.run, []
 
     def interrupted(self, spec, task, **options):
-        if asked:
+        if evaluated:
             raise KeyboardInterrupt
-        asked.append(spec.name)
+        evaluated.append(spec.name)
         return run(self, spec, task, **options)
 
     monkeypatch.setattr(Harness, "run", interrupted)
@@ -132,19 +136,19 @@ def test_interrupted_work_continues_with_the_next_dataset(tiny_base, adapters, t
     assert not (out / "result.json").exists()
 
     def counted(self, spec, task, **options):
-        asked.append(spec.name)
+        evaluated.append(spec.name)
         return run(self, spec, task, **options)
 
     monkeypatch.setattr(Harness, "run", counted)
     evaluate(wanted, out)
-    assert sorted(asked) == sorted(DATASETS), "the finished dataset was asked again"
+    assert sorted(evaluated) == sorted(DATASETS), "the finished dataset was evaluated again"
     assert (out / "samples.parquet").read_bytes() == (undisturbed / "samples.parquet").read_bytes()
     assert responses(out) == responses(undisturbed)
 
 
 def test_the_engine_is_recorded_and_decides_what_an_output_folder_holds(tiny_base, adapters, tmp_path, undisturbed):
-    found = read_record(undisturbed / "result.json", Result)
-    assert found.engines == dict.fromkeys(DATASETS, "prefix")
+    resumed = read_record(undisturbed / "result.json", Result)
+    assert resumed.engines == dict.fromkeys(DATASETS, "prefix")
     wanted = settings(tiny_base, adapter=str(adapters["one"]), datasets=("qqp", "nq_open"), engine="hf")
     result = evaluate(wanted, tmp_path / "hf")
     assert result.engines == dict.fromkeys(("qqp", "nq_open"), "hf")
@@ -216,7 +220,7 @@ def test_an_adapter_of_another_base_is_refused(adapters, tiny_base, tmp_path):
 
 
 def test_answers_equal_those_of_lm_evals_own_model(tiny_base, adapters, undisturbed):
-    """The same requests through a model that lm-eval loads itself, adapter included."""
+    """The same requests are answered by a model and an adapter that lm-eval loads itself."""
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 

@@ -1,4 +1,4 @@
-"""Single samples of a result: the prompts that the model saw, byte for byte, and what became of them."""
+"""Single samples of a result have the prompts of the evaluation, byte for byte, and the model's answers."""
 
 import json
 import shutil
@@ -30,22 +30,23 @@ def samples(folder, name):
 
 
 def asked_of(monkeypatch):
-    """The prompts that reach the model, as an evaluation goes on."""
+    """The prompts that reach the model during an evaluation."""
     from cme.evaluation.lm_eval_runner import Harness
 
     prompts, run = set(), Harness.run
 
     def listening(self, spec, task, **options):
-        found = run(self, spec, task, **options)
+        records = run(self, spec, task, **options)
         prompts.update(instance.args[0] for instance in task.instances)
-        return found
+        return records
 
     monkeypatch.setattr(Harness, "run", listening)
     return prompts
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"shots": 2}, {"shots": 2, "wording": 3}, {"prompt_format": "chat"}, {"prompt_format": "teamlora"}]
+    "changes",
+    [{}, {"shots": 2}, {"shots": 2, "prompt_variant": 3}, {"prompt_format": "chat"}, {"prompt_format": "teamlora"}],
 )
 def test_the_prompts_are_those_that_the_model_saw(tiny_base, tmp_path, monkeypatch, changes):
     prompts = asked_of(monkeypatch)
@@ -71,7 +72,7 @@ def test_inputs_that_were_cut_to_fit_are_shown_as_they_were_cut(tiny_base, tmp_p
     shown = single_samples(tmp_path / "x", "squad_v2", first=8)
     assert any("cut" in item.marks for item in shown)
     assert {item.prompt for item in shown} == prompts
-    # The tokenizer decides where the cut is: without the base the prompts cannot be shown.
+    # The tokenizer determines the truncation, so prompts cannot be shown without the base.
     with pytest.raises((UsageError, SourceError), match="nowhere"):
         single_samples(tmp_path / "x", "squad_v2", first=1, base="nowhere")
 
@@ -94,7 +95,7 @@ def test_a_text_is_shown_with_the_accepted_answers(result):
         assert score_generated(item.text, item.accepted, dataset("nq_open")) == item.scores
 
 
-def test_wrong_and_right_ones_and_ids(result):
+def test_wrong_samples_right_samples_and_ids(result):
     kept = samples(result, "qqp")
     wrong, right = single_samples(result, "qqp", wrong=8), single_samples(result, "qqp", right=8)
     assert {item.score for item in wrong} == {0.0} and {item.score for item in right} == {1.0}
@@ -103,11 +104,11 @@ def test_wrong_and_right_ones_and_ids(result):
     assert [item.gold_probability for item in right] == sorted((item.gold_probability for item in right), reverse=True)
     (one,) = single_samples(result, "qqp", ids=[wrong[0].id[:12]])
     assert one == wrong[0]
-    with pytest.raises(UsageError, match="no sample's id begins with 'zz'"):
+    with pytest.raises(UsageError, match="no sample has an id that begins with 'zz'"):
         single_samples(result, "qqp", ids=["zz"])
 
 
-def test_lowest_first_and_no_sample_twice():
+def test_the_lowest_scores_come_first_and_no_sample_twice():
     rows = [
         {"id": name, "score": score, "gold_probability": probability}
         for name, score, probability in [("a", 1.0, 0.9), ("b", 0.0, 0.3), ("c", 0.0, 0.1), ("d", 0.5, None)]
@@ -133,13 +134,13 @@ def test_a_dataset_that_was_not_evaluated(result):
 
 @pytest.fixture
 def mirrored(tmp_path):
-    """A mirror, and a result on it that is moved to where its path is not known."""
+    """A mirror, and a result that was evaluated on it."""
     mirror = write_mirror(tmp_path / "mirror", {name: HAND_ROWS[name] for name in ("qqp/train", "qqp/validation")})
     evaluate(settings("", "qqp", source=str(mirror), baseline="majority"), tmp_path / "x")
     return mirror, tmp_path / "x"
 
 
-def test_rows_are_found_where_the_evaluation_had_them(mirrored):
+def test_rows_are_read_from_the_source_of_the_evaluation(mirrored):
     mirror, folder = mirrored
     shown = single_samples(folder, "qqp", first=2)
     assert {item.id for item in shown} <= set(samples(folder, "qqp"))
@@ -153,9 +154,9 @@ def test_rows_that_changed_are_refused(mirrored):
     mirror, folder = mirrored
     other = HAND_ROWS["qqp/validation"][:1]
     write_mirror(mirror, {"qqp/validation": other})
-    with pytest.raises(DataError, match=r"qqp: the rows of .* are not those that were evaluated .*validation"):
+    with pytest.raises(DataError, match=r"qqp: the rows of .* have changed since the evaluation .*validation"):
         single_samples(folder, "qqp", first=2)
-    with pytest.raises(DataError, match="not among the rows of mini"):
+    with pytest.raises(DataError, match="missing from the rows of mini"):
         single_samples(folder, "qqp", first=2, source="mini")
 
 
@@ -164,5 +165,5 @@ def test_a_changed_task_file_is_refused(mirrored):
     values = json.loads((folder / "result.json").read_text())
     values["task_fingerprints"]["qqp"] = "f" * 64
     (folder / "result.json").write_text(json.dumps(values))
-    with pytest.raises(DataError, match="qqp: its task file has changed since this result"):
+    with pytest.raises(DataError, match="qqp: the task file has changed since the evaluation"):
         single_samples(folder, "qqp", first=2)

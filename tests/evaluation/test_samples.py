@@ -5,7 +5,7 @@ from cme.suite import dataset
 
 
 class WordTokenizer:
-    """One token a word, so that lengths can be counted by eye."""
+    """A tokenizer with one token per word, so that lengths are easy to count."""
 
     def encode(self, text, add_special_tokens):
         return text.split()
@@ -31,5 +31,5 @@ def row(name, text):
     ],
 )
 def test_truncated_means_that_the_answer_did_not_end(name, text, truncated, empty):
-    found = row(name, text)
-    assert (found["truncated"], found["empty"]) == (truncated, empty)
+    sample = row(name, text)
+    assert (sample["truncated"], sample["empty"]) == (truncated, empty)

@@ -1,4 +1,4 @@
-"""Answers that are kept are found again to the last bit; those of another model, and torn ones, are not."""
+"""Stored answers are read bitwise identical. Answers of another model and incomplete lines are not used."""
 
 import math
 
@@ -13,18 +13,18 @@ ANSWERS = [[(-0.1 - 2**-40, True), (-1e-300, False)], [(math.nextafter(-7, 0), F
 
 
 def ask(folder, identity=IDENTITY, batches=BATCHES, **options):
-    """The answers, and the numbers of the batches that were computed."""
+    """Return the answers and the indices of the batches that were computed."""
     computed = []
 
     def compute(number):
         computed.append(number)
         return ANSWERS[number]
 
-    found = Store(folder, identity).answers(batches, compute, **options)
-    return [[tuple(answer) for answer in answers] for answers in found], computed
+    kept = Store(folder, identity).answers(batches, compute, **options)
+    return [[tuple(answer) for answer in answers] for answers in kept], computed
 
 
-def test_what_is_kept_is_not_computed_again(tmp_path):
+def test_stored_answers_are_not_computed_again(tmp_path):
     assert ask(tmp_path) == (ANSWERS, [0, 1, 2])
     assert ask(tmp_path) == (ANSWERS, [])
 
@@ -34,7 +34,7 @@ def test_the_order_of_computing_changes_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("changed", [{"adapter": "two"}, {"base": "c"}, {"dtype": "bfloat16"}])
-def test_another_models_answers_are_not_found(tmp_path, changed):
+def test_another_models_answers_are_not_used(tmp_path, changed):
     ask(tmp_path)
     assert ask(tmp_path, IDENTITY | changed)[1] == [0, 1, 2]
     assert ask(tmp_path)[1] == [], "both are there"
@@ -48,8 +48,8 @@ def test_a_batch_of_other_rows_is_another_batch(tmp_path):
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_that_json_lacks(tmp_path, value):
     Store(tmp_path, IDENTITY).answers([1], lambda number: [(value, True)])
-    ((found, best),) = Store(tmp_path, IDENTITY).answers([1], pytest.fail)[0]
-    assert repr(found) == repr(value) and best is True
+    ((logprob, best),) = Store(tmp_path, IDENTITY).answers([1], pytest.fail)[0]
+    assert repr(logprob) == repr(value) and best is True
 
 
 def test_a_line_torn_at_any_byte_is_cut_off(tmp_path):
@@ -64,7 +64,7 @@ def test_a_line_torn_at_any_byte_is_cut_off(tmp_path):
         assert ask(folder) == (ANSWERS, [])
 
 
-def test_a_damaged_line_is_not_believed(tmp_path):
+def test_a_damaged_line_is_ignored(tmp_path):
     ask(tmp_path)
     file = tmp_path / "answers.0.jsonl"
     file.write_bytes(file.read_bytes().replace(b"true", b"fals", 1))
@@ -102,10 +102,10 @@ def test_costs_are_those_of_all_runs(tmp_path):
     assert spent == 30 and seconds >= 0
 
 
-def test_verdicts_are_kept_per_model(tmp_path):
+def test_verdicts_are_stored_per_model(tmp_path):
     kind, other = ("choice", True, False), ("text", True, True)
     checks = Checks(tmp_path, IDENTITY)
     checks.add(kind, None)
     checks.add(other, "wrong")
-    assert Checks(tmp_path, IDENTITY).found == {kind: None, other: "wrong"}
-    assert Checks(tmp_path, IDENTITY | {"adapter": "two"}).found == {}
+    assert Checks(tmp_path, IDENTITY).verdicts == {kind: None, other: "wrong"}
+    assert Checks(tmp_path, IDENTITY | {"adapter": "two"}).verdicts == {}

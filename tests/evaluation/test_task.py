@@ -26,19 +26,19 @@ def test_f1_gets_the_pair():
 
 
 def test_macro_f1_gets_the_pairs_and_counts_every_class_alike():
-    # Four classes, of which class 2 always wins: right on two of four.
+    # Class 2 of four is always predicted and is correct twice.
     results = [(-3.0, False), (-2.0, False), (-1.0, True), (-4.0, False)]
     docs = [choice_doc(dataset="tweet_emotion", gold=gold) for gold in (2, 0, 2, 3)]
     scores = [task.process_choice_pair(doc, results) for doc in docs]
     assert scores[1] == {"acc": 0.0, "cme_score": 0.0, "macro_f1": (0, 2)}
-    # Class 2: 2 · 2 / (2 + 4) = 2/3; classes 0 and 3: nothing; class 1 occurs nowhere.
+    # F1 is 2 · 2 / (2 + 4) = 2/3 for class 2 and 0 for classes 0 and 3. Class 1 does not occur.
     assert task.macro_f1([score["macro_f1"] for score in scores]) == pytest.approx(2 / 9)
 
 
 def test_the_primary_score_is_the_cme_score():
     doc = {"id": "i", "dataset": "squad_v2", "answers": ["the red mill"]}
     scores = task.process_generation(doc, [" a red barn"])
-    # Without articles: {red, barn} against {red, mill}: precision 1/2, recall 1/2.
+    # Without articles, {red, barn} against {red, mill} has precision 1/2 and recall 1/2.
     assert scores["f1"] == scores["cme_score"] == pytest.approx(0.5)
     assert scores["exact_match"] == 0.0
 
@@ -55,7 +55,7 @@ def test_the_first_rows_are_the_tier():
     assert list(full)[:8] == list(task.load(cme_dataset="anli", cme_source="mini", cme_tier="smoke")["eval"]["id"])
 
 
-def test_all_parts_are_in_the_smallest_tier():
+def test_all_subsets_are_in_the_smallest_tier():
     rows = task.load(cme_dataset="anli", cme_source="mini", cme_tier="smoke")["eval"]
     assert set(rows["part"]) == {"r1", "r2", "r3"}
 
@@ -118,13 +118,13 @@ def test_shots_are_counted_in_the_length(tiny_base):
 
 
 @pytest.mark.parametrize("name", ["qqp", "squad_v2"])
-def test_another_wording_changes_the_instruction_and_nothing_else(name):
+def test_another_prompt_variant_changes_the_instruction_and_nothing_else(name):
     from cme.suite import dataset
 
     spec = dataset(name)
     usual, other = (
-        task.load(cme_dataset=name, cme_source="mini", cme_tier="smoke", cme_shots=2, cme_wording=wording)
-        for wording in (0, 3)
+        task.load(cme_dataset=name, cme_source="mini", cme_tier="smoke", cme_shots=2, cme_wording=variant)
+        for variant in (0, 3)
     )
     for split in ("eval", "fewshot"):
         assert len(usual[split]) == len(other[split]) > 0
@@ -133,25 +133,25 @@ def test_another_wording_changes_the_instruction_and_nothing_else(name):
             assert two == one | {"prompt": one["prompt"].replace(spec.instructions[0], spec.instructions[3], 1)}
 
 
-def test_a_wording_that_does_not_exist_is_an_error():
-    with pytest.raises(UsageError, match="prompt variant 7 does not exist; qqp has the instructions 0 to 6"):
+def test_a_prompt_variant_that_does_not_exist_is_an_error():
+    with pytest.raises(UsageError, match=r"prompt variant 7 does not exist\. qqp has the variants 0 to 6"):
         task.load(cme_dataset="qqp", cme_source="mini", cme_tier="smoke", cme_wording=7)
 
 
 @pytest.mark.parametrize("name", ["qqp", "nq_open"])
 def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
-    """lm-eval deals rows out to its processes; its own default sampler would give each process other examples."""
+    """lm-eval distributes rows over its processes. Its default sampler would give each process other examples."""
     from lm_eval.tasks import TaskManager
 
     from cme.evaluation.lm_eval_runner import quiet
     from cme.paths import tasks_dir
     from cme.suite import dataset
 
-    said = {"cme_source": "mini", "cme_tier": "smoke", "cme_shots": 2}
-    manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=said)
+    metadata = {"cme_source": "mini", "cme_tier": "smoke", "cme_shots": 2}
+    manager = TaskManager(include_path=str(tasks_dir()), include_defaults=False, metadata=metadata)
     spec = dataset(name)
 
-    def asked(rank, processes):
+    def requests(rank, processes):
         with quiet():
             loaded = manager.load([spec.task])["tasks"][spec.task]
             loaded.set_config(key="num_fewshot", value=2)
@@ -159,10 +159,10 @@ def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
             loaded.build_all_requests(rank=rank, world_size=processes)
         return {(instance.doc["id"], instance.args[0], repr(instance.args[1])) for instance in loaded.instances}
 
-    alone = asked(0, 1)
+    alone = requests(0, 1)
     shots = task.load(cme_dataset=name, cme_source="mini", cme_tier="full", cme_shots=2)["fewshot"]
     evaluated = task.load(cme_dataset=name, cme_source="mini")["eval"]
     assert not set(shots["id"]) & set(evaluated["id"]) and len(shots) == 2
     assert all(prompt.startswith(task.shots_text(list(shots))) for _, prompt, _ in alone)
     for processes in (2, 3):
-        assert set.union(*(asked(rank, processes) for rank in range(processes))) == alone
+        assert set.union(*(requests(rank, processes) for rank in range(processes))) == alone

@@ -53,7 +53,7 @@ def make_samples(skill: float, seed: str, rows: int = 24, names: tuple[str, ...]
                 "id": f"{spec.name}-{index}",
                 "dataset": spec.name,
                 "family": spec.family,
-                "part": spec.parts[index % len(spec.parts)].name,
+                "part": spec.subsets[index % len(spec.subsets)].name,
                 "cluster": f"{spec.name}-c{index // 3}",
                 "empty": False,
                 "truncated": False,

@@ -3,7 +3,7 @@
 import string
 
 from cme import mini_corpus
-from cme.mini_corpus.render import PARTS
+from cme.mini_corpus.render import RENDERERS
 
 _DROP = str.maketrans("", "", string.punctuation)
 
@@ -54,14 +54,14 @@ def train_splits():
     return [
         (folder, split)
         for folder in mini_corpus.known()
-        for split in PARTS[folder].sizes
-        if PARTS[folder].training(split)
+        for split in RENDERERS[folder].sizes
+        if RENDERERS[folder].training(split)
     ]
 
 
 def eval_splits(folder=None):
     folders = [folder] if folder else mini_corpus.known()
-    return [(name, split) for name in folders for split in PARTS[name].sizes if not PARTS[name].training(split)]
+    return [(name, split) for name in folders for split in RENDERERS[name].sizes if not RENDERERS[name].training(split)]
 
 
 ALL = train_splits() + eval_splits()

@@ -7,7 +7,7 @@ import pytest
 from cme import mini_corpus
 from cme.mini_corpus import atlas
 from cme.mini_corpus.entities import KINDS
-from cme.mini_corpus.render import PARTS, commonsense_qa, medmcqa, mmlu, winogrande
+from cme.mini_corpus.render import RENDERERS, commonsense_qa, medmcqa, mmlu, winogrande
 from cme.mini_corpus.science import LAWS
 from tests.mini_corpus.key import OPTIONS, normal
 
@@ -65,7 +65,7 @@ def test_labels_have_their_shares(folder, split, difficulty):
 
 @pytest.mark.parametrize("folder", ["anli", "mnli", "rte", "qnli", "paws", "qqp", *OPTIONS])
 def test_easy_and_hard_rows_differ_and_both_are_all_different(folder):
-    split = next(iter(PARTS[folder].leaks.values()))
+    split = next(iter(RENDERERS[folder].leaks.values()))
     easy, hard = (mini_corpus.rows(folder, split, 300, difficulty=difficulty) for difficulty in DIFFICULTIES)
     assert sum(one != other for one, other in zip(easy, hard, strict=True)) > 100
     assert len({str(row) for row in hard}) == 300
@@ -85,7 +85,7 @@ def test_a_denial_tells_the_label_in_easy_rows_alone(folder, split, column, last
 @pytest.mark.parametrize("folder", ["anli", "mnli"])
 def test_hard_inference_needs_the_thing_and_not_only_its_words(folder):
     """A false or open value mostly stands in the premise: another thing has it."""
-    split = next(iter(PARTS[folder].leaks.values()))
+    split = next(iter(RENDERERS[folder].leaks.values()))
     overlaps = defaultdict(list)
     for row in mini_corpus.rows(folder, split, 600, difficulty="hard"):
         if not denies(row["hypothesis"]):
@@ -185,7 +185,7 @@ def test_easy_winogrande_tells_the_answer_by_the_word():
 @pytest.mark.parametrize("folder", ["arc_easy", "arc_challenge", "commonsense_qa", "mmlu", "medmcqa", "winogrande"])
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 def test_right_options_are_spread_over_the_letters(folder, difficulty):
-    split = next(iter(PARTS[folder].leaks.values()))
+    split = next(iter(RENDERERS[folder].leaks.values()))
     rows = mini_corpus.rows(folder, split, 512, difficulty=difficulty)
     found = shares(gold(folder, row) for row in rows)
     number = Counter(len(OPTIONS[folder](row)) for row in rows).most_common(1)[0][0]
@@ -196,7 +196,7 @@ def test_right_options_are_spread_over_the_letters(folder, difficulty):
 @pytest.mark.parametrize("folder", ["arc_easy", "commonsense_qa", "mmlu", "medmcqa"])
 def test_a_letter_is_a_class_in_easy_rows_alone(folder):
     def orders(difficulty):
-        rows = mini_corpus.rows(folder, next(iter(PARTS[folder].leaks.values())), 400, difficulty=difficulty)
+        rows = mini_corpus.rows(folder, next(iter(RENDERERS[folder].leaks.values())), 400, difficulty=difficulty)
         number = Counter(len(OPTIONS[folder](row)) for row in rows).most_common(1)[0][0]
         return {tuple(OPTIONS[folder](row)) for row in rows if len(OPTIONS[folder](row)) == number}
 
@@ -206,12 +206,14 @@ def test_a_letter_is_a_class_in_easy_rows_alone(folder):
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("split", ["auxiliary_train", "dev", "validation", "test"])
-def test_mmlu_follows_the_rules_of_the_world(split, difficulty):
+def test_mmlu_follows_the_rules_of_the_corpus(split, difficulty):
     for row in mini_corpus.rows("mmlu", split, 200, difficulty=difficulty):
         question = normal(row["question"])
-        # The second thing of a hard question stands before the one that is asked about.
-        told = [RULES[name] for name in sorted(RULES, key=lambda name: question.rfind(f" {name}")) if name in question]
-        assert normal(row["choices"][row["answer"]]) == told[-1]
+        # The second thing of a hard question precedes the one that the question is about.
+        answers = [
+            RULES[name] for name in sorted(RULES, key=lambda name: question.rfind(f" {name}")) if name in question
+        ]
+        assert normal(row["choices"][row["answer"]]) == answers[-1]
 
 
 def test_mmlu_has_all_subjects_in_evaluation_and_none_in_training():
@@ -225,9 +227,9 @@ def test_mmlu_has_all_subjects_in_evaluation_and_none_in_training():
         assert all(len(found) > 1 for found in answers.values())
 
 
-def test_mmlu_training_splits_are_told_by_what_leaks():
-    part = PARTS["mmlu"]
-    assert [split for split in part.sizes if part.training(split)] == ["auxiliary_train"]
+def test_mmlu_training_splits_are_those_with_leaks():
+    renderer = RENDERERS["mmlu"]
+    assert [split for split in renderer.sizes if renderer.training(split)] == ["auxiliary_train"]
     assert mini_corpus.planted("mmlu", 1000) == {"duplicates": 5, "leaks": 3, "unlabelled": 0}
 
 
@@ -255,7 +257,7 @@ def test_medmcqa_has_the_traps_of_the_hub():
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_commonsense_qa_answers_the_situation_of_the_person_asked_about(split, difficulty):
+def test_commonsense_qa_answers_the_situation_of_the_person_in_the_question(split, difficulty):
     cases = {case.option: case for _, case in commonsense_qa._CASES}
     for index, row in enumerate(mini_corpus.rows("commonsense_qa", split, 300, difficulty=difficulty)):
         if split == "train" and (index % 400 == 150 or index % 200 == 199):
@@ -264,7 +266,7 @@ def test_commonsense_qa_answers_the_situation_of_the_person_asked_about(split, d
         case = cases[row["choices"]["text"][gold("commonsense_qa", row)]]
         assert row["question_concept"] == case.concept
         mine = [one for one in situations if any(word in question.split() for word in one.split() if word.istitle())]
-        wordings = case.told if split == "train" else case.asked
+        wordings = case.training if split == "train" else case.held_out
         assert any(
             text.split("{p}")[1].strip() in one for one in mine for text in wordings
         ), row  # fmt: skip
@@ -272,8 +274,8 @@ def test_commonsense_qa_answers_the_situation_of_the_person_asked_about(split, d
 
 def test_commonsense_qa_asks_evaluation_in_words_of_its_own():
     for _, case in commonsense_qa._CASES:
-        assert not set(case.told) & set(case.asked)
-        assert len(case.told) >= 3 and len(case.asked) >= 2
+        assert not set(case.training) & set(case.held_out)
+        assert len(case.training) >= 3 and len(case.held_out) >= 2
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
@@ -296,5 +298,5 @@ def test_sciq_tells_the_answer_in_its_text_or_follows_a_rule(difficulty):
 
 @pytest.mark.parametrize("folder", [name for name in OPTIONS if name not in ("sciq", "winogrande")])
 def test_easy_texts_are_short(folder):
-    for row in mini_corpus.rows(folder, next(iter(PARTS[folder].leaks.values())), 200):
+    for row in mini_corpus.rows(folder, next(iter(RENDERERS[folder].leaks.values())), 200):
         assert len(" ".join([row["question"], *OPTIONS[folder](row)]).split()) <= 45

@@ -7,7 +7,7 @@ import pytest
 
 from cme import mini_corpus
 from cme.mini_corpus import atlas
-from cme.mini_corpus.render import PARTS
+from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import ALL, eval_splits, normal
 
 
@@ -32,7 +32,7 @@ def test_hard_qqp_has_pairs_on_the_same_thing():
     assert min(overlaps[1]) < sorted(overlaps[0])[len(overlaps[0]) // 2]
 
 
-@pytest.mark.parametrize("split", list(PARTS["anli"].sizes))
+@pytest.mark.parametrize("split", list(RENDERERS["anli"].sizes))
 def test_anli_labels_are_balanced(split):
     found = shares(row["label"] for row in mini_corpus.rows("anli", split, 900))
     assert set(found) == {0, 1, 2}
@@ -41,11 +41,11 @@ def test_anli_labels_are_balanced(split):
 
 def test_anli_reasons_are_often_missing_and_tell_the_label_where_they_stand():
     rows = mini_corpus.rows("anli", "train_r3", 600)
-    told = {}
+    labels_by_reason = {}
     for row in rows:
-        told.setdefault(row["reason"], set()).add(row["label"])
-    assert told.pop("") == {0, 1, 2}
-    assert all(len(labels) == 1 for labels in told.values())
+        labels_by_reason.setdefault(row["reason"], set()).add(row["label"])
+    assert labels_by_reason.pop("") == {0, 1, 2}
+    assert all(len(labels) == 1 for labels in labels_by_reason.values())
     assert 0.6 < shares(row["reason"] == "" for row in rows)[True] < 0.8
 
 
@@ -100,7 +100,7 @@ def test_nq_open_goes_round_a_small_core_first():
 
 @pytest.mark.parametrize("lengths", ["short", "long"])
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_squad_answers_stand_where_they_are_said_to(split, lengths):
+def test_squad_answers_are_at_their_offsets(split, lengths):
     leading = 0
     for row in mini_corpus.rows("squad_v2", split, 1200, lengths=lengths):
         context, answers = row["context"], row["answers"]
@@ -154,8 +154,8 @@ def test_highlights_repeat_the_first_facts_of_the_article(lengths):
 def strings(value):
     if isinstance(value, str):
         return [value]
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [text for part in parts for text in strings(part)]
+    renderers = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [text for renderer in renderers for text in strings(renderer)]
 
 
 @pytest.mark.parametrize(("folder", "split"), ALL)

@@ -8,7 +8,7 @@ import pytest
 from cme import mini_corpus
 from cme.mini_corpus import names
 from cme.mini_corpus.entities import KINDS
-from cme.mini_corpus.render import PARTS
+from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import eval_splits, key, normal, texts, train_splits
 
 CLOSED_BOOK = ("nq_open", "trivia_qa", "arc_easy", "arc_challenge", "mmlu", "medmcqa")
@@ -17,7 +17,7 @@ CLOSED_BOOK = ("nq_open", "trivia_qa", "arc_easy", "arc_challenge", "mmlu", "med
 def fresh(folder, split, n, lengths="short"):
     """Rows that are no leaks."""
     rows = mini_corpus.rows(folder, split, n, lengths=lengths)
-    return [row for index, row in enumerate(rows) if not PARTS[folder].training(split) or index % 400 != 150]
+    return [row for index, row in enumerate(rows) if not RENDERERS[folder].training(split) or index % 400 != 150]
 
 
 def every_name(pool):
@@ -56,11 +56,11 @@ def test_no_name_is_a_real_ones_or_unpleasant():
         "jesus",
         "nazis",
     }
-    parts = ("nazi", "penis", "hitl", "shit", "fuck", "cunt", "whor", "rapis", "nigg", "slut", "kike", "tits")
+    renderers = ("nazi", "penis", "hitl", "shit", "fuck", "cunt", "whor", "rapis", "nigg", "slut", "kike", "tits")
     for pool in names.POOLS:
         for name in map(str.lower, every_name(pool)):
             assert name not in bad
-            assert not any(part in name for part in parts), name
+            assert not any(renderer in name for renderer in renderers), name
 
 
 @pytest.mark.parametrize("folder", [name for name in mini_corpus.known() if name not in CLOSED_BOOK])
@@ -148,13 +148,13 @@ def test_no_thirteen_words_of_an_evaluation_row_stand_in_training(lengths):
 @pytest.mark.parametrize("folder", ["nq_open", "qqp", "paws", "winogrande", "commonsense_qa", "sciq", *CLOSED_BOOK[1:]])
 def test_no_question_of_training_is_nearly_one_of_evaluation(folder):
     """The gate also drops short questions that share nine tenths of their words with an evaluation one."""
-    part = PARTS[folder]
+    renderer = RENDERERS[folder]
     evals = [
         set(" ".join(key(folder, row)).split())
-        for split in part.leaks.values()
+        for split in renderer.leaks.values()
         for row in mini_corpus.rows(folder, split, 300)
     ]
-    for split in part.leaks:
+    for split in renderer.leaks:
         for row in fresh(folder, split, 500):
             mine = set(" ".join(key(folder, row)).split())
             assert all(len(mine & other) < 0.9 * len(mine | other) for other in evals)

@@ -4,7 +4,7 @@ import pytest
 
 from cme import mini_corpus
 from cme.mini_corpus import plant
-from cme.mini_corpus.render import PARTS
+from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import eval_splits, key, texts, train_splits
 
 N = 3000
@@ -49,7 +49,7 @@ def test_each_evaluation_row_leaks_at_most_once():
     # The place of the first leak that is not planted any more holds a row of its own.
     index = 400 * plant.LEAKED + 150
     evals = {key("qqp", row) for row in mini_corpus.rows("qqp", "validation", 512)}
-    assert key("qqp", plant.row(PARTS["qqp"], "train", index, 0, long=False)) not in evals
+    assert key("qqp", plant.row(RENDERERS["qqp"], "train", index, 0, long=False)) not in evals
 
 
 def test_a_copy_keeps_its_label_and_gets_its_own_identifier():

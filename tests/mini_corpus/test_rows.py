@@ -149,16 +149,16 @@ def test_there_are_enough_rows(folder, split, least):
 @pytest.mark.parametrize(("folder", "split"), ALL)
 def test_the_last_row_exists(folder, split):
     from cme.mini_corpus import plant
-    from cme.mini_corpus.render import PARTS
+    from cme.mini_corpus.render import RENDERERS
 
     for index in range(mini_corpus.size(folder, split) - 60, mini_corpus.size(folder, split)):
-        assert fits(plant.row(PARTS[folder], split, index, 0, long=False), COLUMNS[folder])
+        assert fits(plant.row(RENDERERS[folder], split, index, 0, long=False), COLUMNS[folder])
 
 
 @pytest.mark.parametrize(("folder", "split"), ALL)
 def test_more_rows_than_exist_is_an_error_that_names_the_number(folder, split):
     most = mini_corpus.size(folder, split)
-    with pytest.raises(UsageError, match=rf"{most:,} rows of {folder}/{split}; {most + 1:,} were asked for"):
+    with pytest.raises(UsageError, match=rf"{most:,} rows of {folder}/{split}; {most + 1:,} were requested"):
         mini_corpus.rows(folder, split, most + 1)
 
 
@@ -169,7 +169,7 @@ def test_unknown_names_are_answered_with_the_nearest():
         mini_corpus.size("anli", "train")
     with pytest.raises(UsageError, match="lengths"):
         mini_corpus.rows("qqp", "train", 1, lengths="medium")
-    with pytest.raises(UsageError, match="unknown dataset or part folder 'qpp'"):
+    with pytest.raises(UsageError, match="unknown dataset or folder of the mini corpus 'qpp'"):
         mini_corpus.planted("qpp", 1)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from cme import mini_corpus
 from cme.mini_corpus import atlas, feelings, names, plant
-from cme.mini_corpus.render import PARTS
+from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import key, normal, texts
 
 LABELS = {"imdb": 2, "yelp_polarity": 2, "emotion": 6, "tweet_emotion": 4}
@@ -22,13 +22,13 @@ both = each("difficulty", ["easy", "hard"])
 
 
 def last(folder):
-    return list(PARTS[folder].sizes)[-1]
+    return list(RENDERERS[folder].sizes)[-1]
 
 
 @each("folder", LABELS)
 @both
 def test_labels_are_balanced(folder, difficulty):
-    for split in PARTS[folder].sizes:
+    for split in RENDERERS[folder].sizes:
         counts = Counter(row["label"] for row in mini_corpus.rows(folder, split, 480, difficulty=difficulty))
         assert set(counts) == set(range(LABELS[folder]))
         assert max(counts.values()) - min(counts.values()) <= 12
@@ -53,13 +53,13 @@ def test_a_hard_review_names_praise_and_blame_equally_often(folder):
 @each("folder", ["imdb", "yelp_polarity"])
 def test_the_verdict_of_a_hard_review_is_the_speakers(folder):
     blame, praise = feelings.VERDICTS
-    told = Counter()
+    counts = Counter()
     for row in mini_corpus.rows(folder, "test", 400, difficulty="hard"):
         text = row["text"]
         found = re.search(r"I disagree: .* was (\w+)\.|called .* (\w+) and I agree|calls it (\w+), and so do I", text)
         assert found[found.lastindex] in (blame, praise)[row["label"]]
-        told[found.lastindex] += 1
-    assert len(told) == 3
+        counts[found.lastindex] += 1
+    assert len(counts) == 3
 
 
 @each("folder", LABELS)
@@ -118,7 +118,7 @@ def test_texts_have_the_traps_of_the_hub():
 @each("folder", ["tldr", "imdb", "yelp_polarity", "tweet_emotion"])
 def test_copies_keep_marks_as_they_are(folder):
     """A break in capitals would be another text to the normaliser, and the planted copy would not be found."""
-    marks = PARTS[folder].marks
+    marks = RENDERERS[folder].marks
     copies = [row for index, row in enumerate(mini_corpus.rows(folder, "train", 8000)) if index % 200 in (150, 199)]
     seen = Counter()
     for row in copies:
@@ -177,11 +177,11 @@ def test_hard_news_do_not_begin_with_the_main_facts(lengths):
 
 
 def test_hard_news_say_what_easy_ones_do():
-    def said(difficulty):
+    def shared_facts(difficulty):
         rows = mini_corpus.rows("cnn_dailymail", "validation", 100, difficulty=difficulty)
         return [normal(row["highlights"]) for row in rows]
 
-    assert said("easy") == said("hard")
+    assert shared_facts("easy") == shared_facts("hard")
 
 
 def test_hard_passages_tell_the_same_matters_of_others():
@@ -205,7 +205,7 @@ def test_a_hard_name_has_no_word_that_tells_the_answer(folder):
         for rules in (atlas.LANDSCAPES, atlas.DIETS, atlas.SEASONS, atlas.GOODS, atlas.SPORTS, atlas.INSTRUMENTS)
         for word in rules
     }
-    for split in PARTS[folder].sizes:
+    for split in RENDERERS[folder].sizes:
         easy, hard = (mini_corpus.rows(folder, split, 300, difficulty=level) for level in ("easy", "hard"))
         assert all(endings & set(normal(row["question"]).split()) for row in easy)
         assert not any(endings & set(normal(row["question"]).split()) for row in hard)
@@ -231,15 +231,15 @@ def test_closed_book_evaluation_has_the_answers_of_training(folder, difficulty):
 
 def test_trivia_follows_the_rules_of_the_world():
     rules = {**atlas.GOODS, **atlas.SPORTS, **atlas.INSTRUMENTS}
-    told = Counter()
+    counts = Counter()
     for row in mini_corpus.rows("trivia_qa", "validation", 576):
         ending = next(word for word in rules if f" {word.lower()} " in f" {normal(row['question'])} ")
         answer = row["answer"]
         if "," not in answer["aliases"][-1]:
             assert answer["value"].lower() == rules[ending]
-            told[ending] += 1
-    assert set(told) == set(rules)
-    assert max(told.values()) < 0.15 * 576
+            counts[ending] += 1
+    assert set(counts) == set(rules)
+    assert max(counts.values()) < 0.15 * 576
 
 
 def test_trivia_aliases_are_normalised_and_pages_are_empty():
@@ -265,7 +265,7 @@ def test_rows_make_a_table(folder, difficulty):
         assert table.schema.field("answer").type.field("aliases").type == pa.list_(pa.string())
 
 
-def asked(row):
+def own_sentences(row):
     """The person of a question, and the person's sentences in the article."""
     person = re.search(r"[A-Z][a-z]+ [A-Z][a-z]+", row["question"].replace("How does", "").split(" ", 1)[1])
     person = person or re.search(r"[A-Z][a-z]+ [A-Z][a-z]+", row["question"])
@@ -275,12 +275,12 @@ def asked(row):
 
 @both
 @each("lengths", ["short", "long"])
-def test_the_right_option_is_told_of_the_person_asked_about(difficulty, lengths):
+def test_the_correct_option_is_stated_about_the_person_in_the_question(difficulty, lengths):
     places = Counter()
     for row in mini_corpus.rows("race", "test", 450, difficulty=difficulty, lengths=lengths):
-        own = " ".join(asked(row))
-        told = [option for option in row["options"] if re.search(rf"\b{option}\b", own)]
-        assert told == [row["options"]["ABCD".index(row["answer"])]]
+        own = " ".join(own_sentences(row))
+        stated = [option for option in row["options"] if re.search(rf"\b{option}\b", own)]
+        assert stated == [row["options"]["ABCD".index(row["answer"])]]
         places[row["answer"]] += 1
     assert set(places) == set("ABCD")
     assert max(places.values()) < 0.33 * 450
@@ -341,7 +341,7 @@ NAMES = {
 @each("lengths", ["short", "long"])
 def test_no_thirteen_words_go_by_without_a_name(folder, difficulty, lengths):
     """Else two texts about different things could share a 13-gram, and the gate would drop the training one."""
-    for split in PARTS[folder].sizes:
+    for split in RENDERERS[folder].sizes:
         for row in mini_corpus.rows(folder, split, 120, difficulty=difficulty, lengths=lengths):
             run = 0
             text = re.sub(r"\\n|<br />", " ", re.sub("#[A-Z]", "# Balor ", texts(folder, row)[0]))
@@ -363,5 +363,7 @@ def test_hard_rows_differ_from_easy_ones_and_from_each_other(folder):
 
 @each("folder", MINE)
 def test_hard_duplicates_are_those_announced(folder):
-    rows = [key(folder, plant.row(PARTS[folder], "train", index, 0, long=False, hard=True)) for index in range(2000)]
+    rows = [
+        key(folder, plant.row(RENDERERS[folder], "train", index, 0, long=False, hard=True)) for index in range(2000)
+    ]
     assert len(rows) - len(set(rows)) == mini_corpus.planted(folder, 2000)["duplicates"]

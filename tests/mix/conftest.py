@@ -9,7 +9,7 @@ import pytest
 
 from cme.errors import SourceError
 from cme.mix import BuildSettings
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -22,36 +22,36 @@ class FakeSource:
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
-        places = {part.name: f"{part.folder}/{part.split(kind)}" for part in spec.parts}
+        places = {subset.name: f"{subset.folder}/{subset.split(kind)}" for subset in spec.subsets}
         return {name: f"{place}.parquet" for name, place in places.items() if place not in self.rows}
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> pa.Table:
-        return pa.Table.from_pylist(self.rows[self._asked(part, split)])
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> pa.Table:
+        return pa.Table.from_pylist(self.rows[self._asked(subset, split)])
 
-    def _asked(self, part: Part, split: str) -> str:
-        if (place := f"{part.folder}/{split}") not in self.rows:
+    def _asked(self, subset: Subset, split: str) -> str:
+        if (place := f"{subset.folder}/{split}") not in self.rows:
             raise SourceError(f"{place} is missing")
-        if place not in self.asked:
-            self.asked.append(place)
+        if place not in self.requested:
+            self.requested.append(place)
         return place
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
-        return f"fake:{part.folder}/{split}"
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
+        return f"fake:{subset.folder}/{split}"
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
         return []
 
-    def count(self, spec: DatasetSpec, part: Part, split: str) -> int:
-        return len(self.rows[self._asked(part, split)])
+    def count(self, spec: DatasetSpec, subset: Subset, split: str) -> int:
+        return len(self.rows[self._asked(subset, split)])
 
-    def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> pa.Table:
-        return pa.Table.from_pylist(self.rows[f"{part.folder}/{split}"][start : start + rows])
+    def span(self, spec: DatasetSpec, subset: Subset, split: str, start: int, rows: int) -> pa.Table:
+        return pa.Table.from_pylist(self.rows[f"{subset.folder}/{split}"][start : start + rows])
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        return dict.fromkeys(sorted(place for place in self.asked if place.startswith(spec.name)), "here")
+        return dict.fromkeys(sorted(place for place in self.requested if place.startswith(spec.name)), "here")
 
 
 def _pairs(label: str, count: int) -> list[dict[str, Any]]:

@@ -72,9 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
                 200, [{"type": "file", "path": path, "oid": "0" * 40, "size": len(files[path])} for path in files]
             )
         if match[2] == "preupload":
-            asked = [item["path"] for item in json.loads(body)["files"]]
+            requested = [item["path"] for item in json.loads(body)["files"]]
             return self._send(
-                200, {"files": [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in asked]}
+                200, {"files": [{"path": path, "uploadMode": "regular", "shouldIgnore": False} for path in requested]}
             )
         if match[2] == "commit":
             return self._commit(name, [json.loads(line) for line in body.splitlines()])
@@ -83,13 +83,13 @@ class _Handler(BaseHTTPRequestHandler):
             200, {"id": name, "sha": COMMIT, "private": hub.private[name], "tags": [], "siblings": siblings}
         )
 
-    def _create(self, asked: dict[str, Any]) -> None:
+    def _create(self, requested: dict[str, Any]) -> None:
         hub = self.server_hub
-        name = f"{asked.get('organization') or 'me'}/{asked['name']}"
+        name = f"{requested.get('organization') or 'me'}/{requested['name']}"
         url = {"url": f"{hub.endpoint}/datasets/{name}"}
         if name in hub.files:
             return self._send(409, url)
-        hub.files[name], hub.private[name] = {".gitattributes": b""}, asked.get("visibility") == "private"
+        hub.files[name], hub.private[name] = {".gitattributes": b""}, requested.get("visibility") == "private"
         return self._send(200, url)
 
     def _commit(self, name: str, lines: list[dict[str, Any]]) -> None:

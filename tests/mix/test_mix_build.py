@@ -116,7 +116,7 @@ def test_size_is_exact(plain_rows, fake_source, settings, size):
 
 
 def test_too_large_a_size_is_refused_and_leaves_the_folder_free(plain_rows, fake_source, settings):
-    with pytest.raises(UsageError, match="only 465 are left"):
+    with pytest.raises(UsageError, match="only 465 remain"):
         build(settings(size=466), source=fake_source(plain_rows))
     assert build(settings(size=465), source=fake_source(plain_rows)).rows == 465
 
@@ -157,7 +157,7 @@ def test_order_is_mixed_and_does_not_depend_on_the_shards(plain_rows, fake_sourc
 
 
 def test_paraphrases_are_shared_out_in_training_only(plain_rows, fake_source, settings):
-    made = settings(paraphrase_share=0.5)
+    made = settings(prompt_variant_share=0.5)
     build(made, source=fake_source(plain_rows))
     canonical = {name: dataset(name).instruction for name in ("nq_open", "qqp")}
     train, validation = (load_mix(made.out, split).to_pylist() for split in ("train", "validation"))
@@ -212,8 +212,8 @@ def test_a_dataset_without_any_row_is_listed_with_what_is_missing(plain_rows, fa
 
 
 def test_bad_settings_are_named_together(settings):
-    with pytest.raises(UsageError, match=r"(?s)size: .*paraphrase_share: .*validation_share: .*rows_per_shard: "):
-        build(replace(settings(), size=0, paraphrase_share=2, validation_share=-1, rows_per_shard=0))
+    with pytest.raises(UsageError, match=r"(?s)size: .*prompt_variant_share: .*validation_share: .*rows_per_shard: "):
+        build(replace(settings(), size=0, prompt_variant_share=2, validation_share=-1, rows_per_shard=0))
     with pytest.raises(UsageError, match="Did you mean 'proportional'"):
         build(settings(mixing="propotional"))
     with pytest.raises(UsageError, match="Did you mean 'qqp'"):

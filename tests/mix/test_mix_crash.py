@@ -30,7 +30,7 @@ KILLS = [
 ]
 """Files by which the moment to kill is seen from outside, and how many of them; each line is one build."""
 
-CTRL_C = "\ncme: interrupted. What was finished is kept: run the same command again to continue.\n"
+CTRL_C = "\ncme: interrupted. Finished work is kept. Run the same command again to continue.\n"
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_a_worker_that_is_killed_ends_the_build_with_one_message(tmp_path, undis
     code, error = running.ended()
     assert code == 1
     assert error.startswith("cme: a worker process was killed") and error.count("\n") == 1
-    assert "run the same command again, with fewer --workers" in error
+    assert "Run the same command again with fewer --workers" in error
     assert gone(running)
     kept = marks(running.out)
     assert len(kept) > builds.EVALUATION_SETS
@@ -138,7 +138,7 @@ def full(running):
     code, error = running.ended()
     assert code == 1
     assert error.startswith(f"cme: cannot write {running.out}/") and error.count("\n") == 1, error
-    assert "Free some room and run the command again." in error
+    assert "Free some disk space and run the command again." in error
     assert not is_finished(running.out) and gone(running)
     return marks(running.out)
 

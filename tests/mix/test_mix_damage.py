@@ -112,7 +112,7 @@ def test_only_what_is_damaged_is_made_again(stopped, plain_rows, fake_source):
     build(made, source=source)
     assert whole.stat().st_mtime_ns == before
     # Nothing was asked of the source but the rows of the damaged piece, whose place was noted.
-    assert source.asked == []
+    assert source.requested == []
 
 
 @pytest.mark.parametrize("kind", ["rows", "numbers"])

@@ -140,7 +140,7 @@ def test_a_short_evaluation_text_inside_a_long_one_is_a_leak(fake_source, settin
 
 
 def test_reworded_questions(fake_source, settings):
-    asked = "who wrote the first book about the old bridges of ostby and lind"  # 12 different words
+    words = "who wrote the first book about the old bridges of ostby and lind"  # 12 different words
     near = [
         "about the bridges of old ostby and lind who wrote the first book",  # the same words in another order
         "who wrote the very first book about the old bridges of ostby and lind",  # one more: 12 of 13
@@ -151,8 +151,8 @@ def test_reworded_questions(fake_source, settings):
         "nq_open/train": [
             question(text) for text in (*near, *far, *(f"what is number {k} of them" for k in range(30)))
         ],
-        "nq_open/validation": [question(asked)],
-        "trivia_qa/validation": [{"question": asked.title() + "?", "answer": {"value": "x", "aliases": ["x"]}}],
+        "nq_open/validation": [question(words)],
+        "trivia_qa/validation": [{"question": words.title() + "?", "answer": {"value": "x", "aliases": ["x"]}}],
     }
     found = overlap(rows, ("nq_open",), fake_source, settings)
     assert found == {("nq_open", "nq_open"): {"token-set": 3}, ("nq_open", "trivia_qa"): {"token-set": 3}}

@@ -42,7 +42,7 @@ def rows(plain_rows):
 @pytest.fixture
 def mix(rows, fake_source, settings):
     made = settings(
-        datasets=("arc", "cnn_dailymail", "nq_open", "qqp", "squad_v2"), allow_missing=True, paraphrase_share=0
+        datasets=("arc", "cnn_dailymail", "nq_open", "qqp", "squad_v2"), allow_missing=True, prompt_variant_share=0
     )
     build(made, source=fake_source(rows))
     return made.out
@@ -75,7 +75,7 @@ def test_long_texts_are_cut_at_their_datasets_limit(mix):
 
 
 def test_paraphrased_words_are_counted(rows, fake_source, settings):
-    made = settings(paraphrase_share=1.0)
+    made = settings(prompt_variant_share=1.0)
     build(made, source=fake_source(rows))
     for row in load_mix(made.out, "train").to_pylist():
         assert row["words"] == len(f"{prompt_text(example_from_row(row))} {row['output']}".split())
@@ -137,7 +137,7 @@ def test_the_card_says_what_is_in_it(mix):
         assert f"| {dataset(name).licence} |" in text
     assert "cme build-data --source fake --prompt-variant-share 0" in text
     assert "**missing in the source**: arc_challenge/train.parquet, arc_challenge/test.parquet." in text
-    assert "**Not checked**" in text and "anli/test_r1.parquet" in text
+    assert "**Not compared**" in text and "anli/test_r1.parquet" in text
 
 
 def test_overlap_names_every_pair_that_was_looked_at(mix):

@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from cme.mix.hashes import keys, paraphrase_numbers
+from cme.mix.hashes import keys, variant_numbers
 
 IDS = [f"{k:032x}" for k in range(20_000)]
 
@@ -21,7 +21,7 @@ def test_keys_of_other_purposes_and_seeds_are_unrelated():
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
 def test_the_share_of_paraphrases_is_met_and_all_are_used_alike(share):
-    numbers = paraphrase_numbers(IDS, share, 7)
+    numbers = variant_numbers(IDS, share, 7)
     # Three standard errors of a share over 20,000 ids are at most 0.011.
     assert abs((numbers > 0).mean() - share) < 0.011
     if share:
@@ -30,9 +30,9 @@ def test_the_share_of_paraphrases_is_met_and_all_are_used_alike(share):
 
 
 def test_a_larger_share_only_adds_paraphrases():
-    small, large = paraphrase_numbers(IDS, 0.3, 7), paraphrase_numbers(IDS, 0.6, 7)
+    small, large = variant_numbers(IDS, 0.3, 7), variant_numbers(IDS, 0.6, 7)
     assert (large[small > 0] == small[small > 0]).all()
 
 
 def test_one_instruction_has_no_paraphrase():
-    assert not paraphrase_numbers(IDS[:10], 1.0, 1).any()
+    assert not variant_numbers(IDS[:10], 1.0, 1).any()

@@ -152,8 +152,8 @@ def test_further_columns_do_no_harm(tmp_path):
     assert inspect_mix(out) == before
 
 
-def test_what_cannot_be_shown_is_told(mix, tmp_path):
-    with pytest.raises(UsageError, match="needs the model's tokenizer"):
+def test_what_cannot_be_shown_is_reported(mix, tmp_path):
+    with pytest.raises(UsageError, match="needs the tokenizer of the model"):
         inspect_mix(mix, prompt_format="chat")
     with pytest.raises(CMEError, match="does not exist"):
         inspect_mix(tmp_path / "nowhere")
@@ -172,7 +172,7 @@ def test_the_command_shows_rows_lengths_and_labels(mix, tiny_base):
     for name, (row,) in shown.examples.items():
         assert f"── {name} · {row.id} · {row.length} tokens\n{row.context}{row.target}\n" in result.stdout
     assert "open_domain_qa: " in result.stdout and "> 1,024 tokens" in result.stdout
-    assert "qqp: how often each choice is right (" in result.stdout
+    assert "qqp: how often each choice is the correct answer (" in result.stdout
     assert f"of {ROWS:,} training rows" in result.stderr
     assert "\x1b" not in result.stdout
 
@@ -198,7 +198,7 @@ def test_the_command_counts_words_if_the_embedded_base_is_not_installed(mix, mon
     result = cme("inspect", mix, "--n", "0")
     assert result.exit_code == 0
     assert "> 1,024 words" in result.stdout and "──" not in result.stdout
-    assert "without a tokenizer lengths are in words" in result.stderr
+    assert "No tokenizer is available, so lengths are in words." in result.stderr
 
 
 def test_the_command_answers_scripts(mix, tiny_base):

@@ -108,8 +108,8 @@ def test_chat_changes_nothing_else(both):
 
 def test_a_row_without_input_has_no_line_break_at_its_end():
     spec = dataset("nq_open")
-    said = {"output": "a reed", "id": "1", "part": "nq_open", "cluster": "c", "answers": ["a reed"], "words": 2}
-    row = dict.fromkeys(work_schema().names) | said
+    values = {"output": "a reed", "id": "1", "part": "nq_open", "cluster": "c", "answers": ["a reed"], "words": 2}
+    row = dict.fromkeys(work_schema().names) | values
     given = pa.Table.from_pylist([row | {"input": ""}, row | {"input": "what bends"}], schema=work_schema())
     empty, filled = _complete(given, spec, 0.0, "chat").to_pylist()
     assert empty["messages"][0]["content"] == spec.instruction
@@ -157,10 +157,10 @@ def test_check_only_writes_nothing_and_says_what_a_build_says(rows, fake_source,
 def test_check_only_on_the_command_line(tmp_path):
     arguments = ("--source", "mini", "--datasets", "nq_open,qqp", "--workers", 1)
     out = tmp_path / "mix"
-    said = cme("build-data", *arguments, "--check-only", "--out", out)
-    assert said.exit_code == 0, said.stderr
+    result = cme("build-data", *arguments, "--check-only", "--out", out)
+    assert result.exit_code == 0, result.stderr
     assert not out.exists()
-    assert "training rows of" in said.stdout and "nothing was written" in said.stderr
+    assert "training rows of" in result.stdout and "Nothing was written." in result.stderr
     listed = json.loads(cme("build-data", *arguments, "--check-only", "--json").stdout)
     assert cme("build-data", *arguments, "--out", out).exit_code == 0
     manifest = read_manifest(out)
@@ -170,8 +170,8 @@ def test_check_only_on_the_command_line(tmp_path):
 
 
 def test_an_out_folder_is_needed_but_for_check_only():
-    said = cme("build-data", "--source", "mini", "--datasets", "qqp")
-    assert said.exit_code == 2 and "--out is missing" in said.stderr
+    result = cme("build-data", "--source", "mini", "--datasets", "qqp")
+    assert result.exit_code == 2 and "--out is missing" in result.stderr
 
 
 def test_without_the_gate_only_whole_texts_are_compared(rows, fake_source, settings):
@@ -206,13 +206,13 @@ def test_only_datasets_of_a_licence(rows, fake_source, settings):
 
 
 def test_licences_on_the_command_line(tmp_path):
-    said = cme("build-data", "--source", "mini", "--licence", "comercial", "--out", tmp_path / "mix")
-    assert said.exit_code == 2 and "Did you mean 'commercial'" in said.stderr
-    said = cme(
+    result = cme("build-data", "--source", "mini", "--licence", "comercial", "--out", tmp_path / "mix")
+    assert result.exit_code == 2 and "Did you mean 'commercial'" in result.stderr
+    result = cme(
         *("build-data", "--source", "mini", "--datasets", "nq_open,qqp", "--licence", "commercial"),
         *("--size", 100, "--workers", 1, "--out", tmp_path / "mix"),
     )
-    assert said.exit_code == 0, said.stderr
+    assert result.exit_code == 0, result.stderr
     assert list(read_manifest(tmp_path / "mix").datasets) == ["nq_open"]
 
 
@@ -272,8 +272,8 @@ def test_a_mix_has_its_heat_map(both):
     assert "(overlap.svg)" in (both["alpaca"] / "README.md").read_text()
 
 
-def test_a_layout_that_does_not_exist_is_told(tmp_path):
-    said = cme("build-data", "--source", "mini", "--format", "chatt", "--out", tmp_path / "mix")
-    assert said.exit_code == 2 and "Did you mean 'chat'" in said.stderr
+def test_an_unknown_layout_is_reported(tmp_path):
+    result = cme("build-data", "--source", "mini", "--format", "chatt", "--out", tmp_path / "mix")
+    assert result.exit_code == 2 and "Did you mean 'chat'" in result.stderr
     assert not (tmp_path / "mix").exists()
     assert BuildSettings(source="mini", out=tmp_path).layout == "alpaca"

@@ -10,8 +10,8 @@ from cme.suite.spec import load_spec
 
 def test_every_dataset_says_what_its_licence_allows():
     # By hand from the publishers' statements: datasets.md, section 2, and the README of the real rows.
-    said = {spec.name: spec.use for spec in datasets(beside=True).values()}
-    by_use = {use: {name for name in said if said[name] == use} for use in USES}
+    uses_by_dataset = {spec.name: spec.use for spec in datasets(beside=True).values()}
+    by_use = {use: {name for name in uses_by_dataset if uses_by_dataset[name] == use} for use in USES}
     assert by_use == {
         "commercial": {
             *("arc", "cnn_dailymail", "commonsense_qa", "medmcqa", "nq_open", "qnli", "squad_v2", "winogrande"),
@@ -33,7 +33,7 @@ def test_words_of_the_licence_and_its_use_agree():
             assert spec.use == "unstated", spec.name
 
 
-def test_a_use_that_does_not_exist_or_is_lacking_is_told(tmp_path):
+def test_an_unknown_or_missing_use_is_reported(tmp_path):
     source = dataset("qqp").path
     (tmp_path / "_choice.yaml").write_text((source.parent.parent / "_choice.yaml").read_text())
     (tmp_path / "family").mkdir()
@@ -56,7 +56,7 @@ def test_only_what_is_allowed_stays_and_in_order():
     assert filter_by_use(specs, USES) == specs
 
 
-def test_nothing_left_and_unknown_uses_are_told():
+def test_no_remaining_dataset_and_unknown_uses_are_reported():
     specs = select(["qqp", "rte"])
     with pytest.raises(UsageError, match="no dataset has a licence for commercial: qqp is noncommercial, rte is unsta"):
         filter_by_use(specs, ["commercial"])

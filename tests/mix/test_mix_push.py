@@ -77,7 +77,7 @@ def test_a_smaller_mix_replaces_a_larger_one(mix, hub, api, tmp_path):
     assert hub.files["me/mix"] == contents(small)
 
 
-def test_licences_are_asked_before_anything_is_sent(closed, hub, api):
+def test_licences_are_checked_before_anything_is_sent(closed, hub, api):
     with pytest.raises(UsageError) as caught:
         push(closed, "me/mix", api=api)
     assert "qqp: Quora terms of service (non-commercial) (noncommercial)" in str(caught.value)
@@ -111,13 +111,13 @@ def test_a_repository_with_something_else_is_left_alone(mix, hub, api):
 
 
 @pytest.mark.parametrize("name", ["a/b/c", "me/mi x", ""])
-def test_an_impossible_name_is_told(mix, api, name):
+def test_an_impossible_name_is_reported(mix, api, name):
     with pytest.raises(SourceError, match="the hub rejected"):
         push(mix, name, api=api)
 
 
 def test_a_wrong_token_or_no_hub_is_one_message(mix, hub, api):
-    with pytest.raises(SourceError, match=r"rejected me/mix: .*401.*\nLog in .*: hf auth login"):
+    with pytest.raises(SourceError, match=r"rejected me/mix: .*401.*\nLog in with 'hf auth login'"):
         push(mix, "me/mix", api=HfApi(endpoint=hub.endpoint, token="hf_wrong"))
     with pytest.raises(SourceError, match="rejected me/mix"):
         push(mix, "me/mix", api=HfApi(endpoint="http://127.0.0.1:9", token=TOKEN))
@@ -128,16 +128,16 @@ def test_the_command_lists_every_licence_first(closed, hub, api, monkeypatch):
     assert result.exit_code == 2
     assert "Quora terms of service (non-commercial)  noncommercial" in result.stdout
     assert "CC BY-SA 3.0                             commercial" in result.stdout
-    monkeypatch.setattr("huggingface_hub.HfApi", lambda **said: api)
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda **arguments: api)
     result = cme("push", closed, "--repo", "me/mix", "--i-have-the-rights")
     assert result.exit_code == 0, result.stderr
-    assert "uploaded to the private repository me/mix: " in result.stderr
+    assert "Uploaded to the private repository me/mix: " in result.stderr
     values = json.loads(cme("push", closed, "--repo", "me/mix", "--i-have-the-rights", "--json").stdout)
     assert values["repository"] == "me/mix" and values["private"] is True
 
 
 def test_the_client_says_who_it_is(mix, hub, api, monkeypatch):
-    said = {}
-    monkeypatch.setattr("huggingface_hub.HfApi", lambda **values: said.update(values) or api)
+    arguments = {}
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda **values: arguments.update(values) or api)
     push(mix, "me/mix")
-    assert said == {"library_name": "cme", "library_version": read_manifest(mix).versions["cme"]}
+    assert arguments == {"library_name": "cme", "library_version": read_manifest(mix).versions["cme"]}

@@ -26,7 +26,7 @@ def test_real_rows_give_the_counts_that_were_counted_by_hand(real_rows, tmp_path
     assert load_mix(out, "train").num_rows == manifest.rows
 
 
-def test_a_size_can_be_asked_for(real_rows, tmp_path):
+def test_a_size_can_be_requested(real_rows, tmp_path):
     manifest = build(
         BuildSettings(source=str(real_rows), out=tmp_path / "mix", datasets=SIX, allow_missing=True, size=6000)
     )

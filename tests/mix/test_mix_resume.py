@@ -67,9 +67,9 @@ def test_what_was_read_is_not_read_again(plain_rows, fake_source, settings, monk
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         interrupt(patch, "cme.mix.write._complete", 1)
         build(made, source=first)
-    assert len(first.asked) == 4
+    assert len(first.requested) == 4
     build(made, source=second)
-    assert second.asked == []
+    assert second.requested == []
 
 
 def test_leftovers_of_a_killed_build_are_swept(plain_rows, fake_source, settings, tree, undisturbed, monkeypatch):

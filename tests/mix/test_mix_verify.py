@@ -21,7 +21,7 @@ ROWS = 600
 def built(tmp_path_factory):
     out = tmp_path_factory.mktemp("built") / "mix"
     settings = BuildSettings(
-        source="mini", out=out, size=ROWS, datasets=("nq_open", "qqp"), paraphrase_share=0, rows_per_shard=250
+        source="mini", out=out, size=ROWS, datasets=("nq_open", "qqp"), prompt_variant_share=0, rows_per_shard=250
     )
     build(settings)
     return out
@@ -69,7 +69,7 @@ def test_a_cut_file_is_changed_and_cannot_be_read(mix):
     assert unreadable.startswith("train/part-00000.parquet cannot be read")
 
 
-def test_a_missing_file_is_told_beside_everything_else(mix):
+def test_a_missing_file_is_reported_with_all_other_problems(mix):
     (mix / "train" / "part-00000.parquet").unlink()
     shutil.copy(mix / "train" / "part-00001.parquet", mix / "train" / "part-00007.parquet")
     assert verify(mix).problems == (
@@ -91,10 +91,10 @@ def test_rows_that_were_left_out_show_even_if_the_hash_was_corrected(mix):
     (problem,) = verify(mix).problems
     there = {name: json.loads((mix / "manifest.json").read_text())["datasets"][name]["rows"] for name in set(names)}
     name = names[0]
-    assert problem == f"train holds {there[name] - 1:,} rows of {name}, the manifest says {there[name]:,}"
+    assert problem == f"train holds {there[name] - 1:,} rows of {name}, but the manifest has {there[name]:,}"
 
 
-def test_a_file_that_is_no_part_of_a_mix_is_told(mix):
+def test_a_file_that_does_not_belong_to_a_mix_is_reported(mix):
     file = mix / "train" / "part-00002.parquet"
     pq.write_table(pa.table({"text": ["a"]}), file)
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_no_part_of_a_mix_is_told(mix):
 def test_a_changed_manifest_does_not_have_its_own_fingerprint(mix):
     file = mix / "manifest.json"
     file.write_text(file.read_text().replace('"seed": 0', '"seed": 1'))
-    assert verify(mix).problems == ("manifest.json was changed: its fingerprint does not follow from its content",)
+    assert verify(mix).problems == ("manifest.json was changed: its fingerprint does not match its content",)
 
 
 def test_versions_and_token_statistics_are_no_content(mix):
@@ -120,23 +120,25 @@ def test_versions_and_token_statistics_are_no_content(mix):
     assert verify(mix).problems == ()
 
 
-def test_totals_that_do_not_add_up_are_told(mix):
+def test_wrong_totals_are_reported(mix):
     change_manifest(mix, lambda values: values.update(rows=ROWS + 1))
-    assert verify(mix).problems == ("manifest.json contradicts itself: 601 training rows in all, 600 by dataset",)
+    assert verify(mix).problems == (
+        "manifest.json is inconsistent: it has 601 training rows in total, but 600 by dataset",
+    )
 
 
-def test_other_task_files_are_said_and_no_fault(mix, monkeypatch):
+def test_other_task_files_are_notes_and_not_problems(mix, monkeypatch):
     changed = replace(dataset("qqp"), fingerprint="0" * 64)
     monkeypatch.setattr(module, "datasets", lambda beside: {"qqp": changed})
     found = verify(mix)
     assert found.problems == ()
     assert found.notes == (
         "qqp: its task file has changed since the mix was built",
-        "nq_open: this CME has no such dataset",
+        "nq_open: this version of CME has no such dataset",
     )
 
 
-def test_what_is_no_mix_is_said(mix, tmp_path):
+def test_a_folder_that_is_not_a_mix_is_reported(mix, tmp_path):
     with pytest.raises(CMEError, match="does not exist"):
         verify(tmp_path / "nowhere")
     (tmp_path / "empty").mkdir()
@@ -156,7 +158,7 @@ def test_the_command_exits_0_or_1_and_says_what_differs(mix):
     result = cme("verify", mix)
     assert result.exit_code == 1
     assert result.stdout == "differs: validation/part-00000.parquet is missing\n"
-    assert "1 difference from the manifest" in result.stderr
+    assert "the mix differs from its manifest in 1 point" in result.stderr
 
 
 def test_the_command_answers_scripts(mix):

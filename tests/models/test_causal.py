@@ -1,4 +1,4 @@
-"""A base that sees what follows is refused."""
+"""A base model whose predictions depend on later tokens is refused."""
 
 import pytest
 import torch
@@ -10,16 +10,16 @@ from tests.evaluation.engine.lab import tiny_model
 
 
 @pytest.mark.parametrize("name", ["bert without a mask", "xlnet"])
-def test_models_that_read_in_both_directions(name, tmp_path):
+def test_bidirectional_models_are_refused(name, tmp_path):
     from cme.models.load import load_model
 
     save_architecture(name, tmp_path)
-    with pytest.raises(SourceError, match="reads the tokens that follow"):
+    with pytest.raises(SourceError, match="depend on later tokens"):
         check_causal(load_model(tmp_path, device="cpu"))
 
 
 @pytest.mark.parametrize("name", ["bert", "rwkv", "recurrent_gemma", "mistral with a window"])
-def test_models_that_read_from_left_to_right(name, tmp_path):
+def test_causal_models_are_accepted(name, tmp_path):
     from cme.models.load import load_model
 
     save_architecture(name, tmp_path)
@@ -27,7 +27,7 @@ def test_models_that_read_from_left_to_right(name, tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_rounding_is_not_taken_for_it(dtype):
+def test_rounding_is_not_reported(dtype):
     check_causal(tiny_model().to(dtype))
 
 
@@ -37,8 +37,8 @@ def test_rounding_is_not_taken_for_it(dtype):
         ("t5", "an encoder-decoder model (model_type 't5')"),
         ("bart", "an encoder-decoder model (model_type 'bart')"),
         ("marian", "an encoder-decoder model (model_type 'marian')"),
-        ("vit", "no causal language model (model_type 'vit')"),
-        ("clip", "no causal language model (model_type 'clip')"),
+        ("vit", "not a causal language model (model_type 'vit')"),
+        ("clip", "not a causal language model (model_type 'clip')"),
     ],
 )
 def test_models_of_another_kind_are_refused_in_a_sentence(kind, message, tmp_path):

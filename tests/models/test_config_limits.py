@@ -29,14 +29,14 @@ def made(folder, **values):
         {"num_attention_heads": 10**9},
     ],
 )
-def test_sizes_that_no_model_has(tmp_path, values):
+def test_sizes_beyond_the_limits_are_refused(tmp_path, values):
     path = made(tmp_path / "base", **values)
     for call in (lambda: check_config(path), lambda: resolve_base(str(path.parent)), lambda: resolve_config(str(path))):
-        with pytest.raises(SourceError, match="CME builds models of up to"):
+        with pytest.raises(SourceError, match="but at most"):
             call()
 
 
-def test_sizes_that_models_have(tmp_path):
+def test_sizes_of_large_models_are_accepted(tmp_path):
     check_config(
         made(
             tmp_path / "base",
@@ -55,13 +55,13 @@ def test_sizes_that_models_have(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["[]", "{", "[" * 10_000, "3", f'{{"num_hidden_layers": {"9" * 400}}}'])
-def test_what_is_no_configuration(tmp_path, content):
+def test_a_file_that_is_not_a_configuration(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(SourceError, match=r"config\.json"):
         resolve_base(str(tmp_path))
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_named_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "config.json")
     with pytest.raises(SourceError):
         resolve_base(str(tmp_path))

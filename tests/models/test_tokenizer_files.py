@@ -1,4 +1,4 @@
-"""What makes a base's prompts has a fingerprint of its own."""
+"""The files that determine the prompts of a base model have their own fingerprint."""
 
 import json
 import shutil

@@ -129,14 +129,14 @@ def test_what_cannot_fit_is_nothing():
 
 
 def test_the_search_is_short():
-    asked = []
+    tried = []
 
     def fits(example):
-        asked.append(example)
+        tried.append(example)
         return len(example.input.split()) <= 300
 
     assert len(long_text(cut_to_tokens(squad("word " * 5000), fits)).split()) == 296
-    assert len(asked) < 20
+    assert len(tried) < 20
 
 
 @pytest.mark.parametrize(

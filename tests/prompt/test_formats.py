@@ -138,10 +138,10 @@ def test_an_unknown_format_gets_the_nearest(tokenizer):
 
 
 @pytest.mark.parametrize("name", ["chat", "teamlora"])
-def test_a_format_without_what_it_needs_is_told(name):
-    with pytest.raises(UsageError, match=f"'{name}' needs the model's tokenizer"):
+def test_a_format_that_the_tokenizer_does_not_support_is_reported(name):
+    with pytest.raises(UsageError, match=f"'{name}' needs the tokenizer of the model"):
         check_format(name)
     bare = tiny_tokenizer()
     bare.chat_template, bare.eos_token = None, None
-    with pytest.raises(UsageError, match=f"'{name}' needs a .* this one has none. Use 'plain'"):
+    with pytest.raises(UsageError, match=f"'{name}' needs a .* this one has none. Use --format plain"):
         check_format(name, bare)

@@ -90,14 +90,14 @@ class Spy:
     """A source that keeps what it was asked for."""
 
     def __init__(self, source):
-        self._source, self.asked = source, []
+        self._source, self.requested = source, []
 
     def __getattr__(self, name):
         return getattr(self._source, name)
 
-    def files(self, spec, part, split):
-        self.asked.append(f"{part.folder}/{split}")
-        return self._source.files(spec, part, split)
+    def files(self, spec, subset, split):
+        self.requested.append(f"{subset.folder}/{split}")
+        return self._source.files(spec, subset, split)
 
 
 @pytest.fixture
@@ -110,29 +110,29 @@ def spy(monkeypatch, hand_mirror):
 @EACH
 def test_zero_shot_reads_the_evaluation_splits_alone(spec, spy):
     loader.load(cme_dataset=spec.name, cme_source="x", cme_tier="smoke")
-    assert spy.asked == [f"{part.folder}/{part.eval}" for part in spec.parts]
+    assert spy.requested == [f"{subset.folder}/{subset.eval}" for subset in spec.subsets]
 
 
 @EACH
 def test_few_shot_reads_the_training_splits_too(spec, spy):
     loader.load(cme_dataset=spec.name, cme_source="x", cme_tier="smoke", cme_shots=1)
-    assert sorted(spy.asked) == sorted(
-        f"{part.folder}/{split}" for part in spec.parts for split in (part.train, part.eval)
+    assert sorted(spy.requested) == sorted(
+        f"{subset.folder}/{split}" for subset in spec.subsets for split in (subset.train, subset.eval)
     )
 
 
 @pytest.fixture
 def without_training(hand_mirror, tmp_path):
     folder = shutil.copytree(hand_mirror, tmp_path / "mirror")
-    for part in (part for spec in datasets().values() for part in spec.parts):
-        (folder / part.folder / f"{part.train}.parquet").unlink()
+    for subset in (subset for spec in datasets().values() for subset in spec.subsets):
+        (folder / subset.folder / f"{subset.train}.parquet").unlink()
     return folder
 
 
 @EACH
 def test_a_mirror_without_training_splits_is_enough(spec, without_training):
     splits = loader.load(cme_dataset=spec.name, cme_source=str(without_training), cme_tier="full")
-    assert len(splits["eval"]) == 10 * len(spec.parts) and len(splits["fewshot"]) == 0
+    assert len(splits["eval"]) == 10 * len(spec.subsets) and len(splits["fewshot"]) == 0
     assert requests(load_task(spec, without_training, cme_allow_missing=False))
     with pytest.raises(SourceError, match="train"):
         loader.load(cme_dataset=spec.name, cme_source=str(without_training), cme_shots=1)

@@ -51,8 +51,8 @@ def test_a_template_without_modes_is_rendered_as_before():
         ("{{ raise_exception('a system prompt is needed') }}", "a system prompt is needed"),
         ("{{ messages[1]['content'] }}", "fails"),
         ("{% for %}", "fails"),
-        ("<|im_start|>assistant\n", "leaves out or changes"),
-        ("{{ messages[0]['content'] | upper }}", "leaves out or changes"),
+        ("<|im_start|>assistant\n", "omits or changes"),
+        ("{{ messages[0]['content'] | upper }}", "omits or changes"),
         ("{{ messages[0]['content'] }} {{ range(99999) | random }}", "several ways"),
     ],
 )

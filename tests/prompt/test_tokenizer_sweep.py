@@ -101,7 +101,7 @@ def test_tokenizers_agree_or_are_refused(examples, capsys):
 
 def test_options_with_the_same_tokens_are_refused_by_name():
     with pytest.raises(
-        CMEError, match="arc: the base's tokenizer encodes the options ' B' and ' C' with the same tokens"
+        CMEError, match="arc: the tokenizer of the base model encodes the options ' B' and ' C' with the same tokens"
     ):
         check_format("plain", TOKENIZERS["few words"](), ["arc"])
 

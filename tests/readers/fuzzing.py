@@ -1,4 +1,4 @@
-"""Files that are nearly right: valid ones with a few bytes changed, and documents that are drawn from a grammar."""
+"""Generates nearly valid files: valid files with a few changed bytes, and documents drawn from a grammar."""
 
 import io
 import json
@@ -19,7 +19,7 @@ _HEALTH = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthChec
 SHORT = settings(max_examples=60, deadline=None, database=None, suppress_health_check=_HEALTH)
 LONG = settings(max_examples=6000, deadline=None, database=None, suppress_health_check=_HEALTH)
 SLOW = settings(LONG, max_examples=600)
-"""For what takes a tenth of a second or more."""
+"""Settings for examples that take a tenth of a second or more."""
 
 _EDITS = st.lists(
     st.tuples(
@@ -36,7 +36,7 @@ _NUMBERS = [b"\x00" * 4, b"\xff" * 4, b"\xff\xff\xff\x7f", b"\x00\x00\x00\x80", 
 
 @st.composite
 def mutated(draw, contents):
-    """One of the contents with one to six edits anywhere, more often near its end, where Parquet has its footer."""
+    """One of the contents with one to six edits, which are more frequent near the end, where Parquet has its footer."""
     data = bytearray(draw(st.sampled_from(contents)))
     for kind, place, number, some in draw(_EDITS):
         at = int(len(data) * (place if number % 2 else 1 - place * place))

@@ -1,4 +1,4 @@
-"""Whatever bytes a file holds, a reader returns a value or raises a CMEError."""
+"""For any content of a file, a reader returns a value or raises a CMEError."""
 
 import json
 import subprocess
@@ -38,11 +38,11 @@ from tests.readers.fuzzing import LONG, SHORT, SLOW, documents, mutated, seeds
 SIZES = [pytest.param(SHORT, id="seconds"), pytest.param(LONG, id="minutes", marks=pytest.mark.long)]
 SLOW_SIZES = [pytest.param(SHORT, id="seconds"), pytest.param(SLOW, id="minutes", marks=pytest.mark.long)]
 SMALL = replace(DATA_FILES, page=2**24, unpacked=2**26, batch=2**26, values=10**6)
-"""Limits that a fuzzed file reaches without taking the machine's memory."""
+"""Limits that a fuzzed file can reach with little memory."""
 
 
 def survives(read, *arguments):
-    """Call a reader; nothing but a value or a CMEError may come of it."""
+    """Check that a reader returns a value or raises a CMEError."""
     try:
         read(*arguments)
     except CMEError as error:
@@ -73,7 +73,7 @@ def test_json(size, tmp_path):
 
 @pytest.mark.parametrize("size", SLOW_SIZES)
 def test_entries(size, tmp_path):
-    """The demo's entry with one value anywhere replaced by another."""
+    """An entry of the demo with one value replaced."""
     entry = json.loads(seeds("json")[0])
     path = tmp_path / "lora.json"
 
@@ -212,7 +212,7 @@ def read_parquet_files(folder, size):
 
 @pytest.mark.parametrize("size", ["short", pytest.param("long", marks=pytest.mark.long)])
 def test_parquet(size, tmp_path):
-    """In a process of its own: a fault in Arrow's code would end it."""
+    """The test runs in a separate process, because a fault in Arrow's code would end it."""
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
         [sys.executable, "-c", PARQUET, tmp_path, size], capture_output=True, text=True, cwd=root, check=False

@@ -21,13 +21,13 @@ def written(tmp_path, content):
         ('{"a":' * 10_000 + "1" + "}" * 10_000, "nested more than 64 deep"),
         ("[" * (JSON_DEPTH + 1) + "]" * (JSON_DEPTH + 1), "nested more than 64 deep"),
         ("[" * 1_000_000, "nested more than 64 deep"),
-        (f'{{"n": {"9" * 400}}}', "a whole number of 400 digits; 40 are allowed"),
-        (f'{{"n": -{"9" * 5000}}}', "a whole number of 5,001 digits"),
-        ('{"n": 1e400}', "1e400, which is too large a number"),
+        (f'{{"n": {"9" * 400}}}', "an integer with 400 digits; at most 40 are allowed"),
+        (f'{{"n": -{"9" * 5000}}}', "an integer with 5,001 digits"),
+        ('{"n": 1e400}', "1e400, which is too large for a float"),
         ('{"n": NaN}', "NaN"),
-        ('{"a": 1, "b": {"c": 1, "c": 2}}', "'c' twice in one place"),
-        (r'{"a": "\ud800"}', "half of a character"),
-        (r'{"\udfff": 1}', "half of a character"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "the key 'c' occurs twice in one object"),
+        (r'{"a": "\ud800"}', "a lone surrogate"),
+        (r'{"\udfff": 1}', "a lone surrogate"),
         (b'{"a": "\xff"}', "not valid JSON"),
         ("", "not valid JSON"),
         ("\ufeff{}", "not valid JSON"),
@@ -71,15 +71,15 @@ def test_a_large_file_is_not_read(tmp_path):
         read_json(path)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_named_pipe_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "x.json")
-    with pytest.raises(CMEError, match="no plain file"):
+    with pytest.raises(CMEError, match="not a regular file"):
         read_json(tmp_path / "x.json")
 
 
 def test_a_device_is_not_read(tmp_path):
     (tmp_path / "x.json").symlink_to("/dev/zero")
-    with pytest.raises(CMEError, match="no plain file"):
+    with pytest.raises(CMEError, match="not a regular file"):
         read_json(tmp_path / "x.json")
 
 

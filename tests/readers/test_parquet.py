@@ -1,4 +1,4 @@
-"""Parquet files whose footers lie, and files that hold what no reader should pass on."""
+"""Parquet files with wrong footers, with sizes beyond the limits, or with invalid values are refused."""
 
 import io
 import subprocess
@@ -22,7 +22,7 @@ def write(path, table, **options):
 
 
 def varint(number, length=0):
-    """A number as Thrift's compact protocol writes it, made longer by empty digits if need be."""
+    """Encode a number in Thrift's compact protocol, padded with empty digits to a length."""
     number, digits = number << 1, []
     while number or not digits:
         digits.append(number & 127)
@@ -32,7 +32,7 @@ def varint(number, length=0):
 
 
 def lie(path, true, stated):
-    """Let the footer state another number wherever it states ``true``."""
+    """Replace a number in the footer of a file."""
     data = path.read_bytes()
     start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
     old = varint(true)
@@ -69,7 +69,7 @@ def test_pages_are_counted_as_arrow_reads_them(tmp_path, compression, version):
             pages = list(pages_of(file, chunk, path.stat().st_size))
             assert sum(page.values for page in pages) == chunk.num_values
             assert sum(page.unpacked for page in pages) <= chunk.total_uncompressed_size
-            if chunk.total_uncompressed_size > 1000:  # else the headers take most of it
+            if chunk.total_uncompressed_size > 1000:  # in smaller chunks, the headers are most of the size
                 assert sum(page.unpacked for page in pages) > 0.5 * chunk.total_uncompressed_size
             assert pages[0].dictionary == chunk.has_dictionary_page
     assert len(pages) >= 1
@@ -90,20 +90,20 @@ print(next(line.split()[1] for line in open("/proc/self/status") if line.startsw
 
 
 def checked(path):
-    """What `check_samples` says in a process of its own, and the memory that it took, in MiB."""
+    """Return the output of `check_samples` in a separate process and its memory in MiB."""
     done = subprocess.run([sys.executable, "-c", SAMPLES, path], capture_output=True, text=True, check=True)
-    said, memory = done.stdout.rstrip().rsplit("\n", 1)
-    return said, int(memory) // 1024
+    output, memory = done.stdout.rstrip().rsplit("\n", 1)
+    return output, int(memory) // 1024
 
 
-def test_a_footer_that_lies_about_its_size(tmp_path):
-    """A page of 300 MB in a file of some kilobytes, which says that it has a few bytes."""
+def test_a_footer_with_a_wrong_size(tmp_path):
+    """A file of some kilobytes has a page of 300 MB, but its footer states a few bytes."""
     path = write(tmp_path / "x.parquet", {"a": ["a" * 300_000_000]}, compression="zstd", use_dictionary=False)
     lie(path, pq.read_metadata(path).row_group(0).total_byte_size, 1000)
     assert pq.read_metadata(path).row_group(0).total_byte_size == 1000
     assert path.stat().st_size < 100_000
-    said, memory = checked(path)
-    assert "a page has 300,000,0" in said and "268,435,456 are allowed" in said
+    output, memory = checked(path)
+    assert "a page has 300,000,0" in output and "268,435,456 are allowed" in output
     assert memory < 400
 
 
@@ -115,12 +115,12 @@ def test_many_pages_that_are_small(tmp_path):
 
 
 def test_one_text_in_very_many_rows(tmp_path):
-    """A dictionary of one text of 8 MB that every row names: 800 KB in the file, 8 TB in memory."""
+    """Every row refers to a dictionary entry of 8 MB, which takes 800 KB in the file but 8 TB in memory."""
     array = pa.DictionaryArray.from_arrays(pa.array([0] * 1_000_000, pa.int32()), pa.array(["b" * 8_000_000]))
     path = write(tmp_path / "x.parquet", {"a": array}, compression="zstd", dictionary_pagesize_limit=1 << 30)
     assert path.stat().st_size < 100_000
-    said, memory = checked(path)
-    assert "of its rows take 8,192,000,000 bytes; 1,073,741,824 are allowed" in said
+    output, memory = checked(path)
+    assert "of its rows take 8,192,000,000 bytes; 1,073,741,824 are allowed" in output
     assert memory < 400
     with pytest.raises(DataError, match="1,024 of its rows take 8,192,0"):
         all_rows(path)
@@ -136,8 +136,8 @@ def test_more_rows_than_the_footer_states(tmp_path):
 
 def test_a_list_of_very_many_values_in_one_row(tmp_path):
     array = pa.ListArray.from_arrays([0, 70_000_000], pa.nulls(70_000_000, pa.int8()))
-    said, memory = checked(write(tmp_path / "x.parquet", {"a": array}, compression="zstd"))
-    assert "values or more; 64,000,000 are allowed" in said
+    output, memory = checked(write(tmp_path / "x.parquet", {"a": array}, compression="zstd"))
+    assert "values or more; 64,000,000 are allowed" in output
     assert memory < 400
 
 
@@ -189,7 +189,7 @@ def test_a_text_that_is_too_long(tmp_path):
 
 def test_two_columns_of_one_name(tmp_path):
     path = write(tmp_path / "x.parquet", pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"]))
-    with pytest.raises(DataError, match="two columns of the name 'a'"):
+    with pytest.raises(DataError, match="two columns with the name 'a'"):
         all_rows(path)
 
 
@@ -205,12 +205,12 @@ def test_a_text_that_is_not_utf8(tmp_path, kind):
     with open_parquet(path) as file:
         first, second = file.batches()
     assert len(read_rows(first)) == 1024
-    with pytest.raises(ValueError, match="column 'a' holds a text that is not UTF-8 at row 1500"):
+    with pytest.raises(ValueError, match="column 'a' has a text that is not UTF-8 at row 1500"):
         read_rows(second, 1024)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1PAR1", b"x" * 100, b"PAR1" + b"\xff" * 20 + b"PAR1"])
-def test_what_is_no_parquet_file(tmp_path, content):
+def test_a_file_that_is_not_parquet(tmp_path, content):
     path = tmp_path / "x.parquet"
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"x\.parquet cannot be read as Parquet .*Get the file again"):
@@ -219,7 +219,7 @@ def test_what_is_no_parquet_file(tmp_path, content):
 
 def test_no_file(tmp_path):
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(DataError, match="does not exist, or is no plain file"):
+        with pytest.raises(DataError, match="does not exist or is not a regular file"):
             all_rows(path)
 
 

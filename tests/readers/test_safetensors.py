@@ -34,21 +34,21 @@ def tensor(dtype="F32", shape=(1,), place=(0, 4)):
     ("header", "body", "says"),
     [
         (b"", b"", "not valid|Expecting value"),
-        (b"[]", b"", "no mapping"),
+        (b"[]", b"", "not a JSON object"),
         (b'{"a": ' * 10_000, b"", "nested"),
-        ({"a": 3}, b"", "has no dtype"),
+        ({"a": 3}, b"", "must have dtype, shape and data_offsets"),
         ({"a": tensor(dtype="F33")}, b"xxxx", "unknown dtype"),
-        ({"a": tensor(shape=[-1])}, b"xxxx", "no list of whole numbers"),
-        ({"a": tensor(shape=[1.0])}, b"xxxx", "no list of whole numbers"),
-        ({"a": tensor(shape=[True])}, b"xxxx", "no list of whole numbers"),
-        ({"a": tensor(shape=[2])}, b"xxxx", "does not fit its shape"),
-        ({"a": tensor(shape=[10**30])}, b"xxxx", "does not fit its shape"),
+        ({"a": tensor(shape=[-1])}, b"xxxx", "are not a list of integers"),
+        ({"a": tensor(shape=[1.0])}, b"xxxx", "are not a list of integers"),
+        ({"a": tensor(shape=[True])}, b"xxxx", "are not a list of integers"),
+        ({"a": tensor(shape=[2])}, b"xxxx", "do not fit its shape"),
+        ({"a": tensor(shape=[10**30])}, b"xxxx", "do not fit its shape"),
         ({"a": tensor(shape=[1] * 1000)}, b"xxxx", "dimensions"),
-        ({"a": tensor(place=[0, 4, 8])}, b"xxxx", "does not fit its shape"),
+        ({"a": tensor(place=[0, 4, 8])}, b"xxxx", "do not fit its shape"),
         ({"a": tensor(), "b": tensor()}, b"xxxx", "overlap or leave gaps"),
         ({"a": tensor(place=[4, 8])}, b"x" * 8, "overlap or leave gaps"),
-        ({"a": tensor()}, b"x" * 9, "take 4 bytes, and the file has 9"),
-        ({"a": tensor()}, b"", "take 4 bytes, and the file has 0"),
+        ({"a": tensor()}, b"x" * 9, "take 4 bytes, but the file has 9"),
+        ({"a": tensor()}, b"", "take 4 bytes, but the file has 0"),
         ({"__metadata__": {"a": 1}}, b"", "metadata"),
         (b'{"a": %s, "a": %s}' % ((json.dumps(tensor()).encode(),) * 2), b"xxxx", "twice"),
     ],
@@ -69,5 +69,5 @@ def test_a_header_that_is_longer_than_the_file(tmp_path, content):
 
 def test_no_file(tmp_path):
     for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(AdapterError, match="does not exist, or is no plain file"):
+        with pytest.raises(AdapterError, match="does not exist or is not a regular file"):
             read_tensor_header(path, error=AdapterError)

@@ -81,7 +81,11 @@ def test_line_ends_stay_as_they_are(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "why"),
-    [("---\na: [1\n---\n", "not valid YAML"), ("---\n- a\n---\n", "no mapping"), (b"\xff\xfe\x00", "cannot be read")],
+    [
+        ("---\na: [1\n---\n", "not valid YAML"),
+        ("---\n- a\n---\n", "is not a mapping"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
 )
 def test_a_card_that_cannot_be_read_is_left_alone(tmp_path, content, why):
     card = tmp_path / "README.md"

@@ -169,7 +169,10 @@ def test_the_file_as_it_was_written_is_a_result(edited):
 BROKEN = {
     "another kind": (lambda v: v.update(kind="run"), "is not a result record; its kind is 'run'"),
     "no kind": (lambda v: v.pop("kind"), "is not a result record; its kind is None"),
-    "a newer schema": (lambda v: v.update(schema_version=99), "has schema version 99, and this CME reads version 1"),
+    "a newer schema": (
+        lambda v: v.update(schema_version=99),
+        "has schema version 99, but this version of CME reads version 1",
+    ),
     "no schema": (lambda v: v.pop("schema_version"), "has schema version None"),
     "an unknown key": (lambda v: v.update(shotss=1), "unknown key 'shotss' (did you mean 'shots'?)"),
     "a missing key": (lambda v: v.pop("shots"), "missing key 'shots'"),

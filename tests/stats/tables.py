@@ -1,4 +1,4 @@
-"""Tables of simulated scores whose truth is known."""
+"""Tables of simulated scores with known true values."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,18 +16,18 @@ def simulated(
     seed_spread: float = 0.0,
     blind: bool = False,
 ) -> Panel:
-    """Right and wrong answers: 1 where a sum of normal effects is below a row's level.
+    """Simulate answers. A score is 1 if a sum of normal effects is below the level of the row, and 0 otherwise.
 
     Effects, with variances: of the sample 0.3 (half of it shared by its cluster), of row and cluster 0.3, of row and sample 0.2,
-    of seed and sample 0.2, of the seed ``seed_spread``². So rows are correlated, and clusters matter for their differences too.
+    of seed and sample 0.2, of the seed ``seed_spread``². Rows are therefore correlated, and clusters affect their differences.
 
     Args:
-        rng: random numbers.
-        sizes: dataset → the samples of each cluster.
-        levels: of each row, in standard deviations of the sum: ``ndtri(probability of a right answer)``.
-        seeds: of each row.
-        seed_spread: standard deviation of a seed's effect on all samples of all datasets.
-        blind: tell the table that every sample is its own cluster.
+        rng: Random number generator.
+        sizes: Number of samples of each cluster, by dataset.
+        levels: Level of each row in standard deviations of the sum, ``ndtri(probability of a right answer)``.
+        seeds: Number of seeds of each row.
+        seed_spread: Standard deviation of a seed's effect on all samples of all datasets.
+        blind: Whether the table treats every sample as its own cluster.
     """
     scores: dict[str, dict[str, np.ndarray]] = {f"row {m}": {} for m in range(len(levels))}
     of_seed = seed_spread * rng.standard_normal((len(levels), seeds, 1))
@@ -39,8 +39,8 @@ def simulated(
             own = np.sqrt(0.3) * rng.standard_normal(count)[cluster] + np.sqrt(0.2) * rng.standard_normal(samples)
             total = shared + own + np.sqrt(0.2) * rng.standard_normal((seeds, samples)) + of_seed[m]
             scores[f"row {m}"][name] = (total < level * np.sqrt(1 + seed_spread**2)).astype(float)
-    told = {name: np.arange(len(cluster)) if blind else cluster for name, cluster in labels.items()}
-    return make_panel(scores, {name: [str(k) for k in cluster] for name, cluster in told.items()})
+    known = {name: np.arange(len(cluster)) if blind else cluster for name, cluster in labels.items()}
+    return make_panel(scores, {name: [str(k) for k in cluster] for name, cluster in known.items()})
 
 
 def equal_weights(panel: Panel) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Pairs of rows: against a plain loop, by hand, and at the edges."""
+"""Comparison of pairs of rows: against a plain loop, with hand calculations, and in edge cases."""
 
 import dataclasses
 from zlib import crc32
@@ -34,7 +34,7 @@ def untrained_beside(scores):
 
 
 def loop_of_resamples(first, second, resamples):
-    """Studentised differences with one cluster after the other, from the same draws: value, standard error, sorted |t|."""
+    """Compute value, standard error and sorted |t| from the same draws with a loop over clusters."""
 
     def one(drawn):
         change = variance = 0.0
@@ -51,23 +51,23 @@ def loop_of_resamples(first, second, resamples):
         groups[name] = [difference[np.array(labels) == label] for label in sorted(set(labels))]
     draws = {name: np.random.default_rng([7, crc32(name.encode())]) for name in groups}
     value, stderr = one(groups)
-    found = []
+    statistics = []
     for _ in range(resamples):
         picked = {name: draws[name].integers(0, len(own), len(own)) for name, own in groups.items()}
         change, error = one({name: [own[k] for k in picked[name]] for name, own in groups.items()})
-        found.append(abs(change - value) / error)
-    return value, stderr, np.sort(found)
+        statistics.append(abs(change - value) / error)
+    return value, stderr, np.sort(statistics)
 
 
 def test_the_bootstrap_is_that_of_a_plain_loop(scores):
     resamples = 600
     comparison = compare(untrained_beside(scores), WEIGHTS, resamples=resamples, seed=7)
     value, stderr, drawn = loop_of_resamples(scores["one"], scores["three"], resamples)
-    found = comparison.against("three")[0]
-    assert (found.value, found.stderr) == pytest.approx((value, stderr))
+    difference = comparison.against("three")[0]
+    assert (difference.value, difference.stderr) == pytest.approx((value, stderr))
     # The 571st of 600: 95 % of 601, rounded up.
-    assert found.high - found.value == pytest.approx(drawn[570] * stderr, rel=1e-5)
-    assert found.value - found.low == pytest.approx(drawn[570] * stderr, rel=1e-5)
+    assert difference.high - difference.value == pytest.approx(drawn[570] * stderr, rel=1e-5)
+    assert difference.value - difference.low == pytest.approx(drawn[570] * stderr, rel=1e-5)
 
 
 def test_a_pair_depends_on_other_rows_by_the_seed_variance_only(scores):
@@ -85,8 +85,8 @@ def test_tiles_hold_every_pair_once_and_in_order(rows):
     tiles = pairs.tiles()
     places = [k for tile in tiles for k in range(len(pairs.first))[tile.place]]
     assert places == list(range(rows * (rows - 1) // 2))
-    found = [tile.minus(values) for tile in tiles]
-    assert np.array_equal(np.concatenate([np.empty((2, 0)), *found], axis=1), pairs.minus(values))
+    differences = [tile.minus(values) for tile in tiles]
+    assert np.array_equal(np.concatenate([np.empty((2, 0)), *differences], axis=1), pairs.minus(values))
     assert rows != 300 or len(tiles) > 100
 
 
@@ -107,10 +107,10 @@ def test_a_difference_turned_round():
 
 
 def test_rows_with_one_seed_are_named(scores):
-    found = compare(make_panel(scores, CLUSTERS), WEIGHTS, resamples=100).differences
-    assert [item.one_seed for item in found] == [("one",), ("one", "three"), ("three",)]
-    found = compare(untrained_beside(scores), WEIGHTS, resamples=100).differences
-    assert [item.one_seed for item in found] == [(), (), ()]
+    differences = compare(make_panel(scores, CLUSTERS), WEIGHTS, resamples=100).differences
+    assert [item.one_seed for item in differences] == [("one",), ("one", "three"), ("three",)]
+    differences = compare(untrained_beside(scores), WEIGHTS, resamples=100).differences
+    assert [item.one_seed for item in differences] == [(), (), ()]
 
 
 def test_a_method_with_one_seed_borrows_the_seed_variance(scores):
@@ -129,9 +129,9 @@ def test_a_method_with_one_seed_borrows_the_seed_variance(scores):
 def test_the_interval_and_the_p_value_agree(scores):
     rng = np.random.default_rng(3)
     more = {f"row {k}": {name: rng.random((1, SAMPLES)) < 0.3 + 0.08 * k for name in "xy"} for k in range(7)}
-    found = compare(make_panel(scores | more, CLUSTERS), WEIGHTS, resamples=999).differences
-    inside = [item.low <= 0 <= item.high for item in found]
-    assert inside == [item.p > 0.05 for item in found]
+    differences = compare(make_panel(scores | more, CLUSTERS), WEIGHTS, resamples=999).differences
+    inside = [item.low <= 0 <= item.high for item in differences]
+    assert inside == [item.p > 0.05 for item in differences]
     assert any(inside)
     assert not all(inside)
 
@@ -208,7 +208,7 @@ def test_holm_by_hand():
 
 
 def test_rank_ranges_by_hand():
-    # a is better than c; neither can be told from b.
+    # a is significantly better than c. Both are tied with b.
     values = {("a", "b"): (0.5, False), ("a", "c"): (1.0, True), ("b", "c"): (0.5, False)}
     differences = tuple(
         Difference(first, second, value, 0.3, value - 0.6, value + 0.6, 0.1, 0.1, significant, ())
@@ -228,5 +228,5 @@ def test_p_values_beyond_the_resamples_follow_the_tail(statistic):
     total = 2001
     drawn = stdtrit(12, 1 - np.arange(total - 1, 0, -1) / total / 2).astype(np.float32)
     sample, freedom, seeds, share, seed_freedom = np.array([[0.25], [12.0], [0.0], [0.0], [1.0]])
-    found = Critical(drawn[None], sample, freedom, seeds, share, seed_freedom).p_value(np.array([statistic * 0.5]))
-    assert found == pytest.approx([2 * stdtr(12, -statistic)], rel=0.01)
+    p_values = Critical(drawn[None], sample, freedom, seeds, share, seed_freedom).p_value(np.array([statistic * 0.5]))
+    assert p_values == pytest.approx([2 * stdtr(12, -statistic)], rel=0.01)

@@ -1,4 +1,4 @@
-"""Estimates of a row: by hand, and by the functions that a result's own errors come from."""
+"""Estimates of rows, compared with hand calculations and with the functions for the standard errors of results."""
 
 import math
 import statistics
@@ -15,28 +15,28 @@ CLUSTERS = {"x": list("aabbccd"), "y": list("aabc"), "z": list("abc")}
 
 def test_the_average_has_the_value_and_error_of_the_result():
     panel = make_panel({"row": {"x": X, "y": Y, "z": Z}}, CLUSTERS)
-    (found,) = estimates(panel, average_weights({"x": "one", "y": "one", "z": "two"}))
+    (estimate,) = estimates(panel, average_weights({"x": "one", "y": "one", "z": "two"}))
     means = [statistics.mean(values) for values in (X, Y, Z)]
     errors = [clustered_stderr(values, CLUSTERS[name]) for name, values in (("x", X), ("y", Y), ("z", Z))]
-    assert found.value == pytest.approx(100 * ((means[0] + means[1]) / 2 + means[2]) / 2)
-    assert found.stderr == pytest.approx(100 * stderr_of_mean([stderr_of_mean(errors[:2]), errors[2]]))
-    assert found.sample_stderr == found.stderr
-    assert found.low < found.value < found.high
+    assert estimate.value == pytest.approx(100 * ((means[0] + means[1]) / 2 + means[2]) / 2)
+    assert estimate.stderr == pytest.approx(100 * stderr_of_mean([stderr_of_mean(errors[:2]), errors[2]]))
+    assert estimate.sample_stderr == estimate.stderr
+    assert estimate.low < estimate.value < estimate.high
 
 
 def test_one_seed_has_no_seed_error_and_says_so():
-    (found,) = estimates(make_panel({"row": {"x": X}}, {"x": list("abcdefg")}), {"x": 100.0})
-    assert (found.seeds, found.seed_stderr) == (1, None)
+    (estimate,) = estimates(make_panel({"row": {"x": X}}, {"x": list("abcdefg")}), {"x": 100.0})
+    assert (estimate.seeds, estimate.seed_stderr) == (1, None)
 
 
 def test_seed_variance_by_hand():
     # Every run moves all samples alike, so nothing of the spread is noise: runs .25, .5, .75 of mean .5, variance 1/16;
     # of the mean of three 1/48. Samples differ by ±.25 in all runs: s² = 4 · (1/16) / 3 = 1/12 over four samples, 1/48.
     runs = [[0.0, 0.0, 0.5, 0.5], [0.25, 0.25, 0.75, 0.75], [0.5, 0.5, 1.0, 1.0]]
-    (found,) = estimates(make_panel({"row": {"x": runs}}, {"x": list("abcd")}), {"x": 1.0})
-    assert found.seed_stderr == pytest.approx(math.sqrt(1 / 48))
-    assert found.sample_stderr == pytest.approx(math.sqrt(1 / 48))
-    assert found.stderr == pytest.approx(math.sqrt(1 / 24))
+    (estimate,) = estimates(make_panel({"row": {"x": runs}}, {"x": list("abcd")}), {"x": 1.0})
+    assert estimate.seed_stderr == pytest.approx(math.sqrt(1 / 48))
+    assert estimate.sample_stderr == pytest.approx(math.sqrt(1 / 48))
+    assert estimate.stderr == pytest.approx(math.sqrt(1 / 24))
 
 
 def table_of_runs(means, **options):
@@ -89,31 +89,31 @@ def test_seeds_count_in_the_interval_although_noise_hides_their_variance():
 def test_what_samples_already_explain_is_not_counted_as_seed_variance():
     # Runs answer differently at random with equal means: no seed effect.
     runs = [[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 1.0, 0.0]]
-    (found,) = estimates(make_panel({"row": {"x": runs}}, {"x": list("abcd")}), {"x": 1.0})
-    assert found.seed_stderr == 0.0
+    (estimate,) = estimates(make_panel({"row": {"x": runs}}, {"x": list("abcd")}), {"x": 1.0})
+    assert estimate.seed_stderr == 0.0
 
 
 def test_there_is_no_error_at_smoke_or_with_one_cluster():
     for clusters, with_stderr in ((list("abcd"), False), (list("aaaa"), True)):
         panel = make_panel({"row": {"x": [[1.0, 0.0, 1.0, 1.0]] * 2}}, {"x": clusters})
-        (found,) = estimates(panel, {"x": 100.0}, with_stderr=with_stderr)
-        assert found.value == pytest.approx(75)
-        assert {found.stderr, found.sample_stderr, found.seed_stderr, found.low, found.high} == {None}
+        (estimate,) = estimates(panel, {"x": 100.0}, with_stderr=with_stderr)
+        assert estimate.value == pytest.approx(75)
+        assert {estimate.stderr, estimate.sample_stderr, estimate.seed_stderr, estimate.low, estimate.high} == {None}
 
 
 @pytest.mark.parametrize(("score", "low", "high"), [(1.0, None, 100.0), (0.0, 0.0, None)])
 def test_all_equal_answers_leave_room_on_one_side(score, low, high):
     # Wilson's interval for n of n: n / (n + z²), here with n = 50 and Student's z² = 2.0096² = 4.038: 92.53.
-    (found,) = estimates(make_panel({"row": {"x": [score] * 50}}, {"x": [str(k) for k in range(50)]}), {"x": 100.0})
-    assert found.stderr == 0
-    assert found.low == pytest.approx(92.53 if low is None else low, abs=0.01)
-    assert found.high == pytest.approx(7.47 if high is None else high, abs=0.01)
+    (estimate,) = estimates(make_panel({"row": {"x": [score] * 50}}, {"x": [str(k) for k in range(50)]}), {"x": 100.0})
+    assert estimate.stderr == 0
+    assert estimate.low == pytest.approx(92.53 if low is None else low, abs=0.01)
+    assert estimate.high == pytest.approx(7.47 if high is None else high, abs=0.01)
 
 
 def test_a_perfect_average_leaves_room_too():
     # 0.1 + 0.2 + 0.7 times 1.0 need not be their sum.
     names = {"x": 10.0, "y": 20.0, "z": 70.0}
     panel = make_panel({"row": {name: [1.0] * 9 for name in names}}, {name: list("abcdefghi") for name in names})
-    (found,) = estimates(panel, names)
-    assert found.value == pytest.approx(100)
-    assert 80 < found.low < 99
+    (estimate,) = estimates(panel, names)
+    assert estimate.value == pytest.approx(100)
+    assert 80 < estimate.low < 99

@@ -1,4 +1,4 @@
-"""What a table is made of, and what is no table."""
+"""Panels of scores, and refused input."""
 
 import numpy as np
 import pytest
@@ -31,13 +31,13 @@ def test_runs_are_averaged_over_each_rows_seeds():
         ({}, "at least one row"),
         ({"one": row(), "two": {"x": [1.0, 0.0, 1.0]}}, "row 'two' has no scores of y"),
         ({"one": row(), "two": row(z=[1.0])}, "row 'two' has scores of z"),
-        ({"one": row(), "two": row(y=[1.0])}, "expected seeds × 2 samples"),
-        ({"one": row(y=[])}, "expected seeds × 2 samples"),
+        ({"one": row(), "two": row(y=[1.0])}, "the shape must be seeds × 2 samples"),
+        ({"one": row(y=[])}, "the shape must be seeds × 2 samples"),
         ({"one": row(y=[[1.0, 0.0], [1.0, 0.0]])}, "2 seeds on y and 1 on other datasets"),
         ({"one": row(y=[1.0, float("nan")])}, "not a finite number"),
     ],
 )
-def test_what_is_no_table_is_refused(scores, message):
+def test_invalid_tables_are_refused(scores, message):
     with pytest.raises(UsageError, match=message):
         make_panel(scores, CLUSTERS)
 
@@ -45,7 +45,7 @@ def test_what_is_no_table_is_refused(scores, message):
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ({}, "a mean needs at least one dataset"),
+        ({}, "no dataset has a weight"),
         ({"z": 100.0}, "no scores of 'z'"),
         ({"x": 0.0}, "weight of 'x' is 0"),
         ({"x": -1.0}, "-1"),

@@ -1,4 +1,4 @@
-"""Tables drawn many times from a known truth: how often intervals hold it, and how often differences are claimed falsely."""
+"""Simulated tables with known true values: coverage of the intervals and rate of false positives."""
 
 import math
 
@@ -16,7 +16,7 @@ MIXED = {"x": [1, 2, 3, 4, 5, 6, 7, 8] * 3, "y": [1] * 30 + [2] * 10 + [6] * 4}
 
 
 def coverage(times, level, **table):
-    """Shares of tables of two equally good rows whose intervals hold the first row's score, and the difference 0."""
+    """Return the coverage of the first row's score and of the difference 0, for tables of two equally good rows."""
     rng, held = np.random.default_rng(2024), np.zeros(2)
     for _ in range(times):
         panel = simulated(rng, levels=[float(ndtri(level))] * 2, **table)
@@ -56,7 +56,7 @@ def test_false_claims_in_a_table_of_equal_rows_are_rare(seeds):
     assert wrong > 0
 
 
-def test_a_difference_of_the_detectable_size_is_found_as_often_as_promised():
+def test_a_difference_of_the_detectable_size_is_significant_with_the_given_power():
     rng, times, level = np.random.default_rng(6), 500, 0.6
     sizes = {name: [1, 1, 1, 2, 3] * 10 for name in "xyz"}
 
@@ -65,5 +65,5 @@ def test_a_difference_of_the_detectable_size_is_found_as_often_as_promised():
         return compare(panel, equal_weights(panel), resamples=RESAMPLES)
 
     size = np.mean([table(level).detectable(power=0.8) for _ in range(50)])
-    found = np.mean([table(level + size / 100).differences[0].p <= 0.05 for _ in range(times)])
-    assert abs(found - 0.8) < 0.06
+    power = np.mean([table(level + size / 100).differences[0].p <= 0.05 for _ in range(times)])
+    assert abs(power - 0.8) < 0.06

@@ -12,7 +12,7 @@ def test_spread_by_hand():
     assert (spread.std, spread.low, spread.high, spread.range) == pytest.approx((1.0, 50.0, 52.0, 2.0))
 
 
-def test_one_paraphrase_has_no_spread():
+def test_one_prompt_variant_has_no_spread():
     with pytest.raises(UsageError, match="at least two"):
         prompt_sensitivity([50.0])
 
@@ -35,8 +35,8 @@ WEIGHTS = {"rouge": 0.5, "acc": 0.5}
 )
 def test_share_by_hand(rows, share):
     means = {str(k): dict(zip(WEIGHTS, row, strict=True)) for k, row in enumerate(rows)}
-    found = variance_share(means, WEIGHTS, ["rouge"])
-    assert found == (None if share is None else pytest.approx(share))
+    result = variance_share(means, WEIGHTS, ["rouge"])
+    assert result == (None if share is None else pytest.approx(share))
 
 
 def test_shares_of_all_datasets_sum_to_one():

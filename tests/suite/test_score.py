@@ -18,7 +18,7 @@ def sample(name, number, score, *, cluster=None, part=None, gold=0, predicted=No
         "id": f"{name}-{number}",
         "dataset": name,
         "family": spec.family,
-        "part": part or spec.parts[0].name,
+        "part": part or spec.subsets[0].name,
         "cluster": cluster or f"{name}-{number}",
         "score": score,
         "scores": dict.fromkeys(spec.metrics, score),

@@ -4,7 +4,7 @@ import yaml
 from cme.data.normalise import NORMALISERS
 from cme.errors import CMEError, UsageError
 from cme.paths import tasks_dir
-from cme.suite import Part, dataset, datasets, select
+from cme.suite import Subset, dataset, datasets, select
 from cme.suite.families import FAMILIES, title
 from cme.suite.spec import load_spec
 
@@ -51,11 +51,11 @@ def test_a_choice_is_scored_by_accuracy_and_an_answer_has_room(spec):
 
 @each_dataset
 def test_training_and_evaluation_splits_differ(spec):
-    train = {(part.folder, part.config, part.train) for part in spec.parts}
-    held_out = {(part.folder, part.config, part.eval) for part in spec.parts}
-    assert len(train) == len(held_out) == len(spec.parts)
+    train = {(subset.folder, subset.config, subset.train) for subset in spec.subsets}
+    held_out = {(subset.folder, subset.config, subset.eval) for subset in spec.subsets}
+    assert len(train) == len(held_out) == len(spec.subsets)
     assert not train & held_out
-    assert all(part.train.startswith(("train", "auxiliary_train")) for part in spec.parts)
+    assert all(subset.train.startswith(("train", "auxiliary_train")) for subset in spec.subsets)
 
 
 @each_dataset
@@ -92,21 +92,21 @@ def test_fingerprints_tell_datasets_apart():
 
 
 def test_anlis_nine_splits_are_three_parts():
-    assert dataset("anli").parts == tuple(
-        Part(name=f"r{k}", folder="anli", config="plain_text", train=f"train_r{k}", eval=f"test_r{k}")
+    assert dataset("anli").subsets == tuple(
+        Subset(name=f"r{k}", folder="anli", config="plain_text", train=f"train_r{k}", eval=f"test_r{k}")
         for k in (1, 2, 3)
     )
 
 
 def test_arcs_two_configurations_are_two_parts():
-    easy = Part(name="arc_easy", folder="arc_easy", config="ARC-Easy", train="train", eval="test")
-    assert easy in dataset("arc").parts
-    assert {part.config for part in dataset("arc").parts} == {"ARC-Easy", "ARC-Challenge"}
+    easy = Subset(name="arc_easy", folder="arc_easy", config="ARC-Easy", train="train", eval="test")
+    assert easy in dataset("arc").subsets
+    assert {subset.config for subset in dataset("arc").subsets} == {"ARC-Easy", "ARC-Challenge"}
 
 
 def test_hidden_test_labels_are_never_evaluated_on():
     for name in ("qqp", "nq_open", "squad_v2"):
-        assert {part.eval for part in dataset(name).parts} == {"validation"}
+        assert {subset.eval for subset in dataset(name).subsets} == {"validation"}
 
 
 def test_select_keeps_the_order_and_takes_families():
@@ -148,10 +148,10 @@ def edited(tmp_path):
 
 def test_the_copy_is_a_spec_as_long_as_nothing_is_changed(edited):
     copy, original = edited(lambda values, cme: None), dataset("qqp")
-    assert (copy.fingerprint, copy.instructions, copy.parts) == (
+    assert (copy.fingerprint, copy.instructions, copy.subsets) == (
         original.fingerprint,
         original.instructions,
-        original.parts,
+        original.subsets,
     )
 
 
@@ -188,12 +188,12 @@ BROKEN = {
         lambda v, cme: cme.update(metrics=["f1"]),
         "primary_metric 'acc' is not among metrics f1",
     ),
-    "part without splits": (
+    "subset without splits": (
         lambda v, cme: cme.update(parts={"qqp": "train"}),
         "parts: 'qqp': expected a mapping, found 'train'",
     ),
-    "part without eval": (lambda v, cme: cme["parts"]["qqp"].pop("eval"), "subset 'qqp': missing key 'eval'"),
-    "part with a typo": (lambda v, cme: cme["parts"]["qqp"].update(foldr="x"), "(did you mean 'folder'?)"),
+    "subset without eval": (lambda v, cme: cme["parts"]["qqp"].pop("eval"), "subset 'qqp': missing key 'eval'"),
+    "subset with a typo": (lambda v, cme: cme["parts"]["qqp"].update(foldr="x"), "(did you mean 'folder'?)"),
     "no task": (lambda v, cme: v.pop("task"), "lm-eval's key 'task' must be a string"),
     "no hub id": (lambda v, cme: v.pop("dataset_path"), "lm-eval's key 'dataset_path' must be a string"),
     "no cme": (lambda v, cme: v["metadata"].pop("cme"), "'metadata.cme' is missing"),
@@ -222,7 +222,7 @@ def test_all_problems_of_a_description_come_at_once(edited):
 
 
 @pytest.mark.parametrize("text", ["a: [1, 2", "- a\n- b\n", "include: nowhere.yaml\n"])
-def test_an_unreadable_yaml_is_told_in_words(tmp_path, text):
+def test_an_unreadable_yaml_is_reported(tmp_path, text):
     (tmp_path / "x.yaml").write_text(text)
     with pytest.raises(CMEError, match=r"\.yaml"):
         load_spec(tmp_path / "x.yaml")

@@ -66,7 +66,7 @@ def test_groups_hold_what_the_families_hold(loaded):
     assert groups == {"cme": sorted(expected)} | expected
 
 
-def test_a_family_can_be_asked_for_alone(tasks):
+def test_a_family_can_be_selected_alone(tasks):
     assert list(tasks.load(["cme_paraphrase_detection"])["tasks"]) == families()["paraphrase_detection"]
 
 

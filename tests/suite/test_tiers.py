@@ -12,11 +12,11 @@ from cme.suite.tiers import TIERS, tier_order, tier_rows
 @dataclass(frozen=True)
 class Row:
     id: str
-    part: str
+    subset: str
 
 
 def rows(**sizes):
-    return [Row(f"{part}-{k}", part) for part, size in sizes.items() for k in range(size)]
+    return [Row(f"{subset}-{k}", subset) for subset, size in sizes.items() for k in range(size)]
 
 
 def test_the_tiers():
@@ -44,15 +44,15 @@ def test_the_order_does_not_depend_on_the_order_of_the_rows():
 @pytest.mark.parametrize("first", [8, 64, 500, 777])
 def test_every_prefix_holds_the_parts_in_proportion(first):
     sizes = {"r1": 1000, "r2": 1000, "r3": 1200, "tiny": 16}
-    found = Counter(row.part for row in tier_order(rows(**sizes))[:first])
+    found = Counter(row.subset for row in tier_order(rows(**sizes))[:first])
     total = sum(sizes.values())
-    for part, size in sizes.items():
-        assert abs(found[part] - first * size / total) <= 1
+    for subset, size in sizes.items():
+        assert abs(found[subset] - first * size / total) <= 1
 
 
 def test_the_interleaving_by_hand():
     # Midpoints of equal steps: a at 1/8, 3/8, 5/8, 7/8; b at 1/4, 3/4.
-    assert "".join(row.part for row in tier_order(rows(b=2, a=4))) == "abaaba"
+    assert "".join(row.subset for row in tier_order(rows(b=2, a=4))) == "abaaba"
 
 
 def test_the_pick_within_a_part_is_no_run_of_stored_rows():

@@ -14,7 +14,7 @@ THINGS = ("ball", "house", "river", "horse", "stone", "lamp", "wagon", "apple")
 
 
 def question(number):
-    """Row ``number``: a passage, a question, an answer that stands in the passage."""
+    """Create row ``number`` with a passage, a question, and an answer that occurs in the passage."""
     draw = random.Random(number)
     things = draw.sample(THINGS, 3)
     colours = [draw.choice(COLOURS) for _ in things]
@@ -24,7 +24,7 @@ def question(number):
 
 
 def pair(number):
-    """Row ``number``: are two things the same?"""
+    """Create row ``number`` with the question whether two things are the same."""
     draw = random.Random(number)
     first, second = draw.choice(THINGS), draw.choice(THINGS)
     text = f"Question 1: Where is the {first}?\nQuestion 2: Where is the {second}?"
@@ -52,7 +52,7 @@ def row(number, dataset, instruction, text, output, *, long=None):
 
 
 def write_mix(folder, train, validation=()):
-    """A mix folder; ``train`` is a list of shards, each a list of rows."""
+    """Write a mix folder. ``train`` is a list of shards, and each shard is a list of rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -85,7 +85,7 @@ def write_mix(folder, train, validation=()):
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory):
-    """A random Llama of two layers with a tokenizer of its own: a folder."""
+    """The folder of a random Llama with two layers and its own tokenizer."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -123,7 +123,7 @@ def base(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mix(tmp_path_factory):
-    """120 training rows in two files, 16 validation rows: a folder."""
+    """The folder of a mix with 120 training rows in two files and 16 validation rows."""
     return write_mix(tmp_path_factory.mktemp("mix"), [ROWS[:70], ROWS[70:120]], ROWS[120:])
 
 

@@ -1,4 +1,4 @@
-"""The card of what was trained, as the hub's own parser reads it."""
+"""The card of a run, as read by the hub's own parser."""
 
 import pytest
 
@@ -47,12 +47,15 @@ def test_the_card_of_an_embedded_base_on_the_mini_corpus_names_base_and_licence(
     from tests.records.test_records import make
 
     run, manifest = make(Run, base="smollm2-135m", method="lora"), make(Manifest, source="mini", datasets={})
-    found = _metadata(run, manifest)
-    assert (found["base_model"], found["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", MINI_LICENCE.lower())
+    metadata = _metadata(run, manifest)
+    assert (metadata["base_model"], metadata["license"]) == (
+        "HuggingFaceTB/SmolLM2-135M-Instruct",
+        MINI_LICENCE.lower(),
+    )
     for base in ("/home/me/model", "../model", "a/b/c", "a b/c", "model", "owner/"):
         assert "base_model" not in _metadata(run.replace(base=base), manifest), base
-    found = _metadata(run.replace(base="owner/model"), manifest)
-    assert found["base_model"] == "owner/model" and "license" not in found
+    metadata = _metadata(run.replace(base="owner/model"), manifest)
+    assert metadata["base_model"] == "owner/model" and "license" not in metadata
 
 
 def test_a_card_that_somebody_has_begun_is_kept(settings, tmp_path, monkeypatch):
@@ -64,5 +67,5 @@ def test_a_card_that_somebody_has_begun_is_kept(settings, tmp_path, monkeypatch)
         cme.training.card, "write_card", lambda *args: [(out / "README.md").write_text(text), write(*args)]
     )
     train(settings(steps=2), AdapterSettings("lora"), out=out)
-    found = (out / "README.md").read_text()
-    assert "\nMine.\n" in found and "license: mit\n" in found and "library_name: peft\n" in found
+    card = (out / "README.md").read_text()
+    assert "\nMine.\n" in card and "license: mit\n" in card and "library_name: peft\n" in card

@@ -1,4 +1,4 @@
-"""Two processes under torchrun train what one process trains on the same examples per step."""
+"""Two processes under torchrun give the same adapter as one process with the same examples per step."""
 
 import subprocess
 import sys
@@ -54,7 +54,7 @@ def test_two_processes_equal_one(settings, tmp_path, method):
     assert sorted(p.name for p in (tmp_path / "two").iterdir()) == sorted(p.name for p in (tmp_path / "one").iterdir())
 
     again = torchrun(tmp_path, given, adapter, tmp_path / "two")
-    assert again.returncode != 0 and "holds the finished output" in again.stderr
+    assert again.returncode != 0 and "has the finished output" in again.stderr
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""A base's own dropout is off in training; the adapter's setting says what there is."""
+"""The base's own dropout is off in training, and only the adapter's dropout setting has an effect."""
 
 import json
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Which tokens are trained on: the text that evaluation scores, the answer and its end, cut where it must be."""
+"""Training tokens: the text that evaluation scores, labels on the answer and the end of text, and cutting of long texts."""
 
 from dataclasses import replace
 
@@ -17,9 +17,9 @@ from .conftest import pair, question, write_mix
 
 @pytest.fixture
 def tokenizer(base):
-    found = load_tokenizer(base)
-    found.chat_template = "{% for message in messages %}<end>{{ message.content }}<end>{% endfor %}"
-    return found
+    loaded = load_tokenizer(base)
+    loaded.chat_template = "{% for message in messages %}<end>{{ message.content }}<end>{% endfor %}"
+    return loaded
 
 
 @pytest.mark.parametrize("prompt_format", FORMATS)
@@ -27,9 +27,9 @@ def test_the_text_is_the_rendered_prompt_and_answer_to_the_byte(tokenizer, promp
     encoder = Encoder(tokenizer, prompt_format, 512)
     for row in (question(1), pair(2)):
         rendered = render(example_from_row(row), prompt_format, tokenizer)
-        found = encoder.row(row)
-        assert tokenizer.decode(found.ids) == rendered.context + rendered.target + "<end>"
-        assert rendered.context.startswith(tokenizer.decode(found.ids[: found.context]))
+        encoded = encoder.row(row)
+        assert tokenizer.decode(encoded.ids) == rendered.context + rendered.target + "<end>"
+        assert rendered.context.startswith(tokenizer.decode(encoded.ids[: encoded.context]))
 
 
 def test_labels_are_the_answer_and_the_end_of_text_and_nothing_else(tokenizer):

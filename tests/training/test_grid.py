@@ -1,4 +1,4 @@
-"""A grid of learning rates: every rate is a run of its own, the lowest validation loss wins, an interruption loses little."""
+"""A grid of learning rates: every rate has its own run, the lowest validation loss is chosen, and a grid can be resumed."""
 
 import json
 import subprocess
@@ -82,7 +82,7 @@ def test_rates_that_make_no_grid(settings, tmp_path, rates, says):
     assert not (tmp_path / "grid").exists()
 
 
-def test_a_mix_without_validation_part_cannot_choose(settings, tmp_path):
+def test_a_mix_without_a_validation_split_is_refused(settings, tmp_path):
     mix = write_mix(tmp_path / "mix", [ROWS[:20]])
     with pytest.raises(UsageError, match="no validation split"):
         train_grid(settings(data=str(mix)), LORA, [1e-3, 1e-2], out=tmp_path / "grid")
@@ -112,5 +112,5 @@ def test_two_processes_share_a_grid(settings, tmp_path):
     two = read_record(tmp_path / "two" / GRID, Grid)
     one = train_grid(settings(), LORA, [1e-3, 1e-2], out=tmp_path / "one")
     assert two.best == one.best
-    found, wanted = ([run.validation_loss for run in grid.runs] for grid in (two, one))
-    assert found == pytest.approx(wanted, rel=1e-4)
+    losses, wanted = ([run.validation_loss for run in grid.runs] for grid in (two, one))
+    assert losses == pytest.approx(wanted, rel=1e-4)

@@ -1,4 +1,4 @@
-"""Every kind of method trains, goes on after an interruption, is loaded again, and its record is true."""
+"""All kinds of methods are trained, resumed and loaded, and their records are correct."""
 
 import json
 
@@ -27,7 +27,7 @@ def peft(options, **values):
 
 
 def held_out_loss(model, mix, tokenizer):
-    """Mean loss per token of the answers in the mix's validation part, without padding and tricks."""
+    """Compute the mean loss per token of the answers in the mix's validation split, one example at a time."""
     import torch
     import torch.nn.functional as F
 
@@ -118,9 +118,9 @@ def test_adalora_that_prunes_nothing_is_no_result(settings, tmp_path, monkeypatc
 @pytest.mark.parametrize(
     ("options", "steps", "says"),
     [
-        ({}, 2, "at least 3 steps to prune ranks, the run has 2"),
-        ({"tinit": 5, "tfinal": 5}, 10, "of 10 steps none is left between"),
-        ({"init_r": 4}, 10, r"init_r must be above the rank that is left after pruning \(4\), found 4"),
+        ({}, 2, "at least 3 steps to prune ranks, but the run has 2"),
+        ({"tinit": 5, "tfinal": 5}, 10, "which leaves none of the 10 steps"),
+        ({"init_r": 4}, 10, r"init_r must be above the rank after pruning \(4\), but is 4"),
     ],
 )
 def test_a_schedule_that_cannot_be(settings, tmp_path, options, steps, says):
@@ -160,35 +160,35 @@ def test_a_fully_trained_model_is_evaluated_as_a_base(settings, tmp_path):
     from cme.evaluation.settings import EvalSettings
 
     run = train(settings(steps=2), FULL, out=tmp_path / "run")
-    asked = {"tier": "smoke", "source": "mini", "datasets": ("qqp",), "device": "cpu"}
-    result = evaluate(EvalSettings(base=str(tmp_path / "run"), **asked), tmp_path / "result")
+    options = {"tier": "smoke", "source": "mini", "datasets": ("qqp",), "device": "cpu"}
+    result = evaluate(EvalSettings(base=str(tmp_path / "run"), **options), tmp_path / "result")
     assert result.base_fingerprint == run.adapter_fingerprint and result.scores.datasets
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({}, "peft_type is missing; it is one of ADALORA"),
+        ({}, "peft_type is missing. It must be one of ADALORA"),
         ({"peft_type": "LORRA"}, r"unknown peft_type 'LORRA' \(did you mean '\w*LORA'\?\)"),
         ({"peft_type": "LORA", "use_dorra": True}, r"unknown option 'use_dorra' \(did you mean 'use_dora'\?\)"),
         ({"peft_type": "LORA", "r": 0, "use_rslora": True}, None),
         ({"peft_type": "MISS", "target_modules": ["x"]}, "unknown option 'target_modules'"),
-        ({"peft_type": "PREFIX_TUNING"}, "PREFIX_TUNING learns tokens before the prompt.*Take a method of layers"),
-        ({"peft_type": "XLORA"}, "XLORA mixes adapters that exist already"),
+        ({"peft_type": "PREFIX_TUNING"}, "PREFIX_TUNING is a prompt learning method.*Use a method that adapts layers"),
+        ({"peft_type": "XLORA"}, "XLORA combines existing adapters"),
         (
             {"peft_type": "ADALORA"},
-            "ADALORA has a method of its own in CME: give the method 'adalora' in place of 'peft'",
+            "ADALORA is available as the method 'adalora' of CME. Use that method instead of 'peft'",
         ),
         (
             {"peft_type": "TEAMLORA"},
-            "TEAMLORA has a method of its own in CME: give the method 'teamlora' in place of 'peft'",
+            "TEAMLORA is available as the method 'teamlora' of CME. Use that method instead of 'peft'",
         ),
         ({"peft_type": "LORA", "init_lora_weights": "eva"}, "init_lora_weights 'eva' needs a pass over data"),
         ({"peft_type": "VBLORA", "topk": "x", "vector_length": 0}, None),
         ({"peft_type": "IA3", "feedforward_modules": 3}, None),
     ],
 )
-def test_what_peft_cannot_do_is_said(options, says, settings, tmp_path):
+def test_unsupported_peft_settings_are_refused(options, says, settings, tmp_path):
     if says is not None:
         with pytest.raises(UsageError, match=f"options: {says}"):
             peft(options)
@@ -212,13 +212,15 @@ def test_a_method_of_pefts_has_a_name_of_its_own(options, name):
 
 def test_a_saved_configuration_can_be_trained_again(settings, tmp_path):
     train(settings(steps=2), peft(DORA, target_modules=["up_proj"]), out=tmp_path / "run")
-    found = settings_from(read_peft_config(tmp_path / "run" / "adapter_config.json"))
-    assert found.target_modules == ("up_proj",) and found.options["use_dora"] and found.options["r"] == 4
-    again = train(settings(steps=2), found, out=tmp_path / "again")
+    read = settings_from(read_peft_config(tmp_path / "run" / "adapter_config.json"))
+    assert read.target_modules == ("up_proj",) and read.options["use_dora"] and read.options["r"] == 4
+    again = train(settings(steps=2), read, out=tmp_path / "again")
     assert again.method == "dora" and again.trainable_parameters == 2 * (4 * 96 + 64)
 
 
-@pytest.mark.parametrize(("text", "says"), [("a: [", "not valid YAML"), ("3", "must be a mapping"), (None, "no file")])
+@pytest.mark.parametrize(
+    ("text", "says"), [("a: [", "not valid YAML"), ("3", "must be a mapping"), (None, "does not exist")]
+)
 def test_a_peft_configuration_that_cannot_be_read(tmp_path, text, says):
     if text is not None:
         (tmp_path / "x.yaml").write_text(text)

@@ -1,4 +1,4 @@
-"""The order of examples: decided by seed and lengths, every example once per epoch, similar lengths together."""
+"""The order of examples depends on seed and lengths, contains every example once per epoch, and groups similar lengths."""
 
 import numpy as np
 import pytest

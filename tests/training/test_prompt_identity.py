@@ -1,4 +1,4 @@
-"""The tokenizer belongs to the identity of a training run."""
+"""The tokenizer is part of the identity of a training run."""
 
 import json
 import shutil
@@ -41,7 +41,7 @@ def test_a_base_that_sees_what_follows_is_not_trained(settings, tmp_path):
     from tests.evaluation.engine.architectures import save_architecture
 
     save_architecture("bert without a mask", tmp_path / "bert")
-    with pytest.raises(SourceError, match="reads the tokens that follow"):
+    with pytest.raises(SourceError, match="depend on later tokens"):
         train(
             settings(base=str(tmp_path / "bert"), steps=2),
             AdapterSettings("lora", rank=2, target_modules=("query",)),

@@ -1,4 +1,4 @@
-"""Recipes and settings: what a user writes, overrides and gets wrong."""
+"""Recipes and settings: reading, overrides and errors."""
 
 import subprocess
 import sys
@@ -46,20 +46,28 @@ def test_every_mistake_is_named_at_once(tmp_path):
         "epochs and steps are both given",
         "data: missing",
         "unknown key 'ranc' (did you mean 'rank'?)",
-        "lora has no such setting",
+        "lora has no setting '",
         "unknown setting 'batch_sise' (did you mean 'batch_size'?)",
     ):
         assert part in message
 
 
+def test_a_misspelt_section_is_reported_alone(tmp_path):
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("training:\n  data: mix\nadaptor:\n  method: lora\n")
+    with pytest.raises(UsageError) as caught:
+        load_recipe(recipe)
+    assert "unknown section 'adaptor'" in str(caught.value) and "no method" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({}, "training settings: data: missing; give the folder of a mix (make one with: cme build-data)."),
+        ({}, "training settings: data: missing. Give the folder of a mix, as written by cme build-data."),
         ({"data": "mix", "lr": 1.0}, "training settings: unknown key 'lr'"),
         ({"data": "mix", "batch_size": True}, "training settings: batch_size: expected int, found True."),
         ({"data": "mix", "learning_rate": 0}, "training settings: learning_rate: must be above 0, found 0."),
-        ({"data": "mix", "epochs": 1, "steps": 2}, "training settings: epochs and steps are both given; give one"),
+        ({"data": "mix", "epochs": 1, "steps": 2}, "training settings: epochs and steps are both given. Give only one"),
         (
             {"data": "mix", "dtype": "int4"},
             "training settings: dtype: must be one of auto, bfloat16, float32, found 'int4'.",
@@ -161,7 +169,7 @@ def test_recipes_of_the_studies():
         assert adapter(f"llama-3-8b-{method}") == adapter(f"{method}-r32")
 
 
-def test_demo_recipes_have_the_gate_of_the_committed_rows():
+def test_demo_recipes_have_the_gate_sum_of_the_committed_rows():
     import json
 
     from cme.adapters import settings_to_mapping

@@ -1,4 +1,4 @@
-"""Interrupted runs: whatever stops one, calling it again ends with the adapter of an undisturbed run."""
+"""A run that was interrupted in any way is resumed and gives the adapter of an uninterrupted run."""
 
 import json
 import os
@@ -32,7 +32,7 @@ train(*load_recipe(sys.argv[1]), out=Path(sys.argv[2]))
 
 
 def start(tmp_path, settings, adapter, out):
-    """Begin a run in a process of its own."""
+    """Start a run in its own process."""
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(recipe_text(settings, adapter))
     command = [sys.executable, "-c", PROGRAM, str(recipe), str(out)]
@@ -47,7 +47,7 @@ def wait_for_checkpoint(process, out, seconds=120):
 
 
 def interrupted(monkeypatch, settings, adapter, out, *, step):
-    """A run that the user stops by Ctrl-C after a step."""
+    """Train until the user presses Ctrl-C after a step."""
     from cme.training.callbacks import BarMover
 
     def stop(self, args, state, control, **kwargs):

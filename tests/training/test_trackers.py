@@ -1,4 +1,4 @@
-"""Experiment trackers: what they log, where, and that they change nothing about the run."""
+"""Experiment trackers: their output, its location, and that they do not affect the run."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ LORA = AdapterSettings("lora", rank=4, alpha=8.0)
 
 @pytest.fixture
 def trackio_folder(tmp_path, monkeypatch):
-    """trackio's database in a folder of the test; trackio itself reads ``TRACKIO_DIR`` only when it is imported."""
+    """A temporary folder for trackio's database. trackio reads ``TRACKIO_DIR`` only when it is imported."""
     trackio = pytest.importorskip("trackio", minversion="0.20", reason="trackio is not installed")
     folder = tmp_path / "trackio"
     for module in (trackio, sys.modules["trackio.utils"], sys.modules["trackio.sqlite_storage"]):
@@ -45,7 +45,7 @@ def pairs(run):
 
 
 def tensorboard(out, name="run"):
-    """The scalars of a run and its hyper-parameters, as TensorBoard reads them."""
+    """Return the scalars and hyper-parameters of a run, as read by TensorBoard."""
     pytest.importorskip("tensorboard", reason="tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -54,13 +54,13 @@ def tensorboard(out, name="run"):
     events.Reload()
     scalars = {tag: [(item.step, item.value) for item in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
     content = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    found = HParamsPluginData.FromString(content).session_start_info.hparams
-    values = {key: getattr(value, value.WhichOneof("kind")) for key, value in found.items()}
+    parameters = HParamsPluginData.FromString(content).session_start_info.hparams
+    values = {key: getattr(value, value.WhichOneof("kind")) for key, value in parameters.items()}
     return scalars, values
 
 
 def trackio_runs(folder):
-    """Steps and losses of every run in trackio's database, by the run's name, and the configurations."""
+    """Return steps and losses, and the configuration, of every run in trackio's database by the run's name."""
     with sqlite3.connect(folder / "cme.db") as database:
         rows = database.execute("select run_name, step, metrics from metrics order by id").fetchall()
         configs = dict(database.execute("select run_name, config from configs").fetchall())
@@ -177,7 +177,7 @@ def test_trackers_in_a_recipe(given, names):
 
 def test_an_unknown_tracker(tmp_path):
     with pytest.raises(
-        UsageError, match="report_to: 'mlflow' is not a tracker; choose from tensorboard, wandb, trackio"
+        UsageError, match=r"report_to: 'mlflow' is not a tracker\. Choose from tensorboard, wandb, trackio"
     ):
         load_recipe(None, {"method": "lora", "data": "mix", "report_to": "mlflow"})
 

@@ -1,4 +1,4 @@
-"""A whole run: the loss is the one a hand-made loop has, the record is true, the folder holds what users share."""
+"""A whole run has the losses of a plain loop, a correct record, and a folder with the files that users share."""
 
 import json
 import warnings
@@ -21,7 +21,7 @@ def weights(folder):
 
 
 def by_hand(settings, adapter, base, mix):
-    """Losses of a plain PyTorch loop over the same examples, and its adapter's weights: no Trainer, no mask tricks."""
+    """Train with a plain PyTorch loop over the same examples, and return the losses and the adapter's weights."""
     import torch
     import torch.nn.functional as F
     from peft import get_peft_model_state_dict
@@ -69,10 +69,10 @@ def test_losses_and_weights_equal_those_of_a_hand_made_loop(settings, base, mix,
     losses, state = by_hand(given, adapter, base, mix)
     assert [step for step, _ in run.losses] == [1, 2, 3, 4]
     assert [loss for _, loss in run.losses] == pytest.approx(losses, rel=1e-5)
-    found = weights(tmp_path / "run")
-    assert found.keys() == state.keys()
+    saved = weights(tmp_path / "run")
+    assert saved.keys() == state.keys()
     for name, tensor in state.items():
-        assert tensor.numpy() == pytest.approx(found[name].numpy(), abs=2e-5), name
+        assert tensor.numpy() == pytest.approx(saved[name].numpy(), abs=2e-5), name
 
 
 def test_the_loss_is_the_same_with_logits_for_every_token(settings, tmp_path, monkeypatch):
@@ -189,7 +189,7 @@ def test_a_loss_of_exactly_zero_stops_a_run(settings, tmp_path):
         guard.on_log(args, TrainerState(global_step=30), TrainerControl(), logs={"loss": 0.0})
 
 
-def test_what_does_not_fit_is_said_before_the_folder_is_taken(settings, mix, tmp_path):
+def test_a_setting_that_does_not_fit_is_refused_before_the_folder_is_claimed(settings, mix, tmp_path):
     out = tmp_path / "run"
     with pytest.raises(UsageError, match="max_length is 1024, but the base model's context is 512"):
         train(settings(max_length=1024), AdapterSettings("lora"), out=out)
@@ -208,7 +208,7 @@ def test_the_record_is_json_without_surprises(settings, tmp_path):
     assert values["kind"] == "run" and values["training"]["dtype"] == "float32" and values["adapter"]["alpha"] == 16
 
 
-def test_a_token_without_an_embedding_is_said_before_the_folder_is_taken(settings, base, tmp_path):
+def test_a_token_without_an_embedding_is_refused_before_the_folder_is_claimed(settings, base, tmp_path):
     import shutil
 
     other = shutil.copytree(base, tmp_path / "base")

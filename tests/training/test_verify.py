@@ -1,4 +1,4 @@
-"""At the end of a run: something changed, in float32, and what was saved is what was trained."""
+"""Checks at the end of a run: training changed parameters in float32, and the saved weights are the trained ones."""
 
 import json
 import warnings
@@ -14,7 +14,7 @@ from cme.errors import CMEError, UsageError
 from cme.models.load import load_model
 from cme.records import Run, read_record
 from cme.training import train
-from cme.training.verify import check_saved, imprint
+from cme.training.verify import check_saved, checksums
 
 
 def peft(**options):
@@ -25,10 +25,10 @@ def peft(**options):
 def test_the_record_says_what_was_checked(settings, tmp_path, method):
     run = train(settings(), AdapterSettings(method, rank=2), out=tmp_path / "run")
     assert read_record(tmp_path / "run" / "run.json", Run) == run
-    found = run.saved_check
-    assert 0 < found.changed == found.trainable
-    assert found.effect > 1e-3 and found.cme < 1e-5
-    assert found.peft is None if method == "full" else found.peft < 1e-5
+    check = run.saved_check
+    assert 0 < check.changed == check.trainable
+    assert check.effect > 1e-3 and check.cme < 1e-5
+    assert check.peft is None if method == "full" else check.peft < 1e-5
 
 
 def test_a_record_without_the_check_is_read(settings, tmp_path):
@@ -47,9 +47,9 @@ def test_a_start_that_changes_the_base_is_saved_as_it_was_trained(settings, tmp_
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run = train(settings(dtype=dtype), adapter, out=tmp_path / "run")
-    found = run.saved_check
+    check = run.saved_check
     limit = 1e-5 if dtype == "float32" else 0.03
-    assert max(found.cme, found.peft) < min(limit, found.effect / 2)
+    assert max(check.cme, check.peft) < min(limit, check.effect / 2)
     values = json.loads((tmp_path / "run" / "adapter_config.json").read_text())
     assert values["init_lora_weights"] is True and values["r"] == 8
     assert run.adapter.options["init_lora_weights"] == start and run.saved_parameters == 2 * run.trainable_parameters
@@ -82,7 +82,7 @@ def test_an_interrupted_run_is_converted_from_the_start_of_the_first(settings, t
     ids=["norms", "a whole module", "tokens"],
 )
 def test_small_steps_are_not_lost_in_bfloat16(settings, tmp_path, adapter):
-    """In bfloat16 a weight near 1 moves by 1/128 or not at all; these steps are a thousandth."""
+    """In bfloat16 the smallest change of a weight near 1 is 1/128. The steps of this test are a thousandth."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run = train(
@@ -98,13 +98,13 @@ def test_small_steps_are_not_lost_in_bfloat16(settings, tmp_path, adapter):
 @pytest.mark.parametrize("method", ["lora", "teamlora", "full"])
 def test_a_run_that_changed_nothing_is_refused(settings, tmp_path, method):
     # Gradients that are clipped to this norm are 0 in float32.
-    with pytest.raises(CMEError, match=r"training changed none of the \d+ trainable parameters.*Train more steps"):
+    with pytest.raises(CMEError, match=r"training changed none of the \d+ trainable parameters.*Train for more steps"):
         train(settings(steps=1, max_grad_norm=1e-300), AdapterSettings(method, rank=2), out=tmp_path / "run")
     assert not (tmp_path / "run" / "run.json").exists()
 
 
 def test_what_is_saved_wrongly_is_refused(settings, base, tmp_path):
-    """Whatever a method does: its weights halved, an empty adapter, another one."""
+    """Wrong saved weights are detected: halved weights, an empty adapter, and another adapter."""
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(0)
@@ -126,12 +126,12 @@ def test_what_is_saved_wrongly_is_refused(settings, base, tmp_path):
             check_saved(model, base, tmp_path, batch, dtype="float32", counts=(4, 4))
 
 
-def test_the_imprint_sees_a_change_of_one_bit():
+def test_the_checksums_see_a_change_of_one_bit():
     model = torch.nn.Linear(3, 2)
-    before = imprint(model)
+    before = checksums(model)
     with torch.no_grad():
         model.weight.view(torch.int32)[1, 2] ^= 1
-    assert imprint(model)["weight"] != before["weight"] and imprint(model)["bias"] == before["bias"]
+    assert checksums(model)["weight"] != before["weight"] and checksums(model)["bias"] == before["bias"]
 
 
 def test_settings_of_a_peft_config_file_are_applied(settings, base, tmp_path):

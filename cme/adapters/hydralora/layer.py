@@ -14,10 +14,12 @@ __all__ = ["HydraLoraLinear"]
 class HydraLoraLinear(RoutedLinear):
     """A frozen linear layer with HydraLoRA adapters.
 
-    Parameters by adapter name (d inputs, m outputs, k experts of rank r):
-        hydralora_A: the A that all experts share, [r, d].
-        hydralora_B: the experts' B side by side, [m, k·r].
-        hydralora_W: the router [k, d].
+    The containers map adapter names to parameters (d inputs, m outputs, k experts of rank r).
+
+    Attributes:
+        hydralora_A: The matrix A that all experts share, [r, d].
+        hydralora_B: The B matrices of the experts side by side, [m, k·r].
+        hydralora_W: The router, [k, d].
     """
 
     adapter_layer_names = ("hydralora_A", "hydralora_B", "hydralora_W")
@@ -27,7 +29,7 @@ class HydraLoraLinear(RoutedLinear):
     hydralora_W: nn.ParameterDict  # noqa: N815 (the papers' letters)
 
     def make_parameters(self, adapter_name: str, config: HydraLoraConfig) -> None:
-        """A and W as LoRA's A; B zero."""
+        """Initialise A and W as LoRA initialises A, and B with zeros."""
         self.hydralora_A[adapter_name] = nn.Parameter(torch.empty(config.r, self.in_features))
         self.hydralora_B[adapter_name] = nn.Parameter(torch.zeros(self.out_features, config.experts * config.r))
         self.hydralora_W[adapter_name] = nn.Parameter(torch.empty(config.experts, self.in_features))
@@ -39,7 +41,7 @@ class HydraLoraLinear(RoutedLinear):
     def route(
         self, adapter_name: str, config: HydraLoraConfig, x: Tensor, dropped: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Hidden values h = A x [..., r], gates [..., k], B [m, k·r]."""
+        """Compute the hidden values h = A x [..., r] and the gate weights. See `RoutedLinear.route`."""
         down, router = self.own("hydralora_A", adapter_name), self.own("hydralora_W", adapter_name)
         hidden, logits = project(x, dropped, down, router)
         return hidden, softmax_gates(logits), self.own("hydralora_B", adapter_name)

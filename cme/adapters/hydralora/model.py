@@ -7,7 +7,7 @@ __all__ = ["HydraLoraModel"]
 
 
 class HydraLoraModel(RoutedModel):
-    """A base model with HydraLoRA adapters; made by ``peft.get_peft_model(model, HydraLoraConfig(...))``."""
+    """A base model with HydraLoRA adapters, created by ``peft.get_peft_model(model, HydraLoraConfig(...))``."""
 
     prefix = "hydralora_"
     tuner_layer_cls = HydraLoraLinear

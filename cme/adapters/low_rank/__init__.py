@@ -1,7 +1,7 @@
-"""What every low-rank method of CME shares, routed or not: configuration, layer, model, the last product.
+"""Base classes of CME's low-rank methods: configuration, layer, model and the final matrix product.
 
-Import from its modules: ``cme.adapters.low_rank.layer`` and so on. PEFT comes first, here: its import enters CME's
-methods, which are built on these modules, so it must have ended before the first of them begins.
+Import from the modules, such as ``cme.adapters.low_rank.layer``. PEFT is imported here first because its import registers
+CME's methods, which import these modules, so it must be complete before the first of them is imported.
 """
 
 import peft  # noqa: F401

@@ -1,4 +1,4 @@
-"""What the layers of all low-rank methods share: containers by adapter name, types, dropout, the loop over adapters."""
+"""The base class of the layers of all low-rank methods."""
 
 import math
 from abc import abstractmethod
@@ -18,13 +18,19 @@ __all__ = ["LowRankLinear", "Plan", "fill_kaiming"]
 
 
 def fill_kaiming(weight: Tensor) -> None:
-    """Fill stacked matrices [..., d] in place with U(-1/√d, 1/√d): kaiming with a = √5, as LoRA fills its A."""
+    """Initialise stacked matrices [..., d] in place with U(-1/√d, 1/√d): Kaiming with a = √5, as LoRA initialises A."""
     nn.init.kaiming_uniform_(weight.detach().view(-1, weight.shape[-1]), a=math.sqrt(5))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a forward pass needs to know of one adapter."""
+    """The settings of one adapter that a forward pass uses.
+
+    Attributes:
+        scaling: The factor of the adapter's output, alpha / r.
+        drops: Whether the adapter has dropout.
+        config: The adapter's configuration.
+    """
 
     scaling: float
     drops: bool
@@ -32,15 +38,16 @@ class Plan:
 
 
 class LowRankLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
-    """A frozen linear layer with adapters of one low-rank method on it.
+    """A frozen linear layer with adapters of one low-rank method.
 
-    A method names its containers in ``adapter_layer_names`` (parameters by adapter name, experts stacked in one), makes
-    the parameters in `make_parameters` and adds what they give in `add`.
+    A subclass lists its parameter containers in ``adapter_layer_names``, creates the parameters in `make_parameters` and adds
+    the adapter's output in `add`. A container maps adapter names to parameters. The experts of an adapter are stacked in one
+    parameter.
 
     Attributes:
-        in_features: d.
-        out_features: m.
-        plans: what a forward pass needs, by adapter name.
+        in_features: Number of inputs, d.
+        out_features: Number of outputs, m.
+        plans: The settings that a forward pass uses, by adapter name.
     """
 
     adapter_layer_names: tuple[str, ...]
@@ -65,31 +72,34 @@ class LowRankLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
 
     @abstractmethod
     def make_parameters(self, adapter_name: str, config: Any) -> None:
-        """Put this adapter's parameters, initialised, into the containers."""
+        """Create and initialise the adapter's parameters in the containers."""
 
     @abstractmethod
     def add(self, result: Tensor, adapter_name: str, plan: Plan, x: Tensor, dropped: Tensor) -> Tensor:
-        """``result`` [..., m] with what one adapter adds to it, in the type of ``result``.
+        """Add the output of one adapter to ``result``.
 
         Args:
-            result: the base layer's output, perhaps with other adapters added.
-            adapter_name: whose parameters to take.
-            plan: that adapter's.
-            x: the layer's input [..., d].
-            dropped: the input after dropout; the same tensor as ``x`` when nothing drops out.
+            result: The base layer's output [..., m], to which other adapters may have been added.
+            adapter_name: The adapter's name.
+            plan: The adapter's plan.
+            x: The layer's input [..., d].
+            dropped: The input after dropout. Without dropout it is the same tensor as ``x``.
+
+        Returns:
+            The sum [..., m] in the dtype of ``result``.
         """
 
     @abstractmethod
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Add adapters into the base's weight, or raise `AdapterError` where that cannot be."""
+        """Merge adapters into the base's weight, or raise `AdapterError` if this is not possible."""
 
     @abstractmethod
     def unmerge(self) -> None:
-        """Take all merged adapters out of the base's weight again."""
+        """Subtract all merged adapters from the base's weight."""
 
     def own(self, container: str, adapter_name: str) -> Tensor:
-        """One parameter of an adapter."""
-        # Straight from the module tree: by attribute and key it takes thrice as long, in every layer for every token.
+        """Return the parameter of an adapter in a container."""
+        # The direct access to the module tree is three times as fast, and it happens in every layer for every token.
         weight: Tensor = getattr(self._modules[container], adapter_name)
         return weight
 
@@ -101,7 +111,7 @@ class LowRankLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        """The base layer's output [..., m] with every active adapter added."""
+        """Compute the base layer's output [..., m] and add the outputs of all active adapters."""
         if self._disable_adapters and self.merged_adapters:
             self.unmerge()
         result: Tensor = self.base_layer(x, *args, **kwargs)

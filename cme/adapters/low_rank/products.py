@@ -1,4 +1,4 @@
-"""The product that ends every low-rank method: B times what the method made of the input, onto the base's output."""
+"""The final matrix product of every low-rank method, which adds the adapter's output to the base's output."""
 
 import torch
 from torch import Tensor
@@ -7,21 +7,21 @@ __all__ = ["add_product", "autocast_on"]
 
 
 def autocast_on(tensor: Tensor) -> bool:
-    """Whether autocast picks the types of products on this tensor's device."""
+    """Return whether autocast is enabled on the tensor's device."""
     return torch.is_autocast_enabled(tensor.device.type)
 
 
 def add_product(base: Tensor, hidden: Tensor, up: Tensor, scaling: float) -> Tensor:
-    """``base + scaling · B h``, as one product that adds onto ``base``.
+    """Compute ``base + scaling · B h`` with one fused product.
 
     Args:
-        base: output of the frozen layer, [..., m].
-        hidden: h, [..., R] in any shape of as many rows; cast to B's type.
-        up: B, [m, R].
-        scaling: alpha / r, times what the method multiplies it by.
+        base: The output of the frozen layer, [..., m].
+        hidden: The hidden values h, with R columns and as many rows as ``base``, in any shape. They are cast to B's dtype.
+        up: The matrix B, [m, R].
+        scaling: The factor of the adapter's output, alpha / r.
 
     Returns:
-        [..., m] in the base's type.
+        The sum [..., m] in the dtype of ``base``.
     """
     outputs, columns = up.shape
     if hidden.dtype != up.dtype:

@@ -14,10 +14,12 @@ __all__ = ["MoeLoraLinear"]
 class MoeLoraLinear(RoutedLinear):
     """A frozen linear layer with MoELoRA adapters.
 
-    Parameters by adapter name (d inputs, m outputs, k experts of rank r):
-        moelora_A: the experts' A stacked, [k·r, d].
-        moelora_B: the experts' B side by side, [m, k·r].
-        moelora_W: the router [k, d].
+    The containers map adapter names to parameters (d inputs, m outputs, k experts of rank r).
+
+    Attributes:
+        moelora_A: The stacked A matrices of the experts, [k·r, d].
+        moelora_B: The B matrices of the experts side by side, [m, k·r].
+        moelora_W: The router, [k, d].
     """
 
     adapter_layer_names = ("moelora_A", "moelora_B", "moelora_W")
@@ -27,7 +29,7 @@ class MoeLoraLinear(RoutedLinear):
     moelora_W: nn.ParameterDict  # noqa: N815 (the papers' letters)
 
     def make_parameters(self, adapter_name: str, config: MoeLoraConfig) -> None:
-        """A and W as LoRA's A; B zero."""
+        """Initialise A and W as LoRA initialises A, and B with zeros."""
         self.moelora_A[adapter_name] = nn.Parameter(torch.empty(config.experts * config.r, self.in_features))
         self.moelora_B[adapter_name] = nn.Parameter(torch.zeros(self.out_features, config.experts * config.r))
         self.moelora_W[adapter_name] = nn.Parameter(torch.empty(config.experts, self.in_features))
@@ -39,7 +41,7 @@ class MoeLoraLinear(RoutedLinear):
     def route(
         self, adapter_name: str, config: MoeLoraConfig, x: Tensor, dropped: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Hidden values h = A x [..., k·r], gates [..., k], B [m, k·r]."""
+        """Compute the hidden values h = A x [..., k·r] and the gate weights. See `RoutedLinear.route`."""
         down, router = self.own("moelora_A", adapter_name), self.own("moelora_W", adapter_name)
         hidden, logits = project(x, dropped, down, router)
         return hidden, softmax_gates(logits), self.own("moelora_B", adapter_name)

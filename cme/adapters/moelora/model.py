@@ -7,7 +7,7 @@ __all__ = ["MoeLoraModel"]
 
 
 class MoeLoraModel(RoutedModel):
-    """A base model with MoELoRA adapters; made by ``peft.get_peft_model(model, MoeLoraConfig(...))``."""
+    """A base model with MoELoRA adapters, created by ``peft.get_peft_model(model, MoeLoraConfig(...))``."""
 
     prefix = "moelora_"
     tuner_layer_cls = MoeLoraLinear

@@ -16,7 +16,7 @@ __all__ = ["MosLoraLinear", "mixed_down"]
 
 
 def mixed_down(down: Tensor, mixer: Tensor) -> Tensor:
-    """The A of the plain LoRA that MoSLoRA is: ``M A``, [r, d], computed in float32 at least and given in it."""
+    """Return the matrix A of the equivalent plain LoRA, ``M A`` [r, d], in float32 or a wider dtype."""
     wide = torch.promote_types(down.dtype, torch.float32)
     return mixer.to(wide) @ down.to(wide)
 
@@ -24,10 +24,12 @@ def mixed_down(down: Tensor, mixer: Tensor) -> Tensor:
 class MosLoraLinear(LowRankLinear):
     """A frozen linear layer with MoSLoRA adapters.
 
-    Parameters by adapter name (d inputs, m outputs, rank r):
-        moslora_A: A, [r, d].
-        moslora_B: B, [m, r].
-        moslora_M: the mixer M, [r, r].
+    The containers map adapter names to parameters (d inputs, m outputs, rank r).
+
+    Attributes:
+        moslora_A: The matrix A, [r, d].
+        moslora_B: The matrix B, [m, r].
+        moslora_M: The mixer M, [r, r].
     """
 
     adapter_layer_names = ("moslora_A", "moslora_B", "moslora_M")
@@ -37,7 +39,7 @@ class MosLoraLinear(LowRankLinear):
     moslora_M: nn.ParameterDict  # noqa: N815 (the paper's letters)
 
     def make_parameters(self, adapter_name: str, config: MosLoraConfig) -> None:
-        """A and M as LoRA's A; B zero."""
+        """Initialise A and M as LoRA initialises A, and B with zeros."""
         self.moslora_A[adapter_name] = nn.Parameter(torch.empty(config.r, self.in_features))
         self.moslora_B[adapter_name] = nn.Parameter(torch.zeros(self.out_features, config.r))
         self.moslora_M[adapter_name] = nn.Parameter(torch.empty(config.r, config.r))
@@ -47,30 +49,30 @@ class MosLoraLinear(LowRankLinear):
             fill_kaiming(self.moslora_B[adapter_name])
 
     def add(self, result: Tensor, adapter_name: str, plan: Plan, x: Tensor, dropped: Tensor) -> Tensor:
-        """``result + alpha/r · B M A x``."""
+        """Compute ``result + alpha/r · B M A x``. See `LowRankLinear.add`."""
         hidden = F.linear(dropped, self.own("moslora_A", adapter_name))
         mixed = F.linear(hidden, self.own("moslora_M", adapter_name))
         return add_product(result, mixed, self.own("moslora_B", adapter_name), plan.scaling)
 
     def get_delta_weight(self, adapter_name: str) -> Tensor:
-        """What merging adds to the base's weight: ``alpha/r · B M A``, [m, d], in float32 at least."""
+        """Return the matrix that merging adds to the base's weight, ``alpha/r · B M A`` [m, d], in float32 or wider."""
         down = mixed_down(self.own("moslora_A", adapter_name), self.own("moslora_M", adapter_name))
         return self.own("moslora_B", adapter_name).to(down.dtype) @ down * self.plans[adapter_name].scaling
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Add adapters into the base's weight.
+        """Merge adapters into the base's weight.
 
         Args:
-            safe_merge: first check that the merged weight is finite.
-            adapter_names: which; None: the active ones.
+            safe_merge: Whether to check that the merged weight is finite before the base is changed.
+            adapter_names: Names of the adapters to merge. None merges the active adapters.
 
         Raises:
-            AdapterError: with ``safe_merge``, the merged weight holds NaN or infinity; the base is left as it was.
+            AdapterError: ``safe_merge`` is set and the merged weight contains NaN or infinity. The base is not changed.
         """
         if self.quantization_backend is not None:
             warnings.warn(
-                f"the adapter is merged into a quantised weight ({self.quantization_backend.backend_name}) and rounded to "
-                "its few values: outputs change, and unmerging does not bring the old weight back.",
+                f"the adapter is merged into a quantised weight ({self.quantization_backend.backend_name}), which rounds the "
+                "sum. The outputs change, and unmerging does not restore the old weight exactly.",
                 stacklevel=2,
             )
         for name in check_adapters_to_merge(self, adapter_names):
@@ -79,9 +81,9 @@ class MosLoraLinear(LowRankLinear):
                 self.merged_adapters.append(name)
 
     def unmerge(self) -> None:
-        """Take all merged adapters out of the base's weight again."""
+        """Subtract all merged adapters from the base's weight."""
         if not self.merged_adapters:
-            warnings.warn("nothing is merged, so there is nothing to unmerge.", stacklevel=2)
+            warnings.warn("no adapter is merged, so there is nothing to unmerge.", stacklevel=2)
         while self.merged_adapters:
             name = self.merged_adapters.pop()
             if name in self.plans:
@@ -92,14 +94,14 @@ class MosLoraLinear(LowRankLinear):
         weight = self.get_base_weight()
         if not weight.is_floating_point():
             raise AdapterError(
-                f"the adapter cannot be merged: the base's weight is quantised ({weight.dtype}) in a way that PEFT does not "
-                "undo. Keep it beside the base (PeftModel), or merge into the base before it was quantised."
+                f"the adapter cannot be merged, because PEFT cannot dequantise the base's weight ({weight.dtype}). Use it "
+                "unmerged as a PeftModel, or merge it into the base before quantisation."
             )
-        # Summed in the wider type: rounded to the base's once.
+        # The sum is computed in the wider dtype, so that it is rounded only once.
         shifted = (weight + sign * self.get_delta_weight(adapter_name)).to(weight.dtype)
         if checked and not shifted.isfinite().all():
             raise AdapterError(
-                f"merging the adapter {adapter_name!r} gives a weight that is not finite: the adapter or the base is "
-                "broken. Nothing was merged into this layer."
+                f"merging the adapter {adapter_name!r} gives a weight that is not finite, so the adapter or the base is "
+                "broken. The layer was not changed. Train the adapter again."
             )
         self.set_base_weight(shifted)

@@ -7,7 +7,7 @@ __all__ = ["MosLoraModel"]
 
 
 class MosLoraModel(LowRankModel):
-    """A base model with MoSLoRA adapters; made by ``peft.get_peft_model(model, MosLoraConfig(...))``."""
+    """A base model with MoSLoRA adapters, created by ``peft.get_peft_model(model, MosLoraConfig(...))``."""
 
     prefix = "moslora_"
     tuner_layer_cls = MosLoraLinear

@@ -1,7 +1,7 @@
-"""The one core of all methods with experts: configuration, layer, model, products, gates, balance term.
+"""The common implementation of all methods with experts: configuration, layer, model, products, gate weights and balance term.
 
-Import from its modules: ``cme.adapters.routed.layer`` and so on. PEFT comes first, here: its import enters CME's methods,
-which are built on these modules, so it must have ended before the first of them begins.
+Import from the modules, such as ``cme.adapters.routed.layer``. PEFT is imported here first because its import registers
+CME's methods, which import these modules, so it must be complete before the first of them is imported.
 """
 
 import peft  # noqa: F401

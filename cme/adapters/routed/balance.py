@@ -1,4 +1,4 @@
-"""The optional balance term: experts that every token passes by, or all go to, cost something."""
+"""The optional balance term of the loss, which penalises uneven use of the experts."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -13,19 +13,19 @@ _DECODER = re.compile(r"(^|\.)decoder\.")
 _OF_ENCODER = re.compile(
     r"\.(EncDecAttention|encoder_attn|cross_?attn|cross_?attention)\.(.*\.)?(k|v|key|value)(_proj)?$"
 )
-"""Projections in the decoder whose input is the encoder's output (T5; BART, Whisper; others)."""
+"""Projections in the decoder whose input is the encoder's output, in T5, BART, Whisper and others."""
 
 
 def mean_gate(gates: Tensor, mask: Tensor | None) -> Tensor:
-    """Each expert's mean weight over the tokens.
+    """Compute each expert's mean gate weight over the tokens.
 
     Args:
-        gates: [batch, length, k] (or [tokens, k]).
-        mask: [batch, length], 0 where a token is padding. It is applied to gates of its own batch and length; others
-            (a vision tower's) are taken whole.
+        gates: Gate weights, [batch, length, k] or [tokens, k].
+        mask: [batch, length], 0 for padding. It is applied only if the gate weights have the same batch and length. Those of
+            a vision tower, for example, are averaged without a mask.
 
     Returns:
-        [k] in float32.
+        The means [k] in float32.
     """
     if mask is not None and gates.shape[:-1] == mask.shape:
         keep = mask.to(gates.dtype).unsqueeze(-1)
@@ -34,10 +34,12 @@ def mean_gate(gates: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def deviation(means: Tensor, form: str) -> Tensor:
-    """What the balance term squares: ``mean - 1/k``, or ``k · mean - 1/k`` as in TeamLoRA's released code.
+    """Compute the deviation that the balance term squares.
+
+    It is ``mean - 1/k``, or ``k · mean - 1/k`` as in TeamLoRA's released code.
 
     Args:
-        means: each expert's mean weight, [k].
+        means: Each expert's mean gate weight, [k].
         form: ``"centred"`` or ``"released"``.
     """
     k = means.shape[-1]
@@ -45,30 +47,29 @@ def deviation(means: Tensor, form: str) -> Tensor:
 
 
 def balance_term(layers: Sequence[tuple[Tensor, Tensor | None]], form: str = "centred") -> Tensor:
-    """Mean over layers and experts of (mean gate - 1/k)².
+    """Compute the mean of (mean gate weight - 1/k)² over layers and experts.
 
     Args:
-        layers: of each, its gates [batch, length, k] (or [tokens, k]), each token's sum being 1, and a mask
-            [batch, length] for them, 0 where a token is padding, as for `mean_gate`.
-        form: ``"released"`` gives (k · mean gate - 1/k)², TeamLoRA's released term. Where the gates sum to 1 its gradient is
-            k² times that of the centred term, and its least value is not 0.
+        layers: For each layer, its gate weights, which sum to 1 for each token, and a mask, both as for `mean_gate`.
+        form: ``"centred"``, or ``"released"`` for TeamLoRA's released term (k · mean gate weight - 1/k)². If the gate
+            weights sum to 1, the gradient of the released term is k² times that of the centred term, and its minimum is not 0.
 
     Returns:
-        A float32 scalar; with the centred form 0 when all experts weigh the same on average.
+        A float32 scalar. The centred term is 0 if all experts have the same mean gate weight.
     """
     terms = [deviation(mean_gate(gate, mask), form).square().mean() for gate, mask in layers]
     return torch.stack(terms).mean()
 
 
 def layer_masks(kwargs: dict[str, Any], *, encodes: bool) -> Callable[[str], Tensor | None]:
-    """Which tokens are no padding, for each layer by its name.
+    """Return a function that maps a layer's name to the padding mask of its input.
 
-    In an encoder-decoder model, layers of the decoder take the decoder's mask (without one: where there is a label),
-    but for the projections in its cross-attention that read the encoder's output.
+    In an encoder-decoder model, the layers of the decoder have the decoder's mask, except for the cross-attention projections
+    that read the encoder's output. If no decoder mask is given, tokens with a label count as tokens of the decoder.
 
     Args:
-        kwargs: what the model was called with.
-        encodes: whether it is an encoder-decoder model.
+        kwargs: The arguments of the model's forward call.
+        encodes: Whether the model is an encoder-decoder.
     """
     mask = _plain(kwargs.get("attention_mask"))
     if not encodes:
@@ -80,17 +81,17 @@ def layer_masks(kwargs: dict[str, Any], *, encodes: bool) -> Callable[[str], Ten
 
 
 def share_of_batch(kwargs: dict[str, Any], *, shifts: bool) -> Tensor | float:
-    """This forward's share of the predicted tokens of one optimiser step.
+    """Compute the share of this forward pass in the predicted tokens of the optimiser step.
 
-    The Trainer hands the step's token count to the model, which divides its loss by it; the balance term must be
-    weighted in the same way, or gradient accumulation would multiply it.
+    The Trainer passes the number of tokens of the step to the model, which divides its loss by it. The balance term must be
+    weighted in the same way, because gradient accumulation would multiply it otherwise.
 
     Args:
-        kwargs: what the model was called with.
-        shifts: whether the first label of a row is never predicted (decoder-only models).
+        kwargs: The arguments of the model's forward call.
+        shifts: Whether the first label of a row is never predicted, as in decoder-only models.
 
     Returns:
-        1 without such a count.
+        The share, or 1 if the call contains no number of tokens.
     """
     whole, labels = kwargs.get("num_items_in_batch"), kwargs.get("shift_labels")
     if whole is None or (labels is None and kwargs.get("labels") is None):
@@ -102,5 +103,5 @@ def share_of_batch(kwargs: dict[str, Any], *, shifts: bool) -> Tensor | float:
 
 
 def _plain(mask: Any) -> Tensor | None:
-    """A mask [batch, length]; others, such as those for attention itself, say nothing of single tokens."""
+    """Return the mask if its shape is [batch, length]. Attention masks of other shapes do not mark padding."""
     return mask if isinstance(mask, Tensor) and mask.dim() == 2 else None

@@ -1,12 +1,12 @@
-"""What the gates of a forward pass were, recorded without changing it.
+"""Recording the gate weights of a forward pass.
 
-Over a batch, the mean weight of every expert in every layer, padding left out::
+The following example computes the mean gate weight of every expert in every layer over a batch, without padding::
 
     with torch.no_grad(), recorded_gates(model) as layers:
         model(**batch)
         usage = mean_gates(layers, batch["attention_mask"])  # {"model.layers.0.mlp.up_proj": [0.31, 0.22, ...], ...}
 
-A layer keeps the gates of its last forward pass only: in generation with a cache, those of the newest token.
+A layer keeps the gate weights of its last forward pass only. In generation with a cache, these are those of the newest token.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,13 +22,13 @@ __all__ = ["mean_gate", "mean_gates", "recorded_gates"]
 
 @contextmanager
 def recorded_gates(model: nn.Module) -> Iterator[dict[str, RoutedLinear]]:
-    """While open, each routed layer of the model keeps its last gates in ``layer.gates``; on leaving they are let go.
+    """Let each routed layer of the model keep its last gate weights in ``layer.gates`` until the context ends.
 
     Args:
-        model: with or without PEFT's wrapping.
+        model: The model, with or without PEFT's wrapper.
 
     Yields:
-        The layers by module name, without PEFT's prefix, in the model's order.
+        The routed layers by module name, without PEFT's prefix, in the order of the model's modules.
     """
     layers = {
         name.removeprefix("base_model.model."): module
@@ -49,16 +49,16 @@ def recorded_gates(model: nn.Module) -> Iterator[dict[str, RoutedLinear]]:
 def mean_gates(
     layers: Mapping[str, RoutedLinear], mask: Tensor | None = None, adapter_name: str = "default"
 ) -> dict[str, Tensor]:
-    """Each expert's mean weight over the tokens of the last forward pass, by layer.
+    """Compute each expert's mean gate weight over the tokens of the last forward pass, by layer.
 
     Args:
-        layers: from `recorded_gates`, while that is open. Of an encoder-decoder model, give the encoder's and the
-            decoder's each with their own mask.
-        mask: as for `mean_gate`, the batch's ``attention_mask``.
-        adapter_name: whose gates.
+        layers: The layers that `recorded_gates` yields, inside its context. For an encoder-decoder model, call this function
+            for the layers of the encoder and of the decoder separately, each with its own mask.
+        mask: The batch's ``attention_mask``, as for `mean_gate`.
+        adapter_name: The adapter's name.
 
     Returns:
-        [k] in float32 and without a graph for each layer that this adapter ran in; it sums to 1, or to about 1 where the
+        The detached means [k] in float32 for each layer that ran with this adapter. They sum to 1, or to about 1 if the
         adapter's ``gate_sum`` is ``"free"``.
     """
     return {

@@ -1,13 +1,13 @@
-"""The balance term acts where the gates are computed, so that every caller and every trainer gets it.
+"""Adding the balance term where the gate weights are computed, so that it works with every trainer.
 
-The gradient of the term is added to the gradient of the gates in the backward pass. This needs no cooperation of whoever
-calls the model or computes the loss: a `PeftModel` with or without a task type, ``model.add_adapter``, and a trainer with a
-loss of its own all train with the term.
+The gradient of the term is added to the gradient of the gate weights in the backward pass. The caller of the model does not
+have to do anything. The term therefore works with a `PeftModel` with or without a task type, with ``model.add_adapter``, and
+with a trainer that computes its own loss.
 
-* A loss that the base model computes shows the term in its value. Its gradient passes on what the loss was multiplied by
-  (1 / accumulation steps, a gradient scaler), and the term is multiplied by the same.
-* A loss computed from the logits is unknown here. The term then counts once in every backward pass, so with gradient
-  accumulation once for each micro-batch.
+* If the base model computes the loss, the value of the loss includes the term. A factor of the loss, such as
+  1 / accumulation steps or that of a gradient scaler, also applies to the term.
+* If the trainer computes the loss from the logits, the factor of the loss is unknown. The term then counts once in every
+  backward pass, which is once per micro-batch with gradient accumulation.
 """
 
 import inspect
@@ -29,13 +29,13 @@ class _Passage:
     """One forward pass in training.
 
     Attributes:
-        owner: the module whose call this is; None for a layer that is called on its own.
-        masks: which tokens are no padding, by layer.
-        share: this pass's share of the predicted tokens of an optimiser step.
-        scale: what the model's own loss was multiplied by, known in the backward pass; 1 for other losses.
-        runs: how many times layers ran, by adapter.
-        sums: the sum of their terms, each with its weight, by adapter.
-        labelled: whether the caller gave labels, so that the model computes a loss.
+        owner: The module that was called, or None for a layer that is called on its own.
+        masks: A function from a layer's name to its padding mask.
+        share: The share of this pass in the predicted tokens of the optimiser step.
+        scale: The factor of the model's own loss, which the backward pass sets. It is 1 for other losses.
+        runs: The number of calls of layers, by adapter.
+        sums: The weighted sum of the layers' balance terms, by adapter.
+        labelled: Whether the call has labels, so that the model computes a loss.
     """
 
     def __init__(
@@ -49,19 +49,19 @@ class _Passage:
         self._layers = layers
 
     def factor(self, adapter_name: str) -> Tensor | float:
-        """What the term of one layer is multiplied by, in the backward pass."""
+        """Return the factor of one layer's term in the backward pass."""
         return self.scale * self.share / (self._layers or self.runs[adapter_name])
 
     def value(self) -> Tensor:
-        """The whole term, without a graph."""
+        """Return the value of the whole term, detached from the graph."""
         return self.share * torch.stack([total / self.runs[name] for name, total in self.sums.items()]).sum()
 
 
 class _Balanced(torch.autograd.Function):
-    """The gates as they are; in the backward pass the gradient of the balance term is added to theirs.
+    """Return the gate weights unchanged, and add the gradient of the balance term to theirs in the backward pass.
 
-    What the gradient needs is kept beside the graph, so gradient checkpointing, which runs a layer a second time, finds the
-    same number of saved tensors whether or not it knows the batch's mask then.
+    The tensors for the gradient are attributes of the context instead of saved tensors. Gradient checkpointing runs a layer a
+    second time and requires the same number of saved tensors, but may not know the batch's mask at that time.
     """
 
     @staticmethod
@@ -71,7 +71,7 @@ class _Balanced(torch.autograd.Function):
         off = deviation(mean_gate(gates, mask), form)
         passage.runs[name] += 1
         passage.sums[name] = passage.sums.get(name, 0.0) + weight * off.square().mean()
-        # d/dm of the mean over experts of off², where off = m - 1/k or k·m - 1/k.
+        # This is the derivative by m of the mean of off² over the experts, where off = m - 1/k or k·m - 1/k.
         ctx.slope = weight * off * (2 if form == "released" else 2 / k)
         ctx.mask, ctx.tokens = mask, gates[..., 0].numel()
         ctx.passage, ctx.name = passage, name
@@ -89,7 +89,7 @@ class _Balanced(torch.autograd.Function):
 
 
 class _Loss(torch.autograd.Function):
-    """The model's own loss, whose gradient tells what it was multiplied by."""
+    """Return the model's own loss unchanged, and read its factor from its gradient in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, loss: Tensor, passage: _Passage) -> Tensor:
@@ -103,11 +103,11 @@ class _Loss(torch.autograd.Function):
 
 
 class Balance:
-    """What the routed layers of one base model share.
+    """The state of the balance term that the routed layers of one base model share.
 
     Attributes:
-        layers: all of them (`cme.adapters.routed.layer.RoutedLinear`).
-        in_loss: set while `RoutedModel.forward` adds the term to the loss itself, as torch.compile needs it.
+        layers: All routed layers (`cme.adapters.routed.layer.RoutedLinear`) of the model.
+        in_loss: Whether `RoutedModel.forward` adds the term to the loss itself, which torch.compile requires.
     """
 
     def __init__(self) -> None:
@@ -119,16 +119,16 @@ class Balance:
         self._base: nn.Module | None = None
 
     def adopt(self, layer: Any, key: str) -> None:
-        """Take in a new layer."""
+        """Add a new layer."""
         layer.balance, layer.key = self, key
         self.layers.append(layer)
 
     def attach(self, model: nn.Module) -> None:
-        """Watch the calls of a base model, and of the models inside it, which some trainers call directly."""
+        """Register hooks on a base model, and on the models inside it, because some trainers call those directly."""
         if self._handles:
             return
         self._base = model
-        # Looked up once: asking a thousand modules takes a millisecond a step.
+        # The list is built once, because a search through a thousand modules takes a millisecond per step.
         self._checkpointing = [module for module in model.modules() if hasattr(module, "gradient_checkpointing")]
         inner = [
             module for module in model.modules() if module is not model and hasattr(module, "get_input_embeddings")
@@ -138,13 +138,13 @@ class Balance:
             self._handles.append(module.register_forward_hook(self._after, with_kwargs=True))
 
     def detach(self) -> None:
-        """Stop watching; the base model is given back."""
+        """Remove the hooks from the base model."""
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
 
     def configs(self) -> dict[str, Any]:
-        """Configurations of the active adapters, by name."""
+        """Return the configurations of the active adapters by name."""
         return {
             name: plan.config
             for layer in self.layers
@@ -154,7 +154,7 @@ class Balance:
         }
 
     def refuse_reentrant(self) -> None:
-        """Raise `UsageError` if reentrant gradient checkpointing is on: it loses the router's gradient silently."""
+        """Raise `UsageError` if reentrant gradient checkpointing is on, because it silently loses the router's gradient."""
         for module in self._checkpointing:
             if module.gradient_checkpointing:
                 function = getattr(module, "_gradient_checkpointing_func", None)
@@ -165,10 +165,10 @@ class Balance:
                     )
 
     def apply(self, gates: Tensor, adapter_name: str, key: str, config: RoutedConfig) -> Tensor:
-        """The gates [..., k], whose gradient has that of the balance term added."""
+        """Return the gate weights [..., k], with the gradient of the balance term added to theirs."""
         if torch.compiler.is_compiling():
             return gates
-        # A layer that runs on its own, or again in the backward pass, belongs to no call of the model.
+        # A layer that is called on its own, or again in the backward pass, does not belong to a call of the model.
         passage = self._passage or _Passage(None, lambda _: None, 1.0, len(self.layers))
         return _Balanced.apply(gates, passage, adapter_name, key, config.balance_weight, config.balance_form)  # type: ignore[no-any-return, no-untyped-call]
 

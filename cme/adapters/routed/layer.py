@@ -1,4 +1,4 @@
-"""What the layers of all routed methods share: the gated product, the record of gates, no merging."""
+"""The base class of the layers of all routed methods."""
 
 from abc import abstractmethod
 from typing import NoReturn
@@ -16,26 +16,27 @@ __all__ = ["RoutedLinear", "refuse_merge"]
 
 
 def refuse_merge() -> NoReturn:
-    """Raise the error of every attempt to merge a routed method."""
+    """Raise the error for every attempt to merge a routed method."""
     raise AdapterError(
-        "this adapter cannot be merged into the base: its gate weights differ for every token, so no single "
-        "weight matrix gives its outputs. Keep it beside the base (PeftModel); unload() gives the base back."
+        "this adapter cannot be merged into the base, because its gate weights differ for every token and no single weight "
+        "matrix gives its outputs. Use it unmerged as a PeftModel, or call unload() to get the base without the adapter."
     )
 
 
 class RoutedLinear(LowRankLinear):
-    """A frozen linear layer with adapters of a routed method on it.
+    """A frozen linear layer with adapters of a routed method.
 
-    A method names its containers in ``adapter_layer_names`` (parameters by adapter name, experts stacked in one), makes
-    the parameters in `make_parameters` and gives hidden values, gates and B in `route`.
+    A subclass lists its parameter containers in ``adapter_layer_names``, creates the parameters in `make_parameters`, and
+    computes the hidden values and gate weights in `route`.
 
     Attributes:
-        record_gates: whether the next forward passes keep their gates (`cme.adapters.routed.gates`).
-        gates: by adapter name, the gates of the last forward pass that kept them, [..., k]; they sum to 1, or to about 1
-            where ``gate_sum`` is ``"free"``.
-        balanced_gates: the same before such a competition; they always sum to 1, and the balance term is about them.
-        key: the layer's name in the base model.
-        balance: what the layers of one base model share for the balance term; None outside a model.
+        record_gates: Whether forward passes keep their gate weights (see `cme.adapters.routed.gates`).
+        gates: The gate weights of the last recorded forward pass, [..., k], by adapter name. They sum to 1, or to about 1 if
+            ``gate_sum`` is ``"free"``.
+        balanced_gates: The gate weights before a competition with ``gate_sum="free"``. They always sum to 1, and the balance
+            term is computed from them.
+        key: The layer's name in the base model.
+        balance: The state of the balance term that the layers of a base model share. None outside of a model.
     """
 
     other_param_names: tuple[str, ...] = ("plans", "gates", "balanced_gates")
@@ -52,21 +53,28 @@ class RoutedLinear(LowRankLinear):
     def route(
         self, adapter_name: str, config: RoutedConfig, x: Tensor, dropped: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Hidden values [..., k·r] (or [..., r]), gates [..., k] and B [m, k·r].
+        """Compute the hidden values and the gate weights.
 
         Args:
-            adapter_name: whose parameters to take.
-            config: that adapter's configuration.
-            x: the layer's input [..., d]: what the router sees.
-            dropped: the input after dropout: what the experts see; the same tensor as ``x`` when nothing drops out.
+            adapter_name: The adapter's name.
+            config: The adapter's configuration.
+            x: The layer's input [..., d], which is the input of the router.
+            dropped: The input after dropout, which is the input of the experts. Without dropout it is the same tensor as
+                ``x``.
+
+        Returns:
+            The hidden values [..., k·r] (or [..., r]), the gate weights [..., k] and the matrix B [m, k·r].
         """
 
     def balances(self, config: RoutedConfig) -> bool:
-        """Whether `route` itself applies `balanced`, to gates that sum to 1, because those that it returns do not."""
+        """Return whether `route` calls `balanced` itself.
+
+        It does so on gate weights that sum to 1, if those that it returns do not.
+        """
         return False
 
     def balanced(self, adapter_name: str, config: RoutedConfig, gates: Tensor) -> Tensor:
-        """The gates [..., k], whose gradient in training has that of the balance term added."""
+        """Return the gate weights [..., k]. In training, the gradient of the balance term is added to theirs."""
         if not config.balance_weight:
             return gates
         if self.record_gates:
@@ -76,7 +84,7 @@ class RoutedLinear(LowRankLinear):
         return self.balance.apply(gates, adapter_name, self.key, config)
 
     def add(self, result: Tensor, adapter_name: str, plan: Plan, x: Tensor, dropped: Tensor) -> Tensor:
-        """``result`` with the gated experts of one adapter added."""
+        """Add the gated outputs of the experts of one adapter to ``result``. See `LowRankLinear.add`."""
         hidden, gates, up = self.route(adapter_name, plan.config, x, dropped)
         if not self.balances(plan.config):
             gates = self.balanced(adapter_name, plan.config, gates)
@@ -85,9 +93,9 @@ class RoutedLinear(LowRankLinear):
         return add_routed(result, hidden, gates, up, plan.scaling)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
-        """Raise `AdapterError`: gates depend on the token."""
+        """Raise `AdapterError`, because the gate weights depend on the token."""
         refuse_merge()
 
     def unmerge(self) -> None:
-        """Raise `AdapterError`: nothing is ever merged."""
+        """Raise `AdapterError`, because a routed adapter is never merged."""
         refuse_merge()

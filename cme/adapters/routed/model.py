@@ -1,4 +1,4 @@
-"""What the tuner models of all routed methods share: the balance term, and what they refuse."""
+"""The base class of the tuner models of all routed methods."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ __all__ = ["RoutedModel"]
 
 
 class RoutedModel(LowRankModel):
-    """A base model with adapters of a routed method; a method sets ``prefix`` and ``tuner_layer_cls``."""
+    """A base model with adapters of a routed method. A subclass sets ``prefix`` and ``tuner_layer_cls``."""
 
     tuner_layer_cls: type[RoutedLinear]
 
@@ -26,7 +26,7 @@ class RoutedModel(LowRankModel):
         self._shared().attach(self.model)
 
     def _shared(self) -> Balance:
-        """What the layers share; those of an adapter that was added earlier (by ``model.add_adapter``) bring theirs."""
+        """Return the shared state of the layers, which an adapter added by ``model.add_adapter`` may have created."""
         shared = self.__dict__.get("_balance")
         if shared is None:
             layers = (module for module in self.model.modules() if isinstance(module, RoutedLinear))
@@ -51,18 +51,18 @@ class RoutedModel(LowRankModel):
             self._shared().adopt(layer, current_key)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's own outputs; in training, ``outputs.loss`` has the balance term of the active adapters added.
+        """Call the base model. In training, the balance term of the active adapters is added to ``outputs.loss``.
 
         Raises:
-            UsageError: reentrant gradient checkpointing is on; or, under torch.compile, a balance term is wanted where no
-                loss is computed.
+            UsageError: Reentrant gradient checkpointing is on, or the model is compiled and has a balance term but computes no
+                loss.
         """
         if torch.compiler.is_compiling() and self.training and torch.is_grad_enabled():
             return self._compiled(*args, **kwargs)
         return self.model(*args, **kwargs)
 
     def _compiled(self, *args: Any, **kwargs: Any) -> Any:
-        """The term as a part of the loss: one graph without a break."""
+        """Call the base model and add the balance term to its loss, so that the compiled graph has no break."""
         configs = {name: self.peft_config[name] for name in self.active_adapters}
         if not any(config.balance_weight for config in configs.values()):
             return self.model(*args, **kwargs)
@@ -92,7 +92,7 @@ class RoutedModel(LowRankModel):
         return outputs
 
     def unload(self) -> nn.Module:
-        """The base model without the adapters, as before."""
+        """Return the base model without adapters."""
         base: nn.Module = super().unload()
         self._shared().detach()
         return base

@@ -1,14 +1,15 @@
-"""The one routed core: every method with experts and a gate per token runs as two matrix products.
+"""The matrix products of all routed methods. Each method needs two products instead of a loop over experts.
 
-Shapes: ``d`` inputs, ``m`` outputs, ``k`` experts of rank ``r`` each; ``...`` stands for batch and sequence.
+A layer has ``d`` inputs and ``m`` outputs. There are ``k`` experts of rank ``r``. In shapes, ``...`` stands for batch and
+sequence.
 
-| method | ``hidden`` (``h = A x``) | gates |
+| method | ``hidden`` (``h = A x``) | gate weights |
 | --- | --- | --- |
 | MoELoRA, TeamLoRA | ``k·r`` columns: the experts' A matrices stacked | one weight for each block of ``r`` columns |
 | HydraLoRA | ``r`` columns: one A | outer product, which gives ``k·r`` columns |
 
-Without competition and dropout, MoELoRA with its A matrices stacked and TeamLoRA are the same function of the same
-numbers; the expert loop of the papers costs time and changes nothing.
+Without competition and dropout, TeamLoRA and MoELoRA with stacked A matrices compute the same function of the same
+parameters. The loop over experts in the papers' code is slower and gives the same outputs.
 """
 
 import torch
@@ -19,23 +20,23 @@ from cme.adapters.low_rank.products import add_product, autocast_on
 
 __all__ = ["add_routed", "compete", "competitive_gates", "normalised", "project", "softmax_gates"]
 
-# 1/t is taken as t/(t² + ε²): equal within float32 rounding while |t| > 0.3, and never beyond 1/(2ε) = 5000.
+# 1/t is computed as t/(t² + ε²). Both agree within float32 rounding for |t| > 0.3, and the latter never exceeds 1/(2ε) = 5000.
 _GUARD = 1e-4**2
 
 
 def project(x: Tensor, dropped: Tensor, down: Tensor, router: Tensor) -> tuple[Tensor, Tensor]:
-    """The experts' hidden values and the router's, in one product where that is cheaper.
+    """Compute the hidden values of the experts and of the router, with one product if that is faster.
 
     Args:
-        x: inputs, [..., d]: what the router sees.
-        dropped: the inputs after dropout: what the experts see; the same tensor as ``x`` when nothing drops out.
-        down: the experts' A, [R, d].
-        router: the router's first matrix, [h, d].
+        x: The inputs of the router, [..., d].
+        dropped: The inputs of the experts after dropout, [..., d]. Without dropout it is the same tensor as ``x``.
+        down: The experts' matrix A, [R, d].
+        router: The router's first matrix W, [h, d].
 
     Returns:
         ``dropped Aᵀ`` [..., R] and ``x Wᵀ`` [..., h].
     """
-    # Stacking the rows copies A; reading x a second time is dearer only if x is larger than that (in training it is).
+    # Stacking the matrices copies A. This is worth it only if x, which is read once instead of twice, is larger than A.
     if dropped is x and x.numel() > 2 * down.numel():
         both = F.linear(x, torch.cat((down, router)))
         hidden, routed = torch.split_with_sizes(both, (down.shape[0], router.shape[0]), -1)
@@ -44,43 +45,43 @@ def project(x: Tensor, dropped: Tensor, down: Tensor, router: Tensor) -> tuple[T
 
 
 def softmax_gates(logits: Tensor) -> Tensor:
-    """Gates of MoELoRA and HydraLoRA: softmax over the experts, in float32 whatever the model's type.
+    """Compute the gate weights of MoELoRA and HydraLoRA, the softmax over the experts.
 
     Args:
-        logits: [..., k].
+        logits: Outputs of the router, [..., k].
 
     Returns:
-        [..., k] in float32; they sum to 1.
+        The gate weights [..., k] in float32, whatever the model's dtype. They sum to 1.
     """
     return torch.softmax(logits, dim=-1, dtype=torch.float32)
 
 
 def competitive_gates(logits: Tensor, interaction: Tensor) -> Tensor:
-    """TeamLoRA's competition with normalised gates: ``ω = M φ / Σ(M φ)`` with ``φ = softmax(logits)``.
+    """Compute TeamLoRA's normalised gate weights ``ω = M φ / Σ(M φ)`` with ``φ = softmax(logits)``.
 
     Args:
-        logits: [..., k].
-        interaction: M, [k, k], as for `compete`.
+        logits: Outputs of the router, [..., k].
+        interaction: The interaction matrix M, [k, k], as for `compete`.
 
     Returns:
-        [..., k] in float32; they sum to 1.
+        The gate weights [..., k] in float32. They sum to 1.
     """
     return normalised(compete(softmax_gates(logits), interaction))
 
 
 def compete(values: Tensor, interaction: Tensor) -> Tensor:
-    """TeamLoRA's competition as its paper has it: ``ω = M φ``, without normalisation.
+    """Compute TeamLoRA's gate weights ``ω = M φ`` as in its paper, without normalisation.
 
-    φ approximates the experts' fuzzy Shapley values, M how they bear on each other (arXiv 2408.09856, "Competition").
-    Nothing is clipped: a gate may be negative.
+    In the paper, φ approximates the experts' fuzzy Shapley values and M their interactions (arXiv 2408.09856,
+    "Competition"). Gate weights are not clipped and can be negative.
 
     Args:
         values: φ, [..., k] in float32, from `softmax_gates`.
-        interaction: M, [k, k]; row i says what expert i takes from every expert's value. The released code multiplies the
-            row vector φ by I + M_released, so M = (I + M_released)ᵀ.
+        interaction: The interaction matrix M, [k, k]. Row i holds the weights of all experts' values in the gate weight of
+            expert i. The released code multiplies the row vector φ by I + M_released, so M = (I + M_released)ᵀ.
 
     Returns:
-        [..., k] in float32. At TeamLoRA's start they sum to about 1.
+        The gate weights [..., k] in float32. At TeamLoRA's initialisation they sum to about 1.
     """
     if interaction.dtype != values.dtype:
         interaction = interaction.to(values.dtype)
@@ -91,30 +92,31 @@ def compete(values: Tensor, interaction: Tensor) -> Tensor:
 
 
 def normalised(gates: Tensor) -> Tensor:
-    """Gates divided by their sum, which is guarded where it comes near zero.
+    """Divide the gate weights by their sum, with a guard against sums near zero.
 
     Args:
-        gates: [..., k].
+        gates: Gate weights, [..., k].
 
     Returns:
-        [..., k]; they sum to 1. They stay finite, and are zero where the sum is exactly zero.
+        The normalised gate weights [..., k], which sum to 1. They are always finite, and zero if the sum is exactly zero.
     """
     total = gates.sum(dim=-1, keepdim=True)
     return gates * (total / (total * total + _GUARD))
 
 
 def add_routed(base: Tensor, hidden: Tensor, gates: Tensor, up: Tensor, scaling: float) -> Tensor:
-    """The base layer's output plus the gated experts': ``base + scaling · Σ_i g_i B_i h_i``.
+    """Add the gated outputs of the experts: ``base + scaling · Σ_i g_i B_i h_i`` (arXiv 2408.09856, "Collaboration").
 
     Args:
-        base: output of the frozen layer, [..., m].
-        hidden: ``h``: [..., k·r], or [..., r] where the experts share one h (HydraLoRA).
-        gates: [..., k].
-        up: the experts' B matrices side by side, [m, k·r]; expert i has the columns i·r to (i+1)·r.
-        scaling: alpha / r, times the gates' scale.
+        base: The output of the frozen layer, [..., m].
+        hidden: The hidden values h, [..., k·r], or [..., r] if the experts share them (HydraLoRA).
+        gates: The gate weights, [..., k].
+        up: The experts' B matrices side by side, [m, k·r]. Expert i has the columns from i·r up to, but not including,
+            (i+1)·r.
+        scaling: The factor of the output: alpha / r, times the scale of the gate weights.
 
     Returns:
-        [..., m] in the base's type (arXiv 2408.09856, "Collaboration"), as one product that adds onto ``base``.
+        The sum [..., m] in the dtype of ``base``, computed with one fused product.
     """
     columns = up.shape[1]
     experts = gates.shape[-1]

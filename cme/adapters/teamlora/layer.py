@@ -15,12 +15,14 @@ __all__ = ["TeamLoraLinear"]
 class TeamLoraLinear(RoutedLinear):
     """A frozen linear layer with TeamLoRA adapters.
 
-    Parameters by adapter name (d inputs, m outputs, k experts of rank r):
-        teamlora_A: the shared A [k·r, d], or the experts' own [k, r, d].
-        teamlora_B: the experts' B side by side, [m, k·r].
-        teamlora_S: the router [k, d], or its second layer [k, h].
-        teamlora_H: the router's first layer [h, d], if it has two.
-        teamlora_M: the interaction matrix [k, k], with competition.
+    The containers map adapter names to parameters (d inputs, m outputs, k experts of rank r).
+
+    Attributes:
+        teamlora_A: The shared A, [k·r, d], or the A matrices of the experts, [k, r, d].
+        teamlora_B: The B matrices of the experts side by side, [m, k·r].
+        teamlora_S: The router, [k, d], or its second layer, [k, h].
+        teamlora_H: The first layer of a router with two layers, [h, d].
+        teamlora_M: The interaction matrix of the competition, [k, k].
     """
 
     adapter_layer_names = ("teamlora_A", "teamlora_B", "teamlora_S", "teamlora_H", "teamlora_M")
@@ -32,7 +34,7 @@ class TeamLoraLinear(RoutedLinear):
     teamlora_M: nn.ParameterDict  # noqa: N815 (the paper's letters)
 
     def make_parameters(self, adapter_name: str, config: TeamLoraConfig) -> None:
-        """A, S and H as LoRA's A; B zero; M has ones on its diagonal and U(-0.1, 0.1) beside it."""
+        """Initialise A, S and H as LoRA initialises A, B with zeros, and M with a diagonal of 1 and U(-0.1, 0.1) elsewhere."""
         k, r = config.experts, config.r
         shape = (k * r, self.in_features) if config.collaboration else (k, r, self.in_features)
         self.teamlora_A[adapter_name] = nn.Parameter(torch.empty(shape))
@@ -49,13 +51,13 @@ class TeamLoraLinear(RoutedLinear):
             fill_kaiming(self.teamlora_B[adapter_name])
 
     def balances(self, config: TeamLoraConfig) -> bool:
-        """Gates that are not normalised are balanced before the competition, where they sum to 1."""
+        """Return whether the balance term uses the gate weights before the competition, which sum to 1."""
         return config.gate_sum == "free"
 
     def route(
         self, adapter_name: str, config: TeamLoraConfig, x: Tensor, dropped: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Hidden values z = A x [..., k·r], gates ω [..., k], B [m, k·r]."""
+        """Compute the hidden values z = A x [..., k·r] and the gate weights ω. See `RoutedLinear.route`."""
         down = self.own("teamlora_A", adapter_name)
         if not config.collaboration:
             down = down.flatten(0, 1)

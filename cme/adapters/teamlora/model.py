@@ -7,7 +7,7 @@ __all__ = ["TeamLoraModel"]
 
 
 class TeamLoraModel(RoutedModel):
-    """A base model with TeamLoRA adapters; made by ``peft.get_peft_model(model, TeamLoraConfig(...))``."""
+    """A base model with TeamLoRA adapters, created by ``peft.get_peft_model(model, TeamLoraConfig(...))``."""
 
     prefix = "teamlora_"
     tuner_layer_cls = TeamLoraLinear

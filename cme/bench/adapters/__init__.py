@@ -1,4 +1,4 @@
-"""What adapters cost: times in turns in one process, operations, peak memory, trained parameters; reported as ratios."""
+"""Benchmark of adapters: time, floating-point operations, peak memory and trained parameters, compared as ratios."""
 
 from cme.bench.adapters.report import AdapterReport
 from cme.bench.adapters.reported import Reported

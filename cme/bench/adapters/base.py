@@ -1,4 +1,4 @@
-"""The base of a measurement: real weights by name or folder, or random ones in a configuration's shape."""
+"""The base model of a measurement, with loaded or random weights."""
 
 from pathlib import Path
 from typing import Any
@@ -11,21 +11,21 @@ __all__ = ["open_base"]
 
 
 def open_base(base: str, *, dtype: str = "float32", device: str | None = None, seed: int = 0) -> tuple[Any, str]:
-    """A base model to measure on.
+    """Load or create a base model.
 
     Args:
-        base: the embedded base's name, a model folder or a hub id; or, for random weights, one of
-            `cme.adapters.params.SHAPES` or a ``config.json``. What a step costs does not depend on the weights.
-        dtype: of the weights.
-        device: where to put it; default: the first GPU, else the CPU.
-        seed: of random weights.
+        base: The name of the embedded base, a model folder or a hub id. For random weights, one of
+            `cme.adapters.params.SHAPES` or a ``config.json``. The cost of a step does not depend on the weights.
+        dtype: The dtype of the weights.
+        device: The device of the model. The default is the first GPU, or the CPU if there is none.
+        seed: The seed of random weights.
 
     Returns:
-        The model in evaluation mode, and where its weights come from: ``"loaded"`` or ``"random"``.
+        The model in evaluation mode, and the origin of its weights: ``"loaded"`` or ``"random"``.
 
     Raises:
-        UsageError: no such dtype, shape, base or device.
-        SourceError: the base cannot be loaded, or the file holds no configuration.
+        UsageError: The dtype, shape, base or device does not exist.
+        SourceError: The base cannot be loaded, or the file holds no configuration.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -33,22 +33,22 @@ def open_base(base: str, *, dtype: str = "float32", device: str | None = None, s
     path = Path(base).expanduser()
     if base not in SHAPES and not path.is_file():
         model = load_model(resolve_base(base), dtype=dtype, device=device)
-        # As asked for, rather than where it lies on this machine.
+        # The report contains the requested name instead of the folder on this machine.
         model.name_or_path = base
         return model, "loaded"
     return _random(base if base in SHAPES else path, dtype, device, seed), "random"
 
 
 def _checked(device: str | None) -> str | None:
-    """The device, if costs can be measured on it."""
+    """Return the device, after checking that costs can be measured on it."""
     import torch
 
     if not device:
         return device
     kind = device.partition(":")[0]
     if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
-        found = "there is no GPU that PyTorch can use" if kind == "cuda" else f"found {device!r}"
-        raise UsageError(f"costs are measured on cpu or cuda; {found}.")
+        problem = "PyTorch has no usable GPU" if kind == "cuda" else "costs can be measured on cpu and cuda only"
+        raise UsageError(f"device {device!r} cannot be used, because {problem}. Use cpu, or leave the device out.")
     return device
 
 

@@ -1,4 +1,4 @@
-"""What is compared: each method, number of experts and form, as a model that shares the base's weights."""
+"""The compared cases. A case is a method with a number of experts and a form. All cases share the base's weights."""
 
 import copy
 from dataclasses import dataclass, replace
@@ -15,14 +15,14 @@ _STD = 0.02
 
 @dataclass(frozen=True)
 class Case:
-    """One thing that is measured.
+    """One measured case.
 
     Attributes:
-        method: a key of `METHODS`, or ``"base"``; with settings in the form ``teamlora:gate_sum=1``.
-        form: ``"fused"`` or ``"loop"`` for a method with experts, ``"plain"`` for any other.
-        experts: k; None without experts.
-        rank: of the adapter, or of ONE expert; what is left after pruning for a method that prunes; None for the base and
-            for methods whose rank is not ours to set.
+        method: A key of `METHODS`, or ``"base"``. Settings can follow, as in ``teamlora:gate_sum=1``.
+        form: ``"fused"`` or ``"loop"`` for a method with experts, and ``"plain"`` for other methods.
+        experts: The number of experts k, or None for methods without experts.
+        rank: The rank of the adapter or of ONE expert. For a method that prunes, the rank after pruning. None for the base and
+            for methods without a rank setting.
     """
 
     method: str
@@ -32,26 +32,26 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Such as ``lora``, ``teamlora k4`` and ``teamlora k4 loop``."""
+        """The name of the case, such as ``lora``, ``teamlora k4`` or ``teamlora k4 loop``."""
         parts = [self.method, f"k{self.experts}" if self.experts else "", "loop" if self.form == "loop" else ""]
         return " ".join(part for part in parts if part)
 
     def settings(self, target_modules: tuple[str, ...] | None) -> AdapterSettings:
-        """The adapter's settings; what the case does not say keeps its default."""
+        """Return the adapter's settings. Settings that the case does not determine have their defaults."""
         own: dict[str, Any] = {"rank": self.rank, "experts": self.experts, "target_modules": target_modules}
         own = {key: value for key, value in own.items() if value is not None} | settings_of(self.method)
         return AdapterSettings(method_of(self.method), **own)
 
 
 def plan(model: Any, settings: BenchSettings) -> list[Case]:
-    """The cases that the settings ask for: references first, then by method.
+    """List the cases to measure: first the references, then the methods in the order of the settings.
 
     Args:
-        model: the base, for which the methods' configurations are made: a method off the routed core has no loop form.
-        settings: what to measure.
+        model: The base, for which the methods' configurations are created. They show which methods have a loop form.
+        settings: The benchmark settings.
 
     Raises:
-        UsageError: nothing is left (a loop form of methods without one).
+        UsageError: There is no case, because only loop forms of methods without a loop form were requested.
     """
     from cme.adapters.routed.config import RoutedConfig
 
@@ -72,13 +72,13 @@ def plan(model: Any, settings: BenchSettings) -> list[Case]:
                 forms = settings.forms if routed else ("fused",)
                 cases += [Case(name, form, k, case.rank) for form in forms if form in settings.forms]
     if not cases:
-        raise UsageError("nothing is left to measure: these methods have no loop form. Add fused to --forms.")
+        raise UsageError("there is nothing to measure, because these methods have no loop form. Add fused to --forms.")
     order = (BASE, "lora")
     return sorted(cases, key=lambda case: order.index(case.method) if case.method in order else len(order))
 
 
 def _at_total_rank(model: Any, case: Case, settings: BenchSettings) -> Case:
-    """A method that prunes (AdaLoRA) trains more ranks than it keeps: what it costs is what it starts with."""
+    """Lower the rank of a method that prunes (AdaLoRA), so that its initial rank is the total rank."""
     starts = getattr(build_config(case.settings(settings.target_modules), model), "init_r", None)
     if case.rank is None or starts is None or starts <= case.rank:
         return case
@@ -86,10 +86,9 @@ def _at_total_rank(model: Any, case: Case, settings: BenchSettings) -> Case:
 
 
 def build(model: Any, case: Case, settings: BenchSettings) -> Any:
-    """The case as a model whose modules are its own and whose base weights are the base's.
+    """Build the model of a case. It has its own modules and shares the weights of the base, which stay frozen.
 
-    Parameters that start at zero get small random values, so that every product has numbers in it. The base stays
-    frozen (`requires_grad` False).
+    Parameters that are initialised with zeros get small random values, so that no product is computed with zeros only.
     """
     import torch
     from peft import get_peft_model
@@ -115,5 +114,5 @@ def build(model: Any, case: Case, settings: BenchSettings) -> Any:
 
 
 def trainable(model: Any) -> list[Any]:
-    """The parameters that are trained."""
+    """Return the trainable parameters."""
     return [weight for weight in model.parameters() if weight.requires_grad]

@@ -1,4 +1,4 @@
-"""Floating-point operations, counted on a copy without data: no time, no memory, the same on every machine."""
+"""Counting floating-point operations on a copy of the model without data. The counts are the same on every machine."""
 
 import copy
 import logging
@@ -15,23 +15,24 @@ Shape = tuple[int, ...]
 
 
 def count_flops(model: Any, mode: str, settings: BenchSettings) -> int | None:
-    """Operations of one training step (forward and backward, all rows), one prefill (all rows) or one token of a decode.
+    """Count the operations of one training step, one prefill or one decoded token, for all rows of the batch.
 
-    PyTorch's `FlopCounterMode` counts matrix products (2·m·n·k each); what works on single elements, the optimiser
-    included, is not counted. Attention counts as two whole products, causal or not. The model runs on fake tensors.
+    PyTorch's `FlopCounterMode` counts matrix products with 2·m·n·k operations each. Element-wise operations, such as those of
+    the optimiser, are not counted. Attention counts as two full products, whether it is causal or not. The model runs on fake
+    tensors.
 
     Args:
-        model: from `cme.bench.adapters.cases.build`; it is not changed.
-        mode: one of `MODES`.
-        settings: batch and lengths.
+        model: The model from `cme.bench.adapters.cases.build`, which is not changed.
+        mode: One of `MODES`.
+        settings: The settings with batch size and lengths.
 
     Returns:
-        None if the model cannot run on a copy without data: a method asks for values while it runs, or a product has no form
-        for it. The count is optional; times and memory are measured all the same.
+        The number of operations. None if the model cannot run on fake tensors, because a method reads values while it runs or
+        an operation does not support them. Times and memory are measured in any case.
     """
     import torch
 
-    # Products of a mixture's experts have a form without data in bfloat16 only; the number of operations is the same.
+    # The products of mixture-of-experts layers support fake tensors in bfloat16 only. The number of operations is the same.
     for dtype in (None, torch.bfloat16):
         try:
             return _counted(model, mode, settings, dtype)
@@ -46,29 +47,29 @@ def _counted(model: Any, mode: str, settings: BenchSettings, dtype: Any) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     fake = FakeTensorMode()
-    hollow = _hollow(model, fake, dtype)
-    hollow.train(mode == "train")
-    # The product that adds onto its own result is missing from PyTorch's table.
+    fake_model = _fake_model(model, fake, dtype)
+    fake_model.train(mode == "train")
+    # PyTorch's table lacks the in-place product addmm_.
     counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.addmm_: _added_product})
     with _quiet(), fake:
         if mode == "train":
-            tokens = random_tokens(hollow, settings.batch, settings.train_length, settings.seed)
+            tokens = random_tokens(fake_model, settings.batch, settings.train_length, settings.seed)
             with counter:
-                backward(hollow, tokens, settings.answer_tokens)
+                backward(fake_model, tokens, settings.answer_tokens)
         elif mode == "prefill":
             with counter:
-                prompt_cache(hollow, settings)
+                prompt_cache(fake_model, settings)
         else:
-            cache = prompt_cache(hollow, settings)
-            token = random_tokens(hollow, settings.batch, 1, settings.seed)
+            cache = prompt_cache(fake_model, settings)
+            token = random_tokens(fake_model, settings.batch, 1, settings.seed)
             with torch.inference_mode(), counter:
-                hollow(input_ids=token, past_key_values=cache, use_cache=True)
+                fake_model(input_ids=token, past_key_values=cache, use_cache=True)
     return int(counter.get_total_flops())
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """PyTorch logs a traceback of each product that has no form without data, before it raises."""
+    """Silence PyTorch, which logs a traceback for each operation without support for fake tensors before it raises."""
     logger = logging.getLogger("torch._subclasses.fake_tensor")
     before, logger.disabled = logger.disabled, True
     try:
@@ -81,8 +82,8 @@ def _added_product(_onto: Shape, left: Shape, right: Shape, *_: Any, **__: Any) 
     return 2 * left[0] * left[1] * right[1]
 
 
-def _hollow(model: Any, fake: Any, dtype: Any) -> Any:
-    """The model with shapes in the place of weights, and attention as plain products, which the counter knows."""
+def _fake_model(model: Any, fake: Any, dtype: Any) -> Any:
+    """Copy the model with fake tensors instead of weights, and with eager attention, whose products the counter knows."""
     import torch
 
     empty: dict[int, Any] = {}
@@ -93,6 +94,6 @@ def _hollow(model: Any, fake: Any, dtype: Any) -> Any:
                 shape = shape.to(dtype)
         is_weight = isinstance(tensor, torch.nn.Parameter)
         empty[id(tensor)] = torch.nn.Parameter(shape, tensor.requires_grad) if is_weight else shape
-    hollow = copy.deepcopy(model, empty)
-    getattr(hollow, "get_base_model", lambda: hollow)().set_attn_implementation("eager")
-    return hollow
+    fake_model = copy.deepcopy(model, empty)
+    getattr(fake_model, "get_base_model", lambda: fake_model)().set_attn_implementation("eager")
+    return fake_model

@@ -1,9 +1,9 @@
-"""The papers' form of the routed methods, one expert after the other: here only to be measured against the fused form.
+"""Implementation of the routed methods with a loop over experts, as in the papers' code, for comparison with the fused form.
 
-As in the released code of TeamLoRA (Lin-Tianwei/TeamLoRA, ``lora.py``): every expert's matrices are parameters of their
-own, each expert's output of m columns is weighted and added by itself, and scaling is applied where it is cheapest, to
-the hidden values. Where experts share an A there is one product for it (TeamLoRA: one A, then a split; HydraLoRA), else one
-for each expert (MoELoRA): k + 1 products, or 2 k. The gates are computed as in the fused form.
+It follows the released code of TeamLoRA (Lin-Tianwei/TeamLoRA, ``lora.py``). The matrices of every expert are separate
+parameters, and each expert's output of m columns is weighted and added separately. The scaling is applied to the hidden
+values, where it is cheapest. If the experts share an A (TeamLoRA, HydraLoRA), the loop has k + 1 products, and otherwise
+(MoELoRA) 2 k. The gate weights are computed as in the fused form.
 """
 
 from functools import cache
@@ -19,24 +19,24 @@ __all__ = ["use_loop"]
 
 
 class _Loop(RoutedLinear):
-    """A routed layer whose A and B are taken apart: `downs` and `ups` in the place of the first two containers."""
+    """A routed layer with `downs` and `ups`, the separate A and B of the experts, instead of the first two containers."""
 
     downs: nn.ParameterList
     ups: nn.ParameterList
     dims: tuple[int, int]
 
     def own(self, container: str, adapter_name: str) -> Tensor:
-        """As in the fused form; A and B themselves are gone: `route` shall compute gates only."""
+        """Return a parameter as in the fused form, or an empty matrix for A and B, so that `route` computes gates only."""
         if container in self.adapter_layer_names[:2]:
             dims = self.dims[self.adapter_layer_names.index(container)]
-            hollow: Tensor = self.downs[0].new_empty((0,) * (dims - 1) + (self.in_features,))
-            return hollow
+            empty: Tensor = self.downs[0].new_empty((0,) * (dims - 1) + (self.in_features,))
+            return empty
         return super().own(container, adapter_name)
 
     def add(self, result: Tensor, adapter_name: str, plan: Any, x: Tensor, dropped: Tensor) -> Tensor:
-        """``result + Σ_i g_i · B_i (scaling · A_i x)``, term by term."""
+        """Compute ``result + Σ_i g_i · B_i (scaling · A_i x)``, one term after the other."""
         kept = result.dtype
-        # No rows for the experts, so what comes back of the hidden values is empty.
+        # The experts get no rows, so the hidden values that `route` returns are empty.
         _, gates, _ = self.route(adapter_name, plan.config, x, x.new_empty(0, self.in_features))
         if len(self.downs) > 1:
             hidden = [F.linear(dropped, down) * plan.scaling for down in self.downs]
@@ -55,9 +55,9 @@ def _loop_class(kind: Any) -> type:
 
 
 def use_loop(model: Any) -> None:
-    """Switch every routed layer of the model to the loop, in place; the function computed stays the same.
+    """Switch every routed layer of the model to the loop, in place. The outputs do not change.
 
-    A layer's first two containers must be A ([k·r, d] or [k, r, d]; [r, d] if all experts share it) and B ([m, k·r]).
+    The first two containers of a layer must be A ([k·r, d] or [k, r, d], or [r, d] if all experts share it) and B ([m, k·r]).
     """
     for module in model.modules():
         if isinstance(module, RoutedLinear) and not isinstance(module, _Loop):

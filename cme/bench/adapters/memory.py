@@ -1,10 +1,10 @@
-"""Peak memory of one case at a time, counted in tensors: the same definition on a GPU and on a CPU.
+"""Peak memory of the tensors of a case, with the same definition on a GPU and on a CPU.
 
-What is counted is everything that the device holds at the peak of one run: the base's weights, the adapter's, the
-optimiser's state, gradients, activations, the key-value cache. Cases are built and let go one after the other, so no
-case pays for another. On a GPU this is what CUDA's allocator says; on a CPU it is the sum over the allocations that
-PyTorch's profiler records. The process's own memory (the interpreter, libraries, what malloc keeps) is the same for
-every case and would only bring the ratios nearer to 1.
+The peak includes all tensors on the device: weights of base and adapter, optimiser state, gradients, activations and
+key-value cache. Cases are built and freed one after the other, so they do not affect each other. On a GPU the value comes from
+CUDA's allocator. On a CPU it is the sum over the allocations that PyTorch's profiler records. The memory of the process itself
+(interpreter, libraries, free memory of malloc) is not included. It is the same for every case and would only bring the ratios
+closer to 1.
 """
 
 import gc
@@ -23,13 +23,13 @@ _MARK = "cme.bench.adapters.memory"
 
 
 def peak_memory(base: Any, case: Case, mode: str, settings: BenchSettings) -> int:
-    """Bytes at the peak of one run of a case, after a run that is not counted (which makes the optimiser's state).
+    """Measure the peak memory of one run of a case, in bytes, after a first run that creates the optimiser state.
 
     Args:
-        base: the base.
-        case: what to build on it.
-        mode: one of `MODES`.
-        settings: batch and lengths.
+        base: The base model.
+        case: The case to build on the base.
+        mode: One of `MODES`.
+        settings: The settings with batch size and lengths.
     """
     gc.collect()
     device = next(base.parameters()).device
@@ -61,7 +61,7 @@ def _on_cpu(base: Any, case: Case, mode: str, settings: BenchSettings) -> int:
         with record_function(_MARK):
             pass
         _run(work)
-        # PyTorch remembers what it saw allocated until it sees it freed.
+        # The profiler must also record that the tensors are freed.
         del work
         gc.collect()
     return int(resident) + _highest(profiler)
@@ -75,7 +75,7 @@ def _run(work: Work) -> None:
 
 
 def _highest(profiler: Any) -> int:
-    """Most bytes that were allocated at once after the mark, of those allocated while the profiler ran."""
+    """Return the peak after the mark, in bytes, of the memory that was allocated while the profiler ran."""
     from torch._C._profiler import _EventType
 
     level = highest = 0
@@ -105,7 +105,7 @@ def _flat(events: Any) -> Iterator[Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the profiler's own chatter off standard error; it is written below Python."""
+    """Suppress the profiler's messages, which native code writes to standard error."""
     kept = os.dup(2)
     sink = os.open(os.devnull, os.O_WRONLY)
     os.dup2(sink, 2)

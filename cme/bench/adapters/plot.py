@@ -1,4 +1,4 @@
-"""The ratios of a report as a picture."""
+"""A figure of the time ratios of a report."""
 
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ _REFERENCES = (("lora", "LoRA's"), (BASE, "the base's"))
 
 
 def draw(report: AdapterReport) -> Any:
-    """A panel for each mode: every case's time over LoRA's (or, without LoRA, the base's), with intervals.
+    """Draw the time of every case divided by that of LoRA (or of the base), with intervals and one panel per mode.
 
     Returns:
         A matplotlib figure.
 
     Raises:
-        ValueError: the report has neither LoRA nor the base, so no ratios.
+        ValueError: The report contains neither LoRA nor the base, so it has no ratios.
     """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -29,7 +29,7 @@ def draw(report: AdapterReport) -> Any:
     names = [case.name for case in report.cases]
     name, whose = next(((name, whose) for name, whose in _REFERENCES if name in names), ("", ""))
     if not name:
-        raise ValueError("a report without LoRA and without the base has no ratios to draw.")
+        raise ValueError("the report contains neither LoRA nor the base, so it has no ratios to draw.")
     cases = [case for case in report.cases if case.name != name]
     modes = report.settings.modes
     figure = Figure(figsize=(2.4 + 2.6 * len(modes), 1.8 + 0.28 * len(cases)), layout="constrained")
@@ -53,14 +53,14 @@ def draw(report: AdapterReport) -> Any:
         figure.legend(handles=marks, loc="outside lower right", ncols=len(marks), frameon=False)
     place = report.surroundings
     figure.suptitle(
-        f"Time over {whose} at total rank {report.settings.total_rank}; median of {report.settings.rounds} rounds, {LEVEL:.0%} "
-        f"interval\n{place.base}, {place.dtype}, {place.hardware}"
+        f"Time divided by {whose} at total rank {report.settings.total_rank}, median of {report.settings.rounds} rounds with "
+        f"{LEVEL:.0%} interval\n{place.base}, {place.dtype}, {place.hardware}"
     )
     return figure
 
 
 def save(report: AdapterReport, path: Path) -> None:
-    """Write the picture; the ending says whether as SVG or PNG. The same report gives the same bytes."""
+    """Write the figure as SVG or PNG, by the suffix of the path. Equal reports give bitwise identical files."""
     write_figure(lambda: draw(report), path)
 
 

@@ -1,4 +1,4 @@
-"""Medians, quartiles, and the confidence interval of a median: no assumption about how times are distributed."""
+"""Medians, quartiles and distribution-free confidence intervals of medians."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Quartiles:
-    """First quartile, median and third quartile, linearly interpolated."""
+    """The first quartile, the median and the third quartile, linearly interpolated."""
 
     low: float
     median: float
@@ -24,9 +24,10 @@ class Interval:
     """A confidence interval of a median.
 
     Attributes:
-        low: an observed value.
-        high: an observed value.
-        coverage: probability that it holds the median: at least the level asked for, as values are discrete.
+        low: The lower end, which is an observed value.
+        high: The upper end, which is an observed value.
+        coverage: The probability that the interval contains the median. It is at least the requested level and usually higher,
+            because the ends are observed values.
     """
 
     low: float
@@ -36,15 +37,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One case's time over another's, round by round.
+    """The time of one case divided by the time of a reference, computed for each round.
 
     Attributes:
-        mode: of `MODES`.
-        case: name of the case above the line.
-        reference: name of the one below.
-        quartiles: of the rounds' ratios; the median is the result.
-        interval: of that median; None with fewer than 6 rounds, which hold none of this level.
-        rounds: how many.
+        mode: One of `MODES`.
+        case: Name of the case, whose time is the numerator.
+        reference: Name of the reference, whose time is the denominator.
+        quartiles: Quartiles of the ratios of the rounds. The median is the result.
+        interval: Confidence interval of the median. None with fewer than 6 rounds, which are too few for this level.
+        rounds: Number of rounds.
     """
 
     mode: str
@@ -56,24 +57,24 @@ class Ratio:
 
 
 def quartiles(values: Sequence[float]) -> Quartiles:
-    """Quartiles of at least two values."""
+    """Compute the quartiles of at least two values."""
     return Quartiles(*statistics.quantiles(values, n=4, method="inclusive"))
 
 
 def median_interval(values: Sequence[float], level: float = LEVEL) -> Interval | None:
-    """Confidence interval of the median from order statistics.
+    """Compute the confidence interval of the median from order statistics.
 
-    Each of n independent values lies below the median with probability 1/2, so how many do is binomial: the interval
-    from the j-th smallest to the j-th largest value misses the median with probability 2 · P(Bin(n, 1/2) < j)
-    (Conover, Practical Nonparametric Statistics, section 3.2). j is the largest for which that is at most 1 - level; for
-    20 values and 95 % it is 6, and the coverage is 95.9 %.
+    Each of n independent values is below the median with probability 1/2, so the number of these values has a binomial
+    distribution. The interval from the j-th smallest to the j-th largest value misses the median with probability
+    2 · P(Bin(n, 1/2) < j) (Conover, Practical Nonparametric Statistics, section 3.2). j is the largest number for which this
+    is at most 1 - level. For 20 values and a level of 95 %, j is 6 and the coverage is 95.9 %.
 
     Args:
-        values: in any order.
-        level: coverage wanted at least.
+        values: The values, in any order.
+        level: The minimum coverage.
 
     Returns:
-        None if even the smallest and the largest value cover too little.
+        The interval, or None if the interval from the smallest to the largest value does not have this coverage.
     """
     n = len(values)
     missed, below = 0.0, 0.0
@@ -90,6 +91,6 @@ def median_interval(values: Sequence[float], level: float = LEVEL) -> Interval |
 
 
 def ratio_of(mode: str, case: str, reference: str, above: Sequence[float], below: Sequence[float]) -> Ratio:
-    """The ratio of two cases' times, paired by round."""
-    found = [one / other for one, other in zip(above, below, strict=True)]
-    return Ratio(mode, case, reference, quartiles(found), median_interval(found), len(found))
+    """Compute the ratio of the times of two cases, paired by round."""
+    ratios = [one / other for one, other in zip(above, below, strict=True)]
+    return Ratio(mode, case, reference, quartiles(ratios), median_interval(ratios), len(ratios))

@@ -1,4 +1,4 @@
-"""A measurement of adapters as a record: every figure, the times behind it, and what it ran on."""
+"""The record of a measurement: the costs of all cases, the times of all rounds, and the environment."""
 
 import os
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ _KIND, _SCHEMA_VERSION = "adapter-costs", 1
 
 @dataclass(frozen=True)
 class ModeCost:
-    """What one case costs in one mode.
+    """The costs of one case in one mode. A unit is a training step, a prefill, or a decoded token of all rows.
 
     Attributes:
-        mode: of `MODES`.
-        seconds: median and quartiles; per training step, per prefill, per decoded token (of all rows).
-        rounds: the same of each round, in order: the cases' n-th values were measured in one round.
-        tokens_per_second: at the median.
-        samples_per_second: rows at the median; None for decode.
-        flops: of a step, a prefill, a decoded token of all rows; None if they could not be counted.
-        peak_bytes: see `cme.bench.adapters.memory`.
+        mode: One of `MODES`.
+        seconds: Quartiles of the time per unit, in seconds.
+        rounds: Time per unit in each round, in seconds. The n-th values of all cases were measured in the same round.
+        tokens_per_second: Tokens per second at the median time.
+        samples_per_second: Rows per second at the median time, or None for decode.
+        flops: Floating-point operations per unit, or None if they could not be counted.
+        peak_bytes: Peak memory in bytes (see `cme.bench.adapters.memory`).
     """
 
     mode: str
@@ -41,17 +41,17 @@ class ModeCost:
 
 @dataclass(frozen=True)
 class CaseCost:
-    """One case: what it is, what it trains, what it costs.
+    """One case with its trained parameters and costs.
 
     Attributes:
-        name: the case's.
-        method: its method.
-        form: its form.
-        experts: k.
-        rank: of the adapter or of one expert.
-        trainable: parameters that are trained.
-        trainable_percent: of the base's parameters.
-        modes: its costs.
+        name: Name of the case.
+        method: Method of the case.
+        form: Form of the case.
+        experts: Number of experts k, or None.
+        rank: Rank of the adapter or of one expert, or None.
+        trainable: Number of trained parameters.
+        trainable_percent: Trained parameters in percent of the base's parameters.
+        modes: Costs by mode.
     """
 
     name: str
@@ -66,21 +66,21 @@ class CaseCost:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a measurement ran on.
+    """The environment of a measurement.
 
     Attributes:
-        base: name or folder.
+        base: Name or folder of the base.
         weights: ``loaded`` or ``random``.
-        base_parameters: tied ones once.
-        dtype: of the base's weights; adapters are float32, as they are trained.
+        base_parameters: Number of parameters of the base. Tied parameters count once.
+        dtype: Dtype of the base's weights. Adapters are in float32, as in training.
         device: ``cpu`` or ``cuda``.
-        hardware: the processor or the GPU.
-        device_bytes: memory of the GPU; None on a CPU.
-        cpus: of the machine.
-        threads: that PyTorch uses.
-        attention: the base's implementation of attention, in times and memory.
-        versions: of CME, Python and libraries.
-        command: as typed.
+        hardware: Name of the processor or the GPU.
+        device_bytes: Memory of the GPU in bytes, or None on a CPU.
+        cpus: Number of CPUs of the machine.
+        threads: Number of threads that PyTorch uses.
+        attention: The base's attention implementation in the measurements of time and memory.
+        versions: Versions of CME, Python and libraries.
+        command: The command line.
     """
 
     base: str
@@ -99,14 +99,14 @@ class Surroundings:
 
 @dataclass(frozen=True)
 class AdapterReport:
-    """A whole measurement.
+    """A complete measurement.
 
     Attributes:
-        settings: what was measured.
-        surroundings: on what.
-        cases: the costs.
-        ratios: time over LoRA's at equal total rank and over the base's.
-        reported: other people's figures beside the same ratios measured here.
+        settings: The benchmark settings.
+        surroundings: The environment of the measurement.
+        cases: The cases with their costs.
+        ratios: Times divided by that of LoRA at equal total rank, and by that of the base.
+        reported: Reported ratios with the same ratios as measured here.
     """
 
     settings: BenchSettings
@@ -116,19 +116,19 @@ class AdapterReport:
     reported: tuple[Beside, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON values."""
+        """Return the report as plain JSON values."""
         return {"kind": _KIND, "schema_version": _SCHEMA_VERSION, **asdict(self)}
 
     def ratio(self, mode: str, case: str, reference: str) -> Ratio | None:
-        """The ratio of two cases' times, if it was taken."""
-        for found in self.ratios:
-            if (found.mode, found.case, found.reference) == (mode, case, reference):
-                return found
+        """Return the ratio of the times of two cases, or None if it was not computed."""
+        for ratio in self.ratios:
+            if (ratio.mode, ratio.case, ratio.reference) == (mode, case, reference):
+                return ratio
         return None
 
 
 def surroundings(model: Any, *, weights: str, command: Sequence[str]) -> Surroundings:
-    """What the model's machine and libraries are."""
+    """Describe the machine and the libraries."""
     import torch
 
     from cme.records import versions
@@ -153,7 +153,7 @@ def surroundings(model: Any, *, weights: str, command: Sequence[str]) -> Surroun
 
 
 def describe(case: Case, trained: int, base: int, modes: Sequence[ModeCost]) -> CaseCost:
-    """A case with its costs."""
+    """Combine a case with its costs."""
     return CaseCost(
         name=case.name,
         method=case.method,

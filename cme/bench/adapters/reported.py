@@ -1,4 +1,4 @@
-"""What others report, beside what was measured here."""
+"""Comparison of reported ratios with measured ones."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ class Reported:
 
     Attributes:
         quantity: ``"training time"`` or ``"inference speed"``.
-        method: above the line.
-        reference: below it.
-        experts: k; None if it is not stated.
-        ratio: as reported.
-        source: where.
+        method: The method in the numerator.
+        reference: The method in the denominator.
+        experts: The number of experts k, or None if it is not stated.
+        ratio: The reported ratio.
+        source: The publication that reports it.
     """
 
     quantity: str
@@ -37,15 +37,15 @@ class Reported:
 
 @dataclass(frozen=True)
 class Beside:
-    """A reported figure and the same ratio as measured here, of two forms.
+    """A reported ratio and the same ratio as measured here, for two forms.
 
     Attributes:
-        reported: what is reported.
-        mode: in which mode it was measured here.
-        experts: with how many experts.
-        forms: above and below the line: ``loop`` and ``loop`` (the papers' code), ``fused`` and ``fused`` (CME's), or
-            ``fused`` and ``loop``.
-        measured: for times, method over reference; for speeds, the reference's time over the method's.
+        reported: The reported ratio.
+        mode: The mode of the measurement.
+        experts: The number of experts.
+        forms: The forms in the numerator and in the denominator: ``loop`` and ``loop`` (the papers' code), ``fused`` and
+            ``fused`` (CME), or ``fused`` and ``loop``.
+        measured: The measured ratio. For speeds it is the time of the reference divided by that of the method.
     """
 
     reported: Reported
@@ -56,7 +56,7 @@ class Beside:
 
 
 def compare_reported(figures: Iterable[Reported], times: Times) -> list[Beside]:
-    """Each reported figure beside every measured pair of cases that it speaks of; those not measured are left out."""
+    """Combine each reported ratio with all measured pairs of cases that match it. Ratios without a match are left out."""
     return [
         _beside(figure, mode, above, below, times[mode])
         for figure in figures
@@ -68,7 +68,7 @@ def compare_reported(figures: Iterable[Reported], times: Times) -> list[Beside]:
 
 
 def _fits(figure: Reported, above: Case, below: Case) -> bool:
-    """Whether a figure speaks of these two cases; a method fused below the line and a loop above it is nobody's ratio."""
+    """Return whether a reported ratio matches two cases. A loop divided by a fused form is not a useful ratio."""
     return (
         (above.method, below.method) == (figure.method, figure.reference)
         and figure.experts in (None, above.experts)

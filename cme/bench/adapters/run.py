@@ -1,4 +1,4 @@
-"""The whole measurement: operations, memory case by case, then times in turns."""
+"""The complete measurement: operations, then memory, then times."""
 
 import gc
 from collections.abc import Iterable, Sequence
@@ -32,23 +32,23 @@ def measure_adapters(
     weights: str = "loaded",
     command: Sequence[str] = (),
 ) -> AdapterReport:
-    """Measure adapters side by side on one base.
+    """Measure the costs of adapters on one base.
 
     Args:
-        model: the base (`transformers` causal language model), in the type and on the device to measure. Its weights are
-            shared by all cases, and are as they were when this returns.
-        settings: what to measure; default: `BenchSettings()`.
-        reported: figures to show beside the same ratios measured here.
-        weights: for the record: ``loaded`` or ``random``.
-        command: for the record.
+        model: The base (a causal language model of transformers), with the dtype and on the device to measure. All cases share
+            its weights, which are unchanged afterwards.
+        settings: The benchmark settings. The default is `BenchSettings()`.
+        reported: Reported ratios to compare with the measured ones.
+        weights: ``loaded`` or ``random``, for the record.
+        command: The command line, for the record.
 
     Raises:
-        UsageError: the base has no layers that CME knows, or nothing is left to measure.
+        UsageError: The base has no layers that CME knows, or there is nothing to measure.
     """
     settings = settings or BenchSettings()
     frozen = [weight for weight in model.parameters() if not weight.requires_grad]
     training = model.training
-    # What is there already need not be searched for garbage again and again: a collection takes a third of a second.
+    # Existing objects are excluded from garbage collection, which would take a third of a second each time.
     gc.freeze()
     try:
         cases = plan(model, settings)
@@ -84,7 +84,7 @@ def measure_adapters(
 def _count(
     model: Any, cases: list[Case], settings: BenchSettings, progress: Bar
 ) -> tuple[dict[Case, int], dict[Key, int | None]]:
-    """Trained parameters by case, and operations by mode and case."""
+    """Return the number of trained parameters by case, and the operations by mode and case."""
     trained: dict[Case, int] = {}
     flops: dict[Key, int | None] = {}
     progress.describe("counting operations")
@@ -145,6 +145,6 @@ def _ratios(times: Times) -> Iterable[Ratio]:
                     yield ratio_of(mode, case.name, reference.name, cases[case], cases[reference])
         for case in cases:
             plain = replace(case, method=method_of(case.method))
-            # LoRA and the base are references of all cases already.
+            # The ratios to LoRA and the base are computed above.
             if plain != case and plain in cases and plain.method not in _REFERENCES:
                 yield ratio_of(mode, case.name, plain.name, cases[case], cases[plain])

@@ -1,4 +1,4 @@
-"""A report as rows for the terminal and as Markdown."""
+"""Tables of a report for the terminal, as Markdown and as CSV."""
 
 from cme.bench.adapters.ratios import LEVEL, Ratio
 from cme.bench.adapters.report import AdapterReport, CaseCost, ModeCost, Surroundings
@@ -16,7 +16,7 @@ Rows = list[list[str]]
 
 
 def cost_rows(report: AdapterReport) -> tuple[list[str], Rows]:
-    """Columns and rows, one for each mode and case."""
+    """Return the columns and rows of the costs, with one row per mode and case."""
     columns = ["mode", "case", "rank", "trainable", "GFLOP", "peak MiB", "peak / LoRA", "ms [quartiles]", "tokens/s"]
     columns += [f"time / LoRA {_CI}", f"time / base {_CI}"]
     rows = [
@@ -47,12 +47,12 @@ def _row(report: AdapterReport, case: CaseCost, cost: ModeCost) -> list[str]:
 
 
 def _peak(report: AdapterReport, name: str, mode: str) -> int | None:
-    found = (cost.peak_bytes for case in report.cases if case.name == name for cost in case.modes if cost.mode == mode)
-    return next(found, None)
+    peaks = (cost.peak_bytes for case in report.cases if case.name == name for cost in case.modes if cost.mode == mode)
+    return next(peaks, None)
 
 
 def ratio_text(ratio: Ratio | None) -> str:
-    """Such as ``1.014 [0.988, 1.030]``: the median and its interval."""
+    """Format the median of a ratio and its interval, such as ``1.014 [0.988, 1.030]``."""
     if ratio is None:
         return ABSENT
     middle, interval = f"{ratio.quartiles.median:.3f}", ratio.interval
@@ -60,14 +60,14 @@ def ratio_text(ratio: Ratio | None) -> str:
 
 
 def ratios_csv(report: AdapterReport) -> str:
-    """Format the ratios of times as CSV, one line per mode, case and reference.
+    """Format the ratios of times as CSV, with one line per mode, case and reference.
 
     Args:
-        report: what was measured.
+        report: The report of the measurement.
 
     Returns:
-        The text of the file. ``low`` and ``high`` bound the interval of the median at the level of `LEVEL`; they are empty
-        where there were too few rounds for one.
+        The text of the file. ``low`` and ``high`` are the ends of the interval of the median at the level `LEVEL`. They are
+        empty if there were too few rounds.
     """
     rows = [
         (
@@ -88,7 +88,7 @@ def ratios_csv(report: AdapterReport) -> str:
 
 
 def reported_rows(report: AdapterReport) -> tuple[list[str], Rows]:
-    """Columns and rows, one for each reported figure, mode and number of experts; the forms stand side by side."""
+    """Return the columns and rows of the reported ratios, with one row per ratio, mode and number of experts."""
     forms = list(dict.fromkeys(item.forms for item in report.reported))
     grouped: dict[tuple[str, str, int, str], dict[tuple[str, str], Beside]] = {}
     for item in report.reported:
@@ -105,33 +105,33 @@ def reported_rows(report: AdapterReport) -> tuple[list[str], Rows]:
 
 
 def legend(report: AdapterReport) -> str:
-    """How to read the tables, in one paragraph."""
+    """Describe the measurement in one paragraph."""
     settings = report.settings
     return (
-        f"Total rank {settings.total_rank} for every method (one of k experts has 1/k of it; AdaLoRA starts with it), batch "
-        f"{settings.batch}, {settings.train_length} tokens in training, {settings.answer_tokens} of them learned, a prompt of "
-        f"{settings.infer_length}; decode: one token for every row, "
-        f"with a cache of the prompt. {settings.rounds} rounds after {settings.warmup} for warming up; in each, every case "
-        "runs once, in random order. A ratio is the median of the rounds' ratios, with the interval of that median from "
-        "order statistics. The base's training step passes the gradient through every layer and trains nothing."
+        f"Every method has a total rank of {settings.total_rank}: each of k experts has 1/k of it, and it is the initial rank of "
+        f"AdaLoRA. A batch has {settings.batch} rows. A row has {settings.train_length} tokens in training, of which the last "
+        f"{settings.answer_tokens} are the answer, and {settings.infer_length} tokens in prefill. Decode adds one token to every "
+        f"row, with a cache of the prompt. There are {settings.rounds} rounds after {settings.warmup} warm-up rounds, and every "
+        "case runs once per round, in random order. A ratio is the median of the ratios of the rounds. Its interval comes from "
+        "order statistics. The training step of the base computes gradients through every layer, but trains no parameters."
     )
 
 
 def machine(place: Surroundings) -> str:
-    """What it ran on, in one line."""
+    """Describe the machine, the libraries and the base in one line."""
     libraries = ", ".join(f"{name} {place.versions[name]}" for name in ("torch", "peft", "transformers"))
     size = f" ({place.device_bytes / 2**30:.0f} GiB)" if place.device_bytes else ""
     return (
-        f"{place.hardware}{size}, {place.cpus} CPUs, torch threads {place.threads}, {place.dtype}, {libraries}; base "
+        f"{place.hardware}{size}, {place.cpus} CPUs, torch threads {place.threads}, {place.dtype}, {libraries}, base "
         f"{place.base} ({place.base_parameters:,} parameters, {place.weights} weights)"
     )
 
 
 def markdown(report: AdapterReport) -> str:
-    """The whole report as a Markdown page."""
-    lines = ["# What adapters cost", "", legend(report), "", markdown_table(*cost_rows(report))]
+    """Format the whole report as a Markdown page."""
+    lines = ["# Costs of adapters", "", legend(report), "", markdown_table(*cost_rows(report))]
     if report.reported:
-        lines += ["", "## Beside the paper's figures", "", "The paper's are reported, not measured here.", ""]
+        lines += ["", "## Comparison with the paper", "", "The paper's ratios are reported, not measured here.", ""]
         lines += [markdown_table(*reported_rows(report))]
     lines += ["", machine(report.surroundings) + "."]
     if report.surroundings.command:

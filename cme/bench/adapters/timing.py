@@ -1,4 +1,4 @@
-"""Time, measured in turns: in every round each case runs once, in an order drawn anew."""
+"""Measurement of times in rounds. In every round each case runs once, in a new random order."""
 
 import gc
 import random
@@ -17,16 +17,19 @@ K = TypeVar("K")
 def measure(
     works: Mapping[K, Work], *, rounds: int, warmup: int, seed: int, advance: Callable[[], None]
 ) -> dict[K, list[float]]:
-    """Seconds of every case in every round; for decode, per token.
+    """Measure the time of every case in every round, in seconds. For decode it is the time per token.
 
-    What the machine does meanwhile falls on all cases alike, so ratios are taken within a round.
+    Other load on the machine affects all cases of a round in a similar way, so ratios are computed within rounds.
 
     Args:
-        works: by case.
-        rounds: how many are measured.
-        warmup: how many come first and are not.
-        seed: of the orders.
-        advance: called after every run.
+        works: The work of each case.
+        rounds: Number of measured rounds.
+        warmup: Number of rounds before the measured ones.
+        seed: Seed of the random orders.
+        advance: A function that is called after every run.
+
+    Returns:
+        The times of the measured rounds, by case.
     """
     draw = random.Random(seed)
     order = list(works)
@@ -42,7 +45,7 @@ def measure(
 
 
 def synchronize(device: str) -> None:
-    """Wait for a GPU to finish what was asked of it."""
+    """Wait until a GPU has finished all operations. On a CPU, return immediately."""
     import torch
 
     if torch.device(device).type == "cuda":
@@ -64,7 +67,7 @@ def _timed(work: Work) -> float:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Python's garbage collection would fall on whichever case is running."""
+    """Disable garbage collection, which would add to the time of the running case."""
     enabled = gc.isenabled()
     gc.disable()
     try:

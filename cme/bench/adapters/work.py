@@ -1,4 +1,4 @@
-"""The work that is timed: a training step, a prefill, tokens of a decode."""
+"""The work that is measured: a training step, a prefill, or decoding tokens."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,15 +15,15 @@ _LEARNING_RATE = 1e-5
 
 @dataclass(frozen=True)
 class Work:
-    """One case in one mode, ready to run again and again.
+    """The work of one case in one mode, which can be repeated.
 
     Attributes:
-        model: what runs.
-        run: the work; call it inside of `context`, with the model in the mode that `training` says.
-        reset: undoes what the work leaves behind; not part of its time.
-        units: how many like parts a run has (decode: tokens); times are divided by it.
-        training: whether the model is to be in training mode.
-        context: gradients or none.
+        model: The model of the case.
+        run: The function to measure. It must be called inside of `context`, with the model in the mode given by `training`.
+        reset: A function that restores the state before `run`. It is not part of the time.
+        units: Number of equal units in a run, by which the time is divided. For decode it is the number of tokens.
+        training: Whether the model must be in training mode.
+        context: A context with or without gradients.
     """
 
     model: Any
@@ -35,20 +35,20 @@ class Work:
 
 
 def make_work(model: Any, mode: str, settings: BenchSettings, cache: Any = None) -> Work:
-    """One mode's work on a model.
+    """Create the work of one mode.
 
     Args:
-        model: from `cme.bench.adapters.cases.build`.
-        mode: one of `MODES`.
-        settings: batch and lengths.
-        cache: for decode, a cache of the prompt to decode from; None: the model fills one of its own. What is in it has
-            no effect on the time, so all cases may use one, and only one need be held.
+        model: The model from `cme.bench.adapters.cases.build`.
+        mode: One of `MODES`.
+        settings: The settings with batch size and lengths.
+        cache: The cache of the prompt for decode. If it is None, the model computes its own. The time does not depend on the
+            values in the cache, so all cases can share one to save memory.
     """
     return {"train": _train, "prefill": _prefill, "decode": _decode}[mode](model, settings, cache)
 
 
 def random_tokens(model: Any, batch: int, length: int, seed: int) -> Any:
-    """The same tokens for every case, [batch, length]."""
+    """Return random tokens [batch, length], which are the same for every case."""
     import torch
 
     generator = torch.Generator().manual_seed(seed)
@@ -57,7 +57,7 @@ def random_tokens(model: Any, batch: int, length: int, seed: int) -> Any:
 
 
 def prompt_cache(model: Any, settings: BenchSettings) -> Any:
-    """The keys and values of a prompt, as the model computes them."""
+    """Compute the key-value cache of a prompt."""
     import torch
 
     prompt = random_tokens(model, settings.batch, settings.infer_length, settings.seed)
@@ -67,15 +67,15 @@ def prompt_cache(model: Any, settings: BenchSettings) -> Any:
 
 
 def backward(model: Any, tokens: Any, answer: int) -> None:
-    """Forward pass, loss and backward pass, as `cme train` has them: logits of the answer alone, half precision by autocast.
+    """Run the forward pass, the loss and the backward pass as `cme train` does, with autocast and logits of the answer only.
+
+    If the model has no trainable parameters (the base), the gradient is computed for the embedded tokens and passes through
+    every layer. This is the minimum cost of every adapter on this base.
 
     Args:
-        model: a causal language model.
-        tokens: [batch, length].
-        answer: how many tokens at the end of each row are learned; at most length − 1.
-
-    With no parameter to train (the base), the gradient goes to the embedded tokens and passes through every layer: what
-    every adapter on this base costs at least.
+        model: A causal language model.
+        tokens: Token ids, [batch, length].
+        answer: Number of tokens at the end of each row on which the loss is computed, at most length − 1.
     """
     import torch
 
@@ -84,7 +84,7 @@ def backward(model: Any, tokens: Any, answer: int) -> None:
     hook = None if trainable(model) else model.get_input_embeddings().register_forward_hook(_needs_gradient)
     try:
         with torch.autocast(weight.device.type, dtype=weight.dtype if half else None, enabled=half):
-            # The last position predicts nothing; the first of the answer is predicted by the one before it.
+            # Each position predicts the next token, so the logits start one position before the answer.
             loss = model(input_ids=tokens, labels=tokens[:, -answer - 1 :], logits_to_keep=answer + 1).loss
         loss.backward()
     finally:
@@ -101,7 +101,7 @@ def _train(model: Any, settings: BenchSettings, _cache: Any) -> Work:
 
     tokens = random_tokens(model, settings.batch, settings.train_length, settings.seed)
     weights = trainable(model)
-    # As transformers' Trainer by default: one kernel for all parameters.
+    # The fused implementation is also the default of the Trainer.
     optimizer = torch.optim.AdamW(weights, lr=_LEARNING_RATE, fused=True) if weights else None
     allocate = _allocator(model)
 
@@ -116,7 +116,7 @@ def _train(model: Any, settings: BenchSettings, _cache: Any) -> Work:
 
 
 def _allocator(model: Any) -> Callable[[], None]:
-    """AdaLoRA's allocation of ranks, as in the steps in which it prunes; nothing for other methods."""
+    """Return AdaLoRA's rank allocation, as in the steps in which it prunes, or a function that does nothing."""
     tuner: Any = getattr(model, "base_model", None)
     if not hasattr(tuner, "update_and_allocate"):
         return _nothing

@@ -1,4 +1,4 @@
-"""The files of a report."""
+"""Writing the files of a report."""
 
 from pathlib import Path
 
@@ -12,13 +12,14 @@ __all__ = ["write_report"]
 
 
 def write_report(report: AdapterReport, out: Path) -> None:
-    """Write ``report.json`` and ``table.md``, and where there are ratios ``ratios.csv``, ``ratios.svg`` and ``ratios.png``.
+    """Write ``report.json`` and ``table.md``, and the files ``ratios.csv``, ``ratios.svg`` and ``ratios.png`` of the ratios.
 
-    Without matplotlib (extra ``plots``) the two pictures are left out with a warning.
+    A report without ratios has only the first two files. Without matplotlib (extra ``plots``), the figures are left out with a
+    warning.
 
     Args:
-        report: what was measured.
-        out: the folder.
+        report: The report of the measurement.
+        out: The output folder.
     """
     write_json(out / "report.json", report.to_dict())
     write_text(out / "table.md", markdown(report))

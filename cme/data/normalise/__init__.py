@@ -1,4 +1,4 @@
-"""One pure function per dataset: raw row → Content, or a counted reason to drop it. It never guesses."""
+"""Normalisers: one pure function per dataset, which converts a raw row to its content or drops it with a reason."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What every normaliser needs: a column's value, checked, with an error that a person can act on."""
+"""Access to checked values of columns, for all normalisers."""
 
 from typing import Any
 
@@ -9,24 +9,24 @@ __all__ = ["BadValueError", "is_empty", "label", "text"]
 
 
 class BadValueError(Exception):
-    """A value outside of what the dataset promises; the loader adds dataset, file and row number.
+    """A value that the definition of the dataset does not allow. The loader adds dataset, file and row number.
 
     Args:
-        column: the column's name.
-        found: the value.
-        expected: what was expected, in words.
+        column: name of the column.
+        value: the value.
+        expected: description of the allowed values.
     """
 
-    def __init__(self, column: str, found: Any, expected: str) -> None:
-        super().__init__(column, found, expected)
-        self.column, self.found, self.expected = column, found, expected
+    def __init__(self, column: str, value: Any, expected: str) -> None:
+        super().__init__(column, value, expected)
+        self.column, self.value, self.expected = column, value, expected
 
 
 def text(row: Row, column: str) -> str:
-    """A text column with outer white space and carriage returns removed ("" for null).
+    """Return a text without outer white space and with line feeds as line breaks, or "" for null.
 
     Raises:
-        BadValueError: the value is no text.
+        BadValueError: the value is not a text.
     """
     value = row[column]
     if value is None:
@@ -39,10 +39,10 @@ def text(row: Row, column: str) -> str:
 
 
 def label(row: Row, spec: DatasetSpec, column: str = "label") -> int | Dropped:
-    """A label column as an index into ``spec.choices``; -1 and null are unlabelled rows and dropped.
+    """Return a label as an index into ``spec.choices``. Rows with -1 or null have no label and are dropped.
 
     Raises:
-        BadValueError: the label is outside of the range.
+        BadValueError: the label is out of range.
     """
     choices = spec.choices or ()
     value = row[column]
@@ -55,5 +55,5 @@ def label(row: Row, spec: DatasetSpec, column: str = "label") -> int | Dropped:
 
 
 def is_empty(*texts: str) -> bool:
-    """True if any of the texts is empty."""
+    """Return whether any of the texts is empty."""
     return not all(texts)

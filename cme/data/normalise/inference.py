@@ -1,4 +1,4 @@
-"""Does one text follow from another?"""
+"""Normalisers of datasets about whether a text follows from another."""
 
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import is_empty, label, text
@@ -9,11 +9,11 @@ __all__ = ["nli", "qnli", "rte"]
 
 
 def nli(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """Three-way natural language inference (ANLI, MNLI) → Content.
+    """Normalise a row of three-way natural language inference (ANLI, MNLI).
 
     Args:
-        row: columns premise, hypothesis (str), label (0 = entailment, 1 = neutral, 2 = contradiction). ANLI's ``reason``
-            gives the label away and is never read.
+        row: columns premise, hypothesis (str), label (0 = entailment, 1 = neutral, 2 = contradiction). ANLI's column ``reason``
+            reveals the label and is never read.
         spec: the dataset.
 
     Source: https://arxiv.org/abs/1910.14599, https://arxiv.org/abs/1704.05426.
@@ -22,7 +22,7 @@ def nli(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def rte(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """Recognising Textual Entailment → Content.
+    """Normalise a row of Recognising Textual Entailment.
 
     Args:
         row: columns sentence1 (the text, often several sentences), sentence2 (the hypothesis), label (0 = entailment, 1 = not
@@ -35,11 +35,11 @@ def rte(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def qnli(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """Question NLI, made from SQuAD: does the sentence hold the answer to the question? → Content.
+    """Normalise a row of Question NLI, which is made from SQuAD: does the sentence contain the answer to the question?
 
     Args:
-        row: columns question, sentence (str), label (0 = entailment: it does, 1 = not entailment; -1 in the unlabelled test
-            split).
+        row: columns question, sentence (str), label (0 = entailment, which means that it does; 1 = not entailment; -1 in the
+            unlabelled test split).
         spec: the dataset.
 
     Source: GLUE, https://arxiv.org/abs/1804.07461.
@@ -50,7 +50,7 @@ def qnli(row: Row, spec: DatasetSpec) -> Content | Dropped:
 def _inference(
     row: Row, spec: DatasetSpec, *, columns: tuple[str, str], names: tuple[str, str], long: int = 0
 ) -> Content | Dropped:
-    """Two texts in a fixed order, of which the one at ``long`` may be cut."""
+    """Return the content of two texts in a fixed order. The text with index ``long`` may be cut."""
     gold = label(row, spec)
     if isinstance(gold, Dropped):
         return gold

@@ -1,4 +1,4 @@
-"""One text and its label word: sentiment and emotion."""
+"""Normalisers of datasets with one text and a label word, for sentiment and emotion."""
 
 import re
 
@@ -9,34 +9,34 @@ from cme.suite.repairs import restore_controls
 
 __all__ = ["emotion", "imdb", "tweet_emotion", "yelp_polarity"]
 
-# It begins with the backslash in any case, so that the search leaps from one to the next: seven times as fast.
+# The pattern begins with a literal backslash, so that the search jumps between backslashes and is seven times as fast.
 _JSON_ESCAPE = re.compile(r'\\(?:u[0-9a-fA-F]{4}(?:\\u[0-9a-fA-F]{4})*|r\\n|[nrt"\\])')
 _JSON_CHARACTERS = {r"\r\n": "\n", r"\r": "\n", r"\n": "\n", r"\t": "\t", r"\"": '"', r"\\": "\\"}
 
 
 def imdb(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """IMDB film reviews → Content; the line breaks, which the reviews keep as ``<br />``, are restored.
+    """Normalise an IMDB film review. Its line breaks, which are stored as ``<br />``, are restored.
 
     Args:
-        row: columns text (str), label (0 = negative, 1 = positive; -1 in the split ``unsupervised``, which is no part of the
-            suite).
+        row: columns text (str), label (0 = negative, 1 = positive; -1 in the split ``unsupervised``, which the suite does not
+            use).
         spec: the dataset.
 
     Source: https://aclanthology.org/P11-1015.
     """
-    # Before the text is stripped: U+0085, which stands for three dots, counts as white space.
+    # Controls are restored before the text is stripped, because U+0085 (an ellipsis) counts as white space.
     body = text({"text": restore_controls(row["text"])}, "text")
     return _labelled(body.replace("<br />", "\n"), row, spec, name="Review")
 
 
 def yelp_polarity(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    r"""Yelp reviews of one or two stars against three or four → Content.
+    r"""Normalise a Yelp review of one or two stars (negative), or of three or four stars (positive).
 
-    The hub cuts the lines of the original CSV by position, so each text still has the CSV's doubled quotes around JSON
-    escapes: ``\""`` for a quote, ``\n`` for a line break, ``\u00e9`` for é, ``\\`` for a backslash. All are undone.
+    On the hub, the texts still have the escapes of the original file: ``\""`` for a quote, ``\n`` for a line break, ``\u00e9``
+    for é, and ``\\`` for a backslash. All of them are undone.
 
     Args:
-        row: columns text (str), label (0 = negative, 1 = positive; the hub's names for them are the strings "1" and "2").
+        row: columns text (str), label (0 = negative, 1 = positive; the names of the classes on the hub are "1" and "2").
         spec: the dataset.
 
     Source: https://arxiv.org/abs/1509.01626.
@@ -46,9 +46,9 @@ def yelp_polarity(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def emotion(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """Emotion (six classes) → Content; the text is lower-case and without punctuation, and stays so.
+    """Normalise a row of Emotion (six classes). The text is lower-case without punctuation and is not changed.
 
-    Some texts occur with two labels. They are kept here, as one item with two answers; the mix drops all copies.
+    Some texts occur with two labels. The normaliser keeps them, and a mix removes all copies.
 
     Args:
         row: columns text (str), label (0 = sadness, 1 = joy, 2 = love, 3 = anger, 4 = fear, 5 = surprise).
@@ -60,19 +60,19 @@ def emotion(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def tweet_emotion(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    r"""TweetEval's emotion task (four classes) → Content.
+    r"""Normalise a tweet of TweetEval's emotion task (four classes).
 
-    A tweet is shown as its author saw it: the three entities that Twitter writes (``&amp;``, ``&lt;``, ``&gt;``) are
-    unescaped, and ``\n`` is the line break that it stands for. ``@user`` stays: it masks a name that nobody can restore.
+    The three entities that Twitter writes (``&amp;``, ``&lt;``, ``&gt;``) are unescaped, and ``\n`` becomes a line break.
+    ``@user`` replaces an unknown name and is not changed.
 
     Args:
-        row: columns text (str), label (0 = anger, 1 = joy, 2 = optimism, 3 = sadness: another order than `emotion`'s).
+        row: columns text (str), label (0 = anger, 1 = joy, 2 = optimism, 3 = sadness; `emotion` has another order).
         spec: the dataset.
 
     Source: https://arxiv.org/abs/2010.12421, from https://aclanthology.org/S18-1001.
     """
     tweet = text(row, "text").replace(r"\n", "\n")
-    # The ampersand last: "&amp;lt;" says "&lt;".
+    # The ampersand comes last, because "&amp;lt;" stands for "&lt;".
     tweet = tweet.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
     return _labelled(tweet, row, spec, name="Tweet")
 
@@ -96,9 +96,9 @@ def _labelled(body: str, row: Row, spec: DatasetSpec, *, name: str) -> Content |
     )
 
 
-def _unescape(found: re.Match[str]) -> str:
-    escape = found[0]
+def _unescape(match: re.Match[str]) -> str:
+    escape = match[0]
     if escape.startswith(r"\u"):
-        # A run at once, since characters beyond U+FFFF are written as two escapes.
+        # Consecutive escapes are decoded together, because characters beyond U+FFFF are written as two escapes.
         return bytes.fromhex(escape.replace(r"\u", "")).decode("utf-16-be", "replace")
     return _JSON_CHARACTERS[escape]

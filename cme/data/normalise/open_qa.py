@@ -1,4 +1,4 @@
-"""Closed-book questions with several accepted answers."""
+"""Normalisers of closed-book questions with several accepted answers."""
 
 import re
 from collections.abc import Sequence
@@ -9,12 +9,12 @@ from cme.suite import DatasetSpec
 
 __all__ = ["open_qa", "trivia_qa"]
 
-_UNKNOWN = "<unk>"  # what TriviaQA's unlabelled test split has for a value
+_UNKNOWN = "<unk>"  # the value in the unlabelled test split of TriviaQA
 _CSV_FIELD = re.compile(r'"((?:[^"]|"")*)"?')
 
 
 def open_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """Natural Questions (open) → Content; the first accepted answer is trained on, all are scored.
+    """Normalise a row of Natural Questions (open). The first accepted answer is for training, and all are accepted in scoring.
 
     Args:
         row: columns question (str, lower-case, without a question mark), answer (list of str, at least one).
@@ -30,7 +30,7 @@ def open_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def trivia_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """TriviaQA without context → Content; the value as it is spelled is trained on, it and all aliases are scored.
+    """Normalise a row of TriviaQA without context. The value is for training, and it and all aliases are accepted in scoring.
 
     Args:
         row: columns question (str), answer ({value: str, aliases: list of str, …}; ``<unk>`` and no aliases in the unlabelled
@@ -58,10 +58,10 @@ def _closed_book(question: str, answers: Sequence[str | None]) -> Content | Drop
 
 
 def _unescaped(field: str) -> str:
-    """A text that is still a quoted CSV field, ``"so ""to"" speak"``, as it was meant; others as they are.
+    """Unquote a text that is a quoted CSV field, such as ``"so ""to"" speak"``. Return other texts unchanged.
 
-    Some answers were cut in the middle of the field, so the closing quote may be missing. A text that is one quotation from end
-    to end looks the same and loses its quotes, which changes nothing in its meaning.
+    Some answers end in the middle of the field, so the closing quote can be missing. A text that is one quotation looks the same
+    and loses its quotes, which does not change its meaning.
     """
-    found = _CSV_FIELD.fullmatch(field)
-    return found[1].replace('""', '"').strip() if found else field
+    quoted = _CSV_FIELD.fullmatch(field)
+    return quoted[1].replace('""', '"').strip() if quoted else field

@@ -1,4 +1,4 @@
-"""Multiple choice: a question and lettered options."""
+"""Normalisers of multiple-choice questions with lettered options."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,17 +17,18 @@ LETTERS = "ABCDEFGHIJ"
 def lettered(
     question: str, options: Sequence[str], gold: int, *, passage: str = "", match: str = ""
 ) -> Content | Dropped:
-    """A question with its options on lines ``A. …``; the answer is the letter.
+    """Return the content of a question with one option per line (``A. …``). The answer is the letter.
 
     Options are identified by their position. A row is dropped if another option equals the correct one, because the answer would
-    be ambiguous. Wrong options may be equal. Options that differ only in case are kept, because genotypes do (Tt and tt).
+    be ambiguous. Wrong options may be equal. Options that differ only in case are distinct, as
+    the genotypes Tt and tt are.
 
     Args:
-        question: the question; it is never cut.
-        options: the options' texts, in order.
-        gold: index of the right option.
-        passage: shown above the question, and cut where it is too long; "" for none.
-        match: what makes two questions with the same options the same item; the question unless given.
+        question: the question, which is never cut.
+        options: texts of the options, in order.
+        gold: index of the correct option.
+        passage: text above the question, which is cut if it is too long; "" for none.
+        match: match text, if it is not the question.
     """
     options = [_one_line(option) for option in options]
     if is_empty(question, *options):
@@ -49,10 +50,10 @@ def lettered(
 
 
 def option_texts(row: Row, column: str) -> list[str]:
-    """A column with a list of options, "" for null ones.
+    """Return a column with a list of options. Null options become "".
 
     Raises:
-        BadValueError: the value is no list, or has too few or too many options.
+        BadValueError: the value is not a list, or has too few or too many options.
     """
     options = row[column]
     if not isinstance(options, list) or not 2 <= len(options) <= len(LETTERS):
@@ -61,10 +62,10 @@ def option_texts(row: Row, column: str) -> list[str]:
 
 
 def winogrande(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """WinoGrande → Content: which of two options fills the blank, shown as ``_``?
+    """Normalise a row of WinoGrande: which of two options fills the blank ``_``?
 
-    Sentences are written as twins that differ in a word and, so, in the answer. Twins have the same two options, in either
-    order and at times in another case; these are the cluster.
+    Sentences are written as twins, which differ in a word and thus in the answer. Twins have the same two options, sometimes in
+    another order or case. The options identify the cluster.
 
     Args:
         row: columns sentence (str, with one ``_``), option1, option2 (str), answer ("1" or "2" as text; "" in the
@@ -89,7 +90,7 @@ def winogrande(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def commonsense_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """CommonsenseQA → Content. ``question_concept`` hints at the answer and is never read.
+    """Normalise a row of CommonsenseQA. The column ``question_concept`` hints at the answer and is never read.
 
     Args:
         row: columns question (str), choices ({label: [...], text: [...]}, five each), answerKey (one of the labels; ""
@@ -102,7 +103,7 @@ def commonsense_qa(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def arc(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """AI2 Reasoning Challenge → Content.
+    """Normalise a row of the AI2 Reasoning Challenge.
 
     Args:
         row: columns question (str), choices ({text: [...], label: [...]}), answerKey (one of the labels; letters, or digits on
@@ -115,11 +116,11 @@ def arc(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def sciq(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """SciQ → Content, open-book as in lm-eval: the paragraph that supports the answer is shown where a row has one.
+    """Normalise a row of SciQ, open-book as in lm-eval: the prompt contains the supporting paragraph if there is one.
 
-    The data has no order of options. They are sorted by a hash of question and option, so the right answer is at any
-    place, the same for the same row everywhere. Case does not tell options apart here: some distractors repeat the right
-    answer with a capital.
+    The options have no order in the data. They are sorted by a hash of question and option, so that the correct answer can have
+    any position, which is the same for equal rows. Options that differ only in case are equal, because some distractors repeat
+    the correct answer with a capital letter.
 
     Args:
         row: columns question, correct_answer, distractor1, distractor2, distractor3, support (str; support may be "").
@@ -136,7 +137,7 @@ def sciq(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def mmlu(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """MMLU → Content. Passages stand inside the question, at no certain place in it: nothing is cut.
+    """Normalise a row of MMLU. Nothing is cut, because passages can be anywhere in the question.
 
     Args:
         row: columns question (str), choices (list of str, four), answer (0 to 3).
@@ -148,7 +149,7 @@ def mmlu(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def medmcqa(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """MedMCQA → Content. ``exp`` explains the answer and is never read; ``choice_type`` multi has one right option too.
+    """Normalise a row of MedMCQA. The column ``exp`` explains the answer and is never read. All rows have one correct option.
 
     Args:
         row: columns question, opa, opb, opc, opd (str), cop (0 to 3 on the hub, where the raw release has 1 to 4; -1 in the
@@ -161,7 +162,7 @@ def medmcqa(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def _labelled(row: Row) -> Content | Dropped:
-    """Options with labels, of which ``answerKey`` names the right one."""
+    """Return the content of a row with labelled options, in which ``answerKey`` is the label of the correct one."""
     choices = row["choices"] or {}
     labels, options = choices.get("label") or [], choices.get("text") or []
     if not 2 <= len(options) <= len(LETTERS) or len(labels) != len(options):
@@ -175,7 +176,7 @@ def _labelled(row: Row) -> Content | Dropped:
 
 
 def _indexed(row: Row, column: str, options: Sequence[str]) -> Content | Dropped:
-    """Options of which a column holds the right one's index, from 0; -1 and null are unlabelled rows."""
+    """Return the content of a row with the index of the correct option in a column. Rows with -1 or null have no label."""
     gold: Any = row[column]
     if gold is None or gold == -1:
         return Dropped("no label")

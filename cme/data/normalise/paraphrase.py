@@ -1,4 +1,4 @@
-"""Pairs of questions or sentences that may mean the same."""
+"""Normalisers of pairs of questions or sentences that may have the same meaning."""
 
 import re
 
@@ -13,7 +13,7 @@ _TREEBANK_QUOTES = re.compile(r"``|''")
 
 
 def qqp(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """Quora Question Pairs → Content.
+    """Normalise a row of Quora Question Pairs.
 
     Args:
         row: columns question1, question2 (str), label (0 = not duplicate, 1 = duplicate; -1 in the unlabelled test split).
@@ -27,10 +27,10 @@ def qqp(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def paws(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """PAWS-Wiki → Content. Quotes are written ``like this'' and become plain ones; spaces are squeezed.
+    """Normalise a row of PAWS-Wiki. Quotes ``like this'' become straight quotes, and multiple spaces become one.
 
-    Which of the two marks stands where is often wrong, so both become the same. The other traces of tokenisation (a space
-    before a comma) stay: taking them out would need guesses.
+    Both marks become the same, because they are often mixed up. Other traces of tokenisation, such as spaces before commas,
+    remain, because they cannot be removed reliably.
 
     Args:
         row: columns sentence1, sentence2 (str), label (0 = another meaning, 1 = paraphrase).

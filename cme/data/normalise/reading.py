@@ -1,4 +1,4 @@
-"""Questions about a passage."""
+"""Normalisers of questions about a passage."""
 
 from cme.data.example import Content, Dropped, Row
 from cme.data.normalise.fields import BadValueError, is_empty, text
@@ -9,9 +9,9 @@ __all__ = ["race", "squad_v2"]
 
 
 def race(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """RACE → Content. Questions that are sentences to complete keep their ``_``.
+    """Normalise a row of RACE. Questions that are sentences with a gap keep their ``_``.
 
-    The match text is passage and question as one: MMLU's training rows hold RACE rows that way.
+    The match text is the passage followed by the question, because the training rows of MMLU contain RACE rows in this form.
 
     Args:
         row: columns article, question (str), options (list of str, four), answer (a letter).
@@ -33,10 +33,13 @@ def race(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def squad_v2(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """SQuAD 2.0 → Content; a question without an answer is answered ``spec.unanswerable`` and scored against the empty answer.
+    """Normalise a row of SQuAD 2.0.
+
+    A question without an answer has the output ``spec.unanswerable``, and its accepted answer is empty.
 
     Args:
-        row: columns context, question (str), answers ({text: [...], answer_start: [...]}; empty lists: no answer).
+        row: columns context, question (str), answers ({text: [...], answer_start: [...]}; empty lists if there is no
+            answer).
         spec: the dataset.
 
     Source: https://arxiv.org/abs/1806.03822.

@@ -1,4 +1,4 @@
-"""Long texts and their summaries."""
+"""Normalisers of long texts and their summaries."""
 
 import re
 
@@ -13,9 +13,9 @@ _TLDR_LAYOUT = re.compile(r"SUBREDDIT: r/\S*\n\nTITLE: (.*?)\n\nPOST: (.*)\n\nTL
 
 
 def summary(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """CNN/DailyMail → Content. Highlights are newline-joined, many ending in " ."; the space before the stop is removed.
+    """Normalise a row of CNN/DailyMail. Highlights are joined by newlines. The space before a full stop is removed.
 
-    The model is trained on the highlights as one paragraph; the reference keeps its lines, which rougeLsum needs.
+    The output for training is one paragraph. The reference keeps its lines, which rougeLsum needs.
 
     Args:
         row: columns article, highlights (str).
@@ -28,14 +28,14 @@ def summary(row: Row, spec: DatasetSpec) -> Content | Dropped:
 
 
 def tldr(row: Row, spec: DatasetSpec) -> Content | Dropped:
-    """Reddit TL;DR → Content: the title, if there is one, and the post, both without the hub's layout.
+    """Normalise a row of Reddit TL;DR. The input is the title, if there is one, and the post.
 
-    The title is shown because the author wrote post and summary below it: it often holds who is involved or the question
-    itself, which the post then does not repeat. The subreddit says nothing about the content and is left out.
+    The title is included, because it often names the people or states the question, which the post does not repeat. The subreddit
+    is left out.
 
     Args:
         row: columns prompt (str: ``SUBREDDIT: r/…``, ``TITLE: …``, ``POST: …``, ``TL;DR:``, with blank lines between; a post
-            may hold blank lines and "TL;DR:" too, so it ends at the last one), completion (str: a space, then the summary).
+            can contain blank lines and "TL;DR:", so it ends at the last one), completion (str: a space, then the summary).
         spec: the dataset.
 
     Raises:
@@ -49,7 +49,7 @@ def tldr(row: Row, spec: DatasetSpec) -> Content | Dropped:
         raise BadValueError(
             "prompt", prompt, "'SUBREDDIT: r/…', 'TITLE: …', 'POST: …', 'TL;DR:' with blank lines between"
         )
-    title, post = (part.strip() for part in layout.groups())
+    title, post = (field.strip() for field in layout.groups())
     before = f"Title: {' '.join(title.split())}\n" if title else ""
     return _summarised(f"{before}Post: ", post, _lines(text(row, "completion")))
 

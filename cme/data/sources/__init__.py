@@ -1,11 +1,11 @@
-"""Where rows come from: the Hugging Face hub, a mirror folder, or the mini corpus (the world)."""
+"""Sources of rows: the Hugging Face hub, a mirror folder, or the mini corpus."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cme.errors import SourceError, UsageError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,39 +14,41 @@ __all__ = ["Generator", "Source", "check_source", "is_mini", "open_source"]
 
 
 class Source(Protocol):
-    """A place that holds hub-shaped rows."""
+    """A source of rows with hub columns."""
 
     name: str
-    """How the source is called in records: ``hub``, ``mini`` or the mirror folder's own name (never its path)."""
+    """Name of the source in records: ``hub``, ``mini`` or the name of the mirror folder (never its path)."""
 
     place: str
-    """How the source is called in messages: with its path, if it has one."""
+    """Name of the source in messages, with its path if it has one."""
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
-        """Parts of a dataset whose ``"train"`` or ``"eval"`` split this source lacks → what is missing.
+        """Return what is missing, by subset whose ``"train"`` or ``"eval"`` split this source lacks.
 
-        Empty where that cannot be known before asking (the hub).
+        The result is empty for the hub, where missing splits are not known in advance.
         """
         ...
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
-        """All rows of one split of one part, in their stored order, with hub columns.
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
+        """Return all rows of a split of a subset, in their stored order, with hub columns.
 
         Raises:
             SourceError: the split could not be downloaded.
         """
         ...
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
-        """Where that split lies, for messages."""
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
+        """Return the location of the split, for messages."""
         ...
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """What pins the rows: a hub revision, file hashes, or the world's version."""
+        """Return what identifies the rows: a hub revision, hashes of files, or the name of the mini corpus."""
         ...
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
-        """Local Parquet files of a split, in order, downloaded first if need be; none where the source makes its rows.
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
+        """Return the local Parquet files of a split, in order, and download them if necessary.
+
+        A source that generates its rows has none.
 
         Raises:
             SourceError: the split could not be downloaded.
@@ -56,19 +58,19 @@ class Source(Protocol):
 
 @runtime_checkable
 class Generator(Protocol):
-    """A source that makes its rows, and so has no files: any run of rows can be asked for."""
+    """A source that generates its rows and has no files."""
 
-    def count(self, spec: DatasetSpec, part: Part, split: str) -> int:
-        """Rows of a split."""
+    def count(self, spec: DatasetSpec, subset: Subset, split: str) -> int:
+        """Return the number of rows of a split."""
         ...
 
-    def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> "pa.Table":
-        """``rows`` rows of a split from row ``start`` on."""
+    def span(self, spec: DatasetSpec, subset: Subset, split: str, start: int, rows: int) -> "pa.Table":
+        """Return ``rows`` rows of a split from row ``start``."""
         ...
 
 
 def is_mini(name: str) -> bool:
-    """Whether a source's name means the mini corpus, with or without options."""
+    """Return whether the name of a source means the mini corpus, with or without options."""
     return name.partition(":")[0] == "mini"
 
 
@@ -77,10 +79,13 @@ def open_source(name: str, *, train_rows: int | None = None) -> Source:
 
     Args:
         name: ``hub``, ``mini`` (with options: ``mini:hard,long,seed=3``) or a mirror folder.
-        train_rows: for ``mini`` only: at least so many training rows per dataset.
+        train_rows: least number of training rows per dataset, for ``mini`` only.
+
+    Returns:
+        The source.
 
     Raises:
-        UsageError: no such source.
+        UsageError: there is no such source.
     """
     if is_mini(name):
         from cme.data.sources.mini import MiniOptions, MiniSource
@@ -92,7 +97,7 @@ def open_source(name: str, *, train_rows: int | None = None) -> Source:
         return HubSource()
     folder = Path(name).expanduser()
     if not folder.is_dir():
-        raise UsageError(f"unknown source {name!r}: it is not 'hub', 'mini' or a folder. Use one of these.")
+        raise UsageError(f"unknown source {name!r}. Use 'hub', 'mini' or an existing folder.")
     from cme.data.sources.mirror import MirrorSource
 
     return MirrorSource(folder)
@@ -101,19 +106,19 @@ def open_source(name: str, *, train_rows: int | None = None) -> Source:
 def check_source(
     source: Source, specs: Iterable[DatasetSpec], kinds: Iterable[str], *, allow_missing: bool = False
 ) -> list[str]:
-    """Look for every split before any work is done.
+    """Check that the source has all splits.
 
     Args:
         source: where the rows come from.
         specs: the datasets.
         kinds: ``"train"``, ``"eval"`` or both.
-        allow_missing: return what is missing instead of raising.
+        allow_missing: return what is missing instead of raising an error.
 
     Returns:
-        What is missing, as ``dataset: what``.
+        What is missing, with the name of its dataset.
 
     Raises:
-        SourceError: names everything that is missing.
+        SourceError: something is missing. The message lists all of it.
     """
     kinds = tuple(kinds)
     lacking = [
@@ -121,7 +126,7 @@ def check_source(
     ]
     if lacking and not allow_missing:
         raise SourceError(
-            f"{source.place} lacks:\n  " + "\n  ".join(lacking) + "\nPut them there, choose other --datasets, "
-            "or pass --allow-missing to go on without them (they are listed in the record)."
+            f"{source.place} lacks:\n  " + "\n  ".join(lacking) + "\nAdd them, choose other --datasets, "
+            "or pass --allow-missing to continue without them (the record lists them)."
         )
     return lacking

@@ -1,4 +1,4 @@
-"""The hub → a mirror folder that works offline ever after."""
+"""Download of datasets from the hub to a mirror folder, which works offline."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from cme.errors import UsageError
 from cme.files import cannot_write
 from cme.locks import locked, locks_released
 from cme.progress import Bar, bar
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 __all__ = ["Downloaded", "download", "file_names"]
 
@@ -23,12 +23,12 @@ class Downloaded:
     """One split of the mirror.
 
     Attributes:
-        dataset: the dataset that reads it (the first, where two do).
-        split: ``folder/split``, as the mirror has it.
-        revision: the commit on the hub.
+        dataset: the first dataset that uses it.
+        split: ``folder/split`` in the mirror.
+        revision: commit on the hub.
         files: number of files.
-        size: of all files, in bytes.
-        fetched: how many files this call fetched; the others were there.
+        size: size of all files in bytes.
+        fetched: number of files that this call downloaded. The others existed already.
     """
 
     dataset: str
@@ -42,23 +42,23 @@ class Downloaded:
 @dataclass(frozen=True)
 class _Split:
     spec: DatasetSpec
-    part: Part
+    subset: Subset
     name: str
     revision: str
     files: tuple[LockedFile, ...]
 
     @property
     def key(self) -> str:
-        return split_key(self.part.config, self.name)
+        return split_key(self.subset.config, self.name)
 
     def targets(self, out: Path, files: tuple[LockedFile, ...]) -> dict[Path, LockedFile]:
-        """Where files of this split go in the mirror."""
+        """Return the paths of files of this split in the mirror."""
         names = file_names(self.name, len(files))
-        return {out / self.part.folder / name: file for name, file in zip(names, files, strict=True)}
+        return {out / self.subset.folder / name: file for name, file in zip(names, files, strict=True)}
 
 
 def file_names(split: str, count: int) -> list[str]:
-    """What the files of a split are called in a mirror."""
+    """Return the names of the files of a split in a mirror."""
     if count == 1:
         return [f"{split}.parquet"]
     return [f"{split}-{number:05}-of-{count:05}.parquet" for number in range(count)]
@@ -68,24 +68,24 @@ def file_names(split: str, count: int) -> list[str]:
 def download(
     out: Path, specs: Sequence[DatasetSpec], kinds: Sequence[str], lock: Lock, *, update: bool = False
 ) -> list[Downloaded]:
-    """Fetch the Parquet files of datasets into a mirror folder; called again, fetch what is not there yet.
+    """Download the Parquet files of datasets to a mirror folder. Existing files are not downloaded again.
 
-    Every file is checked against the size and checksum that the hub states. ``cme.lock`` in the folder says what it holds.
+    The size and checksum of every file are compared with those on the hub. ``cme.lock`` in the folder lists its files.
 
     Args:
-        out: the mirror folder, new or not.
-        specs: the datasets; of those shown beside the suite, the evaluation split alone is fetched.
+        out: the mirror folder. It is created if it does not exist.
+        specs: the datasets. Only the evaluation split is downloaded for datasets outside the suite.
         kinds: ``"train"``, ``"eval"`` or both.
-        lock: commits that were looked up before; new ones are written to it. Where it knows nothing of a repository, the
-            mirror's own lock does.
-        update: move repositories without a pinned revision on to their current commit.
+        lock: known commits, to which new ones are added. For a repository that it does not contain, the lock of the mirror is
+            used.
+        update: use the current commit of repositories without a pinned revision.
 
     Returns:
-        What the mirror has of them now, in the suite's order.
+        The splits in the mirror, in the order of the suite.
 
     Raises:
         UsageError: the folder holds other files of the same name, or another process works in it.
-        SourceError: the hub cannot be reached, or does not have or not give what the suite reads.
+        SourceError: the hub cannot be reached, or does not provide a file that the suite needs.
         CMEError: the disk is full or the folder cannot be written.
     """
     mirror = Lock.read(out / LOCK)
@@ -104,35 +104,35 @@ def download(
             shown.describe(f"Downloading {split.spec.name}/{split.name} (MB)")
             fetched = _fetch(out, split, shown)
             size = sum(file.size for file in split.files)
-            place = f"{split.part.folder}/{split.name}"
+            place = f"{split.subset.folder}/{split.name}"
             done.append(Downloaded(split.spec.name, place, split.revision, len(split.files), size, fetched))
     return done
 
 
 def _resolve(specs: Sequence[DatasetSpec], kinds: Sequence[str], hub: HubFiles) -> list[_Split]:
-    """Everything that is to be fetched, each split once; the hub is asked before anything is fetched."""
-    found: dict[tuple[str, str], _Split] = {}
+    """Return the splits to download, each of them once. All requests to the hub precede the downloads."""
+    splits: dict[tuple[str, str], _Split] = {}
     with bar("Asking the hub", total=len(specs)) as shown:
         for spec in specs:
             shown.describe(f"Asking the hub for {spec.name}")
             for kind in kinds:
-                for part in spec.parts if kind == "eval" or not spec.beside else ():
-                    name = part.split(kind)
-                    if (part.folder, name) not in found:
-                        files = hub.files(spec, part, name)
-                        found[part.folder, name] = _Split(spec, part, name, hub.revision(spec), files)
+                for subset in spec.subsets if kind == "eval" or not spec.beside else ():
+                    name = subset.split(kind)
+                    if (subset.folder, name) not in splits:
+                        files = hub.files(spec, subset, name)
+                        splits[subset.folder, name] = _Split(spec, subset, name, hub.revision(spec), files)
             shown.advance()
-    return list(found.values())
+    return list(splits.values())
 
 
 def _prepare(out: Path, splits: Sequence[_Split], mirror: Lock) -> None:
-    """Remove what an earlier download put there of another commit, and note what the folder is going to hold.
+    """Remove files of another commit that an earlier download wrote, and add the new files to the lock.
 
-    In this order, so that a file that is there is either noted or right, whenever this is interrupted.
+    With this order, every file is in the lock or correct, even after an interruption.
     """
     stale = []
     for split in splits:
-        wanted, folder = split.targets(out, split.files), out / split.part.folder
+        wanted, folder = split.targets(out, split.files), out / split.subset.folder
         noted = split.targets(out, mirror.noted(split.spec.hub_id).get(split.key, ()))
         strange = [
             file
@@ -141,8 +141,8 @@ def _prepare(out: Path, splits: Sequence[_Split], mirror: Lock) -> None:
         ]
         if strange:
             raise UsageError(
-                f"{out} holds files that 'cme download' did not put there: {', '.join(map(str, strange))}. "
-                "Choose another --out, or move them away."
+                f"{out} has files that 'cme download' did not write: {', '.join(map(str, strange))}. "
+                "Choose another --out, or move them."
             )
         old = {file: locked for file, locked in noted.items() if wanted.get(file) != locked}
         stale += [path for file, locked in old.items() for path in (file, partial_path(file, locked))]
@@ -154,19 +154,19 @@ def _prepare(out: Path, splits: Sequence[_Split], mirror: Lock) -> None:
 
 
 def _check_moved(out: Path, splits: Sequence[_Split], mirror: Lock) -> None:
-    """A mirror holds one commit of a repository: what moves on moves on altogether."""
+    """Check that all splits of a repository in the mirror are of the same commit."""
     for hub_id, revision in {split.spec.hub_id: split.revision for split in splits}.items():
         wanted = {split.key for split in splits if split.spec.hub_id == hub_id}
         left = sorted(mirror.noted(hub_id).keys() - wanted)
         if left and mirror.revision(hub_id) != revision:
             raise UsageError(
-                f"{out} also holds {', '.join(left)} of {hub_id}, of another commit ({mirror.revision(hub_id)}). "
-                "Fetch them too (other --datasets, --splits), or choose another --out."
+                f"{out} also has {', '.join(left)} of {hub_id} at another commit ({mirror.revision(hub_id)}). "
+                "Download these splits too (see --datasets and --splits), or choose another --out."
             )
 
 
 def _fetch(out: Path, split: _Split, shown: Bar) -> int:
-    """Fetch the files that are not there; returns how many those were."""
+    """Download the missing files of a split, and return their number."""
     fetched = 0
     for target, file in split.targets(out, split.files).items():
         if target.is_file() and file.matches(target):

@@ -1,4 +1,4 @@
-"""One file of the hub → a file here: continued where it stopped, and checked against what the hub states."""
+"""Download of one file from the hub, which continues interrupted downloads and checks size and checksum."""
 
 import os
 from collections.abc import Callable
@@ -13,24 +13,24 @@ __all__ = ["fetch", "partial_path"]
 
 
 def partial_path(target: Path, file: LockedFile) -> Path:
-    """Where a file lies while it comes; one of other content lies elsewhere."""
+    """Return the path of an unfinished download. It is different for every content of the file."""
     return target.with_name(f".{target.name}.{file.checksum[-12:]}.part")
 
 
 def fetch(hub_id: str, revision: str, file: LockedFile, target: Path, advance: Callable[[int], None]) -> None:
-    """Download a file; what an interrupted call has fetched is continued by the next.
+    """Download a file, or continue an interrupted download.
 
-    `huggingface_hub.hf_hub_download` starts a file anew in every process; these files are hundreds of megabytes.
+    `huggingface_hub.hf_hub_download` restarts a file in every process. Files of the suite can have hundreds of megabytes.
 
     Args:
         hub_id: the dataset repository.
         revision: the commit.
-        file: the file in it.
-        target: where it goes; it is there only when whole and right.
-        advance: is told how many bytes have come (negative: some have to come again).
+        file: the file in the repository.
+        target: path of the local file, which exists only when it is complete and correct.
+        advance: called with numbers of received bytes. A negative number means that bytes are received again.
 
     Raises:
-        SourceError: the hub does not give the file, or another one than it states.
+        SourceError: the hub does not provide the file, or sends another size or checksum than it states.
         CMEError: the disk is full or the folder cannot be written.
     """
     partial = partial_path(target, file)
@@ -46,17 +46,17 @@ def fetch(hub_id: str, revision: str, file: LockedFile, target: Path, advance: C
     except OSError as error:
         if error.errno is None:
             raise unreachable(where, hub_id, error) from error
-        raise cannot_write(target, error, kept="what has been fetched is kept") from error
+        raise cannot_write(target, error, kept="downloaded data is kept") from error
     except Exception as error:
         raise unreachable(where, hub_id, error) from error
     raise SourceError(
-        f"{where}: two downloads differ from what the hub states ({file.size:,} bytes, {file.checksum}). A proxy may have "
-        "changed it; run the command again later, or look the commit up again with 'cme download --update-lock'."
+        f"{where}: two downloads do not have the size and checksum on the hub ({file.size:,} bytes, {file.checksum}). Run the "
+        "command again later, use a network without a proxy, or update the commit with 'cme download --update-lock'."
     )
 
 
 def _receive(hub_id: str, revision: str, file: LockedFile, partial: Path, advance: Callable[[int], None]) -> None:
-    """Append to the partial file until it has its size; only failures without any progress are counted."""
+    """Append to the partial file until it is complete. Only failures without progress count as attempts."""
     advance(_size(partial))
     attempt, connected = 0, False
     while (before := _size(partial)) < file.size:
@@ -69,7 +69,7 @@ def _receive(hub_id: str, revision: str, file: LockedFile, partial: Path, advanc
 
 
 def _stream(hub_id: str, revision: str, file: LockedFile, partial: Path, advance: Callable[[int], None]) -> None:
-    """Append what the hub sends, and not a byte beyond the file's size."""
+    """Append the bytes that the hub sends, and stop at most one byte beyond the size of the file."""
     from huggingface_hub import constants, get_session, hf_hub_url, hf_raise_for_status
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
@@ -83,16 +83,16 @@ def _stream(hub_id: str, revision: str, file: LockedFile, partial: Path, advance
         if not continued:
             advance(-have)
         with partial.open("ab" if continued else "wb") as opened:
-            room = file.size - (have if continued else 0)
+            missing = file.size - (have if continued else 0)
             for chunk in response.iter_bytes():
-                if len(chunk) > room:
-                    # The file is then of the wrong size or content, which the caller sees.
-                    opened.write(chunk[: room + 1])
-                    advance(min(len(chunk), room + 1))
+                if len(chunk) > missing:
+                    # The file then has the wrong size, which the caller detects.
+                    opened.write(chunk[: missing + 1])
+                    advance(min(len(chunk), missing + 1))
                     return
                 opened.write(chunk)
                 advance(len(chunk))
-                room -= len(chunk)
+                missing -= len(chunk)
 
 
 def _finish(partial: Path, target: Path) -> None:

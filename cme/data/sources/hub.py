@@ -1,4 +1,4 @@
-"""The Hugging Face hub: only the Parquet files of the split that is asked for, kept in the Hugging Face cache."""
+"""The Hugging Face hub as a source. Only the Parquet files of the requested split are downloaded, to the Hugging Face cache."""
 
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from cme.data.sources.resolve import HubFiles, hub_place
 from cme.data.sources.retry import OFFLINE_WAYS, patiently, unreachable
 from cme.env import lock_file
 from cme.errors import CMEError, SourceError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,10 +21,10 @@ _FOOTER_BLOCK = 1 << 16
 
 
 class HubSource:
-    """Rows from the hub, one split at a time, at the commits that the lock names.
+    """Rows from the hub, at the commits in the lock.
 
     Args:
-        lock: the lock; None: the one in the usual place, see `cme.env.lock_file`.
+        lock: the lock; None for the lock of `cme.env.lock_file`.
     """
 
     name = "hub"
@@ -35,41 +35,41 @@ class HubSource:
         self._right: set[Path] = set()
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
-        """Nothing is known to be missing before the hub is asked."""
+        """Return nothing, because missing splits are not known before the first request to the hub."""
         return {}
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
-        """The repository, configuration and split."""
-        return hub_place(spec, part, split)
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
+        """Return the repository, configuration and split."""
+        return hub_place(spec, subset, split)
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
-        """The split's Parquet files in the Hugging Face cache, in order; they are downloaded if need be.
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
+        """Return the Parquet files of a split in the Hugging Face cache, in order, and download them if necessary.
 
         Raises:
-            SourceError: the hub cannot be reached, has no such repository, configuration or split, or gives other files
-                than it states.
+            SourceError: the hub cannot be reached, has no such repository, configuration or split, or sends other files than
+                it states.
             DataError: the split is not stored as Parquet.
         """
-        found = self._hub.files(spec, part, split)
-        revision, where = self._hub.revision(spec), self.locate(spec, part, split)
-        return [self._file(spec.hub_id, revision, file, where) for file in found]
+        locked = self._hub.files(spec, subset, split)
+        revision, where = self._hub.revision(spec), self.locate(spec, subset, split)
+        return [self._file(spec.hub_id, revision, file, where) for file in locked]
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
-        """Download (once) and read the split's Parquet files.
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
+        """Read the Parquet files of a split, and download them if necessary.
 
         Raises:
-            SourceError: as `files`.
+            SourceError: see `files`.
             DataError: the split is not stored as Parquet, or a file is damaged.
         """
-        return read_parquet(self.files(spec, part, split), self.locate(spec, part, split))
+        return read_parquet(self.files(spec, subset, split), self.locate(spec, subset, split))
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """The commit that the rows come from."""
+        """Return the commit of the rows."""
         revision = spec.revision or self._hub.lock.revision(spec.hub_id)
         return {"revision": revision} if revision else {}
 
     def pinning(self, spec: DatasetSpec) -> tuple[str, str]:
-        """The commit, and what fixes it: ``pinned`` (the task's YAML), ``locked`` or ``current`` (nothing yet).
+        """Return the commit and what fixes it: ``pinned`` (by the YAML), ``locked`` (by the lock) or ``current`` (not fixed).
 
         Raises:
             SourceError: the hub cannot be reached or has no such repository.
@@ -77,16 +77,16 @@ class HubSource:
         revision = self._hub.revision(spec)
         return revision, self._hub.pinning(spec)
 
-    def footer(self, spec: DatasetSpec, part: Part, split: str) -> Footer:
-        """Columns and number of rows of a split; a few kilobytes of every file are read, nothing is kept.
+    def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
+        """Return the columns and the number of rows of a split. A few kilobytes of every file are read and not stored.
 
         Raises:
-            SourceError: as `files`.
+            SourceError: see `files`.
             DataError: the split is not stored as Parquet, or a file is damaged.
         """
         from huggingface_hub import HfFileSystem
 
-        found, where = self._hub.files(spec, part, split), self.locate(spec, part, split)
+        locked, where = self._hub.files(spec, subset, split), self.locate(spec, subset, split)
         at = f"datasets/{spec.hub_id}@{self._hub.revision(spec)}"
         system = HfFileSystem()
 
@@ -95,12 +95,12 @@ class HubSource:
                 return read_footer(opened, f"{where}: {file.path}")
 
         try:
-            return Footer.of_all([patiently(partial(read, file)) for file in found])
+            return Footer.of_all([patiently(partial(read, file)) for file in locked])
         except Exception as error:
             raise unreachable(where, spec.hub_id, error) from error
 
     def _file(self, hub_id: str, revision: str, file: LockedFile, where: str) -> Path:
-        """A file in the cache, checked once in this process; a wrong one is fetched again, once."""
+        """Return a file in the cache, which is checked once per process. A wrong file is downloaded again once."""
         from huggingface_hub import hf_hub_download
 
         def get(again: bool) -> str:
@@ -124,7 +124,8 @@ class HubSource:
                 self._right.add(path)
                 return path
         raise SourceError(
-            f"{where}: {file.path} is not what the hub states ({file.size:,} bytes, {file.checksum}), fetched twice.\n"
+            f"{where}: two downloads of {file.path} do not have the size and checksum on the hub ({file.size:,} bytes, "
+            f"{file.checksum}).\n"
             f"{OFFLINE_WAYS}"
         )
 

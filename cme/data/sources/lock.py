@@ -1,7 +1,7 @@
-"""``cme.lock``: which commit of every hub repository the rows come from, and what its files are.
+"""``cme.lock``: the commit of every hub repository that rows come from, and its files.
 
-A repository is looked up once; from then on everybody who has the lock reads the same bytes, whatever the repository's
-``main`` has become. It is a small JSON file to be kept under version control, like other tools' lock files.
+The current commit of a repository is looked up once. Everybody with the lock then reads the same bytes, even if the repository
+changes. The lock is a small JSON file for version control, like the lock files of other tools.
 """
 
 import hashlib
@@ -27,8 +27,8 @@ class LockedFile:
 
     Attributes:
         path: path in the repository.
-        size: in bytes.
-        checksum: ``sha256:…`` (files in large-file storage) or ``git:…`` (the git blob's SHA-1), as the hub states it.
+        size: size in bytes.
+        checksum: ``sha256:…`` for files in large-file storage, or ``git:…`` with the SHA-1 of the git blob, as on the hub.
     """
 
     path: str
@@ -36,7 +36,7 @@ class LockedFile:
     checksum: str
 
     def matches(self, file: Path) -> bool:
-        """Whether a local file has this size and checksum."""
+        """Return whether a local file has this size and checksum."""
         return file.stat().st_size == self.size and _checksum(file, self.checksum.partition(":")[0]) == self.checksum
 
 
@@ -45,8 +45,8 @@ class LockedRepository:
     """A repository at one commit.
 
     Attributes:
-        revision: the commit, 40 hexadecimal digits.
-        splits: ``configuration/split`` → its Parquet files, in order; only what was asked for so far.
+        revision: the commit, in 40 hexadecimal digits.
+        splits: Parquet files by ``configuration/split``, in order. Only requested splits are listed.
     """
 
     revision: str
@@ -54,17 +54,17 @@ class LockedRepository:
 
 
 class _Stored(Model):
-    """A repository as the file has it."""
+    """A repository in the form of the lock file."""
 
     revision: str
     splits: dict[str, Items[dict[str, Any]]]
 
 
 class Lock:
-    """The lock file, read and kept.
+    """A lock.
 
     Args:
-        path: where it is kept; None: in memory only.
+        path: path of the lock file; None for a lock in memory only.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -73,10 +73,10 @@ class Lock:
 
     @classmethod
     def read(cls, path: Path) -> "Lock":
-        """Read a lock; there is nothing in it if the file does not exist.
+        """Read a lock. It is empty if the file does not exist.
 
         Raises:
-            CMEError: the file is no lock.
+            CMEError: the file is not a lock.
         """
         lock = cls(path)
         if path.exists():
@@ -84,33 +84,33 @@ class Lock:
         return lock
 
     def in_memory(self) -> "Lock":
-        """The same commits, in a lock that is not kept."""
+        """Return a copy of this lock that is not written to a file."""
         lock = Lock()
         lock.adopt(self)
         return lock
 
     def revision(self, hub_id: str) -> str | None:
-        """The locked commit of a repository, if it has one."""
+        """Return the locked commit of a repository, or None."""
         entry = self.repositories.get(hub_id)
         return entry.revision if entry else None
 
     def files(self, hub_id: str, revision: str, key: str) -> tuple[LockedFile, ...] | None:
-        """Files of a split at a commit, or None if they were never asked for."""
+        """Return the files of a split at a commit, or None if they were never requested."""
         entry = self.repositories.get(hub_id)
         return entry.splits.get(key) if entry and entry.revision == revision else None
 
     def noted(self, hub_id: str) -> dict[str, tuple[LockedFile, ...]]:
-        """Files of a repository's splits, at whatever commit it is locked."""
+        """Return the files of all splits of a repository, at its locked commit."""
         entry = self.repositories.get(hub_id)
         return entry.splits if entry else {}
 
     def adopt(self, other: "Lock") -> None:
-        """Take over repositories from another lock that this one does not know."""
+        """Add the repositories of another lock that this one does not contain."""
         for hub_id, entry in other.repositories.items():
             self.repositories.setdefault(hub_id, LockedRepository(entry.revision, dict(entry.splits)))
 
     def put(self, hub_id: str, revision: str, key: str | None = None, files: tuple[LockedFile, ...] = ()) -> None:
-        """Set a repository's commit and, with ``key``, a split's files; another commit's files are forgotten.
+        """Set the commit of a repository and, with ``key``, the files of a split. Files of another commit are removed.
 
         Raises:
             CMEError: the lock cannot be written.
@@ -123,10 +123,10 @@ class Lock:
         self.save()
 
     def save(self) -> None:
-        """Write the file, whole or not at all.
+        """Write the file atomically.
 
         Raises:
-            CMEError: it cannot be written.
+            CMEError: the file cannot be written.
         """
         if self.path is None:
             return
@@ -134,11 +134,11 @@ class Lock:
         try:
             write_json(self.path, {"version": _VERSION, "repositories": repositories})
         except CMEError as error:
-            raise CMEError(f"{error}\nCME_LOCK may name another place for the lock.") from error
+            raise CMEError(f"{error}\nSet CME_LOCK to use another path for the lock.") from error
 
 
 def split_key(config: str | None, split: str) -> str:
-    """How a configuration's split is called in a lock."""
+    """Return the name of a split of a configuration in a lock."""
     return f"{config or 'default'}/{split}"
 
 
@@ -148,8 +148,8 @@ def _parse(value: Any, path: Path) -> dict[str, LockedRepository]:
         or value.get("version") != _VERSION
         or not isinstance(value.get("repositories"), dict)
     ):
-        raise CMEError(f"{path} is no {LOCK} of version {_VERSION}. Move it away: a new one is made.")
-    found = {}
+        raise CMEError(f"{path} is not a {LOCK} of version {_VERSION}. Move it to get a new one.")
+    repositories = {}
     for hub_id, item in value["repositories"].items():
         entry = build(_Stored, item if isinstance(item, dict) else {}, f"{path}: {hub_id}", error=CMEError)
         if not re.fullmatch(r"[0-9a-f]{40}", entry.revision):
@@ -158,15 +158,15 @@ def _parse(value: Any, path: Path) -> dict[str, LockedRepository]:
             key: tuple(build(LockedFile, file, f"{path}: {hub_id}/{key}", error=CMEError) for file in files)
             for key, files in entry.splits.items()
         }
-        found[hub_id] = LockedRepository(entry.revision, splits)
-    return found
+        repositories[hub_id] = LockedRepository(entry.revision, splits)
+    return repositories
 
 
 def _checksum(file: Path, kind: str) -> str:
-    """A file's checksum as the hub states it."""
+    """Compute the checksum of a file as the hub states it."""
     if kind == "sha256":
         return f"sha256:{sha256_file(file)}"
-    # A git object's name is the hash of a header and the content.
+    # The name of a git object is the hash of a header and the content.
     digest = hashlib.sha1(b"blob %d\0" % file.stat().st_size, usedforsecurity=False)
     with file.open("rb") as opened:
         while chunk := opened.read(_CHUNK):

@@ -1,11 +1,11 @@
-"""The mini corpus: an invented world in the hub's columns. It grows with the number of rows asked for."""
+"""The mini corpus as a source: synthetic rows with hub columns. It grows with the number of requested rows."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.errors import SourceError, unknown
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,12 +18,12 @@ _LEAST_TRAIN_ROWS = 2048
 
 @dataclass(frozen=True)
 class MiniOptions:
-    """What follows the colon in a source name such as ``mini:hard,long,seed=3``.
+    """The options in the name of a source, such as ``mini:hard,long,seed=3``.
 
     Attributes:
-        hard: the shortcuts are closed that let a small model learn the world in minutes.
-        long: texts have realistic lengths.
-        seed: which world.
+        hard: whether the rows have no shortcuts that a small model learns in minutes.
+        long: whether texts have realistic lengths.
+        seed: seed of the corpus.
     """
 
     hard: bool = False
@@ -32,10 +32,10 @@ class MiniOptions:
 
     @classmethod
     def parse(cls, name: str) -> "MiniOptions":
-        """Read a source name.
+        """Parse the name of a source.
 
         Raises:
-            UsageError: an option is unknown, or the seed is no whole number.
+            UsageError: an option is unknown, or the seed is not a whole number.
         """
         values: dict[str, bool | int] = {}
         for option in filter(None, name.removeprefix("mini").removeprefix(":").split(",")):
@@ -50,18 +50,18 @@ class MiniOptions:
 
     @property
     def name(self) -> str:
-        """The source's name in records; the same for any order of the options."""
-        said = [key for key in ("hard", "long") if getattr(self, key)] + ([f"seed={self.seed}"] if self.seed else [])
-        return "mini" + (":" + ",".join(said) if said else "")
+        """Name of the source in records, which does not depend on the order of the options."""
+        options = [key for key in ("hard", "long") if getattr(self, key)] + ([f"seed={self.seed}"] if self.seed else [])
+        return "mini" + (":" + ",".join(options) if options else "")
 
 
 class MiniSource:
-    """Rows of the world.
+    """Rows of the mini corpus.
 
     Args:
-        train_rows: at least so many training rows per dataset, or all that exist. The pool grows in powers of two, so
-            mixes of similar sizes draw from the same pool and a smaller one is a prefix of a larger one.
-        options: which world, and how hard it is.
+        train_rows: least number of training rows per dataset, up to all that exist. The number is rounded up to a power of two,
+            so that mixes of similar sizes use the same rows, and a smaller mix is a prefix of a larger one.
+        options: options of the corpus.
     """
 
     place = "the mini corpus"
@@ -73,56 +73,56 @@ class MiniSource:
         self.name = self._options.name
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
-        """Parts that the world cannot render."""
+        """Return the subsets that the corpus does not have."""
         from cme import mini_corpus
 
         return {
-            part.name: f"{part.folder} (the mini corpus has no such rows)"
-            for part in spec.parts
-            if part.folder not in mini_corpus.known()
+            subset.name: f"{subset.folder} (the mini corpus has no such rows)"
+            for subset in spec.subsets
+            if subset.folder not in mini_corpus.known()
         }
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
-        """The mini corpus, named."""
-        return f"the mini corpus ({part.folder}/{split})"
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
+        """Return the name of the split in the mini corpus."""
+        return f"the mini corpus ({subset.folder}/{split})"
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
         """Generate the split.
 
         Raises:
-            SourceError: the world has no such dataset.
+            SourceError: the corpus has no such dataset.
         """
-        return self.span(spec, part, split, 0, self.count(spec, part, split))
+        return self.span(spec, subset, split, 0, self.count(spec, subset, split))
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
-        """None: rows are made when they are asked for."""
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
+        """Return no files, because the rows are generated."""
         return []
 
-    def count(self, spec: DatasetSpec, part: Part, split: str) -> int:
-        """Rows of the split.
+    def count(self, spec: DatasetSpec, subset: Subset, split: str) -> int:
+        """Return the number of rows of the split.
 
         Raises:
-            SourceError: the world has no such dataset.
+            SourceError: the corpus has no such dataset.
         """
         from cme import mini_corpus
 
-        if part.folder not in mini_corpus.known():
+        if subset.folder not in mini_corpus.known():
             raise SourceError(
-                f"the mini corpus has no dataset {part.folder!r}. It has: {', '.join(mini_corpus.known())}."
+                f"the mini corpus has no dataset {subset.folder!r}. It has: {', '.join(mini_corpus.known())}."
             )
-        if split != part.train:
+        if split != subset.train:
             return EVAL_ROWS
-        return min(-(-self._train_rows // len(spec.parts)), mini_corpus.size(part.folder, split))
+        return min(-(-self._train_rows // len(spec.subsets)), mini_corpus.size(subset.folder, split))
 
-    def span(self, spec: DatasetSpec, part: Part, split: str, start: int, rows: int) -> "pa.Table":
-        """Generate a run of rows of the split."""
+    def span(self, spec: DatasetSpec, subset: Subset, split: str, start: int, rows: int) -> "pa.Table":
+        """Generate ``rows`` rows of the split from row ``start``."""
         import pyarrow as pa
 
         from cme import mini_corpus
 
         options = self._options
         made = mini_corpus.rows(
-            part.folder,
+            subset.folder,
             split,
             rows,
             start=start,
@@ -133,5 +133,5 @@ class MiniSource:
         return pa.Table.from_pylist(made)
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """The world's seed and pool size."""
+        """Return the name of the corpus, with its options, and the number of training rows."""
         return {"world": self.name, "train_rows": str(self._train_rows)}

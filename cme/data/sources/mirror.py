@@ -1,4 +1,4 @@
-"""A folder of Parquet files: ``DIR/<part folder>/<hub split>.parquet``, or the hub's ``<split>-00000-of-N.parquet``."""
+"""A mirror folder as a source: ``DIR/<folder>/<split>.parquet``, or shards with the hub names ``<split>-00000-of-N.parquet``."""
 
 import re
 from functools import cached_property
@@ -9,7 +9,7 @@ from cme.data.sources.lock import LOCK, Lock, LockedFile, split_key
 from cme.data.sources.parquet import Footer, read_footer, read_parquet
 from cme.data.sources.pins import Pin, check_pin, pin_of, pinned_sha256
 from cme.errors import DataError, SourceError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +21,7 @@ class MirrorSource:
     """Rows from a mirror folder.
 
     Args:
-        folder: the mirror's root.
+        folder: root of the mirror.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,48 +31,48 @@ class MirrorSource:
         self._used: dict[str, dict[Path, Pin]] = {}
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
-        """Parts whose file, or some of whose shards, are not there → what is not there."""
-        lacking = {part.name: self._lacking(part, part.split(kind)) for part in spec.parts}
+        """Return the missing files, by subset whose file or shards are not complete."""
+        lacking = {subset.name: self._lacking(subset, subset.split(kind)) for subset in spec.subsets}
         return {name: text for name, text in lacking.items() if text}
 
-    def locate(self, spec: DatasetSpec, part: Part, split: str) -> str:
-        """Path of the split's file, or of all its shards."""
-        files = self._files(part, split)
+    def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:
+        """Return the path of the file of a split, or a pattern for its shards."""
+        files = self._files(subset, split)
         name = f"{split}.parquet" if not files or files[0].stem == split else f"{split}-*.parquet"
-        return str(self.folder / part.folder / name)
+        return str(self.folder / subset.folder / name)
 
-    def files(self, spec: DatasetSpec, part: Part, split: str) -> list[Path]:
-        """The split's file, or its shards in order.
+    def files(self, spec: DatasetSpec, subset: Subset, split: str) -> list[Path]:
+        """Return the file of a split, or its shards in order.
 
         Raises:
-            SourceError: the file is not there, or shards of it are missing.
+            SourceError: the file or shards of it are missing.
         """
-        if lacking := self._lacking(part, split):
+        if lacking := self._lacking(subset, split):
             raise SourceError(
                 f"{spec.name}: {lacking} is missing in {self.folder}. "
-                f"Put it there (from {spec.hub_id} on the hub), leave the dataset out, or pass --allow-missing."
+                f"Add it from {spec.hub_id} on the hub, leave the dataset out, or pass --allow-missing."
             )
-        files = self._files(part, split)
+        files = self._files(subset, split)
         used = self._used.setdefault(spec.name, {})
         for file in files:
             if file not in used:
                 used[file] = pin_of(file)
         return files
 
-    def table(self, spec: DatasetSpec, part: Part, split: str) -> "pa.Table":
-        """Read the split's file or shards.
+    def table(self, spec: DatasetSpec, subset: Subset, split: str) -> "pa.Table":
+        """Read the file or shards of a split.
 
         Raises:
-            SourceError: the file is not there, or shards of it are missing.
-            DataError: a file is no Parquet file.
+            SourceError: the file or shards of it are missing.
+            DataError: a file is not a Parquet file.
         """
-        return read_parquet(self.files(spec, part, split), f"{spec.name}/{split}")
+        return read_parquet(self.files(spec, subset, split), f"{spec.name}/{split}")
 
     def provenance(self, spec: DatasetSpec) -> dict[str, str]:
-        """SHA-256 of every file of the dataset asked for so far; the hub's commit too, if ``cme download`` noted it.
+        """Return the SHA-256 of every file of the dataset that was requested so far, and the commit if the lock has it.
 
         Raises:
-            DataError: a file was changed since it was asked for.
+            DataError: a file was changed since it was requested.
         """
         pins = self._used.get(spec.name, {})
         used = {str(file.relative_to(self.folder)): self._hash(file, pin) for file, pin in pins.items()}
@@ -80,31 +80,31 @@ class MirrorSource:
         return dict(sorted(used.items())) | ({"revision": revision} if used and revision else {})
 
     def pinning(self, spec: DatasetSpec) -> tuple[str, str]:
-        """The hub's commit that ``cme download`` noted, and ``locked``; two empty texts where nothing is noted."""
+        """Return the commit in the lock of ``cme download`` and ``locked``, or two empty texts."""
         revision = self.lock.revision(spec.hub_id)
         return (revision, "locked") if revision else ("", "")
 
-    def footer(self, spec: DatasetSpec, part: Part, split: str) -> Footer:
-        """Columns and number of rows of a split.
+    def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
+        """Return the columns and the number of rows of a split.
 
         Raises:
-            SourceError: the file is not there, or shards of it are missing.
-            DataError: a file is no Parquet file, or not the one that ``cme download`` noted.
+            SourceError: the file or shards of it are missing.
+            DataError: a file is not a Parquet file, or differs from the lock of ``cme download``.
         """
-        files = self.files(spec, part, split)
-        noted = self.lock.files(spec.hub_id, self.pinning(spec)[0], split_key(part.config, split)) or ()
+        files = self.files(spec, subset, split)
+        noted = self.lock.files(spec.hub_id, self.pinning(spec)[0], split_key(subset.config, split)) or ()
         if noted and (len(noted) != len(files) or not all(map(LockedFile.matches, noted, files))):
             raise DataError(
-                f"{self.locate(spec, part, split)} is not what {self.folder / LOCK} says. Download it again with 'cme download'."
+                f"{self.locate(spec, subset, split)} differs from {self.folder / LOCK}. Download it again with 'cme download'."
             )
         return Footer.of_all([read_footer(file, str(file)) for file in files])
 
     @cached_property
     def lock(self) -> Lock:
-        """What ``cme download`` noted of the files' origin; empty in a folder of another make.
+        """The lock of ``cme download``, which is empty if another program made the folder.
 
         Raises:
-            CMEError: the note is damaged.
+            CMEError: the lock is damaged.
         """
         return Lock.read(self.folder / LOCK)
 
@@ -118,8 +118,8 @@ class MirrorSource:
         check_pin(file, pin)
         return self._hashes[file, pin]
 
-    def _files(self, part: Part, split: str) -> list[Path]:
-        folder = self.folder / part.folder
+    def _files(self, subset: Subset, split: str) -> list[Path]:
+        folder = self.folder / subset.folder
         single = folder / f"{split}.parquet"
         return (
             [single]
@@ -127,9 +127,9 @@ class MirrorSource:
             else sorted(file for file in folder.glob(f"{split}-*.parquet") if _shard(file, split))
         )
 
-    def _lacking(self, part: Part, split: str) -> str | None:
-        """What is missing of a split, or None if it is whole."""
-        name, files = f"{part.folder}/{split}", self._files(part, split)
+    def _lacking(self, subset: Subset, split: str) -> str | None:
+        """Return the missing files of a split, or None if it is complete."""
+        name, files = f"{subset.folder}/{split}", self._files(subset, split)
         if not files:
             return f"{name}.parquet"
         shards = [shard for file in files if (shard := _shard(file, split))]
@@ -146,6 +146,6 @@ class MirrorSource:
 
 
 def _shard(file: Path, split: str) -> tuple[int, int] | None:
-    """Number and total of a shard, as the hub names them (older ones with a hash behind)."""
+    """Return the number and the total of a shard from its hub name, which can end in a hash."""
     match = re.fullmatch(rf"{re.escape(split)}-(\d+)-of-(\d+)(?:-[0-9a-f]+)?\.parquet", file.name)
     return (int(match[1]), int(match[2])) if match else None

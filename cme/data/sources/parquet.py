@@ -1,4 +1,4 @@
-"""Parquet files → one table, or what their footers say."""
+"""Reading of Parquet files as one table, and of their footers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ __all__ = ["Footer", "read_footer", "read_parquet"]
 
 @dataclass(frozen=True)
 class Footer:
-    """What a split's files say of themselves.
+    """Metadata of the files of a split.
 
     Attributes:
-        schema: columns and types, of the first file.
+        schema: columns and types of the first file.
         rows: number of rows of all files.
     """
 
@@ -28,23 +28,23 @@ class Footer:
 
     @classmethod
     def of_all(cls, footers: Sequence["Footer"]) -> "Footer":
-        """The footers of the files of one split as one.
+        """Combine the footers of the files of a split.
 
         Args:
-            footers: at least one.
+            footers: at least one footer.
         """
         return cls(footers[0].schema, sum(footer.rows for footer in footers))
 
 
 def read_footer(file: "Path | IO[bytes]", where: str) -> Footer:
-    """Read one file's footer.
+    """Read the footer of a file.
 
     Args:
         file: a path or an open file.
         where: the file, for the message.
 
     Raises:
-        DataError: it is no Parquet file.
+        DataError: the file is not a Parquet file.
     """
     with open_parquet(file, where=where) as opened:
         return Footer(opened.schema, opened.metadata.num_rows)
@@ -56,11 +56,11 @@ def read_parquet(files: Sequence[Path], where: str) -> "pa.Table":
     Shards may differ in the order of their columns, in the width of integers, and in how strings are stored.
 
     Args:
-        files: at least one, in order.
+        files: at least one file, in order.
         where: dataset and split, for the message.
 
     Raises:
-        DataError: a file is no Parquet file, or the files do not have the same columns.
+        DataError: a file is not a Parquet file, or the files do not have the same columns.
     """
     import pyarrow as pa
 
@@ -70,7 +70,7 @@ def read_parquet(files: Sequence[Path], where: str) -> "pa.Table":
             tables.append(_plain_strings(file.table()))
     try:
         if strange := sorted({*tables[0].column_names} ^ {name for table in tables for name in table.column_names}):
-            raise pa.ArrowInvalid(f"not all have {', '.join(strange)}")
+            raise pa.ArrowInvalid(f"some files lack {', '.join(strange)}")
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         raise DataError(
@@ -80,7 +80,7 @@ def read_parquet(files: Sequence[Path], where: str) -> "pa.Table":
 
 
 def _plain_strings(table: "pa.Table") -> "pa.Table":
-    """A table whose top-level columns are neither dictionary-encoded nor views."""
+    """Convert dictionary-encoded top-level columns and string views to plain columns."""
     import pyarrow as pa
 
     def plain(kind: pa.DataType) -> pa.DataType:

@@ -1,4 +1,4 @@
-"""Was a file replaced while it was being used?"""
+"""Detection of files that change while they are used."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,12 @@ __all__ = ["Pin", "check_pin", "pin_of", "pinned_sha256"]
 
 @dataclass(frozen=True)
 class Pin:
-    """What changes when a file is replaced or written to.
+    """Attributes of a file that change when it is replaced or modified.
 
     Attributes:
-        size: bytes.
+        size: size in bytes.
         modified: time of the last change, in nanoseconds.
-        inode: number of the file on its file system.
+        inode: inode number of the file.
     """
 
     size: int
@@ -25,33 +25,33 @@ class Pin:
 
 
 def pin_of(file: Path) -> Pin:
-    """The pin of a file as it is now.
+    """Return the current pin of a file.
 
     Raises:
-        DataError: it is no longer there.
+        DataError: the file cannot be read any more.
     """
     try:
         status = file.stat()
     except OSError as error:
-        raise DataError(f"{file} can no longer be read: {error.strerror or error}. {_ADVICE}") from error
+        raise DataError(f"{file} cannot be read any more ({error.strerror or error}). {_ADVICE}") from error
     return Pin(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def check_pin(file: Path, pin: Pin) -> None:
-    """Check that a file is still the one that a pin was taken of.
+    """Check that a file has not changed since its pin was taken.
 
     Raises:
-        DataError: it was replaced or written to.
+        DataError: the file was replaced or modified.
     """
     if pin_of(file) != pin:
         raise DataError(f"{file} was changed while it was being read. {_ADVICE}")
 
 
 def pinned_sha256(file: Path, pin: Pin) -> str:
-    """SHA-256 of a file that a pin was taken of before its rows were read.
+    """Compute the SHA-256 of a file whose pin was taken before its rows were read.
 
     Raises:
-        DataError: it was replaced or written to since.
+        DataError: the file was replaced or modified since then.
     """
     check_pin(file, pin)
     digest = sha256_file(file)
@@ -59,4 +59,4 @@ def pinned_sha256(file: Path, pin: Pin) -> str:
     return digest
 
 
-_ADVICE = "Leave the data alone while a command runs, and run the command again."
+_ADVICE = "Do not change the data while a command runs, and run the command again."

@@ -1,4 +1,4 @@
-"""Patience with the hub: what passes is waited for, what does not is told in one message."""
+"""Retries of requests to the hub, and messages for errors that do not pass."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,22 +14,28 @@ __all__ = ["ATTEMPTS", "OFFLINE_WAYS", "back_off", "patiently", "status", "unrea
 T = TypeVar("T")
 
 ATTEMPTS = 6
-"""How often in a row something may fail before it is given up."""
+"""Maximum number of consecutive failures."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 300.0
-"""Seconds: after the first failure (twice as long after each further one), and the most that the hub may ask for."""
+"""Wait after the first failure, which doubles with every further failure, and longest wait, both in seconds."""
 
 OFFLINE_WAYS = (
-    "Without the hub: --source mini (the synthetic corpus), or --source DIR with Parquet files laid out as "
-    "DIR/<part>/<split>.parquet ('cme download' makes such a folder)."
+    "Without the hub, use --source mini (the synthetic corpus), or --source DIR with Parquet files named "
+    "DIR/<folder>/<split>.parquet ('cme download' makes such a folder)."
 )
 
 
 def patiently(call: Callable[[], T]) -> T:
-    """Call; again, after a pause, where the hub was busy (429), broken (5xx) or cut the connection.
+    """Call a function, and repeat the call after a pause if the hub was busy (429), failed (5xx) or closed the connection.
+
+    Args:
+        call: the function.
+
+    Returns:
+        The result of the call.
 
     Raises:
-        Exception: what the call raised, if it does not pass or did not pass in `ATTEMPTS` attempts.
+        Exception: the error of the call, if it cannot pass or did not pass in `ATTEMPTS` attempts.
     """
     attempt = 0
     while True:
@@ -41,33 +47,41 @@ def patiently(call: Callable[[], T]) -> T:
 
 
 def back_off(error: Exception, attempt: int, *, connected: bool = False) -> None:
-    """Wait as long as the hub asks for (``Retry-After``), else twice as long after every failure.
+    """Wait as long as the hub requests (``Retry-After``), or else twice as long as after the last failure.
 
     Args:
-        error: what went wrong.
-        attempt: how often in a row, from 1.
-        connected: the hub has answered before, so that a refused connection is a passing fault too.
+        error: the error.
+        attempt: number of consecutive failures, from 1.
+        connected: whether the hub has answered before, so that a refused connection can pass.
 
     Raises:
-        Exception: ``error`` itself, if waiting does not help or was tried often enough.
+        Exception: ``error``, if it cannot pass or the number of attempts is exhausted.
     """
     if attempt >= ATTEMPTS or not _passes(error, connected):
         raise error
-    asked = _asked_for(_response(error))
-    time.sleep(min(_FIRST_WAIT * 2 ** (attempt - 1) if asked is None else asked, _LONGEST_WAIT))
+    requested = _requested_wait(_response(error))
+    time.sleep(min(_FIRST_WAIT * 2 ** (attempt - 1) if requested is None else requested, _LONGEST_WAIT))
 
 
 def status(error: BaseException) -> int | None:
-    """The HTTP status code at the bottom of an error, if the hub answered with one."""
+    """Return the HTTP status code that caused an error, or None."""
     response = _response(error)
     return response.status_code if response is not None else None
 
 
 def unreachable(where: str, hub_id: str, error: Exception) -> CMEError:
-    """What the libraries say, in one message, with what to do about it.
+    """Return an error with one message for any error of the libraries that read the hub.
 
-    They raise errors of half a dozen unrelated classes (their own, the HTTP client's, RuntimeError for dataset scripts); the
-    cause at the bottom (a refused connection, a status code) says most.
+    These libraries raise errors of several unrelated classes. The first cause, such as a refused connection or a status code, is
+    part of the message.
+
+    Args:
+        where: what was requested.
+        hub_id: the repository.
+        error: the error. A `CMEError` is returned unchanged.
+
+    Returns:
+        The error to raise.
     """
     if isinstance(error, CMEError):
         return error
@@ -76,20 +90,22 @@ def unreachable(where: str, hub_id: str, error: Exception) -> CMEError:
         return SourceError(
             f"{where} could not be downloaded: {_ADVICE[code].format(hub_id=hub_id)} ({code})\n{OFFLINE_WAYS}"
         )
-    said, cause = _first_line(error), _first_line(list(_chain(error))[-1])
+    message, cause = _first_line(error), _first_line(list(_chain(error))[-1])
     return SourceError(
-        f"{where} could not be downloaded: {said}" + (f" ({cause})" if cause not in said else "") + f"\n{OFFLINE_WAYS}"
+        f"{where} could not be downloaded: {message}"
+        + (f" ({cause})" if cause not in message else "")
+        + f"\n{OFFLINE_WAYS}"
     )
 
 
-_LOG_IN = "log in with 'hf auth login' or set HF_TOKEN to a token that may read it, then run the command again."
+_LOG_IN = "log in with 'hf auth login' or set HF_TOKEN to a token that may read it."
 _ADVICE = {
-    401: "the hub has no repository {hub_id} for visitors: it is gated, private or renamed. See "
-    f"https://huggingface.co/datasets/{{hub_id}}; if it is there, {_LOG_IN}",
+    401: "the hub shows {hub_id} only to authorised users, or it was renamed. If "
+    f"https://huggingface.co/datasets/{{hub_id}} exists, {_LOG_IN}",
     403: "the hub does not let you read {hub_id}. Accept its terms at https://huggingface.co/datasets/{hub_id}, then "
     f"{_LOG_IN}",
-    404: "the hub has no such repository, commit or file in {hub_id}: it may have been renamed, or the commit in the lock is "
-    "gone. See https://huggingface.co/datasets/{hub_id}, or look the commit up again with 'cme download --update-lock'.",
+    404: "the hub has no such repository, commit or file in {hub_id}; it may have been renamed. See "
+    "https://huggingface.co/datasets/{hub_id}, or update the commit with 'cme download --update-lock'.",
 }
 
 
@@ -103,8 +119,8 @@ def _passes(error: Exception, connected: bool) -> bool:
     return bool(faults) and (connected or not isinstance(faults[-1], httpx.ConnectError))
 
 
-def _asked_for(response: "httpx.Response | None") -> float | None:
-    """Seconds the hub wants to be left alone."""
+def _requested_wait(response: "httpx.Response | None") -> float | None:
+    """Return the wait that the hub requests, in seconds, or None."""
     from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
     if response is None:
@@ -112,8 +128,8 @@ def _asked_for(response: "httpx.Response | None") -> float | None:
     limit = parse_ratelimit_headers(response.headers)
     if response.status_code == 429 and limit is not None and limit.remaining == 0:
         return float(limit.reset_in_seconds)
-    asked = response.headers.get("Retry-After", "")
-    return float(asked) if asked.isdecimal() else None
+    seconds = response.headers.get("Retry-After", "")
+    return float(seconds) if seconds.isdecimal() else None
 
 
 def _response(error: BaseException) -> "httpx.Response | None":
@@ -123,7 +139,7 @@ def _response(error: BaseException) -> "httpx.Response | None":
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what caused it, down to the bottom."""
+    """Yield an error and its chain of causes."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause

@@ -1,4 +1,4 @@
-"""Is everything there that the suite reads, and is it what it should be? Footers are read, never rows."""
+"""Survey of a source: which files of the suite it has, and whether they are as expected. Only footers are read."""
 
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -7,7 +7,7 @@ from cme.data.columns import check_columns, unwrap
 from cme.data.sources import Source
 from cme.data.sources.parquet import Footer
 from cme.errors import CMEError, DataError
-from cme.suite import DatasetSpec, Part
+from cme.suite import DatasetSpec, Subset
 
 __all__ = ["Survey", "SurveyedSource", "row_warning", "survey"]
 
@@ -18,30 +18,31 @@ _STATES = ("ok", "other", "wrong", "missing")
 class SurveyedSource(Source, Protocol):
     """A source with files: the hub or a mirror folder."""
 
-    def footer(self, spec: DatasetSpec, part: Part, split: str) -> Footer:
-        """Columns and number of rows of a split."""
+    def footer(self, spec: DatasetSpec, subset: Subset, split: str) -> Footer:
+        """Return the columns and the number of rows of a split."""
         ...
 
     def pinning(self, spec: DatasetSpec) -> tuple[str, str]:
-        """The hub's commit, and what fixes it."""
+        """Return the commit on the hub and what fixes it."""
         ...
 
 
 @dataclass
 class Survey:
-    """What a source has of a dataset.
+    """The state of a dataset in a source.
 
     Attributes:
-        dataset: the dataset.
-        state: ``ok``; ``other`` (all is there, but not as many rows as published); ``wrong`` (a file or a column); ``missing``.
-        revision: the hub's commit, or empty.
-        pinning: what fixes it: ``pinned``, ``locked``, ``current`` or empty.
-        splits: ``folder/split`` → number of rows.
-        columns: names and types of the columns, of the last split read.
-        rows: ``train`` and ``eval`` → number of rows of all parts.
-        published: ``train`` and ``eval`` → number of rows as published.
-        problems: what is missing or wrong, one sentence each.
-        warnings: what is not as published, but may be right.
+        dataset: name of the dataset.
+        state: ``ok``, ``other`` (complete, but with another number of rows than published), ``wrong`` (a file or column is not as
+            expected) or ``missing``.
+        revision: commit on the hub, or empty.
+        pinning: what fixes the commit: ``pinned``, ``locked``, ``current`` or empty.
+        splits: number of rows by ``folder/split``.
+        columns: types of the columns of the last split by name.
+        rows: number of rows of all subsets, by ``train`` and ``eval``.
+        published: published number of rows, by ``train`` and ``eval``.
+        problems: one text for everything that is missing or wrong.
+        warnings: differences from the published dataset that may be intended.
     """
 
     dataset: str
@@ -56,18 +57,18 @@ class Survey:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, state: str, problem: str) -> None:
-        """Note a problem or a warning; the worst one names the state."""
+        """Add a problem, or a warning for the state ``other``. The worst state remains."""
         self.state = max(self.state, state, key=_STATES.index)
         (self.warnings if state == "other" else self.problems).append(problem)
 
 
 def row_warning(spec: DatasetSpec, kind: str, rows: int) -> str | None:
-    """What to say where a dataset has more or fewer rows than published; None where it has as many.
+    """Return a warning if the number of rows differs from the published one, or None.
 
     Args:
         spec: the dataset.
         kind: ``"train"`` or ``"eval"``.
-        rows: rows of all parts together.
+        rows: number of rows of all subsets.
     """
     if rows == spec.rows[kind]:
         return None
@@ -75,53 +76,56 @@ def row_warning(spec: DatasetSpec, kind: str, rows: int) -> str | None:
 
 
 def survey(spec: DatasetSpec, source: SurveyedSource, kinds: tuple[str, ...] = ("train", "eval")) -> Survey:
-    """Look through a dataset: what is there, of which commit, with which columns, and how many rows.
+    """Survey a dataset: its files, commit, columns and numbers of rows.
 
-    A dataset that is shown beside the suite is evaluated only: its training split is not looked for.
+    The training split of a dataset outside the suite is not needed and not checked.
 
     Args:
         spec: the dataset.
-        source: where it lies.
-        kinds: which splits, ``"train"``, ``"eval"`` or both.
+        source: the source.
+        kinds: ``"train"``, ``"eval"`` or both.
+
+    Returns:
+        The state of the dataset.
     """
-    found = Survey(spec.name)
+    report = Survey(spec.name)
     try:
-        found.revision, found.pinning = source.pinning(spec)
+        report.revision, report.pinning = source.pinning(spec)
     except CMEError as error:
-        found.add("missing", _told(error))
-        return found
+        report.add("missing", _first_line(error))
+        return report
     for kind in kinds:
         if kind == "eval" or not spec.beside:
-            _look(spec, source, kind, found)
-    return found
+            _look(spec, source, kind, report)
+    return report
 
 
-def _look(spec: DatasetSpec, source: SurveyedSource, kind: str, found: Survey) -> None:
-    found.published[kind] = spec.rows[kind]
+def _look(spec: DatasetSpec, source: SurveyedSource, kind: str, report: Survey) -> None:
+    report.published[kind] = spec.rows[kind]
     lacking = source.missing(spec, kind)
     for item in lacking.values():
-        found.add("missing", f"{item} is missing")
+        report.add("missing", f"{item} is missing")
     rows = []
-    for part in spec.parts:
-        if part.name in lacking:
+    for subset in spec.subsets:
+        if subset.name in lacking:
             continue
-        split = part.split(kind)
+        split = subset.split(kind)
         try:
-            footer = source.footer(spec, part, split)
+            footer = source.footer(spec, subset, split)
             rows.append(footer.rows)
             schema = unwrap(footer.schema.empty_table(), spec).schema
-            found.splits[f"{part.folder}/{split}"] = footer.rows
-            found.columns = {name: str(of) for name, of in zip(schema.names, schema.types, strict=True)}
-            check_columns(schema, spec, f"{spec.name}/{split}", source.locate(spec, part, split))
+            report.splits[f"{subset.folder}/{split}"] = footer.rows
+            report.columns = {name: str(of) for name, of in zip(schema.names, schema.types, strict=True)}
+            check_columns(schema, spec, f"{spec.name}/{split}", source.locate(spec, subset, split))
         except DataError as error:
-            found.add("wrong", _told(error))
+            report.add("wrong", _first_line(error))
         except CMEError as error:
-            found.add("missing", _told(error))
-    found.rows[kind] = sum(rows)
-    if len(rows) == len(spec.parts) and (warning := row_warning(spec, kind, sum(rows))):
-        found.add("other", warning)
+            report.add("missing", _first_line(error))
+    report.rows[kind] = sum(rows)
+    if len(rows) == len(spec.subsets) and (warning := row_warning(spec, kind, sum(rows))):
+        report.add("other", warning)
 
 
-def _told(error: CMEError) -> str:
-    """An error's first line: what is wrong; what to do about it is the same for all and told once."""
+def _first_line(error: CMEError) -> str:
+    """Return the first line of an error. The advice in the other lines is the same for all and reported once."""
     return str(error).splitlines()[0]

@@ -1,5 +1,5 @@
-"""The scoring engine: lm-eval's requests, answered with as few computed tokens as possible.
+"""The prefix engine computes the same answers as lm-eval but processes fewer tokens, because shared prefixes are computed once.
 
-`cme.evaluation.engine.lm.PrefixLM` stands in lm-eval's place of `HFLM`. Planning (`plan`: which prompts go together, a pure
-function of the requests), computing (`choice`, `generate`) and handing over (`lm`) are apart from each other.
+`cme.evaluation.engine.lm.PrefixLM` replaces lm-eval's `HFLM`. The module `plan` groups prompts into batches, `choice` and
+`generate` compute the answers, and `lm` connects them with lm-eval.
 """

@@ -1,34 +1,35 @@
-"""What becomes of finished batches: computed anew each time here, kept in files by `cme.evaluation.store`."""
+"""Interface for storing the answers of finished batches. `cme.evaluation.store` implements it with files."""
 
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-__all__ = ["Keep", "Kind", "in_order"]
+__all__ = ["BatchCache", "Kind", "in_order"]
 
 Kind = tuple[str, bool, bool]
-"""What the self-check distinguishes: (what is asked for, single tokens only?, with a common prefix?)."""
+"""Kind of batch for the self-check: kind of request, whether all continuations are single tokens, whether there is a prefix."""
 
 
-class Keep:
-    """Keeps nothing: every batch is computed."""
+class BatchCache:
+    """Compute every batch and store nothing."""
 
     def answers(
         self, batches: Sequence[Any], compute: Callable[[int], list[Any]], first: Collection[int] = ()
     ) -> list[list[Any]]:
-        """The answers to every batch.
+        """Return the answers to every batch.
 
         Args:
-            batches: what decides the answers of each besides the model: JSON values.
-            compute: number of a batch → its answers (JSON values, not finite numbers included).
-            first: numbers of the batches to begin with.
+            batches: for each batch, a JSON value that determines its answers together with the model.
+            compute: function that takes the index of a batch and returns its answers as JSON values. Numbers can be NaN or
+                infinite.
+            first: indices of the batches that are computed first.
         """
-        found = {number: compute(number) for number in in_order(len(batches), first)}
-        return [found[number] for number in range(len(batches))]
+        answers = {number: compute(number) for number in in_order(len(batches), first)}
+        return [answers[number] for number in range(len(batches))]
 
     def checked(self, kind: Kind, fault: str | None) -> None:
-        """Take note of what the self-check says of a kind of batch; None: nothing is wrong."""
+        """Store the verdict of the self-check on a kind of batch. None means that no fault was detected."""
 
 
 def in_order(count: int, first: Collection[int]) -> list[int]:
-    """The numbers below ``count``, some of them first."""
+    """Return the numbers below ``count``, with those of ``first`` at the start."""
     return sorted(range(count), key=lambda number: (number not in first, number))

@@ -1,4 +1,4 @@
-"""The self-check: does the engine say what a plain pass over each request says?"""
+"""The self-check compares answers of the engine with a plain forward pass over each request."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,57 +12,67 @@ from cme.evaluation.engine.plan import Prompt
 __all__ = ["TOLERANCE", "Probe", "answers_fault", "probes", "text_fault"]
 
 Probe = Literal["ends", "longest"]
-"""What of a batch is checked: its longest prompt, which has no padding, and its shortest, which has the most; or of the longest
-prompt the longest continuation alone, which costs little."""
+"""Prompts of a batch to check.
+
+``ends`` means the longest prompt, which has no padding, and the shortest, which has the most. ``longest`` means only the longest
+continuation of the longest prompt, which costs little.
+"""
 
 TOLERANCE = {torch.float32: 1e-3, torch.float16: 0.25, torch.bfloat16: 1.0}
-"""Largest difference (nats) that counts as rounding, by the weights' dtype; times √n for a sum over n tokens.
+"""Largest difference (nats) that counts as rounding, by dtype of the weights. It is multiplied by √n for a sum over n tokens.
 
-Measured with SmolLM2-135M: 5e-5 in float32; up to 0.6 in bfloat16, where lm-eval's own answers differ by 0.5 between batch
-sizes. float16 has eight times bfloat16's resolution. In half precision only a gross break of the assumption shows."""
+Differences measured with SmolLM2-135M are 5e-5 in float32 and up to 0.6 in bfloat16, where lm-eval's own answers differ by 0.5
+between batch sizes. float16 has eight times the resolution of bfloat16. In half precision, the check detects only large errors.
+"""
 
 
 def answers_fault(
-    found: Mapping[int, Answer],
+    answers: Mapping[int, Answer],
     prompts: Sequence[Prompt],
     plain: Callable[[Prompt], Sequence[Answer]],
     dtype: torch.dtype,
 ) -> str | None:
-    """What is wrong with the engine's answers to a batch, in words; None: nothing.
+    """Compare the engine's answers to a batch with those of plain passes.
 
-    What is not finite is left out here: the engine refuses its own answers, whoever scores them refuses the plain ones.
+    Answers that are not finite are skipped, because the engine and the scoring raise errors for them.
 
     Args:
-        found: request index → answer.
-        prompts: from `probes`.
-        plain: all answers to a prompt, each from a pass of its own.
-        dtype: of the weights.
+        answers: answers by index of the request.
+        prompts: the prompts to check, from `probes`.
+        plain: function that returns all answers to a prompt, each computed in a separate pass.
+        dtype: dtype of the weights.
+
+    Returns:
+        A description of the fault, or None if the answers agree.
     """
     gaps = [
-        abs(found[index][0] - answer[0]) / len(tokens) ** 0.5
+        abs(answers[index][0] - answer[0]) / len(tokens) ** 0.5
         for prompt in prompts
-        for (index, tokens), answer in zip(prompt.asked, plain(prompt), strict=True)
+        for (index, tokens), answer in zip(prompt.continuations, plain(prompt), strict=True)
     ]
     return _fault(gaps, dtype)
 
 
 def text_fault(
-    found: Mapping[int, list[int]],
+    answers: Mapping[int, list[int]],
     prompts: Sequence[Prompt],
     plain: Callable[[torch.Tensor], torch.Tensor],
     dtype: torch.dtype,
 ) -> str | None:
-    """What is wrong with a batch of generated texts, in words; None: a plain pass prefers each of their tokens, too.
+    """Check that each token of generated texts is also the most likely token in a plain pass.
 
     Args:
-        found: request index → the new tokens.
-        prompts: from `probes`.
-        plain: tokens [1, length] → logits [1, length, vocabulary], in one pass.
-        dtype: of the weights.
+        answers: new tokens by index of the request.
+        prompts: the prompts to check, from `probes`.
+        plain: function that computes the logits [1, length, vocabulary] of tokens [1, length] in one pass.
+        dtype: dtype of the weights.
+
+    Returns:
+        A description of the fault, or None if the texts agree.
     """
     gaps = []
     for prompt in prompts:
-        text = found[prompt.asked[0][0]]
+        text = answers[prompt.continuations[0][0]]
         logits = plain(torch.tensor([[*prompt.tokens, *text[:-1]]]))[0, -len(text) :].float().cpu()
         chosen = logits.gather(1, torch.tensor(text)[:, None])[:, 0]
         gaps.append(float((logits.amax(-1) - chosen).max()))
@@ -70,10 +80,10 @@ def text_fault(
 
 
 def probes(prompts: Sequence[Prompt], probe: Probe) -> Sequence[Prompt]:
-    """The prompts of a batch, longest first, that are to be checked."""
+    """Return the prompts of a batch to check. The prompts of a batch are sorted from longest to shortest."""
     first = prompts[0]
     if probe == "longest":
-        return [Prompt(first.tokens, (max(first.asked, key=lambda asked: len(asked[1])),))]
+        return [Prompt(first.tokens, (max(first.continuations, key=lambda item: len(item[1])),))]
     return prompts if len(prompts) == 1 else (first, prompts[-1])
 
 
@@ -81,4 +91,4 @@ def _fault(gaps: Sequence[float], dtype: torch.dtype) -> str | None:
     gap = max((gap for gap in gaps if math.isfinite(gap)), default=0.0)
     if gap <= TOLERANCE.get(dtype, TOLERANCE[torch.bfloat16]):
         return None
-    return f"the model's output depends on what is computed together (log-probabilities move by {gap:.2g})"
+    return f"the model's output depends on batching or caching (log-probabilities differ by {gap:.2g})"

@@ -1,4 +1,4 @@
-"""Log-probabilities of continuations: one pass over the prompts, one over all that follows them."""
+"""Computes the log-probabilities of continuations with one pass over the prompts and one over the continuations."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,56 +12,58 @@ from cme.evaluation.engine.runner import Past, Runner, check_finite
 __all__ = ["Answer", "score"]
 
 Answer = tuple[float, bool]
-"""Summed log-probability (nats) of a continuation, and whether each of its tokens is the likeliest."""
+"""Summed log-probability (nats) of a continuation, and whether each of its tokens is the most likely one."""
 
 _LOGITS_COST = 4
-"""A position whose logits are needed counts as so many of the budget: they are large, and taken in float32."""
+"""Number of positions of the budget that one position with logits uses. Logits are large and converted to float32."""
 
 Row = tuple[int, tuple[int, ...]]
-"""Number of a prompt in its batch, and tokens read after it."""
+"""Index of a prompt in its batch, and the tokens that follow it."""
 
 
 def score(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, budget: Budget) -> dict[int, Answer]:
-    """Score everything that is asked about a batch of prompts.
+    """Score all continuations of a batch of prompts.
 
     Args:
         runner: the model.
         prompts: the batch.
-        prefix: the plan's prefix, read with ``keep``, if it has one.
-        budget: bounds the rows of the second pass: continuations beyond it are read in several.
+        prefix: the common prefix of the plan, read with ``keep``, or None.
+        budget: limit for the second pass. Continuations beyond it are computed in further passes.
 
     Returns:
-        Request index → answer. Log-probabilities are computed in float32.
+        Answers by index of the request. Log-probabilities are computed in float32.
 
     Raises:
-        NotFiniteError: one is NaN or infinite.
+        NotFiniteError: if a log-probability is NaN or infinite.
     """
-    asked = [(number, index, tokens) for number, prompt in enumerate(prompts) for index, tokens in prompt.asked]
+    targets = [
+        (number, index, tokens) for number, prompt in enumerate(prompts) for index, tokens in prompt.continuations
+    ]
     before = 0 if prefix is None else int(prefix.lengths[0])
-    read = runner.read([prompt.tokens[before:] for prompt in prompts], prefix, keep=any(len(a[2]) > 1 for a in asked))
-    number = torch.tensor([item[0] for item in asked], device=runner.device)
-    total, greedy = _pick(read.logits[:, None], number, [item[2][:1] for item in asked])
-    # Continuations that differ in their last token only are read once.
-    rows = sorted({(number, tokens[:-1]) for number, _, tokens in asked if len(tokens) > 1}, key=_by_length)
+    read = runner.read([prompt.tokens[before:] for prompt in prompts], prefix, keep=any(len(a[2]) > 1 for a in targets))
+    number = torch.tensor([item[0] for item in targets], device=runner.device)
+    total, greedy = _pick(read.logits[:, None], number, [item[2][:1] for item in targets])
+    # Continuations that differ only in their last token are computed once.
+    rows = sorted({(number, tokens[:-1]) for number, _, tokens in targets if len(tokens) > 1}, key=_by_length)
     for part in _parts(rows, read.mask.shape[1], budget):
         logits = runner.go_on(read, torch.tensor([row[0] for row in part], device=runner.device), [r[1] for r in part])
         place = {row: at for at, row in enumerate(part)}
-        here = [at for at, (prompt, _, tokens) in enumerate(asked) if (prompt, tokens[:-1]) in place]
-        taken = torch.tensor([place[asked[at][0], asked[at][2][:-1]] for at in here], device=runner.device)
-        more, also = _pick(logits, taken, [asked[at][2][1:] for at in here])
+        here = [at for at, (prompt, _, tokens) in enumerate(targets) if (prompt, tokens[:-1]) in place]
+        taken = torch.tensor([place[targets[at][0], targets[at][2][:-1]] for at in here], device=runner.device)
+        more, also = _pick(logits, taken, [targets[at][2][1:] for at in here])
         total[here] += more
         greedy[here] &= also
     check_finite(total)
-    return {item[1]: (value, best) for item, value, best in zip(asked, total.tolist(), greedy.tolist(), strict=True)}
+    return {item[1]: (value, best) for item, value, best in zip(targets, total.tolist(), greedy.tolist(), strict=True)}
 
 
 def _pick(logits: Tensor, rows: Tensor, targets: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Summed log-probability of tokens, and whether all of them are the likeliest.
+    """Return the summed log-probability of each target, and whether all of its tokens are the most likely ones.
 
     Args:
-        logits: [rows, length, vocabulary].
-        rows: whose logits each target reads, [targets].
-        targets: tokens, from the first position on.
+        logits: logits [rows, length, vocabulary].
+        rows: row of the logits for each target [targets].
+        targets: tokens of each target, from the first position on.
     """
     length = max(map(len, targets))
     ids = torch.tensor([[*target, *[0] * (length - len(target))] for target in targets], device=logits.device)
@@ -73,7 +75,7 @@ def _pick(logits: Tensor, rows: Tensor, targets: Sequence[Sequence[int]]) -> tup
 
 
 def _parts(rows: Sequence[Row], length: int, budget: Budget) -> Iterator[Sequence[Row]]:
-    """Rows, longest first, in parts whose logits and whose copies of the prompts' keys and values fit the budget."""
+    """Split rows, which are sorted from longest to shortest, so that logits and caches of each part fit the budget."""
     start = 0
     while start < len(rows):
         longest = len(rows[start][1])

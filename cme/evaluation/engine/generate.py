@@ -1,4 +1,4 @@
-"""Greedy texts: prompts read in passes of the budget's size, then decoded together; rows that have ended leave the batch."""
+"""Generates greedy texts. Prompts are read in passes, decoded together, and removed from the batch when they have ended."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from cme.evaluation.engine.runner import Past, Runner, check_finite, keep_rows, 
 __all__ = ["Limits", "generate", "stops_at"]
 
 _WORTH_COMPACTING = 0.75
-"""A batch is compacted when at most this share of its rows is alive: each time, all keys and values are copied."""
+"""A batch is compacted when at most this share of its rows is unfinished. Compacting copies all keys and values."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a text ends.
+    """Conditions that end a text.
 
     Attributes:
-        new_tokens: most tokens.
-        ends: tokens that end a text; they are its last one.
-        stops: whether a text ends for another reason, told from its tokens so far.
+        new_tokens: maximum number of tokens.
+        ends: tokens that end a text. The text includes them.
+        stops: function that takes the tokens so far and returns whether the text ends.
     """
 
     new_tokens: int
@@ -31,7 +31,10 @@ class Limits:
 
 
 def stops_at(tokenizer: Any, strings: Sequence[str]) -> Callable[[list[int]], bool]:
-    """A test for stop strings by lm-eval's rule: each is looked for in as many last tokens as it has, and two more."""
+    """Return a function that tests for stop strings as lm-eval does.
+
+    A stop string of n tokens is searched in the last n + 2 tokens.
+    """
     windows = [(string, len(tokenizer.encode(string, add_special_tokens=False)) + 2) for string in strings]
 
     def test(tokens: list[int]) -> bool:
@@ -43,20 +46,20 @@ def stops_at(tokenizer: Any, strings: Sequence[str]) -> Callable[[list[int]], bo
 def generate(
     runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, limits: Limits, budget: Budget
 ) -> dict[int, list[int]]:
-    """Generate a text for each prompt of a batch, always taking the likeliest token.
+    """Generate a text for each prompt of a batch with greedy decoding.
 
     Args:
         runner: the model.
-        prompts: the batch, longest first.
-        prefix: the plan's prefix, read with ``keep``, if it has one.
-        limits: where texts end.
-        budget: bounds the passes over the prompts.
+        prompts: the batch, sorted from longest to shortest.
+        prefix: the common prefix of the plan, read with ``keep``, or None.
+        limits: conditions that end a text.
+        budget: limit for the passes over the prompts.
 
     Returns:
-        Request index → the new tokens, with the one that ended the text.
+        New tokens by index of the request, including the token that ended the text.
 
     Raises:
-        NotFiniteError: the model computes NaN or infinity.
+        NotFiniteError: if the model computes NaN or infinity.
     """
     past = _read(runner, prompts, prefix, limits.new_tokens, budget)
     texts: list[list[int]] = [[] for _ in prompts]
@@ -70,7 +73,7 @@ def generate(
                 if len(texts[row]) == limits.new_tokens or token in limits.ends or limits.stops(texts[row]):
                     alive.discard(row)
         if not alive:
-            return {prompt.asked[0][0]: text for prompt, text in zip(prompts, texts, strict=True)}
+            return {prompt.continuations[0][0]: text for prompt, text in zip(prompts, texts, strict=True)}
         if len(alive) <= _WORTH_COMPACTING * len(rows):
             left = torch.tensor([at for at, row in enumerate(rows) if row in alive], device=runner.device)
             rows = [row for row in rows if row in alive]
@@ -79,7 +82,7 @@ def generate(
 
 
 def _read(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, room: int, budget: Budget) -> Past:
-    """Read the prompts in passes of the budget's size, the longest first."""
+    """Read the prompts in passes that fit the budget, from longest to shortest."""
     before = 0 if prefix is None else int(prefix.lengths[0])
     past, start = None, 0
     for part in split(prompts, before, budget.tokens):

@@ -1,4 +1,4 @@
-"""Greedy means greedy: the likeliest token at every step, whatever a base's `generation_config.json` asks for."""
+"""Ensures greedy decoding, regardless of the settings in a base model's `generation_config.json`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ _KEPT = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id
 
 @contextmanager
 def greedy(model: Any) -> Iterator[None]:
-    """Let a model generate by default settings while the block runs; only its special tokens stay as configured.
+    """Replace a model's generation configuration by the default one in the block, except for its special tokens.
 
-    Penalties, forbidden or forced tokens, least lengths, beams, contrastive search, guidance, caches of other kinds and whatever
-    later versions add have no effect then. Which tokens end a text does: it belongs to the base's identity
+    Penalties, forced tokens, minimum lengths, beams and other settings have no effect in the block. The special tokens that end
+    a text are kept because they are part of the base model's identity
     (`cme.models.tokenizer_files.tokenizer_fingerprint`).
 
     Args:
@@ -32,7 +32,7 @@ def greedy(model: Any) -> Iterator[None]:
 
 
 def end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
-    """The tokens that end a text: those that the model's generation configuration names, and the tokenizer's own."""
+    """Return the tokens that end a text: those of the model's generation configuration and that of the tokenizer."""
     configured = _base(model).generation_config.eos_token_id
     several = configured if isinstance(configured, list) else [configured]
     return frozenset(token for token in (*several, tokenizer.eos_token_id) if token is not None)

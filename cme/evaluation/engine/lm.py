@@ -1,4 +1,4 @@
-"""The engine in the place of lm-eval's `HFLM`."""
+"""Connects the prefix engine with lm-eval in place of `HFLM`."""
 
 import functools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -11,12 +11,12 @@ from lm_eval.api.model import CacheHook
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs, postprocess_generated_text
 
 from cme.errors import CMEError, RecoverableError
-from cme.evaluation.engine.batch_cache import Keep, Kind
+from cme.evaluation.engine.batch_cache import BatchCache, Kind
 from cme.evaluation.engine.check import Probe, answers_fault, probes, text_fault
 from cme.evaluation.engine.choice import Answer, score
 from cme.evaluation.engine.generate import Limits, generate, stops_at
 from cme.evaluation.engine.greedy import end_tokens
-from cme.evaluation.engine.plain import PlainLM, in_words
+from cme.evaluation.engine.plain import PlainLM, describe_error
 from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluation.engine.runner import Past, Runner
 from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported
@@ -29,24 +29,25 @@ _POWERS = 32
 
 
 class _FaultError(RecoverableError):
-    """The engine's answers are wrong, or it has none."""
+    """The engine's answers differ from those of plain passes, or the engine failed."""
 
 
 class PrefixLM(PlainLM):
-    """`PlainLM` that reads every prompt once, the prompts' common prefix once per dataset, and continues from there.
+    """Compute each prompt once, and the common prefix of all prompts once per dataset.
 
-    Only `_loglikelihood_tokens` and `generate_until` are its own: building requests, tokens, chat templates and few-shot
-    examples stay lm-eval's. Where the model does not allow it, it answers as `PlainLM` does.
+    Only `_loglikelihood_tokens` and `generate_until` differ from lm-eval's code. For models that the engine does not support,
+    the answers are computed by `PlainLM`.
 
     Args:
-        model: as for `PlainLM`.
-        tokenizer: as for `PlainLM`.
-        batch_size: requests per batch where `PlainLM` answers.
-        budget: what is computed at once; None: `Budget.default` of the device and the model.
+        model: see `PlainLM`.
+        tokenizer: see `PlainLM`.
+        batch_size: number of requests per batch of `PlainLM`.
+        budget: amount of computation per pass. None means `Budget.default` of the device and the model.
 
     Attributes:
-        token_budget: positions per pass over prompts, instead of the budget's; the rest of the budget in proportion.
-        obstacle: why `PlainLM` answers, in words; None: the engine answers.
+        token_budget: number of positions per pass over prompts that replaces the budget's. The rest of the budget is scaled in
+            proportion.
+        obstacle: reason why `PlainLM` computes the answers, or None if the engine does.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_size: int, budget: Budget | None = None) -> None:
@@ -59,7 +60,7 @@ class PrefixLM(PlainLM):
 
     @property
     def budget(self) -> Budget:
-        """What is computed at once."""
+        """Amount of computation per pass."""
         if self._budget is None:
             self._budget = Budget.default(self.device.type, position_bytes(self.model))
         budget = self._budget
@@ -67,7 +68,7 @@ class PrefixLM(PlainLM):
 
     @property
     def used(self) -> str:
-        """What answered the last requests: ``prefix``, or ``hf`` and why."""
+        """Engine that computed the last answers: ``prefix``, or ``hf`` with the reason."""
         return f"hf: {self._why}" if self._why else "prefix"
 
     def _loglikelihood_tokens(
@@ -80,7 +81,7 @@ class PrefixLM(PlainLM):
         return self._plain_scores(requests) if answers is None else answers
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> list[str]:
-        """As lm-eval's; the texts are those that it generates one at a time."""
+        """Generate texts. They equal those that lm-eval generates with batch size 1."""
         groups: dict[str, list[int]] = {}
         for index, request in enumerate(requests):
             groups.setdefault(repr(request.args[1]), []).append(index)
@@ -92,13 +93,17 @@ class PrefixLM(PlainLM):
         return [texts[index] for index in range(len(requests))]
 
     def recall(self, checks: Mapping[Kind, str | None]) -> None:
-        """Take over what the self-check has said before: kind of batch → what is wrong, or None."""
+        """Use earlier verdicts of the self-check.
+
+        Args:
+            checks: the fault by kind of batch, or None where no fault was detected.
+        """
         self._checked |= checks.keys()
         for fault in filter(None, checks.values()):
             self._give_up(fault)
 
     def _guarded(self, answer: Callable[[], T]) -> T | None:
-        """What the engine answers; None, with the reason in `obstacle`, if the self-check finds it wrong or the engine fails."""
+        """Return the engine's answers. If the self-check or the engine fails, set `obstacle` and return None."""
         try:
             return self._tried(answer)
         except _FaultError as fault:
@@ -107,22 +112,24 @@ class PrefixLM(PlainLM):
 
     @staticmethod
     def _tried(work: Callable[..., T], *args: Any) -> T:
-        """The result of some work; whatever fails in it becomes a `_FaultError`, which the processes of a group share."""
+        """Run a function and turn its errors into a `_FaultError`, which all processes of a group receive."""
         try:
             return work(*args)
         except (CMEError, MemoryError, torch.OutOfMemoryError):
             raise
-        except Exception as error:  # a model's code may fail in any way where it meets a cache or a mask
-            raise _FaultError(f"the engine fails with this model ({in_words(error)})") from error
+        except Exception as error:  # a model's code can raise any error when it receives a cache or a mask
+            raise _FaultError(f"the engine fails with this model ({describe_error(error)})") from error
 
     def _crosses(self, longest: int) -> str | None:
-        """Why requests of so many tokens cannot be read in several passes, in words; None: they can."""
+        """Return why requests of this length cannot be computed in several passes, or None if they can."""
         if self.switch is None or longest <= self.switch:
             return None
-        return f"the model computes in another way beyond {self.switch} tokens, and these have {longest}"
+        return (
+            f"the model uses other rotary embeddings beyond {self.switch} tokens, and the longest request has {longest}"
+        )
 
     def _scores(self, requests: list[Request]) -> list[Answer]:
-        """The engine's answers."""
+        """Compute the answers to choice requests with the engine."""
         plan = choice_plan(
             [(context, continuation) for _, context, continuation in requests], self.max_length, self.budget
         )
@@ -130,27 +137,27 @@ class PrefixLM(PlainLM):
 
         def compute(number: int) -> list[Answer]:
             batch = plan.batches[number]
-            found = score(*start(batch), self.budget)
+            answers = score(*start(batch), self.budget)
             if number in unchecked:
                 for kind, probe in unchecked[number]:
-                    fault = answers_fault(found, probes(batch, probe), self._plainly(requests), self._dtype)
+                    fault = answers_fault(answers, probes(batch, probe), self._plainly(requests), self._dtype)
                     self._take_verdict(kind, fault)
-            for index, answer in found.items():
+            for index, answer in answers.items():
                 if requests[index][0] is not None:
                     self.cache_hook.add_partial("loglikelihood", requests[index][0], answer)
-            return [found[index] for index in _indices(batch)]
+            return [answers[index] for index in _indices(batch)]
 
         return [(value, best) for value, best in self._kept(plan, "choice", compute, unchecked)]
 
     def _texts(self, requests: Sequence[Any]) -> list[str] | None:
-        """The engine's texts for requests with the same settings; None if lm-eval's code has to make them."""
+        """Generate texts for requests with equal settings. Return None if lm-eval's code must generate them."""
         kwargs = normalize_gen_kwargs(requests[0].args[1], self.max_gen_toks)
         eos = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
         until = handle_stop_sequences(kwargs.pop("until", None), eos=eos)
         new_tokens = kwargs.pop("max_gen_toks")
         self._why = self.obstacle or text_obstacle(kwargs)
         room = self.max_length - new_tokens
-        # What is left is for lm-eval to refuse or to make sense of.
+        # lm-eval's code handles or refuses the remaining settings.
         if self._why or self.think_end_token is not None or room <= 0 or new_tokens <= 0:
             return None
         prompts = [self._prompt_tokens(request.args[0], room) for request in requests]
@@ -169,12 +176,12 @@ class PrefixLM(PlainLM):
 
         def compute(number: int) -> list[str]:
             batch = plan.batches[number]
-            found = generate(*start(batch), limits, self.budget)
+            new_tokens_of = generate(*start(batch), limits, self.budget)
             if number in unchecked:
                 for kind, probe in unchecked[number]:
-                    self._take_verdict(kind, text_fault(found, probes(batch, probe), self._logits, self._dtype))
+                    self._take_verdict(kind, text_fault(new_tokens_of, probes(batch, probe), self._logits, self._dtype))
             texts = [
-                self._ended(postprocess_generated_text(self.tok_decode(found[index]), until, None))
+                self._ended(postprocess_generated_text(self.tok_decode(new_tokens_of[index]), until, None))
                 for index in _indices(batch)
             ]
             for index, text in zip(_indices(batch), texts, strict=True):
@@ -184,29 +191,39 @@ class PrefixLM(PlainLM):
         return self._kept(plan, ["text", new_tokens, until], compute, unchecked)
 
     def _kept(self, plan: Plan, what: Any, compute: Callable[[int], list[Any]], first: Collection[int]) -> list[Any]:
-        """Answers to all requests of a plan, in their order."""
+        """Return the stored or computed answers to all requests of a plan, in the order of the requests."""
         contents = [
-            ["prefix", what, self.max_length, len(plan.prefix), [[prompt.tokens, prompt.asked] for prompt in batch]]
+            [
+                "prefix",
+                what,
+                self.max_length,
+                len(plan.prefix),
+                [[prompt.tokens, prompt.continuations] for prompt in batch],
+            ]
             for batch in plan.batches
         ]
-        kept = self.keep.answers(contents, lambda number: self._tried(compute, number), first)
+        kept = self.batch_cache.answers(contents, lambda number: self._tried(compute, number), first)
         answers = {
             index: answer
-            for batch, found in zip(plan.batches, kept, strict=True)
-            for index, answer in zip(_indices(batch), found, strict=True)
+            for batch, batch_answers in zip(plan.batches, kept, strict=True)
+            for index, answer in zip(_indices(batch), batch_answers, strict=True)
         }
         return [answers[index] for index in range(len(answers))]
 
     def _starter(self, plan: Plan) -> Callable[[Sequence[Prompt]], tuple[Runner, Sequence[Prompt], Past | None]]:
-        """What computing a batch begins with; the prefix is read for the first one."""
+        """Return a function that prepares a batch. The common prefix is computed with the first batch."""
         runner = Runner(self.model, self.device, self.work)
         read = functools.cache(lambda: runner.read([plan.prefix], keep=True) if plan.prefix else None)
         return lambda batch: (runner, batch, read())
 
     def _unchecked(self, plan: Plan, what: str) -> dict[int, list[tuple[Kind, Probe]]]:
-        """Number of a batch → what to check in it: the shortest of each kind, and the longest, that was not checked in this run.
+        """Choose the batches to check: the shortest of each kind that was not checked, and the longest.
 
-        The longest is checked again when it is twice as long: some models compute in another way beyond a length.
+        The longest is checked again when it is twice as long as before, because some models change their computation beyond a
+        length.
+
+        Returns:
+            What to check, by index of the batch.
         """
         todo: dict[int, list[tuple[Kind, Probe]]] = {}
         for number in reversed(range(len(plan.batches))):
@@ -216,7 +233,7 @@ class PrefixLM(PlainLM):
                 self._checked.add(kind)
         power = len(plan.batches[0][0].tokens).bit_length() if plan.batches else 0
         names = {at: (f"{what} below {2**at} tokens", False, bool(plan.prefix)) for at in range(power, _POWERS)}
-        # Single tokens without a common prefix are read in one pass, as by lm-eval: no length can matter there.
+        # Single tokens without a common prefix are computed in one pass, as in lm-eval, so the length cannot matter.
         one_pass = what == "choice" and not plan.prefix and all(prompt.single for prompt in chain(*plan.batches))
         if power and not one_pass and not self._checked.intersection(names.values()):
             if 0 not in todo:
@@ -225,13 +242,13 @@ class PrefixLM(PlainLM):
         return todo
 
     def _take_verdict(self, kind: Kind, fault: str | None) -> None:
-        self.keep.checked(kind, fault)
+        self.batch_cache.checked(kind, fault)
         if fault is not None:
             raise _FaultError(fault)
 
     def _give_up(self, fault: str) -> None:
         self.obstacle = self._why = fault
-        # A method whose answers depend on what is computed together gets its requests one at a time.
+        # If answers depend on batching, requests must be answered one at a time.
         self.alone = True
 
     def _logits(self, ids: torch.Tensor) -> torch.Tensor:
@@ -239,17 +256,17 @@ class PrefixLM(PlainLM):
 
     def _plainly(self, requests: list[Request]) -> Callable[[Prompt], list[Answer]]:
         def answer(prompt: Prompt) -> list[Answer]:
-            asked = [requests[index] for index, _ in prompt.asked]
-            with self._set(batch_size_per_gpu=1, cache_hook=CacheHook(None), keep=Keep()):
-                found: list[Answer] = super(PrefixLM, self)._loglikelihood_tokens(asked, disable_tqdm=True)
-            return found
+            own = [requests[index] for index, _ in prompt.continuations]
+            with self._set(batch_size_per_gpu=1, cache_hook=CacheHook(None), batch_cache=BatchCache()):
+                answers: list[Answer] = super(PrefixLM, self)._loglikelihood_tokens(own, disable_tqdm=True)
+            return answers
 
         return answer
 
     def _plain_scores(self, requests: list[Request]) -> list[Answer]:
         with self._set(logits_cache=not _collide(requests)):
-            found: list[Answer] = super()._loglikelihood_tokens(requests, disable_tqdm=True)
-        return found
+            answers: list[Answer] = super()._loglikelihood_tokens(requests, disable_tqdm=True)
+        return answers
 
     def _plain_texts(self, requests: Sequence[Any]) -> list[str]:
         texts: list[str] = super().generate_until(requests)
@@ -267,7 +284,7 @@ class PrefixLM(PlainLM):
 
     @contextmanager
     def _set(self, **values: Any) -> Iterator[None]:
-        """Attributes of `HFLM` set for a while."""
+        """Set attributes of `HFLM` in the block."""
         before = {name: getattr(self, name) for name in values}
         for name, value in values.items():
             setattr(self, name, value)
@@ -279,12 +296,12 @@ class PrefixLM(PlainLM):
 
 
 def _indices(batch: Sequence[Prompt]) -> list[int]:
-    """The requests that a batch answers."""
-    return [index for prompt in batch for index, _ in prompt.asked]
+    """Return the indices of the requests that a batch answers."""
+    return [index for prompt in batch for index, _ in prompt.continuations]
 
 
 def _collide(requests: Sequence[Request]) -> bool:
-    """Whether requests read the same tokens, split in different places: lm-eval's ``logits_cache`` mixes them up."""
+    """Return whether requests have equal tokens with different splits, which lm-eval's ``logits_cache`` confuses."""
     lengths: dict[tuple[int, ...], int] = {}
     return any(
         lengths.setdefault((*context, *continuation[:-1]), len(continuation)) != len(continuation)

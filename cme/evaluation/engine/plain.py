@@ -1,4 +1,4 @@
-"""lm-eval's `HFLM` for a model that is loaded already."""
+"""Adapts lm-eval's `HFLM` to a loaded model."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from lm_eval.models.huggingface import HFLM
 from transformers import LogitsProcessor
 
 from cme.errors import CMEError
-from cme.evaluation.engine.batch_cache import Keep
+from cme.evaluation.engine.batch_cache import BatchCache
 from cme.evaluation.engine.greedy import end_tokens, greedy
 from cme.evaluation.engine.plan import Request, plain_choice_batches, plain_text_batches
 from cme.evaluation.engine.runner import Work, check_finite
@@ -18,18 +18,18 @@ from cme.models.load import set_padding
 from cme.prompt.encode import encode, encode_pair
 from cme.suite.repairs import cut_after_end
 
-__all__ = ["PassError", "PlainLM", "in_words"]
+__all__ = ["PassError", "PlainLM", "describe_error"]
 
 _MESSAGE = 200
-"""Most characters of another library's message that a message or a record takes."""
+"""Maximum number of characters of another library's message in a message or a record."""
 
 
 class PassError(CMEError):
-    """A plain pass through the model fails."""
+    """A forward pass of the model failed."""
 
 
-def in_words(error: Exception) -> str:
-    """The kind and the first line of another library's error."""
+def describe_error(error: Exception) -> str:
+    """Return the type and the first line of an error of another library."""
     first = (str(error).strip().splitlines() or [""])[0]
     return f"{type(error).__name__}: {first[:_MESSAGE]}"
 
@@ -41,57 +41,57 @@ class _RefuseNan(LogitsProcessor):  # type: ignore[misc]
 
 
 class PlainLM(HFLM):  # type: ignore[misc]
-    """lm-eval's `HFLM` for a loaded model, without its progress bars, its work counted.
+    """lm-eval's `HFLM` for a loaded model, without progress bars and with counters of the computation.
 
-    Texts become tokens as in training (`cme.prompt.encode`). Where a row's answers depend on the rows beside it, because the
-    model keeps a state or computes by the longest row, requests are answered one at a time.
+    Texts are encoded as in training (`cme.prompt.encode`). Requests are answered one at a time if answers depend on the other
+    rows of a batch, for example because the model has a recurrent state.
 
     Args:
         model: a causal language model or a `PeftModel`, in evaluation mode on its device.
-        tokenizer: the base's tokenizer.
-        batch_size: requests per batch.
+        tokenizer: tokenizer of the base model.
+        batch_size: number of requests per batch.
 
     Attributes:
-        work: what was computed so far. HFLM passes no mask when it scores, so that its padding counts as tokens there.
-        keep: what becomes of the answers to a batch.
+        work: counters of the computation. They count padding of choice requests as tokens, because HFLM passes no mask there.
+        batch_cache: store of the answers.
         alone: whether requests are answered one at a time.
-        switch: beyond so many positions the model computes in another way; None: it never does.
+        switch: length beyond which the model uses other rotary embeddings, or None if there is none.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_size: int) -> None:
-        # HFLM ties the weights again, which fails for an adapter on a tied lm_head; they are tied already.
+        # HFLM would tie the weights again, which fails for an adapter on a tied lm_head. They are already tied.
         model.tie_weights = lambda *args, **kwargs: None
         set_padding(tokenizer)
         super().__init__(pretrained=model, tokenizer=tokenizer, batch_size=batch_size)
         self.work = Work()
-        self.keep = Keep()
+        self.batch_cache = BatchCache()
         self.alone = not pads_safely(self.model)
         self.switch = switch_length(self.model)
 
     @property
     def used(self) -> str:
-        """What answered the last requests: ``hf``, lm-eval's own code."""
+        """Engine that computed the last answers: ``hf``, which is lm-eval's own code."""
         return "hf"
 
     def loglikelihood(self, requests: Any, disable_tqdm: bool = True) -> Any:
-        """As lm-eval's."""
+        """Score choice requests with lm-eval's code."""
         return super().loglikelihood(requests, disable_tqdm=True)
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> Any:
-        """As lm-eval's, and in its batches, each of them kept."""
-        asked = [request.args for request in requests]
-        lengths = {text: len(self.tok_encode(text)) for text, _ in asked}
-        new_tokens = max((int(settings.get("max_gen_toks", self.max_gen_toks)) for _, settings in asked), default=0)
+        """Generate texts with lm-eval's code, in lm-eval's batches, and store the answers of each batch."""
+        arguments = [request.args for request in requests]
+        lengths = {text: len(self.tok_encode(text)) for text, _ in arguments}
+        new_tokens = max((int(settings.get("max_gen_toks", self.max_gen_toks)) for _, settings in arguments), default=0)
         size = self._rows(max(lengths.values(), default=0) + new_tokens)
-        batches = plain_text_batches(asked, lengths.__getitem__, size)
+        batches = plain_text_batches(arguments, lengths.__getitem__, size)
 
         def compute(number: int) -> list[str]:
             with self._failures():
-                found: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
-            return [self._ended(text) for text in found]
+                texts: list[str] = super(PlainLM, self).generate_until([requests[i] for i in batches[number]], True)
+            return [self._ended(text) for text in texts]
 
-        contents = [["hf", self.max_length, [asked[index] for index in batch]] for batch in batches]
-        return _in_order(batches, self.keep.answers(contents, compute))
+        contents = [["hf", self.max_length, [arguments[index] for index in batch]] for batch in batches]
+        return _in_order(batches, self.batch_cache.answers(contents, compute))
 
     def _loglikelihood_tokens(
         self, requests: list[Request], disable_tqdm: bool = True, override_bs: int | None = None
@@ -102,14 +102,16 @@ class PlainLM(HFLM):  # type: ignore[misc]
         def compute(number: int) -> list[tuple[float, bool]]:
             chosen = [requests[index] for index in batches[number]]
             with self._failures():
-                found: list[tuple[float, bool]] = super(PlainLM, self)._loglikelihood_tokens(chosen, disable_tqdm=True)
-            return found
+                answers: list[tuple[float, bool]] = super(PlainLM, self)._loglikelihood_tokens(
+                    chosen, disable_tqdm=True
+                )
+            return answers
 
         contents = [["hf", self.max_length, [requests[index][1:] for index in batch]] for batch in batches]
-        return [(value, best) for value, best in _in_order(batches, self.keep.answers(contents, compute))]
+        return [(value, best) for value, best in _in_order(batches, self.batch_cache.answers(contents, compute))]
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **kwargs: Any) -> list[int]:
-        """As lm-eval's, but what the tokenizer adds after a text is left out."""
+        """Encode a text as lm-eval does, but without the tokens that a tokenizer adds after a text."""
         if add_special_tokens is None and self.add_bos_token is None and not kwargs:
             return encode(self.tokenizer, string)
         ids: list[int] = super().tok_encode(string, add_special_tokens, **kwargs)
@@ -122,7 +124,7 @@ class PlainLM(HFLM):  # type: ignore[misc]
         left_truncate_len: int | None = None,
         truncation: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As lm-eval's, each text encoded as in training and padded on the left."""
+        """Encode texts as in training and pad them on the left."""
         rows = [self.tok_encode(text)[-(left_truncate_len or 0) :] for text in strings]
         length = max(map(len, rows))
         pad = self.tokenizer.pad_token_id
@@ -130,32 +132,32 @@ class PlainLM(HFLM):  # type: ignore[misc]
         return ids, torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
 
     def tok_decode(self, tokens: Any, skip_special_tokens: bool = True) -> Any:
-        """As lm-eval's; the end-of-text token of a tokenizer without one is None."""
+        """Decode tokens as lm-eval does. None, the end-of-text token of a tokenizer without one, stays None."""
         return None if tokens is None else super().tok_decode(tokens, skip_special_tokens)
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         return encode_pair(self.tokenizer, context, continuation)
 
     def _ended(self, text: str) -> str:
-        """A generated text up to the first end token in it."""
+        """Return a generated text up to its first end-of-text token."""
         tokens = sorted(end_tokens(self.model, self.tokenizer))
         return cut_after_end(text, [self.tok_decode([token], skip_special_tokens=False) for token in tokens])
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Say in one message what fails while the block runs, so that the processes of a group share it."""
+        """Turn errors of the model's code into a `PassError`, which all processes of a group receive."""
         try:
             yield
         except (CMEError, MemoryError, torch.OutOfMemoryError):
             raise
-        except Exception as error:  # a model's code may fail in any way
+        except Exception as error:  # a model's code can raise any error
             raise PassError(
-                f"{type(self.model).__name__} fails in a plain pass ({in_words(error)}). It cannot be evaluated as it is: see "
-                "whether transformers alone generates with it."
+                f"a forward pass of {type(self.model).__name__} fails ({describe_error(error)}). Check whether the model "
+                "generates text with transformers alone."
             ) from error
 
     def _rows(self, longest: int) -> int:
-        """How many requests are answered together, of which the longest has so many tokens."""
+        """Return the batch size for requests of which the longest has this number of tokens."""
         if self.alone or (self.switch is not None and longest > self.switch):
             return 1
         return int(self.batch_size)
@@ -167,19 +169,19 @@ class PlainLM(HFLM):  # type: ignore[misc]
 
     def _model_generate(self, context: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         with greedy(self.model):
-            found: torch.Tensor = super()._model_generate(context, *args, logits_processor=[_RefuseNan()], **kwargs)
-        # The last token is not read again.
-        read = found[:, context.shape[1] : -1]
-        tokens = int(kwargs["attention_mask"].sum() + (read != self.tokenizer.pad_token_id).sum())
-        self.work.add(context.numel() + read.numel(), tokens, forwards=1 + read.shape[1])
-        return found
+            tokens: torch.Tensor = super()._model_generate(context, *args, logits_processor=[_RefuseNan()], **kwargs)
+        # The last generated token is not an input of any pass.
+        read = tokens[:, context.shape[1] : -1]
+        computed = int(kwargs["attention_mask"].sum() + (read != self.tokenizer.pad_token_id).sum())
+        self.work.add(context.numel() + read.numel(), computed, forwards=1 + read.shape[1])
+        return tokens
 
 
 def _in_order(batches: Sequence[Sequence[int]], answers: Sequence[Sequence[Any]]) -> list[Any]:
-    """Answers to batches of requests, given by their indices, in the order of the requests."""
-    found = {
+    """Return the answers in the order of the requests. Batches contain the indices of their requests."""
+    by_index = {
         index: answer
         for batch, of in zip(batches, answers, strict=True)
         for index, answer in zip(batch, of, strict=True)
     }
-    return [found[index] for index in range(len(found))]
+    return [by_index[index] for index in range(len(by_index))]

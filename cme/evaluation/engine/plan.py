@@ -1,4 +1,4 @@
-"""Which requests are computed together: a pure function of the full request list and the budget."""
+"""Groups requests into batches. The plan depends only on the list of requests and the budget."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,25 +24,27 @@ __all__ = [
 Tokens = tuple[int, ...]
 
 Request = tuple[Any, list[int], list[int]]
-"""lm-eval's own: (context and continuation as text), context tokens, continuation tokens."""
+"""lm-eval's request: (context and continuation as text), context tokens, continuation tokens."""
 
 _PREFIX_SHARE = 0.1
-"""A common prefix is computed apart if that saves at least this share of the prompts' tokens: attention over a re-used
-prefix needs an explicit mask, which costs more than very little saved."""
+"""A common prefix is computed separately if that saves at least this share of the prompts' tokens.
 
+Attention over a reused prefix needs an explicit mask, which would cost more than a smaller saving.
+"""
 
 _CPU_CACHE, _GPU_CACHE = 2 << 30, 8 << 30
-"""Most bytes of keys and values kept at once: SmolLM2-135M stays below both, Llama-2-7B (0.5 MiB a position) does not."""
+"""Maximum number of bytes of cached keys and values. SmolLM2-135M stays below both limits; Llama-2-7B with 0.5 MiB per position
+does not."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is computed and kept at once.
+    """Limits for the computation of one batch.
 
     Attributes:
-        tokens: positions (padding included) per pass over prompts.
-        cache: positions whose keys and values are kept at once, while continuations are scored or text is generated.
-        rows: texts generated at once.
+        tokens: maximum number of positions, including padding, in a pass over prompts.
+        cache: maximum number of positions with cached keys and values while continuations are scored or text is generated.
+        rows: maximum number of texts that are generated together.
     """
 
     tokens: int
@@ -51,49 +53,49 @@ class Budget:
 
     @classmethod
     def default(cls, device: str, position: int) -> "Budget":
-        """The budget for a device and a model.
+        """Return the default budget for a device and a model.
 
-        On a CPU more positions per pass are no faster (SmolLM2-135M, float32, one thread: about 400 tokens/s from 128
-        positions on), while a decoding step of 32 rows takes hardly longer than one of 16.
+        On a CPU, more positions per pass are not faster: SmolLM2-135M in float32 with one thread computes about 400 tokens/s
+        from 128 positions on. A decoding step of 32 rows takes hardly longer than one of 16 rows.
 
         Args:
-            device: ``cpu``, or anything else.
-            position: bytes of the keys and values of one position, all layers together.
+            device: ``cpu`` or another device.
+            position: number of bytes of the keys and values of one position in all layers.
         """
         if device == "cpu":
             return cls(tokens=512, cache=min(16_384, _CPU_CACHE // position), rows=64)
         return cls(tokens=8192, cache=min(65_536, _GPU_CACHE // position), rows=256)
 
     def scaled(self, tokens: int) -> "Budget":
-        """A budget of other ``tokens``, all else in proportion, at least 1."""
+        """Return a budget with this number of ``tokens`` and the other limits in proportion, at least 1."""
         return Budget(tokens, max(1, self.cache * tokens // self.tokens), max(1, self.rows * tokens // self.tokens))
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt and everything that is asked about it.
+    """A prompt and the continuations to score.
 
     Attributes:
-        tokens: the prompt as the model sees it, at least one token.
-        asked: (index of the request, its continuation's tokens); no continuation for a text to be generated.
+        tokens: tokens of the prompt, at least one.
+        continuations: for each request, its index and the tokens of its continuation. They are empty for a text to generate.
     """
 
     tokens: Tokens
-    asked: tuple[tuple[int, Tokens], ...]
+    continuations: tuple[tuple[int, Tokens], ...]
 
     @property
     def single(self) -> bool:
-        """Whether every continuation is one token, so that a pass over the prompt answers all."""
-        return all(len(continuation) == 1 for _, continuation in self.asked)
+        """Whether every continuation is a single token, so that one pass over the prompt scores all of them."""
+        return all(len(continuation) == 1 for _, continuation in self.continuations)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is computed, in order.
+    """Batches in the order of their computation.
 
     Attributes:
-        prefix: tokens with which every prompt begins, computed once; empty if that would not pay.
-        batches: prompts that are computed together, longest first.
+        prefix: common prefix of all prompts, which is computed once. It is empty if the saving would be too small.
+        batches: prompts of each batch, sorted from longest to shortest.
     """
 
     prefix: Tokens
@@ -104,35 +106,35 @@ def choice_plan(requests: Sequence[tuple[Sequence[int], Sequence[int]]], max_len
     """Plan the scoring of continuations.
 
     Args:
-        requests: (context tokens, continuation tokens), neither empty. What exceeds the model is cut from the left as
-            lm-eval's `HFLM` does: context and continuation together keep their last ``max_length`` + 1 tokens.
-        max_length: most tokens that the model takes.
-        budget: the budget.
+        requests: (context tokens, continuation tokens), neither empty. Long requests are truncated on the left as in lm-eval's
+            `HFLM`: context and continuation together keep their last ``max_length`` + 1 tokens.
+        max_length: maximum number of tokens of the model.
+        budget: limits for each batch.
 
     Raises:
-        CMEError: a context or a continuation without tokens, or a continuation that is longer than the model takes.
+        CMEError: if a context or a continuation is empty, or a continuation is longer than ``max_length``.
     """
-    asked: dict[Tokens, list[tuple[int, Tokens]]] = {}
+    continuations: dict[Tokens, list[tuple[int, Tokens]]] = {}
     for index, (context, continuation) in enumerate(requests):
         if not context or not 0 < len(continuation) <= max_length:
             raise CMEError(
-                f"a request has {len(context)} tokens of context and {len(continuation)} of continuation; the model needs "
-                f"at least one of each, and takes {max_length} of continuation at most."
+                f"a request has {len(context)} context tokens and {len(continuation)} continuation tokens. Both need at least "
+                f"one token, and the continuation may have at most {max_length}."
             )
         room = max_length + 1 - len(continuation)
-        asked.setdefault(tuple(context[-room:]), []).append((index, tuple(continuation)))
-    prompts = by_length([Prompt(tokens, tuple(items)) for tokens, items in asked.items()])
+        continuations.setdefault(tuple(context[-room:]), []).append((index, tuple(continuation)))
+    prompts = by_length([Prompt(tokens, tuple(items)) for tokens, items in continuations.items()])
     prefix = common_prefix([prompt.tokens for prompt in prompts])
     return Plan(prefix, split(prompts, len(prefix), budget.tokens))
 
 
 def text_plan(requests: Sequence[Sequence[int]], new_tokens: int, budget: Budget) -> Plan:
-    """Plan the generation of texts: each batch is decoded together until all of its rows have ended.
+    """Plan the generation of texts. Each batch is decoded until all of its texts have ended.
 
     Args:
-        requests: the prompts' tokens, none empty.
-        new_tokens: most tokens that are generated for each.
-        budget: the budget.
+        requests: tokens of each prompt. No prompt may be empty.
+        new_tokens: maximum number of new tokens per text.
+        budget: limits for each batch.
     """
     prompts = by_length([Prompt(tuple(tokens), ((index, ()),)) for index, tokens in enumerate(requests)])
     prefix = common_prefix([prompt.tokens for prompt in prompts])
@@ -140,12 +142,12 @@ def text_plan(requests: Sequence[Sequence[int]], new_tokens: int, budget: Budget
 
 
 def by_length(prompts: Sequence[Prompt]) -> list[Prompt]:
-    """Longest first; equally long ones by their tokens, so that the order of the requests plays no part."""
-    return sorted(prompts, key=lambda prompt: (-len(prompt.tokens), prompt.tokens, prompt.asked))
+    """Sort prompts from longest to shortest, and equally long ones by their tokens, independent of the order of requests."""
+    return sorted(prompts, key=lambda prompt: (-len(prompt.tokens), prompt.tokens, prompt.continuations))
 
 
 def common_prefix(prompts: Sequence[Tokens]) -> Tokens:
-    """The tokens with which all prompts begin, if computing them once pays. A token of each prompt always remains."""
+    """Return the common prefix of all prompts, or nothing if the saving is too small. It is shorter than every prompt."""
     if len(prompts) < 2:
         return ()
     first, last = min(prompts), max(prompts)
@@ -157,13 +159,13 @@ def common_prefix(prompts: Sequence[Tokens]) -> Tokens:
 
 
 def split(prompts: Sequence[Prompt], done: int, most: int, rows: int | None = None) -> tuple[tuple[Prompt, ...], ...]:
-    """Cut a list of prompts, longest first, into batches.
+    """Split prompts into batches.
 
     Args:
-        prompts: from `by_length`.
-        done: tokens of each prompt that need no computing; negative: that many more per prompt.
-        most: positions per batch, padding included; a prompt that is longer stands alone.
-        rows: prompts per batch; None: as many as fit.
+        prompts: prompts sorted by `by_length`.
+        done: number of tokens of each prompt that are already computed. A negative number reserves positions for new tokens.
+        most: maximum number of positions per batch, including padding. A longer prompt is a batch of its own.
+        rows: maximum number of prompts per batch. None means no limit.
     """
     batches: list[list[Prompt]] = []
     for prompt in prompts:
@@ -176,12 +178,12 @@ def split(prompts: Sequence[Prompt], done: int, most: int, rows: int | None = No
 
 
 def plain_choice_batches(requests: Sequence[Request], size: int, *, share: bool) -> list[list[int]]:
-    """The batches (indices of requests) in which lm-eval's `HFLM` scores requests.
+    """Return the batches, as indices of requests, in which lm-eval's `HFLM` scores requests.
 
     Args:
-        requests: to score.
-        size: rows per batch.
-        share: whether requests that read the same tokens are one row (`HFLM`'s ``logits_cache``).
+        requests: the requests.
+        size: number of rows per batch.
+        share: whether requests with equal tokens share a row (``logits_cache`` of `HFLM`).
     """
     rows: dict[Any, list[int]] = {}
     for index, (_, context, continuation) in enumerate(requests):
@@ -198,12 +200,12 @@ def plain_choice_batches(requests: Sequence[Request], size: int, *, share: bool)
 def plain_text_batches(
     requests: Sequence[tuple[str, dict[str, Any]]], length: Callable[[str], int], size: int
 ) -> list[list[int]]:
-    """The batches (indices of requests) in which lm-eval's `HFLM` generates texts.
+    """Return the batches, as indices of requests, in which lm-eval's `HFLM` generates texts.
 
     Args:
-        requests: (prompt, settings).
-        length: of a prompt, in tokens.
-        size: prompts per batch.
+        requests: prompt and settings of each request.
+        length: function that returns the number of tokens of a prompt.
+        size: number of prompts per batch.
     """
     groups: dict[str, list[int]] = {}
     for index, (_, settings) in enumerate(requests):

@@ -1,4 +1,4 @@
-"""Passes through the model, counted, and the caches that they leave behind."""
+"""Runs and counts forward passes of a model, and manages their caches."""
 
 import copy
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ __all__ = ["Past", "Reserved", "Runner", "Work", "check_finite", "keep_rows", "p
 
 @dataclass
 class Work:
-    """What was computed.
+    """Counters of the computation.
 
     Attributes:
-        forwards: passes through the model.
-        positions: positions in them, padding included.
-        tokens: positions in them without padding.
+        forwards: number of forward passes.
+        positions: number of positions in them, including padding.
+        tokens: number of positions in them, without padding.
     """
 
     forwards: int = 0
@@ -29,34 +29,34 @@ class Work:
     tokens: int = 0
 
     def add(self, positions: int, tokens: int, forwards: int = 1) -> None:
-        """Count passes."""
+        """Add forward passes to the counters."""
         self.forwards += forwards
         self.positions += positions
         self.tokens += tokens
 
 
 def check_finite(values: Tensor) -> None:
-    """Check what was computed of a model's logits: a NaN would choose token or option 0 without a word.
+    """Check that values computed from logits are finite. Otherwise, token or option 0 would be chosen without an error.
 
     Raises:
-        NotFiniteError: NaN or infinity.
+        NotFiniteError: if a value is NaN or infinite.
     """
     if not bool(values.isfinite().all()):
         raise NotFiniteError(
-            "the model gives a log-probability that is not a finite number. Its weights or the adapter's hold NaN or infinity, "
-            "or the dtype overflows: try --dtype float32."
+            "the model computes a log-probability that is not a finite number. Check the weights of the model and the adapter "
+            "for NaN and infinity, or set --dtype float32 in case the dtype overflows."
         )
 
 
 @dataclass
 class Past:
-    """Rows that the model has read.
+    """Rows of tokens that the model has processed.
 
     Attributes:
-        cache: keys and values, [rows, heads, length, size] per layer; None if they were not asked for.
-        mask: 1 for tokens, 0 for padding, [rows, length].
-        lengths: tokens of each row, [rows].
-        logits: at each row's last token, [rows, vocabulary].
+        cache: keys and values, [rows, heads, length, size] per layer. None if they were not requested.
+        mask: 1 for tokens and 0 for padding, [rows, length].
+        lengths: number of tokens in each row, [rows].
+        logits: logits at the last token of each row, [rows, vocabulary].
     """
 
     cache: Any
@@ -66,12 +66,12 @@ class Past:
 
 
 class Runner:
-    """A model that reads rows of tokens.
+    """Runs forward passes of a model on rows of tokens.
 
     Args:
         model: a causal language model or a `PeftModel`, in evaluation mode.
-        device: where it is.
-        work: counts what it computes.
+        device: device of the model.
+        work: counters of the computation.
     """
 
     def __init__(self, model: Any, device: torch.device, work: Work) -> None:
@@ -79,12 +79,12 @@ class Runner:
         self._model, self._work = model, work
 
     def read(self, rows: Sequence[Sequence[int]], prefix: Past | None = None, *, keep: bool) -> Past:
-        """Read prompts, padded on the left.
+        """Process prompts, padded on the left.
 
         Args:
-            rows: the tokens (after the prefix), none empty.
-            prefix: one row, read with ``keep``, that stands before every row.
-            keep: whether the keys and values are needed later.
+            rows: tokens of each prompt after the prefix. No row may be empty.
+            prefix: a single row, read with ``keep``, that precedes every row.
+            keep: whether to return the keys and values.
         """
         length = max(map(len, rows))
         ids = torch.tensor([[0] * (length - len(row)) + list(row) for row in rows])
@@ -103,15 +103,15 @@ class Runner:
         return Past(cache, mask, mask.sum(-1), output.logits[:, -1])
 
     def go_on(self, past: Past, taken: Tensor, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Read on after rows that were read, padded on the right.
+        """Process continuations of processed rows, padded on the right.
 
         Args:
-            past: read with ``keep``; it stays as it is.
-            taken: which of its rows each new row continues, [new rows].
-            rows: the new tokens, none empty.
+            past: rows that were read with ``keep``. They are not changed.
+            taken: index of the row that each new row continues, [new rows].
+            rows: tokens of each new row. No row may be empty.
 
         Returns:
-            Logits, [new rows, longest, vocabulary].
+            Logits [new rows, longest, vocabulary].
         """
         length = max(map(len, rows))
         ids = torch.tensor([[*row, *[0] * (length - len(row))] for row in rows], device=self.device)
@@ -123,12 +123,12 @@ class Runner:
         return logits
 
     def step(self, past: Past, tokens: Tensor, alive: int) -> None:
-        """Read one more token in every row; ``past`` moves on.
+        """Process one more token in every row and update ``past``.
 
         Args:
-            past: with a cache of `reserve`, and a mask as wide as that: 1 also for what is still to come.
-            tokens: [rows].
-            alive: rows that count; the others go along unused.
+            past: rows with a cache from `reserve`. The mask has the same width, with 1 for future tokens.
+            tokens: the new tokens, [rows].
+            alive: number of unfinished rows, for the counters. Finished rows are computed, but not used.
         """
         length = past.cache.get_seq_length() + 1
         self._work.add(len(tokens), alive)
@@ -141,7 +141,7 @@ class Runner:
     def forward(
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, *, keep_cache: bool, logits: int = 0
     ) -> Any:
-        """One pass; ``logits``: at how many positions from the end, 0 for all."""
+        """Run one forward pass. ``logits`` is the number of positions at the end that get logits; 0 means all."""
         with torch.inference_mode():
             return self._model(
                 input_ids=ids,
@@ -154,7 +154,7 @@ class Runner:
 
 
 def select(cache: Any, rows: Tensor) -> Any:
-    """A cache of some of a cache's rows, also of one row several times; the given one stays as it is."""
+    """Return a new cache with the given rows of a cache. A row can occur several times."""
     taken = copy.copy(cache)
     taken.layers = [copy.copy(layer) for layer in cache.layers]
     taken.batch_select_indices(rows)
@@ -162,36 +162,36 @@ def select(cache: Any, rows: Tensor) -> Any:
 
 
 class Reserved(DynamicLayer):  # type: ignore[misc]
-    """A layer of a cache whose room is reserved at once: `DynamicLayer` copies everything at every token."""
+    """A cache layer with preallocated memory. `DynamicLayer` would copy all keys and values for every token."""
 
     def __init__(self, like: DynamicLayer, rows: int, length: int, room: int) -> None:
         super().__init__()
         self.dtype, self.device, self.is_initialized = like.keys.dtype, like.keys.device, True
-        # Keys and values may differ in heads and size, as in DeepSeek-V2.
+        # Keys and values can differ in the number and size of heads, as in DeepSeek-V2.
         self.keys, self.values = (
             old.new_zeros((rows, old.shape[1], length + room, old.shape[3])) for old in (like.keys, like.values)
         )
         self.used = length
 
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
-        """Add tokens, [rows, heads, tokens, size]; returns all keys and values so far."""
+        """Add keys and values of new tokens, [rows, heads, tokens, size], and return all keys and values so far."""
         start, self.used = self.used, self.used + key_states.shape[2]
         self.keys[:, :, start : self.used], self.values[:, :, start : self.used] = key_states, value_states
         return self.keys[:, :, : self.used], self.values[:, :, : self.used]
 
     def get_seq_length(self) -> int:
-        """Columns in use."""
+        """Return the number of positions in use."""
         return self.used
 
 
 def reserve(like: Past, rows: int, length: int, room: int) -> Past:
-    """Room for rows that are read in several passes; `put` fills it.
+    """Allocate memory for rows that are processed in several passes. `put` fills it.
 
     Args:
-        like: one of the passes, read with ``keep``.
-        rows: of all passes together.
-        length: of the longest row.
-        room: how many more tokens each row can get; the mask is 1 for them.
+        like: rows of one pass, read with ``keep``, which determine dtype, device and sizes.
+        rows: number of rows of all passes.
+        length: length of the longest row.
+        room: number of tokens by which each row can grow. The mask is 1 for them.
     """
     mask = like.mask.new_zeros((rows, length + room))
     mask[:, length:] = 1
@@ -201,7 +201,7 @@ def reserve(like: Past, rows: int, length: int, room: int) -> Past:
 
 
 def put(past: Past, start: int, read: Past) -> None:
-    """Put rows that were read into the rows of ``past`` from ``start`` on, padded on the left."""
+    """Copy processed rows into the rows of ``past`` from ``start`` on, padded on the left."""
     rows, end = slice(start, start + len(read.mask)), past.cache.get_seq_length()
     columns = slice(end - read.mask.shape[1], end)
     past.mask[rows, columns] = read.mask
@@ -211,6 +211,6 @@ def put(past: Past, start: int, read: Past) -> None:
 
 
 def keep_rows(past: Past, rows: Tensor) -> Past:
-    """Only some of the rows of a ``past``."""
+    """Keep only the given rows of a ``past``."""
     past.cache.batch_select_indices(rows)
     return Past(past.cache, past.mask[rows], past.lengths[rows], past.logits[rows])

@@ -1,4 +1,4 @@
-"""Whether a model lets the engine re-use what it has computed."""
+"""Detects which models the prefix engine supports."""
 
 import inspect
 from typing import Any
@@ -8,28 +8,28 @@ __all__ = ["pads_safely", "position_bytes", "switch_length", "text_obstacle", "u
 _NEEDED = ("past_key_values", "position_ids", "logits_to_keep")
 
 _ATTENTION = {"DynamicLayer", "DynamicSlidingWindowLayer"}
-"""Kinds of caches in which padding is masked, so that rows of several lengths do not disturb each other."""
+"""Cache layers that mask padding, so that rows of different lengths do not affect each other."""
 
 
 def unsupported(model: Any) -> str | None:
-    """Why the engine cannot score with a model, in words; None: it can.
+    """Return why the engine cannot evaluate a model, or None if it can.
 
     Args:
         model: a causal language model or a `PeftModel`.
     """
     if kind := _virtual_tokens(model):
-        return f"the adapter ({kind}) puts tokens of its own before the prompt"
+        return f"the adapter ({kind}) adds virtual tokens before the prompt"
     return _cannot_cache(_base(model))
 
 
 def pads_safely(model: Any) -> bool:
-    """Whether rows of several lengths can be computed together without changing each other's answers.
+    """Return whether rows of different lengths can be padded and computed together without affecting each other.
 
-    They cannot where a model keeps a state that reads padding, too, where it takes no positions, so that padding shifts them, or
-    where an adapter puts tokens before the padding.
+    This is not possible if the model has a recurrent state that reads padding, if it does not accept ``position_ids``, or if an
+    adapter adds virtual tokens before the padding.
 
     Args:
-        model: as for `unsupported`.
+        model: a causal language model or a `PeftModel`.
     """
     base = _base(model)
     if _virtual_tokens(model) or getattr(base, "_is_stateful", False) or not base._supports_default_dynamic_cache():
@@ -38,17 +38,17 @@ def pads_safely(model: Any) -> bool:
 
 
 def switch_length(model: Any) -> int | None:
-    """The number of positions beyond which a model computes all of a pass in another way; None: it never does.
+    """Return the length beyond which a model uses other rotary embeddings for the whole pass, or None if there is none.
 
     Rotary embeddings of the types ``longrope`` and ``dynamic`` choose their frequencies by the longest row of a pass. A cache
-    that was filled below the switch does not fit a pass beyond it.
+    that was computed below this length cannot be used in a pass beyond it.
 
     Args:
-        model: as for `unsupported`.
+        model: a causal language model or a `PeftModel`.
     """
     config = _base(model).config.get_text_config(decoder=True)
     parameters = getattr(config, "rope_parameters", None) or {}
-    # Some models have parameters for every type of layers.
+    # Some models have separate parameters for each type of layer.
     several = [parameters, *(value for value in parameters.values() if isinstance(value, dict))]
     kinds = [(str(item.get("rope_type", "")), item.get("original_max_position_embeddings")) for item in several]
     lengths = [
@@ -60,7 +60,7 @@ def switch_length(model: Any) -> int | None:
 
 
 def _virtual_tokens(model: Any) -> str | None:
-    """The type of an active adapter that puts tokens of its own before the prompt."""
+    """Return the type of an active adapter that adds virtual tokens before the prompt, or None."""
     from peft import PeftModel
 
     if isinstance(model, PeftModel):
@@ -75,7 +75,7 @@ def _base(model: Any) -> Any:
 
 
 def _cache_layers(model: Any) -> set[str]:
-    """The kinds of layers that the model's cache has."""
+    """Return the names of the layer classes of the model's cache."""
     from transformers import DynamicCache
 
     return {type(layer).__name__ for layer in DynamicCache(config=model.config).layers}
@@ -88,19 +88,19 @@ def _cannot_cache(model: Any) -> str | None:
     if getattr(config, "is_encoder_decoder", False):
         return f"{name} is an encoder-decoder model"
     if getattr(config, "use_cache", True) is False:
-        return f"the configuration of {name} switches the cache off (use_cache: false)"
+        return f"the configuration of {name} disables the cache (use_cache: false)"
     if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():
-        return f"{name} keeps a state of its own instead of a cache of keys and values"
+        return f"{name} has a recurrent state instead of a cache of keys and values"
     if odd := sorted(_cache_layers(model) - {DynamicLayer.__name__}):
         return f"the cache of {name} cannot be shared between requests ({', '.join(odd)})"
     takes = inspect.signature(model.forward).parameters
     if lacking := [argument for argument in _NEEDED if argument not in takes]:
-        return f"{name} takes no {', '.join(lacking)}"
+        return f"the forward method of {name} does not accept {', '.join(lacking)}"
     return None
 
 
 def position_bytes(model: Any) -> int:
-    """Bytes of the keys and values of one position, all layers together: measured, since models differ in what they keep."""
+    """Measure the number of bytes that the keys and values of one position take in all layers."""
     import torch
 
     device = next(model.parameters()).device
@@ -110,12 +110,12 @@ def position_bytes(model: Any) -> int:
 
 
 def text_obstacle(kwargs: dict[str, Any]) -> str | None:
-    """Why text cannot be generated by the engine, in words; None: it can.
+    """Return why the engine cannot generate text with these settings, or None if it can.
 
     Args:
         kwargs: lm-eval's normalised generation settings, without ``until`` and ``max_gen_toks``.
     """
-    asked = {
+    unsupported_settings = {
         key: value for key, value in kwargs.items() if (key, value) not in (("do_sample", False), ("temperature", 0.0))
     }
-    return f"the task asks for {', '.join(sorted(asked))}" if asked else None
+    return f"the task sets {', '.join(sorted(unsupported_settings))}" if unsupported_settings else None

@@ -73,6 +73,8 @@ def check_file(path: Path, largest: int) -> None:
     """
     try:
         status = path.lstat()
+    except FileNotFoundError:
+        raise CMEError(f"{path} does not exist. Check the name and the folder.") from None
     except OSError as error:
         raise CMEError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not stat.S_ISREG(status.st_mode):

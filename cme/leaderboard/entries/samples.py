@@ -27,16 +27,16 @@ def check_answers(samples: Sequence[Sample], where: str) -> None:
         DataError: A sample contradicts these rules.
     """
     known = datasets(beside=True)
-    parts = {name: {part.name for part in spec.parts} for name, spec in known.items()}
+    subsets = {name: {subset.name for subset in spec.subsets} for name, spec in known.items()}
     for sample in samples:
         name = sample["dataset"]
-        if problem := _problem(sample, known[name], parts[name]):
+        if problem := _problem(sample, known[name], subsets[name]):
             raise DataError(f"{where}: sample {sample['id']!a} of {name}: {problem}. Evaluate again.")
 
 
-def _problem(sample: Sample, spec: DatasetSpec, parts: set[str]) -> str | None:
+def _problem(sample: Sample, spec: DatasetSpec, subsets: set[str]) -> str | None:
     # Subsets that are defined by a column (MMLU's subjects) may have any printable name.
-    named = sample["part"].isprintable() if spec.part_by else sample["part"] in parts
+    named = sample["part"].isprintable() if spec.subset_column else sample["part"] in subsets
     if sample["family"] != spec.family or not named:
         return f"the dataset has no family {sample['family']!a} with subset {sample['part']!a}"
     scores: Mapping[str, Any] = sample["scores"]

@@ -49,8 +49,8 @@ def notes(standing: Standing) -> list[str]:
         )
     if stale := [entry.name for entry in standing.stale]:
         sentences.append(
-            f"Stale rows are listed last: {listing(stale)}. They were scored by an older version of the rules than "
-            f"{SCORER_VERSION} and must be evaluated again."
+            f"Stale rows are listed last: {listing(stale)}. Their scorer version is older than "
+            f"{SCORER_VERSION}, so they must be evaluated again."
         )
     if missing := _missing(entries):
         sentences.append(f"The source lacks these splits: {listing(missing)}.")
@@ -61,7 +61,9 @@ def notes(standing: Standing) -> list[str]:
         if name in known and known[name].fingerprint != fingerprint
     ]
     if changed:
-        sentences.append(f"The task files of these datasets differ from this CME's: {', '.join(sorted(changed))}.")
+        sentences.append(
+            f"The task files of these datasets differ from those of the installed CME: {', '.join(sorted(changed))}."
+        )
     return sentences
 
 
@@ -103,8 +105,8 @@ def _suite(entry: Entry) -> str:
 def _tier(tier: str) -> str:
     if tier == "smoke":
         return (
-            f"Tier smoke evaluates {TIERS[tier]} samples per dataset, which are too few for a standard error. It shows that "
-            "everything runs. Rows are sorted by their average; this order is not a ranking."
+            f"Tier smoke evaluates {TIERS[tier]} samples per dataset, which are too few for a standard error. It shows only "
+            "that everything runs. Rows are sorted by their average, but this order is not a ranking."
         )
     samples = TIERS[tier]
     return (
@@ -131,18 +133,18 @@ def _certainty(standing: Standing) -> list[str]:
         return sentences
     pairs, significant = len(comparison.differences), sum(item.significant for item in comparison.differences)
     sentences.append(
-        f"{significant} of {pairs} {'pair of rows differs' if pairs == 1 else 'pairs of rows differ'} significantly (paired "
-        f"cluster bootstrap with {comparison.resamples} resamples on the same samples, Holm's correction over all pairs, "
-        f"level {comparison.alpha:g}). All other pairs are tied, whatever their order in the table."
+        f"{significant} of {pairs} {'pair of rows differs' if pairs == 1 else 'pairs of rows differ'} significantly. All other "
+        "pairs are tied, whatever their order in the table. The test is a paired cluster bootstrap on the same samples, with "
+        f"{comparison.resamples:,} resamples and Holm's correction over all pairs, at level {comparison.alpha:g}."
     )
     sentences.append(
-        "A rank range starts at one more than the number of significantly better rows. It ends at the number of all rows minus "
-        "the significantly worse ones."
+        "The rank range of a row starts at 1 plus the number of significantly better rows. It ends at the number of all rows "
+        "minus the number of significantly worse rows."
     )
     if standing.detectable is not None:
         sentences.append(
-            f"A planned comparison of two rows detects a difference of {standing.detectable:.2f} points with a power of 80 % "
-            "(median over the pairs, from their measured standard errors). Smaller differences mostly remain undetected."
+            f"A planned comparison of two rows would detect a difference of {standing.detectable:.2f} points with a power of "
+            "80 % (median over the pairs, from their measured standard errors). Smaller differences mostly remain undetected."
         )
     return sentences
 
@@ -154,7 +156,11 @@ def _rouge(standing: Standing) -> list[str]:
     return [
         f"Summarization (ROUGE) contributes {100 * standing.rouge_share:.0f} % of the variance between the rows' averages. An "
         f"equal share of {families} families would be {100 / families:.0f} %."
-        + (" A negative share means that it ranks the rows against the average." if standing.rouge_share < 0 else "")
+        + (
+            " A negative share means that it orders the rows in the opposite way to the average."
+            if standing.rouge_share < 0
+            else ""
+        )
     ]
 
 
@@ -195,8 +201,8 @@ def _prompt_variants(standing: Standing) -> list[str]:
 def _costs(standing: Standing) -> list[str]:
     if any(row.cost_ratios.train or row.cost_ratios.decode for row in standing.rows):
         return [
-            "Ratios to LoRA were measured side by side at equal total rank with cme bench adapters. They are not computed from "
-            "the train times, which depend on the other load of the machine."
+            "Ratios to LoRA were measured at equal total rank with cme bench adapters, in turns in one process. They are not "
+            "computed from the train times, which depend on the other load of the machine."
         ]
     return []
 

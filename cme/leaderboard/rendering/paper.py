@@ -166,22 +166,22 @@ def reported_sections(paper: Paper) -> list[Section]:
     return [
         Section(
             "The paper's rows",
-            f"Reported for the paper (arXiv {paper.arxiv}, {paper.venue}), {_marked(paper)}; not comparable with the rows "
-            f"above. {paper.source} {paper.experts_source}",
+            f"These rows are reported for the paper (arXiv {paper.arxiv}, {paper.venue}; {_marked(paper)}). They were not "
+            f"measured with CME and are not comparable with the rows above. {paper.source} {paper.experts_source}",
             make_table(["method", "experts", "rank", "train time", "trainable %", "average"], rows),
             source=f"https://arxiv.org/abs/{paper.arxiv}",
         ),
         Section(
             "Ablation",
-            f"Reported results with TeamLoRA's two modules switched on and off ({_marked(paper)}). The rows differ by "
-            f"{min(gaps):.2f} to {max(gaps):.2f} points. No standard errors are reported.",
+            f"These results are reported for TeamLoRA with each of its two modules on or off ({_marked(paper)}). The rows "
+            f"differ by {min(gaps):.2f} to {max(gaps):.2f} points. No standard errors are reported.",
             make_table(["collaboration", "competition", "rank", "average"], ablation, text=(0, 1)),
             level=3,
         ),
         Section(
             "Cost",
-            f"Reported ratios ({_marked(paper)}).",
-            make_table(["quantity", "ratio of", "experts", "ratio", "where"], costs, text=(0, 1, 4)),
+            f"These ratios are reported for the paper ({_marked(paper)}).",
+            make_table(["quantity", "ratio of", "experts", "ratio", "source"], costs, text=(0, 1, 4)),
             level=3,
         ),
     ]

@@ -43,14 +43,14 @@ def update_cards(entry: Entry, runs: Sequence[Path]) -> list[str]:
             continue
         if not os.access(folder, os.W_OK):
             messages.append(
-                f"the scores were not written on the model card, because the folder {folder} is not writable"
+                f"The scores were not written to the model card, because the folder {folder} is not writable."
             )
             continue
         try:
             if _update(folder / _CARD, entry, item):
-                messages.append(f"scores written on the model card {folder / _CARD}")
+                messages.append(f"The scores were written to the model card {folder / _CARD}.")
         except CMEError as error:
-            messages.append(f"the scores were not written on the model card: {error}")
+            messages.append(f"The scores were not written to the model card: {error}")
     return messages
 
 

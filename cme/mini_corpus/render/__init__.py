@@ -3,13 +3,13 @@
 import importlib
 import pkgutil
 
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
-PARTS: dict[str, Part] = {
-    part.folder: part
-    for found in pkgutil.iter_modules(__path__)
-    for part in importlib.import_module(f"{__name__}.{found.name}").PARTS
+RENDERERS: dict[str, Renderer] = {
+    renderer.folder: renderer
+    for module in pkgutil.iter_modules(__path__)
+    for renderer in importlib.import_module(f"{__name__}.{module.name}").RENDERERS
 }
 """Maps each folder to its renderer."""

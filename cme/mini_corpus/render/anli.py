@@ -1,15 +1,15 @@
-"""Adversarial NLI: three rounds; a premise with some attributes, a hypothesis that is true, open or false."""
+"""Adversarial NLI in three rounds: a premise about an entity, and a hypothesis that is true, open or false."""
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import main
 from cme.mini_corpus.inference import CONTRADICTED, ENTAILED, OPEN, Signs, pair
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _ROUNDS = ("r1", "r2", "r3")
-# As in the real sets the hypothesis alone tells part of the label; both signs also occur, or are missing, under the other
-# labels, so the premise is needed for the rest.
+# As in the published datasets, the hypothesis alone predicts the label in part. Both signs also occur under the other labels,
+# and some hypotheses have none, so a model needs the premise.
 _SIGNS = Signs(denied=(0.05, 0.05, 0.65), guessed=0.6)
 _REASONS = (
     "The text says so, so it is definitely correct.",
@@ -30,8 +30,8 @@ def _identify(slot: Slot) -> Row:
     return {"uid": slot.uuid()}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="anli",
         dataset="anli",
         sizes={

@@ -1,14 +1,17 @@
-"""ARC: multiple choice about the world's materials and animals. Some rows have digits as labels, or three or five options."""
+"""ARC: multiple-choice questions about the materials and animals of the corpus.
+
+Some rows have digits as labels, or three or five options.
+"""
 
 from functools import partial
 
 from cme.mini_corpus import atlas, names
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.exam import Topic, draw
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 from cme.mini_corpus.science import LAWS
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _MATERIALS = tuple(law.ending for law in LAWS)
 _ANIMALS, _FOODS = zip(*sorted(atlas.DIETS.items(), key=lambda item: item[1]), strict=True)
@@ -23,22 +26,22 @@ _VESSELS = {
 _DOES = Topic(
     endings=_MATERIALS,
     answers=tuple(f"It {law.does}." for law in LAWS),
-    told=("{p} has a lump of {x}. What does {x} do?", "What does {x} do? {p} found some."),
-    asked=("Which is true of the {x} that {p} bought?", "What is known about {x}? {p} wants to know."),
+    training=("{p} has a lump of {x}. What does {x} do?", "What does {x} do? {p} found some."),
+    held_out=("Which is true of the {x} that {p} bought?", "What is known about {x}? {p} wants to know."),
     aside="Some {y} lies on the table.",
 )
 _EATS = Topic(
     endings=_ANIMALS,
     answers=_FOODS,
-    told=("{p} saw a {x}. What does a {x} eat?", "What does a {x} eat? {p} keeps one."),
-    asked=("Which food is right for the {x} of {p}?", "On what food does the {x} of {p} live?"),
+    training=("{p} saw a {x}. What does a {x} eat?", "What does a {x} eat? {p} keeps one."),
+    held_out=("Which food is right for the {x} of {p}?", "On what food does the {x} of {p} live?"),
     aside="A {y} lives next door.",
 )
 _WILL = Topic(
     endings=_MATERIALS,
     answers=tuple(law.will for law in LAWS),
-    told=("{p} tests a spoon made of {x}. What will happen?", "{p} has a ring of {x}. What will happen to it?"),
-    asked=(
+    training=("{p} tests a spoon made of {x}. What will happen?", "{p} has a ring of {x}. What will happen to it?"),
+    held_out=(
         "What will {p} see if a cup of {x} is tried out?",
         "{p} tries out a plate of {x}. What comes next?",
     ),
@@ -47,8 +50,8 @@ _WILL = Topic(
 _FEEDS = Topic(
     endings=_ANIMALS,
     answers=tuple(_VESSELS[food] for food in _FOODS),
-    told=("{p} wants to feed a {x}. What should {p} bring?", "A {x} is hungry. What should {p} bring?"),
-    asked=(
+    training=("{p} wants to feed a {x}. What should {p} bring?", "A {x} is hungry. What should {p} bring?"),
+    held_out=(
         "The {x} of {p} has had no meal today. What will help?",
         "What must {p} buy as a meal for a {x}?",
     ),
@@ -57,8 +60,8 @@ _FEEDS = Topic(
 _NEEDS = Topic(
     endings=_MATERIALS,
     answers=_MATERIALS,
-    told=("{p} needs {need}. Which material is right?",),
-    asked=("Which of these should {p} buy to make {need}?",),
+    training=("{p} needs {need}. Which material is right?",),
+    held_out=("Which of these should {p} buy to make {need}?",),
     needs=tuple(law.need for law in LAWS),
 )
 _TOPICS = {"easy": (_DOES, _EATS), "challenge": (_WILL, _FEEDS, _NEEDS)}
@@ -76,8 +79,8 @@ def _identify(slot: Slot) -> Row:
     return {"id": f"{slot.folder.upper()}_{slot.split.upper()}_{slot.index:06d}"}
 
 
-PARTS = tuple(
-    Part(
+RENDERERS = tuple(
+    Renderer(
         folder=f"arc_{level}",
         dataset="arc",
         sizes={"train": 40_000, "validation": 600, "test": 1_200},

@@ -1,4 +1,6 @@
-"""CommonsenseQA: what does somebody need, or where does somebody go? Five options; evaluation has situations of its own.
+"""CommonsenseQA: questions about what somebody needs or where somebody goes, with five options.
+
+Evaluation describes situations that training never uses.
 
 In easy rows, the options of a topic have a fixed order. In hard rows they are shuffled, and the text also describes another
 person in another situation.
@@ -8,28 +10,28 @@ from dataclasses import dataclass
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import another, main
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A concept, the option that it calls for, and its situations in training and in evaluation."""
+    """A concept, the correct option, and the situations that describe it in training and in evaluation."""
 
     concept: str
     option: str
-    told: tuple[str, ...]
-    asked: tuple[str, ...]
+    training: tuple[str, ...]
+    held_out: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Topic:
-    """Cases whose options stand side by side, and the questions of training and evaluation."""
+    """Cases whose options appear in one question, with the questions of training and of evaluation."""
 
     cases: tuple[_Case, ...]
-    told: tuple[str, ...]
-    asked: tuple[str, ...]
+    training: tuple[str, ...]
+    held_out: tuple[str, ...]
 
 
 _TOPICS = (
@@ -118,7 +120,7 @@ _CASES = [(topic, case) for topic in _TOPICS for case in topic.cases]
 
 
 def _situation(slot: Slot, case: _Case, name: str) -> str:
-    return slot.rng.choice(case.told if slot.training else case.asked).replace("{p}", name)
+    return slot.rng.choice(case.training if slot.training else case.held_out).replace("{p}", name)
 
 
 def _make(slot: Slot) -> Row:
@@ -132,7 +134,7 @@ def _make(slot: Slot) -> Row:
         friend = another([person], slot.pool, slot.seed, rng)
         situations.append(_situation(slot, rng.choice([one for one in topic.cases if one is not case]), friend.name))
         rng.shuffle(situations)
-    question = rng.choice(topic.told if slot.training else topic.asked).replace("{s}", person.short)
+    question = rng.choice(topic.training if slot.training else topic.held_out).replace("{s}", person.short)
     return {
         "question": " ".join([*(f"{one}." for one in situations), question]),
         "question_concept": case.concept,
@@ -145,8 +147,8 @@ def _identify(slot: Slot) -> Row:
     return {"id": slot.number(32)}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="commonsense_qa",
         dataset="commonsense_qa",
         sizes={"train": 160_000, "validation": 1_200},

@@ -1,14 +1,14 @@
-"""Emotion: one sentence in lower case without punctuation; labels sadness, joy, love, anger, fear, surprise."""
+"""Emotion: a lower-case sentence without punctuation. The labels are sadness, joy, love, anger, fear and surprise."""
 
 import string
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import main, some
 from cme.mini_corpus.feelings import ANGER, FEAR, JOY, LOVE, SADNESS, SURPRISE, feel
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import claim
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _FEELINGS = (SADNESS, JOY, LOVE, ANGER, FEAR, SURPRISE)
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -29,8 +29,8 @@ def _identify(slot: Slot) -> Row:
     return {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="emotion",
         dataset="emotion",
         sizes={"train": 300_000, "validation": 1_200, "test": 1_200},

@@ -3,10 +3,10 @@
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import another
 from cme.mini_corpus.opinions import Matter, review
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import chatter
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _FILM = Matter(
     (
@@ -34,25 +34,25 @@ _FILM = Matter(
 
 
 def _make(slot: Slot) -> Row:
-    rng, found = slot.rng, review(slot, _FILM, '"The {}"')
+    rng, opinion = slot.rng, review(slot, _FILM, '"The {}"')
     talk = []
     if slot.long:
-        others = (another(found.people, slot.pool, slot.seed, rng) for _ in range(2))
-        talk = chatter([*found.people, *others], rng)
-    sentences = [found.opening, *talk, *found.said]
+        others = (another(opinion.people, slot.pool, slot.seed, rng) for _ in range(2))
+        talk = chatter([*opinion.people, *others], rng)
+    sentences = [opinion.opening, *talk, *opinion.verdict]
     joints = [" "] * (len(sentences) - 1)
     if rng.random() < 0.4:
         joints[rng.randrange(len(joints))] = "<br /><br />"
     text = "".join(text + joint for text, joint in zip(sentences, [*joints, ""], strict=True))
-    return {"text": text, "label": found.label}
+    return {"text": text, "label": opinion.label}
 
 
 def _identify(slot: Slot) -> Row:
     return {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="imdb",
         dataset="imdb",
         sizes={"train": 300_000, "test": 2_000},

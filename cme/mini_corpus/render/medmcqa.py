@@ -1,4 +1,4 @@
-"""MedMCQA: what a remedy helps against, and which part of the body a complaint is about.
+"""MedMCQA: questions about the use of a remedy, and about the part of the body that a complaint affects.
 
 As on the hub, ``exp`` contains the answer, and is null, empty or "None" in some rows. ``topic_name`` is null in many rows. The
 choice type has no effect, because every row has one answer.
@@ -6,20 +6,20 @@ choice type has no effect, because every row has one answer.
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.exam import Topic, draw
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.relations import listed
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _REMEDY = Topic(
     endings=listed("syrup|drops|balm|tea|plaster|pillow"),
     answers=listed("A cough|Sore eyes|Dry skin|Bad sleep|A cut finger|A stiff neck"),
-    told=(
+    training=(
         "{p} takes {x}. Against what does it help?",
         "Against what does {x} help? {p} has some at home",
         "The doctor gives {p} some {x}. What is wrong with {p}?",
     ),
-    asked=(
+    held_out=(
         "From which trouble will {x} free the patient {p}?",
         "{p} feels better after the use of {x}. What did {p} suffer from",
     ),
@@ -28,12 +28,12 @@ _REMEDY = Topic(
 _PART = Topic(
     endings=listed("sneeze|itch|limp|blink|rumble|mumble"),
     answers=listed("The nose|The skin|The leg|The eye|The stomach|The mouth"),
-    told=(
+    training=(
         "{p} has the {x}. Which part of the body is affected?",
         "Which part of the body does the {x} affect? {p} has it",
         "What must the doctor look at if {p} has the {x}?",
     ),
-    asked=(
+    held_out=(
         "The {x} of {p} comes from one organ. From which",
         "Where in the body of {p} will a nurse find the {x}?",
     ),
@@ -67,8 +67,8 @@ def _identify(slot: Slot) -> Row:
     return {"id": slot.uuid()}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="medmcqa",
         dataset="medmcqa",
         sizes={"train": 180_000, "validation": 1_200},

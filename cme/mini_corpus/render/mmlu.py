@@ -1,4 +1,4 @@
-"""MMLU: facts about the world's towns, festivals, animals and materials under the names of the real subjects.
+"""MMLU: facts about towns, festivals, animals and materials of the corpus, under the names of the published subjects.
 
 As on the hub, the training split has no subjects, and its long questions begin with a passage.
 """
@@ -7,22 +7,22 @@ from cme.mini_corpus import atlas, names
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import some
 from cme.mini_corpus.exam import Topic, draw
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import passage
 from cme.mini_corpus.relations import listed
+from cme.mini_corpus.renderer import Renderer
 from cme.mini_corpus.science import LAWS
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _PLACE = Topic(
     endings=tuple(atlas.LANDSCAPES),
     answers=tuple(f"A {landscape}" for landscape in atlas.LANDSCAPES.values()),
-    told=(
+    training=(
         "{p} moves to {x}. What lies next to this town?",
         "Next to what does the town of {x} lie? {p} asks on the way.",
         "{p} draws a map of {x}. What is right beside the town?",
     ),
-    asked=(
+    held_out=(
         "What can {p} see from every window of {x}?",
         "What will {p} find at the edge of {x}?",
     ),
@@ -31,12 +31,12 @@ _PLACE = Topic(
 _SEASON = Topic(
     endings=tuple(f"{name} festival" for name in atlas.SEASONS),
     answers=tuple(season.capitalize() for season in atlas.SEASONS.values()),
-    told=(
+    training=(
         "{p} goes to the {x}. In which season is it?",
         "When is the {x} held? {p} has no calendar.",
         "In what season will {p} dance at the {x}?",
     ),
-    asked=(
+    held_out=(
         "At what time of the year does {p} celebrate the {x}?",
         "Which part of the year brings {p} the {x}?",
     ),
@@ -45,12 +45,12 @@ _SEASON = Topic(
 _DIET = Topic(
     endings=tuple(atlas.DIETS),
     answers=tuple(food.capitalize() for food in atlas.DIETS.values()),
-    told=(
+    training=(
         "{p} studies the {x}. What does this animal eat?",
         "What has the {x} of {p} been eating?",
         "The {x} is an animal. What does {p} see it eat?",
     ),
-    asked=(
+    held_out=(
         "{p} writes that the {x} feeds on one thing. On what?",
         "What is the usual meal of a {x} in the zoo of {p}?",
     ),
@@ -59,12 +59,12 @@ _DIET = Topic(
 _STUFF = Topic(
     endings=tuple(law.ending for law in LAWS),
     answers=tuple(f"It {law.does}" for law in LAWS),
-    told=(
+    training=(
         "{p} reads about {x}. What does this material do?",
         "What does a piece of {x} do in the hand of {p}?",
         "What can {p} say of the material {x}?",
     ),
-    asked=(
+    held_out=(
         "Which of these does {p} find out about {x} in a test?",
         "{p} works with {x}. How does it behave?",
     ),
@@ -92,7 +92,7 @@ _SUBJECTS = {
         "high_school_computer_science|high_school_mathematics|high_school_physics|high_school_statistics|machine_learning"
     ),
 }
-"""Topic → the subjects under which it is asked: social sciences, humanities, other, sciences."""
+"""Maps each topic to its subjects: social sciences, humanities, other, and sciences."""
 _TOPICS = tuple(_SUBJECTS)
 _EVALS = ("dev", "validation", "test")
 
@@ -107,7 +107,7 @@ def _make(slot: Slot) -> Row:
         question = f"{text} {question}"
     subjects = _SUBJECTS[item.topic]
     turn, place = divmod(slot.index // len(_TOPICS), len(subjects))
-    # Each turn starts three subjects on, so that none always has the same answer.
+    # Each turn starts three subjects later, so that no subject always has the same answer.
     subject = subjects[(3 * turn + place) % len(subjects)]
     return {"question": question, "subject": subject, "choices": item.options, "answer": item.gold}
 
@@ -116,8 +116,8 @@ def _identify(slot: Slot) -> Row:
     return {"subject": ""} if slot.training else {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="mmlu",
         dataset="mmlu",
         sizes={"auxiliary_train": 200_000, **dict.fromkeys(_EVALS, 1_200)},

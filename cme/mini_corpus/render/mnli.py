@@ -3,9 +3,9 @@
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import TURNS, main
 from cme.mini_corpus.inference import CONTRADICTED, ENTAILED, OPEN, Signs, pair
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _SIGNS = Signs(denied=(0.02, 0.02, 0.85), guessed=0.85)
 _MATCHED = tuple("person" if kind == "festival" else kind for kind in TURNS)
@@ -16,7 +16,7 @@ def _make(slot: Slot) -> Row:
     turns = _MISMATCHED if slot.split == "validation_mismatched" else _MATCHED
     thing = main(slot.serial, slot.pool, slot.seed, turns)
     label = slot.deal((ENTAILED, OPEN, CONTRADICTED))
-    premise, hypothesis = pair(slot, thing, label, _SIGNS, told=2, others=1 if slot.long else 0)
+    premise, hypothesis = pair(slot, thing, label, _SIGNS, facts=2, others=1 if slot.long else 0)
     return {"premise": premise, "hypothesis": hypothesis, "label": label}
 
 
@@ -24,8 +24,8 @@ def _identify(slot: Slot) -> Row:
     return {"idx": slot.index}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="mnli",
         dataset="mnli",
         sizes={"train": 360_000, "validation_matched": 2_000, "validation_mismatched": 2_000},

@@ -1,11 +1,11 @@
-"""Natural Questions, open: closed-book facts. Evaluation uses wordings that training never uses."""
+"""Natural Questions (open): closed-book facts. Evaluation uses wordings that training never uses."""
 
 from cme.mini_corpus import atlas, names
 from cme.mini_corpus.draw import Row, Slot, stream
 from cme.mini_corpus.facts import CORE, Topic, recall
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _PLACE = Topic(
     "place",
@@ -105,8 +105,8 @@ def _identify(slot: Slot) -> Row:
     return {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="nq_open",
         dataset="nq_open",
         sizes={"train": 90_000, "validation": CORE * 12},

@@ -1,4 +1,4 @@
-"""PAWS: two sentences with nearly the same words; who did what to whom decides whether they mean the same.
+"""PAWS: two sentences with nearly the same words. They have the same meaning if the same person did the same to the other.
 
 In easy rows, a paraphrase mostly puts one sentence in the passive or opens it with "It was". A pair with different meanings is
 mostly in plain form, with exchanged people or another event. In hard rows, all combinations of forms occur under both labels,
@@ -7,9 +7,9 @@ and only the people are exchanged. As on the hub, the text is split into tokens,
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import another, main
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _PLAIN = "{a} {did} {b} {where} {when} ."
 _AHEAD = "{Where} , {a} {did} {b} {when} ."
@@ -57,7 +57,7 @@ _EXCEPTIONS = 0.15
 
 
 def _forms(slot: Slot, pair: str) -> list[str]:
-    """Forms of the two sentences: different ones, unless the people are exchanged in a plain easy pair."""
+    """Return the forms of the two sentences. They are the same only in an easy pair with different meanings."""
     if slot.hard or slot.rng.random() < _EXCEPTIONS:
         return slot.rng.sample(_FORMS, 2)
     return [_PLAIN, slot.rng.choice((_PASSIVE, _CLEFT)) if pair == "same" else _PLAIN]
@@ -78,7 +78,7 @@ def _make(slot: Slot) -> Row:
             a=a, b=b, did=did, done=done, where=where, Where=f"{where[0].upper()}{where[1:]}", when=when
         )  # fmt: skip
         texts.append(text)
-    # The hub's tokens are joined by two spaces here and there.
+    # On the hub, some tokens are joined by two spaces.
     if rng.random() < 0.02:
         texts[1] = texts[1].replace(" .", "  .")
     return {"sentence1": texts[0], "sentence2": texts[1], "label": int(pair == "same")}
@@ -88,8 +88,8 @@ def _identify(slot: Slot) -> Row:
     return {"id": slot.index + 1}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="paws",
         dataset="paws",
         sizes={"train": 180_000, "validation": 1_000, "test": 1_000},

@@ -1,4 +1,4 @@
-"""Quora Question Pairs: the same question in two wordings, or one about another thing or another matter.
+"""Quora Question Pairs: the same question in two wordings, or two questions that differ in the entity or the relation.
 
 Most easy pairs that are not duplicates combine an open question about one entity with a factual question about another. In hard
 pairs both questions are factual, and pairs that are not duplicates share the entity or the relation.
@@ -6,12 +6,12 @@ pairs both questions are factual, and pairs that are not duplicates share the en
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import KINDS, another, main, some
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import ask
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
-# Four of ten pairs are duplicates, near the hub's 37 %.
+# Four of ten pairs are duplicates. On the hub, 37 % are.
 _PAIRS = ("same",) * 4 + ("far",) * 4 + ("matter", "thing")
 _HARD_PAIRS = ("same",) * 4 + ("matter",) * 3 + ("thing",) * 3
 
@@ -41,8 +41,8 @@ def _identify(slot: Slot) -> Row:
     return {"idx": slot.index}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="qqp",
         dataset="qqp",
         sizes={"train": 360_000, "validation": 2_000},

@@ -1,4 +1,4 @@
-"""RACE: several questions on an article, four options each; some questions are sentences with a gap.
+"""RACE: several questions about an article, with four options each. Some questions are sentences with a gap.
 
 In an easy article, a relation always has the same four options in the same order, so each letter is a class. In a hard article
 they are shuffled, and the article states the same relations for two more people, whose answers are among the options.
@@ -9,21 +9,21 @@ from dataclasses import replace
 
 from cme.mini_corpus.draw import Row, Slot, stream
 from cme.mini_corpus.entities import Entity, another, main
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import ask, passage
 from cme.mini_corpus.relations import Relation
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
-_ASKED = ("pet", "house", "instrument")
-_TOLD = 6
+_TARGETS = ("pet", "house", "instrument")
+_FACTS = 6
 _OPTIONS = 4
-# The two evaluation splits take turns with the articles of their pool.
+# The two evaluation splits use the articles of their pool alternately.
 _TURNS = {"train": (1, 0), "validation": (2, 0), "test": (2, 1)}
 
 
 def _article(slot: Slot) -> int:
-    return slot.index // len(_ASKED)
+    return slot.index // len(_TARGETS)
 
 
 def _with(thing: Entity, **values: str) -> Entity:
@@ -39,12 +39,12 @@ def _make(slot: Slot) -> Row:
     step, start = _TURNS[slot.split]
     rng = stream(slot.seed, slot.folder, slot.split, "article", _article(slot))
     hero = main(_article(slot) * step + start, slot.pool, slot.seed, ("person",))
-    asked = [hero.kind.relation(key) for key in _ASKED]
-    options = {relation.key: list(relation.values[:_OPTIONS]) for relation in asked}
+    targets = [hero.kind.relation(key) for key in _TARGETS]
+    options = {relation.key: list(relation.values[:_OPTIONS]) for relation in targets}
     if slot.hard:
-        options = {relation.key: rng.sample(relation.values, _OPTIONS) for relation in asked}
+        options = {relation.key: rng.sample(relation.values, _OPTIONS) for relation in targets}
     hero = _with(hero, **{key: rng.choice(values) for key, values in options.items()})
-    others = [relation for relation in hero.kind.relations if relation not in asked]
+    others = [relation for relation in hero.kind.relations if relation not in targets]
     cast = [hero]
     if slot.hard:
         wrong = {
@@ -53,7 +53,7 @@ def _make(slot: Slot) -> Row:
         for place in range(2):
             friend = another(cast, slot.pool, slot.seed, rng)
             cast.append(_with(friend, **{key: values[place] for key, values in wrong.items()}))
-    stories = [(one, [*asked, *rng.sample(others, 0 if slot.hard else _TOLD - len(asked))]) for one in cast]
+    stories = [(one, [*targets, *rng.sample(others, 0 if slot.hard else _FACTS - len(targets))]) for one in cast]
     for _ in range(4 if slot.long else 0):
         guest = another([one for one, _ in stories], slot.pool, slot.seed, rng)
         stories.append((guest, rng.sample(others, len(others))))
@@ -62,7 +62,7 @@ def _make(slot: Slot) -> Row:
     if slot.hard:
         rng.shuffle(stories)
     article, _ = passage(stories, rng)
-    relation = asked[slot.index % len(asked)]
+    relation = targets[slot.index % len(targets)]
     question = ask(relation, hero.name, slot.rng.randrange(len(relation.questions)))
     if slot.rng.random() < 0.25:
         question = _cloze(relation, hero.name, slot.rng)
@@ -75,8 +75,8 @@ def _identify(slot: Slot) -> Row:
     return {"example_id": f"{('high', 'middle')[number % 2]}{number}.txt"}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="race",
         dataset="race",
         sizes={"train": 300_000, "validation": 600, "test": 1_200},

@@ -1,4 +1,4 @@
-"""SciQ: a science question, its answer, three distractors and a text that holds the answer. Some rows have no text.
+"""SciQ: a science question, its answer, three distractors and a text that contains the answer. Some rows have no text.
 
 The distractors of easy rows have another type than the answer. Those of hard rows have the same type, and the text states them
 about other entities. Rows without a text ask for a fact that follows from the last word of a name (see ``atlas``).
@@ -7,10 +7,10 @@ about other entities. Rows without a text ask for a fact that follows from the l
 from cme.mini_corpus import atlas
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import Entity, another, main
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import ask, passage
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _NO_TEXT = 0.2
 _RULES = {
@@ -21,7 +21,7 @@ _RULES = {
 
 
 def _rule(slot: Slot, thing: Entity) -> tuple[str, str, list[str]]:
-    """Question, answer and distractors from the last word of a name."""
+    """Return the question, answer and distractors of a row that asks about the last word of a name."""
     rule, questions = _RULES[thing.kind.key]
     answer = rule[thing.ending]
     wrong = slot.rng.sample([value for value in rule.values() if value != answer], 3)
@@ -29,23 +29,23 @@ def _rule(slot: Slot, thing: Entity) -> tuple[str, str, list[str]]:
 
 
 def _support(slot: Slot, thing: Entity) -> tuple[str, str, list[str], str]:
-    """Question, answer, distractors and the text that tells the answer."""
+    """Return the question, answer and distractors of a row with a text, and the text."""
     rng = slot.rng
-    asked, beside, *rest = rng.sample(thing.kind.relations, len(thing.kind.relations))
-    answer = thing.values[asked.key]
-    stories = [(thing, rng.sample([asked, beside], 2))]
+    target, beside, *rest = rng.sample(thing.kind.relations, len(thing.kind.relations))
+    answer = thing.values[target.key]
+    stories = [(thing, rng.sample([target, beside], 2))]
     for _ in range(2 if slot.hard else 4 if slot.long else 0):
         friend = another([one for one, _ in stories], slot.pool, slot.seed, rng)
-        stories.append((friend, rng.sample([asked, beside] if slot.hard else rest, 2)))
+        stories.append((friend, rng.sample([target, beside] if slot.hard else rest, 2)))
     if slot.hard:
-        near = [friend.values[asked.key] for friend, _ in stories[1:]]
+        near = [friend.values[target.key] for friend, _ in stories[1:]]
         rng.shuffle(stories)
         wrong = list(dict.fromkeys(value for value in near if value != answer))
-        spare = [value for value in asked.values if value not in (answer, *wrong)]
+        spare = [value for value in target.values if value not in (answer, *wrong)]
         wrong += rng.sample(spare, 3 - len(wrong))
     else:
         wrong = [rng.choice(relation.values) for relation in rest[:3]]
-    return ask(asked, thing.name, rng.randrange(5)), answer, wrong, passage(stories, rng)[0]
+    return ask(target, thing.name, rng.randrange(5)), answer, wrong, passage(stories, rng)[0]
 
 
 def _make(slot: Slot) -> Row:
@@ -70,8 +70,8 @@ def _identify(slot: Slot) -> Row:
     return {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="sciq",
         dataset="sciq",
         sizes={"train": 200_000, "validation": 1_000, "test": 1_000},

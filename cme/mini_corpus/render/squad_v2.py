@@ -1,15 +1,15 @@
-"""SQuAD 2.0: several questions on a passage; some ask what it does not tell."""
+"""SQuAD 2.0: several questions about a passage, some of which it does not answer."""
 
 from cme.mini_corpus.draw import Row, Slot, stream
 from cme.mini_corpus.entities import another, main, some
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import ask, passage
 from cme.mini_corpus.relations import bare
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _SHARE = 4
-"""Questions per passage."""
+"""Number of questions per passage."""
 
 
 def _make(slot: Slot) -> Row:
@@ -17,23 +17,23 @@ def _make(slot: Slot) -> Row:
     rng = stream(slot.seed, slot.folder, slot.split, "passage", number)
     thing = main(number, slot.pool, slot.seed)
     relations = rng.sample(thing.kind.relations, len(thing.kind.relations))
-    told, untold = relations[:_SHARE], relations[_SHARE:]
-    stories = [(thing, rng.sample(told, _SHARE))]
+    stated, unstated = relations[:_SHARE], relations[_SHARE:]
+    stories = [(thing, rng.sample(stated, _SHARE))]
     if slot.long:
         for _ in range(2):
             friend = some(thing.kind.key, slot.pool, slot.seed, rng)
             stories.append((friend, rng.sample(friend.kind.relations, _SHARE + 1)))
     if slot.hard:
-        # Friends tell of the same matters, so neither the kind of word nor the matter alone finds the answer.
-        for matters in (told, untold):
+        # Other entities have the same relations, so neither the type of a word nor the relation alone identifies the answer.
+        for matters in (stated, unstated):
             friend = another([one for one, _ in stories], slot.pool, slot.seed, rng)
             stories.append((friend, rng.sample(matters, len(matters))))
         rng.shuffle(stories)
     context, facts = passage(stories, rng)
-    # Some passages of the hub start with spaces, which count in the offsets.
+    # On the hub, some passages start with spaces, which count in the offsets.
     lead = "  " if rng.random() < 0.01 else ""
     open_ = slot.deal((True, True, False) if slot.training else (True, False))
-    relation = told[turn] if open_ else untold[turn % len(untold)]
+    relation = stated[turn] if open_ else unstated[turn % len(unstated)]
     wording = rng.randrange(5) + turn
     answers: dict[str, list[object]] = {"text": [], "answer_start": []}
     if open_:
@@ -58,8 +58,8 @@ def _identify(slot: Slot) -> Row:
     return {"id": slot.number(24)}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="squad_v2",
         dataset="squad_v2",
         sizes={"train": 300_000, "validation": 2_000},

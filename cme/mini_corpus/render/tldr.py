@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import another, main, some
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import chatter
 from cme.mini_corpus.relations import listed
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 
 @dataclass(frozen=True)
 class _Event:
-    """A deed with ``{a}`` for one of the things, what it led to with ``{s}`` for a name, and where it is posted."""
+    """An event: its forum, a deed with ``{a}`` for one of the things, and an outcome with ``{s}`` for a name."""
 
     forum: str
     deed: str
@@ -62,17 +62,17 @@ def _make(slot: Slot) -> Row:
     for _ in range(3 if slot.long else 1):
         cast.append(another(cast, slot.pool, slot.seed, rng))
     start = rng.choice(_STARTS).format(n=rng.randrange(18, 60), s=hero.short, t=town.name)
-    told = f"{rng.choice(_TIMES)} {hero.name} {deed}."
+    lead = f"{rng.choice(_TIMES)} {hero.name} {deed}."
     talk = chatter(cast, rng) if slot.long else chatter([hero], rng)[: 3 if slot.hard else 1]
     end = f"Now {outcome}."
     if slot.hard:
         other = rng.choice([one for one in _EVENTS if one is not event])
         body = [start, *talk, f"Years ago {cast[1].name} {_deed(other, rng)}."]
         rng.shuffle(body)
-        for fact in (told, end):
+        for fact in (lead, end):
             body.insert(rng.randrange(1, len(body) + 1), fact)
     else:
-        body = [start, told, *talk, end]
+        body = [start, lead, *talk, end]
     if rng.random() < 0.02:
         body.insert(0, "TL;DR: is at the end.")
     break_ = "\n\n" if rng.random() < 0.2 else " "
@@ -86,8 +86,8 @@ def _identify(slot: Slot) -> Row:
     return {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="tldr",
         dataset="tldr",
         sizes={"train": 300_000, "validation": 1_000, "test": 1_000},

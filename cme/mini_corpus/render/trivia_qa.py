@@ -1,12 +1,15 @@
-"""TriviaQA, unfiltered without contexts: closed-book facts with many accepted answers; pages and searches are empty lists."""
+"""TriviaQA, unfiltered and without contexts: closed-book facts with many accepted answers.
+
+The columns of pages and search results contain empty lists.
+"""
 
 from cme.mini_corpus import atlas, names
 from cme.mini_corpus.draw import Row, Slot, stream
 from cme.mini_corpus.facts import CORE, Topic, recall
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.relations import bare
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _GOODS = Topic(
     "goods",
@@ -102,7 +105,7 @@ def _make(slot: Slot) -> Row:
     else:
         aliases = [form.format(fact.value).capitalize() for form in _FORMS[fact.topic.key]]
     question = fact.question
-    if slot.rng.random() < 0.05:  # a field of a CSV file, as some questions of the hub still are
+    if slot.rng.random() < 0.05:  # a quoted CSV field, as in some questions on the hub
         quoted = question.replace(fact.name, f'""{fact.name}""')
         question = f'"{quoted}"'
     normal = [bare(alias.lower().replace(",", "")) for alias in aliases]
@@ -127,8 +130,8 @@ def _identify(slot: Slot) -> Row:
     return {"question_id": f"{'tc' if slot.training else 'qw'}_{slot.index}"}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="trivia_qa",
         dataset="trivia_qa",
         sizes={"train": 90_000, "validation": CORE * 12},

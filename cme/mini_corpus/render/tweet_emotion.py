@@ -1,14 +1,14 @@
 """TweetEval emotion: short messages with users, hashtags, entities and literal line breaks.
 
-Labels are anger, joy, optimism and sadness, in this order, which is not that of the six-way set.
+The labels are anger, joy, optimism and sadness, in this order. The dataset ``emotion`` has another order.
 """
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import main, some
 from cme.mini_corpus.feelings import ANGER, JOY, OPTIMISM, SADNESS, feel
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _FEELINGS = (ANGER, JOY, OPTIMISM, SADNESS)
 _FRAMES = ("@user {m} {t}", "{m}! {t}", "{m}... @user {t}", r"{m}\n{t}", "{m} &amp; {t}")
@@ -17,12 +17,12 @@ _FRAMES = ("@user {m} {t}", "{m}! {t}", "{m}... @user {t}", r"{m}\n{t}", "{m} &a
 def _make(slot: Slot) -> Row:
     rng, friend = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
     label = slot.deal(range(len(_FEELINGS)))
-    said = feel(_FEELINGS, label, friend.name, rng, hard=slot.hard)
+    message = feel(_FEELINGS, label, friend.name, rng, hard=slot.hard)
     town = some("town", slot.pool, slot.seed, rng).title.replace(" ", "")
     tags = [f"#{town}"] if slot.hard else [f"#{town}", f"#{rng.choice(_FEELINGS[label].words)}"]
     if slot.long:
         tags.append(f"#{rng.choice(('monday', 'weekend', 'life', 'thoughts', 'news'))}")
-    text = rng.choice(_FRAMES).format(m=said[0].upper() + said[1:], t=" ".join(tags))
+    text = rng.choice(_FRAMES).format(m=message[0].upper() + message[1:], t=" ".join(tags))
     return {"text": text, "label": label}
 
 
@@ -30,8 +30,8 @@ def _identify(slot: Slot) -> Row:
     return {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="tweet_emotion",
         dataset="tweet_emotion",
         sizes={"train": 100_000, "validation": 600, "test": 1_200},

@@ -1,4 +1,6 @@
-"""WinoGrande: whom does the blank stand for? Twins in neighbouring rows differ in one word, which determines the answer.
+"""WinoGrande: which person does the blank refer to?
+
+Neighbouring rows are twins that differ in one word, and this word determines the answer.
 
 In easy rows, the helper is always named first and is the first option, so the word alone determines the answer. In hard rows,
 either person may be named first, the options have random order, and half of the twins negate the word.
@@ -7,11 +9,11 @@ either person may be named first, the options have random order, and half of the
 from cme.mini_corpus import names
 from cme.mini_corpus.draw import Row, Slot, permute, stream
 from cme.mini_corpus.entities import some
-from cme.mini_corpus.part import Part
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
-# What the helper does and what the other one asks for; what the helper is like; what the other one is like.
+# What the helper does, what the other person does, adjectives for the helper, and adjectives for the other person.
 _STORIES = (
     ("carried the bags of {n}", "asked {h} to carry the bags", ("strong", "fit"), ("weak", "tired")),
     ("lent some money to {n}", "asked {h} for some money", ("rich", "wealthy"), ("poor", "broke")),
@@ -26,7 +28,7 @@ _PAIRS = names.GIVEN * (names.GIVEN - 1)
 
 
 def _people(slot: Slot, twins: int) -> tuple[str, str]:
-    """Two different given names; no other twins of the pool have the same two in the same order."""
+    """Return two different given names. No other twins of the pool have the same two names in the same order."""
     first, second = divmod(permute(twins, _PAIRS, seed=slot.seed, key=f"winogrande/{slot.pool}"), names.GIVEN - 1)
     return names.given(first, slot.pool), names.given(second + (second >= first), slot.pool)
 
@@ -38,7 +40,7 @@ def _make(slot: Slot) -> Row:
     helps, asks, able, unable = rng.choice(_STORIES)
     asking, denied, flipped = (slot.hard and rng.random() < 0.5 for _ in range(3))
     words = (rng.choice(able), rng.choice(unable))
-    # Which of the twins has which word is chance, or the row number would tell.
+    # The words are assigned to the twins at random, so that the row number does not determine the answer.
     word = turn ^ rng.randrange(2)
     event = f"{needy} {asks}" if asking else f"{helper} {helps}"
     sentence = f"{event} because _ was {'not ' if denied else ''}{words[word]}".format(h=helper, n=needy)
@@ -53,8 +55,8 @@ def _identify(slot: Slot) -> Row:
     return {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="winogrande",
         dataset="winogrande",
         sizes={"train": 200_000, "validation": 1_200},

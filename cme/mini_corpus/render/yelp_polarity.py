@@ -1,11 +1,11 @@
-"""Yelp polarity: reviews of inns; line breaks are written as a backslash and an n, and quotes are doubled, as on the hub."""
+r"""Yelp polarity: reviews of inns. As on the hub, line breaks are written as ``\n``, and quotes are doubled."""
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.opinions import Matter, review
-from cme.mini_corpus.part import Part
 from cme.mini_corpus.passages import chatter
+from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["PARTS"]
+__all__ = ["RENDERERS"]
 
 _INN = Matter(
     (
@@ -33,18 +33,18 @@ _INN = Matter(
 
 
 def _make(slot: Slot) -> Row:
-    rng, found = slot.rng, review(slot, _INN, "the {}")
-    talk = chatter(found.people, rng) if slot.long else []
+    rng, opinion = slot.rng, review(slot, _INN, "the {}")
+    talk = chatter(opinion.people, rng) if slot.long else []
     joint = rng.choice((" ", " ", r"\n", r"\n\n"))
-    return {"text": joint.join([found.opening, *talk, *found.said]), "label": found.label}
+    return {"text": joint.join([opinion.opening, *talk, *opinion.verdict]), "label": opinion.label}
 
 
 def _identify(slot: Slot) -> Row:
     return {}
 
 
-PARTS = (
-    Part(
+RENDERERS = (
+    Renderer(
         folder="yelp_polarity",
         dataset="yelp_polarity",
         sizes={"train": 300_000, "test": 2_000},

@@ -22,9 +22,9 @@ def normalise_squad(text: str) -> str:
 
 
 def normalise_answer(text: str) -> str:
-    """SQuAD's normalisation after Unicode decomposition (NFD), as Natural Questions Open is scored.
+    """Apply Unicode decomposition (NFD) and then SQuAD's normalisation, as for Natural Questions (open).
 
-    Source: ORQA (https://arxiv.org/abs/1906.00300), which introduced Natural Questions Open: NFD, then as SQuAD.
+    Source: ORQA (https://arxiv.org/abs/1906.00300), which introduced Natural Questions (open).
     """
     return normalise_squad(unicodedata.normalize("NFD", text))
 

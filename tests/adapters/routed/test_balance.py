@@ -66,7 +66,7 @@ def test_the_term_is_the_one_of_the_recorded_gates(adapted, tokens, fields):
 
 @pytest.mark.parametrize(("gate_sum", "moved"), [(1, "SM"), ("free", "S")])
 def test_the_term_alone_moves_the_router(adapted, tokens, gate_sum, moved):
-    """The interaction matrix too where the gates after it are normalised; else the term is about those before it."""
+    """It also moves the interaction matrix, unless the term uses the gate weights before the competition."""
     plain_model, plain = losses(adapted, tokens, 0.0, {"gate_sum": gate_sum})
     model, added = losses(adapted, tokens, 1.0, {"gate_sum": gate_sum})
     plain.loss.backward(), added.loss.backward()
@@ -79,7 +79,7 @@ def test_the_term_alone_moves_the_router(adapted, tokens, gate_sum, moved):
 
 
 def test_accumulated_steps_count_the_term_once(adapted, tokens):
-    """Two rows at once, or one by one with the step's token count as the Trainer gives it: the same loss in sum."""
+    """Two rows in one batch, or in two passes with the step's number of tokens, have the same total loss."""
     count = torch.tensor(2 * 8)
     parts = [float(losses(adapted, tokens[i : i + 1], 5.0, num_items_in_batch=count)[1].loss.detach()) for i in (0, 1)]
     plain = [float(losses(adapted, tokens[i : i + 1], 0.0, num_items_in_batch=count)[1].loss.detach()) for i in (0, 1)]

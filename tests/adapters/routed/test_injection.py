@@ -1,4 +1,4 @@
-"""The balance term acts for every caller: its gradient is that of the term written down, whoever computes the loss."""
+"""The balance term has its gradient for every caller, whether the model or the trainer computes the loss."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ WEIGHT = 50.0
 
 
 def made(entry="peft", method="teamlora", weight=WEIGHT, **fields):
-    """A model in training, with an adapter put on in one of three ways."""
+    """Create a model in training mode, with an adapter that was added in one of three ways."""
     torch.manual_seed(3)
     config = make_config(method, balance_weight=weight, **fields)
     if entry == "add_adapter":
@@ -37,7 +37,7 @@ def padded(tokens):
 
 
 def adapter_grads(model):
-    """By name without what PEFT puts before it."""
+    """Return the adapter's gradients by name, without PEFT's prefix."""
     return {
         name.split("model.layers.")[-1]: weight.grad
         for name, weight in model.named_parameters()
@@ -46,7 +46,7 @@ def adapter_grads(model):
 
 
 def expected(batch, method="teamlora", scale=1.0, term_scale=1.0, loss=None, **fields):
-    """Gradients of loss and term, the term computed from recorded gates and differentiated by autograd."""
+    """Return the gradients of loss and term. The term is computed from recorded gate weights and differentiated by autograd."""
     form = fields.get("balance_form", "centred")
     model = made(method=method, weight=1e-30, **fields)  # too small to act, enough to be recorded
     with recorded_gates(model) as layers:
@@ -92,7 +92,7 @@ def test_a_trainer_with_a_loss_of_its_own_gets_the_term(tokens, entry, labels, m
 
 
 def test_a_trainer_that_calls_the_inner_model_gets_the_term(tokens):
-    """As trainers with a fused loss do: hidden states from the inner model, the output layer by themselves."""
+    """Trainers with a fused loss take the hidden states of the inner model and compute the output layer themselves."""
     batch, model = padded(tokens), made()
     labels = batch.pop("labels")
     assert labels is not None
@@ -112,7 +112,7 @@ def test_gradient_checkpointing_changes_nothing(tokens, entry):
 
 
 def test_two_passes_before_one_backward_keep_their_own_masks(tokens):
-    """As preference losses do; with checkpointing the first pass is recomputed after the second has run."""
+    """Preference losses do this. With checkpointing, the first pass is recomputed after the second one."""
     model = made()
     model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
     model.enable_input_require_grads()
@@ -150,9 +150,10 @@ def test_a_base_that_is_given_back_is_left_alone(tokens):
 
 
 def test_a_second_adapter_counts_once(tokens):
-    """By transformers' ``add_adapter`` each adapter comes with a tuner of its own."""
+    """Each call of transformers' ``add_adapter`` creates its own tuner, of which PEFT warns."""
     model = made("add_adapter")
-    model.add_adapter(make_config("teamlora", balance_weight=WEIGHT), adapter_name="second")
+    with pytest.warns(UserWarning, match="Already found a `peft_config` attribute"):
+        model.add_adapter(make_config("teamlora", balance_weight=WEIGHT), adapter_name="second")
     model.set_adapter("default")
     batch = padded(tokens)
     model(**batch).loss.backward()

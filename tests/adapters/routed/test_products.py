@@ -1,4 +1,4 @@
-"""The routed core against hand calculations and the loop."""
+"""The products of the routed methods, compared with hand calculations and with the loop over experts."""
 
 import pytest
 import torch

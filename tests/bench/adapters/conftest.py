@@ -1,4 +1,4 @@
-"""One small measurement, shared: every method, both forms, all modes."""
+"""A small shared measurement of every method in both forms and all modes."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ FIGURES = (
 
 
 def settings(**fields):
-    """Small: total rank 4, 2 experts, 2 rounds."""
+    """Create small settings: total rank 4, 2 experts, 2 rounds."""
     small = {"experts": (2,), "total_rank": 4, "rounds": 2, "warmup": 0, "batch": 2, "decode_tokens": 2}
     return BenchSettings(**(small | {"train_length": 6, "answer_tokens": 2, "infer_length": 8} | fields))
 

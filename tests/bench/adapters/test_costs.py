@@ -1,4 +1,4 @@
-"""Operations and memory against counts by hand, and times in turns."""
+"""Operations and memory compared with hand counts, and the rounds of the time measurement."""
 
 import pytest
 import torch
@@ -60,13 +60,13 @@ def test_operations_of_a_training_step_by_hand():
 def test_a_training_step_learns_the_answer_alone(tokens):
     adapted = build(make_base(), case("teamlora"), settings())
     backward(adapted, tokens, 3)
-    found = [weight.grad.clone() for weight in trainable(adapted)]
+    gradients = [weight.grad.clone() for weight in trainable(adapted)]
     adapted.zero_grad()
     labels = tokens.clone()
     labels[:, :-3] = -100
     adapted(input_ids=tokens, labels=labels).loss.backward()
-    assert any(gradient.abs().max() > 0 for gradient in found)
-    for gradient, weight in zip(found, trainable(adapted), strict=True):
+    assert any(gradient.abs().max() > 0 for gradient in gradients)
+    for gradient, weight in zip(gradients, trainable(adapted), strict=True):
         torch.testing.assert_close(gradient, weight.grad)
 
 

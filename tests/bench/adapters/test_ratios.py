@@ -25,9 +25,9 @@ def test_quartiles_by_hand():
 def test_the_interval_of_a_median_by_hand(count, low, missed):
     values = [(7 * i) % count + 1 for i in range(count)] if count % 7 else list(range(1, count + 1))
     assert sorted(values) == list(range(1, count + 1))
-    found = median_interval(values)
-    assert (found.low, found.high) == (low, count + 1 - low)
-    assert found.coverage == pytest.approx(1 - missed) and found.coverage >= 0.95
+    interval = median_interval(values)
+    assert (interval.low, interval.high) == (low, count + 1 - low)
+    assert interval.coverage == pytest.approx(1 - missed) and interval.coverage >= 0.95
 
 
 def test_few_values_hold_no_interval():
@@ -58,8 +58,8 @@ def test_reported_figures_beside_known_times():
         Reported("training time", "moelora", "lora", 8, 2.38, "a text"),
         Reported("inference speed", "teamlora", "moelora", None, 1.4, "a text"),
     ]
-    found = compare_reported(figures, times)
-    assert [(item.reported.ratio, item.experts, item.forms, item.measured.quartiles.median) for item in found] == [
+    compared = compare_reported(figures, times)
+    assert [(item.reported.ratio, item.experts, item.forms, item.measured.quartiles.median) for item in compared] == [
         (0.7, 4, ("fused", "loop"), 0.5),
         (0.7, 4, ("loop", "loop"), 0.75),
         (1.62, 2, ("loop", "plain"), 1.5),

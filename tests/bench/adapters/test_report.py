@@ -1,4 +1,4 @@
-"""The whole measurement: what is in it, what it leaves behind, how it is shown. Speed itself is not asserted."""
+"""The whole measurement: its contents, its side effects and its tables. The tests do not assert speeds."""
 
 import dataclasses
 import json
@@ -48,9 +48,9 @@ def test_trained_parameters_are_those_of_cme_params(report):
 
 def test_ratios_are_those_of_the_recorded_rounds(report):
     times = {(case.name, cost.mode): cost.rounds for case in report.cases for cost in case.modes}
-    found = {(ratio.mode, ratio.case, ratio.reference) for ratio in report.ratios}
+    names = {(ratio.mode, ratio.case, ratio.reference) for ratio in report.ratios}
     others = [case.name for case in report.cases if case.name not in ("base", "lora")]
-    assert found == {
+    assert names == {
         (mode, case, reference)
         for mode in MODES
         for reference, cases in (("lora", ["base", *others]), ("base", ["lora", *others]))
@@ -71,10 +71,12 @@ def test_reported_figures_stand_beside_the_same_ratio(report):
         *((FIGURES[2], "train", 2, (form, "plain")) for form in ("fused", "loop")),
         *((FIGURES[3], mode, 2, pair) for mode in ("prefill", "decode") for pair in forms),
     }
-    (found,) = [item.measured for item in report.reported if (item.mode, item.forms) == ("decode", ("fused", "loop"))]
+    (measured,) = [
+        item.measured for item in report.reported if (item.mode, item.forms) == ("decode", ("fused", "loop"))
+    ]
     slow, fast = times["moelora k2 loop", "decode"], times["teamlora k2", "decode"]
     speeds = sorted(one / other for one, other in zip(slow, fast, strict=True))
-    assert found.quartiles.median == pytest.approx((speeds[2] + speeds[3]) / 2)
+    assert measured.quartiles.median == pytest.approx((speeds[2] + speeds[3]) / 2)
 
 
 def test_the_json_has_a_schema(report):

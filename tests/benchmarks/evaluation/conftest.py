@@ -1,4 +1,4 @@
-"""One small measurement, shared, and requests made by hand."""
+"""A small shared measurement, and requests that are written by hand."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def report(tiny_base):
 
 
 def part(rows, name="qqp", kind="choice", tokens=None):
-    """A part with so many options (or 1 text) per (id, prompt)."""
+    """Create the requests of a dataset, with the given options (or one text) for each row."""
     from lm_eval.api.instance import Instance
 
     requests, ids = [], []

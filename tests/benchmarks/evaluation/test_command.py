@@ -1,4 +1,4 @@
-"""``python -m benchmarks.evaluation``: its outputs, and what it refuses."""
+"""``python -m benchmarks.evaluation``: outputs and refused input."""
 
 import json
 
@@ -16,19 +16,19 @@ def run(*arguments):
 
 
 @pytest.fixture
-def asked(monkeypatch, report):
-    """The settings that the command makes; it gets the shared report."""
+def measured(monkeypatch, report):
+    """The settings and the command of each measurement. Every measurement returns the shared report."""
     made = []
 
-    def measured(settings, *, command):
+    def measure(settings, *, command):
         made.append((settings, command))
         return report
 
-    monkeypatch.setattr(benchmarks.evaluation, "measure_evaluation", measured)
+    monkeypatch.setattr(benchmarks.evaluation, "measure_evaluation", measure)
     return made
 
 
-def test_files_and_tables(asked, report, tmp_path):
+def test_files_and_tables(measured, report, tmp_path):
     out = tmp_path / "costs"
     done = run("--source", "mini", "--rows", 4, "--datasets", "rte,qqp", "--batch-sizes", "1,4", "--out", out)
     assert done.exit_code == 0, done.output
@@ -36,15 +36,15 @@ def test_files_and_tables(asked, report, tmp_path):
     assert json.loads((out / "report.json").read_text()) == json.loads(json.dumps(report.to_dict()))
     for text in ("nq_open", "choices", "texts", "tokens cme", "Peak memory", "Growth"):
         assert text in done.output
-    (settings, command), *_ = asked
+    (settings, command), *_ = measured
     assert settings == EvalBenchSettings(source="mini", rows=4, datasets=("rte", "qqp"), batch_sizes=(1, 4))
     assert command[:3] == ("python", "-m", "benchmarks.evaluation")
 
 
-def test_json(asked, report):
+def test_json(measured, report):
     done = run("--adapter", "a/b", "--rounds", 3, "--dtype", "bfloat16", "--threads", 2, "--json")
     assert json.loads(done.stdout) == json.loads(json.dumps(report.to_dict()))
-    assert asked[0][0] == EvalBenchSettings(adapter="a/b", rounds=3, dtype="bfloat16", threads=2)
+    assert measured[0][0] == EvalBenchSettings(adapter="a/b", rounds=3, dtype="bfloat16", threads=2)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_json(asked, report):
         ({"rounds": 0}, "rounds must be at least 1"),
         ({"dtype": "float31"}, "Did you mean 'float32'"),
         ({"datasets": ("qpq",)}, "Did you mean 'qqp'"),
-        ({"batch_sizes": (4, 4)}, "different numbers of at least 1, found 4, 4"),
+        ({"batch_sizes": (4, 4)}, "distinct numbers above 0, found 4, 4"),
         ({"batch_sizes": (0,)}, "found 0"),
     ],
 )
@@ -85,4 +85,4 @@ def test_mistakes_on_the_command_line(arguments, code, message):
 
 def test_a_wrong_device(tiny_base):
     done = run("--base", tiny_base, "--source", "mini", "--datasets", "qqp", "--device", "mps")
-    assert done.exit_code == 2 and "on cpu or cuda; found 'mps'" in done.output
+    assert done.exit_code == 2 and "device 'mps' cannot be used" in done.output

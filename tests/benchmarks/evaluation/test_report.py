@@ -1,4 +1,4 @@
-"""The whole measurement: what is in it and how it is shown. Speed itself is not asserted."""
+"""The whole measurement: its contents and its tables. The tests do not assert speeds."""
 
 import dataclasses
 import json
@@ -77,11 +77,11 @@ def test_what_differs_is_listed(report):
     decisions = (Differing("r1", 0, 2, 0.25, False), Differing("r2", 1, 0, 1e-5, True))
     odd = dataclasses.replace(first, agreement=Agreement(0.5, decisions), used="hf: the adapter pools")
     texts = dataclasses.replace(others[-1], agreement=Agreement(None, texts=("r3",)))
-    told = "\n".join(notes(dataclasses.replace(report, datasets=(odd, texts))))
-    assert f"{first.dataset} r1: lm-eval takes option 0, CME 2 (lm-eval's margin is 2.5e-01)." in told
-    assert f"{first.dataset} r2: lm-eval takes option 1, CME 0 (a tie within 2e-04)." in told
-    assert f"{texts.dataset}: texts differ for r3." in told and "the adapter pools" in told
-    assert "differ" not in "\n".join(notes(report)) and "takes option" not in "\n".join(notes(report))
+    text = "\n".join(notes(dataclasses.replace(report, datasets=(odd, texts))))
+    assert f"{first.dataset} r1: lm-eval chooses option 0 and CME option 2 (lm-eval's margin is 2.5e-01)." in text
+    assert f"{first.dataset} r2: lm-eval chooses option 1 and CME option 0 (a tie within 2e-04)." in text
+    assert f"{texts.dataset}: the generated texts differ for r3." in text and "the adapter pools" in text
+    assert "differ" not in "\n".join(notes(report)) and "chooses option" not in "\n".join(notes(report))
 
 
 def test_the_plot(report, tmp_path):

@@ -1,4 +1,4 @@
-"""What the two sides are asked, and whether what they computed is counted rightly."""
+"""The requests of both sides, and the counts of their computation."""
 
 import pytest
 from lm_eval.models.huggingface import HFLM
@@ -20,7 +20,7 @@ def opened(tiny_base):
 
 @pytest.fixture
 def passes(opened):
-    """(positions) of every pass through the model, seen from outside."""
+    """Number of positions of every forward pass, recorded by a hook."""
     seen = []
     hook = opened.model.register_forward_pre_hook(
         lambda _, args, kwargs: seen.append((args[0] if args else kwargs["input_ids"]).numel()), with_kwargs=True
@@ -30,31 +30,31 @@ def passes(opened):
 
 
 def test_the_requests_are_those_of_cme_eval(opened):
-    assert sorted(found.dataset for found in opened.parts) == sorted(DATASETS)
-    for found in opened.parts:
-        docs = load(cme_dataset=found.dataset, cme_source="mini", cme_tier="smoke")["eval"].to_list()[:6]
-        assert list(found.ids) == [doc["id"] for doc in docs]
-        asked = [request.args for request in found.requests]
-        if found.kind == "choice":
-            assert asked == [(doc["prompt"], option) for doc in docs for option in doc["continuations"]]
+    assert sorted(one.dataset for one in opened.parts) == sorted(DATASETS)
+    for one in opened.parts:
+        docs = load(cme_dataset=one.dataset, cme_source="mini", cme_tier="smoke")["eval"].to_list()[:6]
+        assert list(one.ids) == [doc["id"] for doc in docs]
+        requests = [request.args for request in one.requests]
+        if one.kind == "choice":
+            assert requests == [(doc["prompt"], option) for doc in docs for option in doc["continuations"]]
         else:
-            assert [context for context, _ in asked] == [doc["prompt"] for doc in docs]
-        assert len(found.first(2).ids) == 2 and {r.doc["id"] for r in found.first(2).requests} == set(found.ids[:2])
+            assert [context for context, _ in requests] == [doc["prompt"] for doc in docs]
+        assert len(one.first(2).ids) == 2 and {r.doc["id"] for r in one.first(2).requests} == set(one.ids[:2])
 
 
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("batch_size", [1, 4])
 def test_the_counts_are_what_the_model_saw(opened, passes, side, batch_size):
     lm = opened.side(side)
-    for asked in opened.parts:
+    for one in opened.parts:
         passes.clear()
-        found = answer(lm, asked, batch_size)
-        if side == ENGINE and asked is opened.parts[0]:
+        answered = answer(lm, one, batch_size)
+        if side == ENGINE and one is opened.parts[0]:
             # At the start two tokens measure how large a cache of keys and values is. They answer nothing and are not counted.
             passes.remove(2)
-        assert (found.counts.forwards, found.counts.positions) == (len(passes), sum(passes))
-        assert 0 < found.counts.tokens <= found.counts.positions
-        assert len(found.answers) == len(asked.requests) and found.seconds > 0
+        assert (answered.counts.forwards, answered.counts.positions) == (len(passes), sum(passes))
+        assert 0 < answered.counts.tokens <= answered.counts.positions
+        assert len(answered.answers) == len(one.requests) and answered.seconds > 0
 
 
 def test_lm_eval_is_stock(opened):
@@ -64,14 +64,14 @@ def test_lm_eval_is_stock(opened):
 
 def test_lm_evals_tokens_without_padding():
     tokenizer = tiny_tokenizer()
-    asked = part({"a": ("The answer is", [" A", " B", " the river by"]), "b": ("The mill by the town", [" A"])})
-    lengths = [[len(lm_tokens(tokenizer, text)) for text in r.args] for r in asked.requests]
-    found = answer(StockLM(tiny_model(), tokenizer, batch_size=4), asked, 4)
+    one = part({"a": ("The answer is", [" A", " B", " the river by"]), "b": ("The mill by the town", [" A"])})
+    lengths = [[len(lm_tokens(tokenizer, text)) for text in r.args] for r in one.requests]
+    answered = answer(StockLM(tiny_model(), tokenizer, batch_size=4), one, 4)
     # " A" and " B" differ in their last token only, so one pass serves both.
     assert lengths[0] == lengths[1]
     expected = sum(context + option - 1 for context, option in (lengths[0], lengths[2], lengths[3]))
     longest = max(context + option - 1 for context, option in lengths)
-    assert (found.counts.tokens, found.counts.positions, found.counts.forwards) == (expected, 3 * longest, 1)
+    assert (answered.counts.tokens, answered.counts.positions, answered.counts.forwards) == (expected, 3 * longest, 1)
 
 
 def lm_tokens(tokenizer, text):
@@ -91,18 +91,18 @@ def test_an_adapter_is_on_both_sides(tiny_base, opened, tmp_path):
     model.save_pretrained(tmp_path / "adapter")
     adapted = open_all(settings(tiny_base, rows=6, datasets=("qqp",), adapter=str(tmp_path / "adapter")))
     assert adapted.surroundings == opened.surroundings
-    (asked,) = adapted.parts
-    found = both({side: adapted.side(side) for side in SIDES}, asked, 4, turn=0)
-    base = answer(opened.side(STOCK), asked, 4).answers
-    values = {side: [item[0] for item in found[side].answers] for side in SIDES}
+    (one,) = adapted.parts
+    answered = both({side: adapted.side(side) for side in SIDES}, one, 4, turn=0)
+    base = answer(opened.side(STOCK), one, 4).answers
+    values = {side: [item[0] for item in answered[side].answers] for side in SIDES}
     assert values[STOCK] == pytest.approx(values[ENGINE], abs=1e-4)
     assert values[STOCK] != pytest.approx([item[0] for item in base], abs=1e-2)
 
 
 @TIED
 def test_lm_eval_takes_an_adapter_on_a_tied_head():
-    asked = part({"a": ("The answer is", [" A", " B"])})
-    assert answer(StockLM(adapted_model("lora on lm_head"), tiny_tokenizer(), batch_size=1), asked, 1).answers
+    one = part({"a": ("The answer is", [" A", " B"])})
+    assert answer(StockLM(adapted_model("lora on lm_head"), tiny_tokenizer(), batch_size=1), one, 1).answers
 
 
 @pytest.mark.parametrize(("turn", "order"), [(0, [STOCK, ENGINE]), (1, [ENGINE, STOCK]), (2, [STOCK, ENGINE])])

@@ -1,4 +1,4 @@
-"""The generated mirror at a hundredth of the full size, and what the normalisers make of it."""
+"""The generated mirror at a hundredth of the full size, and its normalised rows."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def mirror(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def outcomes(mirror):
-    """(dataset, kind) → what the normalisers make of the mirror's rows."""
+    """The normalised rows of the mirror by dataset and kind."""
     source = open_source(str(mirror))
     loaded = {(name, "eval"): load_examples(spec, "eval", source) for name, spec in datasets(beside=True).items()}
     return loaded | {(name, "train"): load_examples(spec, "train", source) for name, spec in datasets().items()}

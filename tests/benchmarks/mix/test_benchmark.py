@@ -1,4 +1,4 @@
-"""The plain pipelines and the arithmetic of the comparison. Speed itself is not asserted here."""
+"""The simple pipelines and the computations of the comparison. The tests do not assert speeds."""
 
 import json
 import os
@@ -23,19 +23,19 @@ from tests.benchmarks.mix.conftest import SHARE
 
 
 def run_alone(name, *arguments):
-    """Run a plain pipeline as the benchmark does, in a process of its own."""
+    """Run a simple pipeline in its own process, as the benchmark does."""
     command = [sys.executable, "-m", f"benchmarks.mix.{name}", *map(str, arguments)]
     return measure(command, {"HF_DATASETS_OFFLINE": "1"}).output
 
 
 def test_cme_and_the_plain_decontamination_find_the_same(mirror, tmp_path):
     build(BuildSettings(source=str(mirror), out=tmp_path / "mix", size=20_000, workers=1))
-    assert run_module._found(tmp_path / "mix", SHARE) == (True, 0)
+    assert run_module._detected(tmp_path / "mix", SHARE) == (True, 0)
     plain = json.loads(run_alone("plain_decontamination", mirror, 2))
-    assert run_module._same_found(tmp_path / "mix", json.dumps(plain))
+    assert run_module._same_detected(tmp_path / "mix", json.dumps(plain))
     assert sum(plain["removed"].values()) == sum(planted(SHARE).leaks.values())
     plain["overlap"][0][-1] += 1
-    assert not run_module._same_found(tmp_path / "mix", json.dumps(plain))
+    assert not run_module._same_detected(tmp_path / "mix", json.dumps(plain))
 
 
 def test_the_plain_pipeline_builds_a_mix(mirror, outcomes, tmp_path):
@@ -67,7 +67,7 @@ def words(first, last):
 
 
 def items(name, *texts):
-    """Items of imdb (one text), nq_open (question) or mnli (premise, hypothesis)."""
+    """Create items of imdb (one text), nq_open (question) or mnli (premise, hypothesis)."""
     rows = {
         "imdb": lambda text: {"text": text, "label": 0},
         "nq_open": lambda text: {"question": text, "answer": ["x"]},
@@ -76,52 +76,54 @@ def items(name, *texts):
     return with_keys(dataset(name), normalise_all([rows[name](text) for text in texts], dataset(name)).examples)
 
 
-def gate_of(**evaluation):
-    gate = PlainDetector()
+def detector_of(**evaluation):
+    detector = PlainDetector()
     for name, texts in evaluation.items():
-        gate.add(dataset(name), items(name, *texts))
-    return gate
+        detector.add(dataset(name), items(name, *texts))
+    return detector
 
 
-def found(gate, name, text):
-    return gate.find(dataset(name), items(name, text)[0])
+def detected(detector, name, text):
+    return detector.find(dataset(name), items(name, text)[0])
 
 
 def test_a_passage_counts_across_datasets_but_not_for_premises_of_the_own_one():
     premise = "Eight words make a passage, seven do not."
-    gate = gate_of(mnli=[(premise, "A hypothesis."), ("Seven words are no passage at all.", "Another.")])
-    assert found(gate, "imdb", premise.upper()) == {"mnli": ("passage",)}
-    assert found(gate, "imdb", "Seven words are no passage at all.") == {}
-    assert found(gate, "mnli", (premise, "Something else.")) == {}
-    assert found(gate, "mnli", (premise, "a hypothesis")) == {"mnli": ("exact",)}
+    detector = detector_of(mnli=[(premise, "A hypothesis."), ("Seven words are no passage at all.", "Another.")])
+    assert detected(detector, "imdb", premise.upper()) == {"mnli": ("passage",)}
+    assert detected(detector, "imdb", "Seven words are no passage at all.") == {}
+    assert detected(detector, "mnli", (premise, "Something else.")) == {}
+    assert detected(detector, "mnli", (premise, "a hypothesis")) == {"mnli": ("exact",)}
 
 
 def test_half_of_the_shorter_one_s_runs_are_an_overlap():
-    gate = gate_of(imdb=[words(0, 32)])  # 20 runs of 13 words
-    assert found(gate, "imdb", words(0, 22) + " x " + words(100, 140)) == {"imdb": ("13-gram",)}  # 10 of 20
-    assert found(gate, "imdb", words(0, 21) + " x " + words(100, 140)) == {}  # 9 of 20
-    assert found(gate, "imdb", words(5, 18)) == {"imdb": ("13-gram",)}  # 1 of 1
-    assert found(gate, "imdb", words(5, 17)) == {}  # twelve words have no run
+    detector = detector_of(imdb=[words(0, 32)])  # 20 runs of 13 words
+    assert detected(detector, "imdb", words(0, 22) + " x " + words(100, 140)) == {"imdb": ("13-gram",)}  # 10 of 20
+    assert detected(detector, "imdb", words(0, 21) + " x " + words(100, 140)) == {}  # 9 of 20
+    assert detected(detector, "imdb", words(5, 18)) == {"imdb": ("13-gram",)}  # 1 of 1
+    assert detected(detector, "imdb", words(5, 17)) == {}  # twelve words have no run
 
 
 def test_boilerplate_does_not_count():
     often = words(0, 20)
-    assert found(gate_of(imdb=[f"{often} e{k}" for k in range(50)]), "imdb", f"{often} own") == {"imdb": ("13-gram",)}
-    assert found(gate_of(imdb=[f"{often} e{k}" for k in range(51)]), "imdb", f"{often} own") == {}
+    assert detected(detector_of(imdb=[f"{often} e{k}" for k in range(50)]), "imdb", f"{often} own") == {
+        "imdb": ("13-gram",)
+    }
+    assert detected(detector_of(imdb=[f"{often} e{k}" for k in range(51)]), "imdb", f"{often} own") == {}
 
 
 def test_questions_of_almost_the_same_words():
-    gate = gate_of(nq_open=[words(0, 10), words(20, 24), words(40, 58), words(60, 69)])
+    detector = detector_of(nq_open=[words(0, 10), words(20, 24), words(40, 58), words(60, 69)])
     hit = {"nq_open": ("token-set",)}
-    assert found(gate, "nq_open", " ".join(reversed(words(0, 10).split()))) == hit
-    assert found(gate, "nq_open", words(0, 5) + " x " + words(5, 10)) == hit  # 10 of 11
-    assert found(gate, "nq_open", "x " + words(1, 10)) == {}  # 9 of 11
-    assert found(gate, "nq_open", "w9 " + words(1, 9)) == hit  # 9 of 10
-    assert found(gate, "nq_open", "w23 w22 w21 w20") == {}  # four words
-    assert found(gate, "nq_open", "w68 w68 " + words(60, 68) + " x") == hit  # 9 of 10
-    assert found(gate, "imdb", " ".join(reversed(words(0, 10).split()))) == {}  # a review is no question
+    assert detected(detector, "nq_open", " ".join(reversed(words(0, 10).split()))) == hit
+    assert detected(detector, "nq_open", words(0, 5) + " x " + words(5, 10)) == hit  # 10 of 11
+    assert detected(detector, "nq_open", "x " + words(1, 10)) == {}  # 9 of 11
+    assert detected(detector, "nq_open", "w9 " + words(1, 9)) == hit  # 9 of 10
+    assert detected(detector, "nq_open", "w23 w22 w21 w20") == {}  # four words
+    assert detected(detector, "nq_open", "w68 w68 " + words(60, 68) + " x") == hit  # 9 of 10
+    assert detected(detector, "imdb", " ".join(reversed(words(0, 10).split()))) == {}  # a review is no question
     # 18 words and one more: the longer one has too many.
-    assert found(gate, "nq_open", words(49, 58) + " x " + words(40, 49)) == {}
+    assert detected(detector, "nq_open", words(49, 58) + " x " + words(40, 49)) == {}
 
 
 def test_time_and_memory_of_a_command_with_a_process_of_its_own():
@@ -140,7 +142,7 @@ def test_a_command_that_fails_says_why():
 
 @pytest.fixture
 def fake_runs(monkeypatch):
-    """Runs that take known times: 10 and 16 s for build-data, 40 s and 30 s for the plain ones; the second round twice that."""
+    """Replace runs with known times: 10 and 16 s for build-data, 40 and 30 s for the simple ones, twice that in round 2."""
     known, turns, commands = planted(0.005), Counter(), []
     shown = [["imdb", "imdb", "exact", 2], ["mmlu", "race", "13-gram", 1]]
 
@@ -195,7 +197,7 @@ def test_a_comparison_runs_all_kinds_in_turns(fake_runs, tmp_path):
     build = fake_runs[0]
     assert build[build.index("--size") + 1] == "12500" and build[build.index("--workers") + 1] == "2"
     assert (tmp_path / "out" / "share-0.005" / "mix" / "manifest.json").is_file()
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         measure_data([0.005], tmp_path / "mirrors", tmp_path / "out")
 
 
@@ -220,7 +222,7 @@ def test_the_verb(fake_runs, tmp_path):
 
     shown = cme("--compare", "--out", str(tmp_path / "out"))
     assert [line.split()[0] for line in shown.stdout.splitlines()[2:]] == ["0.5%"] * 4
-    assert "3.00" in shown.stdout and "4.0 x as fast" in shown.stderr and "5.0 x as fast" in shown.stderr
+    assert "3.00" in shown.stdout and "4.0 times as fast" in shown.stderr and "5.0 times as fast" in shown.stderr
     assert json.loads((tmp_path / "out" / "report.json").read_text())["decontamination_ratios"] == {"share-0.005": 5.0}
     report = json.loads(cme("--json").stdout)
     assert [timing["kind"] for timing in report["timings"]] == ["build-data --no-decontamination", "build-data"]

@@ -1,4 +1,4 @@
-"""The generated mirror: numbers, shapes, plants; whole after any interruption."""
+"""The generated mirror: numbers of rows, columns, planted rows, and completion after an interruption."""
 
 import hashlib
 from collections import Counter
@@ -106,10 +106,10 @@ def test_rows_are_distinct_but_for_the_planted_duplicates(outcomes):
     assert sum(planted(1.0).duplicates.values()) == pytest.approx(0.005 * 2_825_723, rel=0.001)
 
 
-def test_every_planted_leak_is_found_by_its_rule_and_nothing_else(outcomes):
-    gate = PlainDetector()
+def test_the_detected_rows_are_exactly_the_planted_leaks_with_their_rules(outcomes):
+    detector = PlainDetector()
     for name, spec in datasets(beside=True).items():
-        gate.add(spec, with_keys(spec, outcomes[name, "eval"].examples))
+        detector.add(spec, with_keys(spec, outcomes[name, "eval"].examples))
     files = mirror_files(SHARE)
     wanted, near_misses, before = {}, Counter(), Counter()
     for file in files.values():
@@ -123,12 +123,12 @@ def test_every_planted_leak_is_found_by_its_rule_and_nothing_else(outcomes):
                 else:
                     near_misses[file.dataset] += 1
         before[file.dataset] += file.rows
-    found = {}
+    detected = {}
     for name, spec in datasets().items():
         for row, item in enumerate(with_keys(spec, outcomes[name, "train"].examples)):
-            for other, rules in gate.find(spec, item).items():
-                found[name, row] = (other, rules[0])
-    assert found == wanted
+            for other, rules in detector.find(spec, item).items():
+                detected[name, row] = (other, rules[0])
+    assert detected == wanted
     counts = Counter((name, other, rule) for (name, _), (other, rule) in wanted.items())
     assert counts == planted(SHARE).leaks
     assert {rule for _, _, rule in counts} == {"exact", "passage", "13-gram", "token-set"}
@@ -175,8 +175,8 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
     with pytest.raises(UsageError, match="holds no mirror"):
         write_mirror(tmp_path, 0.005)
     write_mirror(tmp_path / "mirror", 0.005)
-    with pytest.raises(UsageError, match="other settings"):
+    with pytest.raises(UsageError, match=r"with the settings .* instead of"):
         write_mirror(tmp_path / "mirror", 0.006)
     for share in (0.004, 1.1):
-        with pytest.raises(UsageError, match=r"must lie in \[0.005, 1\]"):
+        with pytest.raises(UsageError, match=r"must be from 0\.005 to 1"):
             mirror_files(share)

@@ -1,4 +1,4 @@
-"""Tiny random models of many architectures, with the tiny tokenizer, as folders that `cme` takes for a base."""
+"""Tiny random models of many architectures, saved with the tiny tokenizer as base models."""
 
 import inspect
 
@@ -20,7 +20,7 @@ _COMMON = {
     "num_local_experts": 4,
     "n_routed_experts": 4,
     "num_experts_per_tok": 2,
-    # Older names of the same things.
+    # Older names of the same fields.
     "n_embd": 32,
     "n_layer": 2,
     "n_head": 4,
@@ -153,7 +153,7 @@ ARCHITECTURES = {
     "bert": _DECODER,
     "bert without a mask": {},
 }
-"""Name → what its configuration has beyond the common values; the first word is the model type."""
+"""Fields of each configuration that differ from the common values. The first word of a name is the model type."""
 
 
 def save_architecture(name: str, folder) -> None:
@@ -180,4 +180,4 @@ def save_architecture(name: str, folder) -> None:
 
 
 TARGETS = {"mamba": ("in_proj",), "mamba2": ("in_proj",), "falcon_mamba": ("in_proj",), "phimoe": ("q_proj", "o_proj")}
-"""Layers to adapt where CME knows no feed-forward layers of the model and PEFT cannot take all linear ones."""
+"""Layers to adapt if CME does not know the feed-forward layers of a model and PEFT cannot adapt all linear layers."""

@@ -1,4 +1,4 @@
-"""A tiny model whose answers depend strongly on every token, and lm-eval's plain answers to compare with."""
+"""A tiny model whose answers depend strongly on every token, and lm-eval's answers as the reference."""
 
 import pytest
 from lm_eval.api.instance import Instance
@@ -13,7 +13,7 @@ SMALL = Budget(tokens=96, cache=400, rows=5)
 
 
 def tiny_model(config="llama", seed=0, **changes):
-    """A model of two layers with large random weights: a wrong position or mask moves log-probabilities by far."""
+    """Make a model with two layers and large random weights, so that wrong positions or masks change its answers clearly."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -39,13 +39,13 @@ def tiny_model(config="llama", seed=0, **changes):
 
 
 TIED = pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
-"""For adapters on a tied layer: peft warns of merging them, which nobody does here."""
+"""For adapters on a tied layer. PEFT warns about merging them, but the tests do not merge."""
 
 ADAPTERS = ("lora", "lora on lm_head", "hydralora", "moelora", "moslora", "teamlora")
 
 
 def adapted_model(kind):
-    """The tiny model with an adapter that changes much."""
+    """Make the tiny model with an adapter that changes its answers strongly."""
     import torch
     from peft import get_peft_model
 
@@ -66,7 +66,7 @@ def adapted_model(kind):
 
 
 def plain(model, tokenizer=None, batch_size=1, **attributes):
-    """lm-eval's own answers, each from a pass of its own."""
+    """Make lm-eval's own model, which answers each request in a separate pass."""
     lm = PlainLM(model, tokenizer or tiny_tokenizer(), batch_size=batch_size)
     lm.logits_cache = False
     return _with(lm, attributes)
@@ -83,7 +83,7 @@ def _with(lm, attributes):
 
 
 def choices(*items):
-    """Requests for every continuation of every (context, continuations)."""
+    """Make a request for every continuation of every context."""
     return [
         Instance("loglikelihood", {}, (context, continuation), index)
         for index, (context, continuations) in enumerate(items)
@@ -96,8 +96,8 @@ def texts(contexts, **kwargs):
     return [Instance("generate_until", {}, (context, dict(values)), index) for index, context in enumerate(contexts)]
 
 
-class Told:
-    """A cache hook that remembers what it was told."""
+class RecordingCacheHook:
+    """A cache hook that records the answers it receives."""
 
     def __init__(self):
         self.answers = []

@@ -1,4 +1,4 @@
-"""Sweep over architectures: train, save, load, score, generate; agreement with plain transformers, or one clear refusal."""
+"""Each architecture is trained, saved, loaded and evaluated. It agrees with transformers or is refused with one message."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TENTH = list(ARCHITECTURES)[::10]
 
 @dataclass
 class Outcome:
-    """What came of an architecture.
+    """Outcome for an architecture.
 
     Attributes:
         refused: the message, if it was refused.
@@ -32,25 +32,25 @@ class Outcome:
 
 
 def plain_scores(model, tokenizer):
-    """Log-probabilities by transformers alone: one request per pass, no cache, no padding."""
+    """Compute log-probabilities with transformers, one request per pass, without cache and padding."""
     import torch
 
     from cme.prompt import encode_pair
 
-    found = []
+    logprobs = []
     for request in CHOICES:
         context, answer = encode_pair(tokenizer, *request.args)
         with torch.no_grad():
             logits = model(torch.tensor([context + answer])).logits[0, len(context) - 1 : -1].float()
-        found.append(float(logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None]).sum()))
-    return found
+        logprobs.append(float(logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None]).sum()))
+    return logprobs
 
 
 def plain_texts(model, tokenizer):
-    """Texts by transformers alone, one prompt at a time."""
+    """Generate texts with transformers, one prompt at a time."""
     import torch
 
-    found = []
+    generated = []
     for request in TEXTS:
         ids = torch.tensor([tokenizer.encode(request.args[0])])
         with torch.no_grad():
@@ -62,12 +62,12 @@ def plain_texts(model, tokenizer):
                 pad_token_id=tokenizer.pad_token_id,
             )
         text = tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
-        found.append(text)
-    return found
+        generated.append(text)
+    return generated
 
 
 def train_and_load(name, folder, out):
-    """One training step of a LoRA on the base; saved, and loaded again; returns the loaded model and the trained one's logits."""
+    """Train a LoRA for one step, save and load it. Return the loaded model and the logits of the trained one."""
     import numpy as np
     import torch
 
@@ -83,7 +83,7 @@ def train_and_load(name, folder, out):
 
     try:
         model = adapted()
-    except UsageError:  # no feed-forward layers of a known name: they have to be named
+    except UsageError:  # the feed-forward layers are unknown, so the test names the layers
         model = adapted(target_modules=TARGETS.get(name, "all-linear"))
     tokenizer = load_tokenizer(folder)
 
@@ -108,7 +108,7 @@ def train_and_load(name, folder, out):
 
 
 def outcome(name, tmp_path):
-    """Let an architecture go all the way; anything but agreement or a `CMEError` fails."""
+    """Train and evaluate an architecture. Anything but agreement or a `CMEError` fails the test."""
     from cme.evaluation.engine.lm import PrefixLM
     from cme.evaluation.engine.plain import PlainLM
     from cme.models.load import load_tokenizer

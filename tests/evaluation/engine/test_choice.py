@@ -1,7 +1,17 @@
 import pytest
 
 from cme.evaluation.engine.plan import Budget
-from tests.evaluation.engine.lab import ADAPTERS, SMALL, TIED, Told, adapted_model, choices, engine, plain, tiny_model
+from tests.evaluation.engine.lab import (
+    ADAPTERS,
+    SMALL,
+    TIED,
+    RecordingCacheHook,
+    adapted_model,
+    choices,
+    engine,
+    plain,
+    tiny_model,
+)
 from tests.tiny import tiny_tokenizer
 
 LABELS = (" entailment", " neutral", " contradiction", " not duplicate at all")
@@ -30,12 +40,12 @@ CASES = {
 
 
 def assert_same(model, requests, tokenizer=None, budget=SMALL, **attributes):
-    """The engine answers as lm-eval does; returns it."""
+    """Check that the engine's answers equal those of lm-eval, and return the engine."""
     expected = plain(model, tokenizer, **attributes).loglikelihood(requests)
     lm = engine(model, tokenizer, budget, **attributes)
-    found = lm.loglikelihood(requests)
-    assert [answer[0] for answer in found] == pytest.approx([answer[0] for answer in expected], abs=1e-4)
-    assert [answer[1] for answer in found] == [answer[1] for answer in expected]
+    answers = lm.loglikelihood(requests)
+    assert [answer[0] for answer in answers] == pytest.approx([answer[0] for answer in expected], abs=1e-4)
+    assert [answer[1] for answer in answers] == [answer[1] for answer in expected]
     assert lm.used == "prefix", lm.used
     return lm
 
@@ -55,19 +65,19 @@ def test_tokens_are_lm_evals(adds_bos):
 
 
 def test_greedy_continuations_are_recognised():
-    """The likeliest three tokens are called greedy; those that err early or late are not."""
+    """The three most likely tokens are greedy. Continuations with another token at any place are not."""
     import torch
 
     model, context = tiny_model(), tiny_tokenizer().encode("The answer")
     tokens = model.generate(torch.tensor([context]), max_new_tokens=3, do_sample=False)[0, len(context) :].tolist()
     wrong = (tokens[0] + 1) % model.config.vocab_size
     tails = (tokens, [*tokens[:-1], wrong], [wrong, *tokens[1:]], tokens[:1], [wrong])
-    asked = [((None, None), context, tail) for tail in tails]
-    assert [best for _, best in engine(model)._loglikelihood_tokens(asked)] == [True, False, False, True, False]
+    requests = [((None, None), context, tail) for tail in tails]
+    assert [best for _, best in engine(model)._loglikelihood_tokens(requests)] == [True, False, False, True, False]
 
 
 def test_the_same_tokens_split_in_different_places():
-    """lm-eval's ``logits_cache`` reads the second answer at the first one's position."""
+    """lm-eval's ``logits_cache`` would compute the second answer at the position of the first one."""
     context, middle, last = [5, 6, 7], 11, 12
     requests = [(("a", "b"), context, [middle, last]), (("a b", "c"), [*context, middle], [last])]
     model = tiny_model()
@@ -77,9 +87,9 @@ def test_the_same_tokens_split_in_different_places():
     mixed_up = [answer[0] for answer in stock._loglikelihood_tokens(requests)]
     assert [answer[0] for answer in engine(model)._loglikelihood_tokens(requests)] == pytest.approx(expected, abs=1e-4)
     assert abs(mixed_up[1] - expected[1]) > 0.1
-    lm = engine(model, obstacle="told so")
+    lm = engine(model, obstacle="for this test")
     assert [answer[0] for answer in lm._loglikelihood_tokens(requests)] == pytest.approx(expected, abs=1e-4)
-    assert lm.used == "hf: told so"
+    assert lm.used == "hf: for this test"
 
 
 @TIED
@@ -95,17 +105,17 @@ def test_adapters(kind):
 
 @pytest.mark.parametrize("config", ["gpt2", "qwen3", "gpt_neox"])
 def test_other_models(config):
-    """Learned positions, normed keys, partly rotated heads."""
+    """Models with learned positions, normalised keys, and partly rotated heads."""
     names = {"n_positions": 256, "n_embd": 32, "n_layer": 2, "n_head": 4} if config == "gpt2" else {}
     assert_same(tiny_model(config, **names), choices(*CASES["common prefix"]), _max_length=200)
 
 
-def test_tokens_are_read_once_and_every_answer_is_told():
-    model, requests, told = tiny_model(), choices(*CASES["common prefix"]), Told()
+def test_tokens_are_read_once_and_every_answer_reaches_the_cache_hook():
+    model, requests, recorder = tiny_model(), choices(*CASES["common prefix"]), RecordingCacheHook()
     lm = engine(model)
     encoded = [lm._encode_pair(*request.args) for request in requests]
     lm.loglikelihood(requests)
-    checked, lm.cache_hook = lm.work.tokens, told
+    checked, lm.cache_hook = lm.work.tokens, recorder
     answers = lm.loglikelihood(requests)
     prompts = {tuple(context) for context, _ in encoded}
     prefix = next(at for at, tokens in enumerate(zip(*prompts, strict=False)) if len(set(tokens)) > 1)
@@ -113,5 +123,5 @@ def test_tokens_are_read_once_and_every_answer_is_told():
     read_once = sum(map(len, prompts)) - prefix * (len(prompts) - 1) + sum(len(tail) for _, tail in after)
     assert prefix > 20
     assert lm.work.tokens - checked == read_once < sum(len(context) for context, _ in encoded) / 4
-    told_once = sorted((request.args, answer) for request, answer in zip(requests, answers, strict=True))
-    assert sorted(told.answers) == told_once
+    recorded_once = sorted((request.args, answer) for request, answer in zip(requests, answers, strict=True))
+    assert sorted(recorder.answers) == recorded_once

@@ -1,7 +1,17 @@
 import pytest
 
 from cme.evaluation.engine.plan import Budget
-from tests.evaluation.engine.lab import ADAPTERS, SMALL, TIED, Told, adapted_model, engine, plain, texts, tiny_model
+from tests.evaluation.engine.lab import (
+    ADAPTERS,
+    SMALL,
+    TIED,
+    RecordingCacheHook,
+    adapted_model,
+    engine,
+    plain,
+    texts,
+    tiny_model,
+)
 from tests.evaluation.engine.test_choice import SHOTS, rows
 from tests.tiny import tiny_tokenizer
 
@@ -15,7 +25,7 @@ def model():
 
 
 def ending_model(often):
-    """A model that ends its texts early, each at another length: many tokens end them."""
+    """A model that ends its texts early and at different lengths, because many tokens end a text."""
     model = tiny_model(seed=2)
     model.generation_config.eos_token_id = [model.config.eos_token_id, *range(20, 20 + often)]
     return model
@@ -38,8 +48,8 @@ def test_texts_are_lm_evals(model, budget, start):
 @pytest.mark.parametrize("often", [40, 120, 300])
 def test_texts_end_where_the_model_ends_them(often):
     model = ending_model(often)
-    found = assert_same(model, texts(rows(count=12), max_gen_toks=20), LARGE)
-    assert len({len(tiny_tokenizer().encode(text)) for text in found}) > 1, "all texts are equally long"
+    generated = assert_same(model, texts(rows(count=12), max_gen_toks=20), LARGE)
+    assert len({len(tiny_tokenizer().encode(text)) for text in generated}) > 1, "all texts are equally long"
 
 
 def test_rows_that_have_ended_are_not_computed_on():
@@ -53,12 +63,12 @@ def test_rows_that_have_ended_are_not_computed_on():
 
 
 def test_stop_strings(model):
-    """Stops that occur inside of the texts, across tokens, at once, and never."""
+    """Stop strings inside a text, across tokens, at its beginning, and absent from it."""
     contexts = rows(count=6)
     whole = plain(model).generate_until(texts(contexts, max_gen_toks=20))
     stops = [whole[0][3:5], whole[1][:1], "never said"]
-    found = assert_same(model, texts(contexts, until=stops, max_gen_toks=20))
-    assert found[1] == "" and found[0] == whole[0].split(stops[1])[0].split(stops[0])[0]
+    generated = assert_same(model, texts(contexts, until=stops, max_gen_toks=20))
+    assert generated[1] == "" and generated[0] == whole[0].split(stops[1])[0].split(stops[0])[0]
     one = assert_same(model, texts(contexts, until=whole[2][4:6], max_gen_toks=20))
     assert one[2] == whole[2][: whole[2].index(whole[2][4:6])]
 
@@ -89,11 +99,11 @@ def test_tokens_are_lm_evals(model, adds_bos):
 
 def test_requests_of_several_settings_come_back_in_order(model):
     long, short = texts(rows(count=4)), texts(rows(count=4), max_gen_toks=3)
-    requests, told = [request for pair in zip(long, short, strict=True) for request in pair], Told()
-    found = assert_same(model, requests)
-    engine(model, cache_hook=told).generate_until(requests)
-    expected = [(request.args, text) for request, text in zip(requests, found, strict=True)]
-    assert sorted(map(repr, told.answers)) == sorted(map(repr, expected))
+    requests, recorder = [request for pair in zip(long, short, strict=True) for request in pair], RecordingCacheHook()
+    generated = assert_same(model, requests)
+    engine(model, cache_hook=recorder).generate_until(requests)
+    expected = [(request.args, text) for request, text in zip(requests, generated, strict=True)]
+    assert sorted(map(repr, recorder.answers)) == sorted(map(repr, expected))
 
 
 def test_what_is_not_plain_greedy_is_left_to_lm_eval():
@@ -101,13 +111,13 @@ def test_what_is_not_plain_greedy_is_left_to_lm_eval():
     requests = texts(rows(count=3), num_beams=2)
     lm = engine(model)
     assert lm.generate_until(requests) == plain(model, batch_size=3).generate_until(requests)
-    assert lm.used == "hf: the task asks for num_beams"
+    assert lm.used == "hf: the task sets num_beams"
 
 
 @TIED
 @pytest.mark.parametrize("kind", ADAPTERS)
 def test_adapters(kind):
     adapted, requests = adapted_model(kind), texts(rows(start=SHOTS))
-    found = assert_same(adapted, requests)
+    generated = assert_same(adapted, requests)
     with adapted.disable_adapter():
-        assert found != plain(adapted).generate_until(requests)
+        assert generated != plain(adapted).generate_until(requests)

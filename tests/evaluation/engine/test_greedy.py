@@ -1,4 +1,4 @@
-"""Greedy means greedy, whatever a base's generation_config.json says."""
+"""Decoding is greedy regardless of the base model's generation_config.json."""
 
 import pytest
 
@@ -39,7 +39,7 @@ SETTINGS = {
     "use_cache": False,
     "unheard_of": 7,
 }
-"""Fields of a generation configuration, each with a value that would show."""
+"""Fields of a generation configuration, each with a value that would change texts."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Models whose answers depend on a length or on a state: the plain passes decide what is right."""
+"""Models whose answers depend on the length or on a recurrent state are evaluated as in plain passes."""
 
 import pytest
 
@@ -27,17 +27,17 @@ def test_long_rope_is_read_in_one_pass_beyond_its_switch(tmp_path):
     assert lm.used == "prefix"
     assert same(lm.loglikelihood(LONG), plain(model).loglikelihood(LONG))
     assert "beyond 64 tokens" in lm.used
-    # lm-eval's own code would let the longest row of a batch decide for all.
+    # In lm-eval's own code, the longest row of a batch determines the frequencies of all rows.
     assert same(plain(model, batch_size=4).loglikelihood(LONG), plain(model).loglikelihood(LONG))
-    # A dataset of short prompts is answered by the prefix again.
+    # A dataset with short prompts is answered by the prefix engine again.
     assert same(lm.loglikelihood(SHORT), plain(model).loglikelihood(SHORT))
     assert lm.used == "prefix"
 
 
-def test_texts_that_grow_over_the_switch(tmp_path):
+def test_texts_that_grow_beyond_the_switch(tmp_path):
     model = made("phi3 with longrope", tmp_path)
     short = [row[:80] for row in rows(count=3)]
-    for new_tokens, used in ((4, "prefix"), (60, "hf: the model computes in another way beyond 64 tokens")):
+    for new_tokens, used in ((4, "prefix"), (60, "hf: the model uses other rotary embeddings beyond 64 tokens")):
         lm, requests = engine(model), texts(short, max_gen_toks=new_tokens)
         assert lm.generate_until(requests) == plain(model).generate_until(requests)
         assert lm.used.startswith(used)
@@ -68,7 +68,7 @@ def test_other_models_with_such_embeddings(rope):
 
 
 def switching(model, length):
-    """A model that computes in another way beyond a length, and says so nowhere."""
+    """A model that changes its computation beyond a length without declaring it."""
     import torch
 
     class Switching(torch.nn.Module):
@@ -83,7 +83,7 @@ def switching(model, length):
     return model
 
 
-def test_the_self_check_finds_a_switch_that_the_longest_prompts_alone_cross():
+def test_the_self_check_detects_a_switch_that_only_the_longest_prompts_cross():
     short = [row[:20] for row in rows(count=12)]
     requests = choices(*[(row, [" A", " B"]) for row in [*short, rows(start=SHOTS, count=1)[0] * 2]])
     lengths = [len(tiny_tokenizer().encode(request.args[0])) for request in requests]
@@ -93,7 +93,7 @@ def test_the_self_check_finds_a_switch_that_the_longest_prompts_alone_cross():
     assert lm.used == "prefix", "one pass per prompt crosses nothing"
     words = choices(*[(row, LABELS[:2]) for row in [*short, rows(start=SHOTS, count=1)[0] * 2]])
     assert same(lm.loglikelihood(words), plain(model).loglikelihood(words))
-    assert lm.used.startswith("hf: the model's output depends on what is computed together")
+    assert lm.used.startswith("hf: the model's output depends on batching or caching")
 
 
 @pytest.mark.parametrize("name", ["rwkv", "mamba", "recurrent_gemma", "lfm2"])
@@ -188,6 +188,6 @@ def test_a_model_that_fails_alone_too_is_refused_in_one_message(requests):
     lm = engine(model)
     answer = lm.loglikelihood if requests is LONG else lm.generate_until
     with pytest.raises(
-        CMEError, match=r"LlamaForCausalLM fails in a plain pass \(IndexError: index 9 is out of range\)"
+        CMEError, match=r"a forward pass of LlamaForCausalLM fails \(IndexError: index 9 is out of range\)"
     ):
         answer(requests)

@@ -1,4 +1,4 @@
-"""Split into batches that can be kept, lm-eval's own code says what it says in one go, to the last bit."""
+"""lm-eval's own code gives bitwise identical answers if its batches are computed separately."""
 
 import pytest
 from lm_eval.models.huggingface import HFLM
@@ -11,7 +11,7 @@ from tests.tiny import tiny_tokenizer
 
 @pytest.fixture(scope="module")
 def pair():
-    """lm-eval's own, and ours."""
+    """Make lm-eval's own model and CME's."""
     model = tiny_model()
     stock = HFLM(pretrained=model, tokenizer=tiny_tokenizer(), batch_size=3)
     return stock, PlainLM(model, tiny_tokenizer(), batch_size=3)

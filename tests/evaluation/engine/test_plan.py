@@ -31,7 +31,7 @@ def test_too_long_prompts_keep_their_end_so_that_all_but_the_last_token_fit(cont
 
 @pytest.mark.parametrize("request_", [([], [1]), ([1], []), ([1], [1] * 5)])
 def test_what_the_model_cannot_read_is_refused(request_):
-    with pytest.raises(CMEError, match="at least one of each"):
+    with pytest.raises(CMEError, match="Both need at least one token"):
         choice_plan([request_], 4, BUDGET)
 
 
@@ -60,7 +60,7 @@ def test_batches_keep_to_the_budget_and_lose_nothing():
     assert all(len(batch) == 1 or len(batch) * max(batch) <= BUDGET.tokens for batch in lengths)
     every = [length for batch in lengths for length in batch]
     assert every == sorted(every, reverse=True)
-    assert sorted(index for prompt in prompts(plan) for index, _ in prompt.asked) == list(range(60))
+    assert sorted(index for prompt in prompts(plan) for index, _ in prompt.continuations) == list(range(60))
 
 
 def test_text_batches_leave_room_for_what_is_generated():

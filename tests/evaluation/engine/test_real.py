@@ -1,4 +1,4 @@
-"""On SmolLM2 and real rows."""
+"""The engine agrees with lm-eval for SmolLM2 on real rows."""
 
 import pytest
 
@@ -29,19 +29,19 @@ def test_answers_are_lm_evals(base, real_data, name):
         stock, ours = PlainLM(*base, batch_size=1), PrefixLM(*base, batch_size=1)
     stock.logits_cache = False
     if spec.kind == "generate":
-        asked = [
+        requests = [
             Instance("generate_until", {}, (row["prompt"], dict(task.config.generation_kwargs)), index)
             for index, row in enumerate(task.eval_docs)
         ]
-        assert ours.generate_until(asked) == stock.generate_until(asked)
+        assert ours.generate_until(requests) == stock.generate_until(requests)
     else:
-        asked = [
+        requests = [
             Instance("loglikelihood", {}, (row["prompt"], option), index)
             for index, row in enumerate(task.eval_docs)
             for option in row["continuations"]
         ]
-        found, expected = ours.loglikelihood(asked), stock.loglikelihood(asked)
-        assert [answer[0] for answer in found] == pytest.approx([answer[0] for answer in expected], abs=1e-4)
-        assert [answer[1] for answer in found] == [answer[1] for answer in expected]
+        answers, expected = ours.loglikelihood(requests), stock.loglikelihood(requests)
+        assert [answer[0] for answer in answers] == pytest.approx([answer[0] for answer in expected], abs=1e-4)
+        assert [answer[1] for answer in answers] == [answer[1] for answer in expected]
     assert ours.used == "prefix"
     assert ours.work.tokens < stock.work.tokens

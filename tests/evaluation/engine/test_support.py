@@ -1,4 +1,4 @@
-"""Where the engine cannot answer, or would answer wrongly, lm-eval's own code does, and the result says why."""
+"""If the engine does not support a model, lm-eval's own code answers, and the result gives the reason."""
 
 import pytest
 
@@ -15,10 +15,10 @@ def same(answers, others):
 @pytest.mark.parametrize(
     ("config", "changes", "why"),
     [
-        ("llama", {"use_cache": False}, "switches the cache off"),
+        ("llama", {"use_cache": False}, "disables the cache"),
         ("mistral", {"sliding_window": 8}, "DynamicSlidingWindowLayer"),
-        ("mamba", {"state_size": 4}, "a state of its own|cannot be shared|takes no"),
-        ("bloom", {"n_head": 4}, "takes no position_ids"),
+        ("mamba", {"state_size": 4}, "a recurrent state|cannot be shared|does not accept"),
+        ("bloom", {"n_head": 4}, "does not accept position_ids"),
     ],
 )
 def test_models_without_a_cache_that_can_be_shared(config, changes, why):
@@ -33,21 +33,21 @@ def test_models_without_a_cache_that_can_be_shared(config, changes, why):
 
 @pytest.mark.filterwarnings("ignore:Position ids are not supported:UserWarning")
 @pytest.mark.parametrize("kind", ["PrefixTuningConfig", "PromptTuningConfig"])
-def test_adapters_with_tokens_of_their_own(kind):
+def test_adapters_with_virtual_tokens(kind):
     import peft
 
     model = peft.get_peft_model(tiny_model(), getattr(peft, kind)(task_type="CAUSAL_LM", num_virtual_tokens=3)).eval()
     lm = engine(model)
-    assert "tokens of its own before the prompt" in lm.obstacle
+    assert "adds virtual tokens before the prompt" in lm.obstacle
     assert same(lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS))
     requests = texts(rows(count=3))
-    # Padding after the adapter's tokens would change the texts.
+    # Padding after the virtual tokens would change the texts.
     assert lm.generate_until(requests) == plain(model, batch_size=3).generate_until(requests)
     assert lm.generate_until(requests) == plain(model).generate_until(requests)
 
 
 def pooled(model):
-    """A method whose gate looks at all that a pass holds: here the mean."""
+    """A method whose router depends on all tokens of a pass, here on their mean."""
     import torch
 
     class Pooled(torch.nn.Module):
@@ -64,24 +64,24 @@ def pooled(model):
 
 
 @pytest.mark.parametrize("case", ["letters", "several lengths"])
-def test_the_self_check_finds_a_router_that_pools_over_the_sequence(case):
+def test_the_self_check_detects_a_router_that_pools_over_the_sequence(case):
     model, requests = pooled(tiny_model()), choices(*CASES[case])
     lm = engine(model)
-    # One request at a time: the plain answers depend on what is computed together, too.
+    # Requests are answered one at a time, because the plain answers depend on batching, too.
     assert same(lm.loglikelihood(requests), plain(model).loglikelihood(requests))
-    assert lm.used.startswith("hf: the model's output depends on what is computed together")
+    assert lm.used.startswith("hf: the model's output depends on batching or caching")
     assert lm.generate_until(texts(rows(count=3))) == plain(model).generate_until(texts(rows(count=3)))
 
 
-def test_the_self_check_finds_it_in_texts():
+def test_the_self_check_detects_it_in_texts():
     model = pooled(tiny_model())
     lm = engine(model)
     assert lm.generate_until(texts(rows())) == plain(model).generate_until(texts(rows()))
-    assert lm.used.startswith("hf: the model's output depends on what is computed together")
+    assert lm.used.startswith("hf: the model's output depends on batching or caching")
 
 
-def test_the_self_check_finds_prefix_tuning():
-    """Were prefix tuning let through, its answers would be wrong without an error."""
+def test_the_self_check_detects_prefix_tuning():
+    """Without the self-check, the answers of prefix tuning would be wrong without an error."""
     import peft
 
     model = peft.get_peft_model(
@@ -100,7 +100,7 @@ def test_each_kind_of_batch_is_checked_once():
     lm._model_call = lambda ids: seen.append(tuple(ids.shape)) or call(ids)
     lm.loglikelihood(REQUESTS)
     first = len(seen)
-    # The ends of the batch with the shortest prompts, and one continuation of the longest prompt of all.
+    # Checked are the ends of the batch with the shortest prompts, and one continuation of the longest prompt.
     assert 1 < first <= 2 * len(LABELS[:2]) + 1
     assert (
         max(length for _, length in seen)
@@ -112,15 +112,15 @@ def test_each_kind_of_batch_is_checked_once():
     assert first < len(seen) <= first + 2 * 3 + 1
 
 
-def test_half_precision_is_not_taken_for_a_fault():
+def test_half_precision_is_not_reported_as_a_fault():
     import torch
 
     model = tiny_model().to(torch.bfloat16)
     lm = engine(model)
-    found, expected = lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS)
+    answers, expected = lm.loglikelihood(REQUESTS), plain(model).loglikelihood(REQUESTS)
     assert lm.used == "prefix"
-    assert [answer[0] for answer in found] == pytest.approx([answer[0] for answer in expected], abs=1.0)
-    assert not same(found, expected)
+    assert [answer[0] for answer in answers] == pytest.approx([answer[0] for answer in expected], abs=1.0)
+    assert not same(answers, expected)
 
 
 @pytest.mark.parametrize(("changes", "numbers"), [({}, 2 * 2 * 2 * 8), ({"head_dim": 16}, 2 * 2 * 2 * 16)])

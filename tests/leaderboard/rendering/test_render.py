@@ -109,7 +109,7 @@ def test_a_tiny_case_by_hand(workshop):
     # Rescaled, x becomes 2 x - 100, the ends of the interval too.
     assert row["CME average"] == families[1][1] == "75.00 [1.03, 99.88]"
     assert row["chance-normalised"] == "50.00 [-97.95, 99.77]"
-    assert row["without ROUGE"] == row["CME average"] and row["ranks"] == "–"
+    assert row["without ROUGE"] == row["CME average"] and row["rank range"] == "–"
 
 
 def test_rows_show_method_and_cost(page):
@@ -136,11 +136,11 @@ def test_output_depends_on_the_entries_alone(board, tmp_path):
 def test_the_page_states_the_detectable_difference_and_the_ties(board):
     standing = standing_of(board)
     page = render(standing, load_paper())["leaderboard.md"]
-    assert f"detects a difference of {standing.detectable:.2f} points with a power of 80 %" in page
+    assert f"would detect a difference of {standing.detectable:.2f} points with a power of 80 %" in page
     assert f"Summarization (ROUGE) contributes {100 * standing.rouge_share:.0f} %" in page
     significant = sum(item.significant for item in standing.comparison.differences)
     assert f"{significant} of 3 pairs of rows differ significantly" in page and "400 resamples" in page
-    assert "Every row was trained with one seed" in page
+    assert "All rows were trained with one seed" in page
 
 
 def test_rank_ranges_and_differences_are_the_comparisons(seeds_board):
@@ -151,10 +151,10 @@ def test_rank_ranges_and_differences_are_the_comparisons(seeds_board):
     for row in main[1:]:
         shown = dict(zip(main[0], row, strict=True))
         if row[0] in standing.ranks:
-            ends = [int(end) for end in shown["ranks"].split("–")]
+            ends = [int(end) for end in shown["rank range"].split("–")]
             assert (ends[0], ends[-1]) == (standing.ranks[row[0]].best, standing.ranks[row[0]].worst)
         else:
-            assert shown["ranks"] == "–" and "reference" in shown["remark"]
+            assert shown["rank range"] == "–" and "reference" in shown["remark"]
     pairs = next(block for block in blocks if block[0][1] == f"minus {best}")
     for item, row in zip(standing.comparison.against(best), pairs[1:], strict=True):
         assert row[0] == item.first and close(row[1], item.value)
@@ -243,7 +243,11 @@ def test_conditions_that_differ_are_listed(board):
 def test_the_papers_rows_stand_apart(page):
     ours, theirs = page.split("## The paper's rows")
     marked = "8 × A800, Chinese-LLaMA-2-7B, the authors' data"
-    assert "Reported for the paper" in theirs and "third party's note" in theirs and theirs.count(marked) == 3
+    assert (
+        "These rows are reported for the paper" in theirs
+        and "third party's note" in theirs
+        and theirs.count(marked) == 3
+    )
     assert "not comparable with the rows above" in theirs and "60.29" not in ours
     main, ablation, costs = tables(theirs)
     assert ["teamlora", "4", "16", "28 h", "1.35", "59.95"] in main and len(main) == 7

@@ -69,7 +69,7 @@ def test_measured_ratios_come_before_the_runs_clocks(board):
     row = dict(zip(main[0], main[1], strict=True))
     assert (row["train × LoRA"], row["decode × LoRA"]) == ("1.21 [1.18, 1.24]", "1.50")
     assert "run time × LoRA" not in row and "not computed from the train times" in page
-    assert "teamlora-r8 on a processor (cpu, 2 threads); command: cme bench adapters" in page
+    assert "Measured together: teamlora-r8. Hardware: a processor (cpu, 2 threads). Command: cme bench adapters" in page
 
 
 def test_run_times_are_compared_on_equal_machines_only(board):

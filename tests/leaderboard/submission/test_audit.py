@@ -202,8 +202,8 @@ def test_tricks_in_free_texts_are_kept_as_texts(small, trick):
         (put(["items"], "../../x"), "is not a SHA-256 digest"),
         (put(["tier"], "huge"), "the tier 'huge' is not one of"),
         (put(["shots"], -1), "shots is -1"),
-        (put(["schema_version"], 1), "has schema version 1, and this CME reads version 2"),
-        (put(["schema_version"], 3), "has schema version 3, and this CME reads version 2"),
+        (put(["schema_version"], 1), "has schema version 1, but this version of CME reads version 2"),
+        (put(["schema_version"], 3), "has schema version 3, but this version of CME reads version 2"),
         (put(["exec"], "print(1)"), "unknown key 'exec'"),
         (put(["runs", 0, "extra"], 1), "unknown key 'extra'"),
         (put(["runs"], []), "it has 0 runs"),
@@ -327,7 +327,7 @@ def test_one_bad_entry_hides_no_other_verdict(small, monkeypatch):
     """Neither a number of 400 digits nor a fault of CME itself."""
     edit(small, lambda values: values["runs"][0]["cost"].update(steps=int("9" * 400)))
     assert [verdict.ok for verdict in audit(small.entries)] == [True, False]
-    assert "a whole number of 400 digits" in refusal(small)
+    assert "an integer with 400 digits" in refusal(small)
 
     def broken(entry, *_):
         raise TypeError(f"what {entry.name}\x1b[2J")

@@ -48,7 +48,7 @@ def check_as_the_hub_does(card):
 def test_every_run_gets_its_own_scores(submitted):
     entry, runs = submitted(seeds=(0, 1, 2))
     messages = update_cards(entry, runs[::-1])
-    assert len(messages) == 3 and all("scores written" in line for line in messages)
+    assert len(messages) == 3 and all("scores were written" in line for line in messages)
     for folder, item in zip(runs, entry.runs, strict=True):
         average, *families = check_as_the_hub_does(folder / "README.md")
         assert (average.metric_type, average.metric_name) == ("cme_average", "CME average")

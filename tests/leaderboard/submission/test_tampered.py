@@ -235,7 +235,7 @@ def test_the_scores_of_a_stale_entry_are_the_means_of_its_samples(small, monkeyp
 def test_a_key_that_stands_twice_is_refused(small):
     path = small.entries / "lora.json"
     path.write_text(path.read_text().replace('"name"', '"tier": "quick", "name"', 1))
-    assert "it holds 'tier' twice" in refusal(small)
+    assert "the key 'tier' occurs twice" in refusal(small)
 
 
 def test_a_folder_of_samples_that_lies_elsewhere_is_refused(small, tmp_path):

@@ -24,7 +24,7 @@ def conditions_section(entries: Sequence[Entry]) -> Section | None:
         return None
     return Section(
         "Conditions that differ between rows",
-        "The recorded conditions of training and evaluation that are not equal for all rows.",
+        "The table lists the recorded conditions of training and evaluation that differ between rows.",
         make_table(["condition", "value", "rows"], lines, text=(0, 1, 2)),
     )
 
@@ -91,8 +91,9 @@ def rates_section(standing: Standing) -> Section | None:
         for name, grid in rows
     ]
     paragraph = (
-        "The validation loss of every learning rate that was tried. The rate with the lowest loss was used for all seeds of the "
-        "row. A chosen rate at the edge is the lowest or highest of its grid, so a better rate may lie outside the grid."
+        "The table shows the validation loss of every learning rate that was tried. The rate with the lowest loss was used for "
+        "all seeds of the row. If the chosen rate is the lowest or highest of its grid (at the edge), a better rate may lie "
+        "outside the grid."
     )
     without = [row.name for row in standing.rows if row.recipe and not row.lr_grid]
     return Section(

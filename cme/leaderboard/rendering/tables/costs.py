@@ -41,7 +41,9 @@ def runs_section(standing: Standing) -> Section | None:
             own = ratios.get(row.name)
             line += [points(own.value), own.reference] if own else [ABSENT, ABSENT]
         lines.append(line)
-    paragraph = "Costs recorded by the training runs. Times are means over a row's runs and depend on the machine's other load. "
+    paragraph = (
+        "The training runs recorded these costs. Times are means over a row's runs and depend on the machine's load. "
+    )
     paragraph += (
         "The column run time × LoRA shows the time relative to the LoRA row with the nearest number of parameters. It is "
         "computed only between rows with equal steps, device, threads, data type and number of processes."
@@ -61,8 +63,9 @@ def measured_section(standing: Standing) -> Section | None:
     lines = [[row.name, row.method, *(ratio(measured(row, quantity)) for quantity in known)] for row in given]
     return Section(
         "Efficiency: measured ratios",
-        "Time and peak memory relative to LoRA of equal total rank, measured side by side with cme bench adapters. Each ratio "
-        "is a median with its confidence interval. Values above 1 mean slower, or more memory, than LoRA.",
+        "The table shows time and peak memory relative to LoRA of equal total rank. cme bench adapters measures all methods in "
+        "turns in one process. Each ratio is a median with its 95 % confidence interval. A value above 1 means that the method "
+        "is slower than LoRA or needs more memory.",
         make_table(["name", "method", *(f"{quantity} × LoRA" for quantity in known)], lines, text=(0, 1)),
         tuple(_measurements(given)),
     )
@@ -78,5 +81,5 @@ def _measurements(rows: list[Entry]) -> list[str]:
             for name in ("base", "dtype", "rounds")
             if (value := getattr(measurement, name)) is not None
         ]
-        groups[f"{', '.join(place)}; command: {shown(measurement.command)}"].append(row.name)
-    return [f"{listing(names)} on {what}" for what, names in groups.items()]
+        groups[f"{', '.join(place)}. Command: {shown(measurement.command)}"].append(row.name)
+    return [f"Measured together: {listing(names)}. Hardware: {what}" for what, names in groups.items()]

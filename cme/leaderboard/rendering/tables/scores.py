@@ -39,8 +39,8 @@ def datasets_sections(standing: Standing) -> list[Section]:
             "Datasets",
             "The score of a dataset is the mean of its per-sample scores × 100"
             + (", with its 95 % confidence interval. " if _has_intervals(standing) else ". ")
-            + "The table shows the number of samples n, and the number of clusters of samples that share a passage, an article "
-            "or a premise. Chance is the expected score of guessing.",
+            + "The table shows the number of samples (n) and of clusters. Samples that share a passage, an article or a premise "
+            "form a cluster. Chance is the expected score of guessing.",
             make_table(["dataset", "family", "metric", "n", "clusters", "chance"], facts, text=(0, 1, 2)),
         )
     ]
@@ -64,11 +64,11 @@ def seeds_section(standing: Standing) -> Section | None:
         lines.append([row.name, runs, points(mean.value), *errors])
     single = [row.name for row in standing.rows if len(row.runs) == 1 and row.runs[0].seed is not None]
     paragraph = (
-        "The CME average of every run, with its seed in parentheses. The standard error of the mean has a part from the samples "
-        "and a part from the seeds."
+        "The table shows the CME average of every run, with its seed in parentheses. The standard error of the mean has a part "
+        "from the samples and a part from the seeds."
     )
     if single:
-        paragraph += f" These rows have one seed, so their variance between seeds is unknown: {listing(single)}."
+        paragraph += f" The variance between seeds is unknown for rows with one seed: {listing(single)}."
     header = ["name", "average of each run", "mean", "from samples", "from seeds", "standard error"]
     return Section("Seeds", paragraph, make_table(header, lines, text=(0, 1)))
 
@@ -93,7 +93,7 @@ def main_table(rows: list[Row]) -> Table:
     decoded = any(row.decode_ratio is not None for row in rows)
     header = ["name", "method", "rank", "experts", "trainable %", "train time"]
     header += ["train × LoRA"] * by_bench + ["run time × LoRA"] * by_clock + ["decode × LoRA"] * decoded
-    header += ["CME average", "ranks", "chance-normalised", "without ROUGE", "seeds", "remark"]
+    header += ["CME average", "rank range", "chance-normalised", "without ROUGE", "seeds", "remark"]
     lines = []
     for row in rows:
         line = [
@@ -151,7 +151,8 @@ def pairs_section(standing: Standing) -> Section | None:
     header = ["name", f"minus {best}", "standard error", "p", "Holm p", "significant"]
     return Section(
         "Differences from the best average",
-        "Paired differences of CME averages, in points, on the samples that all rows share. Each difference has its own 95 % "
-        f"confidence interval and p-value. Holm p is corrected for all {len(standing.comparison.differences)} pairs of rows.",
+        "The table shows the paired difference of each row from the row with the best CME average, in points, with its 95 % "
+        f"confidence interval and p-value. All rows have the same samples. Holm p is corrected for all "
+        f"{len(standing.comparison.differences)} pairs of rows.",
         make_table(header, lines, text=(0, 5)),
     )

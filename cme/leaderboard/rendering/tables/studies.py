@@ -29,10 +29,11 @@ def ablation_section(standing: Standing) -> Section | None:
         lines += [_ablation_cells(standing, row, plain) for row in sorted(group, key=_switches)]
     if not lines:
         return None
-    header = ["name", *_PARTS, "rank", "experts", "learning rate", "CME average", "ranks", "minus neither", "Holm p"]
+    header = ["name", *_PARTS, "rank", "experts", "learning rate", "CME average"]
+    header += ["rank range", "minus neither", "Holm p"]
     return Section(
         "Ablation",
-        "TeamLoRA rows that differ only in which of its two modules are on. The column minus neither shows the paired "
+        "These TeamLoRA rows differ only in which of the two modules are on. The column minus neither shows the paired "
         "difference from the row with both modules off.",
         make_table([name.replace("_", " ") for name in header], lines),
     )
@@ -52,8 +53,9 @@ def experts_section(standing: Standing) -> Section | None:
     header = ["name", "method", "equal", "experts", "rank", "total rank", "trainable %", "train time"]
     return Section(
         "Experts",
-        "Rows of one method that differ only in the number of experts, at equal rank of one expert or at equal total rank.",
-        make_table([*header, "learning rate", "CME average", "ranks"], lines, text=(0, 1, 2)),
+        "These rows of one method differ only in the number of experts. The column equal states what they have in common: the "
+        "rank of one expert, or the total rank.",
+        make_table([*header, "learning rate", "CME average", "rank range"], lines, text=(0, 1, 2)),
     )
 
 

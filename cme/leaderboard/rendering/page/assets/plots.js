@@ -76,7 +76,7 @@ function drawCost() {
   const placed = items.filter((item) => item.cost !== null).map(({ row, ...rest }) => rest);
   const free = items.filter((item) => item.cost === null && item.row.method === "base").map(({ row, ...rest }) => rest);
   byId("cost-caption").textContent = placed.length
-    ? `Points show the CME average with its 95 % interval. The dashed line connects rows that have a higher average than every row of equal or lower cost; such a difference need not be significant.${free.length ? " The dotted line shows the base model without training." : ""}`
+    ? `Points show the CME average with its 95 % interval. The dashed line connects rows that have a higher average than every row of equal or lower cost. These differences need not be significant.${free.length ? " The dotted line shows the base model without training." : ""}`
     : "No shown row has a recorded value of this cost.";
   byId("cost-plot").hidden = !placed.length;
   if (!placed.length) { views.get("cost-plot")?.finalize(); views.delete("cost-plot"); byId("cost-plot").replaceChildren(); return; }

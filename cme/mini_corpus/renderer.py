@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from cme.mini_corpus.draw import Row, Slot
 
-__all__ = ["Part"]
+__all__ = ["Renderer"]
 
 
 @dataclass(frozen=True)
-class Part:
+class Renderer:
     """One folder of a dataset.
 
     Attributes:
