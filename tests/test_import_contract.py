@@ -1,4 +1,4 @@
-"""Who may import whom, and what ``import cme`` must not cost."""
+"""Which package may import which, and what ``import cme`` must not import."""
 
 import ast
 import json
@@ -32,7 +32,7 @@ BASE = {
     "terminal",
     "workdir",
 }
-"""Modules at the top of the package: every room may import them, they import none."""
+"""Modules at the top of the package. Every package may import them, and they import no package."""
 
 _DATA = {"stats", "records", "suite", "mini_corpus", "data", "prompt"}
 
@@ -53,7 +53,7 @@ MAY_IMPORT = {
     # It shows the texts of samples.
     "leaderboard": _DATA,
 }
-"""Room → rooms it may import, from the ground up; ``cli`` may import all, and nothing imports ``cli``."""
+"""Package → packages that it may import, from the ground up; ``cli`` may import all, and nothing imports ``cli``."""
 
 MAY_IMPORT["api"] = set(MAY_IMPORT)
 
@@ -92,15 +92,15 @@ def imported(tree: ast.AST) -> Iterator[str]:
             yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
 
 
-def room(path: Path) -> str:
-    """The room of a file below ``cme/`` (``python -m cme`` is the command line), or the name of a base module."""
+def package_of(path: Path) -> str:
+    """Return the package of a file below ``cme/`` (``python -m cme`` is the command line), or the name of a base module."""
     first = path.relative_to(PACKAGE).with_suffix("").parts[0]
     return "cli" if first == "__main__" else first
 
 
 def violations(path: Path, source: str) -> list[str]:
-    """What a module imports though its package must not."""
-    own, found = room(path), []
+    """List the imports of a module that its package must not have."""
+    own, problems = package_of(path), []
     inner = path.relative_to(PACKAGE).parts[1:2]
     for name in imported(ast.parse(source)):
         steps = name.split(".")
@@ -109,9 +109,9 @@ def violations(path: Path, source: str) -> list[str]:
         other = steps[1]
         if own == other == "leaderboard" and inner and inner[0] in LEADERBOARD:
             if "".join(steps[2:3]) not in {inner[0], *LEADERBOARD[inner[0]]}:
-                found.append(f"{path.relative_to(PACKAGE.parent)} imports {name}")
+                problems.append(f"{path.relative_to(PACKAGE.parent)} imports {name}")
             continue
-        # ``from cme import __version__`` names no room.
+        # ``from cme import __version__`` names no package.
         if other in (own, "__version__") or own == "cli" or (other in BASE and own not in BASE):
             continue
         if own in BASE:
@@ -121,19 +121,19 @@ def violations(path: Path, source: str) -> list[str]:
         else:
             allowed = other in MAY_IMPORT.get(own, set())
         if not allowed:
-            found.append(f"{path.relative_to(PACKAGE.parent)} imports {name}")
-    return found
+            problems.append(f"{path.relative_to(PACKAGE.parent)} imports {name}")
+    return problems
 
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def test_rooms_import_only_rooms_below_them():
+def test_packages_import_only_packages_below_them():
     assert [line for path in MODULES for line in violations(path, path.read_text())] == []
 
 
-def test_every_room_has_a_place_in_the_order():
-    assert {room(path) for path in MODULES} - set(MAY_IMPORT) - BASE <= {"cli"}
+def test_every_package_has_a_place_in_the_order():
+    assert {package_of(path) for path in MODULES} - set(MAY_IMPORT) - BASE <= {"cli"}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_every_room_has_a_place_in_the_order():
         ("errors.py", "from cme.suite import x"),
     ],
 )
-def test_a_forbidden_import_is_seen(file, source):
+def test_a_forbidden_import_is_detected(file, source):
     assert len(violations(PACKAGE / file, source)) == 1
 
 
@@ -176,12 +176,12 @@ def test_a_forbidden_import_is_seen(file, source):
         ("config.py", "from cme.errors import nearest"),
     ],
 )
-def test_an_allowed_import_is_let_through(file, source):
+def test_an_allowed_import_is_accepted(file, source):
     assert violations(PACKAGE / file, source) == []
 
 
 def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Groups of modules that import each other, directly or by others; an import inside of a function counts, too."""
+    """List groups of modules that import each other directly or indirectly. Imports inside functions count."""
 
     def reached(start: str) -> set[str]:
         seen, open_ = set(), [start]

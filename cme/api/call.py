@@ -69,11 +69,10 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
         values: dict[str, Any] = {}
         for name, value in bound.items():
             values[name], problem = _converted(value, signature.parameters[name].annotation)
+            if name == "datasets" and isinstance(value, str | Sequence) and not problem and not names(values[name]):
+                problem = "the value is empty; leave it out for the whole suite"
             if problem or (problem := _unusable(values[name])):
                 problems.append(f"{name}: {problem}")
-        datasets = values.get("datasets")
-        if not problems and isinstance(datasets, str | Sequence) and not names(datasets):
-            problems.append("datasets is empty; leave it out for the whole suite")
         if problems:
             raise UsageError(f"cme.{function.__name__}: {'; '.join(problems)}.")
         with outdated_calls_ignored():

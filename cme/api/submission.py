@@ -173,7 +173,7 @@ def reproduce(
     folder, place = path(entries), path(out)
     known = [file.stem for file in entry_files(folder)]
     if check_name(row) not in known:
-        raise unknown(f"row of {folder}", row, known)
+        raise unknown("row", row, known)
     entry = load_entry(folder / f"{row}.json")
     seed = check_repeatable(entry, seed)
     check_row(entry, folder)

@@ -89,10 +89,10 @@ def _with_metadata(text: str, card: Path, change: Callable[[Metadata], Mapping[s
 
 
 def _metadata(front: str, where: object) -> Metadata:
-    found = parse_yaml(front, f"the metadata of {where}", loader=CardLoader)
-    if not isinstance(found, dict | None):
+    metadata = parse_yaml(front, f"the metadata of {where}", loader=CardLoader)
+    if not isinstance(metadata, dict | None):
         raise CMEError(f"{where}: its metadata is not a mapping.")
-    return found or {}
+    return metadata or {}
 
 
 def _says(front: str, wanted: Metadata) -> bool:

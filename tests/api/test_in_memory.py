@@ -207,6 +207,8 @@ def test_a_merged_and_unloaded_model_is_a_plain_one(tiny_base, tokenizer):
     assert cme.evaluate(model=model, tokenizer=tokenizer, **SMALL).record.adapter is None
 
 
+# torch.compile imports modules of torch that use torch.jit.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
 def test_a_compiled_model_is_evaluated_as_it_is_without(tiny_base, tokenizer):
     model = adapted(tiny_base, "lora")
     plain = cme.evaluate(model=model, tokenizer=tokenizer, **SMALL)
@@ -330,7 +332,7 @@ def test_adapter_layers_without_their_peft_model_are_refused(tiny_base, tokenize
 
 @pytest.mark.parametrize("nothing", ["", [], " , "])
 def test_an_empty_list_of_datasets_is_not_the_whole_suite(nothing):
-    with pytest.raises(UsageError, match="datasets is empty; leave it out for the whole suite"):
+    with pytest.raises(UsageError, match="datasets: the value is empty; leave it out for the whole suite"):
         cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets=nothing)
 
 

@@ -66,7 +66,7 @@ def test_tables_are_aligned(cme):
         (("eval", "--out", "x", "--source", "mini", "--datasets", "qpp"), "Did you mean 'qqp'"),
         (("eval", "--out", "x", "--source", "nowhere"), "Use 'hub', 'mini' or an existing folder"),
         (("eval", "--out", "x", "--format", "plane"), "Did you mean 'plain'"),
-        (("eval", "--out", "x", "--source", "mini", "--base", "nobody"), "no such folder"),
+        (("eval", "--out", "x", "--source", "mini", "--base", "nobody"), "neither a folder nor a hub id"),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "anly"), "Did you mean 'anli'"),
         (("params", "--method", "teamlor"), "Did you mean 'teamlora'"),
         (("eval", "--out", "x", "--source", "mini", "--baseline", "lead"), "Did you mean 'lead-1'"),

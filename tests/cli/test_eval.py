@@ -14,8 +14,11 @@ ROWS = ("--source", "mini", "--tier", "smoke", "--datasets", "qqp", "--threads",
     [
         (("--model", "m", "--adapter", "a"), "model cannot be combined with base, adapter or baseline"),
         (("--model", "m", "--base", "b"), "model cannot be combined with base, adapter or baseline"),
-        (("--adapter", "a", "--adapter", "base", "--name", "x"), "--name applies to a single adapter"),
-        (("--adapter", "a", "--adapter", "base", "--baseline", "majority"), "--baseline applies to a single adapter"),
+        (("--adapter", "a", "--adapter", "base", "--name", "x"), "--name applies to one adapter, but 2 are given"),
+        (
+            ("--adapter", "a", "--adapter", "base", "--baseline", "majority"),
+            "--baseline applies to one adapter, but 2 are given",
+        ),
         (("--adapter", "x/a", "--adapter", "y/a"), "several adapters have the name 'a'"),
         (("--adapter", "a", "--devices", "0,1"), "fewer adapters (1) than --devices (2)"),
         (("--adapter", "a", "--adapter", "b", "--devices", ","), "such as 0,1"),

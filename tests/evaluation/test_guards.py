@@ -95,6 +95,8 @@ def test_padded_embeddings_stay_as_they_are(tiny_base, changed_base, tmp_path, m
     assert result.adapter is not None and result.adapter.changes_output
 
 
+# PEFT saves the adapted embeddings, which is right, and warns of it.
+@pytest.mark.filterwarnings("ignore:Setting `save_embedding_layers` to `True`:UserWarning")
 @TIED
 @pytest.mark.parametrize("config", [{"target_modules": ["lm_head"]}, {"target_modules": ["embed_tokens"]}])
 def test_adapters_on_the_tied_layer_of_a_base_work(tiny_base, tmp_path, config):
