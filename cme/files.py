@@ -58,7 +58,8 @@ def cannot_write(path: Path, error: OSError, *, kept: str = "") -> CMEError:
         kept: clause that names what is not lost, for the message.
     """
     again = f"run the command again{kept and f': {kept}'}."
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    # numpy's tofile reports a short write without an error number.
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or str(error).endswith(" written"):
         advice = f"Free some disk space and {again}"
     elif error.errno == errno.ENOENT:
         advice = (

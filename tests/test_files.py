@@ -134,3 +134,9 @@ def test_a_folder_that_is_removed_meanwhile(tmp_path):
     ):
         path.write_text("text")
         shutil.rmtree(folder)
+
+
+def test_a_short_write_of_numpy_is_a_full_disk(tmp_path):
+    """`numpy.ndarray.tofile` raises an error without a number."""
+    with pytest.raises(CMEError, match="Free some disk space"), atomic_path(tmp_path / "x"):
+        raise OSError("1048576 requested and 716672 written")

@@ -106,7 +106,7 @@ REFUSED_LORA: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "pissa_niter_4, biases": ({"init_lora_weights": "pissa_niter_4", "bias": "all"}, "PEFT does not support with bias"),
     "arrow": ({"arrow_config": {}}, "combines existing adapters"),
-    "alora": ({"alora_invocation_tokens": [5]}, "which the suite's prompts do not have"),
+    "alora": ({"alora_invocation_tokens": [5]}, "which the suite's prompts do not contain"),
     "bdlora": ({"use_bdlora": {}}, "matches neither A nor B block-diagonal patterns"),
     "a pattern that fits nothing": ({"rank_pattern": {"upproj": 2}}, r"rank_pattern keys did not match.*upproj"),
     "an alpha that fits nothing": ({"alpha_pattern": {"q_proj": 2}}, r"alpha_pattern keys did not match.*q_proj"),
