@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cme.errors import UsageError
 from cme.progress import bar
@@ -11,9 +12,9 @@ from cme.stats.bootstrap import Pairs, pair_variances, studentised
 from cme.stats.comparison import Comparison, Difference
 from cme.stats.critical import Critical
 from cme.stats.panel import Array, Panel, weight_vector
-from cme.stats.variance import cluster_freedom, satterthwaite, seed_variances
+from cme.stats.variance import cluster_freedom, satterthwaite, seed_share, seed_variances
 
-__all__ = ["compare", "holm"]
+__all__ = ["compare", "critical_values", "holm"]
 
 _NOTHING = 1e-9
 """A difference or standard error below this share of the largest possible difference counts as a rounding error."""
@@ -26,7 +27,8 @@ def compare(
 
     Intervals and p-values come from the same symmetric studentised bootstrap, so p ≤ alpha if the interval excludes 0.
     Percentiles of |t| adapt to few, skewed or discrete differences, for which value ± 1.96 · stderr is too narrow. For rows with
-    several seeds, the seed variance is added with Student's t (`cme.stats.variance.combined_quantile`).
+    several seeds, the seed variance is added with Student's t (`cme.stats.variance.combined_quantile`). It is moderated by the
+    other rows, and trained rows with one seed borrow the mean (`cme.stats.variance.seed_variances`).
 
     Args:
         panel: The scores.
@@ -44,7 +46,9 @@ def compare(
     vector, pairs = weight_vector(panel, weights), Pairs.of(len(panel.rows))
     _check(panel, vector, alpha, resamples)
     values = pairs.minus(panel.over_seeds(vector @ panel.means))
-    tests = _tests(panel, vector, pairs, resamples, seed)
+    with bar("resampling", resamples) as progress:
+        drawn = studentised(panel, vector, pairs, resamples=resamples, seed=seed, bar=progress)
+    tests = critical_values(panel, vector, pairs, drawn)
     stderr = tests.stderr
     names = [(panel.rows[first], panel.rows[second]) for first, second in zip(pairs.first, pairs.second, strict=True)]
     limit, clusters = float(vector.sum()), sum(len(panel.sizes[k]) for k in np.flatnonzero(vector))
@@ -56,7 +60,11 @@ def compare(
     halves[same] = 0.0
     p_values[same] = np.where(np.abs(values[same]) <= _NOTHING * limit, 1.0, by_signs)
     adjusted = holm(p_values)
-    single = {row for row, seeds in zip(panel.rows, panel.seeds, strict=True) if seeds == 1}
+    single = {
+        row
+        for row, seeds, trained in zip(panel.rows, panel.seeds, panel.trained, strict=True)
+        if trained and seeds == 1
+    }
     differences = tuple(
         Difference(
             first=pair[0],
@@ -93,16 +101,27 @@ def holm(p_values: Array) -> Array:
     return adjusted
 
 
-def _tests(panel: Panel, weights: Array, pairs: Pairs, resamples: int, seed: int) -> Critical:
-    """Return the distributions from which quantiles and p-values of the differences are computed."""
-    with bar("resampling", resamples) as progress:
-        drawn = studentised(panel, weights, pairs, resamples=resamples, seed=seed, bar=progress)
+def critical_values(panel: Panel, weights: Array, pairs: Pairs, drawn: NDArray[np.float32]) -> Critical:
+    """Return the distributions from which quantiles and p-values of the differences are computed.
+
+    Args:
+        panel: the scores.
+        weights: weights of the datasets, [D].
+        pairs: pairs of the rows.
+        drawn: the distribution of the differences over samples, from `cme.stats.bootstrap.studentised`, [P, B].
+    """
     parts = pair_variances(panel, weights, pairs)
     freedom = satterthwaite(parts, np.array([cluster_freedom(panel.sizes[k]) for k in np.flatnonzero(weights)]))
-    seeds = seed_variances(panel, weights)
-    both = np.stack([seeds.variance[pairs.first], seeds.variance[pairs.second]], axis=-1)
-    seed_freedom = satterthwaite(both, np.stack([seeds.freedom[pairs.first], seeds.freedom[pairs.second]], axis=-1))
-    return Critical(drawn, parts.sum(axis=-1), freedom, both.sum(axis=-1), seed_freedom)
+    sample, seeds = parts.sum(axis=-1), seed_variances(panel, weights)
+
+    def of_both(values: Array) -> Array:
+        return np.stack([values[pairs.first], values[pairs.second]], axis=-1)
+
+    variance, observed = of_both(seeds.variance).sum(axis=-1), of_both(seeds.observed)
+    seed_freedom = np.minimum(satterthwaite(observed, of_both(seeds.freedom)), seeds.pooled)
+    return Critical(
+        drawn, sample, freedom, variance, seed_share(observed.sum(axis=-1), sample + variance), seed_freedom
+    )
 
 
 def _check(panel: Panel, weights: Array, alpha: float, resamples: int) -> None:

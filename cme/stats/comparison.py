@@ -16,12 +16,13 @@ class Difference:
     Attributes:
         first, second: Names of the rows.
         value: The difference.
-        stderr: Its standard error, paired over samples. For rows with several seeds it includes the seed variance.
+        stderr: Its standard error, paired over samples. It includes the seed variance if a row of the table has several seeds.
         low, high: Confidence interval of this single difference, without correction for the number of pairs.
-        p: Two-sided p-value.
-        p_adjusted: P-value after Holm's correction over all pairs of the table.
+        p: two-sided p-value.
+        p_adjusted: p-value after Holm's correction over all pairs of the table.
         significant: Whether ``p_adjusted`` is at most the comparison's alpha.
-        one_seed: Those of the two rows that have one seed. Their seed variance is unknown and not included.
+        one_seed: Those of the two rows that were trained with one seed. Their seed variance is the mean over the methods with
+            several seeds; it is unknown and not included if there are none.
     """
 
     first: str

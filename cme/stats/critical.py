@@ -28,14 +28,16 @@ class Critical:
         drawn: |t| of the resamples, sorted, [P, B].
         sample: Variance from samples, [P].
         freedom: Its degrees of freedom, for the tail, [P].
-        seeds: Variance from seeds, [P]. It is 0 if neither row has several seeds.
-        seed_freedom: Its degrees of freedom, [P].
+        seeds: Variance from seeds, [P]; 0 if neither row was trained or no row of the table has several seeds.
+        share: Share of the seeds in the critical values, from 0 to 1, [P].
+        seed_freedom: Degrees of freedom of the variance from seeds, [P].
     """
 
     drawn: NDArray[np.float32]
     sample: Array
     freedom: Array
     seeds: Array
+    share: Array
     seed_freedom: Array
 
     @property
@@ -49,9 +51,9 @@ class Critical:
         from scipy.special import stdtrit
 
         values = np.where(self.sample > 0, self._of_sample(p), 0.0)
-        several = self.seeds > 0
+        several = self.share > 0
         of_seeds = stdtrit(np.maximum(self.seed_freedom[several], 1.0), 1 - p[several] / 2)
-        values[several] = combined_quantile(self.sample[several], values[several], self.seeds[several], of_seeds)
+        values[several] = combined_quantile(self.share[several], values[several], of_seeds)
         return values
 
     def p_value(self, differences: Array) -> Array:

@@ -22,11 +22,12 @@ class Estimate:
         row: Name of the row.
         value: Weighted mean over all seeds.
         seeds: Number of runs of the row.
-        stderr: Standard error from samples and, with several seeds, from seeds. None if it is unknown.
-        sample_stderr: The part of the standard error from samples. None if it is unknown.
-        seed_stderr: The part of the standard error from seeds. None with one seed. The interval then describes this run and not
-            the method.
-        low, high: Confidence interval. None without a standard error.
+        stderr: Standard error from samples and, with several seeds, from seeds; None if it is unknown.
+        sample_stderr: The part from samples; None if it is unknown.
+        seed_stderr: The part from seeds, moderated by the other rows of the table (`cme.stats.variance.seed_variances`). A
+            trained row with one seed borrows the mean of the others. None for an untrained row, and if no row of the table has
+            several seeds; the interval then describes this run and not the method.
+        low, high: Confidence interval; None without a standard error.
     """
 
     row: str
@@ -76,12 +77,12 @@ def estimates(
     freedom = satterthwaite(parts, np.array([cluster_freedom(panel.sizes[k]) for k in used]))
     level = 1 - alpha / 2
     of_seeds = stdtrit(np.maximum(seeds.freedom, 1.0), level)
-    quantiles = combined_quantile(sample, stdtrit(freedom, level), seeds.variance, of_seeds)
+    quantiles = combined_quantile(seeds.share(sample), stdtrit(freedom, level), of_seeds)
     low, high = _score_interval(values, variance, vector.sum(), freedom, quantiles)
     known = np.isfinite(variance) & with_stderr
     scores = []
     for k, row in enumerate(panel.rows):
-        several = known[k] and panel.seeds[k] > 1
+        of_method = known[k] and panel.trained[k] and seeds.pooled > 0
         scores.append(
             Estimate(
                 row=row,
@@ -89,7 +90,7 @@ def estimates(
                 seeds=panel.seeds[k],
                 stderr=float(np.sqrt(variance[k])) if known[k] else None,
                 sample_stderr=float(np.sqrt(sample[k])) if known[k] else None,
-                seed_stderr=float(np.sqrt(seeds.variance[k])) if several else None,
+                seed_stderr=float(np.sqrt(seeds.variance[k])) if of_method else None,
                 low=float(low[k]) if known[k] else None,
                 high=float(high[k]) if known[k] else None,
             )

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,7 @@ class Panel:
         means: Mean score of each run, [D, T].
         sizes: Samples in each cluster, per dataset [C_d].
         deviations: Sum over each cluster's samples of (score − the run's mean), per dataset [C_d, T].
+        trained: Whether each row was trained, [R]. The base and a baseline were not, so no seed affects them.
     """
 
     rows: tuple[str, ...]
@@ -34,6 +35,7 @@ class Panel:
     means: Array
     sizes: tuple[Array, ...]
     deviations: tuple[Array, ...]
+    trained: tuple[bool, ...]
 
     def over_seeds(self, runs: Array) -> Array:
         """Average over the runs of each row: [..., T] → [..., R]."""
@@ -47,13 +49,19 @@ class Panel:
         return repeated
 
 
-def make_panel(scores: Mapping[str, Mapping[str, ArrayLike]], clusters: Mapping[str, Sequence[str]]) -> Panel:
+def make_panel(
+    scores: Mapping[str, Mapping[str, ArrayLike]],
+    clusters: Mapping[str, Sequence[str]],
+    *,
+    untrained: Collection[str] = (),
+) -> Panel:
     """Check that the rows of a table were scored on the same samples, and reduce their scores.
 
     Args:
         scores: Per-sample primary scores by row and dataset, [n] for one seed or [seeds, n]. All rows have the same order of
             samples.
         clusters: Cluster of each sample by dataset, [n].
+        untrained: Rows without training, such as a base or a baseline.
 
     Returns:
         The panel.
@@ -82,6 +90,7 @@ def make_panel(scores: Mapping[str, Mapping[str, ArrayLike]], clusters: Mapping[
         means=np.stack(means),
         sizes=tuple(sizes),
         deviations=tuple(deviations),
+        trained=tuple(row not in untrained for row in tables),
     )
 
 

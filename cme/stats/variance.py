@@ -6,29 +6,49 @@ import numpy as np
 
 from cme.stats.panel import Array, Panel
 
-__all__ = ["Seeds", "cluster_freedom", "combined_quantile", "sample_variances", "satterthwaite", "seed_variances"]
+__all__ = [
+    "PRIOR_FREEDOM",
+    "Seeds",
+    "cluster_freedom",
+    "combined_quantile",
+    "sample_variances",
+    "satterthwaite",
+    "seed_share",
+    "seed_variances",
+]
+
+
+PRIOR_FREEDOM = 4.0
+"""Weight of the mean over the table's rows in a row's seed variance, in degrees of freedom."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seeds:
-    """The variance of a row's mean over S seeds that is due to the seeds. All values are 0 for a row with one seed.
+    """The variance of the rows' means over S seeds that is due to the seeds. All values are 0 for an untrained row.
+
+    A variance from two or three runs is too uncertain for a sound interval, and is often far too small. It is therefore raised
+    towards the mean over the rows of the table where it is smaller (`seed_variances`).
 
     Attributes:
-        spread: Sample variance of the runs' weighted means, divided by S, [R].
-        noise: The part of the spread that is due to sampling, [R]. Runs that answer single samples differently also differ in
-            their means.
-        freedom: Degrees of freedom, S − 1, [R].
+        variance: Seed variance of the means, without the sampling noise that the sample variance contains, [R].
+        observed: The same with the noise, [R]. The share of the seeds in the total is computed from it, so that a row whose
+            noise exceeds the spread of its runs still gets the critical values of few seeds.
+        freedom: Degrees of freedom, [R]; 0 for an untrained row and if no row has several seeds.
+        pooled: Degrees of freedom of all rows together, Σ (S − 1). If it is 0, the seed variance of trained rows is unknown.
     """
 
-    spread: Array
-    noise: Array
+    variance: Array
+    observed: Array
     freedom: Array
+    pooled: float
 
-    @property
-    def variance(self) -> Array:
-        """Seed variance, [R]: the spread minus the noise, which the sample variance already contains."""
-        variance: Array = np.maximum(self.spread - self.noise, 0.0)
-        return variance
+    def share(self, sample: Array) -> Array:
+        """Return the share of the seeds in the variance of each row's mean, [R].
+
+        Args:
+            sample: Variance from samples, [R].
+        """
+        return seed_share(self.observed, sample + self.variance)
 
 
 def sample_variances(deviations: Array, sizes: Array) -> Array:
@@ -62,18 +82,25 @@ def cluster_freedom(sizes: Array) -> float:
 
 
 def seed_variances(panel: Panel, weights: Array) -> Seeds:
-    """Split the variance between the runs of each row into training noise and sampling noise.
+    """Compute the variance that is due to the seeds, for the mean of each row over its runs.
 
     Samples and seeds are crossed, so the sum of both variances would count their interaction twice. It is subtracted once, as in
     two-way clustering (Cameron, Gelbach and Miller, Robust Inference With Multiway Clustering, JBES 29, 2011).
+
+    The variance between single runs is moderated (Smyth, Linear Models and Empirical Bayes Methods, Statistical Applications in
+    Genetics and Molecular Biology 3, 2004, with a fixed prior): with the variance v between the S runs of a row, d = S − 1, and
+    the mean P of all v weighted by d, it is the largest of v, (4 P + d v) / (4 + d) and the sampling noise. A trained row with
+    one seed thus gets P, and its noise is the mean noise of the others. A row alone in its table keeps its own variance. This
+    assumes that seeds move all methods about alike; a much noisier method is covered less often.
 
     Args:
         panel: The scores.
         weights: Weights of the datasets, [D].
     """
     seeds = np.asarray(panel.seeds, dtype=np.float64)
-    freedom = seeds - 1
-    divisor = np.maximum(freedom, 1.0)
+    trained = np.asarray(panel.trained)
+    freedom = np.where(trained, seeds - 1, 0.0)
+    divisor = np.maximum(seeds - 1, 1.0)
     averages = weights @ panel.means
     centred = averages - panel.over_runs(panel.over_seeds(averages))
     noise = np.zeros_like(averages)
@@ -81,8 +108,30 @@ def seed_variances(panel: Panel, weights: Array) -> Seeds:
         if weight:
             own = deviations - panel.over_runs(panel.over_seeds(deviations))
             noise += weight**2 * sample_variances(own, sizes)
-    # The mean of the squares times S/(S − 1) is the sample variance. Divided by S, it is the variance of the mean.
-    return Seeds(panel.over_seeds(np.square(centred)) / divisor, panel.over_seeds(noise) / divisor, freedom)
+    # The mean of the squares times S/(S − 1) is the sample variance.
+    between = panel.over_seeds(np.square(centred)) * seeds / divisor
+    noise = panel.over_seeds(noise) * seeds / divisor
+    pooled = float(freedom.sum())
+    if not pooled:
+        zero = np.zeros_like(seeds)
+        return Seeds(zero, zero, zero, 0.0)
+    mean = freedom @ between / pooled
+    noise = np.where(freedom > 0, noise, freedom @ noise / pooled)
+    moderated = (PRIOR_FREEDOM * mean + freedom * between) / (PRIOR_FREEDOM + freedom)
+    runs = np.where(trained, np.maximum(np.maximum(between, moderated), noise), 0.0)
+    variance = np.where(trained, runs - noise, 0.0) / seeds
+    return Seeds(variance, runs / seeds, np.where(trained, np.minimum(PRIOR_FREEDOM + freedom, pooled), 0.0), pooled)
+
+
+def seed_share(observed: Array, total: Array) -> Array:
+    """Return the share of the seeds in a variance, at most 1; 0 if the variance is 0.
+
+    Args:
+        observed: Variance between the seeds with sampling noise.
+        total: Variance from samples and seeds.
+    """
+    share: Array = np.minimum(np.divide(observed, total, out=np.zeros_like(total), where=total > 0), 1.0)
+    return share
 
 
 def satterthwaite(parts: Array, freedom: Array) -> Array:
@@ -105,22 +154,18 @@ def satterthwaite(parts: Array, freedom: Array) -> Array:
     return result
 
 
-def combined_quantile(sample: Array, of_sample: Array, seeds: Array, of_seeds: Array) -> Array:
+def combined_quantile(share: Array, of_sample: Array, of_seeds: Array) -> Array:
     """Compute the critical value of an estimate whose variance is a well-known part plus a part from very few seeds.
 
-    The value is the mean of the quantiles of both parts, weighted by their variances. Its coverage is 95 to 97 %. A single t
-    quantile with Satterthwaite's degrees of freedom for the total has a coverage down to 92 % with two degrees of freedom in the
-    seeds.
+    The value is the mean of the quantiles of both parts, weighted by their shares in the variance. A single t quantile with
+    Satterthwaite's degrees of freedom for the total has a coverage down to 92 % with two degrees of freedom in the seeds.
 
     Args:
-        sample: Variance from samples.
+        share: Share of the seeds in the variance, from 0 to 1.
         of_sample: Quantile of the sample part.
-        seeds: Variance from seeds, which is 0 for one seed.
         of_seeds: Quantile of the seed part, from Student's t.
 
     Source: Cochran and Cox, Experimental Designs, 2nd edition (1957).
     """
-    total = sample + seeds
-    share = np.divide(seeds, total, out=np.zeros_like(total), where=total > 0)
     quantile: Array = (1 - share) * of_sample + share * of_seeds
     return quantile

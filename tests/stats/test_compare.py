@@ -10,6 +10,7 @@ from cme.errors import UsageError
 from cme.stats import Comparison, Difference, RankRange, compare, holm, make_panel
 from cme.stats.bootstrap import Pairs
 from cme.stats.critical import Critical
+from cme.stats.variance import seed_variances
 
 SAMPLES, RUNS = 40, 3
 
@@ -25,6 +26,11 @@ def scores():
 
 CLUSTERS = {"x": [str(k // 3) for k in range(SAMPLES)], "y": [str(k) for k in range(SAMPLES)]}
 WEIGHTS = {"x": 25.0, "y": 75.0}
+
+
+def untrained_beside(scores):
+    """The panel in which only the row with several seeds was trained, so that no row borrows a seed variance."""
+    return make_panel(scores, CLUSTERS, untrained=[name for name in scores if name != "two"])
 
 
 def loop_of_resamples(first, second, resamples):
@@ -55,7 +61,7 @@ def loop_of_resamples(first, second, resamples):
 
 def test_the_bootstrap_is_that_of_a_plain_loop(scores):
     resamples = 600
-    comparison = compare(make_panel(scores, CLUSTERS), WEIGHTS, resamples=resamples, seed=7)
+    comparison = compare(untrained_beside(scores), WEIGHTS, resamples=resamples, seed=7)
     value, stderr, drawn = loop_of_resamples(scores["one"], scores["three"], resamples)
     difference = comparison.against("three")[0]
     assert (difference.value, difference.stderr) == pytest.approx((value, stderr))
@@ -64,10 +70,10 @@ def test_the_bootstrap_is_that_of_a_plain_loop(scores):
     assert difference.value - difference.low == pytest.approx(drawn[570] * stderr, rel=1e-5)
 
 
-def test_a_pair_does_not_depend_on_other_rows_or_their_order(scores):
+def test_a_pair_depends_on_other_rows_by_the_seed_variance_only(scores):
     few = {name: scores[name] for name in ("three", "one")}
-    (alone,) = compare(make_panel(few, CLUSTERS), WEIGHTS, resamples=300).differences
-    among = compare(make_panel(scores, CLUSTERS), WEIGHTS, resamples=300).against("one")[1]
+    (alone,) = compare(untrained_beside(few), WEIGHTS, resamples=300).differences
+    among = compare(untrained_beside(scores), WEIGHTS, resamples=300).against("one")[1]
     uncorrected = ("value", "stderr", "low", "high", "p")
     assert (among.first, among.second) == (alone.first, alone.second)
     assert [getattr(among, key) for key in uncorrected] == pytest.approx([getattr(alone, key) for key in uncorrected])
@@ -103,6 +109,21 @@ def test_a_difference_turned_round():
 def test_rows_with_one_seed_are_named(scores):
     differences = compare(make_panel(scores, CLUSTERS), WEIGHTS, resamples=100).differences
     assert [item.one_seed for item in differences] == [("one",), ("one", "three"), ("three",)]
+    differences = compare(untrained_beside(scores), WEIGHTS, resamples=100).differences
+    assert [item.one_seed for item in differences] == [(), (), ()]
+
+
+def test_a_method_with_one_seed_borrows_the_seed_variance(scores):
+    borrowed, untrained = (
+        compare(panel, WEIGHTS, resamples=300).against("three")[0]
+        for panel in (make_panel(scores, CLUSTERS), untrained_beside(scores))
+    )
+    seeds = seed_variances(make_panel(scores, CLUSTERS), np.array([25.0, 75.0]))
+    assert seeds.variance[0] == seeds.variance[2] > 0
+    assert borrowed.stderr**2 == pytest.approx(untrained.stderr**2 + 2 * seeds.variance[0])
+    # At most D = 2 degrees of freedom, the number of those that the table has: the interval is wider than its error alone.
+    ratio = (borrowed.high - borrowed.value) / (untrained.high - untrained.value)
+    assert ratio > 1.2 * borrowed.stderr / untrained.stderr
 
 
 def test_the_interval_and_the_p_value_agree(scores):
@@ -120,8 +141,9 @@ def test_seed_variance_widens_the_interval():
     other = np.linspace(0.2, 0.3, 20)[None]
     clusters = {"x": [str(k) for k in range(20)]}
     one, three = (
-        compare(make_panel({"a": {"x": part}, "b": {"x": other}}, clusters), {"x": 1.0}, resamples=200).differences[0]
+        compare(panel, {"x": 1.0}, resamples=200).differences[0]
         for part in (runs[1:2], runs)
+        for panel in [make_panel({"a": {"x": part}, "b": {"x": other}}, clusters, untrained=["b"])]
     )
     # Three runs .1 apart: variance .01, of their mean .01 / 3.
     assert three.stderr**2 == pytest.approx(one.stderr**2 + 0.01 / 3)
@@ -205,6 +227,6 @@ def test_p_values_beyond_the_resamples_follow_the_tail(statistic):
     # Resamples at the exact quantiles of Student's t at 12 degrees of freedom.
     total = 2001
     drawn = stdtrit(12, 1 - np.arange(total - 1, 0, -1) / total / 2).astype(np.float32)
-    sample, freedom, seeds, seed_freedom = np.array([[0.25], [12.0], [0.0], [1.0]])
-    p_values = Critical(drawn[None], sample, freedom, seeds, seed_freedom).p_value(np.array([statistic * 0.5]))
+    sample, freedom, seeds, share, seed_freedom = np.array([[0.25], [12.0], [0.0], [0.0], [1.0]])
+    p_values = Critical(drawn[None], sample, freedom, seeds, share, seed_freedom).p_value(np.array([statistic * 0.5]))
     assert p_values == pytest.approx([2 * stdtr(12, -statistic)], rel=0.01)

@@ -3,9 +3,11 @@
 import math
 import statistics
 
+import numpy as np
 import pytest
 
 from cme.stats import average_weights, clustered_stderr, estimates, make_panel, stderr_of_mean
+from cme.stats.variance import seed_variances
 
 X, Y, Z = [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0], [0.2, 0.9, 0.4, 0.4], [0.0, 1.0, 1.0]
 CLUSTERS = {"x": list("aabbccd"), "y": list("aabc"), "z": list("abc")}
@@ -35,6 +37,53 @@ def test_seed_variance_by_hand():
     assert estimate.seed_stderr == pytest.approx(math.sqrt(1 / 48))
     assert estimate.sample_stderr == pytest.approx(math.sqrt(1 / 48))
     assert estimate.stderr == pytest.approx(math.sqrt(1 / 24))
+
+
+def table_of_runs(means, **options):
+    """A panel of one dataset in which a run moves all samples alike, so that there is no sampling noise between runs."""
+    samples = np.array([-0.1, -0.1, 0.1, 0.1])
+    scores = {row: {"x": np.add.outer(np.array(of_row), samples)} for row, of_row in means.items()}
+    return make_panel(scores, {"x": list("abcd")}, **options)
+
+
+def test_a_small_seed_variance_is_raised_towards_the_mean_of_the_table():
+    # Variances of the runs: a .0100, b .0025; their mean .00625. a keeps its own; b gets (4 · .00625 + 2 · .0025) / 6 = .005.
+    panel = table_of_runs({"a": [0.4, 0.5, 0.6], "b": [0.45, 0.5, 0.55]})
+    first, second = estimates(panel, {"x": 1.0})
+    assert first.seed_stderr == pytest.approx(math.sqrt(0.01 / 3))
+    assert second.seed_stderr == pytest.approx(math.sqrt(0.005 / 3))
+    seeds = seed_variances(panel, np.array([1.0]))
+    # 4 + 2 degrees of freedom, but no more than the four of the table.
+    assert (list(seeds.freedom), seeds.pooled) == ([4, 4], 4)
+    (alone,) = estimates(table_of_runs({"b": [0.45, 0.5, 0.55]}), {"x": 1.0})
+    assert alone.seed_stderr == pytest.approx(math.sqrt(0.0025 / 3))
+
+
+def test_a_trained_row_with_one_seed_gets_the_mean_and_an_untrained_row_nothing():
+    means = {"a": [0.4, 0.5, 0.6], "b": [0.45, 0.5, 0.55], "one": [0.5], "base": [0.5]}
+    *_, one, base = estimates(table_of_runs(means, untrained=["base"]), {"x": 1.0})
+    assert one.seed_stderr == pytest.approx(math.sqrt(0.00625))
+    assert one.stderr == pytest.approx(math.hypot(one.sample_stderr, one.seed_stderr))
+    assert base.seed_stderr is None
+    assert base.stderr == base.sample_stderr
+    assert base.high - base.low < one.high - one.low
+
+
+def test_seeds_count_in_the_interval_although_noise_hides_their_variance():
+    # The runs of the second row have equal means, so its variance is 0; its critical value is still that of few seeds.
+    rng = np.random.default_rng(0)
+    first = rng.integers(0, 2, (3, 200)).astype(float)
+    second = np.stack([rng.permutation(first[0]) for _ in range(3)])
+    clusters = {"x": [str(k) for k in range(200)]}
+    panel = make_panel({"a": {"x": first}, "b": {"x": second}}, clusters)
+    seeds = seed_variances(panel, np.array([1.0]))
+    assert np.all(seeds.observed > 0)
+    (of_method, of_run) = (
+        estimates(make_panel({"b": {"x": runs}}, clusters), {"x": 1.0})[0] for runs in (second, second.mean(axis=0))
+    )
+    assert of_method.seed_stderr == 0
+    assert of_method.stderr == pytest.approx(of_run.stderr)
+    assert of_method.high - of_method.low > 1.2 * (of_run.high - of_run.low)
 
 
 def test_what_samples_already_explain_is_not_counted_as_seed_variance():

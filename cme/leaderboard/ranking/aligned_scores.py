@@ -1,6 +1,6 @@
 """Alignment of the per-sample scores of several runs and rows into one panel, in one order of samples."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,12 +54,13 @@ def read_columns(path: Path) -> Columns:
     return columns
 
 
-def panel_of(rows: Mapping[str, Sequence[Columns]]) -> Panel:
+def panel_of(rows: Mapping[str, Sequence[Columns]], *, untrained: Collection[str] = ()) -> Panel:
     """Make the panel of the scores of all rows on the samples that they share.
 
     Args:
         rows: for each row's name, the columns of its runs. The samples may be in any order; they are sorted as in the first
             run.
+        untrained: names of the rows without training.
 
     Raises:
         CMEError: the samples or clusters of a run differ from those of the first run.
@@ -69,7 +70,7 @@ def panel_of(rows: Mapping[str, Sequence[Columns]]) -> Panel:
         row: {name: [_values(row, run, name, first) for run in runs] for name in first} for row, runs in rows.items()
     }
     stacked = {row: {name: np.stack(runs) for name, runs in of_row.items()} for row, of_row in scores.items()}
-    return make_panel(stacked, {name: clusters for name, (_, clusters, _) in first.items()})
+    return make_panel(stacked, {name: clusters for name, (_, clusters, _) in first.items()}, untrained=untrained)
 
 
 def _values(row: str, run: Columns, name: str, first: Columns) -> Any:

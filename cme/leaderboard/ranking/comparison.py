@@ -106,7 +106,8 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     counted = {name: family for name, family in family_of.items() if name in datasets()}
     weights = average_weights(counted)
     columns = {entry.name: read_runs(entry, entries_dir) for entry in current}
-    panels = [panel_of(columns)] if current else []
+    untrained = [entry.name for entry in entries if entry.runs[0].seed is None]
+    panels = [panel_of(columns, untrained=untrained)] if current else []
     shared = columns.get(whole[0].name) or (read_runs(whole[0], entries_dir) if partial else [])
     partial_panels = [_panel_of_some(entry, read_runs(entry, entries_dir), shared) for entry in partial]
     with_stderr = whole[0].tier != "smoke"
@@ -123,7 +124,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     plain = {name: family for name, family in counted.items() if family != ROUGE_FAMILY}
     comparison = None
     if with_stderr and len(rows) > 1 and all(len(sizes) > 1 for sizes in panels[0].sizes):
-        compared = panel_of({entry.name: columns[entry.name] for entry in rows})
+        compared = panel_of({entry.name: columns[entry.name] for entry in rows}, untrained=untrained)
         comparison = compare(compared, weights, resamples=resamples)
     means = {entry.name: {item.dataset: item.value for item in entry.scores.datasets} for entry in rows}
     rouge = [name for name in counted if name not in plain]
@@ -174,4 +175,4 @@ def _panel_of_some(entry: Entry, own: Sequence[Columns], shared: Sequence[Column
     """Return the scores of a partial baseline after checking that its samples are those of the board's other rows."""
     names = [item.dataset for item in entry.scores.datasets]
     panel_of({"": [{name: shared[0][name] for name in names}], entry.name: own})
-    return panel_of({entry.name: [{name: run[name] for name in names} for run in own]})
+    return panel_of({entry.name: [{name: run[name] for name in names} for run in own]}, untrained=[entry.name])

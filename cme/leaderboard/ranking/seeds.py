@@ -24,7 +24,8 @@ def mean_scores(scores: Sequence[Scores], columns: Sequence[Columns], *, tier: s
         tier: the tier; at ``smoke`` there are no standard errors.
 
     Returns:
-        The scores, and the part of the average's standard error that is due to the seeds (None with one run).
+        The scores, and the part of the average's standard error that is due to the seeds (None with one run). The other rows
+        of a board do not affect them.
 
     Raises:
         CMEError: the runs differ in the subsets or metrics of a dataset.

@@ -122,6 +122,12 @@ def _certainty(standing: Standing) -> list[str]:
         "Brackets contain 95 % confidence intervals. They account for clusters of samples and, with several seeds, for the "
         "variance between seeds."
     ]
+    if _several_seeds(standing):
+        sentences.append(
+            "The seed variance of a method is its own, raised towards the mean of the table's methods where its own is smaller "
+            "(the mean has a weight of 4 degrees of freedom). This assumes that seeds move the methods about alike. The interval "
+            "of a much noisier method covers its true score less often."
+        )
     comparison = standing.comparison
     if comparison is None:
         return sentences
@@ -163,10 +169,19 @@ def _seeds(standing: Standing) -> list[str]:
     single = [row.name for row in trained if len(row.runs) == 1]
     if not single:
         return []
-    which = "All rows were trained with one seed."
-    if len(single) < len(trained):
-        which = f"These rows were trained with one seed: {listing(single)}."
-    return [f"{which} Their numbers describe single runs and not the methods. Another seed may change the order."]
+    if _several_seeds(standing):
+        return [
+            f"These rows were trained with one seed: {listing(single)}. Their seed variance is taken to be the mean of the "
+            "methods with several seeds."
+        ]
+    return [
+        "Every method was trained with one seed. The intervals and differences are about these adapters, not their methods. "
+        "Another seed may change the order."
+    ]
+
+
+def _several_seeds(standing: Standing) -> bool:
+    return any(len(row.runs) > 1 for row in standing.rows)
 
 
 def _prompt_variants(standing: Standing) -> list[str]:

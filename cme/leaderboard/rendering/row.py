@@ -34,7 +34,7 @@ class Row:
             interval.
         without_rouge: average without the summarization family, with its interval.
         seeds: number of runs; None for a base or a baseline.
-        seed_stderr: the part of the standard error that is due to the seeds.
+        seed_stderr: the part of the standard error that is due to the seeds; that of the other methods for a row with one seed.
         remark: remark on the row.
     """
 

@@ -1,6 +1,5 @@
 """Comparison of a row with its reproduction, which was trained and evaluated again."""
 
-import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -130,9 +129,8 @@ def compare_again(
 ) -> Reproduction:
     """Compare a new evaluation with a row, sample by sample.
 
-    The interval is that of the paired difference between the new run and the row's mean (`cme.stats.compare`). For a row with
-    S seeds, the seed variance of a single run is added, which is S times that of the row's mean, with Student's t at S − 1
-    degrees of freedom. For a row with one seed the seed variance is unknown and not included.
+    The interval is that of the paired difference between the new run and the row's mean (`cme.stats.compare`). The new run has
+    the seed variance of the row's runs. For a row with one seed the seed variance is unknown and not included.
 
     Args:
         entry: the row.
@@ -177,20 +175,12 @@ def compare_again(
 def _interval(
     entry: Entry, new: Columns, own: Sequence[Columns], families: dict[str, str], resamples: int
 ) -> tuple[float | None, float | None]:
-    from scipy.special import stdtrit
-
-    panel = panel_of({"again": [new], "row": own})
+    untrained = ["again", "row"] if entry.runs[0].seed is None else []
+    panel = panel_of({"again": [new], "row": own}, untrained=untrained)
     if any(len(sizes) < 2 for name, sizes in zip(panel.datasets, panel.sizes, strict=True) if name in families):
         return None, None
     difference = compare(panel, average_weights(families), resamples=resamples).differences[0]
-    runs = len(entry.runs)
-    spread = 0.0
-    if entry.seed_stderr is not None:
-        spread = float(stdtrit(runs - 1, 0.975)) * entry.seed_stderr * math.sqrt(runs)
-    return (
-        difference.value - math.hypot(difference.value - difference.low, spread),
-        difference.value + math.hypot(difference.high - difference.value, spread),
-    )
+    return difference.low, difference.high
 
 
 def _changed(new: Columns, old: Columns) -> int:

@@ -140,7 +140,7 @@ def test_the_page_states_the_detectable_difference_and_the_ties(board):
     assert f"Summarization (ROUGE) contributes {100 * standing.rouge_share:.0f} %" in page
     significant = sum(item.significant for item in standing.comparison.differences)
     assert f"{significant} of 3 pairs of rows differ significantly" in page and "400 resamples" in page
-    assert "All rows were trained with one seed" in page
+    assert "Every method was trained with one seed. The intervals and differences are about these adapters" in page
 
 
 def test_rank_ranges_and_differences_are_the_comparisons(seeds_board):
@@ -168,7 +168,10 @@ def test_seeds_have_a_table_and_references_stand_at_the_foot(seeds_board):
     lora = next(row for row in seeds if row[0] == "lora-r32")
     entry = next(row for row in standing.rows if row.name == "lora-r32")
     assert lora[1] == ", ".join(f"{run.scores.average:.2f} ({run.seed})" for run in entry.runs)
-    assert close(lora[5], entry.scores.average_stderr) and close(lora[4], entry.seed_stderr)
+    average = standing.averages["lora-r32"]
+    assert close(lora[5], average.stderr) and close(lora[4], average.seed_stderr)
+    assert average.seed_stderr >= entry.seed_stderr
+    assert "The seed variance of a method is its own, raised towards the mean" in page
     assert "trained with one seed" not in page
     assert [row[0] for row in tables(page)[0][-2:]] == ["base-4-shot", "majority"]
 

@@ -51,6 +51,7 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
     recipe = entry.recipe.plain()
     if recipe not in recipes:
         recipes.append(recipe)
+    average = standing.averages.get(entry.name)
     return {
         "name": entry.name,
         "method": entry.method,
@@ -59,11 +60,10 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
         "rank": rank_of(entry),
         "experts": entry.settings.experts,
         "ranks": [ranks.best, ranks.worst] if ranks else None,
-        "average": _interval(standing.averages.get(entry.name))
-        or [rounded(scores.average) if scores else None, None, None],
+        "average": _interval(average) or [rounded(scores.average) if scores else None, None, None],
         "without_rouge": rounded(scores.without_rouge) if scores else None,
         "chance_normalised": rounded(scores.chance_normalised) if scores else None,
-        "seed_stderr": rounded(entry.seed_stderr) if scores else None,
+        "seed_stderr": rounded(average.seed_stderr if average else entry.seed_stderr) if scores else None,
         "families": [] if kind == "stale" else [_interval(of.get(entry.name)) for of in standing.families.values()],
         "datasets": [] if kind == "stale" else [_interval(of.get(entry.name)) for of in standing.datasets.values()],
         "runs": [

@@ -68,7 +68,7 @@ def seeds_section(standing: Standing) -> Section | None:
         "from the samples and a part from the seeds."
     )
     if single:
-        paragraph += f" The variance between seeds is unknown for rows with one seed: {listing(single)}."
+        paragraph += f" Rows with one seed get the mean seed variance of these methods: {listing(single)}."
     header = ["name", "average of each run", "mean", "from samples", "from seeds", "standard error"]
     return Section("Seeds", paragraph, make_table(header, lines, text=(0, 1)))
 

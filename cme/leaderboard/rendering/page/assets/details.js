@@ -8,7 +8,8 @@ function openDetails(row) {
     el("tbody", {}, ...row.runs.map((run) => el("tr", {}, el("th", { scope: "row", text: whole(run.seed) }), el("td", { text: points(run.average) }), el("td", { text: duration(run.seconds) }), el("td", { text: run.peak_memory_bytes ? `${(run.peak_memory_bytes / 2 ** 30).toFixed(2)} GiB` : ABSENT })))));
   const seeds = row.runs[0].seed === null ? "This row was not trained." : row.runs.length > 1
     ? `The standard error from ${row.runs.length} seeds is ${points(row.seed_stderr)} points.`
-    : "This row has one run. Its interval describes this run, not the method.";
+    : row.seed_stderr === null ? "This row has one run. Its interval describes this run, not the method."
+      : `This row has one run. Its standard error from seeds, ${points(row.seed_stderr)} points, is that of the methods with several seeds.`;
   const parts = [
     el("dl", { class: "facts" }, ...Object.entries(facts).filter(([, value]) => value).map(([key, value]) => el("div", {}, el("dt", { text: key }), el("dd", { text: value })))),
     el("div", { class: "scroll" }, runs), el("p", { class: "hint", text: seeds }),
