@@ -124,9 +124,9 @@ def _certainty(standing: Standing) -> list[str]:
     ]
     if _several_seeds(standing):
         sentences.append(
-            "The seed variance of a method is its own, raised towards the mean of the table's methods where its own is smaller "
-            "(the mean has a weight of 4 degrees of freedom). This assumes that seeds move the methods about alike. The interval "
-            "of a much noisier method covers its true score less often."
+            "The seed variance of a method is its own, raised towards the mean of the table's methods where its own is "
+            "smaller. The mean has a weight of 4 degrees of freedom. This assumes that seeds move the methods about alike. The "
+            "interval of a much noisier method covers its true score less often."
         )
     comparison = standing.comparison
     if comparison is None:
