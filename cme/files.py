@@ -59,7 +59,8 @@ def cannot_write(path: Path, error: OSError, *, kept: str = "") -> CMEError:
     """
     again = f"run the command again{kept and f': {kept}'}."
     # numpy's tofile reports a short write without an error number.
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or str(error).endswith(" written"):
+    short = error.errno is None and str(error).endswith(" written")
+    if short or error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         advice = f"Free some disk space and {again}"
     elif error.errno == errno.ENOENT:
         advice = (

@@ -138,6 +138,21 @@ def test_a_file_without_end_is_not_taken_beyond_its_size(visit):
     assert hub.sent < 3 * (64 << 20)
 
 
+def test_only_plain_downloads_are_bounded_by_their_bars():
+    """The bars of Xet count transferred bytes as well, which may exceed the size of the file."""
+    from cme.data.sources.hub import _bounded_progress, _TooLongError
+
+    bars = _bounded_progress(10)
+    for name in ("huggingface_hub.xet_get", "huggingface_hub.xet_get.transfer"):
+        bars(name=name, disable=True).update(11)
+    plain = bars(name="huggingface_hub.http_get", initial=4, disable=True)
+    plain.update(6)
+    plain.update(-6)
+    plain.update(6)
+    with pytest.raises(_TooLongError):
+        plain.update(1)
+
+
 def test_the_files_lie_in_the_cache_in_order(visit):
     answers, _ = visit
     assert [read_rows(file) for file in answers["qqp"]["files"]] == [list(QQP_ROWS[:4]), list(QQP_ROWS[4:])]

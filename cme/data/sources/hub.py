@@ -135,9 +135,14 @@ class _TooLongError(CMEError):
 
 
 def _bounded_progress(size: int) -> Any:
-    """Make a class of progress bars that stop a download beyond ``size`` bytes.
+    """Make a class of progress bars that stop a plain download beyond ``size`` bytes.
 
     `huggingface_hub` reports every chunk to its progress bar before it writes the chunk, and compares the size only at the end.
+    Its Xet downloads are not bounded here. They verify chunks by their hash and know the size, and their bars also count
+    transferred bytes, which may exceed it.
+
+    Args:
+        size: size of the file in bytes, as the hub states it.
     """
     from huggingface_hub.utils import tqdm  # type: ignore[attr-defined]
 
@@ -145,10 +150,11 @@ def _bounded_progress(size: int) -> Any:
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)  # type: ignore[no-untyped-call]
             self._received = int(options.get("initial") or 0)
+            self._bounded = ".xet_" not in str(options.get("name"))
 
         def update(self, n: float | None = 1) -> bool | None:
             self._received += int(n or 0)
-            if self._received > size:
+            if self._bounded and self._received > size:
                 raise _TooLongError(f"more than {size:,} bytes")
             return bool(super().update(n))
 
