@@ -1,5 +1,6 @@
 """The files that contributors, package indexes and GitHub read."""
 
+import importlib.metadata
 import re
 import subprocess
 import tomllib
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 import cme
 from cme.paths import DISTRIBUTION
@@ -107,3 +109,23 @@ def test_the_citation_file_is_valid():
 def test_links_of_the_contributors_guide_are_alive():
     for link in re.findall(r"\]\(([^)\s#]+)", (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")):
         assert link.startswith("https://") or (ROOT / link).exists(), link
+
+
+def test_every_pin_can_be_installed_on_the_oldest_supported_python():
+    """A pin that needs a newer patch release of Python would break ``make setup`` on systems whose Python is older."""
+    supported = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["requires-python"]
+    oldest = supported.removeprefix(">=") + ".0"
+    pins = re.findall(
+        r"^([A-Za-z0-9._-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    checked = 0
+    for name, version in pins:
+        try:
+            installed = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if installed.version == version:
+            checked += 1
+            needed = installed.metadata.get("Requires-Python") or ""
+            assert SpecifierSet(needed).contains(oldest), f"{name}=={version} needs Python {needed}"
+    assert checked > 100
