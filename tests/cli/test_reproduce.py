@@ -76,6 +76,9 @@ def test_a_base_is_evaluated_again(cme, line, tmp_path):
     done = reproduce(cme, line, "base", tmp_path / "again")
     assert done.exit_code == 0 and "bitwise identical" in done.stderr, done.output
     assert not (tmp_path / "again" / "run").exists()
+    # Unfinished work of earlier versions continues, because the settings are stored under their first names.
+    stored = json.loads((tmp_path / "again" / ".cme.json").read_text())["settings"]["evaluation"]
+    assert stored["wording"] == 0 and "prompt_variant" not in stored
 
 
 def test_another_mix_or_base_is_refused(cme, line, mix, tiny_base, tmp_path):  # noqa: F811
