@@ -285,7 +285,7 @@ def _each(
     session: Session | BaselineSession, specs: Sequence[DatasetSpec], out: Path, *, shown: bool
 ) -> dict[str, dict[str, Any]]:
     """Evaluate every dataset and return the records of `Session.dataset` by name."""
-    with table([spec.name for spec in specs], whole="datasets", shown=shown) as row:
+    with table([spec.name for spec in specs], whole=f"{out.name}: datasets", shown=shown) as row:
         return {spec.name: session.dataset(spec, out / "parts" / spec.name, row(spec.name)) for spec in specs}
 
 
