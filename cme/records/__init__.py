@@ -6,7 +6,7 @@ from cme.records.entry import Entry, EntryPromptVariant, EntryRun
 from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
-from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores
+from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
 
@@ -37,6 +37,8 @@ __all__ = [
     "Result",
     "Run",
     "Scores",
+    "SoftDatasetScore",
+    "SoftScores",
     "TrainingOrigin",
     "TrainingRecord",
     "read_record",

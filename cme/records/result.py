@@ -7,7 +7,7 @@ from pydantic import Field
 from cme.config import Items, stored_as
 from cme.records.base import Artefact, Positive, Record
 
-__all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores"]
+__all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores", "SoftDatasetScore", "SoftScores"]
 
 
 class DatasetScore(Record):
@@ -50,6 +50,33 @@ class FamilyScore(Record):
     stderr: float | None
 
 
+class SoftDatasetScore(Record):
+    """The soft score of one dataset, in [0, 1], with its cluster-robust standard error (None at tier smoke)."""
+
+    dataset: str
+    value: float
+    stderr: float | None
+
+
+class SoftScores(Record):
+    """Soft scores: the probability of the right option counts in place of whether it was chosen.
+
+    The soft score of a sample of a choice dataset is the probability of the right option under a softmax over the options, from
+    the same log-probabilities from which the option is chosen. That of a free-text answer is its primary score.
+
+    Attributes:
+        datasets: mean soft score of each dataset, in the suite's order.
+        families: unweighted means of the datasets × 100, in the suite's order.
+        average: soft average: the unweighted mean of the families that were run.
+        average_stderr: its standard error; None at tier smoke.
+    """
+
+    datasets: Items[SoftDatasetScore]
+    families: Items[FamilyScore]
+    average: float
+    average_stderr: float | None
+
+
 class Scores(Record):
     """All scores of a result, computed from the per-sample scores.
 
@@ -61,6 +88,7 @@ class Scores(Record):
         chance_normalised: the average after every dataset's score was rescaled to (score − chance) / (1 − chance).
         without_rouge: the average without the summarization family; None if no other family was run.
         complete: whether every dataset of the suite was run.
+        soft: the soft scores; None in files of earlier versions.
     """
 
     datasets: Items[DatasetScore]
@@ -70,6 +98,7 @@ class Scores(Record):
     chance_normalised: float
     without_rouge: float | None
     complete: bool
+    soft: SoftScores | None = None
 
 
 class AdapterInfo(Record):

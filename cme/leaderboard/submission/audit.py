@@ -180,9 +180,9 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
         check_scores(run.scores, of_run, tier=entry.tier, where=label)
         if items_digest(of_run) != entry.items:
             raise CMEError(f"{label}: its samples are not the items of the entry. Submit its results again.")
-    scores, seed_stderr = mean_scores(
-        [run.scores for run in entry.runs], [columns_of(of_run) for of_run in samples], tier=entry.tier
-    )
+    columns = [columns_of(of_run) for of_run in samples]
+    soft = [columns_of(of_run, soft=True) for of_run in samples]
+    scores, seed_stderr = mean_scores([run.scores for run in entry.runs], columns, soft, tier=entry.tier)
     changed = different(entry.scores.plain(), scores.plain(), "scores")
     _raise(where, [*changed, *different(entry.seed_stderr, seed_stderr, "seed_stderr")])
     answers = [answered(of_run) for of_run in samples]

@@ -154,7 +154,8 @@ def _evidence(run: Run | None, grid: Path | None, bench: Path | None) -> dict[st
 def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]], items: str) -> Entry:
     result, run = pairs[0].result, pairs[0].run
     columns = [columns_of(of_run) for of_run in samples]
-    scores, seed_stderr = mean_scores([item.result.scores for item in pairs], columns, tier=result.tier)
+    soft = [columns_of(of_run, soft=True) for of_run in samples]
+    scores, seed_stderr = mean_scores([item.result.scores for item in pairs], columns, soft, tier=result.tier)
     return Entry(
         name=name,
         method=run.method if run else result.baseline or "base",
