@@ -51,7 +51,13 @@ class FamilyScore(Record):
 
 
 class SoftDatasetScore(Record):
-    """The soft score of one dataset, in [0, 1], with its cluster-robust standard error (None at tier smoke)."""
+    """The soft score of one dataset.
+
+    Attributes:
+        dataset: name of the dataset.
+        value: mean of the per-sample soft scores, in [0, 1].
+        stderr: its cluster-robust standard error; None at tier smoke.
+    """
 
     dataset: str
     value: float

@@ -4,16 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cme.errors import CMEError
-from cme.leaderboard.ranking.aligned_scores import Columns, panel_of
+from cme.leaderboard.ranking.aligned_scores import Columns, columns_of, panel_of
 from cme.records import DatasetScore, FamilyScore, Scores, SoftScores
 from cme.stats import Estimate, average_weights, estimates
 from cme.suite import datasets
+from cme.suite.score import Sample
 
 __all__ = ["mean_scores"]
 
 
 def mean_scores(
-    scores: Sequence[Scores], columns: Sequence[Columns], soft: Sequence[Columns], *, tier: str
+    scores: Sequence[Scores], samples: Sequence[Sequence[Sample]], *, tier: str
 ) -> tuple[Scores, float | None]:
     """Compute a row's scores from those of its runs.
 
@@ -22,8 +23,7 @@ def mean_scores(
 
     Args:
         scores: the scores of each run, on the same samples.
-        columns: the samples of each run.
-        soft: the same with their soft scores.
+        samples: the samples of each run.
         tier: the tier; at ``smoke`` there are no standard errors.
 
     Returns:
@@ -35,7 +35,8 @@ def mean_scores(
     """
     first, known = scores[0], datasets()
     counted = {item.dataset: item.family for item in first.datasets if item.dataset in known}
-    errors = _Errors(columns, counted, tier)
+    errors = _Errors([columns_of(of_run) for of_run in samples], counted, tier)
+    soft_errors = _Errors([columns_of(of_run, soft=True) for of_run in samples], counted, tier)
     average = errors.of_average()
     rouge_free = [run.without_rouge for run in scores]
     combined = Scores(
@@ -49,7 +50,7 @@ def mean_scores(
         chance_normalised=_mean([run.chance_normalised for run in scores]),
         without_rouge=None if None in rouge_free else _mean([value for value in rouge_free if value is not None]),
         complete=first.complete,
-        soft=_soft([run.soft for run in scores], _Errors(soft, counted, tier)),
+        soft=_soft([run.soft for run in scores], soft_errors),
     )
     return combined, average.seed_stderr
 
@@ -98,9 +99,7 @@ def _soft(runs: Sequence[SoftScores | None], errors: _Errors) -> SoftScores | No
         return None
     return SoftScores(
         datasets=tuple(
-            item.replace(
-                value=_mean([run.datasets[k].value for run in known]), stderr=errors.of_dataset(item.dataset)
-            )
+            item.replace(value=_mean([run.datasets[k].value for run in known]), stderr=errors.of_dataset(item.dataset))
             for k, item in enumerate(known[0].datasets)
         ),
         families=_families([run.families for run in known], errors),

@@ -2,12 +2,13 @@
 
 from cme.leaderboard.entries.board import is_reference, is_stale_entry
 from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.information import LIMITS
 from cme.leaderboard.ranking.numbers import listing
 from cme.leaderboard.ranking.prompt_variants import spread_of
 from cme.records import Entry
 from cme.suite import datasets
 from cme.suite.baselines import BASELINES
-from cme.suite.families import FAMILIES
+from cme.suite.families import FAMILIES, title
 from cme.suite.score import SCORER_VERSION
 from cme.suite.tiers import TIERS
 
@@ -26,6 +27,8 @@ def notes(standing: Standing) -> list[str]:
         _suite(first),
         _tier(first.tier),
         *_certainty(standing),
+        *_soft(standing),
+        *_information(standing),
         *_rouge(standing),
         *_seeds(standing),
         *_prompt_variants(standing),
@@ -145,6 +148,43 @@ def _certainty(standing: Standing) -> list[str]:
         sentences.append(
             f"A planned comparison of two rows would detect a difference of {standing.detectable:.2f} points with a power of "
             "80 % (median over the pairs, from their measured standard errors). Smaller differences mostly remain undetected."
+        )
+    return sentences
+
+
+def _soft(standing: Standing) -> list[str]:
+    if standing.soft is None:
+        return []
+    sentences = [
+        "In the soft average, the probability of the right option counts in place of whether it was chosen. Texts count with "
+        "their primary metric. It is another question than the CME average, and its ranks are about it alone."
+    ]
+    if comparison := standing.soft.comparison:
+        significant = sum(item.significant for item in comparison.differences)
+        sentences[0] += (
+            f" By it, {significant} of {len(comparison.differences)} "
+            f"{'pair of rows differs' if len(comparison.differences) == 1 else 'pairs of rows differ'} significantly."
+        )
+    return sentences
+
+
+def _information(standing: Standing) -> list[str]:
+    information, sentences = standing.information, list[str]()
+    if information is None:
+        return sentences
+    score, soft = information.average.score, information.average.soft
+    if score and soft and score.ratio is not None and soft.ratio is not None:
+        sentences.append(
+            f"Signal-to-noise (variance between trained rows over variance between seeds, F): {score.ratio:.2f} for the CME "
+            f"average and {soft.ratio:.2f} for the soft average. Without differences between rows it is about 1."
+        )
+    if names := information.uninformative:
+        sentences.append(
+            "The scores of these families carry no information about the trained rows: "
+            + listing(
+                [f"{title(name)} ({LIMITS[limit]})" for name in names if (limit := information.families[name].limit)]
+            )
+            + "."
         )
     return sentences
 

@@ -30,6 +30,7 @@ class Row:
         average: CME average; ``average_low`` and ``average_high`` are the ends of its 95 % confidence interval.
         average_stderr: standard error of the average.
         rank_best, rank_worst: ends of the rank range.
+        soft_average: soft average, with its interval, its standard error and the ends of its rank range.
         chance_normalised: average after every dataset's score was rescaled to (score − chance) / (1 − chance), with its
             interval.
         without_rouge: average without the summarization family, with its interval.
@@ -60,6 +61,12 @@ class Row:
     average_high: float | None
     rank_best: int | None
     rank_worst: int | None
+    soft_average: float | None
+    soft_average_stderr: float | None
+    soft_average_low: float | None
+    soft_average_high: float | None
+    soft_rank_best: int | None
+    soft_rank_worst: int | None
     chance_normalised: float | None
     chance_normalised_low: float | None
     chance_normalised_high: float | None
@@ -93,6 +100,9 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
     average, plain = standing.averages.get(entry.name), standing.without_rouge.get(entry.name)
     normalised = standing.chance_normalised.get(entry.name)
     ranks, scores = standing.ranks.get(entry.name), standing.whole_scores(entry)
+    soft = standing.soft.averages.get(entry.name) if standing.soft else None
+    soft_ranks = standing.soft.ranks.get(entry.name) if standing.soft else None
+    recorded = scores.soft if scores else None
     return Row(
         name=entry.name,
         kind=standing.kind(entry),
@@ -116,6 +126,12 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
         average_high=average.high if average else None,
         rank_best=ranks.best if ranks else None,
         rank_worst=ranks.worst if ranks else None,
+        soft_average=soft.value if soft else recorded.average if recorded else None,
+        soft_average_stderr=soft.stderr if soft else recorded.average_stderr if recorded else None,
+        soft_average_low=soft.low if soft else None,
+        soft_average_high=soft.high if soft else None,
+        soft_rank_best=soft_ranks.best if soft_ranks else None,
+        soft_rank_worst=soft_ranks.worst if soft_ranks else None,
         chance_normalised=scores.chance_normalised if scores else None,
         chance_normalised_low=normalised.low if normalised else None,
         chance_normalised_high=normalised.high if normalised else None,

@@ -9,7 +9,6 @@ from cme.files import sha256_file
 from cme.leaderboard import audit, load_entries, make_entry
 from cme.leaderboard.entries.samples import check_answers
 from cme.leaderboard.entries.scores import items_digest
-from cme.leaderboard.ranking.aligned_scores import columns_of
 from cme.leaderboard.ranking.seeds import mean_scores
 from cme.leaderboard.submission.audit import check_row
 from cme.records import Entry, read_record, write_record
@@ -27,8 +26,8 @@ def forge(board, rows, *, run=0, name="lora"):
     runs = list(entry.runs)
     digest = sha256_file(samples_of(board, name, run))
     runs[run] = runs[run].replace(samples_sha256=digest, scores=aggregate(rows, tier=entry.tier))
-    columns = [columns_of(read_samples(samples_of(board, name, k))) for k in range(len(runs))]
-    scores, seed_stderr = mean_scores([item.scores for item in runs], columns, tier=entry.tier)
+    samples = [read_samples(samples_of(board, name, k)) for k in range(len(runs))]
+    scores, seed_stderr = mean_scores([item.scores for item in runs], samples, tier=entry.tier)
     changes = {"scores": scores, "seed_stderr": seed_stderr, "runs": tuple(runs), "items": items_digest(rows)}
     write_record(path, entry.replace(**changes))
 

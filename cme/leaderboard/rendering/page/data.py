@@ -5,11 +5,13 @@ from typing import Any
 from cme.leaderboard.entries.costs import RunRatio, cost_of, measured, rank_of, run_ratios
 from cme.leaderboard.entries.measurements import RATIOS
 from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.information import LIMITS, Information
 from cme.leaderboard.ranking.numbers import rounded
 from cme.leaderboard.rendering.notes import notes, remarks
 from cme.leaderboard.rendering.page.pack import pack_pairs
 from cme.records import Entry
 from cme.stats import Estimate
+from cme.stats.signal import Signal
 from cme.suite import datasets
 from cme.suite.families import title
 
@@ -36,6 +38,7 @@ def page_data(standing: Standing) -> dict[str, Any]:
         "source": entries[0].source if entries else "",
         "plain": all(entry.prompt_format in ("plain", "") and not entry.shots for entry in standing.rows),
         "families": [{"name": name, "title": title(name)} for name in standing.families],
+        "information": _information(standing.information),
         "datasets": _datasets(standing) if entries else [],
         "rows": rows,
         "recipes": recipes,
@@ -52,6 +55,8 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
     if recipe not in recipes:
         recipes.append(recipe)
     average = standing.averages.get(entry.name)
+    soft = standing.soft.averages.get(entry.name) if standing.soft else None
+    soft_ranks = standing.soft.ranks.get(entry.name) if standing.soft else None
     return {
         "name": entry.name,
         "method": entry.method,
@@ -61,6 +66,8 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
         "experts": entry.settings.experts,
         "ranks": [ranks.best, ranks.worst] if ranks else None,
         "average": _interval(average) or [rounded(scores.average) if scores else None, None, None],
+        "soft": _interval(soft) or [rounded(scores.soft.average) if scores and scores.soft else None, None, None],
+        "soft_ranks": [soft_ranks.best, soft_ranks.worst] if soft_ranks else None,
         "without_rouge": rounded(scores.without_rouge) if scores else None,
         "chance_normalised": rounded(scores.chance_normalised) if scores else None,
         "seed_stderr": rounded(average.seed_stderr if average else entry.seed_stderr) if scores else None,
@@ -85,6 +92,31 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
         "settings": entry.settings.plain(),
         "recipe": recipes.index(recipe),
     }
+
+
+def _information(information: Information | None) -> list[dict[str, Any]]:
+    """Return what the averages, the families and the datasets tell about the trained rows, one item for each."""
+    if information is None:
+        return []
+    measures = [("average", "", "all families (the average)", information.average)]
+    measures += [("family", name, title(name), measure) for name, measure in information.families.items()]
+    measures += [("dataset", name, name, measure) for name, measure in information.datasets.items()]
+    return [
+        {
+            "kind": kind,
+            "name": name,
+            "title": shown,
+            "score": _signal(measure.score),
+            "soft": _signal(measure.soft),
+            "limit": LIMITS[measure.limit] if measure.limit else None,
+        }
+        for kind, name, shown, measure in measures
+    ]
+
+
+def _signal(signal: Signal | None) -> list[float | None] | None:
+    """Return F and the standard deviations between rows and between seeds."""
+    return None if signal is None else [rounded(signal.ratio), rounded(signal.rows), rounded(signal.seeds)]
 
 
 def _datasets(standing: Standing) -> list[dict[str, Any]]:
