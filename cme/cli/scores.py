@@ -26,11 +26,20 @@ def show_scores(scores: "Scores") -> None:
     ]
     show_table(["dataset", "metric", "score ×100", "chance", "n", "answers"], rows)
     print()
-    show_table(["family", "score"], [[item.family, _with_error(item.value, item.stderr)] for item in scores.families])
+    soft = {item.family: _with_error(item.value, item.stderr) for item in scores.soft.families} if scores.soft else {}
+    show_table(
+        ["family", "score", *["soft score"] * bool(soft)],
+        [
+            [item.family, _with_error(item.value, item.stderr), *[soft[item.family]] * bool(soft)]
+            for item in scores.families
+        ],
+    )
     number = len(scores.families)
     families = "the evaluated family" if number == 1 else f"the {number} evaluated families"
     what = "" if scores.complete else f" over {families}"
     print(f"\nCME average{what}: {_with_error(scores.average, scores.average_stderr)}")
+    if scores.soft:
+        print(f"Soft average{what}: {_with_error(scores.soft.average, scores.soft.average_stderr)}")
     extra = f"chance-normalised {scores.chance_normalised:.2f}"
     if scores.without_rouge is not None and len(scores.families) > 1:
         extra += f", without ROUGE {scores.without_rouge:.2f}"

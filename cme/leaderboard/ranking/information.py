@@ -1,6 +1,6 @@
 """How much the datasets and families of a board tell about its trained rows: signal-to-noise, and scores at a limit."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cme.stats import Estimate, Panel, average_weights
@@ -49,6 +49,12 @@ class Information:
     def uninformative(self) -> list[str]:
         """Names of the families that carry no information, in the suite's order."""
         return [name for name, measure in self.families.items() if measure.limit]
+
+    def measures(self) -> Iterator[tuple[str, str, Measure]]:
+        """Yield kind (``average``, ``family`` or ``dataset``), name and measure of the average, the families and datasets."""
+        yield "average", "average", self.average
+        yield from (("family", name, measure) for name, measure in self.families.items())
+        yield from (("dataset", name, measure) for name, measure in self.datasets.items())
 
 
 def make_information(

@@ -98,19 +98,16 @@ def _information(information: Information | None) -> list[dict[str, Any]]:
     """Return what the averages, the families and the datasets tell about the trained rows, one item for each."""
     if information is None:
         return []
-    measures = [("average", "", "all families (the average)", information.average)]
-    measures += [("family", name, title(name), measure) for name, measure in information.families.items()]
-    measures += [("dataset", name, name, measure) for name, measure in information.datasets.items()]
     return [
         {
             "kind": kind,
             "name": name,
-            "title": shown,
+            "title": {"average": "all families (the average)", "dataset": name}.get(kind) or title(name),
             "score": _signal(measure.score),
             "soft": _signal(measure.soft),
             "limit": LIMITS[measure.limit] if measure.limit else None,
         }
-        for kind, name, shown, measure in measures
+        for kind, name, measure in information.measures()
     ]
 
 
