@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cme.api.call import StrPath, path, public
 from cme.api.tables import as_html, as_text
 from cme.errors import CMEError, UsageError, unknown
-from cme.records import Result, Scores, read_record
+from cme.records import Result, Retention, Scores, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -84,6 +84,11 @@ class EvalResult:
         None in results of earlier versions; ``cme.score(result).soft`` computes it from their samples.
         """
         return None if self.scores.soft is None else self.scores.soft.average
+
+    @property
+    def retention(self) -> Retention | None:
+        """What the adapter changed of the base's old skill (``retention=True``); None if it was not measured."""
+        return self.record.retention
 
     @property
     def in_memory(self) -> bool:

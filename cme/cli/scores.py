@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from cme.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from cme.records import Scores
+    from cme.records import Retention, Scores
 
-__all__ = ["show_scores"]
+__all__ = ["show_retention", "show_scores"]
 
 
 def show_scores(scores: "Scores") -> None:
@@ -44,6 +44,16 @@ def show_scores(scores: "Scores") -> None:
     if scores.without_rouge is not None and len(scores.families) > 1:
         extra += f", without ROUGE {scores.without_rouge:.2f}"
     print(f"Other averages: {extra}")
+
+
+def show_retention(retention: "Retention") -> None:
+    """Print the drift and the change of the loss."""
+    drift, loss = retention.drift, retention.loss
+    print(f"Drift from the base: {drift.value:.4f} ± {drift.stderr:.4f} nats per token on {len(drift.texts)} own texts")
+    if loss:
+        print(f"Change of the loss on {loss.text}: {loss.value:+.4f} ± {loss.stderr:.4f} nats per token")
+    else:
+        print(f"Change of the loss: – ({retention.remark})")
 
 
 def _with_error(value: float, stderr: float | None) -> str:

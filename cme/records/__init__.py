@@ -7,6 +7,7 @@ from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
 from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
+from cme.records.retention import Drift, LossChange, Retention
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
 
@@ -18,6 +19,7 @@ __all__ = [
     "ChosenGrid",
     "Cost",
     "DatasetScore",
+    "Drift",
     "Entry",
     "EntryPromptVariant",
     "EntryRun",
@@ -25,6 +27,7 @@ __all__ = [
     "FamilyScore",
     "Grid",
     "GridRun",
+    "LossChange",
     "Manifest",
     "MeasuredRatios",
     "MixDataset",
@@ -35,6 +38,7 @@ __all__ = [
     "Recipe",
     "Record",
     "Result",
+    "Retention",
     "Run",
     "Scores",
     "SoftDatasetScore",

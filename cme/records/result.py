@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cme.config import Items, stored_as
 from cme.records.base import Artefact, Positive, Record
+from cme.records.retention import Retention
 
 __all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores", "SoftDatasetScore", "SoftScores"]
 
@@ -162,6 +163,7 @@ class Result(Artefact):
         tokenizer_fingerprint: SHA-256 of the base's tokenizer and of the tokens that end a text; with the format ``chat`` also of
             its chat template. Empty for a baseline and in results of earlier versions.
         token_budget: requested positions per pass of the prefix engine; None for the device's default.
+        retention: what the adapter changed of the base's old skill; None if it was not measured.
     """
 
     KIND: ClassVar[str] = "result"
@@ -196,3 +198,4 @@ class Result(Artefact):
     origin: str = "cme"
     tokenizer_fingerprint: str = ""
     token_budget: Positive | None = None
+    retention: Retention | None = None
