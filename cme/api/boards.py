@@ -56,7 +56,8 @@ class Board:
             ``stale``), ``method``, ``rank`` (of one expert), ``experts``, ``seeds``; the CME ``average`` in points with
             ``stderr`` and 95 % interval ``low`` to ``high``; the range of ranks ``rank_best`` to ``rank_worst``;
             the ``soft_average`` with ``soft_stderr``, ``soft_low``, ``soft_high``, ``soft_rank_best`` and ``soft_rank_worst``;
-            ``chance_normalised``, ``without_rouge``; ``trainable`` parameters and their ``share_percent``. Values that an
+            ``chance_normalised``, ``without_rouge``; ``drift`` and ``loss_change`` in nats per token, with ``drift_stderr`` and
+            ``loss_change_stderr``; ``trainable`` parameters and their ``share_percent``. Values that an
             entry lacks are missing values of pandas.
         """
         import pandas as pd
@@ -64,6 +65,10 @@ class Board:
         return pd.DataFrame([self._row(entry) for entry in self.standing.entries], columns=_COLUMNS).astype(_TYPES)
 
     def _row(self, entry: Entry) -> dict[str, Any]:
+        from cme.leaderboard.entries.retention import retention_of
+
+        retention = retention_of(entry)
+        drift, loss = (retention.drift, retention.loss) if retention else (None, None)
         standing, cost = self.standing, entry.runs[0].cost
         ranks, average = standing.ranks.get(entry.name), standing.averages.get(entry.name)
         soft = standing.soft
@@ -84,6 +89,10 @@ class Board:
             "soft_rank_worst": soft_ranks and soft_ranks.worst,
             "chance_normalised": normalised and normalised.value,
             "without_rouge": plain and plain.value,
+            "drift": drift and drift.value,
+            "drift_stderr": drift and drift.stderr,
+            "loss_change": loss and loss.value,
+            "loss_change_stderr": loss and loss.stderr,
             "trainable": cost.trainable_parameters,
             "share_percent": cost.trainable_share,
         }
@@ -199,7 +208,7 @@ class Board:
 _COLUMNS = [
     "name", "kind", "method", "rank", "experts", "seeds", "average", "stderr", "low", "high", "rank_best", "rank_worst",
     "soft_average", "soft_stderr", "soft_low", "soft_high", "soft_rank_best", "soft_rank_worst", "chance_normalised",
-    "without_rouge", "trainable", "share_percent",
+    "without_rouge", "drift", "drift_stderr", "loss_change", "loss_change_stderr", "trainable", "share_percent",
 ]  # fmt: skip
 _WHOLE = ("rank", "experts", "rank_best", "rank_worst", "soft_rank_best", "soft_rank_worst", "trainable")
 _TYPES = dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(

@@ -1,6 +1,9 @@
 """Notes under the main table and remarks on single rows."""
 
+from collections import defaultdict
+
 from cme.leaderboard.entries.board import is_reference, is_stale_entry
+from cme.leaderboard.entries.retention import retention_of
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.information import LIMITS
 from cme.leaderboard.ranking.numbers import listing
@@ -34,6 +37,7 @@ def notes(standing: Standing) -> list[str]:
         *_prompt_variants(standing),
     ]
     sentences += _costs(standing)
+    sentences += _retention(standing)
     if any(entry.settings.experts for entry in entries):
         sentences.append(
             "For methods with experts, the rank is that of one expert. Compare methods by their trainable parameters."
@@ -245,6 +249,29 @@ def _costs(standing: Standing) -> list[str]:
             "computed from the train times, which depend on the other load of the machine."
         ]
     return []
+
+
+def _retention(standing: Standing) -> list[str]:
+    """Describe drift and Δ loss, and why rows lack them."""
+    known = {row.name: retention for row in standing.rows if (retention := retention_of(row))}
+    if not known:
+        return []
+    sentences = [
+        "Drift is the mean KL divergence of the adapted model's predictions from those of the base, in nats per token, on 64 "
+        "texts that the base wrote. Δ loss is the change of the loss on unrelated text. The number after ± is the standard "
+        "error over texts and seeds."
+    ]
+    texts: dict[str, list[str]] = defaultdict(list)
+    remarks: dict[str, list[str]] = defaultdict(list)
+    for name, retention in known.items():
+        (remarks[retention.remark] if retention.loss is None else texts[retention.text]).append(name)
+    if len(texts) > 1:
+        of_text = "; ".join(f"{text}: {listing(names)}" for text, names in texts.items())
+        sentences.append(f"Values of Δ loss on different texts are not comparable. {of_text}.")
+    elif texts:
+        sentences.append(f"Δ loss was measured on {next(iter(texts))}.")
+    sentences += [f"Δ loss was not measured for {listing(names)}: {remark}." for remark, names in remarks.items()]
+    return sentences
 
 
 def _missing(entries: list[Entry]) -> list[str]:

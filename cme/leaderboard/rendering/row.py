@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from cme.leaderboard.entries.costs import RunRatio, cost_of, measured, rank_of, run_ratios
+from cme.leaderboard.entries.retention import retention_of
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import rounded
 from cme.leaderboard.rendering.notes import remarks
@@ -34,6 +35,8 @@ class Row:
         chance_normalised: average after every dataset's score was rescaled to (score − chance) / (1 − chance), with its
             interval.
         without_rouge: average without the summarization family, with its interval.
+        drift, drift_stderr: mean KL(base ‖ adapted) on texts of the base, in nats per token, with its standard error.
+        loss_change, loss_change_stderr: change of the loss on unrelated text, in nats per token, with its standard error.
         seeds: number of runs; None for a base or a baseline.
         seed_stderr: the part of the standard error that is due to the seeds; that of the other methods for a row with one seed.
         remark: remark on the row.
@@ -73,6 +76,10 @@ class Row:
     without_rouge: float | None
     without_rouge_low: float | None
     without_rouge_high: float | None
+    drift: float | None
+    drift_stderr: float | None
+    loss_change: float | None
+    loss_change_stderr: float | None
     seeds: int | None
     seed_stderr: float | None
     remark: str
@@ -103,6 +110,8 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
     soft = standing.soft.averages.get(entry.name) if standing.soft else None
     soft_ranks = standing.soft.ranks.get(entry.name) if standing.soft else None
     recorded = scores.soft if scores else None
+    retention = retention_of(entry)
+    loss = retention.loss if retention else None
     return Row(
         name=entry.name,
         kind=standing.kind(entry),
@@ -138,6 +147,10 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
         without_rouge=plain.value if plain else scores.without_rouge if scores else None,
         without_rouge_low=plain.low if plain else None,
         without_rouge_high=plain.high if plain else None,
+        drift=retention.drift.value if retention else None,
+        drift_stderr=retention.drift.stderr if retention else None,
+        loss_change=loss.value if loss else None,
+        loss_change_stderr=loss.stderr if loss else None,
         seeds=None if entry.runs[0].seed is None else len(entry.runs),
         seed_stderr=average.seed_stderr if average else entry.seed_stderr if scores else None,
         remark=remarks(entry),

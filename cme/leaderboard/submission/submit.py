@@ -173,6 +173,7 @@ def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]]
                 samples_sha256=item.result.samples_sha256,
                 cost=_cost(item.run) if item.run else Cost(),
                 provenance=_provenance(item.result, item.run),
+                retention=item.result.retention,
             )
             for item in pairs
         ),

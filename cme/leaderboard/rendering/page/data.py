@@ -4,6 +4,7 @@ from typing import Any
 
 from cme.leaderboard.entries.costs import RunRatio, cost_of, measured, rank_of, run_ratios
 from cme.leaderboard.entries.measurements import RATIOS
+from cme.leaderboard.entries.retention import RowValue, retention_of
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.information import LIMITS, Information
 from cme.leaderboard.ranking.numbers import rounded
@@ -54,7 +55,7 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
     recipe = entry.recipe.plain()
     if recipe not in recipes:
         recipes.append(recipe)
-    average = standing.averages.get(entry.name)
+    average, retention = standing.averages.get(entry.name), retention_of(entry)
     soft = standing.soft.averages.get(entry.name) if standing.soft else None
     soft_ranks = standing.soft.ranks.get(entry.name) if standing.soft else None
     return {
@@ -70,6 +71,8 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
         "soft_ranks": [soft_ranks.best, soft_ranks.worst] if soft_ranks else None,
         "without_rouge": rounded(scores.without_rouge) if scores else None,
         "chance_normalised": rounded(scores.chance_normalised) if scores else None,
+        "drift": _nats(retention.drift if retention else None),
+        "loss_change": _nats(retention.loss if retention else None),
         "seed_stderr": rounded(average.seed_stderr if average else entry.seed_stderr) if scores else None,
         "families": [] if kind == "stale" else [_interval(of.get(entry.name)) for of in standing.families.values()],
         "datasets": [] if kind == "stale" else [_interval(of.get(entry.name)) for of in standing.datasets.values()],
@@ -131,6 +134,11 @@ def _datasets(standing: Standing) -> list[dict[str, Any]]:
         }
         for name in standing.datasets
     ]
+
+
+def _nats(item: RowValue | None) -> list[float | None] | None:
+    """Return value and standard error."""
+    return None if item is None else [rounded(item.value), rounded(item.stderr)]
 
 
 def _interval(estimate: Estimate | None) -> list[float | None] | None:

@@ -9,6 +9,7 @@ from cme.leaderboard.ranking.numbers import (
     estimate,
     interval,
     listing,
+    nats,
     p_value,
     points,
     ranks,
@@ -115,7 +116,8 @@ def main_table(rows: list[Row]) -> Table:
     header += ["train × LoRA"] * by_bench + ["run time × LoRA"] * by_clock + ["decode × LoRA"] * decoded
     soft = any(row.soft_average is not None for row in rows)
     header += ["CME average", "rank range", *["soft average", "soft rank range"] * soft]
-    header += ["chance-normalised", "without ROUGE", "seeds", "remark"]
+    retained = any(row.drift is not None for row in rows)
+    header += ["chance-normalised", "without ROUGE", *["drift", "Δ loss"] * retained, "seeds", "remark"]
     lines = []
     for row in rows:
         line = [
@@ -142,9 +144,10 @@ def main_table(rows: list[Row]) -> Table:
         line += [
             interval(row.chance_normalised, row.chance_normalised_low, row.chance_normalised_high),
             interval(row.without_rouge, row.without_rouge_low, row.without_rouge_high),
-            shown(row.seeds),
-            row.remark,
         ]
+        if retained:
+            line += [nats(row.drift, row.drift_stderr), nats(row.loss_change, row.loss_change_stderr, signed=True)]
+        line += [shown(row.seeds), row.remark]
         lines.append(line)
     return make_table(header, lines, text=(0, 1, len(header) - 1))
 

@@ -23,6 +23,13 @@ function softCell(row, td) {
   if (row.soft[1] !== null) td.append(" ", el("span", { class: "small", text: rangeText(row.soft[1], row.soft[2]) }));
 }
 
+function natsCell(name) {
+  return (row, td) => {
+    const item = row[name];
+    td.textContent = item ? `${item[0].toFixed(4)} ± ${item[1].toFixed(4)}` : ABSENT;
+  };
+}
+
 function timeCell(row, td) {
   td.textContent = row.time_ratio ? row.time_ratio[0].toFixed(2) : ABSENT;
   if (row.time_ratio) td.title = `training time relative to ${row.time_ratio[1]}, with the same device and threads`;
@@ -50,6 +57,8 @@ function makeRanking() {
     { label: "Decode ×", title: `time of a generated token ${measured}`, value: ratioOf("decode"), cell: ratioCell("decode"), optional: true },
     numberColumn("Without ROUGE", (row) => row.without_rouge),
     numberColumn("Chance-norm.", (row) => row.chance_normalised, points, { title: "average after every dataset’s score was rescaled to (score − chance) / (1 − chance)" }),
+    { label: "Drift", title: "KL divergence from the base on texts that the base wrote, nats per token", ascending: true, value: (row) => row.drift && row.drift[0], cell: natsCell("drift"), optional: true },
+    { label: "Δ loss", title: "change of the loss on unrelated text, nats per token", ascending: true, value: (row) => row.loss_change && row.loss_change[0], cell: natsCell("loss_change"), optional: true },
     numberColumn("Seeds", (row) => (row.runs[0].seed === null ? null : row.runs.length), whole),
     { label: "Remark", text: true, value: (row) => row.remark, cell: (row, td) => { td.className = "wide"; td.textContent = row.remark; } },
   ].filter((column) => !column.optional || any(column.value));
