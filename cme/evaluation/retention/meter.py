@@ -69,6 +69,9 @@ class RetentionMeter:
         file = folder / "texts.json"
         with bar("Retention of the base", 3) as progress, _plain(model):
             most = _most_tokens(model, self._tokenizer)
+            if self._text and not self._windows:
+                # Before anything is stored, because the text may be too short.
+                self._windows = windows_of(self._text, self._tokenizer, most)
             texts = read_texts(file, key) or self._written
             if texts is None:
                 texts = self._written = write_texts(model, self._tokenizer, most)
@@ -81,8 +84,7 @@ class RetentionMeter:
                     for ids in batches(model, texts.tokens)
                 ]
             progress.advance()
-            if self._text and not self._base_losses:
-                self._windows = windows_of(self._text, self._tokenizer, most)
+            if self._windows and not self._base_losses:
                 self._base_losses = losses(model, self._windows)
             progress.advance()
 
