@@ -13,6 +13,7 @@ from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
+from cme.evaluation.retention import check_retention
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
@@ -53,6 +54,7 @@ def evaluate(settings: EvalSettings, out: Path) -> Result:
             are checked before the model is loaded, where possible.
     """
     settings.check()
+    check_retention(settings, {out: settings.adapter})
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     with joined() as group:
         if settings.baseline:
@@ -85,6 +87,7 @@ def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) ->
         out / name: None if adapter == BASE else adapter
         for name, adapter in zip(distinct_names(adapters), adapters, strict=True)
     }
+    check_retention(settings, chosen)
     with joined() as group:
         return _models(settings, chosen, group, each=True)
 
@@ -114,6 +117,7 @@ def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path
         settings, base=description.base, adapter=None, baseline=None, device=description.device, dtype="float32"
     )
     settings.check()
+    check_retention(settings, {out: None}, in_memory=description.adapter is not None)
     settings = replace(settings, dtype=description.dtype, name=settings.name or description.name)
     specs, missing = _specs(settings)
     check_format(settings.prompt_format, tokenizer, [spec.name for spec in specs])
@@ -250,6 +254,7 @@ def _row(
             dtype=settings.dtype,
             token_budget=settings.token_budget,
             origin=origin,
+            retention=session.measure_retention(),
             **_answered(session, settings, done, start.specs, open_source(settings.source), start.missing, row.out),
         )
         return _written(result, row.out)

@@ -6,7 +6,8 @@ from cme.records.entry import Entry, EntryPromptVariant, EntryRun
 from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
-from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores
+from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
+from cme.records.retention import Drift, LossChange, Retention
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
 
@@ -18,6 +19,7 @@ __all__ = [
     "ChosenGrid",
     "Cost",
     "DatasetScore",
+    "Drift",
     "Entry",
     "EntryPromptVariant",
     "EntryRun",
@@ -25,6 +27,7 @@ __all__ = [
     "FamilyScore",
     "Grid",
     "GridRun",
+    "LossChange",
     "Manifest",
     "MeasuredRatios",
     "MixDataset",
@@ -35,8 +38,11 @@ __all__ = [
     "Recipe",
     "Record",
     "Result",
+    "Retention",
     "Run",
     "Scores",
+    "SoftDatasetScore",
+    "SoftScores",
     "TrainingOrigin",
     "TrainingRecord",
     "read_record",
