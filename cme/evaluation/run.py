@@ -115,54 +115,29 @@ def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path
     )
     settings.check()
     settings = replace(settings, dtype=description.dtype, name=settings.name or description.name)
-    specs, missing = _specs(settings)
+    specs, missing = specs_of(settings)
     check_format(settings.prompt_format, tokenizer, [spec.name for spec in specs])
     prompts = tokenizer_digest(tokenizer)
     identity = {
-        **_identity(settings, specs, description.fingerprint, description.adapter_fingerprint),
+        **identity_of(settings, specs, description.fingerprint, description.adapter_fingerprint),
         "tokenizer": prompts,
     }
-    row = _Row(out, description.adapter, None, description.adapter_fingerprint, identity, resumed=False, finished=False)
-    start = _Start(specs, missing, out, description.fingerprint, prompts, [_claimed(row, False)])
+    row = ModelRow(out, description.adapter, None, description.adapter_fingerprint, identity, resumed=False, finished=False)
+    start = Start(specs, missing, out, description.fingerprint, prompts, [claim_row(row, False)])
     with state_restored(model):
         try:
             session = Session(settings, out, tokenizer, given=model)
         except CMEError:
-            _release(start.rows, ALONE)
+            release_rows(start.rows, ALONE)
             raise
         return _row(session, settings, start, start.rows[0], ALONE, origin="memory")
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One model to evaluate, with its output folder."""
-
-    out: Path
-    adapter_name_or_path: str | None
-    adapter: Path | None
-    fingerprint: str | None
-    identity: dict[str, Any]
-    resumed: bool
-    finished: bool
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What the first process determines for all processes before the model is loaded."""
-
-    specs: list[DatasetSpec]
-    missing: tuple[str, ...]
-    folder: Path
-    fingerprint: str
-    tokenizer: str
-    rows: list[_Row]
 
 
 def _models(
     settings: EvalSettings, chosen: Mapping[Path, str | None], group: Group, *, each: bool = False
 ) -> list[Result]:
     settings = replace(settings, device=pick_device(settings.device, group))
-    start = group.first(lambda: _start(settings, chosen, each))
+    start = group.first(lambda: begin(settings, chosen, each))
     open_rows = [row for row in start.rows if not row.finished]
     if open_rows:
         try:
@@ -171,64 +146,21 @@ def _models(
                 lambda: Session(settings, start.folder, tokenizer, group=group, several=len(chosen) > 1)
             )
         except CMEError:
-            _release(open_rows, group)
+            release_rows(open_rows, group)
             raise
     results = {row.out: _row(session, settings, start, row, group) for row in open_rows}
     return [results[row.out] if row.out in results else read_record(row.out / RESULT, Result) for row in start.rows]
 
 
-def _start(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool) -> _Start:
-    """Check everything that does not need the model, and claim the output folders."""
-    specs, missing = _specs(settings)
-    folder = resolve_base(settings.base)
-    fingerprint = base_fingerprint(folder)
-    check_format(settings.prompt_format, load_tokenizer(folder), [spec.name for spec in specs])
-    prompts = tokenizer_fingerprint(folder, TEMPLATE_DATE if settings.prompt_format == "chat" else None)
-    rows = []
-    for out, name_or_path in chosen.items():
-        adapter = resolve_adapter(name_or_path) if name_or_path else None
-        own = adapter_fingerprint(adapter) if adapter else None
-        if adapter:
-            check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
-        identity = {**_identity(settings, specs, fingerprint, own), "tokenizer": prompts}
-        rows.append(_Row(out, name_or_path, adapter, own, identity, resumed=False, finished=False))
-    return _Start(specs, missing, folder, fingerprint, prompts, [_claimed(row, each) for row in rows])
-
-
-def _specs(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
-    """Return the datasets to evaluate and the splits that the source lacks."""
-    specs = select(settings.datasets)
-    source = open_source(settings.source)
-    kinds = ("train", "eval") if settings.shots else ("eval",)
-    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
-    return _with_rows(specs, source, kinds), tuple(missing)
-
-
-def _claimed(row: _Row, each: bool) -> _Row:
-    """Claim the output folder of a model. With ``each``, it may hold a finished result."""
-    try:
-        return replace(row, resumed=claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"]))
-    except FinishedError:
-        if not each:
-            raise
-        return replace(row, finished=True)
-
-
-def _release(rows: Sequence[_Row], group: Group) -> None:
-    for row in rows:
-        if group.rank == 0 and not row.resumed:
-            release(row.out)
-
-
 def _row(
-    session: Session, settings: EvalSettings, start: _Start, row: _Row, group: Group, *, origin: str = "cme"
+    session: Session, settings: EvalSettings, start: Start, row: ModelRow, group: Group, *, origin: str = "cme"
 ) -> Result:
     answers = {name: value for name, value in row.identity.items() if name != "datasets"}
     try:
         group.together(lambda: session.attach(row.adapter, answers, row.out / "parts"))
         group.together(lambda: session.prepare(start.specs, row.out / "parts"))
     except CMEError:
-        _release([row], group)
+        release_rows([row], group)
         raise
     done = _each(session, start.specs, row.out, shown=group.rank == 0)
 
@@ -263,8 +195,8 @@ def _baseline(settings: EvalSettings, out: Path) -> Result:
     source = open_source(settings.source)
     kinds = ("train", "eval") if name == "majority" else ("eval",)
     missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
-    specs = _with_rows(specs, source, kinds)
-    claim(out, "eval", {"baseline": name, **_rows_identity(settings, specs)})
+    specs = with_rows(specs, source, kinds)
+    claim(out, "eval", {"baseline": name, **rows_identity(settings, specs)})
     session = BaselineSession(name, settings, source)
     done = _each(session, specs, out, shown=True)
     result = Result(
@@ -287,15 +219,6 @@ def _each(
     """Evaluate every dataset and return the records of `Session.dataset` by name."""
     with table([spec.name for spec in specs], whole="datasets", shown=shown) as row:
         return {spec.name: session.dataset(spec, out / "parts" / spec.name, row(spec.name)) for spec in specs}
-
-
-def _with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
-    """Return the datasets for which the source has rows of every kind (``"train"``, ``"eval"``)."""
-    with_rows = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.subsets) for kind in kinds)]
-    if not with_rows:
-        names = ", ".join(spec.name for spec in specs)
-        raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Set another source.")
-    return with_rows
 
 
 def _answered(
@@ -341,40 +264,7 @@ def _written(result: Result, out: Path) -> Result:
     return result
 
 
-def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, adapter: str | None) -> dict[str, Any]:
-    """Return all settings that determine the answers."""
-    import torch
-
-    device = settings.device or "cpu"
-    threads = settings.threads or torch.get_num_threads()
-    return {
-        "base": base,
-        "adapter": adapter,
-        "format": settings.prompt_format,
-        "shots": settings.shots,
-        "dtype": settings.dtype,
-        "batch_size": settings.batch_size,
-        "token_budget": settings.token_budget,
-        "engine": settings.engine,
-        "device": device.partition(":")[0],
-        # On a CPU, float32 sums depend on the number of threads.
-        "threads": threads if device == "cpu" else None,
-        **_rows_identity(settings, specs),
-        # Absent for variant 0, so that unfinished folders of versions without prompt variants can be resumed.
-        **({"wording": settings.prompt_variant} if settings.prompt_variant else {}),
-    }
-
-
-def _rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
-    return {
-        "tier": settings.tier,
-        "source": settings.source,
-        "datasets": {spec.name: spec.fingerprint for spec in specs},
-        "scorer": SCORER_VERSION,
-    }
-
-
-def _adapter_info(session: Session, row: _Row) -> AdapterInfo | None:
+def _adapter_info(session: Session, row: ModelRow) -> AdapterInfo | None:
     if row.adapter_name_or_path is None or row.fingerprint is None:
         return None
     return AdapterInfo(

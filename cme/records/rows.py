@@ -1,0 +1,77 @@
+"""How the rows of an evaluation were chosen, if they are not simply those of a tier."""
+
+from typing import Any, Literal
+
+from cme.config import Items
+from cme.files import digest
+from cme.records.base import Amount, Count, Positive, Record
+
+__all__ = ["RowLook", "RowSelection", "Stopped"]
+
+Stopped = Literal["precision", "decided", "rows", "given"]
+"""Why no more rows were evaluated."""
+
+
+class RowLook(Record):
+    """A look at the scores, after which more rows were chosen or the evaluation stopped.
+
+    Attributes:
+        rows: number of evaluated rows of each dataset.
+        half_width: half-width of the confidence interval at this look, in points; None if the rule does not compute one.
+    """
+
+    rows: dict[str, Positive]
+    half_width: Amount | None
+
+
+class RowSelection(Record):
+    """The rows that were evaluated: the first ones of each dataset in tier order, and the rule that chose their numbers.
+
+    Attributes:
+        rule: ``until`` if the precision of one model's CME average chose the rows, ``compare`` if the differences between several
+            models chose them, ``given`` if a user gave the numbers.
+        stopped: ``precision`` if the requested half-width was reached, ``decided`` if every difference was decided, ``rows`` if
+            all available rows were used, ``given`` if a user gave the numbers. Boards do not take results that stopped because
+            they were decided, because such estimates exaggerate the difference.
+        half_width: requested half-width in points; None if it was not requested.
+        alpha: 1 minus the level of the confidence interval; None without an interval.
+        reached: half-width of the confidence interval of this CME average, in points; None if it was not computed.
+        chosen_by: fingerprints of the models whose scores chose the rows: of the adapter, or of a base.
+        counts: number of evaluated rows of each dataset.
+        available: number of rows of each dataset in the tier.
+        prices: price of a row of each dataset in tokens, from the first rows. Empty if no price was needed.
+        looks: the looks in order.
+        identity: SHA-256 of the rule, the numbers of rows and the looks. Results whose rows were chosen together have the same one.
+    """
+
+    rule: Literal["until", "compare", "given"]
+    stopped: Stopped
+    half_width: Amount | None
+    alpha: Amount | None
+    reached: Amount | None
+    chosen_by: Items[str]
+    counts: dict[str, Positive]
+    available: dict[str, Positive]
+    prices: dict[str, Amount]
+    looks: Items[RowLook]
+    identity: str
+
+    @property
+    def total(self) -> int:
+        """Number of evaluated rows of all datasets."""
+        return sum(self.counts.values())
+
+    @property
+    def share(self) -> float:
+        """Evaluated rows in percent of the tier's."""
+        return 100 * self.total / sum(self.available.values())
+
+    @classmethod
+    def of(cls, **values: Any) -> "RowSelection":
+        """Make a selection with its identity from the other fields."""
+        selection = cls(**values, identity="")
+        return selection.replace(identity=selection.expected_identity())
+
+    def expected_identity(self) -> str:
+        """Compute the identity from the other fields."""
+        return digest({name: value for name, value in self.model_dump().items() if name not in ("reached", "identity")})
