@@ -1,7 +1,6 @@
 """The price of a row in tokens, which decides how many rows of each dataset are worth evaluating."""
 
 from collections.abc import Mapping, Sequence
-from os.path import commonprefix
 from typing import Any
 
 from cme.prompt import encode_pair
@@ -21,7 +20,10 @@ def row_price(tokenizer: Any, records: Sequence[Mapping[str, Any]]) -> float:
         records: lm-eval's sample records of at least one row.
     """
     prompts = [encode(tokenizer, record["doc"]["prompt"]) for record in records]
-    shared = len(commonprefix(prompts)) if len(prompts) > 1 else 0
+    # The common prefix of all of them is that of the first and the last in sorted order.
+    first, last = min(prompts), max(prompts)
+    differing = (place for place, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
+    shared = next(differing, min(len(first), len(last))) if len(prompts) > 1 else 0
     tokens = sum(len(prompt) - shared for prompt in prompts)
     for record in records:
         doc = record["doc"]

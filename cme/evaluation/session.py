@@ -173,9 +173,7 @@ class Session:
 
         return int(torch.get_num_threads())
 
-    def dataset(
-        self, spec: DatasetSpec, parts: Path, progress: Bar, window: Window | None = None
-    ) -> dict[str, Any]:
+    def dataset(self, spec: DatasetSpec, parts: Path, progress: Bar, window: Window | None = None) -> dict[str, Any]:
         """Evaluate one dataset, unless its folder holds finished answers of the same model.
 
         Args:
@@ -186,8 +184,8 @@ class Session:
 
         Returns:
             A mapping with ``seconds`` and computed ``tokens`` (both include interrupted runs), the ``provenance`` of the rows,
-            and the ``engine`` that answered (see `Result.engines`). With a window also the number of ``available`` rows and
-            the ``price`` of a row (`cme.evaluation.prices`).
+            and the ``engine`` that answered (see `Result.engines`). With a window also the number of ``available`` rows and,
+            for the first rows, the ``price`` of a row (`cme.evaluation.prices`).
         """
         folder, key = part_folder(parts, spec.name, window), part_key(self._identity, spec, window)
         done = self._group.first(lambda: finished(folder, key))
@@ -248,7 +246,7 @@ class Session:
             }
             if window is not None:
                 done["available"] = self._windows.available[spec.name]
-                done["price"] = row_price(self._tokenizer, records)
+                done["price"] = row_price(self._tokenizer, records) if window[0] == 0 else None
             write_json(folder / _MARKER, done)
             return done
 

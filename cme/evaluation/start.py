@@ -3,23 +3,38 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cme.adapters.load import adapter_fingerprint
 from cme.data.sources import Source, check_source, open_source
 from cme.errors import SourceError
 from cme.evaluation.adapters import resolve_adapter
 from cme.evaluation.guards import check_trained_on
-from cme.evaluation.settings import EvalSettings
+from cme.evaluation.settings import RESULT, EvalSettings
 from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group
 from cme.prompt import TEMPLATE_DATE, check_format
+from cme.records import Result, read_record
 from cme.suite import DatasetSpec, select
 from cme.suite.score import SCORER_VERSION
-from cme.workdir import FinishedError, claim, release
+from cme.workdir import FinishedError, claim, release, reopen
 
-__all__ = ["ModelRow", "Start", "claim_row", "identity_of", "release_rows", "rows_identity", "specs_of", "begin", "with_rows"]
+if TYPE_CHECKING:
+    from cme.evaluation.row_rules import RowRule
+
+__all__ = [
+    "ModelRow",
+    "Start",
+    "begin",
+    "chosen_rows",
+    "claim_row",
+    "identity_of",
+    "release_rows",
+    "rows_identity",
+    "specs_of",
+    "with_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -47,8 +62,17 @@ class Start:
     rows: list[ModelRow]
 
 
-def begin(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool) -> Start:
-    """Check everything that does not need the model, and claim the output folders."""
+def begin(
+    settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool, rule: "RowRule | None" = None
+) -> Start:
+    """Check everything that does not need the model, and claim the output folders.
+
+    Args:
+        settings: settings of the evaluation.
+        chosen: adapter of each output folder; None for the base model.
+        each: whether the folders may hold finished results, which are then read.
+        rule: the rule that chooses the rows. None means all rows of the tier.
+    """
     specs, missing = specs_of(settings)
     folder = resolve_base(settings.base)
     fingerprint = base_fingerprint(folder)
@@ -60,9 +84,9 @@ def begin(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool)
         own = adapter_fingerprint(adapter) if adapter else None
         if adapter:
             check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
-        identity = {**identity_of(settings, specs, fingerprint, own), "tokenizer": prompts}
+        identity = {**identity_of(settings, specs, fingerprint, own), "tokenizer": prompts, **chosen_rows(rule)}
         rows.append(ModelRow(out, name_or_path, adapter, own, identity, resumed=False, finished=False))
-    return Start(specs, missing, folder, fingerprint, prompts, [claim_row(row, each) for row in rows])
+    return Start(specs, missing, folder, fingerprint, prompts, [claim_row(row, each, rule) for row in rows])
 
 
 def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
@@ -74,17 +98,26 @@ def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]
     return with_rows(specs, source, kinds), tuple(missing)
 
 
-def claim_row(row: ModelRow, each: bool) -> ModelRow:
-    """Claim the output folder of a model. With ``each``, it may hold a finished result."""
+def chosen_rows(rule: "RowRule | None") -> dict[str, str]:
+    """Return the part of an evaluation's identity that says that a rule chooses the rows. Which rule may change."""
+    return {} if rule is None else {"rows": "chosen"}
+
+
+def claim_row(row: ModelRow, each: bool, rule: "RowRule | None" = None) -> ModelRow:
+    """Claim the output folder of a model. With ``each``, it may hold a finished result. A rule may extend a finished one."""
     try:
         return replace(row, resumed=claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"]))
     except FinishedError:
+        if rule is not None and rule.extends(read_record(row.out / RESULT, Result), row.out):
+            reopen(row.out, "eval")
+            return replace(row, resumed=True)
         if not each:
             raise
         return replace(row, finished=True)
 
 
 def release_rows(rows: Sequence[ModelRow], group: Group) -> None:
+    """Undo the claims of folders in which nothing was evaluated."""
     for row in rows:
         if group.rank == 0 and not row.resumed:
             release(row.out)
@@ -124,6 +157,7 @@ def identity_of(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str,
 
 
 def rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
+    """Return the settings that determine the rows and how they are scored."""
     return {
         "tier": settings.tier,
         "source": settings.source,

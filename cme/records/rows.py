@@ -4,11 +4,11 @@ from typing import Any, Literal
 
 from cme.config import Items
 from cme.files import digest
-from cme.records.base import Amount, Count, Positive, Record
+from cme.records.base import Amount, Positive, Record
 
 __all__ = ["RowLook", "RowSelection", "Stopped"]
 
-Stopped = Literal["precision", "decided", "rows", "given"]
+Stopped = Literal["precise", "exhausted", "decided", "last look", "given"]
 """Why no more rows were evaluated."""
 
 
@@ -28,11 +28,11 @@ class RowSelection(Record):
     """The rows that were evaluated: the first ones of each dataset in tier order, and the rule that chose their numbers.
 
     Attributes:
-        rule: ``until`` if the precision of one model's CME average chose the rows, ``compare`` if the differences between several
-            models chose them, ``given`` if a user gave the numbers.
-        stopped: ``precision`` if the requested half-width was reached, ``decided`` if every difference was decided, ``rows`` if
-            all available rows were used, ``given`` if a user gave the numbers. Boards do not take results that stopped because
-            they were decided, because such estimates exaggerate the difference.
+        rule: ``precision`` if the requested half-width chose the rows. ``decided`` if the tests of the differences between
+            several models could stop the evaluation as well; boards do not take such rows, because these estimates exaggerate the
+            difference. ``given`` if a user gave the numbers.
+        stopped: ``precise`` if the requested half-width was reached, ``exhausted`` if all available rows were used, ``decided``
+            or ``last look`` for the rule ``decided``, ``given`` for the rule ``given``.
         half_width: requested half-width in points; None if it was not requested.
         alpha: 1 minus the level of the confidence interval; None without an interval.
         reached: half-width of the confidence interval of this CME average, in points; None if it was not computed.
@@ -40,11 +40,11 @@ class RowSelection(Record):
         counts: number of evaluated rows of each dataset.
         available: number of rows of each dataset in the tier.
         prices: price of a row of each dataset in tokens, from the first rows. Empty if no price was needed.
-        looks: the looks in order.
-        identity: SHA-256 of the rule, the numbers of rows and the looks. Results whose rows were chosen together have the same one.
+        looks: the looks in order. The half-width of a look is the largest one, if there are several differences.
+        identity: SHA-256 of all other fields but ``reached``. Results whose rows were chosen together have the same one.
     """
 
-    rule: Literal["until", "compare", "given"]
+    rule: Literal["precision", "decided", "given"]
     stopped: Stopped
     half_width: Amount | None
     alpha: Amount | None

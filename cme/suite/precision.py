@@ -37,6 +37,7 @@ def panel_and_weights(samples: Sequence[Mapping[str, Any]]) -> tuple[Panel, dict
             f"the evaluated rows of {', '.join(single)} have only one cluster, so the precision of the average is unknown. "
             "Leave the dataset out with --datasets, or evaluate a tier."
         )
+    # The precision is that of this model. It does not count the variance between training seeds.
     panel = make_panel({"model": dict(scores)}, clusters, untrained=["model"])
     return panel, average_weights(families)
 
