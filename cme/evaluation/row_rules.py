@@ -40,9 +40,11 @@ class RowRule(Protocol):
     Attributes:
         exact: whether the numbers of rows must be met exactly. Otherwise rows that an interrupted evaluation has begun are
             finished first, even if the rule would now choose other ones.
+        kept: whether the output folder is kept after an error.
     """
 
     exact: bool
+    kept: bool
 
     def first(self, names: Sequence[str], planned: Mapping[str, int] | None) -> dict[str, int]:
         """Return the number of rows of each dataset at the first stage. Smaller datasets have fewer.
@@ -93,7 +95,7 @@ class GivenRows:
         like: the selection of the result whose rows these are, or None if a user gave the numbers.
     """
 
-    exact = True
+    exact = kept = True
     progress = ""
 
     def __init__(self, counts: Mapping[str, int], like: RowSelection | None = None) -> None:
@@ -140,6 +142,7 @@ class ByScores:
         panel_of: function that returns the scores of all models at a look, and the weights of the datasets in the average.
         looked: function that is called with the state after every look.
         always: whether a finished result is always continued, for example because other models are compared with it.
+        kept: whether the output folder is kept after an error.
     """
 
     exact = False
@@ -151,7 +154,9 @@ class ByScores:
         *,
         looked: Callable[[Sequential], None] = lambda state: None,
         always: bool = False,
+        kept: bool = True,
     ) -> None:
+        self.kept = kept
         self._until, self._panel_of, self._looked, self._always = until, panel_of, looked, always
         self._state: Sequential | None = None
 
@@ -210,16 +215,17 @@ class ByScores:
         return f", ±{max(item.half_width for item in self._state.last.items):.2f} until now"
 
 
-def until_precise(half_width: float) -> ByScores:
+def until_precise(half_width: float, *, kept: bool = True) -> ByScores:
     """Make the rule for one model: evaluate until half the width of the average's 95 % interval is at most a number of points.
 
     Args:
         half_width: the number of points, above 0.
+        kept: whether the output folder is kept after an error.
 
     Raises:
         UsageError: if the number is not above 0.
     """
-    return ByScores(Until(half_width), lambda look: panel_and_weights(look.samples[0]))
+    return ByScores(Until(half_width), lambda look: panel_and_weights(look.samples[0]), kept=kept)
 
 
 def too_many_rows(dataset: str, wanted: int, available: int, tier: str) -> UsageError:

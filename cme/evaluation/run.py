@@ -15,7 +15,7 @@ from cme.evaluation.row_rules import GivenRows, Look, RowRule
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
-from cme.evaluation.stages import GrowingModel, grow
+from cme.evaluation.stages import GrowingModel, Sessions, grow
 from cme.evaluation.start import (
     ModelRow,
     Start,
@@ -74,13 +74,16 @@ def evaluate(settings: EvalSettings, out: Path, rule: RowRule | None = None) -> 
 
 
 @locks_released()
-def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) -> list[Result]:
+def evaluate_each(
+    settings: EvalSettings, adapters: Sequence[str], out: Path, rule: RowRule | None = None
+) -> list[Result]:
     """Evaluate several adapters as `evaluate` does, on a base model that is loaded once.
 
     Args:
         settings: settings of all evaluations, without adapter, name and baseline.
         adapters: folders or hub ids. ``base`` means the base model itself.
         out: folder for the results. Each adapter gets a subfolder with its name. Finished results are read.
+        rule: as for `evaluate`, but not one that depends on scores.
 
     Returns:
         The results in the order of the adapters.
@@ -98,7 +101,7 @@ def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) ->
         for name, adapter in zip(distinct_names(adapters), adapters, strict=True)
     }
     with joined() as group:
-        return _models(settings, chosen, group, each=True)
+        return _models(settings, chosen, group, each=True, rule=rule)
 
 
 def evaluate_model(
@@ -150,7 +153,7 @@ def evaluate_model(
             raise
         if rule is not None:
             growing = GrowingModel(settings, start, start.rows[0], origin="memory")
-            return grow([growing], rule, write_grown, ALONE, given=session)[0]
+            return grow([growing], rule, write_grown, Sessions(False, ALONE, session))[0]
         return _row(session, settings, start, start.rows[0], ALONE, origin="memory")
 
 
@@ -164,10 +167,13 @@ def _models(
 ) -> list[Result]:
     settings = replace(settings, device=pick_device(settings.device, group))
     start = group.first(lambda: begin(settings, chosen, each, rule))
-    if rule is not None:
-        return grow([GrowingModel(settings, start, row) for row in start.rows], rule, write_grown, group)
     open_rows = [row for row in start.rows if not row.finished]
-    if open_rows:
+    results: dict[Path, Result] = {}
+    if rule is not None:
+        sessions = Sessions(len(chosen) > 1, group)
+        for row in open_rows:
+            results[row.out] = grow([GrowingModel(settings, start, row)], rule, write_grown, sessions)[0]
+    elif open_rows:
         try:
             tokenizer = load_tokenizer(start.folder)
             session = group.together(
@@ -176,7 +182,7 @@ def _models(
         except CMEError:
             release_rows(open_rows, group)
             raise
-    results = {row.out: _row(session, settings, start, row, group) for row in open_rows}
+        results = {row.out: _row(session, settings, start, row, group) for row in open_rows}
     return [results[row.out] if row.out in results else read_record(row.out / RESULT, Result) for row in start.rows]
 
 

@@ -22,7 +22,7 @@ from cme.suite.precision import ALPHA, average_interval, half_width
 from cme.suite.score import Sample
 from cme.workdir import finish
 
-__all__ = ["GrowingModel", "Written", "grow"]
+__all__ = ["GrowingModel", "Sessions", "Written", "grow"]
 
 _STAGES = "stages.jsonl"
 
@@ -73,9 +73,7 @@ def grow(
     models: Sequence[GrowingModel],
     rule: RowRule,
     write: Written,
-    group: Group,
-    *,
-    given: Session | None = None,
+    sessions: "Sessions",
 ) -> list[Result]:
     """Evaluate models on the same rows until a rule stops, and write their results.
 
@@ -86,8 +84,7 @@ def grow(
         models: the models, whose folders are claimed. They have the same datasets.
         rule: the rule that chooses the rows.
         write: function that writes the result of a model.
-        group: the processes that share the work.
-        given: session with a model in memory.
+        sessions: the sessions of the models.
 
     Returns:
         The results, in the order of the models.
@@ -95,7 +92,7 @@ def grow(
     Raises:
         CMEError: as for `cme.evaluation.run.evaluate`, or if the rule cannot be met.
     """
-    sessions = _Sessions(len(models) > 1, group, given)
+    group = sessions.group
     specs = models[0].start.specs
     names = [spec.name for spec in specs]
     plan = group.first(lambda: _planned(models, names))
@@ -123,7 +120,7 @@ def _evaluate(
     model: GrowingModel,
     specs: Sequence[DatasetSpec],
     windows: Mapping[str, Window],
-    sessions: "_Sessions",
+    sessions: "Sessions",
     group: Group,
     whole: str,
     exact: bool,
@@ -168,16 +165,18 @@ def _look(
     try:
         following = rule.next(look, planned)
     except UsageError as error:
-        kept = f"The {sum(rows.values()):,} evaluated rows are kept in {models[0].row.out}."
-        raise UsageError(f"{error} {kept}") from None
+        if not rule.kept:
+            raise
+        count, out = sum(rows.values()), models[0].row.out if len(models) == 1 else models[0].row.out.parent
+        raise UsageError(
+            f"{error} The {count:,} evaluated rows are kept in {out}, and the same --out uses them."
+        ) from None
     if following is None:
         return {}, rule.selection(look, [model.fingerprint for model in models])
     return following, None
 
 
-def _result(
-    model: GrowingModel, selection: RowSelection, sessions: "_Sessions", write: Written, group: Group
-) -> Result:
+def _result(model: GrowingModel, selection: RowSelection, sessions: "Sessions", write: Written, group: Group) -> Result:
     """Write the result of a model, unless its folder has it."""
     file = model.row.out / RESULT
 
@@ -212,17 +211,24 @@ def _reached(model: GrowingModel, selection: RowSelection) -> float | None:
         return None
 
 
-class _Sessions:
-    """Sessions of the models. Models with the same base share a session, and at most one session is in memory."""
+class Sessions:
+    """Sessions of several models, of which at most one is in memory. Models with the same base share theirs.
 
-    def __init__(self, several: bool, group: Group, given: Session | None) -> None:
-        self._several, self._group, self._given = several, group, given
+    Args:
+        several: whether there is more than one model.
+        group: the processes that share the work.
+        given: session with a model in memory, for all models.
+    """
+
+    def __init__(self, several: bool, group: Group, given: Session | None = None) -> None:
+        self.group = group
+        self._several, self._given = several, given
         self._kept: dict[Path, Session] = {}
 
     def attach(self, model: GrowingModel) -> Session:
         """Return the session of a model's base, with the model's adapter attached."""
         session = self._given or self._of_base(model)
-        self._group.together(lambda: session.attach(model.row.adapter, model.answers, model.folder))
+        self.group.together(lambda: session.attach(model.row.adapter, model.answers, model.folder))
         return session
 
     def _of_base(self, model: GrowingModel) -> Session:
@@ -230,8 +236,8 @@ class _Sessions:
         if folder not in self._kept:
             self._kept.clear()
             tokenizer = load_tokenizer(folder)
-            self._kept[folder] = self._group.together(
-                lambda: Session(model.settings, folder, tokenizer, group=self._group, several=self._several)
+            self._kept[folder] = self.group.together(
+                lambda: Session(model.settings, folder, tokenizer, group=self.group, several=self._several)
             )
         return self._kept[folder]
 

@@ -66,6 +66,25 @@ class RowSelection(Record):
         """Evaluated rows in percent of the tier's."""
         return 100 * self.total / sum(self.available.values())
 
+    def summary(self, average: float, tier: str, what: str = "CME average") -> str:
+        """Describe the precision of a result, and how many rows it took, in one sentence.
+
+        Args:
+            average: the CME average of the result.
+            tier: the tier of the result.
+            what: name of the average.
+        """
+        share = f"{self.share:.0f} %" if self.share >= 1 else "less than 1 %"
+        rows = f"{self.total:,} rows ({share} of tier {tier})"
+        if self.reached is None:
+            return f"{what} {average:.2f} after {rows}."
+        text = f"{what} {average:.2f} ± {self.reached:.2f} ({100 * (1 - (self.alpha or 0.05)):.0f} % interval) after {rows}."
+        if self.half_width is None:
+            return text
+        if self.stopped == "exhausted" and self.reached > self.half_width:
+            return f"{text} All rows are used, so ±{self.half_width:g} cannot be reached."
+        return text if self.reached <= self.half_width else f"{text} The rows were chosen for ±{self.half_width:g}."
+
     @classmethod
     def of(cls, **values: Any) -> "RowSelection":
         """Make a selection with its identity from the other fields."""
