@@ -179,7 +179,8 @@ def _results(
 def _show(result: "Result", folder: Path) -> None:
     show_scores(result.scores)
     if result.rows is not None:
-        print(result.rows.summary(result.scores.average, result.tier))
+        what = "CME average" if result.scores.complete else "Average"
+        print(result.rows.summary(result.scores.average, result.tier, what))
     if result.adapter and result.adapter.changes_output is False:
         note(
             "cme: warning: the adapter does not change the output of the base. Check that it was trained on this base."
