@@ -16,7 +16,7 @@ NAMES = ("--datasets", "qqp,rte")
 def first(tiny_base, tmp_path_factory):
     """A result of two datasets until ±9 points."""
     out = tmp_path_factory.mktemp("first") / "x"
-    cme.evaluate(base=tiny_base, source="mini", datasets="qqp,rte", tier="standard", until=9, threads=1, out=out)
+    cme.evaluate(base=str(tiny_base), source="mini", datasets="qqp,rte", tier="standard", until=9, threads=1, out=out)
     return out
 
 
@@ -143,22 +143,24 @@ def test_until_prints_what_it_took(cme, tiny_base, tmp_path):
 
 def test_python_takes_the_same_arguments(cme_module, tiny_base, first, tmp_path):
     result = cme_module.evaluate(
-        base=tiny_base, source="mini", rows={"rte": 9, "qqp": 5}, threads=1, out=tmp_path / "x"
+        base=str(tiny_base), source="mini", rows={"rte": 9, "qqp": 5}, threads=1, out=tmp_path / "x"
     )
     assert result.record.rows.counts == {"qqp": 5, "rte": 9} and result.record.tier == "full"
-    text = cme_module.evaluate(base=tiny_base, source="mini", rows="rte=9, qqp=5", threads=1)
+    text = cme_module.evaluate(base=str(tiny_base), source="mini", rows="rte=9, qqp=5", threads=1)
     assert text.to_frame()["score"].tolist() == result.to_frame()["score"].tolist()
     assert "14 rows" in repr(text)
-    more = cme_module.evaluate(base=tiny_base, source="mini", rows={"rte": 9, "qqp": 8}, threads=1, out=tmp_path / "x")
+    more = cme_module.evaluate(
+        base=str(tiny_base), source="mini", rows={"rte": 9, "qqp": 8}, threads=1, out=tmp_path / "x"
+    )
     assert more.to_frame()["n"].tolist() == [8, 9]
     assert len(more.samples(texts=True)) == 17
     (each,) = cme_module.evaluate_each(
-        ["base"], tmp_path / "each", base=tiny_base, source="mini", rows_of=first, threads=1
+        ["base"], tmp_path / "each", base=str(tiny_base), source="mini", rows_of=first, threads=1
     )
     assert each.record.rows.identity == read_record(first / "result.json", Result).rows.identity
     for wrong in ({"until": True}, {"rows": {"rte": 1.5}}, {"rows": {}}, {"until": [1]}):
         with pytest.raises(UsageError):
-            cme_module.evaluate(base=tiny_base, source="mini", **wrong)
+            cme_module.evaluate(base=str(tiny_base), source="mini", **wrong)
 
 
 def test_a_model_in_memory_stops_at_a_precision(cme_module, tiny_base, tmp_path):
@@ -171,7 +173,7 @@ def test_a_model_in_memory_stops_at_a_precision(cme_module, tiny_base, tmp_path)
     assert loaded.record.rows.stopped == "precise" and loaded.in_memory
     with pytest.raises(UsageError, match="cannot be reached") as caught:
         cme_module.evaluate(
-            model=model, tokenizer=tokenizer, source="mini", tier="quick", datasets="qqp,rte", until=0.1, threads=1
+            model=model, tokenizer=tokenizer, source="mini", tier="standard", datasets="qqp,rte", until=0.1, threads=1
         )
     assert "are kept in" not in str(caught.value), "a temporary folder is removed"
 
@@ -179,3 +181,26 @@ def test_a_model_in_memory_stops_at_a_precision(cme_module, tiny_base, tmp_path)
 @pytest.fixture
 def cme_module():
     return cme
+
+
+def test_a_board_of_chosen_rows_is_submitted_verified_ranked_and_reproduced(
+    cme, cme_module, tiny_base, first, tmp_path
+):
+    entries = tmp_path / "board" / "entries"
+    assert cme("eval", "--baseline", "majority", "--rows-of", first, "--out", tmp_path / "m", *FIXED).exit_code == 0
+    for folder in (first, tmp_path / "m"):
+        outcome = cme("submit", folder, "--entries", entries)
+        assert outcome.exit_code == 0, outcome.stderr
+    outcome = cme("leaderboard", "verify", entries)
+    assert outcome.exit_code == 0 and outcome.stdout.count("recomputed") == 2, outcome.stdout
+    assert cme("leaderboard", "--entries", entries, "--out", tmp_path / "board").exit_code == 0
+    page = (tmp_path / "board" / "leaderboard.md").read_text()
+    assert "rows chosen for ±9 points" in page and "its scores chose the rows for ±9 points" in page
+    again = cme_module.reproduce(tiny_base.name, tmp_path / "again", entries=entries, base=str(tiny_base), threads=1)
+    assert again.record.verdict.startswith("bitwise identical"), again.record.verdict
+    assert (
+        cme("eval", "--baseline", "majority", *NAMES, "--tier", "quick", "--out", tmp_path / "q", *FIXED).exit_code == 0
+    )
+    assert cme("submit", tmp_path / "q", "--entries", entries, "--name", "majority", "--replace").exit_code == 0
+    outcome = cme("leaderboard", "--entries", entries, "--out", tmp_path / "board")
+    assert outcome.exit_code == 2 and "rows per dataset" in outcome.stderr, outcome.stderr

@@ -235,10 +235,10 @@ def command(base, out, *more):
     return ["-m", "cme", "eval", *fixed, "--datasets", ",".join(NAMES), "--out", str(out), *more]
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(14, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(14, marks=pytest.mark.long)])
 def test_killing_it_at_any_moment_loses_nothing(tiny_base, tmp_path, kills):
-    words = (tiny_base, tmp_path / "x", "--until", "4.2")
-    undisturbed = start(command(tiny_base, tmp_path / "y", "--until", "4.2"))
+    words = (tiny_base, tmp_path / "x", "--until", "5.3")
+    undisturbed = start(command(tiny_base, tmp_path / "y", "--until", "5.3"))
     assert undisturbed.wait(120) == 0, undisturbed.communicate()
     whole = computed(tmp_path / "y")
     for number in range(1, kills + 1):
@@ -246,14 +246,14 @@ def test_killing_it_at_any_moment_loses_nothing(tiny_base, tmp_path, kills):
         enough = number * sum(whole.values()) // (kills + 1)
         while sum(computed(tmp_path / "x").values()) < enough and run.poll() is None:
             assert time.monotonic() < end
-            time.sleep(0.001)
+            time.sleep(0.01)
         time.sleep(random.uniform(0, 0.05))
         run.send_signal(signal.SIGKILL)
         run.communicate()
     last = start(command(*words))
     output = last.communicate(timeout=120)
     assert last.returncode == 0, output
-    assert " ± 4." in output[0] and "% of tier standard)." in output[0] and "\r" not in output[1], (
+    assert " ± 5." in output[0] and "% of tier standard)." in output[0] and "\r" not in output[1], (
         "a pipe shows no bars"
     )
     results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("x", "y")]
