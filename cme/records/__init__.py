@@ -8,6 +8,7 @@ from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
 from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
 from cme.records.retention import Drift, LossChange, Retention
+from cme.records.rows import RowLook, RowSelection
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
 
@@ -39,6 +40,8 @@ __all__ = [
     "Record",
     "Result",
     "Retention",
+    "RowLook",
+    "RowSelection",
     "Run",
     "Scores",
     "SoftDatasetScore",

@@ -7,6 +7,7 @@ from pydantic import Field
 from cme.config import Items, stored_as
 from cme.records.base import Artefact, Positive, Record
 from cme.records.retention import Retention
+from cme.records.rows import RowSelection
 
 __all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores", "SoftDatasetScore", "SoftScores"]
 
@@ -164,10 +165,12 @@ class Result(Artefact):
             its chat template. Empty for a baseline and in results of earlier versions.
         token_budget: requested positions per pass of the prefix engine; None for the device's default.
         retention: what the adapter changed of the base's old skill; None if it was not measured.
+        rows: how the rows were chosen, if they are not simply those of the tier. The tier then bounds them.
     """
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rows",)
 
     name: str
     base: str
@@ -199,3 +202,4 @@ class Result(Artefact):
     tokenizer_fingerprint: str = ""
     token_budget: Positive | None = None
     retention: Retention | None = None
+    rows: RowSelection | None = None
