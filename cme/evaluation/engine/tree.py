@@ -37,9 +37,6 @@ _PASS = 1 / 16
 _CHECKED = 3
 """Number of prompts that the self-check computes without the engine for a new kind of batch."""
 
-_CHOICE_CACHE = 4
-"""Divisor of the budget's cache for the passages and prompts of a choice batch. Its continuations need a cache, too."""
-
 
 @dataclass
 class _Node:
@@ -78,9 +75,10 @@ class _Limits:
     room: int
 
     @classmethod
-    def of(cls, budget: Budget, new_tokens: int | None) -> "_Limits":
+    def of(cls, budget: Budget, new_tokens: int | None, *, single: bool) -> "_Limits":
         if new_tokens is None:
-            return cls(budget.cache // _CHOICE_CACHE, None, 0)
+            # Continuations of several tokens are computed while the prompts are cached, and need a cache of their own.
+            return cls(budget.cache if single else budget.cache // 2, None, 0)
         return cls(budget.cache, budget.rows, new_tokens)
 
     def divided(self, group: Group) -> list[Group]:
@@ -125,7 +123,7 @@ def tree_plan(plan: Plan, budget: Budget, new_tokens: int | None = None) -> Plan
     """
     prompts = list(chain(*plan.batches))
     before = len(plan.prefix)
-    limits = _Limits.of(budget, new_tokens)
+    limits = _Limits.of(budget, new_tokens, single=all(prompt.single for prompt in prompts))
     parts = list(chain(*(limits.divided(group) for group in groups(prompts, before))))
     if not parts:
         return None
