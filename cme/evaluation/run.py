@@ -42,7 +42,7 @@ from cme.suite.baselines import covered
 from cme.suite.score import SCORER_VERSION, aggregate
 from cme.workdir import claim, finish
 
-__all__ = ["evaluate", "evaluate_each", "evaluate_model"]
+__all__ = ["evaluate", "evaluate_each", "evaluate_model", "write_grown"]
 
 
 @locks_released()
