@@ -67,17 +67,19 @@ def comparisons(
     with bar("resampling", resamples) as progress:
         drawn = studentised(panel, vector, pairs, resamples=resamples, seed=seed, bar=progress)
     tests = critical_values(panel, vector, pairs, drawn)
-    return [_comparison(panel, vector, pairs, tests, alpha, resamples) for alpha in alphas]
+    p_values = tests.p_value(pairs.minus(panel.over_seeds(vector @ panel.means)))
+    return [_comparison(panel, vector, pairs, tests, p_values, alpha, resamples) for alpha in alphas]
 
 
-def _comparison(panel: Panel, vector: Array, pairs: Pairs, tests: Critical, alpha: float, resamples: int) -> Comparison:
+def _comparison(
+    panel: Panel, vector: Array, pairs: Pairs, tests: Critical, p_values: Array, alpha: float, resamples: int
+) -> Comparison:
     values, stderr = pairs.minus(panel.over_seeds(vector @ panel.means)), tests.stderr
     names = [(panel.rows[first], panel.rows[second]) for first, second in zip(pairs.first, pairs.second, strict=True)]
     limit, clusters = float(vector.sum()), sum(len(panel.sizes[k]) for k in np.flatnonzero(vector))
     level = np.full_like(values, alpha)
     halves = np.minimum(tests.quantile(level) * stderr, 2 * limit)
     of_samples = np.minimum(tests.sample_quantile(level) * np.sqrt(tests.sample), 2 * limit)
-    p_values = tests.p_value(values)
     # If all clusters have the same difference, p is that of a sign test over the clusters.
     same = stderr <= _NOTHING * limit
     by_signs = max(1 / (resamples + 1), 2.0 ** (1 - clusters))
