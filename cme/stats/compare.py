@@ -14,10 +14,13 @@ from cme.stats.critical import Critical
 from cme.stats.panel import Array, Panel, weight_vector
 from cme.stats.variance import cluster_freedom, satterthwaite, seed_share, seed_variances
 
-__all__ = ["compare", "comparisons", "critical_values", "holm"]
+__all__ = ["by_student", "compare", "comparisons", "critical_values", "holm"]
 
 _NOTHING = 1e-9
 """A difference or standard error below this share of the largest possible difference counts as a rounding error."""
+
+_QUANTILES = 999
+"""Number of quantiles of Student's t that stand in for resamples."""
 
 
 def compare(
@@ -69,6 +72,34 @@ def comparisons(
     tests = critical_values(panel, vector, pairs, drawn)
     p_values = tests.p_value(pairs.minus(panel.over_seeds(vector @ panel.means)))
     return [_comparison(panel, vector, pairs, tests, p_values, alpha, resamples) for alpha in alphas]
+
+
+def by_student(panel: Panel, weights: Mapping[str, float], *, alpha: float = 0.05) -> Comparison:
+    """Compare every pair of rows as `compare` does, with Student's t in place of the bootstrap.
+
+    It takes no time and suits side tables of many means, such as one per family. It is less exact with few, skewed or discrete
+    differences.
+
+    Args:
+        panel: The scores.
+        weights: Weight of each dataset.
+        alpha: Family-wise error rate. The intervals have the level 1 − alpha.
+
+    Raises:
+        UsageError: The weights do not fit the panel, or a dataset has a single cluster.
+    """
+    from scipy.special import stdtrit
+
+    vector, pairs = weight_vector(panel, weights), Pairs.of(len(panel.rows))
+    _check(panel, vector, alpha, _QUANTILES)
+    used = np.flatnonzero(vector)
+    freedom = satterthwaite(
+        pair_variances(panel, vector, pairs), np.array([cluster_freedom(panel.sizes[k]) for k in used])
+    )
+    levels = np.arange(1, _QUANTILES + 1) / (_QUANTILES + 1)
+    tests = critical_values(panel, vector, pairs, stdtrit(freedom[:, None], (1 + levels) / 2).astype(np.float32))
+    p_values = tests.p_value(pairs.minus(panel.over_seeds(vector @ panel.means)))
+    return _comparison(panel, vector, pairs, tests, p_values, alpha, _QUANTILES)
 
 
 def _comparison(
