@@ -50,6 +50,10 @@ if TYPE_CHECKING:
         doctor_data,
         download,
     )
+    from cme.api.compare import (
+        Compared,
+        compare,
+    )
     from cme.api.costs import (
         bench_adapters,
     )
@@ -121,6 +125,7 @@ _HOMES = {
     "Board": "cme.api.boards",
     "CMEError": "cme.errors",
     "Checkup": "cme.api.checks",
+    "Compared": "cme.api.compare",
     "DataCheckup": "cme.api.checks",
     "Download": "cme.api.checks",
     "EvalResult": "cme.api.results",
@@ -138,6 +143,7 @@ _HOMES = {
     "bench_adapters": "cme.api.costs",
     "build_mix": "cme.api.mixes",
     "check_mix": "cme.api.mixes",
+    "compare": "cme.api.compare",
     "confusion_table": "cme.api.agreement",
     "count_parameters": "cme.api.parameters",
     "doctor": "cme.api.checks",
@@ -182,6 +188,7 @@ __all__ = [
     "Board",
     "CMEError",
     "Checkup",
+    "Compared",
     "DataCheckup",
     "Download",
     "EvalResult",
@@ -200,6 +207,7 @@ __all__ = [
     "bench_adapters",
     "build_mix",
     "check_mix",
+    "compare",
     "confusion_table",
     "count_parameters",
     "doctor",

@@ -51,6 +51,7 @@ _ORDER = (
     "eval",
     "score",
     "show",
+    "compare",
     "lm-eval",
     "tasks-path",
     "import-lm-eval",

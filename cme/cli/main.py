@@ -20,6 +20,7 @@ __all__ = ["main"]
 VERBS = (
     "bench",
     "build_data",
+    "compare",
     "doctor",
     "download",
     "eval",
