@@ -211,6 +211,8 @@ class EvalResult:
         frame = self.families_frame()
         what = "" if self.scores.complete else f" over {len(frame)} famil{'y' if len(frame) == 1 else 'ies'}"
         notes = [f"CME average{what}: {self.average:.2f}{error} (tier {record.tier}, source {record.source})"]
+        if record.rows is not None:
+            notes.append(record.rows.summary(self.average, record.tier))
         if self.in_memory:
             notes.append("This result cannot be submitted, because its model was in memory.")
         if record.origin == "lm-eval":

@@ -20,7 +20,16 @@ __all__ = ["evaluate"]
 DEFAULT_BASE = "smollm2-135m"
 
 
-@verb("eval", epilog="Example: cme eval --adapter runs/x --tier quick --source mini --out results/x")
+_EXAMPLES = """Examples:
+
+cme eval --adapter runs/x --tier quick --source mini --out results/x
+
+cme eval --adapter runs/x --until 0.5 --out results/x
+
+cme eval --rows-of results/x --out results/base"""
+
+
+@verb("eval", epilog=_EXAMPLES)
 def evaluate(
     out: NewFolder,
     base: Base = DEFAULT_BASE,
@@ -39,10 +48,27 @@ def evaluate(
         typer.Option("--baseline", help="Baseline without a model: majority, first-option, unanswerable or lead-1."),
     ] = None,
     tier: Annotated[
-        str, typer.Option("--tier", help="Samples per dataset: smoke (8), quick (64), standard (500) or full.")
-    ] = "quick",
+        str | None,
+        typer.Option(
+            "--tier",
+            help="Samples per dataset: smoke (8), quick (64), standard (500) or full. Default: quick, or full with --until "
+            "or --rows.",
+        ),
+    ] = None,
     source: SourceName = "hub",
     datasets: Datasets = None,
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until", help="Evaluate only the rows needed for this half-width of the average, such as 0.5 points."
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option("--rows", help="Rows of each dataset, such as rte=100,qqp=300. More rows continue.")
+    ] = None,
+    rows_of: Annotated[
+        Path | None, typer.Option("--rows-of", help="Evaluate the same rows as this result of --until or --rows.")
+    ] = None,
     prompt_format: PromptFormat = "plain",
     shots: Annotated[int, typer.Option("--shots", help="Number of few-shot examples from the training split.")] = 0,
     prompt_variant: Annotated[
@@ -89,6 +115,9 @@ def evaluate(
     Run the same command again after an interruption to continue after the last finished batch. Several adapters
     share one loaded base, and each gets its own folder below --out. To evaluate one adapter on several GPUs:
     torchrun --nproc_per_node N -m cme eval …
+
+    With --until, the rows that help most are evaluated until the 95 % interval of the CME average is narrow enough. A
+    smaller half-width with the same --out continues from the rows that are there.
     """
     results = _results(
         adapter or [],
@@ -100,6 +129,9 @@ def evaluate(
         tier=tier,
         source=source,
         datasets=datasets,
+        until=until,
+        rows=rows,
+        rows_of=rows_of,
         prompt_format=prompt_format,
         shots=shots,
         prompt_variant=prompt_variant,
@@ -131,6 +163,11 @@ def _results(
 
     if devices is None and len(adapters) < 2:
         return [cme.evaluate(adapters[0] if adapters else None, model=model, out=out, **values)]
+    if values.pop("until") is not None:
+        raise UsageError(
+            f"--until applies to one model, but {len(adapters)} adapters are given. Compare them with 'cme compare', or evaluate "
+            "one of them and the others with --rows-of."
+        )
     for option in ("baseline", "name"):
         if values.pop(option) is not None:
             raise UsageError(f"--{option} applies to one adapter, but {len(adapters)} are given. Leave it out.")
@@ -141,6 +178,9 @@ def _results(
 
 def _show(result: "Result", folder: Path) -> None:
     show_scores(result.scores)
+    if result.rows is not None:
+        what = "CME average" if result.scores.complete else "Average"
+        print(result.rows.summary(result.scores.average, result.tier, what))
     if result.adapter and result.adapter.changes_output is False:
         note(
             "cme: warning: the adapter does not change the output of the base. Check that it was trained on this base."

@@ -7,6 +7,7 @@ from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
 from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores
+from cme.records.rows import RowLook, RowSelection
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
 
@@ -35,6 +36,8 @@ __all__ = [
     "Recipe",
     "Record",
     "Result",
+    "RowLook",
+    "RowSelection",
     "Run",
     "Scores",
     "TrainingOrigin",

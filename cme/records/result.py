@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cme.config import Items, stored_as
 from cme.records.base import Artefact, Positive, Record
+from cme.records.rows import RowSelection
 
 __all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores"]
 
@@ -127,10 +128,12 @@ class Result(Artefact):
         tokenizer_fingerprint: SHA-256 of the base's tokenizer and of the tokens that end a text; with the format ``chat`` also of
             its chat template. Empty for a baseline and in results of earlier versions.
         token_budget: requested positions per pass of the prefix engine; None for the device's default.
+        rows: how the rows were chosen, if they are not simply those of the tier. The tier then bounds them.
     """
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rows",)
 
     name: str
     base: str
@@ -161,3 +164,4 @@ class Result(Artefact):
     origin: str = "cme"
     tokenizer_fingerprint: str = ""
     token_budget: Positive | None = None
+    rows: RowSelection | None = None

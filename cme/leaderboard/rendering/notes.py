@@ -24,7 +24,7 @@ def notes(standing: Standing) -> list[str]:
     first = next((entry for entry in entries if not is_reference(entry)), entries[0])
     sentences = [
         _suite(first),
-        _tier(first.tier),
+        _rows(first),
         *_certainty(standing),
         *_rouge(standing),
         *_seeds(standing),
@@ -68,7 +68,7 @@ def notes(standing: Standing) -> list[str]:
 
 
 def remarks(entry: Entry) -> str:
-    """Return the remark of a row: a reference, a stale row, an evaluation by lm-eval, or an adapter without effect."""
+    """Return the remark of a row, such as a reference, a stale row, an evaluation by lm-eval, or an adapter without effect."""
     marks = []
     if entry.method in BASELINES:
         marks.append(f"reference: {BASELINES[entry.method]}")
@@ -78,6 +78,8 @@ def remarks(entry: Entry) -> str:
         marks.append("evaluated by lm-eval")
     if not changes_output(entry):
         marks.append("does not change the base's output")
+    if entry.rows is not None and entry.rows.reached is not None and entry.rows.counts != entry.rows.available:
+        marks.append(f"its scores chose the rows for ±{entry.rows.half_width:g} points")
     if is_stale_entry(entry):
         marks.append(f"stale: scorer version {entry.scorer_version}")
     return "; ".join(marks)
@@ -102,7 +104,15 @@ def _suite(entry: Entry) -> str:
     )
 
 
-def _tier(tier: str) -> str:
+def _rows(entry: Entry) -> str:
+    tier, rows = entry.tier, entry.rows
+    if rows is not None and rows.counts != rows.available:
+        models = "one model" if len(rows.chosen_by) == 1 else f"{len(rows.chosen_by)} models"
+        return (
+            f"{rows.total:,} rows of tier {tier} were evaluated ({rows.share:.1f} %), the first ones of each dataset in the "
+            f"order of the tier. Their numbers were chosen for an interval of ±{rows.half_width:g} points, from the scores and the row "
+            f"lengths of {models}. All rows of the table share them."
+        )
     if tier == "smoke":
         return (
             f"Tier smoke evaluates {TIERS[tier]} samples per dataset, which are too few for a standard error. It shows only "

@@ -14,6 +14,7 @@ from cme.leaderboard.entries.board import (
     partial_baselines,
     samples_path,
 )
+from cme.leaderboard.entries.chosen_rows import check_chosen_rows
 from cme.leaderboard.entries.escape import printable
 from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.metadata import called
@@ -185,6 +186,7 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     )
     changed = different(entry.scores.plain(), scores.plain(), "scores")
     _raise(where, [*changed, *different(entry.seed_stderr, seed_stderr, "seed_stderr")])
+    check_chosen_rows(entry, samples, where)
     answers = [answered(of_run) for of_run in samples]
     check_prompt_variants(entry, entries_dir, answers[0].questions)
     count = f"{len(samples)} runs, " if len(samples) > 1 else ""

@@ -1,6 +1,7 @@
 """The sections of a leaderboard, in their order."""
 
 from cme.leaderboard.entries.board import is_reference
+from cme.leaderboard.entries.chosen_rows import tier_text
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.rendering.notes import notes
 from cme.leaderboard.rendering.paper import Paper, reported_sections
@@ -63,7 +64,7 @@ def typical(standing: Standing) -> Entry:
 def _settings(first: Entry) -> str:
     settings = [
         f"base {first.base} ({first.base_fingerprint[:12]})" if first.base else "no base",
-        f"tier {first.tier}",
+        f"tier {tier_text(first)}",
         f"prompt format {first.prompt_format or 'none'}",
         f"{first.shots} shots",
         f"source {first.source}",
