@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.api.call import StrPath, path, public
+from cme.api.call import StrPath, names, path, public
 from cme.api.sides import Sides, evaluated, named_sides
 from cme.api.tables import as_html, as_text
 
@@ -143,7 +143,7 @@ def compare(
     *,
     until: float | str | None = None,
     source: str | None = None,
-    tier: str = "quick",
+    tier: str | None = None,
     out: StrPath | None = None,
     base: str = "smollm2-135m",
     datasets: str | Sequence[str] | None = None,
@@ -164,7 +164,8 @@ def compare(
             can make it so. ``"decided:0.5"`` also stops as soon as all differences are significant. Of results and entries, only
             the stored samples are used, in tier order. None compares all samples.
         source: source of the samples, for models that must be evaluated: ``hub``, a mirror folder, or ``mini``.
-        tier: samples per dataset for these models. With ``until``, at most so many are evaluated.
+        tier: samples per dataset for these models. None means ``quick``, or ``full`` with ``until``, which evaluates only as many
+            of them as it needs.
         out: folder for the results of these models, and for ``comparison.json``.
         base: base of the adapters.
         datasets: datasets or families on which models are evaluated. None means the whole suite.
@@ -186,7 +187,7 @@ def compare(
         [True]
     """
     from cme.errors import UsageError
-    from cme.leaderboard.ranking.paired import compare_sides
+    from cme.leaderboard.ranking.paired import compare_sides, stored_looks
     from cme.leaderboard.ranking.sides import read_sides
     from cme.stats.until import Until
 
@@ -195,11 +196,14 @@ def compare(
     if len(members) < 2:
         raise UsageError("a comparison needs at least two sides. Give another result, entry or model.")
     folder = None if out is None else path(out)
-    results = evaluated(
-        members, folder, base=base, source=source, tier=tier, datasets=datasets, prompt_format=prompt_format, dtype=dtype,
-        device=device, threads=threads,
+    results, looks = evaluated(
+        members, folder, rule, base=base, source=source, tier=tier, datasets=names(datasets), prompt_format=prompt_format,
+        dtype=dtype, device=device, threads=threads,
     )  # fmt: skip
-    compared = Compared(compare_sides(read_sides(results), until=rule))
+    read = read_sides(results)
+    if rule is not None and looks is None:
+        looks = stored_looks(read, rule)
+    compared = Compared(compare_sides(read, looks=looks))
     return compared if folder is None else _written(compared, folder / FILE)
 
 

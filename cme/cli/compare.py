@@ -44,8 +44,9 @@ def compare(
         typer.Option("--source", help="For models: source of the samples (hub, a mirror folder, or mini)."),
     ] = None,
     tier: Annotated[
-        str, typer.Option("--tier", help="For models: samples per dataset; with --until, the most.")
-    ] = "quick",
+        str | None,
+        typer.Option("--tier", help="For models: samples per dataset. Default: quick, or at most full with --until."),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for comparison.json and the results of models; required for models."),

@@ -14,7 +14,7 @@ from cme.stats.until import Until
 from cme.suite import datasets
 from cme.suite.prices import row_tokens
 
-__all__ = ["Paired", "compare_sides"]
+__all__ = ["Paired", "compare_sides", "stored_looks"]
 
 
 @dataclass(frozen=True)
@@ -45,47 +45,47 @@ class Paired:
     until: Sequential | None
 
 
-def compare_sides(sides: Sequence[Side], *, until: Until | None = None, resamples: int = 10_000) -> Paired:
+def stored_looks(sides: Sequence[Side], until: Until, *, resamples: int = 10_000) -> Sequential:
+    """Take the looks that a sequential evaluation would take, at the stored samples in tier order.
+
+    Args:
+        sides: at least two sides from `cme.leaderboard.ranking.sides.read_sides`.
+        until: the rule that stops.
+        resamples: number of resamples of the bootstrap.
+
+    Raises:
+        UsageError: there is one side, a dataset has a single cluster, or all samples miss the half-width.
+    """
+    weights = average_weights(_counted(sides))
+    available = _available(sides)
+    state = start(
+        until,
+        weights=weights,
+        prices={name: row_tokens(name) for name in weights},
+        available={name: available[name] for name in weights},
+    )
+    looks = run_looks(state, lambda samples: _panel(sides, samples), resamples=resamples)
+    _check_reached(looks)
+    return looks
+
+
+def compare_sides(sides: Sequence[Side], *, looks: Sequential | None = None, resamples: int = 10_000) -> Paired:
     """Compare sides that were evaluated on the same samples.
 
     Args:
         sides: at least two sides from `cme.leaderboard.ranking.sides.read_sides`.
-        until: stop as a sequential evaluation of these samples in tier order would. None compares all samples.
+        looks: a sequential comparison of them that has ended. None compares all samples.
         resamples: number of resamples of the bootstrap.
 
     Raises:
-        UsageError: there is one side, a dataset has a single cluster, or all samples miss the half-width of ``until``.
-        CMEError: the samples or clusters of a run differ from those of the others.
+        UsageError: a dataset has a single cluster.
     """
-    if len(sides) < 2:
-        raise UsageError("a comparison needs at least two results. Give another one.")
-    known = datasets()
-    counted = {name: known[name].family for name in sides[0].runs[0].columns if name in known}
+    counted, available = _counted(sides), _available(sides)
     weights = average_weights(counted)
-    columns = {side.name: [run.columns for run in side.runs] for side in sides}
-    untrained = [side.name for side in sides if not side.trained]
-
-    def panel_at(samples: Mapping[str, int]) -> Panel:
-        first = {
-            row: [{name: _first(run[name], count) for name, count in samples.items()} for run in runs]
-            for row, runs in columns.items()
-        }
-        return panel_of(first, untrained=untrained)
-
-    available = {name: len(ids) for name, (ids, _, _) in sides[0].runs[0].columns.items()}
-    looks = None
-    if until is not None:
-        state = start(
-            until,
-            weights=weights,
-            prices={name: row_tokens(name) for name in weights},
-            available={name: available[name] for name in weights},
-        )
-        looks = run_looks(state, panel_at, resamples=resamples)
-        _check_reached(looks)
+    if looks is not None:
         # A dataset beside the suite does not count, so no look needs more of it.
-        available = {name: looks.last.rows.get(name, available[name]) for name in available}
-    panel = panel_at(available)
+        available = {name: looks.last.rows.get(name, count) for name, count in available.items()}
+    panel = _panel(sides, available)
     if looks is None:
         comparison = compare(panel, weights, resamples=resamples)
     else:
@@ -109,6 +109,25 @@ def compare_sides(sides: Sequence[Side], *, until: Until | None = None, resample
         datasets={name: by_student(panel, {name: 100.0}).differences for name in available},
         until=looks,
     )
+
+
+def _counted(sides: Sequence[Side]) -> dict[str, str]:
+    """Return the family of each dataset that counts in the average."""
+    known = datasets()
+    return {name: known[name].family for name in sides[0].runs[0].columns if name in known}
+
+
+def _available(sides: Sequence[Side]) -> dict[str, int]:
+    return {name: len(ids) for name, (ids, _, _) in sides[0].runs[0].columns.items()}
+
+
+def _panel(sides: Sequence[Side], samples: Mapping[str, int]) -> Panel:
+    """Return the scores of the first samples of each dataset."""
+    first = {
+        side.name: [{name: _first(run.columns[name], count) for name, count in samples.items()} for run in side.runs]
+        for side in sides
+    }
+    return panel_of(first, untrained=[side.name for side in sides if not side.trained])
 
 
 def _first(column: tuple[list[str], list[str], Any], count: int) -> tuple[list[str], list[str], Any]:

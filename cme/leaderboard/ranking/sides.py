@@ -34,6 +34,7 @@ class Run:
         data: for each dataset, what pins its rows.
         seed: seed of the training; None if it is not recorded or there was none.
         tokens: tokens of each dataset's evaluation; empty if they were not recorded.
+        by_decision: whether its samples were chosen by a sequential comparison that a decision could stop.
         seconds: time of the evaluation; None if it was not recorded.
         training_seconds: time of the training; None if it was not recorded.
     """
@@ -47,6 +48,7 @@ class Run:
     data: dict[str, dict[str, str]]
     seed: int | None
     tokens: dict[str, int]
+    by_decision: bool
     seconds: float | None
     training_seconds: float | None
 
@@ -205,6 +207,7 @@ def _run_of(result: Result, folder: Path) -> Run:
         data=result.provenance,
         seed=None,
         tokens=result.tokens,
+        by_decision=result.rows is not None and result.rows.rule == "decided",
         seconds=sum(result.seconds.values()) or None,
         training_seconds=None,
     )
@@ -233,6 +236,7 @@ def _runs_of(entry: Entry, folder: Path) -> list[Run]:
                 data=run.provenance.data,
                 seed=run.seed,
                 tokens={},
+                by_decision=False,
                 seconds=run.provenance.evaluation.seconds,
                 training_seconds=run.cost.wall_seconds,
             )

@@ -29,6 +29,11 @@ def notes(paired: Paired) -> list[str]:
     lines = []
     if paired.until is not None:
         lines.append(_stop(paired, paired.until))
+    elif any(run.by_decision for side in paired.sides for run in side.runs):
+        lines.append(
+            "A decision could stop the evaluation of these samples, so the differences are exaggerated and the intervals are too "
+            "narrow. The comparison that chose the samples is valid (comparison.json)."
+        )
     single = [side.name for side in paired.sides if side.trained and len(side.runs) == 1]
     if single and any(len(side.runs) > 1 for side in paired.sides):
         have = "has" if len(single) == 1 else "have"
@@ -83,14 +88,13 @@ def _limits(item: Difference) -> str:
 
 def _stop(paired: Paired, looks: Sequential) -> str:
     count = sum(looks.last.rows.values())
-    half = max((item.half_width for item in looks.last.items if item.decided_at is None), default=None)
+    half = max(item.half_width for item in looks.last.items)
+    every = "every interval that is not decided" if looks.until.decided else "every interval"
     why = {
         "decided": "all differences are decided",
-        "precise": f"the samples' part of every interval is within ±{looks.until.half_width:g} points",
-        "exhausted": "all samples are used",
-        "last look": f"the last look is reached (half-width ±{half:.2f} points)"
-        if half
-        else "the last look is reached",
+        "precise": f"the samples' part of {every} is within ±{looks.until.half_width:g} points",
+        "exhausted": f"all samples are used, and they give ±{half:.2f} points",
+        "last look": f"the last look is reached, and its samples give ±{half:.2f} points",
     }[looks.reason or "exhausted"]
     tokens = f"{'' if paired.tokens_recorded else 'about '}{paired.tokens / 1e6:.2f} million tokens"
     text = f"Stopped after {count:,} samples ({_share(count, looks)}), {tokens} for each model: {why}."
