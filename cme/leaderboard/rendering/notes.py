@@ -109,9 +109,9 @@ def _rows(entry: Entry) -> str:
     if rows is not None and rows.counts != rows.available:
         models = "one model" if len(rows.chosen_by) == 1 else f"{len(rows.chosen_by)} models"
         return (
-            f"{rows.total:,} rows of tier {tier} were evaluated ({rows.share:.1f} %), the first ones of each dataset in the "
-            f"order of the tier. Their numbers were chosen for an interval of ±{rows.half_width:g} points, from the scores and the row "
-            f"lengths of {models}. All rows of the table share them."
+            f"{rows.total:,} rows of tier {tier} were evaluated ({rows.share:.1f} %): the first ones of each dataset in order. "
+            f"Their numbers were chosen for an interval of ±{rows.half_width:g} points, from the scores and the row lengths of "
+            f"{models}. All rows of the table share them."
         )
     if tier == "smoke":
         return (
