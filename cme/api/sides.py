@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.api.call import StrPath
+from cme.env import processes
 from cme.errors import UsageError
 
 if TYPE_CHECKING:
-    from cme.evaluation.settings import EvalSettings
     from cme.stats.sequential import Sequential
     from cme.stats.until import Until
 
@@ -48,8 +48,8 @@ def named_sides(sides: Sides) -> dict[str, list[Path | Model]]:
     """
     given: list[tuple[str, list[str]]] = []
     if isinstance(sides, Mapping):
-        for name, members in sides.items():
-            several = [members] if isinstance(members, str | os.PathLike) else list(members)
+        for name, one_or_several in sides.items():
+            several = [one_or_several] if isinstance(one_or_several, str | os.PathLike) else one_or_several
             given.append((name, [os.fspath(item) for item in several]))
     else:
         given = [_parsed(os.fspath(item)) for item in sides]
@@ -125,6 +125,10 @@ def evaluated(
             f"{models[0].given} is not a result or an entry, so it would have to be evaluated, but {' and '.join(missing)} "
             f"{'is' if len(missing) == 1 else 'are'} not given. Check the path, or give the source and an output folder."
         )
+    if processes() > 1:
+        raise UsageError(
+            "cme compare evaluates models in one process. Evaluate them with cme eval, and compare the results."
+        )
     names = [model.name for model in models]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(
@@ -159,7 +163,7 @@ def _evaluate(models: Sequence[Model], out: Path, settings: dict[str, Any]) -> N
     for model in models:
         if model.kind == "other base":
             with suppress(FinishedError):
-                evaluate(_settings(model, settings), out / model.name)
+                evaluate(EvalSettings(**{**settings, "base": model.given}), out / model.name)
 
 
 def _grow(
@@ -170,8 +174,9 @@ def _grow(
     settings: dict[str, Any],
 ) -> "Sequential":
     """Evaluate all models together until the rule stops, and return its looks."""
-    from cme.evaluation.row_rules import ByScores, Look
-    from cme.evaluation.together import evaluate_together
+    from cme.evaluation.live import LiveModel, evaluate_live
+    from cme.evaluation.row_rules import Look
+    from cme.evaluation.settings import EvalSettings
     from cme.leaderboard.ranking.aligned_scores import columns_of, panel_of
     from cme.stats import Panel, average_weights
     from cme.suite import datasets
@@ -185,29 +190,27 @@ def _grow(
             f"{reference[0]} answers without a model, so its samples are not chosen by until. Evaluate it on the samples of the "
             f"others afterwards (cme eval --baseline {reference[0]} --rows-of), or compare without until."
         )
-    # Models of one base are adjacent, so that the base is loaded once.
-    order = sorted(models, key=lambda model: model.kind == "other base")
     state: list[Sequential] = []
 
     def panel_at(look: Look) -> tuple[Panel, Mapping[str, float]]:
-        columns = dict(zip(order, map(columns_of, look.samples), strict=True))
+        columns = dict(zip(models, map(columns_of, look.samples), strict=True))
         rows = {name: [columns[item] for item in members if isinstance(item, Model)] for name, members in sides.items()}
         known = datasets()
         weights = average_weights({name: known[name].family for name in look.rows if name in known})
         return panel_of(rows, untrained=[name for name, of in sides.items() if not _trained(of)]), weights
 
-    rule = ByScores(until, panel_at, looked=state.append, always=True)
-    evaluate_together({out / model.name: _settings(model, settings) for model in order}, rule)
+    live = [
+        LiveModel(
+            model.name,
+            model.given if model.kind == "other base" else settings["base"],
+            model.given if model.kind == "adapter" else None,
+            out / model.name,
+        )
+        for model in models
+    ]
+    evaluate_live(live, EvalSettings(**settings), until, panel_at, looked=state.append)
     return state[-1]
 
 
 def _trained(members: Sequence[Path | Model]) -> bool:
     return any(isinstance(item, Model) and item.kind == "adapter" for item in members)
-
-
-def _settings(model: Model, settings: dict[str, Any]) -> "EvalSettings":
-    from cme.evaluation.settings import EvalSettings
-
-    if model.kind == "other base":
-        return EvalSettings(**{**settings, "base": model.given})
-    return EvalSettings(**settings, adapter=None if model.kind == "base" else model.given)
