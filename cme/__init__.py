@@ -92,6 +92,10 @@ if TYPE_CHECKING:
         match_rank,
         paper_parameters,
     )
+    from cme.api.plan import (
+        Plan,
+        plan,
+    )
     from cme.api.results import (
         EvalResult,
         explain_scores,
@@ -134,6 +138,7 @@ _HOMES = {
     "MoeLoraConfig": "cme.adapters.moelora",
     "MosLoraConfig": "cme.adapters.moslora",
     "Parameters": "cme.api.parameters",
+    "Plan": "cme.api.plan",
     "RenderedBoard": "cme.api.boards",
     "Reproduced": "cme.api.submission",
     "Submitted": "cme.api.submission",
@@ -166,6 +171,7 @@ _HOMES = {
     "load_result": "cme.api.results",
     "match_rank": "cme.api.parameters",
     "paper_parameters": "cme.api.parameters",
+    "plan": "cme.api.plan",
     "prompt_sensitivity": "cme.api.results",
     "push_mix": "cme.api.mixes",
     "render_board": "cme.api.boards",
@@ -197,6 +203,7 @@ __all__ = [
     "MoeLoraConfig",
     "MosLoraConfig",
     "Parameters",
+    "Plan",
     "RenderedBoard",
     "Reproduced",
     "Submitted",
@@ -230,6 +237,7 @@ __all__ = [
     "load_result",
     "match_rank",
     "paper_parameters",
+    "plan",
     "prompt_sensitivity",
     "push_mix",
     "render_board",

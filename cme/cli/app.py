@@ -52,6 +52,7 @@ _ORDER = (
     "score",
     "show",
     "compare",
+    "plan",
     "lm-eval",
     "tasks-path",
     "import-lm-eval",

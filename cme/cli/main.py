@@ -31,6 +31,7 @@ VERBS = (
     "lm_eval",
     "ls",
     "params",
+    "plan",
     "push",
     "reproduce",
     "score",
