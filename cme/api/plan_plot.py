@@ -33,8 +33,10 @@ def draw(planned: "Planned") -> Any:
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     panel = figure.subplots()
     best = planned.best
-    lines = {seeds: shade for seeds, shade in zip(_SEEDS, _SHADES, strict=True)}
+    lines = dict(zip(_SEEDS, _SHADES, strict=True))
     if best is not None:
+        # A line next to that of the best plan would hide its name.
+        lines = {seeds: shade for seeds, shade in lines.items() if not 0.75 < seeds / best.seeds < 1.35}
         lines[best.seeds] = _BEST
     for seeds, shade in sorted(lines.items()):
         values = [parts.detectable(seeds, parts.samples(int(n), planned.available), planned.power) for n in counts]

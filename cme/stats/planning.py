@@ -9,11 +9,15 @@ import numpy as np
 from cme.errors import UsageError
 from cme.stats.allocation import row_variances
 from cme.stats.panel import Array, Panel, weight_vector
-from cme.stats.variance import PRIOR_FREEDOM, combined_quantile, sample_variances
+from cme.stats.variance import PRIOR_FREEDOM, combined_quantile, sample_variances, satterthwaite, seed_share
 
-__all__ = ["Components", "best_split", "components"]
+__all__ = ["ALPHA", "Components", "best_split", "components"]
 
 ALPHA = 0.05
+"""Level of the planned test."""
+
+_GRID = 24
+_HALVINGS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,27 +51,54 @@ class Components:
     def detectable(self, seeds: int, samples: Array, power: float) -> float:
         """Return the difference that a comparison of two methods finds significant with the given power.
 
-        It counts the uncertainty of the seed variance as the comparison does (`cme.stats.critical.Critical`). One seed tells
-        nothing about other seeds, so the difference is then that between these two runs.
+        The power is the mean over the seed variances that the comparison may compute from S runs. One seed tells nothing about
+        other seeds, so the difference is then that between these two runs.
 
         Args:
             seeds: seeds of each method, S.
             samples: samples of each dataset, [D].
             power: probability of a significant difference, between 0 and 1.
         """
-        from scipy.special import ndtri, stdtrit
+        from scipy.special import ndtr, ndtri
 
-        normal = float(ndtri(1 - ALPHA / 2))
         if seeds == 1:
-            return (normal + float(ndtri(power))) * math.sqrt(float(((self.shared + self.own) / samples).sum()))
-        variance = self.variance(seeds, samples)
-        # Two methods with S seeds each: their moderated variances have no more degrees of freedom than both together.
-        freedom = min(2 * (PRIOR_FREEDOM + seeds - 1), 2.0 * (seeds - 1))
-        observed = (self.seeds + float((self.own / samples).sum())) / seeds
-        share = np.array(min(observed / variance, 1.0) if variance > 0 else 0.0)
-        of_sample, of_seeds = np.array(normal), np.array(stdtrit(freedom, 1 - ALPHA / 2))
-        quantile = float(combined_quantile(share, of_sample, of_seeds))
-        return (quantile + float(ndtri(power))) * math.sqrt(variance)
+            normal = float(ndtri(1 - ALPHA / 2) + ndtri(power))
+            return normal * math.sqrt(float(((self.shared + self.own) / samples).sum()))
+        halves, stderr = self._half_widths(seeds, samples), math.sqrt(self.variance(seeds, samples))
+        if stderr == 0:
+            return float(halves.max())
+        low, high = 0.0, float(halves.max()) + 10 * stderr
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            if float(ndtr((middle - halves) / stderr).mean()) < power:
+                low = middle
+            else:
+                high = middle
+        return high
+
+    def _half_widths(self, seeds: int, samples: Array) -> Array:
+        """Return the half-widths of the interval for equally likely pairs of variances between the runs of both methods.
+
+        The comparison computes the seed variance from few runs (`cme.stats.variance.seed_variances`), so its interval varies.
+        """
+        from scipy.special import chdtri, ndtri, stdtrit
+
+        own = seeds - 1.0
+        noise = float((self.own / samples).sum()) / 2
+        chances = (np.arange(_GRID) + 0.5) / _GRID
+        spread = (self.seeds / 2 + noise) * chdtri(own, 1 - chances) / own
+        between = np.stack(np.meshgrid(spread, spread), axis=-1).reshape(-1, 2)
+        mean = between.mean(axis=-1, keepdims=True)
+        moderated = (PRIOR_FREEDOM * mean + own * between) / (PRIOR_FREEDOM + own)
+        runs = np.maximum(np.maximum(between, moderated), noise)
+        of_samples = float(((self.shared + self.own / seeds) / samples).sum())
+        variance = of_samples + (runs - noise).sum(axis=-1) / seeds
+        freedom = np.minimum(satterthwaite(runs, np.full(2, min(PRIOR_FREEDOM + own, 2 * own))), 2 * own)
+        share = seed_share(runs.sum(axis=-1) / seeds, variance)
+        of_seeds = stdtrit(np.maximum(freedom, 1.0), 1 - ALPHA / 2)
+        of_sample = np.full_like(of_seeds, float(ndtri(1 - ALPHA / 2)))
+        half_widths: Array = combined_quantile(share, of_sample, of_seeds) * np.sqrt(variance)
+        return half_widths
 
     def needed(self, seeds: int, difference: float, power: float, available: Mapping[str, int]) -> int | None:
         """Return the fewest samples of each dataset that detect a difference, or None if all samples do not.

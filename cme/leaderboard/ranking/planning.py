@@ -1,5 +1,6 @@
 """Plans of comparisons: seeds, samples, tokens and hours for a difference and a power, from a pilot."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -8,7 +9,7 @@ from cme.errors import UsageError
 from cme.leaderboard.ranking.aligned_scores import panel_of
 from cme.leaderboard.ranking.sides import Side
 from cme.stats import average_weights
-from cme.stats.planning import Components, best_split, components
+from cme.stats.planning import ALPHA, Components, best_split, components
 from cme.suite import datasets
 
 __all__ = ["Planned", "Split", "plan_from"]
@@ -105,11 +106,13 @@ def plan_from(
     Raises:
         UsageError: the pilot or a number does not fit.
     """
-    if not difference > 0:
+    if not 0 < difference < math.inf:
         raise UsageError(f"the difference is {difference:g}. Give a number of points above 0, such as 1.")
-    if not 0 < power < 1:
-        raise UsageError(f"the power is {100 * power:g} %. Give a percentage between 0 and 100, such as 80.")
-    if training_hours is not None and not training_hours >= 0:
+    if not ALPHA < power < 1:
+        raise UsageError(
+            f"the power is {100 * power:g} %. Give a percentage above {100 * ALPHA:g} and below 100, such as 80."
+        )
+    if training_hours is not None and not 0 <= training_hours < math.inf:
         raise UsageError(f"the training takes {training_hours:g} hours. Give a number of at least 0.")
     trained = [side for side in sides if side.trained]
     known = datasets()
