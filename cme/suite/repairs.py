@@ -1,17 +1,14 @@
-"""Repairs of texts that change prompts or scores. They are turned off until the next version of the scorer.
+"""Repairs of texts that were damaged before they were published, and of answers that contain end tokens.
 
-`REPAIRS` turns all of them on. This changes the prompts of ANLI, QQP and IMDB, and the scores of texts in which a model continues
-after an end token. The same change must increase `cme.suite.score.SCORER_VERSION`. Ids do not change, because they are computed
-from the published rows.
+The repairs concern the prompts of ANLI, QQP and IMDB, and answers in which a model continues after an end token. Ids are computed
+from the published rows, so they do not change. A change of a repair must increase `cme.suite.score.SCORER_VERSION`.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["REPAIRS", "cut_after_end", "restore_controls", "restore_line_breaks", "restore_quotes"]
-
-REPAIRS = False
+__all__ = ["cut_after_end", "restore_controls", "restore_line_breaks", "restore_quotes"]
 
 _LINE_BREAK = re.compile(r"[ \t]*<br ?/?>[ \t]*")
 _C1 = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
@@ -19,7 +16,7 @@ _C1 = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0x
 
 def restore_line_breaks(text: str) -> str:
     """Replace ``<br>`` by a line break (ANLI, mostly round 3)."""
-    return _LINE_BREAK.sub("\n", text).strip() if REPAIRS else text
+    return _LINE_BREAK.sub("\n", text).strip()
 
 
 def restore_quotes(text: str) -> str:
@@ -29,7 +26,7 @@ def restore_quotes(text: str) -> str:
     """
     inner = text[1:-1]
     quoted = len(text) > 2 and text[0] == text[-1] == '"' and '""' in inner and '"' not in inner.replace('""', "")
-    return inner.replace('""', '"').strip() if REPAIRS and quoted else text
+    return inner.replace('""', '"').strip() if quoted else text
 
 
 def restore_controls(value: Any) -> Any:
@@ -40,7 +37,7 @@ def restore_controls(value: Any) -> Any:
     Args:
         value: value of a column. A value that is not a text is returned unchanged.
     """
-    return value.translate(_C1) if REPAIRS and isinstance(value, str) else value
+    return value.translate(_C1) if isinstance(value, str) else value
 
 
 def cut_after_end(text: str, ends: Iterable[str]) -> str:
@@ -54,4 +51,4 @@ def cut_after_end(text: str, ends: Iterable[str]) -> str:
         ends: texts of the end tokens.
     """
     places = [text.find(end) for end in ends if end.strip() and end in text]
-    return text[: min(places)] if REPAIRS and places else text
+    return text[: min(places)] if places else text

@@ -13,7 +13,7 @@ from cme.suite.spec import DatasetSpec, datasets
 
 __all__ = ["ROUGE_FAMILY", "SCORER_VERSION", "Sample", "aggregate", "explain", "score_dataset", "soft_score"]
 
-SCORER_VERSION = 1
+SCORER_VERSION = 2
 """Version of the scoring rules. It increases when equal answers would get other scores; older rows are then stale."""
 
 ROUGE_FAMILY = "text_summarization"

@@ -1,24 +1,9 @@
-"""Repairs that are prepared: without effect now, right when they are switched on."""
-
-from types import SimpleNamespace
+"""Repairs of texts that were damaged before they were published, and of answers with end tokens."""
 
 import pytest
 
 from cme.data.load import normalise_all
 from cme.suite import dataset, repairs
-
-
-@pytest.fixture(params=[False, True], ids=["off", "on"])
-def switched(request, monkeypatch):
-    monkeypatch.setattr(repairs, "REPAIRS", request.param)
-    return request.param
-
-
-@pytest.mark.skipif(repairs.REPAIRS, reason="they are switched on")
-def test_they_are_off():
-    row = {"uid": "a", "premise": "Early<br>Tina woke.", "hypothesis": "x", "label": 0, "reason": ""}
-    (example,) = normalise_all([row], dataset("anli")).examples
-    assert example.input == "Premise: Early<br>Tina woke.\nHypothesis: x"
 
 
 @pytest.mark.parametrize(
@@ -30,8 +15,8 @@ def test_they_are_off():
         ("a <b>bold</b> word", "a <b>bold</b> word"),
     ],
 )
-def test_line_breaks(switched, raw, repaired):
-    assert repairs.restore_line_breaks(raw) == (repaired if switched else raw)
+def test_line_breaks(raw, repaired):
+    assert repairs.restore_line_breaks(raw) == repaired
 
 
 @pytest.mark.parametrize(
@@ -47,8 +32,8 @@ def test_line_breaks(switched, raw, repaired):
         ('""', '""'),
     ],
 )
-def test_quotes(switched, raw, repaired):
-    assert repairs.restore_quotes(raw) == (repaired if switched else raw)
+def test_quotes(raw, repaired):
+    assert repairs.restore_quotes(raw) == repaired
 
 
 @pytest.mark.parametrize(
@@ -60,8 +45,8 @@ def test_quotes(switched, raw, repaired):
         (None, None),
     ],
 )
-def test_controls(switched, raw, repaired):
-    assert repairs.restore_controls(raw) == (repaired if switched else raw)
+def test_controls(raw, repaired):
+    assert repairs.restore_controls(raw) == repaired
 
 
 @pytest.mark.parametrize(
@@ -73,8 +58,15 @@ def test_controls(switched, raw, repaired):
         ("Paris", "Paris"),
     ],
 )
-def test_a_text_ends_at_its_first_end_token(switched, text, expected):
-    assert repairs.cut_after_end(text, ["</s>", "<|im_end|>", " ", ""]) == (expected if switched else text)
+def test_a_text_ends_at_its_first_end_token(text, expected):
+    assert repairs.cut_after_end(text, ["</s>", "<|im_end|>", " ", ""]) == expected
+
+
+def without_repairs(monkeypatch):
+    """Let the normalisers keep the texts as they were published."""
+    monkeypatch.setattr("cme.data.normalise.inference.restore_line_breaks", lambda text: text)
+    monkeypatch.setattr("cme.data.normalise.paraphrase.restore_quotes", lambda text: text)
+    monkeypatch.setattr("cme.data.normalise.labelled.restore_controls", lambda value: value)
 
 
 ROWS = {
@@ -98,17 +90,16 @@ ROWS = {
 @pytest.mark.parametrize("name", ROWS)
 def test_prompts_change_and_ids_do_not(name, monkeypatch):
     row, expected = ROWS[name]
-    examples = {}
-    for on in (False, True):
-        monkeypatch.setattr(repairs, "REPAIRS", on)
-        (examples[on],) = normalise_all([row], dataset(name)).examples
-    assert examples[True].input == expected
-    assert (examples[False].input == expected) is (name == "mnli")
-    assert (examples[True].id, examples[True].cluster) == (examples[False].id, examples[False].cluster)
+    (repaired,) = normalise_all([row], dataset(name)).examples
+    without_repairs(monkeypatch)
+    (raw,) = normalise_all([row], dataset(name)).examples
+    assert repaired.input == expected
+    assert (raw.input == expected) is (name == "mnli")
+    assert (repaired.id, repaired.cluster) == (raw.id, raw.cluster)
 
 
 @pytest.mark.parametrize("answers", ["engine", "plain"])
-def test_what_follows_an_end_token_that_is_not_special(switched, answers):
+def test_what_follows_an_end_token_that_is_not_special(answers):
     """A base whose generation_config.json names a second end token, which its tokenizer writes out."""
     from tests.evaluation.engine import lab
     from tests.evaluation.engine.test_choice import rows
@@ -119,17 +110,18 @@ def test_what_follows_an_end_token_that_is_not_special(switched, answers):
     end = lab.tiny_tokenizer().decode(tokens[2:3])
     model.generation_config.eos_token_id = [1, tokens[2]]
     (text,) = getattr(lab, answers)(model).generate_until(request)
-    assert longest.startswith(text) and (end not in text) is switched
+    assert longest.startswith(text) and (end not in text)
 
 
 def test_how_many_real_rows_change(real_data, monkeypatch):
     from tests.data.real import loaded
 
-    changed = SimpleNamespace()
-    for name, kind in (("anli", "eval"), ("qqp", "train"), ("imdb", "train"), ("imdb", "eval")):
-        inputs = []
-        for on in (False, True):
-            monkeypatch.setattr(repairs, "REPAIRS", on)
-            inputs.append([example.input for example in loaded(real_data, name, kind, allow_missing=True).examples])
-        setattr(changed, f"{name}_{kind}", sum(a != b for a, b in zip(*inputs, strict=True)))
-    assert vars(changed) == {"anli_eval": 161, "qqp_train": 69, "imdb_train": 73, "imdb_eval": 17}
+    kinds = (("anli", "eval"), ("qqp", "train"), ("imdb", "train"), ("imdb", "eval"))
+
+    def inputs(name, kind):
+        return [example.input for example in loaded(real_data, name, kind, allow_missing=True).examples]
+
+    repaired = {pair: inputs(*pair) for pair in kinds}
+    without_repairs(monkeypatch)
+    changed = {pair: sum(a != b for a, b in zip(texts, inputs(*pair), strict=True)) for pair, texts in repaired.items()}
+    assert list(changed.values()) == [161, 69, 73, 17]

@@ -76,7 +76,7 @@ def test_every_instruction_names_every_label_word(spec):
 @pytest.mark.parametrize(
     ("name", "fingerprint"),
     [
-        ("qqp", "4b51c0a6a0ab"),
+        ("qqp", "9f843f5c6f6f"),
         ("mmlu", "13315bd4d9cb"),
         ("squad_v2", "19266a7f59fb"),
         ("emotion", "ced86934c72f"),
