@@ -59,7 +59,7 @@ def test_empty_texts_are_dropped_and_counted(column):
 
 
 def test_line_ends_are_unix_and_the_text_stays():
-    assert one(premise=" Mixed.\r\nLine\rends. <br> ").input.startswith("Premise: Mixed.\nLine\nends. <br>\n")
+    assert one(premise=" Mixed.\r\nLine\rends. <b> ").input.startswith("Premise: Mixed.\nLine\nends. <b>\n")
 
 
 def test_questions_about_one_premise_are_one_cluster():
