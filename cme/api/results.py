@@ -235,6 +235,9 @@ class EvalResult:
         frame = self.families_frame()
         what = "" if self.scores.complete else f" over {len(frame)} famil{'y' if len(frame) == 1 else 'ies'}"
         notes = [f"CME average{what}: {self.average:.2f}{error} (tier {record.tier}, source {record.source})"]
+        if self.retention:
+            drift = self.retention.drift
+            notes.append(f"Drift from the base: {drift.value:.4f} ± {drift.stderr:.4f} nats per token")
         if self.in_memory:
             notes.append("This result cannot be submitted, because its model was in memory.")
         if record.origin == "lm-eval":

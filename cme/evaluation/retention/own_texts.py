@@ -123,7 +123,7 @@ def read_texts(file: Path, key: str) -> OwnTexts | None:
         values = read_json(file)
     except CMEError:
         return None
-    if not isinstance(values, dict) or values.get("key") != key:
+    if not isinstance(values, dict) or values.get("key") != key or not {"prompt", "tokens"} <= values.keys():
         return None
     return OwnTexts(values["prompt"], values["tokens"])
 
