@@ -235,15 +235,15 @@ class EvalResult:
         frame = self.families_frame()
         what = "" if self.scores.complete else f" over {len(frame)} famil{'y' if len(frame) == 1 else 'ies'}"
         notes = [f"CME average{what}: {self.average:.2f}{error} (tier {record.tier}, source {record.source})"]
-        if self.retention:
-            drift = self.retention.drift
-            notes.append(f"Drift from the base: {drift.value:.4f} ± {drift.stderr:.4f} nats per token")
         if self.in_memory:
             notes.append("This result cannot be submitted, because its model was in memory.")
         if record.origin == "lm-eval":
             notes.append("Imported from lm-eval's logs. The base is identified by its name and lm-eval's hash only.")
         if record.adapter is not None and record.adapter.changes_output is False:
             notes.append("The adapter does not change the model's output.")
+        if self.retention:
+            drift = self.retention.drift
+            notes.append(f"Drift from the base: {drift.value:.4f} ± {drift.stderr:.4f} nats per token")
         return f"{record.name} on {record.base}" if record.base else record.name, frame, notes
 
 
