@@ -11,6 +11,7 @@ from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
+from cme.evaluation.retention import check_retention
 from cme.evaluation.row_rules import GivenRows, Look, RowRule
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
@@ -65,6 +66,7 @@ def evaluate(settings: EvalSettings, out: Path, rule: RowRule | None = None) -> 
             are checked before the model is loaded, where possible.
     """
     settings.check()
+    check_retention(settings, {out: settings.adapter})
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     with joined() as group:
         if settings.baseline:
@@ -100,6 +102,7 @@ def evaluate_each(
         out / name: None if adapter == BASE else adapter
         for name, adapter in zip(distinct_names(adapters), adapters, strict=True)
     }
+    check_retention(settings, chosen)
     with joined() as group:
         return _models(settings, chosen, group, each=True, rule=rule)
 
@@ -132,6 +135,7 @@ def evaluate_model(
         settings, base=description.base, adapter=None, baseline=None, device=description.device, dtype="float32"
     )
     settings.check()
+    check_retention(settings, {out: None}, in_memory=description.adapter is not None)
     settings = replace(settings, dtype=description.dtype, name=settings.name or description.name)
     specs, missing = specs_of(settings)
     check_format(settings.prompt_format, tokenizer, [spec.name for spec in specs])
@@ -226,6 +230,7 @@ def _model_result(session: Session, model: GrowingModel, selection: RowSelection
         token_budget=settings.token_budget,
         origin=model.origin,
         rows=selection,
+        retention=session.measure_retention(),
         **_answered(session, settings, model.parts, start.specs, open_source(settings.source), start.missing, row.out),
     )
     return _written(result, row.out)
@@ -279,7 +284,7 @@ def _each(
     session: Session | BaselineSession, specs: Sequence[DatasetSpec], out: Path, *, shown: bool
 ) -> dict[str, dict[str, Any]]:
     """Evaluate every dataset and return the records of `Session.dataset` by name."""
-    with table([spec.name for spec in specs], whole="datasets", shown=shown) as row:
+    with table([spec.name for spec in specs], whole=f"{out.name}: datasets", shown=shown) as row:
         return {spec.name: session.dataset(spec, out / "parts", row(spec.name)) for spec in specs}
 
 

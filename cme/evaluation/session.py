@@ -12,17 +12,19 @@ from cme.evaluation.in_memory import has_active_adapter, merged_adapters_restore
 from cme.evaluation.live_score import RunningScore
 from cme.evaluation.lm_eval_runner import Harness
 from cme.evaluation.prices import row_price
+from cme.evaluation.retention import RetentionMeter
 from cme.evaluation.row_windows import RowWindows, Window
 from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import EvalSettings
 from cme.evaluation.store import Checks, Store
 from cme.files import digest, read_json, write_json
 from cme.models.causal import check_causal
-from cme.models.load import load_model
+from cme.models.load import base_fingerprint, load_model, load_tokenizer, resolve_base
 from cme.models.load import pick_device as _pick
 from cme.models.vocabulary import check_vocabulary
 from cme.processes import ALONE, Group
 from cme.progress import Bar
+from cme.records import Retention
 from cme.records.samples import write_samples
 from cme.suite import DatasetSpec
 
@@ -67,12 +69,12 @@ class Session:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._settings, self._tokenizer, self._group = settings, tokenizer, group
-        self._device = settings.device or "cpu"
+        self._device, self._given = settings.device or "cpu", given
+        self._meter = self._retention_meter(folder) if settings.retention and group.rank == 0 else None
         self._switcher = AdapterSwitcher(
             lambda: load_model(folder, dtype=settings.dtype, device=self._device) if given is None else given,
             several=several,
         )
-        self._given = given
         check_vocabulary(self._switcher.base, tokenizer)
         check_causal(self._switcher.base)
         self.method, self.effect = "", 0.0
@@ -96,7 +98,9 @@ class Session:
             AdapterError: if the adapter does not fit the base model, or its weights are damaged.
         """
         self.method, self.effect = "", 0.0
-        model = self._switcher.base if adapter is None else self._switcher.attach(adapter)
+        if self._meter is not None:
+            self._meter.prepare(lambda: self._switcher.base, parts.parent / "retention", identity["base"])
+        self._model = model = self._switcher.base if adapter is None else self._switcher.attach(adapter)
         if adapter is not None or (self._given is not None and has_active_adapter(model)):
             self._measure_effect(model)
         self._identity = identity
@@ -114,6 +118,26 @@ class Session:
             "cme_rows": self._windows,
         }
         self._harness.take(model, metadata, self._checks.verdicts)
+
+    def measure_retention(self) -> Retention | None:
+        """Compare the attached adapter with the base; None if the settings do not ask for it. Call it in the first process.
+
+        Raises:
+            AdapterError: if a logit is not finite.
+        """
+        return None if self._meter is None else self._meter.measure(self._model)
+
+    def _retention_meter(self, folder: Path) -> RetentionMeter:
+        settings = self._settings
+        other = None if settings.retention_base is None else resolve_base(settings.retention_base)
+        if other is not None and load_tokenizer(other).get_vocab() != self._tokenizer.get_vocab():
+            raise UsageError(
+                f"{settings.retention_base} has another vocabulary than the evaluated model, so their predictions cannot be "
+                "compared. Give the base from which the model was trained."
+            )
+        home = other or (folder if self._given is None else None)
+        load = None if home is None else lambda: load_model(home, dtype=settings.dtype, device=self._device)
+        return RetentionMeter(settings, self._tokenizer, load, None if other is None else base_fingerprint(other))
 
     def _measure_effect(self, model: Any) -> None:
         """Set `method` and `effect` from the active adapter of a `PeftModel`."""

@@ -8,6 +8,7 @@ from cme.records.cost import Cost, MeasuredRatios
 from cme.records.grid import ChosenGrid
 from cme.records.provenance import Provenance
 from cme.records.result import Scores
+from cme.records.retention import Retention
 from cme.records.rows import RowSelection
 from cme.records.settings import AdapterRecord, Recipe
 
@@ -23,6 +24,7 @@ class EntryRun(Record):
         samples_sha256: SHA-256 of ``samples/<entry>.<k>.parquet``, where k is the run's index in the entry, from 0.
         cost: cost of the training; empty for a base.
         provenance: origin of the rows, and how the run was evaluated and trained.
+        retention: what the adapter changed of the base's old skill; None if it was not measured.
     """
 
     seed: int | None
@@ -30,6 +32,7 @@ class EntryRun(Record):
     samples_sha256: str
     cost: Cost
     provenance: Provenance
+    retention: Retention | None = None
 
 
 class EntryPromptVariant(Record):

@@ -15,7 +15,6 @@ from cme.leaderboard.entries.files import check_entry, check_name, check_samples
 from cme.leaderboard.entries.matching import Pair, check_one_row, pair, recipe_of
 from cme.leaderboard.entries.measurements import cost_ratios, lr_grid
 from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
-from cme.leaderboard.ranking.aligned_scores import columns_of
 from cme.leaderboard.ranking.prompt_variants import entry_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
 from cme.records import (
@@ -156,8 +155,7 @@ def _evidence(run: Run | None, grid: Path | None, bench: Path | None) -> dict[st
 
 def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]], items: str) -> Entry:
     result, run = pairs[0].result, pairs[0].run
-    columns = [columns_of(of_run) for of_run in samples]
-    scores, seed_stderr = mean_scores([item.result.scores for item in pairs], columns, tier=result.tier)
+    scores, seed_stderr = mean_scores([item.result.scores for item in pairs], samples, tier=result.tier)
     return Entry(
         name=name,
         method=run.method if run else result.baseline or "base",
@@ -178,6 +176,7 @@ def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]]
                 samples_sha256=item.result.samples_sha256,
                 cost=_cost(item.run) if item.run else Cost(),
                 provenance=_provenance(item.result, item.run),
+                retention=item.result.retention,
             )
             for item in pairs
         ),

@@ -9,9 +9,10 @@ from cme.leaderboard.rendering.row import make_rows
 from cme.leaderboard.rendering.section import Section
 from cme.leaderboard.rendering.tables.conditions import conditions_section, rates_section
 from cme.leaderboard.rendering.tables.costs import measured_section, runs_section
+from cme.leaderboard.rendering.tables.information import information_sections
 from cme.leaderboard.rendering.tables.scores import (
     datasets_sections,
-    families_section,
+    families_sections,
     main_table,
     pairs_section,
     seeds_section,
@@ -40,7 +41,8 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
             main_table([row for row in make_rows(standing) if row.kind != "partial"]),
             tuple(notes(standing)),
         ),
-        families_section(standing),
+        *families_sections(standing),
+        *information_sections(standing),
         *datasets_sections(standing),
         pairs_section(standing),
         seeds_section(standing),
