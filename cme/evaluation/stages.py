@@ -224,17 +224,22 @@ class Sessions:
         self.group = group
         self._several, self._given = several, given
         self._kept: dict[Path, Session] = {}
+        self._attached: tuple[Session, GrowingModel] | None = None
 
     def attach(self, model: GrowingModel) -> Session:
         """Return the session of a model's base, with the model's adapter attached."""
         session = self._given or self._of_base(model)
-        self.group.together(lambda: session.attach(model.row.adapter, model.answers, model.folder))
+        if self._attached is None or self._attached[0] is not session or self._attached[1] is not model:
+            self._attached = None
+            self.group.together(lambda: session.attach(model.row.adapter, model.answers, model.folder))
+            self._attached = session, model
         return session
 
     def _of_base(self, model: GrowingModel) -> Session:
         folder = model.start.folder
         if folder not in self._kept:
             self._kept.clear()
+            self._attached = None
             tokenizer = load_tokenizer(folder)
             self._kept[folder] = self.group.together(
                 lambda: Session(model.settings, folder, tokenizer, group=self.group, several=self._several)
