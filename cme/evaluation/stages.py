@@ -104,7 +104,7 @@ def grow(
         group.first(lambda: _note(models, number, target))  # noqa: B023 (it runs at once)
         for model in models:
             try:
-                available |= _evaluate(model, specs, windows, sessions, group, f"datasets{rule.progress}", rule.exact)
+                available |= _evaluate(model, specs, windows, sessions, group, rule.progress, rule.exact)
             except CMEError:
                 _release_empty(models, group)
                 raise
@@ -122,7 +122,7 @@ def _evaluate(
     windows: Mapping[str, Window],
     sessions: "Sessions",
     group: Group,
-    whole: str,
+    progress: str,
     exact: bool,
 ) -> Counts:
     """Evaluate the rows of one stage, and return the number of available rows of each of its datasets."""
@@ -135,7 +135,9 @@ def _evaluate(
         known = group.together(lambda: session.prepare(chosen, model.folder, windows))
         if exact and (over := [name for name in windows if windows[name][1] > known.get(name, windows[name][1])]):
             raise too_many_rows(over[0], windows[over[0]][1], known[over[0]], model.settings.tier)
-        with table([spec.name for spec in chosen], whole=whole, shown=group.rank == 0) as bar:
+        with table(
+            [spec.name for spec in chosen], whole=f"{model.row.out.name}: datasets{progress}", shown=group.rank == 0
+        ) as bar:
             for spec in chosen:
                 done[spec.name] = session.dataset(spec, model.folder, bar(spec.name), windows[spec.name])
     for name, record in done.items():
