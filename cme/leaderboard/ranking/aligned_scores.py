@@ -37,7 +37,7 @@ def columns_of(samples: Sequence[Sample]) -> Columns:
 def read_columns(path: Path) -> Columns:
     """Read the columns that the statistics need from a samples file.
 
-    Check the file with `cme.leaderboard.entries.files.check_samples` first.
+    Only these columns are read and checked against the limits. `cme.leaderboard.entries.files.check_samples` checks a whole file.
 
     Raises:
         CMEError: the file cannot be read.
