@@ -18,7 +18,7 @@ __all__ = ["ComparisonReport", "Timing", "measure_comparison"]
 CASES = {"all samples": None, "until decided": "decided:{}", "until precise": "{}"}
 """Name of each case, with its ``--until``."""
 
-_HALF_WIDTH = 0.5
+_HALF_WIDTH = 0.75
 """Half-width at full size, in points."""
 
 
