@@ -90,6 +90,8 @@ class Compared:
             for what, tables in (("families", paired.families), ("datasets", paired.datasets)):
                 pair[what] = {name: _interval(items[k]) for name, items in tables.items()}
         return {
+            "kind": "comparison",
+            "schema_version": 1,
             "tier": first.tier,
             "source": first.source,
             "alpha": paired.comparison.alpha,
