@@ -184,7 +184,7 @@ def compare(
             are identical, a dataset has a single cluster, or all samples cannot reach the half-width.
 
     Example:
-        >>> compared = cme.compare(["leaderboards/demo/entries/lora.json", "leaderboards/demo/entries/base.json"])
+        >>> compared = cme.compare([f"{DEMO}/entries/lora.json", f"{DEMO}/entries/base.json"])
         >>> [item.significant for item in compared.differences]
         [True]
     """
