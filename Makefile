@@ -14,6 +14,7 @@ READY  := $(VENV)/.cme-ready
 # Steps are files, and make does not notice changed settings. Each tier has its own folder; for other settings, set DEMO.
 DEMO   ?= demo$(if $(filter-out smoke,$(TIER)),-$(TIER))
 ROWS   ?= 4000
+SOURCE ?= mini:graded
 TIER   ?= smoke
 TRAIN  ?=
 EVAL   ?=
@@ -41,7 +42,7 @@ demo: $(DEMO)/leaderboard/leaderboard.md
 
 $(DEMO)/mix/manifest.json: | $(READY)
 	@echo "== a training mix of $(ROWS) rows from the mini corpus"
-	@$(CME) build-data --source mini --size $(ROWS) --out $(DEMO)/mix
+	@$(CME) build-data --source $(SOURCE) --size $(ROWS) --out $(DEMO)/mix
 
 $(DEMO)/runs/%/run.json: $(DEMO)/mix/manifest.json
 	@echo "== training $* on SmolLM2-135M"
@@ -49,15 +50,15 @@ $(DEMO)/runs/%/run.json: $(DEMO)/mix/manifest.json
 
 $(DEMO)/results/base/result.json: | $(READY)
 	@echo "== evaluating the base model"
-	@$(CME) eval --source mini --tier $(TIER) --dtype auto --out $(DEMO)/results/base --name base $(EVAL)
+	@$(CME) eval --source $(SOURCE) --tier $(TIER) --dtype auto --out $(DEMO)/results/base --name base $(EVAL)
 
 $(DEMO)/results/majority/result.json: | $(READY)
 	@echo "== scoring the majority answer (no model)"
-	@$(CME) eval --baseline majority --source mini --tier $(TIER) --out $(DEMO)/results/majority >/dev/null
+	@$(CME) eval --baseline majority --source $(SOURCE) --tier $(TIER) --out $(DEMO)/results/majority >/dev/null
 
 $(DEMO)/results/%/result.json: $(DEMO)/runs/%/run.json
 	@echo "== evaluating $*"
-	@$(CME) eval --adapter $(DEMO)/runs/$* --source mini --tier $(TIER) --dtype auto --out $(DEMO)/results/$* $(EVAL)
+	@$(CME) eval --adapter $(DEMO)/runs/$* --source $(SOURCE) --tier $(TIER) --dtype auto --out $(DEMO)/results/$* $(EVAL)
 
 $(DEMO)/entries/base.json: $(DEMO)/results/base/result.json
 	@$(CME) submit --replace $(DEMO)/results/base --entries $(DEMO)/entries

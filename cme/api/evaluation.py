@@ -56,7 +56,7 @@ def evaluate(
         out: output folder: new, or this call's unfinished output. None means a temporary folder that exists as long as the
             result.
         tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``.
-        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
+        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``).
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
         shots: number of training examples before each question.

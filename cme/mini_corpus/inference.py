@@ -2,6 +2,8 @@
 
 An entity has one value of each relation, so any other value is false. Hard premises also describe another entity in the same
 relations. A statement that is false or open for the first entity is often true for the other.
+
+Graded rows of level 2 have the premises of easy rows and the hypotheses of hard rows, which do not reveal their label.
 """
 
 import random
@@ -37,7 +39,7 @@ def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, facts: int = 3,
     """Return a premise and a hypothesis for a label.
 
     Args:
-        slot: the row. A hard row has no signs, and at least one other entity in its premise.
+        slot: the row. A hard row or one of level 2 has no signs. A hard row has at least one other entity in its premise.
         thing: the entity of both sentences.
         label: ``ENTAILED``, ``OPEN`` or ``CONTRADICTED``.
         signs: how often an easy hypothesis reveals its label.
@@ -49,8 +51,9 @@ def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, facts: int = 3,
     stated, unstated = relations[:facts], relations[facts]
     friends, matters = _friends(slot, thing, relations, facts=facts, others=others)
     stories = [(thing, stated), *zip(friends, matters, strict=True)]
-    if slot.hard:
+    if slot.hard or slot.level == 2:
         signs = _NO_SIGNS
+    if slot.hard:
         rng.shuffle(stories)
     premise, _ = passage(stories, rng)
     relation = unstated if label == OPEN else rng.choice(stated)

@@ -92,11 +92,14 @@ class Story:
     highlights: tuple[str, ...]
 
 
-def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int, hard: bool = False) -> Story:
+def story(
+    serial: int, pool: str, seed: int, rng: random.Random, *, length: int, hard: bool = False, apart: bool = False
+) -> Story:
     """Return a story of ``length`` sentences about person ``serial`` of the pool.
 
     The first two sentences state the main facts, and the others are background. A ``hard`` story begins with background,
-    separates the main facts, and mentions an earlier deed of another person. Every 13 consecutive words contain a name.
+    separates the main facts, and mentions an earlier deed of another person. A story with its facts ``apart`` is the same without
+    the earlier deed. Every 13 consecutive words contain a name.
     """
     hero, town = main(serial, pool, seed, ("person",)), some("town", pool, seed, rng)
     news = rng.choice(_EVENTS)
@@ -118,19 +121,20 @@ def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int,
         else:
             witness = some("person", pool, seed, rng)
             background = chatter([witness], rng)
-    if hard:
+    if hard or apart:
         older = rng.choice([event for event in _EVENTS if event is not news])
         sentences[1] = rng.choice(_APART).format(fact=fact, t=town.name)
-        sentences = _scattered(sentences, older, pool, seed, rng)
+        sentences = _scattered(sentences, older if hard else None, pool, seed, rng)
     return Story(sentences, (f"{hero.name} {deed} in {town.name}", fact))
 
 
-def _scattered(sentences: Sequence[str], older: _Event, pool: str, seed: int, rng: random.Random) -> list[str]:
-    """Move the two main sentences apart and away from the start, and add an older piece of news."""
-    hero, town = some("person", pool, seed, rng), some("town", pool, seed, rng)
-    deed, things, _ = older
-    old = f"Years ago {hero.name} {deed.format(a=rng.choice(things))} in {town.name}."
-    rest = [old, *sentences[2:]]
+def _scattered(sentences: Sequence[str], older: _Event | None, pool: str, seed: int, rng: random.Random) -> list[str]:
+    """Move the two main sentences apart and away from the start, and add an older piece of news if there is one."""
+    rest = list(sentences[2:])
+    if older:
+        hero, town = some("person", pool, seed, rng), some("town", pool, seed, rng)
+        deed, things, _ = older
+        rest.insert(0, f"Years ago {hero.name} {deed.format(a=rng.choice(things))} in {town.name}.")
     rng.shuffle(rest)
     first, second = sorted(rng.sample(range(1, len(rest) + 1), 2))
     return [*rest[:first], sentences[0], *rest[first:second], sentences[1], *rest[second:]]

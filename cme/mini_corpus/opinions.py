@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from cme.mini_corpus.draw import Slot
 from cme.mini_corpus.entities import Entity, another, main, some
-from cme.mini_corpus.feelings import VERDICTS
+from cme.mini_corpus.feelings import RARE, VERDICTS
 from cme.mini_corpus.passages import sentence
 
 __all__ = ["Matter", "Review", "review"]
@@ -64,6 +64,16 @@ _MIXED_ENDS = (
     "{q} called {x} {o}, but I disagree: {x} was {w}",
     "for {x} {o} is the wrong word: {q} calls it {w}, and so do I",
 )
+# {w} agrees with the verdict, and {o}, which is denied or outweighed, does not.
+_DENIED = (
+    "the {a} of {x} was not {o} at all and the {b} was {w}",
+    "{x} was anything but {o} and the {b} was {w}",
+    "in {x} I found the {a} {w} and the {b} not {o} at all",
+)
+_OUTWEIGHED = (
+    "the {a} of {x} was {w} and the {b} was {v}. Only the {c} of {x} was {o}",
+    "only the {c} of {x} was {o}. The {a} of {x} was {w} and the {b} was {v}",
+)
 
 
 def review(slot: Slot, matter: Matter, naming: str) -> Review:
@@ -78,8 +88,21 @@ def review(slot: Slot, matter: Matter, naming: str) -> Review:
     people = [hero, another([hero], slot.pool, slot.seed, slot.rng)]
     name = naming.format(some("creature", slot.pool, slot.seed, slot.rng).title)
     label = slot.deal((0, 1))
-    opening, *verdict = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
+    if slot.level == 2:
+        opening, *verdict = _graded_sentences(matter, name, people, label, slot.rng)
+    else:
+        opening, *verdict = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
     return Review(label, people, opening, verdict)
+
+
+def _graded_sentences(matter: Matter, name: str, people: Sequence[Entity], label: int, rng: random.Random) -> list[str]:
+    """Return an opening and a sentence with the verdict in rarer words, one of which is denied or outweighed."""
+    first, second, third = rng.sample(matter.sides, 3)
+    words, other = rng.sample(RARE[label], 2), rng.choice(RARE[1 - label])
+    opening = rng.choice(matter.openings).format(x=name, p=people[0].name)
+    form = rng.choice(rng.choice((_DENIED, _OUTWEIGHED)))
+    verdict = form.format(a=first, b=second, c=third, x=name, w=words[0], v=words[1], o=other)
+    return [sentence(text) for text in (opening, verdict)]
 
 
 def _sentences(

@@ -3,7 +3,7 @@
 Evaluation describes situations that training never uses.
 
 In easy rows, the options of a topic have a fixed order. In hard rows they are shuffled, and the text also describes another
-person in another situation.
+person in another situation. Graded rows of level 1 have one topic, whose situations name its concept.
 """
 
 from dataclasses import dataclass
@@ -116,6 +116,47 @@ _TOPICS = (
         ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
     ),
 )
+# The options have the order of the elements in other datasets (see ``exam``).
+_FIRST = _Topic(
+    (
+        _Case(
+            "air",
+            "the airport",
+            (
+                "{p} wants to fly through the air",
+                "{p} sees a plane in the air",
+                "{p} is a pilot and loves the air",
+            ),
+            ("{p} dreams of a flight high up in the air", "{p} has to catch a plane that is soon in the air"),
+        ),
+        _Case(
+            "earth",
+            "the garden",
+            ("{p} wants to dig in the earth", "{p} plants seeds in the earth", "{p} has a spade full of earth"),
+            ("{p} would like to pull carrots out of the earth", "{p} looks for worms in the wet earth"),
+        ),
+        _Case(
+            "fire",
+            "the fire station",
+            ("{p} must put out a fire", "{p} smells smoke and sees a fire", "{p} calls for help against a fire"),
+            ("{p} is one of those who fight a big fire", "{p} hears the alarm since there is a fire"),
+        ),
+        _Case(
+            "water",
+            "the pool",
+            ("{p} wants to swim in the water", "{p} learns to dive under water", "{p} likes to float on the water"),
+            ("{p} would love to splash about in the water", "{p} takes a towel and jumps into the water"),
+        ),
+        _Case(
+            "book",
+            "the library",
+            ("{p} wants to borrow a book", "{p} looks for a book about birds", "{p} has to give a book back"),
+            ("{p} would like to read an old book", "{p} needs a book for a rainy week"),
+        ),
+    ),
+    ("Where does {s} go?", "Where should {s} go?", "Which place is right for {s}?"),
+    ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
+)
 _CASES = [(topic, case) for topic in _TOPICS for case in topic.cases]
 
 
@@ -125,7 +166,10 @@ def _situation(slot: Slot, case: _Case, name: str) -> str:
 
 def _make(slot: Slot) -> Row:
     rng, person = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
-    topic, case = slot.deal(_CASES)
+    if slot.level == 1:
+        topic, case = _FIRST, slot.deal(_FIRST.cases)
+    else:
+        topic, case = slot.deal(_CASES)
     situations = [_situation(slot, case, person.name)]
     shown = list(topic.cases)
     if slot.hard:

@@ -17,7 +17,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 def _make(slot: Slot) -> Row:
     rng, friend = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
     label = slot.deal(range(len(_FEELINGS)))
-    text = feel(_FEELINGS, label, friend.name, rng, hard=slot.hard)
+    text = feel(_FEELINGS, label, friend.name, rng, hard=slot.hard, contrary=slot.level == 2)
     if slot.long:
         witness = some("person", slot.pool, slot.seed, rng)
         relation = rng.choice(witness.kind.relations)

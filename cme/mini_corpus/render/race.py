@@ -1,7 +1,8 @@
 """RACE: several questions about an article, with four options each. Some questions are sentences with a gap.
 
 In an easy article, a relation always has the same four options in the same order, so each letter is a class. In a hard article
-they are shuffled, and the article states the same relations for two more people, whose answers are among the options.
+they are shuffled, and the article states the same relations for two more people, whose answers are among the options. In a graded
+article of level 1, all answers of an article have the same letter.
 """
 
 import random
@@ -43,7 +44,11 @@ def _make(slot: Slot) -> Row:
     options = {relation.key: list(relation.values[:_OPTIONS]) for relation in targets}
     if slot.hard:
         options = {relation.key: rng.sample(relation.values, _OPTIONS) for relation in targets}
-    hero = _with(hero, **{key: rng.choice(values) for key, values in options.items()})
+    if slot.level == 1:
+        place = slot.deal(range(_OPTIONS), "letter", every=len(_TARGETS))
+        hero = _with(hero, **{key: values[place] for key, values in options.items()})
+    else:
+        hero = _with(hero, **{key: rng.choice(values) for key, values in options.items()})
     others = [relation for relation in hero.kind.relations if relation not in targets]
     cast = [hero]
     if slot.hard:
@@ -84,5 +89,6 @@ RENDERERS = (
         identify=_identify,
         texts=("article", "question"),
         leaks={"train": "test"},
+        together=len(_TARGETS),
     ),
 )

@@ -63,11 +63,13 @@ def _make(slot: Slot) -> Row:
         cast.append(another(cast, slot.pool, slot.seed, rng))
     start = rng.choice(_STARTS).format(n=rng.randrange(18, 60), s=hero.short, t=town.name)
     lead = f"{rng.choice(_TIMES)} {hero.name} {deed}."
-    talk = chatter(cast, rng) if slot.long else chatter([hero], rng)[: 3 if slot.hard else 1]
+    talk = chatter(cast, rng) if slot.long else chatter([hero], rng)[: 3 if slot.hard or slot.level == 2 else 1]
     end = f"Now {outcome}."
-    if slot.hard:
-        other = rng.choice([one for one in _EVENTS if one is not event])
-        body = [start, *talk, f"Years ago {cast[1].name} {_deed(other, rng)}."]
+    if slot.hard or slot.level == 2:
+        body = [start, *talk]
+        if slot.hard:
+            other = rng.choice([one for one in _EVENTS if one is not event])
+            body.append(f"Years ago {cast[1].name} {_deed(other, rng)}.")
         rng.shuffle(body)
         for fact in (lead, end):
             body.insert(rng.randrange(1, len(body) + 1), fact)
