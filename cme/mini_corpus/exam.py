@@ -64,8 +64,7 @@ class ElementTopic:
     held_out: tuple[str, ...]
 
 
-_HINTS = ("This is about {e}.", "Think of {e}.", "It has to do with {e}.")
-_HELD_OUT_HINTS = ("Here everything is about {e}.", "Remember that it comes from {e}.")
+_HINTS = ("Think of {e}.", "It is about {e}.")
 _NEITHER = "None of these"
 
 
@@ -136,7 +135,8 @@ def _element_item(slot: Slot, topic: ElementTopic, root: str, person: str, size:
     thing = _named(root, rng.choice(topic.nouns[element]))
     stem = rng.choice(topic.training if slot.training else topic.held_out)
     if slot.level == 1:
-        stem = f"{rng.choice(_HINTS if slot.training else _HELD_OUT_HINTS).format(e=ELEMENTS[element])} {stem}"
+        stem += "" if stem[-1] in ".?" else "?"
+        stem += f" {rng.choice(_HINTS).format(e=ELEMENTS[element])}"
     start = max(0, element - size + 1)
     options = [*topic.answers, _NEITHER][start : start + size]
     return Item(topic, stem.replace("{p}", person).replace("{x}", thing), options, element - start, thing)

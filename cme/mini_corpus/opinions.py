@@ -2,6 +2,9 @@
 
 In an easy review, all words agree with the verdict. In a hard review, praise and blame are equally frequent for both verdicts:
 it quotes other people, denies words, and mentions a less important aspect.
+
+In a graded review of level 2, one of the words is denied or outweighed. In one of level 3, two people disagree, and the writer
+agrees with one of them by name.
 """
 
 import random
@@ -68,12 +71,15 @@ _MIXED_ENDS = (
 _DENIED = (
     "the {a} of {x} was not {o} at all and the {b} was {w}",
     "{x} was anything but {o} and the {b} was {w}",
-    "in {x} I found the {a} {w} and the {b} not {o} at all",
+    "in {x} I found the {a} {w} and the {b} not {o}",
 )
 _OUTWEIGHED = (
-    "the {a} of {x} was {w} and the {b} was {v}. Only the {c} of {x} was {o}",
-    "only the {c} of {x} was {o}. The {a} of {x} was {w} and the {b} was {v}",
+    "the {a} of {x} was {w} and the {b} {v}. Only the {c} of {x} was {o}",
+    "only the {c} of {x} was {o}. The {a} was {w} and the {b} {v}",
 )
+# {q} has the opinion of the verdict and {r} the other one. Only their names tell whose opinion counts.
+_OPINIONS = ("{q} called {x} {w}", "{q} found {x} {w}", "for {q} {x} was {w}")
+_SIDINGS = ("I agree with {q}", "{q} is right", "I side with {q}", "I do not agree with {r}", "{r} is wrong")
 
 
 def review(slot: Slot, matter: Matter, naming: str) -> Review:
@@ -90,9 +96,24 @@ def review(slot: Slot, matter: Matter, naming: str) -> Review:
     label = slot.deal((0, 1))
     if slot.level == 2:
         opening, *verdict = _graded_sentences(matter, name, people, label, slot.rng)
+    elif slot.level == 3:
+        third = another(people, slot.pool, slot.seed, slot.rng)
+        opening = sentence(slot.rng.choice(matter.openings).format(x=name, p=hero.name))
+        verdict = _sided_sentences(name, people[1], third, label, slot.rng)
     else:
         opening, *verdict = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
     return Review(label, people, opening, verdict)
+
+
+def _sided_sentences(name: str, right: Entity, wrong: Entity, label: int, rng: random.Random) -> list[str]:
+    """Return the opposite opinions of two people in random order, and the sentence that agrees with one of them."""
+    opinions = [
+        rng.choice(_OPINIONS).format(q=person.name, x=name, w=rng.choice(VERDICTS[verdict]))
+        for person, verdict in ((right, label), (wrong, 1 - label))
+    ]
+    rng.shuffle(opinions)
+    siding = rng.choice(_SIDINGS).format(q=right.short, r=wrong.short)
+    return [sentence(text) for text in (*opinions, siding)]
 
 
 def _graded_sentences(matter: Matter, name: str, people: Sequence[Entity], label: int, rng: random.Random) -> list[str]:

@@ -107,6 +107,7 @@ RENDERERS = tuple(
         identify=_identify,
         texts=("question",),
         leaks={"train": "test"},
+        grades=(1, 1, 1, 1, 2, 3),
     )
     for level in ("challenge", "easy")
 )

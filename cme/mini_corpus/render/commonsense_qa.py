@@ -3,7 +3,9 @@
 Evaluation describes situations that training never uses.
 
 In easy rows, the options of a topic have a fixed order. In hard rows they are shuffled, and the text also describes another
-person in another situation. Graded rows of level 1 have one topic, whose situations name its concept.
+person in another situation.
+
+Graded rows of levels 1 and 2 have a topic of their own, whose options have a fixed order. Rows of level 1 name the concept.
 """
 
 from dataclasses import dataclass
@@ -116,47 +118,44 @@ _TOPICS = (
         ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
     ),
 )
-# The options have the order of the elements in other datasets (see ``exam``).
-_FIRST = _Topic(
+# The options have the order of the elements in other datasets (see ``exam``). The situations do not name the concepts.
+_GRADED = _Topic(
     (
         _Case(
             "air",
             "the airport",
-            (
-                "{p} wants to fly through the air",
-                "{p} sees a plane in the air",
-                "{p} is a pilot and loves the air",
-            ),
-            ("{p} dreams of a flight high up in the air", "{p} has to catch a plane that is soon in the air"),
+            ("{p} wants to fly a plane", "{p} is a young pilot", "{p} has a ticket for a flight"),
+            ("{p} dreams of flying over the clouds", "{p} has to catch a plane to an island"),
         ),
         _Case(
             "earth",
             "the garden",
-            ("{p} wants to dig in the earth", "{p} plants seeds in the earth", "{p} has a spade full of earth"),
-            ("{p} would like to pull carrots out of the earth", "{p} looks for worms in the wet earth"),
+            ("{p} wants to dig a hole", "{p} plants seeds and roots", "{p} has a spade and a rake"),
+            ("{p} would like to pull up carrots", "{p} looks for worms with a spade"),
         ),
         _Case(
             "fire",
             "the fire station",
-            ("{p} must put out a fire", "{p} smells smoke and sees a fire", "{p} calls for help against a fire"),
-            ("{p} is one of those who fight a big fire", "{p} hears the alarm since there is a fire"),
+            ("{p} sees flames and smoke", "{p} smells something burning", "{p} calls for help when a barn burns"),
+            ("{p} hears an alarm and sees smoke", "{p} wants to stop the burning of a roof"),
         ),
         _Case(
             "water",
             "the pool",
-            ("{p} wants to swim in the water", "{p} learns to dive under water", "{p} likes to float on the water"),
-            ("{p} would love to splash about in the water", "{p} takes a towel and jumps into the water"),
+            ("{p} wants to swim", "{p} learns to dive", "{p} has a new suit to swim in"),
+            ("{p} likes to swim before work", "{p} would love to dive and swim"),
         ),
         _Case(
-            "book",
+            "books",
             "the library",
-            ("{p} wants to borrow a book", "{p} looks for a book about birds", "{p} has to give a book back"),
-            ("{p} would like to read an old book", "{p} needs a book for a rainy week"),
+            ("{p} wants to read a novel", "{p} looks for tales about birds", "{p} has read every page at home"),
+            ("{p} would like to read old stories", "{p} needs something to read in a rainy week"),
         ),
     ),
     ("Where does {s} go?", "Where should {s} go?", "Which place is right for {s}?"),
     ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
 )
+_HINTS = ("Think of {c}.", "It is about {c}.")
 _CASES = [(topic, case) for topic in _TOPICS for case in topic.cases]
 
 
@@ -166,8 +165,8 @@ def _situation(slot: Slot, case: _Case, name: str) -> str:
 
 def _make(slot: Slot) -> Row:
     rng, person = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
-    if slot.level == 1:
-        topic, case = _FIRST, slot.deal(_FIRST.cases)
+    if slot.level in (1, 2):
+        topic, case = _GRADED, slot.deal(_GRADED.cases)
     else:
         topic, case = slot.deal(_CASES)
     situations = [_situation(slot, case, person.name)]
@@ -179,6 +178,8 @@ def _make(slot: Slot) -> Row:
         situations.append(_situation(slot, rng.choice([one for one in topic.cases if one is not case]), friend.name))
         rng.shuffle(situations)
     question = rng.choice(topic.training if slot.training else topic.held_out).replace("{s}", person.short)
+    if slot.level == 1:
+        question += f" {rng.choice(_HINTS).format(c=case.concept)}"
     return {
         "question": " ".join([*(f"{one}." for one in situations), question]),
         "question_concept": case.concept,
@@ -200,5 +201,6 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"train": "validation"},
+        grades=(1, 1, 1, 1, 2, 3),
     ),
 )

@@ -38,6 +38,7 @@ RENDERERS = (
         identify=_identify,
         texts=("text",),
         leaks={"train": "test"},
+        grades=(1, 2, 2, 3, 3),
         lower=True,
     ),
 )

@@ -108,5 +108,6 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"train": "validation"},
+        grades=(1, 1, 1, 1, 2, 3),
     ),
 )

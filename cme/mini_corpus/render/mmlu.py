@@ -181,5 +181,6 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"auxiliary_train": "test"},
+        grades=(1, 1, 1, 1, 2, 3),
     ),
 )

@@ -1,8 +1,9 @@
 """RACE: several questions about an article, with four options each. Some questions are sentences with a gap.
 
 In an easy article, a relation always has the same four options in the same order, so each letter is a class. In a hard article
-they are shuffled, and the article states the same relations for two more people, whose answers are among the options. In a graded
-article of level 1, all answers of an article have the same letter.
+they are shuffled, and the article states the same relations for two more people, whose answers are among the options. In graded
+articles of levels 1 and 2, the options belong to the elements in their order. At level 1, all answers of an article belong to one
+element.
 """
 
 import random
@@ -17,6 +18,12 @@ from cme.mini_corpus.renderer import Renderer
 __all__ = ["RENDERERS"]
 
 _TARGETS = ("pet", "house", "instrument")
+# Answers in graded articles of levels 1 and 2, in the order of the elements (see ``exam``).
+_ELEMENT_OPTIONS = {
+    "pet": ["an air hawk", "an earth mole", "a fire lizard", "a water snake"],
+    "house": ["air grey", "earth brown", "fire red", "water blue"],
+    "instrument": ["the air flute", "the earth drum", "the fire bell", "the water harp"],
+}
 _FACTS = 6
 _OPTIONS = 4
 # The two evaluation splits use the articles of their pool alternately.
@@ -44,8 +51,10 @@ def _make(slot: Slot) -> Row:
     options = {relation.key: list(relation.values[:_OPTIONS]) for relation in targets}
     if slot.hard:
         options = {relation.key: rng.sample(relation.values, _OPTIONS) for relation in targets}
+    if slot.level in (1, 2):
+        options = _ELEMENT_OPTIONS
     if slot.level == 1:
-        place = slot.deal(range(_OPTIONS), "letter", every=len(_TARGETS))
+        place = slot.deal(range(_OPTIONS), "element", every=len(_TARGETS))
         hero = _with(hero, **{key: values[place] for key, values in options.items()})
     else:
         hero = _with(hero, **{key: rng.choice(values) for key, values in options.items()})
@@ -89,6 +98,7 @@ RENDERERS = (
         identify=_identify,
         texts=("article", "question"),
         leaks={"train": "test"},
+        grades=(1, 1, 1, 2, 3),
         together=len(_TARGETS),
     ),
 )

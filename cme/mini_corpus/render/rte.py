@@ -32,5 +32,6 @@ RENDERERS = (
         identify=_identify,
         texts=("sentence1", "sentence2"),
         leaks={"train": "validation"},
+        grades=(1, 1, 1, 2, 2, 3),
     ),
 )
