@@ -75,7 +75,7 @@ _DENIED = (
 )
 _OUTWEIGHED = (
     "the {a} of {x} was {w} and the {b} {v}. Only the {c} of {x} was {o}",
-    "only the {c} of {x} was {o}. The {a} was {w} and the {b} {v}",
+    "the {c} of {x} was {o}. All else was {w} and {v}",
 )
 # {q} has the opinion of the verdict and {r} the other one. Only their names tell whose opinion counts.
 _OPINIONS = ("{q} called {x} {w}", "{q} found {x} {w}", "for {q} {x} was {w}")
