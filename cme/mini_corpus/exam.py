@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from cme.mini_corpus import names
 from cme.mini_corpus.draw import Slot, permute
 
-__all__ = ["ELEMENTS", "ElementTopic", "Item", "Topic", "draw"]
+__all__ = ["ELEMENTS", "HINT", "ElementTopic", "Item", "Topic", "draw"]
 
 ELEMENTS = ("air", "earth", "fire", "water")
 """Elements in the order of their options in graded rows."""
@@ -64,7 +64,8 @@ class ElementTopic:
     held_out: tuple[str, ...]
 
 
-_HINTS = ("Think of {e}.", "It is about {e}.")
+HINT = "Think of {}."
+"""End of a graded question of level 1, with the element."""
 _NEITHER = "None of these"
 
 
@@ -136,7 +137,7 @@ def _element_item(slot: Slot, topic: ElementTopic, root: str, person: str, size:
     stem = rng.choice(topic.training if slot.training else topic.held_out)
     if slot.level == 1:
         stem += "" if stem[-1] in ".?" else "?"
-        stem += f" {rng.choice(_HINTS).format(e=ELEMENTS[element])}"
+        stem += f" {HINT.format(ELEMENTS[element])}"
     start = max(0, element - size + 1)
     options = [*topic.answers, _NEITHER][start : start + size]
     return Item(topic, stem.replace("{p}", person).replace("{x}", thing), options, element - start, thing)

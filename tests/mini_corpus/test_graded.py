@@ -171,7 +171,7 @@ def test_the_right_option_names_the_element_of_the_letter_in_the_first_levels(fo
             assert all(element in option for element, option in zip(ELEMENTS, shown, strict=True))
         orders[level].add(tuple(shown))
         named = normal(row["question"]).split()[-1]
-        assert level > 1 or folder == "race" or named in shown[place(folder, row)]
+        assert level > 1 or named in shown[place(folder, row)]
     assert len(orders[3]) > 20
 
 
@@ -201,7 +201,7 @@ def test_words_alone_solve_the_first_level_but_not_the_last(folder):
     right = bag_of_words(folder)
     assert right[1] > chance + 0.3
     assert right[3] < chance + 0.14
-    assert right[0] < 0.9
+    assert right[0] < 0.93
 
 
 @each(("folder", "split"), {folder: (folder, split) for folder, split in train_splits()}.values())

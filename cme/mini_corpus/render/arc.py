@@ -78,7 +78,7 @@ _WANTS = ElementTopic(
 )
 _TRIAL = ElementTopic(
     nouns=_THINGS,
-    answers=("The air will move.", "Some earth will fall.", "A fire will burn.", "Water will flow."),
+    answers=("It will move the air.", "It will fall to earth.", "It will start a fire.", "It will end in water."),
     training=("{p} tries out a {x}. What will happen?", "What will be seen when {p} uses a {x}?"),
     held_out=("Which result will {p} write down after a test of the {x}?", "{p} works with a {x}. What comes next?"),
 )

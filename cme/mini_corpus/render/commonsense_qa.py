@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import another, main
+from cme.mini_corpus.exam import HINT
 from cme.mini_corpus.renderer import Renderer
 
 __all__ = ["RENDERERS"]
@@ -155,7 +156,6 @@ _GRADED = _Topic(
     ("Where does {s} go?", "Where should {s} go?", "Which place is right for {s}?"),
     ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
 )
-_HINTS = ("Think of {c}.", "It is about {c}.")
 _CASES = [(topic, case) for topic in _TOPICS for case in topic.cases]
 
 
@@ -179,7 +179,7 @@ def _make(slot: Slot) -> Row:
         rng.shuffle(situations)
     question = rng.choice(topic.training if slot.training else topic.held_out).replace("{s}", person.short)
     if slot.level == 1:
-        question += f" {rng.choice(_HINTS).format(c=case.concept)}"
+        question += f" {HINT.format(case.concept)}"
     return {
         "question": " ".join([*(f"{one}." for one in situations), question]),
         "question_concept": case.concept,

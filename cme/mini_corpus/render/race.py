@@ -3,7 +3,7 @@
 In an easy article, a relation always has the same four options in the same order, so each letter is a class. In a hard article
 they are shuffled, and the article states the same relations for two more people, whose answers are among the options. In graded
 articles of levels 1 and 2, the options belong to the elements in their order. At level 1, all answers of an article belong to one
-element.
+element, which the question names.
 """
 
 import random
@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from cme.mini_corpus.draw import Row, Slot, stream
 from cme.mini_corpus.entities import Entity, another, main
+from cme.mini_corpus.exam import ELEMENTS, HINT
 from cme.mini_corpus.passages import ask, passage
 from cme.mini_corpus.relations import Relation
 from cme.mini_corpus.renderer import Renderer
@@ -81,6 +82,8 @@ def _make(slot: Slot) -> Row:
     if slot.rng.random() < 0.25:
         question = _cloze(relation, hero.name, slot.rng)
     shown, gold = options[relation.key], hero.values[relation.key]
+    if slot.level == 1:
+        question += f" {HINT.format(ELEMENTS[shown.index(gold)])}"
     return {"article": article, "question": question, "options": shown, "answer": "ABCD"[shown.index(gold)]}
 
 
@@ -98,7 +101,7 @@ RENDERERS = (
         identify=_identify,
         texts=("article", "question"),
         leaks={"train": "test"},
-        grades=(1, 1, 1, 2, 3),
+        grades=(1, 1, 1, 1, 2, 3),
         together=len(_TARGETS),
     ),
 )

@@ -26,7 +26,7 @@ _STORIES = (
     ("repaired the bike of {n}", "took a broken bike to {h}", ("skilful", "handy"), ("clumsy", "helpless")),
     ("showed {n} the way home", "asked {h} for the way home", ("sure of the way", "a good guide"), ("lost", "astray")),
 )
-_FEW = 3
+_FEW = 2
 _PAIRS = names.GIVEN * (names.GIVEN - 1)
 
 
@@ -67,7 +67,7 @@ RENDERERS = (
         identify=_identify,
         texts=("sentence",),
         leaks={"train": "validation"},
-        grades=(1, 1, 2, 3),
+        grades=(1, 1, 1, 2, 3),
         together=2,
     ),
 )
