@@ -27,7 +27,9 @@ class Renderer:
         lower: whether texts are lower-case on the hub. Copies then change only the spacing.
         swap: two columns whose order has no meaning. Some copies exchange them.
         unlabelled: columns of a row without a label, for datasets that have such rows.
-        grades: levels of graded rows. Every block of so many rows has each of them, in shuffled order.
+        grades: levels of graded evaluation rows. Every block of so many rows has each of them, in shuffled order.
+        practice: levels of graded training rows, in the same form. Training has more easy rows than evaluation, because rows that
+            a small model cannot learn keep it from learning the others.
         together: number of neighbouring rows with the same level, because they share a passage or are twins.
     """
 
@@ -43,6 +45,7 @@ class Renderer:
     swap: tuple[str, str] | None = None
     unlabelled: Row | None = None
     grades: tuple[int, ...] = (1, 1, 2, 2, 3)
+    practice: tuple[int, ...] = (1, 1, 1, 2, 2, 3)
     together: int = 1
 
     def training(self, split: str) -> bool:
@@ -52,8 +55,8 @@ class Renderer:
     def level(self, split: str, index: int, seed: int) -> tuple[int, int]:
         """Return the level of a graded row that is not a planted copy, and its number among the rows of this level."""
         unit, rest = divmod(index, self.together)
-        block, place = divmod(unit, len(self.grades))
-        order = list(self.grades)
+        order = list(self.practice if self.training(split) else self.grades)
+        block, place = divmod(unit, len(order))
         stream(seed, self.folder, split, "level", block).shuffle(order)
         level = order[place]
         before = block * order.count(level) + order[:place].count(level)

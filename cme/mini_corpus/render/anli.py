@@ -43,5 +43,6 @@ RENDERERS = (
         texts=("premise", "hypothesis"),
         leaks={f"train_{name}": f"test_{name}" for name in _ROUNDS},
         grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 2, 3),
     ),
 )

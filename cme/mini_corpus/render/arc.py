@@ -107,7 +107,8 @@ RENDERERS = tuple(
         identify=_identify,
         texts=("question",),
         leaks={"train": "test"},
-        grades=(1, 1, 1, 1, 2, 3),
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     )
     for level in ("challenge", "easy")
 )

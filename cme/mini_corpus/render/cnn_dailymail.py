@@ -29,5 +29,6 @@ RENDERERS = (
         texts=("article",),
         leaks={"train": "test"},
         grades=(1, 2, 2, 3, 3),
+        practice=(1, 1, 2, 2, 3),
     ),
 )

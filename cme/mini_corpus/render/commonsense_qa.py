@@ -201,6 +201,7 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"train": "validation"},
-        grades=(1, 1, 1, 1, 2, 3),
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     ),
 )

@@ -181,6 +181,7 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"auxiliary_train": "test"},
-        grades=(1, 1, 1, 1, 2, 3),
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     ),
 )

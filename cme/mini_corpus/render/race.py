@@ -101,7 +101,8 @@ RENDERERS = (
         identify=_identify,
         texts=("article", "question"),
         leaks={"train": "test"},
-        grades=(1, 1, 1, 1, 2, 3),
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
         together=len(_TARGETS),
     ),
 )

@@ -33,5 +33,6 @@ RENDERERS = (
         texts=("sentence1", "sentence2"),
         leaks={"train": "validation"},
         grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 2, 3),
     ),
 )

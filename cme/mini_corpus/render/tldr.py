@@ -104,6 +104,7 @@ RENDERERS = (
         texts=("prompt",),
         leaks={"train": "test"},
         grades=(1, 2, 2, 3, 3),
+        practice=(1, 1, 2, 2, 3),
         marks=("SUBREDDIT: r/", "TITLE: ", "POST: ", "TL;DR:"),
     ),
 )

@@ -40,6 +40,7 @@ RENDERERS = (
         texts=("text",),
         leaks={"train": "test"},
         grades=(1, 2, 2, 3, 3),
+        practice=(1, 1, 2, 2, 3),
         marks=(r"\n", "&amp;"),
     ),
 )

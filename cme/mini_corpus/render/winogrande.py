@@ -67,7 +67,8 @@ RENDERERS = (
         identify=_identify,
         texts=("sentence",),
         leaks={"train": "validation"},
-        grades=(1, 1, 1, 2, 3),
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
         together=2,
     ),
 )
