@@ -4,12 +4,15 @@ Evaluation describes situations that training never uses.
 
 In easy rows, the options of a topic have a fixed order. In hard rows they are shuffled, and the text also describes another
 person in another situation.
+
+Graded rows of levels 1 and 2 have a topic of their own, whose options have a fixed order. Rows of level 1 name the concept.
 """
 
 from dataclasses import dataclass
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import another, main
+from cme.mini_corpus.exam import HINT
 from cme.mini_corpus.renderer import Renderer
 
 __all__ = ["RENDERERS"]
@@ -116,6 +119,43 @@ _TOPICS = (
         ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
     ),
 )
+# The options have the order of the elements in other datasets (see ``exam``). The situations do not name the concepts.
+_GRADED = _Topic(
+    (
+        _Case(
+            "air",
+            "the airport",
+            ("{p} wants to fly a plane", "{p} is a young pilot", "{p} has a ticket for a flight"),
+            ("{p} dreams of flying over the clouds", "{p} has to catch a plane to an island"),
+        ),
+        _Case(
+            "earth",
+            "the garden",
+            ("{p} wants to dig a hole", "{p} plants seeds and roots", "{p} has a spade and a rake"),
+            ("{p} would like to pull up carrots", "{p} looks for worms with a spade"),
+        ),
+        _Case(
+            "fire",
+            "the fire station",
+            ("{p} sees flames and smoke", "{p} smells something burning", "{p} calls for help when a barn burns"),
+            ("{p} hears an alarm and sees smoke", "{p} wants to stop the burning of a roof"),
+        ),
+        _Case(
+            "water",
+            "the pool",
+            ("{p} wants to swim", "{p} learns to dive", "{p} has a new suit to swim in"),
+            ("{p} likes to swim before work", "{p} would love to dive and swim"),
+        ),
+        _Case(
+            "books",
+            "the library",
+            ("{p} wants to read a novel", "{p} looks for tales about birds", "{p} has read every page at home"),
+            ("{p} would like to read old stories", "{p} needs something to read in a rainy week"),
+        ),
+    ),
+    ("Where does {s} go?", "Where should {s} go?", "Which place is right for {s}?"),
+    ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
+)
 _CASES = [(topic, case) for topic in _TOPICS for case in topic.cases]
 
 
@@ -125,7 +165,10 @@ def _situation(slot: Slot, case: _Case, name: str) -> str:
 
 def _make(slot: Slot) -> Row:
     rng, person = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
-    topic, case = slot.deal(_CASES)
+    if slot.level in (1, 2):
+        topic, case = _GRADED, slot.deal(_GRADED.cases)
+    else:
+        topic, case = slot.deal(_CASES)
     situations = [_situation(slot, case, person.name)]
     shown = list(topic.cases)
     if slot.hard:
@@ -135,6 +178,8 @@ def _make(slot: Slot) -> Row:
         situations.append(_situation(slot, rng.choice([one for one in topic.cases if one is not case]), friend.name))
         rng.shuffle(situations)
     question = rng.choice(topic.training if slot.training else topic.held_out).replace("{s}", person.short)
+    if slot.level == 1:
+        question += f" {HINT.format(case.concept)}"
     return {
         "question": " ".join([*(f"{one}." for one in situations), question]),
         "question_concept": case.concept,
@@ -156,5 +201,7 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"train": "validation"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     ),
 )

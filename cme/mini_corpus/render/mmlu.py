@@ -6,7 +6,7 @@ As on the hub, the training split has no subjects, and its long questions begin 
 from cme.mini_corpus import atlas, names
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import some
-from cme.mini_corpus.exam import Topic, draw
+from cme.mini_corpus.exam import ElementTopic, Topic, draw
 from cme.mini_corpus.passages import passage
 from cme.mini_corpus.relations import listed
 from cme.mini_corpus.renderer import Renderer
@@ -70,6 +70,61 @@ _STUFF = Topic(
     ),
     aside="There is some {y} on the table.",
 )
+_LIES = ElementTopic(
+    nouns=(
+        ("Gale", "Cloud", "Breeze"),
+        ("Stone", "Clay", "Gravel"),
+        ("Flame", "Ember", "Blaze"),
+        ("Lake", "Pond", "Stream"),
+    ),
+    answers=("The open air", "Brown earth", "A fire mountain", "Deep water"),
+    training=_PLACE.training,
+    held_out=_PLACE.held_out,
+)
+_FEAST = ElementTopic(
+    nouns=(
+        ("Kite festival", "Balloon festival", "Wind festival"),
+        ("Potato festival", "Digging festival", "Clay festival"),
+        ("Torch festival", "Candle festival", "Bonfire festival"),
+        ("Boat festival", "Swimming festival", "Rain festival"),
+    ),
+    answers=("In the air", "On the earth", "Round a fire", "On the water"),
+    training=(
+        "{p} goes to the {x}. Where do people meet?",
+        "Where is the {x} held? {p} wants to come.",
+        "At what place will {p} dance during the {x}?",
+    ),
+    held_out=(
+        "In which spot does {p} celebrate the {x}?",
+        "To which scene is {p} led by the {x}?",
+    ),
+)
+_HOME = ElementTopic(
+    nouns=(
+        ("bird", "eagle", "swallow"),
+        ("mole", "worm", "badger"),
+        ("dragon", "phoenix", "spark cat"),
+        ("fish", "otter", "whale"),
+    ),
+    answers=("High in the air", "Under the earth", "Inside a fire", "Below the water"),
+    training=(
+        "{p} studies the {x}. Where does this animal live?",
+        "Where is the home of the {x} of {p}?",
+        "The {x} is an animal. Where does {p} look for it?",
+    ),
+    held_out=(
+        "{p} writes that the {x} likes one place. Which?",
+        "What is the usual place of a {x} in the zoo of {p}?",
+    ),
+)
+_SORT = ElementTopic(
+    nouns=(("gas", "vapour", "down"), ("soil", "marble", "peat"), ("coal", "lava", "firewood"), ("ice", "rain", "dew")),
+    answers=("It drifts in air", "It rests in earth", "It feeds a fire", "It turns to water"),
+    training=_STUFF.training,
+    held_out=_STUFF.held_out,
+)
+_ELEMENTS = (_LIES, _FEAST, _HOME, _SORT)
+"""Topics of graded rows, in the order of the topics with the same subjects."""
 _SUBJECTS = {
     _PLACE: listed(
         "econometrics|high_school_geography|high_school_government_and_politics|high_school_macroeconomics|"
@@ -99,13 +154,14 @@ _EVALS = ("dev", "validation", "test")
 
 def _make(slot: Slot) -> Row:
     before = 0 if slot.training else _EVALS.index(slot.split) * names.GIVEN // len(_EVALS)
-    item = draw(slot, _TOPICS, turn=before)
+    item = draw(slot, _TOPICS, _ELEMENTS, turn=before)
+    topic = item.topic if isinstance(item.topic, Topic) else _TOPICS[_ELEMENTS.index(item.topic)]
     question = item.question
     if slot.long:
         person = some("person", slot.pool, slot.seed, slot.rng)
         text, _ = passage([(person, slot.rng.sample(person.kind.relations, 6))], slot.rng)
         question = f"{text} {question}"
-    subjects = _SUBJECTS[item.topic]
+    subjects = _SUBJECTS[topic]
     turn, place = divmod(slot.index // len(_TOPICS), len(subjects))
     # Each turn starts three subjects later, so that no subject always has the same answer.
     subject = subjects[(3 * turn + place) % len(subjects)]
@@ -125,5 +181,7 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"auxiliary_train": "test"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     ),
 )
