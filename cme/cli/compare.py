@@ -28,7 +28,7 @@ def compare(
     sides: Annotated[
         list[str],
         typer.Argument(
-            metavar="SIDE...",
+            metavar="SIDE",
             help="Result folder, entry file, adapter, base, or baseline; NAME=A,B,C for the seeds of one method.",
         ),
     ],

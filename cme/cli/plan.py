@@ -26,7 +26,7 @@ def plan(
     pilot: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SIDE]...",
+            metavar="SIDE",
             help="Pilot: results or entries of two or more methods; NAME=A,B,C for the seeds of one method.",
         ),
     ] = None,
