@@ -17,8 +17,8 @@ from cme.mini_corpus.draw import Slot, permute
 
 __all__ = ["ELEMENTS", "HINT", "ElementTopic", "Item", "Topic", "draw"]
 
-ELEMENTS = ("air", "earth", "fire", "water")
-"""Elements in the order of their options in graded rows."""
+ELEMENTS = ("air", "bark", "coal", "dew")
+"""Elements in the order of their options in graded rows. The first letter of an element is that of its option."""
 
 _CORE = 48
 """Number of facts in evaluation. It divides evenly into the classes of two, three or four topics."""

@@ -65,20 +65,20 @@ _NEEDS = Topic(
     needs=tuple(law.need for law in LAWS),
 )
 _THINGS = (
-    ("kite", "feather", "balloon", "wing", "glider", "propeller"),
-    ("stone", "clay pot", "root", "spade", "pebble", "boulder"),
-    ("candle", "torch", "stove", "flame", "furnace", "ember"),
-    ("boat", "wave", "fish", "pond", "canoe", "puddle"),
+    ("arrow", "airship", "albatross", "ash cloud"),
+    ("beech", "birch", "bush", "beetle"),
+    ("candle", "cinder", "chimney", "campfire"),
+    ("dolphin", "duck", "ditch", "dinghy"),
 )
 _WANTS = ElementTopic(
     nouns=_THINGS,
-    answers=("moving air", "firm earth", "a hot fire", "deep water"),
-    training=("{p} has a {x}. What does a {x} need?", "What goes with a {x}? {p} would like to know."),
+    answers=("air to fly in", "bark to lie on", "coal to burn", "dew to drink"),
+    training=("{p} has a {x}. What does a {x} need?", "{p} would like to know what goes with a {x}. What is it?"),
     held_out=("Which of these belongs to the {x} of {p}?", "With what will {p} most often see a {x}?"),
 )
 _TRIAL = ElementTopic(
     nouns=_THINGS,
-    answers=("It will move the air.", "It will fall to earth.", "It will start a fire.", "It will end in water."),
+    answers=("Air will move.", "Bark will fall.", "Coal will glow.", "Dew will drip."),
     training=("{p} tries out a {x}. What will happen?", "What will be seen when {p} uses a {x}?"),
     held_out=("Which result will {p} write down after a test of the {x}?", "{p} works with a {x}. What comes next?"),
 )

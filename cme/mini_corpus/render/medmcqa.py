@@ -41,23 +41,23 @@ _PART = Topic(
 )
 _CURE = ElementTopic(
     nouns=(
-        ("breath spray", "breathing tea", "lung syrup", "wind drops"),
-        ("mud soap", "clay bath", "dust drops", "sand cream"),
-        ("burn balm", "flame plaster", "fever tea", "sunburn cream"),
-        ("swimmer drops", "drinking salt", "sea powder", "bath oil"),
+        ("asthma spray", "airway tea", "altitude drops"),
+        ("beech balm", "birch bath", "bark soap"),
+        ("candle balm", "cinder cream", "chimney drops"),
+        ("damp cure", "diver drops", "dew cream"),
     ),
-    answers=("Bad air", "Dirt of the earth", "Burns from a fire", "Too much water"),
+    answers=("Air that is bad", "Bark in the skin", "Coal in the eye", "Dew in the ear"),
     training=_REMEDY.training,
     held_out=_REMEDY.held_out,
 )
 _CAUSE = ElementTopic(
     nouns=(
-        ("wind cough", "gasp", "draught ache", "wheeze"),
-        ("mud rash", "dust itch", "digger's back", "stone toe"),
-        ("scald", "smoke eye", "oven burn", "candle blister"),
-        ("diver's ear", "river chill", "sailor's cramp", "wet foot"),
+        ("airsickness", "altitude ache", "asthma"),
+        ("bark rash", "birch itch", "beech blister"),
+        ("chimney cough", "candle burn", "cinder eye"),
+        ("damp foot", "diver's ear", "drizzle chill"),
     ),
-    answers=("The air", "The earth", "A fire", "The water"),
+    answers=("Air that moves", "Bark of trees", "Coal in a stove", "Dew on the feet"),
     training=(
         "{p} has the {x}. What causes this complaint?",
         "What does the {x} come from? {p} has it",

@@ -71,46 +71,36 @@ _STUFF = Topic(
     aside="There is some {y} on the table.",
 )
 _LIES = ElementTopic(
-    nouns=(
-        ("Gale", "Cloud", "Breeze"),
-        ("Stone", "Clay", "Gravel"),
-        ("Flame", "Ember", "Blaze"),
-        ("Lake", "Pond", "Stream"),
-    ),
-    answers=("The open air", "Brown earth", "A fire mountain", "Deep water"),
+    nouns=(("Airfield", "Aerie"), ("Birch", "Bush"), ("Cinder", "Chimney"), ("Drizzle", "Dell")),
+    answers=("Air over a cliff", "Bark of a forest", "Coal in a mine", "Dew on a meadow"),
     training=_PLACE.training,
     held_out=_PLACE.held_out,
 )
 _FEAST = ElementTopic(
     nouns=(
-        ("Kite festival", "Balloon festival", "Wind festival"),
-        ("Potato festival", "Digging festival", "Clay festival"),
-        ("Torch festival", "Candle festival", "Bonfire festival"),
-        ("Boat festival", "Swimming festival", "Rain festival"),
+        ("Arrow festival", "Airship festival"),
+        ("Beech festival", "Birch festival"),
+        ("Candle festival", "Campfire festival"),
+        ("Duck festival", "Dinghy festival"),
     ),
-    answers=("In the air", "On the earth", "Round a fire", "On the water"),
+    answers=("Air and arrows", "Bark and bushes", "Coal and candles", "Dew and ducks"),
     training=(
-        "{p} goes to the {x}. Where do people meet?",
-        "Where is the {x} held? {p} wants to come.",
-        "At what place will {p} dance during the {x}?",
+        "{p} goes to the {x}. What will be there?",
+        "What is the {x} known for? {p} wants to come.",
+        "What will {p} see during the {x}?",
     ),
     held_out=(
-        "In which spot does {p} celebrate the {x}?",
-        "To which scene is {p} led by the {x}?",
+        "For what does {p} celebrate the {x}?",
+        "To which things is {p} led by the {x}?",
     ),
 )
 _HOME = ElementTopic(
-    nouns=(
-        ("bird", "eagle", "swallow"),
-        ("mole", "worm", "badger"),
-        ("dragon", "phoenix", "spark cat"),
-        ("fish", "otter", "whale"),
-    ),
-    answers=("High in the air", "Under the earth", "Inside a fire", "Below the water"),
+    nouns=(("albatross", "air hawk"), ("beetle", "bark cat"), ("coal dragon", "cinder cat"), ("duck", "dolphin")),
+    answers=("Air above the trees", "Bark of a tree", "Coal in a cave", "Dew in the grass"),
     training=(
-        "{p} studies the {x}. Where does this animal live?",
-        "Where is the home of the {x} of {p}?",
-        "The {x} is an animal. Where does {p} look for it?",
+        "{p} studies the {x}. What does this animal love?",
+        "What does the {x} of {p} look for?",
+        "The {x} is an animal. Where does {p} find it?",
     ),
     held_out=(
         "{p} writes that the {x} likes one place. Which?",
@@ -118,8 +108,8 @@ _HOME = ElementTopic(
     ),
 )
 _SORT = ElementTopic(
-    nouns=(("gas", "vapour", "down"), ("soil", "marble", "peat"), ("coal", "lava", "firewood"), ("ice", "rain", "dew")),
-    answers=("It drifts in air", "It rests in earth", "It feeds a fire", "It turns to water"),
+    nouns=(("argon", "ash"), ("balsa", "beechwood"), ("charcoal", "cinder"), ("drizzle", "drops")),
+    answers=("Air carries it", "Bark covers it", "Coal heats it", "Dew wets it"),
     training=_STUFF.training,
     held_out=_STUFF.held_out,
 )

@@ -21,9 +21,9 @@ __all__ = ["RENDERERS"]
 _TARGETS = ("pet", "house", "instrument")
 # Answers in graded articles of levels 1 and 2, in the order of the elements (see ``exam``).
 _ELEMENT_OPTIONS = {
-    "pet": ["an air hawk", "an earth mole", "a fire lizard", "a water snake"],
-    "house": ["air grey", "earth brown", "fire red", "water blue"],
-    "instrument": ["the air flute", "the earth drum", "the fire bell", "the water harp"],
+    "pet": ["an air hawk", "a bark beetle", "a coal lizard", "a dew frog"],
+    "house": ["air grey", "bark brown", "coal black", "dew white"],
+    "instrument": ["the air flute", "the bark drum", "the coal bell", "the dew harp"],
 }
 _FACTS = 6
 _OPTIONS = 4
