@@ -1,10 +1,20 @@
-"""Progress bars for long work. They are shown on a terminal only."""
+"""Progress of long work: bars on a terminal, lines if ``CME_PROGRESS=lines`` is set, and otherwise nothing."""
 
+import os
+import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
-__all__ = ["Bar", "bar", "table"]
+from cme.errors import unknown
+
+__all__ = ["SECONDS", "Bar", "bar", "table"]
+
+SECONDS = 20.0
+"""Least time between two lines of progress."""
+
+_VARIABLE = "CME_PROGRESS"
 
 
 class Bar(Protocol):
@@ -46,10 +56,18 @@ class _Silent:
 def bar(description: str, total: float | None = None) -> Iterator[Bar]:
     """Show a progress bar on standard error while the block runs, if that is a terminal.
 
+    With ``CME_PROGRESS=lines``, a line is printed instead at most every 20 seconds, also to a file or a pipe.
+
     Args:
         description: text before the bar.
         total: total number of steps, or None if it is unknown.
+
+    Raises:
+        UsageError: the variable has another value.
     """
+    if _lines():
+        yield _Line(_Printer(), description, total)
+        return
     progress = _progress("{task.description}")
     if progress is None:
         yield _Silent()
@@ -71,7 +89,13 @@ def table(names: Sequence[str], *, whole: str, shown: bool = True) -> Iterator[C
 
     Yields:
         A function that returns the bar of a task by its name.
+
+    Raises:
+        UsageError: ``CME_PROGRESS`` has an unknown value.
     """
+    if shown and _lines():
+        yield _LineTable(names, whole).row
+        return
     progress = _progress("{task.description}", "{task.fields[status]}") if shown else None
     if progress is None:
         yield lambda name: _Silent()
@@ -84,6 +108,90 @@ def table(names: Sequence[str], *, whole: str, shown: bool = True) -> Iterator[C
             progress.update(last, completed=sum(task.finished for task in progress.tasks if task.id != last))
 
         yield lambda name: _Shown(progress, tasks[name], "status", count)
+
+
+class _Printer:
+    """Prints a line of progress on standard error if the last one is long enough ago. The first one comes after 20 seconds."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+
+    def print(self, text: str) -> None:
+        """Print a text with the elapsed time, or do nothing."""
+        now = time.monotonic()
+        if now - self._last >= SECONDS:
+            self._last = now
+            minutes, seconds = divmod(round(now - self._start), 60)
+            sys.stderr.write(f"{text} ({minutes}:{seconds:02d} min)\n")
+            sys.stderr.flush()
+
+
+class _Line:
+    """A bar that is shown as lines of text.
+
+    Args:
+        printer: prints the lines.
+        text: text before the number of steps.
+        total: total number of steps, if it is known.
+        before: returns a text that precedes the line.
+    """
+
+    shown = False
+
+    def __init__(
+        self, printer: _Printer, text: str, total: float | None, before: Callable[[], str] = lambda: ""
+    ) -> None:
+        self._printer, self._text, self._total, self._before, self._steps = printer, text, total, before, 0.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+        return self._total is not None and self._steps >= self._total
+
+    def advance(self, steps: float = 1) -> None:
+        self._steps += steps
+        of = "" if self._total is None else f" of {self._total:,.0f}"
+        self._printer.print(f"{self._before()}{self._text}: {self._steps:,.0f}{of}")
+
+    def describe(self, text: str) -> None:
+        return
+
+    def expect(self, total: float) -> None:
+        self._total = total
+
+
+class _LineTable:
+    """A table of tasks that is shown as lines of text. A line names the number of complete tasks and the task in progress.
+
+    Args:
+        names: names of the tasks.
+        whole: name of all tasks.
+    """
+
+    def __init__(self, names: Sequence[str], whole: str) -> None:
+        printer = _Printer()
+        self._whole = whole
+        self._rows = {name: _Line(printer, name, None, before=self._count) for name in names}
+
+    def row(self, name: str) -> Bar:
+        """Return the bar of a task."""
+        return self._rows[name]
+
+    def _count(self) -> str:
+        complete = sum(row.finished for row in self._rows.values())
+        return f"{self._whole}: {complete} of {len(self._rows)}, "
+
+
+def _lines() -> bool:
+    """Return whether progress is printed as lines.
+
+    Raises:
+        UsageError: the variable has an unknown value.
+    """
+    value = os.environ.get(_VARIABLE, "")
+    if value not in ("", "lines"):
+        raise unknown(f"value of {_VARIABLE}", value, ("lines",))
+    return value == "lines"
 
 
 class _Shown:

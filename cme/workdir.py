@@ -10,7 +10,7 @@ from cme.errors import CMEError, UsageError
 from cme.files import cannot_write, digest, read_json, write_json
 from cme.locks import LOCK_FILE, locked, unlock
 
-__all__ = ["FinishedError", "claim", "claimed", "finish", "is_finished", "release"]
+__all__ = ["FinishedError", "claim", "claimed", "finish", "is_finished", "release", "reopen"]
 
 _MARKER = ".cme.json"
 
@@ -113,6 +113,17 @@ def finish(out: Path) -> None:
     """Mark a claimed folder as finished, and release its lock."""
     write_json(out / _MARKER, _read(out / _MARKER) | {"finished": True})
     unlock(out)
+
+
+def reopen(out: Path, command: str) -> None:
+    """Lock a folder whose work was finished, and mark it as unfinished, so that the command can extend its work.
+
+    Raises:
+        UsageError: another process holds the lock of the folder.
+        CMEError: the folder cannot be written.
+    """
+    locked(out, command)
+    write_json(out / _MARKER, _read(out / _MARKER) | {"finished": False})
 
 
 def release(out: Path) -> None:

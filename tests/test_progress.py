@@ -3,7 +3,8 @@ import sys
 
 import pytest
 
-from cme.progress import bar, table
+from cme.errors import UsageError
+from cme.progress import SECONDS, bar, table
 
 
 class Terminal(io.StringIO):
@@ -76,3 +77,64 @@ def test_a_table_in_a_pipe_is_silent(monkeypatch):
     with table(["qqp", "arc"], whole="all") as row:
         work(row)
     assert stream.getvalue() == ""
+
+
+@pytest.fixture
+def lines(monkeypatch, capsys):
+    """Return what is printed, as a function, and the time as a list of one number of seconds."""
+    now = [0.0]
+    monkeypatch.setenv("CME_PROGRESS", "lines")
+    monkeypatch.setattr("cme.progress.time.monotonic", lambda: now[0])
+    return lambda: capsys.readouterr().err, now
+
+
+def test_lines_are_printed_to_a_pipe_at_most_every_twenty_seconds(lines):
+    printed, now = lines
+    with bar("Training lora", 200) as progress:
+        for _ in range(10):
+            now[0] += SECONDS / 4
+            progress.advance(20)
+    assert printed().splitlines() == ["Training lora: 80 of 200 (0:20 min)", "Training lora: 160 of 200 (0:40 min)"]
+
+
+def test_short_work_prints_no_line(lines):
+    printed, now = lines
+    with bar("Reading", 2) as progress:
+        now[0] += SECONDS - 1
+        progress.advance(2)
+    assert printed() == ""
+
+
+def test_an_unknown_total_is_left_out(lines):
+    printed, now = lines
+    with bar("Training rows") as progress:
+        now[0] += 61
+        progress.advance(1234)
+    assert printed() == "Training rows: 1,234 (1:01 min)\n"
+
+
+def test_a_table_prints_the_complete_tasks_and_the_current_one(lines):
+    printed, now = lines
+    with table(["qqp", "arc"], whole="datasets") as row:
+        row("qqp").expect(4)
+        row("qqp").advance(4)
+        row("arc").expect(8)
+        now[0] += SECONDS
+        row("arc").advance(2)
+        row("arc").describe("25.0")
+    assert printed() == "datasets: 1 of 2, arc: 2 of 8 (0:20 min)\n"
+
+
+def test_a_hidden_table_prints_no_lines(lines):
+    printed, now = lines
+    with table(["qqp"], whole="datasets", shown=False) as row:
+        row("qqp").expect(4)
+        now[0] += 100
+        row("qqp").advance(4)
+    assert printed() == ""
+
+
+def test_an_unknown_kind_of_progress_is_refused(monkeypatch):
+    monkeypatch.setenv("CME_PROGRESS", "line")
+    with pytest.raises(UsageError, match=r"CME_PROGRESS.*'line'.*lines"), bar("x", 1):
+        pass

@@ -55,7 +55,9 @@ class Board:
             One row per entry, in the order of the table: ``name``, ``kind`` (``row``, ``reference``, ``partial`` or
             ``stale``), ``method``, ``rank`` (of one expert), ``experts``, ``seeds``; the CME ``average`` in points with
             ``stderr`` and 95 % interval ``low`` to ``high``; the range of ranks ``rank_best`` to ``rank_worst``;
-            ``chance_normalised``, ``without_rouge``; ``trainable`` parameters and their ``share_percent``. Values that an
+            the ``soft_average`` with ``soft_stderr``, ``soft_low``, ``soft_high``, ``soft_rank_best`` and ``soft_rank_worst``;
+            ``chance_normalised``, ``without_rouge``; ``drift`` and ``loss_change`` in nats per token, with ``drift_stderr`` and
+            ``loss_change_stderr``; ``trainable`` parameters and their ``share_percent``. Values that an
             entry lacks are missing values of pandas.
         """
         import pandas as pd
@@ -63,8 +65,14 @@ class Board:
         return pd.DataFrame([self._row(entry) for entry in self.standing.entries], columns=_COLUMNS).astype(_TYPES)
 
     def _row(self, entry: Entry) -> dict[str, Any]:
+        from cme.leaderboard.entries.retention import retention_of
+
+        retention = retention_of(entry)
+        drift, loss = (retention.drift, retention.loss) if retention else (None, None)
         standing, cost = self.standing, entry.runs[0].cost
         ranks, average = standing.ranks.get(entry.name), standing.averages.get(entry.name)
+        soft = standing.soft
+        soft_average, soft_ranks = (soft.averages.get(entry.name), soft.ranks.get(entry.name)) if soft else (None, None)
         normalised, plain = standing.chance_normalised.get(entry.name), standing.without_rouge.get(entry.name)
         return {
             "name": entry.name,
@@ -76,8 +84,15 @@ class Board:
             **_numbers(average, "average"),
             "rank_best": ranks and ranks.best,
             "rank_worst": ranks and ranks.worst,
+            **{f"soft_{key}": value for key, value in _numbers(soft_average, "average").items()},
+            "soft_rank_best": soft_ranks and soft_ranks.best,
+            "soft_rank_worst": soft_ranks and soft_ranks.worst,
             "chance_normalised": normalised and normalised.value,
             "without_rouge": plain and plain.value,
+            "drift": drift and drift.value,
+            "drift_stderr": drift and drift.stderr,
+            "loss_change": loss and loss.value,
+            "loss_change_stderr": loss and loss.stderr,
             "trainable": cost.trainable_parameters,
             "share_percent": cost.trainable_share,
         }
@@ -133,6 +148,33 @@ class Board:
         """
         return _long(self.standing.datasets, "dataset", [entry.name for entry in self.standing.entries])
 
+    def soft_families(self) -> "pd.DataFrame":
+        """Return the soft family scores, in the form of `families`."""
+        soft = self.standing.soft
+        return _long(soft.families if soft else {}, "family", [entry.name for entry in self.standing.entries])
+
+    def information(self) -> "pd.DataFrame":
+        """Return how much the averages, families and datasets tell about the trained rows.
+
+        Returns:
+            One row for the average, for each family and for each dataset: ``kind`` (``average``, ``family`` or ``dataset``),
+            ``name``; ``f`` (variance between rows over variance between seeds), ``rows`` and ``seeds`` (standard deviations in
+            points); ``soft_f``, ``soft_rows``, ``soft_seeds`` for soft scores; ``limit`` (``ceiling`` or ``chance`` if the scores
+            of all trained rows lie there). The frame is empty at tier smoke and with fewer than two trained rows.
+        """
+        import pandas as pd
+
+        columns = ["kind", "name", "f", "rows", "seeds", "soft_f", "soft_rows", "soft_seeds", "limit"]
+        information, rows = self.standing.information, []
+        for kind, name, item in information.measures() if information else ():
+            numbers = [
+                getattr(signal, key) if signal else None
+                for signal in (item.score, item.soft)
+                for key in ("ratio", "rows", "seeds")
+            ]
+            rows.append([kind, name, *numbers, item.limit])
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:-1], "float64"))
+
     def render(self, form: str = "md") -> str:
         """Return the board's tables as text.
 
@@ -165,10 +207,12 @@ class Board:
 
 _COLUMNS = [
     "name", "kind", "method", "rank", "experts", "seeds", "average", "stderr", "low", "high", "rank_best", "rank_worst",
-    "chance_normalised", "without_rouge", "trainable", "share_percent",
+    "soft_average", "soft_stderr", "soft_low", "soft_high", "soft_rank_best", "soft_rank_worst", "chance_normalised",
+    "without_rouge", "drift", "drift_stderr", "loss_change", "loss_change_stderr", "trainable", "share_percent",
 ]  # fmt: skip
-_TYPES = dict.fromkeys(("rank", "experts", "rank_best", "rank_worst", "trainable"), "Int64") | dict.fromkeys(
-    ("average", "stderr", "low", "high", "chance_normalised", "without_rouge", "share_percent"), "float64"
+_WHOLE = ("rank", "experts", "rank_best", "rank_worst", "soft_rank_best", "soft_rank_worst", "trainable")
+_TYPES = dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(
+    [name for name in _COLUMNS[_COLUMNS.index("average") :] if name not in _WHOLE], "float64"
 )
 
 

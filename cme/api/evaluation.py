@@ -1,13 +1,14 @@
 """Evaluation of a base, adapters, a model in memory, or a baseline."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from cme.api.call import StrPath, names, path, public
 from cme.api.results import EvalResult, TemporaryFolder, opened
+from cme.api.row_choice import row_choice
 from cme.env import processes
 from cme.errors import UsageError
 from cme.evaluation.settings import EvalSettings
@@ -26,9 +27,12 @@ def evaluate(
     base: str = "smollm2-135m",
     baseline: str | None = None,
     out: StrPath | None = None,
-    tier: str = "quick",
+    tier: str | None = None,
     source: str = "hub",
     datasets: str | Sequence[str] | None = None,
+    until: float | str | None = None,
+    rows: Mapping[str, int] | str | None = None,
+    rows_of: StrPath | None = None,
     prompt_format: str = "plain",
     shots: int = 0,
     prompt_variant: int = 0,
@@ -40,6 +44,9 @@ def evaluate(
     threads: int | None = None,
     allow_missing: bool = False,
     name: str | None = None,
+    retention: bool = False,
+    retention_text: StrPath | None = None,
+    retention_base: str | None = None,
 ) -> EvalResult:
     """Evaluate a base model, an adapter, a model in memory, or a baseline: ``cme eval``.
 
@@ -55,9 +62,15 @@ def evaluate(
         baseline: baseline without a model: ``majority``, ``first-option``, ``unanswerable`` or ``lead-1``.
         out: output folder: new, or this call's unfinished output. None means a temporary folder that exists as long as the
             result.
-        tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``.
+        tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``. None means ``quick``, or ``full``
+            with ``until`` or ``rows``, which choose rows within the tier. With ``rows_of``, it is that of the other result.
         source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
+        until: evaluate only as many rows as are needed for this half-width of the average's 95 % interval, in points, such as
+            0.5. With the same ``out``, a smaller half-width continues a finished evaluation.
+        rows: number of rows of each dataset, as a mapping or as text (``"rte=100,qqp=300"``). It names the datasets too. With
+            the same ``out``, larger numbers continue a finished evaluation.
+        rows_of: a result with ``until`` or ``rows`` whose rows are evaluated, so that both results can share a board.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
         shots: number of training examples before each question.
         prompt_variant: index of the instruction: 0 is the canonical one, 1 to 6 are its variants.
@@ -69,6 +82,10 @@ def evaluate(
         threads: CPU threads.
         allow_missing: continue without splits that the source lacks. The result lists them.
         name: name in tables. None means the adapter's folder name, or the base's name.
+        retention: measure what the adapter changed of the base's old skill: the drift on texts that the base writes, and the
+            change of the loss on unrelated text. It costs about three times 8,192 tokens, and 32,768 more for the loss.
+        retention_text: text file for the change of the loss. None means wikitext-2 with source ``hub``, otherwise no text.
+        retention_base: base of a merged or fully trained model, with which retention compares it.
 
     Returns:
         The result.
@@ -81,18 +98,23 @@ def evaluate(
         >>> result = cme.evaluate(base=BASE, source="mini", tier="smoke", datasets="rte,qqp", threads=1)
         >>> result.to_frame()["dataset"].tolist()
         ['qqp', 'rte']
+        >>> result = cme.evaluate(base=BASE, source="mini", rows={"rte": 20, "qqp": 10}, threads=1)
+        >>> result.to_frame()["n"].tolist()
+        [10, 20]
     """
     loaded = isinstance(model, str | os.PathLike)
     if loaded and (adapter is not None or base != _BASE or baseline):
         raise UsageError(
             "model cannot be combined with base, adapter or baseline. Leave out model, or leave out the others."
         )
+    choice = row_choice(until, rows, rows_of, tier, names(datasets), baseline, kept=out is not None)
     settings = _settings(
         str(path(model)) if isinstance(model, os.PathLike) else model if loaded else base,
         adapter if adapter is None or isinstance(adapter, str) else os.fspath(adapter),
-        baseline=baseline, tier=tier, source=source, datasets=datasets, prompt_format=prompt_format, shots=shots,
+        baseline=baseline, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
-        device=device, threads=threads, allow_missing=allow_missing, name=name,
+        device=device, threads=threads, allow_missing=allow_missing, name=name, retention=retention,
+        retention_text=_text(retention_text), retention_base=retention_base,
     )  # fmt: skip
     in_memory = model is not None and not loaded
     if in_memory:
@@ -109,8 +131,10 @@ def evaluate(
         from cme.evaluation.run import evaluate as run
         from cme.evaluation.run import evaluate_model
 
-        record = evaluate_model(model, tokenizer, settings, folder) if in_memory else run(settings, folder)
-        return EvalResult(folder, record, temporary)
+        rule = choice.checked(settings, loaded=not in_memory)
+        if in_memory:
+            return EvalResult(folder, evaluate_model(model, tokenizer, settings, folder, rule), temporary)
+        return EvalResult(folder, run(settings, folder, rule), temporary)
 
 
 @public
@@ -119,9 +143,11 @@ def evaluate_each(
     out: StrPath,
     *,
     base: str = "smollm2-135m",
-    tier: str = "quick",
+    tier: str | None = None,
     source: str = "hub",
     datasets: str | Sequence[str] | None = None,
+    rows: Mapping[str, int] | str | None = None,
+    rows_of: StrPath | None = None,
     prompt_format: str = "plain",
     shots: int = 0,
     prompt_variant: int = 0,
@@ -133,6 +159,8 @@ def evaluate_each(
     devices: str | Sequence[str] | None = None,
     threads: int | None = None,
     allow_missing: bool = False,
+    retention: bool = False,
+    retention_text: StrPath | None = None,
 ) -> list[EvalResult]:
     """Evaluate several adapters on a base that is loaded once: ``cme eval`` with several ``--adapter``.
 
@@ -143,6 +171,8 @@ def evaluate_each(
         tier: see `evaluate`.
         source: see `evaluate`.
         datasets: see `evaluate`.
+        rows: see `evaluate`.
+        rows_of: see `evaluate`.
         prompt_format: see `evaluate`.
         shots: see `evaluate`.
         prompt_variant: see `evaluate`.
@@ -154,6 +184,8 @@ def evaluate_each(
         devices: devices, such as ``"0,1"``, with one process each. Cannot be combined with ``device``.
         threads: see `evaluate`.
         allow_missing: see `evaluate`.
+        retention: see `evaluate`.
+        retention_text: see `evaluate`.
 
     Returns:
         The results, in the order of the adapters.
@@ -174,16 +206,20 @@ def evaluate_each(
     if device and devices:
         raise UsageError("device and devices cannot be combined. Give one of them.")
     adapters, folder = [os.fspath(item) for item in adapter], path(out)
+    choice = row_choice(None, rows, rows_of, tier, names(datasets), None)
+    if devices and choice.rule is not None:
+        raise UsageError("devices cannot be combined with rows and rows_of. Give one device.")
     settings = _settings(
-        base, None, tier=tier, source=source, datasets=datasets, prompt_format=prompt_format, shots=shots,
+        base, None, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
-        device=device, threads=threads, allow_missing=allow_missing,
+        device=device, threads=threads, allow_missing=allow_missing, retention=retention,
+        retention_text=_text(retention_text),
     )  # fmt: skip
     if devices:
         several = device_names(devices if isinstance(devices, str) else ",".join(devices))
         records = evaluate_on(several, settings, adapters, folder)
     else:
-        records = run(settings, adapters, folder)
+        records = run(settings, adapters, folder, choice.checked(settings))
     return [EvalResult(folder / name, record) for name, record in zip(distinct_names(adapters), records, strict=True)]
 
 
@@ -224,6 +260,10 @@ def _settings(
     base: str, adapter: str | None, *, datasets: str | Sequence[str] | None, prompt_variant: int, **values: Any
 ) -> EvalSettings:
     return EvalSettings(base=base, adapter=adapter, datasets=names(datasets), prompt_variant=prompt_variant, **values)
+
+
+def _text(file: StrPath | None) -> str | None:
+    return None if file is None else str(path(file))
 
 
 def _check_in_memory(**values: Any) -> None:

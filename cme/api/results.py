@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from cme.api.call import StrPath, path, public
 from cme.api.tables import as_html, as_text
 from cme.errors import CMEError, UsageError, unknown
-from cme.records import Result, Scores, read_record
+from cme.records import Result, Retention, Scores, read_record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +78,19 @@ class EvalResult:
         return self.record.scores.average_stderr
 
     @property
+    def soft_average(self) -> float | None:
+        """The soft average in points: like `average`, with the probability of the right option in place of whether it was chosen.
+
+        None in results of earlier versions; ``cme.score(result).soft`` computes it from their samples.
+        """
+        return None if self.scores.soft is None else self.scores.soft.average
+
+    @property
+    def retention(self) -> Retention | None:
+        """What the adapter changed of the base's old skill (``retention=True``); None if it was not measured."""
+        return self.record.retention
+
+    @property
     def in_memory(self) -> bool:
         """Whether the model was in memory, so that nobody else can evaluate it again."""
         return self.record.origin == "memory"
@@ -87,11 +100,13 @@ class EvalResult:
 
         Returns:
             One row per dataset, in the suite's order: ``dataset``, ``family``, ``metric`` (the primary one), ``score``
-            and ``stderr`` in points (0 to 100; no error at tier smoke), ``chance`` in points, ``n`` samples, ``clusters``
-            (independent groups among them), ``engine`` (what computed the answers), ``seconds``.
+            and ``stderr`` in points (0 to 100; no error at tier smoke), ``soft`` and ``soft_stderr`` (the soft score in points;
+            missing in results of earlier versions), ``chance`` in points, ``n`` samples, ``clusters`` (independent groups among
+            them), ``engine`` (what computed the answers), ``seconds``.
         """
         import pandas as pd
 
+        soft = {item.dataset: item for item in self.scores.soft.datasets} if self.scores.soft else {}
         rows = [
             {
                 "dataset": item.dataset,
@@ -99,6 +114,8 @@ class EvalResult:
                 "metric": item.metric,
                 "score": 100 * item.value,
                 "stderr": _points(item.stderr),
+                "soft": _points(soft[item.dataset].value) if soft else None,
+                "soft_stderr": _points(soft[item.dataset].stderr) if soft else None,
                 "chance": 100 * item.chance,
                 "n": item.n,
                 "clusters": item.clusters,
@@ -108,20 +125,27 @@ class EvalResult:
             for item in self.scores.datasets
         ]
         frame = pd.DataFrame(rows)
-        return frame.astype({"stderr": "float64", "seconds": "float64"})
+        return frame.astype(dict.fromkeys(("stderr", "soft", "soft_stderr", "seconds"), "float64"))
 
     def families_frame(self) -> "pd.DataFrame":
         """Return the family scores.
 
         Returns:
-            One row per family, in the suite's order: ``family``, ``score`` and ``stderr`` in points, and the number of
-            ``datasets``.
+            One row per family, in the suite's order: ``family``, ``score`` and ``stderr`` in points, ``soft`` and
+            ``soft_stderr`` (the soft score), and the number of ``datasets``.
         """
         import pandas as pd
 
         members = [item.family for item in self.scores.datasets]
-        rows = [[item.family, item.value, item.stderr, members.count(item.family)] for item in self.scores.families]
-        return pd.DataFrame(rows, columns=["family", "score", "stderr", "datasets"]).astype({"stderr": "float64"})
+        soft = (
+            {item.family: [item.value, item.stderr] for item in self.scores.soft.families} if self.scores.soft else {}
+        )
+        rows = [
+            [item.family, item.value, item.stderr, *soft.get(item.family, [None, None]), members.count(item.family)]
+            for item in self.scores.families
+        ]
+        columns = ["family", "score", "stderr", "soft", "soft_stderr", "datasets"]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[1:5], "float64"))
 
     def samples(
         self, *, texts: bool = False, datasets: str | Sequence[str] | None = None, source: str | None = None
@@ -211,6 +235,8 @@ class EvalResult:
         frame = self.families_frame()
         what = "" if self.scores.complete else f" over {len(frame)} famil{'y' if len(frame) == 1 else 'ies'}"
         notes = [f"CME average{what}: {self.average:.2f}{error} (tier {record.tier}, source {record.source})"]
+        if record.rows is not None:
+            notes.append(record.rows.summary(self.average, record.tier))
         if self.in_memory:
             notes.append("This result cannot be submitted, because its model was in memory.")
         if record.origin == "lm-eval":

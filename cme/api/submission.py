@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cme.api.call import StrPath, path, public
 from cme.errors import CMEWarning, UsageError, unknown
-from cme.records import Entry
+from cme.records import Entry, RowSelection
 
 if TYPE_CHECKING:
     from cme.adapters.settings import AdapterSettings
@@ -190,7 +190,7 @@ def reproduce(
         run = str(place / "run")
         whole = adapter.method == "full"
         evaluation = _with(evaluation, base=run) if whole else _with(evaluation, adapter=run)
-    _evaluate(evaluation, place / "result")
+    _evaluate(evaluation, place / "result", entry.rows)
     record = compare_again(entry, folder, place / "result", seed=seed, adapter=trained)
     write_record(place / "reproduction.json", record)
     finish(place)
@@ -320,9 +320,10 @@ def _train(training: "TrainSettings", adapter: "AdapterSettings", out: Path) -> 
     return run.adapter_fingerprint
 
 
-def _evaluate(settings: "EvalSettings", out: Path) -> None:
+def _evaluate(settings: "EvalSettings", out: Path, rows: RowSelection | None) -> None:
+    from cme.evaluation.row_rules import GivenRows
     from cme.evaluation.run import evaluate
     from cme.workdir import is_finished
 
     if not is_finished(out):
-        evaluate(settings, out)
+        evaluate(settings, out, None if rows is None else GivenRows(rows.counts, rows))

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 from cme.cli.tables import show_table
 
 if TYPE_CHECKING:
-    from cme.records import Scores
+    from cme.records import Retention, Scores
 
-__all__ = ["show_scores"]
+__all__ = ["show_retention", "show_scores"]
 
 
 def show_scores(scores: "Scores") -> None:
@@ -26,15 +26,34 @@ def show_scores(scores: "Scores") -> None:
     ]
     show_table(["dataset", "metric", "score ×100", "chance", "n", "answers"], rows)
     print()
-    show_table(["family", "score"], [[item.family, _with_error(item.value, item.stderr)] for item in scores.families])
+    soft = {item.family: _with_error(item.value, item.stderr) for item in scores.soft.families} if scores.soft else {}
+    show_table(
+        ["family", "score", *["soft score"] * bool(soft)],
+        [
+            [item.family, _with_error(item.value, item.stderr), *[soft[item.family]] * bool(soft)]
+            for item in scores.families
+        ],
+    )
     number = len(scores.families)
     families = "the evaluated family" if number == 1 else f"the {number} evaluated families"
     what = "" if scores.complete else f" over {families}"
     print(f"\nCME average{what}: {_with_error(scores.average, scores.average_stderr)}")
+    if scores.soft:
+        print(f"Soft average{what}: {_with_error(scores.soft.average, scores.soft.average_stderr)}")
     extra = f"chance-normalised {scores.chance_normalised:.2f}"
     if scores.without_rouge is not None and len(scores.families) > 1:
         extra += f", without ROUGE {scores.without_rouge:.2f}"
     print(f"Other averages: {extra}")
+
+
+def show_retention(retention: "Retention") -> None:
+    """Print the drift and the change of the loss."""
+    drift, loss = retention.drift, retention.loss
+    print(f"Drift from the base: {drift.value:.4f} ± {drift.stderr:.4f} nats per token on {len(drift.texts)} own texts")
+    if loss:
+        print(f"Change of the loss on {loss.text}: {loss.value:+.4f} ± {loss.stderr:.4f} nats per token")
+    else:
+        print(f"Change of the loss: – ({retention.remark})")
 
 
 def _with_error(value: float, stderr: float | None) -> str:

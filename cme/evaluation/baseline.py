@@ -13,6 +13,7 @@ from cme.data.load import load_examples
 from cme.data.sources import Source
 from cme.errors import SourceError
 from cme.evaluation import task
+from cme.evaluation.row_rules import too_many_rows
 from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import EvalSettings
 from cme.files import read_json, write_json
@@ -53,29 +54,42 @@ class BaselineSession:
         name: one of `cme.suite.baselines.BASELINES`.
         settings: settings of the evaluation. Base, adapter, format, shots and dtype have no effect.
         source: source of the rows.
+        counts: number of rows of each dataset. None means all rows of the tier.
     """
 
     method, effect = "", 0.0
     batch_size, threads, device_name = 1, 1, "none"
 
-    def __init__(self, name: str, settings: EvalSettings, source: Source) -> None:
-        self._name, self._settings, self._source = name, settings, source
+    def __init__(
+        self, name: str, settings: EvalSettings, source: Source, counts: Mapping[str, int] | None = None
+    ) -> None:
+        self._name, self._settings, self._source, self._counts = name, settings, source, counts
 
-    def dataset(self, spec: DatasetSpec, folder: Path, progress: Bar) -> dict[str, Any]:
+    def dataset(self, spec: DatasetSpec, parts: Path, progress: Bar) -> dict[str, Any]:
         """Answer and score one dataset, unless its folder holds the finished answers.
 
         Args:
             spec: the dataset.
-            folder: folder of the dataset in the result.
+            parts: folder that contains the folders of the datasets.
             progress: bar that shows the number of answered rows.
 
         Returns:
-            A mapping with ``seconds``, the ``provenance`` of the rows, and an empty ``engine``.
+            A mapping with ``seconds``, the ``provenance`` of the rows, the number of ``available`` rows, and an empty
+            ``engine``.
+
+        Raises:
+            UsageError: if more rows were requested than the tier has.
         """
+        folder = parts / spec.name
         marker = folder / "done.json"
         if not marker.is_file():
             started = time.perf_counter()
             examples = self._load(spec, "eval")
+            available = len(examples)
+            if self._counts is not None:
+                if (wanted := self._counts[spec.name]) > available:
+                    raise too_many_rows(spec.name, wanted, available, self._settings.tier)
+                examples = examples[:wanted]
             answer = self._answerer(spec)
             progress.expect(len(examples))
             records = []
@@ -85,7 +99,8 @@ class BaselineSession:
             write_samples(folder / "samples.parquet", [sample_row(record, spec, None) for record in records])
             write_responses(folder / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)
-            write_json(marker, {"seconds": seconds, "provenance": self._source.provenance(spec), "engine": ""})
+            done = {"seconds": seconds, "provenance": self._source.provenance(spec), "engine": ""}
+            write_json(marker, done | {"available": available})
         outcome: dict[str, Any] = read_json(marker)
         return outcome
 

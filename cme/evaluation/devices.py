@@ -10,6 +10,7 @@ from typing import Any
 
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import distinct_names
+from cme.evaluation.retention import check_retention
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.progress import bar
 from cme.records import Result, read_record
@@ -53,6 +54,7 @@ def evaluate_on(devices: Sequence[str], settings: EvalSettings, adapters: Sequen
         CMEError: if a process failed. The message contains the error of every process that failed.
     """
     settings.check()
+    check_retention(settings, dict(zip((out / name for name in distinct_names(adapters)), adapters, strict=True)))
     if len(adapters) < len(devices):
         raise UsageError(
             f"there are fewer adapters ({len(adapters)}) than --devices ({len(devices)}), and each adapter is evaluated on one "

@@ -1,40 +1,52 @@
 """Evaluates a base model or adapters on it, dataset by dataset. An interrupted evaluation can be resumed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cme.adapters.load import adapter_fingerprint
 from cme.data.sources import Source, check_source, open_source
-from cme.errors import CMEError, SourceError, UsageError
-from cme.evaluation.adapters import BASE, adapter_name, distinct_names, resolve_adapter
+from cme.errors import CMEError, UsageError
+from cme.evaluation.adapters import BASE, adapter_name, distinct_names
 from cme.evaluation.baseline import BaselineSession
-from cme.evaluation.guards import check_trained_on
 from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
+from cme.evaluation.retention import check_retention
+from cme.evaluation.row_rules import GivenRows, Look, RowRule
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
+from cme.evaluation.stages import GrowingModel, Sessions, grow
+from cme.evaluation.start import (
+    ModelRow,
+    Start,
+    begin,
+    chosen_rows,
+    claim_row,
+    identity_of,
+    release_rows,
+    rows_identity,
+    specs_of,
+    with_rows,
+)
 from cme.files import sha256_file
 from cme.locks import locks_released
-from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
-from cme.models.tokenizer_files import tokenizer_fingerprint
+from cme.models.load import load_tokenizer, pick_dtype
 from cme.processes import ALONE, Group, joined
 from cme.progress import table
-from cme.prompt import TEMPLATE_DATE, check_format
-from cme.records import AdapterInfo, Result, read_record, versions, write_record
+from cme.prompt import check_format
+from cme.records import AdapterInfo, Result, RowSelection, read_record, versions, write_record
 from cme.records.samples import read_samples, write_samples
-from cme.suite import DatasetSpec, select
+from cme.suite import DatasetSpec
 from cme.suite.baselines import covered
 from cme.suite.score import SCORER_VERSION, aggregate
-from cme.workdir import FinishedError, claim, finish, release
+from cme.workdir import claim, finish
 
 __all__ = ["evaluate", "evaluate_each", "evaluate_model"]
 
 
 @locks_released()
-def evaluate(settings: EvalSettings, out: Path) -> Result:
+def evaluate(settings: EvalSettings, out: Path, rule: RowRule | None = None) -> Result:
     """Evaluate one model and write ``result.json``, ``samples.parquet`` (scores without text) and ``responses.parquet``.
 
     Answers are stored batch by batch under a digest of everything that determines them, such as base model, adapter, dtype and
@@ -44,6 +56,7 @@ def evaluate(settings: EvalSettings, out: Path) -> Result:
     Args:
         settings: settings of the evaluation.
         out: output folder.
+        rule: the rule that chooses the rows within the tier (`cme.evaluation.row_rules`). None means all rows of the tier.
 
     Returns:
         The result, in every process.
@@ -53,22 +66,26 @@ def evaluate(settings: EvalSettings, out: Path) -> Result:
             are checked before the model is loaded, where possible.
     """
     settings.check()
+    check_retention(settings, {out: settings.adapter})
     settings = replace(settings, dtype=pick_dtype(settings.dtype))
     with joined() as group:
         if settings.baseline:
-            return group.first(lambda: _baseline(settings, out))
+            return group.first(lambda: _baseline(settings, out, rule))
         adapter = None if settings.adapter == BASE else settings.adapter
-        return _models(settings, {out: adapter}, group)[0]
+        return _models(settings, {out: adapter}, group, rule=rule)[0]
 
 
 @locks_released()
-def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) -> list[Result]:
+def evaluate_each(
+    settings: EvalSettings, adapters: Sequence[str], out: Path, rule: RowRule | None = None
+) -> list[Result]:
     """Evaluate several adapters as `evaluate` does, on a base model that is loaded once.
 
     Args:
         settings: settings of all evaluations, without adapter, name and baseline.
         adapters: folders or hub ids. ``base`` means the base model itself.
         out: folder for the results. Each adapter gets a subfolder with its name. Finished results are read.
+        rule: as for `evaluate`, but not one that depends on scores.
 
     Returns:
         The results in the order of the adapters.
@@ -85,11 +102,14 @@ def evaluate_each(settings: EvalSettings, adapters: Sequence[str], out: Path) ->
         out / name: None if adapter == BASE else adapter
         for name, adapter in zip(distinct_names(adapters), adapters, strict=True)
     }
+    check_retention(settings, chosen)
     with joined() as group:
-        return _models(settings, chosen, group, each=True)
+        return _models(settings, chosen, group, each=True, rule=rule)
 
 
-def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path) -> Result:
+def evaluate_model(
+    model: Any, tokenizer: Any, settings: EvalSettings, out: Path, rule: RowRule | None = None
+) -> Result:
     """Evaluate a model in memory and restore its state afterwards.
 
     The fingerprints in the result are computed from the weights in memory, so two models never share stored answers. Under
@@ -100,6 +120,7 @@ def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path
         tokenizer: tokenizer of the model. It is copied and not changed.
         settings: settings of the evaluation. Base, adapter, dtype and device are taken from the model.
         out: output folder.
+        rule: as for `evaluate`.
 
     Returns:
         The result.
@@ -114,159 +135,128 @@ def evaluate_model(model: Any, tokenizer: Any, settings: EvalSettings, out: Path
         settings, base=description.base, adapter=None, baseline=None, device=description.device, dtype="float32"
     )
     settings.check()
+    check_retention(settings, {out: None}, in_memory=description.adapter is not None)
     settings = replace(settings, dtype=description.dtype, name=settings.name or description.name)
-    specs, missing = _specs(settings)
+    specs, missing = specs_of(settings)
     check_format(settings.prompt_format, tokenizer, [spec.name for spec in specs])
     prompts = tokenizer_digest(tokenizer)
     identity = {
-        **_identity(settings, specs, description.fingerprint, description.adapter_fingerprint),
+        **identity_of(settings, specs, description.fingerprint, description.adapter_fingerprint),
         "tokenizer": prompts,
+        **chosen_rows(rule),
     }
-    row = _Row(out, description.adapter, None, description.adapter_fingerprint, identity, resumed=False, finished=False)
-    start = _Start(specs, missing, out, description.fingerprint, prompts, [_claimed(row, False)])
+    row = ModelRow(
+        out, description.adapter, None, description.adapter_fingerprint, identity, resumed=False, finished=False
+    )
+    start = Start(specs, missing, out, description.fingerprint, prompts, [claim_row(row, False, rule)])
     with state_restored(model):
         try:
             session = Session(settings, out, tokenizer, given=model)
         except CMEError:
-            _release(start.rows, ALONE)
+            release_rows(start.rows, ALONE)
             raise
+        if rule is not None:
+            growing = GrowingModel(settings, start, start.rows[0], origin="memory")
+            return grow([growing], rule, write_grown, Sessions(False, ALONE, session))[0]
         return _row(session, settings, start, start.rows[0], ALONE, origin="memory")
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One model to evaluate, with its output folder."""
-
-    out: Path
-    adapter_name_or_path: str | None
-    adapter: Path | None
-    fingerprint: str | None
-    identity: dict[str, Any]
-    resumed: bool
-    finished: bool
-
-
-@dataclass(frozen=True)
-class _Start:
-    """What the first process determines for all processes before the model is loaded."""
-
-    specs: list[DatasetSpec]
-    missing: tuple[str, ...]
-    folder: Path
-    fingerprint: str
-    tokenizer: str
-    rows: list[_Row]
-
-
 def _models(
-    settings: EvalSettings, chosen: Mapping[Path, str | None], group: Group, *, each: bool = False
+    settings: EvalSettings,
+    chosen: Mapping[Path, str | None],
+    group: Group,
+    *,
+    each: bool = False,
+    rule: RowRule | None = None,
 ) -> list[Result]:
     settings = replace(settings, device=pick_device(settings.device, group))
-    start = group.first(lambda: _start(settings, chosen, each))
+    start = group.first(lambda: begin(settings, chosen, each, rule))
     open_rows = [row for row in start.rows if not row.finished]
-    if open_rows:
+    results: dict[Path, Result] = {}
+    if rule is not None:
+        sessions = Sessions(len(chosen) > 1, group)
+        for row in open_rows:
+            results[row.out] = grow([GrowingModel(settings, start, row)], rule, write_grown, sessions)[0]
+    elif open_rows:
         try:
             tokenizer = load_tokenizer(start.folder)
             session = group.together(
                 lambda: Session(settings, start.folder, tokenizer, group=group, several=len(chosen) > 1)
             )
         except CMEError:
-            _release(open_rows, group)
+            release_rows(open_rows, group)
             raise
-    results = {row.out: _row(session, settings, start, row, group) for row in open_rows}
+        results = {row.out: _row(session, settings, start, row, group) for row in open_rows}
     return [results[row.out] if row.out in results else read_record(row.out / RESULT, Result) for row in start.rows]
 
 
-def _start(settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool) -> _Start:
-    """Check everything that does not need the model, and claim the output folders."""
-    specs, missing = _specs(settings)
-    folder = resolve_base(settings.base)
-    fingerprint = base_fingerprint(folder)
-    check_format(settings.prompt_format, load_tokenizer(folder), [spec.name for spec in specs])
-    prompts = tokenizer_fingerprint(folder, TEMPLATE_DATE if settings.prompt_format == "chat" else None)
-    rows = []
-    for out, name_or_path in chosen.items():
-        adapter = resolve_adapter(name_or_path) if name_or_path else None
-        own = adapter_fingerprint(adapter) if adapter else None
-        if adapter:
-            check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
-        identity = {**_identity(settings, specs, fingerprint, own), "tokenizer": prompts}
-        rows.append(_Row(out, name_or_path, adapter, own, identity, resumed=False, finished=False))
-    return _Start(specs, missing, folder, fingerprint, prompts, [_claimed(row, each) for row in rows])
-
-
-def _specs(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
-    """Return the datasets to evaluate and the splits that the source lacks."""
-    specs = select(settings.datasets)
-    source = open_source(settings.source)
-    kinds = ("train", "eval") if settings.shots else ("eval",)
-    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
-    return _with_rows(specs, source, kinds), tuple(missing)
-
-
-def _claimed(row: _Row, each: bool) -> _Row:
-    """Claim the output folder of a model. With ``each``, it may hold a finished result."""
-    try:
-        return replace(row, resumed=claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"]))
-    except FinishedError:
-        if not each:
-            raise
-        return replace(row, finished=True)
-
-
-def _release(rows: Sequence[_Row], group: Group) -> None:
-    for row in rows:
-        if group.rank == 0 and not row.resumed:
-            release(row.out)
-
-
 def _row(
-    session: Session, settings: EvalSettings, start: _Start, row: _Row, group: Group, *, origin: str = "cme"
+    session: Session, settings: EvalSettings, start: Start, row: ModelRow, group: Group, *, origin: str = "cme"
 ) -> Result:
     answers = {name: value for name, value in row.identity.items() if name != "datasets"}
     try:
         group.together(lambda: session.attach(row.adapter, answers, row.out / "parts"))
         group.together(lambda: session.prepare(start.specs, row.out / "parts"))
     except CMEError:
-        _release([row], group)
+        release_rows([row], group)
         raise
     done = _each(session, start.specs, row.out, shown=group.rank == 0)
-
-    def write() -> Result:
-        result = Result(
-            name=settings.name
-            or (
-                adapter_name(row.adapter_name_or_path)
-                if row.adapter_name_or_path
-                else settings.base.rstrip("/").split("/")[-1]
-            ),
-            base=settings.base,
-            base_fingerprint=start.fingerprint,
-            tokenizer_fingerprint=start.tokenizer,
-            adapter=_adapter_info(session, row),
-            prompt_format=settings.prompt_format,
-            shots=settings.shots,
-            prompt_variant=settings.prompt_variant,
-            dtype=settings.dtype,
-            token_budget=settings.token_budget,
-            origin=origin,
-            **_answered(session, settings, done, start.specs, open_source(settings.source), start.missing, row.out),
-        )
-        return _written(result, row.out)
-
-    return group.first(write)
+    parts = {name: [(record, row.out / "parts" / name)] for name, record in done.items()}
+    return group.first(lambda: _model_result(session, GrowingModel(settings, start, row, origin, parts), None))
 
 
-def _baseline(settings: EvalSettings, out: Path) -> Result:
+def write_grown(session: Session, model: GrowingModel, selection: RowSelection) -> Result:
+    """Write the result of a model whose rows a rule chose (`cme.evaluation.stages.grow`)."""
+    return _model_result(session, model, selection)
+
+
+def _model_result(session: Session, model: GrowingModel, selection: RowSelection | None) -> Result:
+    settings, start, row = model.settings, model.start, model.row
+    result = Result(
+        name=settings.name
+        or (
+            adapter_name(row.adapter_name_or_path)
+            if row.adapter_name_or_path
+            else settings.base.rstrip("/").split("/")[-1]
+        ),
+        base=settings.base,
+        base_fingerprint=start.fingerprint,
+        tokenizer_fingerprint=start.tokenizer,
+        adapter=_adapter_info(session, row),
+        prompt_format=settings.prompt_format,
+        shots=settings.shots,
+        prompt_variant=settings.prompt_variant,
+        dtype=settings.dtype,
+        token_budget=settings.token_budget,
+        origin=model.origin,
+        rows=selection,
+        retention=session.measure_retention(),
+        **_answered(session, settings, model.parts, start.specs, open_source(settings.source), start.missing, row.out),
+    )
+    return _written(result, row.out)
+
+
+def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result:
     name = settings.baseline or ""
+    counts = rule.counts if isinstance(rule, GivenRows) else None
+    if rule is not None and counts is None:
+        raise UsageError(
+            f"the baseline {name} costs no tokens, so its rows are not chosen by precision. Evaluate a tier, or the rows of a "
+            "model's result with --rows-of."
+        )
     specs = covered(name, settings.datasets)
     source = open_source(settings.source)
     kinds = ("train", "eval") if name == "majority" else ("eval",)
     missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
-    specs = _with_rows(specs, source, kinds)
-    claim(out, "eval", {"baseline": name, **_rows_identity(settings, specs)})
-    session = BaselineSession(name, settings, source)
+    specs = with_rows(specs, source, kinds)
+    given = {} if counts is None else {"rows": {spec.name: counts[spec.name] for spec in specs}}
+    claim(out, "eval", {"baseline": name, **rows_identity(settings, specs), **given})
+    session = BaselineSession(name, settings, source, counts)
     done = _each(session, specs, out, shown=True)
+    selection = None
+    if isinstance(rule, GivenRows):
+        available = {name: record["available"] for name, record in done.items()}
+        selection = rule.selection(Look(given["rows"], available, {}, ()), [])
     result = Result(
         name=settings.name or name,
         base="",
@@ -276,7 +266,16 @@ def _baseline(settings: EvalSettings, out: Path) -> Result:
         shots=0,
         dtype="",
         baseline=name,
-        **_answered(session, settings, done, specs, source, missing, out),
+        rows=selection,
+        **_answered(
+            session,
+            settings,
+            {name: [(record, out / "parts" / name)] for name, record in done.items()},
+            specs,
+            source,
+            missing,
+            out,
+        ),
     )
     return _written(result, out)
 
@@ -285,33 +284,25 @@ def _each(
     session: Session | BaselineSession, specs: Sequence[DatasetSpec], out: Path, *, shown: bool
 ) -> dict[str, dict[str, Any]]:
     """Evaluate every dataset and return the records of `Session.dataset` by name."""
-    with table([spec.name for spec in specs], whole="datasets", shown=shown) as row:
-        return {spec.name: session.dataset(spec, out / "parts" / spec.name, row(spec.name)) for spec in specs}
-
-
-def _with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
-    """Return the datasets for which the source has rows of every kind (``"train"``, ``"eval"``)."""
-    with_rows = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.subsets) for kind in kinds)]
-    if not with_rows:
-        names = ", ".join(spec.name for spec in specs)
-        raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Set another source.")
-    return with_rows
+    with table([spec.name for spec in specs], whole=f"{out.name}: datasets", shown=shown) as row:
+        return {spec.name: session.dataset(spec, out / "parts", row(spec.name)) for spec in specs}
 
 
 def _answered(
     session: Session | BaselineSession,
     settings: EvalSettings,
-    done: Mapping[str, Mapping[str, Any]],
+    parts: Mapping[str, Sequence[tuple[Mapping[str, Any], Path]]],
     specs: Sequence[DatasetSpec],
     source: Source,
     missing: Sequence[str],
     out: Path,
 ) -> dict[str, Any]:
     """Write the samples and responses of all datasets and return the fields of the result that describe them."""
-    parts = [out / "parts" / spec.name for spec in specs]
-    samples = [row for part in parts for row in read_samples(part / "samples.parquet")]
+    folders = [folder for spec in specs for _, folder in parts[spec.name]]
+    samples = [row for folder in folders for row in read_samples(folder / "samples.parquet")]
     write_samples(out / "samples.parquet", samples)
-    join_responses([part / "responses.parquet" for part in parts], out / "responses.parquet")
+    join_responses([folder / "responses.parquet" for folder in folders], out / "responses.parquet")
+    done = {spec.name: _joined([record for record, _ in parts[spec.name]]) for spec in specs}
     return {
         "tier": settings.tier,
         "source": source.name,
@@ -335,46 +326,24 @@ def _answered(
     }
 
 
+def _joined(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the record of a dataset whose rows were evaluated in several parts."""
+    joined = dict(records[-1])
+    joined["seconds"] = round(sum(record["seconds"] for record in records), 3)
+    if "tokens" in joined:
+        joined["tokens"] = sum(record["tokens"] for record in records)
+    # If one part needed lm-eval's own code, its reason is the one to report.
+    joined["engine"] = next((record["engine"] for record in records if record["engine"] != "prefix"), joined["engine"])
+    return joined
+
+
 def _written(result: Result, out: Path) -> Result:
     write_record(out / RESULT, result)
     finish(out)
     return result
 
 
-def _identity(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, adapter: str | None) -> dict[str, Any]:
-    """Return all settings that determine the answers."""
-    import torch
-
-    device = settings.device or "cpu"
-    threads = settings.threads or torch.get_num_threads()
-    return {
-        "base": base,
-        "adapter": adapter,
-        "format": settings.prompt_format,
-        "shots": settings.shots,
-        "dtype": settings.dtype,
-        "batch_size": settings.batch_size,
-        "token_budget": settings.token_budget,
-        "engine": settings.engine,
-        "device": device.partition(":")[0],
-        # On a CPU, float32 sums depend on the number of threads.
-        "threads": threads if device == "cpu" else None,
-        **_rows_identity(settings, specs),
-        # Absent for variant 0, so that unfinished folders of versions without prompt variants can be resumed.
-        **({"wording": settings.prompt_variant} if settings.prompt_variant else {}),
-    }
-
-
-def _rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
-    return {
-        "tier": settings.tier,
-        "source": settings.source,
-        "datasets": {spec.name: spec.fingerprint for spec in specs},
-        "scorer": SCORER_VERSION,
-    }
-
-
-def _adapter_info(session: Session, row: _Row) -> AdapterInfo | None:
+def _adapter_info(session: Session, row: ModelRow) -> AdapterInfo | None:
     if row.adapter_name_or_path is None or row.fingerprint is None:
         return None
     return AdapterInfo(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from cme.data.sources import is_mini
 from cme.errors import DataError, UsageError
 from cme.evaluation import task
+from cme.evaluation.row_windows import RowWindows
 from cme.readers.parquet_file import open_parquet, read_rows
 from cme.records import Result, read_record
 from cme.records.samples import read_samples
@@ -174,6 +175,9 @@ def _rows(
     options: dict[str, Any] = {"cme_format": result.prompt_format or "plain"}
     if options["cme_format"] != "plain" or cut:
         options |= _tokenizer(base)
+    if result.rows is not None:
+        windows = options["cme_rows"] = RowWindows()
+        windows.set(spec.name, (0, result.rows.counts[spec.name]))
     splits = task.load(
         cme_dataset=spec.name,
         cme_source=source,

@@ -11,20 +11,24 @@ from cme.evaluation.adapters import AdapterSwitcher
 from cme.evaluation.in_memory import has_active_adapter, merged_adapters_restored
 from cme.evaluation.live_score import RunningScore
 from cme.evaluation.lm_eval_runner import Harness
+from cme.evaluation.prices import row_price
+from cme.evaluation.retention import RetentionMeter
+from cme.evaluation.row_windows import RowWindows, Window
 from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import EvalSettings
 from cme.evaluation.store import Checks, Store
 from cme.files import digest, read_json, write_json
 from cme.models.causal import check_causal
-from cme.models.load import load_model
+from cme.models.load import base_fingerprint, load_model, load_tokenizer, resolve_base
 from cme.models.load import pick_device as _pick
 from cme.models.vocabulary import check_vocabulary
 from cme.processes import ALONE, Group
 from cme.progress import Bar
+from cme.records import Retention
 from cme.records.samples import write_samples
 from cme.suite import DatasetSpec
 
-__all__ = ["Session", "pick_device"]
+__all__ = ["Session", "finished", "part_folder", "part_key", "pick_device"]
 
 _MARKER = "done.json"
 _PROBE = "Does this adapter change what the base model says?"
@@ -65,12 +69,12 @@ class Session:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._settings, self._tokenizer, self._group = settings, tokenizer, group
-        self._device = settings.device or "cpu"
+        self._device, self._given = settings.device or "cpu", given
+        self._meter = self._retention_meter(folder) if settings.retention and group.rank == 0 else None
         self._switcher = AdapterSwitcher(
             lambda: load_model(folder, dtype=settings.dtype, device=self._device) if given is None else given,
             several=several,
         )
-        self._given = given
         check_vocabulary(self._switcher.base, tokenizer)
         check_causal(self._switcher.base)
         self.method, self.effect = "", 0.0
@@ -79,7 +83,8 @@ class Session:
             tokenizer, batch_size=self.batch_size, engine=settings.engine, token_budget=settings.token_budget
         )
         self._several = several
-        self._tasks: dict[str, tuple[Any, float]] = {}
+        self._tasks: dict[tuple[str, Window | None], tuple[Any, float]] = {}
+        self._windows = RowWindows()
 
     def attach(self, adapter: Path | None, identity: Mapping[str, Any], parts: Path) -> None:
         """Attach an adapter for the following datasets.
@@ -93,7 +98,9 @@ class Session:
             AdapterError: if the adapter does not fit the base model, or its weights are damaged.
         """
         self.method, self.effect = "", 0.0
-        model = self._switcher.base if adapter is None else self._switcher.attach(adapter)
+        if self._meter is not None:
+            self._meter.prepare(lambda: self._switcher.base, parts.parent / "retention", identity["base"])
+        self._model = model = self._switcher.base if adapter is None else self._switcher.attach(adapter)
         if adapter is not None or (self._given is not None and has_active_adapter(model)):
             self._measure_effect(model)
         self._identity = identity
@@ -108,8 +115,29 @@ class Session:
             "cme_shots": settings.shots,
             "cme_wording": settings.prompt_variant,
             "cme_allow_missing": settings.allow_missing,
+            "cme_rows": self._windows,
         }
         self._harness.take(model, metadata, self._checks.verdicts)
+
+    def measure_retention(self) -> Retention | None:
+        """Compare the attached adapter with the base; None if the settings do not ask for it. Call it in the first process.
+
+        Raises:
+            AdapterError: if a logit is not finite.
+        """
+        return None if self._meter is None else self._meter.measure(self._model)
+
+    def _retention_meter(self, folder: Path) -> RetentionMeter:
+        settings = self._settings
+        other = None if settings.retention_base is None else resolve_base(settings.retention_base)
+        if other is not None and load_tokenizer(other).get_vocab() != self._tokenizer.get_vocab():
+            raise UsageError(
+                f"{settings.retention_base} has another vocabulary than the evaluated model, so their predictions cannot be "
+                "compared. Give the base from which the model was trained."
+            )
+        home = other or (folder if self._given is None else None)
+        load = None if home is None else lambda: load_model(home, dtype=settings.dtype, device=self._device)
+        return RetentionMeter(settings, self._tokenizer, load, None if other is None else base_fingerprint(other))
 
     def _measure_effect(self, model: Any) -> None:
         """Set `method` and `effect` from the active adapter of a `PeftModel`."""
@@ -121,19 +149,30 @@ class Session:
         with merged_adapters_restored(model):
             self.effect = check_effect(model, probe)
 
-    def prepare(self, specs: Sequence[DatasetSpec], parts: Path) -> None:
+    def prepare(
+        self, specs: Sequence[DatasetSpec], parts: Path, windows: Mapping[str, Window] | None = None
+    ) -> dict[str, int]:
         """Read and render the rows of all unfinished datasets, so that errors in them appear before any evaluation.
 
         Args:
             specs: the datasets.
             parts: folder that contains the folders of the datasets.
+            windows: the rows to evaluate of each dataset. None means all rows of the tier.
+
+        Returns:
+            The number of rows in the tier of each dataset whose rows were read.
 
         Raises:
             CMEError: if rows of a dataset cannot be read, or one does not fit the model.
         """
+        for name, window in list(self._tasks):
+            if windows is not None and windows.get(name) != window:
+                del self._tasks[name, window]
         for spec in specs:
-            if _done(parts / spec.name / _MARKER, self._key(spec)) is None:
-                self._task(spec)
+            window = windows[spec.name] if windows is not None else None
+            if finished(part_folder(parts, spec.name, window), part_key(self._identity, spec, window)) is None:
+                self._task(spec, window)
+        return dict(self._windows.available)
 
     @property
     def batch_size(self) -> int:
@@ -158,32 +197,36 @@ class Session:
 
         return int(torch.get_num_threads())
 
-    def dataset(self, spec: DatasetSpec, folder: Path, progress: Bar) -> dict[str, Any]:
+    def dataset(self, spec: DatasetSpec, parts: Path, progress: Bar, window: Window | None = None) -> dict[str, Any]:
         """Evaluate one dataset, unless its folder holds finished answers of the same model.
 
         Args:
             spec: the dataset.
-            folder: folder of the dataset in the result.
+            parts: folder that contains the folders of the datasets.
             progress: bar that shows the number of answered requests and the score so far.
+            window: the rows to evaluate. None means all rows of the tier.
 
         Returns:
             A mapping with ``seconds`` and computed ``tokens`` (both include interrupted runs), the ``provenance`` of the rows,
-            and the ``engine`` that answered (see `Result.engines`).
+            and the ``engine`` that answered (see `Result.engines`). With a window also the number of ``available`` rows and,
+            for the first rows, the ``price`` of a row (`cme.evaluation.prices`).
         """
-        key = self._key(spec)
-        done = self._group.first(lambda: _done(folder / _MARKER, key))
+        folder, key = part_folder(parts, spec.name, window), part_key(self._identity, spec, window)
+        done = self._group.first(lambda: finished(folder, key))
         if done:
             progress.expect(1)
             progress.advance()
             return done
-        return self._group.together(lambda: self._answer(spec, folder, key, progress))
+        return self._group.together(lambda: self._answer(spec, folder, key, progress, window))
 
-    def _answer(self, spec: DatasetSpec, folder: Path, key: str, progress: Bar) -> dict[str, Any]:
+    def _answer(
+        self, spec: DatasetSpec, folder: Path, key: str, progress: Bar, window: Window | None
+    ) -> dict[str, Any]:
         import torch
 
-        task, before = self._task(spec)
+        task, before = self._task(spec, window)
         if not self._several:
-            del self._tasks[spec.name]
+            del self._tasks[spec.name, window]
         started = time.perf_counter()
         requests = sum(map(len, task.eval_docs["continuations"])) if spec.kind == "choice" else len(task.eval_docs)
         progress.expect(requests)
@@ -225,27 +268,40 @@ class Session:
                 "provenance": task.dataset.provenance,
                 "engine": lm.used,
             }
+            if window is not None:
+                done["available"] = self._windows.available[spec.name]
+                done["price"] = row_price(self._tokenizer, records) if window[0] == 0 else None
             write_json(folder / _MARKER, done)
             return done
 
         return self._group.first(write)
 
-    def _key(self, spec: DatasetSpec) -> str:
-        return digest({**self._identity, "task": spec.fingerprint})
-
-    def _task(self, spec: DatasetSpec) -> tuple[Any, float]:
+    def _task(self, spec: DatasetSpec, window: Window | None) -> tuple[Any, float]:
         """Return the task of a dataset and the seconds that reading its rows took."""
-        if spec.name not in self._tasks:
+        if (spec.name, window) not in self._tasks:
             started = time.perf_counter()
+            if window is not None:
+                self._windows.set(spec.name, window)
             task = self._harness.task(spec)
-            self._tasks[spec.name] = task, time.perf_counter() - started
-        return self._tasks[spec.name]
+            self._tasks[spec.name, window] = task, time.perf_counter() - started
+        return self._tasks[spec.name, window]
 
 
-def _done(marker: Path, key: str) -> dict[str, Any] | None:
-    """Return the record of a finished dataset, or None if it is unfinished or belongs to another model."""
+def part_folder(parts: Path, dataset: str, window: Window | None) -> Path:
+    """Return the folder of a dataset's rows below ``parts``. Rows of a window have a folder of their own."""
+    return parts / dataset if window is None else parts / dataset / f"{window[0]}-{window[1]}"
+
+
+def part_key(identity: Mapping[str, Any], spec: DatasetSpec, window: Window | None) -> str:
+    """Return the digest of everything that determines the scores of a dataset's rows."""
+    rows = {} if window is None else {"rows": list(window)}
+    return digest({**identity, "task": spec.fingerprint, **rows})
+
+
+def finished(folder: Path, key: str) -> dict[str, Any] | None:
+    """Return the record of finished rows of a dataset, or None if they are unfinished or belong to another model."""
     try:
-        done: dict[str, Any] = read_json(marker)
+        done: dict[str, Any] = read_json(folder / _MARKER)
     except CMEError:
         return None
     return done if done.get("key") == key else None

@@ -49,6 +49,10 @@ class EvalSettings:
         name: name in tables. None means the name of the adapter's folder, of the base model, or of the baseline.
         baseline: one of `cme.suite.baselines.BASELINES`, which answers without a model. Only ``tier``, ``source``,
             ``datasets``, ``allow_missing`` and ``name`` apply to it.
+        retention: whether to measure what the adapter changed of the base's old skill (`cme.evaluation.retention`).
+        retention_text: text file on which the change of the loss is measured. None means wikitext-2 from the hub if the rows are
+            from there, and no text otherwise.
+        retention_base: base of a merged or fully trained model, with which retention compares it. None for an adapter.
     """
 
     base: str
@@ -68,6 +72,9 @@ class EvalSettings:
     allow_missing: bool = False
     name: str | None = None
     baseline: str | None = None
+    retention: bool = False
+    retention_text: str | None = None
+    retention_base: str | None = None
 
     def check(self) -> None:
         """Check names against the suite, and settings against each other.

@@ -23,6 +23,7 @@ from cme.data.match import match_digest
 from cme.data.sources import open_source
 from cme.env import data_source
 from cme.errors import CMEError, UsageError
+from cme.evaluation.row_windows import RowWindows
 from cme.prompt import check_format, cut_to_tokens, cut_words, encode_pair, render
 from cme.prompt.encode import encode
 from cme.suite import DatasetSpec, dataset
@@ -54,6 +55,7 @@ def load(
     cme_wording: int = 0,
     cme_max_length: int | None = None,
     cme_allow_missing: bool = False,
+    cme_rows: RowWindows | None = None,
     pretrained: Any = None,
     tokenizer: Any = None,
     **_: Any,
@@ -69,6 +71,7 @@ def load(
         cme_wording: prompt variant, for questions and few-shot examples. Scores are compared with variant 0.
         cme_max_length: maximum number of tokens of prompt and answer together. Longer inputs are truncated and have ``cut``.
         cme_allow_missing: whether to continue without splits that the source lacks.
+        cme_rows: the rows of the tier to render, and what was read before. None renders all rows of the tier.
         pretrained: folder or id of the model, whose tokenizer is loaded if one is needed.
         tokenizer: folder, id or object of the tokenizer, used instead of that of ``pretrained``.
         _: further metadata of lm-eval, which has no effect.
@@ -92,27 +95,31 @@ def load(
     instruction = spec.instruction_at(cme_wording)
     source = open_source(cme_source or data_source())
     limit = tier_rows(cme_tier)
-    everything = tier_order(load_examples(spec, "eval", source, allow_missing=cme_allow_missing).examples)
-    examples = everything[:limit]
-    if not examples:
+    windows = cme_rows or RowWindows()
+
+    def read(kind: str) -> list[Example]:
+        return load_examples(spec, kind, source, allow_missing=cme_allow_missing).examples
+
+    everything = windows.once(spec.name, "eval", lambda: tier_order(read("eval")))
+    examples = windows.cut(spec.name, everything[:limit])
+    if not everything:
         raise CMEError(
             f"{spec.name}: {source.place} has no evaluation rows. Leave the dataset out, or set another source."
         )
-    shots: list[dict[str, Any]] = []
-    if cme_shots:
+
+    def read_shots() -> list[dict[str, Any]]:
         held_out = {match_digest(example, spec) for example in everything}
-        train = [
-            example
-            for example in load_examples(spec, "train", source, allow_missing=cme_allow_missing).examples
-            if match_digest(example, spec) not in held_out
-        ]
+        train = [example for example in read("train") if match_digest(example, spec) not in held_out]
         few_shot = [replace(example, instruction=instruction) for example in tier_order(train)[:cme_shots]]
-        shots = [_row(cut_words(example, spec.max_input_words), False) for example in few_shot]
-        if len(shots) < cme_shots:
+        rows = [_row(cut_words(example, spec.max_input_words), False) for example in few_shot]
+        if len(rows) < cme_shots:
             raise UsageError(
-                f"{spec.name}: {cme_shots} few-shot examples were requested, but only {len(shots)} training rows exist. Request "
+                f"{spec.name}: {cme_shots} few-shot examples were requested, but only {len(rows)} training rows exist. Request "
                 "fewer examples."
             )
+        return rows
+
+    shots = windows.once(spec.name, "shots", read_shots) if cme_shots else []
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
     with_instruction = [replace(example, instruction=instruction) for example in examples]
     rows = [_fitted(example, spec, cme_format, tokens, budget) for example in with_instruction]

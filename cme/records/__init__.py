@@ -6,7 +6,9 @@ from cme.records.entry import Entry, EntryPromptVariant, EntryRun
 from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
-from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores
+from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
+from cme.records.retention import Drift, LossChange, Retention
+from cme.records.rows import RowLook, RowSelection
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
 
@@ -18,6 +20,7 @@ __all__ = [
     "ChosenGrid",
     "Cost",
     "DatasetScore",
+    "Drift",
     "Entry",
     "EntryPromptVariant",
     "EntryRun",
@@ -25,6 +28,7 @@ __all__ = [
     "FamilyScore",
     "Grid",
     "GridRun",
+    "LossChange",
     "Manifest",
     "MeasuredRatios",
     "MixDataset",
@@ -35,8 +39,13 @@ __all__ = [
     "Recipe",
     "Record",
     "Result",
+    "Retention",
+    "RowLook",
+    "RowSelection",
     "Run",
     "Scores",
+    "SoftDatasetScore",
+    "SoftScores",
     "TrainingOrigin",
     "TrainingRecord",
     "read_record",

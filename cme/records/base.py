@@ -64,7 +64,12 @@ class Record(_Written):
 
     A record that was constructed in Python is written with all its fields. A record that was read from a file is written with
     the keys of that file, so reading and writing an older file does not change it.
+
+    Attributes:
+        LEFT_OUT: names of fields that are not written if they are None.
     """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ()
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy in which some fields have other values; the new values are validated."""
@@ -73,7 +78,9 @@ class Record(_Written):
     @model_validator(mode="after")
     def _all_given(self, info: ValidationInfo) -> Self:
         if info.context is not FROM_FILE:
+            absent = {name for name in self.LEFT_OUT if getattr(self, name) is None}
             self.model_fields_set.update(type(self).model_fields)
+            self.model_fields_set.difference_update(absent)
         return self
 
 

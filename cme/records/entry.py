@@ -8,6 +8,8 @@ from cme.records.cost import Cost, MeasuredRatios
 from cme.records.grid import ChosenGrid
 from cme.records.provenance import Provenance
 from cme.records.result import Scores
+from cme.records.retention import Retention
+from cme.records.rows import RowSelection
 from cme.records.settings import AdapterRecord, Recipe
 
 __all__ = ["Entry", "EntryPromptVariant", "EntryRun"]
@@ -22,6 +24,7 @@ class EntryRun(Record):
         samples_sha256: SHA-256 of ``samples/<entry>.<k>.parquet``, where k is the run's index in the entry, from 0.
         cost: cost of the training; empty for a base.
         provenance: origin of the rows, and how the run was evaluated and trained.
+        retention: what the adapter changed of the base's old skill; None if it was not measured.
     """
 
     seed: int | None
@@ -29,6 +32,7 @@ class EntryRun(Record):
     samples_sha256: str
     cost: Cost
     provenance: Provenance
+    retention: Retention | None = None
 
 
 class EntryPromptVariant(Record):
@@ -73,10 +77,13 @@ class Entry(Artefact):
         task_fingerprints: fingerprint of each dataset's YAML.
         items: SHA-256 of the ids of the scored samples. It is equal for all runs and for all rows of a board.
         prompt_variants: one of the runs, evaluated with other prompt variants; sorted by prompt variant.
+        rows: how the rows were chosen, if they are not simply those of the tier. All rows of a board share them. ``reached`` is
+            that of the run whose scores chose them; None if no run of this row did.
     """
 
     KIND: ClassVar[str] = "entry"
     SCHEMA_VERSION: ClassVar[int] = 2
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rows",)
 
     name: str
     method: str
@@ -97,3 +104,4 @@ class Entry(Artefact):
     task_fingerprints: dict[str, str]
     items: str
     prompt_variants: Items[EntryPromptVariant] = stored_as("wordings", default=())
+    rows: RowSelection | None = None

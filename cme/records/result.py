@@ -6,8 +6,10 @@ from pydantic import Field
 
 from cme.config import Items, stored_as
 from cme.records.base import Artefact, Positive, Record
+from cme.records.retention import Retention
+from cme.records.rows import RowSelection
 
-__all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores"]
+__all__ = ["AdapterInfo", "DatasetScore", "FamilyScore", "Result", "Scores", "SoftDatasetScore", "SoftScores"]
 
 
 class DatasetScore(Record):
@@ -50,6 +52,39 @@ class FamilyScore(Record):
     stderr: float | None
 
 
+class SoftDatasetScore(Record):
+    """The soft score of one dataset.
+
+    Attributes:
+        dataset: name of the dataset.
+        value: mean of the per-sample soft scores, in [0, 1].
+        stderr: its cluster-robust standard error; None at tier smoke.
+    """
+
+    dataset: str
+    value: float
+    stderr: float | None
+
+
+class SoftScores(Record):
+    """Soft scores: the probability of the right option counts in place of whether it was chosen.
+
+    The soft score of a sample of a choice dataset is the probability of the right option under a softmax over the options, from
+    the same log-probabilities from which the option is chosen. That of a free-text answer is its primary score.
+
+    Attributes:
+        datasets: mean soft score of each dataset, in the suite's order.
+        families: unweighted means of the datasets × 100, in the suite's order.
+        average: soft average: the unweighted mean of the families that were run.
+        average_stderr: its standard error; None at tier smoke.
+    """
+
+    datasets: Items[SoftDatasetScore]
+    families: Items[FamilyScore]
+    average: float
+    average_stderr: float | None
+
+
 class Scores(Record):
     """All scores of a result, computed from the per-sample scores.
 
@@ -61,6 +96,7 @@ class Scores(Record):
         chance_normalised: the average after every dataset's score was rescaled to (score − chance) / (1 − chance).
         without_rouge: the average without the summarization family; None if no other family was run.
         complete: whether every dataset of the suite was run.
+        soft: the soft scores; None in files of earlier versions.
     """
 
     datasets: Items[DatasetScore]
@@ -70,6 +106,7 @@ class Scores(Record):
     chance_normalised: float
     without_rouge: float | None
     complete: bool
+    soft: SoftScores | None = None
 
 
 class AdapterInfo(Record):
@@ -127,10 +164,13 @@ class Result(Artefact):
         tokenizer_fingerprint: SHA-256 of the base's tokenizer and of the tokens that end a text; with the format ``chat`` also of
             its chat template. Empty for a baseline and in results of earlier versions.
         token_budget: requested positions per pass of the prefix engine; None for the device's default.
+        retention: what the adapter changed of the base's old skill; None if it was not measured.
+        rows: how the rows were chosen, if they are not simply those of the tier. The tier then bounds them.
     """
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rows",)
 
     name: str
     base: str
@@ -161,3 +201,5 @@ class Result(Artefact):
     origin: str = "cme"
     tokenizer_fingerprint: str = ""
     token_budget: Positive | None = None
+    retention: Retention | None = None
+    rows: RowSelection | None = None

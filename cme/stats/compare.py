@@ -1,7 +1,7 @@
 """Comparison of all pairs of rows: paired differences, confidence intervals and corrected p-values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from cme.stats.critical import Critical
 from cme.stats.panel import Array, Panel, weight_vector
 from cme.stats.variance import cluster_freedom, satterthwaite, seed_share, seed_variances
 
-__all__ = ["compare", "critical_values", "holm"]
+__all__ = ["compare", "comparisons", "critical_values", "holm"]
 
 _NOTHING = 1e-9
 """A difference or standard error below this share of the largest possible difference counts as a rounding error."""
@@ -43,21 +43,45 @@ def compare(
     Raises:
         UsageError: The weights do not fit the panel, a dataset has a single cluster, or there are too few resamples.
     """
+    return comparisons(panel, weights, [alpha], resamples=resamples, seed=seed)[0]
+
+
+def comparisons(
+    panel: Panel, weights: Mapping[str, float], alphas: Sequence[float], *, resamples: int = 10_000, seed: int = 0
+) -> list[Comparison]:
+    """Return the comparison that `compare` makes at each of several levels. All levels share the resamples.
+
+    Args:
+        panel: The scores.
+        weights: Weight of each dataset (`average_weights`).
+        alphas: The levels.
+        resamples: Number of resamples of the bootstrap, at least 1 / alpha for every level.
+        seed: Seed of the random numbers.
+
+    Raises:
+        UsageError: As `compare`.
+    """
     vector, pairs = weight_vector(panel, weights), Pairs.of(len(panel.rows))
-    _check(panel, vector, alpha, resamples)
-    values = pairs.minus(panel.over_seeds(vector @ panel.means))
+    for alpha in alphas:
+        _check(panel, vector, alpha, resamples)
     with bar("resampling", resamples) as progress:
         drawn = studentised(panel, vector, pairs, resamples=resamples, seed=seed, bar=progress)
     tests = critical_values(panel, vector, pairs, drawn)
-    stderr = tests.stderr
+    return [_comparison(panel, vector, pairs, tests, alpha, resamples) for alpha in alphas]
+
+
+def _comparison(panel: Panel, vector: Array, pairs: Pairs, tests: Critical, alpha: float, resamples: int) -> Comparison:
+    values, stderr = pairs.minus(panel.over_seeds(vector @ panel.means)), tests.stderr
     names = [(panel.rows[first], panel.rows[second]) for first, second in zip(pairs.first, pairs.second, strict=True)]
     limit, clusters = float(vector.sum()), sum(len(panel.sizes[k]) for k in np.flatnonzero(vector))
-    halves = np.minimum(tests.quantile(np.full_like(values, alpha)) * stderr, 2 * limit)
+    level = np.full_like(values, alpha)
+    halves = np.minimum(tests.quantile(level) * stderr, 2 * limit)
+    of_samples = np.minimum(tests.sample_quantile(level) * np.sqrt(tests.sample), 2 * limit)
     p_values = tests.p_value(values)
     # If all clusters have the same difference, p is that of a sign test over the clusters.
     same = stderr <= _NOTHING * limit
     by_signs = max(1 / (resamples + 1), 2.0 ** (1 - clusters))
-    halves[same] = 0.0
+    halves[same] = of_samples[same] = 0.0
     p_values[same] = np.where(np.abs(values[same]) <= _NOTHING * limit, 1.0, by_signs)
     adjusted = holm(p_values)
     single = {
@@ -77,6 +101,8 @@ def compare(
             p_adjusted=float(adjusted[k]),
             significant=bool(adjusted[k] <= alpha),
             one_seed=tuple(row for row in pair if row in single),
+            sample_stderr=float(np.sqrt(tests.sample[k])),
+            sample_half_width=float(of_samples[k]),
         )
         for k, pair in enumerate(names)
     )

@@ -1,5 +1,6 @@
 """Result of a comparison of rows: differences, rank ranges and the detectable difference."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,8 @@ class Difference:
         significant: Whether ``p_adjusted`` is at most the comparison's alpha.
         one_seed: Those of the two rows that were trained with one seed. Their seed variance is the mean over the methods with
             several seeds; it is unknown and not included if there are none.
+        sample_stderr: The part of ``stderr`` that is due to the samples. More samples reduce it; the rest is due to seeds.
+        sample_half_width: Half the width of the interval that the samples alone would give.
     """
 
     first: str
@@ -35,6 +38,13 @@ class Difference:
     p_adjusted: float
     significant: bool
     one_seed: tuple[str, ...]
+    sample_stderr: float = math.nan
+    sample_half_width: float = math.nan
+
+    @property
+    def seed_share(self) -> float:
+        """Share of the seeds in the variance of the difference, from 0 to 1."""
+        return 1 - min((self.sample_stderr / self.stderr) ** 2, 1.0) if self.stderr > 0 else 0.0
 
     def reversed(self) -> "Difference":
         """Return the second row minus the first."""

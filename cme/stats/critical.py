@@ -50,11 +50,15 @@ class Critical:
         """Return the values that |t| exceeds with probabilities p, both [P]."""
         from scipy.special import stdtrit
 
-        values = np.where(self.sample > 0, self._of_sample(p), 0.0)
+        values = self.sample_quantile(p)
         several = self.share > 0
         of_seeds = stdtrit(np.maximum(self.seed_freedom[several], 1.0), 1 - p[several] / 2)
         values[several] = combined_quantile(self.share[several], values[several], of_seeds)
         return values
+
+    def sample_quantile(self, p: Array) -> Array:
+        """Return the values that |t| would exceed with probabilities p without variance from seeds, both [P]."""
+        return np.where(self.sample > 0, self._of_sample(p), 0.0)
 
     def p_value(self, differences: Array) -> Array:
         """Return two-sided p-values, [P] → [P].

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cme.errors import DataError
-from cme.records import DatasetScore, FamilyScore, Scores
+from cme.records import DatasetScore, FamilyScore, Scores, SoftDatasetScore, SoftScores
 from cme.stats import clustered_stderr, stderr_of_mean
 from cme.suite.families import FAMILIES
 from cme.suite.metrics import binary_f1, macro_f1
 from cme.suite.spec import DatasetSpec, datasets
 
-__all__ = ["ROUGE_FAMILY", "SCORER_VERSION", "Sample", "aggregate", "explain", "score_dataset"]
+__all__ = ["ROUGE_FAMILY", "SCORER_VERSION", "Sample", "aggregate", "explain", "score_dataset", "soft_score"]
 
 SCORER_VERSION = 1
 """Version of the scoring rules. It increases when equal answers would get other scores; older rows are then stale."""
@@ -21,6 +21,16 @@ ROUGE_FAMILY = "text_summarization"
 Sample = Mapping[str, Any]
 """A row of ``samples.parquet``: id, dataset, part (the subset), cluster, score, scores {name: value}, options, gold, predicted,
 gold_probability, empty, truncated, cut."""
+
+
+def soft_score(sample: Sample) -> float:
+    """Return the soft score of a sample, in [0, 1].
+
+    For a choice it is the probability of the right option under a softmax over the options, from the log-probabilities from
+    which the option is chosen (`cme.suite.metrics.choose`), so it has no length normalisation either. For a free-text answer it
+    is the primary score.
+    """
+    return float(sample["gold_probability"] if sample["options"] else sample["score"])
 
 
 def score_dataset(samples: Sequence[Sample], spec: DatasetSpec, *, with_stderr: bool = True) -> DatasetScore:
@@ -90,15 +100,7 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
         raise DataError(
             f"{scored[0].dataset} does not count in the CME average. Evaluate at least one other dataset with it."
         )
-    families = tuple(
-        FamilyScore(
-            family=family,
-            value=100 * _mean([item.value for item in members]),
-            stderr=_scaled(stderr_of_mean([item.stderr for item in members])),
-        )
-        for family in FAMILIES
-        if (members := [item for item in counted if item.family == family])
-    )
+    families = _families({item.dataset: item.family for item in counted}, counted)
     plain = [item.value for item in families if item.family != ROUGE_FAMILY]
     return Scores(
         datasets=scored,
@@ -108,6 +110,7 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
         chance_normalised=_chance_normalised(counted),
         without_rouge=_mean(plain) if plain else None,
         complete=len(counted) == len(datasets()),
+        soft=_soft(groups, counted, with_stderr=with_stderr),
     )
 
 
@@ -129,7 +132,47 @@ def explain(scores: Scores) -> list[str]:
     if scores.average_stderr is not None:
         squares = " + ".join(f"{family.stderr:.2f}²" for family in scores.families)
         lines.append(f"standard error = √({squares}) / {len(scores.families)} = {scores.average_stderr:.2f}")
+    if soft := scores.soft:
+        terms = " + ".join(f"{family.value:.2f}" for family in soft.families)
+        lines.append(
+            f"soft average (probability of the right option; the primary metric for texts) = ({terms}) / {len(soft.families)} "
+            f"= {soft.average:.2f}"
+        )
+        if soft.average_stderr is not None:
+            squares = " + ".join(f"{family.stderr:.2f}²" for family in soft.families)
+            lines.append(f"its standard error = √({squares}) / {len(soft.families)} = {soft.average_stderr:.2f}")
     return lines
+
+
+def _families(
+    family_of: Mapping[str, str], scored: Sequence[DatasetScore] | Sequence[SoftDatasetScore]
+) -> tuple[FamilyScore, ...]:
+    """Return the family scores of dataset scores, in the suite's order."""
+    return tuple(
+        FamilyScore(
+            family=family,
+            value=100 * _mean([item.value for item in members]),
+            stderr=_scaled(stderr_of_mean([item.stderr for item in members])),
+        )
+        for family in FAMILIES
+        if (members := [item for item in scored if family_of.get(item.dataset) == family])
+    )
+
+
+def _soft(groups: Mapping[str, Sequence[Sample]], counted: Sequence[DatasetScore], *, with_stderr: bool) -> SoftScores:
+    scored = []
+    for name in (spec for spec in datasets(beside=True) if spec in groups):
+        values = [soft_score(sample) for sample in groups[name]]
+        clusters = [sample["cluster"] for sample in groups[name]]
+        stderr = clustered_stderr(values, clusters) if with_stderr else None
+        scored.append(SoftDatasetScore(dataset=name, value=_mean(values), stderr=stderr))
+    families = _families({item.dataset: item.family for item in counted}, scored)
+    return SoftScores(
+        datasets=tuple(scored),
+        families=families,
+        average=_mean([item.value for item in families]),
+        average_stderr=stderr_of_mean([item.stderr for item in families]),
+    )
 
 
 def _chance_normalised(scored: Sequence[DatasetScore]) -> float:

@@ -133,7 +133,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     callbacks: list[Any] = [LossGuard(), *([pruner] if pruner else []), marker]
     with ExitStack() as stack:
         if args.process_index == 0:
-            callbacks.append(BarMover(stack.enter_context(bar("Training", total=steps))))
+            callbacks.append(BarMover(stack.enter_context(bar(f"Training {out.name}", total=steps))))
         tracking = _trackers(settings, adapter, out, args, start, model)
         callbacks += group.together(lambda: stack.enter_context(tracking))
         trainer = make_trainer(model, args, settings, Ordered(tokens, order), collator, callbacks)

@@ -20,6 +20,8 @@ EVAL    ?=
 THREADS ?= 1
 ALL     := 0 $(SEEDS)
 ROUNDS  ?= 20
+# Methods are compared with the base on its own texts. For the change of the loss: make board RETENTION="--retention-text FILE".
+RETENTION ?=
 # Rows that are also evaluated with other prompt variants (methods with seed 0), and these prompt variants.
 REWORDED ?= base lora teamlora
 WORDINGS ?= 1 2
@@ -114,7 +116,7 @@ $(SEEDS:%=$(BOARD)/runs/$(1)-%/run.json): $(BOARD)/runs/$(1)-%/run.json: $(BOARD
 $(ALL:%=$(BOARD)/results/$(1)-%/result.json): $(BOARD)/results/$(1)-%/result.json: $(BOARD)/runs/$(1)-%/run.json
 	@echo "== evaluating $(1), seed $$*"
 	@$(CME) eval --adapter $(BOARD)/runs/$(1)-$$* --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
-		--name $(1)-$$* --out $(BOARD)/results/$(1)-$$* $(EVAL)
+		--retention $(RETENTION) --name $(1)-$$* --out $(BOARD)/results/$(1)-$$* $(EVAL)
 
 $(WORDINGS:%=$(BOARD)/results/$(1)-wording-%/result.json): $(BOARD)/results/$(1)-wording-%/result.json: $(BOARD)/runs/$(1)-0/run.json
 	@echo "== evaluating $(1), seed 0, prompt variant $$*"

@@ -5,9 +5,13 @@ import io
 from pathlib import Path
 
 import pytest
+from scipy.stats import f_oneway
 
 import cme
 from cme.errors import CMEError
+from cme.leaderboard.entries.board import samples_path
+from cme.records.samples import read_samples
+from cme.suite.score import aggregate
 
 DEMO = Path(__file__).parents[2] / "leaderboards" / "demo"
 
@@ -28,6 +32,35 @@ def test_the_frame_has_the_numbers_of_the_csv(board):
     ranked = frame[frame["kind"] == "row"]
     assert ranked["average"].is_monotonic_decreasing and (ranked["rank_best"] <= ranked["rank_worst"]).all()
     assert ((ranked["low"] < ranked["average"]) & (ranked["average"] < ranked["high"])).all()
+
+
+def test_soft_scores_are_those_of_the_samples(board):
+    frame = board.to_frame().set_index("name")
+    for entry in board.entries:
+        if frame.loc[entry.name, "kind"] == "partial":
+            assert frame.loc[[entry.name], "soft_average"].isna().all()
+            continue
+        files = [samples_path(board.folder, entry.name, k) for k in range(len(entry.runs))]
+        own = [aggregate(read_samples(file), tier=entry.tier).soft for file in files]
+        assert frame.loc[entry.name, "soft_average"] == pytest.approx(sum(soft.average for soft in own) / len(own))
+    families = board.soft_families().pivot(index="name", columns="family", values="score")
+    for name, average in frame["soft_average"].dropna().items():
+        assert families.loc[name].mean() == pytest.approx(average)
+    ranked = frame[frame["kind"] == "row"]
+    assert ((ranked["soft_low"] < ranked["soft_average"]) & (ranked["soft_average"] < ranked["soft_high"])).all()
+    assert (ranked["soft_rank_best"] <= ranked["soft_rank_worst"]).all()
+
+
+def test_information_is_an_analysis_of_variance_of_the_runs(board):
+    frame = board.information().set_index(["kind", "name"])
+    assert len(frame) == 1 + 11 + 22
+    trained = [entry for entry in board.entries if entry.runs[0].seed is not None]
+    expected = f_oneway(*([run.scores.average for run in entry.runs] for entry in trained))
+    assert frame.loc[("average", "average"), "f"] == pytest.approx(expected.statistic)
+    scores = board.families().query("name in @names", local_dict={"names": [entry.name for entry in trained]})
+    for family, rows in scores.groupby("family"):
+        if rows["score"].min() >= 95:
+            assert frame.loc[("family", family), "limit"] == "ceiling"
 
 
 def test_every_pair_is_there_once(board):

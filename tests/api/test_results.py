@@ -2,7 +2,10 @@
 
 import copy
 import gc
+import json
+import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -27,7 +30,8 @@ def test_the_numbers_are_those_of_the_record(result):
 def test_one_row_per_dataset(result):
     frame = result.to_frame()
     assert frame.columns.tolist() == [
-        *("dataset", "family", "metric", "score", "stderr", "chance", "n", "clusters", "engine", "seconds")
+        *("dataset", "family", "metric", "score", "stderr", "soft", "soft_stderr", "chance", "n", "clusters", "engine"),
+        "seconds",
     ]
     assert frame["dataset"].tolist() == ["qqp", "nq_open", "race"] and frame["n"].tolist() == [64, 64, 64]
     for row, item in zip(frame.itertuples(), result.scores.datasets, strict=True):
@@ -37,7 +41,8 @@ def test_one_row_per_dataset(result):
 
 def test_the_average_is_the_mean_of_the_families(result):
     frame = result.families_frame()
-    assert frame.columns.tolist() == ["family", "score", "stderr", "datasets"]
+    assert frame.columns.tolist() == ["family", "score", "stderr", "soft", "soft_stderr", "datasets"]
+    assert frame["soft"].mean() == pytest.approx(result.soft_average)
     assert frame["score"].mean() == pytest.approx(result.average) and frame["datasets"].tolist() == [1, 1, 1]
 
 
@@ -53,6 +58,32 @@ def test_samples_give_the_scores_again(result):
     choice = frame[frame["dataset"] == "race"]
     assert (choice["score"] == (choice["gold"] == choice["predicted"]).astype(float)).all()
     assert "prompt" not in frame.columns
+
+
+def test_soft_scores_follow_from_the_log_probabilities(result):
+    """By hand: a softmax over the options' log-probabilities; texts count with their primary metric."""
+    frame = result.samples(texts=True, datasets=["qqp", "race", "nq_open"])
+    means = {}
+    for name, rows in frame.groupby("dataset"):
+        if name == "nq_open":
+            means[name] = rows["score"].mean()
+            continue
+        weights = [np.exp(np.array(values) - max(values)) for values in rows["logprobs"]]
+        means[name] = np.mean([w[gold] / w.sum() for w, gold in zip(weights, rows["gold"], strict=True)])
+    soft = result.to_frame().set_index("dataset")["soft"]
+    assert {name: 100 * value for name, value in means.items()} == pytest.approx(soft.to_dict())
+    assert result.soft_average == pytest.approx(100 * np.mean(list(means.values())))
+
+
+def test_a_result_of_an_earlier_version_has_no_soft_scores_until_it_is_scored(result, tmp_path):
+    old = shutil.copytree(result.folder, tmp_path / "old")
+    values = json.loads((old / "result.json").read_text())
+    del values["scores"]["soft"]
+    (old / "result.json").write_text(json.dumps(values))
+    loaded = cme.load_result(old)
+    assert loaded.soft_average is None and loaded.to_frame()["soft"].isna().all()
+    assert loaded.families_frame()["soft"].isna().all()
+    assert cme.score(old).soft == result.scores.soft
 
 
 def test_samples_with_texts(result):

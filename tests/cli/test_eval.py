@@ -52,3 +52,20 @@ def test_a_merged_model_is_evaluated_by_itself(cme, tiny_base, tmp_path):
     assert outcome.exit_code == 0, outcome.stderr
     found = json.loads(outcome.stdout)
     assert (found["base"], found["adapter"], found["name"]) == (str(tiny_base), None, tiny_base.name)
+
+
+def test_retention_is_printed_and_stored(cme, tiny_base, tmp_path):
+    adapter = save_adapter(tiny_base, tmp_path / "adapter", 0.3)
+    text = tmp_path / "mill.txt"
+    text.write_text("The old mill by the river was built when the town had no bridge.\n" * 100)
+    command = ("eval", "--base", tiny_base, "--adapter", adapter, "--retention", *ROWS)
+    outcome = cme(*command, "--retention-text", text, "--out", tmp_path / "out")
+    assert outcome.exit_code == 0, outcome.stderr
+    retention = json.loads((tmp_path / "out" / "result.json").read_text())["retention"]
+    drift, loss = retention["drift"], retention["loss"]
+    assert f"Drift from the base: {drift['value']:.4f} ± {drift['stderr']:.4f} nats per token" in outcome.stdout
+    assert f"Change of the loss on mill.txt: {loss['value']:+.4f} ± {loss['stderr']:.4f}" in outcome.stdout
+    without = cme(*command, "--out", tmp_path / "without")
+    assert "Change of the loss: – (no unrelated text: the source mini has none" in without.stdout
+    refused = cme("eval", "--base", tiny_base, "--retention", *ROWS, "--out", tmp_path / "base")
+    assert refused.exit_code == 2 and "retention compares an adapter with its base" in " ".join(refused.stderr.split())

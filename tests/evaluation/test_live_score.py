@@ -95,4 +95,4 @@ def test_at_the_end_it_is_the_results_score(tiny_base, tmp_path, monkeypatch, en
     screen = last_screen(stream)
     for item in result.scores.datasets:
         assert f"{100 * item.value:.1f}" in screen[item.dataset]
-    assert "3/3" in screen["datasets"]
+    assert "3/3" in screen["out:"]

@@ -26,6 +26,8 @@ from cme.records import (
     Manifest,
     MixDataset,
     Result,
+    RowLook,
+    RowSelection,
     Run,
     Scores,
     TrainingRecord,
@@ -78,6 +80,19 @@ MIX_DATASET = MixDataset(
     provenance={"revision": "abc"},
 )
 
+ROWS = RowSelection.of(
+    rule="precision",
+    stopped="precise",
+    half_width=0.5,
+    alpha=0.05,
+    reached=0.49,
+    chosen_by=("f" * 64,),
+    counts={"qqp": 80},
+    available={"qqp": 500},
+    prices={"qqp": 61.5},
+    looks=(RowLook(rows={"qqp": 64}, half_width=0.6), RowLook(rows={"qqp": 80}, half_width=0.49)),
+)
+
 NESTED = {
     "scores": SCORES,
     "adapter": AdapterInfo(path="runs/x", method="LORA", fingerprint="f" * 64, changes_output=True),
@@ -101,6 +116,8 @@ NESTED = {
 
 def value(name, hint):
     """A value for a field, made from its type."""
+    if "RowSelection" in str(hint):
+        return ROWS
     if name in NESTED:
         return NESTED[name]
     hint = stripped(hint)[0]

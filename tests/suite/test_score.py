@@ -91,6 +91,31 @@ def test_families_and_the_average_by_hand():
     assert [item.family for item in scores.families] == [name for name in FAMILIES if name in values]
 
 
+def test_soft_scores_by_hand():
+    choices = [sample("qqp", k, float(p > 0.5), gold_probability=p) for k, p in enumerate([0.9, 0.7, 0.6, 0.2])]
+    soft = aggregate([*choices, *SQUAD, *CNN], tier="quick").soft
+    # The mean probability of the right option: 2.4 / 4. Texts keep their primary metric.
+    assert {item.dataset: item.value for item in soft.datasets} == pytest.approx(
+        {"qqp": 0.6, "squad_v2": 0.5, "cnn_dailymail": 0.3}
+    )
+    errors = {item.dataset: item.stderr for item in soft.datasets}
+    # Deviations 0.3, 0.1, 0, −0.4: s² = 0.26 / 3, error √(0.26 / 12).
+    assert errors["qqp"] == pytest.approx(math.sqrt(0.26 / 12)) and errors["squad_v2"] == pytest.approx(1 / 4)
+    assert {item.family: item.value for item in soft.families} == pytest.approx(
+        {"text_summarization": 30, "paraphrase_detection": 60, "reading_comprehension": 50}
+    )
+    assert soft.average == pytest.approx((30 + 60 + 50) / 3)
+    assert soft.average_stderr == pytest.approx(100 * math.sqrt(0.01 + 0.26 / 12 + 1 / 16) / 3)
+    assert aggregate(CNN, tier="smoke").soft.average_stderr is None
+
+
+def test_datasets_beside_the_suite_have_a_soft_score_that_counts_nowhere():
+    rows = [sample("mnli_mismatched", k, 1.0, gold_probability=0.8) for k in range(4)]
+    soft = aggregate([*QQP, *rows], tier="quick").soft
+    assert [item.dataset for item in soft.datasets] == ["mnli_mismatched", "qqp"]
+    assert [item.family for item in soft.families] == ["paraphrase_detection"] and soft.average == pytest.approx(50)
+
+
 def test_a_family_is_the_unweighted_mean_of_its_datasets(monkeypatch):
     import dataclasses
 

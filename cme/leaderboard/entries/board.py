@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cme.errors import CMEError, UsageError
 from cme.leaderboard.entries.agreement import pins
+from cme.leaderboard.entries.chosen_rows import rows_label
 from cme.leaderboard.entries.differences import lacking, split
 from cme.leaderboard.entries.files import check_entry, read_entry
 from cme.records import Entry
@@ -104,7 +105,7 @@ def check_comparable(entries: Sequence[Entry]) -> None:
     """Check that entries can be compared on one board.
 
     Entries must share the tier, the prompt format, the shots, the source, the data revisions, the base, its tokenizer, the
-    datasets with their task files, and the scored samples. There are exceptions:
+    datasets with their task files, the number of rows of each dataset, and the scored samples. There are exceptions:
 
     * The scorer version may differ. Older entries are marked as stale.
     * A base with examples in the prompt has its own number of shots.
@@ -137,13 +138,16 @@ def check_comparable(entries: Sequence[Entry]) -> None:
         holders = {entry.name: entry.task_fingerprints.get(name) for entry in entries}
         problems += split(f"task file of {name}", {key: value[:12] for key, value in holders.items() if value})
     problems += pins({entry.name: entry.runs[0].provenance.data for entry in entries})
+    other_rows = split("rows per dataset", {entry.name: rows_label(entry.rows) for entry in whole})
+    problems += other_rows
     if not problems:
         problems += split("scored rows", {entry.name: entry.items[:12] for entry in whole})
     if problems:
         raise UsageError(
             "these entries cannot be compared on one board. They differ in "
             + "; in ".join(problems)
-            + ". Keep one folder of entries per board."
+            + ". Keep one folder of entries per board"
+            + (", or evaluate all rows of the board with 'cme eval --rows-of'." if other_rows else ".")
         )
 
 

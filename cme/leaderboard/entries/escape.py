@@ -39,6 +39,8 @@ _LATEX = {
     "*": "{*}",
     "×": r"$\times$",
     "≤": r"$\leq$",
+    "±": r"$\pm$",
+    "Δ": r"$\Delta$",
     "\ufffd": "?",
     "–": r"\textendash{}",
     "…": r"\ldots{}",

@@ -7,6 +7,7 @@ from typing import Any
 
 from cme.errors import UsageError
 from cme.leaderboard.entries.agreement import pins
+from cme.leaderboard.entries.chosen_rows import rows_label
 from cme.leaderboard.entries.differences import lacking, split
 from cme.records import Recipe, Result, Run
 from cme.records.method import with_gate_sum
@@ -120,6 +121,9 @@ def check_one_row(pairs: Sequence[Pair], items: Sequence[str]) -> None:
         problems += compare(
             f"task file of {name}", [item.result.task_fingerprints.get(name, "none")[:12] for item in pairs]
         )
+    chosen = [item.result.rows for item in pairs]
+    problems += compare("rows per dataset", [rows_label(rows) for rows in chosen])
+    problems += compare("choice of the rows", ["tier" if rows is None else rows.identity[:12] for rows in chosen])
     problems += compare("scored rows", [digest[:12] for digest in items])
     problems += pins({str(item.folder): item.result.provenance for item in pairs})
     problems += compare("training", ["none" if item.run is None else "trained" for item in pairs])

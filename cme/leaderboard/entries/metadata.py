@@ -5,7 +5,9 @@ import math
 import re
 from collections.abc import Iterator
 
+from cme.leaderboard.entries.chosen_rows import impossible_rows
 from cme.leaderboard.entries.measurements import RATIOS
+from cme.leaderboard.entries.retention import retention_problems
 from cme.records import Cost, DatasetScore, Entry, EntryRun, Ratio, Scores
 from cme.records.method import method_label
 from cme.suite.score import SCORER_VERSION
@@ -45,6 +47,8 @@ def claims(entry: Entry) -> Iterator[str]:
     yield from _scores(entry.scores, entry)
     yield from _ratios(entry)
     yield from _grid(entry)
+    yield from retention_problems(entry)
+    yield from impossible_rows(entry)
     if lacking := [item.dataset for item in entry.scores.datasets if item.dataset not in entry.task_fingerprints]:
         yield f"task_fingerprints lacks {', '.join(map(ascii, lacking[:5]))}"
 

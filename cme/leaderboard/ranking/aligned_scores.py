@@ -10,16 +10,21 @@ from cme.errors import CMEError
 from cme.readers.limits import SAMPLE_FILES
 from cme.readers.parquet_file import open_parquet
 from cme.stats import Panel, make_panel
-from cme.suite.score import Sample
+from cme.suite.score import Sample, soft_score
 
 __all__ = ["Columns", "columns_of", "panel_of", "read_columns"]
 
 Columns = dict[str, tuple[list[str], list[str], Any]]
-"""For each dataset, the ids, clusters and primary scores of its samples in the order of the file, [n] each."""
+"""For each dataset, the ids, clusters and primary (or soft) scores of its samples in the order of the file, [n] each."""
 
 
-def columns_of(samples: Sequence[Sample]) -> Columns:
-    """Return the columns that the statistics need from complete samples."""
+def columns_of(samples: Sequence[Sample], *, soft: bool = False) -> Columns:
+    """Return the columns that the statistics need from complete samples.
+
+    Args:
+        samples: the samples of one run.
+        soft: take the soft scores in place of the primary ones.
+    """
     groups: dict[str, list[Sample]] = {}
     for sample in samples:
         groups.setdefault(sample["dataset"], []).append(sample)
@@ -27,26 +32,34 @@ def columns_of(samples: Sequence[Sample]) -> Columns:
         name: (
             [sample["id"] for sample in group],
             [sample["cluster"] for sample in group],
-            np.array([sample["score"] for sample in group], dtype=np.float64),
+            np.array([soft_score(sample) if soft else sample["score"] for sample in group], dtype=np.float64),
         )
         for name, group in groups.items()
     }
 
 
-def read_columns(path: Path) -> Columns:
+def read_columns(path: Path, *, soft: bool = False) -> Columns:
     """Read the columns that the statistics need from a samples file.
 
     Check the file with `cme.leaderboard.entries.files.check_samples` first.
+
+    Args:
+        path: the samples file.
+        soft: read the soft scores in place of the primary ones.
 
     Raises:
         CMEError: the file cannot be read.
     """
     advice = "Put the file back, or submit the entry's results again."
     with open_parquet(path, SAMPLE_FILES, error=CMEError, advice=advice) as file:
-        table = file.table(["id", "dataset", "cluster", "score"])
+        table = file.table(["id", "dataset", "cluster", "score", *["gold_probability"] * soft])
     ids, labels = table["id"].to_pylist(), table["cluster"].to_pylist()
     names = np.asarray(table["dataset"].to_pylist(), dtype=object)
     values = table["score"].to_numpy()
+    if soft:
+        # Only samples with options have a probability of the right one.
+        probability = table["gold_probability"].to_numpy().astype(np.float64)
+        values = np.where(np.isnan(probability), values, probability)
     columns: Columns = {}
     for name in dict.fromkeys(names):
         places = np.flatnonzero(names == name)

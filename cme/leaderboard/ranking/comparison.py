@@ -1,6 +1,6 @@
 """The standing of a board's rows: scores with intervals, all paired differences and rank ranges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,17 +15,10 @@ from cme.leaderboard.entries.board import (
 from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.scores import check_hash
 from cme.leaderboard.ranking.aligned_scores import Columns, panel_of, read_columns
+from cme.leaderboard.ranking.information import Information, make_information
+from cme.leaderboard.ranking.score_table import ScoreTable, SoftStanding
 from cme.records import Entry, Scores
-from cme.stats import (
-    Comparison,
-    Estimate,
-    Panel,
-    RankRange,
-    average_weights,
-    compare,
-    estimates,
-    variance_share,
-)
+from cme.stats import Comparison, Estimate, RankRange, average_weights, variance_share
 from cme.suite import datasets
 from cme.suite.score import ROUGE_FAMILY
 
@@ -50,6 +43,8 @@ class Standing:
         ranks: rank ranges by name; empty without a comparison.
         detectable: difference in points that one planned comparison detects with a power of 80 %.
         rouge_share: share of the variance between the averages of ``rows`` that is due to the summarization family.
+        soft: the soft scores; None on a board without current rows.
+        information: what the scores tell about the trained rows; None with fewer than two of them, and at tier smoke.
     """
 
     rows: tuple[Entry, ...]
@@ -65,6 +60,8 @@ class Standing:
     ranks: dict[str, RankRange]
     detectable: float | None
     rouge_share: float | None
+    soft: SoftStanding | None = None
+    information: Information | None = None
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -107,46 +104,47 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     weights = average_weights(counted)
     columns = {entry.name: read_runs(entry, entries_dir) for entry in current}
     untrained = [entry.name for entry in entries if entry.runs[0].seed is None]
-    panels = [panel_of(columns, untrained=untrained)] if current else []
     shared = columns.get(whole[0].name) or (read_runs(whole[0], entries_dir) if partial else [])
-    partial_panels = [_panel_of_some(entry, read_runs(entry, entries_dir), shared) for entry in partial]
+    of_partial = {entry.name: _matching_runs(entry, entries_dir, shared) for entry in partial}
     with_stderr = whole[0].tier != "smoke"
-
-    def by_name(chosen: Mapping[str, float], of: Sequence[Panel]) -> dict[str, Estimate]:
-        fitting = [panel for panel in of if chosen and set(chosen) <= set(panel.datasets)]
-        return {item.row: item for panel in fitting for item in estimates(panel, chosen, with_stderr=with_stderr)}
-
+    table = ScoreTable(columns, of_partial, untrained, with_stderr)
     chance = {item.dataset: item.chance for item in whole[0].scores.datasets}
     # Σ w · (score − c) / (1 − c) is a weighted mean of the scores minus a constant, the expected value of guessing.
     rescaled = {name: weight / (1 - chance[name]) for name, weight in weights.items()}
     guessed = sum(weight * chance[name] for name, weight in rescaled.items())
-    families = list(dict.fromkeys(counted.values()))
     plain = {name: family for name, family in counted.items() if family != ROUGE_FAMILY}
-    comparison = None
-    if with_stderr and len(rows) > 1 and all(len(sizes) > 1 for sizes in panels[0].sizes):
-        compared = panel_of({entry.name: columns[entry.name] for entry in rows}, untrained=untrained)
-        comparison = compare(compared, weights, resamples=resamples)
+    names = [entry.name for entry in rows]
+    comparison = table.compare(names, weights, resamples)
     means = {entry.name: {item.dataset: item.value for item in entry.scores.datasets} for entry in rows}
     rouge = [name for name in counted if name not in plain]
+    of_datasets = table.of_datasets(family_of)
+    soft, information = None, None
+    if table.panel:
+        soft_table = ScoreTable(
+            {entry.name: _soft_runs(entry, entries_dir) for entry in current},
+            {entry.name: _soft_runs(entry, entries_dir) for entry in partial},
+            untrained,
+            with_stderr,
+        )
+        soft = soft_table.soft_standing(names, counted, family_of, resamples)
+        if with_stderr and soft_table.panel:
+            information = make_information(table.panel, soft_table.panel, of_datasets, family_of=counted, chance=chance)
     return Standing(
         rows=rows,
         references=tuple(entry for entry in current if is_reference(entry)),
         partial=partial,
         stale=tuple(entry for entry in ranked(entries) if is_stale_entry(entry)),
-        averages=by_name(weights, panels),
-        families={
-            family: by_name(
-                average_weights({name: of for name, of in counted.items() if of == family}), [*panels, *partial_panels]
-            )
-            for family in families
-        },
-        datasets={name: by_name({name: 100.0}, [*panels, *partial_panels]) for name in family_of},
-        without_rouge=by_name(average_weights(plain), panels) if plain else {},
-        chance_normalised={name: _less(item, guessed) for name, item in by_name(rescaled, panels).items()},
+        averages=table.by_name(weights, whole=True),
+        families=table.of_families(counted),
+        datasets=of_datasets,
+        without_rouge=table.by_name(average_weights(plain), whole=True) if plain else {},
+        chance_normalised={name: _less(item, guessed) for name, item in table.by_name(rescaled, whole=True).items()},
         comparison=comparison,
         ranks=comparison.rank_ranges() if comparison else {},
         detectable=comparison.detectable() if comparison else None,
         rouge_share=variance_share(means, weights, rouge) if rows and rouge and plain else None,
+        soft=soft,
+        information=information,
     )
 
 
@@ -171,8 +169,14 @@ def read_runs(entry: Entry, entries_dir: Path) -> list[Columns]:
     return runs
 
 
-def _panel_of_some(entry: Entry, own: Sequence[Columns], shared: Sequence[Columns]) -> Panel:
-    """Return the scores of a partial baseline after checking that its samples are those of the board's other rows."""
-    names = [item.dataset for item in entry.scores.datasets]
-    panel_of({"": [{name: shared[0][name] for name in names}], entry.name: own})
-    return panel_of({entry.name: [{name: run[name] for name in names} for run in own]}, untrained=[entry.name])
+def _soft_runs(entry: Entry, entries_dir: Path) -> list[Columns]:
+    """Read the soft scores of an entry whose files `read_runs` has checked."""
+    return [read_columns(samples_path(entries_dir, entry.name, k), soft=True) for k in range(len(entry.runs))]
+
+
+def _matching_runs(entry: Entry, entries_dir: Path, shared: Sequence[Columns]) -> list[Columns]:
+    """Read the samples of a partial baseline and check that they are those of the board's other rows."""
+    own, names = read_runs(entry, entries_dir), [item.dataset for item in entry.scores.datasets]
+    runs = [{name: run[name] for name in names} for run in own]
+    panel_of({"": [{name: shared[0][name] for name in names}], entry.name: runs})
+    return runs

@@ -12,6 +12,7 @@ __all__ = [
     "interval",
     "listing",
     "millions",
+    "nats",
     "p_value",
     "points",
     "ranks",
@@ -59,6 +60,13 @@ def ranks(span: RankRange | None) -> str:
     if span is None:
         return ABSENT
     return str(span.best) if span.best == span.worst else f"{span.best}–{span.worst}"
+
+
+def nats(value: float | None, stderr: float | None, *, signed: bool = False) -> str:
+    """Format a value in nats per token with four decimals and its standard error, such as ``0.0521 ± 0.0013``."""
+    if value is None or stderr is None:
+        return ABSENT
+    return f"{value:{'+' if signed else ''}.4f} ± {stderr:.4f}"
 
 
 def p_value(value: float) -> str:

@@ -1,13 +1,17 @@
 """Notes under the main table and remarks on single rows."""
 
+from collections import defaultdict
+
 from cme.leaderboard.entries.board import is_reference, is_stale_entry
+from cme.leaderboard.entries.retention import retention_of
 from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.information import LIMITS
 from cme.leaderboard.ranking.numbers import listing
 from cme.leaderboard.ranking.prompt_variants import spread_of
 from cme.records import Entry
 from cme.suite import datasets
 from cme.suite.baselines import BASELINES
-from cme.suite.families import FAMILIES
+from cme.suite.families import FAMILIES, title
 from cme.suite.score import SCORER_VERSION
 from cme.suite.tiers import TIERS
 
@@ -24,13 +28,16 @@ def notes(standing: Standing) -> list[str]:
     first = next((entry for entry in entries if not is_reference(entry)), entries[0])
     sentences = [
         _suite(first),
-        _tier(first.tier),
+        _rows(first),
         *_certainty(standing),
+        *_soft(standing),
+        *_information(standing),
         *_rouge(standing),
         *_seeds(standing),
         *_prompt_variants(standing),
     ]
     sentences += _costs(standing)
+    sentences += _retention(standing)
     if any(entry.settings.experts for entry in entries):
         sentences.append(
             "For methods with experts, the rank is that of one expert. Compare methods by their trainable parameters."
@@ -68,7 +75,7 @@ def notes(standing: Standing) -> list[str]:
 
 
 def remarks(entry: Entry) -> str:
-    """Return the remark of a row: a reference, a stale row, an evaluation by lm-eval, or an adapter without effect."""
+    """Return the remark of a row, such as a reference, a stale row, an evaluation by lm-eval, or an adapter without effect."""
     marks = []
     if entry.method in BASELINES:
         marks.append(f"reference: {BASELINES[entry.method]}")
@@ -78,6 +85,8 @@ def remarks(entry: Entry) -> str:
         marks.append("evaluated by lm-eval")
     if not changes_output(entry):
         marks.append("does not change the base's output")
+    if entry.rows is not None and entry.rows.reached is not None and entry.rows.counts != entry.rows.available:
+        marks.append(f"its scores chose the rows for ±{entry.rows.half_width:g} points")
     if is_stale_entry(entry):
         marks.append(f"stale: scorer version {entry.scorer_version}")
     return "; ".join(marks)
@@ -102,7 +111,15 @@ def _suite(entry: Entry) -> str:
     )
 
 
-def _tier(tier: str) -> str:
+def _rows(entry: Entry) -> str:
+    tier, rows = entry.tier, entry.rows
+    if rows is not None and rows.counts != rows.available:
+        models = "one model" if len(rows.chosen_by) == 1 else f"{len(rows.chosen_by)} models"
+        return (
+            f"{rows.total:,} rows of tier {tier} were evaluated ({rows.share:.1f} %): the first ones of each dataset in order. "
+            f"Their numbers were chosen for an interval of ±{rows.half_width:g} points, from the scores and the row lengths of "
+            f"{models}. All rows of the table share them."
+        )
     if tier == "smoke":
         return (
             f"Tier smoke evaluates {TIERS[tier]} samples per dataset, which are too few for a standard error. It shows only "
@@ -145,6 +162,43 @@ def _certainty(standing: Standing) -> list[str]:
         sentences.append(
             f"A planned comparison of two rows would detect a difference of {standing.detectable:.2f} points with a power of "
             "80 % (median over the pairs, from their measured standard errors). Smaller differences mostly remain undetected."
+        )
+    return sentences
+
+
+def _soft(standing: Standing) -> list[str]:
+    if standing.soft is None:
+        return []
+    sentences = [
+        "In the soft average, the probability of the right option counts in place of whether it was chosen. Texts count with "
+        "their primary metric. It is another question than the CME average, and its ranks are about it alone."
+    ]
+    if comparison := standing.soft.comparison:
+        significant = sum(item.significant for item in comparison.differences)
+        sentences[0] += (
+            f" By it, {significant} of {len(comparison.differences)} "
+            f"{'pair of rows differs' if len(comparison.differences) == 1 else 'pairs of rows differ'} significantly."
+        )
+    return sentences
+
+
+def _information(standing: Standing) -> list[str]:
+    information, sentences = standing.information, list[str]()
+    if information is None:
+        return sentences
+    score, soft = information.average.score, information.average.soft
+    if score and soft and score.ratio is not None and soft.ratio is not None:
+        sentences.append(
+            f"Signal-to-noise (variance between trained rows over variance between seeds, F): {score.ratio:.2f} for the CME "
+            f"average and {soft.ratio:.2f} for the soft average. Without differences between rows it is about 1."
+        )
+    if names := information.uninformative:
+        sentences.append(
+            "The scores of these families carry no information about the trained rows: "
+            + listing(
+                [f"{title(name)} ({LIMITS[limit]})" for name in names if (limit := information.families[name].limit)]
+            )
+            + "."
         )
     return sentences
 
@@ -205,6 +259,29 @@ def _costs(standing: Standing) -> list[str]:
             "computed from the train times, which depend on the other load of the machine."
         ]
     return []
+
+
+def _retention(standing: Standing) -> list[str]:
+    """Describe drift and Δ loss, and why rows lack them."""
+    known = {row.name: retention for row in standing.rows if (retention := retention_of(row))}
+    if not known:
+        return []
+    sentences = [
+        "Drift is the mean KL divergence of the adapted model's predictions from those of the base, in nats per token, on 64 "
+        "texts that the base wrote. Δ loss is the change of the loss on unrelated text. The number after ± is the standard "
+        "error over texts and seeds."
+    ]
+    texts: dict[str, list[str]] = defaultdict(list)
+    remarks: dict[str, list[str]] = defaultdict(list)
+    for name, retention in known.items():
+        (remarks[retention.remark] if retention.loss is None else texts[retention.text]).append(name)
+    if len(texts) > 1:
+        of_text = "; ".join(f"{text}: {listing(names)}" for text, names in texts.items())
+        sentences.append(f"Values of Δ loss on different texts are not comparable. {of_text}.")
+    elif texts:
+        sentences.append(f"Δ loss was measured on {next(iter(texts))}.")
+    sentences += [f"Δ loss was not measured for {listing(names)}: {remark}." for remark, names in remarks.items()]
+    return sentences
 
 
 def _missing(entries: list[Entry]) -> list[str]:

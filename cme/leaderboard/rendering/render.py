@@ -8,6 +8,7 @@ from typing import Any
 from cme.frames import csv_text
 from cme.leaderboard.entries.escape import for_csv
 from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.information import Information, Measure
 from cme.leaderboard.ranking.numbers import rounded
 from cme.leaderboard.rendering.latex import latex
 from cme.leaderboard.rendering.markdown import markdown
@@ -16,7 +17,8 @@ from cme.leaderboard.rendering.paper import Paper
 from cme.leaderboard.rendering.row import Row, make_rows
 from cme.leaderboard.rendering.tables.contents import contents, typical
 from cme.records import Entry
-from cme.stats import Difference, Estimate
+from cme.stats import Comparison, Difference, Estimate
+from cme.stats.signal import Signal
 from cme.suite.score import SCORER_VERSION
 
 __all__ = ["FORMATS", "render"]
@@ -57,7 +59,9 @@ def _json(standing: Standing, paper: Paper) -> str:
         "rows": [
             row.plain() | _details(entry, standing) for row, entry in zip(make_rows(standing), entries, strict=True)
         ],
-        "differences": _differences(standing),
+        "differences": _differences(standing, standing.comparison),
+        "soft_differences": _differences(standing, standing.soft.comparison if standing.soft else None),
+        "information": _information(standing.information),
         "paper": paper.plain(),
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -90,6 +94,8 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
         "recipe": entry.recipe.plain(),
         "families": _estimates(standing.families, entry),
         "datasets": _estimates(standing.datasets, entry),
+        "soft_families": _estimates(standing.soft.families, entry) if standing.soft else {},
+        "soft_datasets": _estimates(standing.soft.datasets, entry) if standing.soft else {},
         "runs": [
             {"seed": run.seed, "average": rounded(run.scores.average) if whole else None, "cost": run.cost.plain()}
             for run in entry.runs
@@ -112,8 +118,37 @@ def _estimates(tables: dict[str, dict[str, Estimate]], entry: Entry) -> dict[str
     }
 
 
-def _differences(standing: Standing) -> dict[str, Any] | None:
-    comparison = standing.comparison
+def _information(information: Information | None) -> dict[str, Any] | None:
+    if information is None:
+        return None
+    return {
+        "average": _measure(information.average),
+        "families": {name: _measure(item) for name, item in information.families.items()},
+        "datasets": {name: _measure(item) for name, item in information.datasets.items()},
+    }
+
+
+def _measure(measure: Measure) -> dict[str, Any]:
+    return {
+        "signal_to_noise": _signal(measure.score),
+        "soft_signal_to_noise": _signal(measure.soft),
+        "limit": measure.limit,
+    }
+
+
+def _signal(signal: Signal | None) -> dict[str, Any] | None:
+    if signal is None:
+        return None
+    return {
+        "f": rounded(signal.ratio),
+        "between_rows": rounded(signal.rows),
+        "between_seeds": rounded(signal.seeds),
+        "degrees_of_freedom": signal.freedom,
+        "critical": rounded(signal.critical),
+    }
+
+
+def _differences(standing: Standing, comparison: Comparison | None) -> dict[str, Any] | None:
     if comparison is None:
         return None
     every = len(comparison.differences) <= MOST_PAIRS

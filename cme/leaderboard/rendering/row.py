@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from cme.leaderboard.entries.costs import RunRatio, cost_of, measured, rank_of, run_ratios
+from cme.leaderboard.entries.retention import retention_of
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import rounded
 from cme.leaderboard.rendering.notes import remarks
@@ -30,9 +31,12 @@ class Row:
         average: CME average; ``average_low`` and ``average_high`` are the ends of its 95 % confidence interval.
         average_stderr: standard error of the average.
         rank_best, rank_worst: ends of the rank range.
+        soft_average: soft average, with its interval, its standard error and the ends of its rank range.
         chance_normalised: average after every dataset's score was rescaled to (score − chance) / (1 − chance), with its
             interval.
         without_rouge: average without the summarization family, with its interval.
+        drift, drift_stderr: mean KL(base ‖ adapted) on texts of the base, in nats per token, with its standard error.
+        loss_change, loss_change_stderr: change of the loss on unrelated text, in nats per token, with its standard error.
         seeds: number of runs; None for a base or a baseline.
         seed_stderr: the part of the standard error that is due to the seeds; that of the other methods for a row with one seed.
         remark: remark on the row.
@@ -60,12 +64,22 @@ class Row:
     average_high: float | None
     rank_best: int | None
     rank_worst: int | None
+    soft_average: float | None
+    soft_average_stderr: float | None
+    soft_average_low: float | None
+    soft_average_high: float | None
+    soft_rank_best: int | None
+    soft_rank_worst: int | None
     chance_normalised: float | None
     chance_normalised_low: float | None
     chance_normalised_high: float | None
     without_rouge: float | None
     without_rouge_low: float | None
     without_rouge_high: float | None
+    drift: float | None
+    drift_stderr: float | None
+    loss_change: float | None
+    loss_change_stderr: float | None
     seeds: int | None
     seed_stderr: float | None
     remark: str
@@ -93,6 +107,11 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
     average, plain = standing.averages.get(entry.name), standing.without_rouge.get(entry.name)
     normalised = standing.chance_normalised.get(entry.name)
     ranks, scores = standing.ranks.get(entry.name), standing.whole_scores(entry)
+    soft = standing.soft.averages.get(entry.name) if standing.soft else None
+    soft_ranks = standing.soft.ranks.get(entry.name) if standing.soft else None
+    recorded = scores.soft if scores else None
+    retention = retention_of(entry)
+    loss = retention.loss if retention else None
     return Row(
         name=entry.name,
         kind=standing.kind(entry),
@@ -116,12 +135,22 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
         average_high=average.high if average else None,
         rank_best=ranks.best if ranks else None,
         rank_worst=ranks.worst if ranks else None,
+        soft_average=soft.value if soft else recorded.average if recorded else None,
+        soft_average_stderr=soft.stderr if soft else recorded.average_stderr if recorded else None,
+        soft_average_low=soft.low if soft else None,
+        soft_average_high=soft.high if soft else None,
+        soft_rank_best=soft_ranks.best if soft_ranks else None,
+        soft_rank_worst=soft_ranks.worst if soft_ranks else None,
         chance_normalised=scores.chance_normalised if scores else None,
         chance_normalised_low=normalised.low if normalised else None,
         chance_normalised_high=normalised.high if normalised else None,
         without_rouge=plain.value if plain else scores.without_rouge if scores else None,
         without_rouge_low=plain.low if plain else None,
         without_rouge_high=plain.high if plain else None,
+        drift=retention.drift.value if retention else None,
+        drift_stderr=retention.drift.stderr if retention else None,
+        loss_change=loss.value if loss else None,
+        loss_change_stderr=loss.stderr if loss else None,
         seeds=None if entry.runs[0].seed is None else len(entry.runs),
         seed_stderr=average.seed_stderr if average else entry.seed_stderr if scores else None,
         remark=remarks(entry),

@@ -14,11 +14,12 @@ from cme.leaderboard.entries.board import (
     partial_baselines,
     samples_path,
 )
+from cme.leaderboard.entries.chosen_rows import check_chosen_rows
 from cme.leaderboard.entries.escape import printable
 from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.metadata import called
 from cme.leaderboard.entries.scores import check_hash, check_scores, different, items_digest
-from cme.leaderboard.ranking.aligned_scores import columns_of, read_columns
+from cme.leaderboard.ranking.aligned_scores import read_columns
 from cme.leaderboard.ranking.numbers import listing
 from cme.leaderboard.ranking.prompt_variants import check_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
@@ -180,11 +181,10 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
         check_scores(run.scores, of_run, tier=entry.tier, where=label)
         if items_digest(of_run) != entry.items:
             raise CMEError(f"{label}: its samples are not the items of the entry. Submit its results again.")
-    scores, seed_stderr = mean_scores(
-        [run.scores for run in entry.runs], [columns_of(of_run) for of_run in samples], tier=entry.tier
-    )
+    scores, seed_stderr = mean_scores([run.scores for run in entry.runs], samples, tier=entry.tier)
     changed = different(entry.scores.plain(), scores.plain(), "scores")
     _raise(where, [*changed, *different(entry.seed_stderr, seed_stderr, "seed_stderr")])
+    check_chosen_rows(entry, samples, where)
     answers = [answered(of_run) for of_run in samples]
     check_prompt_variants(entry, entries_dir, answers[0].questions)
     count = f"{len(samples)} runs, " if len(samples) > 1 else ""

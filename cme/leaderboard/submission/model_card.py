@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.errors import CMEError
+from cme.leaderboard.entries.chosen_rows import tier_text
 from cme.leaderboard.entries.escape import for_markdown
 from cme.records import Entry, EntryRun, Run, read_record
 from cme.records.card import update_card
@@ -98,7 +99,7 @@ def _results(entry: Entry, item: EntryRun) -> list[Any]:
         EvalResult(
             task_type="text-generation",
             dataset_type=_DATASET,
-            dataset_name=f"CME, tier {entry.tier}, source {entry.source}",
+            dataset_name=f"CME, tier {tier_text(entry)}, source {entry.source}",
             dataset_config=entry.tier,
             dataset_args={"source": entry.source, "prompt_format": entry.prompt_format, "shots": entry.shots},
             metric_type=kind,
@@ -114,6 +115,7 @@ def _results(entry: Entry, item: EntryRun) -> list[Any]:
 def _body(entry: Entry, item: EntryRun) -> str:
     values = {
         "entry": entry,
+        "rows": "" if tier_text(entry) == entry.tier else tier_text(entry).removeprefix(entry.tier),
         "run": item,
         "scores": item.scores,
         "families": [

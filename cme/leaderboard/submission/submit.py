@@ -10,11 +10,11 @@ from typing import Any
 from cme.config import build
 from cme.errors import CMEError, UsageError
 from cme.files import atomic_path, read_json
+from cme.leaderboard.entries.chosen_rows import check_admissible, choosing_run
 from cme.leaderboard.entries.files import check_entry, check_name, check_samples
 from cme.leaderboard.entries.matching import Pair, check_one_row, pair, recipe_of
 from cme.leaderboard.entries.measurements import cost_ratios, lr_grid
 from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
-from cme.leaderboard.ranking.aligned_scores import columns_of
 from cme.leaderboard.ranking.prompt_variants import entry_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
 from cme.records import (
@@ -30,6 +30,7 @@ from cme.records import (
     Provenance,
     Recipe,
     Result,
+    RowSelection,
     Run,
     TrainingOrigin,
     read_record,
@@ -116,6 +117,7 @@ def _result(folder: Path) -> Result:
             f"result {folder} was evaluated with prompt variant {result.prompt_variant}, and rows are compared on variant 0. "
             "Evaluate with --prompt-variant 0, and give this result as one of the row's other prompt variants."
         )
+    check_admissible(result, folder)
     return result
 
 
@@ -153,8 +155,7 @@ def _evidence(run: Run | None, grid: Path | None, bench: Path | None) -> dict[st
 
 def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]], items: str) -> Entry:
     result, run = pairs[0].result, pairs[0].run
-    columns = [columns_of(of_run) for of_run in samples]
-    scores, seed_stderr = mean_scores([item.result.scores for item in pairs], columns, tier=result.tier)
+    scores, seed_stderr = mean_scores([item.result.scores for item in pairs], samples, tier=result.tier)
     return Entry(
         name=name,
         method=run.method if run else result.baseline or "base",
@@ -175,6 +176,7 @@ def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]]
                 samples_sha256=item.result.samples_sha256,
                 cost=_cost(item.run) if item.run else Cost(),
                 provenance=_provenance(item.result, item.run),
+                retention=item.result.retention,
             )
             for item in pairs
         ),
@@ -183,7 +185,19 @@ def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]]
         scorer_version=result.scorer_version,
         task_fingerprints=result.task_fingerprints,
         items=items,
+        rows=_rows(pairs),
     )
+
+
+def _rows(pairs: Sequence[Pair]) -> RowSelection | None:
+    """Return how the rows were chosen, with the precision of the run whose scores chose them."""
+    rows = pairs[0].result.rows
+    if rows is None:
+        return None
+    adapters = [item.run.adapter_fingerprint if item.run else None for item in pairs]
+    chooser = choosing_run(pairs[0].base[1], rows, adapters)
+    own = None if chooser is None else pairs[chooser].result.rows
+    return rows.replace(reached=own.reached if own else None)
 
 
 def _cost(run: Run) -> Cost:

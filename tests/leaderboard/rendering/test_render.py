@@ -24,7 +24,7 @@ def page(board) -> str:
 
 
 def test_tables_are_proper_and_aligned(page):
-    assert len(tables(page)) == 19
+    assert len(tables(page)) == 20
     for block in re.findall(r"(?:^\|.*\|\n)+", page, flags=re.M):
         lines = block.splitlines()
         assert len({len(line) for line in lines}) == 1
@@ -57,7 +57,7 @@ def _interval(cell: str) -> tuple[float, float]:
 
 
 def test_printed_numbers_follow_from_the_samples(board, page):
-    main, families, facts, *parts = tables(page)[:15]
+    main, families, soft, facts, *parts = tables(page)[:16]
     names = [row[0] for row in main[1:]]
     by_dataset = {name: column for part in parts[:11] for column, name in enumerate(part[0]) if column}
     tables_of = {name: part for part in parts[:11] for name in part[0][1:]}
@@ -75,6 +75,12 @@ def test_printed_numbers_follow_from_the_samples(board, page):
             low, high = _interval(cell)
             assert close(cell, 100 * value) and low < 100 * value < high
             per_family.setdefault(rows[0]["family"], []).append((value, stderr, chance))
+        probabilities: dict[str, dict[str, list[float]]] = {}
+        for row in samples:
+            own = row["gold_probability"] if row["options"] else row["score"]
+            probabilities.setdefault(row["family"], {}).setdefault(row["dataset"], []).append(own)
+        softly = [100 * _mean([_mean(of) for of in members.values()]) for members in probabilities.values()]
+        assert all(close(cell, value) for cell, value in zip(soft[place + 1][1:], softly, strict=True))
         values, errors, normalised = [], [], []
         for cell, members in zip(families[place + 1][1:], per_family.values(), strict=True):
             values.append(100 * _mean([value for value, _, _ in members]))
@@ -87,6 +93,7 @@ def test_printed_numbers_follow_from_the_samples(board, page):
         low, high = _interval(shown["CME average"])
         # Student's t with the clusters of 22 datasets behind it: between the normal's 1.96 and 2.1.
         assert close(shown["CME average"], average) and 1.9 < (high - low) / 2 / stderr < 2.15
+        assert close(shown["soft average"], _mean(softly)) and _interval(shown["soft average"])[0] < _mean(softly)
         assert close(shown["chance-normalised"], _mean(normalised)) and close(shown["without ROUGE"], _mean(plain))
         averages.append(average)
     assert averages == sorted(averages, reverse=True)
@@ -101,7 +108,9 @@ def test_a_tiny_case_by_hand(workshop):
         row["predicted"] = row["gold"] if right else 1 - row["gold"]
         row["gold_probability"] = 0.8 if right else 0.2
     make_entry([workshop.result("tiny", rows)], [], workshop.entries)
-    main, families, facts, part = tables(page_of(workshop))[:4]
+    main, families, soft, facts, part = tables(page_of(workshop))[:5]
+    # (0.8 + 0.8 + 0.8 + 0.2) / 4
+    assert soft[1][1].startswith("65.00 [") and main[1][main[0].index("soft average")] == soft[1][1]
     assert facts[1:] == [["qqp", "Paraphrase detection", "acc", "4", "2", "50.00"]]
     assert families[0] == ["name", "Paraphrase detection"] and families[1][1].startswith("75.00 [")
     assert part[0] == ["name", "qqp"] and part[1] == families[1]
@@ -310,7 +319,7 @@ def test_a_board_of_many_rows_stays_readable(workshop):
         workshop.row(f"row-{place:02d}", "lora", 0.4 + place / 50, rows=6, settings={"rank": 2 + place})
     blocks = tables(page_of(workshop))
     # Rows of the board are rows of every table of scores; columns do not grow with them.
-    assert max(len(block[0]) for block in blocks) <= 13
+    assert max(len(block[0]) for block in blocks) <= 15
     assert sum(len(block) == 13 for block in blocks) >= 13
 
 

@@ -9,12 +9,12 @@ from cme.files import sha256_file
 from cme.leaderboard import audit, load_entries, make_entry
 from cme.leaderboard.entries.samples import check_answers
 from cme.leaderboard.entries.scores import items_digest
-from cme.leaderboard.ranking.aligned_scores import columns_of
 from cme.leaderboard.ranking.seeds import mean_scores
 from cme.leaderboard.submission.audit import check_row
 from cme.records import Entry, read_record, write_record
 from cme.records.samples import read_samples, write_samples
 from cme.suite.score import SCORER_VERSION, aggregate
+from tests.leaderboard.pages import standing_of
 from tests.leaderboard.tampering import NAMES, edit, refusal, samples_of
 from tests.leaderboard.workshop import make_samples
 
@@ -27,8 +27,8 @@ def forge(board, rows, *, run=0, name="lora"):
     runs = list(entry.runs)
     digest = sha256_file(samples_of(board, name, run))
     runs[run] = runs[run].replace(samples_sha256=digest, scores=aggregate(rows, tier=entry.tier))
-    columns = [columns_of(read_samples(samples_of(board, name, k))) for k in range(len(runs))]
-    scores, seed_stderr = mean_scores([item.scores for item in runs], columns, tier=entry.tier)
+    samples = [read_samples(samples_of(board, name, k)) for k in range(len(runs))]
+    scores, seed_stderr = mean_scores([item.scores for item in runs], samples, tier=entry.tier)
     changes = {"scores": scores, "seed_stderr": seed_stderr, "runs": tuple(runs), "items": items_digest(rows)}
     write_record(path, entry.replace(**changes))
 
@@ -266,3 +266,24 @@ def test_a_copied_row_cannot_say_that_it_changes_nothing(small):
     folder = small.result("thief", rows, adapter="d" * 64, changes=False)
     make_entry([folder], [small.run("thief", "lora", adapter="d" * 64, settings={"rank": 4})], small.entries)
     assert "team, seed 0 and thief have the same answers to every question, although thief states" in refusal(small)
+
+
+def test_a_soft_score_that_does_not_follow_is_refused(small):
+    def change(values):
+        values["runs"][0]["scores"]["soft"]["average"] += 0.01
+
+    edit(small, change)
+    assert "soft.average" in refusal(small)
+
+
+def test_an_entry_of_a_version_without_soft_scores_verifies_and_its_table_shows_them(small):
+    before = {name: item.value for name, item in standing_of(small).soft.averages.items()}
+
+    def change(values):
+        for scores in (values["scores"], *(run["scores"] for run in values["runs"])):
+            del scores["soft"]
+
+    for name in ("base", "lora", "team"):
+        edit(small, change, name)
+    assert all(verdict.ok for verdict in audit(small.entries))
+    assert {name: item.value for name, item in standing_of(small).soft.averages.items()} == before

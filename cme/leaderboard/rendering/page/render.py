@@ -4,6 +4,7 @@ import base64
 import hashlib
 from pathlib import Path
 
+from cme.leaderboard.entries.chosen_rows import tier_text
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.rendering.page.data import page_data
 from cme.leaderboard.rendering.page.library import library
@@ -76,7 +77,7 @@ def _shared(standing: Standing) -> dict[str, str]:
     first = entries[0]
     return {
         "base": f"{first.base} ({first.base_fingerprint[:12]})" if first.base else "none",
-        "tier": first.tier,
+        "tier": tier_text(first),
         "source": first.source,
         "prompt format": first.prompt_format or "none",
         "shots": str(first.shots),

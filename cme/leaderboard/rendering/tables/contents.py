@@ -1,6 +1,7 @@
 """The sections of a leaderboard, in their order."""
 
 from cme.leaderboard.entries.board import is_reference
+from cme.leaderboard.entries.chosen_rows import tier_text
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.rendering.notes import notes
 from cme.leaderboard.rendering.paper import Paper, reported_sections
@@ -8,9 +9,10 @@ from cme.leaderboard.rendering.row import make_rows
 from cme.leaderboard.rendering.section import Section
 from cme.leaderboard.rendering.tables.conditions import conditions_section, rates_section
 from cme.leaderboard.rendering.tables.costs import measured_section, runs_section
+from cme.leaderboard.rendering.tables.information import information_sections
 from cme.leaderboard.rendering.tables.scores import (
     datasets_sections,
-    families_section,
+    families_sections,
     main_table,
     pairs_section,
     seeds_section,
@@ -39,7 +41,8 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
             main_table([row for row in make_rows(standing) if row.kind != "partial"]),
             tuple(notes(standing)),
         ),
-        families_section(standing),
+        *families_sections(standing),
+        *information_sections(standing),
         *datasets_sections(standing),
         pairs_section(standing),
         seeds_section(standing),
@@ -63,7 +66,7 @@ def typical(standing: Standing) -> Entry:
 def _settings(first: Entry) -> str:
     settings = [
         f"base {first.base} ({first.base_fingerprint[:12]})" if first.base else "no base",
-        f"tier {first.tier}",
+        f"tier {tier_text(first)}",
         f"prompt format {first.prompt_format or 'none'}",
         f"{first.shots} shots",
         f"source {first.source}",

@@ -3,26 +3,47 @@
 from collections.abc import Mapping
 
 from cme.leaderboard.ranking.comparison import Standing
-from cme.leaderboard.ranking.numbers import ABSENT, duration, estimate, interval, listing, p_value, points, ratio, shown
+from cme.leaderboard.ranking.numbers import (
+    ABSENT,
+    duration,
+    estimate,
+    interval,
+    listing,
+    nats,
+    p_value,
+    points,
+    ranks,
+    ratio,
+    shown,
+)
 from cme.leaderboard.rendering.row import Row
 from cme.leaderboard.rendering.section import Section, Table, make_table
-from cme.stats import Estimate
+from cme.leaderboard.rendering.tables.information import marked, marks_note
+from cme.stats import Estimate, RankRange
 from cme.suite.families import title
 
-__all__ = ["datasets_sections", "families_section", "main_table", "pairs_section", "seeds_section"]
+__all__ = ["datasets_sections", "families_sections", "main_table", "pairs_section", "seeds_section"]
 
 
-def families_section(standing: Standing) -> Section | None:
-    """Make the table of family scores."""
+def families_sections(standing: Standing) -> list[Section]:
+    """Make the tables of family scores and of soft family scores."""
     lines = _lines(standing, standing.families)
     if not lines:
-        return None
-    return Section(
-        "Families",
-        "The score of a family is the unweighted mean of its datasets × 100"
-        + (", with its 95 % confidence interval." if _has_intervals(standing) else "."),
-        make_table(["name", *map(title, standing.families)], lines),
-    )
+        return []
+    header = ["name", *(marked(standing, family) for family in standing.families)]
+    sections = [
+        Section(
+            "Families",
+            "The score of a family is the unweighted mean of its datasets × 100"
+            + (", with its 95 % confidence interval." if _has_intervals(standing) else ".")
+            + marks_note(standing),
+            make_table(header, lines),
+        )
+    ]
+    if standing.soft and (lines := _lines(standing, standing.soft.families)):
+        paragraph = "In a soft score, the probability of the right option counts in place of whether it was chosen."
+        sections.append(Section("Soft scores", paragraph, make_table(header, lines), level=3))
+    return sections
 
 
 def datasets_sections(standing: Standing) -> list[Section]:
@@ -93,7 +114,10 @@ def main_table(rows: list[Row]) -> Table:
     decoded = any(row.decode_ratio is not None for row in rows)
     header = ["name", "method", "rank", "experts", "trainable %", "train time"]
     header += ["train × LoRA"] * by_bench + ["run time × LoRA"] * by_clock + ["decode × LoRA"] * decoded
-    header += ["CME average", "rank range", "chance-normalised", "without ROUGE", "seeds", "remark"]
+    soft = any(row.soft_average is not None for row in rows)
+    header += ["CME average", "rank range", *["soft average", "soft rank range"] * soft]
+    retained = any(row.drift is not None for row in rows)
+    header += ["chance-normalised", "without ROUGE", *["drift", "Δ loss"] * retained, "seeds", "remark"]
     lines = []
     for row in rows:
         line = [
@@ -112,12 +136,18 @@ def main_table(rows: list[Row]) -> Table:
             line.append(_ratio(row.decode_ratio, row.decode_ratio_low, row.decode_ratio_high))
         line += [
             interval(row.average, row.average_low, row.average_high),
-            _ranks(row),
+            _ranks(row.rank_best, row.rank_worst),
+        ]
+        if soft:
+            line.append(interval(row.soft_average, row.soft_average_low, row.soft_average_high))
+            line.append(_ranks(row.soft_rank_best, row.soft_rank_worst))
+        line += [
             interval(row.chance_normalised, row.chance_normalised_low, row.chance_normalised_high),
             interval(row.without_rouge, row.without_rouge_low, row.without_rouge_high),
-            shown(row.seeds),
-            row.remark,
         ]
+        if retained:
+            line += [nats(row.drift, row.drift_stderr), nats(row.loss_change, row.loss_change_stderr, signed=True)]
+        line += [shown(row.seeds), row.remark]
         lines.append(line)
     return make_table(header, lines, text=(0, 1, len(header) - 1))
 
@@ -126,10 +156,8 @@ def _ratio(value: float | None, low: float | None, high: float | None) -> str:
     return ratio(None if value is None else (value, low, high))
 
 
-def _ranks(row: Row) -> str:
-    if row.rank_best is None or row.rank_worst is None:
-        return ABSENT
-    return str(row.rank_best) if row.rank_best == row.rank_worst else f"{row.rank_best}–{row.rank_worst}"
+def _ranks(best: int | None, worst: int | None) -> str:
+    return ABSENT if best is None or worst is None else ranks(RankRange(best, worst))
 
 
 def pairs_section(standing: Standing) -> Section | None:

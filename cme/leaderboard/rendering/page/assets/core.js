@@ -29,6 +29,7 @@ function floats(text) {
 }
 
 const points = (value) => (value === null || value === undefined ? ABSENT : value.toFixed(2));
+const nats = (value) => (value === null || value === undefined ? ABSENT : value.toFixed(4));
 const signed = (value) => (value === null ? ABSENT : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2));
 const whole = (value) => (value === null || value === undefined ? ABSENT : String(value));
 const pText = (p) => (p < 0.0001 ? "≤ 0.0001" : p.toFixed(4));

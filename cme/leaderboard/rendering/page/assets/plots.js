@@ -5,6 +5,8 @@ const COSTS = {
   seconds: { label: "training time (minutes, mean over the seeds)", value: (row) => (row.seconds ? row.seconds / 60 : null), show: points },
   train: { label: "time of a training step, relative to LoRA of equal total rank", value: ratioOf("train"), show: points },
   decode: { label: "time of a generated token, relative to LoRA of equal total rank", value: ratioOf("decode"), show: points },
+  drift: { label: "drift from the base (nats per token)", value: (row) => (row.drift ? row.drift[0] : null), show: nats },
+  loss_change: { label: "change of the loss on unrelated text (nats per token)", value: (row) => (row.loss_change ? row.loss_change[0] : null), show: nats },
 };
 const MANY = 24;
 const views = new Map();
@@ -145,7 +147,7 @@ function drawForest() {
 function makePlotTables() {
   const costs = new SortedTable("cost-table", {
     caption: "CME average and cost of every row",
-    columns: [nameColumn(), textColumn("Method", (row) => row.method), { label: "Cost", value: (row) => COSTS[state.cost].value(row), cell: (row, td) => { td.textContent = points(COSTS[state.cost].value(row)); } }, { label: "CME average", value: (row) => row.average[0], cell: averageCell }],
+    columns: [nameColumn(), textColumn("Method", (row) => row.method), { label: "Cost", value: (row) => COSTS[state.cost].value(row), cell: (row, td) => { td.textContent = COSTS[state.cost].show(COSTS[state.cost].value(row)); } }, { label: "CME average", value: (row) => row.average[0], cell: averageCell }],
     sort: { index: 2, direction: 1 },
   });
   const forest = new SortedTable("forest-table", {

@@ -1,6 +1,8 @@
 // The main table.
 
-const ranksText = (row) => (row.ranks ? (row.ranks[0] === row.ranks[1] ? String(row.ranks[0]) : `${row.ranks[0]}–${row.ranks[1]}`) : ABSENT);
+const spanText = (ranks) => (ranks ? (ranks[0] === ranks[1] ? String(ranks[0]) : `${ranks[0]}–${ranks[1]}`) : ABSENT);
+const ranksText = (row) => spanText(row.ranks);
+const ranksOrder = (ranks) => (ranks ? ranks[0] + ranks[1] / 1e6 : null);
 const ratioOf = (name) => (row) => (row.ratios[name] ? row.ratios[name][0] : null);
 
 function ratioCell(name) {
@@ -16,6 +18,18 @@ function averageCell(row, td) {
   if (row.average[1] !== null) td.append(" ", el("span", { class: "small", text: rangeText(row.average[1], row.average[2]) }));
 }
 
+function softCell(row, td) {
+  td.append(points(row.soft[0]));
+  if (row.soft[1] !== null) td.append(" ", el("span", { class: "small", text: rangeText(row.soft[1], row.soft[2]) }));
+}
+
+function natsCell(name) {
+  return (row, td) => {
+    const item = row[name];
+    td.textContent = item ? `${item[0].toFixed(4)} ± ${item[1].toFixed(4)}` : ABSENT;
+  };
+}
+
 function timeCell(row, td) {
   td.textContent = row.time_ratio ? row.time_ratio[0].toFixed(2) : ABSENT;
   if (row.time_ratio) td.title = `training time relative to ${row.time_ratio[1]}, with the same device and threads`;
@@ -26,10 +40,12 @@ function makeRanking() {
   const any = (value) => data.rows.some((row) => value(row) !== null && value(row) !== undefined);
   const measured = "relative to LoRA of equal total rank, measured by cme bench adapters";
   const columns = [
-    { label: "Rank range", ascending: true, value: (row) => (row.ranks ? row.ranks[0] + row.ranks[1] / 1e6 : null), cell: (row, td) => { td.textContent = ranksText(row); } },
+    { label: "Rank range", ascending: true, value: (row) => ranksOrder(row.ranks), cell: (row, td) => { td.textContent = ranksText(row); } },
     nameColumn(),
     { label: "CME average", title: "unweighted mean of the family scores, with its 95 % interval", value: (row) => row.average[0], cell: averageCell },
     { label: "95 % interval", value: (row) => row.average[1], cell: (row, td) => td.append(track(row.average, scale)), text: true },
+    { label: "Soft average", title: "like the CME average, with the probability of the right option in place of whether it was chosen", value: (row) => row.soft[0], cell: softCell, optional: true },
+    { label: "Soft rank range", title: "rank range by the soft average", ascending: true, value: (row) => ranksOrder(row.soft_ranks), cell: (row, td) => { td.textContent = spanText(row.soft_ranks); }, optional: true },
     textColumn("Method", (row) => row.method),
     numberColumn("Rank r", (row) => row.rank, whole, { title: "rank of the adapter, or of one expert" }),
     numberColumn("Experts", (row) => row.experts, whole),
@@ -41,6 +57,8 @@ function makeRanking() {
     { label: "Decode ×", title: `time of a generated token ${measured}`, value: ratioOf("decode"), cell: ratioCell("decode"), optional: true },
     numberColumn("Without ROUGE", (row) => row.without_rouge),
     numberColumn("Chance-norm.", (row) => row.chance_normalised, points, { title: "average after every dataset’s score was rescaled to (score − chance) / (1 − chance)" }),
+    { label: "Drift", title: "KL divergence from the base on texts that the base wrote, nats per token", ascending: true, value: (row) => row.drift && row.drift[0], cell: natsCell("drift"), optional: true },
+    { label: "Δ loss", title: "change of the loss on unrelated text, nats per token", ascending: true, value: (row) => row.loss_change && row.loss_change[0], cell: natsCell("loss_change"), optional: true },
     numberColumn("Seeds", (row) => (row.runs[0].seed === null ? null : row.runs.length), whole),
     { label: "Remark", text: true, value: (row) => row.remark, cell: (row, td) => { td.className = "wide"; td.textContent = row.remark; } },
   ].filter((column) => !column.optional || any(column.value));

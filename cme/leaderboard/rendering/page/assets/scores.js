@@ -44,11 +44,38 @@ function showHeat(table, scores) {
   table.show(rows);
 }
 
+// Families whose scores carry no information about the trained rows have a mark.
+const limits = new Map(data.information.filter((item) => item.limit).map((item) => [`${item.kind} ${item.name}`, item.limit]));
+const limitOf = (kind, name) => limits.get(`${kind} ${name}`);
+
+function makeInformation() {
+  const known = data.information.some((item) => item.score);
+  byId("information").hidden = !known;
+  if (!known) return;
+  const of = (item, kind, k) => (item[kind] ? item[kind][k] : null);
+  const columns = [
+    { label: "Family", key: true, text: true, value: (item) => item.title, cell: (item, th) => { th.textContent = item.title; } },
+    numberColumn("F", (item) => of(item, "score", 0), points, { title: "variance between trained rows over variance between seeds" }),
+    numberColumn("Rows", (item) => of(item, "score", 1), points, { title: "standard deviation between rows without what seeds explain" }),
+    numberColumn("Seeds", (item) => of(item, "score", 2), points, { title: "standard deviation between the seeds of a row" }),
+    numberColumn("Soft F", (item) => of(item, "soft", 0), points, { title: "the same for soft scores" }),
+    numberColumn("Soft rows", (item) => of(item, "soft", 1), points),
+    numberColumn("Soft seeds", (item) => of(item, "soft", 2), points),
+    textColumn("Note", (item) => item.limit, { cell: (item, td) => { td.className = "wide"; td.textContent = item.limit || ""; } }),
+  ];
+  const families = new SortedTable("information-table", { caption: "Signal-to-noise of the averages and the families", columns, sort: { index: 1, direction: -1 }, grouped: false });
+  families.show(data.information.filter((item) => item.kind !== "dataset"));
+  const sets = new SortedTable("information-datasets-table", { caption: "Signal-to-noise of the datasets", columns: [{ ...columns[0], label: "Dataset" }, ...columns.slice(1)], sort: { index: 1, direction: -1 }, grouped: false });
+  sets.show(data.information.filter((item) => item.kind === "dataset"));
+}
+
 function makeScores() {
+  makeInformation();
+  byId("families-limits").hidden = !data.families.some((family) => limitOf("family", family.name));
   const average = { label: "Average", value: (row) => row.average[0], cell: averageShort };
   const families = new SortedTable("families-table", {
     caption: "Scores of all families, tinted from the lowest to the highest value of a column",
-    columns: [nameColumn(), average, ...data.families.map((family, k) => heatColumn(family.title, family.name, (row) => row.families[k]))],
+    columns: [nameColumn(), average, ...data.families.map((family, k) => heatColumn(family.title + (limitOf("family", family.name) ? " *" : ""), limitOf("family", family.name) || family.name, (row) => row.families[k]))],
     sort: { index: 1, direction: -1 },
   });
   const open = (column) => column.dataset === undefined ? null

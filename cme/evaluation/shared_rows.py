@@ -1,0 +1,90 @@
+"""The rows of another result: checking that a second model can be evaluated on exactly the rows of a first one."""
+
+from pathlib import Path
+
+from cme.data.sources import Source, open_source
+from cme.errors import CMEError, SourceError, UsageError
+from cme.evaluation.row_rules import GivenRows
+from cme.evaluation.settings import RESULT, EvalSettings
+from cme.models.load import resolve_base
+from cme.models.tokenizer_files import tokenizer_fingerprint
+from cme.prompt import TEMPLATE_DATE
+from cme.records import Result, read_record
+from cme.suite import DatasetSpec, datasets
+
+__all__ = ["check_rows_of", "rows_of"]
+
+
+def rows_of(folder: Path) -> tuple[Result, GivenRows]:
+    """Return a result whose rows a rule chose, and the rule that evaluates the same rows.
+
+    Args:
+        folder: folder of the result.
+
+    Raises:
+        CMEError: if there is no result, or it is damaged.
+        UsageError: if the result has all rows of its tier.
+    """
+    result = read_record(folder / RESULT, Result)
+    if result.rows is None:
+        raise UsageError(
+            f"{folder} was evaluated on all rows of tier {result.tier}. Set --tier {result.tier} in place of --rows-of."
+        )
+    counted = {item.dataset: item.n for item in result.scores.datasets}
+    if result.rows.counts != counted or result.rows.identity != result.rows.expected_identity():
+        raise CMEError(f"{folder / RESULT} is damaged, because its numbers of rows do not agree. Evaluate again.")
+    return result, GivenRows(result.rows.counts, result.rows)
+
+
+def check_rows_of(result: Result, folder: Path, settings: EvalSettings, *, loaded: bool) -> None:
+    """Check that an evaluation with these settings has the rows and prompts of another result.
+
+    The prompt variant may differ, because it is another question about the same rows.
+
+    Args:
+        result: the other result.
+        folder: its folder.
+        settings: settings of the evaluation.
+        loaded: whether CME loads the model. If it is in memory, its tokenizer is not compared.
+
+    Raises:
+        UsageError: if the suite, the source, the prompt or the tokenizer differ. The message lists everything that differs.
+    """
+    known, source = datasets(beside=True), open_source(settings.source)
+    names = [name for name in result.task_fingerprints if name in known]
+    problems = []
+    if other := [
+        key for key, value in result.task_fingerprints.items() if key not in known or known[key].fingerprint != value
+    ]:
+        problems.append(f"other task files of {', '.join(other)} (use the version of CME that made it)")
+    if result.source != source.name:
+        problems.append(f"source {result.source}, not {source.name} (set --source)")
+    elif changed := [name for name in names if _changed(source, known[name], result.provenance.get(name, {}))]:
+        problems.append(f"other rows of {', '.join(changed)} in source {source.name} (use the same files or revision)")
+    if settings.baseline is None and result.baseline is None:
+        if result.prompt_format != settings.prompt_format:
+            problems.append(f"format {result.prompt_format}, not {settings.prompt_format} (set --format)")
+        if result.shots != settings.shots:
+            problems.append(f"{result.shots} shots, not {settings.shots} (set --shots)")
+        if loaded and result.origin == "cme" and (then := result.tokenizer_fingerprint):
+            date = TEMPLATE_DATE if settings.prompt_format == "chat" else None
+            if result.prompt_format == settings.prompt_format and then != tokenizer_fingerprint(
+                resolve_base(settings.base), date
+            ):
+                problems.append(f"another tokenizer than that of {settings.base} (set --base)")
+    if problems:
+        raise UsageError(f"the rows of {folder} cannot be shared. It was evaluated with {'; '.join(problems)}.")
+
+
+def _changed(source: Source, spec: DatasetSpec, then: dict[str, str]) -> bool:
+    """Return whether the evaluation rows of a dataset have other hashes or another revision than in a result."""
+    lacking = source.missing(spec, "eval")
+    for subset in spec.subsets:
+        if subset.name not in lacking:
+            try:
+                source.files(spec, subset, subset.split("eval"))
+            except SourceError:
+                # The evaluation reports this error itself.
+                return False
+    now = source.provenance(spec)
+    return any(then[key] != now[key] for key in then.keys() & now.keys())

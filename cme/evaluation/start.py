@@ -1,0 +1,166 @@
+"""Checks an evaluation before the model is loaded, and claims its output folders."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cme.adapters.load import adapter_fingerprint
+from cme.data.sources import Source, check_source, open_source
+from cme.errors import SourceError
+from cme.evaluation.adapters import resolve_adapter
+from cme.evaluation.guards import check_trained_on
+from cme.evaluation.settings import RESULT, EvalSettings
+from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
+from cme.models.tokenizer_files import tokenizer_fingerprint
+from cme.processes import Group
+from cme.prompt import TEMPLATE_DATE, check_format
+from cme.records import Result, read_record
+from cme.suite import DatasetSpec, select
+from cme.suite.score import SCORER_VERSION
+from cme.workdir import FinishedError, claim, release, reopen
+
+if TYPE_CHECKING:
+    from cme.evaluation.row_rules import RowRule
+
+__all__ = [
+    "ModelRow",
+    "Start",
+    "begin",
+    "chosen_rows",
+    "claim_row",
+    "identity_of",
+    "release_rows",
+    "rows_identity",
+    "specs_of",
+    "with_rows",
+]
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model to evaluate, with its output folder."""
+
+    out: Path
+    adapter_name_or_path: str | None
+    adapter: Path | None
+    fingerprint: str | None
+    identity: dict[str, Any]
+    resumed: bool
+    finished: bool
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the first process determines for all processes before the model is loaded."""
+
+    specs: list[DatasetSpec]
+    missing: tuple[str, ...]
+    folder: Path
+    fingerprint: str
+    tokenizer: str
+    rows: list[ModelRow]
+
+
+def begin(
+    settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool, rule: "RowRule | None" = None
+) -> Start:
+    """Check everything that does not need the model, and claim the output folders.
+
+    Args:
+        settings: settings of the evaluation.
+        chosen: adapter of each output folder; None for the base model.
+        each: whether the folders may hold finished results, which are then read.
+        rule: the rule that chooses the rows. None means all rows of the tier.
+    """
+    specs, missing = specs_of(settings)
+    folder = resolve_base(settings.base)
+    fingerprint = base_fingerprint(folder)
+    check_format(settings.prompt_format, load_tokenizer(folder), [spec.name for spec in specs])
+    prompts = tokenizer_fingerprint(folder, TEMPLATE_DATE if settings.prompt_format == "chat" else None)
+    rows = []
+    for out, name_or_path in chosen.items():
+        adapter = resolve_adapter(name_or_path) if name_or_path else None
+        own = adapter_fingerprint(adapter) if adapter else None
+        if adapter:
+            check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
+        identity = {**identity_of(settings, specs, fingerprint, own), "tokenizer": prompts, **chosen_rows(rule)}
+        rows.append(ModelRow(out, name_or_path, adapter, own, identity, resumed=False, finished=False))
+    return Start(specs, missing, folder, fingerprint, prompts, [claim_row(row, each, rule) for row in rows])
+
+
+def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
+    """Return the datasets to evaluate and the splits that the source lacks."""
+    specs = select(settings.datasets)
+    source = open_source(settings.source)
+    kinds = ("train", "eval") if settings.shots else ("eval",)
+    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
+    return with_rows(specs, source, kinds), tuple(missing)
+
+
+def chosen_rows(rule: "RowRule | None") -> dict[str, str]:
+    """Return the part of an evaluation's identity that says that a rule chooses the rows. Which rule may change."""
+    return {} if rule is None else {"rows": "chosen"}
+
+
+def claim_row(row: ModelRow, each: bool, rule: "RowRule | None" = None) -> ModelRow:
+    """Claim the output folder of a model. With ``each``, it may hold a finished result. A rule may extend a finished one."""
+    try:
+        return replace(row, resumed=claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"]))
+    except FinishedError:
+        if rule is not None and rule.extends(read_record(row.out / RESULT, Result), row.out):
+            reopen(row.out, "eval")
+            return replace(row, resumed=True)
+        if not each:
+            raise
+        return replace(row, finished=True)
+
+
+def release_rows(rows: Sequence[ModelRow], group: Group) -> None:
+    """Undo the claims of folders in which nothing was evaluated."""
+    for row in rows:
+        if group.rank == 0 and not row.resumed:
+            release(row.out)
+
+
+def with_rows(specs: Sequence[DatasetSpec], source: Source, kinds: Sequence[str]) -> list[DatasetSpec]:
+    """Return the datasets for which the source has rows of every kind (``"train"``, ``"eval"``)."""
+    with_rows = [spec for spec in specs if all(len(source.missing(spec, kind)) < len(spec.subsets) for kind in kinds)]
+    if not with_rows:
+        names = ", ".join(spec.name for spec in specs)
+        raise SourceError(f"{source.place} has no {' or no '.join(kinds)} rows of {names}. Set another source.")
+    return with_rows
+
+
+def identity_of(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str, adapter: str | None) -> dict[str, Any]:
+    """Return all settings that determine the answers."""
+    import torch
+
+    device = settings.device or "cpu"
+    threads = settings.threads or torch.get_num_threads()
+    return {
+        "base": base,
+        "adapter": adapter,
+        "format": settings.prompt_format,
+        "shots": settings.shots,
+        "dtype": settings.dtype,
+        "batch_size": settings.batch_size,
+        "token_budget": settings.token_budget,
+        "engine": settings.engine,
+        "device": device.partition(":")[0],
+        # On a CPU, float32 sums depend on the number of threads.
+        "threads": threads if device == "cpu" else None,
+        **rows_identity(settings, specs),
+        # Absent for variant 0, so that unfinished folders of versions without prompt variants can be resumed.
+        **({"wording": settings.prompt_variant} if settings.prompt_variant else {}),
+    }
+
+
+def rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[str, Any]:
+    """Return the settings that determine the rows and how they are scored."""
+    return {
+        "tier": settings.tier,
+        "source": settings.source,
+        "datasets": {spec.name: spec.fingerprint for spec in specs},
+        "scorer": SCORER_VERSION,
+    }
