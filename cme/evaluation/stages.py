@@ -228,7 +228,7 @@ class Sessions:
     def attach(self, model: GrowingModel) -> Session:
         """Return the session of a model's base, with the model's adapter attached."""
         session = self._given or self._of_base(model)
-        self.group.together(lambda: session.attach(model.row.adapter, model.answers, model.folder))
+        self.group.together(lambda: session.attach(model.row.adapter, model.answers, model.folder, model.row.experts))
         return session
 
     def _of_base(self, model: GrowingModel) -> Session:
