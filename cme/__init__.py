@@ -50,6 +50,10 @@ if TYPE_CHECKING:
         doctor_data,
         download,
     )
+    from cme.api.compare import (
+        Compared,
+        compare,
+    )
     from cme.api.costs import (
         bench_adapters,
     )
@@ -88,6 +92,10 @@ if TYPE_CHECKING:
         match_rank,
         paper_parameters,
     )
+    from cme.api.plan import (
+        Plan,
+        plan,
+    )
     from cme.api.results import (
         EvalResult,
         explain_scores,
@@ -121,6 +129,7 @@ _HOMES = {
     "Board": "cme.api.boards",
     "CMEError": "cme.errors",
     "Checkup": "cme.api.checks",
+    "Compared": "cme.api.compare",
     "DataCheckup": "cme.api.checks",
     "Download": "cme.api.checks",
     "EvalResult": "cme.api.results",
@@ -129,6 +138,7 @@ _HOMES = {
     "MoeLoraConfig": "cme.adapters.moelora",
     "MosLoraConfig": "cme.adapters.moslora",
     "Parameters": "cme.api.parameters",
+    "Plan": "cme.api.plan",
     "RenderedBoard": "cme.api.boards",
     "Reproduced": "cme.api.submission",
     "Submitted": "cme.api.submission",
@@ -138,6 +148,7 @@ _HOMES = {
     "bench_adapters": "cme.api.costs",
     "build_mix": "cme.api.mixes",
     "check_mix": "cme.api.mixes",
+    "compare": "cme.api.compare",
     "confusion_table": "cme.api.agreement",
     "count_parameters": "cme.api.parameters",
     "doctor": "cme.api.checks",
@@ -160,6 +171,7 @@ _HOMES = {
     "load_result": "cme.api.results",
     "match_rank": "cme.api.parameters",
     "paper_parameters": "cme.api.parameters",
+    "plan": "cme.api.plan",
     "prompt_sensitivity": "cme.api.results",
     "push_mix": "cme.api.mixes",
     "render_board": "cme.api.boards",
@@ -182,6 +194,7 @@ __all__ = [
     "Board",
     "CMEError",
     "Checkup",
+    "Compared",
     "DataCheckup",
     "Download",
     "EvalResult",
@@ -190,6 +203,7 @@ __all__ = [
     "MoeLoraConfig",
     "MosLoraConfig",
     "Parameters",
+    "Plan",
     "RenderedBoard",
     "Reproduced",
     "Submitted",
@@ -200,6 +214,7 @@ __all__ = [
     "bench_adapters",
     "build_mix",
     "check_mix",
+    "compare",
     "confusion_table",
     "count_parameters",
     "doctor",
@@ -222,6 +237,7 @@ __all__ = [
     "load_result",
     "match_rank",
     "paper_parameters",
+    "plan",
     "prompt_sensitivity",
     "push_mix",
     "render_board",

@@ -88,7 +88,7 @@ def row_choice(
         )
     if until is not None:
         return RowChoice(tier or "full", datasets, _until(until, tier, baseline, kept))
-    if datasets is not None and baseline is None:
+    if datasets is not None:
         raise UsageError(
             f"datasets cannot be combined with {several[0]}, which names the datasets itself. Leave it out."
         )
@@ -96,8 +96,8 @@ def row_choice(
         from cme.evaluation.row_rules import GivenRows
 
         counts = _counts(rows)
-        return RowChoice(tier or "full", datasets or tuple(counts), GivenRows(counts))
-    return _like(path(rows_of or ""), tier, datasets)
+        return RowChoice(tier or "full", tuple(counts), GivenRows(counts))
+    return _like(path(rows_of or ""), tier)
 
 
 def _until(until: float | str, tier: str | None, baseline: str | None, kept: bool) -> "RowRule":
@@ -150,10 +150,10 @@ def _counts(rows: Mapping[str, int] | str) -> dict[str, int]:
     return counts
 
 
-def _like(folder: Path, tier: str | None, datasets: tuple[str, ...] | None) -> RowChoice:
+def _like(folder: Path, tier: str | None) -> RowChoice:
     from cme.evaluation.shared_rows import rows_of
 
     result, rule = rows_of(folder)
     if tier is not None and tier != result.tier:
         raise UsageError(f"the rows of {folder} are of tier {result.tier}, but tier is {tier}. Leave it out.")
-    return RowChoice(result.tier, datasets or tuple(rule.counts), rule, (result, folder))
+    return RowChoice(result.tier, tuple(rule.counts), rule, (result, folder))

@@ -51,6 +51,8 @@ _ORDER = (
     "eval",
     "score",
     "show",
+    "compare",
+    "plan",
     "lm-eval",
     "tasks-path",
     "import-lm-eval",

@@ -194,6 +194,8 @@ def _results(
     if devices is None and len(adapters) < 2:
         return [cme.evaluate(adapters[0] if adapters else None, model=model, out=out, **values)]
     if values.pop("until") is not None:
+        if len(adapters) < 2:
+            raise UsageError("--until cannot be combined with --devices, which is for several adapters. Set --device.")
         raise UsageError(
             f"--until applies to one model, but {len(adapters)} adapters are given. Compare them with 'cme compare', or evaluate "
             "one of them and the others with --rows-of."

@@ -20,6 +20,7 @@ __all__ = ["main"]
 VERBS = (
     "bench",
     "build_data",
+    "compare",
     "doctor",
     "download",
     "eval",
@@ -30,6 +31,7 @@ VERBS = (
     "lm_eval",
     "ls",
     "params",
+    "plan",
     "push",
     "reproduce",
     "score",

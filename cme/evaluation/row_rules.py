@@ -205,7 +205,7 @@ class ByScores:
         rows = result.rows
         if self._always or rows is None or rows.reached is None:
             return True
-        return rows.reached > self._until.half_width and rows.counts != rows.available
+        return rows.reached > self._until.half_width and rows.stopped != "exhausted"
 
     @property
     def progress(self) -> str:

@@ -43,7 +43,7 @@ from cme.suite.baselines import covered
 from cme.suite.score import SCORER_VERSION, aggregate
 from cme.workdir import claim, finish
 
-__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model"]
+__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "write_grown"]
 
 
 @locks_released()

@@ -113,6 +113,14 @@ class Store(BatchCache):
             self._read()
         return [self._kept[key] for key in keys]
 
+    def holds(self, batches: Sequence[Any]) -> bool:
+        """Return whether the answers to any of these batches are stored.
+
+        Args:
+            batches: see `BatchCache.answers`.
+        """
+        return any(self._key(batch) in self._kept for batch in batches)
+
     def checked(self, kind: Kind, fault: str | None) -> None:
         """Store the verdict of the self-check on a kind of batch. None means that no fault was detected."""
         if self._checks is not None:

@@ -14,10 +14,13 @@ from cme.stats.critical import Critical
 from cme.stats.panel import Array, Panel, weight_vector
 from cme.stats.variance import cluster_freedom, satterthwaite, seed_share, seed_variances
 
-__all__ = ["compare", "comparisons", "critical_values", "holm"]
+__all__ = ["by_student", "compare", "comparisons", "critical_values", "holm"]
 
 _NOTHING = 1e-9
 """A difference or standard error below this share of the largest possible difference counts as a rounding error."""
+
+_QUANTILES = 999
+"""Number of quantiles of Student's t that stand in for resamples."""
 
 
 def compare(
@@ -67,17 +70,47 @@ def comparisons(
     with bar("resampling", resamples) as progress:
         drawn = studentised(panel, vector, pairs, resamples=resamples, seed=seed, bar=progress)
     tests = critical_values(panel, vector, pairs, drawn)
-    return [_comparison(panel, vector, pairs, tests, alpha, resamples) for alpha in alphas]
+    p_values = tests.p_value(pairs.minus(panel.over_seeds(vector @ panel.means)))
+    return [_comparison(panel, vector, pairs, tests, p_values, alpha, resamples) for alpha in alphas]
 
 
-def _comparison(panel: Panel, vector: Array, pairs: Pairs, tests: Critical, alpha: float, resamples: int) -> Comparison:
+def by_student(panel: Panel, weights: Mapping[str, float], *, alpha: float = 0.05) -> Comparison:
+    """Compare every pair of rows as `compare` does, with Student's t in place of the bootstrap.
+
+    It takes no time and suits side tables of many means, such as one per family. It is less exact with few, skewed or discrete
+    differences.
+
+    Args:
+        panel: The scores.
+        weights: Weight of each dataset.
+        alpha: Family-wise error rate. The intervals have the level 1 − alpha.
+
+    Raises:
+        UsageError: The weights do not fit the panel, or a dataset has a single cluster.
+    """
+    from scipy.special import stdtrit
+
+    vector, pairs = weight_vector(panel, weights), Pairs.of(len(panel.rows))
+    _check(panel, vector, alpha, _QUANTILES)
+    used = np.flatnonzero(vector)
+    freedom = satterthwaite(
+        pair_variances(panel, vector, pairs), np.array([cluster_freedom(panel.sizes[k]) for k in used])
+    )
+    levels = np.arange(1, _QUANTILES + 1) / (_QUANTILES + 1)
+    tests = critical_values(panel, vector, pairs, stdtrit(freedom[:, None], (1 + levels) / 2).astype(np.float32))
+    p_values = tests.p_value(pairs.minus(panel.over_seeds(vector @ panel.means)))
+    return _comparison(panel, vector, pairs, tests, p_values, alpha, _QUANTILES)
+
+
+def _comparison(
+    panel: Panel, vector: Array, pairs: Pairs, tests: Critical, p_values: Array, alpha: float, resamples: int
+) -> Comparison:
     values, stderr = pairs.minus(panel.over_seeds(vector @ panel.means)), tests.stderr
     names = [(panel.rows[first], panel.rows[second]) for first, second in zip(pairs.first, pairs.second, strict=True)]
     limit, clusters = float(vector.sum()), sum(len(panel.sizes[k]) for k in np.flatnonzero(vector))
     level = np.full_like(values, alpha)
     halves = np.minimum(tests.quantile(level) * stderr, 2 * limit)
     of_samples = np.minimum(tests.sample_quantile(level) * np.sqrt(tests.sample), 2 * limit)
-    p_values = tests.p_value(values)
     # If all clusters have the same difference, p is that of a sign test over the clusters.
     same = stderr <= _NOTHING * limit
     by_signs = max(1 / (resamples + 1), 2.0 ** (1 - clusters))

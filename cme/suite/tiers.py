@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from cme.errors import unknown
 
-__all__ = ["TIERS", "tier_order", "tier_rows"]
+__all__ = ["TIERS", "is_tier_order", "tier_order", "tier_rows"]
 
 TIERS: dict[str, int | None] = {"smoke": 8, "quick": 64, "standard": 500, "full": None}
 """Samples per dataset; None means all. Tier smoke is too small for standard errors."""
@@ -44,7 +44,22 @@ def tier_order(rows: Sequence[R]) -> list[R]:
         subsets[row.subset].append(row)
     placed: list[tuple[float, str, int, R]] = []
     for subset, members in subsets.items():
-        members.sort(key=lambda row: hashlib.sha256(f"tier:{row.id}".encode()).digest())
+        members.sort(key=_place)
         placed += [((k + 0.5) / len(members), subset, k, row) for k, row in enumerate(members)]
     placed.sort(key=lambda item: item[:3])
     return [row for _, _, _, row in placed]
+
+
+def is_tier_order(rows: Sequence[_Row]) -> bool:
+    """Return whether the rows of each subset have the order of `tier_order`. The rows may be those of any tier."""
+    last: dict[str, bytes] = {}
+    for row in rows:
+        place = _place(row)
+        if place < last.get(row.subset, b""):
+            return False
+        last[row.subset] = place
+    return True
+
+
+def _place(row: _Row) -> bytes:
+    return hashlib.sha256(f"tier:{row.id}".encode()).digest()

@@ -37,6 +37,7 @@ BAD = [
     (("--until", "1", "--rows", "rte=5"), "until and rows cannot be combined, because each of them chooses the rows"),
     (("--until", "1", "--rows-of", "x"), "until and rows_of cannot be combined"),
     (("--until", "1", "--adapter", "a", "--adapter", "b"), "--until applies to one model, but 2 adapters are given"),
+    (("--until", "1", "--devices", "0,1"), "--until cannot be combined with --devices"),
     (("--rows", "rte"), "rows holds 'rte'. Give DATASET=NUMBER, separated by commas, such as rte=100,qqp=300."),
     (("--rows", "rte=0"), "rows has 0 rows of rte. Give a number above 0"),
     (("--rows", "rtee=5"), "dataset in rows: 'rtee'"),

@@ -90,3 +90,27 @@ def test_a_verdict_of_one_process_holds_for_all(tiny_base, adapter, alone, tmp_p
     assert code == 0, error
     assert_close(tmp_path / "out", alone)
     assert "hf: made up for a test" in result(tmp_path / "out")["engines"].values()
+
+
+@pytest.mark.long
+def test_several_processes_choose_the_rows_of_one(tiny_base, tmp_path):
+    words = [
+        "--base",
+        str(tiny_base),
+        "--source",
+        "mini",
+        "--datasets",
+        "qqp,rte",
+        "--tier",
+        "standard",
+        "--threads",
+        "1",
+    ]
+    run = ["-m", "cme", "eval", *words, "--until", "8", "--out"]
+    assert start([*run, str(tmp_path / "alone")]).wait(120) == 0
+    code, output, error = torchrun([*run, str(tmp_path / "several")], 2)
+    assert code == 0, error
+    assert output.count("95 % interval") == 1, "one process prints"
+    assert_close(tmp_path / "several", tmp_path / "alone")
+    assert result(tmp_path / "several")["rows"] == result(tmp_path / "alone")["rows"]
+    assert len(list((tmp_path / "several").glob("parts/qqp/0-64/answers.*.jsonl"))) == 2

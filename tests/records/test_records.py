@@ -19,17 +19,22 @@ from cme.records import (
     AdapterRecord,
     Cost,
     DatasetScore,
+    Drift,
     Entry,
     EntryPromptVariant,
     EntryRun,
     FamilyScore,
+    LossChange,
     Manifest,
     MixDataset,
     Result,
+    Retention,
     RowLook,
     RowSelection,
     Run,
     Scores,
+    SoftDatasetScore,
+    SoftScores,
     TrainingRecord,
     read_record,
     versions,
@@ -63,6 +68,27 @@ SCORES = Scores(
     chance_normalised=50.0,
     without_rouge=None,
     complete=False,
+    soft=SoftScores(
+        datasets=(SoftDatasetScore(dataset="qqp", value=0.6, stderr=None),),
+        families=(FamilyScore(family="paraphrase_detection", value=60.0, stderr=None),),
+        average=60.0,
+        average_stderr=None,
+    ),
+)
+
+RETENTION = Retention(
+    base_fingerprint="b" * 64,
+    drift=Drift(value=0.2, stderr=0.1, tokens=128, texts=(0.1, 0.3), texts_sha256="c" * 64),
+    loss=LossChange(
+        value=-0.5,
+        stderr=0.5,
+        text="wiki",
+        text_sha256="d" * 64,
+        tokens=255,
+        base=(2.0, 3.0),
+        adapted=(2.0, 2.0),
+    ),
+    remark="",
 )
 
 MIX_DATASET = MixDataset(
@@ -105,9 +131,10 @@ NESTED = {
     "overlap": {"qqp": {"paws": {"exact": 2}}},
     "losses": ([1, 2.5], [100, 1.5]),
     "runs": (
-        EntryRun(seed=0, scores=SCORES, samples_sha256="f" * 64, cost={"steps": 3}, provenance={}),
+        EntryRun(seed=0, scores=SCORES, samples_sha256="f" * 64, cost={"steps": 3}, provenance={}, retention=RETENTION),
         EntryRun(seed=None, scores=SCORES, samples_sha256="e" * 64, cost={}, provenance={"missing": ["qqp"]}),
     ),
+    "retention": RETENTION,
     "saved_check": SavedCheck(trainable=12, changed=12, effect=0.4, cme=1e-7, peft=None),
     "prompt_variants": (EntryPromptVariant(prompt_variant=1, seed=0, average=55.5, samples_sha256="f" * 64),),
 }

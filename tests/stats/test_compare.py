@@ -9,6 +9,7 @@ import pytest
 from cme.errors import UsageError
 from cme.stats import Comparison, Difference, RankRange, compare, holm, make_panel
 from cme.stats.bootstrap import Pairs
+from cme.stats.compare import by_student, comparisons
 from cme.stats.critical import Critical
 from cme.stats.variance import seed_variances
 
@@ -230,3 +231,64 @@ def test_p_values_beyond_the_resamples_follow_the_tail(statistic):
     sample, freedom, seeds, share, seed_freedom = np.array([[0.25], [12.0], [0.0], [0.0], [1.0]])
     p_values = Critical(drawn[None], sample, freedom, seeds, share, seed_freedom).p_value(np.array([statistic * 0.5]))
     assert p_values == pytest.approx([2 * stdtr(12, -statistic)], rel=0.01)
+
+
+def test_many_clusters_give_the_interval_of_the_normal_distribution(monkeypatch):
+    rng = np.random.default_rng(0)
+    first, second = (rng.random((2, 6000)) < 0.6).astype(float)
+    panel = make_panel({"a": {"x": first}, "b": {"x": second}}, {"x": [str(k) for k in range(6000)]})
+    (item,) = compare(panel, {"x": 100.0}).differences
+    assert (item.high - item.low) / 2 == pytest.approx(1.96 * item.stderr, rel=0.02)
+    # Drawing with replacement gives the same within the noise of the resamples.
+    monkeypatch.setattr("cme.stats.bootstrap._MANY", 10**9)
+    (drawn,) = compare(panel, {"x": 100.0}).differences
+    assert (item.low, item.high) == pytest.approx((drawn.low, drawn.high), abs=0.06)
+    assert (item.low, item.high) != (drawn.low, drawn.high)
+
+
+def test_counts_of_many_clusters_are_poisson_and_do_not_depend_on_the_block():
+    from cme.stats.bootstrap import _poisson_counts
+
+    counts = _poisson_counts(np.random.default_rng(0), 100, 10_001)
+    assert counts.mean() == pytest.approx(1, abs=0.005)
+    assert counts.var() == pytest.approx(1, abs=0.01)
+    # e⁻¹ (1, 1, 1/2, 1/6).
+    shares = np.bincount(counts.astype(int).ravel())[:4] / counts.size
+    assert shares == pytest.approx(np.exp(-1) / np.array([1, 1, 2, 6]), abs=0.002)
+    rng = np.random.default_rng(0)
+    assert np.array_equal(counts, np.concatenate([_poisson_counts(rng, size, 10_001) for size in (1, 99)]))
+
+
+def test_the_parts_of_a_standard_error():
+    rng = np.random.default_rng(0)
+    scores = {
+        row: {"x": rng.random((3, 60)) + shift[:, None]}
+        for row, shift in zip("ab", rng.normal(0, 0.3, (2, 3)), strict=True)
+    }
+    panel = make_panel(scores, {"x": [str(k) for k in range(60)]})
+    (item,) = compare(panel, {"x": 1.0}, resamples=1000).differences
+    seeds = seed_variances(panel, np.array([1.0])).variance.sum()
+    assert item.stderr**2 - item.sample_stderr**2 == pytest.approx(seeds)
+    assert item.seed_share == pytest.approx(seeds / item.stderr**2)
+    alone = make_panel(
+        {row: {"x": of["x"].mean(axis=0)} for row, of in scores.items()}, {"x": [str(k) for k in range(60)]}
+    )
+    (same,) = compare(alone, {"x": 1.0}, resamples=1000).differences
+    assert item.sample_half_width == pytest.approx((same.high - same.low) / 2)
+    assert same.seed_share == 0
+
+
+def test_a_comparison_by_student_agrees_with_the_bootstrap():
+    rng = np.random.default_rng(0)
+    panel = make_panel({row: {"x": rng.random(400)} for row in "ab"}, {"x": [str(k) for k in range(400)]})
+    (drawn,), (computed,) = compare(panel, {"x": 1.0}).differences, by_student(panel, {"x": 1.0}).differences
+    assert (computed.value, computed.stderr) == (drawn.value, drawn.stderr)
+    assert computed.high == pytest.approx(computed.value + 1.9659 * computed.stderr, rel=1e-3)  # t with 399
+    assert computed.p == pytest.approx(drawn.p, abs=0.02)
+
+
+def test_several_levels_share_their_resamples(scores):
+    panel = make_panel(scores, CLUSTERS)
+    wide, narrow = comparisons(panel, WEIGHTS, [0.01, 0.2], resamples=500)
+    assert wide == compare(panel, WEIGHTS, alpha=0.01, resamples=500)
+    assert narrow == compare(panel, WEIGHTS, alpha=0.2, resamples=500)

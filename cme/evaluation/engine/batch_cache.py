@@ -26,6 +26,14 @@ class BatchCache:
         answers = {number: compute(number) for number in in_order(len(batches), first)}
         return [answers[number] for number in range(len(batches))]
 
+    def holds(self, batches: Sequence[Any]) -> bool:
+        """Return whether the answers to any of these batches are stored.
+
+        Args:
+            batches: see `answers`.
+        """
+        return False
+
     def checked(self, kind: Kind, fault: str | None) -> None:
         """Store the verdict of the self-check on a kind of batch. None means that no fault was detected."""
 

@@ -1,4 +1,4 @@
-"""Computes the log-probabilities of continuations with one pass over the prompts and one over the continuations."""
+"""Computes the log-probabilities of continuations with passes over the prompts and passes over the continuations."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cme.evaluation.engine.passes import read_prompts
 from cme.evaluation.engine.plan import Budget, Prompt
 from cme.evaluation.engine.runner import Past, Runner, check_finite
 
@@ -28,7 +29,7 @@ def score(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, budget
         runner: the model.
         prompts: the batch.
         prefix: the common prefix of the plan, read with ``keep``, or None.
-        budget: limit for the second pass. Continuations beyond it are computed in further passes.
+        budget: limits for each pass.
 
     Returns:
         Answers by index of the request. Log-probabilities are computed in float32.
@@ -36,11 +37,25 @@ def score(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, budget
     Raises:
         NotFiniteError: if a log-probability is NaN or infinite.
     """
+    answers: dict[int, Answer] = {}
+    keep = not all(prompt.single for prompt in prompts)
+    for numbers, read in read_prompts(runner, prompts, prefix, budget, keep=keep):
+        answers |= _score(runner, [prompts[number] for number in numbers], read, budget)
+    return answers
+
+
+def _score(runner: Runner, prompts: Sequence[Prompt], read: Past, budget: Budget) -> dict[int, Answer]:
+    """Score all continuations of prompts that were read in one pass.
+
+    Args:
+        runner: the model.
+        prompts: the prompts.
+        read: what was read, with ``keep`` if a continuation has several tokens.
+        budget: limit for the pass over continuations. Continuations beyond it are computed in further passes.
+    """
     targets = [
         (number, index, tokens) for number, prompt in enumerate(prompts) for index, tokens in prompt.continuations
     ]
-    before = 0 if prefix is None else int(prefix.lengths[0])
-    read = runner.read([prompt.tokens[before:] for prompt in prompts], prefix, keep=any(len(a[2]) > 1 for a in targets))
     number = torch.tensor([item[0] for item in targets], device=runner.device)
     total, greedy = _pick(read.logits[:, None], number, [item[2][:1] for item in targets])
     # Continuations that differ only in their last token are computed once.

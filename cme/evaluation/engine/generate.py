@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-from cme.evaluation.engine.plan import Budget, Prompt, split
+from cme.evaluation.engine.passes import read_prompts, width
+from cme.evaluation.engine.plan import Budget, Prompt
 from cme.evaluation.engine.runner import Past, Runner, check_finite, keep_rows, put, reserve
 
 __all__ = ["Limits", "generate", "stops_at"]
@@ -82,14 +83,11 @@ def generate(
 
 
 def _read(runner: Runner, prompts: Sequence[Prompt], prefix: Past | None, room: int, budget: Budget) -> Past:
-    """Read the prompts in passes that fit the budget, from longest to shortest."""
-    before = 0 if prefix is None else int(prefix.lengths[0])
-    past, start = None, 0
-    for part in split(prompts, before, budget.tokens):
-        read = runner.read([prompt.tokens[before:] for prompt in part], prefix, keep=True)
+    """Read the prompts in passes that fit the budget, and reserve room for the new tokens."""
+    past = None
+    for numbers, read in read_prompts(runner, prompts, prefix, budget, keep=True):
         if past is None:
-            past = reserve(read, len(prompts), len(prompts[0].tokens), room)
-        put(past, start, read)
-        start += len(part)
+            past = reserve(read, len(prompts), width(prompts), room)
+        put(past, torch.tensor(numbers, device=runner.device), read)
     assert past is not None, "a batch without prompts"
     return past

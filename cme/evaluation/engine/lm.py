@@ -20,6 +20,7 @@ from cme.evaluation.engine.plain import PlainLM, describe_error
 from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluation.engine.runner import Past, Runner
 from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported
+from cme.evaluation.engine.tree import tree_plan
 
 __all__ = ["PrefixLM"]
 
@@ -45,6 +46,7 @@ class PrefixLM(PlainLM):
         budget: amount of computation per pass. None means `Budget.default` of the device and the model.
 
     Attributes:
+        share_passages: whether passages that several prompts share are read once.
         token_budget: number of positions per pass over prompts that replaces the budget's. The rest of the budget is scaled in
             proportion.
         obstacle: reason why `PlainLM` computes the answers, or None if the engine does.
@@ -55,6 +57,7 @@ class PrefixLM(PlainLM):
         self.obstacle = unsupported(self.model)
         self._budget = budget
         self.token_budget: int | None = None
+        self.share_passages = True
         self._checked: set[Kind] = set()
         self._why = self.obstacle
 
@@ -130,9 +133,10 @@ class PrefixLM(PlainLM):
 
     def _scores(self, requests: list[Request]) -> list[Answer]:
         """Compute the answers to choice requests with the engine."""
-        plan = choice_plan(
+        flat = choice_plan(
             [(context, continuation) for _, context, continuation in requests], self.max_length, self.budget
         )
+        plan = self._improved(flat, "choice")
         start, unchecked = self._starter(plan), self._unchecked(plan, "choice")
 
         def compute(number: int) -> list[Answer]:
@@ -171,7 +175,8 @@ class PrefixLM(PlainLM):
             end_tokens(self.model, self.tokenizer),
             stops_at(self.tokenizer, [stop for stop in until if stop != eos]),
         )
-        plan = text_plan(prompts, new_tokens, self.budget)
+        content = ["text", new_tokens, until]
+        plan = self._improved(text_plan(prompts, new_tokens, self.budget), content, new_tokens)
         start, unchecked = self._starter(plan), self._unchecked(plan, "text")
 
         def compute(number: int) -> list[str]:
@@ -188,20 +193,11 @@ class PrefixLM(PlainLM):
                 self.cache_hook.add_partial("generate_until", requests[index].args, text)
             return texts
 
-        return self._kept(plan, ["text", new_tokens, until], compute, unchecked)
+        return self._kept(plan, content, compute, unchecked)
 
     def _kept(self, plan: Plan, what: Any, compute: Callable[[int], list[Any]], first: Collection[int]) -> list[Any]:
         """Return the stored or computed answers to all requests of a plan, in the order of the requests."""
-        contents = [
-            [
-                "prefix",
-                what,
-                self.max_length,
-                len(plan.prefix),
-                [[prompt.tokens, prompt.continuations] for prompt in batch],
-            ]
-            for batch in plan.batches
-        ]
+        contents = self._contents(plan, what)
         kept = self.batch_cache.answers(contents, lambda number: self._tried(compute, number), first)
         answers = {
             index: answer
@@ -210,6 +206,28 @@ class PrefixLM(PlainLM):
         }
         return [answers[index] for index in range(len(answers))]
 
+    def _improved(self, plan: Plan, what: Any, new_tokens: int | None = None) -> Plan:
+        """Return the plan in which shared passages are read once if it costs less.
+
+        An evaluation that an earlier version interrupted continues with the plan of which it stored batches.
+        """
+        tree = tree_plan(plan, self.budget, new_tokens) if self.share_passages else None
+        if tree is None:
+            return plan
+        kept = set(tree.batches)
+        earlier = Plan(plan.prefix, tuple(batch for batch in plan.batches if batch not in kept))
+        return plan if self.batch_cache.holds(self._contents(earlier, what)) else tree
+
+    def _contents(self, plan: Plan, what: Any) -> list[Any]:
+        """Return, for each batch, a JSON value that determines its answers together with the model."""
+        before = self.max_length, len(plan.prefix)
+        return [
+            ["tree", what, *before, [[prompt.tokens, prompt.continuations, prompt.shared] for prompt in batch]]
+            if _shares(batch)
+            else ["prefix", what, *before, [[prompt.tokens, prompt.continuations] for prompt in batch]]
+            for batch in plan.batches
+        ]
+
     def _starter(self, plan: Plan) -> Callable[[Sequence[Prompt]], tuple[Runner, Sequence[Prompt], Past | None]]:
         """Return a function that prepares a batch. The common prefix is computed with the first batch."""
         runner = Runner(self.model, self.device, self.work)
@@ -217,27 +235,47 @@ class PrefixLM(PlainLM):
         return lambda batch: (runner, batch, read())
 
     def _unchecked(self, plan: Plan, what: str) -> dict[int, list[tuple[Kind, Probe]]]:
-        """Choose the batches to check: the shortest of each kind that was not checked, and the longest.
-
-        The longest is checked again when it is twice as long as before, because some models change their computation beyond a
-        length.
+        """Choose the batches to check, for batches with and without passages: see `_unchecked_of`.
 
         Returns:
             What to check, by index of the batch.
         """
         todo: dict[int, list[tuple[Kind, Probe]]] = {}
-        for number in reversed(range(len(plan.batches))):
+        for sharing in (False, True):
+            numbers = [number for number, batch in enumerate(plan.batches) if _shares(batch) == sharing]
+            if numbers:
+                name = f"{what} by passage" if sharing else what
+                todo |= self._unchecked_of(plan, numbers, name, one_pass=what == "choice" and not sharing)
+        return todo
+
+    def _unchecked_of(
+        self, plan: Plan, numbers: Sequence[int], what: str, *, one_pass: bool
+    ) -> dict[int, list[tuple[Kind, Probe]]]:
+        """Choose the batches to check: the shortest of each kind that was not checked, and the longest.
+
+        The longest is checked again when it is twice as long as before, because some models change their computation beyond a
+        length.
+
+        Args:
+            plan: the plan.
+            numbers: indices of the batches.
+            what: kind of request.
+            one_pass: whether single tokens without a common prefix are computed in one pass, as in lm-eval.
+        """
+        todo: dict[int, list[tuple[Kind, Probe]]] = {}
+        for number in reversed(numbers):
             kind = what, all(prompt.single for prompt in plan.batches[number]), bool(plan.prefix)
             if kind not in self._checked:
                 todo.setdefault(number, []).append((kind, "ends"))
                 self._checked.add(kind)
-        power = len(plan.batches[0][0].tokens).bit_length() if plan.batches else 0
+        power = len(plan.batches[numbers[0]][0].tokens).bit_length()
         names = {at: (f"{what} below {2**at} tokens", False, bool(plan.prefix)) for at in range(power, _POWERS)}
-        # Single tokens without a common prefix are computed in one pass, as in lm-eval, so the length cannot matter.
-        one_pass = what == "choice" and not plan.prefix and all(prompt.single for prompt in chain(*plan.batches))
-        if power and not one_pass and not self._checked.intersection(names.values()):
-            if 0 not in todo:
-                todo[0] = [(names[power], "longest")]
+        # In one pass, the length cannot matter.
+        single = all(prompt.single for prompt in chain(*(plan.batches[number] for number in numbers)))
+        safe = one_pass and not plan.prefix and single
+        if not safe and not self._checked.intersection(names.values()):
+            if numbers[0] not in todo:
+                todo[numbers[0]] = [(names[power], "longest")]
             self._checked.add(names[power])
         return todo
 
@@ -293,6 +331,11 @@ class PrefixLM(PlainLM):
         finally:
             for name, value in before.items():
                 setattr(self, name, value)
+
+
+def _shares(batch: Sequence[Prompt]) -> bool:
+    """Return whether prompts of a batch share passages."""
+    return any(prompt.shared for prompt in batch)
 
 
 def _indices(batch: Sequence[Prompt]) -> list[int]:

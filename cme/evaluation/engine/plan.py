@@ -1,4 +1,7 @@
-"""Groups requests into batches. The plan depends only on the list of requests and the budget."""
+"""Groups requests into batches. The plan depends only on the list of requests and the budget.
+
+`cme.evaluation.engine.tree` improves a plan whose prompts share passages.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -78,10 +81,13 @@ class Prompt:
     Attributes:
         tokens: tokens of the prompt, at least one.
         continuations: for each request, its index and the tokens of its continuation. They are empty for a text to generate.
+        shared: number of tokens at the beginning that other prompts of the batch share, the plan's common prefix included. The
+            batch computes them once. It is 0 if the prompt shares nothing but the common prefix.
     """
 
     tokens: Tokens
     continuations: tuple[tuple[int, Tokens], ...]
+    shared: int = 0
 
     @property
     def single(self) -> bool:

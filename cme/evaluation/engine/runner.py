@@ -78,26 +78,29 @@ class Runner:
         self.device = device
         self._model, self._work = model, work
 
-    def read(self, rows: Sequence[Sequence[int]], prefix: Past | None = None, *, keep: bool) -> Past:
+    def read(
+        self, rows: Sequence[Sequence[int]], prefix: Past | None = None, taken: Tensor | None = None, *, keep: bool
+    ) -> Past:
         """Process prompts, padded on the left.
 
         Args:
             rows: tokens of each prompt after the prefix. No row may be empty.
-            prefix: a single row, read with ``keep``, that precedes every row.
+            prefix: rows, read with ``keep``, that precede the prompts. They are not changed.
+            taken: index of the row of ``prefix`` that precedes each prompt, [prompts]. None means the first row.
             keep: whether to return the keys and values.
         """
         length = max(map(len, rows))
         ids = torch.tensor([[0] * (length - len(row)) + list(row) for row in rows])
         mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
         ids, mask = ids.to(self.device), mask.to(self.device)
-        cache, before = None, 0
-        if prefix is not None:
-            before = int(prefix.lengths[0])
-            cache = select(prefix.cache, torch.zeros(len(rows), dtype=torch.long, device=self.device))
-        positions = (before - 1 + mask.cumsum(-1)).clamp(min=0)
         self._work.add(mask.numel(), sum(map(len, rows)))
+        cache, positions = None, mask.cumsum(-1) - 1
         if prefix is not None:
-            mask = torch.cat([prefix.mask.expand(len(rows), -1), mask], dim=1)
+            taken = torch.zeros(len(rows), dtype=torch.long, device=self.device) if taken is None else taken
+            cache = select(prefix.cache, taken)
+            positions = prefix.lengths[taken, None] + positions
+            mask = torch.cat([prefix.mask[taken], mask], dim=1)
+        positions = positions.clamp(min=0)
         output = self.forward(ids, mask, positions, cache, keep_cache=keep, logits=1)
         cache = output.past_key_values if keep else None
         return Past(cache, mask, mask.sum(-1), output.logits[:, -1])
@@ -162,7 +165,10 @@ def select(cache: Any, rows: Tensor) -> Any:
 
 
 class Reserved(DynamicLayer):  # type: ignore[misc]
-    """A cache layer with preallocated memory. `DynamicLayer` would copy all keys and values for every token."""
+    """A cache layer with preallocated memory. `DynamicLayer` would copy all keys and values for every token.
+
+    A layer without room grows like a `DynamicLayer`.
+    """
 
     def __init__(self, like: DynamicLayer, rows: int, length: int, room: int) -> None:
         super().__init__()
@@ -176,6 +182,9 @@ class Reserved(DynamicLayer):  # type: ignore[misc]
     def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
         """Add keys and values of new tokens, [rows, heads, tokens, size], and return all keys and values so far."""
         start, self.used = self.used, self.used + key_states.shape[2]
+        if start == self.keys.shape[2]:
+            grown: tuple[Tensor, Tensor] = super().update(key_states, value_states)
+            return grown
         self.keys[:, :, start : self.used], self.values[:, :, start : self.used] = key_states, value_states
         return self.keys[:, :, : self.used], self.values[:, :, : self.used]
 
@@ -190,7 +199,7 @@ def reserve(like: Past, rows: int, length: int, room: int) -> Past:
     Args:
         like: rows of one pass, read with ``keep``, which determine dtype, device and sizes.
         rows: number of rows of all passes.
-        length: length of the longest row.
+        length: number of positions of the widest pass, padding included.
         room: number of tokens by which each row can grow. The mask is 1 for them.
     """
     mask = like.mask.new_zeros((rows, length + room))
@@ -200,9 +209,9 @@ def reserve(like: Past, rows: int, length: int, room: int) -> Past:
     return Past(Cache(layers=layers), mask, like.lengths.new_zeros(rows), logits)
 
 
-def put(past: Past, start: int, read: Past) -> None:
-    """Copy processed rows into the rows of ``past`` from ``start`` on, padded on the left."""
-    rows, end = slice(start, start + len(read.mask)), past.cache.get_seq_length()
+def put(past: Past, rows: Tensor, read: Past) -> None:
+    """Copy processed rows into the given rows of ``past``, padded on the left."""
+    end = past.cache.get_seq_length()
     columns = slice(end - read.mask.shape[1], end)
     past.mask[rows, columns] = read.mask
     past.lengths[rows], past.logits[rows] = read.lengths, read.logits

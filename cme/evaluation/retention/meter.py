@@ -46,7 +46,7 @@ class RetentionMeter:
         self._texts: OwnTexts | None = None
         self._fingerprint = ""
         self._reference: Any = None
-        self._chosen: dict[str, list[Any]] = {}
+        self._chosen: dict[str, Any] = {}
         self._base_losses: list[float] = []
 
     def prepare(self, base: Callable[[], Any], folder: Path, fingerprint: str) -> None:
@@ -79,10 +79,10 @@ class RetentionMeter:
             progress.advance()
             self._texts, self._fingerprint = texts, fingerprint
             if texts.sha256 not in self._chosen and self._reference is None:
-                self._chosen[texts.sha256] = [
-                    chosen_logprobs(predictions(model, ids, texts.prompt), ids[:, texts.prompt :])
-                    for ids in batches(model, texts.tokens)
-                ]
+                # The first batch is enough to see whether a disabled adapter gives the base back.
+                ids = next(batches(model, texts.tokens))
+                logits = predictions(model, ids, texts.prompt)
+                self._chosen[texts.sha256] = chosen_logprobs(logits, ids[:, texts.prompt :])
             progress.advance()
             if self._windows and not self._base_losses:
                 self._base_losses = losses(model, self._windows)
@@ -146,7 +146,7 @@ class RetentionMeter:
                 else:
                     with _plain(model):
                         base = predictions(model, ids, texts.prompt)
-                    if not self._is_base(base, ids[:, texts.prompt :], self._chosen[texts.sha256][number]):
+                    if number == 0 and not self._is_base(base, ids[:, texts.prompt :], self._chosen[texts.sha256]):
                         return None
                 values += divergences(base, adapted).mean(dim=1).tolist()
                 progress.advance(len(ids))

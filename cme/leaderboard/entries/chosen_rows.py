@@ -76,7 +76,7 @@ def impossible_rows(entry: Entry) -> Iterator[str]:
         yield "rows.counts are not the numbers of its samples"
     if any(rows.counts[name] > rows.available.get(name, 0) for name in rows.counts):
         yield "rows.counts has more rows than rows.available"
-    elif rows.stopped == "exhausted" and rows.counts != rows.available:
+    elif rows.stopped == "exhausted" and rows.looks and rows.looks[-1].rows.items() - rows.available.items():
         yield "rows.stopped is exhausted, but not all rows are used"
     if len(rows.looks) > _MOST_LOOKS or len(rows.chosen_by) > _MOST_MODELS:
         yield "rows has too many looks or models"

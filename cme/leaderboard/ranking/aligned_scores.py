@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from cme.readers.limits import SAMPLE_FILES
 from cme.readers.parquet_file import open_parquet
 from cme.stats import Panel, make_panel
 from cme.suite.score import Sample, soft_score
+from cme.suite.tiers import is_tier_order, tier_order
 
-__all__ = ["Columns", "columns_of", "panel_of", "read_columns"]
+__all__ = ["Columns", "aligned", "columns_of", "in_tier_order", "panel_of", "read_columns"]
 
 Columns = dict[str, tuple[list[str], list[str], Any]]
 """For each dataset, the ids, clusters and primary (or soft) scores of its samples in the order of the file, [n] each."""
@@ -65,6 +66,53 @@ def read_columns(path: Path, *, soft: bool = False) -> Columns:
         places = np.flatnonzero(names == name)
         columns[str(name)] = ([ids[k] for k in places], [labels[k] for k in places], values[places])
     return columns
+
+
+def in_tier_order(columns: Columns, path: Path) -> Columns:
+    """Return the columns in tier order, so that the first n samples represent a dataset.
+
+    CME writes samples in this order. A file in another order is sorted again.
+
+    Args:
+        columns: the columns of the file (`read_columns`).
+        path: the samples file.
+    """
+    with open_parquet(path, SAMPLE_FILES, error=CMEError, advice="Put the file back, or evaluate again.") as file:
+        table = file.table(["id", "dataset", "part"])
+    rows: dict[str, list[_Place]] = {name: [] for name in columns}
+    for key, dataset, subset in zip(*(table[name].to_pylist() for name in ("id", "dataset", "part")), strict=True):
+        rows[dataset].append(_Place(key, subset))
+    ordered: Columns = {}
+    for name, of_dataset in rows.items():
+        if is_tier_order(of_dataset):
+            ordered[name] = columns[name]
+            continue
+        place = {row.id: k for k, row in enumerate(of_dataset)}
+        order = [place[row.id] for row in tier_order(of_dataset)]
+        ids, clusters, values = columns[name]
+        ordered[name] = ([ids[k] for k in order], [clusters[k] for k in order], values[order])
+    return ordered
+
+
+class _Place(NamedTuple):
+    """What decides where a sample stands in tier order."""
+
+    id: str
+    subset: str
+
+
+def aligned(row: str, run: Columns, first: Columns) -> Columns:
+    """Return a run's columns, sorted as in the first run.
+
+    Args:
+        row: name of the row, for the message.
+        run: the columns of the run.
+        first: the columns of the first run.
+
+    Raises:
+        CMEError: the samples or clusters differ from those of the first run.
+    """
+    return {name: (ids, clusters, _values(row, run, name, first)) for name, (ids, clusters, _) in first.items()}
 
 
 def panel_of(rows: Mapping[str, Sequence[Columns]], *, untrained: Collection[str] = ()) -> Panel:

@@ -1,8 +1,12 @@
-"""A tiny model whose answers depend strongly on every token, and lm-eval's answers as the reference."""
+"""A tiny model whose answers depend strongly on every token, and references: lm-eval's answers and plain loops."""
+
+from contextlib import contextmanager
+from unittest.mock import patch
 
 import pytest
 from lm_eval.api.instance import Instance
 
+import cme.evaluation.engine.tree as tree
 from cme.evaluation.engine.lm import PrefixLM
 from cme.evaluation.engine.plain import PlainLM
 from cme.evaluation.engine.plan import Budget
@@ -10,6 +14,66 @@ from tests.tiny import tiny_tokenizer
 
 SMALL = Budget(tokens=96, cache=400, rows=5)
 """Small enough that a few prompts make several batches."""
+
+
+SHARING = Budget(tokens=96, cache=1600, rows=6)
+"""Enough for batches with several passages and for several batches of them."""
+
+_ANIMALS = ("otter", "heron", "badger", "lynx", "swift", "adder", "newt")
+
+
+def by_passage(passages, questions, *, start=""):
+    """Make prompts that ask questions about passages of several lengths."""
+    return [
+        f"{start}The {_ANIMALS[passage]} "
+        + "lives by the river and sleeps " * (passage % 3 + 2)
+        + f"in {passage} mills.\nQuestion: "
+        + "why does it " * (question % 3 + 1)
+        + f"eat {question}?\n\nAnswer:"
+        for question in range(questions)
+        for passage in range(passages)
+    ]
+
+
+@contextmanager
+def share_always():
+    """Share passages in the block wherever prompts have one, also if it costs more."""
+    with patch.multiple(tree, _WORTH=float("inf")):
+        yield
+
+
+def loop_scores(model, tokenizer, requests):
+    """Compute log-probabilities with transformers, one request per pass, without cache and padding."""
+    import torch
+
+    from cme.prompt import encode_pair
+
+    logprobs = []
+    for request in requests:
+        context, answer = encode_pair(tokenizer, *request.args)
+        with torch.no_grad():
+            logits = model(torch.tensor([context + answer])).logits[0, len(context) - 1 : -1].float()
+        logprobs.append(float(logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None]).sum()))
+    return logprobs
+
+
+def loop_texts(model, tokenizer, requests):
+    """Generate texts with transformers, one prompt at a time."""
+    import torch
+
+    generated = []
+    for request in requests:
+        ids = torch.tensor([tokenizer.encode(request.args[0])])
+        with torch.no_grad():
+            made = model.generate(
+                ids,
+                attention_mask=torch.ones_like(ids),
+                max_new_tokens=request.args[1]["max_gen_toks"],
+                do_sample=False,
+                pad_token_id=tokenizer.pad_token_id,
+            )
+        generated.append(tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True))
+    return generated
 
 
 def tiny_model(config="llama", seed=0, **changes):

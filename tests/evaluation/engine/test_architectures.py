@@ -7,12 +7,21 @@ import pytest
 
 from cme.errors import CMEError, UsageError
 from tests.evaluation.engine.architectures import ARCHITECTURES, TARGETS, save_architecture
-from tests.evaluation.engine.lab import SMALL, choices, texts
+from tests.evaluation.engine.lab import (
+    SHARING,
+    SMALL,
+    by_passage,
+    choices,
+    loop_scores,
+    loop_texts,
+    share_always,
+    texts,
+)
 from tests.evaluation.engine.test_choice import LABELS, SHOTS, rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 
-CONTEXTS = [*rows(start=SHOTS, count=5), *rows(count=3)]
+CONTEXTS = [*rows(start=SHOTS, count=5), *rows(count=3), *by_passage(2, 2)]
 CHOICES = choices(*[(row, [*LABELS[:2], " A", " B"]) for row in CONTEXTS])
 TEXTS = texts(CONTEXTS, max_gen_toks=10)
 TENTH = list(ARCHITECTURES)[::10]
@@ -29,41 +38,6 @@ class Outcome:
 
     refused: str | None = None
     engine: str = ""
-
-
-def plain_scores(model, tokenizer):
-    """Compute log-probabilities with transformers, one request per pass, without cache and padding."""
-    import torch
-
-    from cme.prompt import encode_pair
-
-    logprobs = []
-    for request in CHOICES:
-        context, answer = encode_pair(tokenizer, *request.args)
-        with torch.no_grad():
-            logits = model(torch.tensor([context + answer])).logits[0, len(context) - 1 : -1].float()
-        logprobs.append(float(logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None]).sum()))
-    return logprobs
-
-
-def plain_texts(model, tokenizer):
-    """Generate texts with transformers, one prompt at a time."""
-    import torch
-
-    generated = []
-    for request in TEXTS:
-        ids = torch.tensor([tokenizer.encode(request.args[0])])
-        with torch.no_grad():
-            made = model.generate(
-                ids,
-                attention_mask=torch.ones_like(ids),
-                max_new_tokens=10,
-                do_sample=False,
-                pad_token_id=tokenizer.pad_token_id,
-            )
-        text = tokenizer.decode(made[0, ids.shape[1] :], skip_special_tokens=True)
-        generated.append(text)
-    return generated
 
 
 def train_and_load(name, folder, out):
@@ -118,16 +92,19 @@ def outcome(name, tmp_path):
     try:
         model = train_and_load(name, folder, tmp_path / "adapter")
         tokenizer = load_tokenizer(folder)
-        scores, written = plain_scores(model, tokenizer), plain_texts(model, tokenizer)
+        scores, written = loop_scores(model, tokenizer, CHOICES), loop_texts(model, tokenizer, TEXTS)
         used = []
         for lm in (
             PrefixLM(model, tokenizer, batch_size=4, budget=SMALL),
+            PrefixLM(model, tokenizer, batch_size=4, budget=SHARING),
             PlainLM(model, tokenizer, batch_size=4),
         ):
-            answers = [value for value, _ in lm.loglikelihood(CHOICES)]
+            with share_always():
+                answers = [value for value, _ in lm.loglikelihood(CHOICES)]
             used.append(lm.used)
             assert answers == pytest.approx(scores, abs=2e-3), f"{name}: scores of {lm.used}"
-            assert lm.generate_until(TEXTS) == written, f"{name}: texts of {lm.used}"
+            with share_always():
+                assert lm.generate_until(TEXTS) == written, f"{name}: texts of {lm.used}"
             used.append(lm.used)
     except CMEError as error:
         return Outcome(refused=str(error))

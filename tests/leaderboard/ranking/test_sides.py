@@ -1,0 +1,190 @@
+"""What is compared: results and entries are read, put in one order, and refused if they do not fit."""
+
+import shutil
+
+import pytest
+
+from cme.errors import CMEError, UsageError
+from cme.leaderboard.ranking.sides import read_sides
+from cme.suite.prices import row_tokens
+from cme.suite.tiers import is_tier_order
+from tests.leaderboard.workshop import make_samples
+
+NAMES = ("qqp", "rte")
+
+
+def samples(skill, seed, rows=24, names=NAMES):
+    return make_samples(skill, seed, rows, names)
+
+
+def unnamed(*paths):
+    return {f"={path}": [path] for path in paths}
+
+
+@pytest.fixture
+def pair(workshop):
+    """Two results of adapters."""
+    return [
+        workshop.result(name, samples(skill, name), adapter=letter * 64)
+        for name, skill, letter in (("one", 0.5, "1"), ("two", 0.8, "2"))
+    ]
+
+
+def test_results_and_entries_stand_side_by_side(workshop, pair):
+    workshop.row("lora", "lora", 0.6, seeds=(0, 1), names=NAMES)
+    workshop.reference("base", 0.4, names=NAMES)
+    entries = [workshop.entries / "lora.json", workshop.entries / "base.json"]
+    sides = read_sides(unnamed(pair[0], pair[1] / "result.json", *entries))
+    assert [(side.name, len(side.runs), side.trained) for side in sides] == [
+        ("one", 1, True),
+        ("two", 1, True),
+        ("lora", 2, True),
+        ("base", 1, False),
+    ]
+    assert [run.seed for run in sides[2].runs] == [0, 1]
+    assert {side.tier for side in sides} == {"quick"}
+
+
+def test_results_of_one_method_make_one_side(workshop, pair):
+    other = workshop.result("other", samples(0.3, "other"))
+    sides = read_sides({"mine": pair, **unnamed(other)})
+    assert [(side.name, len(side.runs), side.trained) for side in sides] == [("mine", 2, True), ("other", 1, False)]
+
+
+def test_all_samples_are_in_the_tier_order_of_the_first(workshop, pair):
+    mixed = workshop.result("mixed", list(reversed(samples(0.7, "mixed"))), adapter="3" * 64)
+    for first, second in ((pair[0], mixed), (mixed, pair[0])):
+        one, two = read_sides(unnamed(first, second))
+        for name in NAMES:
+            ids, clusters, _ = one.runs[0].columns[name]
+            assert (two.runs[0].columns[name][0], two.runs[0].columns[name][1]) == (ids, clusters)
+            rows = {row["id"]: row for row in samples(0.5, "one") if row["dataset"] == name}
+            assert is_tier_order([Row(key, rows[key]["part"]) for key in ids])
+            assert clusters == [rows[key]["cluster"] for key in ids]
+        for side, skill, seed in ((one, 0, ""), (two, 0, "")):
+            seed, skill = ("one", 0.5) if side.name == "one" else ("mixed", 0.7)
+            scores = {row["id"]: row["score"] for row in samples(skill, seed)}
+            ids, _, values = side.runs[0].columns["qqp"]
+            assert list(values) == [scores[key] for key in ids]
+
+
+class Row:
+    def __init__(self, key, subset):
+        self.id, self.subset = key, subset
+
+
+def test_samples_in_tier_order_stay_as_they_are(workshop):
+    rows = samples(0.5, "x")
+    # Half of the samples of a subset, in their order, are a prefix that no rule could interleave again.
+    from cme.suite.tiers import tier_order
+
+    ordered = {name: [Row(row["id"], row["part"]) for row in rows if row["dataset"] == name] for name in NAMES}
+    keys = [row.id for name in NAMES for row in tier_order(ordered[name])]
+    by_id = {row["id"]: row for row in rows}
+    made = [
+        workshop.result(name, [{**by_id[key], "gold_probability": p} for key in keys], adapter=letter * 64)
+        for name, letter, p in (("a", "1", 0.4), ("b", "2", 0.45))
+    ]
+    sides = read_sides(unnamed(*made))
+    assert sides[0].runs[0].columns["qqp"][0] == keys[:24]
+
+
+def test_tokens_are_recorded_or_from_the_table(workshop):
+    made = workshop.result("a", samples(0.5, "a"), adapter="1" * 64, tokens={"qqp": 2400})
+    other = workshop.result("b", samples(0.6, "b"), adapter="2" * 64)
+    side, without = read_sides(unnamed(made, other))
+    assert side.tokens_per_sample() == {"qqp": 100.0, "rte": row_tokens("rte")}
+    assert without.tokens_per_sample() == {name: row_tokens(name) for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"tier": "standard"}, r"tier: quick \(.*one\), standard \(.*other\)"),
+        ({"source": "hub"}, "source: hub .*, mini"),
+        ({"prompt_format": "chat"}, "prompt format: chat"),
+        ({"prompt_variant": 2}, "prompt variant: 0 .*, 2"),
+        ({"shots": 4}, "shots: 0 .*, 4"),
+        ({"scorer_version": 7}, "scorer version: 1 .*, 7"),
+        ({"task_fingerprints": {"qqp": "f" * 64}}, "task file of qqp"),
+        ({"provenance": {"qqp": {"world": "other"}}}, "world of qqp: mini .*, other"),
+    ],
+)
+def test_results_that_were_evaluated_differently_are_refused(workshop, pair, changed, message):
+    other = workshop.result("other", samples(0.6, "other"), adapter="3" * 64, **changed)
+    with pytest.raises(UsageError, match=rf"cannot be compared, because they differ in .*{message}"):
+        read_sides(unnamed(pair[0], other))
+
+
+def test_every_difference_is_in_one_message(workshop, pair):
+    other = workshop.result("o", samples(0.6, "o"), adapter="3" * 64, tier="standard", prompt_format="chat")
+    with pytest.raises(UsageError, match=r"tier: .*; in prompt format: "):
+        read_sides(unnamed(pair[0], other))
+
+
+def test_results_of_other_samples_are_refused(workshop, pair):
+    fewer = workshop.result("fewer", samples(0.6, "fewer", rows=12), adapter="3" * 64)
+    with pytest.raises(UsageError, match=r"samples of qqp: 12 samples \(.*fewer\), 24 \(.*one\)"):
+        read_sides(unnamed(pair[0], fewer))
+    rows = [{**row, "id": f"new-{row['id']}"} for row in samples(0.6, "renamed")]
+    renamed = workshop.result("renamed", rows, adapter="3" * 64)
+    with pytest.raises(UsageError, match=r"samples of qqp: 24 \(.*one\), 24 others \(.*renamed\)"):
+        read_sides(unnamed(pair[0], renamed))
+    one = workshop.result("one-dataset", samples(0.6, "x", names=("qqp",)), adapter="3" * 64)
+    with pytest.raises(UsageError, match=r"datasets: all .*, without rte"):
+        read_sides(unnamed(pair[0], one))
+
+
+def test_other_clusters_are_refused(workshop, pair):
+    rows = [{**row, "cluster": "all"} for row in samples(0.6, "x")]
+    with pytest.raises(CMEError, match="clusters of its samples of qqp differ"):
+        read_sides(unnamed(pair[0], workshop.result("x", rows, adapter="3" * 64)))
+
+
+def test_identical_results_are_refused(workshop, pair):
+    copy = workshop.root / "copy"
+    shutil.copytree(pair[0], copy)
+    with pytest.raises(UsageError, match=r"one and .*copy are identical"):
+        read_sides(unnamed(pair[0], copy))
+    with pytest.raises(UsageError, match="identical"):
+        read_sides({"mine": [pair[0], copy], **unnamed(pair[1])})
+
+
+def test_two_results_of_one_name_have_the_names_of_their_folders(workshop, pair):
+    twin = workshop.root / "twin"
+    made = workshop.result("one", samples(0.9, "twin"), adapter="4" * 64)
+    made.rename(twin)
+    first = workshop.result("one", samples(0.5, "one"), adapter="1" * 64)
+    sides = read_sides(unnamed(first, twin))
+    assert [side.name for side in sides] == [str(first), str(twin)]
+    sides = read_sides({"two": [first], **unnamed(pair[1])})
+    assert [side.name for side in sides] == ["two", str(pair[1])]
+    with pytest.raises(UsageError, match="two sides have the name 'two'"):
+        read_sides({"two": [first], "=two": [pair[1]]})
+
+
+def test_groups_must_be_runs_of_one_kind(workshop, pair):
+    base = workshop.reference("base", 0.4, names=NAMES)
+    assert base.method == "base"
+    entry = workshop.entries / "base.json"
+    with pytest.raises(UsageError, match="mine consists of trained and untrained models"):
+        read_sides({"mine": [pair[0], entry], **unnamed(pair[1])})
+    workshop.row("lora", "lora", 0.6, seeds=(0, 1), names=NAMES)
+    workshop.row("other", "lora", 0.7, seeds=(1, 2), names=NAMES)
+    with pytest.raises(UsageError, match="mine has two runs with seed 1"):
+        read_sides({"mine": [workshop.entries / f"{name}.json" for name in ("lora", "other")]})
+
+
+def test_smoke_is_too_small(workshop):
+    made = [
+        workshop.result(name, samples(0.5, name, rows=8), adapter=letter * 64, tier="smoke")
+        for name, letter in (("a", "1"), ("b", "2"))
+    ]
+    with pytest.raises(UsageError, match="tier smoke has too few samples"):
+        read_sides(unnamed(*made))
+
+
+def test_a_changed_file_is_refused(workshop, pair):
+    shutil.copyfile(pair[1] / "samples.parquet", pair[0] / "samples.parquet")
+    with pytest.raises(CMEError, match="has changed since it was recorded"):
+        read_sides(unnamed(*pair))
