@@ -16,8 +16,8 @@ __all__ = [
     "LayerSimilarity",
     "LoadAnalysis",
     "MaskScore",
-    "Share",
     "ShapleyAnalysis",
+    "Share",
     "SimilarityAnalysis",
     "SubjectTest",
 ]
