@@ -63,6 +63,13 @@ class Masks:
         }
         return {**kept, **self._top1}
 
+    @property
+    def reported(self) -> tuple[str, ...]:
+        """The evaluations that show redundancy: all, base, top 1, one expert alone, and all but one."""
+        experts = range(self.experts)
+        single = [self.keep_one(expert) for expert in experts] + [self.drop_one(expert) for expert in experts]
+        return tuple(dict.fromkeys((FULL, "base", *TOP1, *single)))
+
     def keep_one(self, expert: int) -> str:
         """Return the name of the evaluation with one expert."""
         return self.coalitions[1 << expert]

@@ -11,6 +11,7 @@ import cme
 from cme.cli.main import app
 
 TWINS = {
+    "analyse": ["analyse", "analyse_each"],
     "bench adapters": ["bench_adapters"],
     "build-data": ["build_mix", "check_mix"],
     "doctor": ["doctor", "doctor_data"],
@@ -35,6 +36,7 @@ TWINS = {
 """Verb → the functions that it calls."""
 
 SPELLED = {
+    "analyse": {"format": "prompt_format"},
     "bench adapters": {},
     "build-data": {"format": "layout", "i_have_the_rights": "have_rights"},
     "inspect": {"format": "prompt_format"},
