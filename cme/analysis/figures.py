@@ -1,6 +1,7 @@
 """The figures of an analysis. They are readable without colour: values are written, and experts have markers of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from cme.analysis.load_tables import groups_of
 from cme.analysis.markdown import mask_title
 from cme.records.analysis import Analysis, Interval
 
-__all__ = ["figures"]
+__all__ = ["LayerLoad", "figures"]
 
 _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 """The palette of M. Okabe and K. Ito, Color Universal Design (2008), which colour-blind readers can tell apart."""
@@ -18,45 +19,74 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _GREY = "#555555"
 
 
-def figures(record: Analysis) -> dict[str, Callable[[Analysis], Any]]:
-    """Return the functions that draw the figures of an analysis, by the name of the file without its suffix."""
-    drawn: dict[str, Callable[[Analysis], Any]] = {}
+@dataclass(frozen=True)
+class LayerLoad:
+    """The load of one layer.
+
+    Attributes:
+        layer: name of the layer.
+        phi: mean φ of each expert over the prompts of each subject, [k] by subject.
+    """
+
+    layer: str
+    phi: Mapping[str, Sequence[float]]
+
+
+def figures(record: Analysis, layer: LayerLoad | None = None) -> dict[str, Callable[[], Any]]:
+    """Return the functions that draw the figures of an analysis, by the name of the file without its suffix.
+
+    Args:
+        record: the analysis.
+        layer: the load of a single layer, to be drawn beside the mean over the layers.
+    """
+    drawn: dict[str, Callable[[], Any]] = {}
     if record.load is not None:
-        drawn["load"] = draw_load
+        drawn["load"] = lambda: draw_load(record, layer)
     if record.redundancy:
-        drawn["masks"] = draw_masks
+        drawn["masks"] = lambda: draw_masks(record)
     if record.shapley is not None:
-        drawn["shapley"] = draw_shapley
+        drawn["shapley"] = lambda: draw_shapley(record)
     if record.similarity is not None and record.similarity.competition:
-        drawn["competition"] = draw_competition
+        drawn["competition"] = lambda: draw_competition(record)
     return drawn
 
 
-def draw_load(record: Analysis) -> Any:
-    """Draw the mean φ of each expert by MMLU subject, or by dataset if there are no subjects."""
+def draw_load(record: Analysis, layer: LayerLoad | None = None) -> Any:
+    """Draw the mean φ of each expert by MMLU subject, or by dataset if there are no subjects.
+
+    Args:
+        record: the analysis.
+        layer: the load of a single layer, drawn in a second panel.
+    """
     from matplotlib.figure import Figure
 
     assert record.load is not None
     groups = groups_of(record.load.prompt, "subject")
     kind = "subject"
     if len(groups) < 2:
-        groups, kind = groups_of(record.load.prompt, "dataset"), "dataset"
-    shares = 100 * np.array([item.phi for item in groups.values()])
-    order = np.argsort(-shares[:, 0], kind="stable")
-    names = [list(groups)[place].replace("_", " ") for place in order]
-    figure = Figure(figsize=(3.6 + 0.45 * record.experts, 1.0 + 0.145 * len(names)), layout="constrained")
-    axes = figure.subplots()
-    image = axes.imshow(shares[order], aspect="auto", cmap="cividis")
-    middle = (shares.min() + shares.max()) / 2
-    for row, place in enumerate(order):
-        for expert, value in enumerate(shares[place]):
-            colour = "black" if value > middle else "white"
-            axes.text(expert, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour)
-    axes.set_yticks(range(len(names)), names, fontsize=6)
-    axes.set_xticks(range(record.experts), [str(expert) for expert in range(record.experts)])
-    axes.set_xlabel("expert (mean over the layers)")
-    axes.set_title(f"{record.name}: load by {kind}", fontsize=8)
-    figure.colorbar(image, ax=axes, label="mean φ over the tokens of prompts, %", shrink=0.5)
+        groups, kind, layer = groups_of(record.load.prompt, "dataset"), "dataset", None
+    names = sorted(groups, key=lambda name: -groups[name].phi[0])
+    tables = {"mean over the layers": 100 * np.array([groups[name].phi for name in names])}
+    if layer is not None:
+        tables[layer.layer.removeprefix("model.")] = 100 * np.array([layer.phi[name] for name in names])
+    width = 2.4 + len(tables) * (1.1 + 0.36 * record.experts)
+    figure = Figure(figsize=(width, 1.0 + 0.145 * len(names)), layout="constrained")
+    panels = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+    for axes, (title, shares) in zip(panels, tables.items(), strict=True):
+        image = axes.imshow(shares, aspect="auto", cmap="cividis")
+        middle = (shares.min() + shares.max()) / 2
+        for row, line in enumerate(shares):
+            for expert, value in enumerate(line):
+                colour = "black" if value > middle else "white"
+                axes.text(expert, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour)
+        axes.set_xticks(range(record.experts), [str(expert) for expert in range(record.experts)])
+        axes.set_xlabel("expert")
+        axes.set_title(title, fontsize=7)
+        figure.colorbar(image, ax=axes, location="bottom", aspect=18, pad=0.01).set_label(
+            "mean φ over prompts, %", fontsize=6
+        )
+    panels[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=6)
+    figure.suptitle(f"{record.name}: load by {kind}", fontsize=8)
     return figure
 
 
@@ -95,9 +125,9 @@ def draw_masks(record: Analysis) -> Any:
         color=_GREY,
         va="top",
     )
-    axes.set_yticks(places, [mask_title(item.name) for item in shown])
+    axes.set_yticks(places, [mask_title(item.name, record.experts) for item in shown])
     axes.set_xlabel("CME average minus that of all experts, points")
-    axes.set_title(f"{record.name}: what is lost if experts are masked", fontsize=8)
+    axes.set_title(f"{record.name}: the average with some experts masked", fontsize=8)
     _plain(axes)
     return figure
 
@@ -135,6 +165,7 @@ def draw_shapley(record: Analysis) -> Any:
 def draw_competition(record: Analysis) -> Any:
     """Draw the mean interaction matrix, and how far the matrices of the layers are from their start."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     assert record.similarity is not None
     layers = record.similarity.competition
@@ -168,6 +199,7 @@ def draw_competition(record: Analysis) -> Any:
     right.axhline(0.1 / 3**0.5, color=_GREY, ls="--", lw=0.8, label="start")
     right.set_ylim(bottom=0)
     right.set_xlabel("layer of the model")
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_ylabel("root mean square off the diagonal")
     right.set_title(f"{record.name}: interactions by layer", fontsize=8)
     right.legend(fontsize=6, frameon=False)

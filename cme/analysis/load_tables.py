@@ -15,7 +15,7 @@
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,10 +26,15 @@ from cme.analysis.load import PARTS, Array, Load, by_family, figures_of, joined_
 from cme.analysis.measure_load import MeasuredLoad
 from cme.analysis.subjects import subject_information
 from cme.files import atomic_path
+from cme.readers.limits import SAMPLE_FILES
+from cme.readers.parquet_file import open_parquet, read_rows
 from cme.records.analysis import GroupLoad, LoadAnalysis, SubjectTest
 from cme.suite import datasets
 
-__all__ = ["groups_of", "load_analysis", "router_values", "write_load_table"]
+__all__ = ["LOAD_TABLE", "groups_of", "layer_phi", "load_analysis", "router_values", "write_load_table"]
+
+LOAD_TABLE = "load.parquet"
+"""Name of the file with the load, in the folder of an analysis."""
 
 _PER_EXPERT = {
     "phi": "phi",
@@ -94,6 +99,26 @@ def write_load_table(path: Path, measured: Sequence[MeasuredLoad]) -> None:
         columns[name] = np.repeat(np.stack([load.mean(name, part) for part in PARTS]).ravel(), experts)
     with atomic_path(path) as temporary:
         pq.write_table(pa.table(columns), temporary, compression="zstd")
+
+
+def layer_phi(path: Path, layer: str) -> dict[str, list[float]]:
+    """Read the mean φ of each expert of a layer over the prompts of each subject from ``load.parquet``.
+
+    Args:
+        path: the file.
+        layer: name of the layer.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    phi: dict[str, list[float]] = defaultdict(list)
+    columns = ["subject", "part", "layer", "expert", "phi"]
+    with open_parquet(path, SAMPLE_FILES, advice="It is damaged: run the analysis again.") as file:
+        for batch in file.batches(columns):
+            for row in read_rows(batch):
+                if row["layer"] == layer and row["part"] == "prompt" and row["subject"]:
+                    phi[row["subject"]].append(row["phi"])
+    return dict(phi)
 
 
 def _groups(load: Load, part: str) -> tuple[GroupLoad, ...]:

@@ -11,6 +11,7 @@ from cme.records.analysis import (
     GateAgreement,
     GroupLoad,
     Interval,
+    LayerCompetition,
     LoadAnalysis,
     MaskScore,
     ShapleyAnalysis,
@@ -33,16 +34,22 @@ def analysis_markdown(record: Analysis) -> str:
     if record.load is not None:
         sections += _load(record.load)
     if record.redundancy:
-        sections += _redundancy(record.redundancy)
+        sections += _redundancy(record.redundancy, record.experts)
     if record.shapley is not None:
-        sections += _shapley(record.shapley)
+        competition = () if record.similarity is None else record.similarity.competition
+        sections += _shapley(record.shapley, competition)
     if record.similarity is not None:
         sections += _similarity(record.similarity)
     return "\n\n".join(sections) + "\n"
 
 
-def mask_title(name: str) -> str:
-    """Return the display name of an evaluation, such as ``expert 0 alone``."""
+def mask_title(name: str, experts: int) -> str:
+    """Return the display name of an evaluation, such as ``expert 0 alone`` or ``without expert 2``.
+
+    Args:
+        name: name of the evaluation (`cme.analysis.masks.mask_name`).
+        experts: number of experts of the adapter.
+    """
     fixed = {
         FULL: "all experts",
         "base": "no expert (the base)",
@@ -52,7 +59,11 @@ def mask_title(name: str) -> str:
     if name in fixed:
         return fixed[name]
     kept = name.removeprefix("keep-").split("-")
-    return f"expert {kept[0]} alone" if len(kept) == 1 else f"experts {', '.join(kept)}"
+    if len(kept) == 1:
+        return f"expert {kept[0]} alone"
+    if len(kept) == experts - 1:
+        return f"without expert {next(expert for expert in range(experts) if str(expert) not in kept)}"
+    return f"experts {', '.join(kept)}"
 
 
 def _about_intervals(record: Analysis) -> str:
@@ -111,7 +122,7 @@ def _load_row(name: str, item: GroupLoad) -> list[str]:
     ]
 
 
-def _redundancy(scores: Sequence[MaskScore]) -> list[str]:
+def _redundancy(scores: Sequence[MaskScore], experts: int) -> list[str]:
     columns = (
         "experts",
         "CME average",
@@ -123,7 +134,7 @@ def _redundancy(scores: Sequence[MaskScore]) -> list[str]:
     )
     rows = [
         [
-            mask_title(item.name),
+            mask_title(item.name, experts),
             _interval(item.score["average"]),
             _share(item.share_of_score["average"]),
             _share(item.share_of_gain["average"]),
@@ -142,7 +153,7 @@ def _redundancy(scores: Sequence[MaskScore]) -> list[str]:
     ]
 
 
-def _shapley(shapley: ShapleyAnalysis) -> list[str]:
+def _shapley(shapley: ShapleyAnalysis, competition: Sequence[LayerCompetition]) -> list[str]:
     average, soft = shapley.average, shapley.soft
     rows = [
         [
@@ -158,8 +169,9 @@ def _shapley(shapley: ShapleyAnalysis) -> list[str]:
         "The Shapley value of an expert is its mean contribution when the experts join in a random order. The values sum to the "
         "gain over the base. Intervals contain the noise of the samples only.",
         markdown_table(("expert", "CME average", "soft average", "mean φ"), rows),
-        "Interactions: positive if two experts add more together than separately.",
-        markdown_table(("experts", "CME average", "soft average"), _pairs(average, soft)),
+        "The interaction of two experts is positive if they add more together than separately."
+        + (" Beside it: the mean of their two elements of M over the layers." if competition else ""),
+        _pairs(average, soft, competition),
     ]
     for item, label in ((shapley.agreement, "the score"), (shapley.soft_agreement, "the soft score")):
         if item is not None:
@@ -167,12 +179,17 @@ def _shapley(shapley: ShapleyAnalysis) -> list[str]:
     return sections
 
 
-def _pairs(average: ExpertValues, soft: ExpertValues) -> list[list[str]]:
-    names = [f"{first}-{second}" for first, second in combinations(range(len(average.values)), 2)]
-    return [
-        [name.replace("-", " and "), _interval(average.interactions[name]), _interval(soft.interactions[name])]
-        for name in names
-    ]
+def _pairs(average: ExpertValues, soft: ExpertValues, competition: Sequence[LayerCompetition]) -> str:
+    rows = []
+    for first, second in combinations(range(len(average.values)), 2):
+        name = f"{first}-{second}"
+        row = [f"{first} and {second}", _interval(average.interactions[name]), _interval(soft.interactions[name])]
+        if competition:
+            both = [(item.matrix[first][second] + item.matrix[second][first]) / 2 for item in competition]
+            row.append(f"{sum(both) / len(both):.3f}")
+        rows.append(row)
+    columns = ("experts", "CME average", "soft average", *(("M",) if competition else ()))
+    return markdown_table(columns, rows)
 
 
 def _agreement(item: GateAgreement, label: str) -> str:
@@ -235,7 +252,8 @@ def _interval(item: Interval) -> str:
 def _share(item: Share) -> str:
     if item.value is None:
         return "undefined"
-    value = f"{100 * item.value:.1f} %"
+    # The sum removes the sign of a zero.
+    value = f"{round(100 * item.value, 1) + 0.0:.1f} %"
     if item.low is None or item.high is None:
         return value
     return f"{value} ({100 * item.low:.1f} to {100 * item.high:.1f})"

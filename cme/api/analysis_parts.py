@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from cme.adapters.load import adapter_fingerprint, load_adapter
 from cme.analysis.checks import Experts, check_experts
-from cme.analysis.load_tables import load_analysis, router_values, write_load_table
+from cme.analysis.load_tables import LOAD_TABLE, load_analysis, router_values, write_load_table
 from cme.analysis.masks import Masks
 from cme.analysis.measure_load import MeasuredLoad, measure_load, read_load, write_load
 from cme.analysis.redundancy import mask_scores
@@ -262,8 +262,8 @@ class _Work:
         return scores
 
     def _load(self, measured: Sequence[MeasuredLoad]) -> LoadAnalysis:
-        write_load_table(self._out / "load.parquet", measured)
-        self._files["load.parquet"] = sha256_file(self._out / "load.parquet")
+        write_load_table(self._out / LOAD_TABLE, measured)
+        self._files[LOAD_TABLE] = sha256_file(self._out / LOAD_TABLE)
         return load_analysis(measured, permutations=self._settings.permutations)
 
     def _values(
