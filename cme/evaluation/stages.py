@@ -233,7 +233,9 @@ class Sessions:
         session = self._given or self._of_base(model)
         if self._attached is None or self._attached[0] is not session or self._attached[1] is not model:
             self._attached = None
-            self.group.together(lambda: session.attach(model.row.adapter, model.answers, model.folder))
+            self.group.together(
+                lambda: session.attach(model.row.adapter, model.answers, model.folder, model.row.experts)
+            )
             self._attached = session, model
         return session
 

@@ -11,6 +11,7 @@ import cme
 from cme.cli.main import app
 
 TWINS = {
+    "analyse": ["analyse", "analyse_each"],
     "bench adapters": ["bench_adapters"],
     "build-data": ["build_mix", "check_mix"],
     "compare": ["compare"],
@@ -37,6 +38,7 @@ TWINS = {
 """Verb → the functions that it calls."""
 
 SPELLED = {
+    "analyse": {"format": "prompt_format"},
     "bench adapters": {},
     "build-data": {"format": "layout", "i_have_the_rights": "have_rights"},
     "compare": {"format": "prompt_format"},
