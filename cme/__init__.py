@@ -35,6 +35,11 @@ if TYPE_CHECKING:
         confusion_table,
         subset_scores,
     )
+    from cme.api.analysis import (
+        ExpertAnalysis,
+        analyse,
+        analyse_each,
+    )
     from cme.api.boards import (
         Board,
         RenderedBoard,
@@ -133,6 +138,7 @@ _HOMES = {
     "DataCheckup": "cme.api.checks",
     "Download": "cme.api.checks",
     "EvalResult": "cme.api.results",
+    "ExpertAnalysis": "cme.api.analysis",
     "HydraLoraConfig": "cme.adapters.hydralora",
     "Mix": "cme.api.mixes",
     "MoeLoraConfig": "cme.adapters.moelora",
@@ -145,6 +151,8 @@ _HOMES = {
     "TeamLoraConfig": "cme.adapters.teamlora",
     "TrainedGrid": "cme.api.training",
     "TrainedRun": "cme.api.training",
+    "analyse": "cme.api.analysis",
+    "analyse_each": "cme.api.analysis",
     "bench_adapters": "cme.api.costs",
     "build_mix": "cme.api.mixes",
     "check_mix": "cme.api.mixes",
@@ -198,6 +206,7 @@ __all__ = [
     "DataCheckup",
     "Download",
     "EvalResult",
+    "ExpertAnalysis",
     "HydraLoraConfig",
     "Mix",
     "MoeLoraConfig",
@@ -211,6 +220,8 @@ __all__ = [
     "TrainedGrid",
     "TrainedRun",
     "__version__",
+    "analyse",
+    "analyse_each",
     "bench_adapters",
     "build_mix",
     "check_mix",

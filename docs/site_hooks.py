@@ -163,6 +163,8 @@ _TITLES = {
     "evaluation": "Evaluation",
     "results": "Results",
     "samples": "Examples and samples",
+    "compare": "Comparisons",
+    "plan": "Plans of comparisons",
     "submission": "Entries",
     "boards": "Leaderboards",
     "parameters": "Parameter counts",

@@ -28,6 +28,7 @@ BASE = {
     "processes",
     "progress",
     "readers",
+    "reports",
     "templates",
     "terminal",
     "workdir",

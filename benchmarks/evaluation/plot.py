@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.evaluation.report import EvalReport
-from cme.bench.show import write_figure
+from cme.reports import write_figure
 
 __all__ = ["draw", "save"]
 

@@ -7,7 +7,7 @@ from benchmarks.evaluation.agreement import TIE
 from benchmarks.evaluation.report import DatasetCost, EvalReport, Side, Total
 from benchmarks.evaluation.timing import SIDES
 from cme.bench.adapters.table import ABSENT, machine
-from cme.bench.show import markdown_table
+from cme.reports import markdown_table
 
 __all__ = ["cost_rows", "growth_rows", "markdown", "memory_note", "memory_rows", "notes", "total_rows", "work_rows"]
 

@@ -47,6 +47,7 @@ def evaluate(
     retention: bool = False,
     retention_text: StrPath | None = None,
     retention_base: str | None = None,
+    experts: str | None = None,
 ) -> EvalResult:
     """Evaluate a base model, an adapter, a model in memory, or a baseline: ``cme eval``.
 
@@ -64,7 +65,7 @@ def evaluate(
             result.
         tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``. None means ``quick``, or ``full``
             with ``until`` or ``rows``, which choose rows within the tier. With ``rows_of``, it is that of the other result.
-        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
+        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``).
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         until: evaluate only as many rows as are needed for this half-width of the average's 95 % interval, in points, such as
             0.5. With the same ``out``, a smaller half-width continues a finished evaluation.
@@ -86,6 +87,8 @@ def evaluate(
             change of the loss on unrelated text. It costs about three times 8,192 tokens, and 32,768 more for the loss.
         retention_text: text file for the change of the loss. None means wikitext-2 with source ``hub``, otherwise no text.
         retention_base: base of a merged or fully trained model, with which retention compares it.
+        experts: experts of a routed adapter to use: ``top1`` (the best of each token), ``keep:0,2`` or ``drop:1``, with
+            ``:renormalise`` behind it to scale the remaining gate weights. None means all. Boards do not take such results.
 
     Returns:
         The result.
@@ -114,7 +117,7 @@ def evaluate(
         baseline=baseline, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, name=name, retention=retention,
-        retention_text=_text(retention_text), retention_base=retention_base,
+        retention_text=_text(retention_text), retention_base=retention_base, experts=experts,
     )  # fmt: skip
     in_memory = model is not None and not loaded
     if in_memory:
@@ -161,6 +164,7 @@ def evaluate_each(
     allow_missing: bool = False,
     retention: bool = False,
     retention_text: StrPath | None = None,
+    experts: str | None = None,
 ) -> list[EvalResult]:
     """Evaluate several adapters on a base that is loaded once: ``cme eval`` with several ``--adapter``.
 
@@ -186,6 +190,7 @@ def evaluate_each(
         allow_missing: see `evaluate`.
         retention: see `evaluate`.
         retention_text: see `evaluate`.
+        experts: see `evaluate`.
 
     Returns:
         The results, in the order of the adapters.
@@ -213,7 +218,7 @@ def evaluate_each(
         base, None, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, retention=retention,
-        retention_text=_text(retention_text),
+        retention_text=_text(retention_text), experts=experts,
     )  # fmt: skip
     if devices:
         several = device_names(devices if isinstance(devices, str) else ",".join(devices))

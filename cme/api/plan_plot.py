@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cme.bench.show import write_figure
 from cme.errors import UsageError
+from cme.reports import write_figure
 
 if TYPE_CHECKING:
     from cme.leaderboard.ranking.planning import Planned

@@ -49,6 +49,7 @@ _ORDER = (
     "params",
     "export-lora",
     "eval",
+    "analyse",
     "score",
     "show",
     "compare",

@@ -127,6 +127,13 @@ def evaluate(
         str | None,
         typer.Option("--retention-base", help="Base of a merged or fully trained model, with which it is compared."),
     ] = None,
+    experts: Annotated[
+        str | None,
+        typer.Option(
+            "--experts",
+            help="Use some experts of a routed adapter only: top1, keep:0,2 or drop:1. Boards do not take such results.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Evaluate a base model, adapters or a baseline.
@@ -165,6 +172,7 @@ def evaluate(
         retention=retention,
         retention_text=retention_text,
         retention_base=retention_base,
+        experts=experts,
     )
     if not is_first_process():
         return

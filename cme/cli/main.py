@@ -18,6 +18,7 @@ from cme.terminal import harmless
 __all__ = ["main"]
 
 VERBS = (
+    "analyse",
     "bench",
     "build_data",
     "compare",

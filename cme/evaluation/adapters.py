@@ -78,6 +78,7 @@ class AdapterSwitcher:
         self._base = self._load()
         self._as_loaded = _model_state(self._base) if several else None
         self._attached: Any = None
+        self._folder: Path | None = None
 
     @property
     def base(self) -> Any:
@@ -87,7 +88,7 @@ class AdapterSwitcher:
         return self._base
 
     def attach(self, adapter: Path) -> Any:
-        """Attach an adapter to the base model.
+        """Attach an adapter to the base model. If it is attached already, nothing happens.
 
         Args:
             adapter: folder of the adapter.
@@ -100,14 +101,17 @@ class AdapterSwitcher:
         """
         from cme.adapters.load import load_adapter
 
+        if self._attached is not None and self._folder == adapter:
+            return self._attached
         base = self.base
         # If loading fails halfway, the next call still detaches what was attached.
         self._attached = base
         self._attached = load_adapter(base, adapter)
+        self._folder = adapter
         return self._attached
 
     def _detach(self) -> None:
-        attached, self._attached = self._attached, None
+        attached, self._attached, self._folder = self._attached, None, None
         try:
             self._base = _without(attached)
         except (AttributeError, NotImplementedError, ValueError):

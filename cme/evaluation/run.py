@@ -10,6 +10,7 @@ from cme.data.sources import Source, check_source, open_source
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names
 from cme.evaluation.baseline import BaselineSession
+from cme.evaluation.expert_choice import ExpertChoice
 from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
 from cme.evaluation.retention import check_retention
 from cme.evaluation.row_rules import GivenRows, Look, RowRule
@@ -42,7 +43,7 @@ from cme.suite.baselines import covered
 from cme.suite.score import SCORER_VERSION, aggregate
 from cme.workdir import claim, finish
 
-__all__ = ["evaluate", "evaluate_each", "evaluate_model", "write_grown"]
+__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "write_grown"]
 
 
 @locks_released()
@@ -107,6 +108,29 @@ def evaluate_each(
         return _models(settings, chosen, group, each=True, rule=rule)
 
 
+@locks_released()
+def evaluate_masked(settings: EvalSettings, choices: Mapping[str, str | None], out: Path) -> list[Result]:
+    """Evaluate one routed adapter several times, each time with other experts. The base, the adapter and the rows are read once.
+
+    Args:
+        settings: settings of all evaluations, with the adapter.
+        choices: the experts by name of the result's folder (`cme.evaluation.expert_choice`). None means all experts.
+        out: folder for the results. Finished results are read.
+
+    Returns:
+        The results in the order of the choices.
+
+    Raises:
+        CMEError: as for `evaluate`, and if the adapter has no experts.
+    """
+    settings.check()
+    settings = replace(settings, dtype=pick_dtype(settings.dtype), experts=None)
+    chosen = {out / name: settings.adapter for name in choices}
+    experts = {out / name: choice for name, choice in choices.items() if choice is not None}
+    with joined() as group:
+        return _models(settings, chosen, group, each=True, experts=experts)
+
+
 def evaluate_model(
     model: Any, tokenizer: Any, settings: EvalSettings, out: Path, rule: RowRule | None = None
 ) -> Result:
@@ -136,7 +160,12 @@ def evaluate_model(
     )
     settings.check()
     check_retention(settings, {out: None}, in_memory=description.adapter is not None)
-    settings = replace(settings, dtype=description.dtype, name=settings.name or description.name)
+    settings = replace(
+        settings,
+        dtype=description.dtype,
+        name=settings.name or description.name,
+        experts=settings.experts and str(ExpertChoice.parse(settings.experts)),
+    )
     specs, missing = specs_of(settings)
     check_format(settings.prompt_format, tokenizer, [spec.name for spec in specs])
     prompts = tokenizer_digest(tokenizer)
@@ -145,9 +174,8 @@ def evaluate_model(
         "tokenizer": prompts,
         **chosen_rows(rule),
     }
-    row = ModelRow(
-        out, description.adapter, None, description.adapter_fingerprint, identity, resumed=False, finished=False
-    )
+    own = description.adapter_fingerprint
+    row = ModelRow(out, description.adapter, None, own, identity, False, False, settings.experts)
     start = Start(specs, missing, out, description.fingerprint, prompts, [claim_row(row, False, rule)])
     with state_restored(model):
         try:
@@ -168,9 +196,10 @@ def _models(
     *,
     each: bool = False,
     rule: RowRule | None = None,
+    experts: Mapping[Path, str] | None = None,
 ) -> list[Result]:
     settings = replace(settings, device=pick_device(settings.device, group))
-    start = group.first(lambda: begin(settings, chosen, each, rule))
+    start = group.first(lambda: begin(settings, chosen, each, rule, experts))
     open_rows = [row for row in start.rows if not row.finished]
     results: dict[Path, Result] = {}
     if rule is not None:
@@ -195,7 +224,7 @@ def _row(
 ) -> Result:
     answers = {name: value for name, value in row.identity.items() if name != "datasets"}
     try:
-        group.together(lambda: session.attach(row.adapter, answers, row.out / "parts"))
+        group.together(lambda: session.attach(row.adapter, answers, row.out / "parts", row.experts))
         group.together(lambda: session.prepare(start.specs, row.out / "parts"))
     except CMEError:
         release_rows([row], group)
@@ -231,6 +260,7 @@ def _model_result(session: Session, model: GrowingModel, selection: RowSelection
         origin=model.origin,
         rows=selection,
         retention=session.measure_retention(),
+        experts=row.experts,
         **_answered(session, settings, model.parts, start.specs, open_source(settings.source), start.missing, row.out),
     )
     return _written(result, row.out)

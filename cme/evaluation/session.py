@@ -8,6 +8,7 @@ from typing import Any
 from cme.adapters.load import check_effect
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import AdapterSwitcher
+from cme.evaluation.expert_choice import masked
 from cme.evaluation.in_memory import has_active_adapter, merged_adapters_restored
 from cme.evaluation.live_score import RunningScore
 from cme.evaluation.lm_eval_runner import Harness
@@ -86,23 +87,29 @@ class Session:
         self._tasks: dict[tuple[str, Window | None], tuple[Any, float]] = {}
         self._windows = RowWindows()
 
-    def attach(self, adapter: Path | None, identity: Mapping[str, Any], parts: Path) -> None:
-        """Attach an adapter for the following datasets.
+    def attach(
+        self, adapter: Path | None, identity: Mapping[str, Any], parts: Path, experts: str | None = None
+    ) -> None:
+        """Attach an adapter for the following datasets. An adapter that is attached already stays as it is.
 
         Args:
             adapter: folder of the adapter. None evaluates the base model alone.
             identity: all settings that determine the answers, see `cme.evaluation.store.Store`.
             parts: folder that contains the folders of the datasets.
+            experts: the experts to use (`cme.evaluation.expert_choice`). None means all.
 
         Raises:
             AdapterError: if the adapter does not fit the base model, or its weights are damaged.
         """
-        self.method, self.effect = "", 0.0
+        self.method, self.effect, self._experts = "", 0.0, experts
         if self._meter is not None:
             self._meter.prepare(lambda: self._switcher.base, parts.parent / "retention", identity["base"])
         self._model = model = self._switcher.base if adapter is None else self._switcher.attach(adapter)
         if adapter is not None or (self._given is not None and has_active_adapter(model)):
             self._measure_effect(model)
+        with masked(model, experts):
+            # A choice that does not fit the model is refused here, before any evaluation.
+            pass
         self._identity = identity
         self._checks = Checks(parts, identity, self._group)
         # No process may write a verdict before all processes have read the stored ones.
@@ -125,7 +132,10 @@ class Session:
         Raises:
             AdapterError: if a logit is not finite.
         """
-        return None if self._meter is None else self._meter.measure(self._model)
+        if self._meter is None:
+            return None
+        with masked(self._model, self._experts):
+            return self._meter.measure(self._model)
 
     def _retention_meter(self, folder: Path) -> RetentionMeter:
         settings = self._settings
@@ -249,9 +259,10 @@ class Session:
         )
         before += store.spent()[0]
         try:
-            records = self._harness.run(
-                spec, task, shots=self._settings.shots, batch_cache=store, score=self._group.rank == 0
-            )
+            with masked(self._model, self._experts):
+                records = self._harness.run(
+                    spec, task, shots=self._settings.shots, batch_cache=store, score=self._group.rank == 0
+                )
         except torch.OutOfMemoryError as error:
             raise CMEError(
                 f"{spec.name}: {self._device} is out of memory. Set another --out and a lower --token-budget (default: 512 on a "

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cme.config import Items, known, validated
 from cme.errors import UsageError
+from cme.evaluation.expert_choice import ExpertChoice
 from cme.models.load import DTYPES
 from cme.prompt.formats import FORMATS
 from cme.suite import select
@@ -52,6 +53,8 @@ class EvalSettings:
         retention: whether to measure what the adapter changed of the base's old skill (`cme.evaluation.retention`).
         retention_text: text file on which the change of the loss is measured. None means wikitext-2 from the hub if the rows are
             from there, and no text otherwise.
+        experts: the experts of a routed adapter to use, such as ``top1`` or ``drop:1`` (`cme.evaluation.expert_choice`). None
+            means all.
         retention_base: base of a merged or fully trained model, with which retention compares it. None for an adapter.
     """
 
@@ -75,6 +78,7 @@ class EvalSettings:
     retention: bool = False
     retention_text: str | None = None
     retention_base: str | None = None
+    experts: str | None = None
 
     def check(self) -> None:
         """Check names against the suite, and settings against each other.
@@ -100,5 +104,9 @@ class EvalSettings:
                 raise UsageError(
                     "--baseline does not use a model, so it cannot be combined with --adapter. Remove one of them."
                 )
+        if self.experts is not None:
+            ExpertChoice.parse(self.experts)
+            if self.baseline is not None:
+                raise UsageError("a baseline has no experts. Leave out the choice of experts, or the baseline.")
         if self.shots and self.prompt_format != "plain":
             raise UsageError(f"--shots requires --format plain, but the format is {self.prompt_format!r}.")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from cme.adapters.load import adapter_fingerprint
 from cme.data.sources import Source, check_source, open_source
-from cme.errors import SourceError
+from cme.errors import SourceError, UsageError
 from cme.evaluation.adapters import resolve_adapter
+from cme.evaluation.expert_choice import ExpertChoice, check_experts
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
@@ -48,6 +49,7 @@ class ModelRow:
     identity: dict[str, Any]
     resumed: bool
     finished: bool
+    experts: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,11 @@ class Start:
 
 
 def begin(
-    settings: EvalSettings, chosen: Mapping[Path, str | None], each: bool, rule: "RowRule | None" = None
+    settings: EvalSettings,
+    chosen: Mapping[Path, str | None],
+    each: bool,
+    rule: "RowRule | None" = None,
+    experts: Mapping[Path, str] | None = None,
 ) -> Start:
     """Check everything that does not need the model, and claim the output folders.
 
@@ -72,6 +78,7 @@ def begin(
         chosen: adapter of each output folder; None for the base model.
         each: whether the folders may hold finished results, which are then read.
         rule: the rule that chooses the rows. None means all rows of the tier.
+        experts: the choice of experts of some output folders. By default it is that of the settings.
     """
     specs, missing = specs_of(settings)
     folder = resolve_base(settings.base)
@@ -84,8 +91,18 @@ def begin(
         own = adapter_fingerprint(adapter) if adapter else None
         if adapter:
             check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
-        identity = {**identity_of(settings, specs, fingerprint, own), "tokenizer": prompts, **chosen_rows(rule)}
-        rows.append(ModelRow(out, name_or_path, adapter, own, identity, resumed=False, finished=False))
+        choice = (experts or {}).get(out, settings.experts)
+        if choice is not None:
+            if adapter is None:
+                raise UsageError("the base has no experts. Give an adapter, or leave out the choice of experts.")
+            check_experts(choice, adapter)
+            choice = str(ExpertChoice.parse(choice))
+        identity = {
+            **identity_of(replace(settings, experts=choice), specs, fingerprint, own),
+            "tokenizer": prompts,
+            **chosen_rows(rule),
+        }
+        rows.append(ModelRow(out, name_or_path, adapter, own, identity, False, False, choice))
     return Start(specs, missing, folder, fingerprint, prompts, [claim_row(row, each, rule) for row in rows])
 
 
@@ -153,6 +170,7 @@ def identity_of(settings: EvalSettings, specs: Sequence[DatasetSpec], base: str,
         **rows_identity(settings, specs),
         # Absent for variant 0, so that unfinished folders of versions without prompt variants can be resumed.
         **({"wording": settings.prompt_variant} if settings.prompt_variant else {}),
+        **({"experts": settings.experts} if settings.experts else {}),
     }
 
 

@@ -165,12 +165,14 @@ class Result(Artefact):
             its chat template. Empty for a baseline and in results of earlier versions.
         token_budget: requested positions per pass of the prefix engine; None for the device's default.
         retention: what the adapter changed of the base's old skill; None if it was not measured.
+        experts: the experts of a routed adapter that were used, such as ``top1`` or ``drop:1``; None for all. Boards take
+            results with all experts only.
         rows: how the rows were chosen, if they are not simply those of the tier. The tier then bounds them.
     """
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rows",)
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows")
 
     name: str
     base: str
@@ -203,3 +205,4 @@ class Result(Artefact):
     token_budget: Positive | None = None
     retention: Retention | None = None
     rows: RowSelection | None = None
+    experts: str | None = None

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic.json_schema import GenerateJsonSchema
 
 from cme.files import write_text
+from cme.records.analysis import Analysis
 from cme.records.base import Artefact
 from cme.records.entry import Entry
 from cme.records.grid import Grid
@@ -21,6 +22,7 @@ from cme.records.run import Run
 __all__ = ["SCHEMAS", "json_schema", "schema_text"]
 
 SCHEMAS: dict[str, type[Artefact]] = {
+    "analysis.schema.json": Analysis,
     "entry.schema.json": Entry,
     "grid.schema.json": Grid,
     "manifest.schema.json": Manifest,

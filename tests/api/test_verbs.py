@@ -11,8 +11,10 @@ import cme
 from cme.cli.main import app
 
 TWINS = {
+    "analyse": ["analyse", "analyse_each"],
     "bench adapters": ["bench_adapters"],
     "build-data": ["build_mix", "check_mix"],
+    "compare": ["compare"],
     "doctor": ["doctor", "doctor_data"],
     "download": ["download"],
     "eval": ["evaluate", "evaluate_each"],
@@ -23,6 +25,7 @@ TWINS = {
     "lm-eval": ["run_lm_eval"],
     "ls": ["list_baselines", "list_datasets", "list_families", "list_methods", "list_recipes", "list_tiers"],
     "params": ["count_parameters", "match_rank", "paper_parameters"],
+    "plan": ["plan"],
     "push": ["push_mix"],
     "reproduce": ["reproduce"],
     "score": ["score", "explain_scores", "prompt_sensitivity", "subset_scores"],
@@ -35,8 +38,10 @@ TWINS = {
 """Verb → the functions that it calls."""
 
 SPELLED = {
+    "analyse": {"format": "prompt_format"},
     "bench adapters": {},
     "build-data": {"format": "layout", "i_have_the_rights": "have_rights"},
+    "compare": {"format": "prompt_format"},
     "inspect": {"format": "prompt_format"},
     "eval": {"format": "prompt_format"},
     "leaderboard": {"format": "form"},

@@ -17,7 +17,20 @@ from torch import Tensor, nn
 from cme.adapters.routed.balance import mean_gate
 from cme.adapters.routed.layer import RoutedLinear
 
-__all__ = ["mean_gate", "mean_gates", "recorded_gates"]
+__all__ = ["mean_gate", "mean_gates", "recorded_gates", "routed_layers"]
+
+
+def routed_layers(model: nn.Module) -> dict[str, RoutedLinear]:
+    """Return the routed layers by module name, without PEFT's prefix, in the order of the model's modules.
+
+    Args:
+        model: The model, with or without PEFT's wrapper.
+    """
+    return {
+        name.removeprefix("base_model.model."): module
+        for name, module in model.named_modules()
+        if isinstance(module, RoutedLinear)
+    }
 
 
 @contextmanager
@@ -30,11 +43,7 @@ def recorded_gates(model: nn.Module) -> Iterator[dict[str, RoutedLinear]]:
     Yields:
         The routed layers by module name, without PEFT's prefix, in the order of the model's modules.
     """
-    layers = {
-        name.removeprefix("base_model.model."): module
-        for name, module in model.named_modules()
-        if isinstance(module, RoutedLinear)
-    }
+    layers = routed_layers(model)
     for layer in layers.values():
         layer.record_gates = True
     try:
@@ -43,6 +52,7 @@ def recorded_gates(model: nn.Module) -> Iterator[dict[str, RoutedLinear]]:
         for layer in layers.values():
             layer.record_gates = False
             layer.gates.clear()
+            layer.values.clear()
             layer.balanced_gates.clear()
 
 

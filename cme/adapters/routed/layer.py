@@ -1,6 +1,7 @@
 """The base class of the layers of all routed methods."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import NoReturn
 
 import torch
@@ -33,18 +34,23 @@ class RoutedLinear(LowRankLinear):
         record_gates: Whether forward passes keep their gate weights (see `cme.adapters.routed.gates`).
         gates: The gate weights of the last recorded forward pass, [..., k], by adapter name. They sum to 1, or to about 1 if
             ``gate_sum`` is ``"free"``.
+        values: The router's values φ of the same forward pass, [..., k], by adapter name. They sum to 1 and are not negative.
+            They are the gate weights themselves, unless the method changes φ by a competition.
+        masks: Functions that change the gate weights by adapter name (see `cme.adapters.routed.masks`).
         balanced_gates: The gate weights before a competition with ``gate_sum="free"``. They always sum to 1, and the balance
             term is computed from them.
         key: The layer's name in the base model.
         balance: The state of the balance term that the layers of a base model share. None outside of a model.
     """
 
-    other_param_names: tuple[str, ...] = ("plans", "gates", "balanced_gates")
+    other_param_names: tuple[str, ...] = ("plans", "gates", "values", "masks", "balanced_gates")
 
     def __init__(self, base_layer: nn.Linear, adapter_name: str, config: RoutedConfig) -> None:
         super().__init__(base_layer, adapter_name, config)
         self.record_gates = False
         self.gates: dict[str, Tensor] = {}
+        self.values: dict[str, Tensor] = {}
+        self.masks: dict[str, Callable[[Tensor], Tensor | None]] = {}
         self.balanced_gates: dict[str, Tensor] = {}
         self.key = ""
         self.balance: Balance | None = None
@@ -73,6 +79,10 @@ class RoutedLinear(LowRankLinear):
         """
         return False
 
+    def competes(self, config: RoutedConfig) -> bool:
+        """Return whether the gate weights differ from the router's values φ. `route` then stores φ in ``values``."""
+        return False
+
     def balanced(self, adapter_name: str, config: RoutedConfig, gates: Tensor) -> Tensor:
         """Return the gate weights [..., k]. In training, the gradient of the balance term is added to theirs."""
         if not config.balance_weight:
@@ -90,6 +100,13 @@ class RoutedLinear(LowRankLinear):
             gates = self.balanced(adapter_name, plan.config, gates)
         if self.record_gates:
             self.gates[adapter_name] = gates
+            if not self.competes(plan.config):
+                self.values[adapter_name] = gates
+        if mask := self.masks.get(adapter_name):
+            masked = mask(gates)
+            if masked is None:
+                return result
+            gates = masked
         return add_routed(result, hidden, gates, up, plan.scaling)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:

@@ -54,6 +54,10 @@ class TeamLoraLinear(RoutedLinear):
         """Return whether the balance term uses the gate weights before the competition, which sum to 1."""
         return config.gate_sum == "free"
 
+    def competes(self, config: TeamLoraConfig) -> bool:
+        """Return whether the gate weights are M φ."""
+        return config.competition
+
     def route(
         self, adapter_name: str, config: TeamLoraConfig, x: Tensor, dropped: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -69,7 +73,9 @@ class TeamLoraLinear(RoutedLinear):
         gates = softmax_gates(logits)
         if self.balances(config):
             gates = self.balanced(adapter_name, config, gates)
-        if config.competition:
+        if self.competes(config):
+            if self.record_gates:
+                self.values[adapter_name] = gates
             gates = compete(gates, self.own("teamlora_M", adapter_name))
             if config.gate_sum != "free":
                 gates = normalised(gates)

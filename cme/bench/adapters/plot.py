@@ -6,7 +6,7 @@ from typing import Any
 from cme.bench.adapters.ratios import LEVEL, Ratio
 from cme.bench.adapters.report import AdapterReport
 from cme.bench.adapters.settings import BASE
-from cme.bench.show import write_figure
+from cme.reports import write_figure
 
 __all__ = ["draw", "save"]
 

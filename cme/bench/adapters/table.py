@@ -4,8 +4,8 @@ from cme.bench.adapters.ratios import LEVEL, Ratio
 from cme.bench.adapters.report import AdapterReport, CaseCost, ModeCost, Surroundings
 from cme.bench.adapters.reported import Beside
 from cme.bench.adapters.settings import BASE
-from cme.bench.show import markdown_table
 from cme.frames import csv_text
+from cme.reports import markdown_table
 
 __all__ = ["ABSENT", "cost_rows", "legend", "machine", "markdown", "ratios_csv", "reported_rows"]
 

@@ -1,4 +1,4 @@
-"""Output of measurements as Markdown tables and figures."""
+"""Markdown tables and figures of measurements."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

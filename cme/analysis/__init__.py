@@ -1,0 +1,1 @@
+"""Analysis of the experts of a routed adapter."""

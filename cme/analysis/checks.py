@@ -1,0 +1,65 @@
+"""Checks of an adapter before its experts are analysed."""
+
+from pathlib import Path
+from typing import Any
+
+from cme.errors import AdapterError, UsageError
+from cme.readers.json_file import read_json
+
+__all__ = ["Experts", "check_experts"]
+
+
+class Experts:
+    """The experts of an adapter.
+
+    Attributes:
+        count: number of experts, k.
+        rank: rank of each expert.
+        method: method of the adapter in lower case.
+    """
+
+    def __init__(self, count: int, rank: int, method: str) -> None:
+        self.count, self.rank, self.method = count, rank, method
+
+
+def check_experts(folder: Path) -> Experts:
+    """Check that an adapter has several experts that were trained, from its files alone.
+
+    Args:
+        folder: folder of the adapter.
+
+    Raises:
+        UsageError: the adapter has no experts or a single one, or was never trained.
+        AdapterError: the folder holds no adapter.
+    """
+    config = read_json(folder / "adapter_config.json", error=AdapterError)
+    values: dict[str, Any] = config if isinstance(config, dict) else {}
+    method, experts = str(values.get("peft_type", "unknown")).lower(), values.get("experts")
+    if not isinstance(experts, int) or isinstance(experts, bool):
+        raise UsageError(
+            f"{folder} has no experts (its method is {method}), so there is nothing to analyse. Give an adapter of a routed "
+            "method: moelora, hydralora, teamlora or a plug-in of this kind."
+        )
+    if experts < 2:
+        raise UsageError(
+            f"{folder} has a single expert, which always has all of the load. Give an adapter with at least two experts."
+        )
+    if _untrained(folder):
+        raise UsageError(
+            f"{folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
+        )
+    return Experts(experts, int(values.get("r") or 1), method)
+
+
+def _untrained(folder: Path) -> bool:
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / "adapter_model.safetensors"
+    if not file.is_file():
+        raise AdapterError(f"{folder} has no adapter_model.safetensors. Give a folder that 'cme train' wrote.")
+    try:
+        with safe_open(file, framework="pt") as tensors:
+            names = [name for name in tensors.keys() if name.endswith("_B")]  # noqa: SIM118 (it is no dict)
+            return bool(names) and not any(bool(tensors.get_tensor(name).any()) for name in names)
+    except (OSError, SafetensorError) as error:
+        raise AdapterError(f"{file} cannot be read ({error}). Train or download the adapter again.") from error

@@ -1,0 +1,263 @@
+"""The tables of an analysis as Markdown."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+from cme.analysis.load_tables import groups_of
+from cme.analysis.masks import FULL
+from cme.records.analysis import (
+    Analysis,
+    ExpertValues,
+    GateAgreement,
+    GroupLoad,
+    Interval,
+    LayerCompetition,
+    LoadAnalysis,
+    MaskScore,
+    ShapleyAnalysis,
+    Share,
+    SimilarityAnalysis,
+)
+from cme.reports import markdown_table
+from cme.suite.families import title
+
+__all__ = ["analysis_markdown", "mask_title"]
+
+
+def analysis_markdown(record: Analysis) -> str:
+    """Return the text of ``analysis.md``."""
+    sections = [
+        f"# Experts of {record.name}",
+        f"{record.adapter.method}, {record.experts} experts of rank {record.rank}, on {record.base}. Tier {record.tier}, source "
+        f"{record.source}, format {record.prompt_format}, {record.dtype}. {_about_intervals(record)}",
+    ]
+    if record.load is not None:
+        sections += _load(record.load)
+    if record.redundancy:
+        sections += _redundancy(record.redundancy, record.experts)
+    if record.shapley is not None:
+        competition = () if record.similarity is None else record.similarity.competition
+        sections += _shapley(record.shapley, competition)
+    if record.similarity is not None:
+        sections += _similarity(record.similarity)
+    return "\n\n".join(sections) + "\n"
+
+
+def mask_title(name: str, experts: int) -> str:
+    """Return the display name of an evaluation, such as ``expert 0 alone`` or ``without expert 2``.
+
+    Args:
+        name: name of the evaluation (`cme.analysis.masks.mask_name`).
+        experts: number of experts of the adapter.
+    """
+    fixed = {
+        FULL: "all experts",
+        "base": "no expert (the base)",
+        "top1": "top 1 per token",
+        "top1-renormalised": "top 1 per token, renormalised",
+    }
+    if name in fixed:
+        return fixed[name]
+    kept = name.removeprefix("keep-").split("-")
+    if len(kept) == 1:
+        return f"expert {kept[0]} alone"
+    if len(kept) == experts - 1:
+        return f"without expert {next(expert for expert in range(experts) if str(expert) not in kept)}"
+    return f"experts {', '.join(kept)}"
+
+
+def _about_intervals(record: Analysis) -> str:
+    if record.tier == "smoke":
+        return "Tier smoke is too small for intervals, so differences here may be noise."
+    return (
+        "Intervals are 95 %, paired, over clusters of samples. They do not contain the variance between training seeds."
+    )
+
+
+def _load(load: LoadAnalysis) -> list[str]:
+    columns = (
+        "rows",
+        "effective experts",
+        "entropy / ln k",
+        "largest / mean",
+        "variation",
+        "ω < 0",
+        "token entropy / ln k",
+        "φ > 0.9",
+        "top ω ≠ top φ",
+    )
+    whole = next(item for item in load.prompt if not (item.family or item.dataset))
+    answers = next(item for item in load.answer if not (item.family or item.dataset))
+    rows = [_load_row("all, prompts", whole), _load_row("all, answers", answers)]
+    rows += [_load_row(title(name), item) for name, item in groups_of(load.prompt, "family").items()]
+    sections = [
+        "## Load",
+        "Each figure is computed per layer and averaged over layers. Families count equally.",
+        markdown_table(columns, rows),
+    ]
+    if (test := load.subjects) is not None:
+        sections.append(
+            f"Subjects: the mutual information of expert and MMLU subject is {_small(test.information)} nats, against "
+            f"{_small(test.null_mean)} nats if subjects are assigned to rows at random. The difference is "
+            f"{_small(test.corrected)} nats, or {100 * test.share:.2g} % of ln k (p = {test.p:.3g} from "
+            f"{test.permutations} permutations; {test.subjects} subjects, {test.rows} rows, at least {test.fewest} per subject). "
+            f"The mean Jensen–Shannon divergence of two subjects is {_small(test.divergence)} nats, against "
+            f"{_small(test.divergence_null)} nats at random."
+        )
+    return sections
+
+
+def _load_row(name: str, item: GroupLoad) -> list[str]:
+    shares = [f"{100 * value:.1f} %" for value in (item.negative,)]
+    last = [f"{100 * value:.1f} %" for value in (item.confident, item.disagreement)]
+    return [
+        name,
+        f"{item.effective:.2f}",
+        f"{item.entropy:.3f}",
+        f"{item.largest:.2f}",
+        f"{item.variation:.2f}",
+        *shares,
+        f"{item.token_entropy:.3f}",
+        *last,
+    ]
+
+
+def _redundancy(scores: Sequence[MaskScore], experts: int) -> list[str]:
+    columns = (
+        "experts",
+        "CME average",
+        "share of score",
+        "share of gain",
+        "chance-normalised",
+        "soft",
+        "soft: share of gain",
+    )
+    rows = [
+        [
+            mask_title(item.name, experts),
+            _interval(item.score["average"]),
+            _share(item.share_of_score["average"]),
+            _share(item.share_of_gain["average"]),
+            _interval(item.score["chance_normalised"]),
+            _interval(item.score["soft"]),
+            _share(item.share_of_gain["soft"]),
+        ]
+        for item in scores
+    ]
+    return [
+        "## What remains if experts are masked",
+        "The share of the score contains the base, which needs no adapter. The share of the gain is (masked − base) / (full − "
+        "base). A share is undefined if the denominator does not differ from 0 at this level. Expert 0 of one layer has nothing "
+        "to do with expert 0 of another, so an expert alone is an arbitrary bundle.",
+        markdown_table(columns, rows),
+    ]
+
+
+def _shapley(shapley: ShapleyAnalysis, competition: Sequence[LayerCompetition]) -> list[str]:
+    average, soft = shapley.average, shapley.soft
+    rows = [
+        [
+            str(expert),
+            _interval(average.values[expert]),
+            _interval(soft.values[expert]),
+            "" if average.gates is None else f"{average.gates[expert]:.3f}",
+        ]
+        for expert in range(len(average.values))
+    ]
+    sections = [
+        "## Shapley values",
+        "The Shapley value of an expert is its mean contribution when the experts join in a random order. The values sum to the "
+        "gain over the base. Intervals contain the noise of the samples only.",
+        markdown_table(("expert", "CME average", "soft average", "mean φ"), rows),
+        "The interaction of two experts is positive if they add more together than separately."
+        + (" Beside it: the mean of their two elements of M over the layers." if competition else ""),
+        _pairs(average, soft, competition),
+    ]
+    for item, label in ((shapley.agreement, "the score"), (shapley.soft_agreement, "the soft score")):
+        if item is not None:
+            sections.append(_agreement(item, label))
+    return sections
+
+
+def _pairs(average: ExpertValues, soft: ExpertValues, competition: Sequence[LayerCompetition]) -> str:
+    rows = []
+    for first, second in combinations(range(len(average.values)), 2):
+        name = f"{first}-{second}"
+        row = [f"{first} and {second}", _interval(average.interactions[name]), _interval(soft.interactions[name])]
+        if competition:
+            both = [(item.matrix[first][second] + item.matrix[second][first]) / 2 for item in competition]
+            row.append(f"{sum(both) / len(both):.3f}")
+        rows.append(row)
+    columns = ("experts", "CME average", "soft average", *(("M",) if competition else ()))
+    return markdown_table(columns, rows)
+
+
+def _agreement(item: GateAgreement, label: str) -> str:
+    if item.value is None:
+        return f"The mean φ and the Shapley values of {label} cannot be compared, because one of them does not vary."
+    interval = "no interval" if item.low is None else f"95 % {item.low:.2f} to {item.high:.2f}, datasets drawn whole"
+    return (
+        f"Spearman's correlation of mean φ and Shapley values of {label}, over pairs of dataset and expert within datasets, is "
+        f"{item.value:.2f} ({interval}; {item.datasets} datasets)."
+    )
+
+
+def _similarity(similarity: SimilarityAnalysis) -> list[str]:
+    layers = similarity.layers
+    shared = layers[0].down is None
+    rows = [
+        ["cosine of ΔW of two experts", _over([item.cosine for item in layers]), "0"],
+        ["largest cosine", _over([item.cosine_largest for item in layers]), ""],
+        [
+            "overlap of rows of A",
+            "shared" if shared else _over([item.down or 0.0 for item in layers]),
+            "" if shared else _over([item.down_chance for item in layers]),
+        ],
+        [
+            "overlap of columns of B",
+            _over([item.up for item in layers]),
+            _over([item.up_chance for item in layers]),
+        ],
+        ["stable rank of ΔW", _over([item.stable_rank for item in layers]), ""],
+    ]
+    sections = [
+        "## Similarity of experts",
+        f"Mean over {len(layers)} layers, with the smallest and the largest layer in brackets. Chance is that of random spaces.",
+        markdown_table(("figure", "value", "chance"), rows),
+    ]
+    if competition := similarity.competition:
+        rows = [
+            ["diagonal", _over([item.diagonal for item in competition]), "1"],
+            ["distance of the diagonal from 1", _over([item.moved for item in competition]), "0"],
+            ["off the diagonal: mean", _over([item.off_diagonal for item in competition]), "0"],
+            ["off the diagonal: root mean square", _over([item.spread for item in competition]), "0.058"],
+            ["off the diagonal: share above 0", _over([item.positive for item in competition]), "0.5"],
+            ["off the diagonal: share beyond ±0.1", _over([item.outside for item in competition]), "0"],
+        ]
+        sections += ["## Interaction matrix M", markdown_table(("figure", "value", "at the start"), rows)]
+    return sections
+
+
+def _over(values: Sequence[float]) -> str:
+    mean = sum(values) / len(values)
+    return f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})"
+
+
+def _interval(item: Interval) -> str:
+    if item.low is None or item.high is None:
+        return f"{item.value:.2f}"
+    return f"{item.value:.2f} ({item.low:.2f} to {item.high:.2f})"
+
+
+def _share(item: Share) -> str:
+    if item.value is None:
+        return "undefined"
+    # The sum removes the sign of a zero.
+    value = f"{round(100 * item.value, 1) + 0.0:.1f} %"
+    if item.low is None or item.high is None:
+        return value
+    return f"{value} ({100 * item.low:.1f} to {100 * item.high:.1f})"
+
+
+def _small(value: float) -> str:
+    return f"{value:.2g}"

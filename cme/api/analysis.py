@@ -1,0 +1,212 @@
+"""The analysis of what the experts of routed adapters do, and of what each is worth."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cme.api.call import StrPath, names, path, public
+from cme.env import processes
+from cme.errors import CMEWarning, UsageError
+from cme.records.analysis import Analysis
+
+__all__ = ["ExpertAnalysis", "analyse", "analyse_each"]
+
+_PARTS = "load,redundancy,shapley,similarity"
+
+
+@dataclass(frozen=True)
+class ExpertAnalysis:
+    """The analysis of the experts of one adapter.
+
+    Attributes:
+        folder: folder with ``analysis.json``, ``analysis.md``, ``load.parquet``, ``coalitions.parquet`` and figures.
+        record: all values with their intervals.
+    """
+
+    folder: Path
+    record: Analysis
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def markdown(self) -> str:
+        """The tables as Markdown: the text of ``analysis.md``."""
+        return (self.folder / "analysis.md").read_text(encoding="utf-8")
+
+
+@public
+def analyse(
+    adapter: StrPath,
+    out: StrPath,
+    *,
+    base: str = "smollm2-135m",
+    tier: str = "quick",
+    source: str = "hub",
+    datasets: str | Sequence[str] | None = None,
+    parts: str | Sequence[str] = _PARTS,
+    subject_rows: int = 20,
+    permutations: int = 999,
+    prompt_format: str = "plain",
+    dtype: str = "float32",
+    token_budget: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    allow_missing: bool = False,
+) -> ExpertAnalysis:
+    """Analyse the experts of a routed adapter: ``cme analyse``.
+
+    The analysis measures the load of the experts, what the adapter keeps if some are masked, the exact Shapley value of each
+    expert, and how similar their weights are. With four experts, it costs 18 evaluations, which share the base and the rows.
+    If it is interrupted, the same call continues.
+
+    Args:
+        adapter: folder or hub id of an adapter of a routed method.
+        out: output folder: new, or unfinished work of this function.
+        base: see `evaluate`.
+        tier: see `evaluate`. At tier ``smoke`` there are no intervals.
+        source: see `evaluate`.
+        datasets: see `evaluate`. The test of subjects needs ``mmlu``.
+        parts: parts to do: ``load``, ``redundancy`` (experts masked), ``shapley`` (all coalitions) and ``similarity``.
+        subject_rows: rows of each MMLU subject on which load is measured, at any tier.
+        permutations: permutations of the test of whether the load depends on the subject.
+        prompt_format: see `evaluate`.
+        dtype: see `evaluate`.
+        token_budget: see `evaluate`.
+        device: see `evaluate`.
+        threads: see `evaluate`.
+        allow_missing: see `evaluate`.
+
+    Returns:
+        The analysis.
+
+    Raises:
+        CMEError: if the adapter has no experts or was never trained, there are too many experts for ``shapley``, a name is
+            unknown, or rows are missing. These are checked before any work.
+
+    Example:
+        >>> analysis = cme.analyse("runs/team", "analysis/team", source="mini")  # doctest: +SKIP
+        >>> [item.value for item in analysis.record.shapley.average.values]  # doctest: +SKIP
+    """
+    from cme.api.analysis_parts import analyse_adapter
+
+    settings = _settings(
+        adapter, base=base, tier=tier, source=source, datasets=datasets, parts=parts, subject_rows=subject_rows,
+        permutations=permutations, prompt_format=prompt_format, dtype=dtype, token_budget=token_budget, device=device,
+        threads=threads, allow_missing=allow_missing,
+    )  # fmt: skip
+    return ExpertAnalysis(path(out), analyse_adapter(settings, path(out)))
+
+
+@public
+def analyse_each(
+    adapter: Sequence[StrPath],
+    out: StrPath,
+    *,
+    base: str = "smollm2-135m",
+    tier: str = "quick",
+    source: str = "hub",
+    datasets: str | Sequence[str] | None = None,
+    parts: str | Sequence[str] = _PARTS,
+    subject_rows: int = 20,
+    permutations: int = 999,
+    prompt_format: str = "plain",
+    dtype: str = "float32",
+    token_budget: int | None = None,
+    device: str | None = None,
+    threads: int | None = None,
+    allow_missing: bool = False,
+) -> list[ExpertAnalysis]:
+    """Analyse the experts of several adapters, one after another: ``cme analyse`` with several runs.
+
+    Args:
+        adapter: folders or hub ids. All are checked before any work.
+        out: output folder. Each adapter gets a folder below it with the adapter's name. Finished analyses are read.
+        base: see `analyse`.
+        tier: see `analyse`.
+        source: see `analyse`.
+        datasets: see `analyse`.
+        parts: see `analyse`.
+        subject_rows: see `analyse`.
+        permutations: see `analyse`.
+        prompt_format: see `analyse`.
+        dtype: see `analyse`.
+        token_budget: see `analyse`.
+        device: see `analyse`.
+        threads: see `analyse`.
+        allow_missing: see `analyse`.
+
+    Returns:
+        The analyses, in the order of the adapters.
+
+    Raises:
+        CMEError: as for `analyse`, or if two adapters have the same name.
+
+    Example:
+        >>> cme.analyse_each(["runs/moelora", "runs/teamlora"], "analysis", source="mini")  # doctest: +SKIP
+    """
+    from cme.api.analysis_parts import analyse_adapter, check_analysis
+    from cme.evaluation.adapters import distinct_names
+
+    if not adapter:
+        raise UsageError("cme.analyse_each: adapter is an empty list. Name at least one adapter.")
+    labels = distinct_names([os.fspath(item) for item in adapter])
+    several = [
+        _settings(
+            item, base=base, tier=tier, source=source, datasets=datasets, parts=parts, subject_rows=subject_rows,
+            permutations=permutations, prompt_format=prompt_format, dtype=dtype, token_budget=token_budget,
+            device=device, threads=threads, allow_missing=allow_missing, warn=place == 0,
+        )
+        for place, item in enumerate(adapter)
+    ]  # fmt: skip
+    for settings in several:
+        check_analysis(settings)
+    folders = [path(out) / label for label in labels]
+    return [
+        ExpertAnalysis(folder, analyse_adapter(settings, folder, finished=True))
+        for folder, settings in zip(folders, several, strict=True)
+    ]
+
+
+def _settings(
+    adapter: StrPath,
+    *,
+    datasets: str | Sequence[str] | None,
+    parts: str | Sequence[str],
+    subject_rows: int,
+    permutations: int,
+    dtype: str,
+    device: str | None,
+    warn: bool = True,
+    **values: Any,
+) -> Any:
+    from cme.api.analysis_parts import PARTS, AnalysisSettings
+    from cme.evaluation.settings import EvalSettings
+    from cme.models.load import pick_device, pick_dtype
+
+    if processes() > 1:
+        raise UsageError("cme analyse runs in one process. Start it without torchrun.")
+    evaluation = EvalSettings(
+        adapter=os.fspath(adapter),
+        datasets=names(datasets),
+        dtype=pick_dtype(dtype),
+        device=pick_device(device),
+        **values,
+    )
+    chosen = names(parts) or ()
+    if warn and evaluation.tier == "smoke" and {"redundancy", "shapley"} & set(chosen):
+        warnings.warn(
+            "tier smoke has too few samples for intervals, so the analysis has none. Use --tier quick to see which "
+            "differences are more than noise.",
+            CMEWarning,
+            stacklevel=2,
+        )
+    ordered = tuple(part for part in PARTS if part in chosen) + tuple(part for part in chosen if part not in PARTS)
+    if values.get("threads"):
+        import torch
+
+        torch.set_num_threads(values["threads"])
+    return AnalysisSettings(evaluation, ordered, subject_rows, permutations)

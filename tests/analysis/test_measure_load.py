@@ -1,0 +1,95 @@
+"""The load of experts on real forward passes, against a plain loop over single rows."""
+
+import numpy as np
+import pytest
+import torch
+
+from cme.adapters.routed.gates import recorded_gates
+from cme.analysis.measure_load import measure_load, read_load, write_load
+from cme.analysis.rows import batched, load_rows
+from cme.data.sources import open_source
+from cme.progress import bar
+from cme.suite import dataset
+from tests.evaluation.runs import save_adapter
+
+
+@pytest.fixture(scope="module")
+def team(tiny_base, tmp_path_factory):
+    from cme.adapters.load import load_adapter
+    from cme.models.load import load_model, load_tokenizer
+
+    folder = save_adapter(tiny_base, tmp_path_factory.mktemp("adapters") / "team", 0.5, "teamlora")
+    return load_adapter(load_model(tiny_base, device="cpu"), folder), load_tokenizer(tiny_base)
+
+
+def rows_of(name, tokenizer, **changes):
+    values = {"tier": "smoke", "prompt_format": "plain", "max_length": 300, "subject_rows": 2}
+    return load_rows(dataset(name), open_source("mini"), tokenizer, **(values | changes))
+
+
+def measured(team, name, rows):
+    with bar("load") as progress:
+        return measure_load(team[0], dataset(name), rows, team[1].pad_token_id, progress)
+
+
+def loop(model, rows):
+    """Sum φ over each row's prompt and answer in each layer, one row at a time: [n, 2, L, k]. Also count the tokens, [n, 2]."""
+    sums = []
+    for row in rows:
+        with recorded_gates(model) as layers, torch.inference_mode():
+            model(input_ids=torch.tensor([row.ids]))
+            phi = torch.stack([layer.values["default"][0] for layer in layers.values()]).double()
+        sums.append([phi[:, : row.context].sum(1).numpy(), phi[:, row.context :].sum(1).numpy()])
+    return np.array(sums), np.array([[row.context, len(row.ids) - row.context] for row in rows])
+
+
+def test_sums_are_those_of_single_rows(team):
+    rows = rows_of("qqp", team[1])
+    assert len(rows) == 8 and len(batched(rows, 2048)) < len(rows)
+    found, (sums, tokens) = measured(team, "qqp", rows), loop(team[0], rows)
+    assert found.load.sums["phi"].shape == (1, 2, 2, 4)
+    np.testing.assert_allclose(found.load.sums["phi"][0], sums.sum(axis=0), rtol=1e-4)
+    np.testing.assert_array_equal(found.load.sums["tokens"][0, :, 0], tokens.sum(axis=0))
+    assert found.rows == 8 and not found.subjects and len(found.phi) == 0
+
+
+def test_a_dataset_with_subjects_has_the_load_of_each_and_of_single_rows(team):
+    rows = rows_of("mmlu", team[1])
+    assert len(rows) == 2 * 57
+    found, (sums, tokens) = measured(team, "mmlu", rows), loop(team[0], rows)
+    np.testing.assert_allclose(found.phi, sums[:, 0], rtol=1e-3)
+    np.testing.assert_array_equal(found.tokens, tokens[:, 0])
+    assert found.subjects == tuple(row.subject for row in rows) and len(set(found.subjects)) == 57
+    law = [place for place, row in enumerate(rows) if row.subject == "international_law"]
+    place = [group.subject for group in found.load.groups].index("international_law")
+    np.testing.assert_allclose(found.load.sums["phi"][place], sums[law].sum(axis=0), rtol=1e-4)
+    np.testing.assert_array_equal(found.load.sums["tokens"][place, :, 1], tokens[law].sum(axis=0))
+
+
+def test_a_long_row_is_cut_and_its_answer_stays(team):
+    rows = rows_of("cnn_dailymail", team[1], max_length=200)
+    assert all(len(row.ids) <= 200 for row in rows)
+    long = rows_of("cnn_dailymail", team[1], max_length=2000)
+    assert [row.ids[row.context :] for row in rows] == [row.ids[row.context :] for row in long]
+
+
+def test_batches_hold_every_row_once_within_the_budget(team):
+    rows = rows_of("imdb", team[1], max_length=400)
+    batches = batched(rows, 900)
+    assert sorted(row for batch in batches for row in batch) == list(range(len(rows)))
+    assert all(len(batch) == 1 or len(batch) * max(len(rows[row].ids) for row in batch) <= 900 for batch in batches)
+
+
+def test_a_stored_load_is_read_only_for_the_same_model(team, tmp_path):
+    found = measured(team, "mmlu", rows_of("mmlu", team[1], subject_rows=1))
+    write_load(tmp_path / "mmlu.npz", found, "key")
+    again = read_load(tmp_path / "mmlu.npz", "key")
+    assert again is not None and again.load.groups == found.load.groups and again.clusters == found.clusters
+    for name, values in found.load.sums.items():
+        np.testing.assert_array_equal(again.load.sums[name], values)
+    assert read_load(tmp_path / "mmlu.npz", "other") is None
+    whole = (tmp_path / "mmlu.npz").read_bytes()
+    for damaged in (b"damaged", whole[: len(whole) // 2], b""):
+        (tmp_path / "mmlu.npz").write_bytes(damaged)
+        assert read_load(tmp_path / "mmlu.npz", "key") is None
+    assert read_load(tmp_path / "none.npz", "key") is None

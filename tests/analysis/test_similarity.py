@@ -1,0 +1,102 @@
+"""Similarity of experts against computations that form the updates."""
+
+import math
+
+import pytest
+import torch
+
+from cme.analysis.similarity import delta_products, matrix_figures, overlap, similarity_analysis, singular_values
+from tests.adapters.conftest import adapted  # noqa: F401 (a fixture)
+from tests.adapters.variants import routed_variants
+
+K, R, D, M = 3, 2, 11, 7
+
+
+@pytest.fixture
+def experts():
+    generator = torch.Generator().manual_seed(0)
+    draw = lambda *shape: torch.randn(*shape, generator=generator, dtype=torch.float64)  # noqa: E731
+    return draw(K, R, D), draw(K, M, R)
+
+
+def test_inner_products_are_those_of_the_updates(experts):
+    down, up = experts
+    updates = (up @ down).flatten(1)
+    torch.testing.assert_close(delta_products(down, up), updates @ updates.T)
+
+
+def test_singular_values_are_those_of_the_update(experts):
+    down, up = experts
+    torch.testing.assert_close(singular_values(down[0], up[0]), torch.linalg.svdvals(up[0] @ down[0])[:R])
+
+
+def test_overlap_is_1_for_one_space_and_0_for_orthogonal_ones():
+    axes = torch.eye(6, dtype=torch.float64)
+    turned = axes[:, :2] @ torch.tensor([[2.0, 1.0], [0.0, -3.0]], dtype=torch.float64)
+    assert overlap(axes[:, :2], turned) == pytest.approx(1)
+    assert overlap(axes[:, :2], axes[:, 2:4]) == pytest.approx(0)
+    assert overlap(axes[:, :2], axes[:, 1:3]) == pytest.approx(0.5)
+    angle = 0.3
+    tilted = axes[:, :1] * math.cos(angle) + axes[:, 1:2] * math.sin(angle)
+    assert overlap(axes[:, :1], tilted) == pytest.approx(math.cos(angle) ** 2)
+
+
+def test_overlap_of_random_spaces_is_that_of_chance():
+    generator = torch.Generator().manual_seed(1)
+    values = [
+        overlap(*(torch.randn(40, 4, generator=generator, dtype=torch.float64) for _ in "ab")) for _ in range(200)
+    ]
+    assert sum(values) / 200 == pytest.approx(4 / 40, abs=0.01)
+
+
+@routed_variants
+@torch.no_grad()
+def test_layers_of_every_method_agree_with_formed_updates(adapted, method, fields):  # noqa: F811
+    if fields.get("experts") == 1:
+        return
+    model = adapted(method, **fields)
+    layer = next(module for module in model.modules() if hasattr(module, "record_gates"))
+    found = similarity_analysis(model).layers[0]
+    down = next(getattr(layer, name) for name in layer.adapter_layer_names if name.endswith("_A"))["default"]
+    up = next(getattr(layer, name) for name in layer.adapter_layer_names if name.endswith("_B"))["default"]
+    k = layer.plans["default"].config.experts
+    rank = up.shape[1] // k
+    flat = down.reshape(-1, down.shape[-1])
+    of_expert = [flat if len(flat) == rank else flat[i * rank : (i + 1) * rank] for i in range(k)]
+    updates = [(up[:, i * rank : (i + 1) * rank] @ of_expert[i]).double().flatten() for i in range(k)]
+    cosines = [float(torch.cosine_similarity(updates[i], updates[j], dim=0)) for i in range(k) for j in range(i)]
+    assert found.cosine == pytest.approx(sum(cosines) / len(cosines), abs=1e-5)
+    assert found.cosine_largest == pytest.approx(max(cosines), abs=1e-5)
+    assert found.norms == pytest.approx([float(update.norm()) for update in updates], rel=1e-5)
+    assert (found.down is None) == (method == "hydralora")
+    assert 1 <= found.stable_rank <= rank and found.up_chance == rank / up.shape[0]
+
+
+def test_the_outputs_of_single_experts_are_those_of_the_matrices(adapted):  # noqa: F811
+    """The matrices of an expert are what the layer computes if the others are masked and its gate weight is divided out."""
+    from cme.adapters.routed.gates import recorded_gates
+    from cme.adapters.routed.masks import masked_experts
+    from cme.analysis.similarity import expert_matrices
+
+    model = adapted()
+    with recorded_gates(model) as layers:
+        layer = next(iter(layers.values()))
+        down, up = expert_matrices(layer)
+        x = torch.randn(3, layer.in_features, generator=torch.Generator().manual_seed(2))
+        with masked_experts(model, [1]), torch.no_grad():
+            own = layer(x) - layer.base_layer(x)
+        gates = layer.gates["default"]
+    scaled = own.double() / gates[:, 1:2].double() / layer.plans["default"].scaling
+    torch.testing.assert_close(scaled, x.double() @ (up[1] @ down[1]).T, rtol=1e-3, atol=1e-4)
+
+
+def test_the_start_of_m_is_recognised():
+    generator = torch.Generator().manual_seed(3)
+    start = torch.rand(200, 200, generator=generator) * 0.2 - 0.1
+    start.fill_diagonal_(1.0)
+    found = matrix_figures("x", start)
+    assert (found.diagonal, found.moved, found.outside) == (1, 0, 0)
+    assert found.spread == pytest.approx(0.1 / 3**0.5, abs=1e-3) and found.positive == pytest.approx(0.5, abs=0.02)
+    moved = matrix_figures("x", torch.tensor([[1.5, -0.3], [0.05, 0.5]]))
+    assert (moved.diagonal, moved.moved, moved.outside, moved.positive) == pytest.approx((1, 0.5, 0.5, 0.5))
+    assert moved.matrix[0] == pytest.approx((1.5, -0.3))

@@ -1,0 +1,191 @@
+"""The analysis of experts, from the command line and from Python, on a tiny base."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+import cme
+from cme.analysis.score_table import read_scores
+from cme.errors import CMEError, CMEWarning, UsageError
+from cme.records import read_record
+from cme.records.analysis import Analysis
+from cme.records.schema import json_schema
+from tests.evaluation.runs import result, save_adapter
+
+pytestmark = pytest.mark.filterwarnings("ignore:tier smoke")
+
+DATASETS = ("qqp", "mmlu")
+VALUES = {
+    "source": "mini",
+    "tier": "smoke",
+    "datasets": DATASETS,
+    "subject_rows": 2,
+    "permutations": 19,
+    "threads": 1,
+    "token_budget": 400,
+}
+
+
+@pytest.fixture(scope="module")
+def team(tiny_base, tmp_path_factory):
+    return save_adapter(tiny_base, tmp_path_factory.mktemp("adapters") / "team", 0.5, "teamlora")
+
+
+@pytest.fixture(scope="module")
+def analysis(tiny_base, team, tmp_path_factory):
+    with pytest.warns(CMEWarning, match="tier smoke has too few samples for intervals"):
+        return cme.analyse(team, tmp_path_factory.mktemp("analysis") / "team", base=str(tiny_base), **VALUES)
+
+
+def test_the_record_fits_its_schema_and_is_read_again(analysis):
+    record = read_record(analysis.folder / "analysis.json", Analysis)
+    assert record == analysis.record
+    jsonschema.validate(json.loads((analysis.folder / "analysis.json").read_text()), json_schema(Analysis))
+    assert (record.experts, record.rank, record.adapter.method, record.name) == (4, 4, "teamlora", "team")
+
+
+def test_the_adapter_and_the_base_score_as_in_their_own_evaluations(analysis, tiny_base, team, tmp_path):
+    scores = {item.name: item.score["average"].value for item in analysis.record.redundancy}
+    own = {"source": "mini", "tier": "smoke", "datasets": DATASETS, "threads": 1, "base": str(tiny_base)}
+    assert scores["all"] == cme.evaluate(adapter=team, **own).average
+    assert scores["base"] == cme.evaluate(**own).average
+    assert len(list((analysis.folder / "evaluations").iterdir())) == 18
+    assert result(analysis.folder / "evaluations" / "keep-0-2")["experts"] == "keep:0,2"
+
+
+def test_all_values_follow_from_the_files(analysis):
+    from cme.analysis.masks import Masks
+    from cme.analysis.redundancy import mask_scores
+    from cme.analysis.shapley import shapley_analysis
+
+    table, masks = read_scores(analysis.folder / "coalitions.parquet"), Masks(4, redundancy=True, shapley=True)
+    choices = {name: masks.choices[name] for name in masks.reported}
+    assert tuple(mask_scores(table, choices, intervals=False)) == analysis.record.redundancy
+    gates = {item.name: np.array(item.gates) for item in analysis.record.shapley.datasets}
+    assert shapley_analysis(table, masks.coalitions, gates, intervals=False) == analysis.record.shapley
+    gain = sum(item.value for item in analysis.record.shapley.average.values)
+    scores = {item.name: item.score["average"].value for item in analysis.record.redundancy}
+    assert gain == pytest.approx(scores["all"] - scores["base"])
+
+
+def test_load_is_reported_by_family_dataset_and_subject(analysis):
+    import pyarrow.parquet as pq
+
+    load = analysis.record.load
+    names = [(item.family, item.dataset, item.subject) for item in load.prompt]
+    assert names[0] == ("", "", "") and ("paraphrase_detection", "qqp", "") in names
+    assert sum(bool(subject) for _, _, subject in names) == 57
+    assert load.prompt[0].tokens == sum(item.tokens for item in load.prompt if item.dataset and not item.subject)
+    assert sum(load.prompt[0].phi) == pytest.approx(1) and 1 < load.prompt[0].effective <= 4
+    assert 1 / 20 <= load.subjects.p <= 1 and (load.subjects.subjects, load.subjects.rows) == (57, 114)
+    rows = pq.read_table(analysis.folder / "load.parquet").to_pylist()
+    assert len(rows) == (1 + 57) * 2 * len(load.layers) * 4
+    qqp = [row for row in rows if row["dataset"] == "qqp" and row["part"] == "prompt" and row["expert"] == 2]
+    group = next(item for item in load.prompt if item.dataset == "qqp")
+    assert np.mean([row["phi"] for row in qqp]) == pytest.approx(group.phi[2])
+    assert {row["tokens"] for row in qqp} == {group.tokens}
+
+
+def test_tables_and_figures_are_written(analysis):
+    text = analysis.markdown
+    for part in ("## Load", "without expert 3", "share of gain", "## Shapley values", "## Similarity", "matrix M"):
+        assert part in text
+    for name in ("load", "masks", "shapley", "competition"):
+        assert (analysis.folder / f"{name}.svg").read_text().startswith("<?xml")
+        assert (analysis.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_finished_work_is_not_done_twice(analysis, tiny_base, team, monkeypatch):
+    with pytest.raises(UsageError, match="finished output"):
+        cme.analyse(team, analysis.folder, base=str(tiny_base), **VALUES)
+    monkeypatch.setattr("cme.api.analysis_parts.load_model", None)
+    monkeypatch.setattr("cme.evaluation.session.load_model", None)
+    (again,) = cme.analyse_each([team], analysis.folder.parent, base=str(tiny_base), **VALUES)
+    assert again.record == analysis.record
+
+
+def test_an_interrupted_analysis_continues(analysis, tiny_base, team, tmp_path, monkeypatch):
+    import cme.api.analysis_parts as parts
+
+    calls = []
+    measure = parts.measure_load
+
+    def stops(*args):
+        calls.append(args[1].name)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return measure(*args)
+
+    monkeypatch.setattr(parts, "measure_load", stops)
+    values = VALUES | {"parts": "load", "base": str(tiny_base)}
+    with pytest.raises(KeyboardInterrupt):
+        cme.analyse(team, tmp_path / "out", **values)
+    done = cme.analyse(team, tmp_path / "out", **values)
+    assert calls == ["qqp", "mmlu", "mmlu"], "qqp is measured once"
+    assert done.record.load == analysis.record.load and not done.record.redundancy and done.record.shapley is None
+    assert not (tmp_path / "out" / "coalitions.parquet").exists()
+
+
+def test_the_command_line_does_the_same(analysis, tiny_base, team, tmp_path):
+    from typer.testing import CliRunner
+
+    from cme.cli.main import app
+
+    words = ["analyse", str(team), "--base", str(tiny_base), "--source", "mini", "--tier", "smoke"]
+    words += ["--datasets", "qqp,mmlu", "--subject-rows", "2", "--permutations", "19", "--threads", "1"]
+    words += ["--parts", "similarity,load", "--out", str(tmp_path / "out"), "--json"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["parts"] == ["load", "similarity"] and record["redundancy"] == []
+    assert record["load"] == json.loads((analysis.folder / "analysis.json").read_text())["load"]
+    assert record["similarity"] == json.loads((analysis.folder / "analysis.json").read_text())["similarity"]
+
+
+def changed_config(adapter: Path, folder: Path, **changes) -> Path:
+    """Copy an adapter with other settings in its configuration."""
+    import shutil
+
+    shutil.copytree(adapter, folder)
+    file = folder / "adapter_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parts": "lode"}, "unknown part of an analysis 'lode'. Did you mean 'load'"),
+        ({"parts": ()}, "no part of the analysis was chosen"),
+        ({"tier": "quik"}, "unknown tier 'quik'"),
+        ({"datasets": "qpq"}, "unknown dataset"),
+        ({"subject_rows": 0}, "number of subject rows is 0"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_before_any_work(tiny_base, team, tmp_path, changes, message):
+    with pytest.raises(UsageError, match=message):
+        cme.analyse(team, tmp_path / "out", base=str(tiny_base), **(VALUES | changes))
+    assert not (tmp_path / "out").exists()
+
+
+def test_adapters_that_cannot_be_analysed_are_refused_before_any_work(tiny_base, team, tmp_path, monkeypatch):
+    monkeypatch.setattr("cme.api.analysis_parts.load_model", None)
+    lora = save_adapter(tiny_base, tmp_path / "lora", 0.3)
+    untrained = save_adapter(tiny_base, tmp_path / "untrained", 0.0, "teamlora")
+    single = changed_config(team, tmp_path / "single", experts=1)
+    eight = changed_config(team, tmp_path / "eight", experts=8)
+    for adapter, error, message in (
+        (lora, UsageError, "lora has no experts .its method is lora."),
+        (untrained, UsageError, "was never trained: all matrices B"),
+        (single, UsageError, "has a single expert"),
+        (eight, UsageError, r"exact Shapley values of 8 experts need 256 evaluations"),
+        (tmp_path / "nothing", CMEError, "adapter_config.json"),
+    ):
+        with pytest.raises(error, match=message):
+            cme.analyse(adapter, tmp_path / "out", base=str(tiny_base), **VALUES)
+        with pytest.raises(error, match=message):
+            cme.analyse_each([team, adapter], tmp_path / "out", base=str(tiny_base), **VALUES)
+        assert not (tmp_path / "out").exists()
