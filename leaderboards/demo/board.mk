@@ -9,7 +9,7 @@ BIN     ?= .venv/bin
 CME     := $(BIN)/cme
 BOARD   ?= board
 OUT     ?= leaderboards/demo
-METHODS ?= lora adalora moslora moelora hydralora teamlora
+METHODS ?= lora adalora moslora moelora hydralora teamlora teamlora-normalised teamlora-released
 RATES   ?= 1e-3,2e-3,4e-3,8e-3
 SEEDS   ?= 1 2
 ROWS    ?= 4000
@@ -76,12 +76,14 @@ $(BASELINES:%=$(BOARD)/results/%/result.json): $(BOARD)/results/%/result.json:
 # Cost ratios are measured in turns in one process, so that other load of the machine affects all methods alike. AdaLoRA is
 # measured at its initial rank, 48, against LoRA of the same rank.
 BENCH = $(CME) bench adapters --forms fused --rounds $(ROUNDS) --warmup 1 --batch 8 --train-length 80 --dtype bfloat16
-MEASURED := $(sort lora $(filter-out adalora,$(METHODS)))
+MEASURED := $(sort lora $(filter-out adalora teamlora-normalised teamlora-released,$(METHODS)))
+VARIANTS := $(if $(filter teamlora-normalised,$(METHODS)),teamlora:gate_sum=1) \
+	$(if $(filter teamlora-released,$(METHODS)),teamlora:gate_sum=experts)
 COSTS = $(BOARD)/costs/$(if $(filter adalora,$(1)),adalora,$(subst $(space),-,$(MEASURED)))/report.json
 
 $(call COSTS,lora):
 	@echo "== measuring what the methods cost"
-	@$(BENCH) --methods base,$(subst $(space),$(comma),$(MEASURED)) --out $(@D)
+	@$(BENCH) --methods base,$(subst $(space),$(comma),$(strip $(MEASURED) $(VARIANTS))) --out $(@D)
 
 $(call COSTS,adalora):
 	@echo "== measuring what AdaLoRA costs"

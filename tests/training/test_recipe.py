@@ -169,19 +169,19 @@ def test_recipes_of_the_studies():
         assert adapter(f"llama-3-8b-{method}") == adapter(f"{method}-r32")
 
 
-def test_demo_recipes_have_the_gate_sum_of_the_committed_rows():
+@pytest.mark.parametrize("name", ["teamlora", "teamlora-normalised", "teamlora-released", "moelora", "hydralora"])
+def test_demo_recipes_are_those_of_the_committed_rows(name):
     import json
 
     from cme.adapters import settings_to_mapping
     from cme.paths import leaderboards_dir
 
-    for method in ("teamlora", "moelora", "hydralora"):
-        row = json.loads((leaderboards_dir() / "demo" / "entries" / f"{method}.json").read_text())
-        assert settings_to_mapping(load_recipe(f"demo-{method}", {"data": "mix"})[1]) == row["settings"]
+    row = json.loads((leaderboards_dir() / "demo" / "entries" / f"{name}.json").read_text())
+    assert settings_to_mapping(load_recipe(f"demo-{name}", {"data": "mix"})[1]) == row["settings"]
 
 
 def test_one_name_of_the_sum_of_gates_takes_the_place_of_the_other(tmp_path):
-    assert load_recipe("demo-teamlora", {"data": "mix", "gate_sum": "free"})[1].gate_scale is None
+    assert load_recipe("demo-teamlora", {"data": "mix", "gate_sum": 1})[1].gate_scale is None
     assert load_recipe("teamlora-r32", {"data": "mix", "gate_scale": 0.5})[1].gate_sum is None
     (tmp_path / "_all.yaml").write_text("training: {data: here}\nadapter: {method: teamlora, gate_scale: 2.0}\n")
     (tmp_path / "mine.yaml").write_text("include: _all.yaml\nadapter: {gate_sum: experts}\n")

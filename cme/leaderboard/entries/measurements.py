@@ -10,7 +10,7 @@ from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
 from cme.records import ChosenGrid, Grid, MeasuredRatios, Ratio, Run, read_record
-from cme.records.method import UNMEASURED
+from cme.records.method import UNMEASURED, with_gate_sum
 
 __all__ = ["RATIOS", "cost_ratios", "lr_grid"]
 
@@ -159,9 +159,15 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
             f"{run.base_parameters:,}. Measure on the row's base: cme bench adapters --base {run.base}"
         )
     wanted = _Wanted(run.method, adapter.rank, adapter.experts, _targets(adapter.target_modules))
+    # A measurement with the row's own sum of gate weights is preferred to that of the method's default.
+    own = with_gate_sum(adapter.plain()).get("gate_sum")
+    names = (f"{run.method}:gate_sum={own}", run.method) if own is not None else (run.method,)
     cases = [case for case in report.cases if case.form in _FORMS]
     targets = _targets(settings.target_modules)
-    case = next((one for one in cases if _Wanted(one.method, one.rank, one.experts, targets) == wanted), None)
+    fitting = {
+        one.method: one for one in cases if _Wanted(_plain(one.method), one.rank, one.experts, targets) == wanted
+    }
+    case = next((fitting[name] for name in names if name in fitting), None)
     lora = next((one for one in cases if one.method == "lora"), None)
     if case is None or lora is None:
         known = ", ".join(f"{one.name} (rank {one.rank})" for one in cases) or "no adapter"
@@ -189,6 +195,11 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
         dtype=place.dtype,
         command=" ".join(place.command),
     )
+
+
+def _plain(name: str) -> str:
+    """Return the method of a case, such as ``teamlora`` of ``teamlora:gate_sum=1``."""
+    return name.partition(":")[0]
 
 
 def _targets(names: tuple[str, ...] | str | None) -> Sequence[str] | str | None:

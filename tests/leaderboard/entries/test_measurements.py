@@ -126,6 +126,18 @@ def test_costs_are_those_of_the_row_over_lora(workshop):
     verify(workshop.entries)
 
 
+def test_a_row_gets_the_costs_of_its_own_sum_of_gate_weights(workshop):
+    folder = report(workshop.root / "costs")
+    values = json.loads((folder / "report.json").read_text())
+    own = {**values["cases"][1], "name": "teamlora k4 own", "method": "teamlora:gate_sum=1"}
+    times = {**values["ratios"][0], "case": own["name"], "quartiles": {"median": 2.0}, "interval": None}
+    report(folder, cases=[*values["cases"], own], ratios=[*values["ratios"], times])
+    for total, value in ((1, 2.0), ("free", 1.25)):
+        settings = {"rank": 8, "experts": 4, "gate_sum": total}
+        entry = workshop.row(f"sum-{total}", "teamlora", 0.6, settings=settings, bench=folder, **ROW)
+        assert entry.cost_ratios.train.value == value
+
+
 @pytest.mark.parametrize(
     ("settings", "changes", "message"),
     [
