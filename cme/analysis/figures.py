@@ -78,7 +78,9 @@ def draw_load(record: Analysis, layer: LayerLoad | None = None) -> Any:
         for row, line in enumerate(shares):
             for expert, value in enumerate(line):
                 colour = "black" if value > middle else "white"
-                axes.text(expert, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour)
+                text = axes.text(expert, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour)
+                # Hundreds of texts inside the axes would make the layout slow.
+                text.set_in_layout(False)
         axes.set_xticks(range(record.experts), [str(expert) for expert in range(record.experts)])
         axes.set_xlabel("expert")
         axes.set_title(title, fontsize=7)
