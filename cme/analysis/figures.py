@@ -70,7 +70,7 @@ def draw_load(record: Analysis, layer: LayerLoad | None = None) -> Any:
     if layer is not None:
         tables[layer.layer.removeprefix("model.")] = 100 * np.array([layer.phi[name] for name in names])
     width = 2.4 + len(tables) * (1.1 + 0.36 * record.experts)
-    figure = Figure(figsize=(width, 1.0 + 0.145 * len(names)), layout="constrained")
+    figure = Figure(figsize=(width, 2.0 + 0.145 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axes, (title, shares) in zip(panels, tables.items(), strict=True):
         image = axes.imshow(shares, aspect="auto", cmap="cividis")
