@@ -15,6 +15,7 @@ DEV    := $(VENV)/.cme-dev
 # Steps are files, and make does not notice changed settings. Each tier has its own folder; for other settings, set DEMO.
 DEMO   ?= demo$(if $(filter-out smoke,$(TIER)),-$(TIER))
 ROWS   ?= 4000
+SOURCE ?= mini:graded
 TIER   ?= smoke
 TRAIN  ?=
 EVAL   ?=
@@ -68,7 +69,7 @@ demo-rows: $(DEMO)/runs/teamlora/run.json $(DEMO)/runs/lora/run.json \
 
 $(DEMO)/mix/manifest.json: | $(READY)
 	@echo "== building a training mix of $(ROWS) rows from the mini corpus"
-	@$(CME) build-data --source mini --size $(ROWS) --out $(DEMO)/mix
+	@$(CME) build-data --source $(SOURCE) --size $(ROWS) --out $(DEMO)/mix
 
 $(DEMO)/runs/%/run.json: $(DEMO)/mix/manifest.json
 	@echo "== training $* on SmolLM2-135M"
@@ -76,15 +77,15 @@ $(DEMO)/runs/%/run.json: $(DEMO)/mix/manifest.json
 
 $(DEMO)/results/base/result.json: | $(DEMO)/mix/manifest.json
 	@echo "== evaluating the base model"
-	@$(CME) eval --source mini --tier $(TIER) --dtype auto --threads $(THREADS) --out $(DEMO)/results/base --name base $(EVAL)
+	@$(CME) eval --source $(SOURCE) --tier $(TIER) --dtype auto --threads $(THREADS) --out $(DEMO)/results/base --name base $(EVAL)
 
 $(DEMO)/results/majority/result.json: | $(DEMO)/mix/manifest.json
 	@echo "== scoring the majority answer (no model)"
-	@$(CME) eval --baseline majority --source mini --tier $(TIER) --out $(DEMO)/results/majority >/dev/null
+	@$(CME) eval --baseline majority --source $(SOURCE) --tier $(TIER) --out $(DEMO)/results/majority >/dev/null
 
 $(DEMO)/results/%/result.json: $(DEMO)/runs/%/run.json
 	@echo "== evaluating $*"
-	@$(CME) eval --adapter $(DEMO)/runs/$* --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
+	@$(CME) eval --adapter $(DEMO)/runs/$* --source $(SOURCE) --tier $(TIER) --dtype auto --threads $(THREADS) \
 		--out $(DEMO)/results/$* $(EVAL)
 
 $(DEMO)/entries/base.json: $(DEMO)/results/base/result.json

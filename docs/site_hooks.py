@@ -164,6 +164,8 @@ _TITLES = {
     "analysis": "Analysis of experts",
     "results": "Results",
     "samples": "Examples and samples",
+    "compare": "Comparisons",
+    "plan": "Plans of comparisons",
     "submission": "Entries",
     "boards": "Leaderboards",
     "parameters": "Parameter counts",

@@ -90,6 +90,8 @@ class Compared:
             for what, tables in (("families", paired.families), ("datasets", paired.datasets)):
                 pair[what] = {name: _interval(items[k]) for name, items in tables.items()}
         return {
+            "kind": "comparison",
+            "schema_version": 1,
             "tier": first.tier,
             "source": first.source,
             "alpha": paired.comparison.alpha,
@@ -182,7 +184,7 @@ def compare(
             are identical, a dataset has a single cluster, or all samples cannot reach the half-width.
 
     Example:
-        >>> compared = cme.compare(["leaderboards/demo/entries/lora.json", "leaderboards/demo/entries/base.json"])
+        >>> compared = cme.compare([f"{DEMO}/entries/lora.json", f"{DEMO}/entries/base.json"])
         >>> [item.significant for item in compared.differences]
         [True]
     """

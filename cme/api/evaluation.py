@@ -65,7 +65,7 @@ def evaluate(
             result.
         tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``. None means ``quick``, or ``full``
             with ``until`` or ``rows``, which choose rows within the tier. With ``rows_of``, it is that of the other result.
-        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
+        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``).
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         until: evaluate only as many rows as are needed for this half-width of the average's 95 % interval, in points, such as
             0.5. With the same ``out``, a smaller half-width continues a finished evaluation.

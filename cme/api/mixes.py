@@ -114,7 +114,7 @@ def build_mix(
 
     Args:
         out: output folder: new, empty, or this call's unfinished output.
-        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:hard,long,seed=3``).
+        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``).
         size: number of training rows. None means all rows that remain after cleaning.
         seed: seed of the row order and of the prompt variants.
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.

@@ -145,6 +145,7 @@ def plan(
     entries: StrPath | None = None,
     training_hours: float | None = None,
     budget: float | None = None,
+    plot: StrPath | None = None,
 ) -> Plan:
     """Plan how many seeds and samples decide a difference between two methods: ``cme plan``.
 
@@ -159,6 +160,7 @@ def plan(
         entries: folder of the entries of a board, as the pilot. None means the demo board of a checkout.
         training_hours: hours to train one run, if they differ from those of the pilot.
         budget: hours for both methods together. The notes then say which seeds and samples use them best.
+        plot: figure to write (`Plan.plot`).
 
     Returns:
         The plan.
@@ -168,7 +170,7 @@ def plan(
             a budget.
 
     Example:
-        >>> made = cme.plan(difference=5, entries="leaderboards/demo/entries")
+        >>> made = cme.plan(difference=5, entries=f"{DEMO}/entries")
         >>> made.to_frame()["seeds"].tolist()
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
     """
@@ -192,6 +194,8 @@ def plan(
     )
     if budget is not None:
         made.planned.budget(budget)
+    if plot is not None:
+        made.plot(plot)
     return made
 
 

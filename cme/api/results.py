@@ -243,6 +243,9 @@ class EvalResult:
             notes.append("Imported from lm-eval's logs. The base is identified by its name and lm-eval's hash only.")
         if record.adapter is not None and record.adapter.changes_output is False:
             notes.append("The adapter does not change the model's output.")
+        if self.retention:
+            drift = self.retention.drift
+            notes.append(f"Drift from the base: {drift.value:.4f} ± {drift.stderr:.4f} nats per token")
         return f"{record.name} on {record.base}" if record.base else record.name, frame, notes
 
 

@@ -28,7 +28,7 @@ def compare(
     sides: Annotated[
         list[str],
         typer.Argument(
-            metavar="SIDE...",
+            metavar="SIDE",
             help="Result folder, entry file, adapter, base, or baseline; NAME=A,B,C for the seeds of one method.",
         ),
     ],
@@ -61,9 +61,10 @@ def compare(
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="For models: CPU threads.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare results, entries or models pair by pair on the same samples.
+    """Compare results, entries or models pair by pair.
 
-    Prints the difference of every pair with its interval, its p-value, and what more seeds or samples would help.
+    Prints the paired difference of every two sides on the same samples with its interval and p-value, and whether more seeds or
+    more samples would help.
     Models are evaluated first; run the same command again after an interruption. The exit code is 0 whatever differs.
     """
     import cme

@@ -11,7 +11,7 @@ SourceName = Annotated[
     str,
     typer.Option(
         "--source",
-        help="Source of the rows: hub, a mirror folder, or mini (synthetic; mini:hard,long,seed=3).",
+        help="Source of the rows: hub, a mirror folder, or mini (synthetic; mini:graded,long,seed=3).",
     ),
 ]
 NewFolder = Annotated[Path, typer.Option("--out", help="Output folder: new, or this command's own unfinished work.")]

@@ -26,7 +26,7 @@ def plan(
     pilot: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[SIDE]...",
+            metavar="SIDE",
             help="Pilot: results or entries of two or more methods; NAME=A,B,C for the seeds of one method.",
         ),
     ] = None,
@@ -48,22 +48,23 @@ def plan(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Plan the seeds and samples that decide a difference between two methods.
+    """Plan the seeds and samples of a comparison.
 
-    The variances come from a pilot. The table shows, for 1 to 10 seeds of each method, the samples of each dataset, and
-    tokens and hours for both methods together.
+    The variances come from a pilot. The table shows what detects the difference between two methods:
+    for 1 to 10 seeds of each, the samples of each dataset, and tokens and hours for both together.
     """
     import cme
 
     made = cme.plan(
-        pilot or None, difference=difference, power=power, entries=entries, training_hours=training_hours, budget=budget
-    )
+        pilot or None, difference=difference, power=power, entries=entries, training_hours=training_hours, budget=budget,
+        plot=plot,
+    )  # fmt: skip
     if as_json:
         emit_json(made.plain())
     else:
         _show(made)
     if plot is not None:
-        note(f"Written: {made.plot(plot)}")
+        note(f"Written: {plot}")
 
 
 def _show(made: "Plan") -> None:

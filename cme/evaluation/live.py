@@ -57,7 +57,7 @@ def evaluate_live(
     ``torchrun``, ``panel_of`` and ``looked`` are called in the first process only.
 
     Args:
-        models: the models, with different output folders. A folder may hold an evaluation with ``cme eval --until``.
+        models: the models, with different output folders.
         settings: settings of all evaluations, such as tier, source and datasets. Base, adapter and name are those of the models.
         until: the rule that stops, such as ``Until.parse("decided:0.5")``.
         panel_of: function that returns the scores of all models at a look, and the weights of the datasets in the average.

@@ -104,7 +104,7 @@ def grow(
         group.first(lambda: _note(models, number, target))  # noqa: B023 (it runs at once)
         for model in models:
             try:
-                available |= _evaluate(model, specs, windows, sessions, group, f"datasets{rule.progress}", rule.exact)
+                available |= _evaluate(model, specs, windows, sessions, group, rule.progress, rule.exact)
             except CMEError:
                 _release_empty(models, group)
                 raise
@@ -122,7 +122,7 @@ def _evaluate(
     windows: Mapping[str, Window],
     sessions: "Sessions",
     group: Group,
-    whole: str,
+    progress: str,
     exact: bool,
 ) -> Counts:
     """Evaluate the rows of one stage, and return the number of available rows of each of its datasets."""
@@ -135,7 +135,9 @@ def _evaluate(
         known = group.together(lambda: session.prepare(chosen, model.folder, windows))
         if exact and (over := [name for name in windows if windows[name][1] > known.get(name, windows[name][1])]):
             raise too_many_rows(over[0], windows[over[0]][1], known[over[0]], model.settings.tier)
-        with table([spec.name for spec in chosen], whole=whole, shown=group.rank == 0) as bar:
+        with table(
+            [spec.name for spec in chosen], whole=f"{model.row.out.name}: datasets{progress}", shown=group.rank == 0
+        ) as bar:
             for spec in chosen:
                 done[spec.name] = session.dataset(spec, model.folder, bar(spec.name), windows[spec.name])
     for name, record in done.items():
@@ -224,17 +226,24 @@ class Sessions:
         self.group = group
         self._several, self._given = several, given
         self._kept: dict[Path, Session] = {}
+        self._attached: tuple[Session, GrowingModel] | None = None
 
     def attach(self, model: GrowingModel) -> Session:
         """Return the session of a model's base, with the model's adapter attached."""
         session = self._given or self._of_base(model)
-        self.group.together(lambda: session.attach(model.row.adapter, model.answers, model.folder, model.row.experts))
+        if self._attached is None or self._attached[0] is not session or self._attached[1] is not model:
+            self._attached = None
+            self.group.together(
+                lambda: session.attach(model.row.adapter, model.answers, model.folder, model.row.experts)
+            )
+            self._attached = session, model
         return session
 
     def _of_base(self, model: GrowingModel) -> Session:
         folder = model.start.folder
         if folder not in self._kept:
             self._kept.clear()
+            self._attached = None
             tokenizer = load_tokenizer(folder)
             self._kept[folder] = self.group.together(
                 lambda: Session(model.settings, folder, tokenizer, group=self.group, several=self._several)

@@ -10,9 +10,11 @@ from typing import Any
 from cme.errors import UsageError, unknown
 from cme.mini_corpus import plant
 from cme.mini_corpus.render import RENDERERS
-from cme.mini_corpus.renderer import Renderer
+from cme.mini_corpus.renderer import LEVELS, Renderer
 
-__all__ = ["known", "planted", "rows", "size"]
+__all__ = ["DIFFICULTIES", "LEVELS", "known", "level", "planted", "rows", "size"]
+
+DIFFICULTIES = ("easy", "graded", "hard")
 
 
 def known() -> list[str]:
@@ -51,7 +53,8 @@ def rows(
         start: number of the first row.
         seed: seed of the corpus. All seeds have the same rules.
         lengths: ``"short"`` for texts that train in minutes, ``"long"`` for realistic lengths.
-        difficulty: ``"easy"`` has shortcuts that a small model learns in minutes; ``"hard"`` has none.
+        difficulty: ``"easy"`` has shortcuts that a small model learns in minutes; ``"hard"`` has none; ``"graded"`` has rows
+            of several known levels (see `level`).
 
     Raises:
         UsageError: if the folder or split does not exist, or has fewer rows.
@@ -59,17 +62,37 @@ def rows(
     most = size(folder, split)
     if lengths not in ("short", "long"):
         raise unknown("lengths", lengths, ("short", "long"))
-    if difficulty not in ("easy", "hard"):
-        raise unknown("difficulty", difficulty, ("easy", "hard"))
+    if difficulty not in DIFFICULTIES:
+        raise unknown("difficulty", difficulty, DIFFICULTIES)
     if start < 0 or not 0 <= start + n <= most:
         raise UsageError(
             f"the mini source has {most:,} rows of {folder}/{split}; {start + n:,} were requested. Request fewer rows."
         )
     renderer = RENDERERS[folder]
+    hard, graded = difficulty == "hard", difficulty == "graded"
     return [
-        plant.row(renderer, split, index, seed, long=lengths == "long", hard=difficulty == "hard")
+        plant.row(renderer, split, index, seed, long=lengths == "long", hard=hard, graded=graded)
         for index in range(start, start + n)
     ]
+
+
+def level(folder: str, split: str, index: int, *, seed: int = 0) -> int:
+    """Return the level of row ``index`` in a graded corpus, one of `LEVELS` (1 is the easiest).
+
+    The level depends on the folder, the split, ``index`` and the seed only. A planted copy has the level of its source.
+
+    Example:
+        >>> from cme import mini_corpus
+        >>> sorted({mini_corpus.level("imdb", "test", index) for index in range(10)})
+        [1, 2, 3]
+
+    Raises:
+        UsageError: if the folder, split or row does not exist.
+    """
+    most = size(folder, split)
+    if not 0 <= index < most:
+        raise UsageError(f"the mini source has the rows 0 to {most - 1} of {folder}/{split}; {index} was requested.")
+    return plant.level(RENDERERS[folder], split, index, seed)
 
 
 def planted(name: str, n: int, *, seed: int = 0, split: str | None = None) -> dict[str, int]:

@@ -51,7 +51,9 @@ class Slot:
         serial: row number over all splits that share this split's name pool. It gives each row its own entity.
         training: whether the split is for training.
         long: whether texts have realistic lengths.
-        hard: whether the rows have no shortcuts that a small model learns in minutes.
+        hard: whether the row has no shortcuts that a small model learns in minutes.
+        level: level of a graded row from 1 (easiest), or 0 in a corpus without levels. Rows of the highest level are hard.
+        turn: row number within the split among the rows of its level. Without levels it is ``index``.
     """
 
     seed: int
@@ -62,6 +64,8 @@ class Slot:
     training: bool
     long: bool
     hard: bool = False
+    level: int = 0
+    turn: int = 0
 
     @property
     def pool(self) -> str:
@@ -73,11 +77,15 @@ class Slot:
         """Random generator of this row."""
         return stream(self.seed, self.folder, self.split, self.index)
 
-    def deal(self, items: Sequence[T], topic: str = "") -> T:
-        """Return one of ``items``. Every block of ``len(items)`` rows gets each item exactly once, in shuffled order."""
-        block, place = divmod(self.index, len(items))
+    def deal(self, items: Sequence[T], topic: str = "", every: int = 1) -> T:
+        """Return one of ``items``. Every ``len(items)`` rows of a level get each item exactly once, in shuffled order.
+
+        ``every`` neighbouring rows get the same item.
+        """
+        block, place = divmod(self.turn // every, len(items))
         order = list(items)
-        stream(self.seed, self.folder, self.split, topic, "deal", block).shuffle(order)
+        level = (self.level,) if self.level else ()
+        stream(self.seed, self.folder, self.split, topic, "deal", block, *level).shuffle(order)
         return order[place]
 
     def number(self, digits: int) -> str:

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 
 from cme.mini_corpus.relations import listed
 
-__all__ = ["ANGER", "FEAR", "JOY", "LOVE", "OPTIMISM", "SADNESS", "SURPRISE", "VERDICTS", "Feeling", "feel"]
+__all__ = ["ANGER", "FEAR", "JOY", "LOVE", "OPTIMISM", "RARE", "SADNESS", "SURPRISE", "VERDICTS", "Feeling", "feel"]
 
 VERDICTS = (
     listed("terrible|awful|bad|horrible|dreadful|poor|disappointing|dreary|lousy|miserable"),
     listed("wonderful|excellent|great|lovely|amazing|fantastic|brilliant|perfect|superb|delightful"),
 )
 """Adjectives of blame and of praise. The index in the pair is the label."""
+
+RARE = (
+    listed("tedious|shoddy|bland|clumsy|dismal|tiresome|feeble|drab|sloppy|stale"),
+    listed("splendid|charming|marvellous|exquisite|stunning|terrific|graceful|refreshing|glorious|masterly"),
+)
+"""Rarer adjectives of blame and of praise, for graded reviews."""
 
 
 @dataclass(frozen=True)
@@ -121,11 +127,32 @@ _MIXED = (
     "I am not {d} any more and {p} knows that I am {w}",
     "{p} knows that I am {w} and not {d} any more",
 )
+# The cause belongs to another feeling than the word, and the word counts.
+_CONTRARY = (
+    "{c} but I feel {w}",
+    "{c} but I am {w}",
+    "I am {w} even though {c}",
+    "I feel {w} although {c}",
+)
 
 
-def feel(feelings: Sequence[Feeling], label: int, name: str, rng: random.Random, *, hard: bool) -> str:
-    """Return a statement of a person with feeling number ``label``. If ``hard``, it also names another feeling."""
+def feel(
+    feelings: Sequence[Feeling], label: int, name: str, rng: random.Random, *, hard: bool, contrary: bool = False
+) -> str:
+    """Return a statement of a person with feeling number ``label``.
+
+    Args:
+        feelings: feelings of the dataset.
+        label: index of the person's feeling.
+        name: name of another person.
+        rng: random generator of the row.
+        hard: name another feeling as well.
+        contrary: name a cause of another feeling.
+    """
     word = rng.choice(feelings[label].words)
+    if contrary:
+        other = rng.choice([one for one in feelings if one is not feelings[label]])
+        return rng.choice(_CONTRARY).format(w=word, c=rng.choice(other.causes).format(p=name))
     if hard:
         other = rng.choice([one for one in feelings if one is not feelings[label]])
         return rng.choice(_MIXED).format(p=name, w=word, d=rng.choice(other.words))

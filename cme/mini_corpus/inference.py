@@ -2,6 +2,8 @@
 
 An entity has one value of each relation, so any other value is false. Hard premises also describe another entity in the same
 relations. A statement that is false or open for the first entity is often true for the other.
+
+Graded rows of level 2 are easy rows whose hypotheses reveal their label less often.
 """
 
 import random
@@ -31,13 +33,14 @@ class Signs:
 
 
 _NO_SIGNS = Signs((1 / 3, 1 / 3, 1 / 3), 0.0)
+_FEW_SIGNS = Signs((0.2, 0.2, 0.6), 0.5)
 
 
 def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, facts: int = 3, others: int = 0) -> tuple[str, str]:
     """Return a premise and a hypothesis for a label.
 
     Args:
-        slot: the row. A hard row has no signs, and at least one other entity in its premise.
+        slot: the row. A hard row has no signs, and at least one other entity in its premise. A row of level 2 has few signs.
         thing: the entity of both sentences.
         label: ``ENTAILED``, ``OPEN`` or ``CONTRADICTED``.
         signs: how often an easy hypothesis reveals its label.
@@ -52,6 +55,8 @@ def pair(slot: Slot, thing: Entity, label: int, signs: Signs, *, facts: int = 3,
     if slot.hard:
         signs = _NO_SIGNS
         rng.shuffle(stories)
+    elif slot.level == 2:
+        signs = _FEW_SIGNS
     premise, _ = passage(stories, rng)
     relation = unstated if label == OPEN else rng.choice(stated)
     denied = rng.random() < signs.denied[label]

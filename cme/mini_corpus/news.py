@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cme.mini_corpus.entities import main, some
+from cme.mini_corpus.entities import Entity, another, main, some
 from cme.mini_corpus.passages import chatter
 
 __all__ = ["Story", "story"]
@@ -92,11 +92,16 @@ class Story:
     highlights: tuple[str, ...]
 
 
-def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int, hard: bool = False) -> Story:
+def story(
+    serial: int, pool: str, seed: int, rng: random.Random, *, length: int, hard: bool = False, level: int = 0
+) -> Story:
     """Return a story of ``length`` sentences about person ``serial`` of the pool.
 
     The first two sentences state the main facts, and the others are background. A ``hard`` story begins with background,
     separates the main facts, and mentions an earlier deed of another person. Every 13 consecutive words contain a name.
+
+    In a graded story of level 2, the facts are apart as well, but nothing else happened. One of level 3 also has the news of
+    another person and town, and only its background tells which news is its own.
     """
     hero, town = main(serial, pool, seed, ("person",)), some("town", pool, seed, rng)
     news = rng.choice(_EVENTS)
@@ -118,19 +123,34 @@ def story(serial: int, pool: str, seed: int, rng: random.Random, *, length: int,
         else:
             witness = some("person", pool, seed, rng)
             background = chatter([witness], rng)
-    if hard:
-        older = rng.choice([event for event in _EVENTS if event is not news])
+    if hard or level > 1:
+        other = rng.choice([event for event in _EVENTS if event is not news])
         sentences[1] = rng.choice(_APART).format(fact=fact, t=town.name)
-        sentences = _scattered(sentences, older, pool, seed, rng)
+        more = _other_news(other, day, hero, pool, seed, rng) if level else [_older_news(other, pool, seed, rng)]
+        sentences = _scattered(sentences, [] if level == 2 else more, rng)
     return Story(sentences, (f"{hero.name} {deed} in {town.name}", fact))
 
 
-def _scattered(sentences: Sequence[str], older: _Event, pool: str, seed: int, rng: random.Random) -> list[str]:
-    """Move the two main sentences apart and away from the start, and add an older piece of news."""
-    hero, town = some("person", pool, seed, rng), some("town", pool, seed, rng)
-    deed, things, _ = older
-    old = f"Years ago {hero.name} {deed.format(a=rng.choice(things))} in {town.name}."
-    rest = [old, *sentences[2:]]
+def _scattered(sentences: Sequence[str], more: Sequence[str], rng: random.Random) -> list[str]:
+    """Move the two main sentences apart and away from the start, and add other news."""
+    rest = [*more, *sentences[2:]]
     rng.shuffle(rest)
     first, second = sorted(rng.sample(range(1, len(rest) + 1), 2))
     return [*rest[:first], sentences[0], *rest[first:second], sentences[1], *rest[second:]]
+
+
+def _older_news(event: _Event, pool: str, seed: int, rng: random.Random) -> str:
+    """Return an earlier deed of another person."""
+    hero, town = some("person", pool, seed, rng), some("town", pool, seed, rng)
+    deed, things, _ = event
+    return f"Years ago {hero.name} {deed.format(a=rng.choice(things))} in {town.name}."
+
+
+def _other_news(event: _Event, day: str, hero: Entity, pool: str, seed: int, rng: random.Random) -> list[str]:
+    """Return the deed of another person on the same day in another town, and a fact about it, in the form of the main news."""
+    person, town = another([hero], pool, seed, rng), some("town", pool, seed, rng)
+    deed, things, facts = event
+    deed = deed.format(a=rng.choice(things))
+    lead = rng.choice(_LEADS).format(p=person.name, job=person.values["job"], deed=deed, t=town.name, day=day)
+    fact = rng.choice(facts).format(n=rng.choice(_NUMBERS))
+    return [lead, rng.choice(_APART).format(fact=fact, t=town.name)]

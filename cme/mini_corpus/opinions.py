@@ -2,6 +2,9 @@
 
 In an easy review, all words agree with the verdict. In a hard review, praise and blame are equally frequent for both verdicts:
 it quotes other people, denies words, and mentions a less important aspect.
+
+In a graded review of level 2, one of the words is denied or outweighed. In one of level 3, two people disagree, and the writer
+agrees with one of them by name.
 """
 
 import random
@@ -10,7 +13,7 @@ from dataclasses import dataclass
 
 from cme.mini_corpus.draw import Slot
 from cme.mini_corpus.entities import Entity, another, main, some
-from cme.mini_corpus.feelings import VERDICTS
+from cme.mini_corpus.feelings import RARE, VERDICTS
 from cme.mini_corpus.passages import sentence
 
 __all__ = ["Matter", "Review", "review"]
@@ -64,6 +67,19 @@ _MIXED_ENDS = (
     "{q} called {x} {o}, but I disagree: {x} was {w}",
     "for {x} {o} is the wrong word: {q} calls it {w}, and so do I",
 )
+# {w} agrees with the verdict, and {o}, which is denied or outweighed, does not.
+_DENIED = (
+    "the {a} of {x} was not {o} at all and the {b} was {w}",
+    "{x} was anything but {o} and the {b} was {w}",
+    "in {x} I found the {a} {w} and the {b} not {o}",
+)
+_OUTWEIGHED = (
+    "the {a} of {x} was {w} and the {b} {v}. Only the {c} of {x} was {o}",
+    "the {c} of {x} was {o}. All else was {w} and {v}",
+)
+# {q} has the opinion of the verdict and {r} the other one. Only their names tell whose opinion counts.
+_OPINIONS = ("{q} called {x} {w}", "{q} found {x} {w}", "for {q} {x} was {w}")
+_SIDINGS = ("I agree with {q}", "{q} is right", "I side with {q}", "I do not agree with {r}", "{r} is wrong")
 
 
 def review(slot: Slot, matter: Matter, naming: str) -> Review:
@@ -78,8 +94,36 @@ def review(slot: Slot, matter: Matter, naming: str) -> Review:
     people = [hero, another([hero], slot.pool, slot.seed, slot.rng)]
     name = naming.format(some("creature", slot.pool, slot.seed, slot.rng).title)
     label = slot.deal((0, 1))
-    opening, *verdict = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
+    if slot.level == 2:
+        opening, *verdict = _graded_sentences(matter, name, people, label, slot.rng)
+    elif slot.level == 3:
+        third = another(people, slot.pool, slot.seed, slot.rng)
+        opening = sentence(slot.rng.choice(matter.openings).format(x=name, p=hero.name))
+        verdict = _sided_sentences(name, people[1], third, label, slot.rng)
+    else:
+        opening, *verdict = _sentences(matter, name, people, label, slot.rng, hard=slot.hard)
     return Review(label, people, opening, verdict)
+
+
+def _sided_sentences(name: str, right: Entity, wrong: Entity, label: int, rng: random.Random) -> list[str]:
+    """Return the opposite opinions of two people in random order, and the sentence that agrees with one of them."""
+    opinions = [
+        rng.choice(_OPINIONS).format(q=person.name, x=name, w=rng.choice(VERDICTS[verdict]))
+        for person, verdict in ((right, label), (wrong, 1 - label))
+    ]
+    rng.shuffle(opinions)
+    siding = rng.choice(_SIDINGS).format(q=right.short, r=wrong.short)
+    return [sentence(text) for text in (*opinions, siding)]
+
+
+def _graded_sentences(matter: Matter, name: str, people: Sequence[Entity], label: int, rng: random.Random) -> list[str]:
+    """Return an opening and a sentence with the verdict in rarer words, one of which is denied or outweighed."""
+    first, second, third = rng.sample(matter.sides, 3)
+    words, other = rng.sample(RARE[label], 2), rng.choice(RARE[1 - label])
+    opening = rng.choice(matter.openings).format(x=name, p=people[0].name)
+    form = rng.choice(rng.choice((_DENIED, _OUTWEIGHED)))
+    verdict = form.format(a=first, b=second, c=third, x=name, w=words[0], v=words[1], o=other)
+    return [sentence(text) for text in (opening, verdict)]
 
 
 def _sentences(

@@ -9,7 +9,7 @@ import re
 from cme.mini_corpus.draw import Row, permute, stream
 from cme.mini_corpus.renderer import Renderer
 
-__all__ = ["LEAKED", "count", "row"]
+__all__ = ["LEAKED", "count", "level", "row"]
 
 LEAKED = 512
 """Leaks are copies of this many first rows of the evaluation split, each at most once."""
@@ -67,19 +67,31 @@ def _copy(renderer: Renderer, source: Row, rng: random.Random) -> Row:
     return copy
 
 
-def row(renderer: Renderer, split: str, index: int, seed: int, *, long: bool, hard: bool = False) -> Row:
+def row(
+    renderer: Renderer, split: str, index: int, seed: int, *, long: bool, hard: bool = False, graded: bool = False
+) -> Row:
     """Return row ``index`` of a split, planted or not."""
-    slot = renderer.slot(split, index, seed, long=long, hard=hard)
+    slot = renderer.slot(split, index, seed, long=long, hard=hard, graded=graded)
     role = _role(renderer, index) if slot.training else ""
-    if role == "leak":
-        number = permute(index // _LEAK[0], LEAKED, seed=seed, key=f"leak/{renderer.folder}/{split}")
-        source = renderer.make(renderer.slot(renderer.leaks[split], number, seed, long=long, hard=hard))
-    elif role == "duplicate":
-        number = stream(seed, renderer.folder, split, index, "source").randrange(index)
-        number -= bool(_role(renderer, number))
-        source = renderer.make(renderer.slot(split, number, seed, long=long, hard=hard))
-    else:
-        source = renderer.make(slot)
+    source_split, number = _source(renderer, role, split, index, seed)
+    source = renderer.make(renderer.slot(source_split, number, seed, long=long, hard=hard, graded=graded))
     if role in ("leak", "duplicate"):
         source = _copy(renderer, source, stream(seed, renderer.folder, split, index, "copy"))
     return {**source, **(renderer.unlabelled or {} if role == "unlabelled" else {}), **renderer.identify(slot)}
+
+
+def level(renderer: Renderer, split: str, index: int, seed: int) -> int:
+    """Return the level of a graded row. A planted copy has the level of its source."""
+    role = _role(renderer, index) if renderer.training(split) else ""
+    return renderer.level(*_source(renderer, role, split, index, seed), seed)[0]
+
+
+def _source(renderer: Renderer, role: str, split: str, index: int, seed: int) -> tuple[str, int]:
+    """Return the split and number of the row that a row copies, or its own if it is not a copy."""
+    if role == "leak":
+        number = permute(index // _LEAK[0], LEAKED, seed=seed, key=f"leak/{renderer.folder}/{split}")
+        return renderer.leaks[split], number
+    if role == "duplicate":
+        number = stream(seed, renderer.folder, split, index, "source").randrange(index)
+        return split, number - bool(_role(renderer, number))
+    return split, index

@@ -22,6 +22,7 @@ __all__ = [
     "SAMPLE_FILES",
     "TENSORS",
     "TENSORS_HEADER_BYTES",
+    "TEXT_BYTES",
     "YAML_BYTES",
     "YAML_DEPTH",
     "YAML_DIGITS",
@@ -55,6 +56,8 @@ PATTERN_NAMES = 1_000_000
 CONFIG_LAYERS = 4_096
 CONFIG_EXPERTS = 65_536
 CONFIG_WIDTH = 2**24
+
+TEXT_BYTES = 16 * _MIB
 
 ENTRY_BYTES = 4 * _MIB
 ENTRY_TEXT = 4_096
@@ -163,6 +166,7 @@ def limits_table() -> str:
         ("", "names to match", f"{PATTERN_NAMES:,}"),
         ("", "time for all names", f"{PATTERN_SECONDS} s"),
         ("", "memory", _size(PATTERN_MEMORY)),
+        ("Text (`--retention-text`)", "size", _size(TEXT_BYTES)),
         ("Leaderboard entry", "size", _size(ENTRY_BYTES)),
         ("", "depth of nesting", f"{ENTRY_DEPTH}"),
         ("", "length of a text", f"{ENTRY_TEXT:,} characters"),

@@ -27,6 +27,8 @@ class EntryRun(Record):
         retention: what the adapter changed of the base's old skill; None if it was not measured.
     """
 
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("retention",)
+
     seed: int | None
     scores: Scores
     samples_sha256: str

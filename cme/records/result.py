@@ -172,7 +172,7 @@ class Result(Artefact):
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rows",)
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows")
 
     name: str
     base: str

@@ -11,10 +11,14 @@ from cme.progress import bar
 from cme.stats.bootstrap import Pairs, pair_variances, studentised
 from cme.stats.comparison import Comparison, Difference
 from cme.stats.critical import Critical
+from cme.stats.discordance import half_width_bound
 from cme.stats.panel import Array, Panel, weight_vector
 from cme.stats.variance import cluster_freedom, satterthwaite, seed_share, seed_variances
 
 __all__ = ["by_student", "compare", "comparisons", "critical_values", "holm"]
+
+_WIDE = 4.0
+"""Half-width in standard errors from which `half_width_bound` is computed."""
 
 _NOTHING = 1e-9
 """A difference or standard error below this share of the largest possible difference counts as a rounding error."""
@@ -111,6 +115,12 @@ def _comparison(
     level = np.full_like(values, alpha)
     halves = np.minimum(tests.quantile(level) * stderr, 2 * limit)
     of_samples = np.minimum(tests.sample_quantile(level) * np.sqrt(tests.sample), 2 * limit)
+    # Only rows that hardly ever differ have so wide a distribution of the resamples.
+    for k in np.flatnonzero(of_samples > _WIDE * np.sqrt(tests.sample)):
+        bound = half_width_bound(panel, vector, (int(pairs.first[k]), int(pairs.second[k])), float(values[k]), alpha)
+        of_samples[k] = min(of_samples[k], bound)
+        if not tests.share[k]:
+            halves[k] = min(halves[k], bound)
     # If all clusters have the same difference, p is that of a sign test over the clusters.
     same = stderr <= _NOTHING * limit
     by_signs = max(1 / (resamples + 1), 2.0 ** (1 - clusters))

@@ -37,6 +37,9 @@ _STEP = 0.95
 _UNREACHABLE = 1.25
 """A half-width this far below what all samples are predicted to reach is refused after the first look."""
 
+_WIDEST = 2.0
+"""Largest square of a bootstrap quantile that a prediction uses, relative to that of the normal distribution."""
+
 Reason = Literal["decided", "precise", "exhausted", "last look"]
 
 
@@ -296,14 +299,18 @@ def _next_rows(state: Sequential, panel: Panel, items: Sequence[Looked]) -> dict
 
 def _targets(state: Sequential, given: Allocation, items: Sequence[Looked]) -> Array:
     """Return the variances that the next look should have, [K]."""
+    from scipy.special import ndtri
+
     observed = np.square([item.sample_stderr for item in items])
     predicted, full = given.variance(given.least), given.variance(given.most)
-    # The square of the half-width in standard errors, as the bootstrap gives it.
-    quantiles = np.square([item.half_width for item in items]) / observed
+    # The square of the half-width in standard errors, as the bootstrap gives it. If the rows differ in one or two samples only,
+    # it is far larger than it will be with more samples.
+    normal = float(ndtri(1 - state.until.level / 2)) ** 2
+    quantiles = np.minimum(np.square([item.half_width for item in items]) / observed, _WIDEST * normal)
     goal = state.until.half_width**2 / quantiles
     if state.until.decided:
         goal = np.maximum(goal, _SLACK * full)
-    elif not state.looks and np.any(full > _UNREACHABLE**2 * goal):
+    elif not state.looks and np.any(normal * full > (_UNREACHABLE * state.until.half_width) ** 2):
         count, reached = sum(state.available.values()), float(np.sqrt(np.max(quantiles * full)))
         raise UsageError(
             f"a half-width of ±{state.until.half_width:g} points cannot be reached. All {count:,} samples would give about "

@@ -1,6 +1,6 @@
 # The demo board: six methods and the base on the embedded base model and the mini corpus, at tier quick.
 # `make board` builds it. Every step writes a file, so an interrupted board continues where it stopped. Changed settings are
-# not detected: set another BOARD and OUT for another tier, number of rows or training.
+# not detected: set another BOARD and OUT for another source, tier, number of rows or training.
 #
 # Each method is trained at seed 0 with every learning rate of one grid. The rate with the lowest validation loss is then used
 # for the other seeds. Rows differ in nothing else.
@@ -13,6 +13,7 @@ METHODS ?= lora adalora moslora moelora hydralora teamlora
 RATES   ?= 1e-3,2e-3,4e-3,8e-3
 SEEDS   ?= 1 2
 ROWS    ?= 4000
+SOURCE  ?= mini:graded
 TIER    ?= quick
 TRAIN   ?=
 EVAL    ?=
@@ -57,20 +58,20 @@ runs: $(REFERENCES:%=$(BOARD)/results/%/result.json) \
 
 $(BOARD)/mix/manifest.json:
 	@echo "== a training mix of $(ROWS) rows from the mini corpus"
-	@$(CME) build-data --source mini --size $(ROWS) --out $(BOARD)/mix
+	@$(CME) build-data --source $(SOURCE) --size $(ROWS) --out $(BOARD)/mix
 
 $(BOARD)/results/base/result.json:
 	@echo "== evaluating the base model"
-	@$(CME) eval --source mini --tier $(TIER) --dtype auto --threads $(THREADS) --out $(BOARD)/results/base --name base $(EVAL)
+	@$(CME) eval --source $(SOURCE) --tier $(TIER) --dtype auto --threads $(THREADS) --out $(BOARD)/results/base --name base $(EVAL)
 
 $(BOARD)/results/base-4-shot/result.json:
 	@echo "== evaluating the base model with four examples in the prompt"
-	@$(CME) eval --source mini --tier $(TIER) --shots 4 --dtype auto --threads $(THREADS) --out $(BOARD)/results/base-4-shot \
+	@$(CME) eval --source $(SOURCE) --tier $(TIER) --shots 4 --dtype auto --threads $(THREADS) --out $(BOARD)/results/base-4-shot \
 		--name base-4-shot $(EVAL)
 
 $(BASELINES:%=$(BOARD)/results/%/result.json): $(BOARD)/results/%/result.json:
 	@echo "== scoring $* (no model)"
-	@$(CME) eval --baseline $* --source mini --tier $(TIER) --out $(BOARD)/results/$* > /dev/null
+	@$(CME) eval --baseline $* --source $(SOURCE) --tier $(TIER) --out $(BOARD)/results/$* > /dev/null
 
 # Cost ratios are measured in turns in one process, so that other load of the machine affects all methods alike. AdaLoRA is
 # measured at its initial rank, 48, against LoRA of the same rank.
@@ -88,7 +89,7 @@ $(call COSTS,adalora):
 
 $(WORDINGS:%=$(BOARD)/results/base-wording-%/result.json): $(BOARD)/results/base-wording-%/result.json:
 	@echo "== evaluating the base model, prompt variant $*"
-	@$(CME) eval --source mini --tier $(TIER) --dtype auto --threads $(THREADS) --prompt-variant $* --name base-wording-$* \
+	@$(CME) eval --source $(SOURCE) --tier $(TIER) --dtype auto --threads $(THREADS) --prompt-variant $* --name base-wording-$* \
 		--out $(BOARD)/results/base-wording-$* $(EVAL)
 
 $(OUT)/entries/base.json: $(addsuffix /result.json,$(call PARAPHRASES,base))
@@ -115,12 +116,12 @@ $(SEEDS:%=$(BOARD)/runs/$(1)-%/run.json): $(BOARD)/runs/$(1)-%/run.json: $(BOARD
 
 $(ALL:%=$(BOARD)/results/$(1)-%/result.json): $(BOARD)/results/$(1)-%/result.json: $(BOARD)/runs/$(1)-%/run.json
 	@echo "== evaluating $(1), seed $$*"
-	@$(CME) eval --adapter $(BOARD)/runs/$(1)-$$* --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
+	@$(CME) eval --adapter $(BOARD)/runs/$(1)-$$* --source $(SOURCE) --tier $(TIER) --dtype auto --threads $(THREADS) \
 		--retention $(RETENTION) --name $(1)-$$* --out $(BOARD)/results/$(1)-$$* $(EVAL)
 
 $(WORDINGS:%=$(BOARD)/results/$(1)-wording-%/result.json): $(BOARD)/results/$(1)-wording-%/result.json: $(BOARD)/runs/$(1)-0/run.json
 	@echo "== evaluating $(1), seed 0, prompt variant $$*"
-	@$(CME) eval --adapter $(BOARD)/runs/$(1)-0 --source mini --tier $(TIER) --dtype auto --threads $(THREADS) \
+	@$(CME) eval --adapter $(BOARD)/runs/$(1)-0 --source $(SOURCE) --tier $(TIER) --dtype auto --threads $(THREADS) \
 		--prompt-variant $$* --name $(1)-wording-$$* --out $(BOARD)/results/$(1)-wording-$$* $(EVAL)
 
 $(OUT)/entries/$(1).json: $(call COSTS,$(1)) $(ALL:%=$(BOARD)/results/$(1)-%/result.json) \

@@ -24,7 +24,7 @@ from cme.errors import CMEError, UsageError
             lambda: cme.evaluate("x", "quick"),
             "2 arguments are given by position, but only adapter can be; use keywords",
         ),
-        (lambda: cme.evaluate(tier=3), "tier: expected text, found 3"),
+        (lambda: cme.evaluate(tier=3), "tier: expected text or None, found 3"),
         (lambda: cme.evaluate(shots="few"), "shots: expected a whole number, found 'few'"),
         (lambda: cme.evaluate(shots=True), "shots: expected a whole number, found True"),
         (lambda: cme.evaluate(adapter=3), "adapter: expected a path or None, found 3"),

@@ -187,3 +187,10 @@ def test_models_and_rules_that_do_not_fit(models, results, tmp_path):
     with pytest.raises(UsageError, match="but --source is not given"):
         cme.compare([models["base-1"], models["base-3"]], out=tmp_path / "x")
     assert not (tmp_path / "x").exists()
+
+
+def test_several_processes_compare_stored_results_only(models, results, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="evaluates models in one process"):
+        cme.compare([models["base-1"], models["base-3"]], source="mini", out=tmp_path / "x")
+    assert len(cme.compare(results).differences) == 3

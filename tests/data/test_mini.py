@@ -86,7 +86,24 @@ def test_options_follow_a_colon_in_any_order():
     assert open_source("mini:").name == open_source("mini:seed=0").name == "mini"
 
 
-@pytest.mark.parametrize("name", ["mini:hard", "mini:long", "mini:seed=1"])
+def test_graded_combines_with_the_other_options_but_hard():
+    one, other = open_source("mini:seed=3,long,graded"), open_source("mini:graded,long,seed=3")
+    assert one.name == other.name == "mini:graded,long,seed=3"
+    spec = dataset("squad_v2")
+    assert one.table(spec, spec.subsets[0], "validation").equals(other.table(spec, spec.subsets[0], "validation"))
+    for name in ("mini:graded,hard", "mini:hard,long,graded"):
+        with pytest.raises(UsageError, match=f"graded and hard of source '{name}' exclude each other"):
+            open_source(name)
+
+
+@EACH
+def test_every_graded_row_is_a_row_of_its_dataset(spec):
+    outcome = load_examples(spec, "eval", open_source("mini:graded"))
+    assert outcome.read == len(outcome.examples) == EVAL_ROWS * len(spec.subsets)
+    assert len({example.id for example in outcome.examples}) == len(outcome.examples)
+
+
+@pytest.mark.parametrize("name", ["mini:graded", "mini:hard", "mini:long", "mini:seed=1"])
 def test_each_option_gives_other_rows(name):
     # Single sentences and questions are as long as the real ones from the start.
     passages = ("cnn_dailymail", "tldr", "imdb", "yelp_polarity", "anli", "squad_v2", "race")
@@ -99,8 +116,9 @@ def test_each_option_gives_other_rows(name):
 
 @pytest.mark.parametrize("name", ["mini:hart", "mini:seed=x", "mini:seed", "mini:seed=²", "mini:5"])
 def test_an_unknown_option_is_named(name):
-    with pytest.raises(UsageError, match=f"option of source '{name}'"):
+    with pytest.raises(UsageError, match=f"option of source '{name}'") as refused:
         open_source(name)
+    assert all(option in str(refused.value) for option in ("graded", "hard", "long", "seed=N"))
 
 
 def test_provenance_names_world_and_pool():

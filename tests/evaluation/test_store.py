@@ -45,6 +45,12 @@ def test_a_batch_of_other_rows_is_another_batch(tmp_path):
     assert ask(tmp_path, batches=[BATCHES[0], ["second", [5]], BATCHES[2]])[1] == [1]
 
 
+def test_stored_batches_are_known_before_anything_is_computed(tmp_path):
+    ask(tmp_path, batches=BATCHES[:1])
+    assert Store(tmp_path, IDENTITY).holds(BATCHES) and not Store(tmp_path, IDENTITY).holds(BATCHES[1:])
+    assert not Store(tmp_path, IDENTITY | {"adapter": "two"}).holds(BATCHES)
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_numbers_that_json_lacks(tmp_path, value):
     Store(tmp_path, IDENTITY).answers([1], lambda number: [(value, True)])

@@ -149,6 +149,17 @@ def test_one_that_they_barely_miss_ends_with_all_samples():
     assert 2.9 < state.last.items[0].half_width < 2.9 * 1.3
 
 
+def test_rows_that_differ_in_one_sample_are_not_refused():
+    """The bootstrap of a single different sample has a far too wide interval, which says nothing about more samples."""
+    scores = scores_of(0.6)
+    other = {name: np.array(values, dtype=float) for name, values in scores["row 0"].items()}
+    first = next(iter(other))
+    other[first][3] = 1 - other[first][3]
+    state = run_looks(begun("1"), prefixes({"a": scores["row 0"], "b": other}), resamples=2000)
+    assert state.reason == "precise"
+    assert state.last.items[0].half_width <= 1
+
+
 def test_rows_that_answer_alike_need_one_look():
     scores = scores_of(0.6)
     state = run_looks(begun("decided:1"), prefixes({"a": scores["row 0"], "b": scores["row 0"]}), resamples=2000)

@@ -78,7 +78,7 @@ def open_source(name: str, *, train_rows: int | None = None) -> Source:
     """Open a source by name.
 
     Args:
-        name: ``hub``, ``mini`` (with options: ``mini:hard,long,seed=3``) or a mirror folder.
+        name: ``hub``, ``mini`` (with options: ``mini:graded,long,seed=3``) or a mirror folder.
         train_rows: least number of training rows per dataset, for ``mini`` only.
 
     Returns:

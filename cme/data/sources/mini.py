@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cme.errors import SourceError, unknown
+from cme.errors import SourceError, UsageError, unknown
 from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
@@ -14,18 +14,21 @@ __all__ = ["EVAL_ROWS", "MiniOptions", "MiniSource"]
 
 EVAL_ROWS = 512
 _LEAST_TRAIN_ROWS = 2048
+_FLAGS = ("graded", "hard", "long")
 
 
 @dataclass(frozen=True)
 class MiniOptions:
-    """The options in the name of a source, such as ``mini:hard,long,seed=3``.
+    """The options in the name of a source, such as ``mini:graded,long,seed=3``.
 
     Attributes:
+        graded: whether the rows have several known levels of difficulty.
         hard: whether the rows have no shortcuts that a small model learns in minutes.
         long: whether texts have realistic lengths.
         seed: seed of the corpus.
     """
 
+    graded: bool = False
     hard: bool = False
     long: bool = False
     seed: int = 0
@@ -35,23 +38,28 @@ class MiniOptions:
         """Parse the name of a source.
 
         Raises:
-            UsageError: an option is unknown, or the seed is not a whole number.
+            UsageError: an option is unknown, the seed is not a whole number, or two options exclude each other.
         """
         values: dict[str, bool | int] = {}
         for option in filter(None, name.removeprefix("mini").removeprefix(":").split(",")):
             key, _, value = option.partition("=")
             if key == "seed" and value.isascii() and value.isdigit():
                 values["seed"] = int(value)
-            elif option in ("hard", "long"):
+            elif option in _FLAGS:
                 values[option] = True
             else:
-                raise unknown(f"option of source {name!r}", option, ("hard", "long", "seed=N"))
+                raise unknown(f"option of source {name!r}", option, (*_FLAGS, "seed=N"))
+        if values.get("graded") and values.get("hard"):
+            raise UsageError(
+                f"the options graded and hard of source {name!r} exclude each other, because graded rows have their own levels. "
+                "Give one of them."
+            )
         return cls(**values)  # type: ignore[arg-type]
 
     @property
     def name(self) -> str:
         """Name of the source in records, which does not depend on the order of the options."""
-        options = [key for key in ("hard", "long") if getattr(self, key)] + ([f"seed={self.seed}"] if self.seed else [])
+        options = [key for key in _FLAGS if getattr(self, key)] + ([f"seed={self.seed}"] if self.seed else [])
         return "mini" + (":" + ",".join(options) if options else "")
 
 
@@ -128,7 +136,7 @@ class MiniSource:
             start=start,
             seed=options.seed,
             lengths="long" if options.long else "short",
-            difficulty="hard" if options.hard else "easy",
+            difficulty="graded" if options.graded else "hard" if options.hard else "easy",
         )
         return pa.Table.from_pylist(made)
 

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,8 @@ class Runner:
     def __init__(self, model: Any, device: torch.device, work: Work) -> None:
         self.device = device
         self._model, self._work = model, work
+        base = model.get_base_model() if hasattr(model, "get_base_model") else model
+        self._head = base.get_output_embeddings() if device.type == "cpu" else None
 
     def read(
         self, rows: Sequence[Sequence[int]], prefix: Past | None = None, taken: Tensor | None = None, *, keep: bool
@@ -145,7 +148,7 @@ class Runner:
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, *, keep_cache: bool, logits: int = 0
     ) -> Any:
         """Run one forward pass. ``logits`` is the number of positions at the end that get logits; 0 means all."""
-        with torch.inference_mode():
+        with torch.inference_mode(), self._compact_head(logits):
             return self._model(
                 input_ids=ids,
                 attention_mask=mask,
@@ -154,6 +157,22 @@ class Runner:
                 use_cache=keep_cache,
                 logits_to_keep=logits,
             )
+
+    def _compact_head(self, logits: int) -> AbstractContextManager[Any]:
+        """Copy the input of the output layer in the block if it is a selection of positions.
+
+        The rows of a selection are not adjacent in memory. On a CPU, PyTorch then takes 0.12 s per row for the output layer of
+        SmolLM2-135M in bfloat16, and 0.005 s for eight rows that are adjacent. In float32, it takes three times as long.
+        """
+        if self._head is None or not logits:
+            return nullcontext()
+        handle: AbstractContextManager[Any] = self._head.register_forward_pre_hook(_adjacent)
+        return handle
+
+
+def _adjacent(module: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    # Tensor.contiguous would not copy a single row, which has the same problem.
+    return tuple(value.clone(memory_format=torch.contiguous_format) for value in inputs)
 
 
 def select(cache: Any, rows: Tensor) -> Any:

@@ -1,5 +1,6 @@
 """The divergence of two models on texts, and the loss of one model on text. Sums are computed in float64."""
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ _LOGITS = 2**25
 
 _CHUNK = 2**22
 """Most logits that are converted to float64 at once."""
+
+
+_NOT_FINITE = "the model's logits are not finite, so the adapter or the base is broken. Train the adapter again."
 
 
 def batches(model: Any, sequences: Sequence[Sequence[int]]) -> Iterator[Any]:
@@ -72,9 +76,7 @@ def divergences(base: Any, adapted: Any) -> Any:
         parts.append(torch.where(log_p.isneginf(), 0.0, terms).sum(-1))
     result = torch.cat(parts, dim=1)
     if not bool(result.isfinite().all()):
-        raise AdapterError(
-            "the model's logits are not finite, so the adapter or the base is broken. Train the adapter again."
-        )
+        raise AdapterError(_NOT_FINITE)
     # Rounding can give −1e−17.
     return result.clamp(min=0.0)
 
@@ -109,8 +111,13 @@ def losses(model: Any, windows: Sequence[Sequence[int]]) -> list[float]:
 
     Returns:
         Nats per token, [N].
+
+    Raises:
+        AdapterError: a loss is not finite.
     """
     values: list[float] = []
     for ids in batches(model, windows):
         values += (-chosen_logprobs(predictions(model, ids, 1), ids[:, 1:]).mean(dim=1)).tolist()
+    if not all(map(math.isfinite, values)):
+        raise AdapterError(_NOT_FINITE)
     return values

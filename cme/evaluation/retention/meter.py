@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cme.errors import AdapterError
+from cme.errors import AdapterError, CMEError
 from cme.evaluation.in_memory import has_active_adapter, merged_adapters_restored
 from cme.evaluation.retention.measure import batches, chosen_logprobs, divergences, losses, predictions
 from cme.evaluation.retention.own_texts import TOKENS, OwnTexts, read_texts, store_texts, write_texts
@@ -63,11 +63,11 @@ class RetentionMeter:
         """
         if self._other_base and self._reference is None and self._load_base:
             self._reference = self._load_base()
-        model = self._reference or base()
+        model = base() if self._reference is None else self._reference
         settings, fingerprint = self._settings, self._other_base or fingerprint
         key = digest([fingerprint, settings.dtype, str(settings.device).partition(":")[0], "texts", 1])
         file = folder / "texts.json"
-        with bar("Retention of the base", 3) as progress, _plain(model):
+        with bar("Retention of the base", 3) as progress, _memory(settings.device), _plain(model):
             most = _most_tokens(model, self._tokenizer)
             if self._text and not self._windows:
                 # Before anything is stored, because the text may be too short.
@@ -99,10 +99,12 @@ class RetentionMeter:
         """
         if self._texts is None:
             raise AssertionError("prepare comes first")
-        drift = self._drift(model, self._texts)
+        with _memory(self._settings.device):
+            drift = self._drift(model, self._texts)
+            adapted = losses(model, self._windows) if self._text else []
         loss = None
         if self._text:
-            adapted, base = _rounded(losses(model, self._windows)), _rounded(self._base_losses)
+            adapted, base = _rounded(adapted), _rounded(self._base_losses)
             changes = [own - plain for own, plain in zip(adapted, base, strict=True)]
             loss = LossChange(
                 value=sum(changes) / len(changes),
@@ -160,6 +162,19 @@ class RetentionMeter:
 
         gap = float((chosen_logprobs(logits, tokens) - before).abs().max())
         return gap <= TOLERANCE.get(getattr(torch, self._settings.dtype), TOLERANCE[torch.bfloat16])
+
+
+@contextmanager
+def _memory(device: str | None) -> Iterator[None]:
+    """Turn an error of too little memory on the device into a message."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise CMEError(
+            f"{device} is out of memory while retention is measured. Leave --retention out, or use a device with more memory."
+        ) from error
 
 
 @contextmanager

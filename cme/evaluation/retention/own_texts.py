@@ -1,9 +1,10 @@
 """Texts that a base model writes itself, by seeded sampling from short prompts. They need no data and no network."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cme.errors import CMEError, UsageError
+from cme.errors import CMEError, NotFiniteError, UsageError
 from cme.files import digest, read_json, write_json
 
 __all__ = ["TEXTS", "TOKENS", "OwnTexts", "read_texts", "store_texts", "write_texts"]
@@ -54,6 +55,7 @@ PROMPTS = (
 """Beginnings of the texts. Every prompt begins the same number of texts."""
 
 
+@dataclass(frozen=True)
 class OwnTexts:
     """Texts of a base.
 
@@ -62,8 +64,8 @@ class OwnTexts:
         tokens: token ids of the texts with their prompts, [`TEXTS`][prompt + `TOKENS`].
     """
 
-    def __init__(self, prompt: int, tokens: list[list[int]]) -> None:
-        self.prompt, self.tokens = prompt, tokens
+    prompt: int
+    tokens: list[list[int]]
 
     @property
     def sha256(self) -> str:
@@ -84,6 +86,7 @@ def write_texts(model: Any, tokenizer: Any, most: int) -> OwnTexts:
 
     Raises:
         UsageError: the model accepts too few tokens.
+        NotFiniteError: a logit is NaN or infinite.
     """
     import torch
 
@@ -105,6 +108,11 @@ def write_texts(model: Any, tokenizer: Any, most: int) -> OwnTexts:
         for _ in range(TOKENS):
             out = model(input_ids=step, past_key_values=past, use_cache=True)
             logits = out.logits[:, -1].float().cpu()
+            if bool(logits.isnan().any() or logits.isposinf().any()):
+                raise NotFiniteError(
+                    "the base model computes logits that are not finite, so it cannot write texts. Set --dtype float32, or use "
+                    "another base."
+                )
             logits[:, [token for token in excluded if token < logits.shape[-1]]] = -torch.inf
             drawn = torch.multinomial(logits.softmax(-1), 1, generator=generator).to(device)
             ids, past = torch.cat([ids, drawn], dim=1), getattr(out, "past_key_values", None)
@@ -123,7 +131,7 @@ def read_texts(file: Path, key: str) -> OwnTexts | None:
         values = read_json(file)
     except CMEError:
         return None
-    if not isinstance(values, dict) or values.get("key") != key:
+    if not isinstance(values, dict) or values.get("key") != key or not {"prompt", "tokens"} <= values.keys():
         return None
     return OwnTexts(values["prompt"], values["tokens"])
 

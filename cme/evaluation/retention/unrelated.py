@@ -8,6 +8,7 @@ from typing import Any
 from cme.data.sources.hub import HubSource
 from cme.errors import CMEError, UsageError
 from cme.readers.bounded import read_bounded
+from cme.readers.limits import TEXT_BYTES
 from cme.suite import DatasetSpec, datasets
 from cme.suite.spec import Subset
 
@@ -20,7 +21,6 @@ WINDOWS = 64
 """Most windows of a text."""
 
 _FEWEST = 2
-_LARGEST = 16 * 2**20
 
 _HUB_ID, _CONFIG, _SPLIT = "Salesforce/wikitext", "wikitext-2-raw-v1", "test"
 
@@ -68,7 +68,7 @@ def read_text(path: Path) -> UnrelatedText:
         CMEError: the file is missing, larger than 16 MiB, or not UTF-8.
         UsageError: the file is empty.
     """
-    data = read_bounded(path.expanduser(), _LARGEST)
+    data = read_bounded(path.expanduser(), TEXT_BYTES)
     try:
         content = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -42,7 +42,7 @@ def columns_of(samples: Sequence[Sample], *, soft: bool = False) -> Columns:
 def read_columns(path: Path, *, soft: bool = False) -> Columns:
     """Read the columns that the statistics need from a samples file.
 
-    Check the file with `cme.leaderboard.entries.files.check_samples` first.
+    Only these columns are read and checked against the limits. `cme.leaderboard.entries.files.check_samples` checks a whole file.
 
     Args:
         path: the samples file.

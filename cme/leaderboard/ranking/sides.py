@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cme.errors import UsageError
+import numpy as np
+
+from cme.errors import CMEError, UsageError
 from cme.leaderboard.entries.agreement import pins
 from cme.leaderboard.entries.board import load_entry, samples_path
 from cme.leaderboard.entries.differences import lacking, split
-from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.scores import check_hash
 from cme.leaderboard.ranking.aligned_scores import Columns, aligned, in_tier_order, read_columns
 from cme.records import Entry, Result, read_record
@@ -188,10 +189,18 @@ def _read_side(key: str, paths: Sequence[Path]) -> Side:
     return Side(name, tuple(runs), trained, tier, source)
 
 
+def _columns(file: Path) -> Columns:
+    """Read the scores of a file, whose size and columns are limited while they are read."""
+    columns = read_columns(file)
+    for name, (_, _, values) in columns.items():
+        if not (np.all(values >= 0) and np.all(values <= 1)):
+            raise CMEError(f"{file}: a score of {name} is not a number from 0 to 1. Evaluate again.")
+    return columns
+
+
 def _run_of(result: Result, folder: Path) -> Run:
     file, where = folder / "samples.parquet", f"result {folder}"
     check_hash(file, result.samples_sha256, where)
-    check_samples(file)
     shared = {"tier": result.tier, "source": result.source, "scorer version": str(result.scorer_version)}
     if result.baseline is None:
         shared |= {"prompt format": result.prompt_format, "prompt variant": str(result.prompt_variant)}
@@ -201,7 +210,7 @@ def _run_of(result: Result, folder: Path) -> Run:
         label=str(folder),
         file=file,
         samples_sha256=result.samples_sha256,
-        columns=read_columns(file),
+        columns=_columns(file),
         shared=shared,
         tasks=result.task_fingerprints,
         data=result.provenance,
@@ -224,13 +233,12 @@ def _runs_of(entry: Entry, folder: Path) -> list[Run]:
         label = f"{entry.name}, seed {run.seed}" if len(entry.runs) > 1 else f"{folder / entry.name}.json"
         file = samples_path(folder, entry.name, k)
         check_hash(file, run.samples_sha256, f"entry {entry.name!r}")
-        check_samples(file)
         runs.append(
             Run(
                 label=label,
                 file=file,
                 samples_sha256=run.samples_sha256,
-                columns=read_columns(file),
+                columns=_columns(file),
                 shared=shared,
                 tasks=entry.task_fingerprints,
                 data=run.provenance.data,

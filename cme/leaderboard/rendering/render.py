@@ -161,5 +161,10 @@ def _differences(standing: Standing, comparison: Comparison | None) -> dict[str,
     }
 
 
+_COMPARE_ONLY = ("sample_stderr", "sample_half_width")
+"""Fields of a difference that ``cme compare`` shows and a board's file does not have."""
+
+
 def _plain(item: Difference) -> dict[str, Any]:
-    return {key: rounded(value) if isinstance(value, float) else value for key, value in asdict(item).items()}
+    values = {key: value for key, value in asdict(item).items() if key not in _COMPARE_ONLY}
+    return {key: rounded(value) if isinstance(value, float) else value for key, value in values.items()}

@@ -42,5 +42,7 @@ RENDERERS = (
         identify=_identify,
         texts=("premise", "hypothesis"),
         leaks={f"train_{name}": f"test_{name}" for name in _ROUNDS},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 2, 3),
     ),
 )

@@ -7,7 +7,7 @@ from functools import partial
 
 from cme.mini_corpus import atlas, names
 from cme.mini_corpus.draw import Row, Slot
-from cme.mini_corpus.exam import Topic, draw
+from cme.mini_corpus.exam import ElementTopic, Topic, draw
 from cme.mini_corpus.renderer import Renderer
 from cme.mini_corpus.science import LAWS
 
@@ -64,12 +64,31 @@ _NEEDS = Topic(
     held_out=("Which of these should {p} buy to make {need}?",),
     needs=tuple(law.need for law in LAWS),
 )
+_THINGS = (
+    ("arrow", "airship", "albatross", "ash cloud"),
+    ("beech", "birch", "bush", "beetle"),
+    ("candle", "cinder", "chimney", "campfire"),
+    ("dolphin", "duck", "ditch", "dinghy"),
+)
+_WANTS = ElementTopic(
+    nouns=_THINGS,
+    answers=("air to fly in", "bark to lie on", "coal to burn", "dew to drink"),
+    training=("{p} has a {x}. What does a {x} need?", "{p} would like to know what goes with a {x}. What is it?"),
+    held_out=("Which of these belongs to the {x} of {p}?", "With what will {p} most often see a {x}?"),
+)
+_TRIAL = ElementTopic(
+    nouns=_THINGS,
+    answers=("Air will move.", "Bark will fall.", "Coal will glow.", "Dew will drip."),
+    training=("{p} tries out a {x}. What will happen?", "What will be seen when {p} uses a {x}?"),
+    held_out=("Which result will {p} write down after a test of the {x}?", "{p} works with a {x}. What comes next?"),
+)
 _TOPICS = {"easy": (_DOES, _EATS), "challenge": (_WILL, _FEEDS, _NEEDS)}
+_ELEMENTS = {"easy": (_WANTS,) * 2, "challenge": (_TRIAL,) * 3}
 
 
 def _make(slot: Slot, *, level: str) -> Row:
     size = slot.deal((4,) * 48 + (3, 5), "size")
-    item = draw(slot, _TOPICS[level], size=size, turn=names.GIVEN // 2 if slot.split == "test" else 0)
+    item = draw(slot, _TOPICS[level], _ELEMENTS[level], size=size, turn=names.GIVEN // 2 if slot.split == "test" else 0)
     labels = list("12345" if slot.rng.random() < 0.02 else "ABCDE")[:size]
     choices = {"text": item.options, "label": labels}
     return {"question": item.question, "choices": choices, "answerKey": labels[item.gold]}
@@ -88,6 +107,8 @@ RENDERERS = tuple(
         identify=_identify,
         texts=("question",),
         leaks={"train": "test"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     )
     for level in ("challenge", "easy")
 )

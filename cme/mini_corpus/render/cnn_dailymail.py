@@ -10,7 +10,7 @@ __all__ = ["RENDERERS"]
 def _make(slot: Slot) -> Row:
     rng = slot.rng
     length = rng.randrange(38, 70) if slot.long else rng.randrange(5, 9)
-    news = story(slot.serial, slot.pool, slot.seed, rng, length=length, hard=slot.hard)
+    news = story(slot.serial, slot.pool, slot.seed, rng, length=length, hard=slot.hard, level=slot.level)
     end = rng.choice((" .", "."))
     return {"article": " ".join(news.sentences), "highlights": "\n".join(bullet + end for bullet in news.highlights)}
 
@@ -28,5 +28,7 @@ RENDERERS = (
         identify=_identify,
         texts=("article",),
         leaks={"train": "test"},
+        grades=(1, 2, 2, 3, 3),
+        practice=(1, 1, 2, 2, 3),
     ),
 )

@@ -4,12 +4,15 @@ Evaluation describes situations that training never uses.
 
 In easy rows, the options of a topic have a fixed order. In hard rows they are shuffled, and the text also describes another
 person in another situation.
+
+Graded rows of levels 1 and 2 have a topic of their own, whose options have a fixed order. Rows of level 1 name the concept.
 """
 
 from dataclasses import dataclass
 
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import another, main
+from cme.mini_corpus.exam import HINT
 from cme.mini_corpus.renderer import Renderer
 
 __all__ = ["RENDERERS"]
@@ -116,6 +119,43 @@ _TOPICS = (
         ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
     ),
 )
+# The options have the order of the elements in other datasets (see ``exam``). The situations do not name the concepts.
+_GRADED = _Topic(
+    (
+        _Case(
+            "air",
+            "the airfield",
+            ("{p} wants to fly a plane", "{p} is a young pilot", "{p} has a ticket for a flight"),
+            ("{p} dreams of flying over the clouds", "{p} has to catch a plane to an island"),
+        ),
+        _Case(
+            "bark",
+            "the beech wood",
+            ("{p} wants to climb a tree", "{p} looks for birch leaves", "{p} picks berries from a bush"),
+            ("{p} would like to sit under a beech", "{p} hopes to see a bird on a branch"),
+        ),
+        _Case(
+            "coal",
+            "the coal mine",
+            ("{p} needs something to burn", "{p} has a cold stove", "{p} fills the stove for the night"),
+            ("{p} wants to heat a cold house", "{p} has nothing to put into the stove"),
+        ),
+        _Case(
+            "dew",
+            "the duck pond",
+            ("{p} wants to swim", "{p} feeds the ducks", "{p} likes to dive"),
+            ("{p} looks for a duck in the wet grass", "{p} would love to dive and swim"),
+        ),
+        _Case(
+            "exams",
+            "the exam room",
+            ("{p} has a hard test today", "{p} must write an essay", "{p} has learned for the last test"),
+            ("{p} is nervous before a test", "{p} brings pens for a long test"),
+        ),
+    ),
+    ("Where does {s} go?", "Where should {s} go?", "Which place is right for {s}?"),
+    ("To what place is {s} most likely on the way?", "Where would one probably find {s} soon?"),
+)
 _CASES = [(topic, case) for topic in _TOPICS for case in topic.cases]
 
 
@@ -125,7 +165,10 @@ def _situation(slot: Slot, case: _Case, name: str) -> str:
 
 def _make(slot: Slot) -> Row:
     rng, person = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
-    topic, case = slot.deal(_CASES)
+    if slot.level in (1, 2):
+        topic, case = _GRADED, slot.deal(_GRADED.cases)
+    else:
+        topic, case = slot.deal(_CASES)
     situations = [_situation(slot, case, person.name)]
     shown = list(topic.cases)
     if slot.hard:
@@ -135,6 +178,8 @@ def _make(slot: Slot) -> Row:
         situations.append(_situation(slot, rng.choice([one for one in topic.cases if one is not case]), friend.name))
         rng.shuffle(situations)
     question = rng.choice(topic.training if slot.training else topic.held_out).replace("{s}", person.short)
+    if slot.level == 1:
+        question += f" {HINT.format(case.concept)}"
     return {
         "question": " ".join([*(f"{one}." for one in situations), question]),
         "question_concept": case.concept,
@@ -156,5 +201,7 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"train": "validation"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     ),
 )

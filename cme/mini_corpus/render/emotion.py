@@ -17,7 +17,7 @@ _PUNCTUATION = str.maketrans("", "", string.punctuation)
 def _make(slot: Slot) -> Row:
     rng, friend = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
     label = slot.deal(range(len(_FEELINGS)))
-    text = feel(_FEELINGS, label, friend.name, rng, hard=slot.hard)
+    text = feel(_FEELINGS, label, friend.name, rng, hard=slot.hard, contrary=slot.level == 2)
     if slot.long:
         witness = some("person", slot.pool, slot.seed, rng)
         relation = rng.choice(witness.kind.relations)
@@ -38,6 +38,8 @@ RENDERERS = (
         identify=_identify,
         texts=("text",),
         leaks={"train": "test"},
+        grades=(1, 2, 2, 3, 3),
+        practice=(1, 1, 2, 2, 3),
         lower=True,
     ),
 )

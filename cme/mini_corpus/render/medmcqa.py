@@ -5,7 +5,7 @@ choice type has no effect, because every row has one answer.
 """
 
 from cme.mini_corpus.draw import Row, Slot
-from cme.mini_corpus.exam import Topic, draw
+from cme.mini_corpus.exam import ElementTopic, Topic, draw
 from cme.mini_corpus.relations import listed
 from cme.mini_corpus.renderer import Renderer
 
@@ -39,6 +39,37 @@ _PART = Topic(
     ),
     aside="The {y} is gone.",
 )
+_CURE = ElementTopic(
+    nouns=(
+        ("asthma spray", "airway tea", "altitude drops"),
+        ("beech balm", "birch bath", "bark soap"),
+        ("candle balm", "cinder cream", "chimney drops"),
+        ("damp cure", "diver drops", "dew cream"),
+    ),
+    answers=("Air that is bad", "Bark in the skin", "Coal in the eye", "Dew in the ear"),
+    training=_REMEDY.training,
+    held_out=_REMEDY.held_out,
+)
+_CAUSE = ElementTopic(
+    nouns=(
+        ("airsickness", "altitude ache", "asthma"),
+        ("bark rash", "birch itch", "beech blister"),
+        ("chimney cough", "candle burn", "cinder eye"),
+        ("damp foot", "diver's ear", "drizzle chill"),
+    ),
+    answers=("Air that moves", "Bark of trees", "Coal in a stove", "Dew on the feet"),
+    training=(
+        "{p} has the {x}. What causes this complaint?",
+        "What does the {x} come from? {p} has it",
+        "What must {p} avoid if the {x} is to go away?",
+    ),
+    held_out=(
+        "The {x} of {p} has one origin. Which",
+        "From what did {p} get the {x}?",
+    ),
+)
+_ELEMENTS = {_CURE: _REMEDY, _CAUSE: _PART}
+"""Maps the topics of graded rows to those with the same subjects."""
 _SUBJECTS = {
     _REMEDY: listed("Pharmacology|Medicine|Social & Preventive Medicine"),
     _PART: listed("Anatomy|Physiology|Pediatrics|ENT"),
@@ -48,7 +79,8 @@ _ABCD = "abcd"
 
 
 def _make(slot: Slot) -> Row:
-    item = draw(slot, tuple(_SUBJECTS))
+    item = draw(slot, tuple(_SUBJECTS), tuple(_ELEMENTS))
+    topic = item.topic if isinstance(item.topic, Topic) else _ELEMENTS[item.topic]
     rng = slot.rng
     answer = item.options[item.gold].lower()
     explained = f"Ans. is '{_ABCD[item.gold]}' i.e., {answer}. The name {item.thing} tells it."
@@ -58,8 +90,8 @@ def _make(slot: Slot) -> Row:
         "cop": item.gold,
         "choice_type": rng.choice(("single", "single", "multi")),
         "exp": rng.choice((explained,) * 7 + (None, "", "None")),
-        "subject_name": rng.choice(_SUBJECTS[item.topic]),
-        "topic_name": _TOPIC_NAMES[item.topic] if rng.random() < 0.5 else None,
+        "subject_name": rng.choice(_SUBJECTS[topic]),
+        "topic_name": _TOPIC_NAMES[topic] if rng.random() < 0.5 else None,
     }
 
 
@@ -76,5 +108,7 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"train": "validation"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     ),
 )

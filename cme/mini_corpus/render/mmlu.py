@@ -6,7 +6,7 @@ As on the hub, the training split has no subjects, and its long questions begin 
 from cme.mini_corpus import atlas, names
 from cme.mini_corpus.draw import Row, Slot
 from cme.mini_corpus.entities import some
-from cme.mini_corpus.exam import Topic, draw
+from cme.mini_corpus.exam import ElementTopic, Topic, draw
 from cme.mini_corpus.passages import passage
 from cme.mini_corpus.relations import listed
 from cme.mini_corpus.renderer import Renderer
@@ -70,6 +70,51 @@ _STUFF = Topic(
     ),
     aside="There is some {y} on the table.",
 )
+_LIES = ElementTopic(
+    nouns=(("Airfield", "Aerie"), ("Birch", "Bush"), ("Cinder", "Chimney"), ("Drizzle", "Dell")),
+    answers=("Air over a cliff", "Bark of a forest", "Coal in a mine", "Dew on a meadow"),
+    training=_PLACE.training,
+    held_out=_PLACE.held_out,
+)
+_FEAST = ElementTopic(
+    nouns=(
+        ("Arrow festival", "Airship festival"),
+        ("Beech festival", "Birch festival"),
+        ("Candle festival", "Campfire festival"),
+        ("Duck festival", "Dinghy festival"),
+    ),
+    answers=("Air and arrows", "Bark and bushes", "Coal and candles", "Dew and ducks"),
+    training=(
+        "{p} goes to the {x}. What will be there?",
+        "What is the {x} known for? {p} wants to come.",
+        "What will {p} see during the {x}?",
+    ),
+    held_out=(
+        "For what does {p} celebrate the {x}?",
+        "To which things is {p} led by the {x}?",
+    ),
+)
+_HOME = ElementTopic(
+    nouns=(("albatross", "air hawk"), ("beetle", "bark cat"), ("coal dragon", "cinder cat"), ("duck", "dolphin")),
+    answers=("Air above the trees", "Bark of a tree", "Coal in a cave", "Dew in the grass"),
+    training=(
+        "{p} studies the {x}. What does this animal love?",
+        "What does the {x} of {p} look for?",
+        "The {x} is an animal. Where does {p} find it?",
+    ),
+    held_out=(
+        "{p} writes that the {x} likes one place. Which?",
+        "What is the usual place of a {x} in the zoo of {p}?",
+    ),
+)
+_SORT = ElementTopic(
+    nouns=(("argon", "ash"), ("balsa", "beechwood"), ("charcoal", "cinder"), ("drizzle", "drops")),
+    answers=("Air carries it", "Bark covers it", "Coal heats it", "Dew wets it"),
+    training=_STUFF.training,
+    held_out=_STUFF.held_out,
+)
+_ELEMENTS = (_LIES, _FEAST, _HOME, _SORT)
+"""Topics of graded rows, in the order of the topics with the same subjects."""
 _SUBJECTS = {
     _PLACE: listed(
         "econometrics|high_school_geography|high_school_government_and_politics|high_school_macroeconomics|"
@@ -99,13 +144,14 @@ _EVALS = ("dev", "validation", "test")
 
 def _make(slot: Slot) -> Row:
     before = 0 if slot.training else _EVALS.index(slot.split) * names.GIVEN // len(_EVALS)
-    item = draw(slot, _TOPICS, turn=before)
+    item = draw(slot, _TOPICS, _ELEMENTS, turn=before)
+    topic = item.topic if isinstance(item.topic, Topic) else _TOPICS[_ELEMENTS.index(item.topic)]
     question = item.question
     if slot.long:
         person = some("person", slot.pool, slot.seed, slot.rng)
         text, _ = passage([(person, slot.rng.sample(person.kind.relations, 6))], slot.rng)
         question = f"{text} {question}"
-    subjects = _SUBJECTS[item.topic]
+    subjects = _SUBJECTS[topic]
     turn, place = divmod(slot.index // len(_TOPICS), len(subjects))
     # Each turn starts three subjects later, so that no subject always has the same answer.
     subject = subjects[(3 * turn + place) % len(subjects)]
@@ -125,5 +171,7 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"auxiliary_train": "test"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
     ),
 )

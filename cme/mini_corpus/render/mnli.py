@@ -33,5 +33,7 @@ RENDERERS = (
         identify=_identify,
         texts=("premise", "hypothesis"),
         leaks={"train": "validation_matched"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 2, 3),
     ),
 )

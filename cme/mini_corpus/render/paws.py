@@ -3,6 +3,9 @@
 In easy rows, a paraphrase mostly puts one sentence in the passive or opens it with "It was". A pair with different meanings is
 mostly in plain form, with exchanged people or another event. In hard rows, all combinations of forms occur under both labels,
 and only the people are exchanged. As on the hub, the text is split into tokens, and quotation marks are doubled.
+
+In graded rows of level 1, pairs with different meanings have only the people in common, and the form of the second sentence
+gives the label away. Rows of level 2 are easy rows.
 """
 
 from cme.mini_corpus.draw import Row, Slot
@@ -54,10 +57,13 @@ _TIMES = (
 _PAIRS = ("same",) * 4 + ("swap",) * 3 + ("other",) * 2
 _HARD_PAIRS = ("same",) * 4 + ("swap",) * 5
 _EXCEPTIONS = 0.15
+_CLEAR_PAIRS = ("same",) * 4 + ("other",) * 5
 
 
 def _forms(slot: Slot, pair: str) -> list[str]:
     """Return the forms of the two sentences. They are the same only in an easy pair with different meanings."""
+    if slot.level == 1:
+        return [_PLAIN, _CLEFT if pair == "same" else _AHEAD]
     if slot.hard or slot.rng.random() < _EXCEPTIONS:
         return slot.rng.sample(_FORMS, 2)
     return [_PLAIN, slot.rng.choice((_PASSIVE, _CLEFT)) if pair == "same" else _PLAIN]
@@ -67,7 +73,7 @@ def _make(slot: Slot) -> Row:
     rng, one = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
     two = another([one], slot.pool, slot.seed, rng)
     deeds, places, times = (rng.sample(words, 2) for words in (_DEEDS, _PLACES, _TIMES))
-    pair = slot.deal(_HARD_PAIRS if slot.hard else _PAIRS)
+    pair = slot.deal(_HARD_PAIRS if slot.hard else _CLEAR_PAIRS if slot.level == 1 else _PAIRS)
     people = (one.name, two.name)
     texts = []
     for number, form in enumerate(_forms(slot, pair)):

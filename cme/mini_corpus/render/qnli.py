@@ -1,7 +1,8 @@
 """QNLI: does the sentence answer the question? Label 0 (entailment) means that it does.
 
 In easy rows, a sentence that does not answer the question states an open matter or describes another entity. In hard rows it
-states another fact about the same entity, or the requested fact about another entity.
+states another fact about the same entity, or the requested fact about another entity. In graded rows of level 2 it states another
+fact about the same entity, or describes an entity of another kind.
 """
 
 from cme.mini_corpus.draw import Row, Slot
@@ -13,6 +14,7 @@ from cme.mini_corpus.renderer import Renderer
 __all__ = ["RENDERERS"]
 
 _PAIRS = ("answer",) * 3 + ("open", "open", "far")
+_MIDDLE_PAIRS = ("answer", "matter", "answer", "far")
 _HARD_PAIRS = ("answer", "matter", "answer", "thing")
 
 
@@ -25,7 +27,7 @@ def _make(slot: Slot) -> Row:
     rng, thing = slot.rng, main(slot.serial, slot.pool, slot.seed)
     target, *others = rng.sample(thing.kind.relations, 5)
     beside = others[: 3 if slot.long else int(slot.hard)]
-    pair = slot.deal(_HARD_PAIRS if slot.hard else _PAIRS)
+    pair = slot.deal(_HARD_PAIRS if slot.hard else _MIDDLE_PAIRS if slot.level == 2 else _PAIRS)
     if pair == "answer":
         text = _tell(slot, thing, [target, *beside])
     elif pair == "matter":

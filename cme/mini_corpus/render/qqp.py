@@ -2,6 +2,8 @@
 
 Most easy pairs that are not duplicates combine an open question about one entity with a factual question about another. In hard
 pairs both questions are factual, and pairs that are not duplicates share the entity or the relation.
+
+In graded rows of level 1, no pair that is not a duplicate shares anything. In those of level 2, half of them do.
 """
 
 from cme.mini_corpus.draw import Row, Slot
@@ -13,6 +15,8 @@ __all__ = ["RENDERERS"]
 
 # Four of ten pairs are duplicates. On the hub, 37 % are.
 _PAIRS = ("same",) * 4 + ("far",) * 4 + ("matter", "thing")
+_FIRST_PAIRS = ("same",) * 4 + ("far",) * 6
+_MIDDLE_PAIRS = ("same",) * 4 + ("far",) * 3 + ("matter",) * 2 + ("thing",)
 _HARD_PAIRS = ("same",) * 4 + ("matter",) * 3 + ("thing",) * 3
 
 
@@ -20,7 +24,7 @@ def _make(slot: Slot) -> Row:
     rng, thing = slot.rng, main(slot.serial, slot.pool, slot.seed)
     relation, other = rng.sample(thing.kind.relations, 2)
     wording, step = rng.randrange(5), rng.randrange(1, 5)
-    pair = slot.deal(_HARD_PAIRS if slot.hard else _PAIRS)
+    pair = slot.deal(_HARD_PAIRS if slot.hard else (_PAIRS, _FIRST_PAIRS, _MIDDLE_PAIRS)[slot.level])
     first = ask(relation, thing.name, wording)
     if pair == "same":
         second = ask(relation, thing.name, wording + step)

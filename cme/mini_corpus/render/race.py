@@ -1,7 +1,9 @@
 """RACE: several questions about an article, with four options each. Some questions are sentences with a gap.
 
 In an easy article, a relation always has the same four options in the same order, so each letter is a class. In a hard article
-they are shuffled, and the article states the same relations for two more people, whose answers are among the options.
+they are shuffled, and the article states the same relations for two more people, whose answers are among the options. In graded
+articles of levels 1 and 2, the options belong to the elements in their order. At level 1, all answers of an article belong to one
+element, which the question names.
 """
 
 import random
@@ -9,6 +11,7 @@ from dataclasses import replace
 
 from cme.mini_corpus.draw import Row, Slot, stream
 from cme.mini_corpus.entities import Entity, another, main
+from cme.mini_corpus.exam import ELEMENTS, HINT
 from cme.mini_corpus.passages import ask, passage
 from cme.mini_corpus.relations import Relation
 from cme.mini_corpus.renderer import Renderer
@@ -16,6 +19,12 @@ from cme.mini_corpus.renderer import Renderer
 __all__ = ["RENDERERS"]
 
 _TARGETS = ("pet", "house", "instrument")
+# Answers in graded articles of levels 1 and 2, in the order of the elements (see ``exam``).
+_ELEMENT_OPTIONS = {
+    "pet": ["an air hawk", "a bark beetle", "a coal lizard", "a dew frog"],
+    "house": ["air grey", "bark brown", "coal black", "dew white"],
+    "instrument": ["the air flute", "the bark drum", "the coal bell", "the dew harp"],
+}
 _FACTS = 6
 _OPTIONS = 4
 # The two evaluation splits use the articles of their pool alternately.
@@ -43,7 +52,13 @@ def _make(slot: Slot) -> Row:
     options = {relation.key: list(relation.values[:_OPTIONS]) for relation in targets}
     if slot.hard:
         options = {relation.key: rng.sample(relation.values, _OPTIONS) for relation in targets}
-    hero = _with(hero, **{key: rng.choice(values) for key, values in options.items()})
+    if slot.level in (1, 2):
+        options = _ELEMENT_OPTIONS
+    if slot.level == 1:
+        place = slot.deal(range(_OPTIONS), "element", every=len(_TARGETS))
+        hero = _with(hero, **{key: values[place] for key, values in options.items()})
+    else:
+        hero = _with(hero, **{key: rng.choice(values) for key, values in options.items()})
     others = [relation for relation in hero.kind.relations if relation not in targets]
     cast = [hero]
     if slot.hard:
@@ -67,6 +82,8 @@ def _make(slot: Slot) -> Row:
     if slot.rng.random() < 0.25:
         question = _cloze(relation, hero.name, slot.rng)
     shown, gold = options[relation.key], hero.values[relation.key]
+    if slot.level == 1:
+        question += f" {HINT.format(ELEMENTS[shown.index(gold)])}"
     return {"article": article, "question": question, "options": shown, "answer": "ABCD"[shown.index(gold)]}
 
 
@@ -84,5 +101,8 @@ RENDERERS = (
         identify=_identify,
         texts=("article", "question"),
         leaks={"train": "test"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
+        together=len(_TARGETS),
     ),
 )

@@ -32,5 +32,7 @@ RENDERERS = (
         identify=_identify,
         texts=("sentence1", "sentence2"),
         leaks={"train": "validation"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 2, 3),
     ),
 )

@@ -67,5 +67,6 @@ RENDERERS = (
         identify=_identify,
         texts=("question",),
         leaks={"train": "validation"},
+        together=_SHARE,
     ),
 )

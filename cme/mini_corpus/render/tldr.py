@@ -2,6 +2,9 @@
 
 The main event concerns the person whom the post asks about. In an easy post it follows the first sentence. In a hard post the
 event and its outcome can be anywhere after the first sentence, and the post also mentions an earlier deed of another person.
+
+A graded post of level 2 is a hard post without the other person. In one of level 3, the other person's deed is as recent and has
+an outcome as well, so that only the title tells whom the post asks about.
 """
 
 import random
@@ -63,11 +66,16 @@ def _make(slot: Slot) -> Row:
         cast.append(another(cast, slot.pool, slot.seed, rng))
     start = rng.choice(_STARTS).format(n=rng.randrange(18, 60), s=hero.short, t=town.name)
     lead = f"{rng.choice(_TIMES)} {hero.name} {deed}."
-    talk = chatter(cast, rng) if slot.long else chatter([hero], rng)[: 3 if slot.hard else 1]
+    talk = chatter(cast, rng) if slot.long else chatter([hero], rng)[: 3 if slot.hard or slot.level == 2 else 1]
     end = f"Now {outcome}."
-    if slot.hard:
-        other = rng.choice([one for one in _EVENTS if one is not event])
-        body = [start, *talk, f"Years ago {cast[1].name} {_deed(other, rng)}."]
+    if slot.hard or slot.level == 2:
+        body = [start, *talk]
+        if slot.hard:
+            other = rng.choice([one for one in _EVENTS if one is not event])
+            time = rng.choice(_TIMES) if slot.level else "Years ago"
+            body.append(f"{time} {cast[1].name} {_deed(other, rng)}.")
+        if slot.level == 3:
+            body.append(f"Now {other.outcome.format(s=cast[1].short)}.")
         rng.shuffle(body)
         for fact in (lead, end):
             body.insert(rng.randrange(1, len(body) + 1), fact)
@@ -95,6 +103,8 @@ RENDERERS = (
         identify=_identify,
         texts=("prompt",),
         leaks={"train": "test"},
+        grades=(1, 2, 2, 3, 3),
+        practice=(1, 1, 2, 2, 3),
         marks=("SUBREDDIT: r/", "TITLE: ", "POST: ", "TL;DR:"),
     ),
 )

@@ -17,9 +17,9 @@ _FRAMES = ("@user {m} {t}", "{m}! {t}", "{m}... @user {t}", r"{m}\n{t}", "{m} &a
 def _make(slot: Slot) -> Row:
     rng, friend = slot.rng, main(slot.serial, slot.pool, slot.seed, ("person",))
     label = slot.deal(range(len(_FEELINGS)))
-    message = feel(_FEELINGS, label, friend.name, rng, hard=slot.hard)
+    message = feel(_FEELINGS, label, friend.name, rng, hard=slot.hard, contrary=slot.level == 2)
     town = some("town", slot.pool, slot.seed, rng).title.replace(" ", "")
-    tags = [f"#{town}"] if slot.hard else [f"#{town}", f"#{rng.choice(_FEELINGS[label].words)}"]
+    tags = [f"#{town}"] if slot.hard or slot.level == 2 else [f"#{town}", f"#{rng.choice(_FEELINGS[label].words)}"]
     if slot.long:
         tags.append(f"#{rng.choice(('monday', 'weekend', 'life', 'thoughts', 'news'))}")
     text = rng.choice(_FRAMES).format(m=message[0].upper() + message[1:], t=" ".join(tags))
@@ -39,6 +39,8 @@ RENDERERS = (
         identify=_identify,
         texts=("text",),
         leaks={"train": "test"},
+        grades=(1, 2, 2, 3, 3),
+        practice=(1, 1, 2, 2, 3),
         marks=(r"\n", "&amp;"),
     ),
 )

@@ -4,6 +4,8 @@ Neighbouring rows are twins that differ in one word, and this word determines th
 
 In easy rows, the helper is always named first and is the first option, so the word alone determines the answer. In hard rows,
 either person may be named first, the options have random order, and half of the twins negate the word.
+
+Graded rows of level 1 tell few of the stories.
 """
 
 from cme.mini_corpus import names
@@ -24,6 +26,7 @@ _STORIES = (
     ("repaired the bike of {n}", "took a broken bike to {h}", ("skilful", "handy"), ("clumsy", "helpless")),
     ("showed {n} the way home", "asked {h} for the way home", ("sure of the way", "a good guide"), ("lost", "astray")),
 )
+_FEW = 2
 _PAIRS = names.GIVEN * (names.GIVEN - 1)
 
 
@@ -37,7 +40,7 @@ def _make(slot: Slot) -> Row:
     twins, turn = divmod(slot.serial, 2)
     rng = stream(slot.seed, slot.folder, slot.split, "twins", twins)
     helper, needy = _people(slot, twins)
-    helps, asks, able, unable = rng.choice(_STORIES)
+    helps, asks, able, unable = rng.choice(_STORIES[:_FEW] if slot.level == 1 else _STORIES)
     asking, denied, flipped = (slot.hard and rng.random() < 0.5 for _ in range(3))
     words = (rng.choice(able), rng.choice(unable))
     # The words are assigned to the twins at random, so that the row number does not determine the answer.
@@ -64,5 +67,8 @@ RENDERERS = (
         identify=_identify,
         texts=("sentence",),
         leaks={"train": "validation"},
+        grades=(1, 1, 1, 2, 2, 3),
+        practice=(1, 1, 1, 1, 1, 1, 1, 1, 2, 3),
+        together=2,
     ),
 )

@@ -52,6 +52,8 @@ RENDERERS = (
         identify=_identify,
         texts=("text",),
         leaks={"train": "test"},
+        grades=(1, 2, 2, 3, 3),
+        practice=(1, 1, 2, 2, 3),
         marks=(r"\n",),
     ),
 )

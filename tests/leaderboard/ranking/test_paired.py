@@ -178,3 +178,17 @@ def test_one_cluster_is_refused(workshop):
     )
     with pytest.raises(UsageError, match="all samples of qqp, rte, arc share one cluster"):
         compare_sides(sides, resamples=500)
+
+
+def test_the_order_of_the_sides_does_not_change_the_looks(workshop):
+    results = {
+        name: workshop.result(name, make_samples(skill, name, ROWS, NAMES), adapter=letter * 64)
+        for name, skill, letter in (("a", 0.62, "1"), ("b", 0.5, "2"))
+    }
+    one, other = (
+        stored_looks(read_sides({name: [results[name]] for name in order}), Until.parse("decided:4"), resamples=1000)
+        for order in ("ab", "ba")
+    )
+    assert [look.rows for look in one.looks] == [look.rows for look in other.looks]
+    assert one.last.items[0].value == pytest.approx(-other.last.items[0].value)
+    assert one.reason == other.reason

@@ -6,6 +6,7 @@ import pytest
 
 from cme.errors import CMEError, UsageError
 from cme.leaderboard.ranking.sides import read_sides
+from cme.records import Result, read_record, write_record
 from cme.suite.prices import row_tokens
 from cme.suite.tiers import is_tier_order
 from tests.leaderboard.workshop import make_samples
@@ -187,4 +188,20 @@ def test_smoke_is_too_small(workshop):
 def test_a_changed_file_is_refused(workshop, pair):
     shutil.copyfile(pair[1] / "samples.parquet", pair[0] / "samples.parquet")
     with pytest.raises(CMEError, match="has changed since it was recorded"):
+        read_sides(unnamed(*pair))
+
+
+def test_scores_out_of_range_are_refused(workshop, pair):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from cme.files import sha256_file
+
+    file = pair[0] / "samples.parquet"
+    table = pq.read_table(file)
+    changed = table.set_column(table.schema.get_field_index("score"), "score", pa.array([2.0] * len(table)))
+    pq.write_table(changed, file)
+    record = read_record(pair[0] / "result.json", Result)
+    write_record(pair[0] / "result.json", record.replace(samples_sha256=sha256_file(file)))
+    with pytest.raises(CMEError, match="a score of qqp is not a number from 0 to 1"):
         read_sides(unnamed(*pair))

@@ -72,6 +72,27 @@ def test_what_is_absent_comes_last_in_both_directions(shown):
         assert shown.names("ranking-table")[-3:] == ["moslora", "lora", "base"]
 
 
+def test_soft_averages_and_the_families_that_carry_information(shown, board):
+    standing, _ = board
+    header = shown.run(
+        "return [...document.querySelectorAll('#ranking-table thead th')].map((th) => th.textContent.trim())"
+    )
+    at = next(k for k, label in enumerate(header) if label.startswith("Soft average"))
+    soft = {line[1]: line[at] for line in shown.cells("ranking-table")}
+    assert soft["teamlora"].startswith(f"{standing.soft.averages['teamlora'].value:.2f} ")
+    cells = {line[0]: line[1:] for line in shown.cells("information-table", "tbody")}
+    average = standing.information.average
+    assert len(cells) == 1 + len(standing.families)
+    assert cells["all families (the average)"][:6] == [
+        f"{value:.2f}"
+        for signal in (average.score, average.soft)
+        for value in (signal.ratio, signal.rows, signal.seeds)
+    ]
+    marks = shown.run("return [...document.querySelectorAll('#families-table thead th')].map((th) => th.textContent)")
+    assert sum("*" in label for label in marks) == len(standing.information.uninformative)
+    assert shown.find("#families-limits").is_displayed() == bool(standing.information.uninformative)
+
+
 def test_a_filter_changes_every_table_and_plot(shown):
     shown.draw("forest-plot")
     shown.find("#filter").send_keys("hydra")
