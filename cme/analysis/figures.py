@@ -70,7 +70,7 @@ def draw_load(record: Analysis, layer: LayerLoad | None = None) -> Any:
     if layer is not None:
         tables[layer.layer.removeprefix("model.")] = 100 * np.array([layer.phi[name] for name in names])
     width = 2.4 + len(tables) * (1.1 + 0.36 * record.experts)
-    figure = Figure(figsize=(width, 1.0 + 0.145 * len(names)), layout="constrained")
+    figure = Figure(figsize=(width, 2.0 + 0.145 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
     for axes, (title, shares) in zip(panels, tables.items(), strict=True):
         image = axes.imshow(shares, aspect="auto", cmap="cividis")
@@ -78,7 +78,9 @@ def draw_load(record: Analysis, layer: LayerLoad | None = None) -> Any:
         for row, line in enumerate(shares):
             for expert, value in enumerate(line):
                 colour = "black" if value > middle else "white"
-                axes.text(expert, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour)
+                text = axes.text(expert, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour)
+                # Hundreds of texts inside the axes would make the layout slow.
+                text.set_in_layout(False)
         axes.set_xticks(range(record.experts), [str(expert) for expert in range(record.experts)])
         axes.set_xlabel("expert")
         axes.set_title(title, fontsize=7)

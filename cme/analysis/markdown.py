@@ -21,7 +21,7 @@ from cme.records.analysis import (
 from cme.reports import markdown_table
 from cme.suite.families import title
 
-__all__ = ["analysis_markdown", "mask_title"]
+__all__ = ["analysis_markdown", "mask_title", "share_text"]
 
 
 def analysis_markdown(record: Analysis) -> str:
@@ -136,11 +136,11 @@ def _redundancy(scores: Sequence[MaskScore], experts: int) -> list[str]:
         [
             mask_title(item.name, experts),
             _interval(item.score["average"]),
-            _share(item.share_of_score["average"]),
-            _share(item.share_of_gain["average"]),
+            share_text(item.share_of_score["average"]),
+            share_text(item.share_of_gain["average"]),
             _interval(item.score["chance_normalised"]),
             _interval(item.score["soft"]),
-            _share(item.share_of_gain["soft"]),
+            share_text(item.share_of_gain["soft"]),
         ]
         for item in scores
     ]
@@ -249,7 +249,8 @@ def _interval(item: Interval) -> str:
     return f"{item.value:.2f} ({item.low:.2f} to {item.high:.2f})"
 
 
-def _share(item: Share) -> str:
+def share_text(item: Share) -> str:
+    """Return a share in per cent with its interval, or ``undefined``."""
     if item.value is None:
         return "undefined"
     # The sum removes the sign of a zero.

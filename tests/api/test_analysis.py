@@ -105,6 +105,8 @@ def test_finished_work_is_not_done_twice(analysis, tiny_base, team, monkeypatch)
     monkeypatch.setattr("cme.evaluation.session.load_model", None)
     (again,) = cme.analyse_each([team], analysis.folder.parent, base=str(tiny_base), **VALUES)
     assert again.record == analysis.record
+    table = (analysis.folder.parent / "experts.md").read_text()
+    assert f"| team | teamlora | 4 × 4 | {again.record.load.prompt[0].effective:.2f} |" in table
 
 
 def test_an_interrupted_analysis_continues(analysis, tiny_base, team, tmp_path, monkeypatch):
@@ -129,20 +131,33 @@ def test_an_interrupted_analysis_continues(analysis, tiny_base, team, tmp_path, 
     assert not (tmp_path / "out" / "coalitions.parquet").exists()
 
 
+@pytest.mark.filterwarnings("error:constrained_layout")
 def test_the_command_line_does_the_same(analysis, tiny_base, team, tmp_path):
     from typer.testing import CliRunner
 
     from cme.cli.main import app
 
     words = ["analyse", str(team), "--base", str(tiny_base), "--source", "mini", "--tier", "smoke"]
-    words += ["--datasets", "qqp,mmlu", "--subject-rows", "2", "--permutations", "19", "--threads", "1"]
-    words += ["--parts", "similarity,load", "--out", str(tmp_path / "out"), "--json"]
+    words += [
+        "--datasets",
+        "qqp",
+        "--threads",
+        "1",
+        "--parts",
+        "similarity,load",
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    ]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["parts"] == ["load", "similarity"] and record["redundancy"] == []
-    assert record["load"] == json.loads((analysis.folder / "analysis.json").read_text())["load"]
-    assert record["similarity"] == json.loads((analysis.folder / "analysis.json").read_text())["similarity"]
+    expected = json.loads((analysis.folder / "analysis.json").read_text())
+    assert record["similarity"] == expected["similarity"] and record["load"]["subjects"] is None
+    groups = ([item for item in of["load"]["prompt"] if item["dataset"] == "qqp"] for of in (record, expected))
+    assert next(groups) == next(groups)
+    assert "## Similarity" in (tmp_path / "out" / "analysis.md").read_text()
 
 
 def changed_config(adapter: Path, folder: Path, **changes) -> Path:
