@@ -204,3 +204,30 @@ def test_adapters_that_cannot_be_analysed_are_refused_before_any_work(tiny_base,
         with pytest.raises(error, match=message):
             cme.analyse_each([team, adapter], tmp_path / "out", base=str(tiny_base), **VALUES)
         assert not (tmp_path / "out").exists()
+
+
+def test_evaluations_of_an_interrupted_analysis_are_not_done_twice(tiny_base, team, tmp_path, monkeypatch):
+    import cme.api.analysis_parts as parts
+
+    def stops(*args):
+        raise KeyboardInterrupt
+
+    values = VALUES | {"datasets": "qqp", "base": str(tiny_base)}
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "write_scores", stops)
+        with pytest.raises(KeyboardInterrupt):
+            cme.analyse(team, tmp_path / "out", **values)
+    assert not (tmp_path / "out" / "analysis.json").exists()
+    monkeypatch.setattr(parts, "measure_load", None)
+    monkeypatch.setattr("cme.evaluation.session.load_model", None)
+    record = cme.analyse(team, tmp_path / "out", **values).record
+    assert len(record.redundancy) == 12 and record.load is not None and record.shapley is not None
+
+
+def test_other_settings_do_not_continue_a_folder(tiny_base, team, tmp_path, monkeypatch):
+    values = VALUES | {"datasets": "qqp", "base": str(tiny_base), "parts": "load"}
+    cme.analyse(team, tmp_path / "out", **values)
+    with pytest.raises(UsageError, match=r"other settings .parts"):
+        cme.analyse(team, tmp_path / "out", **(values | {"parts": "load,similarity"}))
+    with pytest.raises(UsageError, match=r"other settings .tier"):
+        cme.analyse(team, tmp_path / "out", **(values | {"tier": "quick"}))
