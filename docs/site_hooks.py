@@ -161,6 +161,7 @@ _TITLES = {
     "mixes": "Training mixes",
     "training": "Training",
     "evaluation": "Evaluation",
+    "analysis": "Analysis of experts",
     "results": "Results",
     "samples": "Examples and samples",
     "compare": "Comparisons",

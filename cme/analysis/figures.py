@@ -70,21 +70,23 @@ def draw_load(record: Analysis, layer: LayerLoad | None = None) -> Any:
     if layer is not None:
         tables[layer.layer.removeprefix("model.")] = 100 * np.array([layer.phi[name] for name in names])
     width = 2.4 + len(tables) * (1.1 + 0.36 * record.experts)
-    figure = Figure(figsize=(width, 1.0 + 0.145 * len(names)), layout="constrained")
+    figure = Figure(figsize=(width, 2.0 + 0.145 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(tables), squeeze=False, sharey=True)[0]
+    # One scale for all panels, so that a flat mean over the layers looks flat.
+    low, high = (function([function(table) for table in tables.values()]) for function in (np.min, np.max))
     for axes, (title, shares) in zip(panels, tables.items(), strict=True):
-        image = axes.imshow(shares, aspect="auto", cmap="cividis")
-        middle = (shares.min() + shares.max()) / 2
+        image = axes.imshow(shares, aspect="auto", cmap="cividis", vmin=low, vmax=high)
         for row, line in enumerate(shares):
             for expert, value in enumerate(line):
-                colour = "black" if value > middle else "white"
-                axes.text(expert, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour)
+                colour = "black" if value > (low + high) / 2 else "white"
+                text = axes.text(expert, row, f"{value:.1f}", ha="center", va="center", fontsize=5, color=colour)
+                # Hundreds of texts inside the axes would make the layout slow.
+                text.set_in_layout(False)
         axes.set_xticks(range(record.experts), [str(expert) for expert in range(record.experts)])
         axes.set_xlabel("expert")
         axes.set_title(title, fontsize=7)
-        figure.colorbar(image, ax=axes, location="bottom", aspect=18, pad=0.01).set_label(
-            "mean φ over prompts, %", fontsize=6
-        )
+    bar = figure.colorbar(image, ax=panels, location="bottom", aspect=30, shrink=0.7, pad=0.02)
+    bar.set_label("mean φ over the tokens of prompts, %", fontsize=7)
     panels[0].set_yticks(range(len(names)), [name.replace("_", " ") for name in names], fontsize=6)
     figure.suptitle(f"{record.name}: load by {kind}", fontsize=8)
     return figure
@@ -231,7 +233,7 @@ def _scatter(axes: Any, record: Analysis) -> None:
     note = ""
     if agreement is not None and agreement.value is not None:
         interval = "" if agreement.low is None else f" (95 %: {agreement.low:.2f} to {agreement.high:.2f})"
-        note = f": Spearman {agreement.value:.2f}{interval}"
+        note = f"\nSpearman {agreement.value:.2f}{interval}"
     axes.set_title(f"one point per dataset and expert{note}", fontsize=7)
     axes.set_xlabel("mean φ minus the mean over the experts, %")
     axes.set_ylabel("Shapley value minus the mean, points")

@@ -13,7 +13,6 @@ from cme.records.analysis import (
     Interval,
     LayerCompetition,
     LoadAnalysis,
-    MaskScore,
     ShapleyAnalysis,
     Share,
     SimilarityAnalysis,
@@ -21,7 +20,7 @@ from cme.records.analysis import (
 from cme.reports import markdown_table
 from cme.suite.families import title
 
-__all__ = ["analysis_markdown", "mask_title"]
+__all__ = ["analysis_markdown", "mask_title", "share_text"]
 
 
 def analysis_markdown(record: Analysis) -> str:
@@ -34,7 +33,7 @@ def analysis_markdown(record: Analysis) -> str:
     if record.load is not None:
         sections += _load(record.load)
     if record.redundancy:
-        sections += _redundancy(record.redundancy, record.experts)
+        sections += _redundancy(record)
     if record.shapley is not None:
         competition = () if record.similarity is None else record.similarity.competition
         sections += _shapley(record.shapley, competition)
@@ -122,7 +121,8 @@ def _load_row(name: str, item: GroupLoad) -> list[str]:
     ]
 
 
-def _redundancy(scores: Sequence[MaskScore], experts: int) -> list[str]:
+def _redundancy(record: Analysis) -> list[str]:
+    intervals = record.tier != "smoke"
     columns = (
         "experts",
         "CME average",
@@ -134,20 +134,20 @@ def _redundancy(scores: Sequence[MaskScore], experts: int) -> list[str]:
     )
     rows = [
         [
-            mask_title(item.name, experts),
+            mask_title(item.name, record.experts),
             _interval(item.score["average"]),
-            _share(item.share_of_score["average"]),
-            _share(item.share_of_gain["average"]),
+            share_text(item.share_of_score["average"], intervals=intervals),
+            share_text(item.share_of_gain["average"], intervals=intervals),
             _interval(item.score["chance_normalised"]),
             _interval(item.score["soft"]),
-            _share(item.share_of_gain["soft"]),
+            share_text(item.share_of_gain["soft"], intervals=intervals),
         ]
-        for item in scores
+        for item in record.redundancy
     ]
     return [
         "## What remains if experts are masked",
         "The share of the score contains the base, which needs no adapter. The share of the gain is (masked − base) / (full − "
-        "base). A share is undefined if the denominator does not differ from 0 at this level. Expert 0 of one layer has nothing "
+        "base). Its interval is undefined if the gain does not differ from 0. Expert 0 of one layer has nothing "
         "to do with expert 0 of another, so an expert alone is an arbitrary bundle.",
         markdown_table(columns, rows),
     ]
@@ -249,14 +249,20 @@ def _interval(item: Interval) -> str:
     return f"{item.value:.2f} ({item.low:.2f} to {item.high:.2f})"
 
 
-def _share(item: Share) -> str:
+def share_text(item: Share, *, intervals: bool = True) -> str:
+    """Return a share in per cent with its interval.
+
+    Args:
+        item: the share.
+        intervals: whether the analysis has intervals. If so, a share without one is undefined.
+    """
     if item.value is None:
         return "undefined"
     # The sum removes the sign of a zero.
     value = f"{round(100 * item.value, 1) + 0.0:.1f} %"
     if item.low is None or item.high is None:
-        return value
-    return f"{value} ({100 * item.low:.1f} to {100 * item.high:.1f})"
+        return f"{value} (interval undefined)" if intervals else value
+    return f"{value} ({round(100 * item.low, 1) + 0.0:.1f} to {round(100 * item.high, 1) + 0.0:.1f})"
 
 
 def _small(value: float) -> str:

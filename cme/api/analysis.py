@@ -10,6 +10,7 @@ from typing import Any
 from cme.api.call import StrPath, names, path, public
 from cme.env import processes
 from cme.errors import CMEWarning, UsageError
+from cme.files import write_text
 from cme.records.analysis import Analysis
 
 __all__ = ["ExpertAnalysis", "analyse", "analyse_each"]
@@ -124,7 +125,8 @@ def analyse_each(
 
     Args:
         adapter: folders or hub ids. All are checked before any work.
-        out: output folder. Each adapter gets a folder below it with the adapter's name. Finished analyses are read.
+        out: output folder. Each adapter gets a folder below it with the adapter's name. Finished analyses are read. The table
+            ``experts.md`` compares all.
         base: see `analyse`.
         tier: see `analyse`.
         source: see `analyse`.
@@ -148,6 +150,7 @@ def analyse_each(
     Example:
         >>> cme.analyse_each(["runs/moelora", "runs/teamlora"], "analysis", source="mini")  # doctest: +SKIP
     """
+    from cme.analysis.comparison import experts_in_use
     from cme.api.analysis_parts import analyse_adapter, check_analysis
     from cme.evaluation.adapters import distinct_names
 
@@ -165,10 +168,13 @@ def analyse_each(
     for settings in several:
         check_analysis(settings)
     folders = [path(out) / label for label in labels]
-    return [
+    analyses = [
         ExpertAnalysis(folder, analyse_adapter(settings, folder, finished=True))
         for folder, settings in zip(folders, several, strict=True)
     ]
+    table = experts_in_use([item.record for item in analyses])
+    write_text(path(out) / "experts.md", f"# Experts in use\n\n{table}\n")
+    return analyses
 
 
 def _settings(

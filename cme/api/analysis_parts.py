@@ -183,8 +183,9 @@ class _Work:
         """Do all parts and return the record."""
         checked, evaluation = self._checked, self._settings.evaluation
         parts = self._settings.parts
-        measured = self._timed("load", self._measured) if "load" in parts else None
+        # Weights that cannot be compared are refused within seconds, so they come first.
         similarity = self._timed("similarity", self._similarity) if "similarity" in parts else None
+        measured = self._timed("load", self._measured) if "load" in parts else None
         self.__dict__.pop("model", None)
         scores = self._timed("evaluations", self._scores) if checked.masks.choices else None
         load = None if measured is None else self._timed("load", lambda: self._load(measured))

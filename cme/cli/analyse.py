@@ -1,15 +1,12 @@
 """``cme analyse``: what the experts of routed adapters do, and what each is worth."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cme.cli.app import emit_json, note, verb
 from cme.cli.options import AllowMissing, Base, Datasets, Json, PromptFormat, SourceName
-
-if TYPE_CHECKING:
-    from cme.api.analysis import ExpertAnalysis
 
 __all__ = ["analyse"]
 
@@ -95,10 +92,8 @@ def analyse(
         values = [item.record.plain() for item in analyses]
         emit_json(values[0] if len(values) == 1 else values)
         return
-    _show(analyses)
-
-
-def _show(analyses: "list[ExpertAnalysis]") -> None:
-    for item in analyses:
-        print(item.markdown)
+    if len(analyses) == 1:
+        print(analyses[0].markdown)
+    else:
+        print((out / "experts.md").read_text(encoding="utf-8"))
     note("Written: " + ", ".join(str(item.folder) for item in analyses))

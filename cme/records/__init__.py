@@ -1,5 +1,20 @@
-"""Records of CME's artefacts (manifest, run, grid, result, entry) as pydantic models, with reading and writing."""
+"""Records of CME's artefacts (manifest, run, grid, result, analysis, entry) as pydantic models, with reading and writing."""
 
+from cme.records.analysis import (
+    Analysis,
+    ExpertValues,
+    GateAgreement,
+    GroupLoad,
+    Interval,
+    LayerCompetition,
+    LayerSimilarity,
+    LoadAnalysis,
+    MaskScore,
+    ShapleyAnalysis,
+    Share,
+    SimilarityAnalysis,
+    SubjectTest,
+)
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
@@ -16,6 +31,7 @@ __all__ = [
     "AdapterInfo",
     "AdapterOrigin",
     "AdapterRecord",
+    "Analysis",
     "Artefact",
     "ChosenGrid",
     "Cost",
@@ -25,11 +41,19 @@ __all__ = [
     "EntryPromptVariant",
     "EntryRun",
     "EvaluationOrigin",
+    "ExpertValues",
     "FamilyScore",
+    "GateAgreement",
     "Grid",
     "GridRun",
+    "GroupLoad",
+    "Interval",
+    "LayerCompetition",
+    "LayerSimilarity",
+    "LoadAnalysis",
     "LossChange",
     "Manifest",
+    "MaskScore",
     "MeasuredRatios",
     "MixDataset",
     "MixOrigin",
@@ -44,8 +68,12 @@ __all__ = [
     "RowSelection",
     "Run",
     "Scores",
+    "ShapleyAnalysis",
+    "Share",
+    "SimilarityAnalysis",
     "SoftDatasetScore",
     "SoftScores",
+    "SubjectTest",
     "TrainingOrigin",
     "TrainingRecord",
     "read_record",

@@ -105,6 +105,8 @@ def test_finished_work_is_not_done_twice(analysis, tiny_base, team, monkeypatch)
     monkeypatch.setattr("cme.evaluation.session.load_model", None)
     (again,) = cme.analyse_each([team], analysis.folder.parent, base=str(tiny_base), **VALUES)
     assert again.record == analysis.record
+    table = (analysis.folder.parent / "experts.md").read_text()
+    assert f"| team | teamlora | 4 × 4 | {again.record.load.prompt[0].effective:.2f} |" in table
 
 
 def test_an_interrupted_analysis_continues(analysis, tiny_base, team, tmp_path, monkeypatch):
@@ -129,20 +131,33 @@ def test_an_interrupted_analysis_continues(analysis, tiny_base, team, tmp_path, 
     assert not (tmp_path / "out" / "coalitions.parquet").exists()
 
 
+@pytest.mark.filterwarnings("error:constrained_layout")
 def test_the_command_line_does_the_same(analysis, tiny_base, team, tmp_path):
     from typer.testing import CliRunner
 
     from cme.cli.main import app
 
     words = ["analyse", str(team), "--base", str(tiny_base), "--source", "mini", "--tier", "smoke"]
-    words += ["--datasets", "qqp,mmlu", "--subject-rows", "2", "--permutations", "19", "--threads", "1"]
-    words += ["--parts", "similarity,load", "--out", str(tmp_path / "out"), "--json"]
+    words += [
+        "--datasets",
+        "qqp",
+        "--threads",
+        "1",
+        "--parts",
+        "similarity,load",
+        "--out",
+        str(tmp_path / "out"),
+        "--json",
+    ]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["parts"] == ["load", "similarity"] and record["redundancy"] == []
-    assert record["load"] == json.loads((analysis.folder / "analysis.json").read_text())["load"]
-    assert record["similarity"] == json.loads((analysis.folder / "analysis.json").read_text())["similarity"]
+    expected = json.loads((analysis.folder / "analysis.json").read_text())
+    assert record["similarity"] == expected["similarity"] and record["load"]["subjects"] is None
+    groups = ([item for item in of["load"]["prompt"] if item["dataset"] == "qqp"] for of in (record, expected))
+    assert next(groups) == next(groups)
+    assert "## Similarity" in (tmp_path / "out" / "analysis.md").read_text()
 
 
 def changed_config(adapter: Path, folder: Path, **changes) -> Path:
@@ -189,3 +204,30 @@ def test_adapters_that_cannot_be_analysed_are_refused_before_any_work(tiny_base,
         with pytest.raises(error, match=message):
             cme.analyse_each([team, adapter], tmp_path / "out", base=str(tiny_base), **VALUES)
         assert not (tmp_path / "out").exists()
+
+
+def test_evaluations_of_an_interrupted_analysis_are_not_done_twice(tiny_base, team, tmp_path, monkeypatch):
+    import cme.api.analysis_parts as parts
+
+    def stops(*args):
+        raise KeyboardInterrupt
+
+    values = VALUES | {"datasets": "qqp", "base": str(tiny_base)}
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "write_scores", stops)
+        with pytest.raises(KeyboardInterrupt):
+            cme.analyse(team, tmp_path / "out", **values)
+    assert not (tmp_path / "out" / "analysis.json").exists()
+    monkeypatch.setattr(parts, "measure_load", None)
+    monkeypatch.setattr("cme.evaluation.session.load_model", None)
+    record = cme.analyse(team, tmp_path / "out", **values).record
+    assert len(record.redundancy) == 12 and record.load is not None and record.shapley is not None
+
+
+def test_other_settings_do_not_continue_a_folder(tiny_base, team, tmp_path, monkeypatch):
+    values = VALUES | {"datasets": "qqp", "base": str(tiny_base), "parts": "load"}
+    cme.analyse(team, tmp_path / "out", **values)
+    with pytest.raises(UsageError, match=r"other settings .parts"):
+        cme.analyse(team, tmp_path / "out", **(values | {"parts": "load,similarity"}))
+    with pytest.raises(UsageError, match=r"other settings .tier"):
+        cme.analyse(team, tmp_path / "out", **(values | {"tier": "quick"}))
