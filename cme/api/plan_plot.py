@@ -46,7 +46,7 @@ def draw(planned: "Planned") -> Any:
     panel.plot(counts, alone, color="0.45", linewidth=1.2, linestyle="--")
     _name(panel, "two adapters,\nnot their methods", counts[-1], alone[-1], "0.35")
     panel.axhline(planned.difference, color="0.6", linewidth=0.8, zorder=0)
-    title = f"Difference that two methods need to be told apart with a power of {100 * planned.power:g} %"
+    title = f"Detectable difference of two methods at a power of {100 * planned.power:g} %"
     if best is not None and best.each is not None:
         panel.plot([best.each], [planned.difference], "o", color=_BEST, markersize=6, zorder=5)
         title += f"\ncheapest for {planned.difference:g} points (dot): {best.seeds} seeds × {best.each:,} samples per dataset"

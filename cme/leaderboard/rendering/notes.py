@@ -192,14 +192,11 @@ def _information(standing: Standing) -> list[str]:
             f"Signal-to-noise (variance between trained rows over variance between seeds, F): {score.ratio:.2f} for the CME "
             f"average and {soft.ratio:.2f} for the soft average. Without differences between rows it is about 1."
         )
-    if names := information.uninformative:
-        sentences.append(
-            "The scores of these families carry no information about the trained rows: "
-            + listing(
-                [f"{title(name)} ({LIMITS[limit]})" for name in names if (limit := information.families[name].limit)]
+    for limit, text in LIMITS.items():
+        if names := [title(name) for name in information.uninformative if information.families[name].limit == limit]:
+            sentences.append(
+                f"The scores of {' and '.join(names)} carry no information about the trained rows, because {text} there."
             )
-            + "."
-        )
     return sentences
 
 

@@ -5,7 +5,7 @@ import pytest
 from cme.leaderboard import load_paper
 from cme.leaderboard.rendering.page import render_page
 from tests.leaderboard.rendering.page.boards import mini_rows, six_rows
-from tests.leaderboard.rendering.page.chromium import start
+from tests.leaderboard.rendering.page.chromium import Page, start
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +34,21 @@ def browser():
     driver = start()
     yield driver
     driver.quit()
+
+
+@pytest.fixture(scope="module")
+def six(board, page, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "index.html"
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def shown(browser, six):
+    shown = Page(browser, six)
+    yield shown
+    assert shown.console() == []
+    assert shown.requests() <= {six.as_uri(), "data:,"}
+    assert not shown.run(
+        "return performance.getEntriesByType('resource').filter((e) => !e.name.startsWith('data:')).length"
+    )
