@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.api.call import StrPath, path, public
+from cme.data.sources import source_identity
 from cme.errors import CMEWarning, UsageError, unknown
 from cme.records import Entry, RowSelection
 
@@ -149,7 +150,7 @@ def reproduce(
         data: the mix that the row was trained on. None for a base.
         seed: training seed. None means the first seed of the row.
         base: local path or name of the row's base. None means as recorded.
-        source: source of the evaluation rows. None means as recorded.
+        source: source of the evaluation rows. None means as recorded. From another source, the rows are taken by their ids.
         device: device for evaluation.
         threads: CPU threads. None means as recorded.
 
@@ -180,6 +181,7 @@ def reproduce(
     base = base or entry.base
     training, adapter = _training(entry, seed, base, None if data is None else path(data), threads)
     evaluation = _evaluation(entry, base, source or entry.source, device, threads)
+    same_source = _is_same_source(entry, evaluation.source)
     # All keys, because earlier versions stored them for unfinished work.
     whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
     settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": _stored(evaluation)}
@@ -190,11 +192,40 @@ def reproduce(
         run = str(place / "run")
         whole = adapter.method == "full"
         evaluation = _with(evaluation, base=run) if whole else _with(evaluation, adapter=run)
-    _evaluate(evaluation, place / "result", entry.rows)
+    if same_source:
+        _evaluate(evaluation, place / "result", entry.rows)
+    else:
+        _evaluate(_with(evaluation, ids=_row_ids(entry, folder, place)), place / "result", None)
     record = compare_again(entry, folder, place / "result", seed=seed, adapter=trained)
     write_record(place / "reproduction.json", record)
     finish(place)
     return Reproduced(place, entry, record)
+
+
+def _is_same_source(entry: Entry, source: str) -> bool:
+    """Return whether a source has the name of an entry's source. If not, the rows are taken by their ids.
+
+    Raises:
+        UsageError: the entry's source is not on this machine.
+    """
+    from cme.data.sources import open_source
+
+    try:
+        return open_source(source).name == entry.source
+    except UsageError as error:
+        if source != entry.source:
+            raise
+        raise UsageError(
+            f"entry {entry.name!r} was evaluated on the rows of {source!r}, which is not a source on this machine. Give --source "
+            "with the folder of these rows (NAME=DIR), or another source that has them, such as hub."
+        ) from error
+
+
+def _row_ids(entry: Entry, entries: Path, place: Path) -> str:
+    """Write the row ids of an entry to the output folder, and return the file."""
+    from cme.api.ids import write_ids
+
+    return str(write_ids(entries / f"{entry.name}.json", place / "ids.parquet").file)
 
 
 _with = replace
@@ -205,6 +236,9 @@ def _stored(settings: "EvalSettings") -> dict[str, Any]:
     """Return evaluation settings under the keys of the folder's marker, which have not changed since version 0.1.0."""
     values = asdict(settings)
     values["wording"] = values.pop("prompt_variant")
+    values["source"] = source_identity(values["source"])
+    # The row ids are those of the entry, which is stored as well.
+    del values["ids"]
     return values
 
 

@@ -35,7 +35,10 @@ def reproduce(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--source", help="Source of the evaluation rows. Default: as recorded in the row."),
+        typer.Option(
+            "--source",
+            help="Source of the evaluation rows; those of another source are taken by their ids. Default: as recorded.",
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="Device for the evaluation, such as cpu or cuda:1.")

@@ -19,6 +19,7 @@ TWINS = {
     "download": ["download"],
     "eval": ["evaluate", "evaluate_each"],
     "export-lora": ["export_lora"],
+    "ids": ["write_ids"],
     "import-lm-eval": ["from_lm_eval"],
     "inspect": ["inspect_mix"],
     "leaderboard": ["render_board", "verify_board"],
