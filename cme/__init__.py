@@ -119,6 +119,7 @@ if TYPE_CHECKING:
     from cme.api.submission import (
         Reproduced,
         Submitted,
+        board_steps,
         reproduce,
         submit,
     )
@@ -159,6 +160,7 @@ _HOMES = {
     "analyse": "cme.api.analysis",
     "analyse_each": "cme.api.analysis",
     "bench_adapters": "cme.api.costs",
+    "board_steps": "cme.api.submission",
     "build_mix": "cme.api.mixes",
     "check_mix": "cme.api.mixes",
     "compare": "cme.api.compare",
@@ -230,6 +232,7 @@ __all__ = [
     "analyse",
     "analyse_each",
     "bench_adapters",
+    "board_steps",
     "build_mix",
     "check_mix",
     "compare",

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from cme.adapters.settings import AdapterSettings
     from cme.evaluation.settings import EvalSettings
     from cme.leaderboard.submission.reproduce import Reproduction
+    from cme.leaderboard.submission.steps import BoardStep
     from cme.training.settings import TrainSettings
 
-__all__ = ["Reproduced", "Submitted", "reproduce", "submit"]
+__all__ = ["Reproduced", "Submitted", "board_steps", "reproduce", "submit"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,36 @@ class Reproduced:
 
 
 @public
+def board_steps(board: StrPath) -> "list[BoardStep]":
+    """List the steps that made the numbers of a board, with their command lines: ``cme reproduce BOARD``.
+
+    The commands follow from the entries alone, with every recorded setting. They are written for the board's folder, and have
+    ``DIR`` in place of the folder of a mirror.
+
+    Args:
+        board: the board's folder (with ``entries`` and ``samples``), or its folder of entries.
+
+    Returns:
+        For each step its ``name`` (the output folder), the ``row``, the ``numbers`` that it made, and the ``command``.
+
+    Raises:
+        CMEError: if there are no entries, or one is damaged.
+
+    Example:
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="steps-result")
+        >>> _ = cme.submit(result, entries="steps/entries")
+        >>> [step.name for step in cme.board_steps("steps")]
+        ['results/majority', 'entries/majority', 'table']
+    """
+    from cme.api.boards import load_board
+    from cme.leaderboard.submission.reproduce import build_command
+    from cme.leaderboard.submission.steps import board_steps as steps
+
+    entries = load_board(path(board)).entries
+    return steps(entries, {entry.name: build_command(entry) for entry in entries if entry.settings})
+
+
+@public
 def reproduce(
     row: str,
     out: StrPath,
@@ -146,7 +177,7 @@ def reproduce(
     Args:
         row: name of the row.
         out: output folder.
-        entries: folder of the entries.
+        entries: folder of the entries, or the board's folder.
         data: the mix that the row was trained on. None for a base.
         seed: training seed. None means the first seed of the row.
         base: local path or name of the row's base. None means as recorded.
@@ -163,6 +194,7 @@ def reproduce(
     Example:
         >>> cme.reproduce("teamlora", "again", entries="leaderboards/demo/entries", data="mix").record.verdict  # doctest: +SKIP
     """
+    from cme.api.boards import entries_folder
     from cme.leaderboard.entries.board import entry_files, load_entry
     from cme.leaderboard.entries.files import check_name
     from cme.leaderboard.submission.audit import check_row
@@ -171,7 +203,7 @@ def reproduce(
     from cme.training.settings import stored
     from cme.workdir import claim, finish
 
-    folder, place = path(entries), path(out)
+    folder, place = entries_folder(path(entries)), path(out)
     known = [file.stem for file in entry_files(folder)]
     if check_name(row) not in known:
         raise unknown("row", row, known)

@@ -28,7 +28,7 @@ TWINS = {
     "params": ["count_parameters", "match_rank", "paper_parameters"],
     "plan": ["plan"],
     "push": ["push_mix"],
-    "reproduce": ["reproduce"],
+    "reproduce": ["reproduce", "board_steps"],
     "score": ["score", "explain_scores", "prompt_sensitivity", "subset_scores"],
     "show": ["show_examples", "show_samples", "confusion_table"],
     "submit": ["submit"],
@@ -81,6 +81,8 @@ OTHER_DEFAULTS = {
     ("eval", "adapter"): "one adapter, where the option may be given several times",
     ("build-data", "out"): "needed, but for check_mix, which has none",
     ("doctor", "source"): "doctor_data has what the command takes in its place",
+    ("reproduce", "entries"): "a board's folder may stand before the row instead",
+    ("reproduce", "out"): "needed, but for board_steps, which has none",
     ("show", "dataset"): "needed; the command says so itself",
     ("submit", "run"): "an option that may be given several times",
 }
