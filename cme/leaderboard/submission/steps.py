@@ -77,6 +77,7 @@ def board_steps(entries: Sequence[Entry], mixes: dict[str, str | None]) -> list[
                 built.replace("--out mix/", f"--out {place}") if built else "# the entry does not record the command"
             )
             steps.setdefault(place, BoardStep(place, "", f"the training mix {fingerprint[:12]}", command))
+    for entry in entries:
         for step in entry_steps(entry, places.get(entry.runs[0].provenance.training.mix_fingerprint or "", "mix")):
             steps.setdefault(step.name, step)
     table = ["cme", "leaderboard", "--verify", "--entries", "entries", "--out", "."]
