@@ -93,12 +93,20 @@ def markdown(measured: dict[str, Any]) -> str:
         lines += [markdown_table(*adapter_rows(measured["adapters"])), ""]
     if measured["evaluations"]:
         lines += ["## Evaluation: CME's engine and lm-eval's hf", ""]
-        lines += [markdown_table(*evaluation_rows(measured["evaluations"])), ""]
+        lines += [markdown_table(*evaluation_rows(measured["evaluations"])), "", *_own_code(measured["evaluations"])]
     failed = [step for step in measured["steps"] if step["code"] != 0]
     for step in failed:
         what = "skipped, because the time was over" if step["code"] is None else _reason(step["code"])
         lines.append(f"- {step['name']}: {what}.")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _own_code(evaluations: dict[str, Any]) -> Iterator[str]:
+    """Name the datasets for which CME's engine could not be used."""
+    for report in evaluations.values():
+        for cost in report["datasets"]:
+            if cost["used"] != "prefix":
+                yield f"- {report['surroundings']['base']}, {cost['dataset']}: CME used lm-eval's own code ({cost['used']})."
 
 
 def _reason(code: int) -> str:

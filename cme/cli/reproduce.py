@@ -77,7 +77,7 @@ def reproduce(
     """
     import cme
 
-    if row is None and entries is None and _is_board(Path(board)):
+    if row is None and entries is None and out is None and _is_board(Path(board)):
         _show_steps(Path(board), as_json)
         return
     if row is not None and entries is not None:

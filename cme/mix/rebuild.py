@@ -96,9 +96,8 @@ def rebuild(settings: RebuildSettings, *, source: Source | None = None) -> Manif
     """
     ids = read_ids(settings.ids)
     mix, specs = _mix_of(ids)
-    wanted = {
-        name: [ids.of(split).get(name, {}) for split in ("train", "validation")] for name in mix.manifest.datasets
-    }
+    splits = [ids.of(split) for split in ("train", "validation")]
+    wanted = {name: [split.get(name, {}) for split in splits] for name in mix.manifest.datasets}
     if source is None:
         rows = mini_train_rows(specs, mix.manifest.size) if is_mini(settings.source) else None
         source = open_source(settings.source, train_rows=rows)

@@ -50,6 +50,7 @@ def adapters(mode, batch=8):
 
 EVALUATION = {
     "surroundings": PLACE,
+    "datasets": [{"dataset": "qqp", "used": "prefix"}, {"dataset": "race", "used": "hf: another result"}],
     "totals": [
         {"name": "options", "rows": 120, "ratio": 2.0, "stock": {"seconds": [6.0]}, "engine": {"seconds": [3.0]}},
     ],
@@ -100,6 +101,7 @@ def test_the_page_has_the_numbers(folder):
     assert "- train: 4 rows of 512 tokens, 10 rounds" in page and "- prefill: 8 rows of 256 tokens" in page
     assert "- adapters-train: exit code 1, see its log." in page
     assert "- adapters-decode: the time was over." in page
+    assert "- 7b, race: CME used lm-eval's own code (hf: another result)." in page and "qqp: CME used" not in page
     assert "- evaluation-smollm2: skipped, because the time was over." in page
 
 
