@@ -67,6 +67,10 @@ if TYPE_CHECKING:
         evaluate_each,
         from_lm_eval,
     )
+    from cme.api.ids import (
+        WrittenIds,
+        write_ids,
+    )
     from cme.api.listings import (
         list_baselines,
         list_datasets,
@@ -115,6 +119,7 @@ if TYPE_CHECKING:
     from cme.api.submission import (
         Reproduced,
         Submitted,
+        board_steps,
         reproduce,
         submit,
     )
@@ -151,9 +156,11 @@ _HOMES = {
     "TeamLoraConfig": "cme.adapters.teamlora",
     "TrainedGrid": "cme.api.training",
     "TrainedRun": "cme.api.training",
+    "WrittenIds": "cme.api.ids",
     "analyse": "cme.api.analysis",
     "analyse_each": "cme.api.analysis",
     "bench_adapters": "cme.api.costs",
+    "board_steps": "cme.api.submission",
     "build_mix": "cme.api.mixes",
     "check_mix": "cme.api.mixes",
     "compare": "cme.api.compare",
@@ -195,6 +202,7 @@ _HOMES = {
     "train_grid": "cme.api.training",
     "verify_board": "cme.api.boards",
     "verify_mix": "cme.api.mixes",
+    "write_ids": "cme.api.ids",
 }
 """Maps each public name to its module. The imports above list the same names for type checkers."""
 
@@ -219,10 +227,12 @@ __all__ = [
     "TeamLoraConfig",
     "TrainedGrid",
     "TrainedRun",
+    "WrittenIds",
     "__version__",
     "analyse",
     "analyse_each",
     "bench_adapters",
+    "board_steps",
     "build_mix",
     "check_mix",
     "compare",
@@ -264,6 +274,7 @@ __all__ = [
     "train_grid",
     "verify_board",
     "verify_mix",
+    "write_ids",
 ]
 
 

@@ -2,7 +2,7 @@
 
 | variable | meaning |
 | --- | --- |
-| ``CME_DATA_SOURCE`` | source of the rows in plain ``lm_eval``: ``hub`` (default), ``mini`` or a mirror folder |
+| ``CME_DATA_SOURCE`` | source of the rows in plain ``lm_eval``: ``hub`` (default), ``mini``, a mirror folder or ``NAME=DIR`` |
 | ``CME_CACHE`` | cache folder (default ``$XDG_CACHE_HOME/cme``, else ``~/.cache/cme``); holds the converted embedded base model |
 | ``CME_LOCK`` | the lock file with the hub's commits (default ``cme.lock`` in the current folder) |
 | ``CME_DATA_DIR`` | tests only: the folder with real rows |

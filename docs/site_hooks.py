@@ -159,6 +159,7 @@ def python_api() -> str:
 
 _TITLES = {
     "mixes": "Training mixes",
+    "ids": "Row ids",
     "training": "Training",
     "evaluation": "Evaluation",
     "analysis": "Analysis of experts",

@@ -19,7 +19,7 @@ from cme.analysis.score_table import ScoreTable, score_table, write_scores
 from cme.analysis.shapley import shapley_analysis
 from cme.analysis.similarity import similarity_analysis
 from cme.analysis.write import write_report
-from cme.data.sources import check_source, open_source
+from cme.data.sources import check_source, open_source, source_identity
 from cme.errors import UsageError, unknown
 from cme.evaluation.adapters import adapter_name, resolve_adapter
 from cme.evaluation.guards import check_trained_on
@@ -99,7 +99,7 @@ class _Checked:
             "tokenizer": self.tokenizer_fingerprint,
             "format": name,
             "tier": evaluation.tier,
-            "source": evaluation.source,
+            "source": source_identity(evaluation.source),
             "datasets": {spec.name: spec.fingerprint for spec in self.specs},
             "dtype": evaluation.dtype,
             "scorer": SCORER_VERSION,

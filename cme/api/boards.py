@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cme.leaderboard.submission.audit import Verdict
     from cme.stats import Estimate
 
-__all__ = ["Board", "RenderedBoard", "load_board", "render_board", "verify_board"]
+__all__ = ["Board", "RenderedBoard", "entries_folder", "load_board", "render_board", "verify_board"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -235,7 +235,7 @@ def _long(estimates: "Mapping[str, Mapping[str, Estimate]]", what: str, order: l
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], "float64"))
 
 
-def _entries_folder(folder: Path) -> Path:
+def entries_folder(folder: Path) -> Path:
     """Return the folder of a board's entries: the folder ``entries`` in it, or the folder itself."""
     return folder / "entries" if (folder / "entries").is_dir() else folder
 
@@ -262,7 +262,7 @@ def load_board(folder: StrPath = "leaderboards/entries") -> Board:
     """
     from cme.leaderboard.entries.board import load_entries
 
-    entries = _entries_folder(path(folder))
+    entries = entries_folder(path(folder))
     rows = tuple(load_entries(entries))
     if not rows:
         raise CMEError(f"{entries} holds no entries. Submit a result to it first, or name another folder.")
@@ -288,7 +288,7 @@ def verify_board(entries: StrPath = "leaderboards/entries") -> "list[Verdict]":
     """
     from cme.leaderboard.submission.audit import audit
 
-    return audit(_entries_folder(path(entries)))
+    return audit(entries_folder(path(entries)))
 
 
 @dataclass(frozen=True)

@@ -98,11 +98,13 @@ def bench_adapters(
     import torch
 
     from cme.bench.adapters.base import open_base
+    from cme.bench.adapters.memory import out_of_memory_reported
 
     if threads:
         torch.set_num_threads(threads)
-    model, weights = open_base(base, dtype=dtype, device=device, seed=seed)
-    report = measure_adapters(model, settings, reported=figures, weights=weights, command=_command())
+    with out_of_memory_reported("Give a smaller --batch, shorter rows, or fewer methods or modes at a time."):
+        model, weights = open_base(base, dtype=dtype, device=device, seed=seed)
+        report = measure_adapters(model, settings, reported=figures, weights=weights, command=_command())
     if out is not None:
         write_report(report, path(out))
     return report

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.api.call import StrPath, path, public
+from cme.data.sources import source_identity
 from cme.errors import CMEWarning, UsageError, unknown
 from cme.records import Entry, RowSelection
 
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
     from cme.adapters.settings import AdapterSettings
     from cme.evaluation.settings import EvalSettings
     from cme.leaderboard.submission.reproduce import Reproduction
+    from cme.leaderboard.submission.steps import BoardStep
     from cme.training.settings import TrainSettings
 
-__all__ = ["Reproduced", "Submitted", "reproduce", "submit"]
+__all__ = ["Reproduced", "Submitted", "board_steps", "reproduce", "submit"]
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,36 @@ class Reproduced:
 
 
 @public
+def board_steps(board: StrPath) -> "list[BoardStep]":
+    """List the steps that made the numbers of a board, with their command lines: ``cme reproduce BOARD``.
+
+    The commands follow from the entries alone, with every recorded setting. They are written for the board's folder, and have
+    ``DIR`` in place of the folder of a mirror.
+
+    Args:
+        board: the board's folder (with ``entries`` and ``samples``), or its folder of entries.
+
+    Returns:
+        For each step its ``name`` (the output folder), the ``row``, the ``numbers`` that it made, and the ``command``.
+
+    Raises:
+        CMEError: if there are no entries, or one is damaged.
+
+    Example:
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="steps-result")
+        >>> _ = cme.submit(result, entries="steps/entries")
+        >>> [step.name for step in cme.board_steps("steps")]
+        ['results/majority', 'entries/majority', 'table']
+    """
+    from cme.api.boards import load_board
+    from cme.leaderboard.submission.reproduce import build_command
+    from cme.leaderboard.submission.steps import board_steps as steps
+
+    entries = load_board(path(board)).entries
+    return steps(entries, {entry.name: build_command(entry) for entry in entries if entry.settings})
+
+
+@public
 def reproduce(
     row: str,
     out: StrPath,
@@ -145,11 +177,11 @@ def reproduce(
     Args:
         row: name of the row.
         out: output folder.
-        entries: folder of the entries.
+        entries: folder of the entries, or the board's folder.
         data: the mix that the row was trained on. None for a base.
         seed: training seed. None means the first seed of the row.
         base: local path or name of the row's base. None means as recorded.
-        source: source of the evaluation rows. None means as recorded.
+        source: source of the evaluation rows. None means as recorded. From another source, the rows are taken by their ids.
         device: device for evaluation.
         threads: CPU threads. None means as recorded.
 
@@ -162,6 +194,7 @@ def reproduce(
     Example:
         >>> cme.reproduce("teamlora", "again", entries="leaderboards/demo/entries", data="mix").record.verdict  # doctest: +SKIP
     """
+    from cme.api.boards import entries_folder
     from cme.leaderboard.entries.board import entry_files, load_entry
     from cme.leaderboard.entries.files import check_name
     from cme.leaderboard.submission.audit import check_row
@@ -170,7 +203,7 @@ def reproduce(
     from cme.training.settings import stored
     from cme.workdir import claim, finish
 
-    folder, place = path(entries), path(out)
+    folder, place = entries_folder(path(entries)), path(out)
     known = [file.stem for file in entry_files(folder)]
     if check_name(row) not in known:
         raise unknown("row", row, known)
@@ -180,6 +213,7 @@ def reproduce(
     base = base or entry.base
     training, adapter = _training(entry, seed, base, None if data is None else path(data), threads)
     evaluation = _evaluation(entry, base, source or entry.source, device, threads)
+    same_source = _is_same_source(entry, evaluation.source)
     # All keys, because earlier versions stored them for unfinished work.
     whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
     settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": _stored(evaluation)}
@@ -190,11 +224,40 @@ def reproduce(
         run = str(place / "run")
         whole = adapter.method == "full"
         evaluation = _with(evaluation, base=run) if whole else _with(evaluation, adapter=run)
-    _evaluate(evaluation, place / "result", entry.rows)
+    if same_source:
+        _evaluate(evaluation, place / "result", entry.rows)
+    else:
+        _evaluate(_with(evaluation, ids=_row_ids(entry, folder, place)), place / "result", None)
     record = compare_again(entry, folder, place / "result", seed=seed, adapter=trained)
     write_record(place / "reproduction.json", record)
     finish(place)
     return Reproduced(place, entry, record)
+
+
+def _is_same_source(entry: Entry, source: str) -> bool:
+    """Return whether a source has the name of an entry's source. If not, the rows are taken by their ids.
+
+    Raises:
+        UsageError: the entry's source is not on this machine.
+    """
+    from cme.data.sources import open_source
+
+    try:
+        return open_source(source).name == entry.source
+    except UsageError as error:
+        if source != entry.source:
+            raise
+        raise UsageError(
+            f"entry {entry.name!r} was evaluated on the rows of {source!r}, which is not a source on this machine. Give --source "
+            "with the folder of these rows (NAME=DIR), or another source that has them, such as hub."
+        ) from error
+
+
+def _row_ids(entry: Entry, entries: Path, place: Path) -> str:
+    """Write the row ids of an entry to the output folder, and return the file."""
+    from cme.api.ids import write_ids
+
+    return str(write_ids(entries / f"{entry.name}.json", place / "ids.parquet").file)
 
 
 _with = replace
@@ -205,6 +268,9 @@ def _stored(settings: "EvalSettings") -> dict[str, Any]:
     """Return evaluation settings under the keys of the folder's marker, which have not changed since version 0.1.0."""
     values = asdict(settings)
     values["wording"] = values.pop("prompt_variant")
+    values["source"] = source_identity(values["source"])
+    # The row ids are those of the entry, which is stored as well.
+    del values["ids"]
     return values
 
 

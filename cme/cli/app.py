@@ -45,6 +45,7 @@ _ORDER = (
     "inspect",
     "verify",
     "push",
+    "ids",
     "train",
     "params",
     "export-lora",

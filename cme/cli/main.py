@@ -26,6 +26,7 @@ VERBS = (
     "download",
     "eval",
     "export_lora",
+    "ids",
     "import_lm_eval",
     "inspect",
     "leaderboard",

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cme.data.sources import Source, check_source, open_source
+from cme.data.sources import check_source, open_source, source_notes
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import BASE, adapter_name, distinct_names
 from cme.evaluation.baseline import BaselineSession
+from cme.evaluation.chosen_ids import named_provenance, rows_fields
 from cme.evaluation.expert_choice import ExpertChoice
 from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
 from cme.evaluation.retention import check_retention
@@ -17,6 +18,7 @@ from cme.evaluation.row_rules import GivenRows, Look, RowRule
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
+from cme.evaluation.shared_rows import check_same_rows
 from cme.evaluation.stages import GrowingModel, Sessions, grow
 from cme.evaluation.start import (
     ModelRow,
@@ -25,6 +27,7 @@ from cme.evaluation.start import (
     chosen_rows,
     claim_row,
     identity_of,
+    ids_checked,
     release_rows,
     rows_identity,
     specs_of,
@@ -176,7 +179,7 @@ def evaluate_model(
     }
     own = description.adapter_fingerprint
     row = ModelRow(out, description.adapter, None, own, identity, False, False, settings.experts)
-    start = Start(specs, missing, out, description.fingerprint, prompts, [claim_row(row, False, rule)])
+    start = Start(specs, missing, out, description.fingerprint, prompts, [claim_row(row, settings, specs, False, rule)])
     with state_restored(model):
         try:
             session = Session(settings, out, tokenizer, given=model)
@@ -258,10 +261,10 @@ def _model_result(session: Session, model: GrowingModel, selection: RowSelection
         dtype=settings.dtype,
         token_budget=settings.token_budget,
         origin=model.origin,
-        rows=selection,
         retention=session.measure_retention(),
         experts=row.experts,
-        **_answered(session, settings, model.parts, start.specs, open_source(settings.source), start.missing, row.out),
+        **_answered(session, settings, model.parts, start.specs, start.missing, row.out),
+        **rows_fields(settings, selection),
     )
     return _written(result, row.out)
 
@@ -277,10 +280,15 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
     specs = covered(name, settings.datasets)
     source = open_source(settings.source)
     kinds = ("train", "eval") if name == "majority" else ("eval",)
-    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
-    specs = with_rows(specs, source, kinds)
+    if settings.ids is not None:
+        missing = list(ids_checked(settings, specs, source, train="train" in kinds))
+    else:
+        missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
+        specs = with_rows(specs, source, kinds)
     given = {} if counts is None else {"rows": {spec.name: counts[spec.name] for spec in specs}}
-    claim(out, "eval", {"baseline": name, **rows_identity(settings, specs), **given})
+    identity = {"baseline": name, **rows_identity(settings, specs), **given}
+    claim(out, "eval", identity, notes=source_notes(settings.source))
+    check_same_rows(out, source, specs)
     session = BaselineSession(name, settings, source, counts)
     done = _each(session, specs, out, shown=True)
     selection = None
@@ -296,16 +304,15 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
         shots=0,
         dtype="",
         baseline=name,
-        rows=selection,
         **_answered(
             session,
             settings,
             {name: [(record, out / "parts" / name)] for name, record in done.items()},
             specs,
-            source,
             missing,
             out,
         ),
+        **rows_fields(settings, selection),
     )
     return _written(result, out)
 
@@ -323,7 +330,6 @@ def _answered(
     settings: EvalSettings,
     parts: Mapping[str, Sequence[tuple[Mapping[str, Any], Path]]],
     specs: Sequence[DatasetSpec],
-    source: Source,
     missing: Sequence[str],
     out: Path,
 ) -> dict[str, Any]:
@@ -335,12 +341,11 @@ def _answered(
     done = {spec.name: _joined([record for record, _ in parts[spec.name]]) for spec in specs}
     return {
         "tier": settings.tier,
-        "source": source.name,
         "scores": aggregate(samples, tier=settings.tier),
         "samples_sha256": sha256_file(out / "samples.parquet"),
         "scorer_version": SCORER_VERSION,
         "task_fingerprints": {spec.name: spec.fingerprint for spec in specs},
-        "provenance": {name: item["provenance"] for name, item in done.items()},
+        "provenance": {name: named_provenance(settings, item["provenance"]) for name, item in done.items()},
         "missing": tuple(missing),
         "device": session.device_name,
         "batch_size": session.batch_size,

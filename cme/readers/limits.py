@@ -12,6 +12,7 @@ __all__ = [
     "ENTRY_DEPTH",
     "ENTRY_RUNS",
     "ENTRY_TEXT",
+    "ID_FILES",
     "JSON_BYTES",
     "JSON_DEPTH",
     "JSON_DIGITS",
@@ -117,6 +118,22 @@ SAMPLE_FILES = ParquetLimits(
     dictionary=16 * _KIB,
 )
 
+ID_FILES = ParquetLimits(
+    name="row ids",
+    size=_GIB,
+    footer=16 * _MIB,
+    metadata=4 * _MIB,
+    columns=64,
+    groups=10_000,
+    rows=20_000_000,
+    values=80_000_000,
+    page=256 * _MIB,
+    unpacked=4 * _GIB,
+    batch=_GIB,
+    text=256,
+    dictionary=16 * _KIB,
+)
+
 DATA_FILES = ParquetLimits(
     name="dataset rows and mixes",
     size=None,
@@ -156,6 +173,7 @@ def limits_table() -> str:
         ("", "digits of a whole number", f"{YAML_DIGITS}"),
         ("", "time", "about 3 s for a file of the largest size"),
         *_parquet_rows(SAMPLE_FILES),
+        *_parquet_rows(ID_FILES),
         *_parquet_rows(DATA_FILES),
         ("safetensors header", "size", _size(TENSORS_HEADER_BYTES)),
         ("", "tensors", f"{TENSORS:,}"),

@@ -19,7 +19,7 @@ from cme.records.base import Artefact, PartialRecord, Record, read_record, versi
 from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
 from cme.records.grid import ChosenGrid, Grid, GridRun
-from cme.records.manifest import Manifest, MixDataset
+from cme.records.manifest import Manifest, MixDataset, Rebuilt
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
 from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
 from cme.records.retention import Drift, LossChange, Retention
@@ -60,6 +60,7 @@ __all__ = [
     "PartialRecord",
     "Provenance",
     "Ratio",
+    "Rebuilt",
     "Recipe",
     "Record",
     "Result",
