@@ -1,11 +1,12 @@
 """The methods that CME trains and compares: its own, PEFT's, and those of other packages."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Any, get_type_hints
 
+from cme.adapters.facts import FACTS, Facts
 from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
 from cme.adapters.settings import AdapterSettings, option_problems
@@ -31,6 +32,9 @@ PLAIN = ("rank", "alpha", "dropout", "target_modules")
 ROUTED = (*PLAIN, "experts", "gate_sum", "gate_scale", "balance_weight", "balance_form")
 """Settings of every method with experts."""
 
+_SPARSE = (*PLAIN, "experts", "gate_sum", "balance_weight", "balance_form", "options")
+"""Settings of methods with experts that have options. The former name ``gate_scale`` is older than these methods."""
+
 _FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
 """PEFT's names of the settings that have another name in CME."""
 
@@ -49,6 +53,8 @@ class Method:
         check: Returns the problems of ``settings.options``, one line each. It imports peft. None if the method has no
             options.
         gate_sum: The default of the setting ``gate_sum``, for methods that have it.
+        facts: What is learned, whether the method merges, and more. Those of CME's own methods are in
+            `cme.adapters.facts.FACTS`.
     """
 
     name: str
@@ -59,6 +65,7 @@ class Method:
     package: str = ""
     check: Callable[[Mapping[str, Any]], list[str]] | None = None
     gate_sum: int | str = 1
+    facts: Facts = field(default_factory=Facts)
 
 
 def routed_method(
@@ -188,6 +195,46 @@ _BUILT_IN = (
         settings=(*ROUTED, "collaboration", "competition", "router_hidden"),
         gate_sum="free",
     ),
+    routed_method(
+        "mola",
+        package="cme.adapters.mola",
+        config="MolaConfig",
+        summary="Experts with an A and a B each, of which each token uses the top_k with the largest gate weights.",
+        citation="Gao et al., NAACL 2025, arXiv 2402.08562",
+        settings=_SPARSE,
+    ),
+    routed_method(
+        "adamole",
+        package="cme.adapters.adamole",
+        config="AdaMoleConfig",
+        summary="Experts with an A and a B each, of which each token uses those above a learned threshold.",
+        citation="Liu and Luo, COLM 2024, arXiv 2405.00361",
+        settings=_SPARSE,
+    ),
+    routed_method(
+        "comol",
+        package="cme.adapters.comol",
+        config="CoMolConfig",
+        summary="One A and one B, an r x r core matrix for each expert, and a softmax router per token that reads A x.",
+        citation="the successor of TeamLoRA by the same group, 2026, arXiv 2603.00573",
+        settings=_SPARSE,
+    ),
+    low_rank_method(
+        "smora",
+        package="cme.adapters.smora",
+        config="SMoraConfig",
+        summary="Every rank is an expert, and a router chooses top_k ranks per token, balanced by a selection bias.",
+        citation="KDD 2026, arXiv 2501.15103",
+        settings=(*PLAIN, "options"),
+    ),
+    low_rank_method(
+        "flylora",
+        package="cme.adapters.flylora",
+        config="FlyLoraConfig",
+        summary="A frozen sparse A, whose largest outputs choose top_k ranks per token. Only B is trained.",
+        citation="NeurIPS 2025, arXiv 2510.08396",
+        settings=(*PLAIN, "options"),
+    ),
     Method(
         name="adalora",
         summary="LoRA in SVD form. The least important ranks are pruned, from 1.5 × rank to rank on average.",
@@ -228,7 +275,7 @@ class Methods(Mapping[str, Method]):
     """
 
     def __init__(self) -> None:
-        self._known = {method.name: method for method in _BUILT_IN}
+        self._known = {method.name: replace(method, facts=FACTS[method.name]) for method in _BUILT_IN}
         self._own = tuple(self._known)
         self._broken: dict[str, str] = {}
 

@@ -29,7 +29,7 @@ class AdapterRecord(PartialRecord):
         gate_sum: what the gate weights sum to: ``free``, 1 or ``experts``.
         gate_scale: the same under its earlier name: a number, or ``experts``.
         balance_weight: weight of the balance term in the loss.
-        balance_form: form of the balance term: ``centred`` (the default) or ``released``.
+        balance_form: form of the balance term: ``centred`` (the default), ``released`` or ``switch``.
         router_hidden: number of hidden units of the router; 0 for a single linear layer.
         options: further fields of PEFT's configuration.
     """

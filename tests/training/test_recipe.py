@@ -9,6 +9,7 @@ import pytest
 from cme.adapters import METHODS, AdapterSettings
 from cme.errors import UsageError
 from cme.paths import leaderboards_dir
+from cme.records.method import SHARED_RANK
 from cme.training import TrainSettings, load_recipe, recipe_text, recipes, settings_from
 
 
@@ -108,6 +109,23 @@ def test_there_is_a_recipe_for_every_row_of_the_papers_tables():
     } <= set(recipes())
 
 
+def test_there_is_a_demo_recipe_and_another_for_every_method_of_cme():
+    for method in METHODS:
+        names = [name for name in recipes() if load_recipe(name, {"data": "mix"})[1].method == method]
+        if METHODS[method].package:
+            assert f"demo-{method}" in names and len(names) > 1
+
+
+def test_layers_have_different_numbers_of_experts_by_depth():
+    from cme.adapters import count
+
+    _, adapter = load_recipe("mola-r8-by-depth", {"data": "mix"})
+    counts = count("chinese-llama-2-7b", adapter).per_module
+    # R(d+m) + k·d with R = 8·k, d = 4096, m = 11008.
+    for layer, experts in ((0, 2), (7, 2), (8, 4), (15, 4), (16, 6), (23, 6), (24, 8), (31, 8)):
+        assert counts[f"model.layers.{layer}.mlp.up_proj"] == 8 * experts * (4096 + 11008) + experts * 4096
+
+
 @pytest.mark.parametrize(
     ("name", "percent"),
     [
@@ -192,7 +210,8 @@ def test_demo_recipes_have_equal_total_rank():
     for name in recipes():
         _, adapter = load_recipe(name, {"data": "mix"})
         if name.startswith("demo"):
-            experts = adapter.experts if "experts" in METHODS[adapter.method].settings else 1
+            apart = "experts" in METHODS[adapter.method].settings and adapter.method not in SHARED_RANK
+            experts = adapter.experts if apart else 1
             assert adapter.rank * experts == 32
 
 

@@ -8,7 +8,7 @@ from cme.adapters.routed.balance import balance_term
 from cme.adapters.routed.gates import recorded_gates
 from cme.errors import UsageError
 from tests.adapters.conftest import make_base, make_config, randomise
-from tests.adapters.variants import ROUTED
+from tests.adapters.variants import BALANCED
 
 WEIGHT = 50.0
 
@@ -81,7 +81,7 @@ def own_loss(logits):
 
 @pytest.mark.parametrize("entry", ["peft", "no task type", "add_adapter"])
 @pytest.mark.parametrize("labels", [True, False])
-@pytest.mark.parametrize("method", ROUTED)
+@pytest.mark.parametrize("method", BALANCED)
 def test_a_trainer_with_a_loss_of_its_own_gets_the_term(tokens, entry, labels, method):
     batch = padded(tokens)
     if not labels:
