@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 from cme.adapters.facts import FACTS, Facts
 from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
+from cme.adapters.refused import REFUSED
 from cme.adapters.settings import AdapterSettings, option_problems
 from cme.config import problem_of
 from cme.errors import AdapterError, UsageError, unknown
@@ -24,6 +25,7 @@ __all__ = [
     "build_config",
     "low_rank_method",
     "routed_method",
+    "unknown_method",
 ]
 
 PLAIN = ("rank", "alpha", "dropout", "target_modules")
@@ -77,6 +79,7 @@ def routed_method(
     citation: str,
     settings: tuple[str, ...] = ROUTED,
     gate_sum: int | str = 1,
+    facts: Facts | None = None,
 ) -> Method:
     """Create a method that is built on `cme.adapters.routed`.
 
@@ -88,11 +91,12 @@ def routed_method(
         citation: See `Method`.
         settings: See `low_rank_method`.
         gate_sum: See `Method`.
+        facts: See `Method`.
     """
     method = low_rank_method(
         name, package=package, config=config, summary=summary, citation=citation, settings=settings
     )
-    return replace(method, gate_sum=gate_sum)
+    return replace(method, gate_sum=gate_sum, facts=facts or Facts())
 
 
 def low_rank_method(
@@ -294,7 +298,7 @@ class Methods(Mapping[str, Method]):
                 self._broken[name] = str(error)
                 raise
         if name not in self._known:
-            raise UnknownMethodError(str(unknown("method", name, self)))
+            raise UnknownMethodError(unknown_method(name))
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -328,6 +332,13 @@ class Methods(Mapping[str, Method]):
 
 
 METHODS = Methods()
+
+
+def unknown_method(name: str) -> str:
+    """Return the message for a name that is not a method: why CME does not have the method, or the nearest name."""
+    if reason := REFUSED.get(name.lower().replace("_", "-")):
+        return f"the method {name!r} is not available, because {reason}."
+    return str(unknown("method", name, METHODS))
 
 
 def build_config(settings: AdapterSettings, model: Any) -> Any:
