@@ -12,6 +12,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from cme.processes import TIMEOUT
 from cme.training.checkpoints import FOLDER
+from cme.training.rates import own_rate_of_b
 from cme.training.settings import TrainSettings
 
 __all__ = ["arguments", "make_trainer", "most"]
@@ -73,6 +74,16 @@ class _Trainer(Trainer):  # type: ignore[misc]
     implementation. Logged values are copied from the device at logging steps only.
     """
 
+    b_ratio: float | None = None
+    """Learning rate of the matrices B divided by that of the other parameters. None means the same rate."""
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """Create the optimiser, in which the matrices B have a learning rate of their own if `b_ratio` is set."""
+        optimizer = super().create_optimizer(model)
+        if self.b_ratio is not None:
+            own_rate_of_b(optimizer, self.model, self.b_ratio)
+        return optimizer
+
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Return 0, because the estimate takes 3 ms per batch and is not part of any record."""
         return 0
@@ -101,6 +112,7 @@ def make_trainer(
     # At least one step must have a learning rate above zero.
     args.warmup_steps = min(math.ceil(settings.warmup * args.max_steps), args.max_steps - 1)
     trainer = _Trainer(model=model, args=args, train_dataset=data, data_collator=collator, callbacks=list(callbacks))
+    trainer.b_ratio = settings.b_learning_rate_ratio
     trainer.remove_callback(PrinterCallback)
     return trainer
 
