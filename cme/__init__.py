@@ -19,14 +19,29 @@ from typing import TYPE_CHECKING, Any
 from cme._register import install
 
 if TYPE_CHECKING:
+    from cme.adapters.adamole import (
+        AdaMoleConfig,
+    )
+    from cme.adapters.comol import (
+        CoMolConfig,
+    )
+    from cme.adapters.flylora import (
+        FlyLoraConfig,
+    )
     from cme.adapters.hydralora import (
         HydraLoraConfig,
     )
     from cme.adapters.moelora import (
         MoeLoraConfig,
     )
+    from cme.adapters.mola import (
+        MolaConfig,
+    )
     from cme.adapters.moslora import (
         MosLoraConfig,
+    )
+    from cme.adapters.smora import (
+        SMoraConfig,
     )
     from cme.adapters.teamlora import (
         TeamLoraConfig,
@@ -136,22 +151,27 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdaMoleConfig": "cme.adapters.adamole",
     "Board": "cme.api.boards",
     "CMEError": "cme.errors",
     "Checkup": "cme.api.checks",
+    "CoMolConfig": "cme.adapters.comol",
     "Compared": "cme.api.compare",
     "DataCheckup": "cme.api.checks",
     "Download": "cme.api.checks",
     "EvalResult": "cme.api.results",
     "ExpertAnalysis": "cme.api.analysis",
+    "FlyLoraConfig": "cme.adapters.flylora",
     "HydraLoraConfig": "cme.adapters.hydralora",
     "Mix": "cme.api.mixes",
     "MoeLoraConfig": "cme.adapters.moelora",
+    "MolaConfig": "cme.adapters.mola",
     "MosLoraConfig": "cme.adapters.moslora",
     "Parameters": "cme.api.parameters",
     "Plan": "cme.api.plan",
     "RenderedBoard": "cme.api.boards",
     "Reproduced": "cme.api.submission",
+    "SMoraConfig": "cme.adapters.smora",
     "Submitted": "cme.api.submission",
     "TeamLoraConfig": "cme.adapters.teamlora",
     "TrainedGrid": "cme.api.training",
@@ -207,22 +227,27 @@ _HOMES = {
 """Maps each public name to its module. The imports above list the same names for type checkers."""
 
 __all__ = [
+    "AdaMoleConfig",
     "Board",
     "CMEError",
     "Checkup",
+    "CoMolConfig",
     "Compared",
     "DataCheckup",
     "Download",
     "EvalResult",
     "ExpertAnalysis",
+    "FlyLoraConfig",
     "HydraLoraConfig",
     "Mix",
     "MoeLoraConfig",
+    "MolaConfig",
     "MosLoraConfig",
     "Parameters",
     "Plan",
     "RenderedBoard",
     "Reproduced",
+    "SMoraConfig",
     "Submitted",
     "TeamLoraConfig",
     "TrainedGrid",

@@ -142,6 +142,11 @@ def python_api() -> str:
             "cme.adapters.moelora.MoeLoraConfig",
             "cme.adapters.hydralora.HydraLoraConfig",
             "cme.adapters.moslora.MosLoraConfig",
+            "cme.adapters.mola.MolaConfig",
+            "cme.adapters.adamole.AdaMoleConfig",
+            "cme.adapters.comol.CoMolConfig",
+            "cme.adapters.smora.SMoraConfig",
+            "cme.adapters.flylora.FlyLoraConfig",
         ],
         "Gate weights of a forward pass": [
             "cme.adapters.routed.gates.recorded_gates",

@@ -33,6 +33,7 @@ _OF_SETTINGS = {"r", "target_r", "lora_alpha", "lora_dropout", "total_step"}
 
 _UNUSABLE = {
     "ADAPTION_PROMPT": "adds prompts to attention layers, but CME only loads methods that adapt layers",
+    "LILY": "averages its gate weights over the batch and all positions, so a row's score depends on other rows and later tokens",
     "POLY": "needs a task number for every row, which the rows of a mix do not have",
     "XLORA": "combines existing adapters and does not train new ones",
     "TRAINABLE_TOKENS": "trains the embeddings of selected tokens, but the suite has no new tokens",

@@ -38,7 +38,7 @@ def check_experts(folder: Path) -> Experts:
     if not isinstance(experts, int) or isinstance(experts, bool):
         raise UsageError(
             f"{folder} has no experts (its method is {method}), so there is nothing to analyse. Give an adapter of a routed "
-            "method: moelora, hydralora, teamlora or a plug-in of this kind."
+            "method, such as moelora, hydralora, teamlora or a plug-in of this kind."
         )
     if experts < 2:
         raise UsageError(
@@ -48,7 +48,11 @@ def check_experts(folder: Path) -> Experts:
         raise UsageError(
             f"{folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
         )
-    return Experts(experts, int(values.get("r") or 1), method)
+    from cme.adapters.methods import METHODS
+
+    # Without a setting for the number of experts, every rank is an expert.
+    rankwise = method in METHODS and "experts" not in METHODS[method].settings
+    return Experts(experts, 1 if rankwise else int(values.get("r") or 1), method)
 
 
 def _untrained(folder: Path) -> bool:

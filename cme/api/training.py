@@ -183,7 +183,7 @@ def train(
             ``"experts"``.
         gate_scale: earlier name of ``gate_sum``: a number, or ``"experts"``.
         balance_weight: weight of the load-balancing term in the loss.
-        balance_form: form of the balance term: ``"centred"`` or ``"released"``.
+        balance_form: form of the balance term: ``"centred"``, ``"released"`` or ``"switch"``.
         router_hidden: hidden units of the router. 0 means one linear layer.
         options: fields of the method's own configuration. On the command line: ``--set``.
         peft_config: YAML file with ``peft_type`` and its fields, for any method of PEFT.

@@ -12,6 +12,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from cme.processes import TIMEOUT
 from cme.training.checkpoints import FOLDER
+from cme.training.rates import own_rate_of_b
 from cme.training.settings import TrainSettings
 
 __all__ = ["arguments", "make_trainer", "most"]
@@ -57,6 +58,8 @@ def arguments(settings: TrainSettings, out: Path) -> TrainingArguments:
         ddp_timeout=int(TIMEOUT.total_seconds()),
         # Every parameter of an adapter has a gradient in every step.
         ddp_find_unused_parameters=False,
+        # The buffers of an adapter, such as FlyLoRA's A, are equal in all processes.
+        ddp_broadcast_buffers=False,
     )
     # With several GPUs and without torchrun, the Trainer would use DataParallel, whose batch size differs from the recorded one.
     args._n_gpu = min(args.n_gpu, 1)
@@ -70,6 +73,16 @@ class _Trainer(Trainer):  # type: ignore[misc]
     gradient clipping 1 %, and AdamW 1 %. AdamW is fused by default, which takes less than a third of the time of the plain
     implementation. Logged values are copied from the device at logging steps only.
     """
+
+    b_ratio: float | None = None
+    """Learning rate of the matrices B divided by that of the other parameters. None means the same rate."""
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """Create the optimiser, in which the matrices B have a learning rate of their own if `b_ratio` is set."""
+        optimizer = super().create_optimizer(model)
+        if self.b_ratio is not None:
+            own_rate_of_b(optimizer, self.model, self.b_ratio)
+        return optimizer
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Return 0, because the estimate takes 3 ms per batch and is not part of any record."""
@@ -99,6 +112,7 @@ def make_trainer(
     # At least one step must have a learning rate above zero.
     args.warmup_steps = min(math.ceil(settings.warmup * args.max_steps), args.max_steps - 1)
     trainer = _Trainer(model=model, args=args, train_dataset=data, data_collator=collator, callbacks=list(callbacks))
+    trainer.b_ratio = settings.b_learning_rate_ratio
     trainer.remove_callback(PrinterCallback)
     return trainer
 

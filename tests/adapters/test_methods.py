@@ -77,6 +77,12 @@ def test_a_setting_of_another_method_is_refused():
     ("values", "message"),
     [
         ({"method": "temlora"}, "unknown method 'temlora'. Did you mean 'teamlora'?"),
+        ({"method": "mixlora"}, "the method 'mixlora' is not available, because its experts are whole feed-forward"),
+        ({"method": "MTL_LoRA"}, "not available, because it needs the task of every row, and no method in CME uses"),
+        (
+            {"method": "loramoe"},
+            "that of the method 'moelora'.* needs a label for every row, which the trainer does not",
+        ),
         ({}, f"no method is given. .* The methods are {', '.join(METHODS)}"),
     ],
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from cme.records import Entry, Ratio
+from cme.records.method import SHARED_RANK
 
 __all__ = ["RowCost", "RunRatio", "cost_of", "measured", "rank_of", "run_ratios", "scale_of", "total_rank"]
 
@@ -76,7 +77,8 @@ def rank_of(entry: Entry) -> int | None:
 def total_rank(entry: Entry) -> int | None:
     """Return the total rank of all experts."""
     rank, experts = rank_of(entry), entry.settings.experts
-    return rank if rank is None or experts is None else rank * experts
+    shared = entry.settings.method in SHARED_RANK
+    return rank if rank is None or experts is None or shared else rank * experts
 
 
 def scale_of(entry: Entry) -> float | None:
