@@ -121,7 +121,7 @@ fi
 adapters train 180
 adapters prefill 75
 adapters decode 75
-evaluation evaluation-7b 120 --base "$BASE" --tokenizer "$TOKENIZER"
+evaluation evaluation-7b 130 --base "$BASE" --tokenizer "$TOKENIZER"
 if [ -n "$INSTALLED" ] && [ -z "$TINY" ]; then
     evaluation evaluation-smollm2 60 --base smollm2-135m
 fi

@@ -155,6 +155,13 @@ def build_data(
     cap = "no dataset was capped" if manifest.cap is None else f"at most {most:,} rows per dataset"
     note(f"Wrote {manifest.rows:,} training rows ({cap}) to {out}.")
     note(f"Counts: {out / 'manifest.json'}. Card: {out / 'README.md'}.")
+    if manifest.rebuilt is not None:
+        same = manifest.rebuilt.fingerprint == manifest.fingerprint
+        note(
+            "The mix is bitwise identical to the first one."
+            if same
+            else "The mix has another fingerprint than the first one, because rows are missing or its files have other bytes."
+        )
 
 
 def _show_check(check: "Checked", *, as_json: bool) -> None:

@@ -258,7 +258,8 @@ def _manifest(
     }
     known = datasets(beside=True)
     provenance = {name: source.provenance(known[name]) for name in found}
-    values["rebuilt"] = {"source": source.name, "provenance": provenance, "ids": ids.sha256}
+    first = {"ids": ids.sha256, "fingerprint": mix.manifest.fingerprint}
+    values["rebuilt"] = {"source": source.name, "provenance": provenance, **first}
     values["fingerprint"] = content_fingerprint(values)
     return build(Manifest, values, "manifest", error=CMEError)
 

@@ -51,11 +51,14 @@ class Rebuilt(Record):
         source: the source from which the rows were read: hub, mini or the mirror's name.
         provenance: for each dataset, what identifies the rows of that source.
         ids: SHA-256 of the file of row ids.
+        fingerprint: fingerprint of the first build. This mix has another one if rows are missing, or if its files have other
+            bytes, for example because another version of pyarrow wrote them.
     """
 
     source: str
     provenance: dict[str, dict[str, str]]
     ids: str
+    fingerprint: str
 
 
 class Manifest(Artefact):

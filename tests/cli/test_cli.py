@@ -64,7 +64,7 @@ def test_tables_are_aligned(cme):
         (("ls", "dataset"), "Did you mean 'datasets'"),
         (("eval", "--out", "x", "--tier", "quik"), "Did you mean 'quick'"),
         (("eval", "--out", "x", "--source", "mini", "--datasets", "qpp"), "Did you mean 'qqp'"),
-        (("eval", "--out", "x", "--source", "nowhere"), "Use 'hub', 'mini' or an existing folder"),
+        (("eval", "--out", "x", "--source", "nowhere"), "Use 'hub', 'mini', an existing folder, or NAME=DIR"),
         (("eval", "--out", "x", "--format", "plane"), "Did you mean 'plain'"),
         (("eval", "--out", "x", "--source", "mini", "--base", "nobody"), "neither a folder nor a hub id"),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "anly"), "Did you mean 'anli'"),

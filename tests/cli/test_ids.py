@@ -38,6 +38,7 @@ def test_a_mix_is_rebuilt_from_the_hub(made, hub, cme, tmp_path):
     assert json.loads(done.stdout)["rows"]["train"] == 20
     again = hub("build-data", "--source", "hub", "--ids", tmp_path / "ids.parquet", "--out", "mix", place=tmp_path)
     assert again["exit"] == 0, again["stderr"]
+    assert "The mix is bitwise identical to the first one." in again["stderr"]
     files = sorted(file.relative_to(made / "mix") for file in (made / "mix").glob("*/*.parquet"))
     assert files
     for file in files:

@@ -67,6 +67,7 @@ def test_the_bytes_and_the_fingerprint_are_those_of_the_first_mix(first, other, 
     original = json.loads((first / "mix/manifest.json").read_text())
     assert manifest.fingerprint == original["fingerprint"] and manifest.source == "sample"
     assert manifest.rebuilt.source == "other" and manifest.rebuilt.ids
+    assert manifest.rebuilt.fingerprint == manifest.fingerprint
     assert "qqp/train-00000-of-00002.parquet" in manifest.rebuilt.provenance["qqp"]
     assert cme.verify_mix(tmp_path / "mix").problems == ()
     card = (tmp_path / "mix/README.md").read_text()
@@ -102,6 +103,7 @@ def test_missing_and_changed_rows_are_counted_in_one_message(first, other, tmp_p
     assert str(other) in text and "--allow-missing" in text
     manifest = rebuild(replace(settings, allow_missing=True))
     assert manifest.rows == 200 - 3
+    assert manifest.rebuilt.fingerprint != manifest.fingerprint
     assert manifest.datasets["qqp"].missing[-1] == "3 rows of the row ids"
     kept = cme.load_mix(tmp_path / "mix", split="train", columns=["id"])["id"]
     before = cme.load_mix(first / "mix", split="train", columns=["id"])["id"]
