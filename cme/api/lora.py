@@ -77,7 +77,7 @@ def export_lora(
             (one adapter per family, so the caller must know the task), ``fit`` (nearest in mean square), ``distil`` (``fit``,
             then trained to predict what the routed adapter predicts).
         rank: rank of ``fit`` and ``distil``. None means that of all experts together.
-        ridge: penalty of the fit towards ``mean``, relative to the mean square of the inputs. Default: 0.001.
+        ridge: penalty of ``fit`` and ``distil`` towards ``mean``. 0 fits the rows as well as possible. Default: 1.
         steps: optimiser steps of ``distil``. Default: 300.
         lr: peak learning rate of ``distil``. Default: 1e-4.
         batch_size: examples per step of ``distil``. Default: 8.

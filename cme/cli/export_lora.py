@@ -28,9 +28,7 @@ def export_lora(
     rank: Annotated[
         int | None, typer.Option("--rank", help="Rank of fit and distil. Default: that of all experts together.")
     ] = None,
-    ridge: Annotated[
-        float | None, typer.Option("--ridge", help="Penalty of the fit towards mean. Default: 0.001.")
-    ] = None,
+    ridge: Annotated[float | None, typer.Option("--ridge", help="Penalty of the fit towards mean. Default: 1.")] = None,
     steps: Annotated[int | None, typer.Option("--steps", help="Optimiser steps of distil. Default: 300.")] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate of distil. Default: 1e-4.")] = None,
     batch_size: Annotated[

@@ -12,6 +12,7 @@ from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.start import with_rows
+from cme.export.rows import ValidationRows, validation_rows
 from cme.export.settings import ExportSettings
 from cme.mix.rows import read_manifest
 from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
@@ -140,6 +141,23 @@ class Checked:
         """The encoder of the mix's rows, as in training."""
         return Encoder(self.tokenizer, self.prompt_format, self.max_length, list(self.manifest.datasets))
 
+    @cached_property
+    def validation(self) -> ValidationRows:
+        """The encoded validation rows.
+
+        Raises:
+            UsageError: no row fits, or a family that is evaluated with an adapter of its own has none.
+        """
+        rows = validation_rows(self.mix, self.encoder)
+        if "family" in self.settings.how:
+            lacking = sorted({spec.family for spec in self.specs} - {*rows.names})
+            if lacking:
+                raise UsageError(
+                    f"{self.mix} has no validation rows of the family {lacking[0]}, so 'family' has no adapter for it. Leave it "
+                    "out of --datasets, or give another mix with --data."
+                )
+        return rows
+
     @property
     def full_rank(self) -> int:
         """The rank of all experts together, k·r."""
@@ -210,14 +228,4 @@ class Checked:
         assert measure is not None
         specs = select(measure.datasets)
         check_source(source, specs, ("eval",), allow_missing=measure.allow_missing)
-        specs = with_rows(specs, source, ("eval",))
-        known = {item.family for item in self.manifest.datasets.values() if item.validation}
-        # A manifest without its datasets says nothing about families.
-        if "family" in self.settings.how and known:
-            lacking = sorted({spec.family for spec in specs} - known)
-            if lacking:
-                raise UsageError(
-                    f"{self.mix} has no validation rows of the family {lacking[0]}, so 'family' has no adapter for it. Leave it "
-                    "out of --datasets, or give another mix with --data."
-                )
-        return specs
+        return with_rows(specs, source, ("eval",))

@@ -7,7 +7,8 @@ Multivariate Analysis 5, 1975).
 
 With few tokens, XᵀX is nearly singular. The ridge penalty therefore pulls A' towards the `mean` export, which is A with each
 expert's rows times its mean gate weight, and not towards zero. Since ridge regression is linear in its targets, the loss at rank
-k·r is then never above that of `mean` on the same rows, for any penalty.
+k·r is then never above that of `mean` on the same rows, for any penalty. The penalty of an input is ``ridge · d / n`` times its
+sum of squares, so it does not depend on the scale of the inputs and vanishes with the number of tokens n.
 
 The sums of a layer with d inputs take ``8 · (d² + d·k·r + (k·r)²)`` bytes. Layers are processed in groups whose sums take at most
 4 GiB, or one by one if a layer needs more, with one pass over the rows for each group.
@@ -39,11 +40,13 @@ class Sums:
         inputs: XᵀX, [d, d].
         cross: XᵀZ, [d, k·r].
         hidden: ZᵀZ, [k·r, k·r].
+        tokens: number of tokens, n.
     """
 
     inputs: "Tensor"
     cross: "Tensor"
     hidden: "Tensor"
+    tokens: int = 0
 
     @classmethod
     def zeros(cls, inputs: int, columns: int, device: Any = "cpu") -> "Sums":
@@ -56,8 +59,10 @@ class Sums:
         """
         import torch
 
-        shapes = (inputs, inputs), (inputs, columns), (columns, columns)
-        return cls(*(torch.zeros(shape, dtype=torch.float64, device=device) for shape in shapes))
+        def zeros(*shape: int) -> "Tensor":
+            return torch.zeros(shape, dtype=torch.float64, device=device)
+
+        return cls(zeros(inputs, inputs), zeros(inputs, columns), zeros(columns, columns))
 
     def add(self, x: "Tensor", z: "Tensor") -> None:
         """Add tokens.
@@ -69,6 +74,7 @@ class Sums:
         device = self.inputs.device
         # Conversion after the transfer, because some devices have no float64.
         x, z = x.to(device).double(), z.to(device).double()
+        self.tokens += len(x)
         self.inputs.addmm_(x.T, x)
         self.cross.addmm_(x.T, z)
         self.hidden.addmm_(z.T, z)
@@ -148,14 +154,13 @@ def fitted_layer(sums: Sums, matrices: Matrices, gates: "Tensor", *, rank: int, 
         matrices: its matrices, on the device of the sums.
         gates: mean gate weights, [k].
         rank: rank of the plain LoRA, at most k·r. At k·r, B is that of the experts times the scaling.
-        ridge: the penalty relative to the mean diagonal of XᵀX.
+        ridge: the penalty towards `mean`, at least 0.
     """
     import torch
 
     mean, up = gated_down(matrices, gates), matrices.scaling * matrices.up
-    penalty = ridge * float(sums.inputs.diagonal().mean())
     inputs = sums.inputs.clone()
-    inputs.diagonal().add_(penalty)
+    inputs.diagonal().mul_(1 + ridge * len(inputs) / sums.tokens)
     down = mean + _solve(inputs, sums.cross - sums.inputs @ mean.T).T
     energy, mean_loss = sums.energy(matrices), sums.loss(matrices, mean, up)
     if rank < up.shape[1]:
@@ -187,7 +192,7 @@ def fit_layers(
         validation: the rows.
         pad: token id of the padding.
         rank: rank of the plain LoRA.
-        ridge: the penalty relative to the mean diagonal of XᵀX.
+        ridge: the penalty towards `mean`, at least 0.
         limit: most bytes of the sums of a group.
 
     Yields:

@@ -21,7 +21,7 @@ from cme.export.markdown import export_markdown
 from cme.export.matrices import Matrices, constant_gates, read_matrices
 from cme.export.measure import measure
 from cme.export.models import shared_copy
-from cme.export.rows import ValidationRows, validation_rows
+from cme.export.rows import ValidationRows
 from cme.export.settings import ExportSettings
 from cme.files import read_json, write_json, write_text
 from cme.locks import locks_released
@@ -59,8 +59,10 @@ def export_adapter(settings: ExportSettings, out: Path) -> Export:
             before any work.
     """
     checked = Checked(settings)
+    # Rows that do not suffice are refused before the folder is claimed.
+    validation = checked.validation
     claim(out, "export-lora", checked.identity)
-    work = _Work(checked, out)
+    work = _Work(checked, validation, out)
     record = work.record()
     write_text(out / "export.md", export_markdown(record))
     write_record(out / EXPORT, record)
@@ -74,11 +76,12 @@ class _Work:
 
     Args:
         checked: what was determined before.
+        validation: the validation rows.
         out: output folder.
     """
 
-    def __init__(self, checked: Checked, out: Path) -> None:
-        self._checked, self._settings, self._out = checked, checked.settings, out
+    def __init__(self, checked: Checked, validation: ValidationRows, out: Path) -> None:
+        self._checked, self._settings, self._out, self.validation = checked, checked.settings, out, validation
 
     def record(self) -> Export:
         """Do all ways and return the record."""
@@ -118,11 +121,6 @@ class _Work:
             versions=versions(),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-
-    @cached_property
-    def validation(self) -> ValidationRows:
-        """The encoded validation rows."""
-        return validation_rows(self._checked.mix, self._checked.encoder)
 
     @cached_property
     def base(self) -> Any:

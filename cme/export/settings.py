@@ -33,7 +33,7 @@ class ExportSettings:
         dtype: data type of the base's weights.
         device: device.
         rank: rank of ``fit`` and ``distil``. None means all ranks, k·r.
-        ridge: penalty of the fit, relative to the mean diagonal of XᵀX.
+        ridge: penalty of the fit towards ``mean`` (`cme.export.fit`).
         steps: optimiser steps of ``distil``.
         learning_rate: its peak learning rate.
         batch_size: its examples per step.
@@ -92,7 +92,7 @@ class ExportSettings:
         return _DEFAULTS[name] if given is None else given
 
 
-_DEFAULTS = {"ridge": 1e-3, "steps": 300, "learning_rate": 1e-4, "batch_size": 8, "seed": 0}
+_DEFAULTS = {"ridge": 1.0, "steps": 300, "learning_rate": 1e-4, "batch_size": 8, "seed": 0}
 
 
 def ways(how: Sequence[str] | None, method: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 from tests.adapters.conftest import adapted, make_config, randomise  # noqa: F401 (a fixture)
 from tests.training.conftest import pair, question, write_mix
 
-FAMILIES = {"qqp": "paraphrase_detection", "squad_v2": "reading_comprehension", "rte": "natural_language_inference"}
+FAMILIES = {"qqp": "paraphrase_detection", "squad_v2": "reading_comprehension", "rte": "textual_entailment"}
 
 
 def rows(first: int, count: int) -> list[dict]:

@@ -79,6 +79,18 @@ def test_the_fit_is_never_worse_than_mean_on_its_rows(tokens, ridge, shared):
         assert fitted.loss < 0.99 * fitted.mean_loss
 
 
+def test_the_scale_of_the_inputs_does_not_matter():
+    matrices, x, z, gates = made(60)
+    scale = torch.logspace(-2, 2, INPUTS, dtype=torch.float64)
+    other = Matrices(matrices.down / scale, matrices.up, EXPERTS, matrices.scaling)
+    fitted = fitted_layer(summed(x, z), matrices, gates, rank=6, ridge=1.0)
+    scaled = Sums.zeros(INPUTS, EXPERTS * RANK)
+    scaled.add(x.float().double() * scale, z)
+    again = fitted_layer(scaled, other, gates, rank=6, ridge=1.0)
+    torch.testing.assert_close(again.down * scale, fitted.down, rtol=1e-7, atol=1e-9)
+    assert again.loss == pytest.approx(fitted.loss) and fitted.loss < fitted.mean_loss
+
+
 def test_a_large_penalty_gives_mean():
     matrices, x, z, gates = made(50)
     fitted = fitted_layer(summed(x, z), matrices, gates, rank=6, ridge=1e12)

@@ -17,7 +17,7 @@ VALUES = {"measure": True, "source": "mini", "tier": "quick", "datasets": "qqp,r
 def scored(evaluations: dict[str, float], samples: int = 400) -> ScoreTable:
     """Make the scores of evaluations on one dataset of each of two families, by their mean in percent."""
     draw = np.random.default_rng(0)
-    both = {"qqp": "paraphrase_detection", "rte": "natural_language_inference"}
+    both = {"qqp": "paraphrase_detection", "rte": "textual_entailment"}
     even = {name: draw.random(samples) for name in both}
     scores = {
         name: np.array([(even[name] < mean / 100).astype(float) for mean in evaluations.values()]) for name in both
@@ -59,7 +59,7 @@ def test_the_interval_of_the_worth_covers_the_choice_of_the_best():
         # Three exports that are equally good: the best of them on a sample looks better than it is.
         scores = {name: (draw.random((4, 80)) < 0.6).astype(float) for name in ("qqp", "rte")}
         ids = {name: tuple(f"{name}{number}" for number in range(80)) for name in scores}
-        both = {"qqp": "paraphrase_detection", "rte": "natural_language_inference"}
+        both = {"qqp": "paraphrase_detection", "rte": "textual_entailment"}
         options = {name: np.full(80, 2) for name in scores}
         table = ScoreTable(names, both, ids, ids, options, scores, scores)
         worth = router_worth(table, intervals=True)[0]["average"]
@@ -75,7 +75,7 @@ def test_differences_are_paired():
     assert off.high - off.low < item.score["average"].high - item.score["average"].low, "pairing narrows the interval"
     assert item.difference["drift"].value == pytest.approx(0.1)
     assert item.difference["drift"].high - item.difference["drift"].low < 1e-9
-    assert list(item.families) == ["paraphrase_detection", "natural_language_inference"]
+    assert list(item.families) == ["paraphrase_detection", "textual_entailment"]
     assert np.mean([family.value for family in item.families.values()]) == pytest.approx(off.value)
 
 
@@ -108,7 +108,7 @@ def evaluation() -> dict:
 def test_each_family_is_answered_by_its_own_adapter(exported):
     home = exported.folder / "evaluations" / "family"
     samples = {}
-    for family in ("paraphrase_detection", "natural_language_inference"):
+    for family in ("paraphrase_detection", "textual_entailment"):
         result = json.loads((home / family / "result.json").read_text())
         folder = exported.record.exports[1].adapters[family]
         assert result["adapter"]["fingerprint"] == folder.fingerprint
