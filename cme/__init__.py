@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         run_lm_eval,
     )
     from cme.api.lora import (
+        ExportedLora,
         export_lora,
     )
     from cme.api.mixes import (
@@ -139,6 +140,7 @@ _HOMES = {
     "Download": "cme.api.checks",
     "EvalResult": "cme.api.results",
     "ExpertAnalysis": "cme.api.analysis",
+    "ExportedLora": "cme.api.lora",
     "HydraLoraConfig": "cme.adapters.hydralora",
     "Mix": "cme.api.mixes",
     "MoeLoraConfig": "cme.adapters.moelora",
@@ -207,6 +209,7 @@ __all__ = [
     "Download",
     "EvalResult",
     "ExpertAnalysis",
+    "ExportedLora",
     "HydraLoraConfig",
     "Mix",
     "MoeLoraConfig",
