@@ -99,6 +99,7 @@ if TYPE_CHECKING:
         run_lm_eval,
     )
     from cme.api.lora import (
+        ExportedLora,
         export_lora,
     )
     from cme.api.mixes import (
@@ -161,6 +162,7 @@ _HOMES = {
     "Download": "cme.api.checks",
     "EvalResult": "cme.api.results",
     "ExpertAnalysis": "cme.api.analysis",
+    "ExportedLora": "cme.api.lora",
     "FlyLoraConfig": "cme.adapters.flylora",
     "HydraLoraConfig": "cme.adapters.hydralora",
     "Mix": "cme.api.mixes",
@@ -237,6 +239,7 @@ __all__ = [
     "Download",
     "EvalResult",
     "ExpertAnalysis",
+    "ExportedLora",
     "FlyLoraConfig",
     "HydraLoraConfig",
     "Mix",

@@ -51,6 +51,8 @@ MAY_IMPORT = {
     "evaluation": _DATA | {"models", "adapters"},
     "analysis": _DATA | {"models", "adapters"},
     "bench": _DATA | {"models", "adapters"},
+    # It uses rows of a mix, distils with the Trainer, and evaluates.
+    "export": _DATA | {"models", "adapters", "mix", "training", "evaluation", "analysis"},
     # It shows the texts of samples.
     "leaderboard": _DATA,
 }

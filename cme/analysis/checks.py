@@ -6,7 +6,7 @@ from typing import Any
 from cme.errors import AdapterError, UsageError
 from cme.readers.json_file import read_json
 
-__all__ = ["Experts", "check_experts"]
+__all__ = ["Experts", "check_experts", "is_untrained"]
 
 
 class Experts:
@@ -44,7 +44,7 @@ def check_experts(folder: Path) -> Experts:
         raise UsageError(
             f"{folder} has a single expert, which always has all of the load. Give an adapter with at least two experts."
         )
-    if _untrained(folder):
+    if is_untrained(folder):
         raise UsageError(
             f"{folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
         )
@@ -55,7 +55,15 @@ def check_experts(folder: Path) -> Experts:
     return Experts(experts, 1 if rankwise else int(values.get("r") or 1), method)
 
 
-def _untrained(folder: Path) -> bool:
+def is_untrained(folder: Path) -> bool:
+    """Return whether all matrices B of an adapter's experts are zero.
+
+    Args:
+        folder: folder of the adapter.
+
+    Raises:
+        AdapterError: its weights cannot be read.
+    """
     from safetensors import SafetensorError, safe_open
 
     file = folder / "adapter_model.safetensors"

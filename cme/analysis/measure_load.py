@@ -15,7 +15,7 @@ from cme.files import atomic_path
 from cme.progress import Bar
 from cme.suite import DatasetSpec
 
-__all__ = ["MeasuredLoad", "measure_load", "read_load", "write_load"]
+__all__ = ["MeasuredLoad", "measure_load", "no_logits", "read_load", "write_load"]
 
 _BUDGET = {"cpu": 2048}
 _BUDGET_ELSEWHERE = 16384
@@ -76,7 +76,7 @@ def measure_load(model: Any, spec: DatasetSpec, rows: Sequence[LoadRow], pad: in
                 owners[line, : len(item.ids)] = 2 * row
                 owners[line, item.context : len(item.ids)] = 2 * row + 1
             mask = (owners >= 0).long()
-            model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False, **_no_logits(model))
+            model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False, **no_logits(model))
             sums.update(owners)
             progress.advance(len(batch))
         by_layer = sums.by_layer()
@@ -150,7 +150,15 @@ def read_load(path: Path, key: str) -> MeasuredLoad | None:
         return None
 
 
-def _no_logits(model: Any) -> dict[str, int]:
-    """Return the argument that lets the model compute the logits of the last token only, if the model has one."""
+def no_logits(model: Any) -> dict[str, int]:
+    """Return the argument that lets a model compute the logits of the last token only, or none if that is not possible.
+
+    Args:
+        model: a `PeftModel`, or its base. An adapted output layer must see every token.
+    """
+    from cme.adapters.routed.layer import RoutedLinear
+
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
+    adapted = isinstance(base.get_output_embeddings(), RoutedLinear)
+    takes = "logits_to_keep" in inspect.signature(base.forward).parameters
+    return {"logits_to_keep": 1} if takes and not adapted else {}

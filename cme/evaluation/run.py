@@ -46,7 +46,7 @@ from cme.suite.baselines import covered
 from cme.suite.score import SCORER_VERSION, aggregate
 from cme.workdir import claim, finish
 
-__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "write_grown"]
+__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "evaluate_parts", "write_grown"]
 
 
 @locks_released()
@@ -132,6 +132,45 @@ def evaluate_masked(settings: EvalSettings, choices: Mapping[str, str | None], o
     experts = {out / name: choice for name, choice in choices.items() if choice is not None}
     with joined() as group:
         return _models(settings, chosen, group, each=True, experts=experts)
+
+
+@locks_released()
+def evaluate_parts(settings: EvalSettings, parts: Mapping[Path, tuple[str, Sequence[str] | None]]) -> list[Result]:
+    """Evaluate several adapters, each on its own datasets, on a base model that is loaded once.
+
+    Args:
+        settings: settings of all evaluations, without adapter and datasets.
+        parts: the adapter and the names of its datasets by output folder. None means the whole suite. Finished results are read.
+
+    Returns:
+        The results in the order of the parts.
+
+    Raises:
+        CMEError: as for `evaluate`.
+    """
+    settings.check()
+    check_retention(settings, {out: adapter for out, (adapter, _) in parts.items()})
+    settings = replace(settings, dtype=pick_dtype(settings.dtype))
+    with joined() as group:
+        settings = replace(settings, device=pick_device(settings.device, group))
+        each = {
+            out: replace(settings, datasets=None if names is None else tuple(names))
+            for out, (_, names) in parts.items()
+        }
+        starts = group.first(lambda: {out: begin(own, {out: parts[out][0]}, each=True) for out, own in each.items()})
+        waiting = {out: start for out, start in starts.items() if not start.rows[0].finished}
+        results: dict[Path, Result] = {}
+        if waiting:
+            home = next(iter(waiting.values())).folder
+            try:
+                session = group.together(
+                    lambda: Session(settings, home, load_tokenizer(home), group=group, several=True)
+                )
+            except CMEError:
+                release_rows([start.rows[0] for start in waiting.values()], group)
+                raise
+            results = {out: _row(session, each[out], start, start.rows[0], group) for out, start in waiting.items()}
+    return [results[out] if out in results else read_record(out / RESULT, Result) for out in parts]
 
 
 def evaluate_model(

@@ -1,4 +1,4 @@
-"""Records of CME's artefacts (manifest, run, grid, result, analysis, entry) as pydantic models, with reading and writing."""
+"""Records of CME's artefacts (manifest, run, grid, result, analysis, export, entry) as pydantic models."""
 
 from cme.records.analysis import (
     Analysis,
@@ -18,6 +18,7 @@ from cme.records.analysis import (
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
+from cme.records.export import Export
 from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset, Rebuilt
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
@@ -42,6 +43,7 @@ __all__ = [
     "EntryRun",
     "EvaluationOrigin",
     "ExpertValues",
+    "Export",
     "FamilyScore",
     "GateAgreement",
     "Grid",

@@ -144,7 +144,13 @@ def versions() -> dict[str, str]:
     return known
 
 
-_WRITERS = {"analysis": "cme analyse", "result": "cme eval", "run": "cme train", "lr-grid": "cme train --lr-grid"}
+_WRITERS = {
+    "analysis": "cme analyse",
+    "export": "cme export-lora",
+    "result": "cme eval",
+    "run": "cme train",
+    "lr-grid": "cme train --lr-grid",
+}
 """The commands that write a folder with a record, by the record's kind."""
 
 

@@ -45,6 +45,7 @@ SPELLED = {
     "compare": {"format": "prompt_format"},
     "inspect": {"format": "prompt_format"},
     "eval": {"format": "prompt_format"},
+    "export-lora": {"format": "prompt_format"},
     "leaderboard": {"format": "form"},
     "push": {"i_have_the_rights": "have_rights"},
     "show": {"format": "prompt_format", "id": "ids"},

@@ -22,6 +22,8 @@ def test_a_moslora_adapter_becomes_a_lora_adapter(cme, saved, tmp_path):
 
 
 def test_other_adapters_are_refused_in_one_message(cme, saved, tmp_path):
-    result = cme("export-lora", saved("hydralora"), "--out", tmp_path / "lora")
-    assert result.exit_code == 1 and "holds a HYDRALORA adapter. Only MOSLORA" in result.stderr
-    assert not (tmp_path / "lora").exists()
+    result = cme("export-lora", saved("hydralora"), "--out", tmp_path / "out")
+    assert result.exit_code == 2 and "Choose how it is approximated with --how: mean" in result.stderr
+    result = cme("export-lora", saved("lora"), "--how", "mean", "--out", tmp_path / "out")
+    assert result.exit_code == 2 and "already is a plain LoRA adapter" in result.stderr
+    assert not (tmp_path / "out").exists()
