@@ -3,12 +3,13 @@
 from cme.analysis.coalitions import EXACT, members, number_of
 from cme.errors import UsageError
 
-__all__ = ["FULL", "Masks", "mask_name"]
+__all__ = ["FULL", "TOP1", "Masks", "mask_name"]
 
 FULL = "all"
 """Name of the evaluation with all experts."""
 
 TOP1 = {"top1": "top1", "top1-renormalised": "top1:renormalise"}
+"""The evaluations with the best expert of each token, by their name, as ``cme eval --experts`` takes them."""
 
 
 def mask_name(coalition: int, experts: int) -> str:
