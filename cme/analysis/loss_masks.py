@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cme.analysis.bundles import drawn_bundles
-from cme.analysis.coalitions import EXACT, members, number_of
 from cme.analysis.layer_groups import layer_groups
-from cme.analysis.masks import FULL, TOP1, mask_name
+from cme.stats.coalitions import EXACT, members, number_of
+from cme.suite.experts.masks import FULL, TOP1, mask_name
 
 __all__ = ["SEED", "LossMask", "LossMasks"]
 

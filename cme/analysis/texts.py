@@ -1,7 +1,7 @@
 """Texts of values in tables and figures."""
 
-from cme.analysis.masks import FULL
 from cme.records.expert_values import Interval, Share
+from cme.suite.experts.masks import FULL
 
 __all__ = ["interval_text", "mask_title", "share_text"]
 
@@ -10,7 +10,7 @@ def mask_title(name: str, experts: int) -> str:
     """Return the display name of an evaluation, such as ``expert 0 alone`` or ``without expert 2``.
 
     Args:
-        name: name of the evaluation (`cme.analysis.masks.mask_name`).
+        name: name of the evaluation (`cme.suite.experts.masks.mask_name`).
         experts: number of experts of the adapter.
     """
     fixed = {

@@ -8,10 +8,10 @@ from cme.analysis.bundles import bundle_test
 from cme.analysis.layer_groups import block_of
 from cme.analysis.loss_masks import SEED, LossMasks
 from cme.analysis.loss_table import LossTable
-from cme.analysis.redundancy import combined, fieller
-from cme.analysis.shapley import expert_values, values_of_samples
 from cme.records.expert_values import ExpertValues
 from cme.records.validation import LayerGroup, MaskLoss, ValidationAnalysis
+from cme.suite.experts.redundancy import combined, fieller
+from cme.suite.experts.shapley import expert_values, values_of_samples
 
 __all__ = ["validation_analysis"]
 

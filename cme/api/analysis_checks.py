@@ -7,7 +7,6 @@ from typing import Any
 
 from cme.adapters.load import adapter_fingerprint
 from cme.analysis.checks import Experts, check_experts
-from cme.analysis.masks import Masks
 from cme.api.analysis_training import checkpoints_of
 from cme.api.validation_rows import ValidationMix, find_mix
 from cme.data.sources import check_source, open_source
@@ -19,6 +18,7 @@ from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE, check_format
 from cme.suite import DatasetSpec, select
+from cme.suite.experts.masks import Masks
 from cme.suite.score import SCORER_VERSION
 
 __all__ = ["PARTS", "AnalysisSettings", "Checked", "check_analysis", "checked_analysis"]

@@ -11,10 +11,8 @@ from cme.adapters.load import load_adapter
 from cme.analysis.load_tables import LOAD_TABLE, load_analysis, router_values, write_load_table
 from cme.analysis.loss_table import LOSS_TABLE, write_losses
 from cme.analysis.measure_load import MeasuredLoad, measure_load, read_load, write_load
-from cme.analysis.redundancy import mask_scores
 from cme.analysis.rows import LoadRow, load_rows
-from cme.analysis.score_table import ScoreTable, score_table, write_scores
-from cme.analysis.shapley import shapley_analysis
+from cme.analysis.score_table import score_table, write_scores
 from cme.analysis.similarity import similarity_analysis
 from cme.analysis.validation import validation_analysis
 from cme.analysis.write import write_report
@@ -40,6 +38,9 @@ from cme.records.analysis import (
 from cme.records.samples import read_samples
 from cme.records.validation import ValidationAnalysis
 from cme.suite import DatasetSpec
+from cme.suite.experts.redundancy import mask_scores
+from cme.suite.experts.scores import ScoreTable
+from cme.suite.experts.shapley import shapley_analysis
 from cme.workdir import FinishedError, claim, finish
 
 __all__ = ["ANALYSIS", "analyse_adapter"]
