@@ -12,7 +12,6 @@ from cme.analysis.load_tables import LOAD_TABLE, load_analysis, router_values, w
 from cme.analysis.loss_table import LOSS_TABLE, write_losses
 from cme.analysis.measure_load import MeasuredLoad, measure_load, read_load, write_load
 from cme.analysis.rows import LoadRow, load_rows
-from cme.analysis.score_table import score_table, write_scores
 from cme.analysis.similarity import similarity_analysis
 from cme.analysis.validation import validation_analysis
 from cme.analysis.write import write_report
@@ -39,8 +38,10 @@ from cme.records.samples import read_samples
 from cme.records.validation import ValidationAnalysis
 from cme.suite import DatasetSpec
 from cme.suite.experts.redundancy import mask_scores
+from cme.suite.experts.score_file import score_table, write_scores
 from cme.suite.experts.scores import ScoreTable
 from cme.suite.experts.shapley import shapley_analysis
+from cme.suite.score import SCORER_VERSION
 from cme.workdir import FinishedError, claim, finish
 
 __all__ = ["ANALYSIS", "analyse_adapter"]
@@ -133,6 +134,8 @@ class _Work:
             seconds={name: round(value, 3) for name, value in self._seconds.items()},
             versions=versions(),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            scorer_version=SCORER_VERSION,
+            task_fingerprints={spec.name: spec.fingerprint for spec in checked.specs},
             validation=validation,
             without_validation=checked.mix if isinstance(checked.mix, str) else None,
             training=training,

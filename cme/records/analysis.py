@@ -295,6 +295,8 @@ class Analysis(Artefact):
         seconds: time of each part.
         versions: versions of the libraries.
         finished: UTC time, ISO 8601.
+        scorer_version: version of CME's scoring rules; None in files of earlier versions.
+        task_fingerprints: fingerprint of each dataset's YAML; None in files of earlier versions.
         validation: what was measured by the loss on the validation split of the run's mix.
         without_validation: why the validation loss was not measured although it was wanted.
         training: load at the kept checkpoints.
@@ -304,7 +306,15 @@ class Analysis(Artefact):
 
     KIND: ClassVar[str] = "analysis"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("validation", "without_validation", "training", "evaluations", "passes")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+        "scorer_version",
+        "task_fingerprints",
+        "validation",
+        "without_validation",
+        "training",
+        "evaluations",
+        "passes",
+    )
 
     name: str
     base: str
@@ -325,6 +335,8 @@ class Analysis(Artefact):
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
+    scorer_version: int | None = None
+    task_fingerprints: dict[str, str] | None = None
     validation: ValidationAnalysis | None = None
     without_validation: str | None = None
     training: TrainingLoad | None = None
