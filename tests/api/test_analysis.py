@@ -45,6 +45,8 @@ def test_the_record_fits_its_schema_and_is_read_again(analysis):
     assert record == analysis.record
     jsonschema.validate(json.loads((analysis.folder / "analysis.json").read_text()), json_schema(Analysis))
     assert (record.experts, record.rank, record.adapter.method, record.name) == (4, 4, "teamlora", "team")
+    assert record.evaluations == len(list((analysis.folder / "evaluations").iterdir())) == 18 <= 30
+    assert record.passes == 0 and "no run.json of its training" in record.without_validation
 
 
 def test_the_adapter_and_the_base_score_as_in_their_own_evaluations(analysis, tiny_base, team, tmp_path):
