@@ -53,6 +53,28 @@ def test_sums_are_those_of_single_rows(team):
     assert found.rows == 8 and not found.subjects and len(found.phi) == 0
 
 
+def test_a_prefix_that_rows_share_counts_in_each_of_them(team):
+    rows = rows_of("qqp", team[1])
+    shared = next(place for place, ids in enumerate(zip(*(row.ids for row in rows), strict=False)) if len(set(ids)) > 1)
+    assert shared > 5, "the rows begin with the same instruction"
+    found = measured(team, "qqp", rows)
+    assert found.load.sums["tokens"].sum(axis=1).tolist() == [[sum(len(row.ids) for row in rows)] * 2]
+
+
+def test_bfloat16_is_measured_like_single_rows(tiny_base, tmp_path):
+    from cme.adapters.load import load_adapter
+    from cme.models.load import load_model, load_tokenizer
+
+    folder = save_adapter(tiny_base, tmp_path / "team", 0.1, "teamlora")
+    model = load_adapter(load_model(tiny_base, dtype="bfloat16", device="cpu"), folder), load_tokenizer(tiny_base)
+    rows = rows_of("qqp", model[1])
+    found, (sums, tokens) = measured(model, "qqp", rows), loop(model[0], rows)
+    assert found.load.sums["phi"].dtype == np.float64
+    np.testing.assert_allclose(found.load.sums["phi"][0], sums.sum(axis=0), rtol=0.02)
+    np.testing.assert_allclose(found.load.sums["phi"].sum(axis=-1), found.load.sums["tokens"], rtol=5e-3)
+    np.testing.assert_array_equal(found.load.sums["tokens"][0, :, 0], tokens.sum(axis=0))
+
+
 def test_a_dataset_with_subjects_has_the_load_of_each_and_of_single_rows(team):
     rows = rows_of("mmlu", team[1])
     assert len(rows) == 2 * 57

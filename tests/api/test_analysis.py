@@ -188,6 +188,13 @@ def test_settings_that_do_not_fit_are_refused_before_any_work(tiny_base, team, t
     assert not (tmp_path / "out").exists()
 
 
+def test_several_processes_are_refused(tiny_base, team, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match=r"runs in one process\. Start it without torchrun\."):
+        cme.analyse(team, tmp_path / "out", base=str(tiny_base), **VALUES)
+    assert not (tmp_path / "out").exists()
+
+
 def test_adapters_that_cannot_be_analysed_are_refused_before_any_work(tiny_base, team, tmp_path, monkeypatch):
     monkeypatch.setattr("cme.api.analysis_parts.load_model", None)
     lora = save_adapter(tiny_base, tmp_path / "lora", 0.3)
