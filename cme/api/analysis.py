@@ -140,7 +140,8 @@ def analyse_each(
     Args:
         adapter: folders or hub ids. All are checked before any work.
         out: output folder. Each adapter gets a folder below it with the adapter's name. Finished analyses are read. The table
-            ``experts.md`` compares all.
+            ``experts.md`` compares all. With the part ``similarity``, it also has the overlap of the experts' weights for each
+            pair of runs, as ``run-similarity.csv`` has.
         base: see `analyse`.
         tier: see `analyse`.
         source: see `analyse`.
@@ -168,8 +169,10 @@ def analyse_each(
         >>> cme.analyse_each(["runs/moelora", "runs/teamlora"], "analysis", source="mini")  # doctest: +SKIP
     """
     from cme.analysis.comparison import experts_in_use
+    from cme.analysis.run_similarity import similarity_table
     from cme.api.analysis_checks import check_analysis
     from cme.api.analysis_parts import analyse_adapter
+    from cme.api.analysis_runs import SIMILARITY, compare_runs, write_similarity
     from cme.evaluation.adapters import distinct_names
 
     if not adapter:
@@ -192,7 +195,12 @@ def analyse_each(
         for folder, settings in zip(folders, several, strict=True)
     ]
     table = experts_in_use([item.record for item in analyses])
-    write_text(path(out) / "experts.md", f"# Experts in use\n\n{table}\n")
+    text = f"# Experts in use\n\n{table}\n"
+    if len(several) > 1 and "similarity" in several[0].parts:
+        pairs = compare_runs([settings.evaluation for settings in several], labels)
+        write_similarity(path(out) / SIMILARITY, pairs)
+        text += f"\n## Similarity of the experts of two runs\n\n{similarity_table(pairs)}\n" if pairs else ""
+    write_text(path(out) / "experts.md", text)
     return analyses
 
 
