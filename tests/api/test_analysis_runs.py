@@ -56,7 +56,9 @@ def test_all_pairs_of_runs_are_compared(base, runs, tmp_path):  # noqa: F811 (th
 def test_what_differs_is_named(runs, mix, tmp_path):  # noqa: F811 (the fixture)
     first = runs["first"].record
     assert differences(first, first) == "nothing" and differences(first, None) == "unknown"
-    changed = first.replace(training=first.training.replace(learning_rate=0.5, seed=9), mix_fingerprint="other")
+    changed = first.replace(
+        training=first.training.model_copy(update={"learning_rate": 0.5, "seed": 9}), mix_fingerprint="other"
+    )
     assert differences(first, changed) == "mix, training settings, seed (0, 9)"
 
 
@@ -72,7 +74,9 @@ def test_families_are_named_where_both_mixes_are_at_hand(runs, mix, tmp_path):  
         manifest["fingerprint"] = name
         (folder / "manifest.json").write_text(json.dumps(manifest))
         record = runs["first"].record
-        made.append(record.replace(training=record.training.replace(data=str(folder)), mix_fingerprint=name))
+        made.append(
+            record.replace(training=record.training.model_copy(update={"data": str(folder)}), mix_fingerprint=name)
+        )
     assert differences(*made) == "families (nli; qa, topic)"
     shutil.rmtree(tmp_path / "two")
     assert differences(*made) == "mix"
