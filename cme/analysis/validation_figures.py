@@ -48,7 +48,7 @@ def draw_losses(record: Analysis) -> Any:
         va="top",
     )
     axes.set_yticks(places, [mask_title(item.name, record.experts) for item in shown])
-    axes.set_xlabel("validation loss minus that of all experts, nats per answer token")
+    axes.set_xlabel("loss minus that of all experts, nats per answer token")
     axes.set_title(f"{record.name}: the validation loss with some experts masked", fontsize=8)
     plain_axes(axes)
     return figure
@@ -79,13 +79,13 @@ def draw_bundles(record: Analysis) -> Any:
             clip_on=False,
             zorder=3,
         )
-    for name, style in (("all", "-"), ("base", "--")):
-        axes.axvline(losses[name], color="black", lw=0.8, ls=style, label=mask_title(name, record.experts))
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("validation loss of one expert per layer, nats per answer token")
     axes.set_ylabel("share of drawn bundles below")
+    # Lines at these two losses would squeeze the distribution.
+    ends = f"all experts {losses['all']:.3f}, no expert {losses['base']:.3f}"
     axes.set_title(
-        f"{record.name}: equal numbers against {test.draws} draws of {len(test.observed)} bundles, p = {test.p:.3g}",
+        f"{record.name}: equal numbers against {test.draws} draws of {len(test.observed)} bundles, p = {test.p:.3g}\n({ends})",
         fontsize=8,
     )
     axes.legend(fontsize=6, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

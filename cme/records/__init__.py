@@ -14,6 +14,8 @@ from cme.records.analysis import (
     Share,
     SimilarityAnalysis,
     SubjectTest,
+    TrainingLoad,
+    TrainingStep,
 )
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
@@ -27,6 +29,7 @@ from cme.records.retention import Drift, LossChange, Retention
 from cme.records.rows import RowLook, RowSelection
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
+from cme.records.validation import BundleTest, LayerGroup, MaskLoss, ValidationAnalysis
 
 __all__ = [
     "AdapterInfo",
@@ -34,6 +37,7 @@ __all__ = [
     "AdapterRecord",
     "Analysis",
     "Artefact",
+    "BundleTest",
     "ChosenGrid",
     "Cost",
     "DatasetScore",
@@ -52,10 +56,12 @@ __all__ = [
     "GroupLoad",
     "Interval",
     "LayerCompetition",
+    "LayerGroup",
     "LayerSimilarity",
     "LoadAnalysis",
     "LossChange",
     "Manifest",
+    "MaskLoss",
     "MaskScore",
     "MeasuredRatios",
     "MixDataset",
@@ -79,8 +85,11 @@ __all__ = [
     "SoftScores",
     "SubjectInformation",
     "SubjectTest",
+    "TrainingLoad",
     "TrainingOrigin",
     "TrainingRecord",
+    "TrainingStep",
+    "ValidationAnalysis",
     "read_record",
     "versions",
     "write_record",
