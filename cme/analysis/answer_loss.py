@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["AnswerLoss", "AnswerRow"]
 
 _BUDGET = {"cpu": 1024}
-_BUDGET_ELSEWHERE = 8192
+_BUDGET_ELSEWHERE = 4096
 
 
 @dataclass(frozen=True)

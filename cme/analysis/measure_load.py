@@ -183,10 +183,14 @@ def read_load(path: Path, key: str) -> MeasuredLoad | None:
 
 
 def no_logits(model: Any) -> dict[str, int]:
-    """Return the argument that lets the model compute the logits of the last token only, if the model has one.
+    """Return the argument that lets a model compute the logits of the last token only, or none if that is not possible.
 
     Args:
-        model: a causal language model or a `PeftModel`.
+        model: a `PeftModel`, or its base. An adapted output layer must see every token.
     """
+    from cme.adapters.routed.layer import RoutedLinear
+
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
+    adapted = isinstance(base.get_output_embeddings(), RoutedLinear)
+    takes = "logits_to_keep" in inspect.signature(base.forward).parameters
+    return {"logits_to_keep": 1} if takes and not adapted else {}

@@ -20,7 +20,7 @@ _FEWEST_CLUSTERS = 20
 
 
 def validation_analysis(
-    table: LossTable, masks: LossMasks, *, mix_fingerprint: str, dropped: int = 0
+    table: LossTable, masks: LossMasks, *, mix_fingerprint: str, dropped: int = 0, guarded: float = 0.0
 ) -> ValidationAnalysis:
     """Compute everything that follows from the losses.
 
@@ -29,6 +29,7 @@ def validation_analysis(
         masks: the masks.
         mix_fingerprint: fingerprint of the mix.
         dropped: number of rows that were left out.
+        guarded: share of gate weights that could not be renormalised.
     """
     clusters = len(set(table.clusters))
     intervals = clusters >= _FEWEST_CLUSTERS
@@ -41,6 +42,7 @@ def validation_analysis(
         dropped=dropped,
         tokens=int(table.tokens.sum()),
         token_loss=float(full.sum() / table.tokens.sum()),
+        guarded=guarded,
         masks=tuple(_mask_losses(table, masks, intervals)),
         shapley=_shapley("validation loss", table, masks.coalitions(), intervals) if masks.exact else None,
         bundles=bundle_test(

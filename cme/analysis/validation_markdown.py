@@ -36,6 +36,11 @@ def validation_sections(record: Analysis) -> list[str]:
         f"{found.tokens} answer tokens). Each row counts once. The share of the gain is (base − masked) / (base − full).",
         markdown_table(("experts", "loss", "minus that of all experts", "share of gain"), rows),
     ]
+    if found.guarded:
+        sections.append(
+            f"Top 1 could not be renormalised for {100 * found.guarded:.2g} % of the gate weights, whose sum is near 0 or has "
+            "another sign. They count as without renormalisation."
+        )
     if found.shapley is not None:
         sections += _values(found)
     if found.bundles is not None:

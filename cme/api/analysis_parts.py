@@ -177,7 +177,7 @@ class _Work:
             max_length=getattr(self.model.config, "max_position_embeddings", None),
         )
         masks = model_masks(self.model, checked.experts.count, settings.draws)
-        losses = measure_losses(
+        losses, guarded = measure_losses(
             self.model,
             rows,
             masks,
@@ -189,7 +189,7 @@ class _Work:
         self._passes = len(masks.masks)
         write_losses(self._out / LOSS_TABLE, losses)
         self._files[LOSS_TABLE] = sha256_file(self._out / LOSS_TABLE)
-        return validation_analysis(losses, masks, mix_fingerprint=mix.fingerprint, dropped=dropped)
+        return validation_analysis(losses, masks, mix_fingerprint=mix.fingerprint, dropped=dropped, guarded=guarded)
 
     def _training(self) -> TrainingLoad:
         checked, evaluation = self._checked, self._settings.evaluation

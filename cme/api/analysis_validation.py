@@ -34,7 +34,7 @@ def model_masks(model: Any, experts: int, draws: int, adapter_name: str = "defau
 
 def measure_losses(
     model: Any, rows: Sequence[AnswerRow], masks: LossMasks, folder: Path, *, pad: int, key: str, title: str
-) -> LossTable:
+) -> tuple[LossTable, float]:
     """Measure the losses of the rows under every mask.
 
     Args:
@@ -45,20 +45,26 @@ def measure_losses(
         pad: token id of the padding.
         key: digest of everything that determines the losses, except for the mask.
         title: title of the progress bar.
+
+    Returns:
+        The losses, and the share of the gate weights of single tokens that could not be renormalised under
+        ``top1-renormalised`` (`cme.adapters.routed.masks.MaskCounts`).
     """
     meter = AnswerLoss(rows, pad, next(model.parameters()).device)
-    losses = []
+    losses, guarded = [], 0.0
     with bar(title, total=len(masks.masks)) as shown:
         for name, mask in masks.masks.items():
             file = folder / f"{name}.npz"
-            values = _read(file, key, len(rows))
-            if values is None:
-                with masked_experts(model, mask.keep, mask.how):
+            stored = _read(file, key, len(rows))
+            if stored is None:
+                with masked_experts(model, mask.keep, mask.how) as counts:
                     values = meter.measure(model)
-                _write(file, key, values)
-            losses.append(values)
+                stored = values, counts.guarded / max(counts.positions, 1)
+                _write(file, key, *stored)
+            losses.append(stored[0])
+            guarded = stored[1] if name == "top1-renormalised" else guarded
             shown.advance()
-    return LossTable(
+    table = LossTable(
         masks=tuple(masks.masks),
         datasets=tuple(row.dataset for row in rows),
         families=tuple(row.family for row in rows),
@@ -67,18 +73,20 @@ def measure_losses(
         tokens=np.array([len(row.ids) - row.context for row in rows]),
         losses=np.stack(losses),
     )
+    return table, guarded
 
 
-def _write(file: Path, key: str, losses: Array) -> None:
+def _write(file: Path, key: str, losses: Array, guarded: float) -> None:
     with atomic_path(file) as temporary, temporary.open("wb") as opened:
-        np.savez(opened, key=np.array([key], dtype=np.str_), losses=losses)
+        np.savez(opened, key=np.array([key], dtype=np.str_), losses=losses, guarded=np.array(guarded))
 
 
-def _read(file: Path, key: str, rows: int) -> Array | None:
+def _read(file: Path, key: str, rows: int) -> tuple[Array, float] | None:
     """Return the losses of a finished mask, or None if the file does not exist, is damaged or has another key."""
     try:
         with np.load(file, allow_pickle=False) as stored:
             losses: Array = stored["losses"]
-            return losses if str(stored["key"][0]) == key and losses.shape == (rows,) else None
+            sound = str(stored["key"][0]) == key and losses.shape == (rows,)
+            return (losses, float(stored["guarded"])) if sound else None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None

@@ -87,6 +87,8 @@ class ValidationAnalysis(Record):
         dropped: rows that were left out because they are too long.
         tokens: number of answer tokens.
         token_loss: loss of the full adapter if each token counts once, as in ``validation_loss`` of ``run.json``.
+        guarded: share of the gate weight vectors of single tokens and layers that ``top1-renormalised`` left as they are, because
+            the largest gate weight is below 1 % of their sum or has the opposite sign. Gate weights of TeamLoRA can be negative.
         masks: loss with some experts masked, the full adapter and the base first.
         shapley: Shapley values for minus the loss, in nats; None with too many experts for exact values.
         bundles: test of bundles.
@@ -99,6 +101,7 @@ class ValidationAnalysis(Record):
     dropped: Count
     tokens: Positive
     token_loss: float
+    guarded: float
     masks: Items[MaskLoss]
     shapley: ExpertValues | None
     bundles: BundleTest | None

@@ -115,3 +115,20 @@ def test_a_stored_load_is_read_only_for_the_same_model(team, tmp_path):
         (tmp_path / "mmlu.npz").write_bytes(damaged)
         assert read_load(tmp_path / "mmlu.npz", "key") is None
     assert read_load(tmp_path / "none.npz", "key") is None
+
+
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")
+def test_an_adapted_output_layer_is_measured_at_every_token(tiny_base):
+    """The logits of other tokens than the last may be left out only if the output layer has no experts."""
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from cme.adapters.moelora import MoeLoraConfig
+
+    base, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_base), AutoTokenizer.from_pretrained(tiny_base)
+    config = MoeLoraConfig(r=4, experts=2, target_modules=["up_proj", "lm_head"], task_type="CAUSAL_LM")
+    model = get_peft_model(base, config).eval()
+    rows = rows_of("qqp", tokenizer)
+    found = measured((model, tokenizer), "qqp", rows)
+    assert "lm_head" in found.load.layers
+    assert set(found.load.sums["tokens"].sum(axis=(0, 1))) == {sum(len(row.ids) for row in rows)}

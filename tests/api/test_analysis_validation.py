@@ -64,7 +64,8 @@ def test_all_values_follow_from_the_file(analysis):
     found = analysis.record.validation
     layers = [layer for group in found.groups for layer in group.layers]
     table, masks = read_losses(analysis.folder / "validation.parquet"), LossMasks(4, layers, 2)
-    assert validation_analysis(table, masks, mix_fingerprint=found.mix_fingerprint) == found
+    assert validation_analysis(table, masks, mix_fingerprint=found.mix_fingerprint, guarded=found.guarded) == found
+    assert 0 <= found.guarded < 1
     assert sum(item.value for item in found.shapley.values) == pytest.approx(
         table.mean("base") - table.mean("all"), abs=1e-12
     )
@@ -177,6 +178,7 @@ def test_what_cannot_be_measured_is_refused_before_any_work(base, run, tmp_path,
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.filterwarnings("error:constrained_layout")
 def test_the_command_line_does_the_same(analysis, base, run, mix, tmp_path):  # noqa: F811 (the fixtures)
     from typer.testing import CliRunner
 
