@@ -1,8 +1,8 @@
 """How similar the experts of two runs are: of other seeds, or trained on other families. "A general, B specific"?
 
-The number of an expert means nothing across runs, so in every layer the experts of one run are assigned to those of the other
-such that the sum of their overlaps is largest. The best of many assignments is large by chance alone, and so the mean over all
-pairs of experts stands beside it.
+The number of an expert means nothing across runs. In every layer, the experts of one run are therefore assigned to those of the
+other such that the sum of their overlaps is largest. The best of many assignments is large by chance alone, so the mean over
+all pairs of experts stands beside it.
 """
 
 from collections.abc import Mapping, Sequence

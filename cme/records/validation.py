@@ -87,8 +87,8 @@ class ValidationAnalysis(Record):
         dropped: rows that were left out because they are too long.
         tokens: number of answer tokens.
         token_loss: loss of the full adapter if each token counts once, as in ``validation_loss`` of ``run.json``.
-        guarded: share of the gate weight vectors of single tokens and layers that ``top1-renormalised`` left as they are, because
-            the largest gate weight is below 1 % of their sum or has the opposite sign. Gate weights of TeamLoRA can be negative.
+        guarded: share of gate weight vectors, one for each token and layer, that ``top1-renormalised`` left as they are. Their
+            largest gate weight is below 1 % of their sum or has the opposite sign, which can happen with TeamLoRA.
         masks: loss with some experts masked, the full adapter and the base first.
         shapley: Shapley values for minus the loss, in nats; None with too many experts for exact values.
         bundles: test of bundles.
