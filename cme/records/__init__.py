@@ -14,10 +14,13 @@ from cme.records.analysis import (
     Share,
     SimilarityAnalysis,
     SubjectTest,
+    TrainingLoad,
+    TrainingStep,
 )
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
+from cme.records.experts import ExpertsCompetition, ExpertsLoad, PlainLora, RouterWorth, RunExperts, SubjectInformation
 from cme.records.export import Export
 from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset, Rebuilt
@@ -27,6 +30,7 @@ from cme.records.retention import Drift, LossChange, Retention
 from cme.records.rows import RowLook, RowSelection
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
+from cme.records.validation import BundleTest, LayerGroup, MaskLoss, ValidationAnalysis
 
 __all__ = [
     "AdapterInfo",
@@ -34,6 +38,7 @@ __all__ = [
     "AdapterRecord",
     "Analysis",
     "Artefact",
+    "BundleTest",
     "ChosenGrid",
     "Cost",
     "DatasetScore",
@@ -43,6 +48,8 @@ __all__ = [
     "EntryRun",
     "EvaluationOrigin",
     "ExpertValues",
+    "ExpertsCompetition",
+    "ExpertsLoad",
     "Export",
     "FamilyScore",
     "GateAgreement",
@@ -51,15 +58,18 @@ __all__ = [
     "GroupLoad",
     "Interval",
     "LayerCompetition",
+    "LayerGroup",
     "LayerSimilarity",
     "LoadAnalysis",
     "LossChange",
     "Manifest",
+    "MaskLoss",
     "MaskScore",
     "MeasuredRatios",
     "MixDataset",
     "MixOrigin",
     "PartialRecord",
+    "PlainLora",
     "Provenance",
     "Ratio",
     "Rebuilt",
@@ -67,18 +77,24 @@ __all__ = [
     "Record",
     "Result",
     "Retention",
+    "RouterWorth",
     "RowLook",
     "RowSelection",
     "Run",
+    "RunExperts",
     "Scores",
     "ShapleyAnalysis",
     "Share",
     "SimilarityAnalysis",
     "SoftDatasetScore",
     "SoftScores",
+    "SubjectInformation",
     "SubjectTest",
+    "TrainingLoad",
     "TrainingOrigin",
     "TrainingRecord",
+    "TrainingStep",
+    "ValidationAnalysis",
     "read_record",
     "versions",
     "write_record",

@@ -5,15 +5,16 @@ from itertools import combinations
 
 import numpy as np
 
-from cme.analysis.coalitions import interactions, shapley_values
-from cme.analysis.score_table import Array, ScoreTable
 from cme.records.analysis import ExpertValues, GateAgreement, Interval, ShapleyAnalysis
 from cme.stats import average_weights
+from cme.stats.coalitions import interactions, shapley_values
 from cme.stats.means import weighted_means
+from cme.suite.experts.scores import Array, ScoreTable
 
-__all__ = ["agreement", "shapley_analysis"]
+__all__ = ["agreement", "expert_values", "shapley_analysis", "values_of_samples"]
 
 _RESAMPLES = 2000
+_DECIMALS = 12
 _FEWEST_DATASETS = 5
 """Fewest datasets with an interval of the agreement. A bootstrap of fewer clusters is far too narrow."""
 
@@ -37,12 +38,12 @@ def shapley_analysis(
     """
     order = table.rows_of([coalitions[number] for number in range(len(coalitions))])
     score, soft = (
-        {name: _of_samples(values[order]) for name, values in by_dataset.items()}
+        {name: values_of_samples(values[order]) for name, values in by_dataset.items()}
         for by_dataset in (table.scores, table.soft)
     )
 
     def values(name: str, of: Mapping[str, Array], weights: Mapping[str, float]) -> ExpertValues:
-        return _expert_values(name, of, table.clusters, weights, gates, intervals)
+        return expert_values(name, of, table.clusters, weights, gates, intervals)
 
     counted = table.weights
     families = list(dict.fromkeys(table.families[name] for name in counted))
@@ -77,7 +78,8 @@ def agreement(
     names = [name for name in values if name in gates]
     if not names:
         return GateAgreement(value=None, low=None, high=None, datasets=0)
-    first, second = (np.array([_centred(of[name]) for name in names]) for of in (gates, values))
+    # Rounded, so that equal values have equal ranks on every processor.
+    first, second = (np.round([_centred(of[name]) for name in names], _DECIMALS) for of in (gates, values))
     value = float(_correlations(first.reshape(1, -1), second.reshape(1, -1))[0])
     if not np.isfinite(value):
         return GateAgreement(value=None, low=None, high=None, datasets=len(names))
@@ -89,14 +91,14 @@ def agreement(
     return GateAgreement(value=value, low=float(low), high=float(high), datasets=len(names))
 
 
-def _of_samples(scores: Array) -> Array:
+def values_of_samples(scores: Array) -> Array:
     """Return Shapley values and interactions of every sample, [k + k(k − 1)/2, n], from scores [2^k, n]."""
     own, table = shapley_values(scores), interactions(scores)
     pairs = [table[first, second] for first, second in combinations(range(len(own)), 2)]
     return np.stack([*own, *pairs])
 
 
-def _expert_values(
+def expert_values(
     name: str,
     of: Mapping[str, Array],
     clusters: Mapping[str, Sequence[str]],
@@ -104,6 +106,16 @@ def _expert_values(
     gates: Mapping[str, Array] | None,
     intervals: bool,
 ) -> ExpertValues:
+    """Average the Shapley values and interactions of samples, with cluster-robust intervals.
+
+    Args:
+        name: name of the record.
+        of: Shapley values and interactions of each sample by dataset (`values_of_samples`).
+        clusters: cluster of each sample by dataset, [n].
+        weights: weight of each dataset.
+        gates: mean router value φ of each expert by dataset, [k]; None if it was not measured.
+        intervals: whether to compute intervals.
+    """
     means = weighted_means(of, clusters, weights)
     low, high = means.interval()
     known = intervals and bool(np.isfinite(low).all())

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cme.analysis.masks import FULL
-from cme.analysis.score_table import METRICS, ScoreTable
 from cme.records.analysis import Interval, MaskScore, Share
 from cme.stats.means import Means, ratio, weighted_means
+from cme.suite.experts.masks import FULL
+from cme.suite.experts.scores import METRICS, ScoreTable
 
-__all__ = ["combined", "mask_scores"]
+__all__ = ["combined", "fieller", "mask_scores"]
 
 _BASE = "base"
 
@@ -39,8 +39,8 @@ def mask_scores(table: ScoreTable, choices: Mapping[str, str | None], *, interva
                 experts=experts or "",
                 score={metric: combined(of, own, intervals) for metric, of in means.items()},
                 difference={metric: combined(of, own - full, intervals) for metric, of in means.items()},
-                share_of_score={metric: _share(of, own, full, intervals) for metric, of in means.items()},
-                share_of_gain={metric: _share(of, own - base, full - base, intervals) for metric, of in means.items()},
+                share_of_score={metric: fieller(of, own, full, intervals) for metric, of in means.items()},
+                share_of_gain={metric: fieller(of, own - base, full - base, intervals) for metric, of in means.items()},
             )
         )
     return scores
@@ -68,7 +68,15 @@ def combined(means: Means, coefficients: np.ndarray, intervals: bool, *, alpha: 
     return Interval(value=value, low=value - half, high=value + half)
 
 
-def _share(means: Means, numerator: np.ndarray, denominator: np.ndarray, intervals: bool) -> Share:
+def fieller(means: Means, numerator: np.ndarray, denominator: np.ndarray, intervals: bool) -> Share:
+    """Return the ratio of two linear combinations of means with Fieller's interval.
+
+    Args:
+        means: the means.
+        numerator: coefficients of the numerator, [K].
+        denominator: coefficients of the denominator, [K].
+        intervals: whether to compute the interval.
+    """
     found = ratio(means, numerator, denominator)
     if not intervals or found.low is None or found.high is None or not np.isfinite(found.low + found.high):
         return Share(value=found.value, low=None, high=None)

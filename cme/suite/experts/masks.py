@@ -1,14 +1,15 @@
 """The evaluations that an analysis needs, each with other experts masked."""
 
-from cme.analysis.coalitions import EXACT, members, number_of
 from cme.errors import UsageError
+from cme.stats.coalitions import EXACT, members, number_of
 
-__all__ = ["FULL", "Masks", "mask_name"]
+__all__ = ["FULL", "TOP1", "Masks", "mask_name"]
 
 FULL = "all"
 """Name of the evaluation with all experts."""
 
 TOP1 = {"top1": "top1", "top1-renormalised": "top1:renormalise"}
+"""The evaluations with the best expert of each token, by their name, as ``cme eval --experts`` takes them."""
 
 
 def mask_name(coalition: int, experts: int) -> str:
