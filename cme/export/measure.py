@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from cme.analysis.redundancy import combined
-from cme.analysis.score_table import METRICS, ScoreTable, score_table
 from cme.evaluation.run import evaluate_parts
 from cme.evaluation.settings import EvalSettings
 from cme.export.checks import Checked
@@ -19,11 +17,12 @@ from cme.records.export import Measured, MeasuredExport, PlainExport
 from cme.records.samples import read_samples
 from cme.stats import average_weights
 from cme.stats.means import Means, weighted_means
+from cme.suite.experts.redundancy import combined
+from cme.suite.experts.score_file import score_table
+from cme.suite.experts.scores import METRICS, ScoreTable
+from cme.suite.experts.worth import FAMILY, ROUTED, router_worth
 
-__all__ = ["measure", "measured_exports", "router_worth"]
-
-_ROUTED = "routed"
-_FAMILY = "family"
+__all__ = ["measure", "measured_exports"]
 
 
 def measure(checked: Checked, exports: Sequence[PlainExport], out: Path) -> Measured:
@@ -46,13 +45,13 @@ def measure(checked: Checked, exports: Sequence[PlainExport], out: Path) -> Meas
         device=checked.settings.device,
     )
     home, names = out / "evaluations", [spec.name for spec in checked.specs]
-    folders = {_ROUTED: str(checked.folder)}
-    folders |= {item.how: str(out / item.adapters[ALL].folder) for item in exports if item.how != _FAMILY}
+    folders = {ROUTED: str(checked.folder)}
+    folders |= {item.how: str(out / item.adapters[ALL].folder) for item in exports if item.how != FAMILY}
     results = evaluate_parts(settings, {home / name: (adapter, names) for name, adapter in folders.items()})
     samples = {name: read_samples(home / name / "samples.parquet") for name in folders}
     for item in exports:
-        if item.how == _FAMILY:
-            samples[_FAMILY] = _by_family(checked, item, settings, out)
+        if item.how == FAMILY:
+            samples[FAMILY] = _by_family(checked, item, settings, out)
     table = score_table(samples)
     # Eight samples of a dataset are too few for a standard error, as everywhere in CME.
     intervals = settings.tier != "smoke"
@@ -63,8 +62,8 @@ def measure(checked: Checked, exports: Sequence[PlainExport], out: Path) -> Meas
         tier=settings.tier,
         source=results[0].source,
         dtype=settings.dtype,
-        samples=len(samples[_ROUTED]),
-        routed=scores.pop(_ROUTED).score,
+        samples=len(samples[ROUTED]),
+        routed=scores.pop(ROUTED).score,
         exports=tuple(scores[item.how] for item in exports),
         worth=worth,
         best=best,
@@ -87,11 +86,11 @@ def measured_exports(
     unit = np.eye(len(table.evaluations))
     means = {metric: weighted_means(table.values(metric), table.clusters, table.weights) for metric in METRICS}
     families = _families(table)
-    routed = unit[table.evaluations.index(_ROUTED)]
+    routed = unit[table.evaluations.index(ROUTED)]
     measured = {}
     for place, name in enumerate(table.evaluations):
         own, off = unit[place], unit[place] - routed
-        kept, reference = retention.get(name, {}), retention.get(_ROUTED, {})
+        kept, reference = retention.get(name, {}), retention.get(ROUTED, {})
         both = {key: values for key, values in kept.items() if key in reference}
         measured[name] = MeasuredExport(
             how=name,
@@ -106,44 +105,6 @@ def measured_exports(
             families={family: combined(of, off, intervals) for family, of in families.items()},
         )
     return measured
-
-
-def router_worth(table: ScoreTable, *, intervals: bool) -> tuple[dict[str, Interval], dict[str, str]]:
-    """Compute what the router is worth: the routed adapter minus the best export with a single adapter.
-
-    The best of m exports is chosen on the same samples. The differences from all m have simultaneous intervals at level 95 % by
-    Bonferroni's correction, so the smallest lower end and the smallest upper end contain the smallest difference.
-
-    Args:
-        table: the scores, with the evaluation ``routed``.
-        intervals: whether to compute intervals.
-
-    Returns:
-        The values for ``average`` and ``soft``, and the best export of each. Both are empty if there is no single adapter.
-    """
-    names = [name for name in table.evaluations if name not in (_ROUTED, _FAMILY)]
-    worth, best = {}, {}
-    if names:
-        unit = np.eye(len(table.evaluations))
-        routed = unit[table.evaluations.index(_ROUTED)]
-        for metric in ("average", "soft"):
-            means = weighted_means(table.values(metric), table.clusters, table.weights)
-            lost = {
-                name: combined(means, routed - unit[table.evaluations.index(name)], intervals, alpha=0.05 / len(names))
-                for name in names
-            }
-            best[metric] = min(lost, key=lambda name: lost[name].value)
-            worth[metric] = Interval(
-                value=lost[best[metric]].value,
-                low=_least([item.low for item in lost.values()]),
-                high=_least([item.high for item in lost.values()]),
-            )
-    return worth, best
-
-
-def _least(ends: Sequence[float | None]) -> float | None:
-    known = [end for end in ends if end is not None]
-    return min(known) if len(known) == len(ends) else None
 
 
 def _families(table: ScoreTable) -> dict[str, Means]:
@@ -163,7 +124,7 @@ def _by_family(checked: Checked, item: PlainExport, settings: EvalSettings, out:
     names: dict[str, list[str]] = {}
     for spec in checked.specs:
         names.setdefault(spec.family, []).append(spec.name)
-    home = out / "evaluations" / _FAMILY
+    home = out / "evaluations" / FAMILY
     # No single adapter answers, so there is no retention of this export.
     plain = replace(settings, retention=False, retention_text=None)
     evaluate_parts(

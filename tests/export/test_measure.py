@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import cme
-from cme.analysis.score_table import ScoreTable
 from cme.errors import UsageError
-from cme.export.measure import measured_exports, router_worth
+from cme.export.measure import measured_exports
 from cme.records.samples import read_samples
+from cme.suite.experts.scores import ScoreTable
+from cme.suite.experts.worth import router_worth
 
 VALUES = {"measure": True, "source": "mini", "tier": "quick", "datasets": "qqp,rte", "threads": 1, "token_budget": 2000}
 
