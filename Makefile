@@ -102,8 +102,7 @@ $(DEMO)/entries/%.json: $(DEMO)/results/%/result.json
 	$(foreach row,base majority,$(DEMO)/results/$(row)/result.json $(DEMO)/entries/$(row).json)
 
 board: $(READY)
-	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk -j$(JOBS) BIN=$(BIN) runs
-	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk BIN=$(BIN) board
+	@$(CME) board run leaderboards/demo/board.yaml --jobs $(JOBS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

@@ -59,6 +59,7 @@ _ORDER = (
     "import-lm-eval",
     "submit",
     "leaderboard",
+    "board",
     "reproduce",
     "bench",
     "ls",

@@ -18,7 +18,7 @@ from cme.records.analysis import (
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
-from cme.records.grid import ChosenGrid, Grid, GridRun
+from cme.records.grid import ChosenGrid, Diverged, Grid, GridRun, chosen_rate, chosen_run
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
 from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
@@ -36,6 +36,7 @@ __all__ = [
     "ChosenGrid",
     "Cost",
     "DatasetScore",
+    "Diverged",
     "Drift",
     "Entry",
     "EntryPromptVariant",
@@ -76,6 +77,8 @@ __all__ = [
     "SubjectTest",
     "TrainingOrigin",
     "TrainingRecord",
+    "chosen_rate",
+    "chosen_run",
     "read_record",
     "versions",
     "write_record",
