@@ -1,7 +1,8 @@
 """The pool of a Ray cluster. It is imported only for ``--engine ray``.
 
 A step is a Ray task, so Ray finds a node with free CPUs and GPUs, and runs the task again if its worker or its node is lost.
-Nothing passes through Ray but the command and its exit code: all nodes share the folders of the board.
+Nothing passes through Ray but the command and its exit code: all nodes share the folders of the board. Ray listens on all
+network interfaces, so its token is kept from other users.
 """
 
 import os
@@ -41,8 +42,7 @@ class RayPool:
         self._jobs = jobs
         self._running: dict[Any, str] = {}
         address = address or os.environ.get("RAY_ADDRESS")
-        # A new cluster listens on this machine only and has no dashboard.
-        options = {"address": address} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
         before = os.umask(0o077)
         try:
             self._ray.init(log_to_driver=False, logging_level="WARNING", **options)

@@ -62,13 +62,13 @@ def wait_for(condition, what, seconds=600):
 
 
 def trainer(root, run="runs/lora-0"):
-    """Wait until a run has a checkpoint and is not finished; return the id of its process."""
+    """Wait until a run has a complete checkpoint and is not finished; return the id of its process."""
     folder = root / "work" / run
 
     def training():
         if (folder / "run.json").exists():
             raise AssertionError("the run was finished before it could be disturbed")
-        return list(folder.glob("checkpoints/*/trainer_state.json"))
+        return list(folder.glob("checkpoints/*/.complete.json"))
 
     wait_for(training, f"a checkpoint of {run}")
     return holder(folder)
