@@ -172,19 +172,19 @@ def board_commands(file: StrPath, *, work: StrPath | None = None, stage: int | N
 
 @public
 def board_tables(file: StrPath, *, work: StrPath | None = None) -> list[Path]:
-    """Write the tables and figures of the studies, the order of the methods on several bases, and the index of the board.
+    """Write the tables and figures of the studies, and the order of the methods on several bases: ``cme board tables``.
 
-    ``cme board tables`` is the last step of a board. It reads the entries, so it also works without the work folder.
+    This is the last step of a board. It reads the entries, so it also works without the work folder.
 
     Args:
         file: the YAML file of the board.
         work: folder of the mix, the runs and the results, instead of the one in the file.
 
     Returns:
-        The files written, with ``board.json``, which has the commands that made each row.
+        The files written. None for a board with one base and without studies.
 
     Raises:
-        CMEError: if an entry is missing or damaged, or costs were measured on different hardware.
+        CMEError: if an entry is missing or damaged.
 
     Example:
         >>> cme.board_tables("leaderboards/demo/board.yaml")  # doctest: +SKIP

@@ -10,7 +10,7 @@ from cme.records.grid import chosen_run
 from cme.records.method import with_gate_sum
 from cme.suite.score import SCORER_VERSION
 
-__all__ = ["entry_problem", "marker_problem", "report_problem"]
+__all__ = ["entry_problem", "hardware_problem", "marker_problem", "report_problem"]
 
 _COMMANDS = {
     "mix": "build-data",
@@ -94,6 +94,29 @@ def report_problem(step: Step, report: Any) -> str | None:
             return f"{step.out} has work with other settings ({there})"
     lacking = [name for name in step.expects["methods"] if name not in settings.get("methods", ())]
     return f"{step.out} has a measurement without {', '.join(lacking)}" if lacking else None
+
+
+def hardware_problem(step: Step) -> str | None:
+    """Describe why the costs of a step cannot stand beside the other costs of its base; None if they can.
+
+    Ratios from different machines are not comparable.
+
+    Args:
+        step: the step, whose report exists.
+    """
+    own = _hardware(step.out)
+    for folder in sorted(step.out.parent.iterdir()):
+        other = _hardware(folder)
+        if own and other and other != own:
+            return f"{step.out} was measured on {own}, but {folder} on {other}, so their ratios are not comparable"
+    return None
+
+
+def _hardware(folder: Path) -> str | None:
+    file = folder / "report.json"
+    report = read_json(file) if file.is_file() else {}
+    place = report.get("surroundings") if isinstance(report, Mapping) else None
+    return str(place.get("hardware")) if isinstance(place, Mapping) else None
 
 
 def entry_problem(step: Step) -> str | None:

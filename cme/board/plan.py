@@ -90,7 +90,8 @@ class _Planner:
             yield from self._analyses(base)
             yield from self._entries(base)
             yield from self._tables(base)
-        yield self._board()
+        if self.file.studies or len(self.board.bases) > 1:
+            yield self._board()
 
     def _mix(self) -> Step:
         mix, words = self.file.mix, ["build-data", "--source", self.file.source]
@@ -375,12 +376,15 @@ class _Planner:
             )
 
     def _board(self) -> Step:
-        """Make the step that compares the rows of each study, and the bases, and lists how each row was made."""
+        """Make the step that compares the rows of each study, and the bases."""
         below = [
             f"{base.prefix}{f'studies/{name}/' if name else ''}" for base in self.board.bases for name in self._boards()
         ]
         words = ("board", "tables", str(self.board.path), "--work", str(self.board.work))
-        return Step("board", "board", words, self.board.out, tuple(f"{item}table" for item in below))
+        files = [self._out(base, name) / "study.md" for base in self.board.bases for name in self.file.studies]
+        files += [self.board.out / "order.md"] if len(self.board.bases) > 1 else []
+        needs = tuple(f"{item}table" for item in below)
+        return Step("board", "board", words, self.board.out, needs, parts={"files": tuple(files)})
 
     def _boards(self) -> tuple[str | None, ...]:
         return (None, *self.file.studies)

@@ -1,6 +1,5 @@
 """Where commands run: the interface of an engine's pool, and the pool of this machine."""
 
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Protocol
 
 from cme.board.command import Job, Outcome, StepCommand
 from cme.board.step import Step
+from cme.env import visible_devices
 from cme.errors import UsageError
 from cme.machine import usable_processors
 
@@ -50,9 +50,8 @@ class Pool(Protocol):
 
 def visible_gpus() -> list[str]:
     """Return the ids of the GPUs that this process may use, without importing torch."""
-    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if chosen is not None:
-        return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    if (chosen := visible_devices()) is not None:
+        return chosen
     cards = Path("/dev").glob("nvidia[0-9]*")
     return sorted((card.name.removeprefix("nvidia") for card in cards), key=int)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from cme.board.command import InterruptedStepError, Outcome, StepCommand, work_on
 from cme.board.step import Step
+from cme.env import ray_address
 from cme.errors import CMEError, UsageError
 from cme.extras import need
 
@@ -41,7 +42,7 @@ class RayPool:
         self._ray: Any = need("ray", extra="boards", for_="--engine ray")
         self._jobs = jobs
         self._running: dict[Any, str] = {}
-        address = address or os.environ.get("RAY_ADDRESS")
+        address = address or ray_address()
         options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
         before = os.umask(0o077)
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cme.board.board import Base, Board
-from cme.board.match import entry_problem, marker_problem, report_problem
+from cme.board.match import entry_problem, hardware_problem, marker_problem, report_problem
 from cme.board.plan import Facts, Plan, make_plan
 from cme.board.rows import Row
 from cme.board.step import Step
@@ -155,14 +155,14 @@ def _measured(step: Step) -> State:
     file = step.out / "report.json"
     if not file.is_file():
         return State()
-    problem = report_problem(step, read_json(file))
+    problem = report_problem(step, read_json(file)) or hardware_problem(step)
     return State(finished=problem is None, problem=problem)
 
 
 def _rendered(step: Step, board: Board) -> State:
     record = board.work / STEPS / f"{step.name}.json"
-    target = step.out / ("leaderboard.md" if step.kind == "table" else "board.json")
-    if not record.is_file() or not target.is_file():
+    files = step.parts.get("files", (step.out / "leaderboard.md",))
+    if not record.is_file() or not all(file.is_file() for file in files):
         return State()
     values = read_json(record)
     same = isinstance(values, Mapping) and values.get("inputs") == inputs_of(step, board)

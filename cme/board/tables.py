@@ -1,19 +1,13 @@
-"""What a board shows beside its tables: a table and a figure for each study, the order of the rows on several bases, an index."""
+"""What a board shows beside its tables: a table and a figure for each study, and the order of the rows on several bases."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from cme.board.board import Base, Board
-from cme.board.command import shell_line
 from cme.board.order import Agreement, agreement
-from cme.board.plan import Plan, make_plan
-from cme.board.state import read_facts
 from cme.board.study_plot import StudyRow, draw
-from cme.errors import CMEError
 from cme.extras import optional
-from cme.files import write_json, write_text
+from cme.files import write_text
 from cme.frames import csv_text
 from cme.leaderboard import load_entries, make_standing
 from cme.leaderboard.ranking.comparison import Standing
@@ -22,13 +16,11 @@ from cme.records import Entry
 from cme.reports import markdown_table, write_figure
 from cme.stats import Estimate
 
-__all__ = ["INDEX", "write_tables"]
-
-INDEX = "board.json"
+__all__ = ["write_tables"]
 
 
 def write_tables(board: Board) -> list[Path]:
-    """Write the tables and figures of the studies, the order of the rows on several bases, and the index of the board.
+    """Write the tables and figures of the studies, and the order of the rows on several bases.
 
     Args:
         board: the board. Its entries must be complete.
@@ -37,19 +29,17 @@ def write_tables(board: Board) -> list[Path]:
         The files written.
 
     Raises:
-        CMEError: an entry is missing or damaged, or rows were measured on different hardware.
+        CMEError: an entry is missing or damaged.
     """
     written: list[Path] = []
     standings: dict[str, Standing] = {}
     for base in board.bases:
         standings[base.label] = _standing(board, base, None)
-        _check_hardware(standings[base.label].rows)
         for name in board.file.studies:
             written += _write_study(board, base, name)
     if len(board.bases) > 1:
         written += _write_order(board, standings)
-    write_json(board.out / INDEX, _index(board))
-    return [*written, board.out / INDEX]
+    return written
 
 
 def _folder(board: Board, base: Base, study: str | None) -> Path:
@@ -59,17 +49,6 @@ def _folder(board: Board, base: Base, study: str | None) -> Path:
 def _standing(board: Board, base: Base, study: str | None) -> Standing:
     entries = _folder(board, base, study) / "entries"
     return make_standing(load_entries(entries), entries)
-
-
-def _check_hardware(entries: Sequence[Entry]) -> None:
-    """Refuse costs from different machines, because their ratios are not comparable."""
-    places = {entry.name: entry.cost_ratios.hardware for entry in entries if entry.cost_ratios}
-    if len(set(places.values())) > 1:
-        listed = ", ".join(f"{name}: {place}" for name, place in places.items())
-        raise CMEError(
-            f"the costs were measured on different hardware ({listed}). Remove the folders in costs/ of the board and measure "
-            "all on one machine."
-        )
 
 
 def _write_study(board: Board, base: Base, name: str) -> Iterator[Path]:
@@ -175,39 +154,3 @@ def _correlation(item: Agreement) -> str:
     if item.value is None:
         return "unknown"
     return f"{item.value:.2f}" + ("" if item.low is None else f" [{item.low:.2f}, {item.high:.2f}]")
-
-
-def _index(board: Board) -> dict[str, Any]:
-    """Return which commands made each row. The work folder has its default name, so that the index is equal on all machines."""
-    plain = replace(board, work=Path(board.file.work or f"boards/{board.file.name}"))
-    plan = make_plan(plain, read_facts(board))
-    entries = {name: step for name, step in plan.steps.items() if step.kind == "entry"}
-    return {
-        "kind": "board",
-        "schema_version": 1,
-        "name": board.file.name,
-        "board": board.file.mapping(),
-        "rows": {name: [_made(plan, item) for item in _before(plan, name)] for name in entries},
-    }
-
-
-def _before(plan: Plan, name: str) -> list[str]:
-    """Return the steps that led to an entry, in the order of the plan, and the entry itself."""
-    wanted = {name}
-    for other in reversed(list(plan.steps)):
-        if other in wanted:
-            wanted |= set(plan.steps[other].needs)
-    own = {step.row for step in plan.steps.values() if step.name == name}
-    # A grid waits for the rates of all methods, of which only its own decide.
-    return [
-        step.name
-        for step in plan.steps.values()
-        if step.name in wanted
-        and (step.kind not in ("rate", "grid") or step.row in own or step.name in plan.steps[name].needs)
-    ]
-
-
-def _made(plan: Plan, name: str) -> dict[str, Any]:
-    step = plan.steps[name]
-    values = {"step": name, "command": shell_line(step.argv)}
-    return values | ({"seed": step.seed} if step.seed is not None else {}) | ({"rate": step.rate} if step.rate else {})

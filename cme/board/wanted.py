@@ -21,7 +21,7 @@ def of_mix(file: BoardFile) -> dict[str, Any]:
     """Return the settings of the marker of the mix."""
     mix = file.mix
     values = {
-        "source": file.source,
+        "source": file.source_name,
         "size": mix.size,
         "seed": mix.seed or 0,
         "datasets": sorted(mix.datasets) or None,
@@ -51,7 +51,7 @@ def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None) -> 
 
 def of_result(file: BoardFile, *, shots: int = 0, variant: int = 0, run: Path | None = None) -> dict[str, Any]:
     """Return the settings of the marker of a result. ``run`` is the folder of the adapter that it must be of."""
-    return {"tier": file.tier, "source": file.source, "shots": shots, "wording": variant, "run": run}
+    return {"tier": file.tier, "source": file.source_name, "shots": shots, "wording": variant, "run": run}
 
 
 def of_entry(

@@ -147,7 +147,7 @@ def commands(
 
 @verb("tables", to=board, epilog="Example: cme board tables leaderboards/demo/board.yaml")
 def tables(file: BoardYaml, work: Work = None) -> None:
-    """Write the tables and figures of the studies, the order on several bases, and the index of the board.
+    """Write the tables and figures of the studies, and the order of the methods on several bases.
 
     This is the last step of a board. It reads the entries only.
     """

@@ -50,6 +50,16 @@ def _number(value: object) -> object:
         return value
 
 
+def _source(value: object) -> object:
+    """Accept a mirror folder and its name in tables, ``{path: DIR, name: NAME}``, for ``NAME=DIR``."""
+    if not isinstance(value, Mapping):
+        return value
+    wrong = [key for key in value if key not in ("path", "name")]
+    if wrong or not all(isinstance(item, str) and item for item in value.values()) or "path" not in value:
+        raise ValueError("must be hub, mini, a mirror folder, or {path: DIR, name: NAME}")
+    return f"{value['name']}={value['path']}" if "name" in value else value["path"]
+
+
 Words = Annotated[Items[str], BeforeValidator(_words)]
 """A list of words, or one word."""
 
@@ -195,7 +205,7 @@ class BoardFile(BoardPart):
         out: folder of the tables and entries.
         work: folder of the mix, the runs and the results. Default: ``boards/`` and the name.
         base: base model, or several. Each base has its own table.
-        source: source of the rows: ``hub``, ``mini``, or a mirror folder.
+        source: source of the rows: ``hub``, ``mini``, or a mirror folder, also with a name: ``{path: DIR, name: NAME}``.
         suite: the suite, ``cme-22``.
         tier: samples per dataset: smoke, quick, standard or full.
         datasets: datasets or families that are evaluated; empty for the whole suite.
@@ -222,7 +232,7 @@ class BoardFile(BoardPart):
     out: str
     work: str | None = None
     base: Words = ("smollm2-135m",)
-    source: str = "hub"
+    source: Annotated[str, BeforeValidator(_source)] = "hub"
     suite: str = SUITE
     tier: str = "quick"
     datasets: Words = ()
@@ -244,6 +254,9 @@ class BoardFile(BoardPart):
     device: str | None = None
     allow_missing: bool = False
 
-    def mapping(self) -> Mapping[str, Any]:
-        """Return the board with all defaults, as plain values."""
-        return self.model_dump(mode="json")
+    @property
+    def source_name(self) -> str:
+        """The source in the settings of outputs: the name of a named folder, or the source itself."""
+        name, equals, _ = self.source.partition("=")
+        named = equals and "/" not in name and name.partition(":")[0] != "mini"
+        return name if named else self.source

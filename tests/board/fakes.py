@@ -103,7 +103,8 @@ def finish(step, board, *, loss=0.5):
         from cme.board.state import inputs_of
 
         out.mkdir(parents=True, exist_ok=True)
-        (out / ("leaderboard.md" if step.kind == "table" else "board.json")).write_text("{}")
+        for file in step.parts.get("files", (out / "leaderboard.md",)):
+            file.write_text("")
         record = board.work / "steps" / f"{step.name}.json"
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"inputs": inputs_of(step, board), "code": 0, "seconds": 1.0}))

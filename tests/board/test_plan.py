@@ -215,6 +215,15 @@ def test_a_thousand_steps_are_planned(tmp_path):
     assert len(make_plan(board).steps) > 1_000
 
 
+def test_a_mirror_has_a_name_of_its_own(tmp_path):
+    board = make_board(tmp_path, source="{path: /data/rows, name: cme-sample-1}")
+    mix = make_plan(board).steps["mix"]
+    assert mix.argv[1:3] == ("--source", "cme-sample-1=/data/rows") and mix.expects["source"] == "cme-sample-1"
+    assert make_board(tmp_path, source="'mini:seed=3'").file.source_name == "mini:seed=3"
+    with pytest.raises(CMEError, match=r"source: must be hub, mini, a mirror folder, or \{path: DIR"):
+        make_board(tmp_path, source="{folder: /data/rows}")
+
+
 def test_flags_write_what_the_command_line_reads():
     words = flags(
         {"steps": 3, "learning": 0.5, "competition": True, "collaboration": False, "options": {"a": [1, "x"]}}

@@ -78,6 +78,18 @@ def test_steps_that_measure_costs_run_alone(tmp_path):
     assert not survey(other).plan.steps["costs/rank-4"].alone
 
 
+def test_costs_of_different_machines_are_refused(tmp_path):
+    methods = "{lora: {settings: {rank: 4}}, ada: {settings: {method: adalora, rank: 4}}}"
+    board = make_board(tmp_path, methods=methods, costs="true")
+    run(board)
+    for name, hardware in (("rank-4", "fast"), ("rank-6", "slow")):
+        file = tmp_path / "work" / "costs" / name / "report.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"surroundings": {"hardware": hardware}}))
+    (tmp_path / "out" / "entries" / "ada.json").unlink()
+    with pytest.raises(UsageError, match=r"rank-6 was measured on slow, but .*rank-4 on fast"):
+        run(board)
+
+
 def test_a_failure_blocks_only_what_needs_it(tmp_path):
     board = make_board(tmp_path)
     ran, _ = run(board, fails={"grid/team/lr-1e-03": [1]})
@@ -174,7 +186,7 @@ def test_a_new_method_runs_its_own_steps_only(tmp_path):
     ran, pool = run(more)
     assert ran.failed == {} and set(pool.started) == {
         "grid/mos/lr-1e-03", "grid/mos/lr-2e-03", "grid/mos", "runs/mos-1", "results/mos-0", "results/mos-1", "entries/mos",
-        "table", "board",
+        "table",
     }  # fmt: skip
 
 
@@ -186,7 +198,7 @@ def test_rows_whose_entries_are_there_need_no_runs(tmp_path):
     run(board)
     shutil.rmtree(tmp_path / "work")
     now = survey(board)
-    assert now.needed == {"table", "board"}
+    assert now.needed == {"table"}
     assert {step.state for step in statuses(now) if step.kind in ("mix", "rate", "run", "result")} == {"not needed"}
 
 
@@ -195,7 +207,7 @@ def test_an_entry_of_other_results_is_written_again(tmp_path):
     run(board)
     result = tmp_path / "work" / "results" / "lora-1" / "result.json"
     result.write_text(json.dumps({"samples_sha256": "other", "seconds": {}}))
-    assert survey(board).needed == {"entries/lora", "table", "board"}
+    assert survey(board).needed == {"entries/lora", "table"}
 
 
 def test_what_is_left_is_estimated_from_what_is_finished(tmp_path):
