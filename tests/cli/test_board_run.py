@@ -17,7 +17,7 @@ def test_plan_lists_steps_and_what_is_left(cme, tmp_path):
     assert any(line.split() == ["mix", "ready"] for line in lines)
     assert any(line.split() == ["grid/lora/lr-1e-03", "waiting", "0.001"] for line in lines)
     assert (
-        "0 of 21 steps are finished. The time of 11 steps is unknown until a step of their kind is finished."
+        "0 of 20 steps are finished. The time of 13 steps is unknown until a step of their kind is finished."
         in done.stderr
     )
     assert not (tmp_path / "work").exists(), "planning writes nothing"
@@ -35,7 +35,7 @@ def test_plan_for_scripts_is_what_python_gives(cme, tmp_path):
         == plan.to_frame()["name"].tolist()
     )
     assert values["finished"] is plan.finished is False and values["rates"]["lora"] == [0.001, 0.002]
-    assert "Board small: 0 of 21 steps finished" in repr(plan)
+    assert "Board small: 0 of 20 steps finished" in repr(plan)
 
 
 def test_status_has_one_line_per_row(cme, tmp_path):
@@ -48,7 +48,7 @@ def test_status_has_one_line_per_row(cme, tmp_path):
     assert {step["state"] for step in values["steps"]} == {"finished", "ready", "waiting"}
     run_board(board, FakePool(board))
     done = cme("board", "status", tmp_path / "board.yaml")
-    assert "Board small is finished (21 steps)." in done.stderr
+    assert "Board small is finished (20 steps)." in done.stderr
     assert package.board_status(tmp_path / "board.yaml").finished
 
 
