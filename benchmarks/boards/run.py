@@ -115,7 +115,7 @@ def measure_overhead(root: Path, base: str, *, steps: int, seeds: int) -> Overhe
     """
     board = read_board(write_board(root, base, steps=steps, seeds=seeds))
     before = resource.getrusage(resource.RUSAGE_SELF)
-    ran = run_board(board, LocalPool(1, 1, []))
+    ran = run_board(board, lambda: LocalPool(1, 1, []))
     after = resource.getrusage(resource.RUSAGE_SELF)
     if ran.failed:
         raise RuntimeError(next(iter(ran.failed.values())))
@@ -140,7 +140,7 @@ def measure_scaling(root: Path, base: str, *, steps: int, runs: int) -> Scaling:
     for nodes in (1, 2):
         path = write_board(root / str(nodes), base, steps=steps, seeds=runs)
         board = read_board(path)
-        run_board(board, LocalPool(1, 1, []), only="mix")
+        run_board(board, lambda: LocalPool(1, 1, []), only="mix")
         seconds.append(_on_nodes(path, nodes))
     return Scaling(runs, *seconds)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cme.api.call import StrPath, path, public
 from cme.api.tables import as_html, as_text
 from cme.errors import UsageError, unknown
+from cme.extras import need
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -242,14 +243,17 @@ def run_board(
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs is {jobs}. Give at least 1.")
     board = read_board(path(file), None if work is None else path(work))
-    pool: Pool
-    if engine == "ray":
-        from cme.board.ray_pool import RayPool
 
-        pool = RayPool(address, jobs)
-    else:
-        pool = LocalPool(jobs, board.file.threads, [] if board.file.device == "cpu" else visible_gpus())
-    ran = run(board, pool, only=only, fail_fast=fail_fast)
+    def make_pool() -> Pool:
+        if engine == "ray":
+            from cme.board.ray_pool import RayPool
+
+            return RayPool(address, jobs)
+        return LocalPool(jobs, board.file.threads, [] if board.file.device == "cpu" else visible_gpus())
+
+    if engine == "ray":
+        need("ray", extra="boards", for_="--engine ray")
+    ran = run(board, make_pool, only=only, fail_fast=fail_fast)
     return BoardRun(board.file.name, board.out, tuple(ran.done), ran.failed, tuple(ran.blocked), ran.seconds)
 
 

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -45,14 +45,14 @@ class Ran:
     seconds: float = 0.0
 
 
-def run_board(board: Board, pool: Pool, *, only: str | None = None, fail_fast: bool = False) -> Ran:
+def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None = None, fail_fast: bool = False) -> Ran:
     """Run everything that a board needs and that is not finished.
 
     A step that another process works on is left to that process. A killed command is run again, and continues its work.
 
     Args:
         board: the board.
-        pool: where the commands run.
+        make_pool: makes the pool in which the commands run. It is called only if something is left to do.
         only: pattern of names of steps, such as ``results/lora-*``. Only these are run, and what they need.
         fail_fast: interrupt everything after the first failure. Otherwise all steps run that do not need a failed one.
 
@@ -64,11 +64,15 @@ def run_board(board: Board, pool: Pool, *, only: str | None = None, fail_fast: b
     now = survey(board)
     wanted = selected(now, only)
     refuse_conflicts(now, wanted)
-    pool.check(now.plan.steps[name] for name in wanted)
     if not wanted:
         return Ran()
-    write_json(board.work / _RECORD, {"board": board.file.name, "out": str(board.out)})
-    return _Driver(board, pool, now, only, fail_fast).run()
+    pool = make_pool()
+    try:
+        pool.check(now.plan.steps[name] for name in wanted)
+        write_json(board.work / _RECORD, {"board": board.file.name, "out": str(board.out)})
+        return _Driver(board, pool, now, only, fail_fast).run()
+    finally:
+        pool.stop()
 
 
 def check_folder(board: Board) -> None:
@@ -138,12 +142,9 @@ class _Driver:
 
     def run(self) -> Ran:
         started = time.monotonic()
-        try:
-            with bar(f"Board {self.board.file.name}", total=len(self.wanted)) as progress:
-                while self._turn(progress):
-                    pass
-        finally:
-            self.pool.stop()
+        with bar(f"Board {self.board.file.name}", total=len(self.wanted)) as progress:
+            while self._turn(progress):
+                pass
         left = self._open()
         self.ran.blocked = [name for name in left if name not in self.ran.failed]
         self.ran.left, self.ran.seconds = len(left), time.monotonic() - started

@@ -19,7 +19,7 @@ def run(board, **options):
     """Run a board in a fake pool; return both."""
     choices = {key: options.pop(key) for key in ("only", "fail_fast") if key in options}
     pool = FakePool(board, **options)
-    return run_board(board, pool, **choices), pool
+    return run_board(board, lambda: pool, **choices), pool
 
 
 def test_every_step_runs_once_and_after_what_it_needs(tmp_path):
@@ -142,7 +142,7 @@ def test_a_step_of_another_process_is_left_to_it(tmp_path):
             return ended
 
     pool = Pool(board)
-    ran = run_board(board, pool)
+    ran = run_board(board, lambda: pool)
     assert "results/base" not in pool.started and ran.failed == {} and survey(board).finished
 
 

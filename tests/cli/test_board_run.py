@@ -40,13 +40,13 @@ def test_plan_for_scripts_is_what_python_gives(cme, tmp_path):
 
 def test_status_has_one_line_per_row(cme, tmp_path):
     board = make_board(tmp_path)
-    run_board(board, FakePool(board), only="results/lora-0")
+    run_board(board, lambda: FakePool(board), only="results/lora-0")
     done = cme("board", "status", tmp_path / "board.yaml")
     lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
     assert lines["lora"] == ["2/2", "0/1", "1/2", "0/1"] and lines["base"] == ["0/1", "0/1"]
     values = json.loads(cme("board", "status", tmp_path / "board.yaml", "--json").stdout)
     assert {step["state"] for step in values["steps"]} == {"finished", "ready", "waiting"}
-    run_board(board, FakePool(board))
+    run_board(board, lambda: FakePool(board))
     done = cme("board", "status", tmp_path / "board.yaml")
     assert "Board small is finished (20 steps)." in done.stderr
     assert package.board_status(tmp_path / "board.yaml").finished
@@ -54,7 +54,7 @@ def test_status_has_one_line_per_row(cme, tmp_path):
 
 def test_running_and_failed_steps_are_named(cme, tmp_path):
     board = make_board(tmp_path)
-    run_board(board, FakePool(board), only="mix")
+    run_board(board, lambda: FakePool(board), only="mix")
     record = tmp_path / "work" / "steps" / "results" / "base.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"code": 1, "seconds": 3.0}))
@@ -79,7 +79,7 @@ def test_a_wrong_file_and_a_finished_board(cme, tmp_path):
     missing = cme("board", "run", tmp_path / "nothing.yaml")
     assert missing.exit_code == 2 and "nothing.yaml does not exist. Give the YAML file of a board." in missing.stderr
     board = make_board(tmp_path)
-    run_board(board, FakePool(board))
+    run_board(board, lambda: FakePool(board))
     done = cme("board", "run", tmp_path / "board.yaml")
     assert done.exit_code == 0 and "Board small is finished: nothing was left to do." in done.stderr
     values = json.loads(cme("board", "run", tmp_path / "board.yaml", "--json").stdout)
@@ -88,7 +88,7 @@ def test_a_wrong_file_and_a_finished_board(cme, tmp_path):
 
 def test_another_work_folder(cme, tmp_path):
     board = make_board(tmp_path)
-    run_board(board, FakePool(board))
+    run_board(board, lambda: FakePool(board))
     values = json.loads(
         cme("board", "status", tmp_path / "board.yaml", "--work", tmp_path / "elsewhere", "--json").stdout
     )
