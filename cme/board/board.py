@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cme.board.reference import check_reference
+from cme.board.reference import check_reference, shots_of
 from cme.board.rows import Row, board_rows
 from cme.config import build
 from cme.errors import UsageError, unknown
@@ -59,6 +59,11 @@ class Board:
     out: Path
     rows: tuple[Row, ...]
     bases: tuple[Base, ...]
+
+    @property
+    def prompt_format(self) -> str:
+        """The prompt format, which all rows share."""
+        return self.rows[0].training.prompt_format
 
     @property
     def methods(self) -> tuple[Row, ...]:
@@ -130,6 +135,15 @@ def _check(file: BoardFile) -> None:
 
 def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
     methods = [row.name for row in rows if row.study is None]
+    formats = {row.name: row.training.prompt_format for row in rows}
+    if len(set(formats.values())) > 1:
+        listed = ", ".join(f"{name}: {value}" for name, value in formats.items())
+        raise UsageError(f"the recipes have different prompt formats ({listed}). Rows of one board share the format.")
+    shots = next((name for name in file.references if shots_of(name)), None)
+    if shots and formats[methods[0]] != "plain":
+        raise UsageError(
+            f"references: {shots} needs the prompt format plain, but the recipes have {formats[methods[0]]}."
+        )
     for name in file.references:
         check_reference(name)
     known = [*file.methods, *(name for name in file.references if name == "base")]

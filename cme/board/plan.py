@@ -222,23 +222,27 @@ class _Planner:
         return replace(step, **more)  # type: ignore[arg-type]
 
     def _model(self, base: Base) -> list[str]:
-        return ["--base", base.name, "--dtype", self.file.dtype, *self.threads]
+        return ["--base", base.name, *self._format()]
+
+    def _format(self) -> list[str]:
+        prompts = self.board.prompt_format
+        return [*(["--format", prompts] if prompts != "plain" else []), "--dtype", self.file.dtype, *self.threads]
 
     def _references(self, base: Base) -> Iterator[Step]:
         for name in self.file.references:
             if name in BASELINES:
                 if base.first:
                     yield self._evaluate(
-                        base, name, ["--baseline", name], (), row=name, gpus=0, expects=of_result(self.file)
+                        base, name, ["--baseline", name], (), row=name, gpus=0, expects=of_result(self.board)
                     )
                 continue
             shots = shots_of(name)
             words = self._model(base) + (["--shots", str(shots)] if shots else [])
-            yield self._evaluate(base, name, words, (), row=name, expects=of_result(self.file, shots=shots))
+            yield self._evaluate(base, name, words, (), row=name, expects=of_result(self.board, shots=shots))
         if "base" in self.file.prompt_variants.rows:
             for number in self.file.prompt_variants.which:
                 words = [*self._model(base), "--prompt-variant", str(number)]
-                expects = of_result(self.file, variant=number)
+                expects = of_result(self.board, variant=number)
                 yield self._evaluate(
                     base, f"base-wording-{number}", words, (), row="base", variant=number, expects=expects
                 )
@@ -254,19 +258,19 @@ class _Planner:
             words = self._adapter(base, row, folder)
             whole = [*kept, "--retention-base", base.name] if kept and row.adapter.method == "full" else kept
             yield self._evaluate(
-                base, f"{row.name}-{seed}", words + whole, (step,), expects=of_result(file, run=folder), **shared
+                base, f"{row.name}-{seed}", words + whole, (step,), expects=of_result(self.board, run=folder), **shared
             )
             if row.name in file.prompt_variants.rows and seed == row.seeds[0]:
                 for number in file.prompt_variants.which:
                     yield self._evaluate(
                         base, f"{row.name}-wording-{number}", [*words, "--prompt-variant", str(number)], (step,),
-                        variant=number, expects=of_result(file, variant=number, run=folder), **shared,
+                        variant=number, expects=of_result(self.board, variant=number, run=folder), **shared,
                     )  # fmt: skip
 
     def _adapter(self, base: Base, row: Row, folder: Path) -> list[str]:
         """Return the options that name a trained model: an adapter on its base, or a whole model."""
         if row.adapter.method == "full":
-            return ["--model", str(folder), "--dtype", self.file.dtype, *self.threads]
+            return ["--model", str(folder), *self._format()]
         return ["--adapter", str(folder), *self._model(base)]
 
     def _costs(self, base: Base) -> Iterator[Step]:

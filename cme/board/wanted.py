@@ -49,9 +49,11 @@ def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None) -> 
     return values | {"lr_grid": list(rates)}
 
 
-def of_result(file: BoardFile, *, shots: int = 0, variant: int = 0, run: Path | None = None) -> dict[str, Any]:
+def of_result(board: Board, *, shots: int = 0, variant: int = 0, run: Path | None = None) -> dict[str, Any]:
     """Return the settings of the marker of a result. ``run`` is the folder of the adapter that it must be of."""
-    return {"tier": file.tier, "source": file.source_name, "shots": shots, "wording": variant, "run": run}
+    file = board.file
+    values = {"tier": file.tier, "source": file.source_name, "shots": shots, "format": board.prompt_format}
+    return values | {"wording": variant, "run": run}
 
 
 def of_entry(

@@ -224,6 +224,13 @@ def test_a_mirror_has_a_name_of_its_own(tmp_path):
         make_board(tmp_path, source="{folder: /data/rows}")
 
 
+def test_all_evaluations_have_the_prompt_format_of_the_recipes(tmp_path):
+    board = make_board(tmp_path, methods="{lora: lora-r32, team: teamlora-r32}", analysis="true")
+    for step in make_plan(board).steps.values():
+        if step.kind in ("result", "analysis") and "--baseline" not in step.argv:
+            assert step.argv[step.argv.index("--format") + 1] == "teamlora"
+
+
 def test_flags_write_what_the_command_line_reads():
     words = flags(
         {"steps": 3, "learning": 0.5, "competition": True, "collaboration": False, "options": {"a": [1, "x"]}}
@@ -274,6 +281,11 @@ def test_flags_write_what_the_command_line_reads():
         ({"prompt_variants": "{rows: [lora], which: [99]}"}, "prompt variant 99 does not exist"),
         ({"analysis": "{rows: [lora]}"}, "lora is lora, which has no experts"),
         ({"mix": "{folder: mix, size: 3}"}, "folder cannot be combined"),
+        (
+            {"methods": "{lora: {}, t: lora-r32}"},
+            "the recipes have different prompt formats (lora: plain, t: teamlora)",
+        ),
+        ({"methods": "{t: lora-r32}", "references": "[base-4-shot]"}, "base-4-shot needs the prompt format plain"),
         ({"name": "'a b'"}, "name is 'a b'"),
     ],
 )
