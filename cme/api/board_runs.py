@@ -81,6 +81,7 @@ class BoardRun:
         done: names of the steps that were run.
         failed: error message of each step that failed.
         blocked: names of the steps that need a failed one.
+        left: number of steps that the whole board still needs.
         seconds: duration.
     """
 
@@ -89,6 +90,7 @@ class BoardRun:
     done: tuple[str, ...]
     failed: Mapping[str, str]
     blocked: tuple[str, ...]
+    left: int
     seconds: float
 
     @property
@@ -254,7 +256,7 @@ def run_board(
     if engine == "ray":
         need("ray", extra="boards", for_="--engine ray")
     ran = run(board, make_pool, only=only, fail_fast=fail_fast)
-    return BoardRun(board.file.name, board.out, tuple(ran.done), ran.failed, tuple(ran.blocked), ran.seconds)
+    return BoardRun(board.file.name, board.out, tuple(ran.done), ran.failed, tuple(ran.blocked), ran.left, ran.seconds)
 
 
 def _survey(file: StrPath, work: StrPath | None) -> Any:

@@ -34,7 +34,7 @@ class Ran:
         done: names of the steps that were run.
         failed: message of each step that failed.
         blocked: names of the steps that need a failed one.
-        left: number of steps that are still needed.
+        left: number of steps that the whole board still needs.
         seconds: duration.
     """
 
@@ -65,7 +65,7 @@ def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None =
     wanted = selected(now, only)
     refuse_conflicts(now, wanted)
     if not wanted:
-        return Ran()
+        return Ran(left=len(now.needed))
     pool = make_pool()
     try:
         pool.check(now.plan.steps[name] for name in wanted)
@@ -145,9 +145,8 @@ class _Driver:
         with bar(f"Board {self.board.file.name}", total=len(self.wanted)) as progress:
             while self._turn(progress):
                 pass
-        left = self._open()
-        self.ran.blocked = [name for name in left if name not in self.ran.failed]
-        self.ran.left, self.ran.seconds = len(left), time.monotonic() - started
+        self.ran.blocked = [name for name in self._open() if name not in self.ran.failed]
+        self.ran.left, self.ran.seconds = len(survey(self.board).needed), time.monotonic() - started
         return self.ran
 
     def _open(self) -> list[str]:

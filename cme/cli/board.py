@@ -91,10 +91,13 @@ def _report(ran: Any) -> None:
     for name, message in ran.failed.items():
         note(f"cme: {name}: {message}")
     if ran.blocked and ran.failed:
-        note(f"{len(ran.blocked)} steps were not run. Run the same command again when the cause is removed.")
+        note(f"{_counted(len(ran.blocked))} could not run. Run the same command again when the cause is removed.")
     elif ran.ok:
-        did = f"{len(ran.done)} steps in {_minutes(ran.seconds)} min" if ran.done else "nothing was left to do"
-        note(f"Board {ran.name} is finished: {did}. Tables: {ran.out}")
+        did = f"{_counted(len(ran.done))} in {_minutes(ran.seconds)} min" if ran.done else "nothing was left to do"
+        if ran.left:
+            note(f"Board {ran.name}: {did}. {_counted(ran.left)} of the board are left.")
+        else:
+            note(f"Board {ran.name} is finished: {did}. Tables: {ran.out}")
 
 
 @verb("status", to=board, epilog="Example: cme board status leaderboards/demo/board.yaml")
@@ -184,6 +187,10 @@ def _share(states: list[str]) -> str:
         return ""
     done = sum(state in ("finished", "diverged") for state in states)
     return "not needed" if not wanted else f"{done}/{len(states)}"
+
+
+def _counted(steps: int) -> str:
+    return "1 step" if steps == 1 else f"{steps} steps"
 
 
 def _number(value: float | None) -> str:

@@ -92,7 +92,7 @@ def test_gpus_are_handed_out_and_returned(tmp_path, monkeypatch):
 def test_a_part_of_a_board_through_the_command_line_and_in_python(tmp_path, monkeypatch):
     path = write_board(tmp_path)
     code, errors = disturb.finish(path, "--only", "results/majority")
-    assert code == 0 and "Board small is finished: 1 steps in" in errors, errors
+    assert code == 0 and "Board small: 1 step in" in errors and "19 steps of the board are left." in errors, errors
     before = (tmp_path / "work" / "results" / "majority" / "result.json").read_bytes()
     ran = cme.run_board(path, only="entries/majority")
     assert ran.ok and ran.done == ("entries/majority",) and (tmp_path / "out" / "entries" / "majority.json").is_file()
