@@ -1,5 +1,5 @@
 # make demo      the whole pipeline: build a mix, train two adapters, evaluate, print the leaderboard (less than 10 minutes on two cores)
-# make board     the demo leaderboard: six methods with three seeds each and a learning-rate grid (hours; resumable; JOBS runs at a time)
+# make board     the demo leaderboard of leaderboards/demo/board.yaml (hours; resumable; JOBS runs at a time)
 # make test      lint, types, tests (at most 12 minutes)
 # make test-all  all tests, including the long ones
 # make release-check  build the distributions, install the wheel into an empty environment and run it there

@@ -123,6 +123,11 @@ def status(file: BoardYaml, work: Work = None, as_json: Json = False) -> None:
         for (base, row), states in rows.items()
     ]
     show_table(["row", "rates", "runs", "results", "entry"], table)
+    others: dict[str, list[str]] = {}
+    for step in now.steps:
+        if not step.row:
+            others.setdefault(step.kind, []).append(step.state)
+    print("\n" + ", ".join(f"{kind}: {_share(states)}" for kind, states in others.items()))
     for step in now.steps:
         if step.state in ("running", "failed", "other", "unfinished"):
             note(f"{step.state}: {step.name}" + (f" ({step.detail})" if step.detail else ""))

@@ -42,8 +42,9 @@ def test_status_has_one_line_per_row(cme, tmp_path):
     board = make_board(tmp_path)
     run_board(board, lambda: FakePool(board), only="results/lora-0")
     done = cme("board", "status", tmp_path / "board.yaml")
-    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}
     assert lines["lora"] == ["2/2", "0/1", "1/2", "0/1"] and lines["base"] == ["0/1", "0/1"]
+    assert done.stdout.splitlines()[-1] == "mix: 1/1, table: 0/1"
     values = json.loads(cme("board", "status", tmp_path / "board.yaml", "--json").stdout)
     assert {step["state"] for step in values["steps"]} == {"finished", "ready", "waiting"}
     run_board(board, lambda: FakePool(board))
