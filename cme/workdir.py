@@ -29,7 +29,10 @@ def _alone(function: F) -> F:
 
     @functools.wraps(function)
     def alone(out: Path, command: str, *args: Any, **options: Any) -> Any:
-        empty = not out.exists() or (out.is_dir() and all(map(_half_a_marker, out.iterdir())))
+        beside = options.get("beside", ())
+        empty = not out.exists() or (
+            out.is_dir() and all(_half_a_marker(item) or item.name in beside for item in out.iterdir())
+        )
         if not empty and (not (out / _MARKER).is_file() or is_finished(out)):
             return function(out, command, *args, **options)
         new = not out.exists()
@@ -60,6 +63,7 @@ def claim(
     changeable: Collection[str] = (),
     added: Collection[str] = (),
     notes: Mapping[str, Any] | None = None,
+    beside: Collection[str] = (),
 ) -> bool:
     """Claim an output folder for a command.
 
@@ -72,6 +76,7 @@ def claim(
         changeable: settings that may change while the work is unfinished, such as the datasets of an evaluation.
         added: settings that markers of earlier versions lack. Finished work without them still belongs to this command.
         notes: values to keep in the marker that do not determine the result, such as where a named source lies now.
+        beside: names of files and folders that a folder without a marker may have.
 
     Returns:
         True if the folder has unfinished work of this command, which then continues.
@@ -104,7 +109,7 @@ def claim(
         return True
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file. Choose a folder for --out.")
-    if out.is_dir() and any(not _half_a_marker(item) for item in out.iterdir()):
+    if out.is_dir() and any(not _half_a_marker(item) and item.name not in beside for item in out.iterdir()):
         raise UsageError(
             f"{out} is not empty and was not made by 'cme {command}'. Choose another --out. Nothing was changed."
         )

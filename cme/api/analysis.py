@@ -1,12 +1,12 @@
 """The analysis of what the experts of routed adapters do, and of what each is worth."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cme.api.adapter_values import adapter_folder
 from cme.api.call import StrPath, names, path, public
 from cme.env import processes
 from cme.errors import CMEWarning, UsageError
@@ -70,7 +70,7 @@ def analyse(
     If it is interrupted, the same call continues.
 
     Args:
-        adapter: folder or hub id of an adapter of a routed method.
+        adapter: folder or hub id of an adapter of a routed method. A learning-rate grid stands for its best run.
         out: output folder: new, or unfinished work of this function.
         base: see `evaluate`.
         tier: see `evaluate`. At tier ``smoke`` there are no intervals.
@@ -177,7 +177,7 @@ def analyse_each(
 
     if not adapter:
         raise UsageError("cme.analyse_each: adapter is an empty list. Name at least one adapter.")
-    labels = distinct_names([os.fspath(item) for item in adapter])
+    labels = distinct_names([adapter_folder(item) for item in adapter])
     several = [
         _settings(
             item, base=base, tier=tier, source=source, datasets=datasets, parts=parts, subject_rows=subject_rows,
@@ -226,7 +226,7 @@ def _settings(
     if processes() > 1:
         raise UsageError("cme analyse runs in one process. Start it without torchrun.")
     evaluation = EvalSettings(
-        adapter=os.fspath(adapter),
+        adapter=adapter_folder(adapter),
         datasets=names(datasets),
         dtype=pick_dtype(dtype),
         device=pick_device(device),

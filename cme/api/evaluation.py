@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cme.api.adapter_values import adapter_folder
 from cme.api.call import StrPath, names, path, public
 from cme.api.results import EvalResult, TemporaryFolder, opened
 from cme.api.row_choice import row_choice
@@ -56,7 +57,8 @@ def evaluate(
     not changed. In a distributed program, evaluate it in one process only.
 
     Args:
-        adapter: adapter folder or hub id, or the object that `train` returned. None or ``"base"`` means the base itself.
+        adapter: adapter folder or hub id, or the object that `train` returned. A learning-rate grid stands for its best run.
+            None or ``"base"`` means the base itself.
         model: a model in place of base and adapter. Either a `PeftModel` or a causal language model of transformers in memory,
             which is evaluated with its active adapter, or the folder or hub id of a merged or fully tuned model.
         tokenizer: tokenizer of the model in memory.
@@ -116,8 +118,8 @@ def evaluate(
         )
     choice = row_choice(until, rows, rows_of, tier, names(datasets), baseline, ids=ids, kept=out is not None)
     settings = _settings(
-        str(path(model)) if isinstance(model, os.PathLike) else model if loaded else base,
-        adapter if adapter is None or isinstance(adapter, str) else os.fspath(adapter),
+        adapter_folder(path(model) if isinstance(model, os.PathLike) else model) if loaded else base,
+        None if adapter is None else adapter_folder(adapter),
         baseline=baseline, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, name=name, retention=retention,
@@ -217,7 +219,7 @@ def evaluate_each(
         raise UsageError("cme.evaluate_each: adapter is an empty list. Name at least one adapter, or 'base'.")
     if device and devices:
         raise UsageError("device and devices cannot be combined. Give one of them.")
-    adapters, folder = [os.fspath(item) for item in adapter], path(out)
+    adapters, folder = [adapter_folder(item) for item in adapter], path(out)
     choice = row_choice(None, rows, rows_of, tier, names(datasets), None, ids=ids)
     if devices and choice.rule is not None:
         raise UsageError("devices cannot be combined with rows and rows_of. Give one device.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cme.api.call import StrPath, path, public
 from cme.data.sources import source_identity
 from cme.errors import CMEWarning, UsageError, unknown
-from cme.records import Entry, RowSelection
+from cme.records import Entry, RowSelection, chosen_run
 
 if TYPE_CHECKING:
     from cme.adapters.settings import AdapterSettings
@@ -61,7 +61,7 @@ def submit(
 
     Args:
         results: results or their folders, one per seed.
-        run: training runs or their folders. None for a base.
+        run: training runs or their folders. A learning-rate grid stands for its best run. None for a base.
         entries: folder of the entries.
         name: name of the row. None means the results' name without the seed.
         grid: evidence for the learning rate: the object that `train_grid` returned, or its folder.
@@ -87,7 +87,7 @@ def submit(
     from cme.leaderboard.submission.model_card import update_cards
     from cme.leaderboard.submission.submit import make_entry
 
-    runs, folder = _paths(run), path(entries)
+    runs, folder = [chosen_run(item) for item in _paths(run)], path(entries)
     entry = make_entry(
         _paths(results),
         runs,

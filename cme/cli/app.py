@@ -60,6 +60,7 @@ _ORDER = (
     "import-lm-eval",
     "submit",
     "leaderboard",
+    "board",
     "reproduce",
     "bench",
     "ls",

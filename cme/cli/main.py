@@ -20,6 +20,7 @@ __all__ = ["main"]
 VERBS = (
     "analyse",
     "bench",
+    "board",
     "build_data",
     "compare",
     "doctor",

@@ -13,6 +13,11 @@ from cme.cli.main import app
 TWINS = {
     "analyse": ["analyse", "analyse_each"],
     "bench adapters": ["bench_adapters"],
+    "board commands": ["board_commands"],
+    "board plan": ["plan_board"],
+    "board run": ["run_board"],
+    "board status": ["board_status"],
+    "board tables": ["board_tables"],
     "build-data": ["build_mix", "check_mix"],
     "compare": ["compare"],
     "doctor": ["doctor", "doctor_data"],

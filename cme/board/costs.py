@@ -1,0 +1,66 @@
+"""Groups of rows whose costs are measured together, because they have the same total rank as their reference, LoRA."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cme.adapters.methods import METHODS
+from cme.adapters.read_settings import settings_to_mapping
+from cme.board.rows import Row
+from cme.records.board import Costs
+from cme.records.method import UNMEASURED, with_gate_sum
+
+__all__ = ["CostGroup", "cost_groups"]
+
+
+@dataclass(frozen=True)
+class CostGroup:
+    """Rows that one ``cme bench adapters`` measures.
+
+    Attributes:
+        name: name of the group's folder, such as ``rank-32``.
+        rows: names of the rows.
+        options: options of the command.
+        expects: settings that its report must have.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    options: tuple[str, ...]
+    expects: Mapping[str, Any]
+
+
+def cost_groups(rows: Sequence[Row], costs: Costs) -> list[CostGroup]:
+    """Group the rows of the main table by their total rank at the start of training and their target modules.
+
+    Args:
+        rows: the rows.
+        costs: the settings of the measurement.
+    """
+    groups: dict[tuple[int, Any], list[Row]] = {}
+    for row in rows:
+        if row.adapter.method not in UNMEASURED:
+            groups.setdefault((row.total_rank, row.adapter.target_modules), []).append(row)
+    made: list[CostGroup] = []
+    for (rank, targets), members in groups.items():
+        methods = list(dict.fromkeys(["base", "lora", *(name for row in members for name in _names(row))]))
+        experts = sorted({row.adapter.experts for row in members if row.routed})
+        count = sum(group.name.startswith(f"rank-{rank}") for group in made)
+        words = ["--methods", ",".join(methods), "--total-rank", str(rank), "--forms", "fused"]
+        words += ["--experts", ",".join(map(str, experts))] if experts else []
+        if targets is not None:
+            words += ["--target-modules", targets if isinstance(targets, str) else ",".join(targets)]
+        for key in ("rounds", "warmup", "batch", "train_length", "infer_length", "dtype"):
+            if (value := getattr(costs, key)) is not None:
+                words += [f"--{key.replace('_', '-')}", str(value)]
+        expects = {"total_rank": rank, "rounds": costs.rounds, "methods": methods}
+        name = f"rank-{rank}" if not count else f"rank-{rank}-{count + 1}"
+        made.append(CostGroup(name, tuple(row.name for row in members), tuple(words), expects))
+    return made
+
+
+def _names(row: Row) -> list[str]:
+    """Return the names of a row's method for the measurement: the method, and with its own sum of gate weights if it differs."""
+    method = METHODS[row.adapter.method]
+    own = with_gate_sum(settings_to_mapping(row.adapter)).get("gate_sum")
+    return [method.name] if own in (None, method.gate_sum) else [method.name, f"{method.name}:gate_sum={own}"]

@@ -1,0 +1,165 @@
+"""Whether the output in a folder is that of a step, or why not."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cme.board.step import Step
+from cme.files import read_json
+from cme.records.grid import chosen_run
+from cme.records.method import with_gate_sum
+from cme.suite.score import SCORER_VERSION
+
+__all__ = ["entry_problem", "hardware_problem", "marker_problem", "report_problem"]
+
+_COMMANDS = {
+    "mix": "build-data",
+    "rate": "train",
+    "grid": "train --lr-grid",
+    "run": "train",
+    "result": "eval",
+    "analysis": "analyse",
+}
+"""The command in the marker of each kind of step."""
+
+_MOST = 3
+"""Most differences in a message."""
+
+
+def marker_problem(step: Step, marker: Mapping[str, Any]) -> str | None:
+    """Describe why a folder with a marker cannot be the output of a step; None if it can.
+
+    Args:
+        step: the step.
+        marker: content of the folder's ``.cme.json``.
+    """
+    command, settings = marker.get("command"), marker.get("settings")
+    if command != _COMMANDS[step.kind] or not isinstance(settings, Mapping):
+        return f"{step.out} has the output of 'cme {command}'"
+    differences = [
+        f"{key}: {settings.get(key)!r} there, {value!r} on this board"
+        for key, value in step.expects.items()
+        if not _agrees(step, key, value, settings)
+    ]
+    if not differences and step.kind == "result" and marker.get("finished"):
+        differences = _other_run(step)
+    if not differences:
+        return None
+    more = ", …" if len(differences) > _MOST else ""
+    return f"{step.out} has work with other settings ({', '.join(differences[:_MOST])}{more})"
+
+
+def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bool:
+    if key == "run":
+        return True
+    if key == "wording":
+        return bool(settings.get(key, 0) == value)
+    if key == "lr_grid":
+        there = settings.get(key)
+        return isinstance(there, list) and set(there) <= set(value)
+    if key in ("gate_sum", "gate_scale"):
+        # The two names of one setting.
+        return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
+    return key not in settings or bool(settings[key] == (list(value) if isinstance(value, tuple) else value))
+
+
+def _other_run(step: Step) -> list[str]:
+    """Return the difference between the adapter of a result and that of its run, if both are known."""
+    run = step.expects.get("run")
+    if run is None or (not (run / "run.json").is_file() and not (run / "lr-grid.json").is_file()):
+        return []
+    if (run / "lr-grid.json").is_file() and read_json(run / "lr-grid.json").get("best") is None:
+        return []
+    file = chosen_run(run) / "run.json"
+    trained = read_json(file).get("adapter_fingerprint") if file.is_file() else None
+    adapter = (read_json(step.out / "result.json").get("adapter") or {}).get("fingerprint")
+    if not trained or not adapter or trained == adapter:
+        return []
+    return [f"adapter: {adapter[:12]} there, {trained[:12]} on this board"]
+
+
+def report_problem(step: Step, report: Any) -> str | None:
+    """Describe why a report of costs is not that of a step; None if it is.
+
+    Args:
+        step: the step.
+        report: content of ``report.json``.
+    """
+    settings = report.get("settings") if isinstance(report, Mapping) else None
+    if not isinstance(settings, Mapping):
+        return f"{step.out} has a report that is not one of 'cme bench adapters'"
+    for key in ("total_rank", "rounds"):
+        if settings.get(key) != step.expects[key]:
+            there = f"{key}: {settings.get(key)!r} there, {step.expects[key]!r} on this board"
+            return f"{step.out} has work with other settings ({there})"
+    lacking = [name for name in step.expects["methods"] if name not in settings.get("methods", ())]
+    return f"{step.out} has a measurement without {', '.join(lacking)}" if lacking else None
+
+
+def hardware_problem(step: Step) -> str | None:
+    """Describe why the costs of a step cannot stand beside the other costs of its base; None if they can.
+
+    Ratios from different machines are not comparable.
+
+    Args:
+        step: the step, whose report exists.
+    """
+    own = _hardware(step.out)
+    for folder in sorted(step.out.parent.iterdir()):
+        other = _hardware(folder)
+        if own and other and other != own:
+            return f"{step.out} was measured on {own}, but {folder} on {other}, so their ratios are not comparable"
+    return None
+
+
+def _hardware(folder: Path) -> str | None:
+    file = folder / "report.json"
+    report = read_json(file) if file.is_file() else {}
+    place = report.get("surroundings") if isinstance(report, Mapping) else None
+    return str(place.get("hardware")) if isinstance(place, Mapping) else None
+
+
+def entry_problem(step: Step) -> str | None:
+    """Describe why an entry has to be written (again); None if it is what the step writes.
+
+    An entry counts without the folders from which it was made, because these may lie on another machine.
+
+    Args:
+        step: the step.
+    """
+    if not step.out.is_file():
+        return "missing"
+    entry, wanted = read_json(step.out), step.expects
+    if entry.get("scorer_version") != SCORER_VERSION:
+        return "of an earlier scorer"
+    if entry["tier"] != wanted["tier"]:
+        return "of another tier"
+    seeds = [run["seed"] for run in entry["runs"]]
+    if "seeds" in wanted:
+        if entry["base"] != wanted["base"] or sorted(seeds) != list(wanted["seeds"]):
+            return "of another base or other seeds"
+        rates = [run["learning_rate"] for run in (entry["lr_grid"] or {}).get("runs", ())]
+        if wanted["rates"] is not None and list(wanted["rates"]) != rates:
+            return "of another grid"
+        there = with_gate_sum(entry["settings"]) | entry["recipe"]
+        for key, value in {**wanted["settings"], **wanted["recipe"]}.items():
+            if key in there and there[key] != (list(value) if isinstance(value, tuple) else value):
+                return f"with another {key}"
+        if wanted["retention"] and any(not run.get("retention") for run in entry["runs"]):
+            return "without retention"
+        if wanted["costs"] and not entry["cost_ratios"]:
+            return "without costs"
+    if tuple(sorted(item["wording"] for item in entry.get("wordings", ()))) != tuple(wanted["variants"]):
+        return "with other prompt variants"
+    return _other_samples(step, entry)
+
+
+def _other_samples(step: Step, entry: Mapping[str, Any]) -> str | None:
+    """Compare the samples of an entry with the results that are there."""
+    stored = {run["samples_sha256"] for run in entry["runs"]}
+    stored |= {item["samples_sha256"] for item in entry.get("wordings", ())}
+    for folder in (*step.parts.get("seeds", ()), *step.parts.get("variants", ())):
+        file = folder / "result.json"
+        if file.is_file() and read_json(file).get("samples_sha256") not in stored:
+            return f"of other samples than {Path(folder).name}"
+    return None

@@ -1,0 +1,85 @@
+"""What the output of a step must say, so that it is this step's and not that of another board."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cme.adapters.read_settings import identity_of, settings_to_mapping
+from cme.board.board import Base, Board
+from cme.board.rows import Row
+from cme.records.board import BoardFile
+from cme.records.method import UNMEASURED, with_gate_sum
+from cme.training.settings import stored
+
+__all__ = ["of_entry", "of_grid", "of_mix", "of_result", "of_run"]
+
+_FREE = ("data", "dtype", "threads", "save_every", "keep_checkpoints", "logging_steps")
+"""Training settings that do not decide which run it is: where the mix lies, how often is saved, and what ``auto`` stands for."""
+
+
+def of_mix(file: BoardFile) -> dict[str, Any]:
+    """Return the settings of the marker of the mix."""
+    mix = file.mix
+    values = {
+        "source": file.source_name,
+        "size": mix.size,
+        "seed": mix.seed or 0,
+        "datasets": sorted(mix.datasets) or None,
+        "gate": mix.decontamination,
+        "mixing": mix.mixing,
+        "paraphrase_share": mix.prompt_variant_share,
+        "validation_share": mix.validation_share,
+    }
+    return {key: value for key, value in values.items() if value is not None or key in ("size", "datasets")}
+
+
+def of_run(row: Row, base: Base, rate: float | None, seed: int, steps: int | None) -> dict[str, Any]:
+    """Return the settings of the marker of a run. The learning rate is absent as long as it is unknown."""
+    values = {key: value for key, value in stored(row.training).items() if key not in _FREE}
+    values |= identity_of(row.adapter) | {"base": base.name, "seed": seed, "learning_rate": rate}
+    if steps:
+        values |= {"steps": steps, "epochs": None}
+    return values if rate is not None else {key: value for key, value in values.items() if key != "learning_rate"}
+
+
+def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None) -> dict[str, Any]:
+    """Return the settings of the marker of a grid."""
+    values = of_run(row, base, None, 0, steps)
+    del values["seed"]
+    return values | {"lr_grid": list(rates)}
+
+
+def of_result(board: Board, *, shots: int = 0, variant: int = 0, run: Path | None = None) -> dict[str, Any]:
+    """Return the settings of the marker of a result. ``run`` is the folder of the adapter that it must be of."""
+    file = board.file
+    values = {"tier": file.tier, "source": file.source_name, "shots": shots, "format": board.prompt_format}
+    return values | {"wording": variant, "run": run}
+
+
+def of_entry(
+    board: Board,
+    base: Base,
+    row: Row | None,
+    rates: Mapping[tuple[str, str], tuple[float, ...]],
+    variants: Sequence[int] = (),
+) -> dict[str, Any]:
+    """Return what an entry of the board must contain. References have no row."""
+    file = board.file
+    if row is None:
+        return {"tier": file.tier, "variants": tuple(sorted(variants)), "base": base.name}
+    recipe = {
+        key: value
+        for key, value in stored(row.training).items()
+        if key not in (*_FREE, "base", "seed", "learning_rate")
+    }
+    return {
+        "tier": file.tier,
+        "base": base.name,
+        "seeds": tuple(sorted(row.seeds)),
+        "rates": rates.get((base.label, row.same_as or row.name), ()),
+        "variants": tuple(sorted(variants)),
+        "recipe": recipe,
+        "settings": with_gate_sum(settings_to_mapping(row.adapter)),
+        "retention": file.retention and row.retention,
+        "costs": bool(file.costs) and row.study is None and row.adapter.method not in UNMEASURED,
+    }
