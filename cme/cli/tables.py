@@ -59,7 +59,7 @@ def show_records(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> No
         console.print(Text(title, style="bold"))
         for column, value in zip(columns[1:], values, strict=True):
             if value:
-                console.print(Padding(Text(f"{column}: {value}"), (0, 0, 0, 2)))
+                console.print(Padding(Text(f"{column}: {value}"), (0, 0, 0, 2), expand=False))
 
 
 def is_number(text: str) -> bool:

@@ -130,11 +130,14 @@ def test_cases_share_the_base_and_nothing_else(tokens):
     torch.testing.assert_close(logits(one, tokens), logits(other, tokens))
 
 
+def test_methods_whose_experts_share_the_rank_have_the_whole_rank_and_no_loop():
+    cases = plan(make_base(), settings(methods=("smora", "comol", "flylora")))
+    assert [(one.name, one.rank) for one in cases] == [("smora", 4), ("comol k2", 4), ("flylora", 4)]
+
+
 def test_a_method_off_the_core_has_no_loop():
     cases = plan(make_base(), settings(methods=("lora", "base", "moslora", "hydralora")))
     assert [one.name for one in cases] == ["base", "lora", "moslora", "hydralora k2", "hydralora k2 loop"]
-    cases = plan(make_base(), settings(methods=("smora", "comol", "flylora")))
-    assert [(one.name, one.rank) for one in cases] == [("smora", 4), ("comol k2", 4), ("flylora", 4)]
     assert {one.name: one.form for one in cases}["moslora"] == "plain"
 
 
