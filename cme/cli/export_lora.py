@@ -95,11 +95,11 @@ def export_lora(
         base=base, prompt_format=prompt_format, dtype=dtype, device=device, threads=threads, measure=measure, source=source,
         tier=tier, datasets=datasets, retention_text=retention_text, token_budget=token_budget, allow_missing=allow_missing,
     )  # fmt: skip
+    if as_json:
+        emit_json({"folder": str(out)} if exported.record is None else exported.record.plain())
+        return
     if exported.record is None:
         print(f"LoRA adapter: {out}")
-        return
-    if as_json:
-        emit_json(exported.record.plain())
         return
     print(exported.markdown)
     note(f"Written: {out}")

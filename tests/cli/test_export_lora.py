@@ -1,5 +1,7 @@
 """``cme export-lora``."""
 
+import json
+
 import pytest
 from peft import PeftConfig, get_peft_model
 
@@ -19,6 +21,8 @@ def test_a_moslora_adapter_becomes_a_lora_adapter(cme, saved, tmp_path):
     result = cme("export-lora", saved("moslora"), "--out", tmp_path / "lora")
     assert result.exit_code == 0 and str(tmp_path / "lora") in result.stdout
     assert PeftConfig.from_pretrained(str(tmp_path / "lora")).peft_type == "LORA"
+    result = cme("export-lora", saved("moslora"), "--out", tmp_path / "again", "--json")
+    assert json.loads(result.stdout) == {"folder": str(tmp_path / "again")}
 
 
 def test_other_adapters_are_refused_in_one_message(cme, saved, tmp_path):

@@ -51,7 +51,6 @@ def means(table: ScoreTable) -> dict[str, dict[str, float]]:
     }
 
 
-@pytest.mark.long
 def test_the_interval_of_the_worth_covers_the_choice_of_the_best():
     missed = 0
     for seed in range(400):
@@ -140,3 +139,21 @@ def test_a_family_without_validation_rows_is_refused_before_any_work(routed, tmp
     with pytest.raises(UsageError, match="no validation rows of the family commonsense_reasoning"):
         cme.export_lora(routed(), tmp_path / "out", how="family", data=mix, **values)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_interrupted_measurement_evaluates_nothing_twice(routed, mix, tmp_path, monkeypatch):
+    def stops(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    values = VALUES | {"how": "mean,family", "data": mix, "tier": "smoke", "datasets": "qqp"}
+    with monkeypatch.context() as patch:
+        patch.setattr("cme.export.measure.measured_exports", stops)
+        with pytest.raises(KeyboardInterrupt):
+            cme.export_lora(routed(), tmp_path / "out", **values)
+    assert not (tmp_path / "out" / "export.json").exists()
+    monkeypatch.setattr("cme.export.run.load_model", None)
+    monkeypatch.setattr("cme.evaluation.session.load_model", None)
+    exported = cme.export_lora(routed(), tmp_path / "out", **values)
+    mean, family = exported.record.measured.exports
+    assert mean.difference["average"].low is None and mean.difference["drift"].low is not None
+    assert family.score["average"].low is None and "Tier smoke is too small" in exported.markdown
