@@ -6,6 +6,7 @@ network interfaces, so its token is kept from other users.
 """
 
 import os
+import socket
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,8 @@ __all__ = ["RayPool"]
 
 _RETRIES = 5
 _POLL = 0.5
+_PATIENCE = 10.0
+"""Seconds for the connection to a cluster."""
 _PASSED = ("CME_", "HF_", "PYTHONPATH", "OMP_", "XDG_CACHE_HOME")
 """Beginnings of the names of the environment variables that commands on other nodes get."""
 
@@ -43,6 +46,8 @@ class RayPool:
         self._jobs = jobs
         self._running: dict[Any, str] = {}
         address = address or ray_address()
+        if address:
+            _check_address(address)
         options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
         before = os.umask(0o077)
         try:
@@ -111,6 +116,23 @@ class RayPool:
 
     def _count(self, step: Step) -> int:
         return min(1, self._gpus) if step.gpus is None else step.gpus
+
+
+def _check_address(address: str) -> None:
+    """Refuse an address at which nothing answers. Ray itself would try for minutes.
+
+    Raises:
+        CMEError: nothing answers.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return  # a name such as auto
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise CMEError(
+            f"the Ray cluster {address} cannot be reached: {error}. Start it with 'ray start --head', or correct the address."
+        ) from error
 
 
 def _protect_token() -> None:

@@ -135,7 +135,7 @@ def status(file: BoardYaml, work: Work = None, as_json: Json = False) -> None:
     _summary(now)
 
 
-@verb("commands", to=board, epilog="Example: cme board commands leaderboards/demo/board.yaml --stage 1 > jobs.txt")
+@verb("commands", to=board, epilog="Example: cme board commands leaderboards/demo/board.yaml --stage 1")
 def commands(
     file: BoardYaml,
     work: Work = None,
