@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from cme.api.call import StrPath, path, public
 from cme.api.tables import as_html, as_text
 from cme.errors import UsageError, unknown
-from cme.extras import need
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -254,7 +253,9 @@ def run_board(
         return LocalPool(jobs, board.file.threads, [] if board.file.device == "cpu" else visible_gpus())
 
     if engine == "ray":
-        need("ray", extra="boards", for_="--engine ray")
+        from cme.board.ray_pool import load_ray
+
+        load_ray()
     ran = run(board, make_pool, only=only, fail_fast=fail_fast)
     return BoardRun(board.file.name, board.out, tuple(ran.done), ran.failed, tuple(ran.blocked), ran.left, ran.seconds)
 

@@ -6,6 +6,7 @@ network interfaces, so its token is kept from other users.
 """
 
 import os
+import socket
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,12 +18,30 @@ from cme.env import ray_address
 from cme.errors import CMEError, UsageError
 from cme.extras import need
 
-__all__ = ["RayPool"]
+__all__ = ["RayPool", "load_ray"]
 
 _RETRIES = 5
 _POLL = 0.5
+_PATIENCE = 10.0
+"""Seconds for the connection to a cluster."""
+_TOKEN = Path("~/.ray/auth_token")
 _PASSED = ("CME_", "HF_", "PYTHONPATH", "OMP_", "XDG_CACHE_HOME")
 """Beginnings of the names of the environment variables that commands on other nodes get."""
+
+
+def load_ray() -> Any:
+    """Import Ray, without usage statistics and with its token if there is one.
+
+    Ray reads these settings when it is imported. A cluster that was started where a token exists demands it, but a program that
+    connects to the cluster sends it only in this mode.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if _TOKEN.expanduser().is_file():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")
+    return need("ray", extra="boards", for_="--engine ray")
 
 
 class RayPool:
@@ -38,11 +57,12 @@ class RayPool:
     """
 
     def __init__(self, address: str | None, jobs: int | None) -> None:
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        self._ray: Any = need("ray", extra="boards", for_="--engine ray")
+        self._ray: Any = load_ray()
         self._jobs = jobs
         self._running: dict[Any, str] = {}
         address = address or ray_address()
+        if address:
+            _check_address(address)
         options: dict[str, Any] = {"address": address} if address else {"include_dashboard": False}
         before = os.umask(0o077)
         try:
@@ -113,8 +133,25 @@ class RayPool:
         return min(1, self._gpus) if step.gpus is None else step.gpus
 
 
+def _check_address(address: str) -> None:
+    """Refuse an address at which nothing answers. Ray itself would try for minutes.
+
+    Raises:
+        CMEError: nothing answers.
+    """
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return  # a name such as auto
+    try:
+        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise CMEError(
+            f"the Ray cluster {address} cannot be reached: {error}. Start it with 'ray start --head', or correct the address."
+        ) from error
+
+
 def _protect_token() -> None:
     """Make the token of the cluster readable by its owner only. Ray writes it for everybody."""
-    token = Path("~/.ray/auth_token").expanduser()
+    token = _TOKEN.expanduser()
     if token.is_file() and stat.S_IMODE(token.stat().st_mode) != 0o600:
         token.chmod(0o600)

@@ -69,7 +69,7 @@ class Estimate:
 def statuses(now: Survey) -> list[StepStatus]:
     """Return all steps with their states, in the order of the plan."""
     board = now.plan.board
-    found = []
+    listed = []
     for step in now.plan.steps.values():
         state = now.states[step.name]
         record = _record(step, board)
@@ -78,13 +78,13 @@ def statuses(now: Survey) -> list[StepStatus]:
         detail = f"exit code {record['code']}" if label == "failed" else ""
         if state.holder is not None:
             detail = f"process {state.holder.pid} on {state.holder.host}, since {state.holder.since}"
-        found.append(
+        listed.append(
             StepStatus(
                 step.name, step.kind, label, shell_line(step.argv), step.needs, str(step.out), step.row, step.base, step.rate,
                 step.seed, step.variant, _seconds(step, record) if state.finished else None, state.problem or detail,
             )
         )  # fmt: skip
-    return found
+    return listed
 
 
 def word(now: Survey, name: str, *, failed: bool = False) -> str:

@@ -112,7 +112,8 @@ def status(file: BoardYaml, work: Work = None, as_json: Json = False) -> None:
     if as_json:
         emit_json(_plain(now))
         return
-    columns = ["rate", "run", "result", "entry"]
+    kinds = {"rate": "rates", "run": "runs", "result": "results", "analysis": "analysis", "entry": "entry"}
+    columns = [kind for kind in kinds if kind != "analysis" or any(step.kind == kind for step in now.steps)]
     rows: dict[tuple[str, str], dict[str, list[str]]] = {}
     for step in now.steps:
         if step.row:
@@ -122,7 +123,7 @@ def status(file: BoardYaml, work: Work = None, as_json: Json = False) -> None:
         [f"{row} ({base})" if several and base else row, *(_share(states.get(kind, [])) for kind in columns)]
         for (base, row), states in rows.items()
     ]
-    show_table(["row", "rates", "runs", "results", "entry"], table)
+    show_table(["row", *(kinds[kind] for kind in columns)], table)
     others: dict[str, list[str]] = {}
     for step in now.steps:
         if not step.row:
@@ -134,7 +135,7 @@ def status(file: BoardYaml, work: Work = None, as_json: Json = False) -> None:
     _summary(now)
 
 
-@verb("commands", to=board, epilog="Example: cme board commands leaderboards/demo/board.yaml --stage 1 > jobs.txt")
+@verb("commands", to=board, epilog="Example: cme board commands leaderboards/demo/board.yaml --stage 1")
 def commands(
     file: BoardYaml,
     work: Work = None,
