@@ -37,19 +37,24 @@ def draw_losses(record: Analysis) -> Any:
             capsize=2,
         )
     axes.axvline(0, color="black", lw=0.8)
-    axes.axvline(base.value, color=GREY, lw=0.8, ls="--")
-    axes.annotate(
-        "base",
-        (base.value, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(2, -2),
-        textcoords="offset points",
-        color=GREY,
-        va="top",
-    )
+    title = f"{record.name}: the validation loss with some experts masked"
+    if base.value < 1.5 * max(item.high if item.high is not None else item.value for item in values):
+        axes.axvline(base.value, color=GREY, lw=0.8, ls="--")
+        axes.annotate(
+            "base",
+            (base.value, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, -2),
+            textcoords="offset points",
+            color=GREY,
+            va="top",
+        )
+    else:
+        # A line far to the right would squeeze all masks.
+        title += f"\n(without any expert, the base: {base.value:+.2f})"
     axes.set_yticks(places, [mask_title(item.name, record.experts) for item in shown])
     axes.set_xlabel("loss minus that of all experts, nats per answer token")
-    axes.set_title(f"{record.name}: the validation loss with some experts masked", fontsize=8)
+    axes.set_title(title, fontsize=8)
     plain_axes(axes)
     return figure
 

@@ -8,7 +8,7 @@ from typing import Any
 from cme.adapters.load import adapter_fingerprint
 from cme.analysis.checks import Experts, check_experts
 from cme.api.analysis_training import checkpoints_of
-from cme.api.validation_rows import ValidationMix, find_mix
+from cme.api.validation_rows import ValidationMix, find_mix, own_run
 from cme.data.sources import check_source, open_source, source_identity
 from cme.errors import UsageError, unknown
 from cme.evaluation.adapters import resolve_adapter
@@ -98,8 +98,11 @@ class Checked:
         if isinstance(self.mix, str) and settings.parts == ("validation",):
             raise UsageError(self.mix)
         if self.mix is not None:
+            run = own_run(self.adapter)
+            own = self.mix.fingerprint if isinstance(self.mix, ValidationMix) else None
             self.identity["validation"] = {
-                "mix": self.mix.fingerprint if isinstance(self.mix, ValidationMix) else None,
+                # A finished analysis can be read after the mix was removed.
+                "mix": own if run is None else run.mix_fingerprint,
                 "rows": settings.validation_rows,
                 "draws": settings.draws,
             }

@@ -149,8 +149,10 @@ def test_a_mix_that_moved_is_named(base, run, mix, tmp_path):  # noqa: F811 (the
     values = VALUES | {"base": str(base), "parts": "similarity,validation", "draws": 1, "validation_rows": 2}
     without = cme.analyse(copy, tmp_path / "without", **values)
     assert "gone does not exist" in without.record.without_validation
-    done = cme.analyse(copy, tmp_path / "out", data=moved, **values)
+    done = cme.analyse(copy, tmp_path / "out" / "copy", data=moved, **values)
     assert done.record.validation.rows == 2 and done.record.without_validation is None
+    (again,) = cme.analyse_each([copy], tmp_path / "out", **values)
+    assert again.record == done.record, "a finished analysis is read, although the mix is gone"
 
 
 def test_what_cannot_be_measured_is_refused_before_any_work(base, run, tmp_path, monkeypatch):  # noqa: F811
