@@ -40,7 +40,7 @@ class Masks:
         if shapley and experts > EXACT:
             raise UsageError(
                 f"exact Shapley values of {experts} experts need {1 << experts} evaluations. At most {EXACT} experts are "
-                f"possible ({1 << EXACT} evaluations). Leave them out with --parts load,redundancy,similarity."
+                f"possible ({1 << EXACT} evaluations). Leave them out with --parts load,redundancy,similarity,validation."
             )
         self.experts = experts
         numbers = set(range(1 << experts)) if shapley else set()
