@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from cme.analysis.load_tables import groups_of
-from cme.analysis.masks import FULL
 from cme.records.analysis import (
     Analysis,
     ExpertValues,
@@ -18,6 +17,7 @@ from cme.records.analysis import (
     SimilarityAnalysis,
 )
 from cme.reports import markdown_table
+from cme.suite.experts.masks import FULL
 from cme.suite.families import title
 
 __all__ = ["analysis_markdown", "mask_title", "share_text"]
@@ -46,7 +46,7 @@ def mask_title(name: str, experts: int) -> str:
     """Return the display name of an evaluation, such as ``expert 0 alone`` or ``without expert 2``.
 
     Args:
-        name: name of the evaluation (`cme.analysis.masks.mask_name`).
+        name: name of the evaluation (`cme.suite.experts.masks.mask_name`).
         experts: number of experts of the adapter.
     """
     fixed = {

@@ -11,12 +11,9 @@ from typing import Any, TypeVar
 from cme.adapters.load import adapter_fingerprint, load_adapter
 from cme.analysis.checks import Experts, check_experts
 from cme.analysis.load_tables import LOAD_TABLE, load_analysis, router_values, write_load_table
-from cme.analysis.masks import Masks
 from cme.analysis.measure_load import MeasuredLoad, measure_load, read_load, write_load
-from cme.analysis.redundancy import mask_scores
 from cme.analysis.rows import load_rows
-from cme.analysis.score_table import ScoreTable, score_table, write_scores
-from cme.analysis.shapley import shapley_analysis
+from cme.analysis.score_table import score_table, write_scores
 from cme.analysis.similarity import similarity_analysis
 from cme.analysis.write import write_report
 from cme.data.sources import check_source, open_source
@@ -35,6 +32,10 @@ from cme.records import AdapterInfo, read_record, versions, write_record
 from cme.records.analysis import Analysis, LoadAnalysis, MaskScore, ShapleyAnalysis, SimilarityAnalysis
 from cme.records.samples import read_samples
 from cme.suite import DatasetSpec, select
+from cme.suite.experts.masks import Masks
+from cme.suite.experts.redundancy import mask_scores
+from cme.suite.experts.scores import ScoreTable
+from cme.suite.experts.shapley import shapley_analysis
 from cme.suite.score import SCORER_VERSION
 from cme.workdir import FinishedError, claim, finish
 

@@ -57,9 +57,9 @@ def test_the_adapter_and_the_base_score_as_in_their_own_evaluations(analysis, ti
 
 
 def test_all_values_follow_from_the_files(analysis):
-    from cme.analysis.masks import Masks
-    from cme.analysis.redundancy import mask_scores
-    from cme.analysis.shapley import shapley_analysis
+    from cme.suite.experts.masks import Masks
+    from cme.suite.experts.redundancy import mask_scores
+    from cme.suite.experts.shapley import shapley_analysis
 
     table, masks = read_scores(analysis.folder / "coalitions.parquet"), Masks(4, redundancy=True, shapley=True)
     choices = {name: masks.choices[name] for name in masks.reported}

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from cme.analysis.masks import FULL
-from cme.analysis.score_table import METRICS, ScoreTable
 from cme.records.analysis import Interval, MaskScore, Share
 from cme.stats.means import Means, ratio, weighted_means
+from cme.suite.experts.masks import FULL
+from cme.suite.experts.scores import METRICS, ScoreTable
 
 __all__ = ["combined", "mask_scores"]
 

@@ -1,7 +1,7 @@
 """The evaluations that an analysis needs, each with other experts masked."""
 
-from cme.analysis.coalitions import EXACT, members, number_of
 from cme.errors import UsageError
+from cme.stats.coalitions import EXACT, members, number_of
 
 __all__ = ["FULL", "Masks", "mask_name"]
 

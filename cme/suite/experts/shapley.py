@@ -5,15 +5,16 @@ from itertools import combinations
 
 import numpy as np
 
-from cme.analysis.coalitions import interactions, shapley_values
-from cme.analysis.score_table import Array, ScoreTable
 from cme.records.analysis import ExpertValues, GateAgreement, Interval, ShapleyAnalysis
 from cme.stats import average_weights
+from cme.stats.coalitions import interactions, shapley_values
 from cme.stats.means import weighted_means
+from cme.suite.experts.scores import Array, ScoreTable
 
 __all__ = ["agreement", "shapley_analysis"]
 
 _RESAMPLES = 2000
+_DECIMALS = 12
 _FEWEST_DATASETS = 5
 """Fewest datasets with an interval of the agreement. A bootstrap of fewer clusters is far too narrow."""
 
@@ -77,7 +78,8 @@ def agreement(
     names = [name for name in values if name in gates]
     if not names:
         return GateAgreement(value=None, low=None, high=None, datasets=0)
-    first, second = (np.array([_centred(of[name]) for name in names]) for of in (gates, values))
+    # Rounded, so that equal values have equal ranks on every processor.
+    first, second = (np.round([_centred(of[name]) for name in names], _DECIMALS) for of in (gates, values))
     value = float(_correlations(first.reshape(1, -1), second.reshape(1, -1))[0])
     if not np.isfinite(value):
         return GateAgreement(value=None, low=None, high=None, datasets=len(names))

@@ -5,8 +5,8 @@ from itertools import combinations, permutations
 import numpy as np
 import pytest
 
-from cme.analysis.coalitions import interactions, members, number_of, shapley_values
 from cme.errors import UsageError
+from cme.stats.coalitions import interactions, members, number_of, shapley_values
 
 
 @pytest.fixture
