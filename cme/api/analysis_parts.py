@@ -13,7 +13,6 @@ from cme.analysis.checks import Experts, check_experts
 from cme.analysis.load_tables import LOAD_TABLE, load_analysis, router_values, write_load_table
 from cme.analysis.measure_load import MeasuredLoad, measure_load, read_load, write_load
 from cme.analysis.rows import load_rows
-from cme.analysis.score_table import score_table, write_scores
 from cme.analysis.similarity import similarity_analysis
 from cme.analysis.write import write_report
 from cme.data.sources import check_source, open_source
@@ -34,6 +33,7 @@ from cme.records.samples import read_samples
 from cme.suite import DatasetSpec, select
 from cme.suite.experts.masks import Masks
 from cme.suite.experts.redundancy import mask_scores
+from cme.suite.experts.score_file import score_table, write_scores
 from cme.suite.experts.scores import ScoreTable
 from cme.suite.experts.shapley import shapley_analysis
 from cme.suite.score import SCORER_VERSION
@@ -216,6 +216,8 @@ class _Work:
             seconds={name: round(value, 3) for name, value in self._seconds.items()},
             versions=versions(),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            scorer_version=SCORER_VERSION,
+            task_fingerprints={spec.name: spec.fingerprint for spec in checked.specs},
         )
 
     @cached_property

@@ -47,6 +47,7 @@ def submit(
     grid: StrPath | None = None,
     bench: StrPath | None = None,
     prompt_variants: StrPath | Sequence[StrPath] | None = None,
+    analysis: StrPath | Sequence[StrPath] | None = None,
     replace: bool = False,
     card: bool = True,
 ) -> Submitted:
@@ -63,6 +64,8 @@ def submit(
         grid: evidence for the learning rate: the object that `train_grid` returned, or its folder.
         bench: measured costs: the folder that `bench_adapters` wrote.
         prompt_variants: results of one of these models with other prompt variants (`evaluate` with ``prompt_variant``).
+        analysis: analyses of the experts of these adapters, at most one per seed: the objects that `analyse` returned, or
+            their folders.
         replace: overwrite an entry of the same name.
         card: write the scores into the adapter cards (``README.md`` in ``run``).
 
@@ -89,6 +92,7 @@ def submit(
         grid=None if grid is None else path(grid),
         bench=None if bench is None else path(bench),
         paraphrases=_paths(prompt_variants),
+        analyses=_paths(analysis),
         replace=replace,
     )
     return Submitted(folder / f"{entry.name}.json", entry, tuple(update_cards(entry, runs)) if card else ())

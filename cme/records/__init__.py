@@ -18,6 +18,7 @@ from cme.records.analysis import (
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
+from cme.records.experts import ExpertsCompetition, ExpertsLoad, RunExperts, SubjectInformation
 from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
@@ -42,6 +43,8 @@ __all__ = [
     "EntryRun",
     "EvaluationOrigin",
     "ExpertValues",
+    "ExpertsCompetition",
+    "ExpertsLoad",
     "FamilyScore",
     "GateAgreement",
     "Grid",
@@ -67,12 +70,14 @@ __all__ = [
     "RowLook",
     "RowSelection",
     "Run",
+    "RunExperts",
     "Scores",
     "ShapleyAnalysis",
     "Share",
     "SimilarityAnalysis",
     "SoftDatasetScore",
     "SoftScores",
+    "SubjectInformation",
     "SubjectTest",
     "TrainingOrigin",
     "TrainingRecord",

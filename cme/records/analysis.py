@@ -298,10 +298,13 @@ class Analysis(Artefact):
         seconds: time of each part.
         versions: versions of the libraries.
         finished: UTC time, ISO 8601.
+        scorer_version: version of CME's scoring rules; None in files of earlier versions.
+        task_fingerprints: fingerprint of each dataset's YAML; None in files of earlier versions.
     """
 
     KIND: ClassVar[str] = "analysis"
     SCHEMA_VERSION: ClassVar[int] = 1
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("scorer_version", "task_fingerprints")
 
     name: str
     base: str
@@ -322,3 +325,5 @@ class Analysis(Artefact):
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
+    scorer_version: int | None = None
+    task_fingerprints: dict[str, str] | None = None

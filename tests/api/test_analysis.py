@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import cme
-from cme.analysis.score_table import read_scores
 from cme.errors import CMEError, CMEWarning, UsageError
 from cme.records import read_record
 from cme.records.analysis import Analysis
 from cme.records.schema import json_schema
+from cme.suite.experts.score_file import read_scores
 from tests.evaluation.runs import result, save_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore:tier smoke")

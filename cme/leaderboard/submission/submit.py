@@ -17,6 +17,7 @@ from cme.leaderboard.entries.measurements import cost_ratios, lr_grid
 from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
 from cme.leaderboard.ranking.prompt_variants import entry_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
+from cme.leaderboard.submission.analyses import row_experts
 from cme.records import (
     AdapterOrigin,
     AdapterRecord,
@@ -60,6 +61,7 @@ def make_entry(
     grid: Path | None = None,
     bench: Path | None = None,
     paraphrases: Sequence[Path] = (),
+    analyses: Sequence[Path] = (),
     replace: bool = False,
 ) -> Entry:
     """Make an entry of a leaderboard and copy its per-sample scores beside the entries.
@@ -73,6 +75,7 @@ def make_entry(
         grid: learning-rate grid: the output folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
         bench: measured costs: the output folder of ``cme bench adapters``, or its ``report.json``.
         paraphrases: results of one of the models with other prompt variants (``cme eval --prompt-variant``).
+        analyses: analyses of the experts of the row's adapters (``cme analyse``), at most one for each run.
         replace: whether an existing entry of the same name is overwritten.
 
     Returns:
@@ -95,8 +98,14 @@ def make_entry(
     entry = _entry(check_name(name or _name(pairs)), pairs, samples, items[0])
     variants = entry_prompt_variants(pairs, paraphrases)
     entry = entry.replace(**_evidence(pairs[0].run, grid, bench), prompt_variants=tuple(variants))
+    experts = row_experts(pairs, samples, analyses)
+    entry = entry.replace(
+        runs=tuple(run.replace(experts=experts[k][0]) if k in experts else run for k, run in enumerate(entry.runs))
+    )
     check_entry(entry)
-    _write(entry, [*(item.folder / _SAMPLES for item in pairs), *variants.values()], entries_dir, replace=replace)
+    contents = [contents for _, contents in experts.values() if contents]
+    files: list[Path | bytes] = [*(item.folder / _SAMPLES for item in pairs), *variants.values(), *contents]
+    _write(entry, files, entries_dir, replace=replace)
     return entry
 
 
@@ -283,7 +292,7 @@ def _mix(run: Run) -> MixOrigin | None:
     return build(MixOrigin, {**of_manifest, **of_command}, f"the settings of the mix {folder}", error=CMEError)
 
 
-def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace: bool) -> None:
+def _write(entry: Entry, samples: Sequence[Path | bytes], entries_dir: Path, *, replace: bool) -> None:
     target = entries_dir / f"{entry.name}.json"
     copies = sample_files(entry, entries_dir)
     if target.exists() and not replace:
@@ -295,12 +304,15 @@ def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace:
     # Samples are written first, so that an entry never exists without them.
     for file, copy in zip(samples, copies, strict=True):
         with atomic_path(copy) as temporary:
-            shutil.copyfile(file, temporary)
+            if isinstance(file, bytes):
+                temporary.write_bytes(file)
+            else:
+                shutil.copyfile(file, temporary)
     write_record(target, entry)
-    # Remove files of an earlier entry of this name that had more runs or prompt variants.
+    # Remove files of an earlier entry of this name that had more runs, prompt variants or analyses.
     for extra in copies[0].parent.glob(f"{entry.name}.*.parquet"):
         kind = extra.name.removeprefix(f"{entry.name}.").removesuffix(".parquet")
-        if extra not in copies and re.fullmatch(r"\d+|wording-\d+", kind):
+        if extra not in copies and re.fullmatch(r"\d+|wording-\d+|experts-\d+", kind):
             extra.unlink()
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from cme.errors import DataError
 from cme.files import atomic_path
-from cme.readers.limits import SAMPLE_FILES
-from cme.readers.parquet_file import open_parquet, read_rows
+from cme.readers.limits import COALITION_FILES
+from cme.readers.parquet_file import open_parquet
 from cme.suite.experts.scores import ScoreTable
 from cme.suite.score import soft_score
 
@@ -55,7 +55,7 @@ def score_table(samples: Mapping[str, Sequence[Mapping[str, Any]]]) -> ScoreTabl
         clusters={dataset: tuple(row["cluster"] for row in rows) for dataset, rows in first.items()},
         options={dataset: np.array([row["options"] for row in rows]) for dataset, rows in first.items()},
         scores=_stacked(grouped, lambda row: float(row["score"])),
-        soft=_stacked(grouped, lambda row: float(row["soft"]) if "soft" in row else soft_score(row)),
+        soft=_stacked(grouped, lambda row: soft_score(row)),
     )
 
 
@@ -86,18 +86,43 @@ def read_scores(path: Path) -> ScoreTable:
     """Read ``coalitions.parquet``.
 
     Raises:
-        DataError: the file is damaged, or lacks columns.
+        DataError: the file is damaged, lacks columns or rows, or holds a score outside of [0, 1].
     """
-    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    with open_parquet(path, SAMPLE_FILES, advice="It is damaged: run the analysis again.") as file:
+    with open_parquet(path, COALITION_FILES, advice="It is damaged: run the analysis again.") as file:
         if missing := [name for name in _COLUMNS if name not in file.schema.names]:
             raise ValueError(f"column {missing[0]} is missing")
-        for batch in file.batches(list(_COLUMNS)):
-            for row in read_rows(batch):
-                rows[row["evaluation"]].append(row)
-    if not rows:
+        rows = file.table(list(_COLUMNS))
+        columns = {name: np.asarray(rows[name].to_pylist()) for name in _COLUMNS}
+    if not len(rows):
         raise DataError(f"{path} has no rows. Run the analysis again.")
-    return score_table(rows)
+    for name in ("score", "soft"):
+        if columns[name].dtype != np.float64 or not ((columns[name] >= 0) & (columns[name] <= 1)).all():
+            raise DataError(f"{path} has a value of {name!r} that is not a number from 0 to 1. Run the analysis again.")
+    return _table(columns, path)
+
+
+def _table(columns: Mapping[str, Any], path: Path) -> ScoreTable:
+    """Group columns of equal length by evaluation and dataset."""
+    evaluations, first_rows = np.unique(columns["evaluation"], return_index=True)
+    evaluations = evaluations[np.argsort(first_rows)]
+    places = [np.flatnonzero(columns["evaluation"] == name) for name in evaluations]
+    shared = {name: columns[name][places[0]] for name in ("dataset", "family", "id", "cluster", "options")}
+    for name, own in zip(evaluations, places, strict=True):
+        if any(not np.array_equal(columns[key][own], shared[key]) for key in ("dataset", "id")):
+            raise DataError(
+                f"{path}: the evaluation {name!r} has other samples than {evaluations[0]!r}. Evaluate again."
+            )
+    of = {str(name): np.flatnonzero(shared["dataset"] == name) for name in dict.fromkeys(shared["dataset"])}
+    scores, soft = (np.stack([columns[key][own] for own in places]) for key in ("score", "soft"))
+    return ScoreTable(
+        evaluations=tuple(map(str, evaluations)),
+        families={name: str(shared["family"][rows[0]]) for name, rows in of.items()},
+        ids={name: tuple(shared["id"][rows].tolist()) for name, rows in of.items()},
+        clusters={name: tuple(shared["cluster"][rows].tolist()) for name, rows in of.items()},
+        options={name: shared["options"][rows] for name, rows in of.items()},
+        scores={name: scores[:, rows] for name, rows in of.items()},
+        soft={name: soft[:, rows] for name, rows in of.items()},
+    )
 
 
 def _by_dataset(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
