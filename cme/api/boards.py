@@ -175,6 +175,29 @@ class Board:
             rows.append([kind, name, *numbers, item.limit])
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:-1], "float64"))
 
+    def experts(self) -> "pd.DataFrame":
+        """Return how the experts of the routed rows are used, and what they are worth (``cme submit --analysis``).
+
+        Returns:
+            One row per ranked entry with an analysis: ``name``, ``method``, ``experts``, ``rank``, ``analysed_seeds`` and
+            ``subject_p``. Then follow figures, each with its 95 % interval in ``…_low`` and ``…_high`` (over seeds with at least
+            two, otherwise over samples): ``effective_experts``, ``load_entropy`` (of 1), ``confident_percent`` (tokens with a φ
+            above 0.9), ``subject_information_percent`` (of ln k), ``top1_percent_of_gain``,
+            ``top1_renormalised_percent_of_gain``, ``phi_shapley_spearman`` and ``phi_soft_shapley_spearman``.
+        """
+        import pandas as pd
+
+        from cme.leaderboard.ranking.experts import expert_columns, expert_values, standing_experts
+
+        methods = {entry.name: entry.method for entry in self.entries}
+        rows = [
+            {"name": name, "method": methods[name], "experts": row.experts, "rank": row.rank, **expert_values(row)}
+            for name, row in standing_experts(self.standing).items()
+        ]
+        columns = ["name", "method", "experts", "rank", *expert_columns()]
+        whole = dict.fromkeys(("experts", "rank", "analysed_seeds"), "int64")
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[4:], "float64") | whole)
+
     def render(self, form: str = "md") -> str:
         """Return the board's tables as text.
 
