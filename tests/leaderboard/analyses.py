@@ -60,7 +60,7 @@ def group(dataset: str, family: str, subject: str, phi: np.ndarray) -> GroupLoad
 
 def drawn(*words: object) -> np.ndarray:
     """A distribution over the experts that depends on the words alone."""
-    values = np.array([0.5 + fraction("phi", expert, *words) for expert in range(EXPERTS)])
+    values = np.array([0.1 + fraction("phi", expert, *words) for expert in range(EXPERTS)])
     return values / values.sum()
 
 
@@ -87,7 +87,9 @@ def load_of(names: list[str], label: str) -> LoadAnalysis:
         rows=57 * 20,
         fewest=20,
     )
-    return LoadAnalysis(layers=("layer",), prompt=tuple(groups), answer=tuple(groups[:1]), subjects=test if subjects else None)
+    return LoadAnalysis(
+        layers=("layer",), prompt=tuple(groups), answer=tuple(groups[:1]), subjects=test if subjects else None
+    )
 
 
 def evaluations(full: list[dict], base: list[dict], label: str) -> dict[str, list[dict]]:
@@ -115,7 +117,9 @@ def write_analysis(
     write_scores(folder / "coalitions.parquet", table)
     masks = Masks(EXPERTS, redundancy=True, shapley=True)
     measured = load_of(names, label) if load else None
-    gates = None if measured is None else {item.dataset: np.array(item.phi) for item in measured.prompt if not item.subject}
+    gates = (
+        None if measured is None else {item.dataset: np.array(item.phi) for item in measured.prompt if not item.subject}
+    )
     matrix = np.eye(EXPERTS) + 0.05
     competition = LayerCompetition(
         layer="layer",

@@ -110,7 +110,7 @@ def _pooled(load: ExpertsLoad, k: int, scored: Mapping[str, str]) -> Iterator[st
             return
     # The entropy is concave: its mean over the layers is at most that of the mean over the layers. The exponential is convex.
     phi = [value / sum(load.phi) for value in load.phi]
-    if load.entropy * math.log(k) > _entropy(phi) + _HALF:
+    if load.entropy * math.log(k) > _entropy(phi) + _HALF / 10:
         yield f"entropy is {load.entropy:g}, which is more than that of the mean φ"
     if load.effective < k**load.entropy - _ROUNDING:
         yield f"effective is {load.effective:g}, which is less than exp of the mean entropy"

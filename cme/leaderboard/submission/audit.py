@@ -211,6 +211,8 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
         check_run_experts(entry, k, samples[k], entries_dir, f"{where}, {called(k, run)}")
     count = f"{len(samples)} runs, " if len(samples) > 1 else ""
     count += f"{len(scores.datasets)} datasets, {sum(map(len, samples))} samples"
+    if analysed := len(_expert_hashes(entry)):
+        count += f", {analysed} {'analysis' if analysed == 1 else 'analyses'} of experts"
     return f"{count}, average {scores.average:.2f} recomputed", answers
 
 

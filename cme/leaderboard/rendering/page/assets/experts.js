@@ -11,7 +11,8 @@ const MEASURES = {
 
 const maskTitle = (item) => (item.kind === "keep" ? `expert ${item.expert} alone` : item.kind === "drop" ? `without expert ${item.expert}` : KINDS[item.kind] || item.kind);
 const percent = (share) => (100 * share).toFixed(1);
-const correlation = (item) => (item === null ? "undefined" : item[1] === null ? points(item[0]) : `${points(item[0])} (95 %: ${rangeText(item[1], item[2])})`);
+const minus = (value) => (value === null ? ABSENT : points(value).replace("-", "−"));
+const correlation = (item) => (item === null ? "undefined" : item[1] === null ? minus(item[0]) : `${minus(item[0])} (95 %: ${rangeText(item[1], item[2], minus)})`);
 const adapterName = (item) => `${data.rows[item.row].name}${data.rows[item.row].runs.length > 1 ? `, seed ${item.seed}` : ""}`;
 const chosenAdapter = () => adapters[lab.adapter];
 
@@ -25,9 +26,9 @@ function figureColumn(label, key, title, show = points) {
   };
 }
 
-function showUse() {
+function makeUse() {
   const name = (row) => data.rows[row.row].name;
-  new SortedTable("use-table", {
+  const table = new SortedTable("use-table", {
     caption: "Experts in use", grouped: false, sort: { index: 4, direction: -1 },
     columns: [
       { label: "Row", key: true, text: true, value: name, cell: (row, th) => th.append(el("button", { type: "button", class: "link", text: name(row), title: name(row), on: { click: () => openDetails(data.rows[row.row]) } })) },
@@ -39,9 +40,10 @@ function showUse() {
       numberColumn("p", (row) => row.p, (p) => (p === null ? ABSENT : pText(p)), { title: "largest p of the seeds’ permutation tests of whether the load depends on the subject" }),
       figureColumn("Top 1: % of gain", "top1", "share of the gain over the base that remains if every token uses its largest gate weight alone"),
       figureColumn("Top 1 renormalised", "top1_renormalised", "the same with gate weights scaled to the sum of all"),
-      figureColumn("Spearman φ, Shapley", "agreement", "correlation of mean φ and Shapley values over pairs of dataset and expert"),
+      figureColumn("Spearman φ, Shapley", "agreement", "correlation of mean φ and Shapley values over pairs of dataset and expert", minus),
     ],
-  }).show(data.experts.rows);
+  });
+  return () => table.show(data.experts.rows.filter((row) => visible([data.rows[row.row]]).length));
 }
 
 // The heat map is a table, so that every value can be read, sorted and reached by keyboard.
@@ -208,7 +210,9 @@ function watchExperts() {
   for (const place of Object.keys(EXPERT_PLOTS)) watcher.observe(byId(place));
 }
 
+const showUse = makeUse();
 showUse();
+for (const id of ["filter", "method", "references"]) byId(id).addEventListener(id === "filter" ? "input" : "change", showUse);
 byId("experts-left").hidden = !data.experts.left_out;
 byId("experts-left").textContent = `${data.experts.left_out} further adapters are left out, because they would make the page too large. Their values are in the entries beside it.`;
 for (const part of document.querySelectorAll(".needs-adapter")) part.hidden = !adapters.length;
