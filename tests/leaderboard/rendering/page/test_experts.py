@@ -102,7 +102,9 @@ def test_plots_are_drawn_again_for_another_adapter_and_measure(lab):
     for table, lines in (("masks-table", 12), ("agreement-table", 4 * len(NAMES))):
         lab.click(f"details:has(#{table}) summary")
         assert len(lab.cells(table)) == lines
-    assert all(lab.run("return [...document.querySelectorAll('#experts .plot svg')].map((svg) => svg.parentElement.ariaLabel)"))
+    assert all(
+        lab.run("return [...document.querySelectorAll('#experts .plot svg')].map((svg) => svg.parentElement.ariaLabel)")
+    )
 
 
 @pytest.mark.long
