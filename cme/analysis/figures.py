@@ -129,6 +129,7 @@ def draw_masks(record: Analysis) -> Any:
     )
     axes.set_yticks(places, [mask_title(item.name, record.experts) for item in shown])
     axes.set_xlabel("CME average minus that of all experts, points")
+    _raise_intervals(axes)
     axes.set_title(f"{record.name}: the average with some experts masked", fontsize=8)
     _plain(axes)
     return figure
@@ -156,6 +157,7 @@ def draw_shapley(record: Analysis) -> Any:
     left.set_xlabel("expert")
     left.set_ylabel("points of the CME average")
     left.set_title("Shapley values", fontsize=8)
+    _raise_intervals(left)
     left.margins(y=0.25)
     left.legend(fontsize=6, frameon=False, loc="upper left")
     _plain(left)
@@ -233,7 +235,7 @@ def _scatter(axes: Any, record: Analysis) -> None:
     note = ""
     if agreement is not None and agreement.value is not None:
         interval = "" if agreement.low is None else f" (95 %: {agreement.low:.2f} to {agreement.high:.2f})"
-        note = f"\nSpearman {agreement.value:.2f}{interval}"
+        note = f"\nSpearman {agreement.value:.2f}{interval}".replace("-", "−")
     axes.set_title(f"one point per dataset and expert{note}", fontsize=7)
     axes.set_xlabel("mean φ minus the mean over the experts, %")
     axes.set_ylabel("Shapley value minus the mean, points")
@@ -243,6 +245,17 @@ def _scatter(axes: Any, record: Analysis) -> None:
 
 def _mean(values: tuple[Interval, ...]) -> float:
     return sum(item.value for item in values) / len(values)
+
+
+def _raise_intervals(axes: Any) -> None:
+    """Draw intervals above bars and markers and with a white edge, so that they are visible on dark bars and in grey."""
+    from matplotlib.patheffects import withStroke
+
+    for container in axes.containers:
+        for artists in container.lines[1:] if hasattr(container, "lines") else ():
+            for artist in artists or ():
+                artist.set_zorder(5)
+                artist.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def _kind(name: str, experts: int) -> int:
