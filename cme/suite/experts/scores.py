@@ -39,6 +39,11 @@ class ScoreTable:
     scores: Mapping[str, Array]
     soft: Mapping[str, Array]
 
+    def __post_init__(self) -> None:
+        # In one memory layout, so that sums do not depend on how the scores were read.
+        for name in ("scores", "soft"):
+            object.__setattr__(self, name, {key: np.ascontiguousarray(of) for key, of in getattr(self, name).items()})
+
     @property
     def weights(self) -> dict[str, float]:
         """The weight of each dataset in the average, in points. Datasets outside the suite have none."""
