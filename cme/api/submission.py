@@ -48,6 +48,7 @@ def submit(
     bench: StrPath | None = None,
     prompt_variants: StrPath | Sequence[StrPath] | None = None,
     analysis: StrPath | Sequence[StrPath] | None = None,
+    export: StrPath | Sequence[StrPath] | None = None,
     replace: bool = False,
     card: bool = True,
 ) -> Submitted:
@@ -66,6 +67,7 @@ def submit(
         prompt_variants: results of one of these models with other prompt variants (`evaluate` with ``prompt_variant``).
         analysis: analyses of the experts of these adapters, at most one per seed: the objects that `analyse` returned, or
             their folders.
+        export: folders of measured exports of these adapters to plain LoRA, at most one per seed (``cme export-lora --measure``).
         replace: overwrite an entry of the same name.
         card: write the scores into the adapter cards (``README.md`` in ``run``).
 
@@ -93,6 +95,7 @@ def submit(
         bench=None if bench is None else path(bench),
         paraphrases=_paths(prompt_variants),
         analyses=_paths(analysis),
+        exports=_paths(export),
         replace=replace,
     )
     return Submitted(folder / f"{entry.name}.json", entry, tuple(update_cards(entry, runs)) if card else ())

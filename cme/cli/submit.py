@@ -51,6 +51,12 @@ def submit(
         list[Path] | None,
         typer.Option("--analysis", help="Folder of 'cme analyse' of one of these adapters; may be repeated."),
     ] = None,
+    export: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--export", help="Folder of 'cme export-lora --measure' of one of these adapters; may be repeated."
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an existing entry of the same name.")] = False,
     card: Annotated[
         bool, typer.Option("--card/--no-card", help="Write the scores into the adapters' cards (README.md in --run).")
@@ -72,6 +78,7 @@ def submit(
         bench=bench,
         prompt_variants=prompt_variants,
         analysis=analysis,
+        export=export,
         replace=replace,
         card=card,
     )

@@ -18,7 +18,7 @@ from cme.records.analysis import (
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
-from cme.records.experts import ExpertsCompetition, ExpertsLoad, RunExperts, SubjectInformation
+from cme.records.experts import ExpertsCompetition, ExpertsLoad, PlainLora, RouterWorth, RunExperts, SubjectInformation
 from cme.records.grid import ChosenGrid, Grid, GridRun
 from cme.records.manifest import Manifest, MixDataset
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
@@ -61,12 +61,14 @@ __all__ = [
     "MixDataset",
     "MixOrigin",
     "PartialRecord",
+    "PlainLora",
     "Provenance",
     "Ratio",
     "Recipe",
     "Record",
     "Result",
     "Retention",
+    "RouterWorth",
     "RowLook",
     "RowSelection",
     "Run",

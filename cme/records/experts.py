@@ -1,10 +1,11 @@
-"""What a row of a leaderboard states about the experts of one of its runs: a summary of ``cme analyse``."""
+"""What a row of a leaderboard states about the experts and the router of one of its runs."""
 
 from cme.config import Items
-from cme.records.analysis import MaskScore, ShapleyAnalysis
+from cme.records.analysis import Interval, MaskScore, ShapleyAnalysis
 from cme.records.base import Count, Positive, Record
+from cme.records.retention import Retention
 
-__all__ = ["ExpertsCompetition", "ExpertsLoad", "RunExperts", "SubjectInformation"]
+__all__ = ["ExpertsCompetition", "ExpertsLoad", "PlainLora", "RouterWorth", "RunExperts", "SubjectInformation"]
 
 
 class SubjectInformation(Record):
@@ -106,3 +107,38 @@ class RunExperts(Record):
     competition: ExpertsCompetition | None
     scores_sha256: str | None
     changed: Count
+
+
+class PlainLora(Record):
+    """A plain LoRA into which a run's routed adapter was exported.
+
+    Attributes:
+        how: way of exporting: ``mean``, ``fit`` or ``distil``.
+        rank: its rank.
+        difference: the routed adapter minus this export in points, paired, for ``average`` and ``soft``.
+        retention: what the export changed of the base's old skill; None if it was not measured.
+    """
+
+    how: str
+    rank: Positive
+    difference: dict[str, Interval]
+    retention: Retention | None
+
+
+class RouterWorth(Record):
+    """What the router of one run is worth (``cme export-lora --measure``).
+
+    Scores follow from ``samples/<entry>.router-<k>.parquet`` and the samples of the run.
+
+    Attributes:
+        exports: the exports with a single adapter.
+        worth: the routed adapter minus the best export in points, for ``average`` and ``soft``. The interval contains the choice
+            of the best.
+        best: the best export of each.
+        scores_sha256: SHA-256 of the file of scores.
+    """
+
+    exports: Items[PlainLora]
+    worth: dict[str, Interval]
+    best: dict[str, str]
+    scores_sha256: str

@@ -1,4 +1,7 @@
-"""The file of scores with masked experts, ``samples/<entry>.experts-<k>.parquet``, beside the samples of an entry's run.
+"""Scores of other evaluations of an entry's run, beside its samples.
+
+``samples/<entry>.experts-<k>.parquet`` has those with masked experts, and ``samples/<entry>.router-<k>.parquet`` those of plain
+LoRA exports.
 
 A row belongs to the row of ``samples/<entry>.<k>.parquet`` at the same place, so ids are not repeated.
 
@@ -7,12 +10,14 @@ A row belongs to the row of ``samples/<entry>.<k>.parquet`` at the same place, s
 | ``score.EVALUATION`` | float64 | primary score in [0, 1] |
 | ``probability.EVALUATION`` | float32 | probability of the right option; null for free-text answers |
 
-The names of the evaluations are those of ``coalitions.parquet``, such as ``all``, ``base``, ``keep-0-2`` and ``top1``.
+Masked evaluations have the names of ``coalitions.parquet``, such as ``all``, ``base``, ``keep-0-2`` and ``top1``. Exports have
+the names ``mean``, ``fit`` and ``distil``.
 Probabilities are rounded to float32. The numbers of the entry follow from the rounded ones.
 """
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +32,7 @@ from cme.readers.parquet_file import open_parquet
 from cme.suite.experts.scores import ScoreTable
 from cme.suite.score import Sample
 
-__all__ = ["expert_scores", "experts_path", "read_expert_scores"]
+__all__ = ["as_stored", "expert_scores", "experts_path", "read_expert_scores", "router_path"]
 
 _ADVICE = "Put the file back, or submit the entry's results again."
 _ROUNDING = 1e-6
@@ -40,6 +45,12 @@ def experts_path(entries_dir: Path, name: str, run: int) -> Path:
     """Return the path of the scores with masked experts of an entry's run."""
     path = samples_path(entries_dir, name)
     return path.with_name(f"{name}.experts-{run}.parquet")
+
+
+def router_path(entries_dir: Path, name: str, run: int) -> Path:
+    """Return the path of the scores of plain LoRA exports of an entry's run."""
+    path = samples_path(entries_dir, name)
+    return path.with_name(f"{name}.router-{run}.parquet")
 
 
 def expert_scores(table: ScoreTable, samples: Sequence[Sample]) -> bytes:
@@ -72,6 +83,15 @@ def expert_scores(table: ScoreTable, samples: Sequence[Sample]) -> bytes:
         use_byte_stream_split=[name for name in columns if name.startswith("probability.")],
     )
     return buffer.getvalue()
+
+
+def as_stored(table: ScoreTable) -> ScoreTable:
+    """Return a table with the probabilities that the file holds."""
+    soft = {
+        name: np.where(table.options[name] > 0, values.astype(np.float32).astype(np.float64), values)
+        for name, values in table.soft.items()
+    }
+    return replace(table, soft=soft)
 
 
 def read_expert_scores(path: Path, samples: Sequence[Sample], evaluations: Sequence[str], where: str) -> ScoreTable:

@@ -1,6 +1,6 @@
 """Analyses of experts that a row is submitted with: matching them to its runs, and their summary."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from cme.errors import CMEError, UsageError
-from cme.leaderboard.entries.expert_scores import expert_scores
+from cme.leaderboard.entries.differences import other_settings, unequal_keys
+from cme.leaderboard.entries.expert_scores import as_stored, expert_scores
 from cme.leaderboard.entries.experts import check_same_model, expert_values
 from cme.leaderboard.entries.files import check_file
 from cme.leaderboard.entries.matching import Pair
@@ -75,15 +76,11 @@ def row_experts(
 def _check_settings(record: Analysis, item: Pair, folder: Path) -> None:
     """Refuse an analysis that was made with other settings than the result."""
     result = item.result
-    problems = [
-        f"its {name.replace('_', ' ')} is {_short(getattr(record, name))}, that of the result is {_short(getattr(result, name))}"
-        for name in _SHARED
-        if getattr(record, name) != getattr(result, name)
-    ]
+    problems = other_settings(_SHARED, record, result)
     if record.scorer_version not in (None, result.scorer_version):
         problems.append(f"its scorer version is {record.scorer_version}, that of the result is {result.scorer_version}")
     tasks = record.task_fingerprints
-    if tasks is not None and (names := _unequal(tasks, result.task_fingerprints)):
+    if tasks is not None and (names := unequal_keys(tasks, result.task_fingerprints)):
         problems.append(f"its datasets or their task files differ in {listing(names)}")
     if problems:
         raise UsageError(
@@ -95,7 +92,7 @@ def _check_settings(record: Analysis, item: Pair, folder: Path) -> None:
 def _summary(record: Analysis, samples: Sequence[Sample], folder: Path) -> tuple[RunExperts, bytes]:
     names = list(dict.fromkeys(str(sample["dataset"]) for sample in samples))
     load = None if record.load is None else _load(record.load)
-    if load is not None and (unequal := _unequal(load.datasets, dict.fromkeys(names, ""), keys_only=True)):
+    if load is not None and (unequal := unequal_keys(load.datasets, dict.fromkeys(names, ""), keys_only=True)):
         raise UsageError(
             f"the analysis {folder} has load on other datasets than the result: {listing(unequal)}. Analyse the adapter again on "
             "the datasets of the result."
@@ -128,7 +125,7 @@ def _summary(record: Analysis, samples: Sequence[Sample], folder: Path) -> tuple
             f"the scores of the analysis {folder} take {len(contents):,} bytes on a board, but at most {EXPERT_FILES.size:,} are "
             "allowed. Submit an analysis of a smaller tier, with a result of the same tier."
         )
-    rounded = _rounded(table)
+    rounded = as_stored(table)
     values["changed"] = check_same_model(rounded, samples, f"analysis {folder}")
     gates = None if load is None else load.datasets
     values["redundancy"], values["shapley"] = expert_values(rounded, masks, gates, **parts, tier=record.tier)
@@ -150,7 +147,7 @@ def _scores(record: Analysis, samples: Sequence[Sample], masks: Masks, folder: P
     rows: dict[str, list[Sample]] = {}
     for sample in samples:
         rows.setdefault(str(sample["dataset"]), []).append(sample)
-    unequal = _unequal(table.ids, rows, keys_only=True)
+    unequal = unequal_keys(table.ids, rows, keys_only=True)
     ordered: dict[str, dict[str, Any]] = {name: {} for name in ("ids", "clusters", "options", "scores", "soft")}
     places = table.rows_of(list(masks.choices))
     for name, of_result in rows.items():
@@ -180,15 +177,6 @@ def _scores(record: Analysis, samples: Sequence[Sample], masks: Masks, folder: P
     return ScoreTable(evaluations=tuple(masks.choices), families=families, **ordered)
 
 
-def _rounded(table: ScoreTable) -> ScoreTable:
-    """Return the table as a board stores it: probabilities in float32."""
-    soft = {
-        name: np.where(table.options[name] > 0, values.astype(np.float32).astype(np.float64), values)
-        for name, values in table.soft.items()
-    }
-    return ScoreTable(table.evaluations, table.families, table.ids, table.clusters, table.options, table.scores, soft)
-
-
 def _load(load: LoadAnalysis) -> ExpertsLoad:
     whole = next(item for item in load.prompt if not (item.family or item.dataset or item.subject))
     test = load.subjects
@@ -213,16 +201,3 @@ def _competition(layers: Sequence[LayerCompetition]) -> ExpertsCompetition:
         layers=len(layers),
         **{name: mean(name) for name in ("spread", "moved", "positive", "outside")},
     )
-
-
-def _unequal(own: Mapping[str, Any], other: Mapping[str, Any], *, keys_only: bool = False) -> list[str]:
-    """Return the keys that one mapping lacks, or whose values differ."""
-    return sorted(
-        name
-        for name in {*own, *other}
-        if (name in own) != (name in other) or (not keys_only and own.get(name) != other.get(name))
-    )
-
-
-def _short(value: Any) -> str:
-    return str(value)[:12] if len(str(value)) == 64 else repr(value)

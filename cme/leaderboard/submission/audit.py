@@ -20,6 +20,7 @@ from cme.leaderboard.entries.escape import printable
 from cme.leaderboard.entries.experts import check_base_scores, check_run_experts, experts_files
 from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.metadata import called
+from cme.leaderboard.entries.router import check_router_worth, router_files
 from cme.leaderboard.entries.scores import check_hash, check_scores, different, items_digest
 from cme.leaderboard.ranking.aligned_scores import read_columns
 from cme.leaderboard.ranking.numbers import listing
@@ -190,7 +191,8 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     for file, run in zip(files, entry.runs, strict=True):
         check_hash(file, run.samples_sha256, where)
         check_samples(file)
-    for file, hashed in zip(experts_files(entry, entries_dir), _expert_hashes(entry), strict=True):
+    others = [*experts_files(entry, entries_dir), *router_files(entry, entries_dir)]
+    for file, hashed in zip(others, [*_expert_hashes(entry), *_router_hashes(entry)], strict=True):
         check_hash(file, hashed, where)
     if is_stale_entry(entry):
         _raise(where, [line for file, run in zip(files, entry.runs, strict=True) for line in _means(run, file)])
@@ -209,15 +211,22 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     check_prompt_variants(entry, entries_dir, answers[0].questions)
     for k, run in enumerate(entry.runs):
         check_run_experts(entry, k, samples[k], entries_dir, f"{where}, {called(k, run)}")
+        check_router_worth(entry, k, samples[k], entries_dir, f"{where}, {called(k, run)}")
     count = f"{len(samples)} runs, " if len(samples) > 1 else ""
     count += f"{len(scores.datasets)} datasets, {sum(map(len, samples))} samples"
     if analysed := len(_expert_hashes(entry)):
         count += f", {analysed} {'analysis' if analysed == 1 else 'analyses'} of experts"
+    if exported := len(_router_hashes(entry)):
+        count += f", {exported} {'router' if exported == 1 else 'routers'} against plain LoRA"
     return f"{count}, average {scores.average:.2f} recomputed", answers
 
 
 def _expert_hashes(entry: Entry) -> list[str]:
     return [run.experts.scores_sha256 for run in entry.runs if run.experts and run.experts.scores_sha256]
+
+
+def _router_hashes(entry: Entry) -> list[str]:
+    return [run.router_worth.scores_sha256 for run in entry.runs if run.router_worth]
 
 
 def _means(run: EntryRun, file: Path) -> Iterator[str]:

@@ -18,6 +18,7 @@ from cme.leaderboard.entries.scores import check_hash, check_scores, items_diges
 from cme.leaderboard.ranking.prompt_variants import entry_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
 from cme.leaderboard.submission.analyses import row_experts
+from cme.leaderboard.submission.exports import row_router_worth
 from cme.records import (
     AdapterOrigin,
     AdapterRecord,
@@ -62,6 +63,7 @@ def make_entry(
     bench: Path | None = None,
     paraphrases: Sequence[Path] = (),
     analyses: Sequence[Path] = (),
+    exports: Sequence[Path] = (),
     replace: bool = False,
 ) -> Entry:
     """Make an entry of a leaderboard and copy its per-sample scores beside the entries.
@@ -76,6 +78,7 @@ def make_entry(
         bench: measured costs: the output folder of ``cme bench adapters``, or its ``report.json``.
         paraphrases: results of one of the models with other prompt variants (``cme eval --prompt-variant``).
         analyses: analyses of the experts of the row's adapters (``cme analyse``), at most one for each run.
+        exports: measured exports of the row's adapters to plain LoRA (``cme export-lora --measure``), at most one for each run.
         replace: whether an existing entry of the same name is overwritten.
 
     Returns:
@@ -98,12 +101,12 @@ def make_entry(
     entry = _entry(check_name(name or _name(pairs)), pairs, samples, items[0])
     variants = entry_prompt_variants(pairs, paraphrases)
     entry = entry.replace(**_evidence(pairs[0].run, grid, bench), prompt_variants=tuple(variants))
-    experts = row_experts(pairs, samples, analyses)
-    entry = entry.replace(
-        runs=tuple(run.replace(experts=experts[k][0]) if k in experts else run for k, run in enumerate(entry.runs))
-    )
+    experts, routers = row_experts(pairs, samples, analyses), row_router_worth(pairs, samples, exports)
+    of_runs = [run.replace(experts=experts[k][0]) if k in experts else run for k, run in enumerate(entry.runs)]
+    of_runs = [run.replace(router_worth=routers[k][0]) if k in routers else run for k, run in enumerate(of_runs)]
+    entry = entry.replace(runs=tuple(of_runs))
     check_entry(entry)
-    contents = [contents for _, contents in experts.values() if contents]
+    contents = [contents for _, contents in (*experts.values(), *routers.values()) if contents]
     files: list[Path | bytes] = [*(item.folder / _SAMPLES for item in pairs), *variants.values(), *contents]
     _write(entry, files, entries_dir, replace=replace)
     return entry
@@ -309,10 +312,10 @@ def _write(entry: Entry, samples: Sequence[Path | bytes], entries_dir: Path, *, 
             else:
                 shutil.copyfile(file, temporary)
     write_record(target, entry)
-    # Remove files of an earlier entry of this name that had more runs, prompt variants or analyses.
+    # Remove files of an earlier entry of this name that had more runs, prompt variants, analyses or exports.
     for extra in copies[0].parent.glob(f"{entry.name}.*.parquet"):
         kind = extra.name.removeprefix(f"{entry.name}.").removesuffix(".parquet")
-        if extra not in copies and re.fullmatch(r"\d+|wording-\d+|experts-\d+", kind):
+        if extra not in copies and re.fullmatch(r"\d+|wording-\d+|(experts|router)-\d+", kind):
             extra.unlink()
 
 

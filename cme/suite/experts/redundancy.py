@@ -46,13 +46,14 @@ def mask_scores(table: ScoreTable, choices: Mapping[str, str | None], *, interva
     return scores
 
 
-def combined(means: Means, coefficients: np.ndarray, intervals: bool) -> Interval:
+def combined(means: Means, coefficients: np.ndarray, intervals: bool, *, alpha: float = 0.05) -> Interval:
     """Return a linear combination of means with its interval from Student's t.
 
     Args:
         means: the means.
         coefficients: the coefficients, [K].
         intervals: whether to compute the interval.
+        alpha: 1 minus the confidence level.
     """
     from scipy.special import stdtrit
 
@@ -63,7 +64,7 @@ def combined(means: Means, coefficients: np.ndarray, intervals: bool) -> Interva
     if not intervals or not np.isfinite(variance):
         return Interval(value=value, low=None, high=None)
     freedom = float(means.freedom[coefficients != 0].min())
-    half = float(stdtrit(freedom, 0.975)) * max(variance, 0.0) ** 0.5
+    half = float(stdtrit(freedom, 1 - alpha / 2)) * max(variance, 0.0) ** 0.5
     return Interval(value=value, low=value - half, high=value + half)
 
 

@@ -1,0 +1,201 @@
+"""Exports to plain LoRA that a row is submitted with: matching them to its runs, and what its routers are worth."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ConfigDict
+
+from cme.config import Items, Model, build
+from cme.errors import CMEError, UsageError
+from cme.files import read_json
+from cme.leaderboard.entries.differences import other_settings, unequal_keys
+from cme.leaderboard.entries.expert_scores import as_stored, expert_scores
+from cme.leaderboard.entries.files import check_samples
+from cme.leaderboard.entries.matching import Pair
+from cme.leaderboard.entries.router import router_values, with_routed
+from cme.leaderboard.entries.scores import check_hash, check_scores
+from cme.leaderboard.ranking.numbers import listing
+from cme.records import PlainLora, Result, RouterWorth, read_record
+from cme.records.samples import read_samples
+from cme.suite.experts.scores import ScoreTable
+from cme.suite.experts.worth import FAMILY
+from cme.suite.score import Sample, soft_score
+
+__all__ = ["row_router_worth"]
+
+_FILE = "export.json"
+_ONE = "all"
+"""Key of the only adapter of an export that has a single one."""
+
+_SHARED = ("base_fingerprint", "tier", "source", "prompt_format", "dtype", "scorer_version")
+
+
+class _Read(Model):
+    """A part of the record. Keys that an entry does not use are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class _Adapter(_Read):
+    fingerprint: str
+
+
+class _Plain(_Read):
+    how: str
+    rank: int
+    adapters: dict[str, _Adapter]
+
+
+class _Measured(_Read):
+    tier: str
+
+
+class _Export(_Read):
+    """The parts of ``export.json`` (``cme export-lora``) that an entry uses."""
+
+    adapter: _Adapter
+    exports: Items[_Plain]
+    measured: _Measured | None
+
+
+def row_router_worth(
+    pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]], folders: Sequence[Path]
+) -> dict[int, tuple[RouterWorth, bytes]]:
+    """Compute what the routers of a row's adapters are worth, against plain LoRA exports of them.
+
+    Args:
+        pairs: the results of the row with their runs.
+        samples: the samples of each result.
+        folders: folders of exports (``cme export-lora --measure``), at most one for each run, in any order.
+
+    Returns:
+        The record and the contents of the file of scores, by index of the run.
+
+    Raises:
+        CMEError: a file is missing, damaged or changed.
+        UsageError: an export does not belong to a run of the row, was not measured, has no single adapter, or was evaluated with
+            other settings or on other rows than the result.
+    """
+    adapters = [item.run.adapter_fingerprint if item.run else None for item in pairs]
+    made: dict[int, tuple[RouterWorth, bytes]] = {}
+    of_run: dict[int, Path] = {}
+    for folder in dict.fromkeys(folders):
+        export = _read(folder)
+        if export.adapter.fingerprint not in adapters:
+            raise UsageError(
+                f"{folder} exports the adapter {export.adapter.fingerprint[:12]}, which is not one of the row's adapters "
+                f"({', '.join(str(item)[:12] for item in adapters if item) or 'it has none'}). Give exports of the adapters "
+                "that the results evaluate."
+            )
+        k = adapters.index(export.adapter.fingerprint)
+        if (other := of_run.setdefault(k, folder)) != folder:
+            raise UsageError(f"{other} and {folder} export the same adapter. Leave one of them out.")
+        made[k] = _worth(export, pairs[k], samples[k], folder)
+    return dict(sorted(made.items()))
+
+
+def _read(folder: Path) -> _Export:
+    file = folder / _FILE
+    if not file.is_file():
+        raise CMEError(f"{file} does not exist. Give a folder that 'cme export-lora' wrote.")
+    values = read_json(file)
+    if not isinstance(values, Mapping) or (values.get("kind"), values.get("schema_version")) != ("export", 1):
+        raise CMEError(f"{file} is not a record of cme export-lora that this version reads. Export the adapter again.")
+    export = build(_Export, values, str(file), error=CMEError)
+    if export.measured is None:
+        raise UsageError(f"the export {folder} was not measured. Run cme export-lora with --measure.")
+    return export
+
+
+def _worth(export: _Export, item: Pair, samples: Sequence[Sample], folder: Path) -> tuple[RouterWorth, bytes]:
+    single = [plain for plain in export.exports if plain.how != FAMILY and _ONE in plain.adapters]
+    if not single:
+        raise UsageError(
+            f"the export {folder} has no way of exporting to a single adapter, so it does not show what the router is worth. "
+            "Export with --how mean, fit or distil."
+        )
+    results = {plain.how: _result(plain, item, folder) for plain in single}
+    table = _table({how: _samples(result, home, samples) for how, (result, home) in results.items()}, samples)
+    contents = expert_scores(table, samples)
+    differences, worth, best = router_values(with_routed(as_stored(table), samples), item.result.tier)
+    record = RouterWorth(
+        exports=tuple(
+            PlainLora(
+                how=plain.how,
+                rank=plain.rank,
+                difference=differences[plain.how],
+                retention=results[plain.how][0].retention,
+            )
+            for plain in single
+        ),
+        worth=worth,
+        best=best,
+        scores_sha256=sha256(contents).hexdigest(),
+    )
+    return record, contents
+
+
+def _result(plain: _Plain, item: Pair, folder: Path) -> tuple[Result, Path]:
+    """Read the evaluation of one export, and check that it has the settings of the row's result."""
+    home = folder / "evaluations" / plain.how
+    result, own = read_record(home / "result.json", Result), item.result
+    problems = other_settings(_SHARED, result, own)
+    if names := unequal_keys(result.task_fingerprints, own.task_fingerprints):
+        problems.append(f"its datasets or their task files differ in {listing(names)}")
+    if result.adapter is None or result.adapter.fingerprint != plain.adapters[_ONE].fingerprint:
+        problems.append("it does not evaluate the exported adapter")
+    if problems:
+        raise UsageError(
+            f"the evaluation {home} does not belong to the result {item.folder}: {'; '.join(problems)}. Measure the export "
+            "again with the settings of the result."
+        )
+    return result, home
+
+
+def _samples(result: Result, home: Path, samples: Sequence[Sample]) -> dict[tuple[str, str], Sample]:
+    """Read the samples of an evaluation, which must be those of the row."""
+    where, file = f"result {home}", home / "samples.parquet"
+    check_hash(file, result.samples_sha256, where)
+    check_samples(file)
+    own: list[Sample] = list(read_samples(file))
+    check_scores(result.scores, own, tier=result.tier, where=where)
+    by_key = {(row["dataset"], row["id"]): row for row in own}
+    shared = ("cluster", "options", "gold")
+    unequal = {
+        str(row["dataset"])
+        for row in samples
+        if (found := by_key.get((row["dataset"], row["id"]))) is None or any(found[key] != row[key] for key in shared)
+    }
+    if len(own) != len(samples) or unequal:
+        names = sorted(unequal) or sorted({str(row["dataset"]) for row in own})
+        raise UsageError(
+            f"{where} has other rows than the result of the row in {listing(names)}. Measure the export again on the rows of the "
+            "result."
+        )
+    return by_key
+
+
+def _table(evaluations: Mapping[str, Mapping[tuple[str, str], Sample]], samples: Sequence[Sample]) -> ScoreTable:
+    """Return the scores of the exports with the samples in the order of the run."""
+    rows: dict[str, list[Sample]] = {}
+    for sample in samples:
+        rows.setdefault(str(sample["dataset"]), []).append(sample)
+
+    def stacked(value: Any) -> dict[str, np.ndarray]:
+        return {
+            name: np.array([[value(of[(row["dataset"], row["id"])]) for row in own] for of in evaluations.values()])
+            for name, own in rows.items()
+        }
+
+    return ScoreTable(
+        evaluations=tuple(evaluations),
+        families={name: str(own[0]["family"]) for name, own in rows.items()},
+        ids={name: tuple(row["id"] for row in own) for name, own in rows.items()},
+        clusters={name: tuple(row["cluster"] for row in own) for name, own in rows.items()},
+        options={name: np.array([row["options"] for row in own], dtype=np.int64) for name, own in rows.items()},
+        scores=stacked(lambda row: float(row["score"])),
+        soft=stacked(soft_score),
+    )
