@@ -198,6 +198,28 @@ class Board:
         whole = dict.fromkeys(("experts", "rank", "analysed_seeds"), "int64")
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[4:], "float64") | whole)
 
+    def routers(self) -> "pd.DataFrame":
+        """Return what the routers of the ranked rows are worth against plain LoRA (``cme submit --export``).
+
+        Returns:
+            One row per ranked entry with a measured export: ``name``, ``method``, ``exported_seeds``, ``best_export`` and
+            ``best_export_rank``. Then follow differences, each with its 95 % interval in ``…_low`` and ``…_high``:
+            ``router_worth`` and ``router_worth_soft`` (routed adapter minus the best export in points of the CME average and of
+            the soft average) and ``router_worth_drift`` (nats per token; missing without retention).
+        """
+        import pandas as pd
+
+        from cme.leaderboard.ranking.routers import standing_worth, worth_columns, worth_values
+
+        methods = {entry.name: entry.method for entry in self.entries}
+        rows = [
+            {"name": name, "method": methods[name], **worth_values(row)}
+            for name, row in standing_worth(self.standing).items()
+        ]
+        columns = ["name", "method", *worth_columns()]
+        kinds = dict.fromkeys(columns[5:], "float64") | dict.fromkeys(("exported_seeds", "best_export_rank"), "int64")
+        return pd.DataFrame(rows, columns=columns).astype(kinds)
+
     def render(self, form: str = "md") -> str:
         """Return the board's tables as text.
 

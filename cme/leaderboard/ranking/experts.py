@@ -10,7 +10,16 @@ from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import rounded
 from cme.records import Entry, GateAgreement, RunExperts, Share
 
-__all__ = ["OverSeeds", "RowExperts", "expert_columns", "expert_values", "row_experts", "standing_experts"]
+__all__ = [
+    "Figure",
+    "OverSeeds",
+    "RowExperts",
+    "expert_columns",
+    "expert_values",
+    "over_seeds",
+    "row_experts",
+    "standing_experts",
+]
 
 
 @dataclass(frozen=True)
@@ -127,15 +136,15 @@ def row_experts(entry: Entry) -> RowExperts | None:
         rank=runs[0].rank,
         seeds=len(runs),
         runs=len(entry.runs),
-        effective=_over_seeds([(load.effective, None, None) for load in loads]),
-        entropy=_over_seeds([(load.entropy, None, None) for load in loads]),
-        confident=_over_seeds([(100 * load.confident, None, None) for load in loads]),
-        information=_over_seeds([(100 * test.share, None, None) for test in tests]),
+        effective=over_seeds([(load.effective, None, None) for load in loads]),
+        entropy=over_seeds([(load.entropy, None, None) for load in loads]),
+        confident=over_seeds([(100 * load.confident, None, None) for load in loads]),
+        information=over_seeds([(100 * test.share, None, None) for test in tests]),
         p=max((test.p for test in tests), default=None),
-        top1=_over_seeds(_shares(runs, "top1")),
-        top1_renormalised=_over_seeds(_shares(runs, "top1-renormalised")),
-        agreement=_over_seeds([_correlation(item.agreement) for item in shapley]),
-        soft_agreement=_over_seeds([_correlation(item.soft_agreement) for item in shapley]),
+        top1=over_seeds(_shares(runs, "top1")),
+        top1_renormalised=over_seeds(_shares(runs, "top1-renormalised")),
+        agreement=over_seeds([_correlation(item.agreement) for item in shapley]),
+        soft_agreement=over_seeds([_correlation(item.soft_agreement) for item in shapley]),
     )
 
 
@@ -143,8 +152,12 @@ Figure = tuple[float | None, float | None, float | None]
 """A value with the ends of its interval over samples."""
 
 
-def _over_seeds(items: Sequence[Figure]) -> OverSeeds | None:
-    """Return the mean with Student's interval over the seeds. None if the figure is undefined for a seed."""
+def over_seeds(items: Sequence[Figure]) -> OverSeeds | None:
+    """Return the mean with Student's 95 % interval over the seeds. None if the figure is undefined for a seed.
+
+    Args:
+        items: the figure of each seed, with its interval over samples, which is kept if there is a single seed.
+    """
     values = [value for value, _, _ in items if value is not None]
     if not values or len(values) < len(items):
         return None

@@ -6,6 +6,7 @@ from typing import Any
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.experts import OverSeeds, standing_experts
 from cme.leaderboard.ranking.numbers import rounded
+from cme.leaderboard.ranking.routers import standing_worth
 from cme.leaderboard.rendering.page.pack import json_for_html
 from cme.records import ExpertsLoad, GateAgreement, Interval, MaskScore, RunExperts, ShapleyAnalysis, Share
 
@@ -31,6 +32,7 @@ def page_experts(standing: Standing, budget: int = MOST_BYTES) -> dict[str, Any]
     rows = standing_experts(standing)
     if not rows:
         return None
+    routers = standing_worth(standing)
     places = {entry.name: place for place, entry in enumerate(standing.entries)}
     adapters: list[dict[str, Any]] = []
     left_out = 0
@@ -58,6 +60,7 @@ def page_experts(standing: Standing, budget: int = MOST_BYTES) -> dict[str, Any]
                 "top1": _over_seeds(item.top1),
                 "top1_renormalised": _over_seeds(item.top1_renormalised),
                 "agreement": _over_seeds(item.agreement),
+                "worth": _over_seeds(routers[name].average) if name in routers else None,
             }
             for name, item in rows.items()
         ],

@@ -41,6 +41,7 @@ function makeUse() {
       figureColumn("Top 1: % of gain", "top1", "share of the gain over the base that remains if every token uses its largest gate weight alone"),
       figureColumn("Top 1 renormalised", "top1_renormalised", "the same with gate weights scaled to the sum of all"),
       figureColumn("Spearman φ, Shapley", "agreement", "correlation of mean φ and Shapley values over pairs of dataset and expert", minus),
+      ...(data.experts.rows.some((row) => row.worth) ? [figureColumn("Router is worth", "worth", "routed adapter minus the best plain LoRA export, in points of the CME average", minus)] : []),
     ],
   });
   return () => table.show(data.experts.rows.filter((row) => visible([data.rows[row.row]]).length));
