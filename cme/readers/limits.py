@@ -131,7 +131,7 @@ COALITION_FILES = replace(
     unpacked=4 * _GIB,
 )
 
-EXPERT_FILES = replace(SAMPLE_FILES, name="scores of masked experts, beside entries", size=20 * _MIB, columns=256)
+EXPERT_FILES = replace(SAMPLE_FILES, name="scores of masked experts, beside entries", size=20 * _MIB, columns=512)
 
 DATA_FILES = ParquetLimits(
     name="dataset rows and mixes",

@@ -117,7 +117,7 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
         ],
         "cost_ratios": entry.cost_ratios.plain(),
         "lr_grid": entry.lr_grid and entry.lr_grid.plain(),
-        **_experts(entry),
+        **(_experts(entry) if standing.kind(entry) == "row" else {}),
     }
 
 

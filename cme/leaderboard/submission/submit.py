@@ -19,6 +19,7 @@ from cme.leaderboard.ranking.prompt_variants import entry_prompt_variants, sampl
 from cme.leaderboard.ranking.seeds import mean_scores
 from cme.leaderboard.submission.analyses import row_experts
 from cme.leaderboard.submission.exports import row_router_worth
+from cme.readers.limits import ENTRY_BYTES
 from cme.records import (
     AdapterOrigin,
     AdapterRecord,
@@ -45,6 +46,9 @@ from cme.workdir import claimed
 __all__ = ["make_entry"]
 
 _SAMPLES = "samples.parquet"
+
+_SPARE = 1024
+"""Bytes for what a file has besides the entry: kind and schema version."""
 
 _MIX = ("source", "seed", "size", "mixing", "temperature", "paraphrase_share", "layout", "gate", "validation_rows")
 """Fields of a mix's manifest that an entry records."""
@@ -106,6 +110,7 @@ def make_entry(
     of_runs = [run.replace(router_worth=routers[k][0]) if k in routers else run for k, run in enumerate(of_runs)]
     entry = entry.replace(runs=tuple(of_runs))
     check_entry(entry)
+    _check_size(entry)
     contents = [contents for _, contents in (*experts.values(), *routers.values()) if contents]
     files: list[Path | bytes] = [*(item.folder / _SAMPLES for item in pairs), *variants.values(), *contents]
     _write(entry, files, entries_dir, replace=replace)
@@ -293,6 +298,16 @@ def _mix(run: Run) -> MixOrigin | None:
     of_manifest = {key: getattr(manifest, key) for key in _MIX} | {"datasets": tuple(manifest.datasets)}
     of_command = {key: value for key, value in claimed(folder).items() if key in _MIX_SETTINGS}
     return build(MixOrigin, {**of_manifest, **of_command}, f"the settings of the mix {folder}", error=CMEError)
+
+
+def _check_size(entry: Entry) -> None:
+    """Check that the file of an entry can be read again."""
+    size = len(json.dumps(entry.plain(), indent=2, ensure_ascii=False).encode())
+    if size > ENTRY_BYTES - _SPARE:
+        raise UsageError(
+            f"the entry {entry.name!r} would have {size:,} bytes, but at most {ENTRY_BYTES:,} are allowed. Submit fewer runs, or "
+            "fewer analyses (--analysis)."
+        )
 
 
 def _write(entry: Entry, samples: Sequence[Path | bytes], entries_dir: Path, *, replace: bool) -> None:

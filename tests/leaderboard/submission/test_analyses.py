@@ -326,6 +326,14 @@ def test_damaged_analyses_are_refused(analysed, workshop):
     assert all(item.ok for item in audit(analysed.entries))
 
 
+def test_an_entry_that_could_not_be_read_again_is_not_written(analysed, monkeypatch):
+    before = (analysed.entries / "team.json").read_bytes()
+    monkeypatch.setattr("cme.leaderboard.submission.submit.ENTRY_BYTES", 50_000)
+    with pytest.raises(UsageError, match="bytes, but at most 50,000 are allowed"):
+        submit(analysed, *(analysed.root / "analyses" / f"team-{seed}" for seed in (0, 1)))
+    assert (analysed.entries / "team.json").read_bytes() == before
+
+
 def test_load_alone_is_enough(analysed, workshop):
     base, full = make_samples(0.4, "base", names=NAMES), make_samples(0.7, "team-0", names=NAMES)
     changes = {"redundancy": (), "shapley": None, "similarity": None, "files": {}}
