@@ -7,9 +7,11 @@ from cme.leaderboard.entries.retention import retention_problems_of
 from cme.records import Entry, EntryRun, Retention, RouterWorth
 from cme.suite.experts.worth import FAMILY, METRICS, ROUTED
 
-__all__ = ["router_problems"]
+__all__ = ["HOW", "router_problems"]
 
-_HOW = re.compile(r"[a-z][a-z0-9-]{0,19}")
+HOW = re.compile(r"[a-z][a-z0-9-]{0,19}")
+"""Names of ways of exporting."""
+
 _MOST_EXPORTS = 10
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -29,7 +31,7 @@ def _problems(entry: Entry, run: EntryRun, stated: RouterWorth) -> Iterator[str]
     names = [item.how for item in stated.exports]
     if not 1 <= len(names) <= _MOST_EXPORTS or len(set(names)) < len(names):
         yield f"it has {len(names)} exports; expected 1 to {_MOST_EXPORTS} different ones"
-    elif wrong := [name for name in names if not _HOW.fullmatch(name) or name in (ROUTED, FAMILY)]:
+    elif wrong := [name for name in names if not HOW.fullmatch(name) or name in (ROUTED, FAMILY)]:
         yield f"{wrong[0][:60]!a} is not a way of exporting to a single adapter"
     keys = [set(stated.worth), set(stated.best), *(set(item.difference) for item in stated.exports)]
     if any(of != set(METRICS) for of in keys):

@@ -16,6 +16,7 @@ from cme.leaderboard.entries.expert_scores import as_stored, expert_scores
 from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.matching import Pair
 from cme.leaderboard.entries.router import router_values, with_routed
+from cme.leaderboard.entries.router_claims import HOW
 from cme.leaderboard.entries.scores import check_hash, check_scores
 from cme.leaderboard.ranking.numbers import listing
 from cme.records import PlainLora, Result, RouterWorth, read_record
@@ -105,6 +106,9 @@ def _read(folder: Path) -> _Export:
     if not isinstance(values, Mapping) or (values.get("kind"), values.get("schema_version")) != ("export", 1):
         raise CMEError(f"{file} is not a record of cme export-lora that this version reads. Export the adapter again.")
     export = build(_Export, values, str(file), error=CMEError)
+    if strange := [plain.how for plain in export.exports if not HOW.fullmatch(plain.how)]:
+        # The name of an export is the name of its folder.
+        raise CMEError(f"{file}: {strange[0][:60]!a} is not a way of exporting. Export the adapter again.")
     if export.measured is None:
         raise UsageError(f"the export {folder} was not measured. Run cme export-lora with --measure.")
     return export

@@ -219,6 +219,11 @@ def test_exports_that_show_nothing_or_belong_to_nothing_are_refused(exported):
     again = shutil.copytree(exported.root / "exports" / "team-0", exported.root / "again")
     with pytest.raises(UsageError, match="export the same adapter"):
         submit(exported, exported.root / "exports" / "team-0", again)
+    values = json.loads((again / "export.json").read_text())
+    values["exports"][0]["how"] = "../../x"
+    (again / "export.json").write_text(json.dumps(values))
+    with pytest.raises(CMEError, match=r"'\.\./\.\./x' is not a way of exporting"):
+        submit(exported, again)
     (again / "export.json").write_text("{}")
     with pytest.raises(CMEError, match="is not a record of cme export-lora"):
         submit(exported, again)
