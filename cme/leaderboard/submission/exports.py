@@ -168,11 +168,11 @@ def _samples(result: Result, home: Path, samples: Sequence[Sample]) -> dict[tupl
     check_scores(result.scores, own, tier=result.tier, where=where)
     by_key = {(row["dataset"], row["id"]): row for row in own}
     shared = ("cluster", "options", "gold")
-    unequal = {
-        str(row["dataset"])
-        for row in samples
-        if (found := by_key.get((row["dataset"], row["id"]))) is None or any(found[key] != row[key] for key in shared)
-    }
+    unequal = set()
+    for row in samples:
+        other = by_key.get((row["dataset"], row["id"]))
+        if other is None or any(other[key] != row[key] for key in shared):
+            unequal.add(str(row["dataset"]))
     if len(own) != len(samples) or unequal:
         names = sorted(unequal) or sorted({str(row["dataset"]) for row in own})
         raise UsageError(
