@@ -1,5 +1,6 @@
 """Everything about an export that can be determined before any work."""
 
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from cme.adapters.checks import check_finite, known_type, read_config
 from cme.adapters.load import adapter_fingerprint
 from cme.analysis.checks import is_untrained
 from cme.data.sources import Source, check_source, open_source
-from cme.errors import CMEError, UsageError
+from cme.errors import CMEError, CMEWarning, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.start import with_rows
@@ -221,6 +222,13 @@ class Checked:
                 raise UsageError(
                     f"{mix} has no {split} rows, which the export needs. Give a mix that has some with --data."
                 )
+        if self.run is not None and manifest.fingerprint != self.run.mix_fingerprint:
+            warnings.warn(
+                f"{mix} is not the mix with which {self.folder} was trained (their fingerprints differ). The export is computed "
+                "from its rows all the same.",
+                CMEWarning,
+                stacklevel=2,
+            )
         return mix, manifest
 
     def _specs(self, source: Source) -> list[DatasetSpec]:

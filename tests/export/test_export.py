@@ -351,6 +351,17 @@ def test_a_run_names_its_base_its_mix_and_its_prompt_format(trained, mix, tmp_pa
     assert other.record.gates != record.gates
 
 
+def test_another_mix_than_that_of_the_training_is_used_with_a_warning(trained, mix, tmp_path):
+    from cme.errors import CMEWarning
+
+    shutil.copytree(mix, tmp_path / "mix")
+    values = json.loads((mix / "manifest.json").read_text())
+    (tmp_path / "mix" / "manifest.json").write_text(json.dumps(values | {"fingerprint": "other"}))
+    with pytest.warns(CMEWarning, match="is not the mix with which .* was trained"):
+        exported = cme.export_lora(trained, tmp_path / "out", how="mean", data=tmp_path / "mix")
+    assert exported.record.mix_fingerprint == "other"
+
+
 def test_a_mix_that_moved_is_named_in_the_message(trained, tmp_path, monkeypatch):
     run = tmp_path / "run"
     shutil.copytree(trained.folder, run)
