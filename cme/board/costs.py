@@ -6,11 +6,12 @@ from typing import Any
 
 from cme.adapters.methods import METHODS
 from cme.adapters.read_settings import settings_to_mapping
+from cme.adapters.targets import ALL_LINEAR
 from cme.board.rows import Row
 from cme.records.board import Costs
 from cme.records.method import UNMEASURED, with_gate_sum
 
-__all__ = ["CostGroup", "cost_groups"]
+__all__ = ["CostGroup", "cost_groups", "has_costs"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def cost_groups(rows: Sequence[Row], costs: Costs) -> list[CostGroup]:
     """
     groups: dict[tuple[int, Any], list[Row]] = {}
     for row in rows:
-        if row.adapter.method not in UNMEASURED:
+        if has_costs(row):
             groups.setdefault((row.total_rank, row.adapter.target_modules), []).append(row)
     made: list[CostGroup] = []
     for (rank, targets), members in groups.items():
@@ -57,6 +58,12 @@ def cost_groups(rows: Sequence[Row], costs: Costs) -> list[CostGroup]:
         name = f"rank-{rank}" if not count else f"rank-{rank}-{count + 1}"
         made.append(CostGroup(name, tuple(row.name for row in members), tuple(words), expects))
     return made
+
+
+def has_costs(row: Row) -> bool:
+    """Return whether the costs of a row can be measured: its method has a name, and its layers can be named in an option."""
+    targets = row.adapter.target_modules
+    return row.adapter.method not in UNMEASURED and (not isinstance(targets, str) or targets == ALL_LINEAR)
 
 
 def _names(row: Row) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from cme.adapters.methods import METHODS
 from cme.adapters.peft_methods import adalora_rank
 from cme.adapters.settings import AdapterSettings
+from cme.adapters.targets import ALL_LINEAR
 from cme.board.reference import is_reference
 from cme.errors import UsageError, nearest, unknown
 from cme.records.board import BoardFile, MethodRow, Study
@@ -156,6 +157,8 @@ def _check_settings(settings: Mapping[str, Any], where: str, known: list[str]) -
             raise UsageError(f"{where}: {key!r} is chosen by the board for all rows. Remove it from there.")
         if key in _NO_OPTION:
             raise UsageError(f"{where}: {key!r} can only be set in a recipe. Put it into the recipe.")
+        if key == "target_modules" and isinstance(settings[key], str) and settings[key] != ALL_LINEAR:
+            raise UsageError(f"{where}: target_modules is a regular expression, which can only be set in a recipe.")
         if key not in known:
             hint = nearest(key, known)
             raise UsageError(f"{where}: unknown setting {key!r}." + (f" Did you mean {hint!r}?" if hint else ""))

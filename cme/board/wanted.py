@@ -6,9 +6,10 @@ from typing import Any
 
 from cme.adapters.read_settings import identity_of, settings_to_mapping
 from cme.board.board import Base, Board
+from cme.board.costs import has_costs
 from cme.board.rows import Row
 from cme.records.board import BoardFile
-from cme.records.method import UNMEASURED, with_gate_sum
+from cme.records.method import with_gate_sum
 from cme.training.settings import stored
 
 __all__ = ["of_entry", "of_grid", "of_mix", "of_result", "of_run"]
@@ -81,5 +82,5 @@ def of_entry(
         "recipe": recipe,
         "settings": with_gate_sum(settings_to_mapping(row.adapter)),
         "retention": file.retention and row.retention,
-        "costs": bool(file.costs) and row.study is None and row.adapter.method not in UNMEASURED,
+        "costs": bool(file.costs) and row.study is None and has_costs(row),
     }

@@ -249,6 +249,7 @@ def test_flags_write_what_the_command_line_reads():
         ({"methods": "{lora: {settings: {rnk: 4}}}"}, "unknown setting 'rnk'. Did you mean 'rank'?"),
         ({"methods": "{lora: {settings: {experts: 4}}}"}, "lora has no setting 'experts'"),
         ({"methods": "{lora: {settings: {seed: 4}}}"}, "'seed' is chosen by the board"),
+        ({"methods": "{lora: {settings: {target_modules: '.*proj'}}}"}, "can only be set in a recipe"),
         ({"methods": "{majority: demo-lora}"}, "the row 'majority' has the name of a reference"),
         ({"methods": "{a/b: demo-lora}"}, "'a/b' cannot be the name of a file"),
         ({"methods": "{lora: demo-lora, lora: demo-lora}"}, "the key 'lora' twice"),
