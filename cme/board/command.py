@@ -23,6 +23,7 @@ __all__ = ["InterruptedStepError", "Job", "Outcome", "StepCommand", "shell_line"
 
 _PR_SET_PDEATHSIG = 1
 _TAIL = 20_000
+_POLL = 0.1
 _PATIENCE = 30.0
 """Seconds that an interrupted command has to end."""
 
@@ -131,12 +132,16 @@ class Job:
         """Ask the command to end, as Ctrl-C does."""
         self._signal(signal.SIGINT)
 
+    def kill(self) -> None:
+        """Kill the command at once."""
+        self._signal(signal.SIGKILL)
+
     def close(self) -> None:
         """Wait until the interrupted command ends, and kill it if it takes too long."""
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
-            self._signal(signal.SIGKILL)
+            self.kill()
             self._process.wait()
 
     def _signal(self, number: int) -> None:
@@ -170,7 +175,10 @@ class Job:
 
 
 def work_on(command: StepCommand) -> Outcome:
-    """Run the command of a step to its end.
+    """Run the command of a step to its end, in a worker of a cluster.
+
+    If the process that started the worker is gone, the node counts as lost, and another one runs the step again. The command is
+    then killed, because two must not write into one folder.
 
     Args:
         command: the command.
@@ -181,10 +189,13 @@ def work_on(command: StepCommand) -> Outcome:
     Raises:
         InterruptedStepError: it was killed, so that it should be run again.
     """
-    job = Job(command)
+    parent, job = os.getppid(), Job(command)
     try:
         while (outcome := job.ended()) is None:
-            time.sleep(0.1)
+            time.sleep(_POLL)
+            if os.getppid() != parent:
+                job.kill()
+                raise InterruptedStepError(f"the node that ran {command.name} is lost")
     except BaseException:
         job.interrupt()
         job.close()

@@ -1,5 +1,6 @@
 """The engine of a Ray cluster, on two nodes (raylets) of this machine, and what happens if parts of it are killed."""
 
+import json
 import os
 import stat
 import subprocess
@@ -109,6 +110,8 @@ def test_a_lost_node(tmp_path, tiny_base, cluster, undisturbed):
     disturb.wait_for(lambda: disturb.is_gone(raylets[lost]), "the end of the trainer of the lost node", 120)
     errors = process.communicate(timeout=1500)[1]
     assert process.returncode == 0, errors
+    runs = [json.loads((tmp_path / f"work/runs/lora-{seed}/run.json").read_text()) for seed in (0, 1)]
+    assert [run["interruptions"] for run in runs] == [int(pid == raylets[lost]) for pid in trainers]
     assert disturb.results(tmp_path) == undisturbed
 
 
@@ -128,4 +131,11 @@ def test_a_killed_driver(tmp_path, tiny_base, cluster, undisturbed):
 def test_a_cluster_that_is_not_there(tmp_path):
     code, errors = disturb.finish(write_board(tmp_path), "--engine", "ray", "--address", "127.0.0.1:1")
     assert code == 1 and "the Ray cluster 127.0.0.1:1 cannot be reached" in errors and "Traceback" not in errors
+    assert not (tmp_path / "work").exists()
+
+
+def test_steps_that_no_node_can_run(tmp_path, cluster):
+    path = write_board(tmp_path, methods="{lora: {settings: {rank: 4}, gpus: 2}}")
+    code, errors = disturb.finish(path, "--engine", "ray", "--address", cluster.address)
+    assert code == 2 and "needs 1 CPUs and 2 GPUs, but no node of the Ray cluster has them" in errors
     assert not (tmp_path / "work").exists()
