@@ -5,8 +5,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cme.adapters.checks import read_config
 from cme.adapters.load import adapter_fingerprint
-from cme.analysis.checks import Experts, check_experts
+from cme.analysis.checks import Experts, check_equal_numbers, check_experts
 from cme.api.analysis_training import checkpoints_of
 from cme.api.validation_rows import ValidationMix, find_mix, own_run
 from cme.data.sources import check_source, open_source, source_identity
@@ -61,6 +62,9 @@ class Checked:
         evaluation = settings.evaluation
         self.adapter = resolve_adapter(evaluation.adapter or "")
         self.experts: Experts = check_experts(self.adapter)
+        if settings.parts != ("similarity",):
+            config = read_config(self.adapter)
+            check_equal_numbers(self.adapter, config, "only --parts similarity can be measured")
         self.masks = Masks(
             self.experts.count, redundancy="redundancy" in settings.parts, shapley="shapley" in settings.parts
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from cme.adapters.checks import check_finite, known_type, read_config
 from cme.adapters.load import adapter_fingerprint
-from cme.analysis.checks import is_untrained
+from cme.analysis.checks import check_equal_numbers, expert_rank, is_untrained
 from cme.data.sources import Source, check_source, open_source
 from cme.errors import CMEError, CMEWarning, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
@@ -63,7 +63,7 @@ def check_routed(folder: Path, kind: str) -> None:
         raise UsageError(f"{folder} already is a plain LoRA adapter. Use it as it is.")
     raise UsageError(
         f"{folder} has no experts (its method is {kind.lower()}), so it cannot be exported. Give an adapter of moslora or of a "
-        "routed method: moelora, hydralora, teamlora or a plug-in of this kind."
+        "method with experts, such as moelora, teamlora or a plug-in of this kind."
     )
 
 
@@ -77,6 +77,8 @@ class Checked:
         folder: folder of the routed adapter.
         kind: its PEFT type.
         config: its configuration as JSON values.
+        experts: number of experts of each layer, k.
+        expert_rank: rank of each expert, r.
         fingerprint: its fingerprint.
         run: its run record, or None.
         base_name: name of the base.
@@ -102,7 +104,8 @@ class Checked:
                 f"{self.folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
             )
         self.config = read_config(self.folder)
-        self.experts, self.expert_rank = int(self.config["experts"]), int(self.config["r"])
+        check_equal_numbers(self.folder, self.config, "their mean gate weights cannot be computed")
+        self.experts, self.expert_rank = int(self.config["experts"]), expert_rank(self.config)
         self.fingerprint = adapter_fingerprint(self.folder)
         if settings.rank is not None and settings.rank > self.experts * self.expert_rank:
             raise UsageError(

@@ -17,7 +17,7 @@ from cme.errors import CMEError, UsageError
 from cme.models.load import load_model
 from cme.records import Export, read_record
 from cme.records.schema import json_schema
-from tests.adapters.variants import ROUTED
+from tests.adapters.variants import RANKWISE, ROUTED
 
 STOCK = """
 import sys
@@ -73,7 +73,8 @@ def test_mean_is_the_routed_adapter_with_constant_gate_weights(tiny_base, mix, r
     torch.testing.assert_close(merged, expected, rtol=0, atol=1e-4)
     assert kind == "Linear"
     (item,) = record.exports
-    assert (item.how, item.rank) == ("mean", 3 if method == "hydralora" else 12) and item.divergence > 0
+    assert (item.how, item.rank) == ("mean", 3 if method in ("hydralora", "comol") else 12) and item.divergence > 0
+    assert (record.experts, record.expert_rank) == ((12, 1) if method in RANKWISE else (4, 3))
     assert item.adapters["all"].folder == "."
     assert sum(map(sum, record.gates.values())) / len(record.gates) == pytest.approx(1, abs=0.5)
 
@@ -220,12 +221,14 @@ def test_adapters_that_cannot_be_exported_are_refused_before_any_work(tiny_base,
     lora = save_adapter(tiny_base, tmp_path / "lora", 0.3)
     dora = save_adapter(tiny_base, tmp_path / "dora", 0.3, "dora")
     untrained = save_adapter(tiny_base, tmp_path / "untrained", 0.0, "teamlora")
+    uneven = routed("mola", experts_pattern={r"layers\.0\..*": 2})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     for adapter, out, message in (
         (lora, "out", "lora already is a plain LoRA adapter"),
         (dora, "out", r"dora has no experts .its method is lora."),
         (untrained, "out", "was never trained: all matrices B"),
+        (uneven, "out", "have different numbers of experts .experts_pattern., so their mean gate weights"),
         (tmp_path / "nothing", "out", "the adapter folder .* does not exist"),
         (routed(), "full", "is not empty"),
     ):
