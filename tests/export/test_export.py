@@ -14,6 +14,8 @@ import cme
 from cme.adapters.load import load_adapter
 from cme.adapters.routed.gates import routed_layers
 from cme.errors import CMEError, UsageError
+from cme.export.checks import Checked
+from cme.export.settings import ExportSettings
 from cme.models.load import load_model
 from cme.records import Export, read_record
 from cme.records.schema import json_schema
@@ -193,7 +195,7 @@ def test_other_tensors_and_lower_precision_stay(tiny_base, mix, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"how": None}, r"a TEAMLORA adapter weights its experts .* with --how: mean .constant gate weights"),
+        ({"how": None}, r"teamlora weights its experts .* with --how: mean .constant gate weights"),
         ({"how": "median"}, "unknown way of exporting 'median'. Did you mean 'mean'"),
         ({"how": "mean", "rank": 4}, "rank applies to fit and distil only"),
         ({"how": "mean", "steps": 4}, "steps applies to distil only"),
@@ -249,6 +251,16 @@ def test_a_mix_without_validation_rows_is_refused(routed, tmp_path, monkeypatch)
     assert not (tmp_path / "out").exists()
 
 
+def test_rows_are_cut_to_the_context_of_the_base(tiny_base, mix, routed, tmp_path):
+    shutil.copytree(tiny_base, tmp_path / "short")
+    config = json.loads((tmp_path / "short" / "config.json").read_text())
+    (tmp_path / "short" / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 48}))
+    whole = Checked(ExportSettings(str(routed()), ("mean",), data=str(mix)))
+    short = Checked(ExportSettings(str(routed()), ("mean",), data=str(mix), base=str(tmp_path / "short")))
+    assert max(len(row.ids) for row in whole.validation.rows) > 48
+    assert max(len(row.ids) for row in short.validation.rows) <= 48
+
+
 def test_moslora_needs_no_choice_and_takes_none(tiny_base, tmp_path):
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM
@@ -271,7 +283,7 @@ def test_fit_is_nearer_than_mean_and_loads_without_cme(tiny_base, mix, routed, t
     assert all(0 < layer.loss < layer.mean_loss < 1 for layer in fit.layers) and len(fit.layers) == 6
     adapted, merged, kind = stock_logits(tiny_base, tmp_path / "out" / "fit", tmp_path)
     torch.testing.assert_close(merged, adapted, rtol=0, atol=1e-4)
-    assert kind == "Linear" and "flatters it" in exported.markdown
+    assert kind == "Linear" and "flatters `fit`." in exported.markdown
 
 
 def test_a_lower_rank_is_in_the_configuration_and_the_tensors(mix, routed, tmp_path):
