@@ -6,6 +6,7 @@ from typing import Any
 
 from cme.errors import AdapterError, UsageError
 from cme.readers.json_file import read_json
+from cme.records.method import RANK_EXPERTS
 
 __all__ = ["Experts", "check_equal_numbers", "check_experts", "expert_rank", "is_untrained"]
 
@@ -58,11 +59,7 @@ def expert_rank(config: Mapping[str, Any]) -> int:
     Args:
         config: the configuration of the adapter as JSON values.
     """
-    from cme.adapters.methods import METHODS
-
-    method = str(config.get("peft_type", "")).lower()
-    # Without a setting for the number of experts, every rank is an expert.
-    rankwise = method in METHODS and "experts" not in METHODS[method].settings
+    rankwise = str(config.get("peft_type", "")).lower() in RANK_EXPERTS
     return 1 if rankwise else int(config.get("r") or 1)
 
 
