@@ -130,6 +130,10 @@ if TYPE_CHECKING:
         Plan,
         plan,
     )
+    from cme.api.reproduction import (
+        Reproduced,
+        reproduce,
+    )
     from cme.api.results import (
         EvalResult,
         explain_scores,
@@ -142,10 +146,8 @@ if TYPE_CHECKING:
         show_samples,
     )
     from cme.api.submission import (
-        Reproduced,
         Submitted,
         board_steps,
-        reproduce,
         submit,
     )
     from cme.api.training import (
@@ -183,7 +185,7 @@ _HOMES = {
     "Parameters": "cme.api.parameters",
     "Plan": "cme.api.plan",
     "RenderedBoard": "cme.api.boards",
-    "Reproduced": "cme.api.submission",
+    "Reproduced": "cme.api.reproduction",
     "SMoraConfig": "cme.adapters.smora",
     "Submitted": "cme.api.submission",
     "TeamLoraConfig": "cme.adapters.teamlora",
@@ -227,7 +229,7 @@ _HOMES = {
     "prompt_sensitivity": "cme.api.results",
     "push_mix": "cme.api.mixes",
     "render_board": "cme.api.boards",
-    "reproduce": "cme.api.submission",
+    "reproduce": "cme.api.reproduction",
     "run_board": "cme.api.board_runs",
     "run_lm_eval": "cme.api.lm_eval",
     "score": "cme.api.results",

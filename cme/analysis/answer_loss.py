@@ -7,7 +7,7 @@ that leave every answer as it is.
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -24,25 +24,16 @@ _BUDGET = {"cpu": 1024}
 _BUDGET_ELSEWHERE = 4096
 
 
-@dataclass(frozen=True)
-class AnswerRow:
-    """A row of a mix as the model reads it.
+class AnswerRow(Protocol):
+    """A row as the model reads it."""
 
-    Attributes:
-        id: id of the row.
-        dataset: its dataset.
-        family: family of the dataset.
-        cluster: cluster of the row, unique over all datasets.
-        ids: token ids of the prompt, the answer and the end of text.
-        context: number of tokens of the prompt.
-    """
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Token ids of the prompt and the answer."""
 
-    id: str
-    dataset: str
-    family: str
-    cluster: str
-    ids: tuple[int, ...]
-    context: int
+    @property
+    def context(self) -> int:
+        """Number of tokens of the prompt."""
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """Checks of an adapter before its experts are analysed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cme.errors import AdapterError, UsageError
 from cme.readers.json_file import read_json
+from cme.records.method import RANK_EXPERTS
 
-__all__ = ["Experts", "check_experts", "is_untrained"]
+__all__ = ["Experts", "check_equal_numbers", "check_experts", "expert_rank", "is_untrained"]
 
 
 class Experts:
@@ -48,11 +50,35 @@ def check_experts(folder: Path) -> Experts:
         raise UsageError(
             f"{folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
         )
-    from cme.adapters.methods import METHODS
+    return Experts(experts, expert_rank(values), method)
 
-    # Without a setting for the number of experts, every rank is an expert.
-    rankwise = method in METHODS and "experts" not in METHODS[method].settings
-    return Experts(experts, 1 if rankwise else int(values.get("r") or 1), method)
+
+def expert_rank(config: Mapping[str, Any]) -> int:
+    """Return the rank of each expert of an adapter.
+
+    Args:
+        config: the configuration of the adapter as JSON values.
+    """
+    rankwise = str(config.get("peft_type", "")).lower() in RANK_EXPERTS
+    return 1 if rankwise else int(config.get("r") or 1)
+
+
+def check_equal_numbers(folder: Path, config: Mapping[str, Any], done: str) -> None:
+    """Check that all layers of an adapter have the same number of experts.
+
+    Args:
+        folder: folder of the adapter.
+        config: its configuration as JSON values.
+        done: what needs this, for the message.
+
+    Raises:
+        UsageError: the numbers differ by layer.
+    """
+    if config.get("experts_pattern"):
+        raise UsageError(
+            f"the layers of {folder} have different numbers of experts (experts_pattern), so {done}. Give an adapter "
+            "with the same number in every layer."
+        )
 
 
 def is_untrained(folder: Path) -> bool:

@@ -103,8 +103,10 @@ def draw_layer_groups(record: Analysis) -> Any:
     from matplotlib.figure import Figure
 
     assert record.validation is not None and record.validation.shapley is not None
-    found = record.validation
-    games = {"all layers": record.validation.shapley} | {f"{item.name} layers": item.values for item in found.groups}
+    validation = record.validation
+    games = {"all layers": record.validation.shapley} | {
+        f"{item.name} layers": item.values for item in validation.groups
+    }
     figure = Figure(figsize=(5.2, 2.8), layout="constrained")
     axes = figure.subplots()
     width = 0.7 / record.experts

@@ -19,8 +19,8 @@ def validation_sections(record: Analysis) -> list[str]:
     title = "## Validation loss"
     if record.validation is None:
         return [] if record.without_validation is None else [title, f"Not measured: {record.without_validation}"]
-    found = record.validation
-    intervals = found.masks[0].loss.low is not None
+    measured = record.validation
+    intervals = measured.masks[0].loss.low is not None
     rows = [
         [
             mask_title(item.name, record.experts),
@@ -28,23 +28,24 @@ def validation_sections(record: Analysis) -> list[str]:
             interval_text(item.difference, _DIGITS),
             share_text(item.share_of_gain, intervals=intervals),
         ]
-        for item in found.masks
+        for item in measured.masks
     ]
     sections = [
         title,
-        f"Mean loss in nats per answer token on {found.rows} rows of the mix's validation split ({found.clusters} clusters, "
-        f"{found.tokens} answer tokens). Each row counts once. The share of the gain is (base − masked) / (base − full).",
+        f"Mean loss in nats per answer token on {measured.rows} rows of the mix's validation split ({measured.clusters} "
+        f"clusters, {measured.tokens} answer tokens). Each row counts once. The share of the gain is "
+        "(base − masked) / (base − full).",
         markdown_table(("experts", "loss", "minus that of all experts", "share of gain"), rows),
     ]
-    if found.guarded:
+    if measured.guarded:
         sections.append(
-            f"Top 1 could not be renormalised for {100 * found.guarded:.2g} % of the gate weights, whose sum is near 0 or has "
+            f"Top 1 could not be renormalised for {100 * measured.guarded:.2g} % of the gate weights, whose sum is near 0 or has "
             "another sign. They count as without renormalisation."
         )
-    if found.shapley is not None:
-        sections += _values(found)
-    if found.bundles is not None:
-        sections += _bundles(found.bundles)
+    if measured.shapley is not None:
+        sections += _values(measured)
+    if measured.bundles is not None:
+        sections += _bundles(measured.bundles)
     return sections
 
 
@@ -74,19 +75,22 @@ def training_sections(training: TrainingLoad) -> list[str]:
     ]
 
 
-def _values(found: ValidationAnalysis) -> list[str]:
-    assert found.shapley is not None
-    columns = ["expert", "all layers", *(f"{group.name} {_blocks(group.blocks)}" for group in found.groups)]
+def _values(measured: ValidationAnalysis) -> list[str]:
+    assert measured.shapley is not None
+    columns = ["expert", "all layers", *(f"{group.name} {_blocks(group.blocks)}" for group in measured.groups)]
     rows = [
         [
             str(expert),
             interval_text(value, _DIGITS),
-            *(interval_text(group.values.values[expert], _DIGITS) for group in found.groups),
+            *(interval_text(group.values.values[expert], _DIGITS) for group in measured.groups),
         ]
-        for expert, value in enumerate(found.shapley.values)
+        for expert, value in enumerate(measured.shapley.values)
     ]
-    base = next(item for item in found.masks if item.name == "base")
-    gains = [interval_text(base.difference, _DIGITS), *(interval_text(group.gain, _DIGITS) for group in found.groups)]
+    base = next(item for item in measured.masks if item.name == "base")
+    gains = [
+        interval_text(base.difference, _DIGITS),
+        *(interval_text(group.gain, _DIGITS) for group in measured.groups),
+    ]
     return [
         "Shapley values for minus the validation loss, in nats. In the game of a group of layers, all other layers keep all "
         "experts. Expert 0 of one layer has nothing to do with expert 0 of another, so these are values of bundles.",

@@ -5,10 +5,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cme.adapters.checks import read_config
 from cme.adapters.load import adapter_fingerprint
-from cme.analysis.checks import Experts, check_experts
+from cme.analysis.checks import Experts, check_equal_numbers, check_experts
 from cme.api.analysis_training import checkpoints_of
-from cme.api.validation_rows import ValidationMix, find_mix, own_run
+from cme.api.validation_rows import ValidationMix, find_mix
 from cme.data.sources import check_source, open_source, source_identity
 from cme.errors import UsageError, unknown
 from cme.evaluation.adapters import resolve_adapter
@@ -20,6 +21,7 @@ from cme.prompt import TEMPLATE_DATE, check_format
 from cme.suite import DatasetSpec, select
 from cme.suite.experts.masks import Masks
 from cme.suite.score import SCORER_VERSION
+from cme.training.mix_rows import own_run
 
 __all__ = ["PARTS", "AnalysisSettings", "Checked", "check_analysis", "checked_analysis"]
 
@@ -61,6 +63,9 @@ class Checked:
         evaluation = settings.evaluation
         self.adapter = resolve_adapter(evaluation.adapter or "")
         self.experts: Experts = check_experts(self.adapter)
+        if settings.parts != ("similarity",):
+            config = read_config(self.adapter)
+            check_equal_numbers(self.adapter, config, "only --parts similarity can be measured")
         self.masks = Masks(
             self.experts.count, redundancy="redundancy" in settings.parts, shapley="shapley" in settings.parts
         )

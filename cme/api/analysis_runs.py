@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from cme.adapters.routed.gates import routed_layers
 from cme.analysis.run_similarity import COLUMNS, RunSimilarity, run_similarity
 from cme.analysis.similarity import expert_matrices
-from cme.api.validation_rows import own_run
 from cme.errors import CMEError
 from cme.evaluation.adapters import AdapterSwitcher, resolve_adapter
 from cme.evaluation.settings import EvalSettings
@@ -19,6 +18,7 @@ from cme.mix.rows import read_manifest
 from cme.models.load import load_model, resolve_base
 from cme.progress import bar
 from cme.records import Run
+from cme.training.mix_rows import own_run
 
 if TYPE_CHECKING:
     from torch import Tensor

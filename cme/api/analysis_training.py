@@ -9,7 +9,6 @@ from cme.adapters.load import adapter_fingerprint
 from cme.analysis.measure_load import measure_load
 from cme.analysis.rows import LoadRow
 from cme.analysis.training_load import training_step
-from cme.api.validation_rows import own_run
 from cme.errors import CMEError, UsageError
 from cme.evaluation.adapters import AdapterSwitcher
 from cme.files import digest, read_json, write_json
@@ -17,6 +16,7 @@ from cme.progress import bar
 from cme.records.analysis import TrainingLoad, TrainingStep
 from cme.suite import DatasetSpec
 from cme.training.checkpoints import FOLDER, complete
+from cme.training.mix_rows import own_run
 
 __all__ = ["Checkpoint", "checkpoints_of", "training_load"]
 

@@ -9,12 +9,13 @@ import numpy as np
 
 from cme.adapters.routed.gates import routed_layers
 from cme.adapters.routed.masks import masked_experts
-from cme.analysis.answer_loss import AnswerLoss, AnswerRow
+from cme.analysis.answer_loss import AnswerLoss
 from cme.analysis.load import Array
 from cme.analysis.loss_masks import LossMasks
 from cme.analysis.loss_table import LossTable
 from cme.files import atomic_path
 from cme.progress import bar
+from cme.training.mix_rows import MixRow
 
 __all__ = ["measure_losses", "model_masks"]
 
@@ -33,7 +34,7 @@ def model_masks(model: Any, experts: int, draws: int, adapter_name: str = "defau
 
 
 def measure_losses(
-    model: Any, rows: Sequence[AnswerRow], masks: LossMasks, folder: Path, *, pad: int, key: str, title: str
+    model: Any, rows: Sequence[MixRow], masks: LossMasks, folder: Path, *, pad: int, key: str, title: str
 ) -> tuple[LossTable, float]:
     """Measure the losses of the rows under every mask.
 

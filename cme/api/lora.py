@@ -126,7 +126,7 @@ def export_lora(
         export(folder, path(out))
         return ExportedLora(path(out), None)
     check_routed(folder, kind)
-    chosen = ways(names(how), kind)
+    chosen = ways(names(how), kind.lower())
     of_measure = {"source": source, "tier": tier, "datasets": names(datasets), "retention_text": retention_text}
     if not measure and (given := [name for name, value in of_measure.items() if value is not None]):
         raise UsageError(f"{given[0].replace('_', '-')} applies to --measure only. Add --measure, or leave it out.")

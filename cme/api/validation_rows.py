@@ -4,18 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cme.adapters.load import adapter_fingerprint
-from cme.analysis.answer_loss import AnswerRow
-from cme.data.example import Dropped
 from cme.errors import CMEError, SourceError, UsageError
-from cme.mix.rows import load_mix, read_manifest
-from cme.records import Manifest, Run, read_record
+from cme.mix.rows import read_manifest
+from cme.records import Manifest, Run
 from cme.training.encode import Encoder
+from cme.training.mix_rows import MAX_LENGTH, MixRow, own_run, validation_split
 
-__all__ = ["ValidationMix", "find_mix", "own_run", "validation_rows"]
-
-_MAX_LENGTH = 1024
-"""Most tokens of a row if the adapter has no run record. It is the default of a training."""
+__all__ = ["ValidationMix", "find_mix", "validation_rows"]
 
 
 @dataclass(frozen=True)
@@ -31,15 +26,6 @@ class ValidationMix:
     folder: Path
     fingerprint: str
     max_length: int
-
-
-def own_run(adapter: Path) -> Run | None:
-    """Return the run record of an adapter, or None if its folder has none or that of another adapter."""
-    try:
-        run = read_record(adapter / "run.json", Run)
-    except CMEError:
-        return None
-    return run if run.adapter_fingerprint == adapter_fingerprint(adapter) else None
 
 
 def find_mix(adapter: Path, data: Path | None = None) -> ValidationMix | str:
@@ -67,12 +53,12 @@ def find_mix(adapter: Path, data: Path | None = None) -> ValidationMix | str:
     if reason is not None:
         return f"{reason} Give the folder of the mix with --data."
     length = run.training.max_length if run is not None else None
-    return ValidationMix(folder, read_manifest(folder).fingerprint, length or _MAX_LENGTH)
+    return ValidationMix(folder, read_manifest(folder).fingerprint, length or MAX_LENGTH)
 
 
 def validation_rows(
     mix: ValidationMix, tokenizer: Any, *, rows: int, prompt_format: str, max_length: int | None = None
-) -> tuple[list[AnswerRow], int]:
+) -> tuple[list[MixRow], int]:
     """Read and encode the first rows of a mix's validation split, which are in random order.
 
     Args:
@@ -89,16 +75,7 @@ def validation_rows(
         CMEError: the split is damaged, or no row fits.
     """
     length = min(mix.max_length, max_length or mix.max_length)
-    encoder = Encoder(tokenizer, prompt_format, length)
-    chosen: list[AnswerRow] = []
-    dropped = 0
-    for row in load_mix(mix.folder, "validation").slice(0, rows).to_pylist():
-        encoded = encoder.row(row)
-        if isinstance(encoded, Dropped):
-            dropped += 1
-            continue
-        cluster = f"{row['dataset']}/{row['cluster']}"
-        chosen.append(AnswerRow(row["id"], row["dataset"], row["family"], cluster, tuple(encoded.ids), encoded.context))
+    chosen, dropped = validation_split(mix.folder, Encoder(tokenizer, prompt_format, length), rows)
     if not chosen:
         raise SourceError(
             f"{mix.folder} has no validation row of at most {length} tokens. Leave out the part validation."

@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cme.data.sources import check_source, open_source, source_notes
 from cme.errors import CMEError, UsageError
-from cme.evaluation.adapters import BASE, adapter_name, distinct_names
+from cme.evaluation.adapters import BASE, distinct_names
 from cme.evaluation.baseline import BaselineSession
-from cme.evaluation.chosen_ids import named_provenance, rows_fields
+from cme.evaluation.chosen_ids import rows_fields
 from cme.evaluation.expert_choice import ExpertChoice
 from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
+from cme.evaluation.result_files import answered, write_result, written
 from cme.evaluation.retention import check_retention
 from cme.evaluation.row_rules import GivenRows, Look, RowRule
-from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.evaluation.shared_rows import check_same_rows
@@ -33,20 +32,17 @@ from cme.evaluation.start import (
     specs_of,
     with_rows,
 )
-from cme.files import sha256_file
 from cme.locks import locks_released
 from cme.models.load import load_tokenizer, pick_dtype
 from cme.processes import ALONE, Group, joined
 from cme.progress import table
 from cme.prompt import check_format
-from cme.records import AdapterInfo, Result, RowSelection, read_record, versions, write_record
-from cme.records.samples import read_samples, write_samples
+from cme.records import Result, read_record
 from cme.suite import DatasetSpec
 from cme.suite.baselines import covered
-from cme.suite.score import SCORER_VERSION, aggregate
-from cme.workdir import claim, finish
+from cme.workdir import claim
 
-__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "evaluate_parts", "write_grown"]
+__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "evaluate_parts"]
 
 
 @locks_released()
@@ -227,7 +223,7 @@ def evaluate_model(
             raise
         if rule is not None:
             growing = GrowingModel(settings, start, start.rows[0], origin="memory")
-            return grow([growing], rule, write_grown, Sessions(False, ALONE, session))[0]
+            return grow([growing], rule, write_result, Sessions(False, ALONE, session))[0]
         return _row(session, settings, start, start.rows[0], ALONE, origin="memory")
 
 
@@ -247,7 +243,7 @@ def _models(
     if rule is not None:
         sessions = Sessions(len(chosen) > 1, group)
         for row in open_rows:
-            results[row.out] = grow([GrowingModel(settings, start, row)], rule, write_grown, sessions)[0]
+            results[row.out] = grow([GrowingModel(settings, start, row)], rule, write_result, sessions)[0]
     elif open_rows:
         try:
             tokenizer = load_tokenizer(start.folder)
@@ -273,39 +269,7 @@ def _row(
         raise
     done = _each(session, start.specs, row.out, shown=group.rank == 0)
     parts = {name: [(record, row.out / "parts" / name)] for name, record in done.items()}
-    return group.first(lambda: _model_result(session, GrowingModel(settings, start, row, origin, parts), None))
-
-
-def write_grown(session: Session, model: GrowingModel, selection: RowSelection) -> Result:
-    """Write the result of a model whose rows a rule chose (`cme.evaluation.stages.grow`)."""
-    return _model_result(session, model, selection)
-
-
-def _model_result(session: Session, model: GrowingModel, selection: RowSelection | None) -> Result:
-    settings, start, row = model.settings, model.start, model.row
-    result = Result(
-        name=settings.name
-        or (
-            adapter_name(row.adapter_name_or_path)
-            if row.adapter_name_or_path
-            else settings.base.rstrip("/").split("/")[-1]
-        ),
-        base=settings.base,
-        base_fingerprint=start.fingerprint,
-        tokenizer_fingerprint=start.tokenizer,
-        adapter=_adapter_info(session, row),
-        prompt_format=settings.prompt_format,
-        shots=settings.shots,
-        prompt_variant=settings.prompt_variant,
-        dtype=settings.dtype,
-        token_budget=settings.token_budget,
-        origin=model.origin,
-        retention=session.measure_retention(),
-        experts=row.experts,
-        **_answered(session, settings, model.parts, start.specs, start.missing, row.out),
-        **rows_fields(settings, selection),
-    )
-    return _written(result, row.out)
+    return group.first(lambda: write_result(session, GrowingModel(settings, start, row, origin, parts), None))
 
 
 def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result:
@@ -343,7 +307,7 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
         shots=0,
         dtype="",
         baseline=name,
-        **_answered(
+        **answered(
             session,
             settings,
             {name: [(record, out / "parts" / name)] for name, record in done.items()},
@@ -353,7 +317,7 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
         ),
         **rows_fields(settings, selection),
     )
-    return _written(result, out)
+    return written(result, out)
 
 
 def _each(
@@ -362,67 +326,3 @@ def _each(
     """Evaluate every dataset and return the records of `Session.dataset` by name."""
     with table([spec.name for spec in specs], whole=f"{out.name}: datasets", shown=shown) as row:
         return {spec.name: session.dataset(spec, out / "parts", row(spec.name)) for spec in specs}
-
-
-def _answered(
-    session: Session | BaselineSession,
-    settings: EvalSettings,
-    parts: Mapping[str, Sequence[tuple[Mapping[str, Any], Path]]],
-    specs: Sequence[DatasetSpec],
-    missing: Sequence[str],
-    out: Path,
-) -> dict[str, Any]:
-    """Write the samples and responses of all datasets and return the fields of the result that describe them."""
-    folders = [folder for spec in specs for _, folder in parts[spec.name]]
-    samples = [row for folder in folders for row in read_samples(folder / "samples.parquet")]
-    write_samples(out / "samples.parquet", samples)
-    join_responses([folder / "responses.parquet" for folder in folders], out / "responses.parquet")
-    done = {spec.name: _joined([record for record, _ in parts[spec.name]]) for spec in specs}
-    return {
-        "tier": settings.tier,
-        "scores": aggregate(samples, tier=settings.tier),
-        "samples_sha256": sha256_file(out / "samples.parquet"),
-        "scorer_version": SCORER_VERSION,
-        "task_fingerprints": {spec.name: spec.fingerprint for spec in specs},
-        "provenance": {name: named_provenance(settings, item["provenance"]) for name, item in done.items()},
-        "missing": tuple(missing),
-        "device": session.device_name,
-        "batch_size": session.batch_size,
-        "threads": session.threads,
-        "seconds": {name: item["seconds"] for name, item in done.items()},
-        "tokens": {name: item["tokens"] for name, item in done.items() if "tokens" in item},
-        "tokens_per_second": {
-            name: round(item["tokens"] / item["seconds"], 1) for name, item in done.items() if item.get("tokens")
-        },
-        "engines": {name: item["engine"] for name, item in done.items() if item["engine"]},
-        "versions": versions(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _joined(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the record of a dataset whose rows were evaluated in several parts."""
-    joined = dict(records[-1])
-    joined["seconds"] = round(sum(record["seconds"] for record in records), 3)
-    if "tokens" in joined:
-        joined["tokens"] = sum(record["tokens"] for record in records)
-    # If one part needed lm-eval's own code, its reason is the one to report.
-    joined["engine"] = next((record["engine"] for record in records if record["engine"] != "prefix"), joined["engine"])
-    return joined
-
-
-def _written(result: Result, out: Path) -> Result:
-    write_record(out / RESULT, result)
-    finish(out)
-    return result
-
-
-def _adapter_info(session: Session, row: ModelRow) -> AdapterInfo | None:
-    if row.adapter_name_or_path is None or row.fingerprint is None:
-        return None
-    return AdapterInfo(
-        path=row.adapter_name_or_path,
-        method=session.method,
-        fingerprint=row.fingerprint,
-        changes_output=session.effect > 0,
-    )

@@ -7,27 +7,25 @@ from typing import Any
 
 from cme.adapters.checks import check_finite, known_type, read_config
 from cme.adapters.load import adapter_fingerprint
-from cme.analysis.checks import is_untrained
+from cme.analysis.checks import check_equal_numbers, expert_rank, is_untrained
 from cme.data.sources import Source, check_source, open_source
-from cme.errors import CMEError, CMEWarning, UsageError
+from cme.errors import CMEWarning, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.start import with_rows
 from cme.export.rows import ValidationRows, validation_rows
 from cme.export.settings import ExportSettings
 from cme.mix.rows import read_manifest
-from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
+from cme.models.load import base_fingerprint, context_length, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE
-from cme.records import Manifest, Run, read_record
+from cme.records import Manifest
 from cme.suite import DatasetSpec, select
 from cme.suite.score import SCORER_VERSION
 from cme.training.encode import Encoder
+from cme.training.mix_rows import MAX_LENGTH, own_run
 
 __all__ = ["Checked", "adapter_kind", "check_routed"]
-
-_LENGTH = 1024
-"""Most tokens of a row for adapters without a run record, as in training."""
 
 
 def adapter_kind(adapter: str) -> tuple[Path, str]:
@@ -63,7 +61,7 @@ def check_routed(folder: Path, kind: str) -> None:
         raise UsageError(f"{folder} already is a plain LoRA adapter. Use it as it is.")
     raise UsageError(
         f"{folder} has no experts (its method is {kind.lower()}), so it cannot be exported. Give an adapter of moslora or of a "
-        "routed method: moelora, hydralora, teamlora or a plug-in of this kind."
+        "method with experts, such as moelora, teamlora or a plug-in of this kind."
     )
 
 
@@ -77,6 +75,8 @@ class Checked:
         folder: folder of the routed adapter.
         kind: its PEFT type.
         config: its configuration as JSON values.
+        experts: number of experts of each layer, k.
+        expert_rank: rank of each expert, r.
         fingerprint: its fingerprint.
         run: its run record, or None.
         base_name: name of the base.
@@ -102,18 +102,20 @@ class Checked:
                 f"{self.folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
             )
         self.config = read_config(self.folder)
-        self.experts, self.expert_rank = int(self.config["experts"]), int(self.config["r"])
+        check_equal_numbers(self.folder, self.config, "their mean gate weights cannot be computed")
+        self.experts, self.expert_rank = int(self.config["experts"]), expert_rank(self.config)
         self.fingerprint = adapter_fingerprint(self.folder)
         if settings.rank is not None and settings.rank > self.experts * self.expert_rank:
             raise UsageError(
                 f"rank is {settings.rank}, but {self.experts} experts of rank {self.expert_rank} have at most rank "
                 f"{self.experts * self.expert_rank} together. Give at most that."
             )
-        self.run = self._own_run()
+        self.run = own_run(self.folder)
         self.prompt_format = settings.prompt_format or (self.run.prompt_format if self.run else "plain")
-        self.max_length = int((self.run and self.run.training.max_length) or _LENGTH)
         self.base_name = self._named_base()
         self.base = resolve_base(self.base_name)
+        length = int((self.run and self.run.training.max_length) or MAX_LENGTH)
+        self.max_length = min(length, context_length(self.base) or length)
         self.base_fingerprint = base_fingerprint(self.base)
         self.tokenizer_fingerprint = tokenizer_fingerprint(
             self.base, TEMPLATE_DATE if self.prompt_format == "chat" else None
@@ -189,14 +191,6 @@ class Checked:
                 "scorer": SCORER_VERSION,
             },
         }
-
-    def _own_run(self) -> Run | None:
-        try:
-            run = read_record(self.folder / "run.json", Run)
-        except CMEError:
-            # There is no record, or the file is another program's.
-            return None
-        return run if run.adapter_fingerprint == self.fingerprint else None
 
     def _named_base(self) -> str:
         name = self.settings.base or (self.run.base if self.run else self.config.get("base_model_name_or_path"))

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cme.export.matrices import Matrices, gated_down
+from cme.export.matrices import Matrices, gated_down, gated_values
 from cme.export.rows import Batch, ValidationRows, batches, forward
 from cme.progress import bar
 
@@ -30,6 +30,9 @@ __all__ = ["LIMIT", "Fitted", "Sums", "fit_layers", "fitted_layer", "gated_hidde
 
 LIMIT = 4 * 2**30
 """Bytes of the sums of a group of layers."""
+
+_LEAST_PIVOT = 1e-12
+"""Smallest pivot of a Cholesky factor that is no rounding error, squared and relative to the sum of squares of its input."""
 
 
 @dataclass(eq=False)
@@ -229,7 +232,7 @@ def _passed(
     home = device if device.type in ("cpu", "cuda") else torch.device("cpu")
     sums = {path: Sums.zeros(of.in_features, matrices[path].up.shape[1], home) for path, of in layers.items()}
     current: list[Batch] = []
-    with _hooked(layers, sums, lambda: current[0]), torch.inference_mode():
+    with _hooked(layers, matrices, sums, lambda: current[0]), torch.inference_mode():
         for batch in batches(validation, pad, device):
             current[:] = [batch]
             forward(model, batch, progress)
@@ -237,14 +240,16 @@ def _passed(
 
 
 @contextmanager
-def _hooked(layers: Mapping[str, Any], sums: Mapping[str, Sums], batch: Callable[[], Batch]) -> Iterator[None]:
+def _hooked(
+    layers: Mapping[str, Any], matrices: Mapping[str, Matrices], sums: Mapping[str, Sums], batch: Callable[[], Batch]
+) -> Iterator[None]:
     """Let each layer add its inputs and its gated hidden values to its sums."""
 
     def hook(path: str) -> Callable[[Any, Sequence[Any]], None]:
         def add(layer: Any, args: Sequence[Any]) -> None:
             used = batch().mask.reshape(-1).bool()
             x = args[0].reshape(-1, layer.in_features)[used]
-            sums[path].add(x, gated_hidden(layer, x))
+            sums[path].add(x, gated_hidden(layer, matrices[path], x))
 
         return add
 
@@ -256,21 +261,19 @@ def _hooked(layers: Mapping[str, Any], sums: Mapping[str, Sums], batch: Callable
             handle.remove()
 
 
-def gated_hidden(layer: Any, x: "Tensor", adapter_name: str = "default") -> "Tensor":
+def gated_hidden(layer: Any, matrices: Matrices, x: "Tensor", adapter_name: str = "default") -> "Tensor":
     """Return the hidden values times the gate weights of a layer, [n, k·r].
 
     Args:
         layer: a `RoutedLinear`.
+        matrices: its matrices.
         x: its inputs, [n, d].
         adapter_name: name of the adapter.
     """
     config = layer.plans[adapter_name].config
     x = x.to(layer.own(layer.adapter_layer_names[0], adapter_name).dtype)
-    hidden, gates, up = layer.route(adapter_name, config, x, x)
-    experts = gates.shape[-1]
-    rank = up.shape[1] // experts
-    gated: Tensor = hidden.reshape(len(x), -1, rank) * gates.reshape(len(x), experts, 1)
-    return gated.reshape(len(x), -1)
+    hidden, gates, _ = layer.route(adapter_name, config, x, x)
+    return gated_values(matrices, hidden, gates)
 
 
 def _solve(inputs: "Tensor", cross: "Tensor") -> "Tensor":
@@ -278,7 +281,8 @@ def _solve(inputs: "Tensor", cross: "Tensor") -> "Tensor":
     import torch
 
     factor, failed = torch.linalg.cholesky_ex(inputs)
-    if not int(failed):
+    # A pivot is what the inputs before it do not explain. Rounding alone can make one positive that should be 0.
+    if not int(failed) and bool((factor.diagonal().square() > _LEAST_PIVOT * inputs.diagonal()).all()):
         return torch.cholesky_solve(cross, factor)
     # Without a penalty, fewer tokens than inputs leave directions without data, in which nothing is changed.
     inverse: Tensor = torch.linalg.pinv(inputs, rtol=1e-12, hermitian=True)

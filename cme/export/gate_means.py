@@ -59,7 +59,8 @@ def gate_means(model: Any, validation: ValidationRows, pad: int) -> GateMeans:
 
     from cme.adapters.routed.gate_sums import gate_sums
 
-    groups = [validation.names.index(family) for family in validation.families]
+    families = validation.names
+    groups = [families.index(row.family) for row in validation.rows]
     device = next(model.parameters()).device
     with (
         bar("Gate weights", len(validation.rows)) as progress,
@@ -73,6 +74,6 @@ def gate_means(model: Any, validation: ValidationRows, pad: int) -> GateMeans:
     overall = {path: torch.from_numpy(of.gates.sum(axis=0) / of.tokens.sum()) for path, of in totals.items()}
     by_family = {
         family: {path: torch.from_numpy(of.mean("gates")[place]) for path, of in totals.items()}
-        for place, family in enumerate(validation.names)
+        for place, family in enumerate(families)
     }
     return GateMeans(overall, by_family)

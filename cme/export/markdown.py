@@ -25,8 +25,10 @@ def export_markdown(record: Export) -> str:
             ("export", "rank", "adapters", "parameters", "divergence"), [_export_row(item) for item in record.exports]
         ),
     ]
-    if any(item.how in ("fit", "distil") for item in record.exports):
-        sections.append("`fit` was computed from the same rows, so its divergence there flatters it.")
+    if fitted := [f"`{item.how}`" for item in record.exports if item.how in ("fit", "distil")]:
+        sections.append(
+            f"The fit was computed from the same rows, so the divergence there flatters {' and '.join(fitted)}."
+        )
     if any(item.how == "family" for item in record.exports):
         sections.append(
             "`family` has one adapter for each family. The caller must know the task of each request, so it is not a replacement "

@@ -1,5 +1,6 @@
 """The matrices of a routed layer, and the plain LoRA that results if its gate weights are constant."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,13 +9,13 @@ from cme.errors import UsageError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Matrices", "constant_gates", "gated_down", "read_matrices"]
+__all__ = ["Matrices", "constant_gates", "gated_down", "gated_values", "read_matrices"]
 
 _ROWS = 512
 """Rows of the identity matrix that are sent through a layer at once."""
 
 _ROUNDING = 1e-3
-"""Largest difference of hidden values from A x that counts as rounding, relative to the largest hidden value."""
+"""Largest difference of outputs from s · Σ gᵢ Bᵢ Aᵢ x that counts as rounding, relative to the largest output."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +48,8 @@ class Matrices:
 def read_matrices(path: str, layer: Any, adapter_name: str = "default") -> Matrices:
     """Read the matrices of a layer of any routed method.
 
-    A is what the layer makes of the identity matrix, so its name and its layout do not matter.
+    If the method does not name its matrices (`RoutedLinear.expert_matrices`), A is what the layer makes of the identity matrix.
+    The names and the layout of its parameters do not matter then.
 
     Args:
         path: name of the layer, for the message.
@@ -55,36 +57,67 @@ def read_matrices(path: str, layer: Any, adapter_name: str = "default") -> Matri
         adapter_name: name of the adapter.
 
     Raises:
-        UsageError: the hidden values of the method are not A x, so that no LoRA can stand for them.
+        UsageError: the experts are not products of matrices, so that no LoRA can stand for them.
     """
     import torch
 
     plan = layer.plans[adapter_name]
     own = layer.own(layer.adapter_layer_names[0], adapter_name)
+    experts, scaling = int(plan.config.experts), float(plan.scaling)
 
     def hidden(x: "Tensor") -> "tuple[Tensor, Tensor]":
         x = x.to(device=own.device, dtype=own.dtype)
         # The router sees zeros, because A does not depend on it.
         values, _, up = layer.route(adapter_name, plan.config, torch.zeros_like(x), x)
-        return values.double().reshape(len(x), -1), up.detach()
+        return values.reshape(len(x), -1), up
 
     with torch.no_grad():
-        identity = torch.eye(layer.in_features)
-        parts = [hidden(identity[start : start + _ROWS]) for start in range(0, layer.in_features, _ROWS)]
-        down, up = torch.cat([values for values, _ in parts]).T.contiguous(), parts[0][1].double()
-        matrices = Matrices(down, up, int(plan.config.experts), float(plan.scaling))
-        draw = torch.Generator().manual_seed(0)
-        probe = torch.rand(4, layer.in_features, generator=draw).to(own.dtype)
-        computed, expected = hidden(probe)[0], probe.to(own.device).double() @ down.T
+        if (named := layer.expert_matrices(adapter_name)) is not None:
+            down, up = named[0].double().flatten(0, 1), named[1].double().permute(1, 0, 2).flatten(1)
+        else:
+            identity = torch.eye(layer.in_features)
+            parts = [hidden(identity[start : start + _ROWS]) for start in range(0, layer.in_features, _ROWS)]
+            down = torch.cat([values for values, _ in parts]).double().T.contiguous()
+            up = parts[0][1].double()
+        matrices = Matrices(down, up, experts, scaling)
+        fits = up.shape[1] % experts == 0 and len(down) in (up.shape[1], matrices.rank)
+        if not fits or not _is_product(layer, adapter_name, matrices, hidden):
+            raise UsageError(
+                f"the experts of the layer {path} ({type(layer).__name__}) are not products of two matrices, so plain LoRA "
+                "cannot express them. Only methods whose experts compute B A x can be exported."
+            )
+    return matrices
+
+
+def _is_product(layer: Any, adapter_name: str, matrices: Matrices, hidden: "Callable[[Tensor], Any]") -> bool:
+    """Return whether a layer adds s · Σ gᵢ Bᵢ Aᵢ x for inputs x and gate weights g that are drawn at random."""
+    import torch
+
+    own = layer.own(layer.adapter_layer_names[0], adapter_name)
+    draw = torch.Generator().manual_seed(0)
+    probe = torch.rand(4, layer.in_features, generator=draw).to(own)
+    gates = torch.rand(4, matrices.experts, generator=draw).to(own.device)
+    values, up = hidden(probe)
+    zeros = torch.zeros(4, layer.out_features, dtype=own.dtype, device=own.device)
+    added = layer.combine(zeros, adapter_name, values, gates, up, matrices.scaling).double()
+    gated = gated_values(matrices, probe.double() @ matrices.down.T, gates.double())
+    expected = matrices.scaling * gated @ matrices.up.T
     # Half-precision weights round more than this probe needs.
     rounding = _ROUNDING if own.dtype == torch.float32 else 0.05
-    off = float((computed - expected).abs().max())
-    if len(down) not in (up.shape[1], matrices.rank) or not off <= rounding * max(float(expected.abs().max()), 1e-30):
-        raise UsageError(
-            f"the layer {path} ({type(layer).__name__}) does not compute its hidden values as A x, so plain LoRA cannot "
-            "express it. Only methods whose experts are products of two matrices can be exported."
-        )
-    return matrices
+    return bool((added - expected).abs().max() <= rounding * expected.abs().max().clamp(min=1e-30))
+
+
+def gated_values(matrices: Matrices, hidden: "Tensor", gates: "Tensor") -> "Tensor":
+    """Return the hidden values times the gate weights, [n, k·r].
+
+    Args:
+        matrices: the matrices of the layer.
+        hidden: the hidden values A x, [n, k·r], or [n, r] if the experts share A.
+        gates: the gate weights, [n, k].
+    """
+    count = len(hidden)
+    gated: Tensor = hidden.reshape(count, -1, matrices.rank) * gates.reshape(count, matrices.experts, 1)
+    return gated.reshape(count, -1)
 
 
 def gated_down(matrices: Matrices, gates: "Tensor") -> "Tensor":

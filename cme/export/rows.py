@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.analysis.measure_load import no_logits
-from cme.analysis.rows import LoadRow, batched
-from cme.data.example import Dropped
+from cme.analysis.rows import batched
 from cme.errors import UsageError
-from cme.mix.rows import load_mix
 from cme.progress import Bar
 from cme.training.encode import Encoder
+from cme.training.mix_rows import MixRow, validation_split
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,13 +27,14 @@ class ValidationRows:
 
     Attributes:
         rows: the rows: prompt, answer and end of text, as in training.
-        families: family of each row.
-        names: the families in alphabetical order.
     """
 
-    rows: tuple[LoadRow, ...]
-    families: tuple[str, ...]
-    names: tuple[str, ...]
+    rows: tuple[MixRow, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The families of the rows in alphabetical order."""
+        return tuple(sorted({row.family for row in self.rows}))
 
     @property
     def tokens(self) -> int:
@@ -48,8 +48,7 @@ class ValidationRows:
 
     def of_family(self, family: str) -> "ValidationRows":
         """Return the rows of one family."""
-        rows = tuple(row for row, name in zip(self.rows, self.families, strict=True) if name == family)
-        return ValidationRows(rows, (family,) * len(rows), (family,))
+        return ValidationRows(tuple(row for row in self.rows if row.family == family))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,31 +72,20 @@ def validation_rows(mix: Path, encoder: Encoder) -> ValidationRows:
     """Read and encode the validation rows of a mix.
 
     Args:
-        mix: folder of the mix.
+        mix: folder of a mix with validation rows.
         encoder: the encoder of the training.
 
     Raises:
-        UsageError: the mix has no validation rows, or none of them fits.
+        UsageError: no row fits.
         CMEError: a file is damaged.
     """
-    table = load_mix(mix, "validation")
-    if not len(table):
-        raise UsageError(
-            f"{mix} has no validation rows, from which an export is computed. Give a mix that has some with --data, or build "
-            "one without --validation 0."
-        )
-    rows, families = [], []
-    for row in table.to_pylist():
-        encoded = encoder.row(row)
-        if not isinstance(encoded, Dropped):
-            rows.append(LoadRow(row["id"], row["cluster"], "", tuple(encoded.ids), encoded.context))
-            families.append(str(row["family"]))
+    rows, dropped = validation_split(mix, encoder)
     if not rows:
         raise UsageError(
-            f"none of the {len(table):,} validation rows of {mix} has at most {encoder.max_length} tokens. Give another mix "
+            f"none of the {dropped:,} validation rows of {mix} has at most {encoder.max_length} tokens. Give another mix "
             "with --data."
         )
-    return ValidationRows(tuple(rows), tuple(families), tuple(sorted(set(families))))
+    return ValidationRows(tuple(rows))
 
 
 def batches(validation: ValidationRows, pad: int, device: Any) -> Iterator[Batch]:

@@ -107,8 +107,8 @@ def ways(how: Sequence[str] | None, method: str) -> tuple[str, ...]:
     """
     if not how:
         raise UsageError(
-            f"a {method} adapter weights its experts for every token, so no plain LoRA has exactly its outputs. Choose how it is "
-            f"approximated with --how: {_EACH}."
+            f"{method} weights its experts for every token, so no plain LoRA has exactly the outputs of this adapter. Choose how "
+            f"it is approximated with --how: {_EACH}."
         )
     for name in how:
         if name not in HOWS:

@@ -66,7 +66,7 @@ class RebuildSettings:
 
 
 @dataclass
-class _Found:
+class _Detected:
     """The rows of one dataset that were detected in the source, by split, and the ids of the others."""
 
     train: "NDArray[np.int64]"
@@ -108,12 +108,12 @@ def rebuild(settings: RebuildSettings, *, source: Source | None = None) -> Manif
         with Workers(settings.workers) as workers:
             read = [spec for spec in specs if any(wanted[spec.name])]
             files = _collect(read, source, out / _WORK, mix.manifest.seed, workers)
-            found = {spec.name: _detected(files[spec.name], wanted[spec.name]) for spec in read}
-            if (problem := _lacking(settings, source, found, wanted)) and not settings.allow_missing:
+            detected = {spec.name: _detected(files[spec.name], wanted[spec.name]) for spec in read}
+            if (problem := _lacking(settings, source, detected, wanted)) and not settings.allow_missing:
                 empty(out)
                 raise SourceError(problem)
-            written = _write(mix, read, files, found, settings, workers)
-        manifest = _manifest(mix, ids, source, written, found)
+            written = _write(mix, read, files, detected, settings, workers)
+        manifest = _manifest(mix, ids, source, written, detected)
         describe(out, manifest, specs, _unchecked(manifest), _command(settings, source))
     shutil.rmtree(out / _WORK, ignore_errors=True)
     finish(out)
@@ -169,7 +169,7 @@ def _collect(
         )  # fmt: skip
 
 
-def _detected(file: "TrainFile", wanted: list[dict[str, str | None]]) -> _Found:
+def _detected(file: "TrainFile", wanted: list[dict[str, str | None]]) -> _Detected:
     """Return the rows of a dataset that are wanted. Of several rows with one id, it is the first with the wanted content."""
     import numpy as np
     import pyarrow as pa
@@ -189,7 +189,7 @@ def _detected(file: "TrainFile", wanted: list[dict[str, str | None]]) -> _Found:
                 if row not in rows and content[row] in (now, None):
                     rows[row] = int(number)
     train, validation = (np.array(sorted(rows[row] for row in of if row in rows), dtype=np.int64) for of in wanted)
-    return _Found(
+    return _Detected(
         train,
         validation,
         missing=[row for row in content if row not in seen],
@@ -198,11 +198,14 @@ def _detected(file: "TrainFile", wanted: list[dict[str, str | None]]) -> _Found:
 
 
 def _lacking(
-    settings: RebuildSettings, source: Source, found: Mapping[str, _Found], wanted: Mapping[str, list[dict[str, Any]]]
+    settings: RebuildSettings,
+    source: Source,
+    detected: Mapping[str, _Detected],
+    wanted: Mapping[str, list[dict[str, Any]]],
 ) -> str | None:
     """Return the message about rows that the source lacks, or None if it has all of them."""
-    missing = {name: item.missing for name, item in found.items() if item.missing}
-    changed = {name: item.changed for name, item in found.items() if item.changed}
+    missing = {name: item.missing for name, item in detected.items() if item.missing}
+    changed = {name: item.changed for name, item in detected.items() if item.changed}
     parts = []
     for rows, what in ((missing, "are missing"), (changed, "have another content")):
         if rows:
@@ -222,13 +225,13 @@ def _write(
     mix: MixOfIds,
     specs: list[DatasetSpec],
     files: "Mapping[str, TrainFile]",
-    found: Mapping[str, _Found],
+    detected: Mapping[str, _Detected],
     settings: RebuildSettings,
     workers: Workers,
 ) -> dict[str, str]:
     train, validation = list[Chosen](), list[Chosen]()
     for spec in specs:
-        file, item = files[spec.name], found[spec.name]
+        file, item = files[spec.name], detected[spec.name]
         order = file.numbers().column("order").to_numpy()
         train.append(Chosen(spec, file, item.train, order[item.train]))
         validation.append(Chosen(spec, file, item.validation, order[item.validation]))
@@ -241,11 +244,11 @@ def _write(
 
 
 def _manifest(
-    mix: MixOfIds, ids: RowIds, source: Source, files: dict[str, str], found: Mapping[str, _Found]
+    mix: MixOfIds, ids: RowIds, source: Source, files: dict[str, str], detected: Mapping[str, _Detected]
 ) -> Manifest:
     """Return the manifest of the first build with what is different now. The fingerprint of the same mix is the same."""
     values = mix.manifest.plain()
-    for name, item in found.items():
+    for name, item in detected.items():
         if lost := len(item.missing) + len(item.changed):
             of = values["datasets"][name]
             note = f"{lost:,} rows of the row ids"
@@ -257,7 +260,7 @@ def _manifest(
         "versions": versions(),
     }
     known = datasets(beside=True)
-    provenance = {name: source.provenance(known[name]) for name in found}
+    provenance = {name: source.provenance(known[name]) for name in detected}
     first = {"ids": ids.sha256, "fingerprint": mix.manifest.fingerprint}
     values["rebuilt"] = {"source": source.name, "provenance": provenance, **first}
     values["fingerprint"] = content_fingerprint(values)

@@ -114,11 +114,11 @@ class RowIds:
         import pyarrow.compute as pc
 
         chosen = self.table.filter(pc.equal(self.table["split"], split))
-        found: dict[str, dict[str, str | None]] = {}
+        digests: dict[str, dict[str, str | None]] = {}
         for name in chosen["dataset"].unique().to_pylist():
             rows = chosen.filter(pc.equal(chosen["dataset"], name))
-            found[name] = dict(zip(rows["id"].to_pylist(), rows["content"].to_pylist(), strict=True))
-        return found
+            digests[name] = dict(zip(rows["id"].to_pylist(), rows["content"].to_pylist(), strict=True))
+        return digests
 
 
 def content_digest(values: Sequence[Any]) -> str:

@@ -13,7 +13,7 @@ from cme.env import is_first_process
 from cme.errors import CMEError, DivergedError, UsageError
 from cme.files import write_text
 from cme.locks import locks_released
-from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
+from cme.models.load import base_fingerprint, context_length, load_tokenizer, pick_dtype, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group, joined
 from cme.progress import bar
@@ -250,9 +250,7 @@ def _end(settings: TrainSettings, out: Path) -> Run:
 
 
 def _check_length(base: Path, max_length: int) -> None:
-    from transformers import AutoConfig
-
-    most = getattr(AutoConfig.from_pretrained(str(base)), "max_position_embeddings", None)
+    most = context_length(base)
     if most is not None and max_length > most:
         raise UsageError(
             f"max_length is {max_length}, but the base model's context is {most} tokens. Lower max_length."

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from cme.adapters.routed.masks import masked_experts
-from cme.analysis.answer_loss import AnswerLoss, AnswerRow
+from cme.analysis.answer_loss import AnswerLoss
 from cme.errors import AdapterError
+from cme.training.mix_rows import MixRow
 from tests.evaluation.runs import save_adapter
 
 LENGTHS = [(7, 3), (30, 1), (12, 2), (5, 9), (30, 4), (2, 1)]
@@ -25,7 +26,7 @@ def team(tiny_base, tmp_path_factory):
 def rows(count=6):
     draws = np.random.default_rng(0)
     return [
-        AnswerRow(str(place), "qqp", "any", str(place), tuple(draws.integers(2, 300, first + last).tolist()), first)
+        MixRow(str(place), "qqp", "any", str(place), tuple(draws.integers(2, 300, first + last).tolist()), first)
         for place, (first, last) in enumerate(LENGTHS[:count])
     ]
 

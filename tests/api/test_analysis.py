@@ -201,10 +201,12 @@ def test_adapters_that_cannot_be_analysed_are_refused_before_any_work(tiny_base,
     untrained = save_adapter(tiny_base, tmp_path / "untrained", 0.0, "teamlora")
     single = changed_config(team, tmp_path / "single", experts=1)
     eight = changed_config(team, tmp_path / "eight", experts=8)
+    uneven = changed_config(team, tmp_path / "uneven", experts_pattern={"up_proj": 2})
     for adapter, error, message in (
         (lora, UsageError, "lora has no experts .its method is lora."),
         (untrained, UsageError, "was never trained: all matrices B"),
         (single, UsageError, "has a single expert"),
+        (uneven, UsageError, "different numbers of experts .experts_pattern., so only --parts similarity"),
         (eight, UsageError, r"exact Shapley values of 8 experts need 256 evaluations"),
         (tmp_path / "nothing", CMEError, "adapter_config.json"),
     ):

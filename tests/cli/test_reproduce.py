@@ -128,7 +128,7 @@ def test_an_unknown_row_is_named_with_the_nearest(cme, line, tmp_path):
 
 def test_a_row_is_evaluated_again_as_it_was(line):
     """With the row's engine and token budget, and the batch size of lm-eval's own code."""
-    from cme.api.submission import _evaluation
+    from cme.api.reproduction import _evaluation
     from cme.leaderboard import load_entries
 
     row = load_entries(line / "board" / "entries")[0]

@@ -93,7 +93,7 @@ def test_an_interrupted_evaluation_continues_with_the_same_ids_only(made, tiny_b
 
     call = {"base": str(tiny_base), "source": str(made / "large"), "threads": 1, "out": tmp_path / "out"}
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("cme.evaluation.run.write_samples", stop)
+        patch.setattr("cme.evaluation.result_files.write_samples", stop)
         cme.evaluate(**call, ids=made / "ids.parquet")
     pq.write_table(
         pq.read_table(made / "ids.parquet").slice(1).replace_schema_metadata(None), tmp_path / "less.parquet"

@@ -14,10 +14,12 @@ import cme
 from cme.adapters.load import load_adapter
 from cme.adapters.routed.gates import routed_layers
 from cme.errors import CMEError, UsageError
+from cme.export.checks import Checked
+from cme.export.settings import ExportSettings
 from cme.models.load import load_model
 from cme.records import Export, read_record
 from cme.records.schema import json_schema
-from tests.adapters.variants import ROUTED
+from tests.adapters.variants import RANKWISE, ROUTED
 
 STOCK = """
 import sys
@@ -73,7 +75,8 @@ def test_mean_is_the_routed_adapter_with_constant_gate_weights(tiny_base, mix, r
     torch.testing.assert_close(merged, expected, rtol=0, atol=1e-4)
     assert kind == "Linear"
     (item,) = record.exports
-    assert (item.how, item.rank) == ("mean", 3 if method == "hydralora" else 12) and item.divergence > 0
+    assert (item.how, item.rank) == ("mean", 3 if method in ("hydralora", "comol") else 12) and item.divergence > 0
+    assert (record.experts, record.expert_rank) == ((12, 1) if method in RANKWISE else (4, 3))
     assert item.adapters["all"].folder == "."
     assert sum(map(sum, record.gates.values())) / len(record.gates) == pytest.approx(1, abs=0.5)
 
@@ -192,7 +195,7 @@ def test_other_tensors_and_lower_precision_stay(tiny_base, mix, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"how": None}, r"a TEAMLORA adapter weights its experts .* with --how: mean .constant gate weights"),
+        ({"how": None}, r"teamlora weights its experts .* with --how: mean .constant gate weights"),
         ({"how": "median"}, "unknown way of exporting 'median'. Did you mean 'mean'"),
         ({"how": "mean", "rank": 4}, "rank applies to fit and distil only"),
         ({"how": "mean", "steps": 4}, "steps applies to distil only"),
@@ -220,12 +223,14 @@ def test_adapters_that_cannot_be_exported_are_refused_before_any_work(tiny_base,
     lora = save_adapter(tiny_base, tmp_path / "lora", 0.3)
     dora = save_adapter(tiny_base, tmp_path / "dora", 0.3, "dora")
     untrained = save_adapter(tiny_base, tmp_path / "untrained", 0.0, "teamlora")
+    uneven = routed("mola", experts_pattern={r"layers\.0\..*": 2})
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
     for adapter, out, message in (
         (lora, "out", "lora already is a plain LoRA adapter"),
         (dora, "out", r"dora has no experts .its method is lora."),
         (untrained, "out", "was never trained: all matrices B"),
+        (uneven, "out", "have different numbers of experts .experts_pattern., so their mean gate weights"),
         (tmp_path / "nothing", "out", "the adapter folder .* does not exist"),
         (routed(), "full", "is not empty"),
     ):
@@ -244,6 +249,16 @@ def test_a_mix_without_validation_rows_is_refused(routed, tmp_path, monkeypatch)
     with pytest.raises(UsageError, match="has no validation rows, which the export needs"):
         cme.export_lora(routed(), tmp_path / "out", how="mean", data=tmp_path / "mix")
     assert not (tmp_path / "out").exists()
+
+
+def test_rows_are_cut_to_the_context_of_the_base(tiny_base, mix, routed, tmp_path):
+    shutil.copytree(tiny_base, tmp_path / "short")
+    config = json.loads((tmp_path / "short" / "config.json").read_text())
+    (tmp_path / "short" / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 48}))
+    whole = Checked(ExportSettings(str(routed()), ("mean",), data=str(mix)))
+    short = Checked(ExportSettings(str(routed()), ("mean",), data=str(mix), base=str(tmp_path / "short")))
+    assert max(len(row.ids) for row in whole.validation.rows) > 48
+    assert max(len(row.ids) for row in short.validation.rows) <= 48
 
 
 def test_moslora_needs_no_choice_and_takes_none(tiny_base, tmp_path):
@@ -268,7 +283,7 @@ def test_fit_is_nearer_than_mean_and_loads_without_cme(tiny_base, mix, routed, t
     assert all(0 < layer.loss < layer.mean_loss < 1 for layer in fit.layers) and len(fit.layers) == 6
     adapted, merged, kind = stock_logits(tiny_base, tmp_path / "out" / "fit", tmp_path)
     torch.testing.assert_close(merged, adapted, rtol=0, atol=1e-4)
-    assert kind == "Linear" and "flatters it" in exported.markdown
+    assert kind == "Linear" and "flatters `fit`." in exported.markdown
 
 
 def test_a_lower_rank_is_in_the_configuration_and_the_tensors(mix, routed, tmp_path):

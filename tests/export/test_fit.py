@@ -16,9 +16,9 @@ from tests.adapters.variants import ROUTED
 INPUTS, OUTPUTS, EXPERTS, RANK = 10, 7, 3, 2
 
 
-def made(tokens: int, *, constant: bool = False, shared: bool = False):
+def made(tokens: int, *, constant: bool = False, shared: bool = False, seed: int | None = None):
     """Random matrices, inputs, gated hidden values, and mean gate weights of a layer."""
-    draw = torch.Generator().manual_seed(tokens)
+    draw = torch.Generator().manual_seed(tokens if seed is None else seed)
 
     def normal(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=draw, dtype=torch.float64)
@@ -77,6 +77,17 @@ def test_the_fit_is_never_worse_than_mean_on_its_rows(tokens, ridge, shared):
     assert fitted.loss <= fitted.mean_loss * (1 + 1e-9)
     if ridge == 0 and tokens > INPUTS:
         assert fitted.loss < 0.99 * fitted.mean_loss
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_directions_without_data_stay_as_in_mean(seed):
+    matrices, x, z, gates = made(INPUTS - 1, seed=seed)
+    x = x.float().double()
+    fitted = fitted_layer(summed(x, z), matrices, gates, rank=6, ridge=0.0)
+    mean = gated_down(matrices, gates)
+    nearest = mean + (torch.linalg.pinv(x) @ (z - x @ mean.T)).T
+    torch.testing.assert_close(fitted.down, nearest, rtol=1e-5, atol=1e-5)
+    assert fitted.loss <= 1e-9 * fitted.energy
 
 
 def test_the_scale_of_the_inputs_does_not_matter():

@@ -28,9 +28,9 @@ def test_constant_gate_weights_are_exactly_a_plain_lora(adapted, method, fields)
 
 
 def test_the_rank_is_that_of_all_experts_unless_they_share_a(adapted):
-    for method, rank in (("moelora", 12), ("teamlora", 12), ("hydralora", 3)):
+    for method, rank in (("moelora", 12), ("teamlora", 12), ("hydralora", 3), ("comol", 3), ("flylora", 12)):
         layer = layers(adapted(method))[0]
-        down, up = constant_gates(read_matrices("layer", layer), torch.ones(4))
+        down, up = constant_gates(read_matrices("layer", layer), torch.ones(12 if method == "flylora" else 4))
         assert (down.shape, up.shape) == ((rank, layer.in_features), (layer.out_features, rank))
 
 
@@ -43,5 +43,17 @@ def test_a_method_that_is_no_product_of_matrices_is_refused(adapted, monkeypatch
         return hidden.square(), gates, up
 
     monkeypatch.setattr(type(layer), "route", curved)
-    with pytest.raises(UsageError, match=r"the layer x.up .MoeLoraLinear. does not compute its hidden values as A x"):
+    with pytest.raises(UsageError, match=r"the experts of the layer x.up .MoeLoraLinear. are not products of two"):
+        read_matrices("x.up", layer)
+
+
+def test_a_method_that_adds_its_experts_in_another_way_is_refused(adapted, monkeypatch):
+    layer = layers(adapted("moelora"))[0]
+    combine = type(layer).combine
+
+    def tempered(self, result, name, hidden, gates, up, scaling):
+        return combine(self, result, name, hidden, gates.square(), up, scaling)
+
+    monkeypatch.setattr(type(layer), "combine", tempered)
+    with pytest.raises(UsageError, match="are not products of two matrices"):
         read_matrices("x.up", layer)

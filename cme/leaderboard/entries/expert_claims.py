@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
+from cme.leaderboard.entries.costs import experts_of
 from cme.readers.limits import ENTRY_EXPERTS
 from cme.records import (
     Entry,
@@ -50,11 +51,12 @@ def expert_problems(entry: Entry) -> Iterator[str]:
 
 def _problems(entry: Entry, run: EntryRun, experts: RunExperts) -> Iterator[str]:
     k = experts.experts
-    if run.seed is None or entry.settings.experts != k or not 2 <= k <= ENTRY_EXPERTS:
-        yield f"they are {k}, but the row has {entry.settings.experts or 'none'}; expected 2 to {ENTRY_EXPERTS}"
+    count, rank = experts_of(entry) or (0, None)
+    if run.seed is None or count != k or not 2 <= k <= ENTRY_EXPERTS:
+        yield f"they are {k}, but the row has {count or 'none'}; expected 2 to {ENTRY_EXPERTS}"
         return
-    if experts.rank != entry.settings.rank:
-        yield f"their rank is {experts.rank}, but that of the row is {entry.settings.rank}"
+    if experts.rank != rank:
+        yield f"their rank is {experts.rank}, but that of the row is {rank}"
     scored = {item.dataset: item.family for item in run.scores.datasets}
     evaluated = bool(experts.redundancy) or experts.shapley is not None
     if evaluated != (experts.scores_sha256 is not None):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from cme.leaderboard.entries.costs import experts_of
 from cme.leaderboard.entries.retention import retention_problems_of
 from cme.records import Entry, EntryRun, Retention, RouterWorth
 from cme.suite.experts.worth import FAMILY, METRICS, ROUTED
@@ -24,7 +25,7 @@ def router_problems(entry: Entry) -> Iterator[str]:
 
 
 def _problems(entry: Entry, run: EntryRun, stated: RouterWorth) -> Iterator[str]:
-    if run.seed is None or entry.settings.experts is None:
+    if run.seed is None or experts_of(entry) is None:
         yield "the row has no router"
     if not _DIGEST.fullmatch(stated.scores_sha256):
         yield "scores_sha256 is not a SHA-256 digest"

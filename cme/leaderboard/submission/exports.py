@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from pydantic import ConfigDict
 
 from cme.config import Items, Model, build
@@ -21,9 +19,10 @@ from cme.leaderboard.entries.scores import check_hash, check_scores
 from cme.leaderboard.ranking.numbers import listing
 from cme.records import PlainLora, Result, RouterWorth, read_record
 from cme.records.samples import read_samples
+from cme.suite.experts.score_file import score_table
 from cme.suite.experts.scores import ScoreTable
 from cme.suite.experts.worth import FAMILY
-from cme.suite.score import Sample, soft_score
+from cme.suite.score import Sample
 
 __all__ = ["row_router_worth"]
 
@@ -184,22 +183,4 @@ def _samples(result: Result, home: Path, samples: Sequence[Sample]) -> dict[tupl
 
 def _table(evaluations: Mapping[str, Mapping[tuple[str, str], Sample]], samples: Sequence[Sample]) -> ScoreTable:
     """Return the scores of the exports with the samples in the order of the run."""
-    rows: dict[str, list[Sample]] = {}
-    for sample in samples:
-        rows.setdefault(str(sample["dataset"]), []).append(sample)
-
-    def stacked(value: Any) -> dict[str, np.ndarray]:
-        return {
-            name: np.array([[value(of[(row["dataset"], row["id"])]) for row in own] for of in evaluations.values()])
-            for name, own in rows.items()
-        }
-
-    return ScoreTable(
-        evaluations=tuple(evaluations),
-        families={name: str(own[0]["family"]) for name, own in rows.items()},
-        ids={name: tuple(row["id"] for row in own) for name, own in rows.items()},
-        clusters={name: tuple(row["cluster"] for row in own) for name, own in rows.items()},
-        options={name: np.array([row["options"] for row in own], dtype=np.int64) for name, own in rows.items()},
-        scores=stacked(lambda row: float(row["score"])),
-        soft=stacked(soft_score),
-    )
+    return score_table({how: [of[(row["dataset"], row["id"])] for row in samples] for how, of in evaluations.items()})

@@ -77,7 +77,7 @@ def fieller(means: Means, numerator: np.ndarray, denominator: np.ndarray, interv
         denominator: coefficients of the denominator, [K].
         intervals: whether to compute the interval.
     """
-    found = ratio(means, numerator, denominator)
-    if not intervals or found.low is None or found.high is None or not np.isfinite(found.low + found.high):
-        return Share(value=found.value, low=None, high=None)
-    return Share(value=found.value, low=found.low, high=found.high)
+    quotient = ratio(means, numerator, denominator)
+    if not intervals or quotient.low is None or quotient.high is None or not np.isfinite(quotient.low + quotient.high):
+        return Share(value=quotient.value, low=None, high=None)
+    return Share(value=quotient.value, low=quotient.low, high=quotient.high)

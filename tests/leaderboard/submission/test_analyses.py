@@ -13,6 +13,7 @@ from cme.errors import CMEError, UsageError
 from cme.files import sha256_file
 from cme.leaderboard import audit, make_entry
 from cme.leaderboard.entries.board import load_entry
+from cme.leaderboard.entries.expert_claims import expert_problems
 from cme.leaderboard.entries.expert_scores import expert_scores
 from cme.records import Analysis, read_record
 from cme.suite.experts.score_file import score_table
@@ -72,6 +73,17 @@ def test_the_entry_has_the_values_of_the_analyses(analysed):
     verdicts = {item.name: item for item in audit(analysed.entries)}
     assert all(item.ok for item in verdicts.values())
     assert "2 analyses of experts" in verdicts["team"].message
+
+
+def test_every_rank_is_an_expert_in_smora_and_flylora(analysed):
+    entry = load_entry(analysed.entries / "team.json")
+    assert not list(expert_problems(entry))
+    for method in ("smora", "flylora"):
+        settings = entry.settings.model_copy(update={"method": method, "rank": 4, "experts": None})
+        runs = tuple(run.replace(experts=run.experts.replace(rank=1)) for run in entry.runs)
+        assert not list(expert_problems(entry.replace(settings=settings, runs=runs)))
+        wrong = list(expert_problems(entry.replace(settings=settings)))
+        assert wrong == [f"experts: their rank is {entry.settings.rank}, but that of the row is 1"] * 2
 
 
 def test_the_file_of_scores_is_small_and_holds_no_texts(analysed):

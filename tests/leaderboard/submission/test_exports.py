@@ -11,6 +11,7 @@ import cme
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import audit, make_entry
 from cme.leaderboard.entries.board import load_entry
+from cme.leaderboard.entries.router_claims import router_problems
 from cme.leaderboard.ranking.routers import row_worth
 from cme.leaderboard.rendering.render import FORMATS
 from tests.leaderboard.exports import retention, write_export
@@ -59,6 +60,13 @@ def submit(board, *folders, seeds=(0, 1), **other):
 
 def router_file(board, run=0):
     return board.entries.parent / "samples" / f"team.router-{run}.parquet"
+
+
+def test_a_row_in_which_every_rank_is_an_expert_has_a_router(exported):
+    entry = load_entry(exported.entries / "team.json")
+    for method, problems in (("smora", 0), ("lora", 2)):
+        settings = entry.settings.model_copy(update={"method": method, "rank": 16, "experts": None})
+        assert len(list(router_problems(entry.replace(settings=settings)))) == problems
 
 
 def test_the_entry_says_what_the_router_is_worth(exported):
