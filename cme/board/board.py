@@ -66,6 +66,11 @@ class Board:
         return self.rows[0].training.prompt_format
 
     @property
+    def mix(self) -> Path:
+        """The folder of the mix."""
+        return Path(self.file.mix.folder).expanduser() if self.file.mix.folder else self.work / "mix"
+
+    @property
     def methods(self) -> tuple[Row, ...]:
         """The rows of the main table."""
         return tuple(row for row in self.rows if row.study is None)

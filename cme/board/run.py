@@ -9,16 +9,13 @@ from fnmatch import fnmatchcase
 from cme.board.board import Board
 from cme.board.command import Outcome, StepCommand
 from cme.board.pool import Pool
-from cme.board.state import STEPS, State, Survey, inputs_of, state_of, survey
+from cme.board.state import LOGS, STEPS, State, Survey, inputs_of, state_of, survey
 from cme.board.step import Step
 from cme.errors import UsageError
 from cme.files import read_json, write_json
 from cme.progress import Bar, bar
 
-__all__ = ["LOGS", "Ran", "check_folder", "run_board", "selected"]
-
-LOGS = "logs"
-"""Folder with the messages of the steps, in the work folder of the board."""
+__all__ = ["Ran", "check_folder", "run_board", "selected"]
 
 _RECORD = "board.json"
 _RETRIES = 5

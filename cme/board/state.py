@@ -16,7 +16,10 @@ from cme.files import read_json
 from cme.locks import Holder, holder_of
 from cme.records.grid import DIVERGED, GRID, folder_of
 
-__all__ = ["STEPS", "State", "Survey", "inputs_of", "losses_of_entry", "read_facts", "state_of", "survey"]
+__all__ = ["LOGS", "STEPS", "State", "Survey", "inputs_of", "losses_of_entry", "read_facts", "state_of", "survey"]
+
+LOGS = "logs"
+"""Folder with the messages of the steps, in the work folder of the board."""
 
 STEPS = "steps"
 """Folder with the records of the steps, in the work folder of the board."""
@@ -80,6 +83,14 @@ def survey(board: Board) -> Survey:
     states: dict[str, State] = {}
     for name, step in plan.steps.items():
         states[name] = state_of(step, board)
+        if (
+            step.kind in ("rate", "grid", "run")
+            and (mix := states.get("mix"))
+            and mix.problem
+            and states[name].finished
+        ):
+            # Its training read the mix that has other settings.
+            states[name] = State(problem=f"{step.out} was trained on {board.mix}")
         # A table shows its entries, so it is not finished before them.
         if step.kind in ("table", "board") and not all(states[other].finished for other in step.needs):
             states[name] = State()

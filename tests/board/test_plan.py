@@ -1,5 +1,7 @@
 """From a board's file to its steps: what is planned, with which commands, and which files are refused."""
 
+import json
+import re
 import shlex
 from pathlib import Path
 
@@ -231,6 +233,14 @@ def test_all_evaluations_have_the_prompt_format_of_the_recipes(tmp_path):
             assert step.argv[step.argv.index("--format") + 1] == "teamlora"
 
 
+def test_all_digits_of_a_rate_and_of_settings_reach_the_commands(tmp_path):
+    board = make_board(tmp_path, rates="[0.00123456789, 2e-3]", training="{steps: 6, warmup: 0.123456789}")
+    step = next(iter(step for step in make_plan(board).steps.values() if step.kind == "rate"))
+    assert step.argv[step.argv.index("--lr") + 1] == "0.00123456789" and step.expects["learning_rate"] == 0.00123456789
+    assert step.argv[step.argv.index("--warmup") + 1] == "0.123456789"
+    assert "0.00123456789,0.002" in make_plan(board).steps["grid/lora"].argv
+
+
 def test_flags_write_what_the_command_line_reads():
     words = flags(
         {"steps": 3, "learning": 0.5, "competition": True, "collaboration": False, "options": {"a": [1, "x"]}}
@@ -312,7 +322,9 @@ def test_rates_as_text_of_yaml_1_1(tmp_path):
 
 def test_an_entry_gives_the_losses_of_its_grid_on_another_machine(tmp_path):
     board = demo_board(tmp_path)
+    source = json.loads((DEMO / "entries" / "moelora.json").read_text())["source"]
     text = board.path.read_text().replace("retention: true", "retention: false")
+    text = re.sub("source: .*", f"source: {source}", text)
     board.path.write_text(text)
     board = read_board(board.path, tmp_path / "work")
     losses = losses_of_entry(board, board.bases[0], board.row("moelora"))

@@ -233,3 +233,59 @@ def test_a_diverged_rate_is_a_result(tmp_path):
     now = survey(board)
     assert now.states["grid/lora/lr-2e-03"].finished and now.plan.chosen[board.bases[0].label, "lora"] == 1e-3
     assert next(step.state for step in statuses(now) if step.name == "grid/lora/lr-2e-03") == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("datasets", "[rte, mnli]", "datasets: "),
+        ("source", "mini:seed=3", "source: 'mini' there, 'mini:seed=3' on this board"),
+        ("base", "smollm2-135m", "base: "),
+        ("dtype", "float32", "dtype: 'bfloat16' there, 'float32' on this board"),
+        ("mix", "{size: 70}", "size: 60 there, 70 on this board"),
+    ],
+)
+def test_results_of_other_settings_are_not_taken_for_the_boards(tmp_path, key, value, message):
+    board = make_board(tmp_path, dtype="bfloat16")
+    run(board)
+    changed = make_board(tmp_path, **{"dtype": "bfloat16", key: value})
+    now = survey(changed)
+    assert {"entries/lora", "table"} <= now.needed
+    with pytest.raises(UsageError) as caught:
+        run(changed)
+    assert message in str(caught.value)
+
+
+def test_runs_of_a_mix_that_was_replaced_are_not_taken_for_the_boards(tmp_path):
+    board = make_board(tmp_path)
+    run(board)
+    manifest = tmp_path / "work" / "mix" / "manifest.json"
+    marker = tmp_path / "work" / "runs" / "lora-1" / ".cme.json"
+    values = json.loads(marker.read_text())
+    values["settings"]["mix_fingerprint"] = "a" * 64
+    marker.write_text(json.dumps(values))
+    manifest.write_text(json.dumps({"fingerprint": "a" * 64}))
+    assert survey(board).states["runs/lora-1"].finished
+    manifest.write_text(json.dumps({"fingerprint": "b" * 64, "rows": 1}))
+    assert "mix: aaaaaaaaaaaa there, bbbbbbbbbbbb on this board" in survey(board).states["runs/lora-1"].problem
+
+
+def test_an_entry_of_another_mix_is_written_again(tmp_path):
+    board = make_board(tmp_path)
+    run(board)
+    entry = tmp_path / "out" / "entries" / "lora.json"
+    values = json.loads(entry.read_text())
+    for origin, finished in (
+        ({"size": 60, "datasets": None}, True),
+        ({"size": 90}, False),
+        ({"datasets": ["rte"]}, False),
+    ):
+        values["runs"][0]["provenance"] = {"training": {"mix": origin}}
+        entry.write_text(json.dumps(values))
+        assert survey(board).states["entries/lora"].finished == finished, origin
+
+
+def test_costs_of_other_settings_are_not_taken_for_the_boards(tmp_path):
+    run(make_board(tmp_path, costs="true"))
+    changed = survey(make_board(tmp_path, costs="{batch: 4}"))
+    assert "batch: 8 there, 4 on this board" in changed.states["costs/rank-4"].problem
