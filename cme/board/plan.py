@@ -11,6 +11,7 @@ from cme.board.reference import shots_of
 from cme.board.rows import Row, decimal, flags
 from cme.board.step import Step
 from cme.board.wanted import of_entry, of_grid, of_mix, of_result, of_run
+from cme.errors import UsageError
 from cme.records.grid import folder_of
 from cme.suite.baselines import BASELINES
 
@@ -51,9 +52,16 @@ def make_plan(board: Board, facts: Facts | None = None) -> Plan:
     Args:
         board: the board.
         facts: the losses of its grids so far. They determine whether grids are widened, and which rates are chosen.
+
+    Raises:
+        UsageError: two steps have the same name.
     """
     planner = _Planner(board, facts or Facts())
-    steps = {step.name: step for step in planner.steps()}
+    steps: dict[str, Step] = {}
+    for step in planner.steps():
+        if step.name in steps:
+            raise UsageError(f"{board.path}: two steps are called {step.name!r}. Rename a row, or list each name once.")
+        steps[step.name] = step
     return Plan(board, steps, planner.rates, planner.chosen)
 
 
@@ -292,15 +300,8 @@ class _Planner:
                 continue
             step, folder = self._run(base, row, row.seeds[0])
             out = self._folder(base, f"analysis/{row.name}")
-            words = [
-                "analyse",
-                str(folder),
-                *self._model(base),
-                "--source",
-                file.source,
-                "--tier",
-                wanted.tier or file.tier,
-            ]
+            words = ["analyse", str(folder), *self._model(base), "--source", file.source]
+            words += ["--tier", wanted.tier or file.tier]
             words += ["--parts", ",".join(wanted.parts)] if wanted.parts else []
             words += ["--datasets", ",".join(file.datasets)] if file.datasets else []
             words += ["--allow-missing"] if file.allow_missing else []

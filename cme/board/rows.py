@@ -207,7 +207,7 @@ def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> 
         if key not in honoured and key in [item.name for item in fields(AdapterSettings)]:
             has = ", ".join(honoured) or "none"
             raise UsageError(
-                f"{where}: {method.name} is {adapter.method}, which has no setting {key!r} (it has {has})."
+                f"{where}: {method.name} has the method {adapter.method}, which has no setting {key!r} (it has {has})."
             )
     _check_settings(values, where, [*honoured, *(item.name for item in fields(TrainSettings))])
     changed = dict(values)

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from cme.board.board import Board
 from cme.board.command import Outcome, StepCommand
+from cme.board.inputs import check_inputs
 from cme.board.pool import Pool
 from cme.board.state import LOGS, STEPS, State, Survey, inputs_of, state_of, survey
 from cme.board.step import Step
@@ -54,7 +55,8 @@ def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None =
         fail_fast: interrupt everything after the first failure. Otherwise all steps run that do not need a failed one.
 
     Raises:
-        UsageError: the work folder belongs to another board, a folder has other work, or no step fits the pattern.
+        UsageError: the work folder belongs to another board, a folder has other work, something that the steps read does not
+            exist, or no step fits the pattern.
         CMEError: a file of the board is damaged or cannot be written.
     """
     check_folder(board)
@@ -63,6 +65,7 @@ def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None =
     refuse_conflicts(now, wanted)
     if not wanted:
         return Ran(left=len(now.needed))
+    check_inputs(board, [now.plan.steps[name] for name in wanted])
     pool = make_pool()
     try:
         pool.check(now.plan.steps[name] for name in wanted)
@@ -183,6 +186,10 @@ class _Driver:
         held = False
         for name in ready:
             step = steps[name]
+            if problem := self.states[name].problem:
+                # The best rate of a grid may differ from the rate of runs that were trained before.
+                self.ran.failed[name] = f"{problem}. Move or remove it, and run the same command again."
+                continue
             if self.states[name].holder is not None:
                 self.states[name] = state_of(step, self.board)
                 if self.states[name].holder is not None or self.states[name].finished:

@@ -25,6 +25,8 @@ STEPS = "steps"
 """Folder with the records of the steps, in the work folder of the board."""
 
 _MARKER = ".cme.json"
+_DERIVED = ("rate", "grid", "run", "result", "analysis")
+"""Kinds of steps whose output is not the board's if that of a step that they need is not."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,9 @@ def survey(board: Board) -> Survey:
     states: dict[str, State] = {}
     for name, step in plan.steps.items():
         states[name] = state_of(step, board)
-        if (
-            step.kind in ("rate", "grid", "run")
-            and (mix := states.get("mix"))
-            and mix.problem
-            and states[name].finished
-        ):
-            # Its training read the mix that has other settings.
-            states[name] = State(problem=f"{step.out} was trained on {board.mix}")
+        cause = next((plan.steps[other].out for other in step.needs if states[other].problem), None)
+        if cause is not None and step.kind in _DERIVED and states[name].finished:
+            states[name] = State(problem=f"{step.out} was made with {cause}")
         # A table shows its entries, so it is not finished before them.
         if step.kind in ("table", "board") and not all(states[other].finished for other in step.needs):
             states[name] = State()

@@ -289,3 +289,31 @@ def test_costs_of_other_settings_are_not_taken_for_the_boards(tmp_path):
     run(make_board(tmp_path, costs="true"))
     changed = survey(make_board(tmp_path, costs="{batch: 4}"))
     assert "batch: 8 there, 4 on this board" in changed.states["costs/rank-4"].problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("source", "nowhere", "unknown source 'nowhere'"),
+        ("source", "mini:grded", "grded"),
+        ("mix", "nowhere", "mix is 'nowhere', which is not the folder of a mix"),
+        ("retention_text", "nowhere.txt", "retention_text is 'nowhere.txt', which does not exist"),
+        ("out", "{root}/base/config.json", "which is a file"),
+    ],
+)
+def test_inputs_that_do_not_exist_are_one_message_before_anything_runs(tmp_path, key, value, message):
+    board = make_board(tmp_path, retention="true", **{key: value.format(root=tmp_path)})
+    with pytest.raises(UsageError) as caught:
+        run(board)
+    assert message in str(caught.value) and not (tmp_path / "work").exists()
+
+
+def test_runs_of_an_earlier_best_rate_are_named_and_kept(tmp_path):
+    """A further rate turns out best, so the other seeds were trained with another one."""
+    run(make_board(tmp_path), losses={("lora", 1e-3): 0.6, ("lora", 2e-3): 0.5})
+    before = (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes()
+    ran, pool = run(make_board(tmp_path, rates="[1e-3, 2e-3, 4e-3]"), losses={("lora", 4e-3): 0.1, ("team", 4e-3): 0.9})
+    assert "runs/lora-1" not in pool.started
+    assert "learning_rate: 0.002 there, 0.004 on this board" in ran.failed["runs/lora-1"]
+    assert "Move or remove it, and run the same command again." in ran.failed["runs/lora-1"]
+    assert (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes() == before
