@@ -7,6 +7,7 @@ from cme.board.board import Board
 from cme.board.step import Step
 from cme.data.sources import open_source
 from cme.errors import UsageError
+from cme.mix import read_manifest
 
 __all__ = ["check_inputs"]
 
@@ -30,6 +31,11 @@ def check_inputs(board: Board, steps: Iterable[Step]) -> None:
         raise UsageError(
             f"mix is {file.mix.folder!r}, which is not the folder of a mix. Build it with cme build-data, or give its settings "
             f"in {board.path}."
+        )
+    if file.mix.folder and file.rates and "rate" in kinds and not read_manifest(board.mix).validation_rows:
+        raise UsageError(
+            f"mix is {file.mix.folder!r}, which has no validation rows to choose the learning rate. Build it with "
+            "cme build-data --validation-share 0.01, or leave out rates."
         )
     text = file.retention_text if file.retention else None
     if "result" in kinds and text and not Path(text).expanduser().is_file():

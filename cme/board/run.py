@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -14,6 +14,8 @@ from cme.board.state import LOGS, STEPS, State, Survey, inputs_of, state_of, sur
 from cme.board.step import Step
 from cme.errors import UsageError
 from cme.files import read_json, write_json
+from cme.locks import holder_of
+from cme.machine import machine_id
 from cme.progress import Bar, bar
 
 __all__ = ["Ran", "check_folder", "run_board", "selected"]
@@ -179,6 +181,8 @@ class _Driver:
         steps, running = self.now.plan.steps, set(self.pool.running())
         if any(steps[name].alone for name in running if name in steps):
             return False
+        if self._busy(name for name in self._open() if steps[name].alone and name not in running):
+            return True
         ready = [
             name for name in self._open() if name not in running and name not in self.ran.failed and self._ready(name)
         ]
@@ -197,12 +201,19 @@ class _Driver:
                     continue
             if step.alone and (self.pool.running() or held):
                 break
+            if step.alone and self._busy(self._open()):
+                return True
             if not self.pool.fits(step):
                 continue
             self.pool.start(step, self._command(step))
             if step.alone:
                 break
         return held
+
+    def _busy(self, names: Iterable[str]) -> bool:
+        """Return whether another driver of this board runs one of these steps on this machine."""
+        holders = (holder_of(self.now.plan.steps[name].out) for name in names)
+        return any(holder is not None and holder.machine == machine_id() for holder in holders)
 
     def _ready(self, name: str) -> bool:
         return all(self.states[other].finished for other in self.now.plan.steps[name].needs)

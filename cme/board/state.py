@@ -162,7 +162,7 @@ def _incomplete(item: Path) -> bool:
 def _measured(step: Step) -> State:
     file = step.out / "report.json"
     if not file.is_file():
-        return State()
+        return State(holder=_holder(step))
     problem = report_problem(step, read_json(file)) or hardware_problem(step)
     return State(finished=problem is None, problem=problem)
 

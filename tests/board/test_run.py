@@ -78,6 +78,48 @@ def test_steps_that_measure_costs_run_alone(tmp_path):
     assert not survey(other).plan.steps["costs/rank-4"].alone
 
 
+def held_by_another(folder):
+    """Write the lock file of another process of this machine that is alive."""
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = {"host": socket.gethostname(), "pid": os.getppid(), "since": "2026-01-01", "command": "bench adapters"}
+    (folder / LOCK_FILE).write_text(json.dumps(holder | {"started": 0, "machine": machine_id()}))
+
+
+def test_costs_wait_for_what_another_driver_runs_on_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr("cme.board.run._OTHERS_POLL", 0.01)
+    board = make_board(tmp_path, costs="true")
+    pool, folder = FakePool(board), tmp_path / "work" / "results" / "base"
+    held_by_another(folder)
+    ended = pool.wait
+
+    def wait():
+        if "results/lora-1" in pool.started:
+            (folder / LOCK_FILE).unlink(missing_ok=True)
+        return ended()
+
+    pool.wait = wait
+    ran = run_board(board, lambda: pool)
+    assert ran.failed == {} and "costs/rank-4" in ran.done
+    assert pool.started.index("costs/rank-4") > pool.started.index("results/lora-1")
+
+
+def test_nothing_starts_while_another_driver_measures_costs_on_this_machine(tmp_path, monkeypatch):
+    board = make_board(tmp_path, costs="true")
+    step = survey(board).plan.steps["costs/rank-4"]
+    held_by_another(step.out)
+    assert survey(board).states["costs/rank-4"].holder.command == "bench adapters"
+    pool, started = FakePool(board), []
+
+    def sleep(_):
+        started.append(list(pool.started))
+        (step.out / LOCK_FILE).unlink()
+        finish(step, board)
+
+    monkeypatch.setattr("cme.board.run.time.sleep", sleep)
+    ran = run_board(board, lambda: pool)
+    assert started[0] == [] and ran.failed == {} and "costs/rank-4" not in pool.started and survey(board).finished
+
+
 def test_costs_of_different_machines_are_refused(tmp_path):
     methods = "{lora: {settings: {rank: 4}}, ada: {settings: {method: adalora, rank: 4}}}"
     board = make_board(tmp_path, methods=methods, costs="true")
