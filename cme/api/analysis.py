@@ -219,9 +219,10 @@ def _settings(
     warn: bool = True,
     **values: Any,
 ) -> Any:
-    from cme.api.analysis_checks import PARTS, AnalysisSettings
+    from cme.api.analysis_checks import AnalysisSettings
     from cme.evaluation.settings import EvalSettings
     from cme.models.load import pick_device, pick_dtype
+    from cme.records.analysis import PARTS
 
     if processes() > 1:
         raise UsageError("cme analyse runs in one process. Start it without torchrun.")

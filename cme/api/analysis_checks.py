@@ -18,15 +18,13 @@ from cme.evaluation.settings import EvalSettings
 from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE, check_format
+from cme.records.analysis import PARTS
 from cme.suite import DatasetSpec, select
 from cme.suite.experts.masks import Masks
 from cme.suite.score import SCORER_VERSION
 from cme.training.mix_rows import own_run
 
-__all__ = ["PARTS", "AnalysisSettings", "Checked", "check_analysis", "checked_analysis"]
-
-PARTS = ("load", "redundancy", "shapley", "similarity", "validation", "training")
-"""The parts of an analysis, in their order."""
+__all__ = ["AnalysisSettings", "Checked", "check_analysis", "checked_analysis"]
 
 
 @dataclass(frozen=True)

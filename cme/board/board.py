@@ -9,9 +9,14 @@ from cme.board.reference import check_reference, shots_of
 from cme.board.rows import Row, board_rows
 from cme.config import build
 from cme.errors import UsageError, unknown
+from cme.mix.licences import USES
+from cme.mix.settings import BuildSettings
 from cme.models.embedded import EMBEDDED
+from cme.models.load import DTYPES
 from cme.readers.yaml_file import read_yaml
+from cme.records.analysis import PARTS
 from cme.records.board import SUITE, BoardFile
+from cme.records.grid import folder_of
 from cme.suite.spec import select
 from cme.suite.tiers import TIERS
 
@@ -66,6 +71,11 @@ class Board:
         return self.rows[0].training.prompt_format
 
     @property
+    def mix(self) -> Path:
+        """The folder of the mix."""
+        return Path(self.file.mix.folder).expanduser() if self.file.mix.folder else self.work / "mix"
+
+    @property
     def methods(self) -> tuple[Row, ...]:
         """The rows of the main table."""
         return tuple(row for row in self.rows if row.study is None)
@@ -89,6 +99,8 @@ def read_board(path: Path, work: Path | None = None) -> Board:
     Raises:
         UsageError: the file is missing or not a board, or a name or value in it is unknown or invalid.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder. Give the YAML file of a board, such as {path / 'board.yaml'}.")
     if not path.is_file():
         raise UsageError(f"{path} does not exist. Give the YAML file of a board.")
     where = f"board {path}"
@@ -114,8 +126,18 @@ def _check(file: BoardFile) -> None:
         raise unknown("suite", file.suite, (SUITE,))
     if file.tier not in TIERS:
         raise unknown("tier", file.tier, TIERS)
+    if not file.out.strip():
+        raise UsageError("out is empty. Give a folder for the entries and tables.")
     select(file.datasets or None)
-    select(file.mix.datasets or None)
+    _check_mix(file)
+    for what, value, known in (
+        ("dtype", file.dtype, ("auto", *DTYPES)),
+        ("costs: dtype", file.costs and file.costs.dtype, DTYPES),
+        ("analysis: tier", file.analysis and file.analysis.tier, TIERS),
+        *(("analysis: part", part, PARTS) for part in (file.analysis.parts if file.analysis else ())),
+    ):
+        if value is not None and value not in known:
+            raise unknown(what, str(value), known)
     if file.device not in (None, "cpu", "cuda"):
         raise unknown("device", str(file.device), ("cpu", "cuda"))
     if len(set(file.rates)) < len(file.rates) or len(file.rates) == 1:
@@ -123,14 +145,39 @@ def _check(file: BoardFile) -> None:
             f"rates has {', '.join(f'{rate:g}' for rate in file.rates)}. Give at least two different rates, or none for those of "
             "the recipes."
         )
+    if len({folder_of(rate) for rate in file.rates}) < len(file.rates):
+        raise UsageError(
+            f"rates has {', '.join(map(str, file.rates))}. Two rates must differ in their first seven digits."
+        )
     for what, numbers in (
         ("seeds", file.seeds),
         *((f"study {name}: seeds", s.seeds) for name, s in file.studies.items()),
     ):
         if len(set(numbers)) < len(numbers) or (what == "seeds" and not numbers):
             raise UsageError(f"{what} has {', '.join(map(str, numbers)) or 'no values'}. Give each seed once.")
-    if file.mix.folder is not None and len(file.mix.model_fields_set) > 1:
-        raise UsageError("mix: folder cannot be combined with other settings, because that mix exists already.")
+
+
+def _check_mix(file: BoardFile) -> None:
+    mix = file.mix
+    if mix.folder is not None:
+        if len(mix.model_fields_set) > 1:
+            raise UsageError("mix: folder cannot be combined with other settings, because that mix exists already.")
+        return
+    select(mix.datasets or None)
+    chosen = {
+        key: getattr(mix, key) for key in ("seed", "mixing", "temperature", "prompt_variant_share", "validation_share")
+    }
+    try:
+        BuildSettings(source="mini", out=Path(), **{key: value for key, value in chosen.items() if value is not None})
+        for use in filter(None, (mix.licence or "").split(",")):
+            if use.strip() not in USES:
+                raise unknown("use", use.strip(), USES)
+    except UsageError as error:
+        raise UsageError(f"mix: {error}") from None
+    if mix.validation_share == 0 and file.rates:
+        raise UsageError(
+            "mix: validation_share is 0, but the validation rows choose the learning rate. Set it above 0, or leave out rates."
+        )
 
 
 def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
@@ -146,6 +193,8 @@ def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
         )
     for name in file.references:
         check_reference(name)
+        if file.references.count(name) > 1:
+            raise UsageError(f"references: {name} is listed twice. List each reference once.")
     known = [*file.methods, *(name for name in file.references if name == "base")]
     for name in file.prompt_variants.rows:
         if name not in known:
@@ -162,7 +211,9 @@ def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
                 raise UsageError(f"analysis: {unknown('row', name, ['routed', *methods])}")
             row = next((row for row in rows if row.name == name), None)
             if row and not row.routed:
-                raise UsageError(f"analysis: {name} is {row.adapter.method}, which has no experts. Leave it out.")
+                raise UsageError(
+                    f"analysis: {name} has the method {row.adapter.method}, which has no experts. Leave it out."
+                )
 
 
 def _bases(file: BoardFile) -> tuple[Base, ...]:

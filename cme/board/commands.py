@@ -31,6 +31,8 @@ def command_lines(now: Survey, stage: int | None = None) -> list[str]:
     """
     grouped, steps = stages(now), now.plan.steps
     if stage is not None:
+        if not grouped:
+            raise UsageError(f"stage {stage} does not exist, because the board is finished.")
         if not 1 <= stage <= len(grouped):
             raise UsageError(f"stage {stage} does not exist. The unfinished steps have the stages 1 to {len(grouped)}.")
         return [_line(steps[name].argv, steps[name].gpus) for name in grouped[stage - 1]]
@@ -39,12 +41,16 @@ def command_lines(now: Survey, stage: int | None = None) -> list[str]:
         together = [name for name in names if not steps[name].alone]
         alone = [name for name in names if steps[name].alone]
         if together:
-            lines.append(f"# stage {number}: {len(together)} commands, in any order")
+            lines.append(f"# stage {number}: {_commands(together)}, in any order")
         lines += [_line(steps[name].argv, steps[name].gpus) for name in together]
         if alone:
-            lines.append(f"# stage {number}: {len(alone)} commands, each on a machine that runs nothing else")
+            lines.append(f"# stage {number}: {_commands(alone)}, each on a machine that runs nothing else")
         lines += [_line(steps[name].argv, steps[name].gpus) for name in alone]
     return lines
+
+
+def _commands(names: list[str]) -> str:
+    return "1 command" if len(names) == 1 else f"{len(names)} commands"
 
 
 def _line(argv: tuple[str, ...], gpus: int | None) -> str:

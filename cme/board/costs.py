@@ -13,6 +13,9 @@ from cme.records.method import UNMEASURED, with_gate_sum
 
 __all__ = ["CostGroup", "cost_groups", "has_costs"]
 
+_SETTINGS = ("rounds", "warmup", "batch", "train_length", "infer_length", "dtype")
+"""Settings of the board that are options of ``cme bench adapters``."""
+
 
 @dataclass(frozen=True)
 class CostGroup:
@@ -51,10 +54,10 @@ def cost_groups(rows: Sequence[Row], costs: Costs) -> list[CostGroup]:
         words += ["--experts", ",".join(map(str, experts))] if experts else []
         if targets is not None:
             words += ["--target-modules", targets if isinstance(targets, str) else ",".join(targets)]
-        for key in ("rounds", "warmup", "batch", "train_length", "infer_length", "dtype"):
-            if (value := getattr(costs, key)) is not None:
-                words += [f"--{key.replace('_', '-')}", str(value)]
-        expects = {"total_rank": rank, "rounds": costs.rounds, "methods": methods}
+        chosen = {key: getattr(costs, key) for key in _SETTINGS if getattr(costs, key) is not None}
+        for key, value in chosen.items():
+            words += [f"--{key.replace('_', '-')}", str(value)]
+        expects = {"total_rank": rank, "methods": methods, **chosen}
         name = f"rank-{rank}" if not count else f"rank-{rank}-{count + 1}"
         made.append(CostGroup(name, tuple(row.name for row in members), tuple(words), expects))
     return made

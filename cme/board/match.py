@@ -1,6 +1,7 @@
 """Whether the output in a folder is that of a step, or why not."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,9 @@ def marker_problem(step: Step, marker: Mapping[str, Any]) -> str | None:
         if not _agrees(step, key, value, settings)
     ]
     if not differences and step.kind == "result" and marker.get("finished"):
-        differences = _other_run(step)
+        differences = _other_base(step) or _other_run(step)
+    if not differences and (other := _other_mix(step.expects.get("mix"), settings.get("mix_fingerprint"))):
+        differences = [other]
     if not differences:
         return None
     more = ", …" if len(differences) > _MOST else ""
@@ -50,8 +53,10 @@ def marker_problem(step: Step, marker: Mapping[str, Any]) -> str | None:
 
 
 def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bool:
-    if key == "run":
+    if key in ("run", "mix", "allow_missing") or (step.kind == "result" and key == "base"):
         return True
+    if key == "datasets" and step.kind == "result":
+        return key not in settings or _same_datasets(settings[key], step.expects)
     if key == "wording":
         return bool(settings.get(key, 0) == value)
     if key == "lr_grid":
@@ -61,6 +66,34 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
         # The two names of one setting.
         return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
     return key not in settings or bool(settings[key] == (list(value) if isinstance(value, tuple) else value))
+
+
+def _same_datasets(names: Collection[str], wanted: Mapping[str, Any]) -> bool:
+    return set(names) <= set(wanted["datasets"]) if wanted["allow_missing"] else set(names) == set(wanted["datasets"])
+
+
+def _other_mix(mix: Path | None, fingerprint: str | None) -> str | None:
+    """Return the difference between the mix of a run and that of the board, if both are known."""
+    manifest = mix / "manifest.json" if mix else None
+    if manifest is None or not fingerprint or not manifest.is_file():
+        return None
+    own = _fingerprint(manifest, manifest.stat().st_mtime_ns)
+    if own in (None, fingerprint):
+        return None
+    return f"mix: {fingerprint[:12]} there, {str(own)[:12]} on this board"
+
+
+@functools.lru_cache(maxsize=8)
+def _fingerprint(manifest: Path, _changed: int) -> str | None:
+    values = read_json(manifest)
+    return values.get("fingerprint") if isinstance(values, Mapping) else None
+
+
+def _other_base(step: Step) -> list[str]:
+    """Return the difference between the base of a reference and that of the board."""
+    wanted = step.expects.get("base")
+    base = read_json(step.out / "result.json").get("base") if wanted else None
+    return [f"base: {base!r} there, {wanted!r} on this board"] if base and base != wanted else []
 
 
 def _other_run(step: Step) -> list[str]:
@@ -88,10 +121,11 @@ def report_problem(step: Step, report: Any) -> str | None:
     settings = report.get("settings") if isinstance(report, Mapping) else None
     if not isinstance(settings, Mapping):
         return f"{step.out} has a report that is not one of 'cme bench adapters'"
-    for key in ("total_rank", "rounds"):
-        if settings.get(key) != step.expects[key]:
-            there = f"{key}: {settings.get(key)!r} there, {step.expects[key]!r} on this board"
-            return f"{step.out} has work with other settings ({there})"
+    place = report.get("surroundings")
+    settings = {**(place if isinstance(place, Mapping) else {}), **settings}
+    for key, value in step.expects.items():
+        if key != "methods" and value is not None and settings.get(key, value) != value:
+            return f"{step.out} has work with other settings ({key}: {settings[key]!r} there, {value!r} on this board)"
     lacking = [name for name in step.expects["methods"] if name not in settings.get("methods", ())]
     return f"{step.out} has a measurement without {', '.join(lacking)}" if lacking else None
 
@@ -134,8 +168,19 @@ def entry_problem(step: Step) -> str | None:
         return "of an earlier scorer"
     if entry["tier"] != wanted["tier"]:
         return "of another tier"
+    if entry["source"] != wanted["source"]:
+        return "of another source"
+    if not _same_datasets([item["dataset"] for item in entry["scores"]["datasets"]], wanted):
+        return "with other datasets"
+    dtypes = {run.get("provenance", {}).get("evaluation", {}).get("dtype") for run in entry["runs"]}
+    if wanted["dtype"] and entry["base"] and not dtypes <= {None, wanted["dtype"]}:
+        return "with another dtype"
     seeds = [run["seed"] for run in entry["runs"]]
+    if "seeds" not in wanted and entry["base"] not in ("", wanted["base"]):
+        return "of another base"
     if "seeds" in wanted:
+        if _trained_on_another_mix(entry, wanted):
+            return "of another mix"
         if entry["base"] != wanted["base"] or sorted(seeds) != list(wanted["seeds"]):
             return "of another base or other seeds"
         rates = [run["learning_rate"] for run in (entry["lr_grid"] or {}).get("runs", ())]
@@ -152,6 +197,25 @@ def entry_problem(step: Step) -> str | None:
     if tuple(sorted(item["wording"] for item in entry.get("wordings", ()))) != tuple(wanted["variants"]):
         return "with other prompt variants"
     return _other_samples(step, entry)
+
+
+def _trained_on_another_mix(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether a run of an entry had another mix, as far as the entry and the folder of the mix say so."""
+    settings = wanted["mix_settings"]
+    for run in entry["runs"]:
+        training = run.get("provenance", {}).get("training") or {}
+        if _other_mix(wanted["mix"], training.get("mix_fingerprint")):
+            return True
+        there = {key: value for key, value in (training.get("mix") or {}).items() if value is not None}
+        if settings and "datasets" in there and not _same_datasets(there.pop("datasets"), settings):
+            return True
+        if any(
+            there.get(key, value) != value
+            for key, value in settings.items()
+            if key not in ("datasets", "allow_missing")
+        ):
+            return True
+    return False
 
 
 def _other_samples(step: Step, entry: Mapping[str, Any]) -> str | None:

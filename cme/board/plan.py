@@ -8,9 +8,10 @@ from cme.board.board import Base, Board
 from cme.board.costs import cost_groups
 from cme.board.rates import Losses, next_rates
 from cme.board.reference import shots_of
-from cme.board.rows import Row, flags
+from cme.board.rows import Row, decimal, flags
 from cme.board.step import Step
 from cme.board.wanted import of_entry, of_grid, of_mix, of_result, of_run
+from cme.errors import UsageError
 from cme.records.grid import folder_of
 from cme.suite.baselines import BASELINES
 
@@ -51,9 +52,16 @@ def make_plan(board: Board, facts: Facts | None = None) -> Plan:
     Args:
         board: the board.
         facts: the losses of its grids so far. They determine whether grids are widened, and which rates are chosen.
+
+    Raises:
+        UsageError: two steps have the same name.
     """
     planner = _Planner(board, facts or Facts())
-    steps = {step.name: step for step in planner.steps()}
+    steps: dict[str, Step] = {}
+    for step in planner.steps():
+        if step.name in steps:
+            raise UsageError(f"{board.path}: two steps are called {step.name!r}. Rename a row, or list each name once.")
+        steps[step.name] = step
     return Plan(board, steps, planner.rates, planner.chosen)
 
 
@@ -67,7 +75,7 @@ class _Planner:
 
     def __init__(self, board: Board, facts: Facts) -> None:
         self.board, self.file, self.facts = board, board.file, facts
-        self.mix = Path(board.file.mix.folder).expanduser() if board.file.mix.folder else board.work / "mix"
+        self.mix = board.mix
         self.threads = ("--threads", str(board.file.threads))
         self.rates: dict[tuple[str, str], tuple[float, ...]] = {}
         self.chosen: dict[tuple[str, str], float] = {}
@@ -147,12 +155,12 @@ class _Planner:
             yield Step(
                 f"{base.prefix}grid/{row.name}/{folder_of(rate)}",
                 "rate",
-                (*short, "--lr", f"{rate:g}", "--seed", str(grid.seed), *self.threads, "--out", str(out)),
+                (*short, "--lr", decimal(rate), "--seed", str(grid.seed), *self.threads, "--out", str(out)),
                 out,
                 self._after_mix(),
                 rate=rate,
                 seed=grid.seed,
-                expects=of_run(row, base, rate, grid.seed, grid.steps),
+                expects=of_run(row, base, rate, grid.seed, grid.steps, self.mix),
                 **shared,  # type: ignore[arg-type]
             )
 
@@ -165,14 +173,14 @@ class _Planner:
                 other.name for other in self.board.rows if other.study == row.study and other.rate_of == other.name
             ]
             out = self._folder(base, f"grid/{row.name}")
-            listed = ",".join(f"{rate:g}" for rate in rates)
+            listed = ",".join(map(decimal, rates))
             yield Step(
                 f"{base.prefix}grid/{row.name}",
                 "grid",
                 (*short, "--lr-grid", listed, "--seed", str(grid.seed), *self.threads, "--out", str(out)),
                 out,
                 tuple(f"{base.prefix}grid/{name}/{folder_of(rate)}" for name in group for rate in rates),
-                expects=of_grid(row, base, rates, grid.steps),
+                expects=of_grid(row, base, rates, grid.steps, self.mix),
                 **shared | {"gpus": 0},  # type: ignore[arg-type]
             )
         chosen = self.chosen.get((base.label, row.rate_of)) if self.file.rates else row.training.learning_rate
@@ -191,7 +199,7 @@ class _Planner:
                 (f"{base.prefix}grid/{row.rate_of}",) if self.file.rates else self._after_mix(),
                 rate=chosen,
                 seed=seed,
-                expects=of_run(row, base, chosen, seed, None),
+                expects=of_run(row, base, chosen, seed, None, self.mix),
                 **shared,  # type: ignore[arg-type]
             )
 
@@ -233,16 +241,16 @@ class _Planner:
             if name in BASELINES:
                 if base.first:
                     yield self._evaluate(
-                        base, name, ["--baseline", name], (), row=name, gpus=0, expects=of_result(self.board)
+                        base, name, ["--baseline", name], (), row=name, gpus=0, expects=of_result(self.board, None)
                     )
                 continue
             shots = shots_of(name)
             words = self._model(base) + (["--shots", str(shots)] if shots else [])
-            yield self._evaluate(base, name, words, (), row=name, expects=of_result(self.board, shots=shots))
+            yield self._evaluate(base, name, words, (), row=name, expects=of_result(self.board, base, shots=shots))
         if "base" in self.file.prompt_variants.rows:
             for number in self.file.prompt_variants.which:
                 words = [*self._model(base), "--prompt-variant", str(number)]
-                expects = of_result(self.board, variant=number)
+                expects = of_result(self.board, base, variant=number)
                 yield self._evaluate(
                     base, f"base-wording-{number}", words, (), row="base", variant=number, expects=expects
                 )
@@ -258,13 +266,13 @@ class _Planner:
             words = self._adapter(base, row, folder)
             whole = [*kept, "--retention-base", base.name] if kept and row.adapter.method == "full" else kept
             yield self._evaluate(
-                base, f"{row.name}-{seed}", words + whole, (step,), expects=of_result(self.board, run=folder), **shared
-            )
+                base, f"{row.name}-{seed}", words + whole, (step,), expects=of_result(self.board, base, run=folder), **shared
+            )  # fmt: skip
             if row.name in file.prompt_variants.rows and seed == row.seeds[0]:
                 for number in file.prompt_variants.which:
                     yield self._evaluate(
                         base, f"{row.name}-wording-{number}", [*words, "--prompt-variant", str(number)], (step,),
-                        variant=number, expects=of_result(self.board, variant=number, run=folder), **shared,
+                        variant=number, expects=of_result(self.board, base, variant=number, run=folder), **shared,
                     )  # fmt: skip
 
     def _adapter(self, base: Base, row: Row, folder: Path) -> list[str]:
@@ -282,7 +290,7 @@ class _Planner:
             words = ["bench", "adapters", "--base", base.name, *group.options, *self.threads, "--out", str(out)]
             yield Step(
                 f"{base.prefix}costs/{group.name}", "costs", tuple(words), out, base=base.name, cpus=self.file.threads,
-                gpus=self._gpus(), alone=costs.alone, expects=group.expects,
+                gpus=self._gpus(), alone=costs.alone, expects={**group.expects, "base": base.name},
             )  # fmt: skip
 
     def _analyses(self, base: Base) -> Iterator[Step]:
@@ -292,15 +300,8 @@ class _Planner:
                 continue
             step, folder = self._run(base, row, row.seeds[0])
             out = self._folder(base, f"analysis/{row.name}")
-            words = [
-                "analyse",
-                str(folder),
-                *self._model(base),
-                "--source",
-                file.source,
-                "--tier",
-                wanted.tier or file.tier,
-            ]
+            words = ["analyse", str(folder), *self._model(base), "--source", file.source]
+            words += ["--tier", wanted.tier or file.tier]
             words += ["--parts", ",".join(wanted.parts)] if wanted.parts else []
             words += ["--datasets", ",".join(file.datasets)] if file.datasets else []
             words += ["--allow-missing"] if file.allow_missing else []

@@ -7,7 +7,7 @@ from cme.suite.baselines import BASELINES
 
 __all__ = ["check_reference", "is_reference", "shots_of"]
 
-_SHOTS = re.compile(r"base-(\d+)-shot")
+_SHOTS = re.compile(r"base-([1-9]\d*)-shot")
 
 
 def shots_of(name: str) -> int:

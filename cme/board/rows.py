@@ -16,7 +16,7 @@ from cme.records.board import BoardFile, MethodRow, Study
 from cme.training.recipe import load_recipe
 from cme.training.settings import TrainSettings
 
-__all__ = ["Row", "board_rows", "flags"]
+__all__ = ["Row", "board_rows", "decimal", "flags"]
 
 _OF_BOARD = ("base", "data", "learning_rate", "seed", "threads", "report_to", "prompt_format")
 """Training settings that are equal for all rows, or that the board chooses itself."""
@@ -116,8 +116,14 @@ def flags(settings: Mapping[str, Any]) -> list[str]:
         elif isinstance(value, list | tuple):
             words += [option, ",".join(map(str, value))]
         else:
-            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+            words += [option, decimal(value) if isinstance(value, float) else str(value)]
     return words
+
+
+def decimal(value: float) -> str:
+    """Return the shortest text that is read as the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
 
 
 def _yaml(value: Any) -> str:
@@ -201,7 +207,7 @@ def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> 
         if key not in honoured and key in [item.name for item in fields(AdapterSettings)]:
             has = ", ".join(honoured) or "none"
             raise UsageError(
-                f"{where}: {method.name} is {adapter.method}, which has no setting {key!r} (it has {has})."
+                f"{where}: {method.name} has the method {adapter.method}, which has no setting {key!r} (it has {has})."
             )
     _check_settings(values, where, [*honoured, *(item.name for item in fields(TrainSettings))])
     changed = dict(values)

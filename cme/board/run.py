@@ -2,23 +2,23 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from cme.board.board import Board
 from cme.board.command import Outcome, StepCommand
+from cme.board.inputs import check_inputs
 from cme.board.pool import Pool
-from cme.board.state import STEPS, State, Survey, inputs_of, state_of, survey
+from cme.board.state import LOGS, STEPS, State, Survey, inputs_of, state_of, survey
 from cme.board.step import Step
 from cme.errors import UsageError
 from cme.files import read_json, write_json
+from cme.locks import holder_of
+from cme.machine import machine_id
 from cme.progress import Bar, bar
 
-__all__ = ["LOGS", "Ran", "check_folder", "run_board", "selected"]
-
-LOGS = "logs"
-"""Folder with the messages of the steps, in the work folder of the board."""
+__all__ = ["Ran", "check_folder", "run_board", "selected"]
 
 _RECORD = "board.json"
 _RETRIES = 5
@@ -57,7 +57,8 @@ def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None =
         fail_fast: interrupt everything after the first failure. Otherwise all steps run that do not need a failed one.
 
     Raises:
-        UsageError: the work folder belongs to another board, a folder has other work, or no step fits the pattern.
+        UsageError: the work folder belongs to another board, a folder has other work, something that the steps read does not
+            exist, or no step fits the pattern.
         CMEError: a file of the board is damaged or cannot be written.
     """
     check_folder(board)
@@ -66,6 +67,7 @@ def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None =
     refuse_conflicts(now, wanted)
     if not wanted:
         return Ran(left=len(now.needed))
+    check_inputs(board, [now.plan.steps[name] for name in wanted])
     pool = make_pool()
     try:
         pool.check(now.plan.steps[name] for name in wanted)
@@ -179,6 +181,8 @@ class _Driver:
         steps, running = self.now.plan.steps, set(self.pool.running())
         if any(steps[name].alone for name in running if name in steps):
             return False
+        if self._busy(name for name in self._open() if steps[name].alone and name not in running):
+            return True
         ready = [
             name for name in self._open() if name not in running and name not in self.ran.failed and self._ready(name)
         ]
@@ -186,6 +190,10 @@ class _Driver:
         held = False
         for name in ready:
             step = steps[name]
+            if problem := self.states[name].problem:
+                # The best rate of a grid may differ from the rate of runs that were trained before.
+                self.ran.failed[name] = f"{problem}. Move or remove it, and run the same command again."
+                continue
             if self.states[name].holder is not None:
                 self.states[name] = state_of(step, self.board)
                 if self.states[name].holder is not None or self.states[name].finished:
@@ -193,12 +201,19 @@ class _Driver:
                     continue
             if step.alone and (self.pool.running() or held):
                 break
+            if step.alone and self._busy(self._open()):
+                return True
             if not self.pool.fits(step):
                 continue
             self.pool.start(step, self._command(step))
             if step.alone:
                 break
         return held
+
+    def _busy(self, names: Iterable[str]) -> bool:
+        """Return whether another driver of this board runs one of these steps on this machine."""
+        holders = (holder_of(self.now.plan.steps[name].out) for name in names)
+        return any(holder is not None and holder.machine == machine_id() for holder in holders)
 
     def _ready(self, name: str) -> bool:
         return all(self.states[other].finished for other in self.now.plan.steps[name].needs)

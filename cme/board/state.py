@@ -16,12 +16,17 @@ from cme.files import read_json
 from cme.locks import Holder, holder_of
 from cme.records.grid import DIVERGED, GRID, folder_of
 
-__all__ = ["STEPS", "State", "Survey", "inputs_of", "losses_of_entry", "read_facts", "state_of", "survey"]
+__all__ = ["LOGS", "STEPS", "State", "Survey", "inputs_of", "losses_of_entry", "read_facts", "state_of", "survey"]
+
+LOGS = "logs"
+"""Folder with the messages of the steps, in the work folder of the board."""
 
 STEPS = "steps"
 """Folder with the records of the steps, in the work folder of the board."""
 
 _MARKER = ".cme.json"
+_DERIVED = ("rate", "grid", "run", "result", "analysis")
+"""Kinds of steps whose output is not the board's if that of a step that they need is not."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,9 @@ def survey(board: Board) -> Survey:
     states: dict[str, State] = {}
     for name, step in plan.steps.items():
         states[name] = state_of(step, board)
+        cause = next((plan.steps[other].out for other in step.needs if states[other].problem), None)
+        if cause is not None and step.kind in _DERIVED and states[name].finished:
+            states[name] = State(problem=f"{step.out} was made with {cause}")
         # A table shows its entries, so it is not finished before them.
         if step.kind in ("table", "board") and not all(states[other].finished for other in step.needs):
             states[name] = State()
@@ -154,7 +162,7 @@ def _incomplete(item: Path) -> bool:
 def _measured(step: Step) -> State:
     file = step.out / "report.json"
     if not file.is_file():
-        return State()
+        return State(holder=_holder(step))
     problem = report_problem(step, read_json(file)) or hardware_problem(step)
     return State(finished=problem is None, problem=problem)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from cme.board.board import Board
 from cme.board.command import shell_line
-from cme.board.state import STEPS, State, Survey
+from cme.board.state import LOGS, STEPS, State, Survey
 from cme.board.step import Step
 from cme.files import read_json
 
@@ -75,7 +75,8 @@ def statuses(now: Survey) -> list[StepStatus]:
         record = _record(step, board)
         failed = bool(record.get("code")) and not state.finished and state.holder is None
         label = word(now, step.name, failed=failed and record["code"] > 0)
-        detail = f"exit code {record['code']}" if label == "failed" else ""
+        log = board.work / LOGS / f"{step.name}.log"
+        detail = f"exit code {record['code']}, log: {log}" if label == "failed" else ""
         if state.holder is not None:
             detail = f"process {state.holder.pid} on {state.holder.host}, since {state.holder.since}"
         listed.append(

@@ -27,15 +27,15 @@ Work = Annotated[
 ]
 Only = Annotated[
     str | None,
-    typer.Option("--only", help="Pattern of names of steps, such as 'results/lora-*': these, and what they need."),
+    typer.Option("--only", help="Only steps that fit this pattern, and what they need. Example: 'results/lora-*'."),
 ]
 
 
 @verb("plan", to=board, epilog="Example: cme board plan leaderboards/demo/board.yaml")
 def plan(file: BoardYaml, work: Work = None, only: Only = None, as_json: Json = False) -> None:
-    """List the steps of a board: what is finished, what is left, and how long it will take.
+    """List the steps of a board and their states.
 
-    Nothing is run or written.
+    The last line estimates how long the unfinished steps will take. Nothing is run or written.
     """
     import cme
 
@@ -44,7 +44,7 @@ def plan(file: BoardYaml, work: Work = None, only: Only = None, as_json: Json = 
         emit_json(_plain(planned))
         return
     rows = [[step.name, step.state, _number(step.rate), _minutes(step.seconds), step.detail] for step in planned.steps]
-    show_table(["step", "state", "rate", "time", ""], rows)
+    show_table(["step", "state", "rate", "min:s", "detail"], rows)
     _summary(planned)
 
 
@@ -95,16 +95,17 @@ def _report(ran: Any) -> None:
     elif ran.ok:
         did = f"{_counted(len(ran.done))} in {_minutes(ran.seconds)} min" if ran.done else "nothing was left to do"
         if ran.left:
-            note(f"Board {ran.name}: {did}. {_counted(ran.left)} of the board are left.")
+            note(f"Board {ran.name}: {did}. {_counted(ran.left)} of the board {'is' if ran.left == 1 else 'are'} left.")
         else:
             note(f"Board {ran.name} is finished: {did}. Tables: {ran.out}")
 
 
 @verb("status", to=board, epilog="Example: cme board status leaderboards/demo/board.yaml")
 def status(file: BoardYaml, work: Work = None, as_json: Json = False) -> None:
-    """Show how far each row of a board is, what is running, and what failed.
+    """Show the progress of each row of a board.
 
-    Reads the folders only, so it works while the board is running, and without the engine.
+    Running and failed steps are listed below the table. The command reads the folders only, so it works while the board is
+    running, and without the engine.
     """
     import cme
 
@@ -143,10 +144,10 @@ def commands(
         int | None, typer.Option("--stage", min=1, help="Only the commands of this stage, one per line.")
     ] = None,
 ) -> None:
-    """Print the shell commands of the unfinished steps, for a scheduler of your own.
+    """Print the shell commands of the unfinished steps.
 
-    The commands of one stage need only those of earlier stages. The finished grids decide whether more rates are added,
-    so print the commands again after the stages of the grids.
+    You can give them to a scheduler of your own. The commands of one stage need only those of earlier stages. The finished
+    grids decide whether more rates are added, so print the commands again after the stages of the grids.
     """
     import cme
 
@@ -156,14 +157,18 @@ def commands(
 
 @verb("tables", to=board, epilog="Example: cme board tables leaderboards/demo/board.yaml")
 def tables(file: BoardYaml, work: Work = None) -> None:
-    """Write the tables and figures of the studies, and the order of the methods on several bases.
+    """Write the tables of the studies and of several bases.
 
-    This is the last step of a board. It reads the entries only.
+    For each study, a table and a figure are written. For several bases, a table shows the order of the methods. This is the
+    last step of a board. It reads the entries only.
     """
     import cme
 
-    for path in cme.board_tables(file, work=work):
+    written = cme.board_tables(file, work=work)
+    for path in written:
         note(f"Written: {path}")
+    if not written:
+        note("Nothing was written, because the board has one base and no studies.")
 
 
 def _plain(planned: "BoardPlan") -> dict[str, Any]:
@@ -179,11 +184,9 @@ def _summary(planned: "BoardPlan") -> None:
     known = planned.estimate
     text = f"{done} of {done + len(left)} steps are finished."
     if known.hours:
-        text += (
-            f" The others take about {known.hours:.1f} hours of one step at a time, and {known.bytes / 2**30:.1f} GiB."
-        )
+        text += f" The others take about {_duration(known.hours)}, one step at a time, and {_size(known.bytes)} of disk space."
     if known.unknown:
-        text += f" The time of {known.unknown} steps is unknown until a step of their kind is finished."
+        text += f" The time of {_counted(known.unknown)} is unknown until a step of the same kind is finished."
     note(text)
 
 
@@ -201,6 +204,14 @@ def _counted(steps: int) -> str:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} hours" if hours >= 2 else f"{max(1, round(hours * 60))} min"
+
+
+def _size(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{max(1, round(size / 2**20))} MiB"
 
 
 def _minutes(seconds: float | None) -> str:

@@ -9,6 +9,7 @@ from cme.records.result import AdapterInfo
 from cme.records.validation import ValidationAnalysis
 
 __all__ = [
+    "PARTS",
     "Analysis",
     "ExpertValues",
     "GateAgreement",
@@ -25,6 +26,9 @@ __all__ = [
     "TrainingLoad",
     "TrainingStep",
 ]
+
+PARTS = ("load", "redundancy", "shapley", "similarity", "validation", "training")
+"""The parts of an analysis, in their order."""
 
 
 class GroupLoad(Record):

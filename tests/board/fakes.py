@@ -60,7 +60,7 @@ def finish(step, board, *, loss=0.5):
     out = step.out
     if step.kind in COMMANDS:
         out.mkdir(parents=True, exist_ok=True)
-        settings = {key: value for key, value in step.expects.items() if key != "run"}
+        settings = {key: value for key, value in step.expects.items() if key not in ("run", "mix")}
         mark = {"command": COMMANDS[step.kind], "settings": settings, "digest": "", "finished": True}
         (out / ".cme.json").write_text(json.dumps(mark, default=list))
     if step.kind in ("rate", "run"):
@@ -71,11 +71,13 @@ def finish(step, board, *, loss=0.5):
         }
         (out / "run.json").write_text(json.dumps(run))
     elif step.kind == "result":
-        result = {"samples_sha256": step.name, "seconds": {"rte": 30.0}}
+        result = {"samples_sha256": step.name, "seconds": {"rte": 30.0}, "base": step.expects["base"] or ""}
         (out / "result.json").write_text(json.dumps(result))
     elif step.kind == "costs":
         out.mkdir(parents=True, exist_ok=True)
-        (out / "report.json").write_text(json.dumps({"settings": dict(step.expects)}))
+        settings = {key: value for key, value in step.expects.items() if key not in ("base", "dtype")}
+        place = {"base": step.expects["base"], "dtype": step.expects["dtype"]}
+        (out / "report.json").write_text(json.dumps({"settings": settings, "surroundings": place}))
     elif step.kind == "entry":
         from cme.suite.score import SCORER_VERSION
 
@@ -83,13 +85,23 @@ def finish(step, board, *, loss=0.5):
         entry = {
             "scorer_version": SCORER_VERSION,
             "tier": wanted["tier"],
+            "source": wanted["source"],
+            "scores": {"datasets": [{"dataset": name} for name in wanted["datasets"]]},
             "base": wanted.get("base"),
             "settings": wanted.get("settings", {}),
             "recipe": wanted.get("recipe", {}),
             "lr_grid": {"runs": [{"learning_rate": r, "validation_loss": loss} for r in wanted.get("rates", ())]},
             "cost_ratios": {"train": 1.0},
             "runs": [
-                {"seed": seed, "samples_sha256": f"results/{folder.name}", "retention": {"drift": 0}}
+                {
+                    "seed": seed,
+                    "samples_sha256": f"results/{folder.name}",
+                    "retention": {"drift": 0},
+                    "provenance": {
+                        "evaluation": {"dtype": wanted["dtype"]},
+                        "training": {"mix": wanted.get("mix_settings")},
+                    },
+                }
                 for seed, folder in zip(wanted.get("seeds", (None,)), step.parts["seeds"], strict=True)
             ],
             "wordings": [

@@ -1,5 +1,7 @@
 """From a board's file to its steps: what is planned, with which commands, and which files are refused."""
 
+import json
+import re
 import shlex
 from pathlib import Path
 
@@ -231,6 +233,14 @@ def test_all_evaluations_have_the_prompt_format_of_the_recipes(tmp_path):
             assert step.argv[step.argv.index("--format") + 1] == "teamlora"
 
 
+def test_all_digits_of_a_rate_and_of_settings_reach_the_commands(tmp_path):
+    board = make_board(tmp_path, rates="[0.00123456789, 2e-3]", training="{steps: 6, warmup: 0.123456789}")
+    step = next(iter(step for step in make_plan(board).steps.values() if step.kind == "rate"))
+    assert step.argv[step.argv.index("--lr") + 1] == "0.00123456789" and step.expects["learning_rate"] == 0.00123456789
+    assert step.argv[step.argv.index("--warmup") + 1] == "0.123456789"
+    assert "0.00123456789,0.002" in make_plan(board).steps["grid/lora"].argv
+
+
 def test_flags_write_what_the_command_line_reads():
     words = flags(
         {"steps": 3, "learning": 0.5, "competition": True, "collaboration": False, "options": {"a": [1, "x"]}}
@@ -253,7 +263,10 @@ def test_flags_write_what_the_command_line_reads():
         ({"methods": "{majority: demo-lora}"}, "the row 'majority' has the name of a reference"),
         ({"methods": "{a/b: demo-lora}"}, "'a/b' cannot be the name of a file"),
         ({"methods": "{lora: demo-lora, lora: demo-lora}"}, "the key 'lora' twice"),
-        ({"studies": "{s: {of: lora, vary: {experts: [1, 2]}}}"}, "lora is lora, which has no setting 'experts'"),
+        (
+            {"studies": "{s: {of: lora, vary: {experts: [1, 2]}}}"},
+            "lora has the method lora, which has no setting 'experts'",
+        ),
         ({"studies": "{s: {of: tem, vary: {rank: [1]}}}"}, "unknown method 'tem'. Did you mean 'team'?"),
         ({"studies": "{s: {of: lora, vary: {}}}"}, "nothing varies"),
         ({"studies": "{s: {of: lora, vary: {rank: [2, 2]}}}"}, "two of its rows of lora are equal"),
@@ -280,7 +293,7 @@ def test_flags_write_what_the_command_line_reads():
         ({"prompt_variants": "{rows: [lorra], which: [1]}"}, "unknown row 'lorra'. Did you mean 'lora'?"),
         ({"prompt_variants": "{rows: [lora]}"}, "needs both rows and which"),
         ({"prompt_variants": "{rows: [lora], which: [99]}"}, "prompt variant 99 does not exist"),
-        ({"analysis": "{rows: [lora]}"}, "lora is lora, which has no experts"),
+        ({"analysis": "{rows: [lora]}"}, "lora has the method lora, which has no experts"),
         ({"mix": "{folder: mix, size: 3}"}, "folder cannot be combined"),
         (
             {"methods": "{lora: {}, t: lora-r32}"},
@@ -288,6 +301,18 @@ def test_flags_write_what_the_command_line_reads():
         ),
         ({"methods": "{t: lora-r32}", "references": "[base-4-shot]"}, "base-4-shot needs the prompt format plain"),
         ({"name": "'a b'"}, "name is 'a b'"),
+        ({"out": "''"}, "out is empty"),
+        ({"dtype": "bf16"}, "unknown dtype 'bf16'"),
+        ({"costs": "{dtype: f16}"}, "unknown costs: dtype 'f16'"),
+        ({"analysis": "{tier: quik}"}, "unknown analysis: tier 'quik'. Did you mean 'quick'?"),
+        ({"analysis": "{parts: [lod]}"}, "unknown analysis: part 'lod'. Did you mean 'load'?"),
+        ({"mix": "{mixing: equl}"}, "mix: "),
+        ({"mix": "{temperature: -1}"}, "mix: "),
+        ({"mix": "{licence: comercial}"}, "mix: unknown use 'comercial'. Did you mean 'commercial'?"),
+        ({"mix": "{validation_share: 0}"}, "validation_share is 0, but the validation rows choose the learning rate"),
+        ({"rates": "[1e-3, 1.00000001e-3]"}, "Two rates must differ in their first seven digits"),
+        ({"references": "[base, base]"}, "base is listed twice"),
+        ({"references": "[base-0-shot]"}, "unknown reference 'base-0-shot'"),
     ],
 )
 def test_a_wrong_board_is_one_message(tmp_path, changes, message):
@@ -302,8 +327,18 @@ def test_a_file_that_is_no_board(tmp_path):
     with pytest.raises(CMEError, match=r"missing\.yaml does not exist"):
         read_board(tmp_path / "missing.yaml")
     (tmp_path / "list.yaml").write_text("[1]")
+    with pytest.raises(CMEError, match=r"is a folder\. Give the YAML file of a board"):
+        read_board(tmp_path)
     with pytest.raises(CMEError, match="must be a mapping"):
         read_board(tmp_path / "list.yaml")
+
+
+def test_two_steps_of_one_name_are_refused(tmp_path):
+    """The second seed of ``lora-wording`` would have the folder of the first prompt variant of ``lora``."""
+    methods = "{lora: {settings: {rank: 4}}, lora-wording: {settings: {method: lora, rank: 2}}}"
+    board = make_board(tmp_path, methods=methods, prompt_variants="{rows: [lora], which: [1]}")
+    with pytest.raises(CMEError, match="two steps are called 'results/lora-wording-1'"):
+        make_plan(board)
 
 
 def test_rates_as_text_of_yaml_1_1(tmp_path):
@@ -312,7 +347,9 @@ def test_rates_as_text_of_yaml_1_1(tmp_path):
 
 def test_an_entry_gives_the_losses_of_its_grid_on_another_machine(tmp_path):
     board = demo_board(tmp_path)
+    source = json.loads((DEMO / "entries" / "moelora.json").read_text())["source"]
     text = board.path.read_text().replace("retention: true", "retention: false")
+    text = re.sub("source: .*", f"source: {source}", text)
     board.path.write_text(text)
     board = read_board(board.path, tmp_path / "work")
     losses = losses_of_entry(board, board.bases[0], board.row("moelora"))

@@ -78,6 +78,48 @@ def test_steps_that_measure_costs_run_alone(tmp_path):
     assert not survey(other).plan.steps["costs/rank-4"].alone
 
 
+def held_by_another(folder):
+    """Write the lock file of another process of this machine that is alive."""
+    folder.mkdir(parents=True, exist_ok=True)
+    holder = {"host": socket.gethostname(), "pid": os.getppid(), "since": "2026-01-01", "command": "bench adapters"}
+    (folder / LOCK_FILE).write_text(json.dumps(holder | {"started": 0, "machine": machine_id()}))
+
+
+def test_costs_wait_for_what_another_driver_runs_on_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr("cme.board.run._OTHERS_POLL", 0.01)
+    board = make_board(tmp_path, costs="true")
+    pool, folder = FakePool(board), tmp_path / "work" / "results" / "base"
+    held_by_another(folder)
+    ended = pool.wait
+
+    def wait():
+        if "results/lora-1" in pool.started:
+            (folder / LOCK_FILE).unlink(missing_ok=True)
+        return ended()
+
+    pool.wait = wait
+    ran = run_board(board, lambda: pool)
+    assert ran.failed == {} and "costs/rank-4" in ran.done
+    assert pool.started.index("costs/rank-4") > pool.started.index("results/lora-1")
+
+
+def test_nothing_starts_while_another_driver_measures_costs_on_this_machine(tmp_path, monkeypatch):
+    board = make_board(tmp_path, costs="true")
+    step = survey(board).plan.steps["costs/rank-4"]
+    held_by_another(step.out)
+    assert survey(board).states["costs/rank-4"].holder.command == "bench adapters"
+    pool, started = FakePool(board), []
+
+    def sleep(_):
+        started.append(list(pool.started))
+        (step.out / LOCK_FILE).unlink()
+        finish(step, board)
+
+    monkeypatch.setattr("cme.board.run.time.sleep", sleep)
+    ran = run_board(board, lambda: pool)
+    assert started[0] == [] and ran.failed == {} and "costs/rank-4" not in pool.started and survey(board).finished
+
+
 def test_costs_of_different_machines_are_refused(tmp_path):
     methods = "{lora: {settings: {rank: 4}}, ada: {settings: {method: adalora, rank: 4}}}"
     board = make_board(tmp_path, methods=methods, costs="true")
@@ -233,3 +275,87 @@ def test_a_diverged_rate_is_a_result(tmp_path):
     now = survey(board)
     assert now.states["grid/lora/lr-2e-03"].finished and now.plan.chosen[board.bases[0].label, "lora"] == 1e-3
     assert next(step.state for step in statuses(now) if step.name == "grid/lora/lr-2e-03") == "diverged"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("datasets", "[rte, mnli]", "datasets: "),
+        ("source", "mini:seed=3", "source: 'mini' there, 'mini:seed=3' on this board"),
+        ("base", "smollm2-135m", "base: "),
+        ("dtype", "float32", "dtype: 'bfloat16' there, 'float32' on this board"),
+        ("mix", "{size: 70}", "size: 60 there, 70 on this board"),
+    ],
+)
+def test_results_of_other_settings_are_not_taken_for_the_boards(tmp_path, key, value, message):
+    board = make_board(tmp_path, dtype="bfloat16")
+    run(board)
+    changed = make_board(tmp_path, **{"dtype": "bfloat16", key: value})
+    now = survey(changed)
+    assert {"entries/lora", "table"} <= now.needed
+    with pytest.raises(UsageError) as caught:
+        run(changed)
+    assert message in str(caught.value)
+
+
+def test_runs_of_a_mix_that_was_replaced_are_not_taken_for_the_boards(tmp_path):
+    board = make_board(tmp_path)
+    run(board)
+    manifest = tmp_path / "work" / "mix" / "manifest.json"
+    marker = tmp_path / "work" / "runs" / "lora-1" / ".cme.json"
+    values = json.loads(marker.read_text())
+    values["settings"]["mix_fingerprint"] = "a" * 64
+    marker.write_text(json.dumps(values))
+    manifest.write_text(json.dumps({"fingerprint": "a" * 64}))
+    assert survey(board).states["runs/lora-1"].finished
+    manifest.write_text(json.dumps({"fingerprint": "b" * 64, "rows": 1}))
+    assert "mix: aaaaaaaaaaaa there, bbbbbbbbbbbb on this board" in survey(board).states["runs/lora-1"].problem
+
+
+def test_an_entry_of_another_mix_is_written_again(tmp_path):
+    board = make_board(tmp_path)
+    run(board)
+    entry = tmp_path / "out" / "entries" / "lora.json"
+    values = json.loads(entry.read_text())
+    for origin, finished in (
+        ({"size": 60, "datasets": None}, True),
+        ({"size": 90}, False),
+        ({"datasets": ["rte"]}, False),
+    ):
+        values["runs"][0]["provenance"] = {"training": {"mix": origin}}
+        entry.write_text(json.dumps(values))
+        assert survey(board).states["entries/lora"].finished == finished, origin
+
+
+def test_costs_of_other_settings_are_not_taken_for_the_boards(tmp_path):
+    run(make_board(tmp_path, costs="true"))
+    changed = survey(make_board(tmp_path, costs="{batch: 4}"))
+    assert "batch: 8 there, 4 on this board" in changed.states["costs/rank-4"].problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("source", "nowhere", "unknown source 'nowhere'"),
+        ("source", "mini:grded", "grded"),
+        ("mix", "nowhere", "mix is 'nowhere', which is not the folder of a mix"),
+        ("retention_text", "nowhere.txt", "retention_text is 'nowhere.txt', which does not exist"),
+        ("out", "{root}/base/config.json", "which is a file"),
+    ],
+)
+def test_inputs_that_do_not_exist_are_one_message_before_anything_runs(tmp_path, key, value, message):
+    board = make_board(tmp_path, retention="true", **{key: value.format(root=tmp_path)})
+    with pytest.raises(UsageError) as caught:
+        run(board)
+    assert message in str(caught.value) and not (tmp_path / "work").exists()
+
+
+def test_runs_of_an_earlier_best_rate_are_named_and_kept(tmp_path):
+    """A further rate turns out best, so the other seeds were trained with another one."""
+    run(make_board(tmp_path), losses={("lora", 1e-3): 0.6, ("lora", 2e-3): 0.5})
+    before = (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes()
+    ran, pool = run(make_board(tmp_path, rates="[1e-3, 2e-3, 4e-3]"), losses={("lora", 4e-3): 0.1, ("team", 4e-3): 0.9})
+    assert "runs/lora-1" not in pool.started
+    assert "learning_rate: 0.002 there, 0.004 on this board" in ran.failed["runs/lora-1"]
+    assert "Move or remove it, and run the same command again." in ran.failed["runs/lora-1"]
+    assert (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes() == before

@@ -13,11 +13,11 @@ def test_plan_lists_steps_and_what_is_left(cme, tmp_path):
     done = cme("board", "plan", path)
     assert done.exit_code == 0
     lines = done.stdout.splitlines()
-    assert lines[0].split() == ["step", "state", "rate", "time"]
+    assert lines[0].split() == ["step", "state", "rate", "min:s", "detail"]
     assert any(line.split() == ["mix", "ready"] for line in lines)
     assert any(line.split() == ["grid/lora/lr-1e-03", "waiting", "0.001"] for line in lines)
     assert (
-        "0 of 20 steps are finished. The time of 13 steps is unknown until a step of their kind is finished."
+        "0 of 20 steps are finished. The time of 13 steps is unknown until a step of the same kind is finished."
         in done.stderr
     )
     assert not (tmp_path / "work").exists(), "planning writes nothing"
@@ -60,14 +60,14 @@ def test_running_and_failed_steps_are_named(cme, tmp_path):
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"code": 1, "seconds": 3.0}))
     done = cme("board", "status", tmp_path / "board.yaml")
-    assert "failed: results/base (exit code 1)" in done.stderr
+    assert "failed: results/base (exit code 1, log: " in done.stderr
 
 
 def test_commands_are_shell_lines_in_stages(cme, tmp_path):
     path = write_board(tmp_path, costs="true")
     lines = cme("board", "commands", path).stdout.splitlines()
     assert lines[0] == "# stage 1: 3 commands, in any order"
-    assert "# stage 1: 1 commands, each on a machine that runs nothing else" in lines
+    assert "# stage 1: 1 command, each on a machine that runs nothing else" in lines
     assert all(line.startswith("# stage") or shlex.split(line)[0] == "cme" for line in lines)
     second = cme("board", "commands", path, "--stage", 2).stdout.splitlines()
     assert [shlex.split(line)[1] for line in second] == ["train"] * 4 + ["submit"] * 2
@@ -83,6 +83,8 @@ def test_a_wrong_file_and_a_finished_board(cme, tmp_path):
     run_board(board, lambda: FakePool(board))
     done = cme("board", "run", tmp_path / "board.yaml")
     assert done.exit_code == 0 and "Board small is finished: nothing was left to do." in done.stderr
+    ended = cme("board", "commands", tmp_path / "board.yaml", "--stage", 1)
+    assert ended.exit_code == 2 and "stage 1 does not exist, because the board is finished." in ended.stderr
     values = json.loads(cme("board", "run", tmp_path / "board.yaml", "--json").stdout)
     assert values["done"] == [] and values["failed"] == {}
 
@@ -95,3 +97,9 @@ def test_another_work_folder(cme, tmp_path):
     )
     states = {step["name"]: step["state"] for step in values["steps"]}
     assert states["mix"] == "not needed" and states["entries/lora"] == "finished" and states["table"] == "ready"
+
+
+def test_tables_of_a_board_without_studies(cme, tmp_path, monkeypatch):
+    monkeypatch.setattr("cme.board.tables.write_tables", lambda board: [])
+    done = cme("board", "tables", write_board(tmp_path))
+    assert done.exit_code == 0 and "Nothing was written, because the board has one base and no studies." in done.stderr
