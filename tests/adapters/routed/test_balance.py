@@ -31,11 +31,11 @@ def test_the_switch_form_by_hand():
     mask = torch.tensor([[1, 1, 1, 0]])
     # Without a selection, f counts the largest: (2/3, 1/3, 0). P = (1.3, 1.1, 0.6) / 3.
     plain = balance_term([(gates, mask)], "switch")
-    assert float(plain) == pytest.approx(3 * (2 / 3 * 1.3 + 1 / 3 * 1.1) / 3)
+    assert plain.item() == pytest.approx(3 * (2 / 3 * 1.3 + 1 / 3 * 1.1) / 3)
     # The two largest of each token: 2, 2 and 1 of 6 choices, so f sums to 1.
     chosen = torch.tensor([[[1.0, 1, 0], [1, 0, 1], [1, 1, 0], [0, 1, 1]]])
     two = balance_term([(gates, mask)], "switch", [chosen])
-    assert float(two) == pytest.approx(3 * (3 / 6 * 1.3 + 2 / 6 * 1.1 + 1 / 6 * 0.6) / 3)
+    assert two.item() == pytest.approx(3 * (3 / 6 * 1.3 + 2 / 6 * 1.1 + 1 / 6 * 0.6) / 3)
     two.backward()
     assert gates.grad[0, 0].tolist() == pytest.approx([3 * f / 3 for f in (3 / 6, 2 / 6, 1 / 6)])
     assert not gates.grad[0, 3].any()

@@ -154,6 +154,7 @@ def test_two_adapters_have_their_own_biases(tokens, method):
     before = biases(model)
     step(model, {"input_ids": tokens})
     assert torch.equal(biases(model), before) and all(layer.bias_of("second").any() for layer in layers(model))
+    model.set_adapter("default")
     model.delete_adapter("second")
     assert all(list(layer.counts) == ["default"] for layer in layers(model))
 
