@@ -39,7 +39,7 @@ def marker_problem(step: Step, marker: Mapping[str, Any]) -> str | None:
     if command != _COMMANDS[step.kind] or not isinstance(settings, Mapping):
         return f"{step.out} has the output of 'cme {command}'"
     differences = [
-        f"{key}: {settings.get(key)!r} there, {value!r} on this board"
+        _difference(step, key, settings, value)
         for key, value in step.expects.items()
         if not _agrees(step, key, value, settings)
     ]
@@ -61,12 +61,26 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
     if key == "wording":
         return bool(settings.get(key, 0) == value)
     if key == "lr_grid":
-        there = settings.get(key)
+        there: Any = settings.get(key)
         return isinstance(there, list) and set(there) <= set(value)
     if key in ("gate_sum", "gate_scale"):
         # The two names of one setting.
         return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
     return key not in settings or bool(settings[key] == (list(value) if isinstance(value, tuple) else value))
+
+
+def _difference(step: Step, key: str, settings: Mapping[str, Any], value: Any) -> str:
+    there: Any = settings.get(key)
+    if key == "gate_scale":
+        key, there = "gate_sum", with_gate_sum(settings).get("gate_sum")
+        value = with_gate_sum(step.expects).get("gate_sum")
+    if key == "datasets" and step.kind == "result":
+        # Only the names that differ, because the suite has many.
+        there, value = (
+            [name for name in names if name not in others] for names, others in ((there, value), (value, there))
+        )
+        return f"datasets: {', '.join(there) or 'none'} only there, {', '.join(value) or 'none'} only on this board"
+    return f"{key}: {there!r} there, {value!r} on this board"
 
 
 def _same_datasets(names: Collection[str], wanted: Mapping[str, Any]) -> bool:

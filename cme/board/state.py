@@ -85,7 +85,9 @@ def survey(board: Board) -> Survey:
     states: dict[str, State] = {}
     for name, step in plan.steps.items():
         states[name] = state_of(step, board)
-        cause = next((plan.steps[other].out for other in step.needs if states[other].problem), None)
+        # A grid also waits for the rates of other rows, but reads only its own.
+        read = [other for other in step.needs if step.kind != "grid" or plan.steps[other].row == step.row]
+        cause = next((plan.steps[other].out for other in read if states[other].problem), None)
         if cause is not None and step.kind in _DERIVED and states[name].finished:
             states[name] = State(problem=f"{step.out} was made with {cause}")
         # A table shows its entries, so it is not finished before them.
@@ -212,7 +214,7 @@ def losses_of_entry(board: Board, base: Base, row: Row) -> dict[float, float | N
     below = f"studies/{row.study}/entries" if row.study else "entries"
     file = board.out / base.prefix / below / f"{row.name}.json"
     variants = board.file.prompt_variants.which if row.name in board.file.prompt_variants.rows else ()
-    expects = of_entry(board, base, row, {}, variants) | {"rates": None}
+    expects = of_entry(board, base, row, row.name, {}, variants) | {"rates": None}
     if entry_problem(Step(row.name, "entry", (), file, expects=expects)) is not None:
         return {}
     runs = (read_mapping(file).get("lr_grid") or {}).get("runs", ())

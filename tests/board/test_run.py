@@ -281,7 +281,7 @@ def test_a_diverged_rate_is_a_result(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("datasets", "[rte, mnli]", "datasets: "),
+        ("datasets", "[rte, mnli]", "datasets: none only there, mnli only on this board"),
         ("source", "mini:seed=3", "source: 'mini' there, 'mini:seed=3' on this board"),
         ("base", "smollm2-135m", "base: "),
         ("dtype", "float32", "dtype: 'bfloat16' there, 'float32' on this board"),
@@ -311,6 +311,27 @@ def test_runs_of_a_mix_that_was_replaced_are_not_taken_for_the_boards(tmp_path):
     assert survey(board).states["runs/lora-1"].finished
     manifest.write_text(json.dumps({"fingerprint": "b" * 64, "rows": 1}))
     assert "mix: aaaaaaaaaaaa there, bbbbbbbbbbbb on this board" in survey(board).states["runs/lora-1"].problem
+
+
+def test_baselines_that_cover_few_datasets_are_finished(tmp_path):
+    board = make_board(tmp_path, datasets="[rte, squad_v2, tldr]", references="[majority, unanswerable, lead-1]")
+    steps = survey(board).plan.steps
+    for name, dataset in (("unanswerable", "squad_v2"), ("lead-1", "tldr")):
+        assert (
+            steps[f"results/{name}"].expects["datasets"] == steps[f"entries/{name}"].expects["datasets"] == (dataset,)
+        )
+    assert "rte" in steps["results/majority"].expects["datasets"]
+
+
+def test_a_conflict_of_one_grid_does_not_blame_another(tmp_path):
+    board = make_board(tmp_path)
+    run(board)
+    marker = tmp_path / "work" / "grid" / "team" / "lr-1e-03" / ".cme.json"
+    values = json.loads(marker.read_text())
+    values["settings"]["rank"] = 8
+    marker.write_text(json.dumps(values))
+    states = survey(board).states
+    assert states["grid/team"].problem.endswith("grid/team/lr-1e-03") and states["grid/lora"].problem is None
 
 
 def test_an_entry_of_another_mix_is_written_again(tmp_path):
