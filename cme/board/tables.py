@@ -77,7 +77,7 @@ def _study_text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str
             *(shown(item.row.values[key]) for key in keys),
             str(item.row.total_rank),
             _rate(item.entry),
-            shown(item.entry.runs[0].cost.trainable_share),
+            _percent(item.entry.runs[0].cost.trainable_share),
             str(len(item.entry.runs)),
             estimate(item.score),
         ]
@@ -85,10 +85,16 @@ def _study_text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str
     ]
     edge = any(item.entry.lr_grid and item.entry.lr_grid.at_edge for item in rows)
     note = "\n\\* The rate is at the edge of the grid, so a better one may lie outside.\n" if edge else ""
+    interval = " The brackets hold its interval." if any(item.score.low is not None for item in rows) else ""
     return (
-        f"# Study: {name}\n\nThese rows differ only in {_listing(keys)}. The interval is that of the CME average.\n\n"
+        f"# Study: {name}\n\nRows of the same method differ only in {_listing(keys)}. The last column is the CME average."
+        f"{interval}\n\n"
         f"{markdown_table(columns, lines)}\n{note}"
     )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.2f}"
 
 
 def _rate(entry: Entry) -> str:
