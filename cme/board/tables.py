@@ -11,7 +11,7 @@ from cme.files import write_text
 from cme.frames import csv_text
 from cme.leaderboard import load_entries, make_standing
 from cme.leaderboard.ranking.comparison import Standing
-from cme.leaderboard.ranking.numbers import estimate, shown
+from cme.leaderboard.ranking.numbers import estimate, points, shown
 from cme.records import Entry
 from cme.reports import markdown_table, write_figure
 from cme.stats import Estimate
@@ -77,7 +77,7 @@ def _study_text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str
             *(shown(item.row.values[key]) for key in keys),
             str(item.row.total_rank),
             _rate(item.entry),
-            _percent(item.entry.runs[0].cost.trainable_share),
+            points(item.entry.runs[0].cost.trainable_share),
             str(len(item.entry.runs)),
             estimate(item.score),
         ]
@@ -91,10 +91,6 @@ def _study_text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str
         f"{interval}\n\n"
         f"{markdown_table(columns, lines)}\n{note}"
     )
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.2f}"
 
 
 def _rate(entry: Entry) -> str:
