@@ -5,8 +5,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from cme.board.files import damage_reported, read_mapping
 from cme.board.step import Step
-from cme.files import read_json
+from cme.errors import CMEError
 from cme.records.grid import chosen_run
 from cme.records.method import with_gate_sum
 from cme.suite.score import SCORER_VERSION
@@ -38,7 +39,7 @@ def marker_problem(step: Step, marker: Mapping[str, Any]) -> str | None:
     if command != _COMMANDS[step.kind] or not isinstance(settings, Mapping):
         return f"{step.out} has the output of 'cme {command}'"
     differences = [
-        f"{key}: {settings.get(key)!r} there, {value!r} on this board"
+        _difference(step, key, settings, value)
         for key, value in step.expects.items()
         if not _agrees(step, key, value, settings)
     ]
@@ -60,12 +61,26 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
     if key == "wording":
         return bool(settings.get(key, 0) == value)
     if key == "lr_grid":
-        there = settings.get(key)
+        there: Any = settings.get(key)
         return isinstance(there, list) and set(there) <= set(value)
     if key in ("gate_sum", "gate_scale"):
         # The two names of one setting.
         return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
     return key not in settings or bool(settings[key] == (list(value) if isinstance(value, tuple) else value))
+
+
+def _difference(step: Step, key: str, settings: Mapping[str, Any], value: Any) -> str:
+    there: Any = settings.get(key)
+    if key == "gate_scale":
+        key, there = "gate_sum", with_gate_sum(settings).get("gate_sum")
+        value = with_gate_sum(step.expects).get("gate_sum")
+    if key == "datasets" and step.kind == "result":
+        # Only the names that differ, because the suite has many.
+        there, value = (
+            [name for name in names if name not in others] for names, others in ((there, value), (value, there))
+        )
+        return f"datasets: {', '.join(there) or 'none'} only there, {', '.join(value) or 'none'} only on this board"
+    return f"{key}: {there!r} there, {value!r} on this board"
 
 
 def _same_datasets(names: Collection[str], wanted: Mapping[str, Any]) -> bool:
@@ -85,14 +100,14 @@ def _other_mix(mix: Path | None, fingerprint: str | None) -> str | None:
 
 @functools.lru_cache(maxsize=8)
 def _fingerprint(manifest: Path, _changed: int) -> str | None:
-    values = read_json(manifest)
-    return values.get("fingerprint") if isinstance(values, Mapping) else None
+    fingerprint = read_mapping(manifest).get("fingerprint")
+    return fingerprint if isinstance(fingerprint, str) else None
 
 
 def _other_base(step: Step) -> list[str]:
     """Return the difference between the base of a reference and that of the board."""
     wanted = step.expects.get("base")
-    base = read_json(step.out / "result.json").get("base") if wanted else None
+    base = read_mapping(step.out / "result.json").get("base") if wanted else None
     return [f"base: {base!r} there, {wanted!r} on this board"] if base and base != wanted else []
 
 
@@ -101,11 +116,11 @@ def _other_run(step: Step) -> list[str]:
     run = step.expects.get("run")
     if run is None or (not (run / "run.json").is_file() and not (run / "lr-grid.json").is_file()):
         return []
-    if (run / "lr-grid.json").is_file() and read_json(run / "lr-grid.json").get("best") is None:
+    if (run / "lr-grid.json").is_file() and read_mapping(run / "lr-grid.json").get("best") is None:
         return []
     file = chosen_run(run) / "run.json"
-    trained = read_json(file).get("adapter_fingerprint") if file.is_file() else None
-    adapter = (read_json(step.out / "result.json").get("adapter") or {}).get("fingerprint")
+    trained = read_mapping(file).get("adapter_fingerprint") if file.is_file() else None
+    adapter = (read_mapping(step.out / "result.json").get("adapter") or {}).get("fingerprint")
     if not trained or not adapter or trained == adapter:
         return []
     return [f"adapter: {adapter[:12]} there, {trained[:12]} on this board"]
@@ -148,8 +163,7 @@ def hardware_problem(step: Step) -> str | None:
 
 def _hardware(folder: Path) -> str | None:
     file = folder / "report.json"
-    report = read_json(file) if file.is_file() else {}
-    place = report.get("surroundings") if isinstance(report, Mapping) else None
+    place = read_mapping(file).get("surroundings") if file.is_file() else None
     return str(place.get("hardware")) if isinstance(place, Mapping) else None
 
 
@@ -160,11 +174,22 @@ def entry_problem(step: Step) -> str | None:
 
     Args:
         step: the step.
+
+    Raises:
+        CMEError: the entry is damaged, or a later version of CME has written it.
     """
     if not step.out.is_file():
         return "missing"
-    entry, wanted = read_json(step.out), step.expects
-    if entry.get("scorer_version") != SCORER_VERSION:
+    entry = read_mapping(step.out)
+    with damage_reported(step.out):
+        if entry["scorer_version"] > SCORER_VERSION:
+            raise CMEError(f"{step.out} was written by a later version of CME. Update CME, or remove the entry.")
+        return _entry_problem(step, entry)
+
+
+def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
+    wanted = step.expects
+    if entry["scorer_version"] != SCORER_VERSION:
         return "of an earlier scorer"
     if entry["tier"] != wanted["tier"]:
         return "of another tier"
@@ -224,6 +249,6 @@ def _other_samples(step: Step, entry: Mapping[str, Any]) -> str | None:
     stored |= {item["samples_sha256"] for item in entry.get("wordings", ())}
     for folder in (*step.parts.get("seeds", ()), *step.parts.get("variants", ())):
         file = folder / "result.json"
-        if file.is_file() and read_json(file).get("samples_sha256") not in stored:
+        if file.is_file() and read_mapping(file).get("samples_sha256") not in stored:
             return f"of other samples than {Path(folder).name}"
     return None

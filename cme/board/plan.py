@@ -239,10 +239,9 @@ class _Planner:
     def _references(self, base: Base) -> Iterator[Step]:
         for name in self.file.references:
             if name in BASELINES:
+                expects = of_result(self.board, None, name)
                 if base.first:
-                    yield self._evaluate(
-                        base, name, ["--baseline", name], (), row=name, gpus=0, expects=of_result(self.board, None)
-                    )
+                    yield self._evaluate(base, name, ["--baseline", name], (), row=name, gpus=0, expects=expects)
                 continue
             shots = shots_of(name)
             words = self._model(base) + (["--shots", str(shots)] if shots else [])
@@ -361,7 +360,9 @@ class _Planner:
             (*results, *variants, *after),
             row=name,
             base=base.name,
-            expects=of_entry(self.board, base, row, self.rates, self.file.prompt_variants.which if variants else ()),
+            expects=of_entry(
+                self.board, base, row, name, self.rates, self.file.prompt_variants.which if variants else ()
+            ),
             parts={"seeds": tuple(folders), "variants": tuple(others)},
         )
 

@@ -8,12 +8,13 @@ from fnmatch import fnmatchcase
 
 from cme.board.board import Board
 from cme.board.command import Outcome, StepCommand
+from cme.board.files import read_mapping
 from cme.board.inputs import check_inputs
 from cme.board.pool import Pool
 from cme.board.state import LOGS, STEPS, State, Survey, inputs_of, state_of, survey
 from cme.board.step import Step
 from cme.errors import UsageError
-from cme.files import read_json, write_json
+from cme.files import write_json
 from cme.locks import holder_of
 from cme.machine import machine_id
 from cme.progress import Bar, bar
@@ -87,7 +88,7 @@ def check_folder(board: Board) -> None:
         raise UsageError(f"{board.work} is a file. Choose a folder with --work.")
     record = board.work / _RECORD
     if record.is_file():
-        name = read_json(record).get("board")
+        name = read_mapping(record).get("board")
         if name != board.file.name:
             raise UsageError(
                 f"{board.work} is the work folder of the board {name!r}, not of {board.file.name!r}. Choose another with --work."

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cme.board.board import Base, Board
+from cme.board.files import damage_reported, read_mapping
 from cme.board.match import entry_problem, hardware_problem, marker_problem, report_problem
 from cme.board.plan import Facts, Plan, make_plan
 from cme.board.rows import Row
 from cme.board.step import Step
 from cme.board.wanted import of_entry
 from cme.errors import CMEError
-from cme.files import read_json
 from cme.locks import Holder, holder_of
 from cme.records.grid import DIVERGED, GRID, folder_of
 
@@ -85,7 +85,9 @@ def survey(board: Board) -> Survey:
     states: dict[str, State] = {}
     for name, step in plan.steps.items():
         states[name] = state_of(step, board)
-        cause = next((plan.steps[other].out for other in step.needs if states[other].problem), None)
+        # A grid also waits for the rates of other rows, but reads only its own.
+        read = [other for other in step.needs if step.kind != "grid" or plan.steps[other].row == step.row]
+        cause = next((plan.steps[other].out for other in read if states[other].problem), None)
         if cause is not None and step.kind in _DERIVED and states[name].finished:
             states[name] = State(problem=f"{step.out} was made with {cause}")
         # A table shows its entries, so it is not finished before them.
@@ -134,8 +136,8 @@ def _marked(step: Step) -> State:
         if step.kind != "grid" and step.out.is_dir() and any(not _incomplete(item) for item in step.out.iterdir()):
             return State(problem=f"{step.out} is not empty and was not made by 'cme {step.argv[0]}'")
         return State(holder=_holder(step))
-    values = read_json(marker)
-    problem = marker_problem(step, values if isinstance(values, Mapping) else {})
+    values = read_mapping(marker)
+    problem = marker_problem(step, values)
     finished = bool(values.get("finished")) and problem is None
     if step.kind == "grid" and finished and values["settings"].get("lr_grid") != step.expects["lr_grid"]:
         finished = False
@@ -163,7 +165,7 @@ def _measured(step: Step) -> State:
     file = step.out / "report.json"
     if not file.is_file():
         return State(holder=_holder(step))
-    problem = report_problem(step, read_json(file)) or hardware_problem(step)
+    problem = report_problem(step, read_mapping(file)) or hardware_problem(step)
     return State(finished=problem is None, problem=problem)
 
 
@@ -172,9 +174,8 @@ def _rendered(step: Step, board: Board) -> State:
     files = step.parts.get("files", (step.out / "leaderboard.md",))
     if not record.is_file() or not all(file.is_file() for file in files):
         return State()
-    values = read_json(record)
-    same = isinstance(values, Mapping) and values.get("inputs") == inputs_of(step, board)
-    return State(finished=same)
+    values = read_mapping(record)
+    return State(finished=values.get("inputs") == inputs_of(step, board))
 
 
 def _needed(plan: Plan, states: Mapping[str, State]) -> frozenset[str]:
@@ -203,7 +204,8 @@ def read_facts(board: Board) -> Facts:
                 continue
             own = losses[base.label, row.name] = {}
             grid = board.work / base.prefix / "grid" / row.name
-            own |= dict(_from_runs(grid)) if grid.is_dir() else losses_of_entry(board, base, row)
+            with damage_reported(grid):
+                own |= dict(_from_runs(grid)) if grid.is_dir() else losses_of_entry(board, base, row)
     return Facts(losses)
 
 
@@ -212,28 +214,28 @@ def losses_of_entry(board: Board, base: Base, row: Row) -> dict[float, float | N
     below = f"studies/{row.study}/entries" if row.study else "entries"
     file = board.out / base.prefix / below / f"{row.name}.json"
     variants = board.file.prompt_variants.which if row.name in board.file.prompt_variants.rows else ()
-    expects = of_entry(board, base, row, {}, variants) | {"rates": None}
+    expects = of_entry(board, base, row, row.name, {}, variants) | {"rates": None}
     if entry_problem(Step(row.name, "entry", (), file, expects=expects)) is not None:
         return {}
-    runs = (read_json(file).get("lr_grid") or {}).get("runs", ())
+    runs = (read_mapping(file).get("lr_grid") or {}).get("runs", ())
     return {run["learning_rate"]: run["validation_loss"] for run in runs}
 
 
 def _from_runs(folder: Path) -> Iterable[tuple[float, float | None]]:
-    for run in read_json(folder / GRID).get("runs", ()) if (folder / GRID).is_file() else ():
+    for run in read_mapping(folder / GRID).get("runs", ()) if (folder / GRID).is_file() else ():
         if run["problem"] is not None:
             yield run["learning_rate"], None
     for out in sorted(folder.glob("lr-*")):
-        if (out / _MARKER).is_file() and (marker := read_json(out / _MARKER)).get("finished"):
+        if (out / _MARKER).is_file() and (marker := read_mapping(out / _MARKER)).get("finished"):
             rate = marker["settings"]["learning_rate"]
             if folder_of(rate) == out.name:
                 yield rate, _loss(out)
         elif (out / DIVERGED).is_file():
-            yield read_json(out / DIVERGED)["learning_rate"], None
+            yield read_mapping(out / DIVERGED)["learning_rate"], None
 
 
 def _loss(run: Path) -> float | None:
-    loss = read_json(run / "run.json").get("validation_loss")
+    loss = read_mapping(run / "run.json").get("validation_loss")
     if loss is None:
         raise CMEError(
             f"{run} has no validation loss, which is needed to choose a learning rate. Build the mix with a validation split."

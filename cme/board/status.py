@@ -8,9 +8,9 @@ from typing import Any
 
 from cme.board.board import Board
 from cme.board.command import shell_line
+from cme.board.files import read_mapping
 from cme.board.state import LOGS, STEPS, State, Survey
 from cme.board.step import Step
-from cme.files import read_json
 
 __all__ = ["Estimate", "StepStatus", "estimate", "statuses", "word"]
 
@@ -140,17 +140,16 @@ def estimate(now: Survey) -> Estimate:
 
 def _record(step: Step, board: Board) -> dict[str, Any]:
     file = board.work / STEPS / f"{step.name}.json"
-    values = read_json(file) if file.is_file() else {}
-    return values if isinstance(values, dict) else {}
+    return dict(read_mapping(file)) if file.is_file() else {}
 
 
 def _seconds(step: Step, record: Mapping[str, Any]) -> float | None:
     """Return what a finished step took: by its record, or by its output if a person ran the command."""
-    if record.get("code") == 0:
+    if record.get("code") == 0 and isinstance(record.get("seconds"), int | float):
         return float(record["seconds"])
     for name in ("run.json", "result.json"):
         if step.kind in ("rate", "run", "result") and (file := step.out / name).is_file():
-            values = read_json(file)
+            values = read_mapping(file)
             spent = values.get("wall_seconds", 0.0) if name == "run.json" else sum(values.get("seconds", {}).values())
             return float(spent)
     return None

@@ -11,7 +11,7 @@ from cme.files import write_text
 from cme.frames import csv_text
 from cme.leaderboard import load_entries, make_standing
 from cme.leaderboard.ranking.comparison import Standing
-from cme.leaderboard.ranking.numbers import estimate, shown
+from cme.leaderboard.ranking.numbers import estimate, points, shown
 from cme.records import Entry
 from cme.reports import markdown_table, write_figure
 from cme.stats import Estimate
@@ -77,7 +77,7 @@ def _study_text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str
             *(shown(item.row.values[key]) for key in keys),
             str(item.row.total_rank),
             _rate(item.entry),
-            shown(item.entry.runs[0].cost.trainable_share),
+            points(item.entry.runs[0].cost.trainable_share),
             str(len(item.entry.runs)),
             estimate(item.score),
         ]
@@ -85,8 +85,10 @@ def _study_text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str
     ]
     edge = any(item.entry.lr_grid and item.entry.lr_grid.at_edge for item in rows)
     note = "\n\\* The rate is at the edge of the grid, so a better one may lie outside.\n" if edge else ""
+    interval = " The brackets hold its interval." if any(item.score.low is not None for item in rows) else ""
     return (
-        f"# Study: {name}\n\nThese rows differ only in {_listing(keys)}. The interval is that of the CME average.\n\n"
+        f"# Study: {name}\n\nRows of the same method differ only in {_listing(keys)}. The last column is the CME average."
+        f"{interval}\n\n"
         f"{markdown_table(columns, lines)}\n{note}"
     )
 

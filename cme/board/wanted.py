@@ -10,6 +10,7 @@ from cme.board.costs import has_costs
 from cme.board.rows import Row
 from cme.records.board import BoardFile
 from cme.records.method import with_gate_sum
+from cme.suite.baselines import BASELINES, covered
 from cme.suite.spec import select
 from cme.training.settings import stored
 
@@ -55,22 +56,24 @@ def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None, mix
 
 
 def of_result(
-    board: Board, base: Base | None, *, shots: int = 0, variant: int = 0, run: Path | None = None
+    board: Board, base: Base | None, name: str = "", *, shots: int = 0, variant: int = 0, run: Path | None = None
 ) -> dict[str, Any]:
     """Return the settings of the marker of a result.
 
-    ``run`` is the folder of the adapter that it must be of. Otherwise ``base`` is the model. A baseline has neither.
+    ``run`` is the folder of the adapter that it must be of. Otherwise ``base`` is the model. For a baseline, ``name`` is its
+    name.
     """
     file = board.file
     values = {"tier": file.tier, "source": file.source_name, "shots": shots, "format": board.prompt_format}
     values |= {"dtype": file.dtype} if base and file.dtype != "auto" else {}
     model = base.name if base and run is None else None
-    return values | {"wording": variant, "run": run, "base": model} | _datasets(board)
+    return values | {"wording": variant, "run": run, "base": model} | _datasets(board, name)
 
 
-def _datasets(board: Board) -> dict[str, Any]:
-    """Return the datasets of an evaluation, and whether some of them may be absent."""
-    return {"datasets": _names(board.file.datasets), "allow_missing": board.file.allow_missing}
+def _datasets(board: Board, name: str) -> dict[str, Any]:
+    """Return the datasets of an evaluation, and whether some of them may be absent. Some baselines cover few datasets."""
+    chosen = covered(name, board.file.datasets or None) if name in BASELINES else select(board.file.datasets or None)
+    return {"datasets": tuple(spec.name for spec in chosen), "allow_missing": board.file.allow_missing}
 
 
 def _names(datasets: Sequence[str]) -> tuple[str, ...]:
@@ -88,13 +91,14 @@ def of_entry(
     board: Board,
     base: Base,
     row: Row | None,
+    name: str,
     rates: Mapping[tuple[str, str], tuple[float, ...]],
     variants: Sequence[int] = (),
 ) -> dict[str, Any]:
     """Return what an entry of the board must contain. References have no row."""
     file = board.file
     common = {"tier": file.tier, "variants": tuple(sorted(variants)), "base": base.name, "source": file.source_name}
-    common |= _datasets(board) | {"dtype": None if file.dtype == "auto" else file.dtype}
+    common |= _datasets(board, name if row is None else "") | {"dtype": None if file.dtype == "auto" else file.dtype}
     if row is None:
         return common
     recipe = {

@@ -187,7 +187,7 @@ def _summary(planned: "BoardPlan") -> None:
         text += f" The others take about {_duration(known.hours)}, one step at a time, and {_size(known.bytes)} of disk space."
     if known.unknown:
         text += f" The time of {_counted(known.unknown)} is unknown until a step of the same kind is finished."
-    note(text)
+    note(f"{text}\nWork folder: {planned.work}. Tables: {planned.out}")
 
 
 def _share(states: list[str]) -> str:

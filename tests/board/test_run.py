@@ -6,10 +6,11 @@ import socket
 
 import pytest
 
+import cme
 from cme.board.run import run_board
 from cme.board.state import survey
 from cme.board.status import estimate, statuses
-from cme.errors import UsageError
+from cme.errors import CMEError, UsageError
 from cme.locks import LOCK_FILE
 from cme.machine import machine_id
 from tests.board.fakes import FakePool, finish, make_board
@@ -280,7 +281,7 @@ def test_a_diverged_rate_is_a_result(tmp_path):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("datasets", "[rte, mnli]", "datasets: "),
+        ("datasets", "[rte, mnli]", "datasets: none only there, mnli only on this board"),
         ("source", "mini:seed=3", "source: 'mini' there, 'mini:seed=3' on this board"),
         ("base", "smollm2-135m", "base: "),
         ("dtype", "float32", "dtype: 'bfloat16' there, 'float32' on this board"),
@@ -310,6 +311,27 @@ def test_runs_of_a_mix_that_was_replaced_are_not_taken_for_the_boards(tmp_path):
     assert survey(board).states["runs/lora-1"].finished
     manifest.write_text(json.dumps({"fingerprint": "b" * 64, "rows": 1}))
     assert "mix: aaaaaaaaaaaa there, bbbbbbbbbbbb on this board" in survey(board).states["runs/lora-1"].problem
+
+
+def test_baselines_that_cover_few_datasets_are_finished(tmp_path):
+    board = make_board(tmp_path, datasets="[rte, squad_v2, tldr]", references="[majority, unanswerable, lead-1]")
+    steps = survey(board).plan.steps
+    for name, dataset in (("unanswerable", "squad_v2"), ("lead-1", "tldr")):
+        assert (
+            steps[f"results/{name}"].expects["datasets"] == steps[f"entries/{name}"].expects["datasets"] == (dataset,)
+        )
+    assert "rte" in steps["results/majority"].expects["datasets"]
+
+
+def test_a_conflict_of_one_grid_does_not_blame_another(tmp_path):
+    board = make_board(tmp_path)
+    run(board)
+    marker = tmp_path / "work" / "grid" / "team" / "lr-1e-03" / ".cme.json"
+    values = json.loads(marker.read_text())
+    values["settings"]["rank"] = 8
+    marker.write_text(json.dumps(values))
+    states = survey(board).states
+    assert states["grid/team"].problem.endswith("grid/team/lr-1e-03") and states["grid/lora"].problem is None
 
 
 def test_an_entry_of_another_mix_is_written_again(tmp_path):
@@ -359,3 +381,40 @@ def test_runs_of_an_earlier_best_rate_are_named_and_kept(tmp_path):
     assert "learning_rate: 0.002 there, 0.004 on this board" in ran.failed["runs/lora-1"]
     assert "Move or remove it, and run the same command again." in ran.failed["runs/lora-1"]
     assert (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "out/entries/lora.json", "work/runs/lora-1/.cme.json", "work/grid/lora/lr-1e-03/.cme.json",
+        "work/grid/lora/lr-1e-03/run.json", "work/results/base/result.json", "work/board.json", "work/steps/mix.json",
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_named(tmp_path, file):
+    board = make_board(tmp_path)
+    run(board)
+    damaged = tmp_path / file
+    damaged.write_text("[]")
+    with pytest.raises(CMEError, match="is damaged") as caught:
+        cme.board_status(board.path)
+    assert damaged.name in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"scorer_version": 1}'])
+def test_a_file_that_is_no_entry_is_not_overwritten(tmp_path, text):
+    board = make_board(tmp_path)
+    run(board)
+    entry = tmp_path / "out" / "entries" / "lora.json"
+    entry.write_text(text)
+    with pytest.raises(CMEError, match="values are missing or have another type"):
+        run(board)
+    assert entry.read_text() == text
+
+
+def test_an_entry_of_a_later_version_is_not_overwritten(tmp_path):
+    board = make_board(tmp_path)
+    run(board)
+    entry = tmp_path / "out" / "entries" / "lora.json"
+    entry.write_text(json.dumps(json.loads(entry.read_text()) | {"scorer_version": 99}))
+    with pytest.raises(CMEError, match="was written by a later version of CME"):
+        run(board)
