@@ -1,12 +1,13 @@
 """Checks of an adapter before its experts are analysed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cme.errors import AdapterError, UsageError
 from cme.readers.json_file import read_json
 
-__all__ = ["Experts", "check_experts", "is_untrained"]
+__all__ = ["Experts", "check_experts", "expert_rank", "is_untrained"]
 
 
 class Experts:
@@ -48,11 +49,21 @@ def check_experts(folder: Path) -> Experts:
         raise UsageError(
             f"{folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
         )
+    return Experts(experts, expert_rank(values), method)
+
+
+def expert_rank(config: Mapping[str, Any]) -> int:
+    """Return the rank of one expert. It is 1 for methods in which every rank is an expert.
+
+    Args:
+        config: configuration of an adapter with experts, as JSON values.
+    """
     from cme.adapters.methods import METHODS
 
+    method = str(config.get("peft_type", "")).lower()
     # Without a setting for the number of experts, every rank is an expert.
     rankwise = method in METHODS and "experts" not in METHODS[method].settings
-    return Experts(experts, 1 if rankwise else int(values.get("r") or 1), method)
+    return 1 if rankwise else int(config.get("r") or 1)
 
 
 def is_untrained(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cme.adapters.checks import check_finite, known_type, read_config
 from cme.adapters.load import adapter_fingerprint
-from cme.analysis.checks import is_untrained
+from cme.analysis.checks import expert_rank, is_untrained
 from cme.data.sources import Source, check_source, open_source
 from cme.errors import CMEError, CMEWarning, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
@@ -20,6 +20,7 @@ from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE
 from cme.records import Manifest, Run, read_record
+from cme.records.method import SHARED_RANK
 from cme.suite import DatasetSpec, select
 from cme.suite.score import SCORER_VERSION
 from cme.training.encode import Encoder
@@ -63,7 +64,7 @@ def check_routed(folder: Path, kind: str) -> None:
         raise UsageError(f"{folder} already is a plain LoRA adapter. Use it as it is.")
     raise UsageError(
         f"{folder} has no experts (its method is {kind.lower()}), so it cannot be exported. Give an adapter of moslora or of a "
-        "routed method: moelora, hydralora, teamlora or a plug-in of this kind."
+        "method with experts, such as moelora, teamlora or mola ('cme ls methods' lists them)."
     )
 
 
@@ -102,12 +103,13 @@ class Checked:
                 f"{self.folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
             )
         self.config = read_config(self.folder)
-        self.experts, self.expert_rank = int(self.config["experts"]), int(self.config["r"])
+        self.experts = int(self.config["experts"])
+        self.expert_rank = expert_rank(self.config)
         self.fingerprint = adapter_fingerprint(self.folder)
-        if settings.rank is not None and settings.rank > self.experts * self.expert_rank:
+        if settings.rank is not None and settings.rank > self.full_rank:
             raise UsageError(
                 f"rank is {settings.rank}, but {self.experts} experts of rank {self.expert_rank} have at most rank "
-                f"{self.experts * self.expert_rank} together. Give at most that."
+                f"{self.full_rank} together. Give at most that."
             )
         self.run = self._own_run()
         self.prompt_format = settings.prompt_format or (self.run.prompt_format if self.run else "plain")
@@ -161,8 +163,8 @@ class Checked:
 
     @property
     def full_rank(self) -> int:
-        """The rank of all experts together, k·r."""
-        return self.experts * self.expert_rank
+        """The rank of all experts together: k·r, or r if they share A and B."""
+        return self.expert_rank if self.kind.lower() in SHARED_RANK else self.experts * self.expert_rank
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -229,7 +229,7 @@ def _passed(
     home = device if device.type in ("cpu", "cuda") else torch.device("cpu")
     sums = {path: Sums.zeros(of.in_features, matrices[path].up.shape[1], home) for path, of in layers.items()}
     current: list[Batch] = []
-    with _hooked(layers, sums, lambda: current[0]), torch.inference_mode():
+    with _hooked(layers, sums, matrices, lambda: current[0]), torch.inference_mode():
         for batch in batches(validation, pad, device):
             current[:] = [batch]
             forward(model, batch, progress)
@@ -237,14 +237,16 @@ def _passed(
 
 
 @contextmanager
-def _hooked(layers: Mapping[str, Any], sums: Mapping[str, Sums], batch: Callable[[], Batch]) -> Iterator[None]:
+def _hooked(
+    layers: Mapping[str, Any], sums: Mapping[str, Sums], matrices: Mapping[str, Matrices], batch: Callable[[], Batch]
+) -> Iterator[None]:
     """Let each layer add its inputs and its gated hidden values to its sums."""
 
     def hook(path: str) -> Callable[[Any, Sequence[Any]], None]:
         def add(layer: Any, args: Sequence[Any]) -> None:
             used = batch().mask.reshape(-1).bool()
             x = args[0].reshape(-1, layer.in_features)[used]
-            sums[path].add(x, gated_hidden(layer, x))
+            sums[path].add(x, gated_hidden(layer, x, matrices[path].rank))
 
         return add
 
@@ -256,20 +258,19 @@ def _hooked(layers: Mapping[str, Any], sums: Mapping[str, Sums], batch: Callable
             handle.remove()
 
 
-def gated_hidden(layer: Any, x: "Tensor", adapter_name: str = "default") -> "Tensor":
+def gated_hidden(layer: Any, x: "Tensor", rank: int, adapter_name: str = "default") -> "Tensor":
     """Return the hidden values times the gate weights of a layer, [n, k·r].
 
     Args:
         layer: a `RoutedLinear`.
         x: its inputs, [n, d].
+        rank: rank of one expert, r.
         adapter_name: name of the adapter.
     """
     config = layer.plans[adapter_name].config
     x = x.to(layer.own(layer.adapter_layer_names[0], adapter_name).dtype)
-    hidden, gates, up = layer.route(adapter_name, config, x, x)
-    experts = gates.shape[-1]
-    rank = up.shape[1] // experts
-    gated: Tensor = hidden.reshape(len(x), -1, rank) * gates.reshape(len(x), experts, 1)
+    hidden, gates, _ = layer.route(adapter_name, config, x, x)
+    gated: Tensor = hidden.reshape(len(x), -1, rank) * gates.reshape(len(x), -1, 1)
     return gated.reshape(len(x), -1)
 
 

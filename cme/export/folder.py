@@ -76,7 +76,9 @@ def lora_tensors(
         return f"base_model.model.{path}.{name}"
 
     routed = {path: layer for path, layer in routed_layers(model).items() if adapter_name in layer.plans}
-    own = {key(path, name) for path, layer in routed.items() for name in layer.adapter_layer_names}
+    own = {
+        key(path, name) for path, layer in routed.items() for name in (*layer.adapter_layer_names, *layer.buffer_names)
+    }
     dtype = next(tensor.dtype for name, tensor in saved.items() if name in own)
     rank = max(len(down) for down, _ in layers.values())
     tensors = {name: tensor for name, tensor in saved.items() if name not in own}

@@ -55,17 +55,28 @@ def read_matrices(path: str, layer: Any, adapter_name: str = "default") -> Matri
         adapter_name: name of the adapter.
 
     Raises:
-        UsageError: the hidden values of the method are not A x, so that no LoRA can stand for them.
+        UsageError: the hidden values of the method are not A x, so that no LoRA can replace them.
     """
     import torch
 
+    from cme.adapters.routed.layer import RoutedLinear
+
     plan = layer.plans[adapter_name]
     own = layer.own(layer.adapter_layer_names[0], adapter_name)
+    given = layer.expert_matrices(adapter_name)
+    # A method that combines the experts in its own way has other matrices B than `route` returns.
+    if given is None and type(layer).combine is not RoutedLinear.combine:
+        raise UsageError(
+            f"the layer {path} ({type(layer).__name__}) combines its experts in its own way and does not give their matrices, so "
+            "plain LoRA cannot express it. Only methods whose experts are products of two matrices can be exported."
+        )
 
     def hidden(x: "Tensor") -> "tuple[Tensor, Tensor]":
         x = x.to(device=own.device, dtype=own.dtype)
         # The router sees zeros, because A does not depend on it.
         values, _, up = layer.route(adapter_name, plan.config, torch.zeros_like(x), x)
+        if given is not None:
+            up = given[1].permute(1, 0, 2).flatten(1)
         return values.double().reshape(len(x), -1), up.detach()
 
     with torch.no_grad():
