@@ -12,6 +12,9 @@ from cme.errors import UsageError
 
 __all__ = ["match_rank"]
 
+_LOWEST = {"smora": 2}
+"""The lowest possible ranks of methods for which it is not 1."""
+
 
 def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[AdapterSettings, ParameterCount]:
     """Find the largest rank (of ONE expert, for methods with experts) with which the adapter stays within a budget.
@@ -39,7 +42,7 @@ def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[Adapt
     # If every rank is an expert, the rank is at least the number of experts that a token uses.
     rankwise = "experts" not in METHODS[str(method)].settings if method in METHODS else False
     given = dict(values.get("options") or {}).get("top_k") if rankwise else None
-    low, high = at(given if isinstance(given, int) and given > 0 else 1), None
+    low, high = at(given if isinstance(given, int) and given > 0 else _LOWEST.get(str(method), 1)), None
     most = _parameters(budget, base, values, low[1].total_base)
     if low[1].trainable > most:
         raise UsageError(

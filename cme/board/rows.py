@@ -13,6 +13,7 @@ from cme.adapters.targets import ALL_LINEAR
 from cme.board.reference import is_reference
 from cme.errors import UsageError, nearest, unknown
 from cme.records.board import BoardFile, MethodRow, Study
+from cme.records.method import SHARED_RANK
 from cme.training.recipe import load_recipe
 from cme.training.settings import TrainSettings
 
@@ -71,7 +72,8 @@ class Row:
         """The rank of the whole adapter at the start of training, which AdaLoRA then prunes."""
         if self.adapter.method == "adalora":
             return adalora_rank(self.adapter)
-        return self.adapter.rank * (self.adapter.experts if self.routed else 1)
+        shared = not self.routed or self.adapter.method in SHARED_RANK
+        return self.adapter.rank * (1 if shared else self.adapter.experts)
 
 
 def board_rows(file: BoardFile) -> tuple[Row, ...]:
@@ -213,11 +215,12 @@ def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> 
     changed = dict(values)
     if study.hold:
         experts = values["experts"]
-        if not isinstance(experts, int) or experts < 1 or method.total_rank % experts:
+        shared = adapter.method in SHARED_RANK
+        if not isinstance(experts, int) or experts < 1 or (not shared and method.total_rank % experts):
             raise UsageError(
                 f"{where}: the total rank {method.total_rank} of {method.name} is not divisible by {experts!r}."
             )
-        changed["rank"] = method.total_rank // experts
+        changed["rank"] = method.total_rank // (1 if shared else experts)
     if isinstance(changed.get("rank"), int) and "alpha" not in changed:
         # The output is scaled by alpha / rank, which must not change with the rank.
         alpha = adapter.lora_alpha / adapter.rank * changed["rank"]

@@ -20,6 +20,7 @@ from cme.models.load import base_fingerprint, context_length, load_tokenizer, re
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE
 from cme.records import Manifest
+from cme.records.method import SHARED_RANK
 from cme.suite import DatasetSpec, select
 from cme.suite.score import SCORER_VERSION
 from cme.training.encode import Encoder
@@ -61,7 +62,7 @@ def check_routed(folder: Path, kind: str) -> None:
         raise UsageError(f"{folder} already is a plain LoRA adapter. Use it as it is.")
     raise UsageError(
         f"{folder} has no experts (its method is {kind.lower()}), so it cannot be exported. Give an adapter of moslora or of a "
-        "method with experts, such as moelora, teamlora or a plug-in of this kind."
+        "method with experts, such as moelora, teamlora or mola ('cme ls methods' lists them)."
     )
 
 
@@ -105,10 +106,10 @@ class Checked:
         check_equal_numbers(self.folder, self.config, "their mean gate weights cannot be computed")
         self.experts, self.expert_rank = int(self.config["experts"]), expert_rank(self.config)
         self.fingerprint = adapter_fingerprint(self.folder)
-        if settings.rank is not None and settings.rank > self.experts * self.expert_rank:
+        if settings.rank is not None and settings.rank > self.full_rank:
             raise UsageError(
                 f"rank is {settings.rank}, but {self.experts} experts of rank {self.expert_rank} have at most rank "
-                f"{self.experts * self.expert_rank} together. Give at most that."
+                f"{self.full_rank} together. Give at most that."
             )
         self.run = own_run(self.folder)
         self.prompt_format = settings.prompt_format or (self.run.prompt_format if self.run else "plain")
@@ -163,8 +164,8 @@ class Checked:
 
     @property
     def full_rank(self) -> int:
-        """The rank of all experts together, k·r."""
-        return self.experts * self.expert_rank
+        """The rank of all experts together: k·r, or r if they share A and B."""
+        return self.expert_rank if self.kind.lower() in SHARED_RANK else self.experts * self.expert_rank
 
     @property
     def identity(self) -> dict[str, Any]:

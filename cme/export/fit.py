@@ -268,6 +268,7 @@ def gated_hidden(layer: Any, matrices: Matrices, x: "Tensor", adapter_name: str 
         layer: a `RoutedLinear`.
         matrices: its matrices.
         x: its inputs, [n, d].
+        rank: rank of one expert, r.
         adapter_name: name of the adapter.
     """
     config = layer.plans[adapter_name].config

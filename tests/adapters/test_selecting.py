@@ -66,8 +66,8 @@ def test_layers_of_mola_have_their_own_numbers_of_experts(adapted, tokens, tmp_p
     ("options", "message"),
     [
         ({"top_k": 1}, r"mola: top_k must be at least 2, but is 1\. The gate weight of a single expert is always 1"),
-        ({"top_k": 5}, r"experts must be a number of experts from top_k \(5\) on, but is 4"),
-        ({"experts_pattern": {"up_proj": 1}}, r"experts_pattern 'up_proj' must be .* from top_k \(2\) on, but is 1"),
+        ({"top_k": 5}, r"experts must be at least top_k \(5\), but is 4"),
+        ({"experts_pattern": {"up_proj": 1}}, r"experts_pattern 'up_proj' must be at least top_k \(2\), but is 1"),
         (
             {"experts_pattern": {"up_proj": 4, r".*\.0\..*": 2}},
             r"gives the layer model\.layers\.0\.mlp\.up_proj different",
@@ -215,10 +215,12 @@ def test_the_gradient_of_flylora_reaches_lower_layers(adapted):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"top_k": 0}, r"top_k must be from 1 to the rank \(12\), but is 0"),
-        ({"top_k": 13}, r"top_k must be from 1 to the rank \(12\), but is 13"),
+        ({"top_k": 0}, r"top_k must be from [12] to the rank \(12\), but is 0"),
+        ({"top_k": 13}, r"top_k must be from [12] to the rank \(12\), but is 13"),
         ({"experts": 4}, r"experts is always r \(12\), because every rank is an expert, but is 4"),
-        ({"bias_step": -1.0}, r"bias_step must be at least 0, but is -1"),
+        ({"bias_step": -1.0}, r"bias_step must be a number of at least 0, but is -1"),
+        ({"bias_step": float("nan")}, r"bias_step must be a number of at least 0, but is nan"),
+        ({"balance_form": "switch"}, r"balance_form cannot be set, but is switch\. The selection bias balances"),
         ({"gate_sum": "experts"}, r"gate_sum and gate_scale cannot be set"),
         ({"balance_weight": 0.1}, r"balance_weight must be 0, but is 0\.1\. The selection bias balances"),
     ],
@@ -226,6 +228,26 @@ def test_the_gradient_of_flylora_reaches_lower_layers(adapted):
 def test_settings_that_ranks_as_experts_cannot_have(method, options, message):
     with pytest.raises(UsageError, match=rf"{method}: {message}"):
         build_config(settings_from({"method": method, "rank": 12, "options": options}), make_base())
+
+
+def test_a_single_rank_per_token_is_refused_where_the_router_would_get_no_gradient():
+    with pytest.raises(
+        ValueError, match=r"top_k must be from 2 to the rank \(12\), but is 1\. The gate weight of a single"
+    ):
+        make_config("smora", top_k=1)
+    assert make_config("flylora", top_k=1).top_k == 1
+
+
+@pytest.mark.parametrize("method", ["smora", "flylora"])
+@pytest.mark.parametrize(("rank", "chosen"), [(2, 2), (3, 2), (8, 4), (15, 7), (16, 8), (64, 8)])
+def test_by_default_each_token_uses_some_of_the_ranks(method, rank, chosen):
+    """The default rank of the command line is 8, at which 8 chosen ranks would be no selection."""
+    assert make_config(method, r=rank, top_k=None).top_k == chosen
+
+
+def test_a_budget_starts_at_the_lowest_rank_of_a_method():
+    settings, _ = match_rank(make_base().config, {"method": "smora"}, "8000")
+    assert settings.rank > 2
 
 
 def test_a_budget_with_a_fixed_number_of_chosen_ranks():

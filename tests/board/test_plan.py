@@ -149,6 +149,17 @@ def test_a_study_holds_the_total_rank_and_the_scale(tmp_path):
     assert steps["studies/experts/entries/team-experts-4"].needs[0] == "results/team-0"
 
 
+def test_experts_of_comol_share_the_rank_in_studies_and_costs(tmp_path):
+    board = make_board(
+        tmp_path,
+        methods="{lora: {settings: {rank: 32}}, core: {settings: {method: comol, rank: 32, experts: 8}}}",
+        studies="{experts: {of: core, vary: {experts: [3, 8]}, hold: total_rank}}",
+        costs="true",
+    )
+    assert [row.adapter.rank for row in board.of_study("experts")] == [32, 32]
+    assert {name for name, step in make_plan(board).steps.items() if step.kind == "costs"} == {"costs/rank-32"}
+
+
 def test_a_study_may_take_the_rate_of_its_method(tmp_path):
     board = make_board(tmp_path, studies="{ranks: {of: [lora, team], vary: {rank: [2, 8]}, rates: method, seeds: [0]}}")
     step = make_plan(board).steps["runs/lora-ranks-8-0"]

@@ -397,3 +397,13 @@ def test_a_base_that_the_adapter_was_not_trained_on_is_refused(trained, tmp_path
     with pytest.raises(CMEError, match="was not trained on"):
         cme.export_lora(trained, tmp_path / "out", how="mean", base=str(tmp_path / "base"))
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("method", "most"), [("comol", 3), ("smora", 12), ("flylora", 12)])
+def test_the_whole_rank_of_an_export_is_that_of_the_adapter(mix, routed, tmp_path, method, most):
+    """CoMoL's experts share the rank, and in SMoRA and FlyLoRA every rank is an expert."""
+    with pytest.raises(UsageError, match=f"have at most rank {most} together"):
+        cme.export_lora(routed(method), tmp_path / "out", how="fit", rank=most + 1, data=mix)
+    exported = cme.export_lora(routed(method), tmp_path / "out", how="fit", data=mix, threads=1)
+    (item,) = exported.record.exports
+    assert item.rank == most and all(layer.loss < layer.mean_loss for layer in item.layers)

@@ -28,9 +28,11 @@ def test_constant_gate_weights_are_exactly_a_plain_lora(adapted, method, fields)
 
 
 def test_the_rank_is_that_of_all_experts_unless_they_share_a(adapted):
-    for method, rank in (("moelora", 12), ("teamlora", 12), ("hydralora", 3), ("comol", 3), ("flylora", 12)):
+    ranks = {"moelora": 12, "teamlora": 12, "hydralora": 3, "comol": 3, "smora": 12, "flylora": 12}
+    for method, rank in ranks.items():
         layer = layers(adapted(method))[0]
-        down, up = constant_gates(read_matrices("layer", layer), torch.ones(12 if method == "flylora" else 4))
+        matrices = read_matrices("layer", layer)
+        down, up = constant_gates(matrices, torch.ones(matrices.experts))
         assert (down.shape, up.shape) == ((rank, layer.in_features), (layer.out_features, rank))
 
 
@@ -57,3 +59,10 @@ def test_a_method_that_adds_its_experts_in_another_way_is_refused(adapted, monke
     monkeypatch.setattr(type(layer), "combine", tempered)
     with pytest.raises(UsageError, match="are not products of two matrices"):
         read_matrices("x.up", layer)
+
+
+def test_a_method_that_combines_its_experts_in_its_own_way_must_give_their_matrices(adapted, monkeypatch):
+    layer = layers(adapted("comol"))[0]
+    monkeypatch.setattr(type(layer), "expert_matrices", lambda self, name: None)
+    with pytest.raises(UsageError, match="are not products of two matrices"):
+        read_matrices("layer", layer)

@@ -56,8 +56,7 @@ class MolaConfig(RoutedConfig):
             if isinstance(number, bool) or not isinstance(number, int) or number < self.top_k:
                 of = where if where == "experts" else f"experts_pattern {where!r}"
                 raise ValueError(
-                    f"{of} must be a number of experts from top_k ({self.top_k}) on, but is {number!r}. Lower top_k, or use "
-                    "more experts."
+                    f"{of} must be at least top_k ({self.top_k}), but is {number!r}. Lower top_k, or use more experts."
                 )
 
     def for_layer(self, name: str) -> "MolaConfig":

@@ -1,8 +1,9 @@
 """Base classes of the methods in which every rank is an expert: SMoRA and FlyLoRA."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from peft.tuners._buffer_dict import BufferDict
@@ -28,7 +29,7 @@ class RankwiseConfig(RoutedConfig):
     Args:
         r: Rank R of the adapter, which is also the number of experts.
         experts: Number of experts. It is always ``r``.
-        top_k: Number of ranks that each token uses. None means 8, or ``r`` if ``r`` is below 8.
+        top_k: Number of ranks that each token uses. None means 8, or half of the ranks if ``r`` is below 16.
         bias_step: How far the selection bias of a rank moves in an optimiser step. 0 turns the bias off.
 
     The other arguments are those of `LowRankConfig`.
@@ -37,13 +38,20 @@ class RankwiseConfig(RoutedConfig):
         ValueError: A number is out of range, or a setting of other methods with experts is given.
     """
 
+    fewest: ClassVar[int] = 1
+    """The smallest number of ranks that a token can use."""
+    why_fewest: ClassVar[str] = ""
+    """Why a token cannot use fewer ranks, as a sentence after a space."""
+
     r: int = field(default=32, metadata={"help": "Rank R of the adapter. Every rank is an expert."})
     experts: int | None = field(  # type: ignore[assignment]
         default=None, metadata={"help": "Number of experts. It is always r, and can be left out."}
     )
     top_k: int | None = field(
         default=None,
-        metadata={"help": "Number of ranks that each token uses, from 1 to r. The default is 8, or r if r is below 8."},
+        metadata={
+            "help": "Number of ranks that each token uses, up to r. The default is 8, or half of r if r is below 16."
+        },
     )
     bias_step: float = field(
         default=0.0,
@@ -59,21 +67,28 @@ class RankwiseConfig(RoutedConfig):
                 f"experts is always r ({self.r}), because every rank is an expert, but is {self.experts}. Leave it out."
             )
         self.top_k = self.kept
-        if not 1 <= self.top_k <= self.r:
-            raise ValueError(f"top_k must be from 1 to the rank ({self.r}), but is {self.top_k}.")
-        if self.bias_step < 0:
-            raise ValueError(f"bias_step must be at least 0, but is {self.bias_step}.")
+        if not self.fewest <= self.top_k <= self.r:
+            raise ValueError(
+                f"top_k must be from {self.fewest} to the rank ({self.r}), but is {self.top_k}.{self.why_fewest}"
+            )
+        if not 0 <= self.bias_step < math.inf:
+            raise ValueError(f"bias_step must be a number of at least 0, but is {self.bias_step}.")
         if self.gate_sum != 1 or self.gate_scale is not None:
             raise ValueError("gate_sum and gate_scale cannot be set. The scale is lora_alpha / r for each chosen rank.")
-        if self.balance_weight:
+        if self.balance_weight or self.balance_form != "centred":
+            setting = "balance_weight must be 0" if self.balance_weight else "balance_form cannot be set"
             raise ValueError(
-                f"balance_weight must be 0, but is {self.balance_weight}. The selection bias balances the ranks (bias_step)."
+                f"{setting}, but is {self.balance_weight or self.balance_form}. The selection bias balances the ranks "
+                "(bias_step)."
             )
 
     @property
     def kept(self) -> int:
         """The number of ranks that each token uses."""
-        return min(_TOP_K, self.r) if self.top_k is None else self.top_k
+        if self.top_k is not None:
+            return self.top_k
+        # With all ranks there is no selection, and with one rank SMoRA's router has no gradient.
+        return min(_TOP_K, max(2, self.r // 2), self.r)
 
     @property
     def scaling(self) -> float:

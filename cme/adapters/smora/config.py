@@ -1,6 +1,7 @@
 """Configuration of SMoRA."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from peft import PeftType
 
@@ -16,6 +17,11 @@ class SMoraConfig(RankwiseConfig):
     The arguments are those of `RankwiseConfig`. The authors use r = 64, top_k = 8 and a scale of 16, which is ``lora_alpha``
     = 128 here.
     """
+
+    fewest: ClassVar[int] = 2
+    why_fewest: ClassVar[str] = (
+        " The gate weight of a single rank is always 1 after the division by the sum, so the router would get no gradient."
+    )
 
     r: int = field(default=64, metadata={"help": "Rank R of the adapter. Every rank is an expert."})
     lora_alpha: float = field(
