@@ -117,8 +117,11 @@ def plan_board(file: StrPath, *, work: StrPath | None = None, only: str | None =
         CMEError: if the file is not a board, or a folder of the board is damaged.
 
     Example:
-        >>> plan = cme.plan_board("leaderboards/demo/board.yaml")  # doctest: +SKIP
-        >>> plan.estimate.hours  # doctest: +SKIP
+        >>> from pathlib import Path
+        >>> text = "{name: small, out: table, source: mini, methods: {lora: demo-lora}, rates: [1e-3, 2e-3], seeds: [0]}"
+        >>> _ = Path("plan.yaml").write_text(text)
+        >>> [step.name for step in cme.plan_board("plan.yaml").steps][:4]
+        ['mix', 'results/base', 'grid/lora/lr-1e-03', 'grid/lora/lr-2e-03']
     """
     from cme.board.run import selected
 
@@ -142,7 +145,11 @@ def board_status(file: StrPath, *, work: StrPath | None = None) -> BoardPlan:
         CMEError: as for `plan_board`.
 
     Example:
-        >>> cme.board_status("leaderboards/demo/board.yaml").finished  # doctest: +SKIP
+        >>> from pathlib import Path
+        >>> text = "{name: small, out: table, source: mini, methods: {lora: demo-lora}, rates: [1e-3, 2e-3], seeds: [0]}"
+        >>> _ = Path("status.yaml").write_text(text)
+        >>> cme.board_status("status.yaml").finished
+        False
     """
     return _made(_survey(file, work), None)
 

@@ -13,7 +13,7 @@ from cme.adapters.targets import ALL_LINEAR
 from cme.board.reference import is_reference
 from cme.errors import UsageError, nearest, unknown
 from cme.records.board import BoardFile, MethodRow, Study
-from cme.records.method import SHARED_RANK
+from cme.records.method import RANK_EXPERTS, SHARED_RANK
 from cme.training.recipe import load_recipe
 from cme.training.settings import TrainSettings
 
@@ -65,6 +65,11 @@ class Row:
     @property
     def routed(self) -> bool:
         """Whether the adapter has experts."""
+        return self._counts_experts or self.adapter.method in RANK_EXPERTS
+
+    @property
+    def _counts_experts(self) -> bool:
+        """Whether the number of experts is a setting. In other routed methods, every rank is an expert."""
         return "experts" in METHODS[self.adapter.method].settings
 
     @property
@@ -72,7 +77,7 @@ class Row:
         """The rank of the whole adapter at the start of training, which AdaLoRA then prunes."""
         if self.adapter.method == "adalora":
             return adalora_rank(self.adapter)
-        shared = not self.routed or self.adapter.method in SHARED_RANK
+        shared = not self._counts_experts or self.adapter.method in SHARED_RANK
         return self.adapter.rank * (1 if shared else self.adapter.experts)
 
 

@@ -79,7 +79,9 @@ def export_lora(
     allow_missing: AllowMissing = False,
     as_json: Json = False,
 ) -> None:
-    """Export an adapter to plain LoRA, which PEFT, vLLM and llama.cpp load without CME.
+    """Export an adapter to plain LoRA for other programs.
+
+    PEFT, vLLM and llama.cpp load plain LoRA without CME.
 
     A MoSLoRA adapter is exported exactly. A routed adapter (moelora, teamlora and other methods with experts) weights its experts
     for every token and can only be approximated: with the mean gate weights (mean), with those of each family (family), by the

@@ -27,9 +27,10 @@ def ids(
     out: Annotated[Path, typer.Option("--out", help="Parquet file to write; an existing file is replaced.")],
     as_json: Json = False,
 ) -> None:
-    """Write which rows a mix or an evaluation has, without their text.
+    """Write the row ids of a mix or of an evaluation.
 
-    With this file, cme build-data --ids and cme eval --ids use the same rows from any source that has them.
+    The file has no text of a dataset. With it, cme build-data --ids and cme eval --ids use the same rows from any source that
+    has them.
     """
     import cme
 

@@ -68,7 +68,7 @@ def reproduce(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the steps that made a board, or train and evaluate one of its rows again.
+    """Repeat a row of a board, or list the steps of all.
 
     With a board alone, every committed number is listed with the step and the command line that made it. With a row, that
     row is trained and evaluated again with its recorded settings, and the results are compared sample by sample. Run the

@@ -18,7 +18,7 @@ def commands():
 
 
 def test_every_verb_has_help_with_an_example(cme):
-    assert len(commands()) >= len(VERBS) - 1
+    assert len(commands()) >= len(VERBS) - len(app.registered_groups)
     for name in commands():
         if name == "lm-eval":
             continue
@@ -41,7 +41,8 @@ def test_an_example_only_uses_options_that_exist(cme):
             continue
         text = cme(name, "--help").stdout
         options, example = re.split(r"Examples?:", text, maxsplit=1)
-        for option in re.findall(r"(?<=\s)--[a-z-]+", example):
+        own = " ".join(line for line in example.splitlines() if not re.match(r"\s*cme ", line) or f"cme {name}" in line)
+        for option in re.findall(r"(?<=\s)--[a-z-]+", own):
             assert option in options or name == "tasks-path", f"cme {name}: {option}"
 
 
