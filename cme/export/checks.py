@@ -103,6 +103,11 @@ class Checked:
                 f"{self.folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
             )
         self.config = read_config(self.folder)
+        if self.config.get("experts_pattern"):
+            raise UsageError(
+                f"{self.folder} has layers with different numbers of experts (experts_pattern), which cannot be exported. Give "
+                "an adapter whose layers have the same number of experts."
+            )
         self.experts = int(self.config["experts"])
         self.expert_rank = expert_rank(self.config)
         self.fingerprint = adapter_fingerprint(self.folder)

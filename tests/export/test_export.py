@@ -392,3 +392,11 @@ def test_the_whole_rank_of_an_export_is_that_of_the_adapter(mix, routed, tmp_pat
     exported = cme.export_lora(routed(method), tmp_path / "out", how="fit", data=mix, threads=1)
     (item,) = exported.record.exports
     assert item.rank == most and all(layer.loss < layer.mean_loss for layer in item.layers)
+
+
+def test_different_numbers_of_experts_are_refused_before_any_work(mix, routed, tmp_path, monkeypatch):
+    monkeypatch.setattr("cme.export.run.load_model", None)
+    adapter = routed("mola", experts_pattern={r".*\.0\..*": 6})
+    with pytest.raises(UsageError, match=r"different numbers of experts \(experts_pattern\), which cannot be exported"):
+        cme.export_lora(adapter, tmp_path / "out", how="mean", data=mix)
+    assert not (tmp_path / "out").exists()
