@@ -30,7 +30,8 @@ def check_experts(folder: Path) -> Experts:
         folder: folder of the adapter.
 
     Raises:
-        UsageError: the adapter has no experts or a single one, or was never trained.
+        UsageError: the adapter has no experts or a single one, its layers have different numbers of them, or it was never
+            trained.
         AdapterError: the folder holds no adapter.
     """
     config = read_json(folder / "adapter_config.json", error=AdapterError)
@@ -39,7 +40,12 @@ def check_experts(folder: Path) -> Experts:
     if not isinstance(experts, int) or isinstance(experts, bool):
         raise UsageError(
             f"{folder} has no experts (its method is {method}), so there is nothing to analyse. Give an adapter of a routed "
-            "method, such as moelora, hydralora, teamlora or a plug-in of this kind."
+            "method, such as moelora, teamlora or mola ('cme ls methods' lists them)."
+        )
+    if values.get("experts_pattern"):
+        raise UsageError(
+            f"{folder} has layers with different numbers of experts (experts_pattern), which cannot be analysed. Give an adapter "
+            "whose layers have the same number of experts."
         )
     if experts < 2:
         raise UsageError(

@@ -163,6 +163,11 @@ def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
             row = next((row for row in rows if row.name == name), None)
             if row and not row.routed:
                 raise UsageError(f"analysis: {name} is {row.adapter.method}, which has no experts. Leave it out.")
+            if row and not row.analysed:
+                raise UsageError(
+                    f"analysis: {name} has different numbers of experts by layer (experts_pattern), which cannot be analysed. Leave "
+                    "it out."
+                )
 
 
 def _bases(file: BoardFile) -> tuple[Base, ...]:

@@ -200,11 +200,13 @@ def test_adapters_that_cannot_be_analysed_are_refused_before_any_work(tiny_base,
     lora = save_adapter(tiny_base, tmp_path / "lora", 0.3)
     untrained = save_adapter(tiny_base, tmp_path / "untrained", 0.0, "teamlora")
     single = changed_config(team, tmp_path / "single", experts=1)
+    by_layer = changed_config(team, tmp_path / "by-layer", peft_type="MOLA", experts_pattern={"up_proj": 2})
     eight = changed_config(team, tmp_path / "eight", experts=8)
     for adapter, error, message in (
         (lora, UsageError, "lora has no experts .its method is lora."),
         (untrained, UsageError, "was never trained: all matrices B"),
         (single, UsageError, "has a single expert"),
+        (by_layer, UsageError, "different numbers of experts .experts_pattern., which cannot be analysed"),
         (eight, UsageError, r"exact Shapley values of 8 experts need 256 evaluations"),
         (tmp_path / "nothing", CMEError, "adapter_config.json"),
     ):
