@@ -14,7 +14,7 @@ class Facts:
         merges: Whether the adapter can be merged into the base.
         vllm: How vLLM can serve a trained adapter.
         code: The authors' code, and the state in which it was found when the method was written.
-        compared: Methods of other papers whose released code runs this method as a baseline.
+        compared: Papers, or methods with released code, that compare with this method.
     """
 
     learned: str = ""
@@ -25,7 +25,7 @@ class Facts:
 
 
 _NO_MERGE = "no, gate weights differ for every token"
-_APPROXIMATED = "approximated as LoRA, after cme export-lora"
+_BY_EXPORT = "not itself; cme export-lora approximates it by LoRA"
 
 FACTS = {
     "lora": Facts("A, B", "yes", "as LoRA", "in PEFT", "all papers listed here"),
@@ -39,56 +39,56 @@ FACTS = {
     "moelora": Facts(
         "A and B of each expert, router",
         _NO_MERGE,
-        _APPROXIMATED,
+        _BY_EXPORT,
         "Ablustrund/LoRAMoE@1177288 has the same forward pass; its balance term needs a label for every row",
-        "TeamLoRA; as LoRAMoE in MoE-PEFT, MoORE",
+        "the TeamLoRA paper; as LoRAMoE in MoE-PEFT, MoORE",
     ),
     "hydralora": Facts(
         "one A, B of each expert, router",
         _NO_MERGE,
-        _APPROXIMATED,
+        _BY_EXPORT,
         "Clin0212/HydraLoRA: complete; dropout with one mask per head",
-        "TeamLoRA",
+        "the TeamLoRA paper",
     ),
     "teamlora": Facts(
         "one A in k parts, B of each expert, router, interaction matrix",
         _NO_MERGE,
-        _APPROXIMATED,
+        _BY_EXPORT,
         "Lin-Tianwei/TeamLoRA: lora.py; gate weights sum to k, padding counts in the balance term",
         "",
     ),
     "mola": Facts(
         "A and B of each expert, router",
         _NO_MERGE,
-        _APPROXIMATED,
+        _BY_EXPORT,
         "GCYZSL/MoLA@01785c8: complete; its balance term is off in the training script and counts padding",
         "top-k routing: CoMoL, MoA, SMoRA, GOAT; MoLA: MoE-PEFT, MoORE",
     ),
     "adamole": Facts(
         "A and B of each expert, router, threshold",
         _NO_MERGE,
-        _APPROXIMATED,
+        _BY_EXPORT,
         "zefang-liu/AdaMoLE@5e8599a: complete; raising the threshold lowers its balance term; softmax in the model's dtype",
         "CoMoL, MoA",
     ),
     "comol": Facts(
         "A, B, core matrix (r x r) of each expert, router",
         _NO_MERGE,
-        _APPROXIMATED,
+        _BY_EXPORT,
         "DCDmllm/CoMoL@b9aac3d: complete; the variant that shares A and B over layers has sizes written into the code",
         "",
     ),
     "smora": Facts(
         "A, B, router for each rank",
         _NO_MERGE,
-        _APPROXIMATED,
+        _BY_EXPORT,
         "StyxXuan/smora@7e7ada1: does not run as released; imports a missing topk.py and needs TVM",
         "",
     ),
     "flylora": Facts(
         "B",
         _NO_MERGE,
-        _APPROXIMATED,
+        _BY_EXPORT,
         "gfyddha/FlyLoRA@91d9e36: two implementations that differ (issues 1, 5); no gradient to lower layers through A x",
         "CoMoL",
     ),

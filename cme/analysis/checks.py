@@ -31,7 +31,8 @@ def check_experts(folder: Path) -> Experts:
         folder: folder of the adapter.
 
     Raises:
-        UsageError: the adapter has no experts or a single one, or was never trained.
+        UsageError: the adapter has no experts or a single one, its layers have different numbers of them, or it was never
+            trained.
         AdapterError: the folder holds no adapter.
     """
     config = read_json(folder / "adapter_config.json", error=AdapterError)
@@ -40,7 +41,7 @@ def check_experts(folder: Path) -> Experts:
     if not isinstance(experts, int) or isinstance(experts, bool):
         raise UsageError(
             f"{folder} has no experts (its method is {method}), so there is nothing to analyse. Give an adapter of a routed "
-            "method, such as moelora, hydralora, teamlora or a plug-in of this kind."
+            "method, such as moelora, teamlora or mola ('cme ls methods' lists them)."
         )
     if experts < 2:
         raise UsageError(

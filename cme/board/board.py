@@ -214,6 +214,11 @@ def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
                 raise UsageError(
                     f"analysis: {name} has the method {row.adapter.method}, which has no experts. Leave it out."
                 )
+            if row and not row.analysed:
+                raise UsageError(
+                    f"analysis: {name} has different numbers of experts by layer (experts_pattern), which cannot be analysed. "
+                    "Leave it out."
+                )
 
 
 def _bases(file: BoardFile) -> tuple[Base, ...]:

@@ -295,7 +295,7 @@ class _Planner:
     def _analyses(self, base: Base) -> Iterator[Step]:
         wanted, file = self.file.analysis, self.file
         for row in self.board.methods:
-            if wanted is None or not row.routed or not {"routed", row.name} & set(wanted.rows):
+            if wanted is None or not row.analysed or not {"routed", row.name} & set(wanted.rows):
                 continue
             step, folder = self._run(base, row, row.seeds[0])
             out = self._folder(base, f"analysis/{row.name}")

@@ -73,6 +73,11 @@ class Row:
         return "experts" in METHODS[self.adapter.method].settings
 
     @property
+    def analysed(self) -> bool:
+        """Whether ``cme analyse`` takes the adapter. It needs the same number of experts in all layers."""
+        return self.routed and not self.adapter.options.get("experts_pattern")
+
+    @property
     def total_rank(self) -> int:
         """The rank of the whole adapter at the start of training, which AdaLoRA then prunes."""
         if self.adapter.method == "adalora":

@@ -55,7 +55,7 @@ def test_the_option_is_checked_and_counts_nothing():
         "  options: top_k: expected int, found '2'",
     ]
     settings_from({"method": "topklora", "options": {"init_weights": False, "layers_to_transform": [0]}})
-    with pytest.raises(UsageError, match=r"topklora: top_k must be 2 to 4 \(the number of experts\), found 5"):
+    with pytest.raises(UsageError, match=r"topklora: top_k must be from 2 to 4 \(the number of experts\), but is 5"):
         count(make_base().config, settings_from({"method": "topklora", "options": {"top_k": 5}}))
 
 

@@ -19,8 +19,8 @@ def test_every_method_of_cme_has_all_facts():
     assert rows["flylora"]["learned"] == "B"
 
 
-def test_what_is_reported_about_merging_is_what_the_methods_do():
-    """Methods with gate weights per token refuse to merge."""
+def test_what_is_reported_about_merging_and_export_is_what_the_methods_do():
+    """Methods with gate weights per token refuse to merge, and cme export-lora takes all of them."""
     from cme.adapters.registration import register_all
     from cme.adapters.routed.model import RoutedModel
 
@@ -31,7 +31,8 @@ def test_what_is_reported_about_merging_is_what_the_methods_do():
     for row in cme.list_methods():
         if row["method"] not in ("peft", "full"):
             tuner = PEFT_TYPE_TO_TUNER_MAPPING[PeftType[row["method"].upper()]]
-            assert row["merges"].startswith("no") == issubclass(tuner, RoutedModel)
+            routed = issubclass(tuner, RoutedModel)
+            assert row["merges"].startswith("no") == ("export-lora approximates" in row["vLLM"]) == routed
 
 
 def test_the_command_prints_the_same_rows():

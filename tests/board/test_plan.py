@@ -14,7 +14,7 @@ from cme.board.plan import Facts, make_plan
 from cme.board.rates import next_rates
 from cme.board.rows import flags
 from cme.board.state import losses_of_entry, survey
-from cme.errors import CMEError
+from cme.errors import CMEError, UsageError
 from cme.leaderboard import load_entries
 from tests.board.fakes import make_board, write_board
 
@@ -158,6 +158,18 @@ def test_experts_of_comol_share_the_rank_in_studies_and_costs(tmp_path):
     )
     assert [row.adapter.rank for row in board.of_study("experts")] == [32, 32]
     assert {name for name, step in make_plan(board).steps.items() if step.kind == "costs"} == {"costs/rank-32"}
+
+
+def test_adapters_with_different_numbers_of_experts_are_not_analysed(tmp_path):
+    """A step that cannot succeed would stop the board after the trainings."""
+    methods = (
+        "{even: {settings: {method: mola, rank: 2}}, "
+        "deep: {settings: {method: mola, rank: 2, options: {experts_pattern: {up_proj: 2}}}}}"
+    )
+    steps = make_plan(make_board(tmp_path, methods=methods, analysis="true")).steps
+    assert [step.row for step in steps.values() if step.kind == "analysis"] == ["even"]
+    with pytest.raises(UsageError, match="deep has different numbers of experts by layer"):
+        make_board(tmp_path, methods=methods, analysis="{rows: [deep]}")
 
 
 def test_a_study_may_take_the_rate_of_its_method(tmp_path):

@@ -23,14 +23,14 @@ from cme.adapters.routed.products import largest, normalised, project, softmax_g
 class TopkLoraConfig(RoutedConfig):
     """The settings of every method with experts, and one more."""
 
-    top_k: int = field(default=2, metadata={"help": "How many experts each token takes, 2 to experts."})
+    top_k: int = field(default=2, metadata={"help": "Number of experts that each token uses, from 2 to experts."})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = PeftType["TOPKLORA"]
         if not 2 <= self.top_k <= self.experts:
             # The gate of a single expert is always 1, so its router would have no gradient.
-            raise ValueError(f"top_k must be 2 to {self.experts} (the number of experts), found {self.top_k}.")
+            raise ValueError(f"top_k must be from 2 to {self.experts} (the number of experts), but is {self.top_k}.")
 
 
 class TopkLoraLinear(RoutedLinear):
