@@ -198,7 +198,10 @@ def _mark(step: Step) -> None:
     step.out.mkdir(parents=True, exist_ok=True)
     settings = {key: value for key, value in step.expects.items() if key != "run"}
     marker = {"command": commands[step.kind], "settings": settings, "digest": "", "finished": True}
-    (step.out / ".cme.json").write_text(json.dumps(marker, default=list), encoding="utf-8")
+    (step.out / ".cme.json").write_text(
+        json.dumps(marker, default=lambda value: str(value) if isinstance(value, Path) else list(value)),
+        encoding="utf-8",
+    )
     record = {"wall_seconds": 60.0, "validation_loss": 1.0, "adapter_fingerprint": "", "seconds": {}}
     for name in ("run.json", "result.json"):
         (step.out / name).write_text(json.dumps(record), encoding="utf-8")

@@ -58,8 +58,6 @@ def arguments(settings: TrainSettings, out: Path) -> TrainingArguments:
         ddp_timeout=int(TIMEOUT.total_seconds()),
         # Every parameter of an adapter has a gradient in every step.
         ddp_find_unused_parameters=False,
-        # The buffers of an adapter, such as FlyLoRA's A, are equal in all processes.
-        ddp_broadcast_buffers=False,
     )
     # With several GPUs and without torchrun, the Trainer would use DataParallel, whose batch size differs from the recorded one.
     args._n_gpu = min(args.n_gpu, 1)

@@ -1,5 +1,7 @@
 """Properties of CME's own methods beyond PEFT's behaviour: initialisation, settings and refused input."""
 
+from dataclasses import fields
+
 import pytest
 import torch
 from peft import PeftType, get_peft_model
@@ -90,7 +92,7 @@ def test_a_configuration_out_of_range_is_refused(method, fields, message):
 
 @every_own
 def test_every_field_has_a_help_text(method):
-    for field in PEFT_TYPE_TO_CONFIG_MAPPING[PeftType[method.upper()]].__dataclass_fields__.values():
+    for field in fields(PEFT_TYPE_TO_CONFIG_MAPPING[PeftType[method.upper()]]):
         if field.name not in ("base_model_name_or_path", "revision"):
             assert field.metadata.get("help"), field.name
 
