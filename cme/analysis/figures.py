@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cme.analysis.load_tables import groups_of
-from cme.analysis.plotting import COLOURS, GREY, MARKERS, error_lengths, plain_axes
+from cme.analysis.plotting import COLOURS, GREY, MARKERS, base_line, error_lengths, plain_axes
 from cme.analysis.texts import mask_title
 from cme.analysis.validation_figures import draw_bundles, draw_layer_groups, draw_losses, draw_training
 from cme.records.analysis import Analysis, Interval
@@ -121,16 +121,7 @@ def draw_masks(record: Analysis) -> Any:
         [item.value for item in values], places, xerr=error_lengths(values), fmt="none", ecolor="black", lw=1, capsize=2
     )
     axes.axvline(0, color="black", lw=0.8)
-    axes.axvline(base.value, color=GREY, lw=0.8, ls="--")
-    axes.annotate(
-        "base",
-        (base.value, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(2, -2),
-        textcoords="offset points",
-        color=GREY,
-        va="top",
-    )
+    base_line(axes, base.value)
     axes.set_yticks(places, [mask_title(item.name, record.experts) for item in shown])
     axes.set_xlabel("CME average minus that of all experts, points")
     _raise_intervals(axes)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from cme.analysis.plotting import COLOURS, GREY, MARKERS, error_lengths, plain_axes
+from cme.analysis.plotting import COLOURS, GREY, MARKERS, base_line, error_lengths, plain_axes
 from cme.analysis.texts import mask_title
 from cme.records.analysis import Analysis
 
@@ -39,16 +39,7 @@ def draw_losses(record: Analysis) -> Any:
     axes.axvline(0, color="black", lw=0.8)
     title = f"{record.name}: the validation loss with some experts masked"
     if base.value < 1.5 * max(item.high if item.high is not None else item.value for item in values):
-        axes.axvline(base.value, color=GREY, lw=0.8, ls="--")
-        axes.annotate(
-            "base",
-            (base.value, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(2, -2),
-            textcoords="offset points",
-            color=GREY,
-            va="top",
-        )
+        base_line(axes, base.value)
     else:
         # A line far to the right would squeeze all masks.
         title += f"\n(without any expert, the base: {base.value:+.2f})"

@@ -45,12 +45,12 @@ torch.distributed.destroy_process_group()
 """
 
 
-@pytest.mark.long
-def test_two_shards_equal_one_process(tmp_path):
-    (tmp_path / "program.py").write_text(PROGRAM)
+def in_two_processes(tmp_path, program, methods):
+    """Run a program under torchrun with two processes; return what it prints."""
+    (tmp_path / "program.py").write_text(program)
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [*launch, str(tmp_path / "program.py"), *OWN],
+        [*launch, str(tmp_path / "program.py"), *methods],
         capture_output=True,
         text=True,
         timeout=300,
@@ -59,8 +59,14 @@ def test_two_shards_equal_one_process(tmp_path):
         env={**os.environ, "PYTHONPATH": "."},
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.long
+def test_two_shards_equal_one_process(tmp_path):
+    printed = in_two_processes(tmp_path, PROGRAM, OWN)
     trained = {"teamlora": 4, "adamole": 4, "comol": 4, "flylora": 1}
-    assert done.stdout.split() == [word for method in OWN for word in (method, str(6 * trained.get(method, 3)))]
+    assert printed.split() == [word for method in OWN for word in (method, str(6 * trained.get(method, 3)))]
 
 
 REPLICAS = """
@@ -94,16 +100,5 @@ torch.distributed.destroy_process_group()
 
 @pytest.mark.long
 def test_selection_biases_of_replicas_count_the_tokens_of_all_processes(tmp_path):
-    (tmp_path / "program.py").write_text(REPLICAS)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [*launch, str(tmp_path / "program.py"), *RANKWISE],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": "."},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == list(RANKWISE)
+    printed = in_two_processes(tmp_path, REPLICAS, RANKWISE)
+    assert printed.split() == list(RANKWISE)

@@ -4,6 +4,7 @@ import json
 
 from cme.board.board import read_board
 from cme.board.command import Outcome
+from cme.board.run import run_board
 
 BOARD = """
 name: small
@@ -166,3 +167,10 @@ class FakePool:
     def stop(self):
         self.stopped += 1
         self._running.clear()
+
+
+def run_fake(board, **options):
+    """Run a board in a fake pool; return both."""
+    choices = {key: options.pop(key) for key in ("only", "fail_fast") if key in options}
+    pool = FakePool(board, **options)
+    return run_board(board, lambda: pool, **choices), pool

@@ -6,26 +6,18 @@ import socket
 
 import pytest
 
-import cme
 from cme.board.run import run_board
 from cme.board.state import survey
 from cme.board.status import estimate, statuses
-from cme.errors import CMEError, UsageError
+from cme.errors import UsageError
 from cme.locks import LOCK_FILE
 from cme.machine import machine_id
-from tests.board.fakes import FakePool, finish, make_board
-
-
-def run(board, **options):
-    """Run a board in a fake pool; return both."""
-    choices = {key: options.pop(key) for key in ("only", "fail_fast") if key in options}
-    pool = FakePool(board, **options)
-    return run_board(board, lambda: pool, **choices), pool
+from tests.board.fakes import FakePool, finish, make_board, run_fake
 
 
 def test_every_step_runs_once_and_after_what_it_needs(tmp_path):
     board = make_board(tmp_path)
-    ran, pool = run(board)
+    ran, pool = run_fake(board)
     plan = survey(board).plan
     assert sorted(pool.started) == sorted(plan.steps) and ran.failed == {} and ran.left == 0
     for name, step in plan.steps.items():
@@ -35,22 +27,22 @@ def test_every_step_runs_once_and_after_what_it_needs(tmp_path):
 
 def test_a_finished_board_runs_nothing(tmp_path):
     board = make_board(tmp_path)
-    run(board)
-    ran, pool = run(board)
+    run_fake(board)
+    ran, pool = run_fake(board)
     assert ran.done == [] and pool.started == [] and survey(board).finished
 
 
 def test_an_interrupted_board_runs_the_rest(tmp_path):
     board = make_board(tmp_path)
-    _, first = run(board, only="grid/*")
+    _, first = run_fake(board, only="grid/*")
     assert set(first.started) == {name for name in survey(board).plan.steps if name.startswith("grid/")} | {"mix"}
-    _, second = run(board)
+    _, second = run_fake(board)
     assert set(first.started) & set(second.started) == set()
     assert set(first.started) | set(second.started) == set(survey(board).plan.steps)
 
 
 def test_the_longest_chain_starts_first(tmp_path):
-    _, pool = run(make_board(tmp_path))
+    _, pool = run_fake(make_board(tmp_path))
     assert pool.started[0] == "mix" and pool.started.index("results/majority") > pool.started.index(
         "grid/team/lr-2e-03"
     )
@@ -59,7 +51,7 @@ def test_the_longest_chain_starts_first(tmp_path):
 def test_a_grid_is_widened_while_the_board_runs(tmp_path):
     losses = {("lora", rate): loss for rate, loss in ((1e-3, 0.7), (2e-3, 0.6), (4e-3, 0.5), (8e-3, 0.9))}
     board = make_board(tmp_path, grid="{widen: 2}")
-    ran, pool = run(
+    ran, pool = run_fake(
         board, losses=losses | {("team", rate): abs(rate - 2e-3) for rate in (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)}
     )
     assert ran.failed == {}
@@ -72,7 +64,7 @@ def test_a_grid_is_widened_while_the_board_runs(tmp_path):
 
 def test_steps_that_measure_costs_run_alone(tmp_path):
     board = make_board(tmp_path, costs="true")
-    ran, pool = run(board, jobs=4)
+    ran, pool = run_fake(board, jobs=4)
     assert ran.failed == {}
     assert [together for together in pool.together if "costs/rank-4" in together] == [["costs/rank-4"]]
     other = make_board(tmp_path / "b", costs="{alone: false}")
@@ -124,45 +116,45 @@ def test_nothing_starts_while_another_driver_measures_costs_on_this_machine(tmp_
 def test_costs_of_different_machines_are_refused(tmp_path):
     methods = "{lora: {settings: {rank: 4}}, ada: {settings: {method: adalora, rank: 4}}}"
     board = make_board(tmp_path, methods=methods, costs="true")
-    run(board)
+    run_fake(board)
     for name, hardware in (("rank-4", "fast"), ("rank-6", "slow")):
         file = tmp_path / "work" / "costs" / name / "report.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"surroundings": {"hardware": hardware}}))
     (tmp_path / "out" / "entries" / "ada.json").unlink()
     with pytest.raises(UsageError, match=r"rank-6 was measured on slow, but .*rank-4 on fast"):
-        run(board)
+        run_fake(board)
 
 
 def test_a_failure_blocks_only_what_needs_it(tmp_path):
     board = make_board(tmp_path)
-    ran, _ = run(board, fails={"grid/team/lr-1e-03": [1]})
+    ran, _ = run_fake(board, fails={"grid/team/lr-1e-03": [1]})
     assert list(ran.failed) == ["grid/team/lr-1e-03"]
     assert ran.failed["grid/team/lr-1e-03"].startswith("it broke (log: ")
     assert "results/base" in ran.done and "grid/lora/lr-1e-03" in ran.done
     assert "grid/lora" in ran.blocked and "results/team-0" in ran.blocked, "all methods share the grid"
-    again, _ = run(board)
+    again, _ = run_fake(board)
     assert again.failed == {} and again.blocked == [] and "grid/team/lr-1e-03" in again.done
 
 
 def test_the_first_failure_may_end_everything(tmp_path):
     board = make_board(tmp_path)
-    ran, pool = run(board, jobs=1, fails={"mix": [1]}, fail_fast=True)
+    ran, pool = run_fake(board, jobs=1, fails={"mix": [1]}, fail_fast=True)
     assert pool.started == ["mix"] and pool.stopped and list(ran.failed) == ["mix"]
 
 
 def test_a_killed_step_runs_again_but_not_forever(tmp_path):
     board = make_board(tmp_path)
-    ran, pool = run(board, fails={"results/base": [-9, 137, 130]})
+    ran, pool = run_fake(board, fails={"results/base": [-9, 137, 130]})
     assert ran.failed == {} and pool.started.count("results/base") == 4
     board = make_board(tmp_path / "b")
-    ran, pool = run(board, fails={"results/base": [-9] * 20})
+    ran, pool = run_fake(board, fails={"results/base": [-9] * 20})
     assert pool.started.count("results/base") == 6 and "exit code -9" in ran.failed["results/base"]
 
 
 def test_a_command_whose_output_is_not_the_steps_fails(tmp_path, monkeypatch):
     board = make_board(tmp_path)
     monkeypatch.setattr("tests.board.fakes.finish", lambda step, board, **_: None)
-    ran, _ = run(board, jobs=1, only="mix")
+    ran, _ = run_fake(board, jobs=1, only="mix")
     assert "the command succeeded, but its output is not what the board needs" in ran.failed["mix"]
 
 
@@ -191,23 +183,23 @@ def test_a_step_of_another_process_is_left_to_it(tmp_path):
 
 def test_a_pattern_chooses_steps_and_what_they_need(tmp_path):
     board = make_board(tmp_path)
-    _, pool = run(board, only="results/lora-0")
+    _, pool = run_fake(board, only="results/lora-0")
     rates = {f"grid/{row}/lr-{rate}" for row in ("lora", "team") for rate in ("1e-03", "2e-03")}
     assert set(pool.started) == {"mix", "results/lora-0", "grid/lora", *rates}
     with pytest.raises(UsageError, match="no step fits 'resluts/\\*'"):
-        run(board, only="resluts/*")
+        run_fake(board, only="resluts/*")
 
 
 def test_the_folder_of_another_board_is_refused(tmp_path):
     board = make_board(tmp_path)
-    run(board)
+    run_fake(board)
     other = make_board(tmp_path, name="other", out=f"{tmp_path}/out2")
     with pytest.raises(UsageError, match=r"is the work folder of the board 'small', not of 'other'"):
-        run(other)
+        run_fake(other)
     changed = make_board(tmp_path, training="{steps: 7, save_every: 2}", out=f"{tmp_path}/out2")
     before = sorted(path for path in (tmp_path / "work").rglob("*"))
     with pytest.raises(UsageError, match=r"steps: 6 there, 7 on this board") as caught:
-        run(changed)
+        run_fake(changed)
     assert "Nothing was changed" in str(caught.value)
     assert sorted(path for path in (tmp_path / "work").rglob("*")) == before and not (tmp_path / "out2").exists()
 
@@ -217,16 +209,16 @@ def test_foreign_files_are_refused(tmp_path):
     (tmp_path / "work" / "mix").mkdir(parents=True)
     (tmp_path / "work" / "mix" / "thesis.tex").write_text("precious")
     with pytest.raises(UsageError, match="is not empty and was not made by 'cme build-data'"):
-        run(board)
+        run_fake(board)
 
 
 def test_a_new_method_runs_its_own_steps_only(tmp_path):
     board = make_board(tmp_path)
-    run(board)
+    run_fake(board)
     team = "team: {settings: {method: teamlora, rank: 2, experts: 2}}"
     methods = f"{{lora: {{settings: {{rank: 4}}}}, {team}, mos: {{settings: {{method: moslora}}}}}}"
     more = make_board(tmp_path, methods=methods)
-    ran, pool = run(more)
+    ran, pool = run_fake(more)
     assert ran.failed == {} and set(pool.started) == {
         "grid/mos/lr-1e-03", "grid/mos/lr-2e-03", "grid/mos", "runs/mos-1", "results/mos-0", "results/mos-1", "entries/mos",
         "table",
@@ -238,7 +230,7 @@ def test_rows_whose_entries_are_there_need_no_runs(tmp_path):
     import shutil
 
     board = make_board(tmp_path)
-    run(board)
+    run_fake(board)
     shutil.rmtree(tmp_path / "work")
     now = survey(board)
     assert now.needed == {"table"}
@@ -247,7 +239,7 @@ def test_rows_whose_entries_are_there_need_no_runs(tmp_path):
 
 def test_an_entry_of_other_results_is_written_again(tmp_path):
     board = make_board(tmp_path)
-    run(board)
+    run_fake(board)
     result = tmp_path / "work" / "results" / "lora-1" / "result.json"
     result.write_text(json.dumps({"samples_sha256": "other", "seconds": {}}))
     assert survey(board).needed == {"entries/lora", "table"}
@@ -255,7 +247,7 @@ def test_an_entry_of_other_results_is_written_again(tmp_path):
 
 def test_what_is_left_is_estimated_from_what_is_finished(tmp_path):
     board = make_board(tmp_path)
-    run(board, only="results/lora-0")
+    run_fake(board, only="results/lora-0")
     now = survey(board)
     rates = [step for step in statuses(now) if step.kind == "rate"]
     assert {step.seconds for step in rates} == {60.0}
@@ -266,7 +258,7 @@ def test_what_is_left_is_estimated_from_what_is_finished(tmp_path):
 
 def test_a_diverged_rate_is_a_result(tmp_path):
     board = make_board(tmp_path)
-    run(board, only="grid/lora")
+    run_fake(board, only="grid/lora")
     out = tmp_path / "work" / "grid" / "lora" / "lr-2e-03"
     values = json.loads((out / ".cme.json").read_text())
     (out / ".cme.json").write_text(json.dumps(values | {"finished": False}))
@@ -276,145 +268,3 @@ def test_a_diverged_rate_is_a_result(tmp_path):
     now = survey(board)
     assert now.states["grid/lora/lr-2e-03"].finished and now.plan.chosen[board.bases[0].label, "lora"] == 1e-3
     assert next(step.state for step in statuses(now) if step.name == "grid/lora/lr-2e-03") == "diverged"
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("datasets", "[rte, mnli]", "datasets: none only there, mnli only on this board"),
-        ("source", "mini:seed=3", "source: 'mini' there, 'mini:seed=3' on this board"),
-        ("base", "smollm2-135m", "base: "),
-        ("dtype", "float32", "dtype: 'bfloat16' there, 'float32' on this board"),
-        ("mix", "{size: 70}", "size: 60 there, 70 on this board"),
-    ],
-)
-def test_results_of_other_settings_are_not_taken_for_the_boards(tmp_path, key, value, message):
-    board = make_board(tmp_path, dtype="bfloat16")
-    run(board)
-    changed = make_board(tmp_path, **{"dtype": "bfloat16", key: value})
-    now = survey(changed)
-    assert {"entries/lora", "table"} <= now.needed
-    with pytest.raises(UsageError) as caught:
-        run(changed)
-    assert message in str(caught.value)
-
-
-def test_runs_of_a_mix_that_was_replaced_are_not_taken_for_the_boards(tmp_path):
-    board = make_board(tmp_path)
-    run(board)
-    manifest = tmp_path / "work" / "mix" / "manifest.json"
-    marker = tmp_path / "work" / "runs" / "lora-1" / ".cme.json"
-    values = json.loads(marker.read_text())
-    values["settings"]["mix_fingerprint"] = "a" * 64
-    marker.write_text(json.dumps(values))
-    manifest.write_text(json.dumps({"fingerprint": "a" * 64}))
-    assert survey(board).states["runs/lora-1"].finished
-    manifest.write_text(json.dumps({"fingerprint": "b" * 64, "rows": 1}))
-    assert "mix: aaaaaaaaaaaa there, bbbbbbbbbbbb on this board" in survey(board).states["runs/lora-1"].problem
-
-
-def test_baselines_that_cover_few_datasets_are_finished(tmp_path):
-    board = make_board(tmp_path, datasets="[rte, squad_v2, tldr]", references="[majority, unanswerable, lead-1]")
-    steps = survey(board).plan.steps
-    for name, dataset in (("unanswerable", "squad_v2"), ("lead-1", "tldr")):
-        assert (
-            steps[f"results/{name}"].expects["datasets"] == steps[f"entries/{name}"].expects["datasets"] == (dataset,)
-        )
-    assert "rte" in steps["results/majority"].expects["datasets"]
-
-
-def test_a_conflict_of_one_grid_does_not_blame_another(tmp_path):
-    board = make_board(tmp_path)
-    run(board)
-    marker = tmp_path / "work" / "grid" / "team" / "lr-1e-03" / ".cme.json"
-    values = json.loads(marker.read_text())
-    values["settings"]["rank"] = 8
-    marker.write_text(json.dumps(values))
-    states = survey(board).states
-    assert states["grid/team"].problem.endswith("grid/team/lr-1e-03") and states["grid/lora"].problem is None
-
-
-def test_an_entry_of_another_mix_is_written_again(tmp_path):
-    board = make_board(tmp_path)
-    run(board)
-    entry = tmp_path / "out" / "entries" / "lora.json"
-    values = json.loads(entry.read_text())
-    for origin, finished in (
-        ({"size": 60, "datasets": None}, True),
-        ({"size": 90}, False),
-        ({"datasets": ["rte"]}, False),
-    ):
-        values["runs"][0]["provenance"] = {"training": {"mix": origin}}
-        entry.write_text(json.dumps(values))
-        assert survey(board).states["entries/lora"].finished == finished, origin
-
-
-def test_costs_of_other_settings_are_not_taken_for_the_boards(tmp_path):
-    run(make_board(tmp_path, costs="true"))
-    changed = survey(make_board(tmp_path, costs="{batch: 4}"))
-    assert "batch: 8 there, 4 on this board" in changed.states["costs/rank-4"].problem
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        ("source", "nowhere", "unknown source 'nowhere'"),
-        ("source", "mini:grded", "grded"),
-        ("mix", "nowhere", "mix is 'nowhere', which is not the folder of a mix"),
-        ("retention_text", "nowhere.txt", "retention_text is 'nowhere.txt', which does not exist"),
-        ("out", "{root}/base/config.json", "which is a file"),
-    ],
-)
-def test_inputs_that_do_not_exist_are_one_message_before_anything_runs(tmp_path, key, value, message):
-    board = make_board(tmp_path, retention="true", **{key: value.format(root=tmp_path)})
-    with pytest.raises(UsageError) as caught:
-        run(board)
-    assert message in str(caught.value) and not (tmp_path / "work").exists()
-
-
-def test_runs_of_an_earlier_best_rate_are_named_and_kept(tmp_path):
-    """A further rate turns out best, so the other seeds were trained with another one."""
-    run(make_board(tmp_path), losses={("lora", 1e-3): 0.6, ("lora", 2e-3): 0.5})
-    before = (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes()
-    ran, pool = run(make_board(tmp_path, rates="[1e-3, 2e-3, 4e-3]"), losses={("lora", 4e-3): 0.1, ("team", 4e-3): 0.9})
-    assert "runs/lora-1" not in pool.started
-    assert "learning_rate: 0.002 there, 0.004 on this board" in ran.failed["runs/lora-1"]
-    assert "Move or remove it, and run the same command again." in ran.failed["runs/lora-1"]
-    assert (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    "file",
-    [
-        "out/entries/lora.json", "work/runs/lora-1/.cme.json", "work/grid/lora/lr-1e-03/.cme.json",
-        "work/grid/lora/lr-1e-03/run.json", "work/results/base/result.json", "work/board.json", "work/steps/mix.json",
-    ],
-)  # fmt: skip
-def test_a_damaged_file_is_named(tmp_path, file):
-    board = make_board(tmp_path)
-    run(board)
-    damaged = tmp_path / file
-    damaged.write_text("[]")
-    with pytest.raises(CMEError, match="is damaged") as caught:
-        cme.board_status(board.path)
-    assert damaged.name in str(caught.value)
-
-
-@pytest.mark.parametrize("text", ["{}", '{"scorer_version": 1}'])
-def test_a_file_that_is_no_entry_is_not_overwritten(tmp_path, text):
-    board = make_board(tmp_path)
-    run(board)
-    entry = tmp_path / "out" / "entries" / "lora.json"
-    entry.write_text(text)
-    with pytest.raises(CMEError, match="values are missing or have another type"):
-        run(board)
-    assert entry.read_text() == text
-
-
-def test_an_entry_of_a_later_version_is_not_overwritten(tmp_path):
-    board = make_board(tmp_path)
-    run(board)
-    entry = tmp_path / "out" / "entries" / "lora.json"
-    entry.write_text(json.dumps(json.loads(entry.read_text()) | {"scorer_version": 99}))
-    with pytest.raises(CMEError, match="was written by a later version of CME"):
-        run(board)

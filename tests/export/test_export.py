@@ -13,7 +13,7 @@ import torch
 import cme
 from cme.adapters.load import load_adapter
 from cme.adapters.routed.gates import routed_layers
-from cme.errors import CMEError, UsageError
+from cme.errors import UsageError
 from cme.export.checks import Checked
 from cme.export.settings import ExportSettings
 from cme.models.load import load_model
@@ -192,65 +192,6 @@ def test_other_tensors_and_lower_precision_stay(tiny_base, mix, tmp_path):
     assert "Merge the adapter into the base first" in (tmp_path / "out" / "README.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"how": None}, r"teamlora weights its experts .* with --how: mean .constant gate weights"),
-        ({"how": "median"}, "unknown way of exporting 'median'. Did you mean 'mean'"),
-        ({"how": "mean", "rank": 4}, "rank applies to fit and distil only"),
-        ({"how": "mean", "steps": 4}, "steps applies to distil only"),
-        ({"how": "fit", "rank": 0}, "rank is 0. Give a whole number of at least 1"),
-        ({"how": "fit", "rank": 13}, "rank is 13, but 4 experts of rank 3 have at most rank 12 together"),
-        ({"how": "fit", "ridge": -1.0}, "ridge is -1.0. Give a number of at least 0"),
-        ({"how": "distil", "lr": 0.0}, "lr is 0.0. Give a number above 0"),
-        ({"how": "mean", "tier": "quick"}, "tier applies to --measure only"),
-        ({"how": "mean", "measure": True, "tier": "quik", "source": "mini"}, "unknown tier 'quik'"),
-        ({"how": "mean", "data": "nowhere"}, "nowhere does not exist. Build a mix"),
-        ({"how": "mean", "data": None}, r"has no run.json that names its mix.* --data"),
-    ],
-)
-def test_settings_that_do_not_fit_are_refused_before_any_work(mix, routed, tmp_path, changes, message, monkeypatch):
-    monkeypatch.setattr("cme.export.run.load_model", None)
-    with pytest.raises(CMEError, match=message):
-        cme.export_lora(routed(), tmp_path / "out", **({"data": mix} | changes))
-    assert not (tmp_path / "out").exists()
-
-
-def test_adapters_that_cannot_be_exported_are_refused_before_any_work(tiny_base, mix, routed, tmp_path, monkeypatch):
-    from tests.evaluation.runs import save_adapter
-
-    monkeypatch.setattr("cme.export.run.load_model", None)
-    lora = save_adapter(tiny_base, tmp_path / "lora", 0.3)
-    dora = save_adapter(tiny_base, tmp_path / "dora", 0.3, "dora")
-    untrained = save_adapter(tiny_base, tmp_path / "untrained", 0.0, "teamlora")
-    uneven = routed("mola", experts_pattern={r"layers\.0\..*": 2})
-    (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "file").touch()
-    for adapter, out, message in (
-        (lora, "out", "lora already is a plain LoRA adapter"),
-        (dora, "out", r"dora has no experts .its method is lora."),
-        (untrained, "out", "was never trained: all matrices B"),
-        (uneven, "out", "have different numbers of experts .experts_pattern., so their mean gate weights"),
-        (tmp_path / "nothing", "out", "the adapter folder .* does not exist"),
-        (routed(), "full", "is not empty"),
-    ):
-        with pytest.raises(CMEError, match=message):
-            cme.export_lora(adapter, tmp_path / out, how="mean", data=mix)
-        assert not (tmp_path / "out").exists()
-
-
-def test_a_mix_without_validation_rows_is_refused(routed, tmp_path, monkeypatch):
-    from tests.export.conftest import rows
-    from tests.training.conftest import write_mix
-
-    (tmp_path / "mix").mkdir()
-    write_mix(tmp_path / "mix", [rows(0, 6)])
-    monkeypatch.setattr("cme.export.run.load_model", None)
-    with pytest.raises(UsageError, match="has no validation rows, which the export needs"):
-        cme.export_lora(routed(), tmp_path / "out", how="mean", data=tmp_path / "mix")
-    assert not (tmp_path / "out").exists()
-
-
 def test_rows_are_cut_to_the_context_of_the_base(tiny_base, mix, routed, tmp_path):
     shutil.copytree(tiny_base, tmp_path / "short")
     config = json.loads((tmp_path / "short" / "config.json").read_text())
@@ -334,69 +275,6 @@ def test_an_interrupted_distillation_continues_with_the_same_result(distilled, m
     assert again.record.exports == distilled.record.exports
     first, second = (folder / "adapter_model.safetensors" for folder in (distilled.folder, again.folder))
     assert first.read_bytes() == second.read_bytes()
-
-
-@pytest.fixture(scope="module")
-def trained(tiny_base, mix, tmp_path_factory):
-    """A TeamLoRA that ``cme train`` wrote, whose run record names a copy of the mix."""
-    home = tmp_path_factory.mktemp("trained")
-    shutil.copytree(mix, home / "mix")
-    settings = {
-        "method": "teamlora",
-        "rank": 2,
-        "steps": 3,
-        "batch_size": 4,
-        "lr": 0.01,
-        "dtype": "float32",
-        "threads": 1,
-    }
-    return cme.train(
-        home / "run", data=home / "mix", base=str(tiny_base), max_length=200, prompt_format="chat", **settings
-    )
-
-
-def test_a_run_names_its_base_its_mix_and_its_prompt_format(trained, mix, tmp_path):
-    exported = cme.export_lora(trained, tmp_path / "out", how="mean")
-    record = exported.record
-    assert (record.prompt_format, record.base) == ("chat", trained.record.base)
-    assert (record.name, record.mix_fingerprint) == ("run", trained.record.mix_fingerprint)
-    elsewhere = cme.export_lora(trained, tmp_path / "elsewhere", how="mean", data=mix)
-    assert elsewhere.record.exports == record.exports
-    other = cme.export_lora(trained, tmp_path / "plain", how="mean", prompt_format="plain")
-    assert other.record.gates != record.gates
-
-
-def test_another_mix_than_that_of_the_training_is_used_with_a_warning(trained, mix, tmp_path):
-    from cme.errors import CMEWarning
-
-    shutil.copytree(mix, tmp_path / "mix")
-    values = json.loads((mix / "manifest.json").read_text())
-    (tmp_path / "mix" / "manifest.json").write_text(json.dumps(values | {"fingerprint": "other"}))
-    with pytest.warns(CMEWarning, match="is not the mix with which .* was trained"):
-        exported = cme.export_lora(trained, tmp_path / "out", how="mean", data=tmp_path / "mix")
-    assert exported.record.mix_fingerprint == "other"
-
-
-def test_a_mix_that_moved_is_named_in_the_message(trained, tmp_path, monkeypatch):
-    run = tmp_path / "run"
-    shutil.copytree(trained.folder, run)
-    values = json.loads((run / "run.json").read_text())
-    values["training"]["data"] = str(tmp_path / "moved")
-    (run / "run.json").write_text(json.dumps(values))
-    monkeypatch.setattr("cme.export.run.load_model", None)
-    with pytest.raises(UsageError, match=r"the mix .*moved, which the run.json of .* names, does not exist here"):
-        cme.export_lora(run, tmp_path / "out", how="mean")
-
-
-def test_a_base_that_the_adapter_was_not_trained_on_is_refused(trained, tmp_path):
-    from tests.adapters.conftest import make_base
-    from tests.tiny import tiny_tokenizer
-
-    make_base(vocab_size=400).save_pretrained(tmp_path / "base")
-    tiny_tokenizer().save_pretrained(tmp_path / "base")
-    with pytest.raises(CMEError, match="was not trained on"):
-        cme.export_lora(trained, tmp_path / "out", how="mean", base=str(tmp_path / "base"))
-    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(("method", "most"), [("comol", 3), ("smora", 12), ("flylora", 12)])

@@ -44,7 +44,15 @@ def write_export(
         fingerprint = f"{number:x}" * 64
         key = "sentiment" if how == "family" else "all"
         exports.append(
-            {"how": how, "rank": 32, "adapters": {key: {"folder": how, "fingerprint": fingerprint}}, "divergence": 0.1}
+            {
+                "how": how,
+                "rank": 32,
+                "adapters": {key: {"folder": how, "fingerprint": fingerprint, "parameters": 1, "rows": 1}},
+                "divergence": 0.1,
+                "layers": [],
+                "ridge": None,
+                "distilled": None,
+            }
         )
         kept = {"retention": (retentions or {}).get(how)} | result
         made = workshop.result(f"{folder.name}-{how}", rows, adapter=fingerprint, **kept)
@@ -52,12 +60,27 @@ def write_export(
         home.mkdir(parents=True, exist_ok=True)
         for file in made.iterdir():
             (home / file.name).write_bytes(file.read_bytes())
+    scores = {"tier": "quick", "source": "mini", "dtype": "float32", "samples": 1, "routed": {}, "exports": []}
     values = {
         "kind": "export",
         "schema_version": 1,
-        "adapter": {"path": "runs/x", "fingerprint": adapter},
+        "name": "x",
+        "base": "base",
+        "base_fingerprint": "b" * 64,
+        "adapter": {"path": "runs/x", "method": "teamlora", "fingerprint": adapter, "changes_output": True},
+        "experts": 4,
+        "expert_rank": 8,
+        "mix_fingerprint": "c" * 64,
+        "prompt_format": "plain",
+        "rows": 1,
+        "tokens": 1,
+        "answer_tokens": 1,
+        "dtype": "float32",
+        "gates": {},
         "exports": exports,
-        "measured": {"tier": "quick", "samples": 1} if measured else None,
+        "measured": scores | {"worth": {}, "best": {}} if measured else None,
+        "versions": {},
+        "finished": "2026-01-01T00:00:00+00:00",
     }
     (folder / "export.json").write_text(json.dumps(values))
     return folder

@@ -14,6 +14,7 @@ from cme.leaderboard.entries.experts import check_same_model, expert_values
 from cme.leaderboard.entries.files import check_file
 from cme.leaderboard.entries.matching import Pair
 from cme.leaderboard.ranking.numbers import listing
+from cme.leaderboard.submission.matched import matched_to_runs
 from cme.readers.limits import COALITION_FILES, EXPERT_FILES
 from cme.records import (
     Analysis,
@@ -54,23 +55,16 @@ def row_experts(
         UsageError: an analysis does not belong to a run of the row, or differs from its result in base, source, tier, scorer,
             tasks or rows. One message lists the differences.
     """
-    adapters = [item.run.adapter_fingerprint if item.run else None for item in pairs]
     made: dict[int, tuple[RunExperts, bytes]] = {}
-    of_run: dict[int, Path] = {}
-    for folder in dict.fromkeys(folders):
-        record = read_record(folder / "analysis.json", Analysis)
-        if record.adapter.fingerprint not in adapters:
-            raise UsageError(
-                f"{folder} analyses the adapter {record.adapter.fingerprint[:12]}, which is not one of the row's adapters "
-                f"({', '.join(str(item)[:12] for item in adapters if item) or 'it has none'}). Give analyses of the adapters "
-                "that the results evaluate."
-            )
-        k = adapters.index(record.adapter.fingerprint)
-        if (other := of_run.setdefault(k, folder)) != folder:
-            raise UsageError(f"{other} and {folder} analyse the same adapter. Leave one of them out.")
+    matched = matched_to_runs(pairs, folders, _read, verb="analyse", what="analyses")
+    for k, (folder, record) in matched.items():
         _check_settings(record, pairs[k], folder)
         made[k] = _summary(record, samples[k], folder)
-    return dict(sorted(made.items()))
+    return made
+
+
+def _read(folder: Path) -> Analysis:
+    return read_record(folder / "analysis.json", Analysis)
 
 
 def _check_settings(record: Analysis, item: Pair, folder: Path) -> None:

@@ -4,11 +4,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from pydantic import ConfigDict
-
-from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
-from cme.files import read_json
 from cme.leaderboard.entries.differences import other_settings, unequal_keys
 from cme.leaderboard.entries.expert_scores import as_stored, expert_scores
 from cme.leaderboard.entries.files import check_samples
@@ -17,7 +13,9 @@ from cme.leaderboard.entries.router import router_values, with_routed
 from cme.leaderboard.entries.router_claims import HOW
 from cme.leaderboard.entries.scores import check_hash, check_scores
 from cme.leaderboard.ranking.numbers import listing
-from cme.records import PlainLora, Result, RouterWorth, read_record
+from cme.leaderboard.submission.matched import matched_to_runs
+from cme.records import Export, PlainLora, Result, RouterWorth, read_record
+from cme.records.export import PlainExport
 from cme.records.samples import read_samples
 from cme.suite.experts.score_file import score_table
 from cme.suite.experts.scores import ScoreTable
@@ -31,34 +29,6 @@ _ONE = "all"
 """Key of the only adapter of an export that has a single one."""
 
 _SHARED = ("base_fingerprint", "tier", "source", "prompt_format", "dtype", "scorer_version")
-
-
-class _Read(Model):
-    """A part of the record. Keys that an entry does not use are ignored."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Adapter(_Read):
-    fingerprint: str
-
-
-class _Plain(_Read):
-    how: str
-    rank: int
-    adapters: dict[str, _Adapter]
-
-
-class _Measured(_Read):
-    tier: str
-
-
-class _Export(_Read):
-    """The parts of ``export.json`` (``cme export-lora``) that an entry uses."""
-
-    adapter: _Adapter
-    exports: Items[_Plain]
-    measured: _Measured | None
 
 
 def row_router_worth(
@@ -79,32 +49,13 @@ def row_router_worth(
         UsageError: an export does not belong to a run of the row, was not measured, has no single adapter, or was evaluated with
             other settings or on other rows than the result.
     """
-    adapters = [item.run.adapter_fingerprint if item.run else None for item in pairs]
-    made: dict[int, tuple[RouterWorth, bytes]] = {}
-    of_run: dict[int, Path] = {}
-    for folder in dict.fromkeys(folders):
-        export = _read(folder)
-        if export.adapter.fingerprint not in adapters:
-            raise UsageError(
-                f"{folder} exports the adapter {export.adapter.fingerprint[:12]}, which is not one of the row's adapters "
-                f"({', '.join(str(item)[:12] for item in adapters if item) or 'it has none'}). Give exports of the adapters "
-                "that the results evaluate."
-            )
-        k = adapters.index(export.adapter.fingerprint)
-        if (other := of_run.setdefault(k, folder)) != folder:
-            raise UsageError(f"{other} and {folder} export the same adapter. Leave one of them out.")
-        made[k] = _worth(export, pairs[k], samples[k], folder)
-    return dict(sorted(made.items()))
+    matched = matched_to_runs(pairs, folders, _read, verb="export", what="exports")
+    return {k: _worth(export, pairs[k], samples[k], folder) for k, (folder, export) in matched.items()}
 
 
-def _read(folder: Path) -> _Export:
+def _read(folder: Path) -> Export:
     file = folder / _FILE
-    if not file.is_file():
-        raise CMEError(f"{file} does not exist. Give a folder that 'cme export-lora' wrote.")
-    values = read_json(file)
-    if not isinstance(values, Mapping) or (values.get("kind"), values.get("schema_version")) != ("export", 1):
-        raise CMEError(f"{file} is not a record of cme export-lora that this version reads. Export the adapter again.")
-    export = build(_Export, values, str(file), error=CMEError)
+    export = read_record(file, Export)
     if strange := [plain.how for plain in export.exports if not HOW.fullmatch(plain.how)]:
         # The name of an export is the name of its folder.
         raise CMEError(f"{file}: {strange[0][:60]!a} is not a way of exporting. Export the adapter again.")
@@ -113,7 +64,7 @@ def _read(folder: Path) -> _Export:
     return export
 
 
-def _worth(export: _Export, item: Pair, samples: Sequence[Sample], folder: Path) -> tuple[RouterWorth, bytes]:
+def _worth(export: Export, item: Pair, samples: Sequence[Sample], folder: Path) -> tuple[RouterWorth, bytes]:
     single = [plain for plain in export.exports if plain.how != FAMILY and _ONE in plain.adapters]
     if not single:
         raise UsageError(
@@ -141,7 +92,7 @@ def _worth(export: _Export, item: Pair, samples: Sequence[Sample], folder: Path)
     return record, contents
 
 
-def _result(plain: _Plain, item: Pair, folder: Path) -> tuple[Result, Path]:
+def _result(plain: PlainExport, item: Pair, folder: Path) -> tuple[Result, Path]:
     """Read the evaluation of one export, and check that it has the settings of the row's result."""
     home = folder / "evaluations" / plain.how
     result, own = read_record(home / "result.json", Result), item.result

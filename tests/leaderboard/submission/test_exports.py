@@ -233,7 +233,7 @@ def test_exports_that_show_nothing_or_belong_to_nothing_are_refused(exported):
     with pytest.raises(CMEError, match=r"'\.\./\.\./x' is not a way of exporting"):
         submit(exported, again)
     (again / "export.json").write_text("{}")
-    with pytest.raises(CMEError, match="is not a record of cme export-lora"):
+    with pytest.raises(CMEError, match="is not an export record; its kind is None"):
         submit(exported, again)
     (again / "export.json").unlink()
     with pytest.raises(CMEError, match="Give a folder that 'cme export-lora' wrote"):
