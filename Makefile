@@ -1,5 +1,5 @@
 # make demo      the whole pipeline: build a mix, train two adapters, evaluate, print the leaderboard (less than 10 minutes on two cores)
-# make board     the demo leaderboard: six methods with three seeds each and a learning-rate grid (hours; resumable; JOBS runs at a time)
+# make board     the demo leaderboard of leaderboards/demo/board.yaml (hours; resumable; JOBS runs at a time)
 # make test      lint, types, tests (at most 12 minutes)
 # make test-all  all tests, including the long ones
 # make release-check  build the distributions, install the wheel into an empty environment and run it there
@@ -102,8 +102,7 @@ $(DEMO)/entries/%.json: $(DEMO)/results/%/result.json
 	$(foreach row,base majority,$(DEMO)/results/$(row)/result.json $(DEMO)/entries/$(row).json)
 
 board: $(READY)
-	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk -j$(JOBS) BIN=$(BIN) runs
-	@$(MAKE) --no-print-directory -f leaderboards/demo/board.mk BIN=$(BIN) board
+	@$(CME) board run leaderboards/demo/board.yaml --jobs $(JOBS)
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

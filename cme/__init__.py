@@ -19,14 +19,29 @@ from typing import TYPE_CHECKING, Any
 from cme._register import install
 
 if TYPE_CHECKING:
+    from cme.adapters.adamole import (
+        AdaMoleConfig,
+    )
+    from cme.adapters.comol import (
+        CoMolConfig,
+    )
+    from cme.adapters.flylora import (
+        FlyLoraConfig,
+    )
     from cme.adapters.hydralora import (
         HydraLoraConfig,
     )
     from cme.adapters.moelora import (
         MoeLoraConfig,
     )
+    from cme.adapters.mola import (
+        MolaConfig,
+    )
     from cme.adapters.moslora import (
         MosLoraConfig,
+    )
+    from cme.adapters.smora import (
+        SMoraConfig,
     )
     from cme.adapters.teamlora import (
         TeamLoraConfig,
@@ -39,6 +54,15 @@ if TYPE_CHECKING:
         ExpertAnalysis,
         analyse,
         analyse_each,
+    )
+    from cme.api.board_runs import (
+        BoardPlan,
+        BoardRun,
+        board_commands,
+        board_status,
+        board_tables,
+        plan_board,
+        run_board,
     )
     from cme.api.boards import (
         Board,
@@ -67,6 +91,10 @@ if TYPE_CHECKING:
         evaluate_each,
         from_lm_eval,
     )
+    from cme.api.ids import (
+        WrittenIds,
+        write_ids,
+    )
     from cme.api.listings import (
         list_baselines,
         list_datasets,
@@ -80,6 +108,7 @@ if TYPE_CHECKING:
         run_lm_eval,
     )
     from cme.api.lora import (
+        ExportedLora,
         export_lora,
     )
     from cme.api.mixes import (
@@ -101,6 +130,10 @@ if TYPE_CHECKING:
         Plan,
         plan,
     )
+    from cme.api.reproduction import (
+        Reproduced,
+        reproduce,
+    )
     from cme.api.results import (
         EvalResult,
         explain_scores,
@@ -113,9 +146,8 @@ if TYPE_CHECKING:
         show_samples,
     )
     from cme.api.submission import (
-        Reproduced,
         Submitted,
-        reproduce,
+        board_steps,
         submit,
     )
     from cme.api.training import (
@@ -131,29 +163,42 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdaMoleConfig": "cme.adapters.adamole",
     "Board": "cme.api.boards",
+    "BoardPlan": "cme.api.board_runs",
+    "BoardRun": "cme.api.board_runs",
     "CMEError": "cme.errors",
     "Checkup": "cme.api.checks",
+    "CoMolConfig": "cme.adapters.comol",
     "Compared": "cme.api.compare",
     "DataCheckup": "cme.api.checks",
     "Download": "cme.api.checks",
     "EvalResult": "cme.api.results",
     "ExpertAnalysis": "cme.api.analysis",
+    "ExportedLora": "cme.api.lora",
+    "FlyLoraConfig": "cme.adapters.flylora",
     "HydraLoraConfig": "cme.adapters.hydralora",
     "Mix": "cme.api.mixes",
     "MoeLoraConfig": "cme.adapters.moelora",
+    "MolaConfig": "cme.adapters.mola",
     "MosLoraConfig": "cme.adapters.moslora",
     "Parameters": "cme.api.parameters",
     "Plan": "cme.api.plan",
     "RenderedBoard": "cme.api.boards",
-    "Reproduced": "cme.api.submission",
+    "Reproduced": "cme.api.reproduction",
+    "SMoraConfig": "cme.adapters.smora",
     "Submitted": "cme.api.submission",
     "TeamLoraConfig": "cme.adapters.teamlora",
     "TrainedGrid": "cme.api.training",
     "TrainedRun": "cme.api.training",
+    "WrittenIds": "cme.api.ids",
     "analyse": "cme.api.analysis",
     "analyse_each": "cme.api.analysis",
     "bench_adapters": "cme.api.costs",
+    "board_commands": "cme.api.board_runs",
+    "board_status": "cme.api.board_runs",
+    "board_steps": "cme.api.submission",
+    "board_tables": "cme.api.board_runs",
     "build_mix": "cme.api.mixes",
     "check_mix": "cme.api.mixes",
     "compare": "cme.api.compare",
@@ -180,10 +225,12 @@ _HOMES = {
     "match_rank": "cme.api.parameters",
     "paper_parameters": "cme.api.parameters",
     "plan": "cme.api.plan",
+    "plan_board": "cme.api.board_runs",
     "prompt_sensitivity": "cme.api.results",
     "push_mix": "cme.api.mixes",
     "render_board": "cme.api.boards",
-    "reproduce": "cme.api.submission",
+    "reproduce": "cme.api.reproduction",
+    "run_board": "cme.api.board_runs",
     "run_lm_eval": "cme.api.lm_eval",
     "score": "cme.api.results",
     "show_examples": "cme.api.samples",
@@ -195,34 +242,48 @@ _HOMES = {
     "train_grid": "cme.api.training",
     "verify_board": "cme.api.boards",
     "verify_mix": "cme.api.mixes",
+    "write_ids": "cme.api.ids",
 }
 """Maps each public name to its module. The imports above list the same names for type checkers."""
 
 __all__ = [
+    "AdaMoleConfig",
     "Board",
+    "BoardPlan",
+    "BoardRun",
     "CMEError",
     "Checkup",
+    "CoMolConfig",
     "Compared",
     "DataCheckup",
     "Download",
     "EvalResult",
     "ExpertAnalysis",
+    "ExportedLora",
+    "FlyLoraConfig",
     "HydraLoraConfig",
     "Mix",
     "MoeLoraConfig",
+    "MolaConfig",
     "MosLoraConfig",
     "Parameters",
     "Plan",
     "RenderedBoard",
     "Reproduced",
+    "SMoraConfig",
     "Submitted",
     "TeamLoraConfig",
     "TrainedGrid",
     "TrainedRun",
+    "WrittenIds",
     "__version__",
     "analyse",
     "analyse_each",
     "bench_adapters",
+    "board_commands",
+    "board_status",
+    "board_steps",
+    "board_tables",
     "build_mix",
     "check_mix",
     "compare",
@@ -249,10 +310,12 @@ __all__ = [
     "match_rank",
     "paper_parameters",
     "plan",
+    "plan_board",
     "prompt_sensitivity",
     "push_mix",
     "render_board",
     "reproduce",
+    "run_board",
     "run_lm_eval",
     "score",
     "show_examples",
@@ -264,6 +327,7 @@ __all__ = [
     "train_grid",
     "verify_board",
     "verify_mix",
+    "write_ids",
 ]
 
 

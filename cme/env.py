@@ -2,10 +2,12 @@
 
 | variable | meaning |
 | --- | --- |
-| ``CME_DATA_SOURCE`` | source of the rows in plain ``lm_eval``: ``hub`` (default), ``mini`` or a mirror folder |
+| ``CME_DATA_SOURCE`` | source of the rows in plain ``lm_eval``: ``hub`` (default), ``mini``, a mirror folder or ``NAME=DIR`` |
 | ``CME_CACHE`` | cache folder (default ``$XDG_CACHE_HOME/cme``, else ``~/.cache/cme``); holds the converted embedded base model |
 | ``CME_LOCK`` | the lock file with the hub's commits (default ``cme.lock`` in the current folder) |
 | ``CME_DATA_DIR`` | tests only: the folder with real rows |
+| ``RAY_ADDRESS`` | address of the cluster for ``cme board run --engine ray`` |
+| ``CUDA_VISIBLE_DEVICES`` | ids of the GPUs that ``cme board run`` gives to its commands |
 | ``WANDB_PROJECT`` | project for ``cme train --report-to wandb`` (default ``cme``) |
 | ``TRACKIO_SPACE_ID``, ``TRACKIO_SERVER_URL`` | trackio's own: whether ``--report-to trackio`` logs to another machine |
 | ``WORLD_SIZE``, ``RANK`` | set by torchrun: how many processes there are, and which one this is |
@@ -21,7 +23,9 @@ __all__ = [
     "lock_file",
     "processes",
     "rank",
+    "ray_address",
     "trackio_is_remote",
+    "visible_devices",
     "wandb_project",
 ]
 
@@ -57,6 +61,17 @@ def rank() -> int:
 def is_first_process() -> bool:
     """Return whether this process prints: it is rank 0 of torchrun, or the only process."""
     return rank() == 0
+
+
+def ray_address() -> str | None:
+    """Return the address of a Ray cluster, if it is set."""
+    return os.environ.get("RAY_ADDRESS") or None
+
+
+def visible_devices() -> list[str] | None:
+    """Return the ids of the GPUs that this process may use, or None if the variable is not set."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if chosen is None else [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
 
 
 def wandb_project() -> str | None:

@@ -3,12 +3,19 @@
 The lock is a file in the folder. On systems with ``flock``, the kernel holds the lock and releases it when the process ends for
 any reason. On other systems, the existence of the file is the lock. It is created exclusively, names its process, and is removed
 when that process has ended.
+
+Neither protects a folder between machines on every file system, so the lock is also a lease: its holder touches the file every
+`BEAT` seconds. Another machine takes the lock only if the file was not touched for `LEASE` seconds.
 """
 
 import contextlib
 import json
 import os
+import signal
 import socket
+import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -18,7 +25,7 @@ from typing import IO, Any
 
 from cme.errors import UsageError
 from cme.files import cannot_write
-from cme.machine import process_start
+from cme.machine import machine_id, process_start
 from cme.readers.json_file import parse_json
 
 try:
@@ -26,14 +33,24 @@ try:
 except ImportError:  # pragma: no cover (Windows)
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["LOCK_FILE", "Holder", "locked", "locks_released", "unlock"]
+__all__ = ["BEAT", "LEASE", "LOCK_FILE", "Holder", "holder_of", "locked", "locks_released", "unlock"]
 
 LOCK_FILE = ".cme.lock"
+
+BEAT = 10.0
+"""Seconds between two signs of life of the holder."""
+
+LEASE = 90.0
+"""Seconds without a sign of life after which another machine takes a lock."""
 
 _ATTEMPTS = 50
 _LARGEST = 4096
 _held: dict[Path, IO[bytes]] = {}
 """Open lock files of this process, by folder."""
+_signed: dict[Path, "Holder"] = {}
+"""Descriptions that this process wrote into them."""
+_beating: threading.Event | None = None
+"""Ends the thread that touches the lock files. None if there is no such thread."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +64,8 @@ class Holder:
         command: the command, such as ``train``.
         started: time when the process started, in clock ticks of the system. 0 if it is unknown. It distinguishes processes
             that have the same id one after the other.
+        machine: identity of the machine and its set of process ids (`cme.machine.machine_id`). Empty if the lock is from an
+            earlier version, which gave no signs of life.
     """
 
     host: str
@@ -54,6 +73,7 @@ class Holder:
     since: str
     command: str
     started: int = 0
+    machine: str = ""
 
     def __str__(self) -> str:
         """Return the description of the process for messages."""
@@ -80,13 +100,16 @@ def locked(folder: Path, command: str) -> None:
     try:
         _held[place] = _flock(path) if fcntl is not None else _create(path)
     except _TakenError as taken:
-        raise UsageError(
-            f"{folder} is in use by {taken.holder or 'another process'}. Wait until it ends, or set another --out."
-        ) from None
+        raise UsageError(_in_use(folder, taken.holder)) from None
     except OSError as error:
         raise cannot_write(path, error) from error
-    holder = Holder(
-        socket.gethostname(), os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"), command, process_start()
+    _signed[place] = holder = Holder(
+        socket.gethostname(),
+        os.getpid(),
+        datetime.now(UTC).isoformat(timespec="seconds"),
+        command,
+        process_start(),
+        machine_id(),
     )
     # The lock is valid without its description, so a failed write does not matter.
     with contextlib.suppress(OSError):
@@ -95,15 +118,33 @@ def locked(folder: Path, command: str) -> None:
         file.truncate()
         file.write(json.dumps(asdict(holder)).encode())
         file.flush()
+    _start_beating()
 
 
 def unlock(folder: Path) -> None:
     """Release the lock of a folder and remove its file, if this process holds the lock."""
-    file = _held.pop(folder.resolve(), None)
+    place = folder.resolve()
+    file = _held.pop(place, None)
+    _signed.pop(place, None)
     if file is not None:
         with contextlib.suppress(OSError):
-            (folder.resolve() / LOCK_FILE).unlink()
+            (place / LOCK_FILE).unlink()
         file.close()
+    if not _held:
+        _stop_beating()
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """Return the process that holds the lock of a folder, or None. Nothing is changed, and nothing is locked."""
+    try:
+        with (folder / LOCK_FILE).open("rb") as file:
+            holder = _holder(file)
+            if holder is None or _is_gone(holder):
+                return None
+            expired = _is_remote(holder) and _silence(file, folder) >= LEASE
+    except OSError:
+        return None
+    return None if expired else holder
 
 
 @contextlib.contextmanager
@@ -123,6 +164,14 @@ class _TakenError(Exception):
         self.holder = holder
 
 
+def _in_use(folder: Path, holder: Holder | None) -> str:
+    remote = holder is not None and _is_remote(holder)
+    away = (
+        f" If {holder.host} has stopped, the folder is free {LEASE:g} seconds after that." if holder and remote else ""
+    )
+    return f"{folder} is in use by {holder or 'another process'}. Wait until it ends, or set another --out.{away}"
+
+
 def _flock(path: Path) -> IO[bytes]:
     """Open and lock the file, and check that the path still refers to the locked file."""
     for _ in range(_ATTEMPTS):
@@ -139,11 +188,22 @@ def _flock(path: Path) -> IO[bytes]:
             return _create(path)
         try:
             if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+                _check_lease(file, path.parent)
                 return file
         except FileNotFoundError:
             pass
+        except _TakenError:
+            file.close()
+            raise
         file.close()
     raise _TakenError(None)
+
+
+def _check_lease(file: IO[bytes], folder: Path) -> None:
+    """Refuse a lock that a process of another machine holds. Some file systems keep ``flock`` within one machine."""
+    holder = _holder(file)
+    if holder is not None and _is_remote(holder) and _silence(file, folder) < LEASE:
+        raise _TakenError(holder)
 
 
 def _create(path: Path) -> IO[bytes]:
@@ -154,16 +214,16 @@ def _create(path: Path) -> IO[bytes]:
         except FileExistsError:
             try:
                 with path.open("rb") as file:
-                    holder, age = _holder(file), time.time() - os.fstat(file.fileno()).st_mtime
+                    holder, age = _holder(file), _silence(file, path.parent)
             except FileNotFoundError:
                 continue
             if holder is None and age < 1:
                 # The file is new, and its process has not written its description yet.
                 time.sleep(0.05)
-            elif holder is None or not _is_gone(holder):
-                raise _TakenError(holder) from None
-            else:
+            elif holder is not None and (_is_gone(holder) or (_is_remote(holder) and age >= LEASE)):
                 _remove(path, holder)
+            else:
+                raise _TakenError(holder) from None
     raise _TakenError(None)
 
 
@@ -194,9 +254,13 @@ def _holder(file: IO[bytes]) -> Holder | None:
 _EXAMPLE: dict[str, Any] = asdict(Holder("", 0, "", ""))
 
 
+def _is_remote(holder: Holder) -> bool:
+    return holder.machine not in ("", machine_id())
+
+
 def _is_gone(holder: Holder) -> bool:
     """Return whether the holder was a process of this machine that has ended."""
-    if holder.host != socket.gethostname():
+    if _is_remote(holder) or (not holder.machine and holder.host != socket.gethostname()):
         return False
     try:
         os.kill(holder.pid, 0)
@@ -208,12 +272,59 @@ def _is_gone(holder: Holder) -> bool:
     return bool(holder.started and born and born != holder.started)
 
 
+def _silence(file: IO[bytes], folder: Path) -> float:
+    """Return for how many seconds a lock file was not touched, by the clock of the file system."""
+    touched = os.fstat(file.fileno()).st_mtime
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f"{LOCK_FILE}.", suffix=".tmp") as now:
+            return os.fstat(now.fileno()).st_mtime - touched
+    except OSError:
+        return time.time() - touched
+
+
+def _start_beating() -> None:
+    global _beating
+    if _beating is None:
+        _beating = threading.Event()
+        threading.Thread(target=_beat, args=(_beating,), name="cme-locks", daemon=True).start()
+
+
+def _stop_beating() -> None:
+    global _beating
+    if _beating is not None:
+        _beating.set()
+        _beating = None
+
+
+def _beat(ended: threading.Event) -> None:
+    """Touch the lock files that this process holds, until the event is set. Stop the process if another one has taken a lock."""
+    while not ended.wait(BEAT):
+        for place, file in list(_held.items()):
+            try:
+                with (place / LOCK_FILE).open("rb") as there:
+                    other = _holder(there)
+                if other is not None and other != _signed.get(place) and place in _signed:
+                    sys.stderr.write(
+                        f"cme: {place} was taken by {other}, because this process was silent for more than {LEASE:g} seconds. "
+                        "This process stops.\n"
+                    )
+                    os.kill(os.getpid(), signal.SIGINT)
+                    return
+                os.utime(file.fileno())
+            # The folder may be removed or unreachable for a while, and the file may be closed by `unlock`.
+            except (OSError, ValueError):
+                continue
+
+
 def _forget() -> None:
     """Close the lock files in a forked child. Only the parent holds the locks, so they are released when it ends."""
+    global _beating
     for file in _held.values():
         with contextlib.suppress(OSError):
             file.close()
     _held.clear()
+    _signed.clear()
+    _beating = None
 
 
 if hasattr(os, "register_at_fork"):

@@ -4,12 +4,15 @@ Linux answers all of it. Where another system, such as macOS, does not, every fu
 other module calls a function or reads a file that only Linux has.
 """
 
+import functools
+import hashlib
 import os
 import platform
+import socket
 import sys
 from pathlib import Path
 
-__all__ = ["peak_memory", "process_start", "processor_flags", "processor_name", "usable_processors"]
+__all__ = ["machine_id", "peak_memory", "process_start", "processor_flags", "processor_name", "usable_processors"]
 
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -39,6 +42,21 @@ def peak_memory() -> int:
         return 0
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@functools.cache
+def machine_id() -> str:
+    """Return the identity of this start of the machine and of the set of process ids that this process sees.
+
+    Two containers on one machine have different sets, so that the ids of one mean nothing in the other.
+    """
+    parts = [socket.gethostname()]
+    try:
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    except (OSError, ValueError):
+        pass
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
 def process_start(pid: int | None = None) -> int:

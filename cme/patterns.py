@@ -110,7 +110,7 @@ def _patterns(values: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
         pattern = values.get(key)
         if isinstance(pattern, str) and pattern != _ALL_LINEAR:
             yield key, pattern, pattern
-    for key in ("rank_pattern", "alpha_pattern"):
+    for key in ("rank_pattern", "alpha_pattern", "experts_pattern"):
         entries = values.get(key)
         if isinstance(entries, Mapping):
             yield from ((key, name, rf"(.*\.)?({name})$") for name in entries if isinstance(name, str))

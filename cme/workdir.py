@@ -10,7 +10,7 @@ from cme.errors import CMEError, UsageError
 from cme.files import cannot_write, digest, read_json, write_json
 from cme.locks import LOCK_FILE, locked, unlock
 
-__all__ = ["FinishedError", "claim", "claimed", "finish", "is_finished", "release", "reopen"]
+__all__ = ["FinishedError", "claim", "claimed", "finish", "is_finished", "noted", "release", "reopen"]
 
 _MARKER = ".cme.json"
 
@@ -29,7 +29,10 @@ def _alone(function: F) -> F:
 
     @functools.wraps(function)
     def alone(out: Path, command: str, *args: Any, **options: Any) -> Any:
-        empty = not out.exists() or (out.is_dir() and all(map(_half_a_marker, out.iterdir())))
+        beside = options.get("beside", ())
+        empty = not out.exists() or (
+            out.is_dir() and all(_half_a_marker(item) or item.name in beside for item in out.iterdir())
+        )
         if not empty and (not (out / _MARKER).is_file() or is_finished(out)):
             return function(out, command, *args, **options)
         new = not out.exists()
@@ -59,6 +62,8 @@ def claim(
     *,
     changeable: Collection[str] = (),
     added: Collection[str] = (),
+    notes: Mapping[str, Any] | None = None,
+    beside: Collection[str] = (),
 ) -> bool:
     """Claim an output folder for a command.
 
@@ -70,6 +75,8 @@ def claim(
         settings: all settings that determine the result (JSON values), without those that only determine the speed.
         changeable: settings that may change while the work is unfinished, such as the datasets of an evaluation.
         added: settings that markers of earlier versions lack. Finished work without them still belongs to this command.
+        notes: values to keep in the marker that do not determine the result, such as where a named source lies now.
+        beside: names of files and folders that a folder without a marker may have.
 
     Returns:
         True if the folder has unfinished work of this command, which then continues.
@@ -96,16 +103,18 @@ def claim(
             raise FinishedError(
                 f"{out} has the finished output of this command. Choose another --out, or remove the folder to run it again."
             )
-        if stored["digest"] != digest(settings):
-            write_json(marker, stored | {"settings": settings, "digest": digest(settings)})
+        if stored["digest"] != digest(settings) or (notes and stored.get("notes") != dict(notes)):
+            written = {"settings": settings, "digest": digest(settings)} | ({"notes": dict(notes)} if notes else {})
+            write_json(marker, stored | written)
         return True
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out} is a file. Choose a folder for --out.")
-    if out.is_dir() and any(not _half_a_marker(item) for item in out.iterdir()):
+    if out.is_dir() and any(not _half_a_marker(item) and item.name not in beside for item in out.iterdir()):
         raise UsageError(
             f"{out} is not empty and was not made by 'cme {command}'. Choose another --out. Nothing was changed."
         )
-    write_json(marker, {"command": command, "settings": settings, "digest": digest(settings), "finished": False})
+    begun = {"command": command, "settings": settings, "digest": digest(settings), "finished": False}
+    write_json(marker, begun | ({"notes": dict(notes)} if notes else {}))
     return False
 
 
@@ -147,6 +156,17 @@ def claimed(out: Path) -> dict[str, Any]:
     """
     marker = out / _MARKER
     return dict(_read(marker)["settings"]) if marker.is_file() else {}
+
+
+def noted(out: Path) -> dict[str, Any]:
+    """Return the notes in the marker of a claimed folder, see `claim`, or none.
+
+    Raises:
+        CMEError: the marker is damaged.
+    """
+    marker = out / _MARKER
+    notes = _read(marker).get("notes") if marker.is_file() else None
+    return dict(notes) if isinstance(notes, dict) else {}
 
 
 def _read(marker: Path) -> dict[str, Any]:

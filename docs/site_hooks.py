@@ -1,4 +1,4 @@
-"""Pages of the documentation site that are generated when it is built: command line, Python API, recipes, tutorial."""
+"""Pages of the documentation site that are generated when it is built: command line, Python API, board file, tutorial."""
 
 import inspect
 import re
@@ -15,7 +15,7 @@ TUTORIAL = ROOT / "examples" / "tutorial.ipynb"
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages to the site."""
-    pages = {"cli.md": command_line(), "api.md": python_api(), **tutorial()}
+    pages = {"cli.md": command_line(), "api.md": python_api(), "board-file.md": board_file(), **tutorial()}
     for name, content in pages.items():
         files.append(File.generated(config, name, content=content))
     return files
@@ -142,6 +142,11 @@ def python_api() -> str:
             "cme.adapters.moelora.MoeLoraConfig",
             "cme.adapters.hydralora.HydraLoraConfig",
             "cme.adapters.moslora.MosLoraConfig",
+            "cme.adapters.mola.MolaConfig",
+            "cme.adapters.adamole.AdaMoleConfig",
+            "cme.adapters.comol.CoMolConfig",
+            "cme.adapters.smora.SMoraConfig",
+            "cme.adapters.flylora.FlyLoraConfig",
         ],
         "Gate weights of a forward pass": [
             "cme.adapters.routed.gates.recorded_gates",
@@ -157,8 +162,43 @@ def python_api() -> str:
     return "\n".join(lines) + "\n"
 
 
+def board_file() -> str:
+    """The keys of a board file, from the classes that read it."""
+    from cme.records.board import BoardFile, Costs, Experts, GridRule, MethodRow, MixPart, PromptVariants, Study
+    from cme.records.docstrings import attributes, summary
+
+    parts = {
+        "": BoardFile,
+        "mix": MixPart,
+        "methods: NAME": MethodRow,
+        "grid": GridRule,
+        "studies: NAME": Study,
+        "prompt_variants": PromptVariants,
+        "costs": Costs,
+        "analysis": Experts,
+    }
+    lines = ["# The board file", "", "This page is generated. [Run a board](running-a-board.md) has an example.", ""]
+    for title, cls in parts.items():
+        lines += ["", f"## {title}", "", summary(cls), ""] if title else []
+        lines += ["| key | meaning | default |", "| --- | --- | --- |"]
+        meanings = attributes(cls)
+        for key, item in cls.model_fields.items():
+            default = "required" if item.is_required() else _value(item.get_default(call_default_factory=True))
+            lines.append(f"| `{key}` | {_cell(meanings[key])} | {default} |")
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if value is None or value == () or value == {} or hasattr(value, "model_fields"):
+        return ""
+    return f"`{', '.join(map(str, value)) if isinstance(value, tuple) else value}`"
+
+
 _TITLES = {
     "mixes": "Training mixes",
+    "ids": "Row ids",
     "training": "Training",
     "evaluation": "Evaluation",
     "analysis": "Analysis of experts",
@@ -168,6 +208,7 @@ _TITLES = {
     "plan": "Plans of comparisons",
     "submission": "Entries",
     "boards": "Leaderboards",
+    "board_runs": "Boards",
     "parameters": "Parameter counts",
     "costs": "Cost measurements",
     "listings": "Listings",

@@ -19,7 +19,7 @@ ROOT = Path(cme.__file__).parents[1]
 DOCS = ROOT / "docs"
 TUTORIAL = ROOT / "examples" / "tutorial.ipynb"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted((ROOT / "examples").glob("*/README.md"))]
-GENERATED = {"cli.md", "api.md", "tutorial.md"}
+GENERATED = {"board-file.md", "cli.md", "api.md", "tutorial.md"}
 """Pages that `docs/site_hooks.py` makes when the site is built."""
 
 PENDING: set[str] = set()

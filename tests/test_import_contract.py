@@ -51,8 +51,12 @@ MAY_IMPORT = {
     "evaluation": _DATA | {"models", "adapters"},
     "analysis": _DATA | {"models", "adapters"},
     "bench": _DATA | {"models", "adapters"},
+    # It uses rows of a mix, distils with the Trainer, and evaluates.
+    "export": _DATA | {"models", "adapters", "mix", "training", "evaluation", "analysis"},
     # It shows the texts of samples.
     "leaderboard": _DATA,
+    # It plans commands, which run in processes of their own.
+    "board": _DATA | {"models", "adapters", "mix", "training", "leaderboard"},
 }
 """Package → packages that it may import, from the ground up; ``cli`` may import all, and nothing imports ``cli``."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cme.api.call import names, numbers
+from cme.bench.adapters.memory import out_of_memory_reported
 from cme.cli.app import emit_json, note, standalone
 from cme.cli.options import Base, Datasets, Json, SourceName
 from cme.cli.tables import show_table
@@ -33,6 +34,10 @@ def measure(
     ] = None,
     device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
     threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option("--tokenizer", help="Base whose tokenizer is used. Needed for a base with random weights."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for report.json, table.md, costs.svg and costs.png.")
     ] = None,
@@ -56,8 +61,10 @@ def measure(
         batch_sizes=numbers("--batch-sizes", batch_sizes or ""),
         device=device,
         threads=threads,
+        tokenizer=tokenizer,
     )
-    report = measure_evaluation(settings, command=("python", "-m", "benchmarks.evaluation", *sys.argv[1:]))
+    with out_of_memory_reported("Give smaller --batch-sizes, or fewer --rows."):
+        report = measure_evaluation(settings, command=("python", "-m", "benchmarks.evaluation", *sys.argv[1:]))
     if out:
         _keep_evaluation(report, out)
     if as_json:

@@ -9,6 +9,7 @@ from benchmarks.evaluation.rows import Part, load_parts
 from benchmarks.evaluation.settings import EvalBenchSettings
 from benchmarks.evaluation.timing import ENGINE, STOCK
 from cme.bench.adapters.report import Surroundings
+from cme.errors import UsageError
 
 __all__ = ["Opened", "open_all"]
 
@@ -52,7 +53,7 @@ def open_all(settings: EvalBenchSettings, command: Sequence[str] = ()) -> Opened
     import torch
 
     from cme.adapters.load import load_adapter
-    from cme.bench.adapters.base import open_base
+    from cme.bench.adapters.base import has_random_weights, open_base
     from cme.bench.adapters.report import surroundings
     from cme.data.sources import check_source, open_source
     from cme.models.load import load_tokenizer, resolve_base
@@ -61,7 +62,11 @@ def open_all(settings: EvalBenchSettings, command: Sequence[str] = ()) -> Opened
 
     specs = select(settings.datasets)
     check_source(open_source(settings.source), specs, ("eval",))
-    tokenizer = load_tokenizer(resolve_base(settings.base))
+    if settings.tokenizer is None and has_random_weights(settings.base):
+        raise UsageError(
+            f"the base {settings.base!r} has random weights and no tokenizer. Give --tokenizer, such as smollm2-135m."
+        )
+    tokenizer = load_tokenizer(resolve_base(settings.tokenizer or settings.base))
     if settings.threads:
         torch.set_num_threads(settings.threads)
     model, weights = open_base(settings.base, dtype=settings.dtype, device=settings.device)

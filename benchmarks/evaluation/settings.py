@@ -26,6 +26,7 @@ class EvalBenchSettings:
         batch_sizes: Batch sizes that are tried for lm-eval. If empty, they are the `candidates` of the device.
         device: Device to run on. None means the first GPU, or the CPU if there is none.
         threads: Number of CPU threads. None means PyTorch's default.
+        tokenizer: Base whose tokenizer is used. None means that of ``base``. A base with random weights has none.
     """
 
     base: str = "smollm2-135m"
@@ -38,6 +39,7 @@ class EvalBenchSettings:
     batch_sizes: tuple[int, ...] = ()
     device: str | None = None
     threads: int | None = None
+    tokenizer: str | None = None
 
     def __post_init__(self) -> None:
         """Check the settings.

@@ -4,6 +4,7 @@ Importing this package imports neither torch nor peft.
 """
 
 from cme.adapters.budget import match_rank
+from cme.adapters.facts import Facts
 from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
 from cme.adapters.methods import METHODS, PLAIN, ROUTED, Method, build_config, routed_method
 from cme.adapters.params import SHAPES, ParameterCount, count, formula_trainable
@@ -18,6 +19,7 @@ __all__ = [
     "ROUTED",
     "SHAPES",
     "AdapterSettings",
+    "Facts",
     "Method",
     "ParameterCount",
     "adapter_fingerprint",

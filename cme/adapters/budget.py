@@ -12,6 +12,9 @@ from cme.errors import UsageError
 
 __all__ = ["match_rank"]
 
+_LOWEST = {"smora": 2}
+"""The lowest possible ranks of methods for which it is not 1."""
+
 
 def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[AdapterSettings, ParameterCount]:
     """Find the largest rank (of ONE expert, for methods with experts) with which the adapter stays within a budget.
@@ -36,12 +39,15 @@ def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[Adapt
     method = values.get("method")
     if isinstance(method, str) and method in METHODS and "rank" not in METHODS[method].settings:
         raise UsageError(f"{method} has no rank that could be chosen for a budget. Leave the budget out.")
-    low, high = at(1), None
+    # If every rank is an expert, the rank is at least the number of experts that a token uses.
+    rankwise = "experts" not in METHODS[str(method)].settings if method in METHODS else False
+    given = dict(values.get("options") or {}).get("top_k") if rankwise else None
+    low, high = at(given if isinstance(given, int) and given > 0 else _LOWEST.get(str(method), 1)), None
     most = _parameters(budget, base, values, low[1].total_base)
     if low[1].trainable > most:
         raise UsageError(
-            f"{method} at rank 1 trains {low[1].trainable:,} parameters ({low[1].share_percent:.4g} %), more than the "
-            f"{most:,} of the budget {budget}. Raise the budget, or use fewer experts or target modules."
+            f"{method} at rank {low[0].rank} trains {low[1].trainable:,} parameters ({low[1].share_percent:.4g} %), more than "
+            f"the {most:,} of the budget {budget}. Raise the budget, or use fewer experts or target modules."
         )
     while high is None or high[0].rank - low[0].rank > 1:
         tried = at(2 * low[0].rank if high is None else (low[0].rank + high[0].rank) // 2)

@@ -1,13 +1,15 @@
 """The methods that CME trains and compares: its own, PEFT's, and those of other packages."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Any, get_type_hints
 
+from cme.adapters.facts import FACTS, Facts
 from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
+from cme.adapters.refused import REFUSED
 from cme.adapters.settings import AdapterSettings, option_problems
 from cme.config import problem_of
 from cme.errors import AdapterError, UsageError, unknown
@@ -23,6 +25,7 @@ __all__ = [
     "build_config",
     "low_rank_method",
     "routed_method",
+    "unknown_method",
 ]
 
 PLAIN = ("rank", "alpha", "dropout", "target_modules")
@@ -30,6 +33,9 @@ PLAIN = ("rank", "alpha", "dropout", "target_modules")
 
 ROUTED = (*PLAIN, "experts", "gate_sum", "gate_scale", "balance_weight", "balance_form")
 """Settings of every method with experts."""
+
+_SPARSE = (*PLAIN, "experts", "gate_sum", "balance_weight", "balance_form", "options")
+"""Settings of methods with experts that have options. The former name ``gate_scale`` is older than these methods."""
 
 _FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
 """PEFT's names of the settings that have another name in CME."""
@@ -49,6 +55,8 @@ class Method:
         check: Returns the problems of ``settings.options``, one line each. It imports peft. None if the method has no
             options.
         gate_sum: The default of the setting ``gate_sum``, for methods that have it.
+        facts: What is learned, whether the method merges, and more. Those of CME's own methods are in
+            `cme.adapters.facts.FACTS`.
     """
 
     name: str
@@ -59,6 +67,7 @@ class Method:
     package: str = ""
     check: Callable[[Mapping[str, Any]], list[str]] | None = None
     gate_sum: int | str = 1
+    facts: Facts = field(default_factory=Facts)
 
 
 def routed_method(
@@ -70,6 +79,7 @@ def routed_method(
     citation: str,
     settings: tuple[str, ...] = ROUTED,
     gate_sum: int | str = 1,
+    facts: Facts | None = None,
 ) -> Method:
     """Create a method that is built on `cme.adapters.routed`.
 
@@ -81,11 +91,12 @@ def routed_method(
         citation: See `Method`.
         settings: See `low_rank_method`.
         gate_sum: See `Method`.
+        facts: See `Method`.
     """
     method = low_rank_method(
         name, package=package, config=config, summary=summary, citation=citation, settings=settings
     )
-    return replace(method, gate_sum=gate_sum)
+    return replace(method, gate_sum=gate_sum, facts=facts or Facts())
 
 
 def low_rank_method(
@@ -188,6 +199,46 @@ _BUILT_IN = (
         settings=(*ROUTED, "collaboration", "competition", "router_hidden"),
         gate_sum="free",
     ),
+    routed_method(
+        "mola",
+        package="cme.adapters.mola",
+        config="MolaConfig",
+        summary="Experts with an A and a B each, of which each token uses the top_k with the largest gate weights.",
+        citation="Gao et al., NAACL 2025, arXiv 2402.08562",
+        settings=_SPARSE,
+    ),
+    routed_method(
+        "adamole",
+        package="cme.adapters.adamole",
+        config="AdaMoleConfig",
+        summary="Experts with an A and a B each, of which each token uses those above a learned threshold.",
+        citation="Liu and Luo, COLM 2024, arXiv 2405.00361",
+        settings=_SPARSE,
+    ),
+    routed_method(
+        "comol",
+        package="cme.adapters.comol",
+        config="CoMolConfig",
+        summary="One A and one B, an r x r core matrix for each expert, and a softmax router per token that reads A x.",
+        citation="the successor of TeamLoRA by the same group, 2026, arXiv 2603.00573",
+        settings=_SPARSE,
+    ),
+    low_rank_method(
+        "smora",
+        package="cme.adapters.smora",
+        config="SMoraConfig",
+        summary="Every rank is an expert, and a router chooses top_k ranks per token, balanced by a selection bias.",
+        citation="KDD 2026, arXiv 2501.15103",
+        settings=(*PLAIN, "options"),
+    ),
+    low_rank_method(
+        "flylora",
+        package="cme.adapters.flylora",
+        config="FlyLoraConfig",
+        summary="A frozen sparse A, whose largest outputs choose top_k ranks per token. Only B is trained.",
+        citation="NeurIPS 2025, arXiv 2510.08396",
+        settings=(*PLAIN, "options"),
+    ),
     Method(
         name="adalora",
         summary="LoRA in SVD form. The least important ranks are pruned, from 1.5 × rank to rank on average.",
@@ -228,7 +279,7 @@ class Methods(Mapping[str, Method]):
     """
 
     def __init__(self) -> None:
-        self._known = {method.name: method for method in _BUILT_IN}
+        self._known = {method.name: replace(method, facts=FACTS[method.name]) for method in _BUILT_IN}
         self._own = tuple(self._known)
         self._broken: dict[str, str] = {}
 
@@ -247,7 +298,7 @@ class Methods(Mapping[str, Method]):
                 self._broken[name] = str(error)
                 raise
         if name not in self._known:
-            raise UnknownMethodError(str(unknown("method", name, self)))
+            raise UnknownMethodError(unknown_method(name))
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -281,6 +332,13 @@ class Methods(Mapping[str, Method]):
 
 
 METHODS = Methods()
+
+
+def unknown_method(name: str) -> str:
+    """Return the message for a name that is not a method: why CME does not have the method, or the nearest name."""
+    if reason := REFUSED.get(name.lower().replace("_", "-")):
+        return f"the method {name!r} is not available, because {reason}."
+    return str(unknown("method", name, METHODS))
 
 
 def build_config(settings: AdapterSettings, model: Any) -> Any:

@@ -118,9 +118,14 @@ def formula_trainable(
     * ``moelora``: R(d+m) + k·d
     * ``hydralora``: r·d + R·m + k·d
     * ``teamlora``: R(d+m) + k·d + k², where k² is the interaction matrix
+    * ``mola``: R(d+m) + k·d, if all layers have the same number of experts
+    * ``adamole``: R(d+m) + (k+1)·d + 1, where d + 1 belong to the threshold
+    * ``comol``: r(d+m) + k·r² + k·r
+    * ``smora``: r(2d+m)
+    * ``flylora``: r·m
 
     Args:
-        method: One of these six methods.
+        method: One of these methods.
         shapes: The pair (d, m) of every adapted layer.
         rank: The rank r, of one expert for methods with experts.
         experts: The number of experts, k.
@@ -137,6 +142,11 @@ def formula_trainable(
         "moelora": lambda d, m: k * r * (d + m) + k * d,
         "hydralora": lambda d, m: r * d + k * r * m + k * d,
         "teamlora": lambda d, m: k * r * (d + m) + k * d + (k * k if competition else 0),
+        "mola": lambda d, m: k * r * (d + m) + k * d,
+        "adamole": lambda d, m: k * r * (d + m) + (k + 1) * d + 1,
+        "comol": lambda d, m: r * (d + m) + k * r * r + k * r,
+        "smora": lambda d, m: r * (2 * d + m),
+        "flylora": lambda d, m: r * m,
     }
     if method not in formulas:
         raise unknown("method", method, formulas)

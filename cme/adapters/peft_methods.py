@@ -11,6 +11,7 @@ from cme.adapters.starts import refuse_ignored, unsaveable_reason
 from cme.errors import UsageError, nearest
 
 __all__ = [
+    "adalora_rank",
     "adalora_schedule",
     "check_adalora",
     "check_peft",
@@ -33,6 +34,7 @@ _OF_SETTINGS = {"r", "target_r", "lora_alpha", "lora_dropout", "total_step"}
 
 _UNUSABLE = {
     "ADAPTION_PROMPT": "adds prompts to attention layers, but CME only loads methods that adapt layers",
+    "LILY": "averages its gate weights over the batch and all positions, so a row's score depends on other rows and later tokens",
     "POLY": "needs a task number for every row, which the rows of a mix do not have",
     "XLORA": "combines existing adapters and does not train new ones",
     "TRAINABLE_TOKENS": "trains the embeddings of selected tokens, but the suite has no new tokens",
@@ -74,6 +76,11 @@ def adalora_schedule(steps: int) -> dict[str, int]:
     return {"tinit": tinit, "tfinal": tfinal, "deltaT": max(1, steps // _ALLOCATIONS), "total_step": steps}
 
 
+def adalora_rank(settings: AdapterSettings) -> int:
+    """Return the rank with which AdaLoRA starts: the option ``init_r``, or 1.5 times the rank, rounded up."""
+    return int(settings.options.get("init_r", math.ceil(_START * settings.rank)))
+
+
 def make_adalora(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
     """Create PEFT's AdaLoraConfig. The run inserts its own `adalora_schedule` when the number of steps is known.
 
@@ -84,7 +91,7 @@ def make_adalora(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
     """
     from peft import AdaLoraConfig
 
-    options = {"orth_reg_weight": 0.1, "init_r": math.ceil(_START * settings.rank), **settings.options}
+    options = {"orth_reg_weight": 0.1, **settings.options, "init_r": adalora_rank(settings)}
     if options["init_r"] <= settings.rank:
         raise ValueError(f"init_r must be above the rank after pruning ({settings.rank}), but is {options['init_r']}.")
     planned = adalora_schedule(_ALLOCATIONS)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from cme.adapters.methods import METHODS
+from cme.adapters.methods import METHODS, unknown_method
 from cme.adapters.settings import AdapterSettings
 from cme.config import check, message
-from cme.errors import UsageError, nearest, unknown
+from cme.errors import UsageError, nearest
 
 __all__ = ["identity_of", "settings_from", "settings_to_mapping"]
 
@@ -38,7 +38,7 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
     if not isinstance(name, str):
         raise UsageError(f"{where}: 'method' must be one of {', '.join(METHODS)}, found {name!r}.")
     if name not in METHODS:
-        raise unknown("method", name, METHODS)
+        raise UsageError(unknown_method(name))
     honoured = METHODS[name].settings
     problems, known = [], {}
     for key, value in values.items():

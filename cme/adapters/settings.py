@@ -28,8 +28,8 @@ def _gate_sum(value: int | float | str | None) -> int | str | None:
 
 
 def _balance_form(value: str) -> str:
-    if value not in ("centred", "released"):
-        raise ValueError(f"must be centred or released, found {value!r}")
+    if value not in ("centred", "released", "switch"):
+        raise ValueError(f"must be centred, released or switch, found {value!r}")
     return value
 
 
@@ -58,7 +58,8 @@ class AdapterSettings:
             TeamLoRA paper). None means the method's default, which is ``"free"`` for TeamLoRA and 1 for other methods.
         gate_scale: Former name of ``gate_sum``: the sum as a number, or ``"experts"``. It is still accepted.
         balance_weight: Weight of the balance loss. 0 turns it off.
-        balance_form: ``"centred"``, or ``"released"`` as in TeamLoRA's released code, whose gradient is k² times as large.
+        balance_form: ``"centred"``, ``"released"`` as in TeamLoRA's released code, whose gradient is k² times as large, or
+            ``"switch"`` as in the Switch Transformer.
         router_hidden: Number of hidden units of the router. 0 means one linear layer.
         options: Further fields of PEFT's configuration, for methods that accept them.
     """

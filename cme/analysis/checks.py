@@ -1,12 +1,14 @@
 """Checks of an adapter before its experts are analysed."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cme.errors import AdapterError, UsageError
 from cme.readers.json_file import read_json
+from cme.records.method import RANK_EXPERTS
 
-__all__ = ["Experts", "check_experts"]
+__all__ = ["Experts", "check_equal_numbers", "check_experts", "expert_rank", "is_untrained"]
 
 
 class Experts:
@@ -29,7 +31,8 @@ def check_experts(folder: Path) -> Experts:
         folder: folder of the adapter.
 
     Raises:
-        UsageError: the adapter has no experts or a single one, or was never trained.
+        UsageError: the adapter has no experts or a single one, its layers have different numbers of them, or it was never
+            trained.
         AdapterError: the folder holds no adapter.
     """
     config = read_json(folder / "adapter_config.json", error=AdapterError)
@@ -38,20 +41,56 @@ def check_experts(folder: Path) -> Experts:
     if not isinstance(experts, int) or isinstance(experts, bool):
         raise UsageError(
             f"{folder} has no experts (its method is {method}), so there is nothing to analyse. Give an adapter of a routed "
-            "method: moelora, hydralora, teamlora or a plug-in of this kind."
+            "method, such as moelora, teamlora or mola ('cme ls methods' lists them)."
         )
     if experts < 2:
         raise UsageError(
             f"{folder} has a single expert, which always has all of the load. Give an adapter with at least two experts."
         )
-    if _untrained(folder):
+    if is_untrained(folder):
         raise UsageError(
             f"{folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
         )
-    return Experts(experts, int(values.get("r") or 1), method)
+    return Experts(experts, expert_rank(values), method)
 
 
-def _untrained(folder: Path) -> bool:
+def expert_rank(config: Mapping[str, Any]) -> int:
+    """Return the rank of each expert of an adapter.
+
+    Args:
+        config: the configuration of the adapter as JSON values.
+    """
+    rankwise = str(config.get("peft_type", "")).lower() in RANK_EXPERTS
+    return 1 if rankwise else int(config.get("r") or 1)
+
+
+def check_equal_numbers(folder: Path, config: Mapping[str, Any], done: str) -> None:
+    """Check that all layers of an adapter have the same number of experts.
+
+    Args:
+        folder: folder of the adapter.
+        config: its configuration as JSON values.
+        done: what needs this, for the message.
+
+    Raises:
+        UsageError: the numbers differ by layer.
+    """
+    if config.get("experts_pattern"):
+        raise UsageError(
+            f"the layers of {folder} have different numbers of experts (experts_pattern), so {done}. Give an adapter "
+            "with the same number in every layer."
+        )
+
+
+def is_untrained(folder: Path) -> bool:
+    """Return whether all matrices B of an adapter's experts are zero.
+
+    Args:
+        folder: folder of the adapter.
+
+    Raises:
+        AdapterError: its weights cannot be read.
+    """
     from safetensors import SafetensorError, safe_open
 
     file = folder / "adapter_model.safetensors"

@@ -7,16 +7,12 @@ from typing import Any
 import numpy as np
 
 from cme.analysis.load_tables import groups_of
-from cme.analysis.markdown import mask_title
+from cme.analysis.plotting import COLOURS, GREY, MARKERS, base_line, error_lengths, plain_axes
+from cme.analysis.texts import mask_title
+from cme.analysis.validation_figures import draw_bundles, draw_layer_groups, draw_losses, draw_training
 from cme.records.analysis import Analysis, Interval
 
 __all__ = ["LayerLoad", "figures"]
-
-_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-"""The palette of M. Okabe and K. Ito, Color Universal Design (2008), which colour-blind readers can tell apart."""
-
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_GREY = "#555555"
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,14 @@ def figures(record: Analysis, layer: LayerLoad | None = None) -> dict[str, Calla
         drawn["shapley"] = lambda: draw_shapley(record)
     if record.similarity is not None and record.similarity.competition:
         drawn["competition"] = lambda: draw_competition(record)
+    if (validation := record.validation) is not None:
+        drawn["validation"] = lambda: draw_losses(record)
+        if validation.bundles is not None:
+            drawn["bundles"] = lambda: draw_bundles(record)
+        if validation.shapley is not None:
+            drawn["layer-groups"] = lambda: draw_layer_groups(record)
+    if record.training is not None:
+        drawn["training"] = lambda: draw_training(record)
     return drawn
 
 
@@ -108,29 +112,21 @@ def draw_masks(record: Analysis) -> Any:
             place,
             item.value,
             height=0.7,
-            color=_COLOURS[kind],
+            color=COLOURS[kind],
             hatch=("", "///", "...")[kind],
             edgecolor="white",
             lw=0.5,
         )
     axes.errorbar(
-        [item.value for item in values], places, xerr=_errors(values), fmt="none", ecolor="black", lw=1, capsize=2
+        [item.value for item in values], places, xerr=error_lengths(values), fmt="none", ecolor="black", lw=1, capsize=2
     )
     axes.axvline(0, color="black", lw=0.8)
-    axes.axvline(base.value, color=_GREY, lw=0.8, ls="--")
-    axes.annotate(
-        "base",
-        (base.value, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(2, -2),
-        textcoords="offset points",
-        color=_GREY,
-        va="top",
-    )
+    base_line(axes, base.value)
     axes.set_yticks(places, [mask_title(item.name, record.experts) for item in shown])
     axes.set_xlabel("CME average minus that of all experts, points")
+    _raise_intervals(axes)
     axes.set_title(f"{record.name}: the average with some experts masked", fontsize=8)
-    _plain(axes)
+    plain_axes(axes)
     return figure
 
 
@@ -146,19 +142,20 @@ def draw_shapley(record: Analysis) -> Any:
     left = panels[0]
     places = np.arange(record.experts)
     values = [item.value for item in average.values]
-    left.bar(places, values, width=0.6, color=_COLOURS[0], label="Shapley value")
-    left.errorbar(places, values, yerr=_errors(average.values), fmt="none", ecolor="black", lw=1, capsize=2)
+    left.bar(places, values, width=0.6, color=COLOURS[0], label="Shapley value")
+    left.errorbar(places, values, yerr=error_lengths(average.values), fmt="none", ecolor="black", lw=1, capsize=2)
     if average.gates is not None:
         implied = sum(values) * np.array(average.gates) / sum(average.gates)
-        left.plot(places, implied, "D", color=_COLOURS[1], mec="black", ms=5, label="gain in proportion to mean φ")
+        left.plot(places, implied, "D", color=COLOURS[1], mec="black", ms=5, label="gain in proportion to mean φ")
     left.axhline(0, color="black", lw=0.8)
     left.set_xticks(places)
     left.set_xlabel("expert")
     left.set_ylabel("points of the CME average")
     left.set_title("Shapley values", fontsize=8)
+    _raise_intervals(left)
     left.margins(y=0.25)
     left.legend(fontsize=6, frameon=False, loc="upper left")
-    _plain(left)
+    plain_axes(left)
     if with_gates:
         _scatter(panels[1], record)
     return figure
@@ -192,20 +189,20 @@ def draw_competition(record: Analysis) -> Any:
         right.plot(
             range(len(chosen)),
             [item.spread for item in chosen],
-            color=_COLOURS[place % len(_COLOURS)],
-            marker=_MARKERS[place % len(_MARKERS)],
+            color=COLOURS[place % len(COLOURS)],
+            marker=MARKERS[place % len(MARKERS)],
             ms=3,
             lw=1,
             label=kind,
         )
-    right.axhline(0.1 / 3**0.5, color=_GREY, ls="--", lw=0.8, label="start")
+    right.axhline(0.1 / 3**0.5, color=GREY, ls="--", lw=0.8, label="start")
     right.set_ylim(bottom=0)
     right.set_xlabel("layer of the model")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_ylabel("root mean square off the diagonal")
     right.set_title(f"{record.name}: interactions by layer", fontsize=8)
     right.legend(fontsize=6, frameon=False)
-    _plain(right)
+    plain_axes(right)
     return figure
 
 
@@ -219,30 +216,41 @@ def _scatter(axes: Any, record: Analysis) -> None:
         ]
         axes.plot(
             *zip(*points, strict=True),
-            _MARKERS[expert % len(_MARKERS)],
-            color=_COLOURS[expert % len(_COLOURS)],
+            MARKERS[expert % len(MARKERS)],
+            color=COLOURS[expert % len(COLOURS)],
             ms=4,
             mec="black",
             mew=0.3,
             ls="none",
             label=f"expert {expert}",
         )
-    axes.axhline(0, color=_GREY, lw=0.6)
-    axes.axvline(0, color=_GREY, lw=0.6)
+    axes.axhline(0, color=GREY, lw=0.6)
+    axes.axvline(0, color=GREY, lw=0.6)
     agreement = record.shapley.agreement
     note = ""
     if agreement is not None and agreement.value is not None:
         interval = "" if agreement.low is None else f" (95 %: {agreement.low:.2f} to {agreement.high:.2f})"
-        note = f"\nSpearman {agreement.value:.2f}{interval}"
+        note = f"\nSpearman {agreement.value:.2f}{interval}".replace("-", "−")
     axes.set_title(f"one point per dataset and expert{note}", fontsize=7)
     axes.set_xlabel("mean φ minus the mean over the experts, %")
     axes.set_ylabel("Shapley value minus the mean, points")
     axes.legend(fontsize=6, frameon=False, loc="best")
-    _plain(axes)
+    plain_axes(axes)
 
 
 def _mean(values: tuple[Interval, ...]) -> float:
     return sum(item.value for item in values) / len(values)
+
+
+def _raise_intervals(axes: Any) -> None:
+    """Draw intervals above bars and markers and with a white edge, so that they are visible on dark bars and in grey."""
+    from matplotlib.patheffects import withStroke
+
+    for container in axes.containers:
+        for artists in container.lines[1:] if hasattr(container, "lines") else ():
+            for artist in artists or ():
+                artist.set_zorder(5)
+                artist.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
 
 
 def _kind(name: str, experts: int) -> int:
@@ -250,14 +258,3 @@ def _kind(name: str, experts: int) -> int:
     if name.startswith("top1"):
         return 0
     return 1 if len(name.split("-")) == 2 and experts > 2 else 2
-
-
-def _errors(items: Any) -> Any:
-    """Return the lengths of error bars, [2, n], or None without intervals."""
-    if any(item.low is None for item in items):
-        return None
-    return np.array([[item.value - item.low for item in items], [item.high - item.value for item in items]])
-
-
-def _plain(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)

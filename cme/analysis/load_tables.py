@@ -163,22 +163,22 @@ def _records(load: Load, part: str, tokens: Array) -> list[GroupLoad]:
 
 
 def _test(measured: MeasuredLoad, permutations: int) -> SubjectTest:
-    found = subject_information(
+    test = subject_information(
         measured.phi, measured.tokens, measured.subjects, measured.clusters, permutations=permutations
     )
     return SubjectTest(
-        information=found.value,
-        null_mean=found.null_mean,
-        corrected=found.corrected,
-        share=found.corrected / math.log(measured.load.experts),
-        p=found.p,
+        information=test.value,
+        null_mean=test.null_mean,
+        corrected=test.corrected,
+        share=test.corrected / math.log(measured.load.experts),
+        p=test.p,
         permutations=permutations,
-        by_layer=tuple(found.by_layer.tolist()),
-        divergence=found.divergence,
-        divergence_null=found.divergence_null,
-        farthest={f"{first} / {second}": value for first, second, value in found.farthest},
-        subjects=found.subjects,
-        rows=found.rows,
+        by_layer=tuple(test.by_layer.tolist()),
+        divergence=test.divergence,
+        divergence_null=test.divergence_null,
+        farthest={f"{first} / {second}": value for first, second, value in test.farthest},
+        subjects=test.subjects,
+        rows=test.rows,
         fewest=min(Counter(measured.subjects).values()),
     )
 

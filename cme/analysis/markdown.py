@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from cme.analysis.load_tables import groups_of
-from cme.analysis.masks import FULL
+from cme.analysis.texts import interval_text, mask_title, share_text
+from cme.analysis.validation_markdown import training_sections, validation_sections
 from cme.records.analysis import (
     Analysis,
     ExpertValues,
     GateAgreement,
     GroupLoad,
-    Interval,
     LayerCompetition,
     LoadAnalysis,
     ShapleyAnalysis,
-    Share,
     SimilarityAnalysis,
 )
 from cme.reports import markdown_table
@@ -39,30 +38,15 @@ def analysis_markdown(record: Analysis) -> str:
         sections += _shapley(record.shapley, competition)
     if record.similarity is not None:
         sections += _similarity(record.similarity)
+    sections += validation_sections(record)
+    if record.training is not None:
+        sections += training_sections(record.training)
+    if record.evaluations or record.passes:
+        sections.append(
+            f"This analysis cost {record.evaluations or 0} scored evaluations and {record.passes or 0} passes over validation "
+            "rows."
+        )
     return "\n\n".join(sections) + "\n"
-
-
-def mask_title(name: str, experts: int) -> str:
-    """Return the display name of an evaluation, such as ``expert 0 alone`` or ``without expert 2``.
-
-    Args:
-        name: name of the evaluation (`cme.analysis.masks.mask_name`).
-        experts: number of experts of the adapter.
-    """
-    fixed = {
-        FULL: "all experts",
-        "base": "no expert (the base)",
-        "top1": "top 1 per token",
-        "top1-renormalised": "top 1 per token, renormalised",
-    }
-    if name in fixed:
-        return fixed[name]
-    kept = name.removeprefix("keep-").split("-")
-    if len(kept) == 1:
-        return f"expert {kept[0]} alone"
-    if len(kept) == experts - 1:
-        return f"without expert {next(expert for expert in range(experts) if str(expert) not in kept)}"
-    return f"experts {', '.join(kept)}"
 
 
 def _about_intervals(record: Analysis) -> str:
@@ -135,11 +119,11 @@ def _redundancy(record: Analysis) -> list[str]:
     rows = [
         [
             mask_title(item.name, record.experts),
-            _interval(item.score["average"]),
+            interval_text(item.score["average"]),
             share_text(item.share_of_score["average"], intervals=intervals),
             share_text(item.share_of_gain["average"], intervals=intervals),
-            _interval(item.score["chance_normalised"]),
-            _interval(item.score["soft"]),
+            interval_text(item.score["chance_normalised"]),
+            interval_text(item.score["soft"]),
             share_text(item.share_of_gain["soft"], intervals=intervals),
         ]
         for item in record.redundancy
@@ -158,8 +142,8 @@ def _shapley(shapley: ShapleyAnalysis, competition: Sequence[LayerCompetition]) 
     rows = [
         [
             str(expert),
-            _interval(average.values[expert]),
-            _interval(soft.values[expert]),
+            interval_text(average.values[expert]),
+            interval_text(soft.values[expert]),
             "" if average.gates is None else f"{average.gates[expert]:.3f}",
         ]
         for expert in range(len(average.values))
@@ -183,7 +167,11 @@ def _pairs(average: ExpertValues, soft: ExpertValues, competition: Sequence[Laye
     rows = []
     for first, second in combinations(range(len(average.values)), 2):
         name = f"{first}-{second}"
-        row = [f"{first} and {second}", _interval(average.interactions[name]), _interval(soft.interactions[name])]
+        row = [
+            f"{first} and {second}",
+            interval_text(average.interactions[name]),
+            interval_text(soft.interactions[name]),
+        ]
         if competition:
             both = [(item.matrix[first][second] + item.matrix[second][first]) / 2 for item in competition]
             row.append(f"{sum(both) / len(both):.3f}")
@@ -241,28 +229,6 @@ def _similarity(similarity: SimilarityAnalysis) -> list[str]:
 def _over(values: Sequence[float]) -> str:
     mean = sum(values) / len(values)
     return f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})"
-
-
-def _interval(item: Interval) -> str:
-    if item.low is None or item.high is None:
-        return f"{item.value:.2f}"
-    return f"{item.value:.2f} ({item.low:.2f} to {item.high:.2f})"
-
-
-def share_text(item: Share, *, intervals: bool = True) -> str:
-    """Return a share in per cent with its interval.
-
-    Args:
-        item: the share.
-        intervals: whether the analysis has intervals. If so, a share without one is undefined.
-    """
-    if item.value is None:
-        return "undefined"
-    # The sum removes the sign of a zero.
-    value = f"{round(100 * item.value, 1) + 0.0:.1f} %"
-    if item.low is None or item.high is None:
-        return f"{value} (interval undefined)" if intervals else value
-    return f"{value} ({round(100 * item.low, 1) + 0.0:.1f} to {round(100 * item.high, 1) + 0.0:.1f})"
 
 
 def _small(value: float) -> str:

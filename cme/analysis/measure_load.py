@@ -1,10 +1,10 @@
 """Measures the load of experts on forward passes over prompts and right answers."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,7 +15,10 @@ from cme.files import atomic_path
 from cme.progress import Bar
 from cme.suite import DatasetSpec
 
-__all__ = ["MeasuredLoad", "measure_load", "read_load", "write_load"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["LoadBatch", "MeasuredLoad", "load_batches", "measure_load", "no_logits", "read_load", "write_load"]
 
 _BUDGET = {"cpu": 2048}
 _BUDGET_ELSEWHERE = 16384
@@ -66,19 +69,10 @@ def measure_load(model: Any, spec: DatasetSpec, rows: Sequence[LoadRow], pad: in
     device = next(model.parameters()).device
     progress.expect(len(rows))
     with gate_sums(model, group_of_row) as sums, torch.inference_mode():
-        for batch in batched(rows, _BUDGET.get(device.type, _BUDGET_ELSEWHERE)):
-            longest = max(len(rows[row].ids) for row in batch)
-            ids = torch.full((len(batch), longest), pad)
-            owners = torch.full((len(batch), longest), -1)
-            for line, row in enumerate(batch):
-                item = rows[row]
-                ids[line, : len(item.ids)] = torch.tensor(item.ids)
-                owners[line, : len(item.ids)] = 2 * row
-                owners[line, item.context : len(item.ids)] = 2 * row + 1
-            mask = (owners >= 0).long()
-            model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False, **_no_logits(model))
-            sums.update(owners)
-            progress.advance(len(batch))
+        for batch in load_batches(rows, pad, device):
+            model(**batch.inputs, use_cache=False, **no_logits(model))
+            sums.update(batch.owners)
+            progress.advance(batch.rows)
         by_layer = sums.by_layer()
     layers = tuple(by_layer)
 
@@ -106,6 +100,44 @@ def measure_load(model: Any, spec: DatasetSpec, rows: Sequence[LoadRow], pad: in
         tuple(row.subject for row in named),
         tuple(row.cluster for row in named),
     )
+
+
+@dataclass(frozen=True)
+class LoadBatch:
+    """A batch of rows, padded on the right.
+
+    Attributes:
+        inputs: ``input_ids`` and ``attention_mask``, each [rows, longest].
+        owners: for each token, twice the number of its row for the prompt, one more for the answer, and -1 for padding.
+        rows: number of rows.
+    """
+
+    inputs: "dict[str, Tensor]"
+    owners: "Tensor"
+    rows: int
+
+
+def load_batches(rows: Sequence[LoadRow], pad: int, device: Any) -> Iterator[LoadBatch]:
+    """Yield the rows in batches of similar length.
+
+    Args:
+        rows: the rows.
+        pad: token id of the padding.
+        device: the device of the model.
+    """
+    import torch
+
+    for batch in batched(rows, _BUDGET.get(device.type, _BUDGET_ELSEWHERE)):
+        longest = max(len(rows[row].ids) for row in batch)
+        ids = torch.full((len(batch), longest), pad)
+        owners = torch.full((len(batch), longest), -1)
+        for line, row in enumerate(batch):
+            item = rows[row]
+            ids[line, : len(item.ids)] = torch.tensor(item.ids)
+            owners[line, : len(item.ids)] = 2 * row
+            owners[line, item.context : len(item.ids)] = 2 * row + 1
+        mask = (owners >= 0).long()
+        yield LoadBatch({"input_ids": ids.to(device), "attention_mask": mask.to(device)}, owners, len(batch))
 
 
 def write_load(path: Path, measured: MeasuredLoad, key: str) -> None:
@@ -150,7 +182,15 @@ def read_load(path: Path, key: str) -> MeasuredLoad | None:
         return None
 
 
-def _no_logits(model: Any) -> dict[str, int]:
-    """Return the argument that lets the model compute the logits of the last token only, if the model has one."""
+def no_logits(model: Any) -> dict[str, int]:
+    """Return the argument that lets a model compute the logits of the last token only, or none if that is not possible.
+
+    Args:
+        model: a `PeftModel`, or its base. An adapted output layer must see every token.
+    """
+    from cme.adapters.routed.layer import RoutedLinear
+
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return {"logits_to_keep": 1} if "logits_to_keep" in inspect.signature(base.forward).parameters else {}
+    adapted = isinstance(base.get_output_embeddings(), RoutedLinear)
+    takes = "logits_to_keep" in inspect.signature(base.forward).parameters
+    return {"logits_to_keep": 1} if takes and not adapted else {}

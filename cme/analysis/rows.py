@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from cme.data.example import Example
 from cme.data.load import load_examples
@@ -86,7 +86,12 @@ def load_rows(
     return rows
 
 
-def batched(rows: Sequence[LoadRow], budget: int) -> list[list[int]]:
+class _Row(Protocol):
+    @property
+    def ids(self) -> tuple[int, ...]: ...
+
+
+def batched(rows: Sequence[_Row], budget: int) -> list[list[int]]:
     """Group rows of similar length into batches.
 
     Args:

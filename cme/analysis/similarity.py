@@ -124,6 +124,8 @@ def expert_matrices(layer: Any, adapter_name: str = "default") -> tuple["Tensor"
     Raises:
         UsageError: the layer has no matrices of these names and shapes.
     """
+    if (own := layer.expert_matrices(adapter_name)) is not None:
+        return own[0].detach().double(), own[1].detach().double()
     down, up = _container(layer, "_A", adapter_name), _container(layer, "_B", adapter_name)
     experts = int(layer.plans[adapter_name].config.experts)
     if down is None or up is None or up.shape[-1] % experts:

@@ -1,12 +1,21 @@
-"""Adapter settings that were given as keyword arguments, in the form of a recipe's ``adapter`` section."""
+"""Adapters that were given as arguments: their settings, in the form of a recipe's ``adapter`` section, or their folder."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from cme.api.call import StrPath, path
 from cme.errors import UsageError
+from cme.records import chosen_run
 
-__all__ = ["given"]
+__all__ = ["adapter_folder", "given"]
+
+
+def adapter_folder(adapter: StrPath) -> str:
+    """Return an adapter's folder or hub id as text. The folder of a learning-rate grid stands for its best run."""
+    text, folder = os.fspath(adapter), path(adapter)
+    chosen = chosen_run(folder)
+    return text if chosen == folder else str(chosen)
 
 
 def given(*, peft_config: StrPath | None, **values: Any) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """The analysis of what the experts of routed adapters do, and of what each is worth."""
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cme.api.adapter_values import adapter_folder
 from cme.api.call import StrPath, names, path, public
 from cme.env import processes
 from cme.errors import CMEWarning, UsageError
@@ -15,7 +15,7 @@ from cme.records.analysis import Analysis
 
 __all__ = ["ExpertAnalysis", "analyse", "analyse_each"]
 
-_PARTS = "load,redundancy,shapley,similarity"
+_PARTS = "load,redundancy,shapley,similarity,validation"
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class ExpertAnalysis:
     """The analysis of the experts of one adapter.
 
     Attributes:
-        folder: folder with ``analysis.json``, ``analysis.md``, ``load.parquet``, ``coalitions.parquet`` and figures.
+        folder: folder with ``analysis.json``, ``analysis.md``, ``load.parquet``, ``coalitions.parquet``,
+            ``validation.parquet`` and figures.
         record: all values with their intervals.
     """
 
@@ -51,6 +52,9 @@ def analyse(
     parts: str | Sequence[str] = _PARTS,
     subject_rows: int = 20,
     permutations: int = 999,
+    data: StrPath | None = None,
+    validation_rows: int = 200,
+    draws: int = 20,
     prompt_format: str = "plain",
     dtype: str = "float32",
     token_budget: int | None = None,
@@ -61,19 +65,25 @@ def analyse(
     """Analyse the experts of a routed adapter: ``cme analyse``.
 
     The analysis measures the load of the experts, what the adapter keeps if some are masked, the exact Shapley value of each
-    expert, and how similar their weights are. With four experts, it costs 18 evaluations, which share the base and the rows.
+    expert, how similar their weights are, and what masks do to the loss on the validation split of the run's mix. With four
+    experts, it costs 18 evaluations, which share the base and the rows, and forward passes over a few hundred rows of the mix.
     If it is interrupted, the same call continues.
 
     Args:
-        adapter: folder or hub id of an adapter of a routed method.
+        adapter: folder or hub id of an adapter of a routed method. A learning-rate grid stands for its best run.
         out: output folder: new, or unfinished work of this function.
         base: see `evaluate`.
         tier: see `evaluate`. At tier ``smoke`` there are no intervals.
         source: see `evaluate`.
         datasets: see `evaluate`. The test of subjects needs ``mmlu``.
-        parts: parts to do: ``load``, ``redundancy`` (experts masked), ``shapley`` (all coalitions) and ``similarity``.
+        parts: parts to do: ``load``, ``redundancy`` (experts masked), ``shapley`` (all coalitions), ``similarity``,
+            ``validation`` (experts masked, by the validation loss) and ``training`` (load at the kept checkpoints of the run).
         subject_rows: rows of each MMLU subject on which load is measured, at any tier.
         permutations: permutations of the test of whether the load depends on the subject.
+        data: folder of the run's mix. By default, the folder that ``run.json`` names. Without a mix, the record states why there
+            is no validation loss.
+        validation_rows: most rows of the mix's validation split on which the loss is measured.
+        draws: draws of bundles, which show whether equal numbers of experts in all layers mean anything.
         prompt_format: see `evaluate`.
         dtype: see `evaluate`.
         token_budget: see `evaluate`.
@@ -86,7 +96,8 @@ def analyse(
 
     Raises:
         CMEError: if the adapter has no experts or was never trained, there are too many experts for ``shapley``, a name is
-            unknown, or rows are missing. These are checked before any work.
+            unknown, rows are missing, ``data`` is not the run's mix, or there are no checkpoints for ``training``. These are
+            checked before any work.
 
     Example:
         >>> analysis = cme.analyse("runs/team", "analysis/team", source="mini")  # doctest: +SKIP
@@ -96,8 +107,8 @@ def analyse(
 
     settings = _settings(
         adapter, base=base, tier=tier, source=source, datasets=datasets, parts=parts, subject_rows=subject_rows,
-        permutations=permutations, prompt_format=prompt_format, dtype=dtype, token_budget=token_budget, device=device,
-        threads=threads, allow_missing=allow_missing,
+        permutations=permutations, data=data, validation_rows=validation_rows, draws=draws, prompt_format=prompt_format,
+        dtype=dtype, token_budget=token_budget, device=device, threads=threads, allow_missing=allow_missing,
     )  # fmt: skip
     return ExpertAnalysis(path(out), analyse_adapter(settings, path(out)))
 
@@ -114,6 +125,9 @@ def analyse_each(
     parts: str | Sequence[str] = _PARTS,
     subject_rows: int = 20,
     permutations: int = 999,
+    data: StrPath | None = None,
+    validation_rows: int = 200,
+    draws: int = 20,
     prompt_format: str = "plain",
     dtype: str = "float32",
     token_budget: int | None = None,
@@ -126,7 +140,8 @@ def analyse_each(
     Args:
         adapter: folders or hub ids. All are checked before any work.
         out: output folder. Each adapter gets a folder below it with the adapter's name. Finished analyses are read. The table
-            ``experts.md`` compares all.
+            ``experts.md`` compares all. With the part ``similarity``, it also has the overlap of the experts' weights for each
+            pair of runs, as ``run-similarity.csv`` has.
         base: see `analyse`.
         tier: see `analyse`.
         source: see `analyse`.
@@ -134,6 +149,9 @@ def analyse_each(
         parts: see `analyse`.
         subject_rows: see `analyse`.
         permutations: see `analyse`.
+        data: see `analyse`. All adapters must have been trained on this mix.
+        validation_rows: see `analyse`.
+        draws: see `analyse`.
         prompt_format: see `analyse`.
         dtype: see `analyse`.
         token_budget: see `analyse`.
@@ -151,17 +169,21 @@ def analyse_each(
         >>> cme.analyse_each(["runs/moelora", "runs/teamlora"], "analysis", source="mini")  # doctest: +SKIP
     """
     from cme.analysis.comparison import experts_in_use
-    from cme.api.analysis_parts import analyse_adapter, check_analysis
+    from cme.analysis.run_similarity import similarity_table
+    from cme.api.analysis_checks import check_analysis
+    from cme.api.analysis_parts import analyse_adapter
+    from cme.api.analysis_runs import SIMILARITY, compare_runs, write_similarity
     from cme.evaluation.adapters import distinct_names
 
     if not adapter:
         raise UsageError("cme.analyse_each: adapter is an empty list. Name at least one adapter.")
-    labels = distinct_names([os.fspath(item) for item in adapter])
+    labels = distinct_names([adapter_folder(item) for item in adapter])
     several = [
         _settings(
             item, base=base, tier=tier, source=source, datasets=datasets, parts=parts, subject_rows=subject_rows,
-            permutations=permutations, prompt_format=prompt_format, dtype=dtype, token_budget=token_budget,
-            device=device, threads=threads, allow_missing=allow_missing, warn=place == 0,
+            permutations=permutations, data=data, validation_rows=validation_rows, draws=draws,
+            prompt_format=prompt_format, dtype=dtype, token_budget=token_budget, device=device, threads=threads,
+            allow_missing=allow_missing, warn=place == 0,
         )
         for place, item in enumerate(adapter)
     ]  # fmt: skip
@@ -173,7 +195,12 @@ def analyse_each(
         for folder, settings in zip(folders, several, strict=True)
     ]
     table = experts_in_use([item.record for item in analyses])
-    write_text(path(out) / "experts.md", f"# Experts in use\n\n{table}\n")
+    text = f"# Experts in use\n\n{table}\n"
+    if len(several) > 1 and "similarity" in several[0].parts:
+        pairs = compare_runs([settings.evaluation for settings in several], labels)
+        write_similarity(path(out) / SIMILARITY, pairs)
+        text += f"\n## Similarity of the experts of two runs\n\n{similarity_table(pairs)}\n" if pairs else ""
+    write_text(path(out) / "experts.md", text)
     return analyses
 
 
@@ -184,19 +211,23 @@ def _settings(
     parts: str | Sequence[str],
     subject_rows: int,
     permutations: int,
+    data: StrPath | None,
+    validation_rows: int,
+    draws: int,
     dtype: str,
     device: str | None,
     warn: bool = True,
     **values: Any,
 ) -> Any:
-    from cme.api.analysis_parts import PARTS, AnalysisSettings
+    from cme.api.analysis_checks import AnalysisSettings
     from cme.evaluation.settings import EvalSettings
     from cme.models.load import pick_device, pick_dtype
+    from cme.records.analysis import PARTS
 
     if processes() > 1:
         raise UsageError("cme analyse runs in one process. Start it without torchrun.")
     evaluation = EvalSettings(
-        adapter=os.fspath(adapter),
+        adapter=adapter_folder(adapter),
         datasets=names(datasets),
         dtype=pick_dtype(dtype),
         device=pick_device(device),
@@ -215,4 +246,5 @@ def _settings(
         import torch
 
         torch.set_num_threads(values["threads"])
-    return AnalysisSettings(evaluation, ordered, subject_rows, permutations)
+    mix = None if data is None else path(data)
+    return AnalysisSettings(evaluation, ordered, subject_rows, permutations, mix, validation_rows, draws)

@@ -2,138 +2,54 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cme.adapters.load import adapter_fingerprint, load_adapter
-from cme.analysis.checks import Experts, check_experts
+from cme.adapters.load import load_adapter
 from cme.analysis.load_tables import LOAD_TABLE, load_analysis, router_values, write_load_table
-from cme.analysis.masks import Masks
+from cme.analysis.loss_table import LOSS_TABLE, write_losses
 from cme.analysis.measure_load import MeasuredLoad, measure_load, read_load, write_load
-from cme.analysis.redundancy import mask_scores
-from cme.analysis.rows import load_rows
-from cme.analysis.score_table import ScoreTable, score_table, write_scores
-from cme.analysis.shapley import shapley_analysis
+from cme.analysis.rows import LoadRow, load_rows
 from cme.analysis.similarity import similarity_analysis
+from cme.analysis.validation import validation_analysis
 from cme.analysis.write import write_report
-from cme.data.sources import check_source, open_source
-from cme.errors import UsageError, unknown
-from cme.evaluation.adapters import adapter_name, resolve_adapter
-from cme.evaluation.guards import check_trained_on
+from cme.api.analysis_checks import AnalysisSettings, Checked, checked_analysis
+from cme.api.analysis_training import training_load
+from cme.api.analysis_validation import measure_losses, model_masks
+from cme.api.validation_rows import ValidationMix, validation_rows
+from cme.evaluation.adapters import AdapterSwitcher, adapter_name
 from cme.evaluation.run import evaluate_masked
-from cme.evaluation.settings import EvalSettings
 from cme.files import digest, sha256_file
 from cme.locks import locks_released
-from cme.models.load import base_fingerprint, load_model, load_tokenizer, resolve_base
-from cme.models.tokenizer_files import tokenizer_fingerprint
+from cme.models.load import load_model
 from cme.progress import table
-from cme.prompt import TEMPLATE_DATE, check_format
 from cme.records import AdapterInfo, read_record, versions, write_record
-from cme.records.analysis import Analysis, LoadAnalysis, MaskScore, ShapleyAnalysis, SimilarityAnalysis
+from cme.records.analysis import (
+    Analysis,
+    LoadAnalysis,
+    MaskScore,
+    ShapleyAnalysis,
+    SimilarityAnalysis,
+    TrainingLoad,
+)
 from cme.records.samples import read_samples
-from cme.suite import DatasetSpec, select
+from cme.records.validation import ValidationAnalysis
+from cme.suite import DatasetSpec
+from cme.suite.experts.redundancy import mask_scores
+from cme.suite.experts.score_file import score_table, write_scores
+from cme.suite.experts.scores import ScoreTable
+from cme.suite.experts.shapley import shapley_analysis
 from cme.suite.score import SCORER_VERSION
 from cme.workdir import FinishedError, claim, finish
 
-__all__ = ["ANALYSIS", "PARTS", "AnalysisSettings", "analyse_adapter", "check_analysis"]
+__all__ = ["ANALYSIS", "analyse_adapter"]
 
 ANALYSIS = "analysis.json"
 """Name of the file with the record, in the folder of an analysis."""
 
-PARTS = ("load", "redundancy", "shapley", "similarity")
-"""The parts of an analysis, in their order."""
-
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class AnalysisSettings:
-    """Settings of an analysis.
-
-    Attributes:
-        evaluation: settings of the evaluations, with the adapter.
-        parts: the parts to do, of `PARTS`.
-        subject_rows: rows of each MMLU subject on which load is measured.
-        permutations: permutations of the test of subjects.
-    """
-
-    evaluation: EvalSettings
-    parts: tuple[str, ...]
-    subject_rows: int
-    permutations: int
-
-
-class _Checked:
-    """What was determined before any work.
-
-    Args:
-        settings: settings of the analysis.
-    """
-
-    def __init__(self, settings: AnalysisSettings) -> None:
-        evaluation = settings.evaluation
-        self.adapter = resolve_adapter(evaluation.adapter or "")
-        self.experts: Experts = check_experts(self.adapter)
-        self.masks = Masks(
-            self.experts.count, redundancy="redundancy" in settings.parts, shapley="shapley" in settings.parts
-        )
-        self.source = open_source(evaluation.source)
-        specs = select(evaluation.datasets)
-        check_source(self.source, specs, ("eval",), allow_missing=evaluation.allow_missing)
-        self.specs: list[DatasetSpec] = [
-            spec for spec in specs if len(self.source.missing(spec, "eval")) < len(spec.subsets)
-        ]
-        self.base = resolve_base(evaluation.base)
-        self.base_fingerprint = base_fingerprint(self.base)
-        self.adapter_fingerprint = adapter_fingerprint(self.adapter)
-        name = evaluation.prompt_format
-        self.tokenizer_fingerprint = tokenizer_fingerprint(self.base, TEMPLATE_DATE if name == "chat" else None)
-        check_format(name, self.tokenizer, [spec.name for spec in self.specs])
-        check_trained_on(self.adapter, evaluation.base, self.base_fingerprint, name, self.tokenizer_fingerprint)
-        self.identity: dict[str, Any] = {
-            "base": self.base_fingerprint,
-            "adapter": self.adapter_fingerprint,
-            "tokenizer": self.tokenizer_fingerprint,
-            "format": name,
-            "tier": evaluation.tier,
-            "source": evaluation.source,
-            "datasets": {spec.name: spec.fingerprint for spec in self.specs},
-            "dtype": evaluation.dtype,
-            "scorer": SCORER_VERSION,
-            "subject_rows": settings.subject_rows,
-            "permutations": settings.permutations,
-            "parts": list(settings.parts),
-        }
-
-    @cached_property
-    def tokenizer(self) -> Any:
-        """The tokenizer of the base."""
-        return load_tokenizer(self.base)
-
-
-def check_analysis(settings: AnalysisSettings) -> None:
-    """Check an analysis before any work.
-
-    Raises:
-        CMEError: a name is unknown, the adapter has no trained experts, rows are missing, or there are too many coalitions.
-    """
-    _checked(settings)
-
-
-def _checked(settings: AnalysisSettings) -> _Checked:
-    if not settings.parts:
-        raise UsageError(f"no part of the analysis was chosen. Give some of {', '.join(PARTS)}.")
-    for part in settings.parts:
-        if part not in PARTS:
-            raise unknown("part of an analysis", part, PARTS)
-    for option, number in (("subject rows", settings.subject_rows), ("permutations", settings.permutations)):
-        if number < 1:
-            raise UsageError(f"the number of {option} is {number}. Give a number of at least 1.")
-    settings.evaluation.check()
-    return _Checked(settings)
 
 
 @locks_released()
@@ -150,7 +66,7 @@ def analyse_adapter(settings: AnalysisSettings, out: Path, *, finished: bool = F
     Raises:
         CMEError: as for `check_analysis`, or the output folder holds other files.
     """
-    checked = _checked(settings)
+    checked = checked_analysis(settings)
     try:
         claim(out, "analyse", checked.identity, changeable=["parts"])
     except FinishedError:
@@ -174,10 +90,11 @@ class _Work:
         out: output folder.
     """
 
-    def __init__(self, settings: AnalysisSettings, checked: _Checked, out: Path) -> None:
+    def __init__(self, settings: AnalysisSettings, checked: Checked, out: Path) -> None:
         self._settings, self._checked, self._out = settings, checked, out
         self._seconds: dict[str, float] = {}
         self._files: dict[str, str] = {}
+        self._passes = 0
 
     def record(self) -> Analysis:
         """Do all parts and return the record."""
@@ -186,7 +103,9 @@ class _Work:
         # Weights that cannot be compared are refused within seconds, so they come first.
         similarity = self._timed("similarity", self._similarity) if "similarity" in parts else None
         measured = self._timed("load", self._measured) if "load" in parts else None
+        validation = self._timed("validation", self._validation) if isinstance(checked.mix, ValidationMix) else None
         self.__dict__.pop("model", None)
+        training = self._timed("training", self._training) if checked.checkpoints else None
         scores = self._timed("evaluations", self._scores) if checked.masks.choices else None
         load = None if measured is None else self._timed("load", lambda: self._load(measured))
         redundancy, shapley = self._values(scores, measured)
@@ -215,6 +134,13 @@ class _Work:
             seconds={name: round(value, 3) for name, value in self._seconds.items()},
             versions=versions(),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            scorer_version=SCORER_VERSION,
+            task_fingerprints={spec.name: spec.fingerprint for spec in checked.specs},
+            validation=validation,
+            without_validation=checked.mix if isinstance(checked.mix, str) else None,
+            training=training,
+            evaluations=len(checked.masks.choices),
+            passes=self._passes,
         )
 
     @cached_property
@@ -226,7 +152,6 @@ class _Work:
 
     def _measured(self) -> list[MeasuredLoad]:
         checked, evaluation = self._checked, self._settings.evaluation
-        length = 2048
         measured = []
         with table([spec.name for spec in checked.specs], whole=f"{self._out.name}: load") as bars:
             for spec in checked.specs:
@@ -235,21 +160,71 @@ class _Work:
                 file = self._out / "load" / f"{spec.name}.npz"
                 item = read_load(file, key)
                 if item is None:
-                    length = getattr(self.model.config, "max_position_embeddings", None) or length
-                    rows = load_rows(
-                        spec,
-                        checked.source,
-                        checked.tokenizer,
-                        tier=evaluation.tier,
-                        prompt_format=evaluation.prompt_format,
-                        max_length=length,
-                        subject_rows=self._settings.subject_rows,
-                        allow_missing=evaluation.allow_missing,
-                    )
+                    rows = self._rows(spec, self.model, tier=evaluation.tier, subject_rows=self._settings.subject_rows)
                     item = measure_load(self.model, spec, rows, checked.tokenizer.pad_token_id, bars(spec.name))
                     write_load(file, item, key)
                 measured.append(item)
         return measured
+
+    def _validation(self) -> ValidationAnalysis:
+        checked, settings, mix = self._checked, self._settings, self._checked.mix
+        assert isinstance(mix, ValidationMix)
+        rows, dropped = validation_rows(
+            mix,
+            checked.tokenizer,
+            rows=settings.validation_rows,
+            prompt_format=settings.evaluation.prompt_format,
+            max_length=getattr(self.model.config, "max_position_embeddings", None),
+        )
+        masks = model_masks(self.model, checked.experts.count, settings.draws)
+        losses, guarded = measure_losses(
+            self.model,
+            rows,
+            masks,
+            self._out / "validation",
+            pad=checked.tokenizer.pad_token_id,
+            key=digest({**self._key, "mix": mix.fingerprint, "rows": len(rows), "length": mix.max_length}),
+            title=f"{self._out.name}: validation loss",
+        )
+        self._passes = len(masks.masks)
+        write_losses(self._out / LOSS_TABLE, losses)
+        self._files[LOSS_TABLE] = sha256_file(self._out / LOSS_TABLE)
+        return validation_analysis(losses, masks, mix_fingerprint=mix.fingerprint, dropped=dropped, guarded=guarded)
+
+    def _training(self) -> TrainingLoad:
+        checked, evaluation = self._checked, self._settings.evaluation
+        switcher = AdapterSwitcher(
+            lambda: load_model(checked.base, dtype=evaluation.dtype, device=evaluation.device), several=True
+        )
+        # Few rows suffice, because every checkpoint has the same ones and a row has many tokens.
+        rows = [(spec, self._rows(spec, switcher.base, tier="smoke", subject_rows=1)) for spec in checked.specs]
+        tasks = {spec.name: [spec.fingerprint, checked.source.provenance(spec)] for spec in checked.specs}
+        return training_load(
+            switcher,
+            checked.checkpoints,
+            rows,
+            self._out / "training",
+            pad=checked.tokenizer.pad_token_id,
+            key=digest({**self._key, "tasks": tasks}),
+            title=f"{self._out.name}: checkpoints",
+        )
+
+    @property
+    def _key(self) -> dict[str, Any]:
+        """What determines the loss and the load on given rows."""
+        return {name: self._checked.identity[name] for name in ("base", "adapter", "tokenizer", "format", "dtype")}
+
+    def _rows(self, spec: DatasetSpec, model: Any, *, tier: str, subject_rows: int) -> list[LoadRow]:
+        return load_rows(
+            spec,
+            self._checked.source,
+            self._checked.tokenizer,
+            tier=tier,
+            prompt_format=self._settings.evaluation.prompt_format,
+            max_length=getattr(model.config, "max_position_embeddings", None) or _MAX_LENGTH,
+            subject_rows=subject_rows,
+            allow_missing=self._settings.evaluation.allow_missing,
+        )
 
     def _similarity(self) -> SimilarityAnalysis:
         return similarity_analysis(self.model)
@@ -292,4 +267,6 @@ class _Work:
         return result
 
 
-_NOT_OF_LOAD = ("parts", "permutations", "datasets", "scorer")
+_NOT_OF_LOAD = ("parts", "permutations", "datasets", "scorer", "validation", "checkpoints")
+_MAX_LENGTH = 2048
+"""Most tokens of a row for a model without a limit."""

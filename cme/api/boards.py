@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cme.leaderboard.submission.audit import Verdict
     from cme.stats import Estimate
 
-__all__ = ["Board", "RenderedBoard", "load_board", "render_board", "verify_board"]
+__all__ = ["Board", "RenderedBoard", "entries_folder", "load_board", "render_board", "verify_board"]
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,6 +175,51 @@ class Board:
             rows.append([kind, name, *numbers, item.limit])
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:-1], "float64"))
 
+    def experts(self) -> "pd.DataFrame":
+        """Return how the experts of the routed rows are used, and what they are worth (``cme submit --analysis``).
+
+        Returns:
+            One row per ranked entry with an analysis: ``name``, ``method``, ``experts``, ``rank``, ``analysed_seeds`` and
+            ``subject_p``. Then follow figures, each with its 95 % interval in ``…_low`` and ``…_high`` (over seeds with at least
+            two, otherwise over samples): ``effective_experts``, ``load_entropy`` (of 1), ``confident_percent`` (tokens with a φ
+            above 0.9), ``subject_information_percent`` (of ln k), ``top1_percent_of_gain``,
+            ``top1_renormalised_percent_of_gain``, ``phi_shapley_spearman`` and ``phi_soft_shapley_spearman``.
+        """
+        import pandas as pd
+
+        from cme.leaderboard.ranking.experts import expert_columns, expert_values, standing_experts
+
+        methods = {entry.name: entry.method for entry in self.entries}
+        rows = [
+            {"name": name, "method": methods[name], "experts": row.experts, "rank": row.rank, **expert_values(row)}
+            for name, row in standing_experts(self.standing).items()
+        ]
+        columns = ["name", "method", "experts", "rank", *expert_columns()]
+        whole = dict.fromkeys(("experts", "rank", "analysed_seeds"), "int64")
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[4:], "float64") | whole)
+
+    def routers(self) -> "pd.DataFrame":
+        """Return what the routers of the ranked rows are worth against plain LoRA (``cme submit --export``).
+
+        Returns:
+            One row per ranked entry with a measured export: ``name``, ``method``, ``exported_seeds``, ``best_export`` and
+            ``best_export_rank``. Then follow differences, each with its 95 % interval in ``…_low`` and ``…_high``:
+            ``router_worth`` and ``router_worth_soft`` (routed adapter minus the best export in points of the CME average and of
+            the soft average) and ``router_worth_drift`` (nats per token; missing without retention).
+        """
+        import pandas as pd
+
+        from cme.leaderboard.ranking.routers import standing_worth, worth_columns, worth_values
+
+        methods = {entry.name: entry.method for entry in self.entries}
+        rows = [
+            {"name": name, "method": methods[name], **worth_values(row)}
+            for name, row in standing_worth(self.standing).items()
+        ]
+        columns = ["name", "method", *worth_columns()]
+        kinds = dict.fromkeys(columns[5:], "float64") | dict.fromkeys(("exported_seeds", "best_export_rank"), "int64")
+        return pd.DataFrame(rows, columns=columns).astype(kinds)
+
     def render(self, form: str = "md") -> str:
         """Return the board's tables as text.
 
@@ -235,7 +280,7 @@ def _long(estimates: "Mapping[str, Mapping[str, Estimate]]", what: str, order: l
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[2:], "float64"))
 
 
-def _entries_folder(folder: Path) -> Path:
+def entries_folder(folder: Path) -> Path:
     """Return the folder of a board's entries: the folder ``entries`` in it, or the folder itself."""
     return folder / "entries" if (folder / "entries").is_dir() else folder
 
@@ -262,7 +307,7 @@ def load_board(folder: StrPath = "leaderboards/entries") -> Board:
     """
     from cme.leaderboard.entries.board import load_entries
 
-    entries = _entries_folder(path(folder))
+    entries = entries_folder(path(folder))
     rows = tuple(load_entries(entries))
     if not rows:
         raise CMEError(f"{entries} holds no entries. Submit a result to it first, or name another folder.")
@@ -288,7 +333,7 @@ def verify_board(entries: StrPath = "leaderboards/entries") -> "list[Verdict]":
     """
     from cme.leaderboard.submission.audit import audit
 
-    return audit(_entries_folder(path(entries)))
+    return audit(entries_folder(path(entries)))
 
 
 @dataclass(frozen=True)

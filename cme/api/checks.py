@@ -87,7 +87,7 @@ def doctor(*, source: str | None = None) -> Checkup:
     """Check versions, sources and the base model: ``cme doctor``.
 
     Args:
-        source: a source to check as well: ``mini`` or a mirror folder.
+        source: a source to check as well: ``mini``, a mirror folder or ``NAME=DIR``.
 
     Returns:
         The checks.
@@ -109,7 +109,7 @@ def doctor_data(*, source: str = "hub") -> DataCheckup:
     Nothing is downloaded.
 
     Args:
-        source: ``hub`` or a mirror folder.
+        source: ``hub``, a mirror folder or ``NAME=DIR``.
 
     Returns:
         The checks.

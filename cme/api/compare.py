@@ -165,7 +165,8 @@ def compare(
         until: stop early. A half-width such as ``0.5`` evaluates until every interval is within ± 0.5 points, as far as samples
             can make it so. ``"decided:0.5"`` also stops as soon as all differences are significant. Of results and entries, only
             the stored samples are used, in tier order. None compares all samples.
-        source: source of the samples, for models that must be evaluated: ``hub``, a mirror folder, or ``mini``.
+        source: source of the samples, for models that must be evaluated: ``hub``, a mirror folder,
+            ``NAME=DIR`` (a mirror folder with a name for tables), or ``mini``.
         tier: samples per dataset for these models. None means ``quick``, or ``full`` with ``until``, which evaluates only as many
             of them as it needs.
         out: folder for the results of these models, and for ``comparison.json``.

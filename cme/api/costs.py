@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.api.call import StrPath, names, numbers, path, public
+from cme.errors import UsageError
+from cme.files import cannot_write
+from cme.locks import locked, locks_released
 
 if TYPE_CHECKING:
     from cme.bench.adapters import AdapterReport
@@ -65,7 +68,7 @@ def bench_adapters(
         All figures with the measured times, ratios to LoRA and to the base, and a description of the machine.
 
     Raises:
-        CMEError: if a name is unknown, or numbers do not fit together.
+        CMEError: if a name is unknown, numbers do not fit together, or another command works in ``out``.
 
     Example:
         >>> report = cme.bench_adapters(methods="lora,teamlora", rounds=20)  # doctest: +SKIP
@@ -98,14 +101,30 @@ def bench_adapters(
     import torch
 
     from cme.bench.adapters.base import open_base
+    from cme.bench.adapters.memory import out_of_memory_reported
 
     if threads:
         torch.set_num_threads(threads)
-    model, weights = open_base(base, dtype=dtype, device=device, seed=seed)
-    report = measure_adapters(model, settings, reported=figures, weights=weights, command=_command())
-    if out is not None:
-        write_report(report, path(out))
+    with locks_released():
+        if out is not None:
+            _lock(path(out))
+        with out_of_memory_reported("Give a smaller --batch, shorter rows, or fewer methods or modes at a time."):
+            model, weights = open_base(base, dtype=dtype, device=device, seed=seed)
+            report = measure_adapters(model, settings, reported=figures, weights=weights, command=_command())
+        if out is not None:
+            write_report(report, path(out))
     return report
+
+
+def _lock(out: Path) -> None:
+    """Create the output folder, and lock it for this measurement."""
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file. Choose a folder for --out.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(out, error) from error
+    locked(out, "bench adapters")
 
 
 def _command() -> tuple[str, ...]:

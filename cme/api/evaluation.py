@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cme.api.adapter_values import adapter_folder
 from cme.api.call import StrPath, names, path, public
 from cme.api.results import EvalResult, TemporaryFolder, opened
 from cme.api.row_choice import row_choice
@@ -33,6 +34,7 @@ def evaluate(
     until: float | str | None = None,
     rows: Mapping[str, int] | str | None = None,
     rows_of: StrPath | None = None,
+    ids: StrPath | None = None,
     prompt_format: str = "plain",
     shots: int = 0,
     prompt_variant: int = 0,
@@ -55,7 +57,8 @@ def evaluate(
     not changed. In a distributed program, evaluate it in one process only.
 
     Args:
-        adapter: adapter folder or hub id, or the object that `train` returned. None or ``"base"`` means the base itself.
+        adapter: adapter folder or hub id, or the object that `train` returned. A learning-rate grid stands for its best run.
+            None or ``"base"`` means the base itself.
         model: a model in place of base and adapter. Either a `PeftModel` or a causal language model of transformers in memory,
             which is evaluated with its active adapter, or the folder or hub id of a merged or fully tuned model.
         tokenizer: tokenizer of the model in memory.
@@ -65,13 +68,16 @@ def evaluate(
             result.
         tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``. None means ``quick``, or ``full``
             with ``until`` or ``rows``, which choose rows within the tier. With ``rows_of``, it is that of the other result.
-        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``).
+        source: ``hub``, ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``), a mirror folder, or ``NAME=DIR``: a mirror
+            folder with a name for records and tables, such as ``cme-sample-1=../data``.
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         until: evaluate only as many rows as are needed for this half-width of the average's 95 % interval, in points, such as
             0.5. With the same ``out``, a smaller half-width continues a finished evaluation.
         rows: number of rows of each dataset, as a mapping or as text (``"rte=100,qqp=300"``). It names the datasets too. With
             the same ``out``, larger numbers continue a finished evaluation.
         rows_of: a result with ``until`` or ``rows`` whose rows are evaluated, so that both results can share a board.
+        ids: file of row ids (`write_ids`) whose rows are evaluated, from any source that has them. A file of another program has
+            the text columns ``dataset`` and ``id``; boards do not take results on its rows.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
         shots: number of training examples before each question.
         prompt_variant: index of the instruction: 0 is the canonical one, 1 to 6 are its variants.
@@ -110,14 +116,15 @@ def evaluate(
         raise UsageError(
             "model cannot be combined with base, adapter or baseline. Leave out model, or leave out the others."
         )
-    choice = row_choice(until, rows, rows_of, tier, names(datasets), baseline, kept=out is not None)
+    choice = row_choice(until, rows, rows_of, tier, names(datasets), baseline, ids=ids, kept=out is not None)
     settings = _settings(
-        str(path(model)) if isinstance(model, os.PathLike) else model if loaded else base,
-        adapter if adapter is None or isinstance(adapter, str) else os.fspath(adapter),
+        adapter_folder(path(model) if isinstance(model, os.PathLike) else model) if loaded else base,
+        None if adapter is None else adapter_folder(adapter),
         baseline=baseline, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, name=name, retention=retention,
         retention_text=_text(retention_text), retention_base=retention_base, experts=experts,
+        ids=choice.ids,
     )  # fmt: skip
     in_memory = model is not None and not loaded
     if in_memory:
@@ -151,6 +158,7 @@ def evaluate_each(
     datasets: str | Sequence[str] | None = None,
     rows: Mapping[str, int] | str | None = None,
     rows_of: StrPath | None = None,
+    ids: StrPath | None = None,
     prompt_format: str = "plain",
     shots: int = 0,
     prompt_variant: int = 0,
@@ -177,6 +185,7 @@ def evaluate_each(
         datasets: see `evaluate`.
         rows: see `evaluate`.
         rows_of: see `evaluate`.
+        ids: see `evaluate`.
         prompt_format: see `evaluate`.
         shots: see `evaluate`.
         prompt_variant: see `evaluate`.
@@ -210,15 +219,15 @@ def evaluate_each(
         raise UsageError("cme.evaluate_each: adapter is an empty list. Name at least one adapter, or 'base'.")
     if device and devices:
         raise UsageError("device and devices cannot be combined. Give one of them.")
-    adapters, folder = [os.fspath(item) for item in adapter], path(out)
-    choice = row_choice(None, rows, rows_of, tier, names(datasets), None)
+    adapters, folder = [adapter_folder(item) for item in adapter], path(out)
+    choice = row_choice(None, rows, rows_of, tier, names(datasets), None, ids=ids)
     if devices and choice.rule is not None:
         raise UsageError("devices cannot be combined with rows and rows_of. Give one device.")
     settings = _settings(
         base, None, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, retention=retention,
-        retention_text=_text(retention_text), experts=experts,
+        retention_text=_text(retention_text), experts=experts, ids=choice.ids,
     )  # fmt: skip
     if devices:
         several = device_names(devices if isinstance(devices, str) else ",".join(devices))

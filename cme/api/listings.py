@@ -113,15 +113,31 @@ def list_tiers() -> Rows:
 
 @public
 def list_methods() -> Rows:
-    """List the adapter methods with ``method``, ``what it is`` and ``source``.
+    """List the adapter methods.
+
+    Each has ``method``, ``what it is``, its ``source``, what is ``learned`` in each adapted layer, whether it ``merges`` into the
+    base, how ``vLLM`` can serve it, the state of the ``authors' code``, and the papers whose code runs it as a baseline
+    (``compared in``).
 
     Example:
-        >>> "teamlora" in [row["method"] for row in cme.list_methods()]
-        True
+        >>> {row["method"]: row["merges"] for row in cme.list_methods()}["lora"]
+        'yes'
     """
     from cme.adapters.methods import METHODS
 
-    return [{"method": m.name, "what it is": m.summary, "source": m.citation} for m in METHODS.values()]
+    return [
+        {
+            "method": method.name,
+            "what it is": method.summary,
+            "source": method.citation,
+            "learned": method.facts.learned,
+            "merges": method.facts.merges,
+            "vLLM": method.facts.vllm,
+            "authors' code": method.facts.code,
+            "compared in": method.facts.compared,
+        }
+        for method in METHODS.values()
+    ]
 
 
 @public

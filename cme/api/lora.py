@@ -1,30 +1,161 @@
-"""Conversion of MoSLoRA adapters to plain LoRA."""
+"""Export of adapters to plain LoRA, which every server of LoRA adapters takes."""
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from cme.api.call import StrPath, path, public
+from cme.api.call import StrPath, names, path, public
+from cme.env import processes
+from cme.errors import UsageError
+from cme.records.export import Export
 
-__all__ = ["export_lora"]
+if TYPE_CHECKING:
+    from cme.evaluation.settings import EvalSettings
+
+__all__ = ["ExportedLora", "export_lora"]
+
+
+@dataclass(frozen=True)
+class ExportedLora:
+    """Plain LoRA adapters on disk. Functions that take a folder accept it too, if it is a single adapter.
+
+    Attributes:
+        folder: the output folder.
+        record: how the adapters were made, and what they lose; None for MoSLoRA, which is exported without loss.
+    """
+
+    folder: Path
+    record: Export | None
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def markdown(self) -> str:
+        """The report as Markdown, as in ``export.md``; empty for MoSLoRA."""
+        return "" if self.record is None else (self.folder / "export.md").read_text(encoding="utf-8")
 
 
 @public
-def export_lora(adapter: StrPath, out: StrPath) -> Path:
-    """Convert a MoSLoRA adapter to a plain LoRA adapter with the same outputs: ``cme export-lora``.
+def export_lora(
+    adapter: StrPath,
+    out: StrPath,
+    *,
+    how: str | Sequence[str] | None = None,
+    rank: int | None = None,
+    ridge: float | None = None,
+    steps: int | None = None,
+    lr: float | None = None,
+    batch_size: int | None = None,
+    seed: int | None = None,
+    data: StrPath | None = None,
+    base: str | None = None,
+    prompt_format: str | None = None,
+    dtype: str = "float32",
+    device: str | None = None,
+    threads: int | None = None,
+    measure: bool = False,
+    source: str | None = None,
+    tier: str | None = None,
+    datasets: str | Sequence[str] | None = None,
+    retention_text: StrPath | None = None,
+    token_budget: int | None = None,
+    allow_missing: bool = False,
+) -> ExportedLora:
+    """Export an adapter to plain LoRA, which PEFT and servers load without CME: ``cme export-lora``.
+
+    A MoSLoRA adapter has the same outputs as plain LoRA and needs no further argument. A routed adapter weights its experts for
+    every token, so it is approximated. After an interruption, the same call continues.
 
     Args:
-        adapter: folder of a MoSLoRA adapter.
-        out: new or empty folder for the LoRA adapter.
+        adapter: folder or hub id of the adapter.
+        out: output folder: new, or this call's unfinished output. With a single way other than ``family`` it is the adapter;
+            otherwise each adapter has a folder below it.
+        how: ways of exporting a routed adapter, as a list or separated by commas: ``mean`` (constant gate weights), ``family``
+            (one adapter per family, so the caller must know the task), ``fit`` (nearest in mean square), ``distil`` (``fit``,
+            then trained to predict what the routed adapter predicts).
+        rank: rank of ``fit`` and ``distil``. None means that of all experts together.
+        ridge: penalty of ``fit`` and ``distil`` towards ``mean``. 0 fits the rows as well as possible. Default: 1.
+        steps: optimiser steps of ``distil``. Default: 300.
+        lr: peak learning rate of ``distil``. Default: 1e-4.
+        batch_size: examples per step of ``distil``. Default: 8.
+        seed: seed of the order of the examples of ``distil``. Default: 0.
+        data: folder of the mix whose rows are used. None means the one that the adapter's ``run.json`` names.
+        base: base of the adapter. None means the one that the adapter names.
+        prompt_format: prompt format. None means that of the training, or ``plain``.
+        dtype: data type of the base's weights: ``float32``, ``bfloat16``, ``float16`` or ``auto``.
+        device: device, such as ``cpu`` or ``cuda:1``.
+        threads: CPU threads.
+        measure: evaluate the routed adapter and all exports on the same samples, with retention, and report what is lost.
+        source: source of the samples, see `evaluate`. Default: ``hub``.
+        tier: samples per dataset, see `evaluate`. Default: ``quick``. At tier ``smoke`` there are no intervals.
+        datasets: datasets or families to evaluate, see `evaluate`.
+        retention_text: text file for the change of the loss, see `evaluate`.
+        token_budget: see `evaluate`.
+        allow_missing: see `evaluate`.
 
     Returns:
-        The folder ``out``.
+        The folder and the record.
 
     Raises:
-        CMEError: if the folder holds no MoSLoRA adapter, or ``out`` is not empty.
+        CMEError: if the adapter cannot be exported or was never trained, the mix has no validation rows, a value is out of
+            range, or ``out`` holds something else. These are checked before any work.
 
     Example:
         >>> cme.export_lora("runs/moslora", "runs/moslora-as-lora")  # doctest: +SKIP
+        >>> exported = cme.export_lora("runs/team", "exports/team", how="mean,fit")  # doctest: +SKIP
+        >>> [(item.how, item.divergence) for item in exported.record.exports]  # doctest: +SKIP
     """
-    from cme.adapters.moslora import export_lora as export
+    from cme.export.checks import adapter_kind, check_routed
+    from cme.export.run import export_adapter
+    from cme.export.settings import ExportSettings, ways
+    from cme.models.load import pick_device, pick_dtype
 
-    export(path(adapter), path(out))
-    return path(out)
+    if processes() > 1:
+        raise UsageError("cme export-lora runs in one process. Start it without torchrun.")
+    folder, kind = adapter_kind(os.fspath(adapter))
+    if kind == "MOSLORA":
+        if how is not None or measure:
+            raise UsageError(
+                f"{folder} is a MoSLoRA adapter, whose plain LoRA has exactly its outputs. Leave out --how and --measure."
+            )
+        from cme.adapters.moslora import export_lora as export
+
+        export(folder, path(out))
+        return ExportedLora(path(out), None)
+    check_routed(folder, kind)
+    chosen = ways(names(how), kind.lower())
+    of_measure = {"source": source, "tier": tier, "datasets": names(datasets), "retention_text": retention_text}
+    if not measure and (given := [name for name, value in of_measure.items() if value is not None]):
+        raise UsageError(f"{given[0].replace('_', '-')} applies to --measure only. Add --measure, or leave it out.")
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+    settings = ExportSettings(
+        os.fspath(adapter), chosen, None if data is None else str(path(data)), base, pick_dtype(dtype), pick_device(device),
+        rank, ridge, steps, lr, batch_size, seed, prompt_format,
+        _evaluation(of_measure, token_budget, threads, allow_missing) if measure else None,
+    )  # fmt: skip
+    return ExportedLora(path(out), export_adapter(settings, path(out)))
+
+
+def _evaluation(
+    given: dict[str, Any], token_budget: int | None, threads: int | None, allow_missing: bool
+) -> "EvalSettings":
+    from cme.evaluation.settings import EvalSettings
+
+    text = given["retention_text"]
+    return EvalSettings(
+        base="",
+        source=given["source"] or "hub",
+        tier=given["tier"] or "quick",
+        datasets=given["datasets"],
+        retention=True,
+        retention_text=None if text is None else str(path(text)),
+        token_budget=token_budget,
+        threads=threads,
+        allow_missing=allow_missing,
+    )

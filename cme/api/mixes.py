@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.api.call import StrPath, names, path, public
+from cme.api.ids import rebuilt_mix
 from cme.api.tables import as_html, as_text
 from cme.errors import UsageError
 from cme.machine import usable_processors
@@ -105,6 +106,7 @@ def build_mix(
     push_to_hub: str | None = None,
     have_rights: bool = False,
     allow_missing: bool = False,
+    ids: StrPath | None = None,
 ) -> Mix:
     """Build a training mix: ``cme build-data``.
 
@@ -114,7 +116,8 @@ def build_mix(
 
     Args:
         out: output folder: new, empty, or this call's unfinished output.
-        source: ``hub``, a mirror folder, or ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``).
+        source: ``hub``, ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``), a mirror folder, or ``NAME=DIR``: a mirror
+            folder with a name for records and tables, such as ``cme-sample-1=../data``.
         size: number of training rows. None means all rows that remain after cleaning.
         seed: seed of the row order and of the prompt variants.
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
@@ -130,7 +133,9 @@ def build_mix(
             be importable without side effects (``if __name__ == "__main__":``).
         push_to_hub: private dataset repository to upload the finished mix to.
         have_rights: for ``push_to_hub``: confirm the right to upload non-commercial datasets and those without a licence.
-        allow_missing: continue without splits that the source lacks. The manifest lists them.
+        allow_missing: continue without splits (with ``ids``: rows) that the source lacks. The manifest lists them.
+        ids: file of row ids of a mix (`write_ids`). The same mix is built from any source that has its rows. The file determines
+            all other settings but ``source``, ``workers`` and ``allow_missing``.
 
     Returns:
         The mix.
@@ -150,7 +155,7 @@ def build_mix(
         folder, source, size, seed, datasets, mixing, temperature, prompt_variant_share, layout, licence, decontamination,
         validation_share, rows_per_shard, workers, allow_missing,
     )  # fmt: skip
-    manifest = build(settings)
+    manifest = build(settings) if ids is None else rebuilt_mix(settings, path(ids))
     return Mix(folder, manifest, push_mix(folder, push_to_hub, have_rights=have_rights) if push_to_hub else None)
 
 

@@ -28,12 +28,14 @@ class RowChoice:
         datasets: names of the datasets; None for the whole suite.
         rule: the rule that chooses the rows; None for all rows of the tier.
         like: the result whose rows they are, with its folder.
+        ids: file of row ids whose rows they are.
     """
 
     tier: str
     datasets: tuple[str, ...] | None
     rule: "RowRule | None" = None
     like: "tuple[Result, Path] | None" = None
+    ids: str | None = None
 
     def checked(self, settings: "EvalSettings", *, loaded: bool = True) -> "RowRule | None":
         """Return the rule after checking the settings against the result whose rows are evaluated.
@@ -61,6 +63,7 @@ def row_choice(
     datasets: tuple[str, ...] | None,
     baseline: str | None,
     *,
+    ids: StrPath | None = None,
     kept: bool = True,
 ) -> RowChoice:
     """Read the arguments that choose rows.
@@ -72,13 +75,14 @@ def row_choice(
         tier: the tier; None for the default.
         datasets: names of datasets or families.
         baseline: name of a baseline.
+        ids: file of row ids.
         kept: whether the output folder is kept after an error.
 
     Raises:
         UsageError: if a value is invalid, or arguments exclude each other.
         CMEError: if the result is missing or damaged.
     """
-    given = {"until": until, "rows": rows, "rows_of": rows_of}
+    given = {"until": until, "rows": rows, "rows_of": rows_of, "ids": ids}
     several = [name for name, value in given.items() if value is not None]
     if not several:
         return RowChoice(tier or "quick", datasets)
@@ -97,7 +101,7 @@ def row_choice(
 
         counts = _counts(rows)
         return RowChoice(tier or "full", tuple(counts), GivenRows(counts))
-    return _like(path(rows_of or ""), tier)
+    return _like(path(rows_of or ""), tier) if ids is None else _of_ids(path(ids), tier)
 
 
 def _until(until: float | str, tier: str | None, baseline: str | None, kept: bool) -> "RowRule":
@@ -148,6 +152,16 @@ def _counts(rows: Mapping[str, int] | str) -> dict[str, int]:
     if not counts:
         raise UsageError("rows is empty. Give the number of rows of at least one dataset.")
     return counts
+
+
+def _of_ids(file: Path, tier: str | None) -> RowChoice:
+    from cme.evaluation.chosen_ids import chosen_ids
+
+    chosen = chosen_ids(str(file))
+    own = "full" if chosen.evaluation is None else chosen.evaluation.tier
+    if tier is not None and tier != own:
+        raise UsageError(f"the rows of {file} are of tier {own}, but tier is {tier}. Leave it out.")
+    return RowChoice(own, tuple(chosen.counts), ids=str(file))
 
 
 def _like(folder: Path, tier: str | None) -> RowChoice:

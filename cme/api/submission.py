@@ -1,22 +1,17 @@
-"""Rows of a leaderboard: submit and reproduce them."""
+"""Rows of a leaderboard: submit them, and list the steps that made them."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cme.api.call import StrPath, path, public
-from cme.errors import CMEWarning, UsageError, unknown
-from cme.records import Entry, RowSelection
+from cme.records import Entry, chosen_run
 
 if TYPE_CHECKING:
-    from cme.adapters.settings import AdapterSettings
-    from cme.evaluation.settings import EvalSettings
-    from cme.leaderboard.submission.reproduce import Reproduction
-    from cme.training.settings import TrainSettings
+    from cme.leaderboard.submission.steps import BoardStep
 
-__all__ = ["Reproduced", "Submitted", "reproduce", "submit"]
+__all__ = ["Submitted", "board_steps", "submit"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +42,8 @@ def submit(
     grid: StrPath | None = None,
     bench: StrPath | None = None,
     prompt_variants: StrPath | Sequence[StrPath] | None = None,
+    analysis: StrPath | Sequence[StrPath] | None = None,
+    export: StrPath | Sequence[StrPath] | None = None,
     replace: bool = False,
     card: bool = True,
 ) -> Submitted:
@@ -57,12 +54,15 @@ def submit(
 
     Args:
         results: results or their folders, one per seed.
-        run: training runs or their folders. None for a base.
+        run: training runs or their folders. A learning-rate grid stands for its best run. None for a base.
         entries: folder of the entries.
         name: name of the row. None means the results' name without the seed.
         grid: evidence for the learning rate: the object that `train_grid` returned, or its folder.
         bench: measured costs: the folder that `bench_adapters` wrote.
         prompt_variants: results of one of these models with other prompt variants (`evaluate` with ``prompt_variant``).
+        analysis: analyses of the experts of these adapters, at most one per seed: the objects that `analyse` returned, or
+            their folders.
+        export: folders of measured exports of these adapters to plain LoRA, at most one per seed (``cme export-lora --measure``).
         replace: overwrite an entry of the same name.
         card: write the scores into the adapter cards (``README.md`` in ``run``).
 
@@ -80,7 +80,7 @@ def submit(
     from cme.leaderboard.submission.model_card import update_cards
     from cme.leaderboard.submission.submit import make_entry
 
-    runs, folder = _paths(run), path(entries)
+    runs, folder = [chosen_run(item) for item in _paths(run)], path(entries)
     entry = make_entry(
         _paths(results),
         runs,
@@ -89,6 +89,8 @@ def submit(
         grid=None if grid is None else path(grid),
         bench=None if bench is None else path(bench),
         paraphrases=_paths(prompt_variants),
+        analyses=_paths(analysis),
+        exports=_paths(export),
         replace=replace,
     )
     return Submitted(folder / f"{entry.name}.json", entry, tuple(update_cards(entry, runs)) if card else ())
@@ -102,228 +104,31 @@ def _paths(value: StrPath | Sequence[StrPath] | None) -> list[Path]:
     )
 
 
-@dataclass(frozen=True)
-class Reproduced:
-    """A row that was trained and evaluated again.
-
-    Attributes:
-        folder: folder with the new run, the new result and ``reproduction.json``.
-        entry: the original row.
-        record: comparison of the original and the new result.
-    """
-
-    folder: Path
-    entry: Entry
-    record: "Reproduction"
-
-    def __fspath__(self) -> str:
-        return str(self.folder)
-
-    @property
-    def ok(self) -> bool:
-        """Whether the new result is the same, is within the row's error bar, or the row has no error bar."""
-        return self.record.inside is not False or self.record.changed == 0
-
-
 @public
-def reproduce(
-    row: str,
-    out: StrPath,
-    *,
-    entries: StrPath = "leaderboards/entries",
-    data: StrPath | None = None,
-    seed: int | None = None,
-    base: str | None = None,
-    source: str | None = None,
-    device: str | None = None,
-    threads: int | None = None,
-) -> Reproduced:
-    """Train and evaluate a row again with its own settings, and compare sample by sample: ``cme reproduce``.
+def board_steps(board: StrPath) -> "list[BoardStep]":
+    """List the steps that made the numbers of a board, with their command lines: ``cme reproduce BOARD``.
 
-    After an interruption, the same call continues.
+    The commands follow from the entries alone, with every recorded setting. They are written for the board's folder, and have
+    ``DIR`` in place of the folder of a mirror.
 
     Args:
-        row: name of the row.
-        out: output folder.
-        entries: folder of the entries.
-        data: the mix that the row was trained on. None for a base.
-        seed: training seed. None means the first seed of the row.
-        base: local path or name of the row's base. None means as recorded.
-        source: source of the evaluation rows. None means as recorded.
-        device: device for evaluation.
-        threads: CPU threads. None means as recorded.
+        board: the board's folder (with ``entries`` and ``samples``), or its folder of entries.
 
     Returns:
-        The comparison.
+        For each step its ``name`` (the output folder), the ``row``, the ``numbers`` that it made, and the ``command``.
 
     Raises:
-        CMEError: if the row cannot be trained again on this machine, or the mix, base or rows differ from the row's.
+        CMEError: if there are no entries, or one is damaged.
 
     Example:
-        >>> cme.reproduce("teamlora", "again", entries="leaderboards/demo/entries", data="mix").record.verdict  # doctest: +SKIP
+        >>> result = cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets="rte", out="steps-result")
+        >>> _ = cme.submit(result, entries="steps/entries")
+        >>> [step.name for step in cme.board_steps("steps")]
+        ['results/majority', 'entries/majority', 'table']
     """
-    from cme.leaderboard.entries.board import entry_files, load_entry
-    from cme.leaderboard.entries.files import check_name
-    from cme.leaderboard.submission.audit import check_row
-    from cme.leaderboard.submission.reproduce import check_repeatable, compare_again
-    from cme.records import write_record
-    from cme.training.settings import stored
-    from cme.workdir import claim, finish
-
-    folder, place = path(entries), path(out)
-    known = [file.stem for file in entry_files(folder)]
-    if check_name(row) not in known:
-        raise unknown("row", row, known)
-    entry = load_entry(folder / f"{row}.json")
-    seed = check_repeatable(entry, seed)
-    check_row(entry, folder)
-    base = base or entry.base
-    training, adapter = _training(entry, seed, base, None if data is None else path(data), threads)
-    evaluation = _evaluation(entry, base, source or entry.source, device, threads)
-    # All keys, because earlier versions stored them for unfinished work.
-    whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
-    settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": _stored(evaluation)}
-    claim(place, "reproduce", settings)
-    trained = None
-    if training is not None and adapter is not None:
-        trained = _train(training, adapter, place / "run")
-        run = str(place / "run")
-        whole = adapter.method == "full"
-        evaluation = _with(evaluation, base=run) if whole else _with(evaluation, adapter=run)
-    _evaluate(evaluation, place / "result", entry.rows)
-    record = compare_again(entry, folder, place / "result", seed=seed, adapter=trained)
-    write_record(place / "reproduction.json", record)
-    finish(place)
-    return Reproduced(place, entry, record)
-
-
-_with = replace
-"""`dataclasses.replace` under another name, because `submit` has an argument ``replace``."""
-
-
-def _stored(settings: "EvalSettings") -> dict[str, Any]:
-    """Return evaluation settings under the keys of the folder's marker, which have not changed since version 0.1.0."""
-    values = asdict(settings)
-    values["wording"] = values.pop("prompt_variant")
-    return values
-
-
-def _training(
-    entry: Entry, seed: int | None, base: str, data: Path | None, threads: int | None
-) -> "tuple[TrainSettings | None, AdapterSettings | None]":
-    """Return the settings to train the row again, after checking its base and its mix. None for a base."""
-    if not entry.settings:
-        if entry.base:
-            _check_base(entry, base)
-        return None, None
-    from cme.adapters.read_settings import settings_from as adapter_from
-    from cme.training.settings import settings_from as training_from
-
-    recorded = entry.runs[0].provenance.training
-    where = f"entry {entry.name}"
-    mix = _checked_mix(entry, data, recorded.mix_fingerprint)
-    training = training_from(
-        {
-            **entry.recipe.plain(),
-            "base": base,
-            "data": str(mix),
-            "seed": seed,
-            "threads": threads or recorded.threads,
-        },
-        f"{where}, recipe",
-    )
-    _check_base(entry, base)
-    # One process accumulates the batches of several processes, so that every step has the same examples.
-    several = recorded.world_size or 1
-    training = _with(training, gradient_accumulation=training.gradient_accumulation * several)
-    if several > 1:
-        warnings.warn(
-            f"The row was trained by {several} processes. One process now accumulates their batches in every step.",
-            CMEWarning,
-            stacklevel=2,
-        )
-    return training, adapter_from(entry.settings.plain(), f"{where}, settings")
-
-
-def _checked_mix(entry: Entry, data: Path | None, expected: Any) -> Path:
+    from cme.api.boards import load_board
     from cme.leaderboard.submission.reproduce import build_command
-    from cme.mix import read_manifest
+    from cme.leaderboard.submission.steps import board_steps as steps
 
-    command = build_command(entry)
-    how = (
-        f"Build it with: {command}" if command else "The entry does not record how it was built, so ask its submitter."
-    )
-    if data is None:
-        raise UsageError(f"data is missing. {entry.name!r} was trained on the mix {str(expected)[:12]}. {how}")
-    if (fingerprint := read_manifest(data).fingerprint) != expected:
-        raise UsageError(
-            f"{data} is the mix {fingerprint[:12]}, but {entry.name!r} was trained on {str(expected)[:12]}. {how}"
-        )
-    return data
-
-
-def _check_base(entry: Entry, base: str) -> None:
-    """Refuse another base than the row's, and warn if its tokenizer has changed."""
-    from cme.models.load import base_fingerprint, resolve_base
-    from cme.models.tokenizer_files import tokenizer_fingerprint
-    from cme.prompt.template import TEMPLATE_DATE
-
-    folder = resolve_base(base)
-    if (fingerprint := base_fingerprint(folder)) != entry.base_fingerprint:
-        raise UsageError(
-            f"{base} has the fingerprint {fingerprint[:12]}, but the base of {entry.name!r} ({entry.base}) has "
-            f"{entry.base_fingerprint[:12]}. Give that base."
-        )
-    recorded = entry.runs[0].provenance.evaluation.tokenizer_fingerprint
-    if recorded and recorded != tokenizer_fingerprint(folder, TEMPLATE_DATE if entry.prompt_format == "chat" else None):
-        warnings.warn(
-            f"The tokenizer files of {base} are not those of {entry.name!r}, so its prompts may have other tokens.",
-            CMEWarning,
-            stacklevel=2,
-        )
-
-
-def _evaluation(entry: Entry, base: str, source: str, device: str | None, threads: int | None) -> "EvalSettings":
-    """Return the evaluation settings of the row."""
-    from cme.evaluation.settings import EvalSettings
-    from cme.suite.baselines import BASELINES
-
-    provenance = entry.runs[0].provenance
-    recorded = provenance.evaluation
-    engine = recorded.engine or "prefix"
-    return EvalSettings(
-        base=base,
-        tier=entry.tier,
-        source=source,
-        datasets=tuple(item.dataset for item in entry.scores.datasets),
-        prompt_format=entry.prompt_format or "plain",
-        shots=entry.shots,
-        dtype=recorded.dtype or "float32",
-        engine=engine,
-        token_budget=recorded.token_budget,
-        batch_size=recorded.batch_size if engine == "hf" else None,
-        device=device,
-        threads=threads or recorded.threads,
-        allow_missing=bool(provenance.missing),
-        name=entry.name,
-        baseline=entry.method if entry.method in BASELINES else None,
-    )
-
-
-def _train(training: "TrainSettings", adapter: "AdapterSettings", out: Path) -> str:
-    """Train, continue training, or read the finished run. Return the fingerprint of the adapter."""
-    from cme.records import Run, read_record
-    from cme.training.run import train
-    from cme.workdir import is_finished
-
-    run = read_record(out / "run.json", Run) if is_finished(out) else train(training, adapter, out=out)
-    return run.adapter_fingerprint
-
-
-def _evaluate(settings: "EvalSettings", out: Path, rows: RowSelection | None) -> None:
-    from cme.evaluation.row_rules import GivenRows
-    from cme.evaluation.run import evaluate
-    from cme.workdir import is_finished
-
-    if not is_finished(out):
-        evaluate(settings, out, None if rows is None else GivenRows(rows.counts, rows))
+    entries = load_board(path(board)).entries
+    return steps(entries, {entry.name: build_command(entry) for entry in entries if entry.settings})

@@ -9,7 +9,7 @@ from cme.api.adapter_values import given
 from cme.api.call import StrPath, path, public
 from cme.api.tables import as_html, as_text
 from cme.errors import UsageError
-from cme.records import Grid, Run
+from cme.records import Grid, Run, chosen_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -144,6 +144,7 @@ def train(
     peft_config: StrPath | None = None,
     prompt_format: str | None = None,
     lr: float | None = None,
+    lr_from: StrPath | None = None,
     schedule: str | None = None,
     warmup: float | None = None,
     epochs: float | None = None,
@@ -183,12 +184,13 @@ def train(
             ``"experts"``.
         gate_scale: earlier name of ``gate_sum``: a number, or ``"experts"``.
         balance_weight: weight of the load-balancing term in the loss.
-        balance_form: form of the balance term: ``"centred"`` or ``"released"``.
+        balance_form: form of the balance term: ``"centred"``, ``"released"`` or ``"switch"``.
         router_hidden: hidden units of the router. 0 means one linear layer.
         options: fields of the method's own configuration. On the command line: ``--set``.
         peft_config: YAML file with ``peft_type`` and its fields, for any method of PEFT.
         prompt_format: ``plain`` (default), ``chat`` or ``teamlora``.
         lr: peak learning rate.
+        lr_from: a learning-rate grid, whose chosen rate is used: its folder, or the object that `train_grid` returned.
         schedule: learning-rate schedule: ``cosine``, ``linear`` or ``constant``.
         warmup: share of the steps in which the learning rate rises.
         epochs: number of passes over the mix.
@@ -330,6 +332,10 @@ def _settings(arguments: Mapping[str, Any]) -> Any:
 
     values = {key: value for key, value in arguments.items() if key not in ("out", "lr_grid")}
     recipe, data, rate = values.pop("recipe"), values.pop("data"), values.pop("lr", None)
+    if (grid := values.pop("lr_from", None)) is not None:
+        if rate is not None:
+            raise UsageError("lr and lr_from cannot be combined. Give one of them.")
+        rate = chosen_rate(path(grid))
     place = None if data is None else str(path(data))
     chosen = recipe if recipe is None or isinstance(recipe, str) else Path(recipe)
     return load_recipe(chosen, given(**values) | {"data": place, "learning_rate": rate})

@@ -56,7 +56,8 @@ _OPTIONS: dict[str, Any] = {
         float | None, typer.Option("--balance-weight", help="Weight of the balance term in the loss. Default: 0.")
     ],
     "balance_form": Annotated[
-        str | None, typer.Option("--balance-form", help="Form of the balance term: centred (default) or released.")
+        str | None,
+        typer.Option("--balance-form", help="Form of the balance term: centred (default), released or switch."),
     ],
     "router_hidden": Annotated[
         int | None, typer.Option("--router-hidden", help="Hidden units of the router; 0 means one linear layer.")

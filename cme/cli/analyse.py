@@ -14,7 +14,9 @@ _EXAMPLES = """Examples:
 
 cme analyse runs/teamlora --source mini --tier quick --out analysis/teamlora
 
-cme analyse runs/moelora runs/teamlora --parts load,similarity --out analysis"""
+cme analyse runs/moelora runs/teamlora --parts load,similarity --out analysis
+
+cme analyse runs/teamlora --parts training --source mini --out analysis/teamlora-training"""
 
 
 @verb("analyse", epilog=_EXAMPLES)
@@ -34,14 +36,30 @@ def analyse(
     source: SourceName = "hub",
     datasets: Datasets = None,
     parts: Annotated[
-        str, typer.Option("--parts", help="Comma-separated parts: load, redundancy, shapley, similarity.")
-    ] = "load,redundancy,shapley,similarity",
+        str,
+        typer.Option(
+            "--parts",
+            help="Comma-separated parts: load, redundancy, shapley, similarity, validation, and training, which needs a run "
+            "with --keep-checkpoints.",
+        ),
+    ] = "load,redundancy,shapley,similarity,validation",
     subject_rows: Annotated[
         int, typer.Option("--subject-rows", min=1, help="Rows of each MMLU subject on which load is measured.")
     ] = 20,
     permutations: Annotated[
         int, typer.Option("--permutations", min=1, help="Permutations of the test of whether subjects differ.")
     ] = 999,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the run's mix. Default: the folder in its run.json.")
+    ] = None,
+    validation_rows: Annotated[
+        int,
+        typer.Option("--validation-rows", min=1, help="Most rows of the mix on which the validation loss is measured."),
+    ] = 200,
+    draws: Annotated[
+        int,
+        typer.Option("--draws", min=1, help="Draws of bundles of experts, compared with equal numbers in all layers."),
+    ] = 20,
     prompt_format: PromptFormat = "plain",
     dtype: Annotated[
         str, typer.Option("--dtype", help="Data type: float32 (the reference), bfloat16, float16 or auto.")
@@ -61,11 +79,12 @@ def analyse(
     """Analyse what the experts of a routed adapter do.
 
     Measures how evenly the router uses the experts and whether it distinguishes MMLU subjects (load), what remains if
-    experts are masked (redundancy), what each expert is worth by exact Shapley values (shapley), and how similar the
-    experts' weights are (similarity). Four experts cost 18 evaluations, which share the base and the rows.
+    experts are masked (redundancy), what each expert is worth by exact Shapley values (shapley), how similar the experts'
+    weights are (similarity), and what masks do to the loss on the mix's validation split (validation). Four experts cost 18
+    evaluations, which share the base and the rows, and forward passes over 200 rows of the mix.
 
-    Writes analysis.json, analysis.md, load.parquet, coalitions.parquet and figures. Run the same command again after an
-    interruption to continue.
+    Writes analysis.json, analysis.md, load.parquet, coalitions.parquet, validation.parquet and figures. Run the same command
+    again after an interruption to continue.
     """
     import cme
 
@@ -77,6 +96,9 @@ def analyse(
         "parts": parts,
         "subject_rows": subject_rows,
         "permutations": permutations,
+        "data": data,
+        "validation_rows": validation_rows,
+        "draws": draws,
         "prompt_format": prompt_format,
         "dtype": dtype,
         "token_budget": token_budget,

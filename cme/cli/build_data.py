@@ -90,6 +90,12 @@ def build_data(
         ),
     ] = False,
     allow_missing: AllowMissing = False,
+    ids: Annotated[
+        Path | None,
+        typer.Option(
+            "--ids", help="Build the mix of this file of row ids (cme ids) again, from any source with its rows."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Build the training mix.
@@ -116,11 +122,15 @@ def build_data(
         "allow_missing": allow_missing,
     }
     if check:
+        if ids is not None:
+            raise UsageError(
+                "--check-only cannot be combined with --ids, which does not decontaminate. Leave one of them out."
+            )
         _show_check(cme.check_mix(**settings), as_json=as_json)
         return
     if out is None:
         raise UsageError("--out is missing. Name the folder for the mix, or give --check-only.")
-    manifest = cme.build_mix(out, **settings).manifest
+    manifest = cme.build_mix(out, ids=ids, **settings).manifest
     if push_to_hub is not None:
         upload(out, push_to_hub, have_rights=have_rights, show=not as_json)
     if as_json:
@@ -145,6 +155,13 @@ def build_data(
     cap = "no dataset was capped" if manifest.cap is None else f"at most {most:,} rows per dataset"
     note(f"Wrote {manifest.rows:,} training rows ({cap}) to {out}.")
     note(f"Counts: {out / 'manifest.json'}. Card: {out / 'README.md'}.")
+    if manifest.rebuilt is not None:
+        same = manifest.rebuilt.fingerprint == manifest.fingerprint
+        note(
+            "The mix is bitwise identical to the first one."
+            if same
+            else "The mix has another fingerprint than the first one, because rows are missing or its files have other bytes."
+        )
 
 
 def _show_check(check: "Checked", *, as_json: bool) -> None:

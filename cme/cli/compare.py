@@ -41,7 +41,7 @@ def compare(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--source", help="For models: source of the samples (hub, a mirror folder, or mini)."),
+        typer.Option("--source", help="For models: source of the samples (hub, a mirror folder, NAME=DIR, or mini)."),
     ] = None,
     tier: Annotated[
         str | None,

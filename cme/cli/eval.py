@@ -26,7 +26,9 @@ cme eval --adapter runs/x --tier quick --source mini --out results/x
 
 cme eval --adapter runs/x --until 0.5 --out results/x
 
-cme eval --rows-of results/x --out results/base"""
+cme eval --rows-of results/x --out results/base
+
+cme eval --adapter runs/x --source hub --ids board-ids.parquet --out results/hub"""
 
 
 @verb("eval", epilog=_EXAMPLES)
@@ -68,6 +70,12 @@ def evaluate(
     ] = None,
     rows_of: Annotated[
         Path | None, typer.Option("--rows-of", help="Evaluate the same rows as this result of --until or --rows.")
+    ] = None,
+    ids: Annotated[
+        Path | None,
+        typer.Option(
+            "--ids", help="Evaluate the rows of this file of row ids (cme ids), from any source that has them."
+        ),
     ] = None,
     prompt_format: PromptFormat = "plain",
     shots: Annotated[int, typer.Option("--shots", help="Number of few-shot examples from the training split.")] = 0,
@@ -158,6 +166,7 @@ def evaluate(
         until=until,
         rows=rows,
         rows_of=rows_of,
+        ids=ids,
         prompt_format=prompt_format,
         shots=shots,
         prompt_variant=prompt_variant,

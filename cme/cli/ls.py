@@ -1,12 +1,13 @@
 """``cme ls``: list datasets, methods, recipes and more."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from cme.cli.app import emit_json, verb
 from cme.cli.options import Json
-from cme.cli.tables import is_number, show_table
+from cme.cli.tables import is_number, show_records, show_table
 
 __all__ = ["ls"]
 
@@ -29,7 +30,8 @@ def ls(
     columns, rows = list(records[0]), [list(record.values()) for record in records]
     cells = [[", ".join(v) if isinstance(v, list) else v for v in row] for row in rows]
     if not markdown:
-        show_table(columns, cells)
+        show = show_records if what == "methods" and sys.stdout.isatty() else show_table
+        show(columns, cells)
         return
     from cme.leaderboard.rendering.markdown import table
     from cme.leaderboard.rendering.section import Table

@@ -11,7 +11,8 @@ SourceName = Annotated[
     str,
     typer.Option(
         "--source",
-        help="Source of the rows: hub, a mirror folder, or mini (synthetic; mini:graded,long,seed=3).",
+        help="Source of the rows: hub, mini (synthetic; mini:graded,long,seed=3), a mirror folder, or NAME=DIR: a mirror folder "
+        "with a name for tables.",
     ),
 ]
 NewFolder = Annotated[Path, typer.Option("--out", help="Output folder: new, or this command's own unfinished work.")]

@@ -1,13 +1,15 @@
-"""``cme reproduce``: train and evaluate a row of a board again, and compare the results."""
+"""``cme reproduce``: list the steps that made a board, or train and evaluate one of its rows again."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import Json, NewFolder
+from cme.cli.options import Json
 from cme.cli.tables import show_table
+from cme.errors import UsageError
 
 if TYPE_CHECKING:
     from cme.leaderboard.submission.reproduce import Reproduction
@@ -16,14 +18,32 @@ if TYPE_CHECKING:
 __all__ = ["reproduce"]
 
 
+_EXAMPLES = """Examples:
+
+cme reproduce leaderboards/demo
+
+cme reproduce leaderboards/demo teamlora --data mix/ --out again/
+
+cme reproduce teamlora --entries leaderboards/demo/entries --data mix/ --out again/"""
+
+
 @verb(
     "reproduce",
-    epilog="Example: cme reproduce teamlora --entries leaderboards/demo/entries --data mix/ --out again/",
+    epilog=_EXAMPLES,
 )
 def reproduce(
-    row: Annotated[str, typer.Argument(help="Name of the row.")],
-    out: NewFolder,
-    entries: Annotated[Path, typer.Option("--entries", help="Folder of the entries.")] = Path("leaderboards/entries"),
+    board: Annotated[
+        str, typer.Argument(metavar="BOARD|ROW", help="Folder of a board; or a row of the folder in --entries.")
+    ],
+    row: Annotated[
+        str | None, typer.Argument(metavar="ROW", help="Row to run again. Default: list the steps of the board.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Output folder: new, or this command's own unfinished work.")
+    ] = None,
+    entries: Annotated[
+        Path | None, typer.Option("--entries", help="Folder of the entries. Default: leaderboards/entries.")
+    ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder of the row's training mix (not for a base).")
     ] = None,
@@ -35,7 +55,10 @@ def reproduce(
     ] = None,
     source: Annotated[
         str | None,
-        typer.Option("--source", help="Source of the evaluation rows. Default: as recorded in the row."),
+        typer.Option(
+            "--source",
+            help="Source of the evaluation rows; those of another source are taken by their ids. Default: as recorded.",
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--device", help="Device for the evaluation, such as cpu or cuda:1.")
@@ -45,17 +68,26 @@ def reproduce(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train and evaluate a row again, and compare the results.
+    """Repeat a row of a board, or list the steps of all.
 
-    The comparison is made sample by sample. Run the same command again after an interruption to continue. The exit
-    code is 0 if the result is identical or within the row's error bar, and 1 otherwise.
+    With a board alone, every committed number is listed with the step and the command line that made it. With a row, that
+    row is trained and evaluated again with its recorded settings, and the results are compared sample by sample. Run the
+    same command again after an interruption to continue. The exit code is 0 if the result is identical or within the
+    row's error bar, and 1 otherwise.
     """
     import cme
 
+    if row is None and entries is None and out is None and _is_board(Path(board)):
+        _show_steps(Path(board), as_json)
+        return
+    if row is not None and entries is not None:
+        raise UsageError("--entries cannot be combined with a board and a row. Leave it out.")
+    if out is None:
+        raise UsageError("--out is missing. Name the folder for the new run and its result.")
     reproduced = cme.reproduce(
-        row,
+        board if row is None else row,
         out,
-        entries=entries,
+        entries=Path(board) if row is not None else entries or Path("leaderboards/entries"),
         data=data,
         seed=seed,
         base=base,
@@ -66,6 +98,24 @@ def reproduce(
     _show(reproduced.record, reproduced.entry, out, as_json)
     if not reproduced.ok:
         raise typer.Exit(1)
+
+
+def _is_board(folder: Path) -> bool:
+    return (folder / "entries").is_dir() or (folder.is_dir() and any(folder.glob("*.json")))
+
+
+def _show_steps(board: Path, as_json: bool) -> None:
+    import cme
+
+    steps = cme.board_steps(board)
+    if as_json:
+        emit_json([asdict(step) for step in steps])
+        return
+    for step in steps:
+        print(f"# {step.row + ', ' if step.row else ''}{step.numbers}\n{step.command}\n")
+    if (board / "board.yaml").is_file():
+        note(f"{board / 'board.yaml'} describes the whole board, for 'cme board'.")
+    note(f"{len(steps)} steps. Run one row again with: cme reproduce {board} ROW --out DIR")
 
 
 def _show(reproduction: "Reproduction", entry: "Entry", out: Path, as_json: bool) -> None:

@@ -45,7 +45,10 @@ def show(
     ] = False,
     source: Annotated[
         str | None,
-        typer.Option("--source", help="Source of the rows: hub, mini or a mirror. Default: hub, or the result's."),
+        typer.Option(
+            "--source",
+            help="Source of the rows: hub, mini, a mirror folder or NAME=DIR. Default: hub, or the result's.",
+        ),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="Split: eval or train.")] = "eval",
     prompt_format: Annotated[

@@ -13,6 +13,8 @@ _EXAMPLES = """Examples:
 
 cme submit results/team --run runs/team
 
+cme submit results/team --run runs/team --analysis analysis/team
+
 cme submit results/base
 
 cme submit results/x --run runs/x --entries leaderboards/entries
@@ -45,6 +47,16 @@ def submit(
             "--prompt-variants", help="Result of one of these models with another prompt variant; may be repeated."
         ),
     ] = None,
+    analysis: Annotated[
+        list[Path] | None,
+        typer.Option("--analysis", help="Folder of 'cme analyse' of one of these adapters; may be repeated."),
+    ] = None,
+    export: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--export", help="Folder of 'cme export-lora --measure' of one of these adapters; may be repeated."
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace an existing entry of the same name.")] = False,
     card: Annotated[
         bool, typer.Option("--card/--no-card", help="Write the scores into the adapters' cards (README.md in --run).")
@@ -65,6 +77,8 @@ def submit(
         grid=grid,
         bench=bench,
         prompt_variants=prompt_variants,
+        analysis=analysis,
+        export=export,
         replace=replace,
         card=card,
     )

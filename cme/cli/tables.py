@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Sequence
 
-__all__ = ["is_number", "show_table"]
+__all__ = ["is_number", "show_records", "show_table"]
 
 _UNLIMITED = 100_000
 """Characters per line in a pipe or a file, where no window limits the width."""
@@ -40,6 +40,26 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     text = io.StringIO()
     Console(file=text, width=_UNLIMITED, color_system=None, force_terminal=False, force_jupyter=False).print(table)
     print("\n".join(line.rstrip() for line in text.getvalue().splitlines()))
+
+
+def show_records(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print each row as a block of lines, one per filled column, for tables that are too wide for a terminal.
+
+    Args:
+        columns: headings. The first column is the title of a block.
+        rows: one value per column. None is an empty cell.
+    """
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console()
+    for row in rows:
+        title, *values = ["" if value is None else _printable(str(value)) for value in row]
+        console.print(Text(title, style="bold"))
+        for column, value in zip(columns[1:], values, strict=True):
+            if value:
+                console.print(Padding(Text(f"{column}: {value}"), (0, 0, 0, 2), expand=False))
 
 
 def is_number(text: str) -> bool:

@@ -50,6 +50,9 @@ def train(
         str | None, typer.Option("--format", help="Prompt format: plain (default), chat or teamlora.")
     ] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate. Default: 2e-4.")] = None,
+    lr_from: Annotated[
+        Path | None, typer.Option("--lr-from", help="Use the rate that this folder of --lr-grid has chosen.")
+    ] = None,
     lr_grid: Annotated[
         str | None,
         typer.Option("--lr-grid", help="Train once per rate (2e-4,5e-4,1e-3) and select by validation loss."),
@@ -136,11 +139,12 @@ def train(
         **adapter,
     }
     if lr_grid is not None:
-        if lr is not None:
-            raise UsageError("--lr and --lr-grid cannot be combined. Give one of them.")
+        if lr is not None or lr_from is not None:
+            other = "--lr-from" if lr is None else "--lr"
+            raise UsageError(f"{other} and --lr-grid cannot be combined. Give one of them.")
         _show_grid(cme.train_grid(out, lr_grid, **flags).record, out, as_json)
         return
-    record = cme.train(out, lr=lr, **flags).record
+    record = cme.train(out, lr=lr, lr_from=lr_from, **flags).record
     if as_json:
         emit_json(record.plain())
         return

@@ -13,6 +13,7 @@ from cme.data.load import load_examples
 from cme.data.sources import Source
 from cme.errors import SourceError
 from cme.evaluation import task
+from cme.evaluation.chosen_ids import chosen_ids
 from cme.evaluation.row_rules import too_many_rows
 from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import EvalSettings
@@ -84,7 +85,7 @@ class BaselineSession:
         marker = folder / "done.json"
         if not marker.is_file():
             started = time.perf_counter()
-            examples = self._load(spec, "eval")
+            examples, provenance = self._rows(spec)
             available = len(examples)
             if self._counts is not None:
                 if (wanted := self._counts[spec.name]) > available:
@@ -99,10 +100,18 @@ class BaselineSession:
             write_samples(folder / "samples.parquet", [sample_row(record, spec, None) for record in records])
             write_responses(folder / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)
-            done = {"seconds": seconds, "provenance": self._source.provenance(spec), "engine": ""}
+            provenance = provenance | self._source.provenance(spec)
+            done = {"seconds": seconds, "provenance": provenance, "engine": ""}
             write_json(marker, done | {"available": available})
         outcome: dict[str, Any] = read_json(marker)
         return outcome
+
+    def _rows(self, spec: DatasetSpec) -> tuple[list[Example], dict[str, str]]:
+        """Return the rows to evaluate, with the provenance of rows that were chosen by their ids."""
+        if self._settings.ids is None:
+            return self._load(spec, "eval"), {}
+        examples, provenance = chosen_ids(self._settings.ids).take(spec, self._settings.source)
+        return [cut_words(example, spec.max_input_words) for example in examples], provenance
 
     def _load(self, spec: DatasetSpec, kind: str) -> list[Example]:
         outcome = load_examples(spec, kind, self._source, allow_missing=self._settings.allow_missing)

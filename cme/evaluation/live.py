@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cme.errors import UsageError
+from cme.evaluation.result_files import write_result
 from cme.evaluation.row_rules import ByScores, Look
-from cme.evaluation.run import write_grown
 from cme.evaluation.session import pick_device
 from cme.evaluation.settings import EvalSettings
 from cme.evaluation.stages import GrowingModel, Sessions, grow
@@ -107,7 +107,7 @@ def evaluate_live(
             own = replace(settings, base=model.base, adapter=model.adapter, name=model.name)
             row = next(row for row in starts[model.base].rows if row.out == model.out)
             growing.append(GrowingModel(own, starts[model.base], row))
-        return grow(growing, rule, write_grown, Sessions(len(models) > 1, group))
+        return grow(growing, rule, write_result, Sessions(len(models) > 1, group))
 
 
 def _begun(settings: EvalSettings, chosen: Mapping[Path, str | None], rule: ByScores, group: Group) -> Start:

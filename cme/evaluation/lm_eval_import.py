@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cme.data.sources import open_source, source_identity, source_notes
 from cme.env import data_source
 from cme.errors import CMEError, DataError, UsageError
 from cme.evaluation import task as loader
@@ -84,7 +85,12 @@ def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str
     claim(
         out,
         "import-lm-eval",
-        {"logs": str(folder), "files": [sha256_file(log.samples) for log in logs], "source": setup.source},
+        {
+            "logs": str(folder),
+            "files": [sha256_file(log.samples) for log in logs],
+            "source": source_identity(setup.source),
+        },
+        notes=source_notes(setup.source),
     )
     try:
         return _write(out, logs, [specs[log.task] for log in logs], done, setup, tier, name)
@@ -297,8 +303,6 @@ def _write(
     tier: str,
     name: str | None,
 ) -> Result:
-    from cme.data.sources import open_source
-
     run = logs[0].run
     samples = [row for item in done.values() for row in item.samples]
     write_samples(out / "samples.parquet", samples)

@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cme.data.sources import Source, check_source, open_source
+from cme.data.sources import check_source, open_source, source_notes
 from cme.errors import CMEError, UsageError
-from cme.evaluation.adapters import BASE, adapter_name, distinct_names
+from cme.evaluation.adapters import BASE, distinct_names
 from cme.evaluation.baseline import BaselineSession
+from cme.evaluation.chosen_ids import rows_fields
 from cme.evaluation.expert_choice import ExpertChoice
 from cme.evaluation.in_memory import describe, state_restored, tokenizer_digest, unwrapped
+from cme.evaluation.result_files import answered, write_result, written
 from cme.evaluation.retention import check_retention
 from cme.evaluation.row_rules import GivenRows, Look, RowRule
-from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session, pick_device
 from cme.evaluation.settings import RESULT, EvalSettings
+from cme.evaluation.shared_rows import check_same_rows
 from cme.evaluation.stages import GrowingModel, Sessions, grow
 from cme.evaluation.start import (
     ModelRow,
@@ -25,25 +26,23 @@ from cme.evaluation.start import (
     chosen_rows,
     claim_row,
     identity_of,
+    ids_checked,
     release_rows,
     rows_identity,
     specs_of,
     with_rows,
 )
-from cme.files import sha256_file
 from cme.locks import locks_released
 from cme.models.load import load_tokenizer, pick_dtype
 from cme.processes import ALONE, Group, joined
 from cme.progress import table
 from cme.prompt import check_format
-from cme.records import AdapterInfo, Result, RowSelection, read_record, versions, write_record
-from cme.records.samples import read_samples, write_samples
+from cme.records import Result, read_record
 from cme.suite import DatasetSpec
 from cme.suite.baselines import covered
-from cme.suite.score import SCORER_VERSION, aggregate
-from cme.workdir import claim, finish
+from cme.workdir import claim
 
-__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "write_grown"]
+__all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "evaluate_parts"]
 
 
 @locks_released()
@@ -131,6 +130,45 @@ def evaluate_masked(settings: EvalSettings, choices: Mapping[str, str | None], o
         return _models(settings, chosen, group, each=True, experts=experts)
 
 
+@locks_released()
+def evaluate_parts(settings: EvalSettings, parts: Mapping[Path, tuple[str, Sequence[str] | None]]) -> list[Result]:
+    """Evaluate several adapters, each on its own datasets, on a base model that is loaded once.
+
+    Args:
+        settings: settings of all evaluations, without adapter and datasets.
+        parts: the adapter and the names of its datasets by output folder. None means the whole suite. Finished results are read.
+
+    Returns:
+        The results in the order of the parts.
+
+    Raises:
+        CMEError: as for `evaluate`.
+    """
+    settings.check()
+    check_retention(settings, {out: adapter for out, (adapter, _) in parts.items()})
+    settings = replace(settings, dtype=pick_dtype(settings.dtype))
+    with joined() as group:
+        settings = replace(settings, device=pick_device(settings.device, group))
+        each = {
+            out: replace(settings, datasets=None if names is None else tuple(names))
+            for out, (_, names) in parts.items()
+        }
+        starts = group.first(lambda: {out: begin(own, {out: parts[out][0]}, each=True) for out, own in each.items()})
+        waiting = {out: start for out, start in starts.items() if not start.rows[0].finished}
+        results: dict[Path, Result] = {}
+        if waiting:
+            home = next(iter(waiting.values())).folder
+            try:
+                session = group.together(
+                    lambda: Session(settings, home, load_tokenizer(home), group=group, several=True)
+                )
+            except CMEError:
+                release_rows([start.rows[0] for start in waiting.values()], group)
+                raise
+            results = {out: _row(session, each[out], start, start.rows[0], group) for out, start in waiting.items()}
+    return [results[out] if out in results else read_record(out / RESULT, Result) for out in parts]
+
+
 def evaluate_model(
     model: Any, tokenizer: Any, settings: EvalSettings, out: Path, rule: RowRule | None = None
 ) -> Result:
@@ -176,7 +214,7 @@ def evaluate_model(
     }
     own = description.adapter_fingerprint
     row = ModelRow(out, description.adapter, None, own, identity, False, False, settings.experts)
-    start = Start(specs, missing, out, description.fingerprint, prompts, [claim_row(row, False, rule)])
+    start = Start(specs, missing, out, description.fingerprint, prompts, [claim_row(row, settings, specs, False, rule)])
     with state_restored(model):
         try:
             session = Session(settings, out, tokenizer, given=model)
@@ -185,7 +223,7 @@ def evaluate_model(
             raise
         if rule is not None:
             growing = GrowingModel(settings, start, start.rows[0], origin="memory")
-            return grow([growing], rule, write_grown, Sessions(False, ALONE, session))[0]
+            return grow([growing], rule, write_result, Sessions(False, ALONE, session))[0]
         return _row(session, settings, start, start.rows[0], ALONE, origin="memory")
 
 
@@ -205,7 +243,7 @@ def _models(
     if rule is not None:
         sessions = Sessions(len(chosen) > 1, group)
         for row in open_rows:
-            results[row.out] = grow([GrowingModel(settings, start, row)], rule, write_grown, sessions)[0]
+            results[row.out] = grow([GrowingModel(settings, start, row)], rule, write_result, sessions)[0]
     elif open_rows:
         try:
             tokenizer = load_tokenizer(start.folder)
@@ -231,39 +269,7 @@ def _row(
         raise
     done = _each(session, start.specs, row.out, shown=group.rank == 0)
     parts = {name: [(record, row.out / "parts" / name)] for name, record in done.items()}
-    return group.first(lambda: _model_result(session, GrowingModel(settings, start, row, origin, parts), None))
-
-
-def write_grown(session: Session, model: GrowingModel, selection: RowSelection) -> Result:
-    """Write the result of a model whose rows a rule chose (`cme.evaluation.stages.grow`)."""
-    return _model_result(session, model, selection)
-
-
-def _model_result(session: Session, model: GrowingModel, selection: RowSelection | None) -> Result:
-    settings, start, row = model.settings, model.start, model.row
-    result = Result(
-        name=settings.name
-        or (
-            adapter_name(row.adapter_name_or_path)
-            if row.adapter_name_or_path
-            else settings.base.rstrip("/").split("/")[-1]
-        ),
-        base=settings.base,
-        base_fingerprint=start.fingerprint,
-        tokenizer_fingerprint=start.tokenizer,
-        adapter=_adapter_info(session, row),
-        prompt_format=settings.prompt_format,
-        shots=settings.shots,
-        prompt_variant=settings.prompt_variant,
-        dtype=settings.dtype,
-        token_budget=settings.token_budget,
-        origin=model.origin,
-        rows=selection,
-        retention=session.measure_retention(),
-        experts=row.experts,
-        **_answered(session, settings, model.parts, start.specs, open_source(settings.source), start.missing, row.out),
-    )
-    return _written(result, row.out)
+    return group.first(lambda: write_result(session, GrowingModel(settings, start, row, origin, parts), None))
 
 
 def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result:
@@ -277,10 +283,15 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
     specs = covered(name, settings.datasets)
     source = open_source(settings.source)
     kinds = ("train", "eval") if name == "majority" else ("eval",)
-    missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
-    specs = with_rows(specs, source, kinds)
+    if settings.ids is not None:
+        missing = list(ids_checked(settings, specs, source, train="train" in kinds))
+    else:
+        missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
+        specs = with_rows(specs, source, kinds)
     given = {} if counts is None else {"rows": {spec.name: counts[spec.name] for spec in specs}}
-    claim(out, "eval", {"baseline": name, **rows_identity(settings, specs), **given})
+    identity = {"baseline": name, **rows_identity(settings, specs), **given}
+    claim(out, "eval", identity, notes=source_notes(settings.source))
+    check_same_rows(out, source, specs)
     session = BaselineSession(name, settings, source, counts)
     done = _each(session, specs, out, shown=True)
     selection = None
@@ -296,18 +307,17 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
         shots=0,
         dtype="",
         baseline=name,
-        rows=selection,
-        **_answered(
+        **answered(
             session,
             settings,
             {name: [(record, out / "parts" / name)] for name, record in done.items()},
             specs,
-            source,
             missing,
             out,
         ),
+        **rows_fields(settings, selection),
     )
-    return _written(result, out)
+    return written(result, out)
 
 
 def _each(
@@ -316,69 +326,3 @@ def _each(
     """Evaluate every dataset and return the records of `Session.dataset` by name."""
     with table([spec.name for spec in specs], whole=f"{out.name}: datasets", shown=shown) as row:
         return {spec.name: session.dataset(spec, out / "parts", row(spec.name)) for spec in specs}
-
-
-def _answered(
-    session: Session | BaselineSession,
-    settings: EvalSettings,
-    parts: Mapping[str, Sequence[tuple[Mapping[str, Any], Path]]],
-    specs: Sequence[DatasetSpec],
-    source: Source,
-    missing: Sequence[str],
-    out: Path,
-) -> dict[str, Any]:
-    """Write the samples and responses of all datasets and return the fields of the result that describe them."""
-    folders = [folder for spec in specs for _, folder in parts[spec.name]]
-    samples = [row for folder in folders for row in read_samples(folder / "samples.parquet")]
-    write_samples(out / "samples.parquet", samples)
-    join_responses([folder / "responses.parquet" for folder in folders], out / "responses.parquet")
-    done = {spec.name: _joined([record for record, _ in parts[spec.name]]) for spec in specs}
-    return {
-        "tier": settings.tier,
-        "source": source.name,
-        "scores": aggregate(samples, tier=settings.tier),
-        "samples_sha256": sha256_file(out / "samples.parquet"),
-        "scorer_version": SCORER_VERSION,
-        "task_fingerprints": {spec.name: spec.fingerprint for spec in specs},
-        "provenance": {name: item["provenance"] for name, item in done.items()},
-        "missing": tuple(missing),
-        "device": session.device_name,
-        "batch_size": session.batch_size,
-        "threads": session.threads,
-        "seconds": {name: item["seconds"] for name, item in done.items()},
-        "tokens": {name: item["tokens"] for name, item in done.items() if "tokens" in item},
-        "tokens_per_second": {
-            name: round(item["tokens"] / item["seconds"], 1) for name, item in done.items() if item.get("tokens")
-        },
-        "engines": {name: item["engine"] for name, item in done.items() if item["engine"]},
-        "versions": versions(),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _joined(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the record of a dataset whose rows were evaluated in several parts."""
-    joined = dict(records[-1])
-    joined["seconds"] = round(sum(record["seconds"] for record in records), 3)
-    if "tokens" in joined:
-        joined["tokens"] = sum(record["tokens"] for record in records)
-    # If one part needed lm-eval's own code, its reason is the one to report.
-    joined["engine"] = next((record["engine"] for record in records if record["engine"] != "prefix"), joined["engine"])
-    return joined
-
-
-def _written(result: Result, out: Path) -> Result:
-    write_record(out / RESULT, result)
-    finish(out)
-    return result
-
-
-def _adapter_info(session: Session, row: ModelRow) -> AdapterInfo | None:
-    if row.adapter_name_or_path is None or row.fingerprint is None:
-        return None
-    return AdapterInfo(
-        path=row.adapter_name_or_path,
-        method=session.method,
-        fingerprint=row.fingerprint,
-        changes_output=session.effect > 0,
-    )

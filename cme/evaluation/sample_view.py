@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cme.data.sources import is_mini
+from cme.data.sources.named import named_folder
 from cme.errors import DataError, UsageError
 from cme.evaluation import task
+from cme.evaluation.chosen_ids import ChosenIds
 from cme.evaluation.row_windows import RowWindows
 from cme.readers.parquet_file import open_parquet, read_rows
 from cme.records import Result, read_record
 from cme.records.samples import read_samples
 from cme.suite import DatasetSpec, dataset
-from cme.workdir import claimed
+from cme.workdir import claimed, noted
 
 __all__ = ["Single", "choose_samples", "single_samples", "with_ids"]
 
@@ -148,23 +150,29 @@ def single_samples(
         raise UsageError(f"{folder} has no samples of {spec.name}. It has: {evaluated}.")
     chosen = choose_samples(samples, first=first, wrong=wrong, right=right, ids=ids)
     place = source or _source(folder, result)
-    if source is None and place != "hub" and not is_mini(place) and not Path(place).expanduser().is_dir():
+    if source is None and not _is_here(place):
         raise UsageError(
             f"{folder} was evaluated on the rows of {place!r}, which is not a folder on this machine. "
             "Set --source to the folder of these rows."
         )
-    rows, shots = _rows(result, spec, place, base or result.base, any(sample["cut"] for sample in samples))
+    rows, shots = _rows(result, spec, place, base or result.base, samples)
     responses = _responses(folder / "responses.parquet", spec)
     return [_single(sample, rows, shots, responses.get(sample["id"], {}), place) for sample in chosen]
 
 
 def _source(folder: Path, result: Result) -> str:
-    """Return the source of the evaluation. The marker of the folder has the full path of a mirror; the record has its name."""
-    return str(claimed(folder).get("source") or result.source)
+    """Return the source of the evaluation. The marker of the folder has the path of a mirror; the record has its name."""
+    return str(noted(folder).get("source") or claimed(folder).get("source") or result.source)
+
+
+def _is_here(place: str) -> bool:
+    named = named_folder(place)
+    folder = Path(place).expanduser() if named is None else named.folder
+    return place == "hub" or is_mini(place) or folder.is_dir()
 
 
 def _rows(
-    result: Result, spec: DatasetSpec, source: str, base: str, cut: bool
+    result: Result, spec: DatasetSpec, source: str, base: str, samples: Sequence[Mapping[str, Any]]
 ) -> tuple[dict[str, dict[str, Any]], str]:
     """Return the evaluated rows by id, rendered as in the evaluation, and the text of the few-shot examples."""
     if result.task_fingerprints.get(spec.name) != spec.fingerprint:
@@ -173,9 +181,11 @@ def _rows(
             "the version of CME that made the result."
         )
     options: dict[str, Any] = {"cme_format": result.prompt_format or "plain"}
-    if options["cme_format"] != "plain" or cut:
+    if options["cme_format"] != "plain" or any(sample["cut"] for sample in samples):
         options |= _tokenizer(base)
-    if result.rows is not None:
+    if result.ids is not None:
+        options["cme_ids"] = ChosenIds.of_samples(samples, "the result")
+    elif result.rows is not None:
         windows = options["cme_rows"] = RowWindows()
         windows.set(spec.name, (0, result.rows.counts[spec.name]))
     splits = task.load(

@@ -123,6 +123,7 @@ class Session:
             "cme_wording": settings.prompt_variant,
             "cme_allow_missing": settings.allow_missing,
             "cme_rows": self._windows,
+            "cme_ids": settings.ids,
         }
         self._harness.take(model, metadata, self._checks.verdicts)
 

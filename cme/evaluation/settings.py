@@ -29,7 +29,7 @@ class EvalSettings:
         base: base model: a hub id, a folder or the name of the embedded model.
         adapter: adapter folder or hub id. None evaluates the base model itself.
         tier: ``smoke``, ``quick``, ``standard`` or ``full``.
-        source: ``hub``, ``mini`` or the folder of a mirror.
+        source: ``hub``, ``mini``, the folder of a mirror, or ``NAME=DIR``.
         datasets: names of datasets or families. None means the whole suite.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
         shots: number of training examples that precede each question.
@@ -56,6 +56,7 @@ class EvalSettings:
         experts: the experts of a routed adapter to use, such as ``top1`` or ``drop:1`` (`cme.evaluation.expert_choice`). None
             means all.
         retention_base: base of a merged or fully trained model, with which retention compares it. None for an adapter.
+        ids: file of row ids (`cme.records.ids`). Its rows are evaluated in place of those of the tier, which it states as well.
     """
 
     base: str
@@ -79,6 +80,7 @@ class EvalSettings:
     retention_text: str | None = None
     retention_base: str | None = None
     experts: str | None = None
+    ids: str | None = None
 
     def check(self) -> None:
         """Check names against the suite, and settings against each other.

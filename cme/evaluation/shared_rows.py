@@ -1,18 +1,21 @@
 """The rows of another result: checking that a second model can be evaluated on exactly the rows of a first one."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cme.data.sources import Source, open_source
+from cme.data.sources.mirror import MirrorSource
 from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.row_rules import GivenRows
 from cme.evaluation.settings import RESULT, EvalSettings
+from cme.files import read_json
 from cme.models.load import resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE
 from cme.records import Result, read_record
 from cme.suite import DatasetSpec, datasets
 
-__all__ = ["check_rows_of", "rows_of"]
+__all__ = ["changed_rows", "check_rows_of", "check_same_rows", "rows_of"]
 
 
 def rows_of(folder: Path) -> tuple[Result, GivenRows]:
@@ -59,7 +62,7 @@ def check_rows_of(result: Result, folder: Path, settings: EvalSettings, *, loade
         problems.append(f"other task files of {', '.join(other)} (use the version of CME that made it)")
     if result.source != source.name:
         problems.append(f"source {result.source}, not {source.name} (set --source)")
-    elif changed := [name for name in names if _changed(source, known[name], result.provenance.get(name, {}))]:
+    elif changed := [name for name in names if changed_rows(source, known[name], result.provenance.get(name, {}))]:
         problems.append(f"other rows of {', '.join(changed)} in source {source.name} (use the same files or revision)")
     if settings.baseline is None and result.baseline is None:
         if result.prompt_format != settings.prompt_format:
@@ -76,7 +79,27 @@ def check_rows_of(result: Result, folder: Path, settings: EvalSettings, *, loade
         raise UsageError(f"the rows of {folder} cannot be shared. It was evaluated with {'; '.join(problems)}.")
 
 
-def _changed(source: Source, spec: DatasetSpec, then: dict[str, str]) -> bool:
+def check_same_rows(out: Path, source: Source, specs: Sequence[DatasetSpec]) -> None:
+    """Check that the finished datasets in the output folder of an evaluation have the rows that the source has now.
+
+    Only mirror folders are checked. The rows of the hub are those of its lock, and the mini corpus does not change.
+
+    Raises:
+        UsageError: if the rows of a dataset have changed.
+    """
+    if not isinstance(source, MirrorSource):
+        return
+    for spec in specs:
+        for marker in sorted((out / "parts" / spec.name).rglob("done.json")):
+            then = read_json(marker).get("provenance") or {}
+            if changed_rows(source, spec, then):
+                raise UsageError(
+                    f"{out} has scores of {spec.name} on other rows than those in {source.place} now. Give the folder with the "
+                    "earlier rows to continue, or another --out."
+                )
+
+
+def changed_rows(source: Source, spec: DatasetSpec, then: Mapping[str, str]) -> bool:
     """Return whether the evaluation rows of a dataset have other hashes or another revision than in a result."""
     lacking = source.missing(spec, "eval")
     for subset in spec.subsets:

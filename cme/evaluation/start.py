@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cme.adapters.load import adapter_fingerprint
-from cme.data.sources import Source, check_source, open_source
+from cme.data.sources import Source, check_source, open_source, source_identity, source_notes
 from cme.errors import SourceError, UsageError
 from cme.evaluation.adapters import resolve_adapter
+from cme.evaluation.chosen_ids import check_ids, chosen_ids
 from cme.evaluation.expert_choice import ExpertChoice, check_experts
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.settings import RESULT, EvalSettings
+from cme.evaluation.shared_rows import check_same_rows
 from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group
@@ -31,6 +33,7 @@ __all__ = [
     "chosen_rows",
     "claim_row",
     "identity_of",
+    "ids_checked",
     "release_rows",
     "rows_identity",
     "specs_of",
@@ -103,7 +106,8 @@ def begin(
             **chosen_rows(rule),
         }
         rows.append(ModelRow(out, name_or_path, adapter, own, identity, False, False, choice))
-    return Start(specs, missing, folder, fingerprint, prompts, [claim_row(row, each, rule) for row in rows])
+    claimed = [claim_row(row, settings, specs, each, rule) for row in rows]
+    return Start(specs, missing, folder, fingerprint, prompts, claimed)
 
 
 def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
@@ -111,8 +115,19 @@ def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]
     specs = select(settings.datasets)
     source = open_source(settings.source)
     kinds = ("train", "eval") if settings.shots else ("eval",)
+    if settings.ids is not None:
+        return specs, ids_checked(settings, specs, source, train=settings.shots > 0)
     missing = check_source(source, specs, kinds, allow_missing=settings.allow_missing)
     return with_rows(specs, source, kinds), tuple(missing)
+
+
+def ids_checked(
+    settings: EvalSettings, specs: Sequence[DatasetSpec], source: Source, *, train: bool
+) -> tuple[str, ...]:
+    """Check the row ids of an evaluation (`cme.evaluation.chosen_ids.check_ids`), and return the splits that they lack."""
+    chosen = chosen_ids(settings.ids or "")
+    check_ids(chosen, specs, source, settings.source, train=train)
+    return () if chosen.evaluation is None else tuple(chosen.evaluation.missing)
 
 
 def chosen_rows(rule: "RowRule | None") -> dict[str, str]:
@@ -120,11 +135,22 @@ def chosen_rows(rule: "RowRule | None") -> dict[str, str]:
     return {} if rule is None else {"rows": "chosen"}
 
 
-def claim_row(row: ModelRow, each: bool, rule: "RowRule | None" = None) -> ModelRow:
-    """Claim the output folder of a model. With ``each``, it may hold a finished result. A rule may extend a finished one."""
+def claim_row(
+    row: ModelRow, settings: EvalSettings, specs: Sequence[DatasetSpec], each: bool, rule: "RowRule | None" = None
+) -> ModelRow:
+    """Claim the output folder of a model. With ``each``, it may hold a finished result. A rule may extend a finished one.
+
+    Raises:
+        UsageError: if the folder has other work, or finished datasets with other rows than the source has now.
+    """
+    source = open_source(settings.source)
     try:
-        return replace(row, resumed=claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"]))
+        notes = source_notes(settings.source)
+        resumed = claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"], notes=notes)
+        check_same_rows(row.out, source, specs)
+        return replace(row, resumed=resumed)
     except FinishedError:
+        check_same_rows(row.out, source, specs)
         if rule is not None and rule.extends(read_record(row.out / RESULT, Result), row.out):
             reopen(row.out, "eval")
             return replace(row, resumed=True)
@@ -178,7 +204,9 @@ def rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[
     """Return the settings that determine the rows and how they are scored."""
     return {
         "tier": settings.tier,
-        "source": settings.source,
+        "source": source_identity(settings.source),
         "datasets": {spec.name: spec.fingerprint for spec in specs},
         "scorer": SCORER_VERSION,
+        # Absent without row ids, so that unfinished folders of earlier versions can be resumed.
+        **({} if settings.ids is None else {"ids": chosen_ids(settings.ids).sha256}),
     }

@@ -5,11 +5,12 @@ the ``metadata`` of its `TaskManager`, accepts these keys:
 
 | key | meaning | default |
 | --- | --- | --- |
-| ``cme_source`` | hub, mini or the folder of a mirror | ``CME_DATA_SOURCE``, else hub |
+| ``cme_source`` | hub, mini, the folder of a mirror, or ``NAME=DIR`` | ``CME_DATA_SOURCE``, else hub |
 | ``cme_tier`` | smoke, quick, standard or full (``--limit N`` evaluates the first N rows of the same order) | full |
 | ``cme_format`` | plain, chat or teamlora (the last two need the tokenizer of ``pretrained``) | plain |
 | ``cme_shots`` | number of training rows that are available for ``--num_fewshot`` | 0 |
 | ``cme_wording`` | prompt variant: index of the dataset's instruction | 0 |
+| ``cme_ids`` | file of row ids, whose rows are evaluated in place of those of the tier | none |
 """
 
 import math
@@ -23,6 +24,7 @@ from cme.data.match import match_digest
 from cme.data.sources import open_source
 from cme.env import data_source
 from cme.errors import CMEError, UsageError
+from cme.evaluation.chosen_ids import ChosenIds, chosen_ids
 from cme.evaluation.row_windows import RowWindows
 from cme.prompt import check_format, cut_to_tokens, cut_words, encode_pair, render
 from cme.prompt.encode import encode
@@ -56,6 +58,7 @@ def load(
     cme_max_length: int | None = None,
     cme_allow_missing: bool = False,
     cme_rows: RowWindows | None = None,
+    cme_ids: str | ChosenIds | None = None,
     pretrained: Any = None,
     tokenizer: Any = None,
     **_: Any,
@@ -72,6 +75,7 @@ def load(
         cme_max_length: maximum number of tokens of prompt and answer together. Longer inputs are truncated and have ``cut``.
         cme_allow_missing: whether to continue without splits that the source lacks.
         cme_rows: the rows of the tier to render, and what was read before. None renders all rows of the tier.
+        cme_ids: file of row ids. Its rows are evaluated in place of those of the tier.
         pretrained: folder or id of the model, whose tokenizer is loaded if one is needed.
         tokenizer: folder, id or object of the tokenizer, used instead of that of ``pretrained``.
         _: further metadata of lm-eval, which has no effect.
@@ -93,22 +97,32 @@ def load(
             f"few-shot examples require prompt format 'plain', but the format is {cme_format!r}. Set it to 'plain'."
         )
     instruction = spec.instruction_at(cme_wording)
-    source = open_source(cme_source or data_source())
+    place = cme_source or data_source()
+    source = open_source(place)
     limit = tier_rows(cme_tier)
     windows = cme_rows or RowWindows()
 
     def read(kind: str) -> list[Example]:
         return load_examples(spec, kind, source, allow_missing=cme_allow_missing).examples
 
-    everything = windows.once(spec.name, "eval", lambda: tier_order(read("eval")))
-    examples = windows.cut(spec.name, everything[:limit])
-    if not everything:
-        raise CMEError(
-            f"{spec.name}: {source.place} has no evaluation rows. Leave the dataset out, or set another source."
-        )
+    def everything() -> list[Example]:
+        return windows.once(spec.name, "eval", lambda: tier_order(read("eval")))
+
+    if cme_ids is not None:
+        chosen = chosen_ids(cme_ids) if isinstance(cme_ids, str) else cme_ids
+        taken, provenance = chosen.take(spec, place)
+        if not taken:
+            raise CMEError(f"{spec.name}: {chosen.place} has no ids of this dataset. Leave the dataset out.")
+        examples = windows.cut(spec.name, taken)
+    else:
+        if not everything():
+            raise CMEError(
+                f"{spec.name}: {source.place} has no evaluation rows. Leave the dataset out, or set another source."
+            )
+        examples, provenance = windows.cut(spec.name, everything()[:limit]), {}
 
     def read_shots() -> list[dict[str, Any]]:
-        held_out = {match_digest(example, spec) for example in everything}
+        held_out = {match_digest(example, spec) for example in everything()}
         train = [example for example in read("train") if match_digest(example, spec) not in held_out]
         few_shot = [replace(example, instruction=instruction) for example in tier_order(train)[:cme_shots]]
         rows = [_row(cut_words(example, spec.max_input_words), False) for example in few_shot]
@@ -123,7 +137,8 @@ def load(
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
     with_instruction = [replace(example, instruction=instruction) for example in examples]
     rows = [_fitted(example, spec, cme_format, tokens, budget) for example in with_instruction]
-    return Splits({"eval": _dataset(rows, spec), "fewshot": _dataset(shots, spec)}, source.provenance(spec))
+    provenance = provenance | source.provenance(spec)
+    return Splits({"eval": _dataset(rows, spec), "fewshot": _dataset(shots, spec)}, provenance)
 
 
 class Splits(dict[str, "datasets.Dataset"]):

@@ -2,11 +2,11 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cme.data.sources import Source, check_source, is_mini, open_source
+from cme.data.sources import Source, check_source, is_mini, open_source, source_notes
 from cme.data.sources.survey import row_warning
 from cme.errors import UsageError
 from cme.extras import optional
@@ -31,7 +31,7 @@ from cme.records import Manifest, MixDataset, versions, write_record
 from cme.suite import DatasetSpec, datasets, select
 from cme.workdir import claim, finish
 
-__all__ = ["Checked", "build", "check_only"]
+__all__ = ["Checked", "build", "check_only", "describe", "empty", "sweep"]
 
 _WORK = ".work"
 
@@ -92,8 +92,8 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     """
     suite, specs, source = _begin(settings, source)
     out = settings.out
-    claim(out, "build-data", settings.identity(list(suite.values())))
-    _sweep(out)
+    claim(out, "build-data", settings.identity(list(suite.values())), notes=source_notes(settings.source))
+    sweep(out)
     if not (out / MANIFEST).is_file():
         with Workers(settings.workers) as workers:
             decided = _decide(suite, specs, source, out / _WORK, settings, workers)
@@ -101,21 +101,35 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
             try:
                 cap, counts = share_rows(sizes, settings.size, settings.mixing, settings.temperature)
             except UsageError:
-                _empty(out)
+                empty(out)
                 raise
             files = _write(decided, counts, settings, workers)
         manifest = _manifest(settings, source.name, cap, decided, counts, files)
-        write_json(out / "overlap.json", decided.overlap)
-        write_text(out / "overlap.csv", overlap_csv(decided.overlap))
-        with optional("The same numbers are in overlap.csv and overlap.json."):
-            write_text(out / "overlap.svg", heat_map(decided.overlap))
-        picture = (out / "overlap.svg").is_file()
-        text = card(manifest, decided.specs, decided.unchecked, settings.command(source.name), picture=picture)
-        write_text(out / "README.md", text)
-        write_record(out / MANIFEST, manifest)
+        describe(out, manifest, decided.specs, decided.unchecked, settings.command(source.name))
     shutil.rmtree(out / _WORK, ignore_errors=True)
     finish(out)
     return read_manifest(out)
+
+
+def describe(
+    out: Path, manifest: Manifest, specs: Sequence[DatasetSpec], unchecked: Sequence[str], command: str
+) -> None:
+    """Write the files of a mix that describe its rows: the overlap, the card, and at last the manifest.
+
+    Args:
+        out: folder of the mix.
+        manifest: the manifest.
+        specs: datasets of the mix, in the order of the suite.
+        unchecked: evaluation splits of the suite that the source lacks.
+        command: the command that builds the mix again.
+    """
+    write_json(out / "overlap.json", manifest.overlap)
+    write_text(out / "overlap.csv", overlap_csv(manifest.overlap))
+    with optional("The same numbers are in overlap.csv and overlap.json."):
+        write_text(out / "overlap.svg", heat_map(manifest.overlap))
+    picture = (out / "overlap.svg").is_file()
+    write_text(out / "README.md", card(manifest, specs, unchecked, command, picture=picture))
+    write_record(out / MANIFEST, manifest)
 
 
 def check_only(settings: BuildSettings, *, source: Source | None = None) -> Checked:
@@ -155,13 +169,13 @@ def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, Da
     return suite, specs, source
 
 
-def _sweep(out: Path) -> None:
+def sweep(out: Path) -> None:
     """Remove the incomplete files of a build that was killed."""
     for file in out.rglob(".*.tmp"):
         file.unlink()
 
 
-def _empty(out: Path) -> None:
+def empty(out: Path) -> None:
     """Empty the folder, so that the same --out can be used again with the size that the message suggests."""
     for item in out.iterdir():
         if item.is_dir():

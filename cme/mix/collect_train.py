@@ -18,6 +18,7 @@ from cme.data.example import Example
 from cme.data.load import RowStream
 from cme.data.match import canonical_texts, gold_text, texts_digest
 from cme.data.sources import Source
+from cme.data.sources.mirror import MirrorSource
 from cme.data.sources.pins import Pin, check_pin, pin_of
 from cme.errors import CMEError
 from cme.files import atomic_path
@@ -80,7 +81,7 @@ def collect_train(
     plans = {spec.name: _plan(spec, source, folder, allow_missing=allow_missing) for spec in specs}
     tasks = []
     for spec in specs:
-        planned = [_piece(values) for values in plans[spec.name].pieces]
+        planned = [_piece(values, plans[spec.name].root, source) for values in plans[spec.name].pieces]
         check_plan(spec, "train", source, planned)
         tasks += [
             _Task(spec, piece, f"{spec.name}.train.{number:04d}", pin_of(piece.file) if piece.file else None)
@@ -111,11 +112,15 @@ def collect_train(
 
 @validated("plan of a dataset's pieces")
 class _Plan:
-    """How a dataset is split into pieces. It is stored, so that a continued build uses the same pieces."""
+    """How a dataset is split into pieces. It is stored, so that a continued build uses the same pieces.
+
+    ``root`` is the folder of a named source, which may lie elsewhere when the build continues.
+    """
 
     pieces: Items[dict[str, Any]]
     missing: Items[str]
     provenance: dict[str, str]
+    root: str | None = None
 
 
 def _plan(spec: DatasetSpec, source: Source, folder: Path, *, allow_missing: bool) -> _Plan:
@@ -125,7 +130,8 @@ def _plan(spec: DatasetSpec, source: Source, folder: Path, *, allow_missing: boo
         lacking = missing if allow_missing else {}
         subsets = [subset for subset in spec.subsets if subset.name not in lacking]
         stored = [_stored(piece) for subset in subsets for piece in pieces(source, spec, subset, subset.train)]
-        mark(file, [], asdict(_Plan(tuple(stored), tuple(missing.values()), source.provenance(spec))))
+        plan = asdict(_Plan(tuple(stored), tuple(missing.values()), source.provenance(spec), _root(source)))
+        mark(file, [], {key: value for key, value in plan.items() if key != "root" or value is not None})
     return build(_Plan, marked_value(file), str(file), error=CMEError)
 
 
@@ -135,10 +141,16 @@ def _stored(piece: Piece) -> dict[str, Any]:
     return {"part": values.pop("subset")} | values | {"file": piece.file and str(piece.file)}
 
 
-def _piece(values: Mapping[str, Any]) -> Piece:
-    """Return the piece that `_stored` gave as JSON values."""
+def _root(source: Source) -> str | None:
+    return str(source.folder) if isinstance(source, MirrorSource) and source.named else None
+
+
+def _piece(values: Mapping[str, Any], root: str | None, source: Source) -> Piece:
+    """Return the piece that `_stored` gave as JSON values. A file below ``root`` is that of the source's present folder."""
     others = {key: value for key, value in values.items() if key not in ("part", "file", "groups")}
     file = values["file"] and Path(values["file"])
+    if file and root is not None and isinstance(source, MirrorSource) and file.is_relative_to(root):
+        file = source.folder / file.relative_to(root)
     return Piece(subset=values["part"], file=file, groups=tuple(values["groups"]), **others)
 
 

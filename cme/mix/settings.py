@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, Strict
 
 import cme
 from cme.config import Items, known, validated
+from cme.data.sources import source_identity, source_notes
 from cme.files import digest
 from cme.mix.cap import MIXINGS
 from cme.suite import DatasetSpec
@@ -30,7 +31,7 @@ class BuildSettings:
     """Settings of ``cme build-data``.
 
     Attributes:
-        source: ``hub``, ``mini`` or a mirror folder.
+        source: ``hub``, ``mini``, a mirror folder, or ``NAME=DIR`` (`cme.data.sources.open_source`).
         out: folder to write. It is new, empty, or has unfinished work of this command.
         size: exact number of training rows; None for all remaining rows.
         seed: seed of the hash order and the final permutation. It does not change the validation rows, the prompt variant of a
@@ -74,7 +75,7 @@ class BuildSettings:
             specs: all datasets of the suite, because work that began with other task files must not be continued.
         """
         return {
-            "source": self.source,
+            "source": source_identity(self.source),
             "size": self.size,
             "seed": self.seed,
             "datasets": sorted(self.datasets) if self.datasets is not None else None,
@@ -98,7 +99,8 @@ class BuildSettings:
             source: name of the source in the manifest.
         """
         default = BuildSettings(source=self.source, out=self.out)
-        words = ["cme", "build-data", "--source", source]
+        given = f"{source}=DIR" if source_notes(self.source) else source
+        words = ["cme", "build-data", "--source", given]
         flags = {
             "size": "size",
             "seed": "seed",

@@ -16,7 +16,7 @@ from cme.suite import datasets
 
 __all__ = ["Verified", "content_fingerprint", "verify"]
 
-_NOT_CONTENT = ("kind", "schema_version", "versions", "fingerprint", "tokens")
+_NOT_CONTENT = ("kind", "schema_version", "versions", "fingerprint", "tokens", "rebuilt")
 
 
 @dataclass(frozen=True)

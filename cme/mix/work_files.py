@@ -108,6 +108,17 @@ class TrainFile:
         tables = [_read(self._folder / f"{name}.numbers.arrow") for name in self.names]
         return pa.concat_tables(tables) if tables else numbers_schema().empty_table()
 
+    def ids(self) -> "pa.ChunkedArray":
+        """Return the id of every row. Only the pages of the files with ids are read."""
+        import pyarrow as pa
+
+        chunks: list[pa.Array] = []
+        for name in self.names:
+            path = self._folder / f"{name}.rows.arrow"
+            with _named(path):
+                chunks += pa.ipc.open_file(pa.memory_map(str(path))).read_all()["id"].chunks
+        return pa.chunked_array(chunks, type=pa.string())
+
     def texts(self, rows: "NDArray[np.int64]") -> "pa.Table":
         """Return the texts of some rows. Only the pages of the files with these rows are read.
 

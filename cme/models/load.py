@@ -14,6 +14,7 @@ from cme.models.embedded import EMBEDDED, embedded_folder
 __all__ = [
     "DTYPES",
     "base_fingerprint",
+    "context_length",
     "load_model",
     "load_tokenizer",
     "pick_device",
@@ -93,6 +94,18 @@ def base_fingerprint(folder: Path) -> str:
     for file in sorted([folder / "config.json", *folder.glob("*.safetensors")]):
         total.update(f"{file.name}:{sha256_file(file)}\n".encode())
     return total.hexdigest()
+
+
+def context_length(folder: Path) -> int | None:
+    """Return the number of tokens that a base can read, or None if its configuration names no limit.
+
+    Args:
+        folder: folder of the base.
+    """
+    from transformers import AutoConfig
+
+    most = getattr(AutoConfig.from_pretrained(str(folder)), "max_position_embeddings", None)
+    return None if most is None else int(most)
 
 
 def pick_dtype(dtype: str) -> str:

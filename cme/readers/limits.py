@@ -1,17 +1,21 @@
 """Limits of all readers. `limits_table` makes the table in ``docs/limits.md``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 __all__ = [
+    "COALITION_FILES",
     "CONFIG_EXPERTS",
     "CONFIG_LAYERS",
     "CONFIG_WIDTH",
     "DATA_FILES",
     "ENTRY_BYTES",
     "ENTRY_DEPTH",
+    "ENTRY_EXPERTS",
     "ENTRY_RUNS",
     "ENTRY_TEXT",
+    "EXPERT_FILES",
+    "ID_FILES",
     "JSON_BYTES",
     "JSON_DEPTH",
     "JSON_DIGITS",
@@ -63,6 +67,8 @@ ENTRY_BYTES = 4 * _MIB
 ENTRY_TEXT = 4_096
 ENTRY_DEPTH = 20
 ENTRY_RUNS = 100
+ENTRY_EXPERTS = 64
+"""Maximum number of experts of a row with an analysis, because its page shows each of them."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,33 @@ SAMPLE_FILES = ParquetLimits(
     dictionary=16 * _KIB,
 )
 
+ID_FILES = ParquetLimits(
+    name="row ids",
+    size=_GIB,
+    footer=16 * _MIB,
+    metadata=4 * _MIB,
+    columns=64,
+    groups=10_000,
+    rows=20_000_000,
+    values=80_000_000,
+    page=256 * _MIB,
+    unpacked=4 * _GIB,
+    batch=_GIB,
+    text=256,
+    dictionary=16 * _KIB,
+)
+
+COALITION_FILES = replace(
+    SAMPLE_FILES,
+    name="analyses (`coalitions.parquet`)",
+    size=4 * _GIB,
+    rows=20_000_000,
+    values=200_000_000,
+    unpacked=4 * _GIB,
+)
+
+EXPERT_FILES = replace(SAMPLE_FILES, name="scores of masked experts, beside entries", size=20 * _MIB, columns=512)
+
 DATA_FILES = ParquetLimits(
     name="dataset rows and mixes",
     size=None,
@@ -156,6 +189,9 @@ def limits_table() -> str:
         ("", "digits of a whole number", f"{YAML_DIGITS}"),
         ("", "time", "about 3 s for a file of the largest size"),
         *_parquet_rows(SAMPLE_FILES),
+        *_parquet_rows(ID_FILES),
+        *_parquet_rows(COALITION_FILES),
+        *_parquet_rows(EXPERT_FILES),
         *_parquet_rows(DATA_FILES),
         ("safetensors header", "size", _size(TENSORS_HEADER_BYTES)),
         ("", "tensors", f"{TENSORS:,}"),
@@ -171,6 +207,7 @@ def limits_table() -> str:
         ("", "depth of nesting", f"{ENTRY_DEPTH}"),
         ("", "length of a text", f"{ENTRY_TEXT:,} characters"),
         ("", "runs", f"{ENTRY_RUNS}"),
+        ("", "experts of a row with an analysis", f"{ENTRY_EXPERTS}"),
         ("Download", "size", "the size that the hub states, to the byte"),
     ]
     return "\n".join(

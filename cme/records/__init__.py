@@ -1,4 +1,4 @@
-"""Records of CME's artefacts (manifest, run, grid, result, analysis, entry) as pydantic models, with reading and writing."""
+"""Records of CME's artefacts (manifest, run, grid, result, analysis, export, entry) as pydantic models."""
 
 from cme.records.analysis import (
     Analysis,
@@ -14,18 +14,23 @@ from cme.records.analysis import (
     Share,
     SimilarityAnalysis,
     SubjectTest,
+    TrainingLoad,
+    TrainingStep,
 )
 from cme.records.base import Artefact, PartialRecord, Record, read_record, versions, write_record
 from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
-from cme.records.grid import ChosenGrid, Grid, GridRun
-from cme.records.manifest import Manifest, MixDataset
+from cme.records.experts import ExpertsCompetition, ExpertsLoad, PlainLora, RouterWorth, RunExperts, SubjectInformation
+from cme.records.export import Export
+from cme.records.grid import ChosenGrid, Diverged, Grid, GridRun, chosen_rate, chosen_run
+from cme.records.manifest import Manifest, MixDataset, Rebuilt
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
 from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
 from cme.records.retention import Drift, LossChange, Retention
 from cme.records.rows import RowLook, RowSelection
 from cme.records.run import Run
 from cme.records.settings import AdapterRecord, Recipe, TrainingRecord
+from cme.records.validation import BundleTest, LayerGroup, MaskLoss, ValidationAnalysis
 
 __all__ = [
     "AdapterInfo",
@@ -33,15 +38,20 @@ __all__ = [
     "AdapterRecord",
     "Analysis",
     "Artefact",
+    "BundleTest",
     "ChosenGrid",
     "Cost",
     "DatasetScore",
+    "Diverged",
     "Drift",
     "Entry",
     "EntryPromptVariant",
     "EntryRun",
     "EvaluationOrigin",
     "ExpertValues",
+    "ExpertsCompetition",
+    "ExpertsLoad",
+    "Export",
     "FamilyScore",
     "GateAgreement",
     "Grid",
@@ -49,33 +59,45 @@ __all__ = [
     "GroupLoad",
     "Interval",
     "LayerCompetition",
+    "LayerGroup",
     "LayerSimilarity",
     "LoadAnalysis",
     "LossChange",
     "Manifest",
+    "MaskLoss",
     "MaskScore",
     "MeasuredRatios",
     "MixDataset",
     "MixOrigin",
     "PartialRecord",
+    "PlainLora",
     "Provenance",
     "Ratio",
+    "Rebuilt",
     "Recipe",
     "Record",
     "Result",
     "Retention",
+    "RouterWorth",
     "RowLook",
     "RowSelection",
     "Run",
+    "RunExperts",
     "Scores",
     "ShapleyAnalysis",
     "Share",
     "SimilarityAnalysis",
     "SoftDatasetScore",
     "SoftScores",
+    "SubjectInformation",
     "SubjectTest",
+    "TrainingLoad",
     "TrainingOrigin",
     "TrainingRecord",
+    "TrainingStep",
+    "ValidationAnalysis",
+    "chosen_rate",
+    "chosen_run",
     "read_record",
     "versions",
     "write_record",

@@ -4,9 +4,12 @@ from typing import ClassVar
 
 from cme.config import Items
 from cme.records.base import Amount, Artefact, Count, Positive, Record
+from cme.records.expert_values import ExpertValues, Interval, Share
 from cme.records.result import AdapterInfo
+from cme.records.validation import ValidationAnalysis
 
 __all__ = [
+    "PARTS",
     "Analysis",
     "ExpertValues",
     "GateAgreement",
@@ -20,35 +23,12 @@ __all__ = [
     "Share",
     "SimilarityAnalysis",
     "SubjectTest",
+    "TrainingLoad",
+    "TrainingStep",
 ]
 
-
-class Interval(Record):
-    """A value with its 95 % interval.
-
-    Attributes:
-        value: the value.
-        low: lower end of the interval; None at tier smoke.
-        high: upper end of the interval; None at tier smoke.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
-
-
-class Share(Record):
-    """A ratio of two scores with Fieller's 95 % interval.
-
-    Attributes:
-        value: the ratio; None if the denominator is 0.
-        low: lower end; None at tier smoke, and if the interval of the denominator contains 0, so that the ratio is undefined.
-        high: upper end; None as for ``low``.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
+PARTS = ("load", "redundancy", "shapley", "similarity", "validation", "training")
+"""The parts of an analysis, in their order."""
 
 
 class GroupLoad(Record):
@@ -159,22 +139,6 @@ class MaskScore(Record):
     share_of_gain: dict[str, Share]
 
 
-class ExpertValues(Record):
-    """Shapley values and interactions of the experts, in points.
-
-    Attributes:
-        name: dataset or family; ``average`` for the CME average and ``soft`` for the soft average.
-        values: Shapley value of each expert. They sum to the adapter's gain over the base.
-        interactions: Shapley interaction index of each pair, by ``0-1``, ``0-2``, …
-        gates: mean router value φ of each expert on the same datasets; None if load was not measured.
-    """
-
-    name: str
-    values: Items[Interval]
-    interactions: dict[str, Interval]
-    gates: Items[float] | None
-
-
 class GateAgreement(Record):
     """Spearman's correlation of mean router values and Shapley values over all pairs of dataset and expert.
 
@@ -275,6 +239,43 @@ class SimilarityAnalysis(Record):
     competition: Items[LayerCompetition]
 
 
+class TrainingStep(Record):
+    """How evenly the experts were used after some steps of the training, over the tokens of prompts.
+
+    All figures are means over the layers. Families count equally, and datasets within their family do.
+
+    Attributes:
+        step: number of optimiser steps.
+        entropy: entropy of the mean φ / ln k.
+        effective: effective number of experts.
+        token_entropy: mean entropy of φ of single tokens / ln k.
+        confident: share of tokens with a φ above 0.9.
+        top1: share of tokens whose largest φ is at the expert that has the largest φ most often in its layer. It is 1/k if all
+            experts come first equally often, and 1 if one always does.
+    """
+
+    step: Count
+    entropy: float
+    effective: float
+    token_entropy: float
+    confident: float
+    top1: float
+
+
+class TrainingLoad(Record):
+    """The load of the experts at the kept checkpoints of a run, on the same rows at every step.
+
+    Attributes:
+        rows: number of rows.
+        tokens: number of tokens of their prompts.
+        steps: the checkpoints in the order of their steps, and the end of the training.
+    """
+
+    rows: Positive
+    tokens: Positive
+    steps: Items[TrainingStep]
+
+
 class Analysis(Artefact):
     """The analysis of the experts of one adapter (``cme analyse``).
 
@@ -298,10 +299,26 @@ class Analysis(Artefact):
         seconds: time of each part.
         versions: versions of the libraries.
         finished: UTC time, ISO 8601.
+        scorer_version: version of CME's scoring rules; None in files of earlier versions.
+        task_fingerprints: fingerprint of each dataset's YAML; None in files of earlier versions.
+        validation: what was measured by the loss on the validation split of the run's mix.
+        without_validation: why the validation loss was not measured although it was wanted.
+        training: load at the kept checkpoints.
+        evaluations: number of scored evaluations.
+        passes: number of forward passes over the validation rows, which are not scored.
     """
 
     KIND: ClassVar[str] = "analysis"
     SCHEMA_VERSION: ClassVar[int] = 1
+    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+        "scorer_version",
+        "task_fingerprints",
+        "validation",
+        "without_validation",
+        "training",
+        "evaluations",
+        "passes",
+    )
 
     name: str
     base: str
@@ -322,3 +339,10 @@ class Analysis(Artefact):
     seconds: dict[str, float]
     versions: dict[str, str]
     finished: str
+    scorer_version: int | None = None
+    task_fingerprints: dict[str, str] | None = None
+    validation: ValidationAnalysis | None = None
+    without_validation: str | None = None
+    training: TrainingLoad | None = None
+    evaluations: Count | None = None
+    passes: Count | None = None

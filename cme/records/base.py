@@ -144,7 +144,13 @@ def versions() -> dict[str, str]:
     return known
 
 
-_WRITERS = {"analysis": "cme analyse", "result": "cme eval", "run": "cme train", "lr-grid": "cme train --lr-grid"}
+_WRITERS = {
+    "analysis": "cme analyse",
+    "export": "cme export-lora",
+    "result": "cme eval",
+    "run": "cme train",
+    "lr-grid": "cme train --lr-grid",
+}
 """The commands that write a folder with a record, by the record's kind."""
 
 
@@ -179,7 +185,8 @@ def read_record(path: Path, cls: type[A]) -> A:
     values = read_json(path)
     if not isinstance(values, Mapping) or values.get("kind") != cls.KIND:
         kind = values.get("kind") if isinstance(values, Mapping) else type(values).__name__
-        raise CMEError(f"{path} is not a {cls.KIND} record; its kind is {kind!r}.")
+        article = "an" if cls.KIND[0] in "aeiou" else "a"
+        raise CMEError(f"{path} is not {article} {cls.KIND} record; its kind is {kind!r}.")
     if values.get("schema_version") != cls.SCHEMA_VERSION:
         raise CMEError(
             f"{path} has schema version {values.get('schema_version')}, but this version of CME reads version "

@@ -5,6 +5,7 @@ from typing import ClassVar
 from cme.config import Items, stored_as
 from cme.records.base import Artefact, Record
 from cme.records.cost import Cost, MeasuredRatios
+from cme.records.experts import RouterWorth, RunExperts
 from cme.records.grid import ChosenGrid
 from cme.records.provenance import Provenance
 from cme.records.result import Scores
@@ -25,9 +26,11 @@ class EntryRun(Record):
         cost: cost of the training; empty for a base.
         provenance: origin of the rows, and how the run was evaluated and trained.
         retention: what the adapter changed of the base's old skill; None if it was not measured.
+        experts: what its experts do and are worth; None if no analysis was submitted.
+        router_worth: what its router is worth against plain LoRA; None if no export was submitted.
     """
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("retention",)
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("retention", "experts", "router_worth")
 
     seed: int | None
     scores: Scores
@@ -35,6 +38,8 @@ class EntryRun(Record):
     cost: Cost
     provenance: Provenance
     retention: Retention | None = None
+    experts: RunExperts | None = None
+    router_worth: RouterWorth | None = None
 
 
 class EntryPromptVariant(Record):

@@ -1,11 +1,19 @@
 """The record of a learning-rate grid."""
 
+from pathlib import Path
 from typing import ClassVar
 
 from cme.config import Items
-from cme.records.base import Artefact, Record
+from cme.errors import CMEError
+from cme.records.base import Artefact, Record, read_record
 
-__all__ = ["ChosenGrid", "Grid", "GridRun"]
+__all__ = ["DIVERGED", "GRID", "ChosenGrid", "Diverged", "Grid", "GridRun", "chosen_rate", "chosen_run", "folder_of"]
+
+GRID = "lr-grid.json"
+"""Name of the file with a grid, in the grid's folder."""
+
+DIVERGED = "diverged.json"
+"""Name of the file that says that a run diverged, in the run's folder."""
 
 
 class GridRun(Record):
@@ -56,6 +64,21 @@ class Grid(_Rates, Artefact):
         return self.learning_rate in (self.runs[0].learning_rate, self.runs[-1].learning_rate)
 
 
+class Diverged(Artefact):
+    """A run whose training diverged, as stored in ``diverged.json``.
+
+    Attributes:
+        learning_rate: the learning rate.
+        problem: message of the error.
+    """
+
+    KIND: ClassVar[str] = "diverged"
+    SCHEMA_VERSION: ClassVar[int] = 1
+
+    learning_rate: float
+    problem: str
+
+
 class ChosenGrid(_Rates):
     """The grid from which the learning rate of a leaderboard row was chosen.
 
@@ -64,3 +87,39 @@ class ChosenGrid(_Rates):
     """
 
     at_edge: bool
+
+
+def folder_of(rate: float) -> str:
+    """Return the name of the folder for a learning rate, such as ``lr-5e-04`` for 0.0005."""
+    mantissa, exponent = f"{rate:.6e}".split("e")
+    return f"lr-{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+
+
+def chosen_run(folder: Path) -> Path:
+    """Return the best run in the folder of a learning-rate grid. Another folder stands for itself.
+
+    Raises:
+        CMEError: the grid is damaged, or has not chosen a rate yet.
+    """
+    return folder / str(_chosen(folder).best) if (folder / GRID).is_file() else folder
+
+
+def chosen_rate(folder: Path) -> float:
+    """Return the learning rate that a grid chose.
+
+    Args:
+        folder: the folder of the grid.
+
+    Raises:
+        CMEError: there is no grid, it is damaged, or it has not chosen a rate yet.
+    """
+    return _chosen(folder).learning_rate or 0.0
+
+
+def _chosen(folder: Path) -> Grid:
+    grid = read_record(folder / GRID, Grid)
+    if grid.best is None or grid.learning_rate is None:
+        raise CMEError(
+            f"{folder / GRID} has not chosen a learning rate yet. Run the same cme train --lr-grid again until it finishes."
+        )
+    return grid

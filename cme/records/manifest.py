@@ -7,7 +7,7 @@ from pydantic import Field
 from cme.config import Items
 from cme.records.base import Artefact, Record
 
-__all__ = ["Manifest", "MixDataset"]
+__all__ = ["Manifest", "MixDataset", "Rebuilt"]
 
 
 class MixDataset(Record):
@@ -44,6 +44,23 @@ class MixDataset(Record):
     warnings: Items[str] = ()
 
 
+class Rebuilt(Record):
+    """How a mix was built from row ids (``cme build-data --ids``).
+
+    Attributes:
+        source: the source from which the rows were read: hub, mini or the mirror's name.
+        provenance: for each dataset, what identifies the rows of that source.
+        ids: SHA-256 of the file of row ids.
+        fingerprint: fingerprint of the first build. This mix has another one if rows are missing, or if its files have other
+            bytes, for example because another version of pyarrow wrote them.
+    """
+
+    source: str
+    provenance: dict[str, dict[str, str]]
+    ids: str
+    fingerprint: str
+
+
 class Manifest(Artefact):
     """The manifest of a mix.
 
@@ -61,16 +78,18 @@ class Manifest(Artefact):
         files: SHA-256 of every data file, by path relative to the mix.
         task_fingerprints: fingerprint of each dataset's YAML.
         versions: versions of the libraries.
-        fingerprint: digest of all fields above except the versions. Equal mixes have equal fingerprints.
+        fingerprint: digest of all fields except the versions, ``tokens`` and ``rebuilt``. Equal mixes have equal fingerprints.
         tokens: token statistics, if a tokenizer was given.
         temperature: temperature of the mixing ``temperature``; None for other mixings.
         layout: alpaca or chat.
         gate: whether decontamination used all rules. If not, it compared whole key texts only.
         overlap: training rows that decontamination removed, by training dataset, evaluation dataset and rule.
+        rebuilt: how the mix was built from row ids; None if it was not. All other fields are then those of the first build.
     """
 
     KIND: ClassVar[str] = "manifest"
     SCHEMA_VERSION: ClassVar[int] = 1
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rebuilt",)
 
     source: str
     seed: int
@@ -90,3 +109,4 @@ class Manifest(Artefact):
     layout: str = "alpaca"
     gate: bool = True
     overlap: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
+    rebuilt: Rebuilt | None = None

@@ -3,10 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["UNMEASURED", "method_label", "with_gate_sum"]
+__all__ = ["RANK_EXPERTS", "SHARED_RANK", "UNMEASURED", "method_label", "with_gate_sum"]
 
 UNMEASURED = ("peft", "full")
 """Methods without a characteristic cost: ``peft`` depends on its options, and ``full`` has no adapter."""
+
+RANK_EXPERTS = ("smora", "flylora")
+"""Methods in which every rank is an expert. They have no setting for the number of experts."""
+
+SHARED_RANK = ("comol",)
+"""Methods whose experts share the ranks of the adapter, so that the total rank is the rank."""
 
 
 def method_label(method: str, options: Mapping[str, Any]) -> str:

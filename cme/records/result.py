@@ -168,11 +168,13 @@ class Result(Artefact):
         experts: the experts of a routed adapter that were used, such as ``top1`` or ``drop:1``; None for all. Boards take
             results with all experts only.
         rows: how the rows were chosen, if they are not simply those of the tier. The tier then bounds them.
+        ids: SHA-256 of the file of row ids that chose the rows (``cme eval --ids``); None without one.
+        read_from: the source from which the rows of a file of row ids were read, if it is not ``source``.
     """
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows", "ids", "read_from")
 
     name: str
     base: str
@@ -206,3 +208,5 @@ class Result(Artefact):
     retention: Retention | None = None
     rows: RowSelection | None = None
     experts: str | None = None
+    ids: str | None = None
+    read_from: str | None = None

@@ -14,6 +14,7 @@ from cme.files import write_text
 from cme.records.analysis import Analysis
 from cme.records.base import Artefact
 from cme.records.entry import Entry
+from cme.records.export import Export
 from cme.records.grid import Grid
 from cme.records.manifest import Manifest
 from cme.records.result import Result
@@ -24,6 +25,7 @@ __all__ = ["SCHEMAS", "json_schema", "schema_text"]
 SCHEMAS: dict[str, type[Artefact]] = {
     "analysis.schema.json": Analysis,
     "entry.schema.json": Entry,
+    "export.schema.json": Export,
     "grid.schema.json": Grid,
     "manifest.schema.json": Manifest,
     "result.schema.json": Result,

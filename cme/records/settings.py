@@ -29,7 +29,7 @@ class AdapterRecord(PartialRecord):
         gate_sum: what the gate weights sum to: ``free``, 1 or ``experts``.
         gate_scale: the same under its earlier name: a number, or ``experts``.
         balance_weight: weight of the balance term in the loss.
-        balance_form: form of the balance term: ``centred`` (the default) or ``released``.
+        balance_form: form of the balance term: ``centred`` (the default), ``released`` or ``switch``.
         router_hidden: number of hidden units of the router; 0 for a single linear layer.
         options: further fields of PEFT's configuration.
     """
@@ -65,6 +65,8 @@ class Recipe(PartialRecord):
         max_length: most tokens of an example.
         dtype: data type of the base's weights and the matrix products.
         weight_decay: weight decay of AdamW.
+        b_learning_rate_ratio: learning rate of the matrices B divided by that of other parameters (LoRA+); absent if they are
+            equal.
         max_grad_norm: norm to which gradients are clipped.
         train_on_prompt: whether the tokens of the prompt count in the loss.
         gradient_checkpointing: whether activations are recomputed in the backward pass.
@@ -81,6 +83,7 @@ class Recipe(PartialRecord):
     max_length: int | None = None
     dtype: str | None = None
     weight_decay: float | None = None
+    b_learning_rate_ratio: float | None = None
     max_grad_norm: float | None = None
     train_on_prompt: bool | None = None
     gradient_checkpointing: bool | None = None

@@ -19,7 +19,7 @@ from cme.suite import datasets
 from cme.templates import inline_code, render_markdown
 from cme.training.curve import CURVE, PICTURE
 
-__all__ = ["CARD", "write_card"]
+__all__ = ["CARD", "hub_id", "write_card"]
 
 CARD = "README.md"
 
@@ -71,7 +71,7 @@ def _metadata(run: Run, manifest: Manifest) -> dict[str, Any]:
     known = datasets(beside=True)
     hub = [known[name].hub_id for name, item in manifest.datasets.items() if name in known and item.rows]
     data = ModelCardData(
-        base_model=_hub_id(run.base),
+        base_model=hub_id(run.base),
         library_name="transformers" if whole else "peft",
         pipeline_tag="text-generation",
         language="en",
@@ -82,7 +82,12 @@ def _metadata(run: Run, manifest: Manifest) -> dict[str, Any]:
     return dict(data.to_dict())  # type: ignore[no-untyped-call]
 
 
-def _hub_id(base: str) -> str | None:
+def hub_id(base: str) -> str | None:
+    """Return the hub id of a base, or None if its name is not one, such as the path of a folder.
+
+    Args:
+        base: name of the base, as the user gave it.
+    """
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 

@@ -16,7 +16,7 @@ from cme.config import build, validated
 from cme.errors import CMEError
 from cme.files import read_json, write_json
 
-__all__ = ["FOLDER", "MARKER", "Spent", "mark", "newest", "prune"]
+__all__ = ["FOLDER", "MARKER", "Spent", "complete", "mark", "newest", "prune"]
 
 FOLDER = "checkpoints"
 MARKER = ".complete.json"
@@ -83,6 +83,12 @@ def newest(root: Path) -> tuple[Path, Spent] | None:
         else:
             complete.append((folder, spent))
     return max(complete, key=lambda item: item[1].step, default=None)
+
+
+def complete(root: Path) -> list[tuple[Path, int]]:
+    """Return the complete checkpoints in ``root`` with their steps, in the order of their steps. Nothing is removed."""
+    read = [(folder, _read(folder)) for folder in _folders(root)]
+    return sorted(((folder, spent.step) for folder, spent in read if spent is not None), key=lambda item: item[1])
 
 
 def prune(root: Path, keep: Path) -> None:

@@ -12,6 +12,7 @@ from transformers.trainer_callback import PrinterCallback
 
 from cme.processes import TIMEOUT
 from cme.training.checkpoints import FOLDER
+from cme.training.rates import own_rate_of_b
 from cme.training.settings import TrainSettings
 
 __all__ = ["arguments", "make_trainer", "most"]
@@ -71,9 +72,33 @@ class _Trainer(Trainer):  # type: ignore[misc]
     implementation. Logged values are copied from the device at logging steps only.
     """
 
+    b_ratio: float | None = None
+    """Learning rate of the matrices B divided by that of the other parameters. None means the same rate."""
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """Create the optimiser, in which the matrices B have a learning rate of their own if `b_ratio` is set."""
+        optimizer = super().create_optimizer(model)
+        if self.b_ratio is not None:
+            own_rate_of_b(optimizer, self.model, self.b_ratio)
+        return optimizer
+
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Return 0, because the estimate takes 3 ms per batch and is not part of any record."""
         return 0
+
+
+class _LossTrainer(_Trainer):
+    """The Trainer with a loss of its own, which is a mean over the batch."""
+
+    loss_is_scaled_for_ga = False
+    own_loss: Callable[[Any, dict[str, Any]], torch.Tensor]
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Compute the loss from the model and the batch."""
+        loss = self.own_loss(model, inputs)
+        return (loss, {}) if return_outputs else loss
 
 
 def make_trainer(
@@ -83,6 +108,8 @@ def make_trainer(
     data: Dataset[Any],
     collator: Callable[..., Any],
     callbacks: Sequence[TrainerCallback],
+    *,
+    loss: Callable[[Any, dict[str, Any]], torch.Tensor] | None = None,
 ) -> Trainer:
     """Create the Trainer of a run.
 
@@ -93,12 +120,17 @@ def make_trainer(
         data: All examples of the run in training order. Their number is a multiple of the examples per step.
         collator: The function that makes batches.
         callbacks: The callbacks of the run.
+        loss: A function from the model and a batch to the mean loss of the batch. By default the model's own loss.
     """
     per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
     args.max_steps = len(data) // per_step  # type: ignore[arg-type]
     # At least one step must have a learning rate above zero.
     args.warmup_steps = min(math.ceil(settings.warmup * args.max_steps), args.max_steps - 1)
-    trainer = _Trainer(model=model, args=args, train_dataset=data, data_collator=collator, callbacks=list(callbacks))
+    kind = _Trainer if loss is None else _LossTrainer
+    trainer = kind(model=model, args=args, train_dataset=data, data_collator=collator, callbacks=list(callbacks))
+    if loss is not None:
+        trainer.own_loss = loss
+    trainer.b_ratio = settings.b_learning_rate_ratio
     trainer.remove_callback(PrinterCallback)
     return trainer
 

@@ -9,16 +9,18 @@ from typing import Any
 
 from cme.adapters.read_settings import identity_of, settings_to_mapping
 from cme.adapters.settings import AdapterSettings
-from cme.errors import CMEError, UsageError
+from cme.env import is_first_process
+from cme.errors import CMEError, DivergedError, UsageError
 from cme.files import write_text
 from cme.locks import locks_released
-from cme.models.load import base_fingerprint, load_tokenizer, pick_dtype, resolve_base
+from cme.models.load import base_fingerprint, context_length, load_tokenizer, pick_dtype, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group, joined
 from cme.progress import bar
 from cme.prompt import TEMPLATE_DATE
 from cme.records import Manifest, Run
 from cme.records.base import read_record, write_record
+from cme.records.grid import DIVERGED, Diverged
 from cme.training.checkpoints import FOLDER, Spent, newest
 from cme.training.order import steps_for, training_order
 from cme.training.recipe import recipe_text
@@ -61,7 +63,8 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
     adapter (``adapter_config.json``, ``adapter_model.safetensors``) or the whole model with its tokenizer, the model card
     ``README.md``, the resolved settings as the recipe ``config.yaml``, ``curve.csv`` (see `cme.training.curve`) and
     ``run.json``. None of these files is pickled. A run that was interrupted at any time is resumed by a call with the same
-    arguments. It continues from the newest complete checkpoint and gives the same adapter.
+    arguments. It continues from the newest complete checkpoint and gives the same adapter. A run that diverged has
+    ``diverged.json`` instead of ``run.json``, and is unfinished.
 
     Args:
         settings: The training settings.
@@ -78,7 +81,12 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
         CMEError: The mix is damaged, no example fits, or AdaLoRA has pruned no rank or all ranks.
     """
     with _threads(settings.threads), joined(start=False) as group:
-        return _train(settings, adapter, out, group)
+        try:
+            return _train(settings, adapter, out, group)
+        except DivergedError as error:
+            if is_first_process():
+                write_record(out / DIVERGED, Diverged(learning_rate=settings.learning_rate, problem=str(error)))
+            raise
 
 
 def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: Group) -> Run:
@@ -215,6 +223,7 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
         ),
     }
     continued = claim(out, "train", identity, added=["tokenizer_fingerprint"])
+    (out / DIVERGED).unlink(missing_ok=True)
     ended = continued and (out / _RECORD).is_file()
     if not ended:
         write_text(out / "config.yaml", recipe_text(settings, adapter))
@@ -241,9 +250,7 @@ def _end(settings: TrainSettings, out: Path) -> Run:
 
 
 def _check_length(base: Path, max_length: int) -> None:
-    from transformers import AutoConfig
-
-    most = getattr(AutoConfig.from_pretrained(str(base)), "max_position_embeddings", None)
+    most = context_length(base)
     if most is not None and max_length > most:
         raise UsageError(
             f"max_length is {max_length}, but the base model's context is {most} tokens. Lower max_length."

@@ -63,6 +63,9 @@ class TrainSettings:
             means bfloat16 if the machine supports it, and float32 otherwise. With avx512_bf16, bfloat16 processes 2.3 times as
             many tokens per second of CPU time as float32, with half the memory.
         weight_decay: Weight decay of AdamW (HydraLoRA).
+        b_learning_rate_ratio: Learning rate of the matrices B divided by that of all other parameters (LoRA+, Hayou et al.,
+            arXiv 2402.12354, whose authors recommend 16). None means the same rate. It works with every method that has
+            matrices B.
         max_grad_norm: Norm to which gradients are clipped. The default is that of the Trainer.
         save_every: Steps between checkpoints. On the machines that we tested, 200 steps take a few minutes at most.
         keep_checkpoints: Whether to keep all checkpoints. Otherwise only the newest is kept, and none after training.
@@ -89,6 +92,7 @@ class TrainSettings:
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     dtype: Annotated[str, one_of(DTYPES)] = "auto"
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    b_learning_rate_ratio: Annotated[float, Field(gt=0)] | None = None
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     save_every: Annotated[int, Field(gt=0)] = 200
     keep_checkpoints: bool = False
@@ -116,5 +120,10 @@ def settings_from(values: Mapping[str, Any], where: str = "training settings") -
 
 
 def stored(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings for records and recipes. They do not include the trackers, which do not affect a run."""
-    return {name: value for name, value in asdict(settings).items() if name != "report_to"}
+    """Return the settings for records and recipes.
+
+    They do not include the trackers, which do not affect a run, and ``b_learning_rate_ratio`` only if it is set, because earlier
+    versions did not have it.
+    """
+    unused = ("report_to", *(["b_learning_rate_ratio"] if settings.b_learning_rate_ratio is None else []))
+    return {name: value for name, value in asdict(settings).items() if name not in unused}

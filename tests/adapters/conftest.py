@@ -1,5 +1,6 @@
 """Small random models and adapters."""
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import cme  # noqa: F401 (enters the methods into peft)
 from tests.adapters.packages import EXAMPLE
+from tests.adapters.variants import RANKWISE
 
 sys.path.insert(0, str(EXAMPLE))
 import cme_topk.tuner  # noqa: F401 (the example package's method passes the same tests)
@@ -39,14 +41,21 @@ def make_base(**sizes: Any) -> LlamaForCausalLM:
 
 
 def make_config(method: str = "teamlora", **fields: Any) -> Any:
-    """Create a configuration of rank 3 (per expert). Methods with experts have 4 experts."""
+    """Create a configuration of rank 3 (per expert). Methods with experts have 4 experts, or 12 ranks of which 4 are used."""
     common: dict[str, Any] = {"r": 3, "lora_alpha": 6, "task_type": "CAUSAL_LM"}
     if method in ("lora", "adalora"):
         common["target_modules"] = ["gate_proj", "up_proj", "down_proj"]
     if method == "adalora":
         common = {**common, "init_r": 3, "target_r": 2, "total_step": 10}
         del common["r"]
+    if method in RANKWISE:
+        common = {**common, "r": 12, "lora_alpha": 24, "top_k": 4}
     return PEFT_TYPE_TO_CONFIG_MAPPING[PeftType[method.upper()]](**(common | fields))
+
+
+def of_adapter(name: str) -> bool:
+    """Whether a tensor of a model belongs to an adapter of one of CME's methods, or of LoRA."""
+    return re.search(r"(lora|mola|adamole|comol|smora)_", name) is not None
 
 
 def randomise(model: torch.nn.Module, seed: int = 1) -> None:
@@ -54,11 +63,20 @@ def randomise(model: torch.nn.Module, seed: int = 1) -> None:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "lora_" in name:
+            if of_adapter(name):
                 values = torch.randn(parameter.shape, generator=generator)
                 # M stays near its start: a sum of gates near zero is a test of its own.
-                values = torch.eye(len(values)) + 0.1 * values if "lora_M" in name else 0.3 * values
+                values = (
+                    torch.eye(len(values)) + 0.1 * values
+                    if "teamlora_M" in name or "moslora_M" in name
+                    else 0.3 * values
+                )
                 parameter.copy_(values.to(parameter.dtype))
+        for name, buffer in model.named_buffers():
+            if "smora_b" in name or "flylora_" in name:
+                values = torch.randn(buffer.shape, generator=generator)
+                # FlyLoRA's A has zeros.
+                buffer.copy_(0.1 * values if "_b." in name else 0.3 * values * (values.abs() > 1))
 
 
 @pytest.fixture

@@ -74,6 +74,73 @@ def _teamlora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
     return experts, gates, _scale(config)
 
 
+def _mola(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    """Compute the softmax over all experts, cut it to the largest, and divide by their sum (GCYZSL/MoLA)."""
+    config, router = layer.plans[name].config, layer.mola_W[name]
+    downs = layer.mola_A[name].reshape(config.experts, config.r, -1)
+
+    def gates(x: Tensor) -> Tensor:
+        phi = softmax(x @ router.T)
+        kept = phi * _kept(phi, config.top_k)
+        return kept / kept.sum(-1, keepdim=True)
+
+    return list(zip(downs, _ups(layer.mola_B[name], config), strict=True)), gates, _scale(config)
+
+
+def _adamole(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    """Compute ω = relu(φ - τ) / Σ with τ = τmax · sigmoid(w·x + b) (zefang-liu/AdaMoLE)."""
+    config, router, bias = layer.plans[name].config, layer.adamole_W[name], layer.adamole_T[name]
+    downs = layer.adamole_A[name].reshape(config.experts, config.r, -1)
+    most = config.max_threshold or 1 / config.experts
+
+    def gates(x: Tensor) -> Tensor:
+        phi = softmax(x @ router[:-1].T)
+        tau = most / (1 + torch.exp(-(x @ router[-1] + bias)))
+        above = torch.stack([(phi[..., i] - tau) * (phi[..., i] > tau) for i in range(config.experts)], dim=-1)
+        return above / above.sum(-1, keepdim=True)
+
+    return list(zip(downs, _ups(layer.adamole_B[name], config), strict=True)), gates, _scale(config)
+
+
+def _comol(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    """Compute a HydraLoRA whose heads are B Mᵢᵀ, with a router that reads A x (DCDmllm/CoMoL)."""
+    config, router, down = layer.plans[name].config, layer.comol_W[name], layer.comol_A[name]
+    experts = [(down, layer.comol_B[name] @ core.T) for core in layer.comol_M[name]]
+    return experts, lambda x: softmax((x @ down.T if config.core_router else x) @ router.T), _scale(config)
+
+
+def _kept(scores: Tensor, number: int) -> Tensor:
+    """1 for the largest scores of each token, by sorting."""
+    return (scores.argsort(-1, descending=True).argsort(-1) < number).to(scores.dtype)
+
+
+def _smora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    """Compute α/a · a · Σ ĝᵢ Bᵢ Aᵢ x with ĝ = l / Σ l of the chosen, l = sigmoid(W x) + b (StyxXuan/smora)."""
+    config, router, bias = layer.plans[name].config, layer.smora_W[name], layer.smora_b[name]
+
+    def gates(x: Tensor) -> Tensor:
+        scores = 1 / (1 + torch.exp(-x @ router.T)) + bias
+        kept = scores * _kept(scores, config.top_k)
+        return kept / kept.sum(-1, keepdim=True)
+
+    return _ranks(layer.smora_A[name], layer.smora_B[name]), gates, config.lora_alpha / config.r * config.top_k
+
+
+def _flylora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
+    """Compute α/R · B (y ⊙ mask), y = A x, where the mask keeps the largest of y + b (gfyddha/FlyLoRA)."""
+    config, down, bias = layer.plans[name].config, layer.flylora_A[name], layer.flylora_b[name]
+
+    def gates(x: Tensor) -> Tensor:
+        scores = x @ down.T + bias
+        return _kept(scores.abs() if config.by_magnitude else scores, config.top_k) / config.top_k
+
+    return _ranks(down, layer.flylora_B[name]), gates, config.top_k * config.lora_alpha / config.r
+
+
+def _ranks(down: Tensor, up: Tensor) -> Experts:
+    return [(down[i : i + 1], up[:, i : i + 1]) for i in range(len(down))]
+
+
 def _topklora(layer: Any, name: str) -> tuple[Experts, Gates, float]:
     config, router = layer.plans[name].config, layer.topklora_W[name]
     downs = layer.topklora_A[name].reshape(config.experts, config.r, -1)
@@ -103,6 +170,11 @@ _PARTS = {
     "moelora_A": _moelora,
     "hydralora_A": _hydralora,
     "teamlora_A": _teamlora,
+    "mola_A": _mola,
+    "adamole_A": _adamole,
+    "comol_A": _comol,
+    "smora_A": _smora,
+    "flylora_A": _flylora,
     "topklora_A": _topklora,
 }
 """By a container that tells the method."""

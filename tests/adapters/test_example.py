@@ -42,7 +42,7 @@ def test_all_experts_are_moelora(adapted, tokens):
 
 
 def test_the_option_is_checked_and_counts_nothing():
-    settings = settings_from({"method": "topklora", "rank": 3, "options": {"top_k": 1}})
+    settings = settings_from({"method": "topklora", "rank": 3, "options": {"top_k": 2}})
     counts = count(make_base().config, settings)
     # R(d+m) + k·d, d and m of up_proj 24 and 40, R = 12, k = 4.
     assert counts.per_module["model.layers.1.mlp.up_proj"] == 12 * 64 + 4 * 24
@@ -55,7 +55,7 @@ def test_the_option_is_checked_and_counts_nothing():
         "  options: top_k: expected int, found '2'",
     ]
     settings_from({"method": "topklora", "options": {"init_weights": False, "layers_to_transform": [0]}})
-    with pytest.raises(UsageError, match=r"topklora: top_k must be 1 to 4 \(the number of experts\), found 5"):
+    with pytest.raises(UsageError, match=r"topklora: top_k must be from 2 to 4 \(the number of experts\), but is 5"):
         count(make_base().config, settings_from({"method": "topklora", "options": {"top_k": 5}}))
 
 
@@ -63,13 +63,13 @@ def test_on_the_command_line(tmp_path):
     make_base().save_pretrained(tmp_path)
     cme = CliRunner()
     command = ["params", "--base", str(tmp_path), "--method", "topklora", "--rank", "3", "--json"]
-    counted = cme.invoke(app, [*command, "--set", "top_k=1", "--set", "bias=none"])
-    assert json.loads(counted.stdout)["adapter"]["options"] == {"top_k": 1, "bias": "none"}
+    counted = cme.invoke(app, [*command, "--set", "top_k=3", "--set", "bias=none"])
+    assert json.loads(counted.stdout)["adapter"]["options"] == {"top_k": 3, "bias": "none"}
     assert "topklora" in cme.invoke(app, ["ls", "methods"]).stdout
 
 
 def test_trained_saved_and_loaded_by_stock_peft(adapted, tokens, tmp_path):
-    model = adapted("topklora", trained=False, top_k=1).train()
+    model = adapted("topklora", trained=False, top_k=2).train()
     optimiser = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=0.05)
     losses = []
     for _ in range(8):
@@ -81,7 +81,7 @@ def test_trained_saved_and_loaded_by_stock_peft(adapted, tokens, tmp_path):
     assert losses[-1] < losses[0] - 0.1
     model.save_pretrained(tmp_path)
     again = PeftModel.from_pretrained(make_base(), tmp_path)
-    assert again.peft_config["default"].top_k == 1
+    assert again.peft_config["default"].top_k == 2
     assert torch.equal(logits(again, tokens), logits(model.eval(), tokens))
     assert "provided by the package `cme-topk`" in (tmp_path / "README.md").read_text()
 
@@ -117,12 +117,12 @@ def test_installed_it_is_trained_and_evaluated_and_loaded_by_stock_peft(tmp_path
     listed = {row["method"] for row in json.loads(run(site, *cme, "ls", "methods", "--json"))}
     assert "topklora" in listed
     run(site, *cme, "build-data", "--source", "mini", "--size", 200, "--out", mix)
-    method = ("--method", "topklora", "--experts", 3, "--rank", 2, "--set", "top_k=1")
+    method = ("--method", "topklora", "--experts", 3, "--rank", 2, "--set", "top_k=2")
     counted = json.loads(run(site, *cme, "params", "--base", tiny_base, *method, "--json"))
     options = ("--steps", 4, "--batch-size", 2, "--lr", 0.01, "--dtype", "float32")
     run(site, *cme, "train", "--base", tiny_base, "--data", mix, "--out", out, *method, *options)
     record = json.loads((out / "run.json").read_text())
-    assert record["trainable_parameters"] == counted["trainable"] and record["adapter"]["options"] == {"top_k": 1}
+    assert record["trainable_parameters"] == counted["trainable"] and record["adapter"]["options"] == {"top_k": 2}
     evaluate = ("eval", "--base", tiny_base, "--adapter", out, "--source", "mini", "--tier", "smoke")
     result = json.loads(run(site, *cme, *evaluate, "--datasets", "qqp", "--out", tmp_path / "result", "--json"))
     assert result["adapter"]["changes_output"]
@@ -133,7 +133,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({str(tiny_base)!r}), {str(out)!r})
-assert model.peft_config["default"].top_k == 1
+assert model.peft_config["default"].top_k == 2
 tokens = torch.arange(3, 9)[None]
 with torch.no_grad(), model.disable_adapter():
     base = model(tokens).logits

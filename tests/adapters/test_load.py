@@ -21,6 +21,11 @@ FIRST_A = {
     "moelora": ("moelora_A", 12),
     "hydralora": ("hydralora_A", 3),
     "teamlora": ("teamlora_A", 12),
+    "mola": ("mola_A", 12),
+    "adamole": ("adamole_A", 12),
+    "comol": ("comol_A", 3),
+    "smora": ("smora_A", 12),
+    "flylora": ("flylora_A", 12),
 }
 """Name and rows of each method's first tensor in a layer."""
 

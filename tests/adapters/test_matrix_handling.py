@@ -5,15 +5,15 @@ import torch
 from peft import PeftModel
 
 from cme.errors import AdapterError
-from tests.adapters.conftest import layers, logits, make_base, make_config, randomise
-from tests.adapters.variants import METHODS, ROUTED, every_method, every_variant, routed_variants
+from tests.adapters.conftest import layers, logits, make_base, make_config, of_adapter, randomise
+from tests.adapters.variants import METHODS, RANKWISE, ROUTED, every_method, every_variant, routed_variants
 
 mergeable = pytest.mark.parametrize("method", [method for method in METHODS if method not in ROUTED])
 
 
 def second(method, **fields):
     """Create the configuration of a second adapter. AdaLoRA can train only one adapter at a time."""
-    more = {"experts": 2} if method in ROUTED else {}
+    more = {"r": 8} if method in RANKWISE else {"experts": 2} if method in ROUTED else {}
     return make_config(method, **more, inference_mode=method == "adalora", **fields)
 
 
@@ -79,7 +79,7 @@ def test_merged_it_is_a_base_model_with_the_same_outputs(adapted, tokens, method
     model = adapted(method)
     before = logits(model, tokens)
     merged = model.merge_and_unload(safe_merge=safe)
-    assert not layers(merged) and not any("lora_" in name for name, _ in merged.named_parameters())
+    assert not layers(merged) and not any(map(of_adapter, dict(merged.named_parameters())))
     torch.testing.assert_close(logits(merged, tokens), before, rtol=0, atol=1e-4)
 
 

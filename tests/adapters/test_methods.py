@@ -4,7 +4,8 @@ import pytest
 
 from cme.adapters import METHODS, AdapterSettings, build_config, settings_from, settings_to_mapping
 from cme.errors import UsageError
-from tests.adapters.conftest import make_base
+from tests.adapters.conftest import make_base, make_config
+from tests.adapters.variants import RANKWISE, ROUTED
 
 
 def test_defaults():
@@ -77,6 +78,12 @@ def test_a_setting_of_another_method_is_refused():
     ("values", "message"),
     [
         ({"method": "temlora"}, "unknown method 'temlora'. Did you mean 'teamlora'?"),
+        ({"method": "mixlora"}, "the method 'mixlora' is not available, because its experts are whole feed-forward"),
+        ({"method": "MTL_LoRA"}, "not available, because it needs the task of every row, and no method in CME uses"),
+        (
+            {"method": "loramoe"},
+            "that of the method 'moelora'.* needs a label for every row, which the trainer does not",
+        ),
         ({}, f"no method is given. .* The methods are {', '.join(METHODS)}"),
     ],
 )
@@ -140,3 +147,12 @@ def test_settings_made_in_python_get_the_messages_of_a_recipe():
         build_config(AdapterSettings("temlora"), make_base())
     assert METHODS.get("temlora") is None
     assert AdapterSettings("lora", target_modules=["all-linear"]).target_modules == "all-linear"
+
+
+def test_methods_in_which_every_rank_is_an_expert_have_no_setting_for_their_number():
+    from cme.adapters.routed.rankwise import RankwiseConfig
+    from cme.records.method import RANK_EXPERTS
+
+    own = [name for name in ROUTED if isinstance(make_config(name), RankwiseConfig)]
+    assert sorted(own) == sorted(RANK_EXPERTS) == sorted(RANKWISE)
+    assert all("experts" not in METHODS[name].settings for name in RANK_EXPERTS)

@@ -9,8 +9,8 @@ from cme.adapters import build_config, ffn_targets, load_adapter, settings_from
 from cme.adapters.routed.gates import recorded_gates
 from cme.errors import AdapterError, UsageError
 from tests.adapters.conftest import layers, logits, make_base, make_config, randomise
-from tests.adapters.variants import OWN, ROUTED
-from tests.adapters.zoo import KINDS
+from tests.adapters.variants import BALANCED, OWN, ROUTED
+from tests.adapters.zoo import IMAGE, KINDS
 
 own_methods = pytest.mark.parametrize("method", OWN)
 every_kind = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -35,11 +35,11 @@ def outputs(model, kind):
 @every_kind
 @own_methods
 def test_a_step_of_training_lowers_the_loss(method, kind):
-    balanced = {"balance_weight": 1.0} if method in ROUTED else {}
+    balanced = {"balance_weight": 1.0} if method in BALANCED else {}
     model = adapt(kind, method, **balanced).train()
     assert len(layers(model)) == kind.adapted
     own = {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
-    optimizer = torch.optim.SGD(own.values(), lr=1e-3)
+    optimizer = torch.optim.SGD(own.values(), lr=1e-4)
     losses = []
     for _ in range(2):
         loss = model(**kind.inputs, labels=kind.labels).loss
@@ -60,7 +60,15 @@ def test_saved_and_loaded_it_gives_and_generates_the_same(tmp_path, method, kind
     assert torch.equal(outputs(again, kind), outputs(model, kind))
     assert (outputs(model, kind) - outputs(kind.make(), kind)).abs().max() > 1e-3
     texts = [
-        each.generate(**kind.inputs, max_new_tokens=6, do_sample=False, use_cache=use_cache, pad_token_id=0)
+        # A generated image token would need another picture.
+        each.generate(
+            **kind.inputs,
+            max_new_tokens=6,
+            do_sample=False,
+            use_cache=use_cache,
+            pad_token_id=0,
+            suppress_tokens=[IMAGE],
+        )
         for each, use_cache in ((model, True), (model, False), (again, True))
     ]
     assert torch.equal(texts[0], texts[1]) and torch.equal(texts[0], texts[2])
@@ -109,7 +117,7 @@ def padded_t5():
     return inputs, inputs | others
 
 
-@pytest.mark.parametrize("method", ROUTED[:-1])
+@pytest.mark.parametrize("method", BALANCED[:-1])
 @pytest.mark.parametrize("targets", [None, ("k", "v")], ids=["feed-forward", "keys and values"])
 @pytest.mark.parametrize("given", [False, True], ids=["labels", "decoder_attention_mask"])
 def test_padding_of_encoder_and_decoder_does_not_count_for_the_balance(method, targets, given):
@@ -193,9 +201,11 @@ def test_adapters_are_not_weighed_into_one(adapted, method):
     model.base_model.set_adapter(["default", "second"])
 
 
-@pytest.mark.parametrize("method", ["teamlora", *(pytest.param(name, marks=pytest.mark.long) for name in OWN[:-1])])
+@pytest.mark.parametrize(
+    "method", ["teamlora", *(pytest.param(name, marks=pytest.mark.long) for name in OWN if name != "teamlora")]
+)
 def test_a_training_step_is_one_graph_for_torch_compile(adapted, tokens, method):
-    balanced = {"balance_weight": 10.0} if method in ROUTED else {}
+    balanced = {"balance_weight": 10.0} if method in BALANCED else {}
     grads, losses = [], []
     for compiled in (False, True):
         model = adapted(method, **balanced).train()

@@ -74,6 +74,13 @@ def test_the_command_shows_the_papers_rows():
         (AdapterSettings("teamlora", rank=3, experts=2, router_hidden=5), 6 * 64 + 5 * 24 + 2 * 5 + 4),
         (AdapterSettings("moelora", rank=3, experts=2), 6 * 64 + 2 * 24),
         (AdapterSettings("hydralora", rank=3, experts=2), 3 * 24 + 6 * 40 + 2 * 24),
+        (AdapterSettings("mola", rank=3, experts=2), 6 * 64 + 2 * 24),
+        (AdapterSettings("mola", rank=3, experts=2, options={"experts_pattern": {"up_proj": 5}}), 15 * 64 + 5 * 24),
+        (AdapterSettings("adamole", rank=3, experts=2), 6 * 64 + 3 * 24 + 1),
+        (AdapterSettings("comol", rank=3, experts=2), 3 * 64 + 2 * 9 + 2 * 3),
+        (AdapterSettings("comol", rank=3, experts=2, options={"core_router": False}), 3 * 64 + 2 * 9 + 2 * 24),
+        (AdapterSettings("smora", rank=9), 9 * (24 + 64)),
+        (AdapterSettings("flylora", rank=9), 9 * 40),
         (AdapterSettings("moslora", rank=3), 3 * 64 + 9),
         # It starts with 1.5 times the rank, rounded up, and has a singular value for each.
         (AdapterSettings("adalora", rank=3), 5 * (64 + 1)),
@@ -95,6 +102,11 @@ def test_one_layer_by_hand(settings, per_layer):
         (AdapterSettings("hydralora", rank=5, experts=3), {"experts": 3}),
         (AdapterSettings("teamlora", rank=5, experts=3), {"experts": 3}),
         (AdapterSettings("teamlora", rank=5, competition=False), {"competition": False}),
+        (AdapterSettings("mola", rank=5, experts=3), {"experts": 3}),
+        (AdapterSettings("adamole", rank=5, experts=3), {"experts": 3}),
+        (AdapterSettings("comol", rank=5, experts=3), {"experts": 3}),
+        (AdapterSettings("smora", rank=5), {}),
+        (AdapterSettings("flylora", rank=5), {}),
     ],
 )
 def test_formula_and_built_model_agree(settings, more):
@@ -123,7 +135,7 @@ def test_without_an_adapter_everything_is_trained():
     assert counts.trainable == counts.total_base and counts.share_percent == 100
 
 
-@pytest.mark.parametrize("method", ["lora", "moslora", "adalora", "hydralora", "teamlora"])
+@pytest.mark.parametrize("method", ["lora", "moslora", "adalora", "hydralora", "teamlora", "comol", "smora", "flylora"])
 @pytest.mark.parametrize("budget", ["9000", "25,000", "60%", "lora:16"])
 def test_a_budget_buys_the_largest_rank_within_it(method, budget):
     config = make_base().config

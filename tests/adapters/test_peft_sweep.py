@@ -40,7 +40,7 @@ TYPES: dict[str, dict[str, Any]] = {
                 "HRA",
                 "IA3",
             ),
-            *("LILY", "LN_TUNING", "LOHA", "LOKR", "OFT", "OSF", "PEANUT", "PSOFT", "PVERA", "RANDLORA", "SHADOW"),
+            *("LN_TUNING", "LOHA", "LOKR", "OFT", "OSF", "PEANUT", "PSOFT", "PVERA", "RANDLORA", "SHADOW"),
             *("SUPERTUNING", "TINYLORA", "UNILORA", "VERA"),
         )
     },
@@ -55,6 +55,7 @@ REFUSED_TYPES = {
     **dict.fromkeys(("CARTRIDGE", "CPT", "P_TUNING", "PREFIX_TUNING"), "is a prompt learning method"),
     **dict.fromkeys(("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING"), "is a prompt learning method"),
     "ADAPTION_PROMPT": "adds prompts to attention layers",
+    "LILY": "averages its gate weights over the batch",
     "POLY": "needs a task number",
     "TRAINABLE_TOKENS": "the suite has no new tokens",
     "XLORA": "combines existing adapters",

@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 from cme.adapters import adapter_fingerprint
 from tests.adapters.variants import OWN, every_method
 
-LETTERS = {"moslora": "ABM", "moelora": "ABW", "hydralora": "ABW", "teamlora": "ABSM"}
+LETTERS = {"moslora": "ABM", "moelora": "ABW", "hydralora": "ABW", "teamlora": "ABSM", "mola": "ABW"}
+LETTERS |= {"adamole": "ABTW", "comol": "ABMW", "smora": "ABWb", "flylora": "ABb"}
 
 
 @pytest.mark.parametrize(("method", "letters"), LETTERS.items(), ids=LETTERS)

@@ -19,9 +19,9 @@ from transformers import (
 
 from tests.adapters.conftest import SIZES
 
-__all__ = ["KINDS", "Kind"]
+__all__ = ["IMAGE", "KINDS", "Kind"]
 
-_IMAGE = 60
+IMAGE = 60
 _LANGUAGE = r".*(language_model.*v_proj|linear_2)"
 
 
@@ -54,7 +54,7 @@ def seeded(factory: Callable[[Any], Any], config: Any) -> Callable[[], Any]:
 
 
 def ids(rows: int, length: int) -> Tensor:
-    return torch.randint(3, _IMAGE, (rows, length), generator=torch.Generator().manual_seed(length))
+    return torch.randint(3, IMAGE, (rows, length), generator=torch.Generator().manual_seed(length))
 
 
 def text(length: int = 9) -> dict[str, Tensor]:
@@ -64,7 +64,7 @@ def text(length: int = 9) -> dict[str, Tensor]:
 def picture() -> dict[str, Tensor]:
     """Four patches of an 8 × 8 image, and text."""
     batch = text()
-    batch["input_ids"][:, 1:5] = _IMAGE
+    batch["input_ids"][:, 1:5] = IMAGE
     return {**batch, "pixel_values": torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))}
 
 
@@ -76,7 +76,7 @@ _T5 = T5Config(
 _LLAVA = LlavaConfig(
     vision_config=CLIPVisionConfig(**_SMALL, image_size=8, patch_size=4, projection_dim=16),
     text_config=LlamaConfig(**SIZES),
-    image_token_index=_IMAGE,
+    image_token_index=IMAGE,
     pad_token_id=0,
 )
 _PHI3 = Phi3Config(**_SMALL, vocab_size=61, max_position_embeddings=64, pad_token_id=0, bos_token_id=1, eos_token_id=2)

@@ -53,6 +53,28 @@ def test_sums_are_those_of_single_rows(team):
     assert found.rows == 8 and not found.subjects and len(found.phi) == 0
 
 
+def test_a_prefix_that_rows_share_counts_in_each_of_them(team):
+    rows = rows_of("qqp", team[1])
+    shared = next(place for place, ids in enumerate(zip(*(row.ids for row in rows), strict=False)) if len(set(ids)) > 1)
+    assert shared > 5, "the rows begin with the same instruction"
+    found = measured(team, "qqp", rows)
+    assert found.load.sums["tokens"].sum(axis=1).tolist() == [[sum(len(row.ids) for row in rows)] * 2]
+
+
+def test_bfloat16_is_measured_like_single_rows(tiny_base, tmp_path):
+    from cme.adapters.load import load_adapter
+    from cme.models.load import load_model, load_tokenizer
+
+    folder = save_adapter(tiny_base, tmp_path / "team", 0.1, "teamlora")
+    model = load_adapter(load_model(tiny_base, dtype="bfloat16", device="cpu"), folder), load_tokenizer(tiny_base)
+    rows = rows_of("qqp", model[1])
+    found, (sums, tokens) = measured(model, "qqp", rows), loop(model[0], rows)
+    assert found.load.sums["phi"].dtype == np.float64
+    np.testing.assert_allclose(found.load.sums["phi"][0], sums.sum(axis=0), rtol=0.02)
+    np.testing.assert_allclose(found.load.sums["phi"].sum(axis=-1), found.load.sums["tokens"], rtol=5e-3)
+    np.testing.assert_array_equal(found.load.sums["tokens"][0, :, 0], tokens.sum(axis=0))
+
+
 def test_a_dataset_with_subjects_has_the_load_of_each_and_of_single_rows(team):
     rows = rows_of("mmlu", team[1])
     assert len(rows) == 2 * 57
@@ -93,3 +115,20 @@ def test_a_stored_load_is_read_only_for_the_same_model(team, tmp_path):
         (tmp_path / "mmlu.npz").write_bytes(damaged)
         assert read_load(tmp_path / "mmlu.npz", "key") is None
     assert read_load(tmp_path / "none.npz", "key") is None
+
+
+@pytest.mark.filterwarnings("ignore:Model has .tie_word_embeddings")
+def test_an_adapted_output_layer_is_measured_at_every_token(tiny_base):
+    """The logits of other tokens than the last may be left out only if the output layer has no experts."""
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from cme.adapters.moelora import MoeLoraConfig
+
+    base, tokenizer = AutoModelForCausalLM.from_pretrained(tiny_base), AutoTokenizer.from_pretrained(tiny_base)
+    config = MoeLoraConfig(r=4, experts=2, target_modules=["up_proj", "lm_head"], task_type="CAUSAL_LM")
+    model = get_peft_model(base, config).eval()
+    rows = rows_of("qqp", tokenizer)
+    found = measured((model, tokenizer), "qqp", rows)
+    assert "lm_head" in found.load.layers
+    assert set(found.load.sums["tokens"].sum(axis=(0, 1))) == {sum(len(row.ids) for row in rows)}

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from cme.analysis.coalitions import members, shapley_values
-from cme.analysis.masks import Masks
-from cme.analysis.redundancy import mask_scores
-from cme.analysis.score_table import read_scores, score_table, write_scores
-from cme.analysis.shapley import agreement, shapley_analysis
 from cme.errors import DataError, UsageError
 from cme.stats import clustered_stderr
+from cme.stats.coalitions import members, shapley_values
+from cme.suite.experts.masks import Masks
+from cme.suite.experts.redundancy import mask_scores
+from cme.suite.experts.score_file import read_scores, score_table, write_scores
+from cme.suite.experts.shapley import agreement, shapley_analysis
 
 FAMILIES = {"imdb": "sentiment_analysis", "yelp_polarity": "sentiment_analysis", "qqp": "paraphrase_detection"}
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import cme
-from cme.analysis.score_table import read_scores
 from cme.errors import CMEError, CMEWarning, UsageError
 from cme.records import read_record
 from cme.records.analysis import Analysis
 from cme.records.schema import json_schema
+from cme.suite.experts.score_file import read_scores
 from tests.evaluation.runs import result, save_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore:tier smoke")
@@ -45,6 +45,8 @@ def test_the_record_fits_its_schema_and_is_read_again(analysis):
     assert record == analysis.record
     jsonschema.validate(json.loads((analysis.folder / "analysis.json").read_text()), json_schema(Analysis))
     assert (record.experts, record.rank, record.adapter.method, record.name) == (4, 4, "teamlora", "team")
+    assert record.evaluations == len(list((analysis.folder / "evaluations").iterdir())) == 18 <= 30
+    assert record.passes == 0 and "no run.json of its training" in record.without_validation
 
 
 def test_the_adapter_and_the_base_score_as_in_their_own_evaluations(analysis, tiny_base, team, tmp_path):
@@ -57,9 +59,9 @@ def test_the_adapter_and_the_base_score_as_in_their_own_evaluations(analysis, ti
 
 
 def test_all_values_follow_from_the_files(analysis):
-    from cme.analysis.masks import Masks
-    from cme.analysis.redundancy import mask_scores
-    from cme.analysis.shapley import shapley_analysis
+    from cme.suite.experts.masks import Masks
+    from cme.suite.experts.redundancy import mask_scores
+    from cme.suite.experts.shapley import shapley_analysis
 
     table, masks = read_scores(analysis.folder / "coalitions.parquet"), Masks(4, redundancy=True, shapley=True)
     choices = {name: masks.choices[name] for name in masks.reported}
@@ -186,16 +188,25 @@ def test_settings_that_do_not_fit_are_refused_before_any_work(tiny_base, team, t
     assert not (tmp_path / "out").exists()
 
 
+def test_several_processes_are_refused(tiny_base, team, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match=r"runs in one process\. Start it without torchrun\."):
+        cme.analyse(team, tmp_path / "out", base=str(tiny_base), **VALUES)
+    assert not (tmp_path / "out").exists()
+
+
 def test_adapters_that_cannot_be_analysed_are_refused_before_any_work(tiny_base, team, tmp_path, monkeypatch):
     monkeypatch.setattr("cme.api.analysis_parts.load_model", None)
     lora = save_adapter(tiny_base, tmp_path / "lora", 0.3)
     untrained = save_adapter(tiny_base, tmp_path / "untrained", 0.0, "teamlora")
     single = changed_config(team, tmp_path / "single", experts=1)
     eight = changed_config(team, tmp_path / "eight", experts=8)
+    uneven = changed_config(team, tmp_path / "uneven", experts_pattern={"up_proj": 2})
     for adapter, error, message in (
         (lora, UsageError, "lora has no experts .its method is lora."),
         (untrained, UsageError, "was never trained: all matrices B"),
         (single, UsageError, "has a single expert"),
+        (uneven, UsageError, "different numbers of experts .experts_pattern., so only --parts similarity"),
         (eight, UsageError, r"exact Shapley values of 8 experts need 256 evaluations"),
         (tmp_path / "nothing", CMEError, "adapter_config.json"),
     ):

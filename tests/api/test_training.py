@@ -58,7 +58,7 @@ def test_functions_with_an_adapters_settings_have_the_same_arguments():
         parameters = inspect.signature(function).parameters
         shared[function] = {name: item for name, item in parameters.items() if name not in own}
         assert shared[function] == {name: train[name] for name in shared[function]}
-    assert set(train) - {*own, "lr"} == set(shared[cme.train_grid])
+    assert set(train) - {*own, "lr", "lr_from"} == set(shared[cme.train_grid])
     assert list(shared[cme.count_parameters]) == list(shared[cme.match_rank])
     adapter = {item.name for item in fields(AdapterSettings)}
     assert adapter <= set(shared[cme.count_parameters])

@@ -18,7 +18,7 @@ def commands():
 
 
 def test_every_verb_has_help_with_an_example(cme):
-    assert len(commands()) >= len(VERBS) - 1
+    assert len(commands()) >= len(VERBS) - len(app.registered_groups)
     for name in commands():
         if name == "lm-eval":
             continue
@@ -41,7 +41,8 @@ def test_an_example_only_uses_options_that_exist(cme):
             continue
         text = cme(name, "--help").stdout
         options, example = re.split(r"Examples?:", text, maxsplit=1)
-        for option in re.findall(r"(?<=\s)--[a-z-]+", example):
+        own = " ".join(line for line in example.splitlines() if not re.match(r"\s*cme ", line) or f"cme {name}" in line)
+        for option in re.findall(r"(?<=\s)--[a-z-]+", own):
             assert option in options or name == "tasks-path", f"cme {name}: {option}"
 
 
@@ -64,7 +65,7 @@ def test_tables_are_aligned(cme):
         (("ls", "dataset"), "Did you mean 'datasets'"),
         (("eval", "--out", "x", "--tier", "quik"), "Did you mean 'quick'"),
         (("eval", "--out", "x", "--source", "mini", "--datasets", "qpp"), "Did you mean 'qqp'"),
-        (("eval", "--out", "x", "--source", "nowhere"), "Use 'hub', 'mini' or an existing folder"),
+        (("eval", "--out", "x", "--source", "nowhere"), "Use 'hub', 'mini', an existing folder, or NAME=DIR"),
         (("eval", "--out", "x", "--format", "plane"), "Did you mean 'plain'"),
         (("eval", "--out", "x", "--source", "mini", "--base", "nobody"), "neither a folder nor a hub id"),
         (("build-data", "--out", "x", "--source", "mini", "--datasets", "anly"), "Did you mean 'anli'"),

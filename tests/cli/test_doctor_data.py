@@ -130,7 +130,7 @@ def test_the_hub(tmp_path):
     [
         (("doctor", "dat"), "Did you mean 'data'"),
         (("doctor", "data", "--source", "mini"), "no files to check"),
-        (("doctor", "data", "--source", "/no/such/folder"), "Use 'hub', 'mini' or an existing folder"),
+        (("doctor", "data", "--source", "/no/such/folder"), "Use 'hub', 'mini', an existing folder, or NAME=DIR"),
     ],
 )
 def test_what_does_not_exist_exits_2(cme, arguments, says):

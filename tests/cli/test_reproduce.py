@@ -128,7 +128,7 @@ def test_an_unknown_row_is_named_with_the_nearest(cme, line, tmp_path):
 
 def test_a_row_is_evaluated_again_as_it_was(line):
     """With the row's engine and token budget, and the batch size of lm-eval's own code."""
-    from cme.api.submission import _evaluation
+    from cme.api.reproduction import _evaluation
     from cme.leaderboard import load_entries
 
     row = load_entries(line / "board" / "entries")[0]
@@ -153,3 +153,36 @@ def test_other_tokenizer_files_are_pointed_out(cme, line, base, tmp_path):  # no
     (other / "tokenizer_config.json").write_text(json.dumps(config | {"padding_side": "right", "note": "changed"}))
     with pytest.warns(CMEWarning, match="tokenizer files of .* are not those of 'base'"):
         reproduce(cme, line, "base", tmp_path / "again", "--base", other)
+
+
+def test_a_board_is_listed_and_its_rows_are_run(cme, line, mix, tmp_path):  # noqa: F811
+    done = cme("reproduce", line / "board")
+    assert done.exit_code == 0, done.output
+    assert "cme train --method lora --rank 4" in done.stdout and "--steps 4" in done.stdout
+    assert "cme eval --base" in done.stdout and "Run one row again with: cme reproduce" in done.stderr
+    steps = {step["name"]: step for step in json.loads(cme("reproduce", line / "board", "--json").stdout)}
+    assert list(steps) == [
+        "mix",
+        "results/base",
+        "entries/base",
+        "runs/lora",
+        "results/lora",
+        "entries/lora",
+        "table",
+    ]
+    again = cme("reproduce", line / "board", "base", "--out", tmp_path / "again")
+    assert again.exit_code == 0 and "bitwise identical" in again.stderr, again.output
+
+
+def test_what_does_not_fit_together(cme, line, tmp_path):
+    for arguments, problem in (
+        ((line / "board", "base"), "--out is missing"),
+        (("base",), "--out is missing"),
+        (
+            (line / "board", "base", "--entries", "x", "--out", tmp_path / "x"),
+            "--entries cannot be combined with a board",
+        ),
+        ((line / "board", "bse", "--out", tmp_path / "x"), "unknown row 'bse'. Did you mean 'base'?"),
+    ):
+        done = cme("reproduce", *arguments)
+        assert done.exit_code == 2 and problem in done.stderr, done.output

@@ -224,7 +224,7 @@ def test_the_lock_of_cme_download_is_reported_and_checked(one_file):
 
 
 def test_an_unknown_source_is_reported():
-    with pytest.raises(UsageError, match=r"unknown source '/no/such/folder'\. Use 'hub', 'mini' or an existing folder"):
+    with pytest.raises(UsageError, match=r"unknown source '/no/such/folder'\. Use 'hub', 'mini', an existing folder"):
         open_source("/no/such/folder")
 
 

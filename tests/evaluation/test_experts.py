@@ -4,6 +4,7 @@ import pytest
 
 from cme.errors import UsageError
 from cme.evaluation.expert_choice import ExpertChoice
+from cme.evaluation.lm_eval_runner import Harness
 from cme.evaluation.run import evaluate, evaluate_masked
 from cme.evaluation.settings import EvalSettings
 from cme.models import load
@@ -47,9 +48,12 @@ def test_several_choices_share_what_is_loaded_and_equal_single_evaluations(tiny_
     monkeypatch.setattr(session, "load_model", lambda *a, **k: loads.append(a) or load.load_model(*a, **k))
     load_adapter = adapters.load_adapter
     monkeypatch.setattr(adapters, "load_adapter", lambda *a, **k: attached.append(a) or load_adapter(*a, **k))
+    read = []
+    task = Harness.task
+    monkeypatch.setattr(Harness, "task", lambda self, spec: read.append(spec.name) or task(self, spec))
     choices = {"all": None, "top1": "top1", "0": "keep:0", "without-0": "drop:0"}
     results = evaluate_masked(settings(tiny_base, adapter=team), choices, tmp_path / "masks")
-    assert (len(loads), len(attached)) == (1, 1)
+    assert (len(loads), len(attached), sorted(read)) == (1, 1, ["nq_open", "qqp"])
     assert [item.experts for item in results] == list(choices.values())
     for name, choice in choices.items():
         evaluate(settings(tiny_base, adapter=team, experts=choice), tmp_path / "single" / name)

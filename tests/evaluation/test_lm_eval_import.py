@@ -197,7 +197,7 @@ def test_damaged_or_incomplete_logs_are_refused_in_one_sentence(copied, tmp_path
 def test_another_source_or_place_is_refused(copied, tmp_path):
     for folder, source, says in (
         (copied, "mini:hard", "differs from the row .* source 'mini:hard'"),
-        (copied, "nowhere", "Use 'hub', 'mini' or an existing folder"),
+        (copied, "nowhere", "Use 'hub', 'mini', an existing folder, or NAME=DIR"),
         (tmp_path / "nothing", "mini", "is not a folder"),
         (tmp_path, "mini", "has no logs of lm-eval"),
     ):

@@ -40,6 +40,7 @@ from cme.records import (
     versions,
     write_record,
 )
+from cme.records.manifest import Rebuilt
 from cme.records.run import SavedCheck
 from cme.training import TrainSettings
 from cme.training.settings import stored
@@ -134,6 +135,7 @@ NESTED = {
         EntryRun(seed=0, scores=SCORES, samples_sha256="f" * 64, cost={"steps": 3}, provenance={}, retention=RETENTION),
         EntryRun(seed=None, scores=SCORES, samples_sha256="e" * 64, cost={}, provenance={"missing": ["qqp"]}),
     ),
+    "rebuilt": Rebuilt(source="hub", provenance={"qqp": {"revision": "abc"}}, ids="f" * 64, fingerprint="e" * 64),
     "retention": RETENTION,
     "saved_check": SavedCheck(trainable=12, changed=12, effect=0.4, cme=1e-7, peft=None),
     "prompt_variants": (EntryPromptVariant(prompt_variant=1, seed=0, average=55.5, samples_sha256="f" * 64),),

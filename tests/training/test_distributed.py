@@ -36,7 +36,7 @@ def torchrun(tmp_path, settings, adapter, out, *more):
     return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
-SLOW = ("lora", "adalora", "full", "moslora", "moelora", "hydralora")
+SLOW = ("lora", "adalora", "full", "moslora", "moelora", "hydralora", "mola", "adamole", "comol", "smora", "flylora")
 
 
 @pytest.mark.parametrize("method", ["teamlora", *(pytest.param(name, marks=pytest.mark.long) for name in SLOW)])

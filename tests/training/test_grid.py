@@ -114,3 +114,73 @@ def test_two_processes_share_a_grid(settings, tmp_path):
     assert two.best == one.best
     losses, wanted = ([run.validation_loss for run in grid.runs] for grid in (two, one))
     assert losses == pytest.approx(wanted, rel=1e-4)
+
+
+def test_runs_that_were_trained_one_by_one_are_chosen_from(settings, tmp_path):
+    """Each rate may be trained by a command of its own, on another machine for instance."""
+    rates, out = [1e-3, 1e-2], tmp_path / "grid"
+    for rate in rates:
+        train(settings(learning_rate=rate), LORA, out=out / folder_of(rate))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    grid = train_grid(settings(), LORA, rates, out=out)
+    assert {path: path.read_bytes() for path in before} == before, "nothing is trained again"
+    together = train_grid(settings(), LORA, rates, out=tmp_path / "together")
+    assert grid == together
+    assert (out / GRID).read_bytes() == (tmp_path / "together" / GRID).read_bytes()
+
+
+def test_a_grid_is_widened_later(settings, tmp_path):
+    out = tmp_path / "grid"
+    train_grid(settings(), LORA, [1e-3, 1e-2], out=out)
+    before = (out / "lr-1e-03" / "run.json").read_bytes()
+    grid = train_grid(settings(), LORA, [1e-3, 1e-2, 1e-1], out=out)
+    assert [run.learning_rate for run in grid.runs] == [1e-3, 1e-2, 1e-1]
+    assert (out / "lr-1e-03" / "run.json").read_bytes() == before
+    with pytest.raises(UsageError, match="finished output"):
+        train_grid(settings(), LORA, [1e-3, 1e-2, 1e-1], out=out)
+    with pytest.raises(UsageError, match="lr_grid"):
+        train_grid(settings(), LORA, [1e-3, 1e-2], out=out)
+    with pytest.raises(UsageError, match="steps: 12 there, 13 now"):
+        train_grid(settings(steps=13), LORA, [1e-3, 1e-2, 1e-1, 1.0], out=out)
+
+
+def test_a_run_with_other_settings_is_not_chosen_from(settings, tmp_path):
+    train(settings(learning_rate=1e-3, steps=3), LORA, out=tmp_path / "grid" / "lr-1e-03")
+    with pytest.raises(UsageError, match=r"lr-1e-03 has a run with other settings \(steps: 3 there, 12 now\)"):
+        train_grid(settings(), LORA, [1e-3, 1e-2], out=tmp_path / "grid")
+    (tmp_path / "other" / "notes").mkdir(parents=True)
+    with pytest.raises(UsageError, match="not empty"):
+        train_grid(settings(), LORA, [1e-3, 1e-2], out=tmp_path / "other")
+
+
+def test_divergence_is_recorded_in_the_folder_of_the_run(settings, tmp_path):
+    from cme.errors import DivergedError
+
+    out = tmp_path / "grid"
+    with pytest.raises(DivergedError):
+        train(settings(learning_rate=1e38), LORA, out=out / "lr-1e+38")
+    assert "training diverged" in json.loads((out / "lr-1e+38" / "diverged.json").read_text())["problem"]
+    train(settings(learning_rate=1e-3), LORA, out=out / "lr-1e-03")
+    grid = train_grid(settings(), LORA, [1e-3, 1e38], out=out)
+    assert grid.best == "lr-1e-03" and "training diverged" in grid.runs[1].problem
+
+
+def test_a_grid_stands_for_its_best_run_and_its_rate(settings, tmp_path):
+    import cme
+
+    out = tmp_path / "grid"
+    grid = train_grid(settings(), LORA, [1e-3, 1e-2], out=out)
+    given = settings()
+    run = cme.train(
+        tmp_path / "seed-1", data=given.data, base=given.base, method="lora", rank=4, steps=2, seed=1, lr_from=out, threads=1,
+        dtype="float32", max_length=256, batch_size=4,
+    )  # fmt: skip
+    assert run.record.training.learning_rate == grid.learning_rate
+    with pytest.raises(UsageError, match="lr and lr_from cannot be combined"):
+        cme.train(tmp_path / "x", data=given.data, method="lora", lr=1e-3, lr_from=out)
+    with pytest.raises(CMEError, match=r"lr-grid\.json does not exist"):
+        cme.train(tmp_path / "x", data=given.data, method="lora", lr_from=tmp_path / "nothing")
+    result = cme.evaluate(
+        out, base=given.base, source="mini", tier="smoke", datasets="rte", threads=1, out=tmp_path / "r"
+    )
+    assert result.record.adapter.fingerprint == read_record(out / grid.best / "run.json", Run).adapter_fingerprint

@@ -61,6 +61,21 @@ def test_a_method_of_pefts_trains_and_is_loaded_as_it_was(settings, base, mix, t
     assert (run.saved_parameters < run.trainable_parameters) == (adapter is ADALORA)
 
 
+@pytest.mark.parametrize("method", ["mola", "adamole", "comol", "smora", "flylora"])
+def test_a_method_that_selects_experts_resumes_bitwise_and_learns(settings, tmp_path, monkeypatch, method):
+    from safetensors.torch import load_file
+
+    given, adapter = settings(steps=20), AdapterSettings(method, rank=16, dropout=0.1)
+    interrupted(monkeypatch, given, adapter, tmp_path / "run", step=17)
+    run, whole = (train(given, adapter, out=tmp_path / name) for name in ("run", "whole"))
+    assert run.interruptions == 1 and run.adapter_fingerprint == whole.adapter_fingerprint
+    assert run.losses == whole.losses and run.losses[-1][1] < 0.97 * run.losses[0][1]
+    assert run.saved_check.cme < 1e-4 and run.saved_check.peft < 1e-4
+    tensors = load_file(tmp_path / "run" / "adapter_model.safetensors")
+    biases = [tensor for name, tensor in tensors.items() if name.endswith("lora_b") or name.endswith("smora_b")]
+    assert len(biases) == (6 if method in ("smora", "flylora") else 0) and all(bias.any() for bias in biases)
+
+
 def test_adalora_prunes_to_its_rank_and_the_record_counts_both(settings, tmp_path):
     run = train(settings(steps=20), ADALORA, out=tmp_path / "run")
     config = json.loads((tmp_path / "run" / "adapter_config.json").read_text())

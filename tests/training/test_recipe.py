@@ -9,6 +9,7 @@ import pytest
 from cme.adapters import METHODS, AdapterSettings
 from cme.errors import UsageError
 from cme.paths import leaderboards_dir
+from cme.records.method import SHARED_RANK, method_label
 from cme.training import TrainSettings, load_recipe, recipe_text, recipes, settings_from
 
 
@@ -93,7 +94,8 @@ def test_an_unknown_recipe_gets_the_nearest_name():
 def test_the_recipes_that_come_with_cme_are_valid_and_say_what_they_are(name):
     training, adapter = load_recipe(name, {"data": "mix"})
     assert training.data == "mix"
-    assert adapter.method in ("teamlora" if name.startswith(("ablation", "experts")) else name).split("-")
+    label = method_label(adapter.method, adapter.options)
+    assert label in ("teamlora" if name.startswith(("ablation", "experts")) else name).split("-")
     text = (leaderboards_dir() / "recipes" / f"{name}.yaml").read_text()
     assert text.startswith("# ") and len(text.splitlines()) <= 14
 
@@ -106,6 +108,23 @@ def test_there_is_a_recipe_for_every_row_of_the_papers_tables():
         *(f"experts-{number}" for number in (1, 2, 4, 8)),
         *(f"demo-{name}" for name in ("lora", "adalora", "moslora", "moelora", "hydralora", "teamlora")),
     } <= set(recipes())
+
+
+def test_there_is_a_demo_recipe_and_another_for_every_method_of_cme():
+    for method in METHODS:
+        names = [name for name in recipes() if load_recipe(name, {"data": "mix"})[1].method == method]
+        if METHODS[method].package:
+            assert f"demo-{method}" in names and len(names) > 1
+
+
+def test_layers_have_different_numbers_of_experts_by_depth():
+    from cme.adapters import count
+
+    _, adapter = load_recipe("mola-r8-by-depth", {"data": "mix"})
+    counts = count("chinese-llama-2-7b", adapter).per_module
+    # R(d+m) + k·d with R = 8·k, d = 4096, m = 11008.
+    for layer, experts in ((0, 2), (7, 2), (8, 4), (15, 4), (16, 6), (23, 6), (24, 8), (31, 8)):
+        assert counts[f"model.layers.{layer}.mlp.up_proj"] == 8 * experts * (4096 + 11008) + experts * 4096
 
 
 @pytest.mark.parametrize(
@@ -123,16 +142,38 @@ def test_the_papers_recipes_train_the_papers_share_of_the_parameters(name, perce
     assert count("chinese-llama-2-7b", adapter).share_percent == pytest.approx(percent, abs=0.03)
 
 
+@pytest.mark.parametrize(
+    ("name", "ratio"),
+    [
+        *[("dora-r32", 1.018), ("miss-r56", 1.008), ("hira-r32", 1.0), ("oft-b128", 0.841), ("vera-r256", 0.019)],
+        *[("ia3", 0.023), ("randlora-r36", 0.975), ("rslora-r128", 4.0), ("pissa-r32", 1.0)],
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_recipes_of_pefts_own_methods_have_the_budget_that_they_state(name, ratio):
+    from cme.adapters import count
+
+    lora, adapter = (load_recipe(recipe, {"data": "mix"})[1] for recipe in ("lora-r32", name))
+    shares = [count("chinese-llama-2-7b", settings).trainable for settings in (adapter, lora)]
+    assert shares[0] / shares[1] == pytest.approx(ratio, abs=1e-3)
+    text = (leaderboards_dir() / "recipes" / f"{name}.yaml").read_text()
+    assert ratio in (1.0, 4.0) or f"{ratio:.2f} times" in text
+
+
 def test_recipes_of_a_table_differ_in_the_adapter_alone():
     def training(name):
         return load_recipe(name, {"data": "mix"})[0]
 
-    own = [name for name in recipes() if not name.startswith(("demo", "llama")) and name != "full"]
+    own = [
+        name for name in recipes() if not name.startswith(("demo", "llama")) and name not in ("full", "lora-plus-r32")
+    ]
+    plus = replace(training("lora-r32"), b_learning_rate_ratio=16.0)
+    assert training("lora-plus-r32") == plus
     assert len(own) >= 37 and all(training(name) == training("teamlora-r32") for name in own)
     llama = [name for name in recipes() if name.startswith("llama")]
     base = "meta-llama/Meta-Llama-3-8B"
     assert all(training(name) == replace(training("teamlora-r32"), base=base) for name in llama) and len(llama) == 2
-    demo = [name for name in recipes() if name.startswith("demo")]
+    demo = [name for name in recipes() if name.startswith("demo") and name != "demo-lora-plus"]
     assert all(training(name) == training("demo-lora") for name in demo)
 
 
@@ -192,8 +233,9 @@ def test_demo_recipes_have_equal_total_rank():
     for name in recipes():
         _, adapter = load_recipe(name, {"data": "mix"})
         if name.startswith("demo"):
-            experts = adapter.experts if "experts" in METHODS[adapter.method].settings else 1
-            assert adapter.rank * experts == 32
+            apart = "experts" in METHODS[adapter.method].settings and adapter.method not in SHARED_RANK
+            experts = adapter.experts if apart else 1
+            assert adapter.method == "peft" or adapter.rank * experts == 32
 
 
 def test_an_included_file_lies_under_the_recipe(tmp_path):

@@ -138,7 +138,7 @@ def test_bfloat16_computes_in_bfloat16_and_keeps_the_adapter_in_float32(settings
     assert run.losses != exact.losses
 
 
-@pytest.mark.parametrize("method", ["lora", "moelora", "hydralora", "teamlora"])
+@pytest.mark.parametrize("method", ["lora", "moelora", "hydralora", "teamlora", "mola", "smora"])
 def test_gradient_checkpointing_changes_nothing(settings, tmp_path, method):
     plain = train(settings(steps=5), AdapterSettings(method), out=tmp_path / "plain")
     saving = train(settings(steps=5, gradient_checkpointing=True), AdapterSettings(method), out=tmp_path / "saving")

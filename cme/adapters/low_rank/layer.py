@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch.nn.functional as F
+from peft.tuners._buffer_dict import BufferDict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import resolve_quantization_backend
 from torch import Tensor, nn
@@ -45,12 +46,14 @@ class LowRankLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
     parameter.
 
     Attributes:
+        buffer_names: Names of the containers of tensors that are saved with the adapter, but not trained.
         in_features: Number of inputs, d.
         out_features: Number of outputs, m.
         plans: The settings that a forward pass uses, by adapter name.
     """
 
     adapter_layer_names: tuple[str, ...]
+    buffer_names: tuple[str, ...] = ()
     other_param_names: tuple[str, ...] = ("plans",)
     active_adapters: list[str]
     set_adapter: Callable[..., None]
@@ -64,6 +67,8 @@ class LowRankLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         self.quantization_backend = resolve_quantization_backend(base_layer)
         for name in self.adapter_layer_names:
             setattr(self, name, nn.ParameterDict())
+        for name in self.buffer_names:
+            setattr(self, name, BufferDict(persistent=True))
         self.plans: dict[str, Plan] = {}
         self.merged_adapters: list[str] = []
         self._disable_adapters = False
@@ -98,7 +103,7 @@ class LowRankLinear(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         """Subtract all merged adapters from the base's weight."""
 
     def own(self, container: str, adapter_name: str) -> Tensor:
-        """Return the parameter of an adapter in a container."""
+        """Return the tensor of an adapter in a container."""
         # The direct access to the module tree is three times as fast, and it happens in every layer for every token.
         weight: Tensor = getattr(self._modules[container], adapter_name)
         return weight

@@ -4,20 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.adapters.checks import WEIGHTS_FILE, check_finite, known_type, read_config
+from cme.adapters.plain_lora import plain_config
 from cme.errors import AdapterError, UsageError
 
 if TYPE_CHECKING:
-    from peft import LoraConfig
     from torch import Tensor
 
-    from cme.adapters.moslora.config import MosLoraConfig
-
 __all__ = ["export_lora"]
-
-_KEPT = (
-    *("r", "lora_dropout", "target_modules", "exclude_modules", "modules_to_save", "layers_to_transform"),
-    *("layers_pattern", "task_type", "base_model_name_or_path", "revision", "inference_mode"),
-)
 
 
 def export_lora(folder: Path, out: Path) -> None:
@@ -43,18 +36,9 @@ def export_lora(folder: Path, out: Path) -> None:
     tensors = _as_lora(folder, load_file(folder / WEIGHTS_FILE))
     out.mkdir(parents=True, exist_ok=True)
     save_file(tensors, out / WEIGHTS_FILE, metadata={"format": "pt"})
-    _lora_config(PeftConfig.from_pretrained(str(folder))).save_pretrained(str(out))
-
-
-def _lora_config(config: "MosLoraConfig") -> "LoraConfig":
-    from peft import LoraConfig
-
-    alpha = config.lora_alpha
-    return LoraConfig(
-        **{name: getattr(config, name) for name in _KEPT},
-        lora_alpha=int(alpha) if alpha == int(alpha) else alpha,
-        bias=config.bias.replace("moslora_only", "lora_only"),
-    )
+    config = PeftConfig.from_pretrained(str(folder))
+    plain = plain_config(config, rank=config.r, alpha=config.lora_alpha, dropout=config.lora_dropout)
+    plain.save_pretrained(str(out))
 
 
 def _as_lora(folder: Path, tensors: "dict[str, Tensor]") -> "dict[str, Tensor]":

@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["balance_term", "deviation", "layer_masks", "mean_gate", "share_of_batch"]
+__all__ = ["FORMS", "balance_term", "layer_masks", "layer_term", "mean_gate", "share_of_batch", "shares_of_choices"]
+
+FORMS = ("centred", "released", "switch")
+"""The forms of the balance term."""
 
 _DECODER = re.compile(r"(^|\.)decoder\.")
 _OF_ENCODER = re.compile(
@@ -33,31 +36,66 @@ def mean_gate(gates: Tensor, mask: Tensor | None) -> Tensor:
     return gates.flatten(0, -2).mean(0)
 
 
-def deviation(means: Tensor, form: str) -> Tensor:
-    """Compute the deviation that the balance term squares.
+def shares_of_choices(gates: Tensor, chosen: Tensor | None, mask: Tensor | None) -> Tensor:
+    """Compute the share of each expert in all choices of a router. The shares sum to 1 and have no gradient.
 
-    It is ``mean - 1/k``, or ``k · mean - 1/k`` as in TeamLoRA's released code.
+    Args:
+        gates: Gate weights, as for `mean_gate`.
+        chosen: 1 for each expert that a token uses and 0 for the others, in the shape of ``gates``. None counts the expert
+            with the largest gate weight, as in the Switch Transformer.
+        mask: As for `mean_gate`.
+    """
+    with torch.no_grad():
+        if chosen is None:
+            chosen = torch.zeros_like(gates).scatter(-1, gates.argmax(-1, keepdim=True), 1.0)
+        means = mean_gate(chosen.float(), mask)
+        return means / means.sum().clamp(min=1e-30)
+
+
+def layer_term(means: Tensor, form: str, shares: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Compute the balance term of one layer and its derivative.
+
+    * ``centred``: the mean over experts of (mean gate weight - 1/k)².
+    * ``released``: the mean over experts of (k · mean gate weight - 1/k)², as in TeamLoRA's released code.
+    * ``switch``: k · Σ (share of the choices · mean gate weight), as in the Switch Transformer (arXiv 2101.03961) and Mixtral.
 
     Args:
         means: Each expert's mean gate weight, [k].
-        form: ``"centred"`` or ``"released"``.
+        form: One of `FORMS`.
+        shares: For ``switch``, each expert's share of the choices, [k], from `shares_of_choices`.
+
+    Returns:
+        The term, a scalar, and its derivative by the means, [k].
     """
     k = means.shape[-1]
-    return (means * k if form == "released" else means) - 1 / k
+    if form == "switch":
+        assert shares is not None
+        return k * (shares * means).sum(), k * shares
+    off = (means * k if form == "released" else means) - 1 / k
+    return off.square().mean(), off * (2 if form == "released" else 2 / k)
 
 
-def balance_term(layers: Sequence[tuple[Tensor, Tensor | None]], form: str = "centred") -> Tensor:
-    """Compute the mean of (mean gate weight - 1/k)² over layers and experts.
+def balance_term(
+    layers: Sequence[tuple[Tensor, Tensor | None]],
+    form: str = "centred",
+    choices: Sequence[Tensor | None] | None = None,
+) -> Tensor:
+    """Compute the mean of `layer_term` over layers.
 
     Args:
         layers: For each layer, its gate weights, which sum to 1 for each token, and a mask, both as for `mean_gate`.
-        form: ``"centred"``, or ``"released"`` for TeamLoRA's released term (k · mean gate weight - 1/k)². If the gate
-            weights sum to 1, the gradient of the released term is k² times that of the centred term, and its minimum is not 0.
+        form: One of `FORMS`. If the gate weights sum to 1, the gradient of the term ``"released"`` is k² times that of
+            ``"centred"``, and its minimum is not 0.
+        choices: For each layer, the experts that its tokens use, as for `shares_of_choices`. It matters for ``"switch"`` only.
 
     Returns:
-        A float32 scalar. The centred term is 0 if all experts have the same mean gate weight.
+        A float32 scalar. If all experts have the same mean gate weight, the centred term is 0, and the switch term is 1.
     """
-    terms = [deviation(mean_gate(gate, mask), form).square().mean() for gate, mask in layers]
+    terms = []
+    for place, (gates, mask) in enumerate(layers):
+        chosen = None if choices is None else choices[place]
+        shares = shares_of_choices(gates, chosen, mask) if form == "switch" else None
+        terms.append(layer_term(mean_gate(gates, mask), form, shares)[0])
     return torch.stack(terms).mean()
 
 

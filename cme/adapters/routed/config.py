@@ -19,7 +19,7 @@ class RoutedConfig(LowRankConfig):
             weights that are not normalised. The default is ``"free"`` for TeamLoRA and 1 for other methods.
         gate_scale: Former name of ``gate_sum``, accepted for old adapters.
         balance_weight: Weight of the balance loss. 0 turns it off.
-        balance_form: ``"centred"`` or ``"released"``, the form of the balance loss.
+        balance_form: ``"centred"``, ``"released"`` or ``"switch"``, the form of the balance loss.
 
     The other arguments are those of `LowRankConfig`.
 
@@ -55,7 +55,8 @@ class RoutedConfig(LowRankConfig):
         default="centred",
         metadata={
             "help": "Form of the balance loss: 'centred' as described for balance_weight, or 'released' for "
-            "(k * mean gate weight - 1/k)^2 as in TeamLoRA's released code, whose gradient is k^2 times as large."
+            "(k * mean gate weight - 1/k)^2 as in TeamLoRA's released code, whose gradient is k^2 times as large, or 'switch' "
+            "for k * sum(share of the choices * mean gate weight) as in the Switch Transformer and Mixtral."
         },
     )
 
@@ -71,8 +72,8 @@ class RoutedConfig(LowRankConfig):
             self.gate_sum = 1
         if self.gate_sum not in (None, "free", 1, "experts") or isinstance(self.gate_sum, bool):
             raise ValueError(f"gate_sum must be 'free', 1 or 'experts', but is {self.gate_sum!r}.")
-        if self.balance_form not in ("centred", "released"):
-            raise ValueError(f"balance_form must be 'centred' or 'released', but is {self.balance_form!r}.")
+        if self.balance_form not in ("centred", "released", "switch"):
+            raise ValueError(f"balance_form must be 'centred', 'released' or 'switch', but is {self.balance_form!r}.")
 
     @property
     def scaling(self) -> float:
@@ -80,6 +81,11 @@ class RoutedConfig(LowRankConfig):
         if "experts" in (self.gate_sum, self.gate_scale):
             return super().scaling * self.experts
         return super().scaling * (1.0 if self.gate_scale is None else float(self.gate_scale))
+
+    @property
+    def watched(self) -> bool:
+        """Whether forward passes in training must know the padding mask."""
+        return bool(self.balance_weight)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as a dict without unused settings, so that old configurations are written unchanged."""

@@ -54,6 +54,7 @@ def recorded_gates(model: nn.Module) -> Iterator[dict[str, RoutedLinear]]:
             layer.gates.clear()
             layer.values.clear()
             layer.balanced_gates.clear()
+            layer.chosen.clear()
 
 
 def mean_gates(

@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cme.adapters.routed.balance import deviation, layer_masks, mean_gate, share_of_batch
+from cme.adapters.routed.balance import layer_masks, layer_term, mean_gate, share_of_batch, shares_of_choices
 from cme.adapters.routed.config import RoutedConfig
+from cme.adapters.routed.selection import BiasMover
 from cme.errors import UsageError
 
 __all__ = ["Balance"]
@@ -48,6 +49,11 @@ class _Passage:
         self.sums: dict[str, Tensor] = {}
         self._layers = layers
 
+    def mask(self, key: str, gates: Tensor) -> Tensor | None:
+        """Return the padding mask of a layer's gate weights [..., k], or None if they have another shape than the batch."""
+        mask = self.masks(key)
+        return mask if mask is not None and mask.shape == gates.shape[:-1] else None
+
     def factor(self, adapter_name: str) -> Tensor | float:
         """Return the factor of one layer's term in the backward pass."""
         return self.scale * self.share / (self._layers or self.runs[adapter_name])
@@ -65,14 +71,22 @@ class _Balanced(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, passage: _Passage, name: str, key: str, weight: float, form: str) -> Tensor:
-        k, mask = gates.shape[-1], passage.masks(key)
-        mask = mask if mask is not None and mask.shape == gates.shape[:-1] else None
-        off = deviation(mean_gate(gates, mask), form)
+    def forward(
+        ctx: Any,
+        gates: Tensor,
+        chosen: Tensor | None,
+        passage: _Passage,
+        name: str,
+        key: str,
+        weight: float,
+        form: str,
+    ) -> Tensor:
+        mask = passage.mask(key, gates)
+        shares = shares_of_choices(gates, chosen, mask) if form == "switch" else None
+        term, slope = layer_term(mean_gate(gates, mask), form, shares)
         passage.runs[name] += 1
-        passage.sums[name] = passage.sums.get(name, 0.0) + weight * off.square().mean()
-        # This is the derivative by m of the mean of off² over the experts, where off = m - 1/k or k·m - 1/k.
-        ctx.slope = weight * off * (2 if form == "released" else 2 / k)
+        passage.sums[name] = passage.sums.get(name, 0.0) + weight * term
+        ctx.slope = weight * slope
         ctx.mask, ctx.tokens = mask, gates[..., 0].numel()
         ctx.passage, ctx.name = passage, name
         return gates.view_as(gates)
@@ -85,7 +99,7 @@ class _Balanced(torch.autograd.Function):
         else:
             keep = ctx.mask.to(slope.dtype)
             own = (keep / keep.sum().clamp(min=1)).unsqueeze(-1) * slope
-        return grads[0] + own.to(grads[0].dtype), None, None, None, None, None
+        return grads[0] + own.to(grads[0].dtype), None, None, None, None, None, None
 
 
 class _Loss(torch.autograd.Function):
@@ -108,15 +122,22 @@ class Balance:
     Attributes:
         layers: All routed layers (`cme.adapters.routed.layer.RoutedLinear`) of the model.
         in_loss: Whether `RoutedModel.forward` adds the term to the loss itself, which torch.compile requires.
+        mover: What moves the layers' selection biases. None for methods without them.
     """
 
     def __init__(self) -> None:
         self.layers: list[Any] = []
         self.in_loss = False
+        self.mover: BiasMover | None = None
         self._passage: _Passage | None = None
         self._checkpointing: list[nn.Module] = []
         self._handles: list[Any] = []
         self._base: nn.Module | None = None
+
+    @property
+    def passage(self) -> _Passage | None:
+        """The forward pass of the model that is running. None outside of a pass in training that must be watched."""
+        return self._passage
 
     def adopt(self, layer: Any, key: str) -> None:
         """Add a new layer."""
@@ -164,13 +185,15 @@ class Balance:
                         'Use gradient_checkpointing_kwargs={"use_reentrant": False}.'
                     )
 
-    def apply(self, gates: Tensor, adapter_name: str, key: str, config: RoutedConfig) -> Tensor:
+    def apply(self, gates: Tensor, chosen: Tensor | None, adapter_name: str, key: str, config: RoutedConfig) -> Tensor:
         """Return the gate weights [..., k], with the gradient of the balance term added to theirs."""
         if torch.compiler.is_compiling():
             return gates
         # A layer that is called on its own, or again in the backward pass, does not belong to a call of the model.
         passage = self._passage or _Passage(None, lambda _: None, 1.0, len(self.layers))
-        return _Balanced.apply(gates, passage, adapter_name, key, config.balance_weight, config.balance_form)  # type: ignore[no-any-return, no-untyped-call]
+        return _Balanced.apply(  # type: ignore[no-any-return, no-untyped-call]
+            gates, chosen, passage, adapter_name, key, config.balance_weight, config.balance_form
+        )
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not (module.training and torch.is_grad_enabled()) or self.in_loss:
@@ -180,13 +203,13 @@ class Balance:
         configs = self.configs()
         if configs:
             self.refuse_reentrant()
-        if not any(config.balance_weight for config in configs.values()):
+        if not any(config.watched for config in configs.values()):
             self._passage = None
             return
         if torch.compiler.is_compiling():
             raise UsageError(
-                "balance_weight has no effect under torch.compile unless the compiled model is a PeftModel with a task type "
-                "(such as CAUSAL_LM). Give one, do not compile, or set balance_weight to 0."
+                "balance_weight and bias_step have no effect under torch.compile unless the compiled model is a PeftModel with "
+                "a task type (such as CAUSAL_LM). Give one, do not compile, or set them to 0."
             )
         if args:
             names = inspect.signature(module.forward).bind_partial(*args, **kwargs).arguments

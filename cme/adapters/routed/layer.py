@@ -37,13 +37,15 @@ class RoutedLinear(LowRankLinear):
         values: The router's values φ of the same forward pass, [..., k], by adapter name. They sum to 1 and are not negative.
             They are the gate weights themselves, unless the method changes φ by a competition.
         masks: Functions that change the gate weights by adapter name (see `cme.adapters.routed.masks`).
-        balanced_gates: The gate weights before a competition with ``gate_sum="free"``. They always sum to 1, and the balance
-            term is computed from them.
+        balanced_gates: The gate weights before a competition with ``gate_sum="free"`` or before a selection. They always sum
+            to 1, and the balance term is computed from them.
+        chosen: 1 for each expert that a token uses and 0 for the others, [..., k], by adapter name, if `route` selects
+            experts and the adapter has a balance term.
         key: The layer's name in the base model.
         balance: The state of the balance term that the layers of a base model share. None outside of a model.
     """
 
-    other_param_names: tuple[str, ...] = ("plans", "gates", "values", "masks", "balanced_gates")
+    other_param_names: tuple[str, ...] = ("plans", "gates", "values", "masks", "balanced_gates", "chosen")
 
     def __init__(self, base_layer: nn.Linear, adapter_name: str, config: RoutedConfig) -> None:
         super().__init__(base_layer, adapter_name, config)
@@ -52,6 +54,7 @@ class RoutedLinear(LowRankLinear):
         self.values: dict[str, Tensor] = {}
         self.masks: dict[str, Callable[[Tensor], Tensor | None]] = {}
         self.balanced_gates: dict[str, Tensor] = {}
+        self.chosen: dict[str, Tensor] = {}
         self.key = ""
         self.balance: Balance | None = None
 
@@ -83,15 +86,49 @@ class RoutedLinear(LowRankLinear):
         """Return whether the gate weights differ from the router's values φ. `route` then stores φ in ``values``."""
         return False
 
-    def balanced(self, adapter_name: str, config: RoutedConfig, gates: Tensor) -> Tensor:
-        """Return the gate weights [..., k]. In training, the gradient of the balance term is added to theirs."""
+    def balanced(self, adapter_name: str, config: RoutedConfig, gates: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """Return the gate weights [..., k]. In training, the gradient of the balance term is added to theirs.
+
+        Args:
+            adapter_name: The adapter's name.
+            config: The adapter's configuration.
+            gates: Gate weights that sum to 1, before a selection.
+            chosen: 1 for each expert that a token uses and 0 for the others, [..., k]. None without a selection.
+        """
         if not config.balance_weight:
             return gates
         if self.record_gates:
             self.balanced_gates[adapter_name] = gates
+            if chosen is not None:
+                self.chosen[adapter_name] = chosen
         if self.balance is None or not (self.training and torch.is_grad_enabled()):
             return gates
-        return self.balance.apply(gates, adapter_name, self.key, config)
+        return self.balance.apply(gates, chosen, adapter_name, self.key, config)
+
+    def combine(
+        self, result: Tensor, adapter_name: str, hidden: Tensor, gates: Tensor, up: Tensor, scaling: float
+    ) -> Tensor:
+        """Add the gated experts to ``result``. The default is `add_routed`.
+
+        Args:
+            result: The output to which the experts are added, [..., m].
+            adapter_name: The adapter's name.
+            hidden: The hidden values that `route` returned.
+            gates: The gate weights [..., k], after the masks.
+            up: The matrix B that `route` returned.
+            scaling: The factor of the output.
+        """
+        return add_routed(result, hidden, gates, up, scaling)
+
+    def expert_matrices(self, adapter_name: str) -> tuple[Tensor, Tensor] | None:
+        """Return the matrices A [k, r, d] (or [1, r, d] if the experts share it) and B [k, m, r] of the experts.
+
+        None means that the experts' matrices are stacked in the containers whose names end in ``_A`` and ``_B``.
+
+        Args:
+            adapter_name: The adapter's name.
+        """
+        return None
 
     def add(self, result: Tensor, adapter_name: str, plan: Plan, x: Tensor, dropped: Tensor) -> Tensor:
         """Add the gated outputs of the experts of one adapter to ``result``. See `LowRankLinear.add`."""
@@ -107,7 +144,7 @@ class RoutedLinear(LowRankLinear):
             if masked is None:
                 return result
             gates = masked
-        return add_routed(result, hidden, gates, up, plan.scaling)
+        return self.combine(result, adapter_name, hidden, gates, up, plan.scaling)
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Raise `AdapterError`, because the gate weights depend on the token."""

@@ -1,9 +1,10 @@
 """The base class of the tuner models of all routed methods."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from cme.adapters.low_rank.config import LowRankConfig
 from cme.adapters.low_rank.model import LowRankModel
@@ -62,9 +63,13 @@ class RoutedModel(LowRankModel):
         return self.model(*args, **kwargs)
 
     def _compiled(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the base model and add the balance term to its loss, so that the compiled graph has no break."""
+        """Call the base model and add the balance term to its loss, so that the compiled graph has no break.
+
+        The choices of the experts are counted here as well, because the second forward pass of gradient checkpointing is part
+        of the same graph.
+        """
         configs = {name: self.peft_config[name] for name in self.active_adapters}
-        if not any(config.balance_weight for config in configs.values()):
+        if not any(config.watched for config in configs.values()):
             return self.model(*args, **kwargs)
         self._shared().refuse_reentrant()
         with recorded_gates(self.model) as layers:
@@ -73,23 +78,26 @@ class RoutedModel(LowRankModel):
                 outputs = self.model(*args, **kwargs)
             finally:
                 self._shared().in_loss = False
-            if getattr(outputs, "loss", None) is None:
+            encodes = getattr(getattr(self.model, "config", None), "is_encoder_decoder", False)
+            masks, share = layer_masks(kwargs, encodes=encodes), share_of_batch(kwargs, shifts=not encodes)
+            self._count(layers, masks)
+            weighted = any(config.balance_weight for config in configs.values())
+            if weighted and getattr(outputs, "loss", None) is None:
                 raise UsageError(
                     "under torch.compile, balance_weight adds to the model's own loss, but the model was called without "
                     "labels (or with return_dict=False). Pass labels, do not compile, or set balance_weight to 0."
                 )
-            encodes = getattr(getattr(self.model, "config", None), "is_encoder_decoder", False)
-            masks, share = layer_masks(kwargs, encodes=encodes), share_of_batch(kwargs, shifts=not encodes)
             for name, config in configs.items():
-                gates = [
-                    (layer.balanced_gates[name], masks(path))
-                    for path, layer in layers.items()
-                    if name in layer.balanced_gates
-                ]
-                if config.balance_weight and gates:
-                    term = balance_term(gates, config.balance_form)
+                used = [(layer, masks(path)) for path, layer in layers.items() if name in layer.balanced_gates]
+                if config.balance_weight and used:
+                    gates = [(layer.balanced_gates[name], mask) for layer, mask in used]
+                    choices = [layer.chosen.get(name) for layer, _ in used]
+                    term = balance_term(gates, config.balance_form, choices)
                     outputs.loss = outputs.loss + config.balance_weight * share * term
         return outputs
+
+    def _count(self, layers: Mapping[str, RoutedLinear], masks: Callable[[str], Tensor | None]) -> None:
+        """Count the chosen experts of the recorded gate weights. The default does nothing."""
 
     def unload(self) -> nn.Module:
         """Return the base model without adapters."""

@@ -6,7 +6,9 @@ sequence.
 | method | ``hidden`` (``h = A x``) | gate weights |
 | --- | --- | --- |
 | MoELoRA, TeamLoRA | ``k·r`` columns: the experts' A matrices stacked | one weight for each block of ``r`` columns |
-| HydraLoRA | ``r`` columns: one A | outer product, which gives ``k·r`` columns |
+| MoLA, AdaMoLE | the same | the same, 0 for experts that a token does not use |
+| HydraLoRA, CoMoL | ``r`` columns: one A | outer product, which gives ``k·r`` columns |
+| SMoRA, FlyLoRA | ``R`` columns: one A | one weight for each column |
 
 Without competition and dropout, TeamLoRA and MoELoRA with stacked A matrices compute the same function of the same
 parameters. The loop over experts in the papers' code is slower and gives the same outputs.
@@ -18,7 +20,7 @@ from torch import Tensor
 
 from cme.adapters.low_rank.products import add_product, autocast_on
 
-__all__ = ["add_routed", "compete", "competitive_gates", "normalised", "project", "softmax_gates"]
+__all__ = ["add_routed", "compete", "competitive_gates", "largest", "mix", "normalised", "project", "softmax_gates"]
 
 # 1/t is computed as t/(t² + ε²). Both agree within float32 rounding for |t| > 0.3, and the latter never exceeds 1/(2ε) = 5000.
 _GUARD = 1e-4**2
@@ -54,6 +56,20 @@ def softmax_gates(logits: Tensor) -> Tensor:
         The gate weights [..., k] in float32, whatever the model's dtype. They sum to 1.
     """
     return torch.softmax(logits, dim=-1, dtype=torch.float32)
+
+
+def largest(values: Tensor, number: int) -> Tensor:
+    """Mark the largest values of each token. The result has no gradient.
+
+    Args:
+        values: Values of the experts, [..., k].
+        number: How many of them to mark.
+
+    Returns:
+        1 for the marked experts and 0 for the others, [..., k], in the dtype of ``values``.
+    """
+    values = values.detach()
+    return torch.zeros_like(values).scatter(-1, values.topk(number, dim=-1, sorted=False).indices, 1.0)
 
 
 def competitive_gates(logits: Tensor, interaction: Tensor) -> Tensor:
@@ -123,3 +139,21 @@ def add_routed(base: Tensor, hidden: Tensor, gates: Tensor, up: Tensor, scaling:
     rank = columns // experts
     gated = hidden.reshape(-1, hidden.shape[-1] // rank, rank) * gates.reshape(-1, experts, 1)
     return add_product(base, gated, up, scaling)
+
+
+def mix(hidden: Tensor, gates: Tensor, cores: Tensor) -> Tensor:
+    """Mix the products with the core matrices of CoMoL: ``Σ_i g_i M_iᵀ h`` (arXiv 2603.00573), with one product.
+
+    Args:
+        hidden: The hidden values h = A x, [..., r].
+        gates: The gate weights, [..., k].
+        cores: The core matrices M, [k, r, r].
+
+    Returns:
+        The mixed values [..., r] in the dtype of ``cores``.
+    """
+    experts, rank, _ = cores.shape
+    gated = hidden.reshape(-1, 1, rank) * gates.reshape(-1, experts, 1)
+    if gated.dtype != cores.dtype:
+        gated = gated.to(cores.dtype)
+    return (gated.reshape(-1, experts * rank) @ cores.flatten(0, 1)).view(hidden.shape)

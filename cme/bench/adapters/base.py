@@ -7,7 +7,7 @@ from cme.adapters.params import SHAPES
 from cme.errors import SourceError, UsageError, unknown
 from cme.models.load import DTYPES, load_model, pick_device, resolve_base
 
-__all__ = ["open_base"]
+__all__ = ["has_random_weights", "open_base"]
 
 
 def open_base(base: str, *, dtype: str = "float32", device: str | None = None, seed: int = 0) -> tuple[Any, str]:
@@ -31,12 +31,17 @@ def open_base(base: str, *, dtype: str = "float32", device: str | None = None, s
         raise unknown("dtype", dtype, DTYPES)
     device = pick_device(_checked(device))
     path = Path(base).expanduser()
-    if base not in SHAPES and not path.is_file():
+    if not has_random_weights(base):
         model = load_model(resolve_base(base), dtype=dtype, device=device)
         # The report contains the requested name instead of the folder on this machine.
         model.name_or_path = base
         return model, "loaded"
     return _random(base if base in SHAPES else path, dtype, device, seed), "random"
+
+
+def has_random_weights(base: str) -> bool:
+    """Return whether a base is a shape or a ``config.json``, so that it gets random weights and has no tokenizer."""
+    return base in SHAPES or Path(base).expanduser().is_file()
 
 
 def _checked(device: str | None) -> str | None:

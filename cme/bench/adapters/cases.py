@@ -7,6 +7,7 @@ from typing import Any
 from cme.adapters import METHODS, AdapterSettings, build_config, register_all
 from cme.bench.adapters.settings import BASE, BenchSettings, benchable, method_of, settings_of
 from cme.errors import UsageError
+from cme.records.method import SHARED_RANK
 
 __all__ = ["Case", "build", "plan", "trainable"]
 
@@ -67,9 +68,10 @@ def plan(model: Any, settings: BenchSettings) -> list[Case]:
             )
         else:
             for k in settings.experts:
-                case = Case(name, "fused", k, settings.total_rank // k)
+                shared = method_of(name) in SHARED_RANK
+                case = Case(name, "fused", k, settings.total_rank // (1 if shared else k))
                 routed = isinstance(build_config(case.settings(settings.target_modules), model), RoutedConfig)
-                forms = settings.forms if routed else ("fused",)
+                forms = settings.forms if routed and not shared else ("fused",)
                 cases += [Case(name, form, k, case.rank) for form in forms if form in settings.forms]
     if not cases:
         raise UsageError("there is nothing to measure, because these methods have no loop form. Add fused to --forms.")

@@ -16,10 +16,30 @@ from typing import Any
 from cme.bench.adapters.cases import Case, build
 from cme.bench.adapters.settings import BenchSettings
 from cme.bench.adapters.work import Work, make_work
+from cme.errors import CMEError
 
-__all__ = ["peak_memory"]
+__all__ = ["out_of_memory_reported", "peak_memory"]
 
 _MARK = "cme.bench.adapters.memory"
+
+
+@contextmanager
+def out_of_memory_reported(advice: str) -> Iterator[None]:
+    """Report a GPU that runs out of memory in one message.
+
+    Args:
+        advice: what to do.
+
+    Raises:
+        CMEError: instead of PyTorch's error.
+    """
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        first = str(error).splitlines()[0]
+        raise CMEError(f"the GPU is out of memory ({first}). {advice}") from error
 
 
 def peak_memory(base: Any, case: Case, mode: str, settings: BenchSettings) -> int:

@@ -4,20 +4,30 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from cme.data.sources.named import named_folder, source_identity, source_notes, source_text
 from cme.errors import SourceError, UsageError
 from cme.suite import DatasetSpec, Subset
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Generator", "Source", "check_source", "is_mini", "open_source"]
+__all__ = [
+    "Generator",
+    "Source",
+    "check_source",
+    "is_mini",
+    "open_source",
+    "source_identity",
+    "source_notes",
+    "source_text",
+]
 
 
 class Source(Protocol):
     """A source of rows with hub columns."""
 
     name: str
-    """Name of the source in records: ``hub``, ``mini`` or the name of the mirror folder (never its path)."""
+    """Name of the source in records: ``hub``, ``mini``, or the name of a mirror or of its folder (never its path)."""
 
     place: str
     """Name of the source in messages, with its path if it has one."""
@@ -78,7 +88,8 @@ def open_source(name: str, *, train_rows: int | None = None) -> Source:
     """Open a source by name.
 
     Args:
-        name: ``hub``, ``mini`` (with options: ``mini:graded,long,seed=3``) or a mirror folder.
+        name: ``hub``, ``mini`` (with options: ``mini:graded,long,seed=3``), a mirror folder, or a mirror folder with a name
+            for records and tables (``NAME=DIR``).
         train_rows: least number of training rows per dataset, for ``mini`` only.
 
     Returns:
@@ -95,11 +106,15 @@ def open_source(name: str, *, train_rows: int | None = None) -> Source:
         from cme.data.sources.hub import HubSource
 
         return HubSource()
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
-        raise UsageError(f"unknown source {name!r}. Use 'hub', 'mini' or an existing folder.")
     from cme.data.sources.mirror import MirrorSource
 
+    if named := named_folder(name):
+        if not named.folder.is_dir():
+            raise UsageError(f"the folder {named.folder} of the source {named.name!r} does not exist.")
+        return MirrorSource(named.folder, named.name)
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise UsageError(f"unknown source {name!r}. Use 'hub', 'mini', an existing folder, or NAME=DIR.")
     return MirrorSource(folder)
 
 

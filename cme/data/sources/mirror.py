@@ -22,12 +22,14 @@ class MirrorSource:
 
     Args:
         folder: root of the mirror.
+        name: name in records and tables; None for the name of the folder.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str | None = None) -> None:
         self.folder = folder
-        self.name = folder.resolve().name
-        self.place = str(folder)
+        self.named = name is not None
+        self.name = folder.resolve().name if name is None else name
+        self.place = str(folder) if name is None else f"{name} ({folder})"
         self._used: dict[str, dict[Path, Pin]] = {}
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:

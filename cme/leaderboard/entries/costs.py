@@ -5,8 +5,19 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from cme.records import Entry, Ratio
+from cme.records.method import RANK_EXPERTS, SHARED_RANK
 
-__all__ = ["RowCost", "RunRatio", "cost_of", "measured", "rank_of", "run_ratios", "scale_of", "total_rank"]
+__all__ = [
+    "RowCost",
+    "RunRatio",
+    "cost_of",
+    "experts_of",
+    "measured",
+    "rank_of",
+    "run_ratios",
+    "scale_of",
+    "total_rank",
+]
 
 _RANK_OPTIONS = ("target_r", "r")
 
@@ -76,7 +87,15 @@ def rank_of(entry: Entry) -> int | None:
 def total_rank(entry: Entry) -> int | None:
     """Return the total rank of all experts."""
     rank, experts = rank_of(entry), entry.settings.experts
-    return rank if rank is None or experts is None else rank * experts
+    shared = entry.settings.method in SHARED_RANK
+    return rank if rank is None or experts is None or shared else rank * experts
+
+
+def experts_of(entry: Entry) -> tuple[int, int | None] | None:
+    """Return the number of experts and the rank of each one; None for a row without experts."""
+    if entry.settings.method in RANK_EXPERTS and entry.settings.rank is not None:
+        return entry.settings.rank, 1
+    return None if entry.settings.experts is None else (entry.settings.experts, entry.settings.rank)
 
 
 def scale_of(entry: Entry) -> float | None:

@@ -41,6 +41,7 @@ _LATEX = {
     "≤": r"$\leq$",
     "±": r"$\pm$",
     "Δ": r"$\Delta$",
+    "φ": r"$\varphi$",
     "\ufffd": "?",
     "–": r"\textendash{}",
     "…": r"\ldots{}",

@@ -28,6 +28,7 @@ RECIPE = {
     "max_length": _POSITIVE,
     "dtype": _TEXT,
     "weight_decay": _NOT_NEGATIVE,
+    "b_learning_rate_ratio": _POSITIVE,
     "max_grad_norm": _POSITIVE,
     "train_on_prompt": _BOOL,
     "gradient_checkpointing": _BOOL,

@@ -10,7 +10,7 @@ from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
 from cme.records import ChosenGrid, Grid, MeasuredRatios, Ratio, Run, read_record
-from cme.records.method import UNMEASURED, with_gate_sum
+from cme.records.method import SHARED_RANK, UNMEASURED, with_gate_sum
 
 __all__ = ["RATIOS", "cost_ratios", "lr_grid"]
 
@@ -177,7 +177,8 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
                 f"the costs of {wanted} cannot be measured, because cme bench adapters compares only methods with a name in "
                 "CME and one total rank. Leave --bench out."
             )
-        command = f"cme bench adapters --methods {methods} --total-rank {(adapter.rank or 1) * (adapter.experts or 1)}"
+        parts = 1 if adapter.method in SHARED_RANK else adapter.experts or 1
+        command = f"cme bench adapters --methods {methods} --total-rank {(adapter.rank or 1) * parts}"
         command += f" --experts {adapter.experts}" if adapter.experts else ""
         raise UsageError(
             f"{file} does not contain {'LoRA, the reference' if case else wanted}; it contains {known}. Measure it: {command} "

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator
 
 from cme.leaderboard.entries.chosen_rows import impossible_rows
+from cme.leaderboard.entries.expert_claims import expert_problems
 from cme.leaderboard.entries.measurements import RATIOS
 from cme.leaderboard.entries.retention import retention_problems
+from cme.leaderboard.entries.router_claims import router_problems
 from cme.records import Cost, DatasetScore, Entry, EntryRun, Ratio, Scores
 from cme.records.method import method_label
 from cme.suite.score import SCORER_VERSION
@@ -48,6 +50,8 @@ def claims(entry: Entry) -> Iterator[str]:
     yield from _ratios(entry)
     yield from _grid(entry)
     yield from retention_problems(entry)
+    yield from expert_problems(entry)
+    yield from router_problems(entry)
     yield from impossible_rows(entry)
     if lacking := [item.dataset for item in entry.scores.datasets if item.dataset not in entry.task_fingerprints]:
         yield f"task_fingerprints lacks {', '.join(map(ascii, lacking[:5]))}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from cme.records import Entry, EntryRun, Retention
 from cme.stats import clustered_stderr
 
-__all__ = ["RowRetention", "RowValue", "retention_of", "retention_problems"]
+__all__ = ["RowRetention", "RowValue", "retention_of", "retention_problems", "retention_problems_of"]
 
 _TOLERANCE = 1e-9
 """Largest allowed difference between a recorded and a recomputed number; it covers the rounding of sums only."""
@@ -84,10 +84,17 @@ def retention_problems(entry: Entry) -> Iterator[str]:
     """
     for run in entry.runs:
         if (retention := run.retention) is not None:
-            yield from (f"retention: {line}" for line in _problems(entry, run, retention))
+            yield from (f"retention: {line}" for line in retention_problems_of(entry, run, retention))
 
 
-def _problems(entry: Entry, run: EntryRun, retention: Retention) -> Iterator[str]:
+def retention_problems_of(entry: Entry, run: EntryRun, retention: Retention) -> Iterator[str]:
+    """List what is wrong with one retention, one phrase for each.
+
+    Args:
+        entry: the entry.
+        run: the run whose adapter, or an export of it, was measured.
+        retention: the retention.
+    """
     if run.seed is None:
         yield "the row is not trained, so it has none"
     if run.provenance.evaluation.origin == "lm-eval":

@@ -92,13 +92,14 @@ def items_digest(samples: Sequence[Sample]) -> str:
     return digest(sorted([sample["dataset"], sample["id"]] for sample in samples))
 
 
-def different(recorded: Any, computed: Any, path: str = "") -> list[str]:
+def different(recorded: Any, computed: Any, path: str = "", *, relative: bool = False) -> list[str]:
     """List the differences between two JSON-like values; numbers may differ by `TOLERANCE`.
 
     Args:
         recorded: The recorded value.
         computed: The recomputed value.
         path: The path of both values in the record, for the messages.
+        relative: Whether numbers above 1 may differ by `TOLERANCE` times their size. A ratio may be large, and is less exact.
 
     Returns:
         One phrase for each difference.
@@ -106,13 +107,13 @@ def different(recorded: Any, computed: Any, path: str = "") -> list[str]:
     if isinstance(recorded, Mapping) and isinstance(computed, Mapping):
         keys = [*recorded, *(key for key in computed if key not in recorded)]
         pairs = [(_step(path, key), recorded.get(key), computed.get(key)) for key in keys]
-        return [line for step, left, right in pairs for line in different(left, right, step)]
+        return [line for step, left, right in pairs for line in different(left, right, step, relative=relative)]
     if isinstance(recorded, list | tuple) and isinstance(computed, list | tuple) and len(recorded) == len(computed):
         steps = [_step(path, _label(item, index)) for index, item in enumerate(computed)]
         triples = zip(steps, recorded, computed, strict=True)
-        return [line for step, left, right in triples for line in different(left, right, step)]
+        return [line for step, left, right in triples for line in different(left, right, step, relative=relative)]
     if _number(recorded) and _number(computed):
-        same = abs(recorded - computed) <= TOLERANCE
+        same = abs(recorded - computed) <= TOLERANCE * (max(1.0, abs(computed)) if relative else 1.0)
     else:
         same = recorded == computed
     return [] if same else [f"{path} is {_short(recorded)}, recomputed {_short(computed)}"]

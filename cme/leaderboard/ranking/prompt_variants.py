@@ -8,8 +8,10 @@ from cme.errors import CMEError, UsageError
 from cme.leaderboard.entries.agreement import answered
 from cme.leaderboard.entries.board import samples_path
 from cme.leaderboard.entries.differences import split
+from cme.leaderboard.entries.experts import experts_files
 from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.matching import Pair
+from cme.leaderboard.entries.router import router_files
 from cme.leaderboard.entries.samples import check_answers
 from cme.leaderboard.entries.scores import TOLERANCE, check_hash, check_scores, computed_scores, items_digest
 from cme.leaderboard.ranking.numbers import listing
@@ -127,9 +129,10 @@ def variant_path(entries_dir: Path, name: str, variant: int) -> Path:
 
 
 def sample_files(entry: Entry, entries_dir: Path) -> list[Path]:
-    """Return the samples files of an entry: those of its runs, then those of its other prompt variants."""
+    """Return the samples files of an entry: of its runs, of its other prompt variants, and the scores of other evaluations."""
     runs = [samples_path(entries_dir, entry.name, k) for k in range(len(entry.runs))]
-    return [*runs, *(variant_path(entries_dir, entry.name, item.prompt_variant) for item in entry.prompt_variants)]
+    variants = [variant_path(entries_dir, entry.name, item.prompt_variant) for item in entry.prompt_variants]
+    return [*runs, *variants, *experts_files(entry, entries_dir), *router_files(entry, entries_dir)]
 
 
 def check_prompt_variants(entry: Entry, entries_dir: Path, questions: Mapping[str, str]) -> None:

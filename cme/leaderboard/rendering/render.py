@@ -8,8 +8,10 @@ from typing import Any
 from cme.frames import csv_text
 from cme.leaderboard.entries.escape import for_csv
 from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.experts import expert_columns, expert_values, row_experts, standing_experts
 from cme.leaderboard.ranking.information import Information, Measure
 from cme.leaderboard.ranking.numbers import rounded
+from cme.leaderboard.ranking.routers import row_worth, standing_worth, worth_columns, worth_values
 from cme.leaderboard.rendering.latex import latex
 from cme.leaderboard.rendering.markdown import markdown
 from cme.leaderboard.rendering.notes import changes_output, notes
@@ -38,9 +40,18 @@ def _latex(standing: Standing, paper: Paper) -> str:
 
 
 def _csv(standing: Standing, paper: Paper) -> str:
-    """Render the main table and the partial baselines with six decimals; missing numbers are empty cells."""
+    """Render the main table and the partial baselines with six decimals; missing numbers are empty cells.
+
+    If a row has an analysis of its experts or a measured export, columns about experts or routers follow.
+    """
     columns = [field.name for field in fields(Row)]
     rows = [row.plain() for row in make_rows(standing)]
+    if experts := standing_experts(standing):
+        columns += expert_columns()
+        rows = [row | expert_values(experts.get(str(row["name"]))) for row in rows]
+    if worth := standing_worth(standing):
+        columns += worth_columns()
+        rows = [row | worth_values(worth.get(str(row["name"]))) for row in rows]
     return csv_text(
         columns,
         [[for_csv(value) if isinstance(value := row[name], str) else value for name in columns] for row in rows],
@@ -106,7 +117,20 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
         ],
         "cost_ratios": entry.cost_ratios.plain(),
         "lr_grid": entry.lr_grid and entry.lr_grid.plain(),
+        **(_experts(entry) if standing.kind(entry) == "row" else {}),
     }
+
+
+def _experts(entry: Entry) -> dict[str, Any]:
+    """Return the figures of a row's experts and router, if it has an analysis or a measured export."""
+    experts, worth = row_experts(entry), row_worth(entry)
+    router = {} if worth is None else {"router_worth": worth_values(worth)}
+    if experts is None:
+        return router
+    of_runs = [
+        {"seed": run.seed, "load": run.experts.load and run.experts.load.plain()} for run in entry.runs if run.experts
+    ]
+    return {"experts_in_use": expert_values(experts) | {"runs": of_runs}, **router}
 
 
 def _estimates(tables: dict[str, dict[str, Estimate]], entry: Entry) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from cme.leaderboard.entries.agreement import Answered, across, answered
 from cme.leaderboard.entries.board import (
     check_comparable,
     entry_files,
+    is_reference,
     is_stale_entry,
     load_entry,
     partial_baselines,
@@ -16,8 +17,10 @@ from cme.leaderboard.entries.board import (
 )
 from cme.leaderboard.entries.chosen_rows import check_chosen_rows
 from cme.leaderboard.entries.escape import printable
+from cme.leaderboard.entries.experts import check_base_scores, check_run_experts, experts_files
 from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.metadata import called
+from cme.leaderboard.entries.router import check_router_worth, router_files
 from cme.leaderboard.entries.scores import check_hash, check_scores, different, items_digest
 from cme.leaderboard.ranking.aligned_scores import read_columns
 from cme.leaderboard.ranking.numbers import listing
@@ -104,6 +107,7 @@ def audit(entries_dir: Path) -> list[Verdict]:
     try:
         check_comparable(entries)
         verdicts += _strange_samples(entries, entries_dir)
+        verdicts += _strange_bases(entries, entries_dir)
         current = [entry for entry in entries if not is_stale_entry(entry)]
         if problems := across(current, answers):
             message = f"these entries cannot be compared on one board. {' '.join(problems)}"
@@ -161,6 +165,21 @@ def _strange_samples(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Ve
             yield Verdict(entry.name, False, message)
 
 
+def _strange_bases(entries: Sequence[Entry], entries_dir: Path) -> Iterator[Verdict]:
+    """Yield rows whose scores without any expert are not those of the board's base."""
+    current = [entry for entry in entries if not is_stale_entry(entry)]
+    base = next((entry for entry in current if entry.method == "base" and not is_reference(entry)), None)
+    routed = [entry for entry in current if any(run.experts for run in entry.runs)]
+    if base is None or not routed:
+        return
+    samples = read_samples(samples_path(entries_dir, base.name))
+    for entry in routed:
+        try:
+            check_base_scores(entry, samples, entries_dir)
+        except CMEError as error:
+            yield Verdict(entry.name, False, printable(str(error)))
+
+
 def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     """Check an entry, and return what was checked and the answers of its runs (none for a stale entry).
 
@@ -172,6 +191,9 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     for file, run in zip(files, entry.runs, strict=True):
         check_hash(file, run.samples_sha256, where)
         check_samples(file)
+    others = [*experts_files(entry, entries_dir), *router_files(entry, entries_dir)]
+    for file, hashed in zip(others, [*_expert_hashes(entry), *_router_hashes(entry)], strict=True):
+        check_hash(file, hashed, where)
     if is_stale_entry(entry):
         _raise(where, [line for file, run in zip(files, entry.runs, strict=True) for line in _means(run, file)])
         return f"stale (scorer version {entry.scorer_version}), samples unchanged", []
@@ -187,9 +209,24 @@ def _checked(entry: Entry, entries_dir: Path) -> tuple[str, list[Answered]]:
     check_chosen_rows(entry, samples, where)
     answers = [answered(of_run) for of_run in samples]
     check_prompt_variants(entry, entries_dir, answers[0].questions)
+    for k, run in enumerate(entry.runs):
+        check_run_experts(entry, k, samples[k], entries_dir, f"{where}, {called(k, run)}")
+        check_router_worth(entry, k, samples[k], entries_dir, f"{where}, {called(k, run)}")
     count = f"{len(samples)} runs, " if len(samples) > 1 else ""
     count += f"{len(scores.datasets)} datasets, {sum(map(len, samples))} samples"
+    if analysed := len(_expert_hashes(entry)):
+        count += f", {analysed} {'analysis' if analysed == 1 else 'analyses'} of experts"
+    if exported := len(_router_hashes(entry)):
+        count += f", {exported} {'router' if exported == 1 else 'routers'} against plain LoRA"
     return f"{count}, average {scores.average:.2f} recomputed", answers
+
+
+def _expert_hashes(entry: Entry) -> list[str]:
+    return [run.experts.scores_sha256 for run in entry.runs if run.experts and run.experts.scores_sha256]
+
+
+def _router_hashes(entry: Entry) -> list[str]:
+    return [run.router_worth.scores_sha256 for run in entry.runs if run.router_worth]
 
 
 def _means(run: EntryRun, file: Path) -> Iterator[str]:

@@ -9,6 +9,7 @@ from cme.errors import CMEError, UsageError
 from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
 from cme.leaderboard.ranking.aligned_scores import Columns, columns_of, panel_of
 from cme.leaderboard.ranking.comparison import read_runs
+from cme.leaderboard.submission.steps import source_argument
 from cme.records import Artefact, Entry, Result, read_record
 from cme.records.samples import read_samples
 from cme.stats import average_weights, compare
@@ -103,7 +104,7 @@ def build_command(entry: Entry) -> str | None:
     mix = entry.runs[0].provenance.training.mix
     if not mix:
         return None
-    words: list[object] = ["cme", "build-data", "--source", mix.source, "--seed", mix.seed]
+    words: list[object] = ["cme", "build-data", "--source", source_argument(mix.source or "hub"), "--seed", mix.seed]
     words += ["--size", mix.size] if mix.size else []
     for value, option, default in (
         (mix.mixing, "--mixing", "proportional"),

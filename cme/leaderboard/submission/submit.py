@@ -17,6 +17,9 @@ from cme.leaderboard.entries.measurements import cost_ratios, lr_grid
 from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
 from cme.leaderboard.ranking.prompt_variants import entry_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
+from cme.leaderboard.submission.analyses import row_experts
+from cme.leaderboard.submission.exports import row_router_worth
+from cme.readers.limits import ENTRY_BYTES
 from cme.records import (
     AdapterOrigin,
     AdapterRecord,
@@ -44,6 +47,9 @@ __all__ = ["make_entry"]
 
 _SAMPLES = "samples.parquet"
 
+_SPARE = 1024
+"""Bytes for what a file has besides the entry: kind and schema version."""
+
 _MIX = ("source", "seed", "size", "mixing", "temperature", "paraphrase_share", "layout", "gate", "validation_rows")
 """Fields of a mix's manifest that an entry records."""
 
@@ -60,6 +66,8 @@ def make_entry(
     grid: Path | None = None,
     bench: Path | None = None,
     paraphrases: Sequence[Path] = (),
+    analyses: Sequence[Path] = (),
+    exports: Sequence[Path] = (),
     replace: bool = False,
 ) -> Entry:
     """Make an entry of a leaderboard and copy its per-sample scores beside the entries.
@@ -73,6 +81,8 @@ def make_entry(
         grid: learning-rate grid: the output folder of ``cme train --lr-grid``, or its ``lr-grid.json``.
         bench: measured costs: the output folder of ``cme bench adapters``, or its ``report.json``.
         paraphrases: results of one of the models with other prompt variants (``cme eval --prompt-variant``).
+        analyses: analyses of the experts of the row's adapters (``cme analyse``), at most one for each run.
+        exports: measured exports of the row's adapters to plain LoRA (``cme export-lora --measure``), at most one for each run.
         replace: whether an existing entry of the same name is overwritten.
 
     Returns:
@@ -95,8 +105,15 @@ def make_entry(
     entry = _entry(check_name(name or _name(pairs)), pairs, samples, items[0])
     variants = entry_prompt_variants(pairs, paraphrases)
     entry = entry.replace(**_evidence(pairs[0].run, grid, bench), prompt_variants=tuple(variants))
+    experts, routers = row_experts(pairs, samples, analyses), row_router_worth(pairs, samples, exports)
+    of_runs = [run.replace(experts=experts[k][0]) if k in experts else run for k, run in enumerate(entry.runs)]
+    of_runs = [run.replace(router_worth=routers[k][0]) if k in routers else run for k, run in enumerate(of_runs)]
+    entry = entry.replace(runs=tuple(of_runs))
     check_entry(entry)
-    _write(entry, [*(item.folder / _SAMPLES for item in pairs), *variants.values()], entries_dir, replace=replace)
+    _check_size(entry)
+    contents = [contents for _, contents in (*experts.values(), *routers.values()) if contents]
+    files: list[Path | bytes] = [*(item.folder / _SAMPLES for item in pairs), *variants.values(), *contents]
+    _write(entry, files, entries_dir, replace=replace)
     return entry
 
 
@@ -283,7 +300,17 @@ def _mix(run: Run) -> MixOrigin | None:
     return build(MixOrigin, {**of_manifest, **of_command}, f"the settings of the mix {folder}", error=CMEError)
 
 
-def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace: bool) -> None:
+def _check_size(entry: Entry) -> None:
+    """Check that the file of an entry can be read again."""
+    size = len(json.dumps(entry.plain(), indent=2, ensure_ascii=False).encode())
+    if size > ENTRY_BYTES - _SPARE:
+        raise UsageError(
+            f"the entry {entry.name!r} would have {size:,} bytes, but at most {ENTRY_BYTES:,} are allowed. Submit fewer runs, or "
+            "fewer analyses (--analysis)."
+        )
+
+
+def _write(entry: Entry, samples: Sequence[Path | bytes], entries_dir: Path, *, replace: bool) -> None:
     target = entries_dir / f"{entry.name}.json"
     copies = sample_files(entry, entries_dir)
     if target.exists() and not replace:
@@ -295,12 +322,15 @@ def _write(entry: Entry, samples: Sequence[Path], entries_dir: Path, *, replace:
     # Samples are written first, so that an entry never exists without them.
     for file, copy in zip(samples, copies, strict=True):
         with atomic_path(copy) as temporary:
-            shutil.copyfile(file, temporary)
+            if isinstance(file, bytes):
+                temporary.write_bytes(file)
+            else:
+                shutil.copyfile(file, temporary)
     write_record(target, entry)
-    # Remove files of an earlier entry of this name that had more runs or prompt variants.
+    # Remove files of an earlier entry of this name that had more runs, prompt variants, analyses or exports.
     for extra in copies[0].parent.glob(f"{entry.name}.*.parquet"):
         kind = extra.name.removeprefix(f"{entry.name}.").removesuffix(".parquet")
-        if extra not in copies and re.fullmatch(r"\d+|wording-\d+", kind):
+        if extra not in copies and re.fullmatch(r"\d+|wording-\d+|(experts|router)-\d+", kind):
             extra.unlink()
 
 

@@ -1,7 +1,8 @@
 """TopkLoRA: configuration, layer, model; importing this module enters the method into PEFT.
 
 ``y = W0 x + (alpha / r) Σ_i g_i(x) B_i A_i x``, where the gates g are the softmax over the ``top_k`` experts with the
-highest scores W x of this token, and exactly 0 for the others.
+highest scores W x of this token, and exactly 0 for the others. CME's own method ``mola`` is the same; this package shows how
+such a method is written.
 """
 
 from dataclasses import dataclass, field
@@ -15,20 +16,21 @@ from cme.adapters.registration import register_method
 from cme.adapters.routed.config import RoutedConfig
 from cme.adapters.routed.layer import RoutedLinear
 from cme.adapters.routed.model import RoutedModel
-from cme.adapters.routed.products import project, softmax_gates
+from cme.adapters.routed.products import largest, normalised, project, softmax_gates
 
 
 @dataclass
 class TopkLoraConfig(RoutedConfig):
     """The settings of every method with experts, and one more."""
 
-    top_k: int = field(default=2, metadata={"help": "How many experts each token takes, 1 to experts."})
+    top_k: int = field(default=2, metadata={"help": "Number of experts that each token uses, from 2 to experts."})
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = PeftType["TOPKLORA"]
-        if not 1 <= self.top_k <= self.experts:
-            raise ValueError(f"top_k must be 1 to {self.experts} (the number of experts), found {self.top_k}.")
+        if not 2 <= self.top_k <= self.experts:
+            # The gate of a single expert is always 1, so its router would have no gradient.
+            raise ValueError(f"top_k must be from 2 to {self.experts} (the number of experts), but is {self.top_k}.")
 
 
 class TopkLoraLinear(RoutedLinear):
@@ -47,15 +49,19 @@ class TopkLoraLinear(RoutedLinear):
         if not config.init_weights:
             fill_kaiming(self.topklora_B[adapter_name])
 
+    def balances(self, config: TopkLoraConfig) -> bool:
+        """The balance term takes the softmax over all experts, in `route`."""
+        return True
+
     def route(
         self, adapter_name: str, config: TopkLoraConfig, x: Tensor, dropped: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Hidden values A x [..., k·r], gates [..., k], B [m, k·r]."""
         hidden, scores = project(x, dropped, self.own("topklora_A", adapter_name), self.own("topklora_W", adapter_name))
-        best = scores.topk(config.top_k, dim=-1).indices
-        left_out = torch.ones_like(scores, dtype=torch.bool).scatter(-1, best, False)
-        gates = softmax_gates(scores.masked_fill(left_out, float("-inf")))
-        return hidden, gates, self.own("topklora_B", adapter_name)
+        values = softmax_gates(scores)
+        chosen = largest(values, config.top_k)
+        values = self.balanced(adapter_name, config, values, chosen)
+        return hidden, normalised(values * chosen), self.own("topklora_B", adapter_name)
 
 
 class TopkLoraModel(RoutedModel):

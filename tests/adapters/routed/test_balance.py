@@ -25,6 +25,24 @@ def test_padding_does_not_count():
     assert float(balance_term([(gates, torch.zeros(1, 3))])) == pytest.approx(0.25)
 
 
+def test_the_switch_form_by_hand():
+    """k Σ fᵢ Pᵢ: f is the share of the choices, P the mean of the softmax. Uniform routing gives 1."""
+    gates = torch.tensor([[[0.5, 0.3, 0.2], [0.6, 0.1, 0.3], [0.2, 0.7, 0.1], [0.0, 0.0, 1.0]]], requires_grad=True)
+    mask = torch.tensor([[1, 1, 1, 0]])
+    # Without a selection, f counts the largest: (2/3, 1/3, 0). P = (1.3, 1.1, 0.6) / 3.
+    plain = balance_term([(gates, mask)], "switch")
+    assert plain.item() == pytest.approx(3 * (2 / 3 * 1.3 + 1 / 3 * 1.1) / 3)
+    # The two largest of each token: 2, 2 and 1 of 6 choices, so f sums to 1.
+    chosen = torch.tensor([[[1.0, 1, 0], [1, 0, 1], [1, 1, 0], [0, 1, 1]]])
+    two = balance_term([(gates, mask)], "switch", [chosen])
+    assert two.item() == pytest.approx(3 * (3 / 6 * 1.3 + 2 / 6 * 1.1 + 1 / 6 * 0.6) / 3)
+    two.backward()
+    assert gates.grad[0, 0].tolist() == pytest.approx([3 * f / 3 for f in (3 / 6, 2 / 6, 1 / 6)])
+    assert not gates.grad[0, 3].any()
+    even = torch.full((1, 6, 3), 1 / 3)
+    assert float(balance_term([(even, None)], "switch")) == pytest.approx(1)
+
+
 def losses(adapted, tokens, weight, fields=None, **kwargs):
     model = adapted(balance_weight=weight, **(fields or {})).train()
     return model, model(input_ids=tokens, labels=tokens, **kwargs)
@@ -42,7 +60,9 @@ def test_the_term_is_added_to_the_loss_in_training_only(adapted, tokens):
     assert float(model(input_ids=tokens, labels=tokens).loss.detach()) == pytest.approx(float(plain.loss.detach()))
 
 
-@pytest.mark.parametrize("fields", [{"gate_sum": 1}, {"gate_sum": "free"}, {"balance_form": "released"}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{"gate_sum": 1}, {"gate_sum": "free"}, {"balance_form": "released"}, {"balance_form": "switch"}], ids=str
+)
 def test_the_term_is_the_one_of_the_recorded_gates(adapted, tokens, fields):
     mask = torch.ones_like(tokens)
     mask[0, :3] = 0

@@ -100,6 +100,32 @@ def test_generation_with_a_cache_counts_every_token_once(adapted):
     assert sums.by_row().tokens.tolist() == whole.by_row().tokens.tolist() == [6 * 7]
 
 
+def test_generation_in_a_left_padded_batch_is_that_of_single_rows(adapted):
+    """Each step of decoding gives one token per row, and a row that has ended counts no more."""
+    model, new = adapted(), [[30, 31, 32], [40, 41]]
+    inputs, owners = batch([0, 1], left=True)
+    mask, positions = inputs["attention_mask"], inputs["position_ids"][:, -1:]
+    with gate_sums(model, [0, 1]) as sums, torch.no_grad():
+        out = model(inputs["tokens"], attention_mask=mask, position_ids=inputs["position_ids"], use_cache=True)
+        sums.update(owners)
+        for step in range(3):
+            token = torch.tensor([[row[step] if step < len(row) else 0] for row in new])
+            mask, positions = torch.cat([mask, torch.ones(2, 1, dtype=mask.dtype)], 1), positions + 1
+            out = model(
+                token, attention_mask=mask, position_ids=positions, past_key_values=out.past_key_values, use_cache=True
+            )
+            sums.update(torch.tensor([[row if step < len(new[row]) else -1] for row in (0, 1)]))
+    with gate_sums(model, [0, 1]) as whole, torch.no_grad():
+        for row in (0, 1):
+            ids = [*ROWS[row], *new[row]]
+            model(input_ids=torch.tensor([ids]))
+            whole.update(torch.full((1, len(ids)), row))
+    for name in ("phi", "gates", "size", "entropy"):
+        values = getattr(whole.by_row(), name)
+        np.testing.assert_allclose(getattr(sums.by_row(), name), values, rtol=1e-4, atol=1e-4, err_msg=name)
+    assert sums.by_row().tokens.tolist() == whole.by_row().tokens.tolist() == [8 * 6, 4 * 6]
+
+
 def test_bfloat16_is_summed_in_float64(adapted):
     model = adapted().to(torch.bfloat16)
     with gate_sums(model, [0]) as sums, torch.no_grad():

@@ -8,7 +8,7 @@ from cme.adapters.routed.balance import balance_term
 from cme.adapters.routed.gates import recorded_gates
 from cme.errors import UsageError
 from tests.adapters.conftest import make_base, make_config, randomise
-from tests.adapters.variants import ROUTED
+from tests.adapters.variants import BALANCED
 
 WEIGHT = 50.0
 
@@ -52,7 +52,8 @@ def expected(batch, method="teamlora", scale=1.0, term_scale=1.0, loss=None, **f
     with recorded_gates(model) as layers:
         outputs = model.get_base_model()(**batch)
         mask = batch.get("attention_mask")
-        term = balance_term([(layer.balanced_gates["default"], mask) for layer in layers.values()], form)
+        choices = [layer.chosen.get("default") for layer in layers.values()]
+        term = balance_term([(layer.balanced_gates["default"], mask) for layer in layers.values()], form, choices)
         whole = scale * (outputs.loss if loss is None else loss(outputs.logits)) + term_scale * WEIGHT * term
         whole.backward()
     return adapter_grads(model)
@@ -66,7 +67,9 @@ def agree(model, grads):
 
 
 @pytest.mark.parametrize("entry", ["peft", "no task type", "add_adapter"])
-@pytest.mark.parametrize("fields", [{}, {"gate_sum": 1}, {"balance_form": "released"}], ids=str)
+@pytest.mark.parametrize(
+    "fields", [{}, {"gate_sum": 1}, {"balance_form": "released"}, {"balance_form": "switch"}], ids=str
+)
 def test_the_models_own_loss_has_the_term_however_the_adapter_was_put_on(tokens, entry, fields):
     batch, model = padded(tokens), made(entry, **fields)
     (0.25 * model(**batch).loss).backward()  # as a trainer that accumulates four batches
@@ -75,13 +78,21 @@ def test_the_models_own_loss_has_the_term_however_the_adapter_was_put_on(tokens,
     assert any(not torch.allclose(adapter_grads(model)[name], grad, rtol=1e-2) for name, grad in moved.items())
 
 
+@pytest.mark.parametrize("method", ["mola", "adamole"])
+def test_the_term_of_a_selection_counts_the_experts_that_are_used(tokens, method):
+    batch, fields = padded(tokens), {"balance_form": "switch"}
+    model = made(method=method, **fields)
+    model(**batch).loss.backward()
+    agree(model, expected(batch, method, **fields))
+
+
 def own_loss(logits):
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), logits.new_zeros(logits[:, 1:].shape[:-1]).long().flatten())
 
 
 @pytest.mark.parametrize("entry", ["peft", "no task type", "add_adapter"])
 @pytest.mark.parametrize("labels", [True, False])
-@pytest.mark.parametrize("method", ROUTED)
+@pytest.mark.parametrize("method", BALANCED)
 def test_a_trainer_with_a_loss_of_its_own_gets_the_term(tokens, entry, labels, method):
     batch = padded(tokens)
     if not labels:

@@ -22,6 +22,8 @@ PER_TOKEN = {
     "moelora": lambda d, m: 2 * (4 * (d + m) + 2 * d),
     "hydralora": lambda d, m: 2 * (2 * d + 4 * m + 2 * d),
     "teamlora": lambda d, m: 2 * (4 * (d + m) + 2 * d + 2 * 2),
+    "mola": lambda d, m: 2 * (4 * (d + m) + 2 * d),
+    "adamole": lambda d, m: 2 * (4 * (d + m) + 3 * d),
 }
 
 
@@ -39,6 +41,23 @@ def test_operations_by_hand(method, dtype, form):
     added = sum(PER_TOKEN[method](d, m) for d, m in SHAPES)
     for mode, tokens in (("prefill", 2 * 8), ("decode", 2 * 1)):
         assert count_flops(adapted, mode, chosen) - count_flops(alone, mode, chosen) == tokens * added
+
+
+@pytest.mark.parametrize(
+    ("one", "per_token"),
+    [
+        (Case("comol", "fused", 2, 4), lambda d, m: 2 * (4 * (d + m) + 4 * 2 + 2 * 4 * 4)),
+        (Case("smora", rank=4), lambda d, m: 2 * 4 * (2 * d + m)),
+        (Case("flylora", rank=4), lambda d, m: 2 * 4 * (d + m)),
+    ],
+    ids=lambda value: getattr(value, "method", ""),
+)
+def test_operations_of_methods_without_a_loop_by_hand(one, per_token):
+    base, chosen = make_base(), settings()
+    adapted, alone = build(base, one, chosen), build(base, Case("base"), chosen)
+    for mode, tokens in (("prefill", 2 * 8), ("decode", 2 * 1)):
+        added = count_flops(adapted, mode, chosen) - count_flops(alone, mode, chosen)
+        assert added == tokens * sum(per_token(d, m) for d, m in SHAPES)
 
 
 def test_operations_of_a_training_step_by_hand():
@@ -80,7 +99,7 @@ def test_counting_changes_nothing():
         assert torch.equal(weight, before[name]) and weight.grad is None
 
 
-@pytest.mark.parametrize("method", ["moelora", "hydralora", "teamlora"])
+@pytest.mark.parametrize("method", ["moelora", "hydralora", "teamlora", "mola", "adamole"])
 def test_the_loop_computes_the_same(method, tokens):
     chosen = settings()
     fused = build(make_base(), case(method), chosen).eval()
@@ -109,6 +128,11 @@ def test_cases_share_the_base_and_nothing_else(tokens):
     assert weights[0] & weights[1] == {id(weight) for weight in base.parameters()}
     assert all((weight != 0).any() for weight in trainable(one))
     torch.testing.assert_close(logits(one, tokens), logits(other, tokens))
+
+
+def test_methods_whose_experts_share_the_rank_have_the_whole_rank_and_no_loop():
+    cases = plan(make_base(), settings(methods=("smora", "comol", "flylora")))
+    assert [(one.name, one.rank) for one in cases] == [("smora", 4), ("comol k2", 4), ("flylora", 4)]
 
 
 def test_a_method_off_the_core_has_no_loop():

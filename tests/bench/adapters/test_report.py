@@ -13,7 +13,7 @@ from cme.bench.adapters.table import cost_rows, markdown, reported_rows
 from tests.adapters.conftest import make_base
 from tests.bench.adapters.conftest import FIGURES, settings
 
-ROUTED = ("moelora", "hydralora", "teamlora")
+ROUTED = ("moelora", "hydralora", "teamlora", "mola", "adamole")
 
 
 def test_every_method_is_measured_in_every_form_and_mode(report):
@@ -35,6 +35,8 @@ def test_all_methods_have_the_total_rank(report):
     for case in report.cases:
         if case.method == "adalora":
             assert (case.rank, case.trainable) == (2, 1170)  # starts with 3, of which 2 are kept: as far as 4 goes
+        elif case.method == "comol":
+            assert (case.rank, case.experts) == (4, 2)  # its experts share the ranks
         elif case.method != "base":
             assert case.rank * (case.experts or 1) == 4
 

@@ -75,7 +75,11 @@ def test_lm_eval_tries_several_batch_sizes(device, sizes):
         (["--batch-sizes", "1,x"], 2, "--batch-sizes is"),
         (["--base", "no-such-base", "--source", "mini"], 2, "unknown base model 'no-such-base'"),
         (["--source", "nowhere/at/all"], None, "nowhere/at/all"),
-        (["--source", "mini", "--base", "chinese-llama-2-7b"], 2, "unknown base model"),
+        (
+            ["--source", "mini", "--base", "chinese-llama-2-7b"],
+            2,
+            "has random weights and no tokenizer. Give --tokenizer",
+        ),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, code, message):

@@ -43,7 +43,10 @@ def share_always():
 
 
 def loop_scores(model, tokenizer, requests):
-    """Compute log-probabilities with transformers, one request per pass, without cache and padding."""
+    """Compute log-probabilities with transformers, one request per pass, without cache and padding.
+
+    As in lm-eval, the last token is not read: some rotary embeddings depend on the length of the pass.
+    """
     import torch
 
     from cme.prompt import encode_pair
@@ -52,7 +55,7 @@ def loop_scores(model, tokenizer, requests):
     for request in requests:
         context, answer = encode_pair(tokenizer, *request.args)
         with torch.no_grad():
-            logits = model(torch.tensor([context + answer])).logits[0, len(context) - 1 : -1].float()
+            logits = model(torch.tensor([context + answer[:-1]])).logits[0, len(context) - 1 :].float()
         logprobs.append(float(logits.log_softmax(-1).gather(1, torch.tensor(answer)[:, None]).sum()))
     return logprobs
 

@@ -133,8 +133,9 @@ def test_a_command_to_copy_holds_no_command_of_the_entry(row):
     tricks = {"source": "x; rm -rf ~", "seed": 1, "mixing": "$(id)", "datasets": ["a b", "`id`"], "layout": "| sh"}
     command = build_command(with_mix(row, tricks))
     words = shlex.split(command)
-    assert words[:8] == ["cme", "build-data", "--source", "x; rm -rf ~", "--seed", "1", "--mixing", "$(id)"]
-    assert "'x; rm -rf ~' --seed 1 --mixing '$(id)' --format '| sh'" in command and "'a b,`id`'" in command
+    assert words[:8] == ["cme", "build-data", "--source", "DIR", "--seed", "1", "--mixing", "$(id)"]
+    assert "DIR --seed 1 --mixing '$(id)' --format '| sh'" in command and "'a b,`id`'" in command
+    assert "rm -rf" not in command
 
 
 def test_a_row_of_lm_evals_logs_is_not_reproduced(workshop):

@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from cme.leaderboard.entries.chosen_rows import tier_text
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.rendering.page.data import page_data
+from cme.leaderboard.rendering.page.experts import page_experts
 from cme.leaderboard.rendering.page.library import library
 from cme.leaderboard.rendering.page.pack import json_for_html
 from cme.leaderboard.rendering.page.samples import page_samples
@@ -17,8 +19,11 @@ from cme.templates import environment
 __all__ = ["LIMIT", "render_page"]
 
 _ASSETS = Path(__file__).parent / "assets"
-_SCRIPTS = ("core", "table", "ranking", "scores", "plots", "samples", "details", "start")
+_SCRIPTS: tuple[str, ...] = ("core", "table", "ranking", "scores", "plots", "samples", "details", "start")
 """Scripts in the order in which they run."""
+
+_EXPERTS = "experts"
+"""Script and style of the section about experts, which only boards with analyses have."""
 
 LIMIT = 2_000_000
 """Most bytes of a page. Single samples are included as far as they fit, and then the texts of samples."""
@@ -40,12 +45,18 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
     Raises:
         CMEError: a samples file is missing or damaged.
     """
-    app, values = _app(), page_data(standing)
+    values, experts = page_data(standing), page_experts(standing)
+    names, style = _SCRIPTS, _asset("page.css")
+    if experts is not None:
+        values["experts"] = experts
+        names, style = (*_SCRIPTS, _EXPERTS), style + _asset(f"{_EXPERTS}.css")
+    app = _app(names)
     parts = {
         "shared": _shared(standing),
         "rows": len(standing.rows),
         "paper": paper,
-        "style": (_ASSETS / "page.css").read_text(encoding="utf-8"),
+        "experts": experts is not None,
+        "style": style,
         "app": app,
         "library": library(),
         "hashes": [_csp_hash(app), _csp_hash(library())],
@@ -62,11 +73,13 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
     return page.render(**parts, data=json_for_html(values))
 
 
-def _app() -> str:
+def _app(names: Sequence[str]) -> str:
     """Return the page's scripts in one function scope, apart from the global names of the plotting library."""
-    return (
-        "(() => {\n" + "\n".join((_ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS) + "})();\n"
-    )
+    return "(() => {\n" + "\n".join(_asset(f"{name}.js") for name in names) + "})();\n"
+
+
+def _asset(name: str) -> str:
+    return (_ASSETS / name).read_text(encoding="utf-8")
 
 
 def _shared(standing: Standing) -> dict[str, str]:

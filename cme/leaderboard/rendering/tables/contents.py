@@ -9,6 +9,7 @@ from cme.leaderboard.rendering.row import make_rows
 from cme.leaderboard.rendering.section import Section
 from cme.leaderboard.rendering.tables.conditions import conditions_section, rates_section
 from cme.leaderboard.rendering.tables.costs import measured_section, runs_section
+from cme.leaderboard.rendering.tables.experts import in_use_section, router_section
 from cme.leaderboard.rendering.tables.information import information_sections
 from cme.leaderboard.rendering.tables.scores import (
     datasets_sections,
@@ -48,6 +49,8 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
         seeds_section(standing),
         ablation_section(standing),
         experts_section(standing),
+        in_use_section(standing),
+        router_section(standing),
         measured_section(standing),
         runs_section(standing),
         rates_section(standing),

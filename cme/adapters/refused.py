@@ -1,0 +1,26 @@
+"""Published methods that CME does not have, with the reason, so that a request for one of them gets more than "unknown"."""
+
+__all__ = ["REFUSED"]
+
+_TASKS = "it needs the task of every row, and no method in CME uses the task as input"
+
+REFUSED = {
+    "mtl-lora": _TASKS,
+    "moore": _TASKS,
+    "poly": _TASKS,
+    "mixlora": (
+        "its experts are whole feed-forward blocks behind one router, which are not linear and cannot be adapters of single "
+        "layers. The method 'mola' has its selection of two experts for each layer"
+    ),
+    "loramoe": (
+        "its forward pass is that of the method 'moelora', which you can use instead. Its balance term needs a label for every "
+        "row, which the trainer does not give"
+    ),
+    "hmora": "its router reads the prompt without the answer through an encoder of its own, which the trainer does not give",
+    "goat": "it changes the base's weights at the start, so an untrained adapter would not give the base's outputs",
+    "r-lora": "it changes the base's weights at the start, so an untrained adapter would not give the base's outputs",
+    "remix": "its router is trained by reinforcement learning with several forward passes per step",
+    "denselora": "the authors' released code adds nothing to the base, so there is nothing to compare with",
+    "lily": "it averages its gate weights over the batch and all positions, so the score of a row depends on other rows",
+}
+"""The reasons by name in lower case. A reason completes the sentence "The method is not available, because …"."""

@@ -1,0 +1,396 @@
+"""From a board to its steps. A plan is a pure function of the board and of the losses that its grids have so far."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cme.board.board import Base, Board
+from cme.board.costs import cost_groups
+from cme.board.rates import Losses, next_rates
+from cme.board.reference import shots_of
+from cme.board.rows import Row, decimal, flags
+from cme.board.step import Step
+from cme.board.wanted import of_entry, of_grid, of_mix, of_result, of_run
+from cme.errors import UsageError
+from cme.records.grid import folder_of
+from cme.suite.baselines import BASELINES
+
+__all__ = ["Facts", "Plan", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known about the learning rates of a board.
+
+    Attributes:
+        losses: losses of each row so far, by the base's label and the row's name.
+    """
+
+    losses: Mapping[tuple[str, str], Losses] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a board.
+
+    Attributes:
+        board: the board.
+        steps: the steps by name. A step follows those that it needs.
+        rates: learning rates of each grid so far, by the base's label and the row's name.
+        chosen: learning rate of each row whose grid is complete.
+    """
+
+    board: Board
+    steps: Mapping[str, Step]
+    rates: Mapping[tuple[str, str], tuple[float, ...]]
+    chosen: Mapping[tuple[str, str], float]
+
+
+def make_plan(board: Board, facts: Facts | None = None) -> Plan:
+    """Make the steps of a board.
+
+    Args:
+        board: the board.
+        facts: the losses of its grids so far. They determine whether grids are widened, and which rates are chosen.
+
+    Raises:
+        UsageError: two steps have the same name.
+    """
+    planner = _Planner(board, facts or Facts())
+    steps: dict[str, Step] = {}
+    for step in planner.steps():
+        if step.name in steps:
+            raise UsageError(f"{board.path}: two steps are called {step.name!r}. Rename a row, or list each name once.")
+        steps[step.name] = step
+    return Plan(board, steps, planner.rates, planner.chosen)
+
+
+class _Planner:
+    """Makes the steps of one board.
+
+    Args:
+        board: the board.
+        facts: the losses so far.
+    """
+
+    def __init__(self, board: Board, facts: Facts) -> None:
+        self.board, self.file, self.facts = board, board.file, facts
+        self.mix = board.mix
+        self.threads = ("--threads", str(board.file.threads))
+        self.rates: dict[tuple[str, str], tuple[float, ...]] = {}
+        self.chosen: dict[tuple[str, str], float] = {}
+
+    def steps(self) -> Iterator[Step]:
+        if self.file.mix.folder is None:
+            yield self._mix()
+        for base in self.board.bases:
+            if self.file.rates:
+                self._choose(base)
+            yield from self._references(base)
+            trained = [row for row in self.board.rows if row.same_as is None]
+            # A grid waits for the rates of all methods.
+            for row in trained:
+                yield from self._rates(base, row)
+            for row in trained:
+                yield from self._trainings(base, row)
+                yield from self._results(base, row)
+            yield from self._costs(base)
+            yield from self._analyses(base)
+            yield from self._entries(base)
+            yield from self._tables(base)
+        if self.file.studies or len(self.board.bases) > 1:
+            yield self._board()
+
+    def _mix(self) -> Step:
+        mix, words = self.file.mix, ["build-data", "--source", self.file.source]
+        for key in ("size", "seed", "mixing", "temperature", "prompt_variant_share", "validation_share", "licence"):
+            if (value := getattr(mix, key)) is not None:
+                words += [f"--{key.replace('_', '-')}", str(value)]
+        words += ["--datasets", ",".join(mix.datasets)] if mix.datasets else []
+        words += [] if mix.decontamination else ["--no-decontamination"]
+        words += ["--allow-missing"] if mix.allow_missing else []
+        words += ["--workers", str(self.file.threads), "--out", str(self.mix)]
+        return Step("mix", "mix", tuple(words), self.mix, cpus=self.file.threads, expects=of_mix(self.file))
+
+    def _choose(self, base: Base) -> None:
+        """Determine the rates of each grid, and the best rate of those that are complete."""
+        groups = [[row for row in self.board.methods if row.rate_of == row.name]]
+        groups += [[row for row in self.board.of_study(name) if row.rate_of == row.name] for name in self.file.studies]
+        for group in groups:
+            losses = {row.name: self.facts.losses.get((base.label, row.name), {}) for row in group}
+            rates = next_rates(self.file.rates, list(losses.values()), self.file.grid.widen)
+            complete = all(rate in own for own in losses.values() for rate in rates)
+            for name, own in losses.items():
+                self.rates[base.label, name] = rates
+                trained = [(loss, rate) for rate in rates if (loss := own.get(rate)) is not None]
+                if complete and trained:
+                    self.chosen[base.label, name] = min(trained)[1]
+
+    def _gpus(self, row: Row | None = None) -> int | None:
+        if self.file.device == "cpu":
+            return 0
+        if row is not None and row.gpus is not None:
+            return row.gpus
+        return 1 if self.file.device == "cuda" else None
+
+    def _train(self, base: Base, row: Row, steps: int | None = None) -> list[str]:
+        recipe, settings = ["--recipe", row.recipe] if row.recipe else [], dict(row.settings)
+        if steps is not None:
+            settings.pop("epochs", None)
+            settings["steps"] = steps
+        return ["train", *recipe, *flags(settings), "--base", base.name, "--data", str(self.mix)]
+
+    def _folder(self, base: Base, name: str) -> Path:
+        return self.board.work / base.prefix / name
+
+    def _after_mix(self) -> tuple[str, ...]:
+        return () if self.file.mix.folder else ("mix",)
+
+    def _rates(self, base: Base, row: Row) -> Iterator[Step]:
+        shared = {"row": row.name, "base": base.name, "cpus": self.file.threads, "gpus": self._gpus(row)}
+        rates, grid = self.rates.get((base.label, row.name), ()), self.file.grid
+        short = self._train(base, row, grid.steps)
+        for rate in rates:
+            out = self._folder(base, f"grid/{row.name}/{folder_of(rate)}")
+            yield Step(
+                f"{base.prefix}grid/{row.name}/{folder_of(rate)}",
+                "rate",
+                (*short, "--lr", decimal(rate), "--seed", str(grid.seed), *self.threads, "--out", str(out)),
+                out,
+                self._after_mix(),
+                rate=rate,
+                seed=grid.seed,
+                expects=of_run(row, base, rate, grid.seed, grid.steps, self.mix),
+                **shared,  # type: ignore[arg-type]
+            )
+
+    def _trainings(self, base: Base, row: Row) -> Iterator[Step]:
+        shared = {"row": row.name, "base": base.name, "cpus": self.file.threads, "gpus": self._gpus(row)}
+        rates, grid = self.rates.get((base.label, row.name), ()), self.file.grid
+        words, short = self._train(base, row), self._train(base, row, grid.steps)
+        if rates:
+            group = [
+                other.name for other in self.board.rows if other.study == row.study and other.rate_of == other.name
+            ]
+            out = self._folder(base, f"grid/{row.name}")
+            listed = ",".join(map(decimal, rates))
+            yield Step(
+                f"{base.prefix}grid/{row.name}",
+                "grid",
+                (*short, "--lr-grid", listed, "--seed", str(grid.seed), *self.threads, "--out", str(out)),
+                out,
+                tuple(f"{base.prefix}grid/{name}/{folder_of(rate)}" for name in group for rate in rates),
+                expects=of_grid(row, base, rates, grid.steps, self.mix),
+                **shared | {"gpus": 0},  # type: ignore[arg-type]
+            )
+        chosen = self.chosen.get((base.label, row.rate_of)) if self.file.rates else row.training.learning_rate
+        for seed in row.seeds:
+            if self._run(base, row, seed)[0] == f"{base.prefix}grid/{row.name}":
+                continue
+            name = f"{base.prefix}runs/{row.name}-{seed}"
+            out = self._folder(base, f"runs/{row.name}-{seed}")
+            source = self._folder(base, f"grid/{row.rate_of}")
+            given = ["--lr-from", str(source)] if self.file.rates else []
+            yield Step(
+                name,
+                "run",
+                (*words, *given, "--seed", str(seed), *self.threads, "--out", str(out)),
+                out,
+                (f"{base.prefix}grid/{row.rate_of}",) if self.file.rates else self._after_mix(),
+                rate=chosen,
+                seed=seed,
+                expects=of_run(row, base, chosen, seed, None, self.mix),
+                **shared,  # type: ignore[arg-type]
+            )
+
+    def _run(self, base: Base, row: Row, seed: int) -> tuple[str, Path]:
+        """Return the step that trains a run, and the run's folder. The best run of a grid is the run of the grid's seed."""
+        if row.same_as:
+            return self._run(base, self.board.row(row.same_as), seed)
+        own = (base.label, row.name) in self.rates
+        best = own and self.file.grid.steps is None and seed == self.file.grid.seed
+        name = f"grid/{row.name}" if best else f"runs/{row.name}-{seed}"
+        return f"{base.prefix}{name}", self._folder(base, name)
+
+    def _evaluate(self, base: Base, name: str, words: list[str], after: tuple[str, ...], **more: object) -> Step:
+        file, out = self.file, self._folder(base, f"results/{name}")
+        common = ["--source", file.source, "--tier", file.tier]
+        common += ["--datasets", ",".join(file.datasets)] if file.datasets else []
+        common += ["--allow-missing"] if file.allow_missing else []
+        step = Step(
+            f"{base.prefix}results/{name}",
+            "result",
+            ("eval", *words, *common, "--name", name, "--out", str(out)),
+            out,
+            after,
+            base=base.name,
+            cpus=file.threads,
+            gpus=self._gpus(),
+        )
+        return replace(step, **more)  # type: ignore[arg-type]
+
+    def _model(self, base: Base) -> list[str]:
+        return ["--base", base.name, *self._format()]
+
+    def _format(self) -> list[str]:
+        prompts = self.board.prompt_format
+        return [*(["--format", prompts] if prompts != "plain" else []), "--dtype", self.file.dtype, *self.threads]
+
+    def _references(self, base: Base) -> Iterator[Step]:
+        for name in self.file.references:
+            if name in BASELINES:
+                expects = of_result(self.board, None, name)
+                if base.first:
+                    yield self._evaluate(base, name, ["--baseline", name], (), row=name, gpus=0, expects=expects)
+                continue
+            shots = shots_of(name)
+            words = self._model(base) + (["--shots", str(shots)] if shots else [])
+            yield self._evaluate(base, name, words, (), row=name, expects=of_result(self.board, base, shots=shots))
+        if "base" in self.file.prompt_variants.rows:
+            for number in self.file.prompt_variants.which:
+                words = [*self._model(base), "--prompt-variant", str(number)]
+                expects = of_result(self.board, base, variant=number)
+                yield self._evaluate(
+                    base, f"base-wording-{number}", words, (), row="base", variant=number, expects=expects
+                )
+
+    def _results(self, base: Base, row: Row) -> Iterator[Step]:
+        file = self.file
+        kept = ["--retention"] if file.retention and row.retention else []
+        kept += ["--retention-text", file.retention_text] if kept and file.retention_text else []
+        rate = self.chosen.get((base.label, row.rate_of)) if file.rates else row.training.learning_rate
+        for seed in row.seeds:
+            shared = {"row": row.name, "seed": seed, "rate": rate, "gpus": self._gpus(row)}
+            step, folder = self._run(base, row, seed)
+            words = self._adapter(base, row, folder)
+            whole = [*kept, "--retention-base", base.name] if kept and row.adapter.method == "full" else kept
+            yield self._evaluate(
+                base, f"{row.name}-{seed}", words + whole, (step,), expects=of_result(self.board, base, run=folder), **shared
+            )  # fmt: skip
+            if row.name in file.prompt_variants.rows and seed == row.seeds[0]:
+                for number in file.prompt_variants.which:
+                    yield self._evaluate(
+                        base, f"{row.name}-wording-{number}", [*words, "--prompt-variant", str(number)], (step,),
+                        variant=number, expects=of_result(self.board, base, variant=number, run=folder), **shared,
+                    )  # fmt: skip
+
+    def _adapter(self, base: Base, row: Row, folder: Path) -> list[str]:
+        """Return the options that name a trained model: an adapter on its base, or a whole model."""
+        if row.adapter.method == "full":
+            return ["--model", str(folder), *self._format()]
+        return ["--adapter", str(folder), *self._model(base)]
+
+    def _costs(self, base: Base) -> Iterator[Step]:
+        costs = self.file.costs
+        if costs is None:
+            return
+        for group in cost_groups(self.board.methods, costs):
+            out = self._folder(base, f"costs/{group.name}")
+            words = ["bench", "adapters", "--base", base.name, *group.options, *self.threads, "--out", str(out)]
+            yield Step(
+                f"{base.prefix}costs/{group.name}", "costs", tuple(words), out, base=base.name, cpus=self.file.threads,
+                gpus=self._gpus(), alone=costs.alone, expects={**group.expects, "base": base.name},
+            )  # fmt: skip
+
+    def _analyses(self, base: Base) -> Iterator[Step]:
+        wanted, file = self.file.analysis, self.file
+        for row in self.board.methods:
+            if wanted is None or not row.analysed or not {"routed", row.name} & set(wanted.rows):
+                continue
+            step, folder = self._run(base, row, row.seeds[0])
+            out = self._folder(base, f"analysis/{row.name}")
+            words = ["analyse", str(folder), *self._model(base), "--source", file.source]
+            words += ["--tier", wanted.tier or file.tier]
+            words += ["--parts", ",".join(wanted.parts)] if wanted.parts else []
+            words += ["--datasets", ",".join(file.datasets)] if file.datasets else []
+            words += ["--allow-missing"] if file.allow_missing else []
+            yield Step(
+                f"{base.prefix}analysis/{row.name}", "analysis", (*words, "--out", str(out)), out, (step,), row=row.name,
+                base=base.name, cpus=file.threads, gpus=self._gpus(),
+            )  # fmt: skip
+
+    def _out(self, base: Base, study: str | None = None) -> Path:
+        """Return the folder of a table: that of the board, of a further base, or of a study."""
+        return self.board.out / base.prefix / (f"studies/{study}" if study else "")
+
+    def _entries(self, base: Base) -> Iterator[Step]:
+        for name in self.file.references:
+            at = self.board.bases[0] if name in BASELINES else base
+            variants = self._variants(base, "base") if name == "base" else ()
+            yield self._entry(base, None, name, [f"{at.prefix}results/{name}"], variants, [], ())
+        for row in self.board.rows:
+            results = [f"{base.prefix}results/{row.same_as or row.name}-{seed}" for seed in row.seeds]
+            runs = [self._run(base, row, seed)[1] for seed in row.seeds]
+            words = [word for run in runs for word in ("--run", str(run))]
+            after: list[str] = []
+            chooser = row.same_as or row.name
+            if (base.label, chooser) in self.rates:
+                words += ["--grid", str(self._folder(base, f"grid/{chooser}"))]
+                after.append(f"{base.prefix}grid/{chooser}")
+            if row.study is None and self.file.costs:
+                for group in cost_groups(self.board.methods, self.file.costs):
+                    if row.name in group.rows:
+                        words += ["--bench", str(self._folder(base, f"costs/{group.name}"))]
+                        after.append(f"{base.prefix}costs/{group.name}")
+            yield self._entry(base, row, row.name, results, self._variants(base, row.name), words, tuple(after))
+
+    def _variants(self, base: Base, row: str) -> tuple[str, ...]:
+        wanted = self.file.prompt_variants
+        return tuple(f"{base.prefix}results/{row}-wording-{number}" for number in wanted.which if row in wanted.rows)
+
+    def _entry(
+        self,
+        base: Base,
+        row: Row | None,
+        name: str,
+        results: list[str],
+        variants: tuple[str, ...],
+        words: list[str],
+        after: tuple[str, ...],
+    ) -> Step:
+        study = row.study if row else None
+        entries = self._out(base, study) / "entries"
+        folders, others = ([self.board.work / item for item in items] for items in (results, variants))
+        words = [*words, *(word for item in others for word in ("--prompt-variants", str(item)))]
+        return Step(
+            f"{base.prefix}{f'studies/{study}/' if study else ''}entries/{name}",
+            "entry",
+            ("submit", "--replace", *map(str, folders), *words, "--name", name, "--entries", str(entries)),
+            entries / f"{name}.json",
+            (*results, *variants, *after),
+            row=name,
+            base=base.name,
+            expects=of_entry(
+                self.board, base, row, name, self.rates, self.file.prompt_variants.which if variants else ()
+            ),
+            parts={"seeds": tuple(folders), "variants": tuple(others)},
+        )
+
+    def _tables(self, base: Base) -> Iterator[Step]:
+        for study in (None, *self.file.studies):
+            out = self._out(base, study)
+            rows = self.board.of_study(study) if study else self.board.methods
+            names = [row.name for row in rows] + ([] if study else list(self.file.references))
+            below = f"{base.prefix}{f'studies/{study}/' if study else ''}"
+            yield Step(
+                f"{below}table",
+                "table",
+                ("leaderboard", "--verify", "--entries", str(out / "entries"), "--out", str(out)),
+                out,
+                tuple(f"{below}entries/{name}" for name in names),
+                base=base.name,
+            )
+
+    def _board(self) -> Step:
+        """Make the step that compares the rows of each study, and the bases."""
+        below = [
+            f"{base.prefix}{f'studies/{name}/' if name else ''}" for base in self.board.bases for name in self._boards()
+        ]
+        words = ("board", "tables", str(self.board.path), "--work", str(self.board.work))
+        files = [self._out(base, name) / "study.md" for base in self.board.bases for name in self.file.studies]
+        files += [self.board.out / "order.md"] if len(self.board.bases) > 1 else []
+        needs = tuple(f"{item}table" for item in below)
+        return Step("board", "board", words, self.board.out, needs, parts={"files": tuple(files)})
+
+    def _boards(self) -> tuple[str | None, ...]:
+        return (None, *self.file.studies)

@@ -1,0 +1,260 @@
+"""The rows of a board with their settings: the methods, and what the studies vary."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from cme.adapters.methods import METHODS
+from cme.adapters.peft_methods import adalora_rank
+from cme.adapters.settings import AdapterSettings
+from cme.adapters.targets import ALL_LINEAR
+from cme.board.reference import is_reference
+from cme.errors import UsageError, nearest, unknown
+from cme.records.board import BoardFile, MethodRow, Study
+from cme.records.method import RANK_EXPERTS, SHARED_RANK
+from cme.training.recipe import load_recipe
+from cme.training.settings import TrainSettings
+
+__all__ = ["Row", "board_rows", "decimal", "flags"]
+
+_OF_BOARD = ("base", "data", "learning_rate", "seed", "threads", "report_to", "prompt_format")
+"""Training settings that are equal for all rows, or that the board chooses itself."""
+
+_NO_OPTION = ("max_grad_norm", "logging_steps")
+"""Training settings that have no option on the command line. A recipe can set them."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row with training.
+
+    Attributes:
+        name: name of the row and of its folders.
+        recipe: the recipe, or None.
+        settings: settings that override the recipe.
+        training: the resulting training settings.
+        adapter: the resulting settings of the adapter.
+        seeds: seeds of its runs.
+        gpus: GPUs of one run, or None for those of the board.
+        study: name of the study that the row belongs to, or None.
+        method_row: name of the row from which the study derives this one.
+        values: the varied settings of a row of a study.
+        rate_of: name of the row whose grid chooses the learning rate.
+        same_as: name of an equal row, whose runs this row takes, or None.
+        retention: whether retention is measured.
+    """
+
+    name: str
+    recipe: str | None
+    settings: Mapping[str, Any]
+    training: TrainSettings
+    adapter: AdapterSettings
+    seeds: tuple[int, ...]
+    gpus: int | None = None
+    study: str | None = None
+    method_row: str | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
+    rate_of: str = ""
+    same_as: str | None = None
+    retention: bool = False
+
+    @property
+    def routed(self) -> bool:
+        """Whether the adapter has experts."""
+        return self._counts_experts or self.adapter.method in RANK_EXPERTS
+
+    @property
+    def _counts_experts(self) -> bool:
+        """Whether the number of experts is a setting. In other routed methods, every rank is an expert."""
+        return "experts" in METHODS[self.adapter.method].settings
+
+    @property
+    def analysed(self) -> bool:
+        """Whether ``cme analyse`` takes the adapter. It needs the same number of experts in all layers."""
+        return self.routed and not self.adapter.options.get("experts_pattern")
+
+    @property
+    def total_rank(self) -> int:
+        """The rank of the whole adapter at the start of training, which AdaLoRA then prunes."""
+        if self.adapter.method == "adalora":
+            return adalora_rank(self.adapter)
+        shared = not self._counts_experts or self.adapter.method in SHARED_RANK
+        return self.adapter.rank * (1 if shared else self.adapter.experts)
+
+
+def board_rows(file: BoardFile) -> tuple[Row, ...]:
+    """Make the rows of a board: its methods in their order, followed by the rows of its studies.
+
+    Args:
+        file: the board.
+
+    Raises:
+        UsageError: a name, recipe, method or setting is unknown or invalid, or two rows have the same name.
+    """
+    _check_settings(file.training, "training", [item.name for item in fields(TrainSettings)])
+    rows = {name: _method_row(name, item, file) for name, item in file.methods.items()}
+    if not rows:
+        raise UsageError("the board has no methods. Name at least one, such as 'methods: {lora: demo-lora}'.")
+    for name, study in file.studies.items():
+        _check_name("study", name)
+        for row in _study_rows(name, study, file, rows):
+            if row.name in rows:
+                raise UsageError(f"study {name}: two rows are called {row.name!r}. Rename the method or the study.")
+            rows[row.name] = row
+    return tuple(rows.values())
+
+
+def flags(settings: Mapping[str, Any]) -> list[str]:
+    """Return the options of ``cme train`` for settings.
+
+    Args:
+        settings: training and adapter settings by name.
+
+    Example:
+        >>> flags({"steps": 200, "competition": False, "options": {"top_k": 2}})
+        ['--steps', '200', '--no-competition', '--set', 'top_k=2']
+    """
+    words: list[str] = []
+    for key, value in settings.items():
+        option = f"--{key.replace('_', '-')}"
+        if key == "options":
+            words += [word for name, item in value.items() for word in ("--set", f"{name}={_yaml(item)}")]
+        elif isinstance(value, bool):
+            words.append(option if value else f"--no-{option[2:]}")
+        elif isinstance(value, list | tuple):
+            words += [option, ",".join(map(str, value))]
+        else:
+            words += [option, decimal(value) if isinstance(value, float) else str(value)]
+    return words
+
+
+def decimal(value: float) -> str:
+    """Return the shortest text that is read as the same number."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
+
+
+def _yaml(value: Any) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def _method_row(name: str, item: MethodRow, file: BoardFile) -> Row:
+    _check_name("row", name)
+    if is_reference(name):
+        raise UsageError(f"the row {name!r} has the name of a reference. Give it another name.")
+    where = f"methods, {name}"
+    known = [field.name for cls in (TrainSettings, AdapterSettings) for field in fields(cls)]
+    _check_settings(item.settings, where, known)
+    settings = {**file.training, **item.settings}
+    if item.recipe is None and "method" not in settings:
+        settings = {"method": name, **settings}
+    training, adapter = _resolved(where, item.recipe, settings)
+    return Row(name, item.recipe, settings, training, adapter, file.seeds, item.gpus, rate_of=name, retention=True)
+
+
+def _resolved(where: str, recipe: str | None, settings: Mapping[str, Any]) -> tuple[TrainSettings, AdapterSettings]:
+    try:
+        training, adapter = load_recipe(recipe, {**settings, "data": "mix"})
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from None
+    # The fields of the configuration are nested, and the command line has no option for them outside of a file.
+    if adapter.method == "peft" and recipe is None:
+        raise UsageError(f"{where}: give a recipe for the method 'peft', which holds its fields.")
+    return training, adapter
+
+
+def _check_settings(settings: Mapping[str, Any], where: str, known: list[str]) -> None:
+    for key in settings:
+        if key in _OF_BOARD:
+            raise UsageError(f"{where}: {key!r} is chosen by the board for all rows. Remove it from there.")
+        if key in _NO_OPTION:
+            raise UsageError(f"{where}: {key!r} can only be set in a recipe. Put it into the recipe.")
+        if key == "target_modules" and isinstance(settings[key], str) and settings[key] != ALL_LINEAR:
+            raise UsageError(f"{where}: target_modules is a regular expression, which can only be set in a recipe.")
+        if key not in known:
+            hint = nearest(key, known)
+            raise UsageError(f"{where}: unknown setting {key!r}." + (f" Did you mean {hint!r}?" if hint else ""))
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"the {kind} {name!r} cannot be the name of a file. Use letters, digits, dots, hyphens and underscores."
+        )
+
+
+def _study_rows(name: str, study: Study, file: BoardFile, methods: Mapping[str, Row]) -> Iterator[Row]:
+    where = f"study {name}"
+    if not study.vary or not all(study.vary.values()):
+        raise UsageError(f"{where}: nothing varies. Give values, such as 'vary: {{experts: [1, 2, 4]}}'.")
+    if study.hold not in (None, "total_rank"):
+        raise UsageError(f"{where}: hold is {study.hold!r}. The only choice is total_rank.")
+    if study.hold and "experts" not in study.vary:
+        raise UsageError(f"{where}: hold needs 'experts' in vary, because only then the total rank changes.")
+    if study.rates not in ("grid", "method"):
+        raise UsageError(f"{where}: rates is {study.rates!r}. Choose grid or method.")
+    for of in study.of:
+        if of not in methods or methods[of].study:
+            raise UsageError(f"{where}: {unknown('method', of, file.methods)}")
+        method = methods[of]
+        made: list[Row] = []
+        for values in itertools.product(*study.vary.values()):
+            row = _varied(name, study, method, dict(zip(study.vary, values, strict=True)))
+            if any((row.training, row.adapter) == (other.training, other.adapter) for other in made):
+                raise UsageError(f"{where}: two of its rows of {of} are equal. Give each value once.")
+            made.append(row)
+        yield from made
+
+
+def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> Row:
+    where, adapter = f"study {name}", method.adapter
+    honoured = METHODS[adapter.method].settings
+    for key in values:
+        if key not in honoured and key in [item.name for item in fields(AdapterSettings)]:
+            has = ", ".join(honoured) or "none"
+            raise UsageError(
+                f"{where}: {method.name} has the method {adapter.method}, which has no setting {key!r} (it has {has})."
+            )
+    _check_settings(values, where, [*honoured, *(item.name for item in fields(TrainSettings))])
+    changed = dict(values)
+    if study.hold:
+        experts = values["experts"]
+        shared = adapter.method in SHARED_RANK
+        if not isinstance(experts, int) or experts < 1 or (not shared and method.total_rank % experts):
+            raise UsageError(
+                f"{where}: the total rank {method.total_rank} of {method.name} is not divisible by {experts!r}."
+            )
+        changed["rank"] = method.total_rank // (1 if shared else experts)
+    if isinstance(changed.get("rank"), int) and "alpha" not in changed:
+        # The output is scaled by alpha / rank, which must not change with the rank.
+        alpha = adapter.lora_alpha / adapter.rank * changed["rank"]
+        if _resolved(where, method.recipe, {**method.settings, **changed})[1].lora_alpha != alpha:
+            changed["alpha"] = alpha
+    settings = {**method.settings, **changed}
+    training, adapter = _resolved(where, method.recipe, settings)
+    seeds = study.seeds or method.seeds
+    same = (training, adapter) == (method.training, method.adapter) and set(seeds) <= set(method.seeds)
+    row_name = f"{method.name}-{name}-" + "-".join(_spoken(key, value, len(values)) for key, value in values.items())
+    own = study.rates == "grid" and not same
+    row = Row(
+        row_name, method.recipe, settings, training, adapter, tuple(seeds), method.gpus, name, method.name, values
+    )
+    return replace(
+        row,
+        rate_of=row_name if own else method.name,
+        same_as=method.name if same else None,
+        retention=study.retention,
+    )
+
+
+def _spoken(key: str, value: Any, count: int) -> str:
+    """Return a value for the name of a row. With several varied settings, each value follows the name of its setting."""
+    text = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
+    text = re.sub(r"[^A-Za-z0-9.]+", "-", f"{text:g}" if isinstance(text, float) else str(text))
+    return text if count == 1 else f"{key.replace('_', '-')}-{text}"

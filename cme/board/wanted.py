@@ -1,0 +1,118 @@
+"""What the output of a step must say, so that it is this step's and not that of another board."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cme.adapters.read_settings import identity_of, settings_to_mapping
+from cme.board.board import Base, Board
+from cme.board.costs import has_costs
+from cme.board.rows import Row
+from cme.records.board import BoardFile
+from cme.records.method import with_gate_sum
+from cme.suite.baselines import BASELINES, covered
+from cme.suite.spec import select
+from cme.training.settings import stored
+
+__all__ = ["of_entry", "of_grid", "of_mix", "of_result", "of_run"]
+
+_FREE = ("data", "dtype", "threads", "save_every", "keep_checkpoints", "logging_steps")
+"""Training settings that do not decide which run it is: where the mix lies, how often is saved, and what ``auto`` stands for."""
+
+
+def of_mix(file: BoardFile) -> dict[str, Any]:
+    """Return the settings of the marker of the mix."""
+    mix = file.mix
+    values = {
+        "source": file.source_name,
+        "size": mix.size,
+        "seed": mix.seed or 0,
+        "datasets": sorted(mix.datasets) or None,
+        "gate": mix.decontamination,
+        "mixing": mix.mixing,
+        "paraphrase_share": mix.prompt_variant_share,
+        "validation_share": mix.validation_share,
+    }
+    return {key: value for key, value in values.items() if value is not None or key in ("size", "datasets")}
+
+
+def of_run(row: Row, base: Base, rate: float | None, seed: int, steps: int | None, mix: Path) -> dict[str, Any]:
+    """Return the settings of the marker of a run. The learning rate is absent as long as it is unknown.
+
+    ``mix`` is the folder of the mix on which the run must be trained.
+    """
+    values = {key: value for key, value in stored(row.training).items() if key not in _FREE}
+    values |= identity_of(row.adapter) | {"base": base.name, "seed": seed, "learning_rate": rate, "mix": mix}
+    if steps:
+        values |= {"steps": steps, "epochs": None}
+    return values if rate is not None else {key: value for key, value in values.items() if key != "learning_rate"}
+
+
+def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None, mix: Path) -> dict[str, Any]:
+    """Return the settings of the marker of a grid."""
+    values = of_run(row, base, None, 0, steps, mix)
+    del values["seed"]
+    return values | {"lr_grid": list(rates)}
+
+
+def of_result(
+    board: Board, base: Base | None, name: str = "", *, shots: int = 0, variant: int = 0, run: Path | None = None
+) -> dict[str, Any]:
+    """Return the settings of the marker of a result.
+
+    ``run`` is the folder of the adapter that it must be of. Otherwise ``base`` is the model. For a baseline, ``name`` is its
+    name.
+    """
+    file = board.file
+    values = {"tier": file.tier, "source": file.source_name, "shots": shots, "format": board.prompt_format}
+    values |= {"dtype": file.dtype} if base and file.dtype != "auto" else {}
+    model = base.name if base and run is None else None
+    return values | {"wording": variant, "run": run, "base": model} | _datasets(board, name)
+
+
+def _datasets(board: Board, name: str) -> dict[str, Any]:
+    """Return the datasets of an evaluation, and whether some of them may be absent. Some baselines cover few datasets."""
+    chosen = covered(name, board.file.datasets or None) if name in BASELINES else select(board.file.datasets or None)
+    return {"datasets": tuple(spec.name for spec in chosen), "allow_missing": board.file.allow_missing}
+
+
+def _names(datasets: Sequence[str]) -> tuple[str, ...]:
+    return tuple(spec.name for spec in select(datasets or None))
+
+
+def _of_origin(file: BoardFile) -> dict[str, Any]:
+    """Return the settings of the mix as an entry records them. Those of a mix that exists already are unknown."""
+    if file.mix.folder is not None:
+        return {}
+    return of_mix(file) | {"datasets": _names(file.mix.datasets), "allow_missing": file.mix.allow_missing}
+
+
+def of_entry(
+    board: Board,
+    base: Base,
+    row: Row | None,
+    name: str,
+    rates: Mapping[tuple[str, str], tuple[float, ...]],
+    variants: Sequence[int] = (),
+) -> dict[str, Any]:
+    """Return what an entry of the board must contain. References have no row."""
+    file = board.file
+    common = {"tier": file.tier, "variants": tuple(sorted(variants)), "base": base.name, "source": file.source_name}
+    common |= _datasets(board, name if row is None else "") | {"dtype": None if file.dtype == "auto" else file.dtype}
+    if row is None:
+        return common
+    recipe = {
+        key: value
+        for key, value in stored(row.training).items()
+        if key not in (*_FREE, "base", "seed", "learning_rate")
+    }
+    return common | {
+        "seeds": tuple(sorted(row.seeds)),
+        "rates": rates.get((base.label, row.same_as or row.name), ()),
+        "mix": board.mix,
+        "mix_settings": _of_origin(file),
+        "recipe": recipe,
+        "settings": with_gate_sum(settings_to_mapping(row.adapter)),
+        "retention": file.retention and row.retention,
+        "costs": bool(file.costs) and row.study is None and has_costs(row),
+    }

@@ -1,0 +1,186 @@
+"""What the experts of a row do and are worth, over the seeds of the row.
+
+Expert 0 of one seed has nothing to do with expert 0 of another, so only figures without the number of an expert are averaged.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.numbers import rounded
+from cme.records import Entry, GateAgreement, RunExperts, Share
+
+__all__ = [
+    "Figure",
+    "OverSeeds",
+    "RowExperts",
+    "expert_columns",
+    "expert_values",
+    "over_seeds",
+    "row_experts",
+    "standing_experts",
+]
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A figure of a row.
+
+    Attributes:
+        value: mean over the seeds, or the value of the only seed.
+        low: lower end of the 95 % interval: over seeds with at least two of them, and over samples otherwise; None if unknown.
+        high: upper end of the interval.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class RowExperts:
+    """The experts of a row. Figures that an analysis lacks, or that are undefined, are None.
+
+    Attributes:
+        experts: number of experts, k.
+        rank: rank of each expert.
+        seeds: number of seeds with an analysis.
+        runs: number of seeds of the row.
+        effective: effective number of experts.
+        entropy: entropy of the mean φ / ln k.
+        confident: share of tokens with a φ above 0.9, in per cent.
+        information: mutual information of expert and MMLU subject without its bias, in per cent of ln k.
+        p: largest p-value of the seeds' tests of whether the load depends on the subject.
+        top1: share of the gain over the base that top 1 per token keeps, in per cent.
+        top1_renormalised: the same with gate weights that are scaled to their sum.
+        agreement: Spearman's correlation of mean φ and Shapley values.
+        soft_agreement: the same for soft scores.
+    """
+
+    experts: int
+    rank: int
+    seeds: int
+    runs: int
+    effective: OverSeeds | None
+    entropy: OverSeeds | None
+    confident: OverSeeds | None
+    information: OverSeeds | None
+    p: float | None
+    top1: OverSeeds | None
+    top1_renormalised: OverSeeds | None
+    agreement: OverSeeds | None
+    soft_agreement: OverSeeds | None
+
+
+_FIGURES = (
+    "effective",
+    "entropy",
+    "confident",
+    "information",
+    "top1",
+    "top1_renormalised",
+    "agreement",
+    "soft_agreement",
+)
+"""The fields of `RowExperts` that have an interval."""
+
+
+def expert_columns() -> list[str]:
+    """Return the names of the columns that hold the figures of `RowExperts`."""
+    return list(expert_values(None))
+
+
+def expert_values(row: RowExperts | None) -> dict[str, float | int | None]:
+    """Return the figures of a row by column, rounded to six decimals. All are None without an analysis."""
+    values: dict[str, float | int | None] = {
+        "analysed_seeds": row.seeds if row else None,
+        "subject_p": rounded(row.p) if row else None,
+    }
+    for name in _FIGURES:
+        item: OverSeeds | None = getattr(row, name) if row else None
+        label = _LABELS.get(name, name)
+        values |= {label: rounded(item.value) if item else None}
+        values |= {f"{label}_{end}": rounded(getattr(item, end)) if item else None for end in ("low", "high")}
+    return values
+
+
+_LABELS = {
+    "effective": "effective_experts",
+    "entropy": "load_entropy",
+    "confident": "confident_percent",
+    "information": "subject_information_percent",
+    "top1": "top1_percent_of_gain",
+    "top1_renormalised": "top1_renormalised_percent_of_gain",
+    "agreement": "phi_shapley_spearman",
+    "soft_agreement": "phi_soft_shapley_spearman",
+}
+"""Names of the columns in files and data frames."""
+
+
+def standing_experts(standing: Standing) -> dict[str, RowExperts]:
+    """Return the experts of the ranked rows that have an analysis, by the name of the row."""
+    rows = {row.name: row_experts(row) for row in standing.rows}
+    return {name: experts for name, experts in rows.items() if experts is not None}
+
+
+def row_experts(entry: Entry) -> RowExperts | None:
+    """Return the experts of a row; None without an analysis."""
+    runs = [run.experts for run in entry.runs if run.experts is not None]
+    if not runs:
+        return None
+    loads = [run.load for run in runs if run.load is not None]
+    tests = [load.information for load in loads if load.information is not None]
+    shapley = [run.shapley for run in runs if run.shapley is not None]
+    return RowExperts(
+        experts=runs[0].experts,
+        rank=runs[0].rank,
+        seeds=len(runs),
+        runs=len(entry.runs),
+        effective=over_seeds([(load.effective, None, None) for load in loads]),
+        entropy=over_seeds([(load.entropy, None, None) for load in loads]),
+        confident=over_seeds([(100 * load.confident, None, None) for load in loads]),
+        information=over_seeds([(100 * test.share, None, None) for test in tests]),
+        p=max((test.p for test in tests), default=None),
+        top1=over_seeds(_shares(runs, "top1")),
+        top1_renormalised=over_seeds(_shares(runs, "top1-renormalised")),
+        agreement=over_seeds([_correlation(item.agreement) for item in shapley]),
+        soft_agreement=over_seeds([_correlation(item.soft_agreement) for item in shapley]),
+    )
+
+
+Figure = tuple[float | None, float | None, float | None]
+"""A value with the ends of its interval over samples."""
+
+
+def over_seeds(items: Sequence[Figure]) -> OverSeeds | None:
+    """Return the mean with Student's 95 % interval over the seeds. None if the figure is undefined for a seed.
+
+    Args:
+        items: the figure of each seed, with its interval over samples, which is kept if there is a single seed.
+    """
+    values = [value for value, _, _ in items if value is not None]
+    if not values or len(values) < len(items):
+        return None
+    count, mean = len(values), sum(values) / len(values)
+    if count == 1:
+        return OverSeeds(mean, *items[0][1:])
+    from scipy.special import stdtrit
+
+    variance = sum((value - mean) ** 2 for value in values) / (count - 1)
+    half = float(stdtrit(count - 1, 0.975)) * (variance / count) ** 0.5
+    return OverSeeds(mean, mean - half, mean + half)
+
+
+def _shares(runs: Sequence[RunExperts], name: str) -> list[Figure]:
+    """Return the shares of the gain in per cent that an evaluation keeps in each run."""
+    shares = [item.share_of_gain["average"] for run in runs for item in run.redundancy if item.name == name]
+    return [_percent(share) for share in shares]
+
+
+def _percent(share: Share) -> Figure:
+    value, low, high = (None if item is None else 100 * item for item in (share.value, share.low, share.high))
+    return value, low, high
+
+
+def _correlation(item: GateAgreement | None) -> Figure:
+    return (None, None, None) if item is None else (item.value, item.low, item.high)

@@ -1,0 +1,106 @@
+"""Tables of what the experts of the routed rows do and are worth, and of what their routers are worth."""
+
+from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.experts import OverSeeds, RowExperts, standing_experts
+from cme.leaderboard.ranking.numbers import ABSENT, interval, p_value
+from cme.leaderboard.ranking.routers import standing_worth
+from cme.leaderboard.rendering.section import Section, make_table
+
+__all__ = ["in_use_section", "router_section"]
+
+_COLUMNS = (
+    "name",
+    "method",
+    "experts",
+    "seeds",
+    "effective experts",
+    "subjects: % of ln k",
+    "p",
+    "top 1: % of gain",
+    "top 1 renormalised",
+    "Spearman φ, Shapley",
+)
+
+
+def in_use_section(standing: Standing) -> Section | None:
+    """Make the table "Experts in use" of the rows with an analysis (``cme submit --analysis``)."""
+    rows = standing_experts(standing)
+    if not rows:
+        return None
+    methods = {row.name: row.method for row in standing.rows}
+    return Section(
+        "Experts in use",
+        "The table shows how evenly the experts are used, and what they are worth (cme analyse). Rows with at least two analysed "
+        "seeds show the mean and its 95 % interval over seeds. Other intervals are over samples, and describe one adapter.",
+        make_table(_COLUMNS, [_cells(name, methods[name], row) for name, row in rows.items()], text=(0, 1)),
+        (
+            "Effective experts: exp of the entropy of the mean φ in a layer, from 1 to k, averaged over the layers.",
+            "Subjects: mutual information of expert and MMLU subject without its bias. The p is the largest of the seeds' "
+            "permutation tests. A small p says that the router sees subjects, not that they matter much to it.",
+            "Top 1: the share of the gain over the base that remains if every token uses the expert of its largest gate weight "
+            "alone. Renormalised weights are scaled to the sum of all.",
+            "Spearman: correlation of mean φ and Shapley values over pairs of dataset and expert, within datasets.",
+        ),
+    )
+
+
+def router_section(standing: Standing) -> Section | None:
+    """Make the table "What the router is worth" of the rows with a measured export (``cme submit --export``)."""
+    rows = standing_worth(standing)
+    if not rows:
+        return None
+    methods = {row.name: row.method for row in standing.rows}
+    drift = any(row.drift is not None for row in rows.values())
+    header = ["name", "method", "seeds", "best export", "its rank", "CME average", "soft average"] + ["drift"] * drift
+    lines = [
+        [
+            name,
+            methods[name],
+            _seeds(row.seeds, row.runs),
+            ", ".join(row.best),
+            str(row.rank),
+            _shown(row.average),
+            _shown(row.soft),
+            *([_shown(row.drift, digits=4)] if drift else []),
+        ]
+        for name, row in rows.items()
+    ]
+    return Section(
+        "What the router is worth",
+        "The table shows the routed adapter minus the best plain LoRA into which it was exported (cme export-lora), in points. "
+        "All were evaluated on the same samples. A value near 0 means that a plain LoRA does as well. The interval of a row with "
+        "one seed is over samples and contains the choice of the best export. Rows with several seeds show the mean and its "
+        "95 % interval over seeds."
+        + (" Drift: difference of the drift from the base, in nats per token." if drift else ""),
+        make_table(header, lines, text=(0, 1, 3)),
+    )
+
+
+def _cells(name: str, method: str, row: RowExperts) -> list[str]:
+    return [
+        name,
+        method,
+        f"{row.experts} × {row.rank}",
+        _seeds(row.seeds, row.runs),
+        _shown(row.effective),
+        _shown(row.information),
+        ABSENT if row.p is None else p_value(row.p),
+        _shown(row.top1),
+        _shown(row.top1_renormalised),
+        _shown(row.agreement),
+    ]
+
+
+def _seeds(seeds: int, runs: int) -> str:
+    return str(seeds) if seeds == runs else f"{seeds} of {runs}"
+
+
+def _shown(item: OverSeeds | None, digits: int = 2) -> str:
+    if item is None:
+        return ABSENT
+    if digits == 2:
+        return interval(item.value, item.low, item.high)
+    value = f"{item.value:.{digits}f}"
+    return (
+        value if item.low is None or item.high is None else f"{value} [{item.low:.{digits}f}, {item.high:.{digits}f}]"
+    )

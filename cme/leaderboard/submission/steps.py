@@ -1,0 +1,222 @@
+"""The steps that made the numbers of a board's rows, with their command lines, from the entries alone."""
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from cme.data.sources import is_mini
+from cme.leaderboard.entries.chosen_rows import choosing_run
+from cme.leaderboard.ranking.numbers import points
+from cme.records import Entry, EntryRun
+from cme.suite import datasets
+from cme.suite.baselines import BASELINES
+
+__all__ = ["BoardStep", "board_steps", "entry_steps", "source_argument"]
+
+_PLAIN = {
+    "method": "method",
+    "rank": "rank",
+    "experts": "experts",
+    "alpha": "alpha",
+    "dropout": "dropout",
+    "gate_sum": "gate-sum",
+    "gate_scale": "gate-scale",
+    "balance_weight": "balance-weight",
+    "balance_form": "balance-form",
+    "router_hidden": "router-hidden",
+    "prompt_format": "format",
+    "schedule": "schedule",
+    "warmup": "warmup",
+    "epochs": "epochs",
+    "steps": "steps",
+    "batch_size": "batch-size",
+    "gradient_accumulation": "gradient-accumulation",
+    "max_length": "max-length",
+    "dtype": "dtype",
+    "weight_decay": "weight-decay",
+}
+"""Options of ``cme train`` whose value is the recorded one, by their names in entries."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class BoardStep:
+    """A step that made committed numbers.
+
+    Attributes:
+        name: name of the step, which is also the output folder in its command.
+        row: name of the row; empty for steps of several rows.
+        numbers: what it made, in words.
+        command: the command line.
+    """
+
+    name: str
+    row: str
+    numbers: str
+    command: str
+
+
+def board_steps(entries: Sequence[Entry], mixes: dict[str, str | None]) -> list[BoardStep]:
+    """Return the steps of all rows of a board. A step that several rows share is listed once, before them.
+
+    Args:
+        entries: the entries.
+        mixes: command that builds the mix of each trained row, by the row's name; None if the entry does not record it.
+    """
+    steps: dict[str, BoardStep] = {}
+    places: dict[str, str] = {}
+    for entry in entries:
+        if entry.name in mixes:
+            fingerprint = entry.runs[0].provenance.training.mix_fingerprint or ""
+            place = places.setdefault(fingerprint, "mix" if not places else f"mix-{len(places) + 1}")
+            built = mixes[entry.name]
+            command = (
+                built.replace("--out mix/", f"--out {place}") if built else "# the entry does not record the command"
+            )
+            steps.setdefault(place, BoardStep(place, "", f"the training mix {fingerprint[:12]}", command))
+    for entry in entries:
+        for step in entry_steps(entry, places.get(entry.runs[0].provenance.training.mix_fingerprint or "", "mix")):
+            steps.setdefault(step.name, step)
+    table = ["cme", "leaderboard", "--verify", "--entries", "entries", "--out", "."]
+    steps["table"] = BoardStep("table", "", "the ranking, the tables and the page", shlex.join(table))
+    return list(steps.values())
+
+
+def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
+    """Yield the steps of one row.
+
+    Args:
+        entry: the entry.
+        mix: name of the folder of its mix.
+    """
+    submit: list[str] = ["cme", "submit"]
+    if entry.lr_grid is not None:
+        rates = ",".join(f"{run.learning_rate:g}" for run in entry.lr_grid.runs)
+        command = _train(entry, mix, f"grid/{entry.name}", entry.runs[0], ["--lr-grid", rates])
+        numbers = f"the learning rate {entry.lr_grid.learning_rate:g}, from a grid of {len(entry.lr_grid.runs)}"
+        yield BoardStep(f"grid/{entry.name}", entry.name, numbers, command)
+    for run in entry.runs:
+        label = entry.name if len(entry.runs) == 1 else f"{entry.name}-{run.seed}"
+        if run.seed is not None:
+            command = _train(entry, mix, f"runs/{label}", run, ["--lr", _text(entry.recipe.learning_rate)])
+            yield BoardStep(f"runs/{label}", entry.name, f"seed {run.seed}: parameters, time, memory, losses", command)
+        made = f"average {points(run.scores.average)}" + (" and retention" if run.retention else "")
+        numbers = made if run.seed is None else f"seed {run.seed}: {made}"
+        yield BoardStep(f"results/{label}", entry.name, numbers, _evaluate(entry, run, label, f"results/{label}", 0))
+        submit.append(f"results/{label}")
+    for variant in entry.prompt_variants:
+        run = next((item for item in entry.runs if item.seed == variant.seed), entry.runs[0])
+        label = entry.name if len(entry.runs) == 1 else f"{entry.name}-{run.seed}"
+        out = f"results/{entry.name}-variant-{variant.prompt_variant}"
+        numbers = f"prompt variant {variant.prompt_variant}: average {points(variant.average)}"
+        yield BoardStep(out, entry.name, numbers, _evaluate(entry, run, label, out, variant.prompt_variant))
+        submit += ["--prompt-variants", out]
+    submit += [word for run in entry.runs if run.seed is not None for word in ("--run", _run_of(entry, run))]
+    if entry.lr_grid is not None:
+        submit += ["--grid", f"grid/{entry.name}"]
+    if entry.cost_ratios and entry.cost_ratios.command:
+        costs, command = _costs(entry.cost_ratios.command, entry.name)
+        yield BoardStep(costs, "", "costs relative to LoRA", command)
+        submit += ["--bench", costs]
+    submit += ["--name", entry.name, "--entries", "entries"]
+    numbers = f"the row: average {points(entry.scores.average)}"
+    yield BoardStep(f"entries/{entry.name}", entry.name, numbers, shlex.join(submit))
+
+
+def source_argument(source: str) -> str:
+    """Return the argument of ``--source`` for a recorded source. ``DIR`` stands for the folder of a mirror, which is unknown."""
+    if source == "hub" or is_mini(source):
+        return source
+    return f"{source}=DIR" if _NAME.fullmatch(source) else "DIR"
+
+
+def _costs(command: str, name: str) -> tuple[str, str]:
+    """Return the folder of measured costs and the command for it, from the recorded command.
+
+    An entry can come from a stranger, so the words of its command are quoted.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        words = []
+    if words[:3] != ["cme", "bench", "adapters"]:
+        return f"costs/{name}", "# the entry does not record a command of cme bench adapters"
+    at = words.index("--out") if "--out" in words[:-1] else None
+    if at is None:
+        return f"costs/{name}", shlex.join([*words, "--out", f"costs/{name}"])
+    last = words[at + 1].rstrip("/").rsplit("/", 1)[-1]
+    costs = f"costs/{last if _NAME.fullmatch(last) else name}"
+    return costs, shlex.join([*words[: at + 1], costs, *words[at + 2 :]])
+
+
+def _run_of(entry: Entry, run: EntryRun) -> str:
+    return f"runs/{entry.name}" if len(entry.runs) == 1 else f"runs/{entry.name}-{run.seed}"
+
+
+def _train(entry: Entry, mix: str, out: str, run: EntryRun, rate: list[str]) -> str:
+    """Return the training command with every recorded setting, so that later defaults do not change it."""
+    settings = entry.settings
+    if entry.recipe.max_grad_norm not in (None, 1.0) or isinstance(settings.target_modules, str):
+        # The command line has no option for these settings.
+        return shlex.join(["cme", "reproduce", ".", entry.name, "--seed", str(run.seed), "--data", mix, "--out", out])
+    values = {**entry.recipe.plain(), **settings.plain()}
+    words = ["cme", "train"]
+    if (processes := run.provenance.training.world_size or 1) > 1:
+        words = ["torchrun", "--nproc_per_node", str(processes), "-m", "cme", "train"]
+    for name, option in _PLAIN.items():
+        if values.get(name) is not None:
+            words += [f"--{option}", _text(values[name])]
+    for name in ("collaboration", "competition"):
+        if values.get(name) is not None:
+            words.append(f"--{name}" if values[name] else f"--no-{name}")
+    if settings.target_modules is not None:
+        words += ["--target-modules", ",".join(settings.target_modules)]
+    for key, value in settings.options.items():
+        words += ["--set", f"{key}={json.dumps(value)}"]
+    words += [
+        f"--{name.replace('_', '-')}" for name in ("train_on_prompt", "gradient_checkpointing") if values.get(name)
+    ]
+    threads = run.provenance.training.threads
+    words += [*rate, "--base", entry.base, "--data", mix, "--seed", str(run.seed)]
+    words += ["--threads", str(threads)] if threads else []
+    return shlex.join([*words, "--out", out])
+
+
+def _evaluate(entry: Entry, run: EntryRun, label: str, out: str, variant: int) -> str:
+    recorded, provenance = run.provenance.evaluation, run.provenance
+    words = ["cme", "eval"]
+    if entry.method in BASELINES:
+        words += ["--baseline", entry.method]
+    elif entry.settings.method == "full":
+        words += ["--model", f"runs/{label}"]
+    else:
+        words += ["--base", entry.base, *(["--adapter", f"runs/{label}"] if run.seed is not None else [])]
+    words += ["--source", source_argument(entry.source), "--tier", entry.tier]
+    scored = [item.dataset for item in entry.scores.datasets]
+    words += [] if set(scored) == set(datasets()) else ["--datasets", ",".join(scored)]
+    if entry.rows is not None:
+        adapters = [item.provenance.adapter.fingerprint for item in entry.runs]
+        own = choosing_run(entry.base_fingerprint, entry.rows, adapters) == entry.runs.index(run)
+        words += ["--until", f"{entry.rows.half_width:g}"] if own and entry.rows.half_width else ["--rows-of", "RESULT"]
+    if entry.method not in BASELINES:
+        for option, value, default in (
+            ("format", entry.prompt_format, "plain"),
+            ("shots", entry.shots, 0),
+            ("prompt-variant", variant, 0),
+            ("dtype", recorded.dtype, None),
+            ("engine", recorded.engine, "prefix"),
+            ("batch-size", recorded.batch_size if recorded.engine == "hf" else None, None),
+            ("token-budget", recorded.token_budget, None),
+            ("threads", recorded.threads, None),
+        ):
+            words += [f"--{option}", _text(value)] if value not in (default, None) else []
+        words += ["--retention"] if run.retention and not variant else []
+    words += ["--allow-missing"] if provenance.missing else []
+    return shlex.join([*words, "--name", out.removeprefix("results/"), "--out", out])
+
+
+def _text(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)

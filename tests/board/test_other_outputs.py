@@ -1,0 +1,154 @@
+"""Outputs that are not the board's: they do not count, are named, and are never overwritten."""
+
+import json
+
+import pytest
+
+import cme
+from cme.board.state import survey
+from cme.errors import CMEError, UsageError
+from tests.board.fakes import make_board, run_fake
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("datasets", "[rte, mnli]", "datasets: none only there, mnli only on this board"),
+        ("source", "mini:seed=3", "source: 'mini' there, 'mini:seed=3' on this board"),
+        ("base", "smollm2-135m", "base: "),
+        ("dtype", "float32", "dtype: 'bfloat16' there, 'float32' on this board"),
+        ("mix", "{size: 70}", "size: 60 there, 70 on this board"),
+    ],
+)
+def test_results_of_other_settings_are_not_taken_for_the_boards(tmp_path, key, value, message):
+    board = make_board(tmp_path, dtype="bfloat16")
+    run_fake(board)
+    changed = make_board(tmp_path, **{"dtype": "bfloat16", key: value})
+    now = survey(changed)
+    assert {"entries/lora", "table"} <= now.needed
+    with pytest.raises(UsageError) as caught:
+        run_fake(changed)
+    assert message in str(caught.value)
+
+
+def test_runs_of_a_mix_that_was_replaced_are_not_taken_for_the_boards(tmp_path):
+    board = make_board(tmp_path)
+    run_fake(board)
+    manifest = tmp_path / "work" / "mix" / "manifest.json"
+    marker = tmp_path / "work" / "runs" / "lora-1" / ".cme.json"
+    values = json.loads(marker.read_text())
+    values["settings"]["mix_fingerprint"] = "a" * 64
+    marker.write_text(json.dumps(values))
+    manifest.write_text(json.dumps({"fingerprint": "a" * 64}))
+    assert survey(board).states["runs/lora-1"].finished
+    manifest.write_text(json.dumps({"fingerprint": "b" * 64, "rows": 1}))
+    assert "mix: aaaaaaaaaaaa there, bbbbbbbbbbbb on this board" in survey(board).states["runs/lora-1"].problem
+
+
+def test_baselines_that_cover_few_datasets_are_finished(tmp_path):
+    board = make_board(tmp_path, datasets="[rte, squad_v2, tldr]", references="[majority, unanswerable, lead-1]")
+    steps = survey(board).plan.steps
+    for name, dataset in (("unanswerable", "squad_v2"), ("lead-1", "tldr")):
+        assert (
+            steps[f"results/{name}"].expects["datasets"] == steps[f"entries/{name}"].expects["datasets"] == (dataset,)
+        )
+    assert "rte" in steps["results/majority"].expects["datasets"]
+
+
+def test_a_conflict_of_one_grid_does_not_blame_another(tmp_path):
+    board = make_board(tmp_path)
+    run_fake(board)
+    marker = tmp_path / "work" / "grid" / "team" / "lr-1e-03" / ".cme.json"
+    values = json.loads(marker.read_text())
+    values["settings"]["rank"] = 8
+    marker.write_text(json.dumps(values))
+    states = survey(board).states
+    assert states["grid/team"].problem.endswith("grid/team/lr-1e-03") and states["grid/lora"].problem is None
+
+
+def test_an_entry_of_another_mix_is_written_again(tmp_path):
+    board = make_board(tmp_path)
+    run_fake(board)
+    entry = tmp_path / "out" / "entries" / "lora.json"
+    values = json.loads(entry.read_text())
+    for origin, finished in (
+        ({"size": 60, "datasets": None}, True),
+        ({"size": 90}, False),
+        ({"datasets": ["rte"]}, False),
+    ):
+        values["runs"][0]["provenance"] = {"training": {"mix": origin}}
+        entry.write_text(json.dumps(values))
+        assert survey(board).states["entries/lora"].finished == finished, origin
+
+
+def test_costs_of_other_settings_are_not_taken_for_the_boards(tmp_path):
+    run_fake(make_board(tmp_path, costs="true"))
+    changed = survey(make_board(tmp_path, costs="{batch: 4}"))
+    assert "batch: 8 there, 4 on this board" in changed.states["costs/rank-4"].problem
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("source", "nowhere", "unknown source 'nowhere'"),
+        ("source", "mini:grded", "grded"),
+        ("mix", "nowhere", "mix is 'nowhere', which is not the folder of a mix"),
+        ("retention_text", "nowhere.txt", "retention_text is 'nowhere.txt', which does not exist"),
+        ("out", "{root}/base/config.json", "which is a file"),
+    ],
+)
+def test_inputs_that_do_not_exist_are_one_message_before_anything_runs(tmp_path, key, value, message):
+    board = make_board(tmp_path, retention="true", **{key: value.format(root=tmp_path)})
+    with pytest.raises(UsageError) as caught:
+        run_fake(board)
+    assert message in str(caught.value) and not (tmp_path / "work").exists()
+
+
+def test_runs_of_an_earlier_best_rate_are_named_and_kept(tmp_path):
+    """A further rate turns out best, so the other seeds were trained with another one."""
+    run_fake(make_board(tmp_path), losses={("lora", 1e-3): 0.6, ("lora", 2e-3): 0.5})
+    before = (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes()
+    ran, pool = run_fake(
+        make_board(tmp_path, rates="[1e-3, 2e-3, 4e-3]"), losses={("lora", 4e-3): 0.1, ("team", 4e-3): 0.9}
+    )
+    assert "runs/lora-1" not in pool.started
+    assert "learning_rate: 0.002 there, 0.004 on this board" in ran.failed["runs/lora-1"]
+    assert "Move or remove it, and run the same command again." in ran.failed["runs/lora-1"]
+    assert (tmp_path / "work" / "runs" / "lora-1" / ".cme.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "out/entries/lora.json", "work/runs/lora-1/.cme.json", "work/grid/lora/lr-1e-03/.cme.json",
+        "work/grid/lora/lr-1e-03/run.json", "work/results/base/result.json", "work/board.json", "work/steps/mix.json",
+    ],
+)  # fmt: skip
+def test_a_damaged_file_is_named(tmp_path, file):
+    board = make_board(tmp_path)
+    run_fake(board)
+    damaged = tmp_path / file
+    damaged.write_text("[]")
+    with pytest.raises(CMEError, match="is damaged") as caught:
+        cme.board_status(board.path)
+    assert damaged.name in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{}", '{"scorer_version": 1}'])
+def test_a_file_that_is_no_entry_is_not_overwritten(tmp_path, text):
+    board = make_board(tmp_path)
+    run_fake(board)
+    entry = tmp_path / "out" / "entries" / "lora.json"
+    entry.write_text(text)
+    with pytest.raises(CMEError, match="values are missing or have another type"):
+        run_fake(board)
+    assert entry.read_text() == text
+
+
+def test_an_entry_of_a_later_version_is_not_overwritten(tmp_path):
+    board = make_board(tmp_path)
+    run_fake(board)
+    entry = tmp_path / "out" / "entries" / "lora.json"
+    entry.write_text(json.dumps(json.loads(entry.read_text()) | {"scorer_version": 99}))
+    with pytest.raises(CMEError, match="was written by a later version of CME"):
+        run_fake(board)

@@ -1,0 +1,83 @@
+"""The tables of studies and bases: rows, order, and the files that are written."""
+
+import csv
+import io
+import shutil
+
+import pytest
+from scipy.stats import spearmanr
+
+import cme
+from cme.errors import CMEError
+from tests.board.fakes import write_board
+from tests.leaderboard.workshop import Workshop
+
+SKILLS = {"lora": 0.55, "moelora": 0.7, "team": 0.85}
+
+
+def entries_of(root, target, skills, **settings):
+    """Write entries with these skills into the folder of a table."""
+    workshop = Workshop(root)
+    for name, skill in skills.items():
+        workshop.row(
+            name, "lora" if "lora" in name else "teamlora", skill, seeds=(0, 1), names=("qqp", "rte"), **settings
+        )
+    shutil.copytree(workshop.root / "board", target, dirs_exist_ok=True)
+
+
+@pytest.fixture
+def board(tmp_path):
+    path = write_board(
+        tmp_path,
+        base=f"[{tmp_path}/base, smollm2-135m]",
+        methods="{lora: {}, moelora: {}, team: {settings: {method: teamlora}}}",
+        studies="{ranks: {of: lora, vary: {rank: [4, 8, 16]}}}",
+    )
+    entries_of(tmp_path / "a", tmp_path / "out", SKILLS)
+    entries_of(tmp_path / "b", tmp_path / "out" / "smollm2-135m", {"lora": 0.85, "moelora": 0.7, "team": 0.55})
+    ranks = {"lora-ranks-4": 0.5, "lora-ranks-8": 0.65, "lora-ranks-16": 0.8}
+    for prefix in ("", "smollm2-135m/"):
+        entries_of(tmp_path / f"c{prefix}", tmp_path / "out" / f"{prefix}studies" / "ranks", ranks)
+    return path
+
+
+def test_the_order_on_two_bases(board, tmp_path):
+    written = [path.relative_to(tmp_path / "out").as_posix() for path in cme.board_tables(board)]
+    studies = [
+        f"{prefix}studies/ranks/study.{kind}" for prefix in ("", "smollm2-135m/") for kind in ("md", "csv", "svg")
+    ]
+    assert written == [*studies, "order.md", "order.csv"]
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "out" / "order.csv").read_text()))
+    assert (row["base"], row["other_base"], row["methods"]) == ("base", "smollm2-135m", "3")
+    frames = [cme.load_board(tmp_path / "out" / name).to_frame().set_index("name") for name in (".", "smollm2-135m")]
+    averages = [[frame.loc[name, "average"] for name in SKILLS] for frame in frames]
+    expected = spearmanr(*averages).statistic
+    assert float(row["rank_correlation"]) == pytest.approx(expected)
+    assert -1 <= float(row["low"]) <= expected <= float(row["high"]) <= 1
+    text = (tmp_path / "out" / "order.md").read_text()
+    assert "| team |" in text and f"{expected:.2f} [" in text
+
+
+def test_a_study_has_a_table_and_a_figure(board, tmp_path):
+    cme.board_tables(board)
+    folder = tmp_path / "out" / "studies" / "ranks"
+    rows = list(csv.DictReader(io.StringIO((folder / "study.csv").read_text())))
+    assert [(row["name"], row["rank"], row["row"], row["seeds"]) for row in rows] == [
+        (f"lora-ranks-{rank}", str(rank), "lora", "2") for rank in (4, 8, 16)
+    ]
+    frame = cme.load_board(folder).to_frame().set_index("name")
+    for row in rows:
+        assert float(row["average"]) == pytest.approx(frame.loc[row["name"], "average"], abs=1e-5)
+        assert float(row["low"]) < float(row["average"]) < float(row["high"])
+    text = (folder / "study.md").read_text()
+    assert "Rows of the same method differ only in rank. The last column is the CME average. The brackets hold" in text
+    first = (folder / "study.svg").read_bytes()
+    assert b"CME average" in first
+    cme.board_tables(board)
+    assert (folder / "study.svg").read_bytes() == first, "equal boards give bitwise identical figures"
+
+
+def test_a_missing_entry_is_one_message(board, tmp_path):
+    shutil.rmtree(tmp_path / "out" / "smollm2-135m")
+    with pytest.raises(CMEError, match=r"smollm2-135m"):
+        cme.board_tables(board)

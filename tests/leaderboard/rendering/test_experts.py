@@ -1,0 +1,56 @@
+"""The table of experts in use, and the columns of the other formats."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from cme.leaderboard import load_paper, render
+from cme.leaderboard.rendering.render import FORMATS
+from cme.leaderboard.rendering.row import Row
+from tests.leaderboard.analyses import analysed_row
+from tests.leaderboard.pages import page_of, standing_of, tables
+
+NAMES = ("qqp", "anli", "nq_open", "mmlu")
+
+
+@pytest.fixture
+def rows(workshop):
+    workshop.reference("base", 0.4, names=NAMES)
+    workshop.row("lora", "lora", 0.6, settings={"rank": 8}, names=NAMES)
+    analysed_row(workshop, "moelora", "moelora", 0.6, names=NAMES)
+    analysed_row(workshop, "team", "teamlora", 0.7, seeds=(0, 1), names=NAMES)
+    return workshop
+
+
+def test_the_table_has_one_row_for_each_analysed_row(rows):
+    page = page_of(rows)
+    assert "## Experts in use" in page
+    table = next(block for block in tables(page) if "effective experts" in block[0])
+    cells = {row[0]: dict(zip(table[0], row, strict=True)) for row in table[1:]}
+    assert set(cells) == {"moelora", "team"}
+    assert cells["team"]["experts"] == "4 × 8" and cells["team"]["seeds"] == "2" and cells["team"]["p"] == "0.0100"
+    assert "[" in cells["team"]["effective experts"] and "[" not in cells["moelora"]["effective experts"]
+    assert "[" in cells["moelora"]["top 1: % of gain"]
+
+
+def test_other_formats_have_the_figures(rows):
+    standing, paper = standing_of(rows), load_paper()
+    lines = {row["name"]: row for row in csv.DictReader(io.StringIO(FORMATS["csv"](standing, paper)))}
+    assert lines["lora"]["effective_experts"] == "" and 1 <= float(lines["team"]["effective_experts"]) <= 4
+    assert lines["team"]["analysed_seeds"] == "2" and lines["team"]["subject_p"] == "0.01"
+    values = {row["name"]: row for row in json.loads(FORMATS["json"](standing, paper))["rows"]}
+    assert "experts_in_use" not in values["lora"]
+    team = values["team"]["experts_in_use"]
+    assert team["top1_percent_of_gain"] == pytest.approx(float(lines["team"]["top1_percent_of_gain"]))
+    assert [run["seed"] for run in team["runs"]] == [0, 1] and len(team["runs"][0]["load"]["subjects"]) == 57
+    latex = FORMATS["latex"](standing, paper)
+    assert r"Spearman $\varphi$, Shapley" in latex and "Experts in use" in latex
+
+
+def test_boards_without_analyses_have_no_trace_of_them(board):
+    files = render(standing_of(board), load_paper())
+    assert "Experts in use" not in files["leaderboard.md"] and "experts_in_use" not in files["leaderboard.json"]
+    header = files["leaderboard.csv"].splitlines()[0].split(",")
+    assert header == list(Row.__dataclass_fields__)

@@ -1,0 +1,144 @@
+"""The steps of a board: for every committed number one command, which the command line reads as the recorded settings."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import cme
+from cme.adapters.read_settings import settings_from as adapter_from
+from cme.cli.main import app
+from cme.leaderboard.entries.board import load_entries
+from cme.leaderboard.submission.reproduce import build_command
+from cme.leaderboard.submission.steps import board_steps, source_argument
+from cme.records import AdapterRecord, Entry
+from cme.training.recipe import load_recipe
+from cme.training.settings import settings_from as training_from
+
+DEMO = Path(cme.__file__).parents[1] / "leaderboards/demo"
+
+
+@pytest.fixture(scope="module")
+def entries():
+    return {entry.name: entry for entry in load_entries(DEMO / "entries")}
+
+
+@pytest.fixture(scope="module")
+def steps():
+    return {step.name: step for step in cme.board_steps(DEMO)}
+
+
+class CalledError(Exception):
+    """Stops a command when it calls the API."""
+
+
+def call(command, monkeypatch, function):
+    """The arguments with which a command line calls a function of the API."""
+    calls = []
+
+    def noted(*args, **kwargs):
+        calls.append((args, kwargs))
+        raise CalledError
+
+    monkeypatch.setattr(cme, function, noted)
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert isinstance(done.exception, CalledError), done.output
+    return calls[0]
+
+
+def test_every_number_of_every_row_has_a_step(entries, steps):
+    for entry in entries.values():
+        own = [step for step in steps.values() if step.row == entry.name]
+        text = "\n".join(step.numbers for step in own)
+        for run in entry.runs:
+            assert f"average {run.scores.average:.2f}" in text
+        for variant in entry.prompt_variants:
+            assert f"prompt variant {variant.prompt_variant}: average {variant.average:.2f}" in text
+        assert sum(name.startswith("runs/") for name in (step.name for step in own)) == sum(
+            run.seed is not None for run in entry.runs
+        )
+        assert (f"grid/{entry.name}" in steps) == (entry.lr_grid is not None)
+    assert [name for name in steps if name.startswith("mix")] == ["mix"], "all rows share one mix"
+    assert len([name for name in steps if name.startswith("costs/")]) == 2
+    assert list(steps)[-1] == "table"
+
+
+@pytest.mark.parametrize("name", ["adalora", "hydralora", "lora", "moelora", "moslora", "teamlora"])
+def test_training_commands_have_the_recorded_settings(name, entries, steps, monkeypatch):
+    entry = entries[name]
+    for run in entry.runs:
+        _, given = call(steps[f"runs/{name}-{run.seed}"].command, monkeypatch, "train")
+        given = {key: value for key, value in given.items() if value is not None}
+        given["learning_rate"] = given.pop("lr")
+        training, adapter = load_recipe(None, given)
+        recorded = {
+            **entry.recipe.plain(), "base": entry.base, "data": "mix", "seed": run.seed,
+            "threads": run.provenance.training.threads,
+        }  # fmt: skip
+        assert training == training_from(recorded)
+        assert adapter == adapter_from(entry.settings.plain())
+    (out, rates), _ = call(steps[f"grid/{name}"].command, monkeypatch, "train_grid")
+    assert out == Path(f"grid/{name}")
+    assert [float(rate) for rate in rates.split(",")] == [item.learning_rate for item in entry.lr_grid.runs]
+
+
+def test_evaluation_commands_have_the_recorded_settings(entries, steps, monkeypatch):
+    for entry in entries.values():
+        for step in (step for step in steps.values() if step.row == entry.name and step.name.startswith("results/")):
+            args, given = call(step.command, monkeypatch, "evaluate")
+            assert given["tier"] == entry.tier and given["source"] == entry.source
+            if entry.base:
+                assert (given["shots"], given["prompt_format"]) == (entry.shots, entry.prompt_format)
+                assert given["dtype"] == entry.runs[0].provenance.evaluation.dtype
+                assert (args[0] is not None) == bool(entry.settings)
+            else:
+                assert given["baseline"] == entry.method
+
+
+def test_the_other_commands_are_read_by_the_command_line(entries, steps, monkeypatch):
+    assert call(steps["mix"].command, monkeypatch, "build_mix")[1]["size"] == 4000
+    for name in entries:
+        _, given = call(steps[f"entries/{name}"].command, monkeypatch, "submit")
+        assert given["name"] == name
+    for name in steps:
+        if name.startswith("costs/"):
+            assert call(steps[name].command, monkeypatch, "bench_adapters")
+
+
+def test_a_mirror_is_given_by_its_name():
+    assert source_argument("cme-sample-1") == "cme-sample-1=DIR"
+    assert source_argument("my data") == "DIR"
+    assert [source_argument(name) for name in ("hub", "mini", "mini:graded,seed=3")] == [
+        "hub",
+        "mini",
+        "mini:graded,seed=3",
+    ]
+
+
+def changed(entry: Entry, **settings):
+    return entry.replace(settings=AdapterRecord(**{**entry.settings.plain(), **settings}))
+
+
+def test_what_the_command_line_cannot_say_is_left_to_reproduce(entries):
+    entry = changed(entries["lora"], target_modules=r".*\.up_proj")
+    steps = {step.name: step for step in board_steps([entry], {"lora": build_command(entry)})}
+    assert steps["runs/lora-1"].command == "cme reproduce . lora --seed 1 --data mix --out runs/lora-1"
+    layers = changed(entries["lora"], target_modules=("up_proj", "q_proj"), options={"use_dora": True})
+    (command,) = [s.command for s in board_steps([layers], {"lora": None}) if s.name == "runs/lora-1"]
+    assert "--target-modules up_proj,q_proj --set use_dora=true" in command
+
+
+def test_a_recorded_command_of_a_stranger_is_quoted(entries):
+    ratios = entries["lora"].cost_ratios
+    for text, expected in (
+        (
+            "cme bench adapters --methods lora --out x; rm -rf ~",
+            "cme bench adapters --methods lora --out costs/lora rm -rf '~'",
+        ),
+        ("rm -rf /", "# the entry does not record a command of cme bench adapters"),
+        ("cme bench 'adapters", "# the entry does not record a command of cme bench adapters"),
+    ):
+        entry = entries["lora"].replace(cost_ratios=ratios.model_copy(update={"command": text}))
+        commands = [s.command for s in board_steps([entry], {"lora": None}) if s.name.startswith("costs/")]
+        assert commands == [expected]
