@@ -63,6 +63,11 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
     if key == "lr_grid":
         there: Any = settings.get(key)
         return isinstance(there, list) and set(there) <= set(value)
+    if key == "tune":
+        tune: Any = settings.get(key)
+        return (
+            isinstance(tune, dict) and tune.keys() == value.keys() and all(set(tune[k]) <= set(value[k]) for k in tune)
+        )
     if key in ("gate_sum", "gate_scale"):
         # The two names of one setting.
         return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
@@ -208,9 +213,10 @@ def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
             return "of another mix"
         if entry["base"] != wanted["base"] or sorted(seeds) != list(wanted["seeds"]):
             return "of another base or other seeds"
-        rates = [run["learning_rate"] for run in (entry["lr_grid"] or {}).get("runs", ())]
-        if wanted["rates"] is not None and list(wanted["rates"]) != rates:
-            return "of another grid"
+        if wanted["rates"] is not None:
+            tried = [(run.get("settings"), run["learning_rate"]) for run in (entry["lr_grid"] or {}).get("runs", ())]
+            if tried != [(cell, rate) for cell in wanted["cells"] for rate in wanted["rates"]]:
+                return "of another grid"
         there = with_gate_sum(entry["settings"]) | entry["recipe"]
         for key, value in {**wanted["settings"], **wanted["recipe"]}.items():
             if key in there and there[key] != (list(value) if isinstance(value, tuple) else value):

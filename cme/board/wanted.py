@@ -1,6 +1,7 @@
 """What the output of a step must say, so that it is this step's and not that of another board."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ def of_mix(file: BoardFile) -> dict[str, Any]:
 def of_run(row: Row, base: Base, rate: float | None, seed: int, steps: int | None, mix: Path) -> dict[str, Any]:
     """Return the settings of the marker of a run. The learning rate is absent as long as it is unknown.
 
-    ``mix`` is the folder of the mix on which the run must be trained.
+    ``mix`` is the folder of the mix on which the run must be trained. Settings that the grid has not chosen yet are absent, too.
     """
     values = {key: value for key, value in stored(row.training).items() if key not in _FREE}
-    values |= identity_of(row.adapter) | {"base": base.name, "seed": seed, "learning_rate": rate, "mix": mix}
+    adapter = {key: value for key, value in identity_of(row.adapter).items() if key not in row.undecided}
+    values |= adapter | {"base": base.name, "seed": seed, "learning_rate": rate, "mix": mix}
     if steps:
         values |= {"steps": steps, "epochs": None}
     return values if rate is not None else {key: value for key, value in values.items() if key != "learning_rate"}
@@ -50,9 +52,9 @@ def of_run(row: Row, base: Base, rate: float | None, seed: int, steps: int | Non
 
 def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None, mix: Path) -> dict[str, Any]:
     """Return the settings of the marker of a grid."""
-    values = of_run(row, base, None, 0, steps, mix)
+    values = of_run(replace(row, undecided=()), base, None, 0, steps, mix)
     del values["seed"]
-    return values | {"lr_grid": list(rates)}
+    return values | {"lr_grid": list(rates)} | ({"tune": row.tune} if row.cells else {})
 
 
 def of_result(
@@ -106,13 +108,15 @@ def of_entry(
         for key, value in stored(row.training).items()
         if key not in (*_FREE, "base", "seed", "learning_rate")
     }
+    settings = with_gate_sum(settings_to_mapping(row.adapter))
     return common | {
         "seeds": tuple(sorted(row.seeds)),
         "rates": rates.get((base.label, row.same_as or row.name), ()),
         "mix": board.mix,
         "mix_settings": _of_origin(file),
         "recipe": recipe,
-        "settings": with_gate_sum(settings_to_mapping(row.adapter)),
+        "cells": tuple(dict(cell.values) for cell in row.cells) or (None,),
+        "settings": {key: value for key, value in settings.items() if key not in row.undecided},
         "retention": file.retention and row.retention,
         "costs": bool(file.costs) and row.study is None and has_costs(row),
     }

@@ -108,10 +108,13 @@ class MethodRow(BoardPart):
         recipe: recipe: YAML file, or a name that ``cme ls recipes`` lists. Without it, the name of the row is the method.
         settings: settings that override the recipe, such as ``gate_sum: 1``.
         gpus: GPUs of one run. None means those of the board.
+        tune: settings of the adapter that the grid chooses together with the learning rate: values by setting, such as
+            ``rank: [8, 16, 32]``. Every combination is trained with every rate. alpha / rank stays the same.
     """
 
     recipe: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    tune: dict[str, Annotated[Items[Any], BeforeValidator(_rates)]] = Field(default_factory=dict)
     gpus: Count | None = None
 
 
