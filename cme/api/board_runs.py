@@ -31,6 +31,7 @@ class BoardPlan:
         estimate: what the unfinished steps will take.
         rates: learning rates of each grid so far, by row. With several bases, by ``base/row``.
         chosen: learning rate of each row whose grid is complete.
+        tuned: settings that a complete grid chose together with the rate, by row.
     """
 
     name: str
@@ -40,6 +41,7 @@ class BoardPlan:
     estimate: "Estimate"
     rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     chosen: Mapping[str, float] = field(default_factory=dict)
+    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -291,4 +293,5 @@ def _made(now: Any, chosen: frozenset[str] | None) -> BoardPlan:
         estimate(now),
         {f"{prefixes[base]}{row}": rates for (base, row), rates in plan.rates.items()},
         {f"{prefixes[base]}{row}": rate for (base, row), rate in plan.chosen.items()},
+        {f"{prefixes[base]}{row}": dict(cell.values) for (base, row), cell in plan.cells.items()},
     )
