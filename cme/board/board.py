@@ -4,20 +4,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from cme.board.reference import check_reference, shots_of
 from cme.board.rows import Row, board_rows
 from cme.config import build
 from cme.errors import UsageError, unknown
-from cme.mix.licences import USES
-from cme.mix.settings import BuildSettings
 from cme.models.embedded import EMBEDDED
 from cme.models.load import DTYPES
 from cme.readers.yaml_file import read_yaml
 from cme.records.analysis import PARTS
 from cme.records.board import SUITE, BoardFile
 from cme.records.grid import folder_of
-from cme.suite.spec import select
+from cme.suite.spec import Use, select
 from cme.suite.tiers import TIERS
 
 __all__ = ["Base", "Board", "read_board"]
@@ -167,11 +166,15 @@ def _check_mix(file: BoardFile) -> None:
     chosen = {
         key: getattr(mix, key) for key in ("seed", "mixing", "temperature", "prompt_variant_share", "validation_share")
     }
+    chosen = {key: value for key, value in chosen.items() if value is not None}
     try:
-        BuildSettings(source="mini", out=Path(), **{key: value for key, value in chosen.items() if value is not None})
+        if chosen:
+            from cme.mix.settings import BuildSettings
+
+            BuildSettings(source="mini", out=Path(), **chosen)
         for use in filter(None, (mix.licence or "").split(",")):
-            if use.strip() not in USES:
-                raise unknown("use", use.strip(), USES)
+            if use.strip() not in get_args(Use):
+                raise unknown("use", use.strip(), get_args(Use))
     except UsageError as error:
         raise UsageError(f"mix: {error}") from None
     if mix.validation_share == 0 and file.rates:

@@ -10,7 +10,7 @@ from cme.board.step import Step
 from cme.errors import CMEError
 from cme.records.grid import chosen_run
 from cme.records.method import with_gate_sum
-from cme.suite.score import SCORER_VERSION
+from cme.suite.scorer import SCORER_VERSION
 
 __all__ = ["entry_problem", "hardware_problem", "marker_problem", "report_problem"]
 

@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 from cme.board.board import Board
 from cme.board.command import Outcome, StepCommand
 from cme.board.files import read_mapping
-from cme.board.inputs import check_inputs
 from cme.board.pool import Pool
 from cme.board.state import LOGS, STEPS, State, Survey, inputs_of, state_of, survey
 from cme.board.step import Step
@@ -68,6 +67,8 @@ def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None =
     refuse_conflicts(now, wanted)
     if not wanted:
         return Ran(left=len(now.needed))
+    from cme.board.inputs import check_inputs
+
     check_inputs(board, [now.plan.steps[name] for name in wanted])
     pool = make_pool()
     try:

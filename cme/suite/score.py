@@ -9,12 +9,10 @@ from cme.records import DatasetScore, FamilyScore, Scores, SoftDatasetScore, Sof
 from cme.stats import clustered_stderr, stderr_of_mean
 from cme.suite.families import FAMILIES
 from cme.suite.metrics import binary_f1, macro_f1
+from cme.suite.scorer import SCORER_VERSION
 from cme.suite.spec import DatasetSpec, datasets
 
 __all__ = ["ROUGE_FAMILY", "SCORER_VERSION", "Sample", "aggregate", "explain", "score_dataset", "soft_score"]
-
-SCORER_VERSION = 1
-"""Version of the scoring rules. It increases when equal answers would get other scores; older rows are then stale."""
 
 ROUGE_FAMILY = "text_summarization"
 
