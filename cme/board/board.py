@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from cme.board.ids import FixedRows, with_fixed_rows
 from cme.board.reference import check_reference, shots_of
 from cme.board.rows import Row, board_rows
 from cme.config import build
-from cme.errors import UsageError, unknown
+from cme.errors import CMEError, UsageError, unknown
 from cme.models.embedded import EMBEDDED
 from cme.models.load import DTYPES
 from cme.readers.yaml_file import read_yaml
@@ -55,6 +56,7 @@ class Board:
         out: folder of the entries and tables.
         rows: the methods and the rows of the studies.
         bases: the base models.
+        fixed: what the files of row ids say.
     """
 
     file: BoardFile
@@ -63,6 +65,7 @@ class Board:
     out: Path
     rows: tuple[Row, ...]
     bases: tuple[Base, ...]
+    fixed: FixedRows
 
     @property
     def prompt_format(self) -> str:
@@ -108,14 +111,15 @@ def read_board(path: Path, work: Path | None = None) -> Board:
         raise UsageError(f"{where} must be a mapping with the keys name, methods, out and others.")
     file = build(BoardFile, values, where)
     try:
+        file, fixed = with_fixed_rows(file)
         _check(file)
         rows = board_rows(file)
         _check_names(file, rows)
         bases = _bases(file)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from None
+    except CMEError as error:
+        raise type(error)(f"{where}: {error}") from None
     folder = work or Path(file.work or f"boards/{file.name}")
-    return Board(file, path, folder.expanduser(), Path(file.out).expanduser(), rows, bases)
+    return Board(file, path, folder.expanduser(), Path(file.out).expanduser(), rows, bases, fixed)
 
 
 def _check(file: BoardFile) -> None:

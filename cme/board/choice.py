@@ -1,6 +1,5 @@
 """What the grids of a board choose: the learning rate of each row, and settings that vary beside it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -8,7 +7,7 @@ from cme.board.board import Base, Board
 from cme.board.rates import Losses, lowest, next_rates
 from cme.board.rows import Row
 
-__all__ = ["Facts", "choose", "tune_options"]
+__all__ = ["Facts", "choose"]
 
 Key = tuple[str, str]
 """The label of a base and the name of a row."""
@@ -62,14 +61,3 @@ def choose(
                 if cell.name != name:
                     cells[base.label, name] = cell
     return rates_of, chosen, cells
-
-
-def tune_options(row: Row) -> list[str]:
-    """Return the options of ``cme train --lr-grid`` for the settings that a row's grid chooses together with the rate.
-
-    Example:
-        A row with ``tune: {rank: [8, 16]}`` has ``--tune rank=8,16``.
-    """
-    return [
-        word for key, values in row.tune.items() for word in ("--tune", f"{key}={','.join(map(json.dumps, values))}")
-    ]

@@ -58,6 +58,8 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
         return True
     if key == "datasets" and step.kind == "result":
         return key not in settings or _same_datasets(settings[key], step.expects)
+    if key == "ids":
+        return bool(settings.get(key) == value)
     if key == "wording":
         return bool(settings.get(key, 0) == value)
     if key == "lr_grid":
@@ -236,6 +238,8 @@ def _trained_on_another_mix(entry: Mapping[str, Any], wanted: Mapping[str, Any])
     for run in entry["runs"]:
         training = run.get("provenance", {}).get("training") or {}
         if _other_mix(wanted["mix"], training.get("mix_fingerprint")):
+            return True
+        if wanted["mix_fingerprint"] not in (None, training.get("mix_fingerprint")):
             return True
         there = {key: value for key, value in (training.get("mix") or {}).items() if value is not None}
         if settings and "datasets" in there and not _same_datasets(there.pop("datasets"), settings):

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cme.board.board import Base, Board
-from cme.board.choice import Facts, choose, tune_options
+from cme.board.choice import Facts, choose
 from cme.board.costs import CostGroup, cost_groups
+from cme.board.options import mix_options, row_options, tune_options
 from cme.board.reference import shots_of
 from cme.board.rows import Row, decimal, flags
 from cme.board.step import Step
@@ -98,15 +99,8 @@ class _Planner:
             yield self._board()
 
     def _mix(self) -> Step:
-        mix, words = self.file.mix, ["build-data", "--source", self.file.source]
-        for key in ("size", "seed", "mixing", "temperature", "prompt_variant_share", "validation_share", "licence"):
-            if (value := getattr(mix, key)) is not None:
-                words += [f"--{key.replace('_', '-')}", str(value)]
-        words += ["--datasets", ",".join(mix.datasets)] if mix.datasets else []
-        words += [] if mix.decontamination else ["--no-decontamination"]
-        words += ["--allow-missing"] if mix.allow_missing else []
-        words += ["--workers", str(self.file.threads), "--out", str(self.mix)]
-        return Step("mix", "mix", tuple(words), self.mix, cpus=self.file.threads, expects=of_mix(self.file))
+        words = ("build-data", *mix_options(self.file), "--out", str(self.mix))
+        return Step("mix", "mix", words, self.mix, cpus=self.file.threads, expects=of_mix(self.board))
 
     def _decided(self, base: Base, row: Row) -> Row:
         """Return a row with the settings that its grid chose, if it chooses settings and is complete."""
@@ -218,13 +212,10 @@ class _Planner:
 
     def _evaluate(self, base: Base, name: str, words: list[str], after: tuple[str, ...], **more: object) -> Step:
         file, out = self.file, self._folder(base, f"results/{name}")
-        common = ["--source", file.source, "--tier", file.tier]
-        common += ["--datasets", ",".join(file.datasets)] if file.datasets else []
-        common += ["--allow-missing"] if file.allow_missing else []
         step = Step(
             f"{base.prefix}results/{name}",
             "result",
-            ("eval", *words, *common, "--name", name, "--out", str(out)),
+            ("eval", *words, *row_options(file), "--name", name, "--out", str(out)),
             out,
             after,
             base=base.name,

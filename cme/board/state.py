@@ -18,7 +18,18 @@ from cme.errors import CMEError
 from cme.locks import Holder, holder_of
 from cme.records.grid import DIVERGED, GRID, folder_of
 
-__all__ = ["LOGS", "STEPS", "State", "Survey", "inputs_of", "losses_of_entry", "read_facts", "state_of", "survey"]
+__all__ = [
+    "LOGS",
+    "STEPS",
+    "State",
+    "Survey",
+    "extra_entries",
+    "inputs_of",
+    "losses_of_entry",
+    "read_facts",
+    "state_of",
+    "survey",
+]
 
 LOGS = "logs"
 """Folder with the messages of the steps, in the work folder of the board."""
@@ -212,6 +223,17 @@ def read_facts(board: Board) -> Facts:
                         dict(_from_runs(grid, values)) if grid.is_dir() else losses_of_entry(board, base, row, values)
                     )
     return Facts(losses)
+
+
+def extra_entries(plan: Plan) -> list[Path]:
+    """Return the entries in the folders of a board's tables that are of no row, such as that of a row that was renamed."""
+    own = {step.out for step in plan.steps.values() if step.kind == "entry"}
+    return [
+        file
+        for folder in sorted({path.parent for path in own})
+        for file in sorted(folder.glob("*.json"))
+        if file not in own
+    ]
 
 
 def losses_of_entry(

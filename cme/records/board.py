@@ -76,6 +76,7 @@ class MixPart(BoardPart):
 
     Attributes:
         folder: folder of a mix that exists. No mix is built then.
+        ids: file of row ids of a mix (``cme ids``), which is then built again from the source.
         size: number of training rows; None for all.
         seed: seed of the row order.
         datasets: datasets or families; empty for the whole suite.
@@ -89,6 +90,7 @@ class MixPart(BoardPart):
     """
 
     folder: str | None = None
+    ids: str | None = None
     size: Positive | None = None
     seed: int | None = None
     datasets: Words = ()
@@ -212,6 +214,7 @@ class BoardFile(BoardPart):
         suite: the suite, ``cme-22``.
         tier: samples per dataset: smoke, quick, standard or full.
         datasets: datasets or families that are evaluated; empty for the whole suite.
+        ids: file of row ids (``cme ids``) whose rows are evaluated. It determines the tier and the datasets.
         mix: the training mix, or the folder of one.
         methods: recipe of each row, by the row's name.
         training: training settings that override all recipes, such as ``steps``.
@@ -239,6 +242,7 @@ class BoardFile(BoardPart):
     suite: str = SUITE
     tier: str = "quick"
     datasets: Words = ()
+    ids: str | None = None
     mix: Annotated[MixPart, _under("folder")] = MixPart()
     methods: dict[str, Annotated[MethodRow, _under("recipe")]]
     training: dict[str, Any] = Field(default_factory=dict)

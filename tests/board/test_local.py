@@ -194,6 +194,8 @@ def test_two_drivers_share_a_board(tmp_path, tiny_base):
     for process in both:
         errors = process.communicate(timeout=1500)[1]
         assert process.returncode == 0, errors
+    for log in (tmp_path / "work" / "logs").rglob("*.log"):
+        assert log.read_text().count("$ cme ") == 1, "no command was started twice"
     for log in (tmp_path / "work" / "logs" / "runs").glob("*.log"):
         assert json.loads((tmp_path / "work" / "runs" / log.stem / "run.json").read_text())["interruptions"] == 0
     assert (tmp_path / "out" / "leaderboard.md").is_file()
