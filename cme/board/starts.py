@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from cme.errors import CMEError, UsageError
-from cme.locks import Holder, holder_of, locked, unlock
+from cme.locks import LOCK_FILE, Holder, holder_of, locked, unlock
 
 __all__ = ["Starts"]
 
@@ -52,7 +52,11 @@ class Starts:
         return None if holder is None or holder.pid == os.getpid() else holder
 
     def tidy(self) -> None:
-        """Remove the folders in which nothing is locked."""
-        for folder, _, _ in os.walk(self._root, topdown=False):
-            with contextlib.suppress(OSError):
-                Path(folder).rmdir()
+        """Remove the folders in which nothing is locked, and the lock files of drivers that were killed."""
+        for name, _, files in os.walk(self._root, topdown=False):
+            folder = Path(name)
+            with contextlib.suppress(OSError, CMEError):
+                if LOCK_FILE in files and holder_of(folder) is None:
+                    locked(folder, "board run")
+                    unlock(folder)
+                folder.rmdir()
