@@ -4,16 +4,28 @@ Linux answers all of it. Where another system, such as macOS, does not, every fu
 other module calls a function or reads a file that only Linux has.
 """
 
+import ctypes
 import functools
 import hashlib
 import os
 import platform
+import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["machine_id", "peak_memory", "process_start", "processor_flags", "processor_name", "usable_processors"]
+__all__ = [
+    "death_signal",
+    "machine_id",
+    "peak_memory",
+    "process_start",
+    "processor_flags",
+    "processor_name",
+    "usable_processors",
+]
 
+_PR_SET_PDEATHSIG = 1
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -42,6 +54,21 @@ def peak_memory() -> int:
         return 0
     # Linux counts in KiB, macOS in bytes.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def death_signal() -> Callable[[], None] | None:
+    """Return a function that asks the kernel to kill the process that calls it when its parent ends for any reason.
+
+    None where the system does not offer this (all but Linux). The function can be called between fork and exec.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return ask
 
 
 @functools.cache

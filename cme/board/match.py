@@ -10,7 +10,7 @@ from cme.board.step import Step
 from cme.errors import CMEError
 from cme.records.grid import chosen_run
 from cme.records.method import with_gate_sum
-from cme.suite.score import SCORER_VERSION
+from cme.suite.scorer import SCORER_VERSION
 
 __all__ = ["entry_problem", "hardware_problem", "marker_problem", "report_problem"]
 
@@ -58,11 +58,18 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
         return True
     if key == "datasets" and step.kind == "result":
         return key not in settings or _same_datasets(settings[key], step.expects)
+    if key == "ids":
+        return bool(settings.get(key) == value)
     if key == "wording":
         return bool(settings.get(key, 0) == value)
     if key == "lr_grid":
         there: Any = settings.get(key)
         return isinstance(there, list) and set(there) <= set(value)
+    if key == "tune":
+        tune: Any = settings.get(key)
+        return (
+            isinstance(tune, dict) and tune.keys() == value.keys() and all(set(tune[k]) <= set(value[k]) for k in tune)
+        )
     if key in ("gate_sum", "gate_scale"):
         # The two names of one setting.
         return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
@@ -208,9 +215,10 @@ def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
             return "of another mix"
         if entry["base"] != wanted["base"] or sorted(seeds) != list(wanted["seeds"]):
             return "of another base or other seeds"
-        rates = [run["learning_rate"] for run in (entry["lr_grid"] or {}).get("runs", ())]
-        if wanted["rates"] is not None and list(wanted["rates"]) != rates:
-            return "of another grid"
+        if wanted["rates"] is not None:
+            tried = [(run.get("settings"), run["learning_rate"]) for run in (entry["lr_grid"] or {}).get("runs", ())]
+            if tried != [(cell, rate) for cell in wanted["cells"] for rate in wanted["rates"]]:
+                return "of another grid"
         there = with_gate_sum(entry["settings"]) | entry["recipe"]
         for key, value in {**wanted["settings"], **wanted["recipe"]}.items():
             if key in there and there[key] != (list(value) if isinstance(value, tuple) else value):
@@ -230,6 +238,8 @@ def _trained_on_another_mix(entry: Mapping[str, Any], wanted: Mapping[str, Any])
     for run in entry["runs"]:
         training = run.get("provenance", {}).get("training") or {}
         if _other_mix(wanted["mix"], training.get("mix_fingerprint")):
+            return True
+        if wanted["mix_fingerprint"] not in (None, training.get("mix_fingerprint")):
             return True
         there = {key: value for key, value in (training.get("mix") or {}).items() if value is not None}
         if settings and "datasets" in there and not _same_datasets(there.pop("datasets"), settings):

@@ -12,6 +12,7 @@ from cme.frames import csv_text
 from cme.leaderboard import load_entries, make_standing
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import estimate, points, shown
+from cme.leaderboard.ranking.tuned import tuned_lines
 from cme.records import Entry
 from cme.reports import markdown_table, write_figure
 from cme.stats import Estimate
@@ -36,7 +37,7 @@ def write_tables(board: Board) -> list[Path]:
     for base in board.bases:
         standings[base.label] = _standing(board, base, None)
         for name in board.file.studies:
-            written += _write_study(board, base, name)
+            written += _write_study(board, base, name, tuned_lines(standings[base.label]))
     if len(board.bases) > 1:
         written += _write_order(board, standings)
     return written
@@ -51,7 +52,7 @@ def _standing(board: Board, base: Base, study: str | None) -> Standing:
     return make_standing(load_entries(entries), entries)
 
 
-def _write_study(board: Board, base: Base, name: str) -> Iterator[Path]:
+def _write_study(board: Board, base: Base, name: str, lines: Sequence[tuple[str, float]]) -> Iterator[Path]:
     standing, folder = _standing(board, base, name), _folder(board, base, name)
     entries = {entry.name: entry for entry in standing.rows}
     rows = [
@@ -64,7 +65,7 @@ def _write_study(board: Board, base: Base, name: str) -> Iterator[Path]:
     write_text(folder / "study.csv", _study_csv(keys, rows))
     yield from (folder / "study.md", folder / "study.csv")
     with optional("The same numbers are in study.csv."):
-        write_figure(lambda: draw(name, keys, rows), folder / "study.svg")
+        write_figure(lambda: draw(name, keys, rows, lines), folder / "study.svg")
         yield folder / "study.svg"
 
 

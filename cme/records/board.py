@@ -77,6 +77,7 @@ class MixPart(BoardPart):
 
     Attributes:
         folder: folder of a mix that exists. No mix is built then.
+        ids: file of row ids of a mix (``cme ids``), which is then built again from the source.
         size: number of training rows; None for all.
         seed: seed of the row order.
         datasets: datasets or families; empty for the whole suite of the board, or for that of ``suite``.
@@ -91,6 +92,7 @@ class MixPart(BoardPart):
     """
 
     folder: str | None = None
+    ids: str | None = None
     size: Positive | None = None
     seed: int | None = None
     datasets: Words = ()
@@ -111,10 +113,13 @@ class MethodRow(BoardPart):
         recipe: recipe: YAML file, or a name that ``cme ls recipes`` lists. Without it, the name of the row is the method.
         settings: settings that override the recipe, such as ``gate_sum: 1``.
         gpus: GPUs of one run. None means those of the board.
+        tune: settings of the adapter that the grid chooses together with the learning rate: values by setting, such as
+            ``rank: [8, 16, 32]``. Every combination is trained with every rate. alpha / rank stays the same.
     """
 
     recipe: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    tune: dict[str, Annotated[Items[Any], BeforeValidator(_rates)]] = Field(default_factory=dict)
     gpus: Count | None = None
 
 
@@ -212,6 +217,7 @@ class BoardFile(BoardPart):
         suite: the suite that is evaluated: ``cme-22`` or ``cme-r``.
         tier: samples per dataset: smoke, quick, standard or full.
         datasets: datasets or families that are evaluated; empty for the whole suite.
+        ids: file of row ids (``cme ids``) whose rows are evaluated. It determines the tier and the datasets.
         mix: the training mix, or the folder of one.
         methods: recipe of each row, by the row's name.
         training: training settings that override all recipes, such as ``steps``.
@@ -239,6 +245,7 @@ class BoardFile(BoardPart):
     suite: str = SUITE
     tier: str = "quick"
     datasets: Words = ()
+    ids: str | None = None
     mix: Annotated[MixPart, _under("folder")] = MixPart()
     methods: dict[str, Annotated[MethodRow, _under("recipe")]]
     training: dict[str, Any] = Field(default_factory=dict)

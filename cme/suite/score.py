@@ -8,6 +8,7 @@ from cme.errors import DataError, UsageError
 from cme.records import DatasetScore, FamilyScore, Scores, SoftDatasetScore, SoftScores
 from cme.stats import clustered_stderr, stderr_of_mean
 from cme.suite.metrics import binary_f1, macro_f1
+from cme.suite.scorer import SCORER_VERSION
 from cme.suite.spec import DatasetSpec, datasets
 from cme.suite.suites import ALL, SUITES, Suite, suite_of_families
 
@@ -22,9 +23,6 @@ __all__ = [
     "suite_of",
     "without_rouge",
 ]
-
-SCORER_VERSION = 1
-"""Version of the scoring rules. It increases when equal answers would get other scores; older rows are then stale."""
 
 ROUGE_FAMILY = "text_summarization"
 

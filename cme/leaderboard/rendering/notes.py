@@ -8,6 +8,7 @@ from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.information import LIMITS
 from cme.leaderboard.ranking.numbers import listing
 from cme.leaderboard.ranking.prompt_variants import spread_of
+from cme.leaderboard.ranking.tuned import tuned_notes, tuned_remark
 from cme.records import Entry
 from cme.suite import datasets
 from cme.suite.baselines import BASELINES
@@ -37,6 +38,7 @@ def notes(standing: Standing) -> list[str]:
         *_seeds(standing),
         *_prompt_variants(standing),
     ]
+    sentences += tuned_notes(standing)
     sentences += _costs(standing)
     sentences += _retention(standing)
     if any(entry.settings.experts for entry in entries):
@@ -82,6 +84,8 @@ def remarks(entry: Entry) -> str:
         marks.append(f"reference: {BASELINES[entry.method]}")
     elif entry.method == "base":
         marks.append(f"reference: the base with {entry.shots} examples in the prompt" if entry.shots else "base model")
+    if tuned := tuned_remark(entry):
+        marks.append(tuned)
     if any(run.provenance.evaluation.origin == "lm-eval" for run in entry.runs):
         marks.append("evaluated by lm-eval")
     if not changes_output(entry):

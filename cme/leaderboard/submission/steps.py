@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from cme.data.sources import is_mini
 from cme.leaderboard.entries.chosen_rows import choosing_run
 from cme.leaderboard.ranking.numbers import points
-from cme.records import Entry, EntryRun
+from cme.leaderboard.ranking.tuned import choice
+from cme.records import ChosenGrid, Entry, EntryRun
 from cme.suite import selection
 from cme.suite.baselines import BASELINES
 
@@ -94,9 +95,11 @@ def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
     """
     submit: list[str] = ["cme", "submit"]
     if entry.lr_grid is not None:
-        rates = ",".join(f"{run.learning_rate:g}" for run in entry.lr_grid.runs)
-        command = _train(entry, mix, f"grid/{entry.name}", entry.runs[0], ["--lr-grid", rates])
-        numbers = f"the learning rate {entry.lr_grid.learning_rate:g}, from a grid of {len(entry.lr_grid.runs)}"
+        rates = ",".join(f"{rate:g}" for rate in entry.lr_grid.rates_beside(entry.lr_grid.runs[0]))
+        varied = _varied(entry.lr_grid)
+        command = _train(entry, mix, f"grid/{entry.name}", entry.runs[0], ["--lr-grid", rates, *varied])
+        chosen = f"the learning rate {entry.lr_grid.learning_rate:g}" + (f" ({choice(entry)})" if varied else "")
+        numbers = f"{chosen}, from a grid of {len(entry.lr_grid.runs)}"
         yield BoardStep(f"grid/{entry.name}", entry.name, numbers, command)
     for run in entry.runs:
         label = entry.name if len(entry.runs) == 1 else f"{entry.name}-{run.seed}"
@@ -150,6 +153,16 @@ def _costs(command: str, name: str) -> tuple[str, str]:
     last = words[at + 1].rstrip("/").rsplit("/", 1)[-1]
     costs = f"costs/{last if _NAME.fullmatch(last) else name}"
     return costs, shlex.join([*words[: at + 1], costs, *words[at + 2 :]])
+
+
+def _varied(grid: ChosenGrid) -> list[str]:
+    """Return the options for the settings that a grid varied beside the learning rate."""
+    values: dict[str, list[str]] = {}
+    for run in grid.runs:
+        for key, value in (run.settings or {}).items():
+            if (word := json.dumps(value)) not in values.setdefault(key, []):
+                values[key].append(word)
+    return [word for key, words in values.items() for word in ("--tune", f"{key}={','.join(words)}")]
 
 
 def _run_of(entry: Entry, run: EntryRun) -> str:

@@ -77,8 +77,9 @@ function drawCost() {
   const items = costItems();
   const placed = items.filter((item) => item.cost !== null).map(({ row, ...rest }) => rest);
   const free = items.filter((item) => item.cost === null && item.row.method === "base").map(({ row, ...rest }) => rest);
+  const tuned = tunedLines();
   byId("cost-caption").textContent = placed.length
-    ? `Points show the CME average with its 95 % interval. The dashed line connects rows that have a higher average than every row of equal or lower cost. These differences need not be significant.${free.length ? " The dotted line shows the base model without training." : ""}`
+    ? `Points show the CME average with its 95 % interval. The dashed line connects rows that have a higher average than every row of equal or lower cost. These differences need not be significant.${free.length ? " The dotted line shows the base model without training." : ""}${tuned.length ? ` ${TUNED}` : ""}`
     : "No shown row has a recorded value of this cost.";
   byId("cost-plot").hidden = !placed.length;
   if (!placed.length) { views.get("cost-plot")?.finalize(); views.delete("cost-plot"); byId("cost-plot").replaceChildren(); return; }
@@ -92,17 +93,30 @@ function drawCost() {
   const layers = [
     { data: { values: free }, mark: { type: "rule", strokeDash: [2, 3], color: look.muted }, encoding: { y: { field: "value", type: "quantitative" } } },
     { data: { values: free }, mark: { type: "text", align: "left", dx: 4, dy: -6, x: 0, color: look.muted, fontSize: 11 }, encoding: { y: { field: "value", type: "quantitative" }, text: { field: "name" } } },
+    { data: { values: tuned }, mark: { type: "rule", strokeWidth: 1.6, color: look.text }, encoding: { y: { field: "value", type: "quantitative" }, strokeDash: tunedDash(tuned) } },
+    { data: { values: tuned }, mark: { type: "text", align: "left", dx: 4, dy: -6, x: 0, color: look.text, fontSize: 11 }, encoding: { y: { field: "value", type: "quantitative" }, text: { field: "name" } } },
     { data: { values: frontier(placed) }, mark: { type: "line", interpolate: "step-after", strokeDash: [5, 4], color: look.muted, strokeWidth: 1.2 }, encoding: { x, y } },
     { data: { values: placed.filter((item) => item.low !== null) }, mark: { type: "rule", strokeWidth: 1.6, opacity: placed.length > MANY ? 0.35 : 0.8 }, encoding: { x, y: { field: "low", type: "quantitative", title: "CME average" }, y2: { field: "high" }, color } },
     { data: { values: placed }, mark: { type: "point", filled: true, size: placed.length > MANY ? 45 : 90, opacity: 1 }, encoding: { x, y, color, shape: { field: "method", type: "nominal", scale: { domain: methods } }, tooltip, description: { field: "name" } } },
   ];
   const height = narrow ? 300 : 380;
   if (placed.length <= MANY) {
-    for (const { item, align, dx, dy } of labelled(placed, free, axis.log, byId("cost-plot").clientWidth - 50, height)) {
+    for (const { item, align, dx, dy } of labelled(placed, [...free, ...tuned], axis.log, byId("cost-plot").clientWidth - 50, height)) {
       layers.push({ data: { values: [item] }, mark: { type: "text", align, dx, dy, fontSize: 11, color: color.scale.range[methods.indexOf(item.method)] }, encoding: { x, y, text: { field: "name" } } });
     }
   }
   draw("cost-plot", { height, description: `CME average against ${axis.label}; the table below contains the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
+}
+
+// LoRA whose rate and rank a grid chose: what every other method must beat.
+const TUNED = "The long-dashed line shows LoRA with the learning rate and rank that a grid chose.";
+
+function tunedLines() {
+  return data.tuned.map((line) => ({ ...line, label: line.name }));
+}
+
+function tunedDash(lines) {
+  return { field: "label", type: "nominal", scale: { domain: lines.map((line) => line.label), range: lines.map(() => [9, 4]) }, legend: { title: null, orient: "bottom", symbolType: "stroke", symbolSize: 300, symbolStrokeColor: theme().text } };
 }
 
 function differenceItems() {
@@ -116,7 +130,7 @@ function drawForest() {
   const place = byId("forest-plot");
   const significant = items.filter((item) => item.significant).length;
   byId("forest-caption").textContent = items.length
-    ? `${significant} of ${items.length} differences ${significant === 1 ? "is" : "are"} significant at the family-wise level ${data.pairs.alpha} (Holm’s correction over all ${pairs.half.length} pairs of the board, ${data.pairs.resamples} resamples).`
+    ? `${significant} of ${items.length} differences ${significant === 1 ? "is" : "are"} significant at the family-wise level ${data.pairs.alpha} (Holm’s correction over all ${pairs.half.length} pairs of the board, ${data.pairs.resamples} resamples).${data.tuned.length && data.rows[state.baseline].average[0] !== null ? ` ${TUNED}` : ""}`
     : pairs ? "No row matches the filter." : "This board has no paired comparison. A comparison needs two rows and a tier above smoke.";
   place.classList.toggle("tall", items.length > 40);
   place.hidden = !items.length;
@@ -138,10 +152,23 @@ function drawForest() {
     data: { values },
     layer: [
       { data: { values: [{ zero: 0 }] }, mark: { type: "rule", color: look.muted, strokeDash: [4, 3] }, encoding: { x: { field: "zero", type: "quantitative", title } } },
+      ...tunedLayers(look, title),
       { mark: { type: "rule", strokeWidth: 2 }, encoding: { y, x: { field: "low", type: "quantitative", title, axis: x.axis }, x2: { field: "high" }, color } },
       { mark: { type: "point", size: 80, strokeWidth: 2, opacity: 1 }, encoding: { y, x, color, fill: { field: "fill", type: "nominal", scale: null }, tooltip, description: { field: "name" } } },
     ],
   });
+}
+
+// Vertical lines of tuned LoRA, at its difference from the compared row.
+function tunedLayers(look, title) {
+  const origin = data.rows[state.baseline].average[0];
+  if (!data.tuned.length || origin === null) return [];
+  const lines = tunedLines().map((line) => ({ ...line, value: line.value - origin }));
+  const x = { field: "value", type: "quantitative", title };
+  return [
+    { data: { values: lines }, mark: { type: "rule", strokeWidth: 1.6, color: look.text }, encoding: { x, strokeDash: tunedDash(lines) } },
+    { data: { values: lines }, mark: { type: "text", align: "left", dx: 4, y: 8, color: look.text, fontSize: 11 }, encoding: { x, text: { field: "name" } } },
+  ];
 }
 
 function makePlotTables() {
