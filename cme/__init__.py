@@ -101,6 +101,7 @@ if TYPE_CHECKING:
         list_families,
         list_methods,
         list_recipes,
+        list_suites,
         list_tiers,
         tasks_path,
     )
@@ -218,6 +219,7 @@ _HOMES = {
     "list_families": "cme.api.listings",
     "list_methods": "cme.api.listings",
     "list_recipes": "cme.api.listings",
+    "list_suites": "cme.api.listings",
     "list_tiers": "cme.api.listings",
     "load_board": "cme.api.boards",
     "load_mix": "cme.api.mixes",
@@ -303,6 +305,7 @@ __all__ = [
     "list_families",
     "list_methods",
     "list_recipes",
+    "list_suites",
     "list_tiers",
     "load_board",
     "load_mix",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cme.api.call import StrPath, names, path, public
+from cme.api.call import StrPath, chosen_datasets, names, path, public
 from cme.errors import UsageError, unknown
 from cme.extras import extra_checks
 from cme.paths import DISTRIBUTION
@@ -147,6 +147,7 @@ def doctor_data(*, source: str = "hub") -> DataCheckup:
 def download(
     out: StrPath,
     *,
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     splits: str | Sequence[str] = "train,eval",
     update_lock: bool = False,
@@ -157,7 +158,8 @@ def download(
 
     Args:
         out: mirror folder. Files that it already has are not fetched again.
-        datasets: dataset or family names, as a list or separated by commas. None means all.
+        suite: ``cme-22``, ``cme-r`` or ``all``. None means the suite of the named datasets, and ``cme-22`` if none is named.
+        datasets: dataset or family names, as a list or separated by commas. None means all of the suite.
         splits: ``train``, ``eval`` or both.
         update_lock: first update ``cme.lock`` to the current commits on the hub.
 
@@ -170,12 +172,14 @@ def download(
     Example:
         >>> cme.download("mirror", datasets="qqp,arc").ok  # doctest: +SKIP
     """
-    from cme import suite
     from cme.data.sources.download import download as fetch
     from cme.data.sources.lock import Lock
     from cme.data.sources.mirror import MirrorSource
     from cme.data.sources.survey import survey
     from cme.env import lock_file
+    from cme.suite import datasets as suite_datasets
+    from cme.suite import select
+    from cme.suite.suites import DEFAULT
 
     kinds = names(splits) or ()
     for kind in kinds:
@@ -183,8 +187,8 @@ def download(
             raise unknown("split", kind, _KINDS)
     if not kinds:
         raise UsageError("splits is empty. Give train, eval or both.")
-    folder, chosen = path(out), names(datasets)
-    specs = suite.select(chosen) if chosen else list(suite.datasets(beside=True).values())
+    folder, chosen = path(out), chosen_datasets(suite, datasets)
+    specs = select(chosen) if datasets else list(suite_datasets(suite or DEFAULT, beside=True).values())
     files = fetch(folder, specs, kinds, Lock.read(lock_file()), update=update_lock)
     mirror = MirrorSource(folder)
     return Download(tuple(survey(spec, mirror, kinds) for spec in specs), tuple(files))

@@ -180,6 +180,7 @@ def _grow(
     from cme.leaderboard.ranking.aligned_scores import columns_of, panel_of
     from cme.stats import Panel, average_weights
     from cme.suite import datasets
+    from cme.suite.suites import ALL
 
     if stored := [item for members in sides.values() for item in members if isinstance(item, Path)]:
         raise UsageError(
@@ -195,7 +196,7 @@ def _grow(
     def panel_at(look: Look) -> tuple[Panel, Mapping[str, float]]:
         columns = dict(zip(models, map(columns_of, look.samples), strict=True))
         rows = {name: [columns[item] for item in members if isinstance(item, Model)] for name, members in sides.items()}
-        known = datasets()
+        known = datasets(ALL)
         weights = average_weights({name: known[name].family for name in look.rows if name in known})
         return panel_of(rows, untrained=[name for name, of in sides.items() if not _trained(of)]), weights
 

@@ -15,9 +15,10 @@ from cme.models.embedded import EMBEDDED
 from cme.models.load import DTYPES
 from cme.readers.yaml_file import read_yaml
 from cme.records.analysis import PARTS
-from cme.records.board import SUITE, BoardFile
+from cme.records.board import BoardFile
 from cme.records.grid import folder_of
-from cme.suite.spec import select
+from cme.suite.spec import in_suite, select
+from cme.suite.suites import check_suite
 from cme.suite.tiers import TIERS
 
 __all__ = ["Base", "Board", "read_board"]
@@ -109,6 +110,7 @@ def read_board(path: Path, work: Path | None = None) -> Board:
         raise UsageError(f"{where} must be a mapping with the keys name, methods, out and others.")
     file = build(BoardFile, values, where)
     try:
+        file = _with_datasets(file)
         _check(file)
         rows = board_rows(file)
         _check_names(file, rows)
@@ -119,11 +121,19 @@ def read_board(path: Path, work: Path | None = None) -> Board:
     return Board(file, path, folder.expanduser(), Path(file.out).expanduser(), rows, bases)
 
 
+def _with_datasets(file: BoardFile) -> BoardFile:
+    """Return the board with the families of its suite, if it names no datasets. CME-22 is the suite without names."""
+    suite = check_suite(file.suite, several=False)
+    chosen = in_suite(suite, file.datasets or None) or ()
+    # A mix of named datasets may be of another suite than the board.
+    of_mix = in_suite(file.mix.suite or (None if file.mix.datasets else suite), file.mix.datasets or None) or ()
+    mix = file.mix if file.mix.folder else file.mix.model_copy(update={"datasets": of_mix})
+    return file.model_copy(update={"datasets": chosen, "mix": mix})
+
+
 def _check(file: BoardFile) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file.name):
         raise UsageError(f"name is {file.name!r}. Use letters, digits, dots, hyphens and underscores.")
-    if file.suite != SUITE:
-        raise unknown("suite", file.suite, (SUITE,))
     if file.tier not in TIERS:
         raise unknown("tier", file.tier, TIERS)
     if not file.out.strip():

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, SourceName
+from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, SourceName, Suite
 from cme.cli.scores import show_retention, show_scores
 from cme.env import is_first_process
 from cme.errors import UsageError
+from cme.suite.suites import ALL
 
 if TYPE_CHECKING:
     from cme.api.results import EvalResult
@@ -28,7 +29,9 @@ cme eval --adapter runs/x --until 0.5 --out results/x
 
 cme eval --rows-of results/x --out results/base
 
-cme eval --adapter runs/x --source hub --ids board-ids.parquet --out results/hub"""
+cme eval --adapter runs/x --source hub --ids board-ids.parquet --out results/hub
+
+cme eval --adapter runs/x --suite cme-r --out results/x-reasoning"""
 
 
 @verb("eval", epilog=_EXAMPLES)
@@ -58,6 +61,7 @@ def evaluate(
         ),
     ] = None,
     source: SourceName = "hub",
+    suite: Suite = None,
     datasets: Datasets = None,
     until: Annotated[
         str | None,
@@ -147,7 +151,8 @@ def evaluate(
     """Evaluate a base model, adapters or a baseline.
 
     Run the same command again after an interruption to continue after the last finished batch. Several adapters
-    share one loaded base, and each gets its own folder below --out. To evaluate one adapter on several GPUs:
+    share one loaded base, and each gets its own folder below --out. With --suite all, each suite is evaluated on its
+    own and has such a folder of its own. To evaluate one adapter on several GPUs:
     torchrun --nproc_per_node N -m cme eval …
 
     With --until, the rows that help most are evaluated until the 95 % interval of the CME average is narrow enough. A
@@ -162,6 +167,7 @@ def evaluate(
         baseline=baseline,
         tier=tier,
         source=source,
+        suite=suite,
         datasets=datasets,
         until=until,
         rows=rows,
@@ -191,7 +197,7 @@ def evaluate(
         return
     for item in results:
         if len(results) > 1:
-            print(f"\n{item.name}")
+            print(f"\n{item.name}" + (f" ({item.folder.parent.name})" if suite == ALL else ""))
         _show(item.record, item.folder)
 
 
@@ -200,6 +206,8 @@ def _results(
 ) -> "list[EvalResult]":
     import cme
 
+    if values["suite"] == ALL:
+        return _of_all_suites(adapters, out, devices, model, **values)
     if devices is None and len(adapters) < 2:
         return [cme.evaluate(adapters[0] if adapters else None, model=model, out=out, **values)]
     if values.pop("until") is not None:
@@ -219,12 +227,27 @@ def _results(
     return cme.evaluate_each(adapters, out, devices=devices, **values)
 
 
+def _of_all_suites(
+    adapters: list[str], out: Path, devices: str | None, model: str | None, **values: Any
+) -> "list[EvalResult]":
+    import cme
+
+    given = {"model": model} | {name: values.pop(name) for name in ("until", "baseline", "name", "retention_base")}
+    if wrong := [name for name, value in given.items() if value is not None]:
+        raise UsageError(
+            f"--{wrong[0].replace('_', '-')} cannot be combined with --suite all. Evaluate each suite by a command of its own."
+        )
+    return cme.evaluate_each(adapters or ["base"], out, devices=devices, **values)
+
+
 def _show(result: "Result", folder: Path) -> None:
+    from cme.suite.score import suite_of
+
     show_scores(result.scores)
     if result.retention:
         show_retention(result.retention)
     if result.rows is not None:
-        what = "CME average" if result.scores.complete else "Average"
+        what = suite_of(result.scores).average if result.scores.complete else "Average"
         print(result.rows.summary(result.scores.average, result.tier, what))
     if result.adapter and result.adapter.changes_output is False:
         note(

@@ -12,7 +12,9 @@ __all__ = ["show_retention", "show_scores"]
 
 
 def show_scores(scores: "Scores") -> None:
-    """Print the datasets, then the families, then the CME average."""
+    """Print the datasets, then the families, then the average of their suite."""
+    from cme.suite.score import suite_of
+
     rows = [
         [
             item.dataset,
@@ -37,7 +39,7 @@ def show_scores(scores: "Scores") -> None:
     number = len(scores.families)
     families = "the evaluated family" if number == 1 else f"the {number} evaluated families"
     what = "" if scores.complete else f" over {families}"
-    print(f"\nCME average{what}: {_with_error(scores.average, scores.average_stderr)}")
+    print(f"\n{suite_of(scores).average}{what}: {_with_error(scores.average, scores.average_stderr)}")
     if scores.soft:
         print(f"Soft average{what}: {_with_error(scores.soft.average, scores.soft.average_stderr)}")
     extra = f"chance-normalised {scores.chance_normalised:.2f}"

@@ -14,7 +14,7 @@ from cme.files import write_json, write_text
 from cme.locks import locks_released
 from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
-from cme.mix.collect_eval import collect_eval, join_leak_detector
+from cme.mix.collect_eval import collect_eval, compared_with, join_leak_detector
 from cme.mix.collect_train import collect_train
 from cme.mix.dedup import Cleaned, Overlap, clean
 from cme.mix.licences import filter_by_use
@@ -28,7 +28,7 @@ from cme.mix.workers import Workers
 from cme.mix.write import Chosen, Split, take_first, write_splits
 from cme.progress import bar
 from cme.records import Manifest, MixDataset, versions, write_record
-from cme.suite import DatasetSpec, datasets, select
+from cme.suite import DatasetSpec, select
 from cme.workdir import claim, finish
 
 __all__ = ["Checked", "build", "check_only", "describe", "empty", "sweep"]
@@ -76,7 +76,8 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     and writes them.
 
     Training rows are compared with the evaluation rows of all datasets of the suite that the source has, selected or not. An
-    adapter that was trained on some datasets can thus be evaluated on all of them.
+    adapter that was trained on some datasets can thus be evaluated on all of them. A mix with datasets of CME-R is compared with
+    the evaluation rows of both suites.
 
     Args:
         settings: what to build.
@@ -156,8 +157,9 @@ def check_only(settings: BuildSettings, *, source: Source | None = None) -> Chec
 
 
 def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, DatasetSpec], list[DatasetSpec], Source]:
-    """Return all datasets, the selected datasets, and the source, which has the selected ones."""
-    suite, specs = datasets(beside=True), select(settings.datasets)
+    """Return the datasets to compare with, the selected datasets, and the source, which has the selected ones."""
+    specs = select(settings.datasets)
+    suite = compared_with(specs)
     if settings.uses is not None:
         specs = filter_by_use(specs, settings.uses)
     if beside := [spec.name for spec in specs if spec.beside]:

@@ -12,6 +12,7 @@ __all__ = ["SUITE", "BoardFile", "BoardPart", "Costs", "GridRule", "MethodRow", 
 
 
 SUITE = "cme-22"
+"""The suite of a board that names none."""
 """Name of the suite."""
 
 
@@ -78,7 +79,8 @@ class MixPart(BoardPart):
         folder: folder of a mix that exists. No mix is built then.
         size: number of training rows; None for all.
         seed: seed of the row order.
-        datasets: datasets or families; empty for the whole suite.
+        datasets: datasets or families; empty for the whole suite of the board, or for that of ``suite``.
+        suite: the suite of the mix, which may be ``all``; None for that of the board.
         mixing: how rows are distributed over the datasets.
         temperature: temperature of the mixing ``temperature``.
         prompt_variant_share: share of rows with another prompt variant.
@@ -92,6 +94,7 @@ class MixPart(BoardPart):
     size: Positive | None = None
     seed: int | None = None
     datasets: Words = ()
+    suite: str | None = None
     mixing: str | None = None
     temperature: float | None = None
     prompt_variant_share: float | None = None
@@ -206,7 +209,7 @@ class BoardFile(BoardPart):
         work: folder of the mix, the runs and the results. Default: ``boards/`` and the name.
         base: base model, or several. Each base has its own table.
         source: source of the rows: ``hub``, ``mini``, or a mirror folder, also with a name: ``{path: DIR, name: NAME}``.
-        suite: the suite, ``cme-22``.
+        suite: the suite that is evaluated: ``cme-22`` or ``cme-r``.
         tier: samples per dataset: smoke, quick, standard or full.
         datasets: datasets or families that are evaluated; empty for the whole suite.
         mix: the training mix, or the folder of one.

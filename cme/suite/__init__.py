@@ -1,5 +1,5 @@
-"""The suite: datasets, families, tiers, metrics, baselines and the CME average."""
+"""The suites: datasets, families, tiers, metrics, baselines and averages."""
 
-from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, select
+from cme.suite.spec import DatasetSpec, Subset, by_suite, dataset, datasets, in_suite, select, suites_of
 
-__all__ = ["DatasetSpec", "Subset", "dataset", "datasets", "select"]
+__all__ = ["DatasetSpec", "Subset", "by_suite", "dataset", "datasets", "in_suite", "select", "suites_of"]

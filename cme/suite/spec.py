@@ -17,12 +17,24 @@ from cme.errors import CMEError, UsageError, nearest, unknown
 from cme.files import digest
 from cme.paths import tasks_dir
 from cme.readers.yaml_file import TaskLoader, read_yaml
-from cme.suite.families import FAMILIES
+from cme.suite.suites import ALL, DEFAULT, SUITES, check_suite, suite_of_family
 
-__all__ = ["DatasetSpec", "Subset", "Use", "dataset", "datasets", "load_spec", "select"]
+__all__ = [
+    "DatasetSpec",
+    "Subset",
+    "Use",
+    "by_suite",
+    "dataset",
+    "datasets",
+    "in_suite",
+    "load_spec",
+    "select",
+    "suites_of",
+]
 
 Kind = Literal["choice", "generate"]
 _MOST_INCLUDES = 5
+_FAMILIES = tuple(family for suite in SUITES.values() for family in suite.families)
 Use = Literal["commercial", "noncommercial", "unstated"]
 
 
@@ -84,7 +96,7 @@ class DatasetSpec:
 
     Attributes:
         name: short name, such as ``qqp``.
-        family: one of `cme.suite.families.FAMILIES`.
+        family: a family of one of the `cme.suite.suites.SUITES`, which is the suite of the dataset.
         task: the lm-eval task, such as ``cme_qqp``.
         kind: ``choice`` (log-probability of each option) or ``generate``.
         hub_id: repository on the Hugging Face hub.
@@ -153,6 +165,11 @@ class DatasetSpec:
     def chance(self) -> float:
         """Expected score of a guess among the options, in [0, 1]; 0 for free-text answers."""
         return 1 / self.options if self.options else 0.0
+
+    @property
+    def suite(self) -> str:
+        """Name of the suite of the dataset's family, such as ``cme-22``."""
+        return suite_of_family(self.family).name
 
     @property
     def instruction(self) -> str:
@@ -262,11 +279,11 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
         for key in ("task", "dataset_path")
         if not isinstance(values.get(key), str)
     ]
-    if cme.family not in FAMILIES:
-        hint = nearest(cme.family, FAMILIES)
+    if cme.family not in _FAMILIES:
+        hint = nearest(cme.family, _FAMILIES)
         problems.append(
             f"unknown family {cme.family!r}"
-            + (f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(FAMILIES)})")
+            + (f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(_FAMILIES)})")
         )
     if not cme.instructions:
         problems.append("instructions are empty")
@@ -290,21 +307,31 @@ def _subset(name: str, values: Mapping[str, Any], config: str | None, path: Path
 @lru_cache(maxsize=8)
 def _all(folder: Path) -> dict[str, DatasetSpec]:
     specs = [load_spec(path) for path in sorted(folder.glob("*/*.yaml")) if not path.name.startswith("_")]
-    specs.sort(key=lambda spec: (FAMILIES.index(spec.family), spec.name))
+    specs.sort(key=lambda spec: (_FAMILIES.index(spec.family), spec.name))
     return {spec.name: spec for spec in specs}
 
 
-def datasets(*, beside: bool = False) -> dict[str, DatasetSpec]:
-    """Return the datasets of the suite by name, sorted by family and name.
+def datasets(suite: str = DEFAULT, *, beside: bool = False) -> dict[str, DatasetSpec]:
+    """Return the datasets of a suite by name, sorted by family and name.
 
     Args:
-        beside: whether to include the datasets outside the suite.
+        suite: name of the suite, or ``all`` for the datasets of every suite. Look up the datasets of a result or an entry with
+            ``all``, because it can be of any suite.
+        beside: whether to include the datasets that count in no average.
+
+    Raises:
+        UsageError: there is no such suite.
     """
-    return {name: spec for name, spec in _all(tasks_dir()).items() if beside or not spec.beside}
+    check_suite(suite)
+    return {
+        name: spec
+        for name, spec in _all(tasks_dir()).items()
+        if suite in (ALL, spec.suite) and (beside or not spec.beside)
+    }
 
 
 def dataset(name: str) -> DatasetSpec:
-    """Return a dataset by name.
+    """Return a dataset of any suite by name.
 
     Raises:
         UsageError: there is no such dataset. The message suggests the nearest name.
@@ -316,21 +343,68 @@ def dataset(name: str) -> DatasetSpec:
 
 
 def select(names: Iterable[str] | None) -> list[DatasetSpec]:
-    """Return the named datasets, or those of the named families, in the suite's order. None selects the whole suite.
+    """Return the named datasets, or those of the named families, in the order of the suites. None selects the whole CME-22.
 
     Raises:
-        UsageError: a name is neither a dataset nor a family, or all named datasets are outside the suite.
+        UsageError: a name is neither a dataset nor a family, or all named datasets are outside the averages.
     """
     known = _all(tasks_dir())
     if names is None:
         return list(datasets().values())
     wanted: set[str] = set()
     for name in names:
-        members = [spec.name for spec in datasets().values() if spec.family == name]
+        members = [spec.name for spec in datasets(ALL).values() if spec.family == name]
         wanted.update(members or [dataset(name).name])
     chosen = [spec for spec in known.values() if spec.name in wanted]
     if chosen and all(spec.beside for spec in chosen):
         raise UsageError(
-            f"{chosen[0].name} does not count in the CME average. Name at least one other dataset with it."
+            f"{chosen[0].name} does not count in the {suite_of_family(chosen[0].family).average}. Name at least one other "
+            "dataset with it."
         )
     return chosen
+
+
+def in_suite(suite: str | None, names: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return the names that `select` takes for datasets of a suite.
+
+    Args:
+        suite: name of a suite, or ``all``. None means the suites of the named datasets, and CME-22 without names.
+        names: names of datasets or families, or None.
+
+    Returns:
+        The names as given; the families of the suite if none are given; None for the whole CME-22.
+
+    Raises:
+        UsageError: there is no such suite, or it does not have a named dataset.
+    """
+    given = None if names is None else tuple(names)
+    if suite is None or (check_suite(suite) == ALL and given is not None):
+        return given
+    if given is not None:
+        if other := [spec for spec in select(given) if spec.suite != suite]:
+            raise UsageError(
+                f"{other[0].name} is a dataset of {other[0].suite}, not of {suite}. Leave out the suite, or the dataset."
+            )
+        return given
+    if suite == DEFAULT:
+        return None
+    chosen = tuple(dict.fromkeys(spec.family for spec in datasets(suite).values()))
+    if not chosen:
+        raise UsageError(f"{suite} has no datasets in {tasks_dir()}.")
+    return chosen
+
+
+def by_suite(names: Iterable[str] | None) -> dict[str, tuple[str, ...]]:
+    """Return the names of the chosen datasets of each suite, in the order of the suites.
+
+    Args:
+        names: names of datasets or families of any suites; see `in_suite`.
+    """
+    specs = select(names)
+    return {suite: tuple(spec.name for spec in specs if spec.suite == suite) for suite in suites_of(specs)}
+
+
+def suites_of(specs: Iterable[DatasetSpec]) -> list[str]:
+    """Return the names of the suites of some datasets, in the order of the suites."""
+    present = {spec.suite for spec in specs}
+    return [name for name in SUITES if name in present]

@@ -16,6 +16,7 @@ from cme.models.embedded import EMBEDDED, EMBEDDED_HUB_ID
 from cme.records import Manifest, Run
 from cme.records.card import update_card
 from cme.suite import datasets
+from cme.suite.suites import ALL
 from cme.templates import inline_code, render_markdown
 from cme.training.curve import CURVE, PICTURE
 
@@ -68,7 +69,7 @@ def _metadata(run: Run, manifest: Manifest) -> dict[str, Any]:
     from huggingface_hub import ModelCardData
 
     whole, mini = run.method == "full", is_mini(manifest.source)
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     hub = [known[name].hub_id for name, item in manifest.datasets.items() if name in known and item.rows]
     data = ModelCardData(
         base_model=hub_id(run.base),

@@ -7,6 +7,7 @@ from cme.errors import DataError
 from cme.suite import datasets
 from cme.suite.score import Sample
 from cme.suite.spec import DatasetSpec
+from cme.suite.suites import ALL
 
 __all__ = ["check_answers"]
 
@@ -26,7 +27,7 @@ def check_answers(samples: Sequence[Sample], where: str) -> None:
     Raises:
         DataError: A sample contradicts these rules.
     """
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     subsets = {name: {subset.name for subset in spec.subsets} for name, spec in known.items()}
     for sample in samples:
         name = sample["dataset"]

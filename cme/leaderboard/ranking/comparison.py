@@ -20,7 +20,8 @@ from cme.leaderboard.ranking.score_table import ScoreTable, SoftStanding
 from cme.records import Entry, Scores
 from cme.stats import Comparison, Estimate, RankRange, average_weights, variance_share
 from cme.suite import datasets
-from cme.suite.score import ROUGE_FAMILY
+from cme.suite.score import suite_of, without_rouge
+from cme.suite.suites import ALL
 
 __all__ = ["Standing", "make_standing", "read_runs"]
 
@@ -100,7 +101,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     rows = tuple(entry for entry in current if not is_reference(entry))
     partial = tuple(entry for entry in partial_baselines(entries) if not is_stale_entry(entry))
     family_of = {item.dataset: item.family for item in whole[0].scores.datasets}
-    counted = {name: family for name, family in family_of.items() if name in datasets()}
+    counted = {name: family for name, family in family_of.items() if name in datasets(ALL)}
     weights = average_weights(counted)
     columns = {entry.name: read_runs(entry, entries_dir) for entry in current}
     untrained = [entry.name for entry in entries if entry.runs[0].seed is None]
@@ -112,7 +113,8 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     # Σ w · (score − c) / (1 − c) is a weighted mean of the scores minus a constant, the expected value of guessing.
     rescaled = {name: weight / (1 - chance[name]) for name, weight in weights.items()}
     guessed = sum(weight * chance[name] for name, weight in rescaled.items())
-    plain = {name: family for name, family in counted.items() if family != ROUGE_FAMILY}
+    rouge_free = without_rouge(suite_of(whole[0].scores))
+    plain = {name: family for name, family in counted.items() if family in rouge_free}
     names = [entry.name for entry in rows]
     comparison = table.compare(names, weights, resamples)
     means = {entry.name: {item.dataset: item.value for item in entry.scores.datasets} for entry in rows}

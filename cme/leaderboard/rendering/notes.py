@@ -11,8 +11,9 @@ from cme.leaderboard.ranking.prompt_variants import spread_of
 from cme.records import Entry
 from cme.suite import datasets
 from cme.suite.baselines import BASELINES
-from cme.suite.families import FAMILIES, title
-from cme.suite.score import SCORER_VERSION
+from cme.suite.families import title
+from cme.suite.score import SCORER_VERSION, suite_of
+from cme.suite.suites import ALL
 from cme.suite.tiers import TIERS
 
 __all__ = ["changes_output", "notes", "remarks"]
@@ -61,7 +62,7 @@ def notes(standing: Standing) -> list[str]:
         )
     if missing := _missing(entries):
         sentences.append(f"The source lacks these splits: {listing(missing)}.")
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     changed = [
         name
         for name, fingerprint in first.task_fingerprints.items()
@@ -98,16 +99,17 @@ def changes_output(entry: Entry) -> bool:
 
 
 def _suite(entry: Entry) -> str:
-    families, known = len(entry.scores.families), datasets()
+    suite = suite_of(entry.scores)
+    families, known = len(entry.scores.families), datasets(suite.name)
     done = sum(item.dataset in known for item in entry.scores.datasets)
     if done == len(known):
         return (
-            f"All {len(known)} datasets of the suite were evaluated. The CME average is the unweighted mean of the {families} "
-            "family scores."
+            f"All {len(known)} datasets of the suite were evaluated. The {suite.average} is the unweighted mean of "
+            f"the {families} family scores."
         )
     return (
-        f"Only {done} of the suite's {len(known)} datasets were evaluated. The CME average covers {families} of "
-        f"{len(FAMILIES)} families and is not comparable with an average over the whole suite."
+        f"Only {done} of the suite's {len(known)} datasets were evaluated. The {suite.average} covers {families} of "
+        f"{len(suite.families)} families and is not comparable with an average over the whole suite."
     )
 
 

@@ -15,6 +15,7 @@ from cme.stats import Estimate
 from cme.stats.signal import Signal
 from cme.suite import datasets
 from cme.suite.families import title
+from cme.suite.suites import ALL
 
 __all__ = ["page_data"]
 
@@ -130,7 +131,7 @@ def _datasets(standing: Standing) -> list[dict[str, Any]]:
             "n": scores[name].n,
             "clusters": scores[name].clusters,
             "chance": rounded(100 * scores[name].chance),
-            "counted": name in datasets(),
+            "counted": name in datasets(ALL),
         }
         for name in standing.datasets
     ]
