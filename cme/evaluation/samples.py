@@ -42,10 +42,9 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
             "truncated": False,
         }
     text = record["filtered_resps"][0]
-    end = "\n" if spec.answer == "first_line" else "\n\n"
     ran_on = (
         tokenizer is not None
-        and end not in text.strip()
+        and not _ends_itself(text, spec)
         and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
     )
     return row | {
@@ -56,6 +55,13 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
         "empty": not extract(text, spec),
         "truncated": ran_on,
     }
+
+
+def _ends_itself(text: str, spec: DatasetSpec) -> bool:
+    """Return whether more tokens would not have changed the answer in a text."""
+    if spec.answer == "program":
+        return not text.rstrip().endswith(extract(text, spec))
+    return ("\n" if spec.answer == "first_line" else "\n\n") in text.strip()
 
 
 def response_row(record: Mapping[str, Any], spec: DatasetSpec) -> dict[str, Any]:

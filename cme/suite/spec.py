@@ -28,6 +28,7 @@ __all__ = [
     "datasets",
     "in_suite",
     "load_spec",
+    "notes_on",
     "select",
     "suites_of",
 ]
@@ -46,15 +47,15 @@ class Subset:
         name: name of the subset, such as ``r1`` or ``arc_easy``.
         folder: folder in a mirror.
         config: configuration name on the hub, or None.
-        train: hub name of the training split.
+        train: hub name of the training split; empty if there is none.
         eval: hub name of the evaluation split.
     """
 
     name: str
     folder: str
     config: str | None
-    train: str
     eval: str
+    train: str = ""
 
     def split(self, kind: str) -> str:
         """Return the hub name of the split ``"train"`` or ``"eval"``."""
@@ -80,7 +81,7 @@ class _Cme(Model):
     choices: Items[str] | None = None
     cluster: Items[str] = ()
     revision: str | None = None
-    answer: Literal["first_line", "joined_lines"] = "first_line"
+    answer: Literal["first_line", "joined_lines", "program"] = "first_line"
     answer_normalisation: Literal["squad", "triviaqa", "unicode"] = "squad"
     unanswerable: str | None = None
     rows: dict[str, int] = Field(default_factory=dict)
@@ -88,6 +89,7 @@ class _Cme(Model):
     part_by: str | None = None
     wrapper: str | None = None
     beside: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ class DatasetSpec:
         wrapper: struct column that contains all other columns in some copies on the hub, or None.
         beside: whether the dataset is outside the suite, in no average and no mix. It is then evaluated only if it is named
             (MNLI's mismatched split).
+        note: what a reader of its scores must know, in one sentence, or None.
         path: path of the YAML.
         fingerprint: SHA-256 of the content of the YAML and its include, with the licence and the instructions.
     """
@@ -158,6 +161,7 @@ class DatasetSpec:
     subset_column: str | None
     wrapper: str | None
     beside: bool
+    note: str | None
     path: Path
     fingerprint: str
 
@@ -170,6 +174,20 @@ class DatasetSpec:
     def suite(self) -> str:
         """Name of the suite of the dataset's family, such as ``cme-22``."""
         return suite_of_family(self.family).name
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether its answers are programs, which must run to be scored."""
+        return self.answer == "program"
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has training rows."""
+        return all(subset.train for subset in self.subsets)
+
+    def subsets_of(self, kind: str) -> tuple[Subset, ...]:
+        """Return the subsets that have a split ``"train"`` or ``"eval"``."""
+        return tuple(subset for subset in self.subsets if subset.split(kind))
 
     @property
     def instruction(self) -> str:
@@ -267,6 +285,7 @@ def load_spec(path: Path) -> DatasetSpec:
         subset_column=cme.part_by,
         wrapper=cme.wrapper,
         beside=cme.beside,
+        note=cme.note,
         path=path,
         fingerprint=_fingerprint(values),
     )
@@ -294,7 +313,8 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "choice datasets need either 'choices' (label words) or 'options' (number of letters), and other datasets neither"
         )
-    if sorted(cme.rows) != ["eval", "train"] or min(cme.rows.values()) < 1:
+    trained = all(part.get("train") for part in cme.parts.values())
+    if sorted(cme.rows) != ["eval", "train"] or cme.rows["eval"] < 1 or (cme.rows["train"] > 0) != trained:
         problems.append("'rows' must give the published numbers of 'train' and 'eval' rows")
     return problems
 
@@ -408,3 +428,9 @@ def suites_of(specs: Iterable[DatasetSpec]) -> list[str]:
     """Return the names of the suites of some datasets, in the order of the suites."""
     present = {spec.suite for spec in specs}
     return [name for name in SUITES if name in present]
+
+
+def notes_on(names: Iterable[str]) -> list[str]:
+    """Return what a reader of the scores of some datasets must know, each with the name of the dataset."""
+    known, given = _all(tasks_dir()), set(names)
+    return [f"{spec.name}: {spec.note}" for spec in known.values() if spec.name in given and spec.note]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cme.data.example import Content, Dropped, Row
+from cme.data.normalise.code import humaneval, mbpp
 from cme.data.normalise.inference import nli, qnli, rte
 from cme.data.normalise.labelled import emotion, imdb, tweet_emotion, yelp_polarity
 from cme.data.normalise.open_qa import open_qa, trivia_qa
@@ -20,7 +21,9 @@ NORMALISERS: dict[str, Normaliser] = {
     "arc": arc,
     "commonsense_qa": commonsense_qa,
     "emotion": emotion,
+    "humaneval": humaneval,
     "imdb": imdb,
+    "mbpp": mbpp,
     "medmcqa": medmcqa,
     "mmlu": mmlu,
     "nli": nli,

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from cme.suite.metrics.answers import exact_match, normalise_answer, normalise_squad, normalise_triviaqa, token_f1
+from cme.suite.metrics.program import extract_program
 from cme.suite.metrics.rouge import rouge
 from cme.suite.spec import DatasetSpec
 
@@ -15,8 +16,10 @@ def extract(text: str, spec: DatasetSpec) -> str:
     """Extract the answer from a generated text.
 
     The answer is the first line. For summaries it is all lines up to a blank line, joined by spaces. White space before the
-    answer is ignored, and an empty text gives an empty answer.
+    answer is ignored, and an empty text gives an empty answer. For programs see `extract_program`.
     """
+    if spec.answer == "program":
+        return extract_program(text)
     lines = [line.strip() for line in text.strip().split("\n\n")[0].split("\n")]
     return lines[0] if spec.answer == "first_line" else " ".join(line for line in lines if line)
 
