@@ -76,15 +76,19 @@ def _datasets(board: Board, name: str) -> dict[str, Any]:
     return {"datasets": tuple(spec.name for spec in chosen), "allow_missing": board.file.allow_missing}
 
 
-def _names(datasets: Sequence[str]) -> tuple[str, ...]:
+def _names_unused(datasets: Sequence[str]) -> tuple[str, ...]:
     return tuple(spec.name for spec in select(datasets or None))
+
+
+def _names_of_mix(datasets: Sequence[str]) -> tuple[str, ...]:
+    return tuple(spec.name for spec in with_training_rows(select(datasets or None)))
 
 
 def _of_origin(file: BoardFile) -> dict[str, Any]:
     """Return the settings of the mix as an entry records them. Those of a mix that exists already are unknown."""
     if file.mix.folder is not None:
         return {}
-    return of_mix(file) | {"datasets": _names(file.mix.datasets), "allow_missing": file.mix.allow_missing}
+    return of_mix(file) | {"datasets": _names_of_mix(file.mix.datasets), "allow_missing": file.mix.allow_missing}
 
 
 def of_entry(

@@ -171,7 +171,7 @@ def run_program(program: Program, isolation: Isolation, stop: threading.Event) -
             return Outcome("timeout", f"the program ran longer than {LIMITS.seconds} s", seconds)
         status, detail = str(verdict.get("status")), _printable(str(verdict.get("detail", "")))
         if status == "exited":
-            status, detail = _ended(worker, detail)
+            status, detail = _ended(worker, detail, seconds)
         if status not in OUTCOMES:
             raise _no_start(judge, worker)
         return Outcome(status, detail, seconds)
@@ -204,13 +204,14 @@ def _verdict(judge: subprocess.Popen[bytes], stop: threading.Event) -> tuple[Map
             return ({} if started is None else {"status": ended}), now - (started or now)
 
 
-def _ended(worker: subprocess.Popen[bytes], detail: str) -> tuple[str, str]:
+def _ended(worker: subprocess.Popen[bytes], detail: str, seconds: float) -> tuple[str, str]:
     """Return the outcome of a program whose process ended before its tests."""
     try:
         ended = _signal(worker.wait(1.0))
     except subprocess.TimeoutExpired:
         return "exited", detail or "the program closed its connection to the tests"
-    if ended in _TIME_SIGNALS:
+    # The kernel sends SIGKILL to a program that ignores SIGXCPU, and a program can send it to itself.
+    if ended == signal.SIGXCPU or (ended == signal.SIGKILL and seconds >= LIMITS.seconds / 2):
         return "timeout", f"the program used more than {LIMITS.seconds} s of CPU time"
     if ended:
         return "crashed", f"the process of the program ended by signal {ended}"

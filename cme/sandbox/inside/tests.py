@@ -5,6 +5,7 @@ process of the program does not have.
 """
 
 import builtins
+import errno
 import json
 import os
 import sys
@@ -156,7 +157,7 @@ def _outcome(error: BaseException) -> tuple[str, str]:
     text = remote or f"{type(error).__name__}: {error}"
     if isinstance(error, AssertionError):
         return "failed", remote or str(error)
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return "memory", text
     if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
         return "blocked", text

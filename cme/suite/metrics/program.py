@@ -15,10 +15,10 @@ _BODY = "    "
 def extract_program(text: str) -> str:
     """Extract the program from a generated text.
 
-    A fenced block of code is the program; of several blocks the first with a function is. Without a fence, words before the first
-    line of code are left out, and the program ends before the first line at the left margin that is not a definition, an import,
-    an assignment, a comment or the end of one of them. If the text has no definition, it is the body of a function, and ends at
-    the first line that is not indented.
+    A fenced block of code is the program; of several blocks the first with a function is. If code precedes the first fence, the
+    fence is its end. Without a fence, words before the first line of code are left out. The program ends before the first line at
+    the left margin that is not a definition, an import, an assignment, a comment or the end of one of them. If the text has no
+    definition, it is the body of a function, and ends at the first line that is not indented.
 
     Args:
         text: the generated text.
@@ -29,6 +29,7 @@ def extract_program(text: str) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if (fenced := _fenced(text)) is not None:
         return fenced.strip("\n").rstrip()
+    text = _FENCE.split(text, maxsplit=1)[0]
     lines = text.split("\n")
     # The format "plain" puts one space before the answer.
     if lines[0][:1] == " " and lines[0][1:2] != " ":
@@ -48,8 +49,14 @@ def extract_program(text: str) -> str:
 
 
 def _fenced(text: str) -> str | None:
-    """Return the first fenced block with a function, or the first block, or None. The last block can be open."""
+    """Return the first fenced block with a function, or the first block. The last block can be open.
+
+    Return None without a fence, or if the first fence ends code that began without one.
+    """
     fences = list(_FENCE.finditer(text))
+    before = text[: fences[0].start()].strip("\n").split("\n") if fences else []
+    if any(map(_START.match, before)) or (before[:1] and before[0][:2] in ("  ", "\t")):
+        return None
     blocks = [
         text[fence.end() : fences[number + 1].start() if number + 1 < len(fences) else len(text)]
         for number, fence in enumerate(fences)
