@@ -11,7 +11,7 @@ from cme.board.rows import Row
 from cme.records.board import BoardFile
 from cme.records.method import with_gate_sum
 from cme.suite.baselines import BASELINES, covered
-from cme.suite.spec import select
+from cme.suite.spec import select, with_training_rows
 from cme.training.settings import stored
 
 __all__ = ["of_entry", "of_grid", "of_mix", "of_result", "of_run"]
@@ -74,10 +74,6 @@ def _datasets(board: Board, name: str) -> dict[str, Any]:
     """Return the datasets of an evaluation, and whether some of them may be absent. Some baselines cover few datasets."""
     chosen = covered(name, board.file.datasets or None) if name in BASELINES else select(board.file.datasets or None)
     return {"datasets": tuple(spec.name for spec in chosen), "allow_missing": board.file.allow_missing}
-
-
-def _names_unused(datasets: Sequence[str]) -> tuple[str, ...]:
-    return tuple(spec.name for spec in select(datasets or None))
 
 
 def _names_of_mix(datasets: Sequence[str]) -> tuple[str, ...]:

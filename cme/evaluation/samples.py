@@ -6,7 +6,7 @@ from typing import Any
 
 from cme.files import atomic_path
 from cme.suite import DatasetSpec
-from cme.suite.metrics import choose, extract, gold_probability
+from cme.suite.metrics import choose, extract, gold_probability, solution_end
 
 __all__ = ["join_responses", "response_row", "sample_row", "write_responses"]
 
@@ -44,7 +44,7 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
     text = record["filtered_resps"][0]
     ran_on = (
         tokenizer is not None
-        and not _ends_itself(text, spec)
+        and not _has_ended(text.strip(), spec)
         and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
     )
     return row | {
@@ -57,11 +57,13 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
     }
 
 
-def _ends_itself(text: str, spec: DatasetSpec) -> bool:
-    """Return whether more tokens would not have changed the answer in a text."""
+def _has_ended(text: str, spec: DatasetSpec) -> bool:
+    """Return whether what follows a generated text could not change its answer."""
+    if spec.answer == "number":
+        return solution_end(text) is not None
     if spec.answer == "program":
-        return not text.rstrip().endswith(extract(text, spec))
-    return ("\n" if spec.answer == "first_line" else "\n\n") in text.strip()
+        return not text.endswith(extract(text, spec))
+    return ("\n" if spec.answer == "first_line" else "\n\n") in text
 
 
 def response_row(record: Mapping[str, Any], spec: DatasetSpec) -> dict[str, Any]:

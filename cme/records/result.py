@@ -28,7 +28,8 @@ class DatasetScore(Record):
         subsets: mean primary score of each subset; empty if the dataset has a single one.
         diagnostics: counts. ``cut`` counts inputs that were shortened to fit the model. For free-text answers, ``truncated``
             counts those that reached the token limit, and ``empty`` those without an answer, which are scored as an empty
-            text. For choice datasets, ``answers`` counts how often each option was chosen, by its index.
+            text. For worked solutions, ``unmarked`` counts those whose number does not follow ``####``. For choice datasets,
+            ``answers`` counts how often each option was chosen, by its index.
     """
 
     dataset: str

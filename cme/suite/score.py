@@ -213,7 +213,10 @@ def _diagnostics(samples: Sequence[Sample], spec: DatasetSpec) -> dict[str, int 
         name: sum(bool(sample[name]) for sample in samples) for name in ("truncated", "cut")
     }
     if spec.kind == "generate":
-        return counts | {"empty": sum(bool(sample["empty"]) for sample in samples)}
+        counts |= {"empty": sum(bool(sample["empty"]) for sample in samples)}
+        if spec.answer == "number":
+            counts |= {"unmarked": sum(not sample["scores"]["marked"] for sample in samples)}
+        return counts
     used = Counter(int(sample["predicted"]) for sample in samples)
     return counts | {"answers": {str(index): used[index] for index in sorted(used)}}
 

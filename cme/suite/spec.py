@@ -82,7 +82,7 @@ class _Cme(Model):
     choices: Items[str] | None = None
     cluster: Items[str] = ()
     revision: str | None = None
-    answer: Literal["first_line", "joined_lines", "program"] = "first_line"
+    answer: Literal["first_line", "joined_lines", "number", "program"] = "first_line"
     answer_normalisation: Literal["squad", "triviaqa", "unicode"] = "squad"
     unanswerable: str | None = None
     rows: dict[str, int] = Field(default_factory=dict)
@@ -114,7 +114,8 @@ class DatasetSpec:
         metrics: all per-sample scores, the primary one first.
         corpus_metrics: scores of all answers together (``f1`` of the last label, ``macro_f1``), which are never averaged.
         max_gen_toks: most tokens to generate (0 for choice datasets).
-        answer: how a generated text becomes an answer: its first line, or all lines joined by spaces.
+        answer: how a generated text becomes an answer: its first line, all lines joined by spaces, its final number, or its
+            program, which must run to be scored.
         answer_normalisation: how short answers are compared: as SQuAD does, after Unicode decomposition too, or as TriviaQA.
         unanswerable: what to write where a question has no answer; it is scored as the empty answer.
         licence: as stated by the publisher.

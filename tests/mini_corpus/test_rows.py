@@ -66,6 +66,9 @@ COLUMNS = {
         "correct_answer": str,
         "support": str,
     },
+    "gsm8k": {"question": str, "answer": str},
+    "aqua_rat": {"question": str, "options": [str], "rationale": str, "correct": str},
+    "svamp": dict.fromkeys(("Body", "Question", "Equation", "Answer", "Type", "question_concat", "ID"), str),
     "mmlu": {"question": str, "subject": str, "choices": [str], "answer": int},
     "medmcqa": {
         "id": str,
@@ -140,6 +143,7 @@ def test_importing_the_world_is_cheap():
     + [("winogrande", "train", 40_000), ("commonsense_qa", "train", 20_000), ("sciq", "train", 20_000)]
     + [(folder, "train", 200_000) for folder in ("tldr", "imdb", "yelp_polarity", "emotion", "race")]
     + [("tweet_emotion", "train", 100_000), ("trivia_qa", "train", 50_000)]
+    + [("gsm8k", "train", 20_000), ("aqua_rat", "train", 100_000), ("svamp", "train", 20_000)]
     + [("mmlu", "auxiliary_train", 100_000), ("medmcqa", "train", 150_000)],
 )
 def test_there_are_enough_rows(folder, split, least):

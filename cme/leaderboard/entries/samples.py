@@ -86,6 +86,14 @@ def _text_problem(sample: Sample, spec: DatasetSpec) -> str | None:
         least = 0.0 if spec.answer_normalisation == "triviaqa" and overlap == 0 else exact
         if overlap < least - _ROUNDING:
             return f"f1 is {overlap:g}, although the answer matches exactly"
+    if spec.answer == "number":
+        flexible, strict, marked = (scores[name] for name in ("flexible_match", "strict_match", "marked"))
+        if {flexible, strict, marked} - {0.0, 1.0}:
+            return "its matches and its mark are not 0 or 1"
+        if strict != flexible * marked:
+            return f"strict_match is {strict:g}, but flexible_match is {flexible:g} and marked is {marked:g}"
+        if sample["empty"] and (flexible or marked):
+            return "the answer has no number, but a match or a mark"
     if "rougeL" in scores and "rouge1" in scores:
         if scores["rougeL"] > scores["rouge1"] + _ROUNDING:
             return f"rougeL is {scores['rougeL']:g}, which is above rouge1 ({scores['rouge1']:g})"
