@@ -38,6 +38,7 @@ BASE = {
 _DATA = {"stats", "records", "suite", "mini_corpus", "data", "prompt"}
 
 MAY_IMPORT = {
+    "sandbox": set(),
     "stats": set(),
     "records": set(),
     "suite": {"stats", "records"},
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     "adapters": {"models"},
     "mix": _DATA | {"models"},
     "training": _DATA | {"models", "adapters", "mix"},
-    "evaluation": _DATA | {"models", "adapters"},
+    "evaluation": _DATA | {"sandbox", "models", "adapters"},
     "analysis": _DATA | {"models", "adapters"},
     "bench": _DATA | {"models", "adapters"},
     # It uses rows of a mix, distils with the Trainer, and evaluates.

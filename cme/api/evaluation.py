@@ -53,6 +53,7 @@ def evaluate(
     retention_text: StrPath | None = None,
     retention_base: str | None = None,
     experts: str | None = None,
+    run_code: str | None = None,
 ) -> EvalResult:
     """Evaluate a base model, an adapter, a model in memory, or a baseline: ``cme eval``.
 
@@ -99,6 +100,8 @@ def evaluate(
         retention_base: base of a merged or fully trained model, with which retention compares it.
         experts: experts of a routed adapter to use: ``top1`` (the best of each token), ``keep:0,2`` or ``drop:1``, with
             ``:renormalise`` behind it to scale the remaining gate weights. None means all. Boards do not take such results.
+        run_code: how the programs that the model writes run, which mbpp and humaneval need: ``sandboxed`` (in bubblewrap) or
+            ``unsandboxed`` (with your rights, and limits on time and memory only). None leaves these datasets out.
 
     Returns:
         The result.
@@ -130,7 +133,7 @@ def evaluate(
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, name=name, retention=retention,
         retention_text=_text(retention_text), retention_base=retention_base, experts=experts,
-        ids=choice.ids,
+        ids=choice.ids, run_code=run_code,
     )  # fmt: skip
     in_memory = model is not None and not loaded
     if in_memory:
@@ -180,6 +183,7 @@ def evaluate_each(
     retention: bool = False,
     retention_text: StrPath | None = None,
     experts: str | None = None,
+    run_code: str | None = None,
 ) -> list[EvalResult]:
     """Evaluate several adapters on a base that is loaded once: ``cme eval`` with several ``--adapter``.
 
@@ -208,6 +212,7 @@ def evaluate_each(
         retention: see `evaluate`.
         retention_text: see `evaluate`.
         experts: see `evaluate`.
+        run_code: see `evaluate`.
 
     Returns:
         The results, in the order of the adapters.
@@ -229,6 +234,7 @@ def evaluate_each(
             "prompt_format": prompt_format, "shots": shots, "prompt_variant": prompt_variant, "dtype": dtype, "engine": engine,
             "batch_size": batch_size, "token_budget": token_budget, "device": device, "devices": devices, "threads": threads,
             "allow_missing": allow_missing, "retention": retention, "retention_text": retention_text, "experts": experts,
+            "run_code": run_code,
         }  # fmt: skip
         return [
             result
@@ -247,7 +253,7 @@ def evaluate_each(
         base, None, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, retention=retention,
-        retention_text=_text(retention_text), experts=experts, ids=choice.ids,
+        retention_text=_text(retention_text), experts=experts, ids=choice.ids, run_code=run_code,
     )  # fmt: skip
     if devices:
         several = device_names(devices if isinstance(devices, str) else ",".join(devices))

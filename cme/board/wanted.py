@@ -12,7 +12,7 @@ from cme.board.rows import Row
 from cme.records.board import BoardFile
 from cme.records.method import with_gate_sum
 from cme.suite.baselines import BASELINES, covered
-from cme.suite.spec import select
+from cme.suite.spec import select, with_training_rows
 from cme.training.settings import stored
 
 __all__ = ["of_entry", "of_grid", "of_mix", "of_result", "of_run"]
@@ -85,15 +85,15 @@ def _datasets(board: Board, name: str) -> dict[str, Any]:
     return {"datasets": tuple(spec.name for spec in chosen), "allow_missing": board.file.allow_missing}
 
 
-def _names(datasets: Sequence[str]) -> tuple[str, ...]:
-    return tuple(spec.name for spec in select(datasets or None))
+def _names_of_mix(datasets: Sequence[str]) -> tuple[str, ...]:
+    return tuple(spec.name for spec in with_training_rows(select(datasets or None)))
 
 
 def _of_origin(file: BoardFile) -> dict[str, Any]:
     """Return the settings of the mix as an entry records them. Those of a mix that exists already are unknown."""
     if file.mix.folder is not None or file.mix.ids is not None:
         return {}
-    return _of_mix(file) | {"datasets": _names(file.mix.datasets), "allow_missing": file.mix.allow_missing}
+    return _of_mix(file) | {"datasets": _names_of_mix(file.mix.datasets), "allow_missing": file.mix.allow_missing}
 
 
 def of_entry(

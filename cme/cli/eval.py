@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, SourceName, Suite
+from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, RunCode, SourceName, Suite
 from cme.cli.scores import show_retention, show_scores
 from cme.env import is_first_process
 from cme.errors import UsageError
@@ -31,7 +31,7 @@ cme eval --rows-of results/x --out results/base
 
 cme eval --adapter runs/x --source hub --ids board-ids.parquet --out results/hub
 
-cme eval --adapter runs/x --suite cme-r --out results/x-reasoning"""
+cme eval --adapter runs/x --suite cme-r --run-code --out results/x-reasoning"""
 
 
 @verb("eval", epilog=_EXAMPLES)
@@ -146,6 +146,7 @@ def evaluate(
             help="Use some experts of a routed adapter only: top1, keep:0,2 or drop:1. Boards do not take such results.",
         ),
     ] = None,
+    run_code: RunCode = None,
     as_json: Json = False,
 ) -> None:
     """Evaluate a base model, adapters or a baseline.
@@ -188,6 +189,7 @@ def evaluate(
         retention_text=retention_text,
         retention_base=retention_base,
         experts=experts,
+        run_code=run_code,
     )
     if not is_first_process():
         return
@@ -241,6 +243,7 @@ def _of_all_suites(
 
 
 def _show(result: "Result", folder: Path) -> None:
+    from cme.suite import notes_on
     from cme.suite.score import suite_of
 
     show_scores(result.scores)
@@ -257,4 +260,13 @@ def _show(result: "Result", folder: Path) -> None:
         note(f"CME used lm-eval's own code, which is slower. Reason: {engine.removeprefix('hf: ')}")
     if result.missing:
         note("The source lacks these splits, so they were not evaluated: " + ", ".join(result.missing))
+    if result.skipped:
+        note(
+            f"Skipped: {' and '.join(result.skipped)}. The code that the model writes must run to score them. Add --run-code and "
+            "another --out."
+        )
+    if result.run_code == "unsandboxed":
+        note("cme: warning: the code that the model wrote ran without a sandbox.")
+    for text in notes_on(item.dataset for item in result.scores.datasets):
+        note(text)
     note(f"Written: {folder / 'result.json'}, {folder / 'samples.parquet'}")

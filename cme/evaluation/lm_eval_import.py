@@ -69,6 +69,11 @@ def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str
             f"{logs[0].samples.parent} has samples of {unknown[0]}, which is not a task of this version of CME. Move these logs "
             "to another folder, or use the version that has the task."
         )
+    if programs := [log.task for log in logs if specs[log.task].runs_code]:
+        raise UsageError(
+            f"{logs[0].samples.parent} has samples of {programs[0]}, whose programs would have to run again. Move these logs to "
+            "another folder, and evaluate this task with 'cme eval --run-code'."
+        )
     setups = {log.task: _setup(log, source) for log in logs}
     setup = next(iter(setups.values()))
     for task, other in setups.items():

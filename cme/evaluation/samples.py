@@ -61,6 +61,8 @@ def _has_ended(text: str, spec: DatasetSpec) -> bool:
     """Return whether what follows a generated text could not change its answer."""
     if spec.answer == "number":
         return solution_end(text) is not None
+    if spec.answer == "program":
+        return not text.endswith(extract(text, spec))
     return ("\n" if spec.answer == "first_line" else "\n\n") in text
 
 

@@ -9,6 +9,7 @@ from cme.errors import UsageError
 from cme.evaluation.expert_choice import ExpertChoice
 from cme.models.load import DTYPES
 from cme.prompt.formats import FORMATS
+from cme.sandbox import RUN_CODE
 from cme.suite import select
 from cme.suite.baselines import covered
 from cme.suite.suites import suite_of_families
@@ -57,6 +58,8 @@ class EvalSettings:
         experts: the experts of a routed adapter to use, such as ``top1`` or ``drop:1`` (`cme.evaluation.expert_choice`). None
             means all.
         retention_base: base of a merged or fully trained model, with which retention compares it. None for an adapter.
+        run_code: how programs that the model writes run: ``sandboxed`` or ``unsandboxed``. None leaves out the datasets that need
+            it.
         ids: file of row ids (`cme.records.ids`). Its rows are evaluated in place of those of the tier, which it states as well.
     """
 
@@ -82,6 +85,7 @@ class EvalSettings:
     retention_base: str | None = None
     experts: str | None = None
     ids: str | None = None
+    run_code: Annotated[str, known("way to run code", RUN_CODE)] | None = None
 
     def check(self) -> None:
         """Check names against the suite, and settings against each other.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cme.adapters.load import adapter_fingerprint
 from cme.data.sources import Source, check_source, open_source, source_identity, source_notes
 from cme.errors import SourceError, UsageError
+from cme.evaluation import code
 from cme.evaluation.adapters import resolve_adapter
 from cme.evaluation.chosen_ids import check_ids, chosen_ids
 from cme.evaluation.expert_choice import ExpertChoice, check_experts
@@ -112,7 +113,7 @@ def begin(
 
 def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
     """Return the datasets to evaluate and the splits that the source lacks."""
-    specs = select(settings.datasets)
+    specs = code.checked_run_code(select(settings.datasets), settings.run_code)
     source = open_source(settings.source)
     kinds = ("train", "eval") if settings.shots else ("eval",)
     if settings.ids is not None:
@@ -208,5 +209,7 @@ def rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[
         "datasets": {spec.name: spec.fingerprint for spec in specs},
         "scorer": SCORER_VERSION,
         # Absent without row ids, so that unfinished folders of earlier versions can be resumed.
+        # Absent without programs, for the same reason.
+        **({"run_code": settings.run_code} if any(spec.runs_code for spec in specs) else {}),
         **({} if settings.ids is None else {"ids": chosen_ids(settings.ids).sha256}),
     }

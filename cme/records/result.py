@@ -171,11 +171,14 @@ class Result(Artefact):
         rows: how the rows were chosen, if they are not simply those of the tier. The tier then bounds them.
         ids: SHA-256 of the file of row ids that chose the rows (``cme eval --ids``); None without one.
         read_from: the source from which the rows of a file of row ids were read, if it is not ``source``.
+        skipped: chosen datasets that were not evaluated, because their programs must not run without --run-code; None if there
+            are none.
+        run_code: how the programs that the model wrote ran: ``sandboxed`` or ``unsandboxed``; None if there are none.
     """
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows", "ids", "read_from")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows", "ids", "read_from", "skipped", "run_code")
 
     name: str
     base: str
@@ -211,3 +214,5 @@ class Result(Artefact):
     experts: str | None = None
     ids: str | None = None
     read_from: str | None = None
+    skipped: Items[str] | None = None
+    run_code: str | None = None

@@ -38,6 +38,9 @@ def covered(baseline: str, names: tuple[str, ...] | None = None) -> list[Dataset
 
 def answers(baseline: str, spec: DatasetSpec) -> bool:
     """Return whether a baseline answers a dataset."""
+    if spec.runs_code or (baseline == "majority" and not spec.trains):
+        # One program solves no other task.
+        return False
     if baseline == "first-option":
         return spec.kind == "choice"
     if baseline == "unanswerable":

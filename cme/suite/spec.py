@@ -28,9 +28,11 @@ __all__ = [
     "datasets",
     "in_suite",
     "load_spec",
+    "notes_on",
     "select",
     "selection",
     "suites_of",
+    "with_training_rows",
 ]
 
 Kind = Literal["choice", "generate"]
@@ -47,15 +49,15 @@ class Subset:
         name: name of the subset, such as ``r1`` or ``arc_easy``.
         folder: folder in a mirror.
         config: configuration name on the hub, or None.
-        train: hub name of the training split.
+        train: hub name of the training split; empty if there is none.
         eval: hub name of the evaluation split.
     """
 
     name: str
     folder: str
     config: str | None
-    train: str
     eval: str
+    train: str = ""
 
     def split(self, kind: str) -> str:
         """Return the hub name of the split ``"train"`` or ``"eval"``."""
@@ -81,7 +83,7 @@ class _Cme(Model):
     choices: Items[str] | None = None
     cluster: Items[str] = ()
     revision: str | None = None
-    answer: Literal["first_line", "joined_lines", "number"] = "first_line"
+    answer: Literal["first_line", "joined_lines", "number", "program"] = "first_line"
     answer_normalisation: Literal["squad", "triviaqa", "unicode"] = "squad"
     unanswerable: str | None = None
     rows: dict[str, int] = Field(default_factory=dict)
@@ -89,6 +91,7 @@ class _Cme(Model):
     part_by: str | None = None
     wrapper: str | None = None
     beside: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class DatasetSpec:
         metrics: all per-sample scores, the primary one first.
         corpus_metrics: scores of all answers together (``f1`` of the last label, ``macro_f1``), which are never averaged.
         max_gen_toks: most tokens to generate (0 for choice datasets).
-        answer: how a generated text becomes an answer: its first line, all lines joined by spaces, or its final number.
+        answer: how a generated text becomes an answer: its first line, all lines joined by spaces, its final number, or its
+            program, which must run to be scored.
         answer_normalisation: how short answers are compared: as SQuAD does, after Unicode decomposition too, or as TriviaQA.
         unanswerable: what to write where a question has no answer; it is scored as the empty answer.
         licence: as stated by the publisher.
@@ -127,6 +131,7 @@ class DatasetSpec:
         wrapper: struct column that contains all other columns in some copies on the hub, or None.
         beside: whether the dataset is outside the suite, in no average and no mix. It is then evaluated only if it is named
             (MNLI's mismatched split).
+        note: what a reader of its scores must know, in one sentence, or None.
         path: path of the YAML.
         fingerprint: SHA-256 of the content of the YAML and its include, with the licence and the instructions.
     """
@@ -159,6 +164,7 @@ class DatasetSpec:
     subset_column: str | None
     wrapper: str | None
     beside: bool
+    note: str | None
     path: Path
     fingerprint: str
 
@@ -171,6 +177,20 @@ class DatasetSpec:
     def suite(self) -> str:
         """Name of the suite of the dataset's family, such as ``cme-22``."""
         return suite_of_family(self.family).name
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether its answers are programs, which must run to be scored."""
+        return self.answer == "program"
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has training rows."""
+        return all(subset.train for subset in self.subsets)
+
+    def subsets_of(self, kind: str) -> tuple[Subset, ...]:
+        """Return the subsets that have a split ``"train"`` or ``"eval"``."""
+        return tuple(subset for subset in self.subsets if subset.split(kind))
 
     @property
     def instruction(self) -> str:
@@ -268,6 +288,7 @@ def load_spec(path: Path) -> DatasetSpec:
         subset_column=cme.part_by,
         wrapper=cme.wrapper,
         beside=cme.beside,
+        note=cme.note,
         path=path,
         fingerprint=_fingerprint(values),
     )
@@ -295,7 +316,8 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "choice datasets need either 'choices' (label words) or 'options' (number of letters), and other datasets neither"
         )
-    if sorted(cme.rows) != ["eval", "train"] or min(cme.rows.values()) < 1:
+    trained = all(part.get("train") for part in cme.parts.values())
+    if sorted(cme.rows) != ["eval", "train"] or cme.rows["eval"] < 1 or (cme.rows["train"] > 0) != trained:
         problems.append("'rows' must give the published numbers of 'train' and 'eval' rows")
     return problems
 
@@ -418,3 +440,21 @@ def suites_of(specs: Iterable[DatasetSpec]) -> list[str]:
     """Return the names of the suites of some datasets, in the order of the suites."""
     present = {spec.suite for spec in specs}
     return [name for name in SUITES if name in present]
+
+
+def notes_on(names: Iterable[str]) -> list[str]:
+    """Return what a reader of the scores of some datasets must know, each with the name of the dataset."""
+    known, given = _all(tasks_dir()), set(names)
+    return [f"{spec.name}: {spec.note}" for spec in known.values() if spec.name in given and spec.note]
+
+
+def with_training_rows(specs: Iterable[DatasetSpec]) -> list[DatasetSpec]:
+    """Return the datasets that have training rows.
+
+    Raises:
+        UsageError: none of them has.
+    """
+    given = list(specs)
+    if given and not any(spec.trains for spec in given):
+        raise UsageError(f"{' and '.join(spec.name for spec in given)} has no training rows. Choose other datasets.")
+    return [spec for spec in given if spec.trains]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from cme.data.example import Content, Dropped, Row
+from cme.data.normalise.code import humaneval, mbpp
 from cme.data.normalise.inference import nli, qnli, rte
 from cme.data.normalise.labelled import emotion, imdb, tweet_emotion, yelp_polarity
 from cme.data.normalise.mathematics import aqua_rat, gsm8k, svamp
@@ -22,8 +23,10 @@ NORMALISERS: dict[str, Normaliser] = {
     "arc": arc,
     "commonsense_qa": commonsense_qa,
     "emotion": emotion,
+    "humaneval": humaneval,
     "gsm8k": gsm8k,
     "imdb": imdb,
+    "mbpp": mbpp,
     "medmcqa": medmcqa,
     "mmlu": mmlu,
     "nli": nli,

@@ -76,6 +76,8 @@ def _choice_problem(sample: Sample, spec: DatasetSpec) -> str | None:
 def _text_problem(sample: Sample, spec: DatasetSpec) -> str | None:
     """Find scores that no text can have together."""
     scores = sample["scores"]
+    if spec.runs_code:
+        return _program_problem(sample)
     if "exact_match" in scores:
         exact, overlap = scores["exact_match"], scores["f1"]
         if exact not in (0.0, 1.0):
@@ -97,4 +99,16 @@ def _text_problem(sample: Sample, spec: DatasetSpec) -> str | None:
             return f"rougeL is {scores['rougeL']:g}, which is above rouge1 ({scores['rouge1']:g})"
         if sample["empty"] and max(scores.values()) > _ROUNDING:
             return "the summary is empty, but has a score above 0"
+    return None
+
+
+def _program_problem(sample: Sample) -> str | None:
+    """Find outcomes that no program can have together. Programs are not executed again."""
+    scores = sample["scores"]
+    if wrong := [name for name, value in scores.items() if value not in (0.0, 1.0)]:
+        return f"{wrong[0]} is {scores[wrong[0]]:g}; expected 0 or 1"
+    if (count := sum(scores.values())) != 1:
+        return f"its program has {count:g} outcomes; expected 1"
+    if sample["empty"] and not scores.get("error"):
+        return "its answer has no program, but another outcome than error"
     return None

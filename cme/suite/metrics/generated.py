@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from cme.suite.metrics.answers import exact_match, normalise_answer, normalise_squad, normalise_triviaqa, token_f1
 from cme.suite.metrics.numbers import final_number, number_scores
+from cme.suite.metrics.program import extract_program
 from cme.suite.metrics.rouge import rouge
 from cme.suite.spec import DatasetSpec
 
@@ -17,8 +18,10 @@ def extract(text: str, spec: DatasetSpec) -> str:
 
     The answer is the first line. For summaries it is all lines up to a blank line, joined by spaces. White space before the
     answer is ignored, and an empty text gives an empty answer. For worked solutions it is the final number
-    (`cme.suite.metrics.numbers`), or an empty answer if there is none.
+    (`cme.suite.metrics.numbers`), or an empty answer if there is none. For programs see `extract_program`.
     """
+    if spec.answer == "program":
+        return extract_program(text)
     if spec.answer == "number":
         found = final_number(text)
         return "" if found is None else found.text
