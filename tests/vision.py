@@ -25,16 +25,22 @@ def save_llava(folder: Path, language: Path, *, tokenizer: bool = True) -> None:
     Args:
         folder: the new folder.
         language: folder of the Llama.
-        tokenizer: whether to write the tokenizer.
+        tokenizer: whether to write the tokenizer of the Llama.
     """
     import torch
-    from transformers import AutoModelForCausalLM, CLIPVisionConfig, LlavaConfig, LlavaForConditionalGeneration
+    from transformers import (
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        CLIPVisionConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+    )
 
     llama = AutoModelForCausalLM.from_pretrained(language)
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(**_SMALL, image_size=8, patch_size=4, projection_dim=16),
         text_config=llama.config,
-        image_token_index=399,
+        image_token_index=llama.config.vocab_size - 1,
         tie_word_embeddings=llama.config.tie_word_embeddings,
     )
     with torch.random.fork_rng():
@@ -45,7 +51,7 @@ def save_llava(folder: Path, language: Path, *, tokenizer: bool = True) -> None:
     model.generation_config = llama.generation_config
     model.save_pretrained(folder)
     if tokenizer:
-        tiny_tokenizer().save_pretrained(folder)
+        AutoTokenizer.from_pretrained(language).save_pretrained(folder)
 
 
 def vision_language(kind: str) -> Any:
@@ -61,9 +67,7 @@ def vision_language(kind: str) -> Any:
     image = {"image_token_id": 398, "video_token_id": 397, "vision_start_token_id": 396, "vision_end_token_id": 395}
     if kind == "qwen2_vl":
         vision = {"depth": 2, "embed_dim": 16, "hidden_size": 32, "num_heads": 2, "mlp_ratio": 2, "patch_size": 4}
-        return hf.Qwen2VLConfig(
-            text_config={**_TEXT, **ids, "rope_parameters": rope}, vision_config=vision, **image
-        )
+        return hf.Qwen2VLConfig(text_config={**_TEXT, **ids, "rope_parameters": rope}, vision_config=vision, **image)
     if kind == "qwen2_5_vl":
         vision = {"depth": 2, "hidden_size": 16, "out_hidden_size": 32, "num_heads": 2, "intermediate_size": 24}
         return hf.Qwen2_5_VLConfig(

@@ -66,14 +66,16 @@ def test_a_llava_needs_no_processor_but_a_tokenizer(llava, tiny_base, tmp_path):
     assert not [*llava.glob("*processor*")]
     assert load_tokenizer(llava).get_vocab() == load_tokenizer(tiny_base).get_vocab()
     save_llava(tmp_path, tiny_base, tokenizer=False)
-    with pytest.raises(SourceError, match=r"there is no tokenizer file such as tokenizer\.json\..*A processor is not") as caught:
+    with pytest.raises(
+        SourceError, match=r"there is no tokenizer file such as tokenizer\.json\..*A processor is not"
+    ) as caught:
         load_tokenizer(tmp_path)
     assert one_sentence(caught)
 
 
 def test_an_adapter_is_not_a_base(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
-    with pytest.raises(SourceError, match="is an adapter and not a base. Give it with --adapter") as caught:
+    with pytest.raises(SourceError, match=r"is an adapter and not a base\. Give it with --adapter") as caught:
         resolve_base(str(tmp_path))
     assert one_sentence(caught)
 
@@ -108,7 +110,7 @@ def test_a_masked_model_that_is_a_decoder_is_not_refused_by_its_class(tmp_path):
 
 @pytest.mark.parametrize("kind", ["florence2", "t5gemma2", "vision-encoder-decoder"])
 def test_encoder_decoders_that_see_are_refused(kind, tmp_path):
-    from transformers import AutoConfig, ViTConfig, VisionEncoderDecoderConfig
+    from transformers import AutoConfig, VisionEncoderDecoderConfig, ViTConfig
 
     config = (
         VisionEncoderDecoderConfig.from_encoder_decoder_configs(ViTConfig(), BertConfig())

@@ -7,7 +7,16 @@ from cme.evaluation.engine.lm import PrefixLM
 from cme.evaluation.engine.plain import PlainLM
 from cme.models.causal import check_causal
 from cme.models.load import load_model, load_tokenizer
-from tests.evaluation.engine.lab import SHARING, SMALL, by_passage, choices, loop_scores, loop_texts, share_always, texts
+from tests.evaluation.engine.lab import (
+    SHARING,
+    SMALL,
+    by_passage,
+    choices,
+    loop_scores,
+    loop_texts,
+    share_always,
+    texts,
+)
 from tests.evaluation.engine.test_choice import LABELS, SHOTS, rows
 from tests.vision import VISION, save_base, save_llava, vision_language
 
