@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.tiny import tiny_tokenizer
 
-__all__ = ["VISION", "save_base", "save_llava", "vision_language"]
+__all__ = ["VISION", "save_base", "save_llava", "save_seeing_llava", "vision_language"]
 
 _SMALL = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
 _TEXT = {
@@ -126,3 +126,52 @@ def _ids() -> dict[str, int]:
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
+
+
+def save_seeing_llava(folder: Path) -> None:
+    """Write a LLaVA with its processor, which prefers the letters A to D as answers and whose answers depend on the image.
+
+    Args:
+        folder: the new folder.
+    """
+    import torch
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    size = {"height": 24, "width": 24}
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(
+            **{**_SMALL, "num_hidden_layers": 3}, image_size=24, patch_size=8, projection_dim=16, initializer_range=0.3
+        ),
+        text_config=LlamaConfig(**_TEXT, **{**_ids(), "vocab_size": len(tokenizer)}, tie_word_embeddings=False),
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        model = LlavaForConditionalGeneration(config)
+        for weight in model.model.multi_modal_projector.parameters():
+            torch.nn.init.normal_(weight, std=0.6)
+    letters = [tokenizer.encode(f"a {letter}")[-1] for letter in "ABCD"]
+    scale = torch.full((len(tokenizer), 1), 0.01)
+    scale[letters] = 1.0
+    model.lm_head.weight.data *= scale
+    model.save_pretrained(folder)
+    LlavaProcessor(
+        image_processor=CLIPImageProcessorPil(size=size, crop_size=size),
+        tokenizer=tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        image_token="<image>",
+        num_additional_image_tokens=1,
+        chat_template=None,
+    ).save_pretrained(folder)

@@ -50,6 +50,7 @@ _ORDER = (
     "params",
     "export-lora",
     "eval",
+    "eval-images",
     "analyse",
     "score",
     "show",
