@@ -95,6 +95,9 @@ if TYPE_CHECKING:
         WrittenIds,
         write_ids,
     )
+    from cme.api.images import (
+        evaluate_images,
+    )
     from cme.api.listings import (
         list_baselines,
         list_datasets,
@@ -210,6 +213,7 @@ _HOMES = {
     "download": "cme.api.checks",
     "evaluate": "cme.api.evaluation",
     "evaluate_each": "cme.api.evaluation",
+    "evaluate_images": "cme.api.images",
     "explain_scores": "cme.api.results",
     "export_lora": "cme.api.lora",
     "from_lm_eval": "cme.api.evaluation",
@@ -296,6 +300,7 @@ __all__ = [
     "download",
     "evaluate",
     "evaluate_each",
+    "evaluate_images",
     "explain_scores",
     "export_lora",
     "from_lm_eval",

@@ -355,13 +355,15 @@ def build_config(settings: AdapterSettings, model: Any) -> Any:
         UsageError: The base has no feed-forward projections that CME knows, the base lacks a layer that the settings name,
             or the method rejects the settings.
     """
-    from cme.adapters.targets import check_targets, ffn_targets
+    from cme.adapters.targets import check_targets, ffn_targets, language_targets
     from cme.patterns import check_patterns
 
     targets = settings.target_modules
     check_patterns(settings.options, (name for name, _ in model.named_modules()))
     if targets is not None:
         check_targets(model, targets, any_layer=settings.method == "peft")
+        narrowed = language_targets(model, targets)
+        targets = narrowed if isinstance(narrowed, str) else tuple(narrowed)
     elif "target_modules" in METHODS[settings.method].settings and not settings.options.get("target_parameters"):
         targets = tuple(ffn_targets(model))
     encodes = getattr(getattr(model, "config", None), "is_encoder_decoder", False)

@@ -179,7 +179,8 @@ def train(
         experts: number of experts.
         alpha: ``lora_alpha``. The adapter is scaled by alpha / rank. Default: twice the rank.
         dropout: dropout on the adapter's input.
-        target_modules: names of layers, or a regular expression as in PEFT. Default: the feed-forward projections.
+        target_modules: names of layers, or a regular expression as in PEFT. Default: the feed-forward projections, in a
+            vision-language base those of its language model.
         collaboration: TeamLoRA: share one matrix A between the experts.
         competition: TeamLoRA: gate weights by the interaction matrix.
         gate_sum: what the gate weights sum to: ``"free"`` (TeamLoRA's formula, its default), 1 (the others') or

@@ -53,6 +53,7 @@ _ORDER = (
     "params",
     "export-lora",
     "eval",
+    "eval-images",
     "analyse",
     "score",
     "show",

@@ -27,6 +27,7 @@ VERBS = (
     "doctor",
     "download",
     "eval",
+    "eval_images",
     "export_lora",
     "ids",
     "import_lm_eval",

@@ -15,6 +15,7 @@ from cme.evaluation.expert_choice import ExpertChoice, check_experts
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.evaluation.shared_rows import check_same_rows
+from cme.models.kinds import check_kind
 from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group
@@ -86,6 +87,7 @@ def begin(
     """
     specs, missing = specs_of(settings)
     folder = resolve_base(settings.base)
+    check_kind(folder)
     fingerprint = base_fingerprint(folder)
     check_format(settings.prompt_format, load_tokenizer(folder), [spec.name for spec in specs])
     prompts = tokenizer_fingerprint(folder, TEMPLATE_DATE if settings.prompt_format == "chat" else None)

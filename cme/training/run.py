@@ -13,6 +13,7 @@ from cme.env import is_first_process
 from cme.errors import CMEError, DivergedError, UsageError
 from cme.files import write_text
 from cme.locks import locks_released
+from cme.models.kinds import auto_class_name
 from cme.models.load import base_fingerprint, context_length, load_tokenizer, pick_dtype, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group, joined
@@ -177,7 +178,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
             saved_check=checked,
         )
         write_curve(out, curve_rows(trainer.state.log_history, tokens.lengths, order, per_step))
-        write_card(out, run, start.manifest)
+        write_card(out, run, start.manifest, auto_class_name(base))
         write_record(out / _RECORD, run)
         return _end(settings, out)
 
