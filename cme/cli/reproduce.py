@@ -119,6 +119,8 @@ def _show_steps(board: Path, as_json: bool) -> None:
 
 
 def _show(reproduction: "Reproduction", entry: "Entry", out: Path, as_json: bool) -> None:
+    from cme.suite.score import suite_of
+
     if as_json:
         emit_json(reproduction.plain() | {"verdict": reproduction.verdict})
         return
@@ -138,7 +140,7 @@ def _show(reproduction: "Reproduction", entry: "Entry", out: Path, as_json: bool
         rows.append(["samples with a different score", f"{reproduction.changed} of {reproduction.samples}"])
     if reproduction.same_adapter is not None:
         rows.append(["adapter", "bitwise identical" if reproduction.same_adapter else "not bitwise identical"])
-    show_table(["CME average", ""], rows)
+    show_table([suite_of(entry.scores).average, ""], rows)
     if entry.settings and seeds == 1 and reproduction.changed != 0:
         note("The row has one seed, so the interval does not include the variation between seeds.")
     note(f"{entry.name}: {reproduction.verdict}. Written: {out / 'reproduction.json'}")

@@ -82,8 +82,11 @@ def submit(
         replace=replace,
         card=card,
     )
+    from cme.suite.score import suite_of
+
     entry = submitted.entry
     runs = f" over {len(entry.runs)} seeds" if len(entry.runs) > 1 else ""
-    note(f"Entry {entry.name} has a CME average of {entry.scores.average:.2f}{runs}. Written: {submitted.file}")
+    what = suite_of(entry.scores).average
+    note(f"Entry {entry.name} has a {what} of {entry.scores.average:.2f}{runs}. Written: {submitted.file}")
     for line in submitted.notes:
         note(line)

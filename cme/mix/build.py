@@ -18,6 +18,7 @@ from cme.mix.collect_eval import collect_eval, compared_with, join_leak_detector
 from cme.mix.collect_train import collect_train
 from cme.mix.dedup import Cleaned, Overlap, clean
 from cme.mix.licences import filter_by_use
+from cme.mix.other_numbers import with_other_numbers
 from cme.mix.overlap import heat_map, overlap_csv
 from cme.mix.pool import mini_train_rows
 from cme.mix.rows import MANIFEST, read_manifest
@@ -57,10 +58,7 @@ class _Decided:
     train: dict[str, TrainFile]
     evaluation: dict[str, EvalFile]
     cleaned: dict[str, Cleaned]
-
-    @property
-    def overlap(self) -> dict[str, Overlap]:
-        return {name: item.overlap for name, item in self.cleaned.items()}
+    overlap: dict[str, Overlap]
 
     @property
     def unchecked(self) -> tuple[str, ...]:
@@ -226,7 +224,10 @@ def _decide(
         )
     checked = {name: evaluation[name] for name in bits}
     cleaned = clean(suite, train, checked, bits, validation_share=settings.validation_share)
-    return _Decided(specs, train, evaluation, cleaned)
+    overlap = {name: item.overlap for name, item in cleaned.items()}
+    if settings.decontamination:
+        overlap = with_other_numbers(cleaned, train, suite, source)
+    return _Decided(specs, train, evaluation, cleaned, overlap)
 
 
 def _write(decided: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> dict[str, str]:

@@ -9,6 +9,7 @@ from cme.suite.spec import (
     in_suite,
     notes_on,
     select,
+    selection,
     suites_of,
     with_training_rows,
 )
@@ -22,6 +23,7 @@ __all__ = [
     "in_suite",
     "notes_on",
     "select",
+    "selection",
     "suites_of",
     "with_training_rows",
 ]

@@ -30,6 +30,7 @@ __all__ = [
     "load_spec",
     "notes_on",
     "select",
+    "selection",
     "suites_of",
     "with_training_rows",
 ]
@@ -424,6 +425,15 @@ def by_suite(names: Iterable[str] | None) -> dict[str, tuple[str, ...]]:
     """
     specs = select(names)
     return {suite: tuple(spec.name for spec in specs if spec.suite == suite) for suite in suites_of(specs)}
+
+
+def selection(names: Iterable[str]) -> list[str]:
+    """Return the options of a command that choose these datasets; none for the whole CME-22."""
+    given = list(names)
+    for suite in (*SUITES, ALL):
+        if set(given) == set(datasets(suite)):
+            return [] if suite == DEFAULT else ["--suite", suite]
+    return ["--datasets", ",".join(given)]
 
 
 def suites_of(specs: Iterable[DatasetSpec]) -> list[str]:

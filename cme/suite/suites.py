@@ -37,6 +37,10 @@ class Suite:
     group: str
     average: str
 
+    def named(self, text: str) -> str:
+        """Return a text about the CME average with the name of this suite's average in its place."""
+        return text.replace(SUITES[DEFAULT].average, self.average)
+
 
 SUITES = {
     "cme-22": Suite("cme-22", "CME-22", FAMILIES, "cme", "CME average"),

@@ -21,7 +21,7 @@ from cme.records import Entry, Scores
 from cme.stats import Comparison, Estimate, RankRange, average_weights, variance_share
 from cme.suite import datasets
 from cme.suite.score import suite_of, without_rouge
-from cme.suite.suites import ALL
+from cme.suite.suites import ALL, DEFAULT, SUITES, Suite
 
 __all__ = ["Standing", "make_standing", "read_runs"]
 
@@ -35,7 +35,7 @@ class Standing:
         references: reference rows, which have scores and no rank: baselines, and a base with examples in the prompt.
         partial: baselines that answer only some of the datasets and so have no average, sorted by name.
         stale: entries scored by an older scorer version, which are neither compared nor ranked.
-        averages: CME average in points by name of the row, including references.
+        averages: average of the suite in points by name of the row, including references.
         families: family scores by family and row, including partial baselines that answer all datasets of the family.
         datasets: dataset scores in points by dataset and row, including partial baselines that answer the dataset.
         without_rouge: average without the summarization family; empty if no other family was run.
@@ -68,6 +68,11 @@ class Standing:
     def entries(self) -> tuple[Entry, ...]:
         """All of them in the order of the table: rows, references, partial baselines, stale ones."""
         return (*self.rows, *self.references, *self.partial, *self.stale)
+
+    @property
+    def suite(self) -> Suite:
+        """The suite of the entries; CME-22 if there are none."""
+        return suite_of(self.entries[0].scores) if self.entries else SUITES[DEFAULT]
 
     def kind(self, entry: Entry) -> str:
         """``row``, ``reference``, ``partial`` or ``stale``."""

@@ -11,6 +11,7 @@ from cme.leaderboard.entries.escape import for_markdown
 from cme.records import Entry, EntryRun, Run, read_record
 from cme.records.card import update_card
 from cme.suite.families import title
+from cme.suite.score import suite_of
 from cme.templates import render_markdown
 
 __all__ = ["update_cards"]
@@ -92,7 +93,7 @@ def _results(entry: Entry, item: EntryRun) -> list[Any]:
     from huggingface_hub import EvalResult
 
     scores = item.scores
-    average = "CME average" if scores.complete else f"average over {len(scores.datasets)} datasets of CME"
+    average = suite_of(scores).average if scores.complete else f"average over {len(scores.datasets)} datasets of CME"
     rows = [("cme_average", average, scores.average, scores.average_stderr)]
     rows += [("cme_family", title(family.family), family.value, family.stderr) for family in scores.families]
     return [
@@ -122,6 +123,7 @@ def _body(entry: Entry, item: EntryRun) -> str:
             (for_markdown(title(family.family)), _with_error(family.value, family.stderr))
             for family in item.scores.families
         ],
+        "average_name": suite_of(item.scores).average,
         "average": _with_error(item.scores.average, item.scores.average_stderr),
         "mean": _with_error(entry.scores.average, entry.scores.average_stderr),
     }

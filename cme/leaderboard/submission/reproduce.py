@@ -13,7 +13,7 @@ from cme.leaderboard.submission.steps import source_argument
 from cme.records import Artefact, Entry, Result, read_record
 from cme.records.samples import read_samples
 from cme.stats import average_weights, compare
-from cme.suite import datasets
+from cme.suite import datasets, selection
 from cme.suite.score import SCORER_VERSION
 from cme.suite.suites import ALL
 
@@ -122,7 +122,7 @@ def build_command(entry: Entry) -> str | None:
     words += [] if share == 0.005 else ["--validation-share", share]
     words += ["--licence", ",".join(mix.uses)] if mix.uses is not None else []
     words += ["--allow-missing"] if mix.allow_missing else []
-    words += ["--datasets", ",".join(mix.datasets)] if mix.datasets and set(mix.datasets) != set(datasets()) else []
+    words += selection(mix.datasets) if mix.datasets else []
     return shlex.join(map(str, [*words, "--out", "mix/"]))
 
 

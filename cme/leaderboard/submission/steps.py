@@ -10,7 +10,7 @@ from cme.data.sources import is_mini
 from cme.leaderboard.entries.chosen_rows import choosing_run
 from cme.leaderboard.ranking.numbers import points
 from cme.records import Entry, EntryRun
-from cme.suite import datasets
+from cme.suite import selection
 from cme.suite.baselines import BASELINES
 
 __all__ = ["BoardStep", "board_steps", "entry_steps", "source_argument"]
@@ -196,7 +196,7 @@ def _evaluate(entry: Entry, run: EntryRun, label: str, out: str, variant: int) -
         words += ["--base", entry.base, *(["--adapter", f"runs/{label}"] if run.seed is not None else [])]
     words += ["--source", source_argument(entry.source), "--tier", entry.tier]
     scored = [item.dataset for item in entry.scores.datasets]
-    words += [] if set(scored) == set(datasets()) else ["--datasets", ",".join(scored)]
+    words += selection(scored)
     if entry.rows is not None:
         adapters = [item.provenance.adapter.fingerprint for item in entry.runs]
         own = choosing_run(entry.base_fingerprint, entry.rows, adapters) == entry.runs.index(run)
