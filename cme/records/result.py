@@ -180,7 +180,16 @@ class Result(Artefact):
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows", "ids", "read_from", "skipped", "run_code", "generated")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+        "experts",
+        "retention",
+        "rows",
+        "ids",
+        "read_from",
+        "skipped",
+        "run_code",
+        "generated",
+    )
 
     name: str
     base: str
