@@ -15,7 +15,11 @@ def evaluations(board):
 
 @pytest.mark.parametrize(
     ("value", "option"),
-    [("true", "--run-code=sandboxed"), ("sandboxed", "--run-code=sandboxed"), ("unsandboxed", "--run-code=unsandboxed")],
+    [
+        ("true", "--run-code=sandboxed"),
+        ("sandboxed", "--run-code=sandboxed"),
+        ("unsandboxed", "--run-code=unsandboxed"),
+    ],
 )
 def test_a_board_of_cme_r_runs_code_as_it_says(tmp_path, value, option):
     steps = evaluations(make_board(tmp_path, **REASONING, run_code=value))
@@ -25,7 +29,9 @@ def test_a_board_of_cme_r_runs_code_as_it_says(tmp_path, value, option):
 
 @pytest.mark.parametrize("value", [None, "false"])
 def test_without_run_code_the_board_is_refused_before_anything_is_trained(tmp_path, value):
-    with pytest.raises(UsageError, match=r"to score humaneval and mbpp.* Add 'run_code: true'.*'datasets: \[aqua_rat, gsm8k\]'"):
+    with pytest.raises(
+        UsageError, match=r"to score humaneval and mbpp.* Add 'run_code: true'.*'datasets: \[aqua_rat, gsm8k\]'"
+    ):
         make_board(tmp_path, **REASONING, run_code=value)
 
 
