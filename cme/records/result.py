@@ -174,11 +174,22 @@ class Result(Artefact):
         skipped: chosen datasets that were not evaluated, because their programs must not run without --run-code; None if there
             are none.
         run_code: how the programs that the model wrote ran: ``sandboxed`` or ``unsandboxed``; None if there are none.
+        generated: for each dataset with worked solutions, the tokens of the generated texts; None without such a dataset. The
+            prefix engine ends a solution at its end mark, so its texts are shorter than those of lm-eval's own code.
     """
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows", "ids", "read_from", "skipped", "run_code")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+        "experts",
+        "retention",
+        "rows",
+        "ids",
+        "read_from",
+        "skipped",
+        "run_code",
+        "generated",
+    )
 
     name: str
     base: str
@@ -216,3 +227,4 @@ class Result(Artefact):
     read_from: str | None = None
     skipped: Items[str] | None = None
     run_code: str | None = None
+    generated: dict[str, int] | None = None
