@@ -217,6 +217,7 @@ class _Planner:
         common = ["--source", file.source, "--tier", file.tier]
         common += ["--datasets", ",".join(file.datasets)] if file.datasets else []
         common += ["--allow-missing"] if file.allow_missing else []
+        common += [f"--run-code={file.run_code}"] if file.run_code else []
         step = Step(
             f"{base.prefix}results/{name}",
             "result",
