@@ -17,6 +17,7 @@ from cme.readers.yaml_file import read_yaml
 from cme.records.analysis import PARTS
 from cme.records.board import BoardFile
 from cme.records.grid import folder_of
+from cme.sandbox import RUN_CODE
 from cme.suite.spec import Use, in_suite, select
 from cme.suite.suites import check_suite
 from cme.suite.tiers import TIERS
@@ -148,6 +149,7 @@ def _check(file: BoardFile) -> None:
     _check_mix(file)
     for what, value, known in (
         ("dtype", file.dtype, ("auto", *DTYPES)),
+        ("run_code", file.run_code, RUN_CODE),
         ("costs: dtype", file.costs and file.costs.dtype, DTYPES),
         ("analysis: tier", file.analysis and file.analysis.tier, TIERS),
         *(("analysis: part", part, PARTS) for part in (file.analysis.parts if file.analysis else ())),

@@ -235,6 +235,8 @@ class BoardFile(BoardPart):
         threads: CPU threads of one step. It is fixed because results on a CPU depend on it.
         device: ``cpu`` or ``cuda``; None takes a GPU for each step if the machine has one.
         allow_missing: whether evaluation continues without splits that the source lacks.
+        run_code: how the programs that models write run: ``sandboxed`` (in bubblewrap) or ``unsandboxed``; None leaves out the
+            datasets that need it (mbpp, humaneval).
     """
 
     name: str
@@ -263,6 +265,7 @@ class BoardFile(BoardPart):
     threads: Positive = 1
     device: str | None = None
     allow_missing: bool = False
+    run_code: str | None = None
 
     @property
     def source_name(self) -> str:
