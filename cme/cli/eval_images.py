@@ -45,10 +45,10 @@ def eval_images(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a vision-language model on multiple-choice questions about images.
+    """Evaluate a vision-language model on questions about images.
 
-    These questions are apart from the suite and belong to no average. The processor of the base makes the prompt, and the option
-    whose letter is most likely is the answer. Run the same command again after an interruption to continue.
+    The multiple-choice questions are apart from the suite and belong to no average. The processor of the base makes the prompt.
+    The option whose letter is most likely is the answer. Run the same command again after an interruption to continue.
     """
     import cme
 
