@@ -65,7 +65,11 @@ def list_datasets(suite: str = "cme-22") -> Rows:
             "hub id": spec.hub_id,
             "train rows": f"{spec.rows['train']:,}",
             "eval rows": f"{spec.rows['eval']:,}",
-            "answer": f"{spec.options} {'words' if spec.choices else 'letters'}" if spec.options else "free text",
+            "answer": "program"
+            if spec.runs_code
+            else f"{spec.options} {'words' if spec.choices else 'letters'}"
+            if spec.options
+            else "free text",
             "metric": spec.primary_metric,
             "chance": f"{100 * spec.chance:.1f}",
             "evidence": EVIDENCE.get(spec.name, "none"),

@@ -383,7 +383,7 @@ def test_an_entry_gives_the_losses_of_its_grid_on_another_machine(tmp_path):
 @pytest.mark.parametrize("mode", [None, "sandboxed", "unsandboxed"])
 def test_programs_run_only_if_the_board_says_so(tmp_path, mode):
     board = make_board(
-        tmp_path, suite="cme-r", datasets=None, mix="{size: 100}", **({"run_code": mode} if mode else {})
+        tmp_path, suite="cme-r", datasets=None, references="[base]", **({"run_code": mode} if mode else {})
     )
     evaluations = [step for step in make_plan(board, Facts({})).steps.values() if step.kind == "result"]
     assert evaluations
