@@ -145,11 +145,10 @@ def _check(file: BoardFile) -> None:
         raise unknown("tier", file.tier, TIERS)
     if not file.out.strip():
         raise UsageError("out is empty. Give a folder for the entries and tables.")
-    select(file.datasets or None)
+    _check_run_code(file)
     _check_mix(file)
     for what, value, known in (
         ("dtype", file.dtype, ("auto", *DTYPES)),
-        ("run_code", file.run_code, RUN_CODE),
         ("costs: dtype", file.costs and file.costs.dtype, DTYPES),
         ("analysis: tier", file.analysis and file.analysis.tier, TIERS),
         *(("analysis: part", part, PARTS) for part in (file.analysis.parts if file.analysis else ())),
@@ -173,6 +172,20 @@ def _check(file: BoardFile) -> None:
     ):
         if len(set(numbers)) < len(numbers) or (what == "seeds" and not numbers):
             raise UsageError(f"{what} has {', '.join(map(str, numbers)) or 'no values'}. Give each seed once.")
+
+
+def _check_run_code(file: BoardFile) -> None:
+    """Check that the datasets are known, and that those whose programs must run may run them."""
+    if file.run_code is not None and file.run_code not in RUN_CODE:
+        raise unknown("run_code", file.run_code, RUN_CODE)
+    specs = select(file.datasets or None)
+    running = [spec.name for spec in specs if spec.runs_code]
+    if running and file.run_code is None:
+        others = [spec.name for spec in specs if not spec.runs_code]
+        raise UsageError(
+            f"to score {' and '.join(running)}, the code that the models write must run. Add 'run_code: true', which runs it in a "
+            "sandbox (bubblewrap)" + (f", or leave them out: 'datasets: [{', '.join(others)}]'." if others else ".")
+        )
 
 
 def _check_mix(file: BoardFile) -> None:

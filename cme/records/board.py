@@ -35,6 +35,11 @@ def _switch(value: object) -> object:
     return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
 
 
+def _run_code(value: object) -> object:
+    """Accept ``true`` for the sandbox, and ``false`` for not running code."""
+    return {True: "sandboxed", False: None}.get(value, value) if isinstance(value, bool) else value
+
+
 def _rates(value: object) -> object:
     """Accept numbers that are written as text, such as ``1e-3`` in YAML 1.1."""
     if not isinstance(value, list | tuple):
@@ -235,8 +240,8 @@ class BoardFile(BoardPart):
         threads: CPU threads of one step. It is fixed because results on a CPU depend on it.
         device: ``cpu`` or ``cuda``; None takes a GPU for each step if the machine has one.
         allow_missing: whether evaluation continues without splits that the source lacks.
-        run_code: how the programs that models write run: ``sandboxed`` (in bubblewrap) or ``unsandboxed``; None leaves out the
-            datasets that need it (mbpp, humaneval).
+        run_code: how the programs that the models write run, which mbpp and humaneval need: ``true`` or ``sandboxed`` (in
+            bubblewrap), or ``unsandboxed``. It is ``--run-code`` of ``cme eval``.
     """
 
     name: str
@@ -265,7 +270,7 @@ class BoardFile(BoardPart):
     threads: Positive = 1
     device: str | None = None
     allow_missing: bool = False
-    run_code: str | None = None
+    run_code: Annotated[str | None, BeforeValidator(_run_code)] = None
 
     @property
     def source_name(self) -> str:

@@ -378,20 +378,3 @@ def test_an_entry_gives_the_losses_of_its_grid_on_another_machine(tmp_path):
     board = read_board(board.path, tmp_path / "work")
     losses = losses_of_entry(board, board.bases[0], board.row("moelora"))
     assert set(losses) == {1e-3, 2e-3, 4e-3, 8e-3} and min(losses, key=losses.get) == 4e-3
-
-
-@pytest.mark.parametrize("mode", [None, "sandboxed", "unsandboxed"])
-def test_programs_run_only_if_the_board_says_so(tmp_path, mode):
-    board = make_board(
-        tmp_path, suite="cme-r", datasets=None, references="[base]", **({"run_code": mode} if mode else {})
-    )
-    evaluations = [step for step in make_plan(board, Facts({})).steps.values() if step.kind == "result"]
-    assert evaluations
-    for step in evaluations:
-        assert [word for word in step.argv if word.startswith("--run-code")] == ([f"--run-code={mode}"] if mode else [])
-        assert ("humaneval" in step.expects["datasets"]) == (mode is not None)
-
-
-def test_an_unknown_way_to_run_code_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="unknown run_code 'yes'"):
-        make_board(tmp_path, run_code="'yes'")
