@@ -45,11 +45,10 @@ def eval_images(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a vision-language model on images.
+    """Evaluate a vision-language model on questions about images.
 
-    The questions have several options and are apart from the suite and its averages. The processor of the base makes the
-    prompt, and the option whose letter is most likely is the answer. Run the same command again
-    after an interruption to continue.
+    The multiple-choice questions are apart from the suite and belong to no average. The processor of the base makes the prompt.
+    The option whose letter is most likely is the answer. Run the same command again after an interruption to continue.
     """
     import cme
 

@@ -23,6 +23,7 @@ TWINS = {
     "doctor": ["doctor", "doctor_data"],
     "download": ["download"],
     "eval": ["evaluate", "evaluate_each"],
+    "eval-images": ["evaluate_images"],
     "export-lora": ["export_lora"],
     "ids": ["write_ids"],
     "import-lm-eval": ["from_lm_eval"],
