@@ -83,6 +83,9 @@ HEAVY = (
     "scipy",
     "matplotlib",
     "jinja2",
+    "pydantic",
+    "yaml",
+    "numpy",
 )
 
 

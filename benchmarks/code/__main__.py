@@ -27,13 +27,12 @@ def code(
         emit_json(asdict(measured))
         return
     show_table(
-        ["programs", "workers", "s", "CPU s", "ms per program", "outcomes"],
+        ["programs", "workers", "s", "ms per program", "outcomes"],
         [
             [
                 measured.programs,
                 measured.workers or "all cores",
                 f"{measured.seconds:.1f}",
-                f"{measured.cpu_seconds:.1f}",
                 f"{1000 * measured.seconds / measured.programs:.0f}",
                 ", ".join(f"{count} {name}" for name, count in sorted(measured.outcomes.items())),
             ]

@@ -1,6 +1,5 @@
-"""Runs programs of the mini corpus with their tests, and measures time and CPU time."""
+"""Runs programs of the mini corpus with their tests, and measures their time."""
 
-import resource
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -19,20 +18,18 @@ _DATASET, _SPLIT = "mbpp", "test"
 
 @dataclass(frozen=True)
 class Measured:
-    """What running some programs cost.
+    """How long some programs took.
 
     Attributes:
         programs: number of programs.
         workers: number of programs that ran at the same time; None for the number of CPU cores.
         seconds: wall-clock time, without the check of the sandbox.
-        cpu_seconds: CPU time of all processes of the programs.
         outcomes: number of programs by outcome.
     """
 
     programs: int
     workers: int | None
     seconds: float
-    cpu_seconds: float
     outcomes: dict[str, int]
 
 
@@ -48,7 +45,7 @@ def mini_programs(number: int) -> list[Program]:
 
 
 def measure_programs(number: int, mode: str = "sandboxed", workers: int | None = None) -> Measured:
-    """Run programs and measure their cost.
+    """Run programs and measure their time.
 
     Args:
         number: number of programs.
@@ -59,9 +56,8 @@ def measure_programs(number: int, mode: str = "sandboxed", workers: int | None =
         CMEError: code cannot run here.
     """
     programs, isolation = mini_programs(number), open_isolation(mode)
-    before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    started = time.perf_counter()
     with bar("Programs", total=number) as progress:
         outcomes = run_programs(programs, isolation, lambda place, outcome: progress.advance(), workers=workers)
-    seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(number, workers, seconds, cpu, dict(Counter(outcome.status for outcome in outcomes)))
+    seconds = time.perf_counter() - started
+    return Measured(number, workers, seconds, dict(Counter(outcome.status for outcome in outcomes)))

@@ -10,7 +10,6 @@ from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, Promp
 from cme.cli.scores import show_retention, show_scores
 from cme.env import is_first_process
 from cme.errors import UsageError
-from cme.suite.suites import ALL
 
 if TYPE_CHECKING:
     from cme.api.results import EvalResult
@@ -197,6 +196,8 @@ def evaluate(
         values = [item.record.plain() for item in results]
         emit_json(values if len(values) > 1 else values[0])
         return
+    from cme.suite.suites import ALL
+
     for item in results:
         if len(results) > 1:
             print(f"\n{item.name}" + (f" ({item.folder.parent.name})" if suite == ALL else ""))
@@ -207,6 +208,7 @@ def _results(
     adapters: list[str], out: Path, devices: str | None, model: str | None, **values: Any
 ) -> "list[EvalResult]":
     import cme
+    from cme.suite.suites import ALL
 
     if values["suite"] == ALL:
         return _of_all_suites(adapters, out, devices, model, **values)

@@ -47,9 +47,8 @@ def eval_images(
 ) -> None:
     """Evaluate a vision-language model on images.
 
-    The questions have several options and are apart from the suite and its averages. The processor of the base makes the
-    prompt, and the option whose letter is most likely is the answer. Run the same command again
-    after an interruption to continue.
+    The multiple-choice questions are apart from the suite and belong to no average. The processor of the base makes the prompt.
+    The option whose letter is most likely is the answer. Run the same command again after an interruption to continue.
     """
     import cme
 

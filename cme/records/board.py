@@ -240,8 +240,8 @@ class BoardFile(BoardPart):
         threads: CPU threads of one step. It is fixed because results on a CPU depend on it.
         device: ``cpu`` or ``cuda``; None takes a GPU for each step if the machine has one.
         allow_missing: whether evaluation continues without splits that the source lacks.
-        run_code: how the programs that the models write run, which mbpp and humaneval need: ``true`` or ``sandboxed``, or
-            ``unsandboxed``. It is ``--run-code`` of ``cme eval``.
+        run_code: how the programs that the models write run, which mbpp and humaneval need: ``true`` or ``sandboxed`` (in
+            bubblewrap), or ``unsandboxed``. It is ``--run-code`` of ``cme eval``.
     """
 
     name: str
