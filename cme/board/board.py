@@ -17,7 +17,8 @@ from cme.readers.yaml_file import read_yaml
 from cme.records.analysis import PARTS
 from cme.records.board import BoardFile
 from cme.records.grid import folder_of
-from cme.suite.spec import in_suite, select
+from cme.suite.choice import in_suite
+from cme.suite.spec import select
 from cme.suite.suites import check_suite
 from cme.suite.tiers import TIERS
 

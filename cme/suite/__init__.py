@@ -1,5 +1,6 @@
 """The suites: datasets, families, tiers, metrics, baselines and averages."""
 
-from cme.suite.spec import DatasetSpec, Subset, by_suite, dataset, datasets, in_suite, select, selection, suites_of
+from cme.suite.choice import by_suite, in_suite, selection, suites_of
+from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, select
 
 __all__ = ["DatasetSpec", "Subset", "by_suite", "dataset", "datasets", "in_suite", "select", "selection", "suites_of"]
