@@ -44,7 +44,7 @@ def fraction(*words: object) -> float:
 def make_samples(skill: float, seed: str, rows: int = 24, names: tuple[str, ...] | None = None) -> list[dict]:
     """``rows`` samples per dataset; ``skill`` is the probability of a right answer. Three rows share a cluster."""
     samples = []
-    for spec in datasets().values():
+    for spec in (datasets() if names is None else datasets("all")).values():
         if names is not None and spec.name not in names:
             continue
         for index in range(rows):
@@ -106,7 +106,7 @@ class Workshop:
             "source": "mini",
             "samples_sha256": sha256_file(folder / "samples.parquet"),
             "scorer_version": SCORER_VERSION,
-            "task_fingerprints": {key: spec.fingerprint for key, spec in datasets().items() if key in scored},
+            "task_fingerprints": {key: spec.fingerprint for key, spec in datasets("all").items() if key in scored},
             "provenance": {key: {"world": "mini"} for key in scored},
             "missing": (),
             "device": "cpu",
