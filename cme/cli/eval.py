@@ -245,6 +245,7 @@ def _of_all_suites(
 
 
 def _show(result: "Result", folder: Path) -> None:
+    from cme.data.sources import is_mini
     from cme.suite import notes_on
     from cme.suite.score import suite_of
 
@@ -269,6 +270,7 @@ def _show(result: "Result", folder: Path) -> None:
         )
     if result.run_code == "unsandboxed":
         note("cme: warning: the code that the model wrote ran without a sandbox.")
-    for text in notes_on(item.dataset for item in result.scores.datasets):
-        note(text)
+    if not is_mini(result.source):
+        for text in notes_on(item.dataset for item in result.scores.datasets):
+            note(text)
     note(f"Written: {folder / 'result.json'}, {folder / 'samples.parquet'}")

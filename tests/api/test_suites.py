@@ -5,7 +5,8 @@ import json
 import pytest
 
 import cme
-from cme.errors import UsageError
+from cme.errors import CMEWarning, UsageError
+from cme.suite import datasets, notes_on
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def board(folder, *results):
 
 def test_a_suite_is_evaluated_whole(results):
     result = results["majority"]
-    assert result.to_frame()["dataset"].tolist() == ["aqua_rat", "gsm8k", "mbpp"]
+    assert result.to_frame()["dataset"].tolist() == ["aqua_rat", "gsm8k"]
     assert [family.family for family in result.scores.families] == ["mathematical_reasoning"]
     assert "CME-R average" in repr(result) and "CME average" not in repr(result)
 
@@ -96,7 +97,7 @@ def test_a_mix_of_cme_22_is_not_changed_by_cme_r(tmp_path):
 
 def test_a_mix_of_cme_r_is_compared_with_both_suites(tmp_path):
     mix = cme.build_mix(tmp_path / "mix", source="mini:graded", size=200, suite="cme-r", workers=1)
-    assert mix.to_frame()["dataset"].tolist() == ["aqua_rat", "gsm8k"]
+    assert mix.to_frame()["dataset"].tolist() == ["aqua_rat", "gsm8k", "mbpp"]
     assert {"gsm8k", "aqua_rat", "svamp", "humaneval", "mmlu", "qqp"} <= set(mix.manifest.overlap["gsm8k"])
     assert mix.manifest.datasets["gsm8k"].leaks == {"gsm8k": 5}
     assert "--datasets" in (tmp_path / "mix" / "README.md").read_text()
@@ -108,3 +109,18 @@ def test_the_lists_of_a_suite():
     assert "mathematical_reasoning" in [row["family"] for row in cme.list_families("all")]
     assert len(cme.list_datasets("all")) == 22 + len(cme.list_datasets("cme-r"))
     assert {row["baseline"]: row["which"] for row in cme.list_baselines("cme-r")}["first-option"] == "aqua_rat"
+
+
+def test_a_comparison_says_which_datasets_need_code_to_run(tmp_path):
+    given = {"source": "mini", "tier": "quick", "out": tmp_path / "out"}
+    with pytest.warns(CMEWarning, match=r"Not compared: mbpp\. .* 'cme eval --run-code', and compare the results"):
+        compared = cme.compare(["majority", "first-option"], datasets="aqua_rat,mbpp", **given)
+    assert list(compared.paired.datasets) == ["aqua_rat"]
+    with pytest.raises(UsageError, match="to score humaneval and mbpp, the code that the models write must run"):
+        cme.compare(["majority", "first-option"], datasets="code_generation", **given)
+
+
+def test_a_board_on_real_rows_says_that_humaneval_may_be_known():
+    note = "Solutions of HumanEval are on many web pages"
+    assert any(note in text for text in notes_on(["gsm8k", "humaneval"]))
+    assert notes_on(list(datasets())) == []

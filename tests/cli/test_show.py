@@ -139,3 +139,10 @@ def test_a_missing_split_is_no_reason_to_name_an_option_that_show_lacks(cme, tmp
         assert done.exit_code == 1
         assert "lacks:\n  qqp: qqp/" in done.stderr and "set another --source or --split" in done.stderr
         assert "--allow-missing" not in done.stderr
+
+
+def test_a_program_is_shown_with_its_tests(cme):
+    text = cme("show", "--dataset", "mbpp", "--source", "mini", "--n", "1").stdout
+    (item,) = json.loads(cme("show", "--dataset", "mbpp", "--source", "mini", "--n", "1", "--json").stdout)
+    tests = json.loads(item["accepted"][0])["tests"]
+    assert f"── tests:\n{tests}" in text and '"head"' not in text

@@ -10,7 +10,7 @@ from cme.leaderboard.ranking.numbers import listing
 from cme.leaderboard.ranking.prompt_variants import spread_of
 from cme.leaderboard.ranking.tuned import tuned_notes, tuned_remark
 from cme.records import Entry
-from cme.suite import datasets
+from cme.suite import datasets, notes_on
 from cme.suite.baselines import BASELINES
 from cme.suite.families import title
 from cme.suite.score import SCORER_VERSION, suite_of
@@ -47,6 +47,7 @@ def notes(standing: Standing) -> list[str]:
         )
     if first.source.partition(":")[0] != "mini":
         sentences.append(_real_rows(first))
+        sentences += notes_on(item.dataset for item in first.scores.datasets)
     if same := [entry.name for entry in entries if not changes_output(entry)]:
         sentences.append(f"These adapters do not change the base model's output: {listing(same)}.")
     if standing.partial:
