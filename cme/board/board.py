@@ -18,8 +18,7 @@ from cme.records.analysis import PARTS
 from cme.records.board import BoardFile
 from cme.records.grid import folder_of
 from cme.sandbox import RUN_CODE
-from cme.suite.choice import in_suite
-from cme.suite.spec import Use, select
+from cme.suite.spec import Use, in_suite, select
 from cme.suite.suites import check_suite
 from cme.suite.tiers import TIERS
 
@@ -184,9 +183,8 @@ def _check_run_code(file: BoardFile) -> None:
     if running and file.run_code is None:
         others = [spec.name for spec in specs if not spec.runs_code]
         raise UsageError(
-            f"to score {' and '.join(running)}, the code that the models write must run. Add 'run_code: true', which runs it "
-            "in a sandbox (bubblewrap)"
-            + (f", or leave them out: 'datasets: [{', '.join(others)}]'." if others else ".")
+            f"to score {' and '.join(running)}, the code that the models write must run. Add 'run_code: true', which runs it in "
+            "a sandbox (bubblewrap)" + (f", or leave them out: 'datasets: [{', '.join(others)}]'." if others else ".")
         )
 
 
