@@ -250,7 +250,10 @@ def test_files_with_the_columns_of_scienceqa_give_the_same_numbers(base, rows, t
         ({"question": " "}, "row 2: question is empty"),
         ({"question": "What is in <image>?"}, "row 2: the question contains <image>, which stands for an image"),
         ({"question": "What? " * 1000}, "row 2: the prompt has"),
-        ({"image": {"bytes": None, "path": "../../secret.png"}}, "row 2: image is the path '../../secret.png', which CME"),
+        (
+            {"image": {"bytes": None, "path": "../../secret.png"}},
+            "row 2: image is the path '../../secret.png', which CME",
+        ),
     ],
 )
 def test_bad_rows_are_named_before_the_model_is_loaded(base, rows, tmp_path, monkeypatch, changes, message):
