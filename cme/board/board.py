@@ -18,7 +18,8 @@ from cme.records.analysis import PARTS
 from cme.records.board import BoardFile
 from cme.records.grid import folder_of
 from cme.sandbox import RUN_CODE
-from cme.suite.spec import Use, in_suite, select
+from cme.suite.choice import in_suite
+from cme.suite.spec import Use, select
 from cme.suite.suites import check_suite
 from cme.suite.tiers import TIERS
 
