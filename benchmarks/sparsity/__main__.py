@@ -57,7 +57,8 @@ def measure(
         for (layer, count, total), row in rows.items()
     ]
     show_table(columns, table)
-    note(f"\nRatios of the chosen part to all, medians of {rounds} rounds, {threads} threads, float32.")
+    clock = "CPU time of one thread" if threads == 1 else f"wall time of {threads} threads"
+    note(f"\nRatios of the chosen part to all, medians of {rounds} rounds, {clock}, float32.")
 
 
 app = standalone(measure, epilog="Example: python -m benchmarks.sparsity --ranks 8,32,128 --tokens 1,1024")

@@ -184,9 +184,8 @@ def _check_run_code(file: BoardFile) -> None:
     if running and file.run_code is None:
         others = [spec.name for spec in specs if not spec.runs_code]
         raise UsageError(
-            f"to score {' and '.join(running)}, the code that the models write must run. Add 'run_code: true', which runs it "
-            "in a sandbox (bubblewrap)"
-            + (f", or leave them out: 'datasets: [{', '.join(others)}]'." if others else ".")
+            f"to score {' and '.join(running)}, the code that the models write must run. Add 'run_code: true', which runs it in "
+            "a sandbox (bubblewrap)" + (f", or leave them out: 'datasets: [{', '.join(others)}]'." if others else ".")
         )
 
 

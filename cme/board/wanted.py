@@ -12,8 +12,7 @@ from cme.board.rows import Row
 from cme.records.board import BoardFile
 from cme.records.method import with_gate_sum
 from cme.suite.baselines import BASELINES, covered
-from cme.suite.choice import with_training_rows
-from cme.suite.spec import select
+from cme.suite.spec import select, with_training_rows
 from cme.training.settings import stored
 
 __all__ = ["of_entry", "of_grid", "of_mix", "of_result", "of_run"]

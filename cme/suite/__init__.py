@@ -1,7 +1,7 @@
 """The suites: datasets, families, tiers, metrics, baselines and averages."""
 
-from cme.suite.choice import by_suite, in_suite, selection, suites_of, with_training_rows
-from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, notes_on, select
+from cme.suite.choice import by_suite, in_suite, selection, suites_of
+from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, notes_on, select, with_training_rows
 
 __all__ = [
     "DatasetSpec",

@@ -7,7 +7,7 @@ from cme.paths import tasks_dir
 from cme.suite.spec import DatasetSpec, datasets, select
 from cme.suite.suites import ALL, DEFAULT, SUITES, check_suite
 
-__all__ = ["by_suite", "in_suite", "selection", "suites_of", "with_training_rows"]
+__all__ = ["by_suite", "in_suite", "selection", "suites_of"]
 
 
 def in_suite(suite: str | None, names: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -63,15 +63,3 @@ def suites_of(specs: Iterable[DatasetSpec]) -> list[str]:
     """Return the names of the suites of some datasets, in the order of the suites."""
     present = {spec.suite for spec in specs}
     return [name for name in SUITES if name in present]
-
-
-def with_training_rows(specs: Iterable[DatasetSpec]) -> list[DatasetSpec]:
-    """Return the datasets that have training rows.
-
-    Raises:
-        UsageError: none of them has.
-    """
-    given = list(specs)
-    if given and not any(spec.trains for spec in given):
-        raise UsageError(f"{' and '.join(spec.name for spec in given)} has no training rows. Choose other datasets.")
-    return [spec for spec in given if spec.trains]

@@ -28,6 +28,7 @@ __all__ = [
     "load_spec",
     "notes_on",
     "select",
+    "with_training_rows",
 ]
 
 Kind = Literal["choice", "generate"]
@@ -386,3 +387,15 @@ def notes_on(names: Iterable[str]) -> list[str]:
     """Return what a reader of the scores of some datasets must know, each with the name of the dataset."""
     known, given = _all(tasks_dir()), set(names)
     return [f"{spec.name}: {spec.note}" for spec in known.values() if spec.name in given and spec.note]
+
+
+def with_training_rows(specs: Iterable[DatasetSpec]) -> list[DatasetSpec]:
+    """Return the datasets that have training rows.
+
+    Raises:
+        UsageError: none of them has.
+    """
+    given = list(specs)
+    if given and not any(spec.trains for spec in given):
+        raise UsageError(f"{' and '.join(spec.name for spec in given)} has no training rows. Choose other datasets.")
+    return [spec for spec in given if spec.trains]

@@ -69,12 +69,30 @@ def prompt_text(processor: Any, row: ImageRow) -> tuple[str, str]:
     Args:
         processor: the processor of the base.
         row: the question.
+
+    Raises:
+        SourceError: there is no template for images, and the processor has no placeholder for them.
     """
     options = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, row.choices, strict=False))
     question = _QUESTION.format(question=row.question, options=options)
     if (text := _chat(processor, question)) is not None:
         return text, ""
-    return f"{processor.image_token}\n{question}\nAnswer:", " "
+    return f"{_placeholder(processor)}\n{question}\nAnswer:", " "
+
+
+def _placeholder(processor: Any) -> str:
+    """Return the text that stands for an image.
+
+    Raises:
+        SourceError: the processor has none.
+    """
+    token = getattr(processor, "image_token", None)
+    if not token:
+        raise SourceError(
+            f"{type(processor).__name__} has no placeholder for images in a text, so it cannot make a prompt with an image. Give "
+            "another vision-language model, such as LLaVA or Qwen-VL."
+        )
+    return str(token)
 
 
 def _chat(processor: Any, question: str) -> str | None:
@@ -99,12 +117,20 @@ def make_inputs(processor: Any, row: ImageRow, most: int | None) -> Inputs:
         most: number of tokens that the base can read, or None.
 
     Raises:
-        CMEError: the image is damaged, or the prompt is too long.
+        CMEError: the image is damaged, the question contains a placeholder of images, or the prompt is too long.
+        SourceError: the processor has no placeholder for images.
     """
     image = read_image(row.image, row.place)
     text, between = prompt_text(processor, row)
+    mark, bos = _placeholder(processor), processor.tokenizer.bos_token
+    if any(mark in part for part in (row.question, *row.choices)):
+        raise CMEError(f"{row.place}: the question contains {mark}, which stands for an image. Remove it.")
+    # White space at the end belongs to the answer, as in `encode_pair` and in lm-eval.
+    prompt = text.rstrip()
+    # A chat template can start with a BOS, which must not be doubled.
+    special = {"add_special_tokens": False} if bos and prompt.startswith(bos) else {}
     try:
-        tensors = dict(processor(images=[image], text=[text], return_tensors="pt"))
+        tensors = dict(processor(images=[image], text=[prompt], return_tensors="pt", **special))
     except (ValueError, TypeError, RuntimeError, ZeroDivisionError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         width, height = image.size

@@ -103,9 +103,15 @@ def _of_folder(folder: Path) -> Iterator[ImageRow | None]:
             for batch in opened.batches(known, size=_BATCH):
                 for values in read_rows(batch):
                     number += 1
-                    image = values["image"]
-                    image = image.get("bytes") if isinstance(image, dict) else image
-                    yield None if image is None else _row(values, image, f"{file}, row {number}")
+                    place, image = f"{file}, row {number}", values["image"]
+                    if isinstance(image, dict):
+                        if image.get("bytes") is None and image.get("path"):
+                            raise CMEError(
+                                f"{place}: image is the path {image['path'][:100]!a}, which CME does not open. Save the bytes of "
+                                "the images in the Parquet file."
+                            )
+                        image = image.get("bytes")
+                    yield None if image is None else _row(values, image, place)
 
 
 _BATCH = 64

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
-from cme.errors import NotFiniteError, UsageError
+from cme.errors import NotFiniteError, SourceError, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.images.prompts import load_processor, make_inputs
@@ -25,7 +25,6 @@ from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.models.vocabulary import check_vocabulary
 from cme.progress import bar
 from cme.prompt import TEMPLATE_DATE
-from cme.readers.image_file import read_image
 from cme.records import AdapterInfo, versions
 from cme.records.base import write_record
 from cme.records.images import ImageResult, SkillScore
@@ -74,7 +73,7 @@ def evaluate_images(settings: ImageSettings, out: Path) -> ImageResult:
 
     Raises:
         UsageError: the base is not a vision-language model, or a value is out of range.
-        SourceError: the base has no processor, or the source has no rows.
+        SourceError: the base has no processor or does not fit it, or the source has no rows.
         CMEError: a row, an image or the adapter is damaged, or the folder holds something else.
     """
     if settings.rows < 1:
@@ -86,10 +85,10 @@ def evaluate_images(settings: ImageSettings, out: Path) -> ImageResult:
         )
     processor = load_processor(folder)
     set_padding(processor.tokenizer)
-    rows = read_rows(settings.source, settings.rows)
+    rows, most = read_rows(settings.source, settings.rows), context_length(folder)
     for row in rows.rows:
-        # All images are read before the model is loaded, so that a broken one stops no evaluation halfway.
-        read_image(row.image, row.place)
+        # All inputs are made before the model is loaded, so that a broken image or a long question stops no evaluation halfway.
+        make_inputs(processor, row, most)
     fingerprint, adapter = base_fingerprint(folder), settings.adapter and resolve_adapter(settings.adapter)
     own = adapter_fingerprint(adapter) if adapter else None
     if adapter:
@@ -112,7 +111,7 @@ def evaluate_images(settings: ImageSettings, out: Path) -> ImageResult:
     if adapter and settings.adapter:
         model = load_adapter(model.requires_grad_(False), adapter)
         info = _adapter_info(model, processor.tokenizer, settings.adapter, own or "", device)
-    answers = _answers(model, processor, rows.rows, done, Lines(out / _WORK), digest(identity), context_length(folder))
+    answers = _answers(model, processor, rows.rows, done, Lines(out / _WORK), digest(identity), most)
     result = _result(settings, rows.rows, answers).replace(
         base_fingerprint=fingerprint,
         processor_fingerprint=identity["processor"],
@@ -146,6 +145,12 @@ def _answers(
                     scores = score_options(model, make_inputs(processor, row, most))
                 except NotFiniteError as error:
                     raise NotFiniteError(f"{row.place}: {error}") from error
+                except (IndexError, TypeError, ValueError) as error:
+                    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+                    raise SourceError(
+                        f"{row.place}: the base cannot read what its processor made of the question ({first}). Use the processor "
+                        "that was saved with this model."
+                    ) from error
                 answer = {
                     "key": key,
                     "id": row.id,

@@ -13,7 +13,7 @@ _PER_TOKEN = ("attention_mask", "mm_token_type_ids", "token_type_ids")
 def score_options(model: Any, inputs: Inputs) -> list[tuple[float, bool]]:
     """Compute the log-probability of each option after the prompt.
 
-    Options of one token each need one pass over the prompt. Otherwise each option needs a pass.
+    Options that differ only in their last token need one pass over the prompt. Otherwise each option needs a pass.
 
     Args:
         model: a vision-language model or a `PeftModel` of one, in evaluation mode.
@@ -34,10 +34,10 @@ def score_options(model: Any, inputs: Inputs) -> list[tuple[float, bool]]:
         name: value.to(weight.device, weight.dtype if value.is_floating_point() else None)
         for name, value in inputs.tensors.items()
     }
-    single = all(len(answer) == 1 for answer in inputs.answers)
+    starts = {answer[:-1] for answer in inputs.answers}
     scores = []
     with torch.inference_mode():
-        read = _logprobs(model, tensors, ()) if single else None
+        read = _logprobs(model, tensors, starts.pop()) if len(starts) == 1 else None
         for answer in inputs.answers:
             logprobs = read if read is not None else _logprobs(model, tensors, answer[:-1])
             ids = torch.tensor(answer, device=logprobs.device)

@@ -103,6 +103,46 @@ def test_the_chat_template_of_the_processor_is_used_if_it_knows_images(base, row
     assert all(len(answer) == 1 for answer in inputs.answers)
 
 
+TEMPLATE = (
+    "{% for message in messages %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+)
+
+
+def test_a_template_that_ends_with_a_line_break_is_read_as_by_hf_multimodal(base, rows, oracle):
+    """The line break must not be read twice. ChatML, for example, ends with one."""
+    processor, model = load_processor(base), load_model(base, device="cpu")
+    processor.chat_template = TEMPLATE + "<|im_start|>assistant{{ '\n' }}"
+    text, between = prompt_text(processor, rows[0])
+    inputs = make_inputs(processor, rows[0], None)
+    scores = score_options(model, inputs)
+    assert text.endswith("assistant\n") and all(len(answer) == 2 for answer in inputs.answers)
+    for letter, answer, (value, _) in zip(LETTERS, inputs.answers, scores, strict=False):
+        image = read_image(rows[0].image, "row")
+        context, expected, pictures = oracle._encode_multimodal_pair(text, between + letter, [image])
+        assert [*inputs.tensors["input_ids"][0].tolist(), *answer] == context + expected
+        logits = oracle._model_multimodal_call(
+            torch.tensor([context + expected])[:, :-1], oracle._batch_images([pictures])
+        )
+        chosen = torch.tensor(expected)[:, None]
+        logprobs = logits[0, -len(expected) :].float().log_softmax(-1)
+        assert value == pytest.approx(float(logprobs.gather(1, chosen).sum()), abs=1e-4)
+
+
+def test_a_template_that_starts_with_a_bos_gets_no_second_one(base, rows):
+    from tokenizers import processors
+
+    processor = load_processor(base)
+    tokenizer = processor.tokenizer
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", tokenizer.bos_token_id)]
+    )
+    for template in (TEMPLATE, "{{ bos_token }}" + TEMPLATE):
+        processor.chat_template = template
+        ids = make_inputs(processor, rows[0], None).tensors["input_ids"][0].tolist()
+        assert ids[0] == tokenizer.bos_token_id and ids.count(tokenizer.bos_token_id) == 1
+
+
 def test_the_image_matters_and_so_does_its_place(base, rows):
     model, processor = load_model(base, device="cpu"), load_processor(base)
     first, second = rows[0], rows[4]
@@ -213,6 +253,12 @@ def test_files_with_the_columns_of_scienceqa_give_the_same_numbers(base, rows, t
         ({"answer": 4}, "row 2: answer is 4, which is not the index of one of 4 choices"),
         ({"choices": ["one"]}, "row 2: choices must be 2 to 10 texts"),
         ({"question": " "}, "row 2: question is empty"),
+        ({"question": "What is in <image>?"}, "row 2: the question contains <image>, which stands for an image"),
+        ({"question": "What? " * 1000}, "row 2: the prompt has"),
+        (
+            {"image": {"bytes": None, "path": "../../secret.png"}},
+            "row 2: image is the path '../../secret.png', which CME",
+        ),
     ],
 )
 def test_bad_rows_are_named_before_the_model_is_loaded(base, rows, tmp_path, monkeypatch, changes, message):
@@ -221,6 +267,17 @@ def test_bad_rows_are_named_before_the_model_is_loaded(base, rows, tmp_path, mon
     with pytest.raises(CMEError) as caught:
         cme.evaluate_images(tmp_path / "out", base=str(base), source=source)
     assert message in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
+def test_a_processor_of_another_model_is_named(base, tmp_path):
+    import shutil
+
+    other = shutil.copytree(base, tmp_path / "other")
+    file = other / "processor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"patch_size": 4}))
+    with pytest.raises(SourceError, match="mini, row 1: the base cannot read what its processor made") as caught:
+        cme.evaluate_images(tmp_path / "out", base=str(other), rows=2, threads=1)
+    assert "\n" not in str(caught.value)
 
 
 def test_what_is_missing_is_named(base, tiny_base, tmp_path, rows):
