@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cme.api.call import StrPath, chosen_datasets, names, path, public
-from cme.errors import UsageError, unknown
+from cme.errors import CMEError, UsageError, unknown
 from cme.extras import extra_checks
 from cme.paths import DISTRIBUTION
 
@@ -99,7 +99,7 @@ def doctor(*, source: str | None = None) -> Checkup:
         >>> cme.doctor().ok
         True
     """
-    return Checkup((*_libraries(), *extra_checks(), *_machine(), _base(), *_sources(source)))
+    return Checkup((*_libraries(), *extra_checks(), *_machine(), _sandbox(), _base(), *_sources(source)))
 
 
 @public
@@ -222,6 +222,16 @@ def _libraries() -> list[tuple[str, str, str]]:
         )
         checks.append((requirement.name, "ok" if fits else "missing", detail))
     return checks
+
+
+def _sandbox() -> tuple[str, str, str]:
+    from cme.sandbox import RUN_CODE, open_isolation
+
+    try:
+        open_isolation(RUN_CODE[0])
+    except CMEError as error:
+        return ("sandbox", "optional", f"only for --run-code (mbpp, humaneval): {error}")
+    return ("sandbox", "ok", "bubblewrap, for --run-code (mbpp, humaneval)")
 
 
 def _machine() -> list[tuple[str, str, str]]:

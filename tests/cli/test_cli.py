@@ -163,6 +163,15 @@ def test_doctor_names_what_is_missing(cme, tmp_path):
     assert cme("doctor").exit_code == 0
 
 
+def test_doctor_says_whether_programs_can_run(cme, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    result = cme("doctor", "--json")
+    rows = {row["what"]: row for row in json.loads(result.stdout)}
+    # The sandbox is needed for one family only, so its absence is no failure.
+    assert result.exit_code == 0 and rows["sandbox"]["state"] == "optional"
+    assert "apt install bubblewrap" in rows["sandbox"]["detail"]
+
+
 def test_no_hub_is_one_sentence_and_the_offline_ways(tmp_path):
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
     command = [
