@@ -89,6 +89,8 @@ def remarks(entry: Entry) -> str:
         marks.append(tuned)
     if any(run.provenance.evaluation.origin == "lm-eval" for run in entry.runs):
         marks.append("evaluated by lm-eval")
+    if any(run.provenance.evaluation.run_code == "unsandboxed" for run in entry.runs):
+        marks.append("its programs ran without a sandbox")
     if not changes_output(entry):
         marks.append("does not change the base's output")
     if entry.rows is not None and entry.rows.reached is not None and entry.rows.counts != entry.rows.available:
