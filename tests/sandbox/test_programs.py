@@ -22,6 +22,14 @@ CASES: dict[str, tuple[Program, str]] = {
     "right": (Program(RIGHT, TESTS, ("f",)), "passed"),
     "wrong": (Program("def f(x):\n    return x\n", TESTS, ("f",)), "failed"),
     "no Python": (Program("Here is the function.", TESTS, ("f",)), "error"),
+    "unfinished last definition": (Program(f"{RIGHT}\ndef g(x):\n    return (x +", TESTS, ("f",)), "passed"),
+    "unfinished repetition": (Program(f"{RIGHT}\n{RIGHT}\ndef f(x):\n    return x[", TESTS, ("f",)), "passed"),
+    "error before the last definition": (Program(f"def g(x):\n    return (\n\n{RIGHT}", TESTS, ("f",)), "error"),
+    "unfinished program": (Program("def f(x):\n    return (x +", TESTS, ("f",)), "error"),
+    "unfinished function after a helper": (
+        Program("def g(x):\n    return x\n\ndef f(x):\n    return (", TESTS, ("f",)),
+        "error",
+    ),
     "another name": (Program("def g(x):\n    return x + 1\n", TESTS, ("f",)), "error"),
     "raises": (Program("def f(x):\n    return x / 0\n", TESTS, ("f",)), "error"),
     "an error that the tests expect": (

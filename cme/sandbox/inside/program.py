@@ -7,7 +7,7 @@ import operator
 import sys
 from builtins import BaseException as AnyError
 from collections.abc import Callable
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from cme.sandbox.inside.limits import set_limits
@@ -17,6 +17,7 @@ __all__ = ["Objects", "main"]
 
 _NAME = "program"
 _MOST_CHARACTERS = 300
+_DEFINITIONS = ("def ", "async def ", "class ")
 
 _OPERATIONS: dict[str, Callable[[Any, Any, Any], Any]] = {
     "call": lambda target, arguments, named: target(*arguments, **named),
@@ -74,7 +75,7 @@ class _Answers:
     def _do(self, request: Any) -> Any:
         action, *rest = request
         if action == "run":
-            exec(compile(rest[0], f"<{_NAME}>", "exec", dont_inherit=True), self._module.__dict__)
+            exec(_compiled(rest[0]), self._module.__dict__)
             if random := sys.modules.get("random"):
                 # Equal programs have equal outcomes.
                 random.seed(0)
@@ -84,6 +85,18 @@ class _Answers:
         target = self._objects.resolve(rest[0])
         arguments, named = (decode(item, self._objects.resolve) for item in rest[1:])
         return _OPERATIONS[action](target, arguments, named)
+
+
+def _compiled(source: str) -> CodeType:
+    """Compile a program. An unfinished last definition is left out, because a generated text can end within it."""
+    try:
+        return compile(source, f"<{_NAME}>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        lines = source.split("\n")
+        starts = [number for number, line in enumerate(lines) if line.startswith(_DEFINITIONS)]
+        if len(starts) < 2 or error.lineno is None or error.lineno <= starts[-1]:
+            raise
+        return compile("\n".join(lines[: starts[-1]]), f"<{_NAME}>", "exec", dont_inherit=True)
 
 
 def _described(error: BaseException) -> tuple[list[str], str, int | None]:
