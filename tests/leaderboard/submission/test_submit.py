@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import cme
 from cme.errors import CMEError, UsageError
 from cme.files import sha256_file
 from cme.leaderboard import load_entries, make_entry, verify
@@ -418,3 +419,15 @@ def test_outcomes_that_no_program_has_are_refused(workshop, scores, problem):
     folder = workshop.result("code", samples, adapter=LORA, run_code="sandboxed")
     with pytest.raises(CMEError, match=problem):
         make_entry([folder], [workshop.run("code", "lora", adapter=LORA)], workshop.entries)
+
+
+def test_a_board_of_programs_shows_their_outcomes_and_no_column_of_rouge(workshop, tmp_path):
+    folder = workshop.result("code", make_samples(0.6, "c", names=("mbpp",)), adapter=LORA, run_code="sandboxed")
+    entry = make_entry([folder], [workshop.run("code", "lora", adapter=LORA)], workshop.entries)
+    text = cme.render_board(workshop.entries, tmp_path / "out").text
+    assert "without ROUGE" not in text and " CME-R average |" in text.partition("\n| ---")[0]
+    passed = 100 * entry.scores.datasets[0].value
+    assert "## Outcomes of programs" in text
+    line = next(line for line in text.splitlines() if line.startswith("| code") and "mbpp" in line and "0.00" in line)
+    cells = [cell.strip() for cell in line.strip("| ").split("|")]
+    assert cells[:4] == ["code", "mbpp", f"{passed:.2f}", f"{100 - passed:.2f}"]

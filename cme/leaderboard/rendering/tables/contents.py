@@ -11,7 +11,7 @@ from cme.leaderboard.rendering.tables.conditions import conditions_section, rate
 from cme.leaderboard.rendering.tables.costs import measured_section, runs_section
 from cme.leaderboard.rendering.tables.experts import in_use_section, router_section
 from cme.leaderboard.rendering.tables.information import information_sections
-from cme.leaderboard.rendering.tables.readings import readings_section
+from cme.leaderboard.rendering.tables.readings import programs_section, readings_section
 from cme.leaderboard.rendering.tables.scores import (
     datasets_sections,
     families_sections,
@@ -43,13 +43,14 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
         Section(
             "",
             _settings(typical(standing)),
-            main_table([row for row in make_rows(standing) if row.kind != "partial"]),
+            main_table([row for row in make_rows(standing) if row.kind != "partial"], standing.suite),
             tuple(notes(standing)),
         ),
         *families_sections(standing),
         *information_sections(standing),
         *datasets_sections(standing),
         readings_section(standing),
+        programs_section(standing),
         pairs_section(standing),
         seeds_section(standing),
         ablation_section(standing),

@@ -1,13 +1,14 @@
-"""The table of strict and flexible readings, for datasets whose answer is a number."""
+"""The tables of what became of single answers: readings of numbers, and outcomes of programs."""
 
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import points
 from cme.leaderboard.rendering.section import Section, make_table
 from cme.records.result import DatasetScore
 
-__all__ = ["readings_section"]
+__all__ = ["programs_section", "readings_section"]
 
 _COUNTS = ("unmarked", "empty", "truncated")
+_PASSED = "pass_at_1"
 
 
 def readings_section(standing: Standing) -> Section | None:
@@ -36,6 +37,34 @@ def readings_section(standing: Standing) -> Section | None:
             lines,
             text=(0, 1),
         ),
+    )
+
+
+def programs_section(standing: Standing) -> Section | None:
+    """Make the table of the outcomes of programs, or None if no dataset has any."""
+    items = [
+        (entry.name, item)
+        for entry in (*standing.rows, *standing.references, *standing.partial)
+        for item in entry.scores.datasets
+        if _PASSED in item.metrics
+    ]
+    if not items:
+        return None
+    outcomes = [name for name in items[0][1].metrics if name != _PASSED]
+    lines = [
+        [
+            name,
+            item.dataset,
+            *(points(100 * item.metrics[outcome]) for outcome in (_PASSED, *outcomes)),
+            _share(item, "truncated"),
+        ]
+        for name, item in items
+    ]
+    return Section(
+        "Outcomes of programs",
+        "Every program has one outcome. The table shows their shares in percent. Error means that the program raised an error or "
+        "that the answer is no valid Python. Truncated answers did not end before the token limit.",
+        make_table(["name", "dataset", "passed", *outcomes, "truncated"], lines, text=(0, 1)),
     )
 
 
