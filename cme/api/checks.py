@@ -103,19 +103,20 @@ def doctor(*, source: str | None = None) -> Checkup:
 
 
 @public
-def doctor_data(*, source: str = "hub") -> DataCheckup:
+def doctor_data(*, source: str = "hub", suite: str | None = None) -> DataCheckup:
     """Check the splits, columns, rows and commit of every dataset in a source: ``cme doctor data``.
 
     Nothing is downloaded.
 
     Args:
         source: ``hub``, a mirror folder or ``NAME=DIR``.
+        suite: ``cme-22``, ``cme-r`` or ``all``. None means ``cme-22``.
 
     Returns:
         The checks.
 
     Raises:
-        CMEError: if the source does not exist.
+        CMEError: if the source or the suite does not exist.
 
     Example:
         >>> cme.doctor_data(source="mirror/").problems  # doctest: +SKIP
@@ -128,12 +129,14 @@ def doctor_data(*, source: str = "hub") -> DataCheckup:
     from cme.env import lock_file
     from cme.progress import bar
     from cme.suite import datasets
+    from cme.suite.suites import DEFAULT, check_suite
 
+    chosen = check_suite(suite or DEFAULT)
     if is_mini(source):
         raise UsageError("the source 'mini' has no files to check. Give 'hub' or a mirror folder as source.")
     opened = open_source(source) if source != "hub" else HubSource(Lock.read(lock_file()).in_memory())
     assert isinstance(opened, HubSource | MirrorSource)
-    specs = datasets(beside=True).values()
+    specs = datasets(chosen, beside=True).values()
     surveys = []
     with bar("Checking", total=len(specs)) as shown:
         for spec in specs:
