@@ -57,8 +57,8 @@ def read_image(data: bytes, name: str) -> Any:
                 raise CMEError(f"{name}: the image has no pixels ({width} × {height}). Remove the row.")
             if max(width, height) > IMAGE_RATIO * min(width, height):
                 raise CMEError(
-                    f"{name}: the image has {width:,} × {height:,} pixels, but one side may be at most {IMAGE_RATIO} times as long "
-                    "as the other. Cut it."
+                    f"{name}: the image has {width:,} × {height:,} pixels, but one side may be at most {IMAGE_RATIO} times as "
+                    "long as the other. Cut it."
                 )
             image.load()
             return _rgb(ImageOps.exif_transpose(image))

@@ -8,6 +8,7 @@ from cme.adapters.methods import METHODS
 from cme.adapters.read_settings import settings_from, settings_to_mapping
 from cme.adapters.settings import AdapterSettings
 from cme.errors import UsageError, unknown
+from cme.files import digest
 from cme.records.grid import folder_of
 
 __all__ = ["Tune", "cells_of", "tunable", "tuned", "with_scale"]
@@ -39,17 +40,20 @@ def cells_of(adapter: AdapterSettings, tune: Tune) -> Iterator[tuple[dict[str, A
         if key not in known:
             raise UsageError(f"tune: {unknown('setting', key, known)}")
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-            raise UsageError(f"tune: {key} is {values!r}. Give a list of values, such as {key}: [8, 16].")
+            shown = values if isinstance(values, str) or not isinstance(values, Sequence) else list(values)
+            raise UsageError(f"tune: {key} is {shown!r}. Give a list of values, such as {key}: [8, 16].")
         if any(not isinstance(value, int | float | str) for value in values):
             raise UsageError(f"tune: {key} is {list(values)!r}. Give numbers or words.")
-    made: list[str] = []
+    made: set[str] = set()
     for combination in itertools.product(*tune.values()):
         chosen = dict(zip(tune, combination, strict=True))
-        name = folder_of(1.0, chosen)
-        if name in made:
+        own = tuned(adapter, chosen)
+        # Values can be equal and look different, such as 16 and 16.0. Different values must not share a folder.
+        names = {folder_of(1.0, chosen), digest(settings_to_mapping(own))} if tune else set()
+        if names & made:
             raise UsageError(f"tune: {', '.join(f'{key}: {value}' for key, value in chosen.items())} is given twice.")
-        made.append(name)
-        yield chosen, tuned(adapter, chosen)
+        made |= names
+        yield chosen, own
 
 
 def tuned(adapter: AdapterSettings, chosen: Mapping[str, Any]) -> AdapterSettings:
