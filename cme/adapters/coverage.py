@@ -17,7 +17,7 @@ from cme.adapters.layer_names import (
 from cme.errors import UsageError
 from cme.models.language import language_prefix, other_parts, outside_language
 
-__all__ = ["coverage", "notes_on_targets", "refuse_unreached"]
+__all__ = ["coverage", "notes_on_targets", "refuse_unreached", "refuse_unreached_weights"]
 
 
 def coverage(model: Any) -> tuple[dict[str, int], dict[str, int]]:
@@ -86,6 +86,26 @@ def refuse_unreached(model: Any, adapted: Sequence[str]) -> None:
         raise UsageError(
             f"target_modules: {len(outside)} adapted layers are outside of the language model ({listed(outside, 3)}). The rows "
             "of a mix are text, which never reaches these layers, so they would not learn. Name layers of the language model."
+        )
+
+
+def refuse_unreached_weights(model: Any) -> None:
+    """Check that text reaches all trained weights, which are not only those of adapted layers.
+
+    PEFT's ``modules_to_save`` and ``bias`` also train weights of the base.
+
+    Args:
+        model: A `PeftModel`.
+
+    Raises:
+        UsageError: A trained weight is outside of the language model of a vision-language base.
+    """
+    inside = "base_model.model."
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad and name.startswith(inside)]
+    if outside := outside_language(model, map(plain_name, trained)):
+        raise UsageError(
+            f"{len(outside)} trained weights are outside of the language model ({listed(outside, 1)}). Text never reaches them, "
+            "so they would not learn. In the adapter's options, leave such modules out of modules_to_save, and bias at 'none'."
         )
 
 
