@@ -14,6 +14,7 @@ from cme.adapters.layer_names import (
     plain_name,
     unadapted_experts,
 )
+from cme.adapters.targets import ffn_layers
 from cme.errors import UsageError
 from cme.models.language import language_prefix, other_parts, outside_language
 
@@ -112,10 +113,13 @@ def refuse_unreached_weights(model: Any) -> None:
 def _experts_note(model: Any, adapted: Sequence[str]) -> str:
     experts = unadapted_experts(model)
     if not experts:
-        return f"{_kinds(adapted)}."
+        others = [name for name in ffn_layers(model) if name not in set(adapted)]
+        return f"{_kinds(adapted)}." + (
+            f" Other feed-forward layers have no adapter: {_kinds(others)}." if others else ""
+        )
     count = len({name.rpartition(".")[0] for names in experts.values() for name in names})
     return (
-        f"{_kinds(adapted)} only. The experts of {count} layers ({', '.join(experts)}) are not adapted. Only PEFT's LoRA can "
+        f"{_kinds(adapted)} only. The experts of {count} layer{'' if count == 1 else 's'} ({', '.join(experts)}) are not adapted. Only PEFT's LoRA can "
         "adapt them, with target_parameters."
     )
 
