@@ -118,9 +118,10 @@ def _experts_note(model: Any, adapted: Sequence[str]) -> str:
             f" Other feed-forward layers have no adapter: {_kinds(others)}." if others else ""
         )
     count = len({name.rpartition(".")[0] for names in experts.values() for name in names})
+    layers = f"{count} layer{'' if count == 1 else 's'}"
     return (
-        f"{_kinds(adapted)} only. The experts of {count} layer{'' if count == 1 else 's'} ({', '.join(experts)}) are not adapted. Only PEFT's LoRA can "
-        "adapt them, with target_parameters."
+        f"{_kinds(adapted)} only. The experts of {layers} ({', '.join(experts)}) are not adapted. Only PEFT's LoRA can adapt "
+        "them, with target_parameters."
     )
 
 
