@@ -72,6 +72,22 @@ def test_the_same_losses_weights_and_logits_as_the_language_model_alone(settings
 
 
 @pytest.mark.filterwarnings("ignore::cme.errors.CMEWarning")
+def test_with_gradient_checkpointing_and_in_bfloat16_it_is_the_language_model_too(
+    settings, base, llava, tmp_path, caplog
+):
+    runs = [
+        train(
+            settings(steps=2, base=str(folder), gradient_checkpointing=True, dtype="bfloat16"),
+            AdapterSettings("moelora", rank=2),
+            out=tmp_path / name,
+        )
+        for name, folder in (("alone", base), ("whole", llava))
+    ]
+    assert runs[0].losses == runs[1].losses and runs[0].validation_loss == runs[1].validation_loss
+    assert not [record for record in caplog.records if "use_cache" in record.getMessage()]
+
+
+@pytest.mark.filterwarnings("ignore::cme.errors.CMEWarning")
 @pytest.mark.parametrize("targets", [("q_proj", "up_proj"), "all-linear"])
 def test_names_that_the_tower_has_too_mean_the_language_model(settings, llava, tmp_path, targets):
     run = train(

@@ -16,7 +16,12 @@ from cme.readers.image_file import read_image
 from tests.cli.conftest import cme as command  # noqa: F401 (a fixture)
 from tests.vision import save_seeing_llava
 
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning",
+    "ignore::DeprecationWarning",
+    # hf-multimodal makes a tensor from a list of arrays.
+    "ignore:Creating a tensor from a list of numpy:UserWarning",
+)
 
 
 @pytest.fixture(scope="module")
