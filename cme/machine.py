@@ -17,6 +17,7 @@ from pathlib import Path
 
 __all__ = [
     "death_signal",
+    "is_zombie",
     "machine_id",
     "peak_memory",
     "process_start",
@@ -93,10 +94,26 @@ def process_start(pid: int | None = None) -> int:
         pid: number of the process; None is this process.
     """
     try:
-        text = Path(f"/proc/{pid or os.getpid()}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(text.rpartition(")")[2].split()[19])
+        return int(_stat(pid or os.getpid())[19])
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def is_zombie(pid: int) -> bool:
+    """Return whether a process has ended, but is still in the list of processes because its parent has not asked for its end.
+
+    In a container whose first process asks for nothing, orphans stay there forever.
+    """
+    try:
+        return _stat(pid)[0] in ("Z", "X")
+    except (OSError, IndexError):
+        return False
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what Linux says about a process after its name: the state, and further numbers."""
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    return text.rpartition(")")[2].split()
 
 
 def _cpuinfo() -> str:

@@ -5,7 +5,9 @@ import builtins
 import os
 import platform
 import re
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,15 @@ def test_nothing_else_uses_what_only_linux_has():
         if path.name not in ("machine.py", "patterns.py") and (match := ONLY_LINUX.search(code)):
             users[path.relative_to(PACKAGE).as_posix()] = match.group()
     assert users == {}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has /proc")
+def test_a_process_that_nobody_waited_for_is_a_zombie():
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert not machine.is_zombie(child.pid)
+        child.stdin.close()
+        end = time.monotonic() + 60
+        while not machine.is_zombie(child.pid) and time.monotonic() < end:
+            time.sleep(0.01)
+        assert machine.is_zombie(child.pid), "it has ended, and this process has not asked how"
+    assert not machine.is_zombie(child.pid)

@@ -11,6 +11,7 @@ from cme.api.call import StrPath, chosen_datasets, names, path, public
 from cme.env import processes
 from cme.errors import CMEWarning, UsageError
 from cme.files import write_text
+from cme.processes import threads_set
 from cme.records.analysis import Analysis
 
 __all__ = ["ExpertAnalysis", "analyse", "analyse_each"]
@@ -113,7 +114,8 @@ def analyse(
         prompt_format=prompt_format, dtype=dtype, token_budget=token_budget, device=device, threads=threads,
         allow_missing=allow_missing,
     )  # fmt: skip
-    return ExpertAnalysis(path(out), analyse_adapter(settings, path(out)))
+    with threads_set(threads):
+        return ExpertAnalysis(path(out), analyse_adapter(settings, path(out)))
 
 
 @public
@@ -192,13 +194,14 @@ def analyse_each(
         )
         for place, item in enumerate(adapter)
     ]  # fmt: skip
-    for settings in several:
-        check_analysis(settings)
     folders = [path(out) / label for label in labels]
-    analyses = [
-        ExpertAnalysis(folder, analyse_adapter(settings, folder, finished=True))
-        for folder, settings in zip(folders, several, strict=True)
-    ]
+    with threads_set(threads):
+        for settings in several:
+            check_analysis(settings)
+        analyses = [
+            ExpertAnalysis(folder, analyse_adapter(settings, folder, finished=True))
+            for folder, settings in zip(folders, several, strict=True)
+        ]
     table = experts_in_use([item.record for item in analyses])
     text = f"# Experts in use\n\n{table}\n"
     if len(several) > 1 and "similarity" in several[0].parts:
@@ -247,9 +250,5 @@ def _settings(
             stacklevel=2,
         )
     ordered = tuple(part for part in PARTS if part in chosen) + tuple(part for part in chosen if part not in PARTS)
-    if values.get("threads"):
-        import torch
-
-        torch.set_num_threads(values["threads"])
     mix = None if data is None else path(data)
     return AnalysisSettings(evaluation, ordered, subject_rows, permutations, mix, validation_rows, draws)

@@ -13,6 +13,7 @@ from cme.api.row_choice import row_choice
 from cme.env import processes
 from cme.errors import UsageError
 from cme.evaluation.settings import EvalSettings
+from cme.processes import threads_set
 from cme.suite import by_suite
 from cme.suite.suites import ALL
 
@@ -146,7 +147,7 @@ def evaluate(
         )
     if out is None and not in_memory and processes() > 1:
         raise UsageError("out is missing. Several processes (torchrun) need an output folder that they share.")
-    with _folder(out) as (folder, temporary), _threads_kept(threads):
+    with _folder(out) as (folder, temporary), threads_set(threads):
         from cme.evaluation.run import evaluate as run
         from cme.evaluation.run import evaluate_model
 
@@ -259,7 +260,8 @@ def evaluate_each(
         several = device_names(devices if isinstance(devices, str) else ",".join(devices))
         records = evaluate_on(several, settings, adapters, folder)
     else:
-        records = run(settings, adapters, folder, choice.checked(settings))
+        with threads_set(threads):
+            records = run(settings, adapters, folder, choice.checked(settings))
     return [EvalResult(folder / name, record) for name, record in zip(distinct_names(adapters), records, strict=True)]
 
 
@@ -327,18 +329,3 @@ def _folder(out: StrPath | None) -> Iterator[tuple[Path, TemporaryFolder | None]
     except BaseException:
         temporary.remove()
         raise
-
-
-@contextmanager
-def _threads_kept(threads: int | None) -> Iterator[None]:
-    """Restore torch's number of threads after an evaluation that changed it."""
-    if threads is None:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cme.api.call import StrPath, chosen_datasets, names, path, public
 from cme.env import processes
 from cme.errors import UsageError
+from cme.processes import threads_set
 from cme.records.export import Export
 
 if TYPE_CHECKING:
@@ -137,16 +138,13 @@ def export_lora(
     }
     if not measure and (given := [name for name, value in of_measure.items() if value is not None]):
         raise UsageError(f"{given[0].replace('_', '-')} applies to --measure only. Add --measure, or leave it out.")
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
     settings = ExportSettings(
         os.fspath(adapter), chosen, None if data is None else str(path(data)), base, pick_dtype(dtype), pick_device(device),
         rank, ridge, steps, lr, batch_size, seed, prompt_format,
         _evaluation(of_measure, token_budget, threads, allow_missing) if measure else None,
     )  # fmt: skip
-    return ExportedLora(path(out), export_adapter(settings, path(out)))
+    with threads_set(threads):
+        return ExportedLora(path(out), export_adapter(settings, path(out)))
 
 
 def _evaluation(

@@ -52,7 +52,7 @@ def test_a_regular_expression_or_names_of_layers():
 def test_functions_with_an_adapters_settings_have_the_same_arguments():
     """`train` has them all; the others share its names, types and defaults."""
     train = inspect.signature(cme.train).parameters
-    own = {"out", "data", "recipe", "lr_grid", "match_params", "base"}
+    own = {"out", "data", "recipe", "lr_grid", "tune", "match_params", "base"}
     shared = {}
     for function in (cme.train_grid, cme.count_parameters, cme.match_rank):
         parameters = inspect.signature(function).parameters
