@@ -43,7 +43,7 @@ def test_the_line_has_a_label_and_a_legend_in_both_themes(tuned, plot):
         assert len(lines) == 1
         colours += lines
         caption = tuned.find(f"#{plot.replace('plot', 'caption')}").text
-        assert "The long-dashed line shows LoRA with the learning rate and rank that a grid chose." in caption
+        assert "The long-dashed line shows LoRA with the learning rate and settings that a grid chose." in caption
     assert len(set(colours)) == 2, "each theme has its own colour"
 
 

@@ -113,8 +113,8 @@ function drawCost() {
   draw("cost-plot", { height, description: `CME average against ${axis.label}; the table below contains the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
 }
 
-// LoRA whose rate and rank a grid chose: what every other method must beat.
-const TUNED = "The long-dashed line shows LoRA with the learning rate and rank that a grid chose.";
+// LoRA whose rate and settings a grid chose: what every other method must beat.
+const TUNED = "The long-dashed line shows LoRA with the learning rate and settings that a grid chose.";
 
 function tunedLines() {
   return data.tuned.map((line) => ({ ...line, label: line.name }));
