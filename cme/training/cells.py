@@ -37,6 +37,8 @@ def cells_of(adapter: AdapterSettings, tune: Tune) -> Iterator[tuple[dict[str, A
     """
     for key, values in tune.items():
         known = tunable(adapter.method)
+        if not known:
+            raise UsageError(f"tune: the method {adapter.method} has no settings that a grid can vary. Leave tune out.")
         if key not in known:
             raise UsageError(f"tune: {unknown('setting', key, known)}")
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
@@ -56,17 +58,18 @@ def cells_of(adapter: AdapterSettings, tune: Tune) -> Iterator[tuple[dict[str, A
         yield chosen, own
 
 
-def tuned(adapter: AdapterSettings, chosen: Mapping[str, Any]) -> AdapterSettings:
+def tuned(adapter: AdapterSettings, chosen: Mapping[str, Any], where: str = "tune") -> AdapterSettings:
     """Return the settings of an adapter with other values of some of them.
 
     Args:
         adapter: The adapter's settings.
         chosen: The other values. The factor alpha / rank stays the same, unless alpha is among them.
+        where: The origin of the values, for messages.
 
     Raises:
         UsageError: A value is invalid.
     """
-    return settings_from(settings_to_mapping(adapter) | with_scale(adapter, chosen), "tune") if chosen else adapter
+    return settings_from(settings_to_mapping(adapter) | with_scale(adapter, chosen), where) if chosen else adapter
 
 
 def with_scale(adapter: AdapterSettings, chosen: Mapping[str, Any]) -> dict[str, Any]:
