@@ -57,7 +57,7 @@ MAY_IMPORT = {
     # It shows the texts of samples.
     "leaderboard": _DATA,
     # It plans commands, which run in processes of their own.
-    "board": _DATA | {"models", "adapters", "mix", "training", "leaderboard"},
+    "board": _DATA | {"sandbox", "models", "adapters", "mix", "training", "leaderboard"},
 }
 """Package → packages that it may import, from the ground up; ``cli`` may import all, and nothing imports ``cli``."""
 

@@ -65,7 +65,11 @@ def list_datasets(suite: str = "cme-22") -> Rows:
             "hub id": spec.hub_id,
             "train rows": f"{spec.rows['train']:,}",
             "eval rows": f"{spec.rows['eval']:,}",
-            "answer": f"{spec.options} {'words' if spec.choices else 'letters'}" if spec.options else "free text",
+            "answer": "program"
+            if spec.runs_code
+            else f"{spec.options} {'words' if spec.choices else 'letters'}"
+            if spec.options
+            else "free text",
             "metric": spec.primary_metric,
             "chance": f"{100 * spec.chance:.1f}",
             "evidence": EVIDENCE.get(spec.name, "none"),
@@ -204,23 +208,23 @@ _LISTINGS = {
 _OF_A_SUITE = {"families": list_families, "datasets": list_datasets, "baselines": list_baselines}
 
 
-def listing(what: str, suite: str | None = None) -> Rows:
+def listing(what: str, suite: str = "cme-22") -> Rows:
     """Return one of the lists by its name, as ``cme ls`` prints it.
 
     Args:
         what: name of the list.
-        suite: the suite whose families, datasets or baselines are listed. None means ``cme-22``.
+        suite: the suite whose families, datasets or baselines are listed.
 
     Raises:
         UsageError: if there is no such list or suite, or if the list does not depend on the suite.
     """
     if what not in _LISTINGS:
         raise unknown("listing", what, _LISTINGS)
-    if suite is None:
-        return _LISTINGS[what]()
-    if what not in _OF_A_SUITE:
+    if what in _OF_A_SUITE:
+        return _OF_A_SUITE[what](suite)
+    if suite != "cme-22":
         raise UsageError(f"the {what} do not depend on the suite. Leave out --suite.")
-    return _OF_A_SUITE[what](suite)
+    return _LISTINGS[what]()
 
 
 @public

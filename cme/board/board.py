@@ -17,7 +17,9 @@ from cme.readers.yaml_file import read_yaml
 from cme.records.analysis import PARTS
 from cme.records.board import BoardFile
 from cme.records.grid import folder_of
-from cme.suite.spec import Use, in_suite, select
+from cme.sandbox import RUN_CODE
+from cme.suite.choice import in_suite
+from cme.suite.spec import Use, select
 from cme.suite.suites import check_suite
 from cme.suite.tiers import TIERS
 
@@ -144,7 +146,7 @@ def _check(file: BoardFile) -> None:
         raise unknown("tier", file.tier, TIERS)
     if not file.out.strip():
         raise UsageError("out is empty. Give a folder for the entries and tables.")
-    select(file.datasets or None)
+    _check_run_code(file)
     _check_mix(file)
     for what, value, known in (
         ("dtype", file.dtype, ("auto", *DTYPES)),
@@ -171,6 +173,20 @@ def _check(file: BoardFile) -> None:
     ):
         if len(set(numbers)) < len(numbers) or (what == "seeds" and not numbers):
             raise UsageError(f"{what} has {', '.join(map(str, numbers)) or 'no values'}. Give each seed once.")
+
+
+def _check_run_code(file: BoardFile) -> None:
+    """Check that the datasets are known, and that those whose programs must run may run them."""
+    if file.run_code is not None and file.run_code not in RUN_CODE:
+        raise unknown("run_code", file.run_code, RUN_CODE)
+    specs = select(file.datasets or None)
+    running = [spec.name for spec in specs if spec.runs_code]
+    if running and file.run_code is None:
+        others = [spec.name for spec in specs if not spec.runs_code]
+        raise UsageError(
+            f"to score {' and '.join(running)}, the code that the models write must run. Add 'run_code: true', which runs it in "
+            "a sandbox (bubblewrap)" + (f", or leave them out: 'datasets: [{', '.join(others)}]'." if others else ".")
+        )
 
 
 def _check_mix(file: BoardFile) -> None:

@@ -24,7 +24,8 @@ def row_options(file: BoardFile) -> list[str]:
     """Return the options of ``cme eval`` that choose the rows. A file of row ids determines the tier and the datasets."""
     words = ["--source", file.source, *(["--ids", file.ids] if file.ids else ["--tier", file.tier])]
     words += ["--datasets", ",".join(file.datasets)] if file.datasets and not file.ids else []
-    return [*words, *(["--allow-missing"] if file.allow_missing and not file.ids else [])]
+    words += ["--allow-missing"] if file.allow_missing and not file.ids else []
+    return [*words, *([f"--run-code={file.run_code}"] if file.run_code else [])]
 
 
 def tune_options(row: Row) -> list[str]:

@@ -16,6 +16,7 @@ from cme.leaderboard.ranking.tuned import tuned_lines
 from cme.records import Entry
 from cme.reports import markdown_table, write_figure
 from cme.stats import Estimate
+from cme.suite.suites import SUITES
 
 __all__ = ["write_tables"]
 
@@ -61,7 +62,7 @@ def _write_study(board: Board, base: Base, name: str, lines: Sequence[tuple[str,
         if row.name in entries
     ]
     keys = list(board.file.studies[name].vary)
-    write_text(folder / "study.md", _study_text(name, keys, rows))
+    write_text(folder / "study.md", SUITES[board.file.suite].named(_study_text(name, keys, rows)))
     write_text(folder / "study.csv", _study_csv(keys, rows))
     yield from (folder / "study.md", folder / "study.csv")
     with optional("The same numbers are in study.csv."):
@@ -140,7 +141,7 @@ def _write_order(board: Board, standings: Mapping[str, Standing]) -> Iterator[Pa
     table = [[name, *(estimate(scores[label][name]) for label in labels)] for name in names]
     ranks = [[first, second, str(item.rows), _correlation(item)] for first, second, item in pairs]
     text = (
-        "# Does the order hold?\n\nCME averages of the methods on each base.\n\n"
+        f"# Does the order hold?\n\n{SUITES[board.file.suite].average}s of the methods on each base.\n\n"
         f"{markdown_table(['name', *labels], table)}\n\n"
         "Spearman's rank correlation of the averages on two bases. 1 means the same order, 0 means no relation. The interval "
         "shows how much of it is due to samples and seeds: the averages are drawn 10,000 times from their standard errors.\n\n"

@@ -82,6 +82,7 @@ def of_result(
 def _datasets(board: Board, name: str) -> dict[str, Any]:
     """Return the datasets of an evaluation, and whether some of them may be absent. Some baselines cover few datasets."""
     chosen = covered(name, board.file.datasets or None) if name in BASELINES else select(board.file.datasets or None)
+    chosen = [spec for spec in chosen if board.file.run_code is not None or not spec.runs_code]
     return {"datasets": tuple(spec.name for spec in chosen), "allow_missing": board.file.allow_missing}
 
 

@@ -98,6 +98,11 @@ class _Command(typer.core.TyperCommand):
     """A command that also takes the earlier names of its options, and some options without their value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self.completed(args))
+
+    def completed(self, args: list[str]) -> list[str]:
+        """Return the words of a command line with today's names of options and with the values that can be left out."""
+        args = list(args)
         known = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
         end = args.index("--") if "--" in args else len(args)
         for place, word in enumerate(args[:end]):
@@ -106,7 +111,7 @@ class _Command(typer.core.TyperCommand):
                 args[place] = f"{EARLIER[name]}{equals}{value}"
             if word in known and word in _ALONE and not (place + 1 < end and args[place + 1] in _ALONE[word]):
                 args[place] = f"{word}={_ALONE[word][0]}"
-        return super().parse_args(ctx, args)
+        return args
 
 
 def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F]:

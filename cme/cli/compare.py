@@ -85,10 +85,11 @@ def compare(
 def _show(compared: "Compared") -> None:
     from cme.leaderboard.ranking.numbers import estimate, interval, p_value
     from cme.leaderboard.ranking.verdicts import seed_share
+    from cme.suite.suites import suite_of_families
 
     paired = compared.paired
     show_table(
-        ["name", "seeds", "CME average"],
+        ["name", "seeds", suite_of_families(paired.families).average],
         [
             [side.name, len(side.runs) if side.trained else "", estimate(item)]
             for side, item in zip(paired.sides, paired.averages, strict=True)

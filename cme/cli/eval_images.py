@@ -45,7 +45,7 @@ def eval_images(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Evaluate a vision-language model on questions about images.
+    """Evaluate a vision-language model on images.
 
     The multiple-choice questions are apart from the suite and belong to no average. The processor of the base makes the prompt.
     The option whose letter is most likely is the answer. Run the same command again after an interruption to continue.

@@ -24,7 +24,7 @@ def ls(
     what: Annotated[
         str, typer.Argument(help="What to list: suites, families, datasets, baselines, tiers, methods or recipes.")
     ] = "datasets",
-    suite: Annotated[str | None, typer.Option("--suite", help="Suite: cme-22, cme-r or all. Default: cme-22.")] = None,
+    suite: Annotated[str, typer.Option("--suite", help="Suite: cme-22, cme-r or all.")] = "cme-22",
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table, as in docs/suite.md.")] = False,
 ) -> None:

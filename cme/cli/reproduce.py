@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import Json
+from cme.cli.options import Json, RunCode
 from cme.cli.tables import show_table
 from cme.errors import UsageError
 
@@ -66,6 +66,7 @@ def reproduce(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="CPU threads. Default: as recorded in the row.")
     ] = None,
+    run_code: RunCode = None,
     as_json: Json = False,
 ) -> None:
     """Repeat a row of a board, or list the steps of all.
@@ -94,6 +95,7 @@ def reproduce(
         source=source,
         device=device,
         threads=threads,
+        run_code=run_code,
     )
     _show(reproduced.record, reproduced.entry, out, as_json)
     if not reproduced.ok:

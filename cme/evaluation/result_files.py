@@ -102,6 +102,7 @@ def answered(
             name: round(item["tokens"] / item["seconds"], 1) for name, item in done.items() if item.get("tokens")
         },
         "engines": {name: item["engine"] for name, item in done.items() if item["engine"]},
+        "generated": {name: item["generated"] for name, item in done.items() if "generated" in item} or None,
         "versions": versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -118,6 +119,8 @@ def _joined(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the record of a dataset whose rows were evaluated in several parts."""
     joined = dict(records[-1])
     joined["seconds"] = round(sum(record["seconds"] for record in records), 3)
+    if "generated" in joined:
+        joined["generated"] = sum(record["generated"] for record in records)
     if "tokens" in joined:
         joined["tokens"] = sum(record["tokens"] for record in records)
     # If one part needed lm-eval's own code, its reason is the one to report.

@@ -285,6 +285,8 @@ class Session:
                 "provenance": task.dataset.provenance,
                 "engine": lm.used,
             }
+            if spec.answer == "number":
+                done["generated"] = sum(_length(self._tokenizer, record) for record in records)
             if window is not None:
                 done["available"] = self._windows.available[spec.name]
                 done["price"] = row_price(self._tokenizer, records) if window[0] == 0 else None
@@ -302,6 +304,11 @@ class Session:
             task = self._harness.task(spec)
             self._tasks[spec.name, window] = task, time.perf_counter() - started
         return self._tasks[spec.name, window]
+
+
+def _length(tokenizer: Any, record: Mapping[str, Any]) -> int:
+    """Return the number of tokens of a generated text."""
+    return len(tokenizer.encode(record["filtered_resps"][0], add_special_tokens=False))
 
 
 def part_folder(parts: Path, dataset: str, window: Window | None) -> Path:

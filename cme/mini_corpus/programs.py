@@ -46,7 +46,7 @@ _ARITHMETIC: tuple[tuple[str, str, Callable[[int, int], int]], ...] = (
     ("adds {k} to a number", "{v} + {k}", lambda v, k: v + k),
     ("subtracts {k} from a number", "{v} - {k}", lambda v, k: v - k),
     ("multiplies a number by {k}", "{v} * {k}", lambda v, k: v * k),
-    ("returns the remainder of a number divided by {k}", "{v} % {k}", lambda v, k: v % k),
+    ("takes a number modulo {k}", "{v} % {k}", lambda v, k: v % k),
 )
 _REDUCTIONS: tuple[tuple[str, str, Callable[[list[int]], int]], ...] = (
     ("sum", "sum({v})", sum),
@@ -86,17 +86,18 @@ def _property(slot: Slot, rng: Random, name: str) -> Task:
     does, body, value = rng.choice(_ARITHMETIC)
     constant = rng.choice(_NUMBERS)
     cases = tuple((numbers, value(of(numbers), constant)) for numbers in _lists(rng))
-    step = does.format(k=constant).replace("a number", f"the {what} of a list of numbers")
+    step = does.format(k=constant).replace("a number", f"the {what} of a list")
     return Task(name, step, "numbers", body.format(v=reduced.format(v="numbers"), k=constant), cases)
 
 
 def _selection(slot: Slot, rng: Random, name: str) -> Task:
     which, condition, chosen = slot.deal(_CONDITIONS)
-    bound, factor, other = rng.choice(range(5, 20)), rng.choice(range(2, 9)), rng.choice(_NUMBERS)
+    bound, factor, extra = rng.choice(range(5, 20)), rng.choice(range(2, 9)), rng.choice(_NUMBERS)
     cases = tuple((numbers, sum(n * factor for n in numbers if chosen(n, bound))) for numbers in _lists(rng))
+    # A name stands in every 13 words, so that rows with equal numbers are no copies of each other.
     does = (
-        f"multiplies those numbers of a list by {factor} that {which.format(k=bound)}, and returns the sum of the products. "
-        f"Another function, which adds {other} to a number, is not needed"
+        f"keeps the numbers of a list that {which.format(k=bound)}. {name} multiplies each of them by {factor} and returns "
+        f"the sum. {name}_{extra} is another function, which adds {extra}"
     )
     body = f"sum(n * {factor} for n in numbers if {condition.format(k=bound)})"
     return Task(name, does, "numbers", body, cases)

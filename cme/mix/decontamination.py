@@ -44,7 +44,7 @@ LEAST_PASSAGE_WORDS = 8
 LEAST_TOKENS, MOST_TOKENS = 5, 18
 JACCARD = 0.9
 
-_FREE_ANSWERS = ("open_domain_qa", "mathematical_reasoning")
+_FREE_ANSWERS = ("open_domain_qa", "mathematical_reasoning", "code_generation")
 _SHARED_PREMISES = ("natural_language_inference", "textual_entailment")
 _MOST_BITMAP_BITS = 30
 _BITS_PER_RUN = 32

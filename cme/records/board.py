@@ -34,6 +34,11 @@ def _switch(value: object) -> object:
     return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
 
 
+def _run_code(value: object) -> object:
+    """Accept ``true`` for the sandbox, and ``false`` for not running code."""
+    return {True: "sandboxed", False: None}.get(value, value) if isinstance(value, bool) else value
+
+
 def _rates(value: object) -> object:
     """Accept numbers that are written as text, such as ``1e-3`` in YAML 1.1."""
     if not isinstance(value, list | tuple):
@@ -234,6 +239,8 @@ class BoardFile(BoardPart):
         threads: CPU threads of one step. It is fixed because results on a CPU depend on it.
         device: ``cpu`` or ``cuda``; None takes a GPU for each step if the machine has one.
         allow_missing: whether evaluation continues without splits that the source lacks.
+        run_code: how the programs that the models write run, which mbpp and humaneval need: ``true`` or ``sandboxed`` (in
+            bubblewrap), or ``unsandboxed``. It is ``--run-code`` of ``cme eval``.
     """
 
     name: str
@@ -262,6 +269,7 @@ class BoardFile(BoardPart):
     threads: Positive = 1
     device: str | None = None
     allow_missing: bool = False
+    run_code: Annotated[str | None, BeforeValidator(_run_code)] = None
 
     @property
     def source_name(self) -> str:

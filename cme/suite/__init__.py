@@ -1,18 +1,7 @@
 """The suites: datasets, families, tiers, metrics, baselines and averages."""
 
-from cme.suite.spec import (
-    DatasetSpec,
-    Subset,
-    by_suite,
-    dataset,
-    datasets,
-    in_suite,
-    notes_on,
-    select,
-    selection,
-    suites_of,
-    with_training_rows,
-)
+from cme.suite.choice import by_suite, in_suite, selection, suites_of
+from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, notes_on, select, with_training_rows
 
 __all__ = [
     "DatasetSpec",

@@ -31,7 +31,8 @@ def covered(baseline: str, names: tuple[str, ...] | None = None) -> list[Dataset
     if not answered:
         raise UsageError(
             f"the baseline {baseline!r} ({BASELINES[baseline]}) is not defined for {', '.join(s.name for s in specs)}. "
-            "Choose other datasets with --datasets, or the baseline 'majority', which answers all."
+            "Choose other datasets with --datasets"
+            + (", or the baseline 'majority', which answers all others." if baseline != "majority" else ".")
         )
     return answered
 

@@ -96,8 +96,8 @@ def test_a_mix_of_cme_22_is_not_changed_by_cme_r(tmp_path):
 
 def test_a_mix_of_cme_r_is_compared_with_both_suites(tmp_path):
     mix = cme.build_mix(tmp_path / "mix", source="mini:graded", size=200, suite="cme-r", workers=1)
-    assert mix.to_frame()["dataset"].tolist() == ["aqua_rat", "gsm8k"]
-    assert {"gsm8k", "aqua_rat", "svamp", "mmlu", "qqp"} <= set(mix.manifest.overlap["gsm8k"])
+    assert mix.to_frame()["dataset"].tolist() == ["aqua_rat", "gsm8k", "mbpp"]
+    assert {"gsm8k", "aqua_rat", "svamp", "humaneval", "mmlu", "qqp"} <= set(mix.manifest.overlap["gsm8k"])
     assert mix.manifest.datasets["gsm8k"].leaks == {"gsm8k": 5}
     assert "--datasets" in (tmp_path / "mix" / "README.md").read_text()
 

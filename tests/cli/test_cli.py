@@ -92,11 +92,12 @@ def test_unknown_names_offer_the_nearest_and_exit_2(cme, tmp_path, monkeypatch, 
     assert list(tmp_path.iterdir()) == [], "something was written"
 
 
-def test_the_table_in_the_docs_is_the_suite(cme):
-    # After a change: paste what `cme ls datasets --markdown` prints between the two comments.
-    page = (Path(__file__).parents[2] / "docs" / "suite.md").read_text(encoding="utf-8")
-    pasted = page.split("<!-- cme ls datasets --markdown -->\n")[1].split("<!-- end -->")[0]
-    assert pasted == cme("ls", "datasets", "--markdown").stdout
+@pytest.mark.parametrize(("page", "options"), [("suite", ""), ("reasoning", "--suite cme-r ")])
+def test_the_tables_in_the_docs_are_the_suites(cme, page, options):
+    # After a change: paste what the command prints between the two comments.
+    text = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    pasted = text.split(f"<!-- cme ls datasets {options}--markdown -->\n")[1].split("<!-- end -->")[0]
+    assert pasted == cme("ls", "datasets", *options.split(), "--markdown").stdout
 
 
 def test_examples_are_shown_as_the_model_sees_them(cme):

@@ -14,7 +14,7 @@ from tests.hub_rows import HAND_ROWS, ROW
 from tests.hub_rows.paraphrase import qqp_row
 from tests.hub_rows.science import arc_row
 
-EACH = pytest.mark.parametrize("name", sorted(datasets()))
+EACH = pytest.mark.parametrize("name", sorted(datasets("all")))
 
 
 def ids(rows, name):

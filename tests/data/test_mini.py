@@ -10,7 +10,7 @@ from cme.data.sources.mini import EVAL_ROWS
 from cme.errors import SourceError, UsageError
 from cme.suite import dataset, datasets
 
-EACH = pytest.mark.parametrize("spec", datasets().values(), ids=lambda spec: spec.name)
+EACH = pytest.mark.parametrize("spec", datasets("all").values(), ids=lambda spec: spec.name)
 
 
 def test_nothing_is_missing():

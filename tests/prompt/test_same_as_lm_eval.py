@@ -16,7 +16,7 @@ from cme.suite.tiers import tier_order
 from tests.hub_rows import HAND_ROWS
 from tests.tiny import tiny_tokenizer
 
-EACH = pytest.mark.parametrize("spec", datasets().values(), ids=lambda spec: spec.name)
+EACH = pytest.mark.parametrize("spec", datasets("all").values(), ids=lambda spec: spec.name)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_few_shot_reads_the_training_splits_too(spec, spy):
 @pytest.fixture
 def without_training(hand_mirror, tmp_path):
     folder = shutil.copytree(hand_mirror, tmp_path / "mirror")
-    for subset in (subset for spec in datasets().values() for subset in spec.subsets):
+    for subset in (subset for spec in datasets("all").values() for subset in spec.subsets):
         (folder / subset.folder / f"{subset.train}.parquet").unlink()
     return folder
 

@@ -26,6 +26,9 @@ SPEC = dataset("gsm8k")
         ("#### $-3", -3),
         ("#### -$3", -3),
         ("#### −3", -3),
+        ("#### –3", -3),
+        ("#### \\$1,000", 1000),
+        ("#### $\\$3$", 3),
         ("#### .5", Fraction(1, 2)),
         ("#### 3/4", Fraction(3, 4)),
         ("#### 1 1/2", Fraction(3, 2)),
@@ -57,6 +60,9 @@ def test_a_marked_number(text, value):
         ("at 4pm", 4),
         ("the 5th", 5),
         ("x2", 2),
+        ("Rs.5", 5),
+        ("8 of them cost Rs.500", 500),
+        ("pages 3–4", 4),
         ("#### Step 1: add\nThat makes 7", 7),
         ("####\n7", 7),
     ],
@@ -147,3 +153,11 @@ def test_stopping_at_the_end_never_changes_the_answer():
             ended += 1
             assert final_number(text[: stops[0]]) == final_number(text)
     assert ended > 200
+
+
+@pytest.mark.parametrize("piece", ["#### 4 x", "####", "1,", "1/", "\\frac{1}", "1 1/", "-", "\n\t", "1\u00a0"])
+def test_hostile_texts_take_linear_time(piece):
+    """Each text has a million characters; time that grows with the square of the length would be minutes."""
+    text = piece * (10**6 // len(piece))
+    assert solution_end(text) is None
+    final_number(text)

@@ -19,6 +19,7 @@ CODE = "def f(x):\n    return x + 1"
         (f"Run `pip` first:\n```bash\npip install x\n```\nThen:\n```python\n{CODE}\n```", CODE),
         # The model began without a fence, but ended with one.
         (f"\n{CODE}\n```\n\nIn this code, the function f adds one.", CODE),
+        (f" {CODE}\n```\nIt adds one.", CODE),
         (f"The answer is below.\n{CODE}\nThis works.", CODE),
         (f"{CODE}\n\nprint(f(1))\n{CODE}", CODE),
         (f"{CODE}\n\nassert f(1) == 2", CODE),
@@ -27,6 +28,8 @@ CODE = "def f(x):\n    return x + 1"
         (f"{CODE}\n\n\ndef g(x):\n    return f(x)\n\nThe end.", f"{CODE}\n\n\ndef g(x):\n    return f(x)"),
         (f"{CODE}\n# a comment\nTABLE = [\n    1,\n]\nDone.", f"{CODE}\n# a comment\nTABLE = [\n    1,\n]"),
         (f"{CODE}\nx == 1 is true.", CODE),
+        (f"import sys\nsys.setrecursionlimit(10000)\nif True:\n    pass\n{CODE}",) * 2,
+        (f"from the list we take one, a class of import duties:\n{CODE}", CODE),
         ("class A:\n    pass\n\ndef f():\n    return A()", "class A:\n    pass\n\ndef f():\n    return A()"),
         ("def f(x):\r\n    return x + 1\r\n", CODE),
         ("def f(x):\r    return x + 1\r", CODE),

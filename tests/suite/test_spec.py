@@ -57,10 +57,8 @@ def test_training_and_evaluation_splits_differ(spec):
     held_out = {(subset.folder, subset.config, subset.eval) for subset in spec.subsets}
     assert len(train) == len(held_out) == len(spec.subsets)
     assert not train & held_out
-    assert all(
-        subset.train.startswith(("train", "auxiliary_train")) if spec.rows["train"] else not subset.train
-        for subset in spec.subsets
-    )
+    assert all(subset.train.startswith(("train", "auxiliary_train")) for subset in spec.subsets_of("train"))
+    assert spec.trains == bool(spec.subsets_of("train"))
 
 
 @each_dataset

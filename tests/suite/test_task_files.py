@@ -6,7 +6,9 @@ import pytest
 import yaml
 
 from cme.paths import tasks_dir
+from cme.sandbox import OUTCOMES
 from cme.suite import datasets
+from cme.suite.metrics import extract_program
 from cme.suite.suites import ALL, SUITES
 
 
@@ -84,7 +86,9 @@ def test_tasks_emit_what_the_suite_scores(loaded, spec):
     listed = [entry["metric"] for entry in task.config.metric_list]
     assert listed[0] == spec.primary_metric
     assert listed == [*spec.metrics, *spec.corpus_metrics, "cme_score"]
-    assert all(entry["higher_is_better"] for entry in task.config.metric_list)
+    # The other scores of a program count what kept it from passing.
+    worse = spec.metrics[1:] if spec.runs_code else ()
+    assert [entry["metric"] for entry in task.config.metric_list if not entry["higher_is_better"]] == list(worse)
     kinds = {"multiple_choice": "choice", "generate_until": "generate"}
     assert kinds[task.OUTPUT_TYPE] == spec.kind
 
@@ -103,7 +107,14 @@ def test_generation_is_greedy_and_ends(loaded, spec):
     assert settings["do_sample"] is False
     assert settings["max_gen_toks"] == spec.max_gen_toks
     # An answer of one line may follow line breaks; a blank line ends it (and stop strings must not cut the first token).
-    assert settings["until"] == [], "a text that begins with a blank line must not end there"
+    if spec.runs_code:
+        # None of these lines can begin a program, and the program ends before them.
+        assert all(
+            extract_program(f"def f(x):\n    return x{stop}1") == "def f(x):\n    return x"
+            for stop in settings["until"]
+        )
+    else:
+        assert settings["until"] == [], "a text that begins with a blank line must not end there"
 
 
 @pytest.mark.parametrize(
@@ -112,3 +123,14 @@ def test_generation_is_greedy_and_ends(loaded, spec):
 def test_groups_average_the_primary_scores_without_weights(group):
     (entry,) = yaml.safe_load((tasks_dir() / f"{group}.yaml").read_text())["aggregate_metric_list"]
     assert entry == {"metric": "cme_score", "aggregation": "mean", "weight_by_size": False}
+
+
+def test_the_scores_of_a_program_are_the_outcomes():
+    for spec in datasets(ALL).values():
+        if spec.runs_code:
+            assert list(spec.metrics) == ["pass_at_1", *(name for name in OUTCOMES if name != "passed")]
+
+
+def test_plain_lm_eval_knows_that_programs_run(loaded):
+    unsafe = {spec.name for spec in datasets(ALL).values() if getattr(loaded["tasks"][spec.task], "UNSAFE_CODE", False)}
+    assert unsafe == {spec.name for spec in datasets(ALL).values() if spec.runs_code}

@@ -11,7 +11,7 @@ from cme.leaderboard.entries.chosen_rows import choosing_run
 from cme.leaderboard.ranking.numbers import listing, points
 from cme.leaderboard.ranking.tuned import chosen_settings
 from cme.records import ChosenGrid, Entry, EntryRun
-from cme.suite import selection
+from cme.suite import select, selection
 from cme.suite.baselines import BASELINES
 
 __all__ = ["BoardStep", "board_steps", "entry_steps", "source_argument"]
@@ -211,6 +211,7 @@ def _evaluate(entry: Entry, run: EntryRun, label: str, out: str, variant: int) -
     words += ["--source", source_argument(entry.source), "--tier", entry.tier]
     scored = [item.dataset for item in entry.scores.datasets]
     words += selection(scored)
+    words += ["--run-code"] if any(spec.runs_code for spec in select(scored)) else []
     if entry.rows is not None:
         adapters = [item.provenance.adapter.fingerprint for item in entry.runs]
         own = choosing_run(entry.base_fingerprint, entry.rows, adapters) == entry.runs.index(run)

@@ -19,19 +19,20 @@ __all__ = ["FinalNumber", "final_number", "number_scores", "same_number", "solut
 _MARK = "####"
 _MOST_CHARACTERS = 100
 _SPACES = "\u00a0\u2009\u202f"
-_MINUS = "\\-\u2212\uff0d\ufe63"
+_MINUS = "\\-\u2212\uff0d\ufe63\u2013"
 _GROUP = f"[,'\u2019{_SPACES}]"
 _DIGITS = rf"[0-9]+(?:{_GROUP}[0-9]+)*(?:\.[0-9]+)?|\.[0-9]+"
 _NUMBER = re.compile(
     # A minus after a letter, a digit or a bracket is a hyphen or an operator, as in "x-5" or "10-15".
-    rf"(?P<number>(?:(?<![0-9A-Za-z)\]}}.])(?P<minus>[{_MINUS}])[$£€¥₹]?|(?<![0-9A-Za-z.]))"
+    rf"(?P<number>(?:(?<![0-9A-Za-z)\]}}.])(?P<minus>[{_MINUS}])[$£€¥₹]?"
+    # A point after a letter is no decimal point, as in "Rs.5".
+    rf"|(?<![0-9A-Za-z.])|(?<=[A-Za-z]\.))"
     rf"(?:\\d?frac\{{(?P<top>[0-9]{{1,30}})\}}\{{(?P<bottom>[0-9]{{1,30}})\}}"
     rf"|(?<!/)(?:(?P<whole>[0-9]{{1,30}}) )?(?P<over>[0-9]{{1,30}})/(?P<under>[0-9]{{1,30}})(?![0-9/])"
     rf"|(?P<plain>{_DIGITS})(?:[eE](?P<power>[+-]?[0-9]{{1,3}})(?![0-9A-Za-z]))?))"
 )
-_MARKED = re.compile(rf"{_MARK}[^0-9A-Za-z\n.\\{_MINUS}]{{0,12}}(?:\\boxed\{{)?{_NUMBER.pattern}")
+_MARKED = re.compile(rf"(?<!#){_MARK}#*+(?:[^0-9A-Za-z\n.\\{_MINUS}]|\\\$){{0,12}}(?:\\boxed\{{)?{_NUMBER.pattern}")
 _LOOSE = re.compile(rf"(?P<plain>{_DIGITS})")
-_MARKED_LINE = re.compile(rf"(?:{_MARKED.pattern})[^\n]*\n")
 _NEXT_QUESTION = re.compile(r"^[ \t]*(?:Question|Q):", re.MULTILINE)
 
 
@@ -62,8 +63,10 @@ def solution_end(text: str) -> int | None:
         >>> solution_end("2 + 2 = 4\n#### 4") is None
         True
     """
-    ends = [match.end() for match in [_MARKED_LINE.search(text)] if match]
-    ends += [match.start() for match in [_NEXT_QUESTION.search(text)] if match]
+    marked, question = _MARKED.search(text), _NEXT_QUESTION.search(text)
+    ends = [] if question is None else [question.start()]
+    if marked is not None and (line_end := text.find("\n", marked.end())) >= 0:
+        ends.append(line_end + 1)
     return min(ends, default=None)
 
 

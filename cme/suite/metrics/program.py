@@ -5,10 +5,9 @@ import re
 __all__ = ["assemble_program", "extract_program"]
 
 _FENCE = re.compile(r"^[ \t]*```[^\n`]*$", re.MULTILINE)
-_CODE_LINE = re.compile(
-    r"(?:async\s+def|def|class)\s+\w|(?:import|from)\s+\w|@\w|#|[\w.,\s\[\]'\"]+(?::\s*[\w.\[\], |]+)?\s*[-+*/|&]?=(?!=)"
-)
-_START = re.compile(r"(?:async\s+def|def|class)\s+\w|(?:import|from)\s+\w+|@\w")
+_BEGINNING = r"(?:async\s+)?def\s+\w+\s*\(|class\s+\w+\s*[:(]|import\s+\w|from\s+[\w.]+\s+import\b|@\w"
+_START = re.compile(_BEGINNING)
+_CODE_LINE = re.compile(rf"{_BEGINNING}|#|[\w.,\s\[\]'\"]+(?::\s*[\w.\[\], |]+)?\s*[-+*/|&]?=(?!=)")
 _BODY = "    "
 
 
@@ -16,8 +15,9 @@ def extract_program(text: str) -> str:
     """Extract the program from a generated text.
 
     A fenced block of code is the program; of several blocks the first with a function is. If code precedes the first fence, the
-    fence is its end. Without a fence, words before the first line of code are left out. The program ends before the first line at
-    the left margin that is not a definition, an import, an assignment, a comment or the end of one of them. If the text has no
+    fence is its end. Without a fence, words before the first line of code are left out. After its first
+    function or class, the program ends before the first line at the left margin that is not a definition, an import, an
+    assignment, a comment or the end of one of them. If the text has no
     definition, it is the body of a function, and ends at the first line that is not indented.
 
     Args:
@@ -27,13 +27,13 @@ def extract_program(text: str) -> str:
         The program, or the body of a function, or an empty text.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    # The format "plain" puts one space before the answer.
+    if text[:1] == " " and text[1:2] not in (" ", ""):
+        text = text[1:]
     if (fenced := _fenced(text)) is not None:
         return fenced.strip("\n").rstrip()
     text = _FENCE.split(text, maxsplit=1)[0]
     lines = text.split("\n")
-    # The format "plain" puts one space before the answer.
-    if lines[0][:1] == " " and lines[0][1:2] != " ":
-        lines[0] = lines[0][1:]
     start = next((number for number, line in enumerate(lines) if _START.match(line)), None)
     if start is None:
         return _body(lines)
@@ -41,7 +41,7 @@ def extract_program(text: str) -> str:
     defined = kept[0].lstrip("@").startswith(("def", "class", "async"))
     for line in lines[start + 1 :]:
         inside = not line or line[0] in " \t)]}"
-        if not (inside or _CODE_LINE.match(line)) and (defined or not line.startswith("if ")):
+        if defined and not inside and not _CODE_LINE.match(line):
             break
         defined = defined or line.startswith(("def", "class", "async"))
         kept.append(line)
@@ -55,7 +55,7 @@ def _fenced(text: str) -> str | None:
     """
     fences = list(_FENCE.finditer(text))
     before = text[: fences[0].start()].strip("\n").split("\n") if fences else []
-    if any(map(_START.match, before)) or (before[:1] and before[0][:2] in ("  ", "\t")):
+    if any(map(_START.match, before)) or (before[:1] and before[0].startswith(("  ", "\t"))):
         return None
     blocks = [
         text[fence.end() : fences[number + 1].start() if number + 1 < len(fences) else len(text)]
