@@ -14,10 +14,11 @@ from cme.adapters.layer_names import (
     plain_name,
     unadapted_experts,
 )
+from cme.adapters.targets import ffn_layers
 from cme.errors import UsageError
 from cme.models.language import language_prefix, other_parts, outside_language
 
-__all__ = ["coverage", "notes_on_targets", "refuse_unreached"]
+__all__ = ["coverage", "notes_on_targets", "refuse_unreached", "refuse_unreached_weights"]
 
 
 def coverage(model: Any) -> tuple[dict[str, int], dict[str, int]]:
@@ -89,14 +90,38 @@ def refuse_unreached(model: Any, adapted: Sequence[str]) -> None:
         )
 
 
+def refuse_unreached_weights(model: Any) -> None:
+    """Check that text reaches all trained weights, which are not only those of adapted layers.
+
+    PEFT's ``modules_to_save`` and ``bias`` also train weights of the base.
+
+    Args:
+        model: A `PeftModel`.
+
+    Raises:
+        UsageError: A trained weight is outside of the language model of a vision-language base.
+    """
+    inside = "base_model.model."
+    trained = [name for name, weight in model.named_parameters() if weight.requires_grad and name.startswith(inside)]
+    if outside := outside_language(model, map(plain_name, trained)):
+        raise UsageError(
+            f"{len(outside)} trained weights are outside of the language model ({listed(outside, 1)}). Text never reaches them, "
+            "so they would not learn. In the adapter's options, leave such modules out of modules_to_save, and bias at 'none'."
+        )
+
+
 def _experts_note(model: Any, adapted: Sequence[str]) -> str:
     experts = unadapted_experts(model)
     if not experts:
-        return f"{_kinds(adapted)}."
+        others = [name for name in ffn_layers(model) if name not in set(adapted)]
+        return f"{_kinds(adapted)}." + (
+            f" Other feed-forward layers have no adapter: {_kinds(others)}." if others else ""
+        )
     count = len({name.rpartition(".")[0] for names in experts.values() for name in names})
+    layers = f"{count} layer{'' if count == 1 else 's'}"
     return (
-        f"{_kinds(adapted)} only. The experts of {count} layers ({', '.join(experts)}) are not adapted. Only PEFT's LoRA can "
-        "adapt them, with target_parameters."
+        f"{_kinds(adapted)} only. The experts of {layers} ({', '.join(experts)}) are not adapted. Only PEFT's LoRA can adapt "
+        "them, with target_parameters."
     )
 
 

@@ -16,7 +16,7 @@ from cme.errors import UsageError
 from cme.models.language import language_prefix, outside_language
 from cme.patterns import check_patterns, full_matches
 
-__all__ = ["ALL_LINEAR", "check_targets", "ffn_targets", "language_targets"]
+__all__ = ["ALL_LINEAR", "check_targets", "ffn_layers", "ffn_targets", "language_targets"]
 
 ALL_LINEAR = "all-linear"
 """PEFT's name for all linear layers except the output layer."""
@@ -49,13 +49,8 @@ def ffn_targets(model: Any) -> list[str]:
     Raises:
         UsageError: The model has no feed-forward projection whose name CME knows.
     """
-    linear = [name.split(".") for name, module in linear_layers(model)]
-    projections = [path for path in linear if path[-1] in _FFN and not _in_attention(path) and not in_router(path)]
-    if language_prefix(model) is not None:
-        outside = set(outside_language(model, (plain_name(".".join(path)) for path in projections)))
-        projections = [path for path in projections if plain_name(".".join(path)) not in outside]
-    else:
-        projections = [path for path in projections if not _in_tower(path)] or projections
+    linear = [name.split(".") for name, _ in linear_layers(model)]
+    projections = _projections(model, linear)
     names = _shortest(projections, linear)
     if not names:
         experts = unadapted_experts(model)
@@ -69,6 +64,26 @@ def ffn_targets(model: Any) -> list[str]:
             f"target_modules (--target-modules a,b).{hint} Its linear layers: {listed(linear_names(model))}."
         )
     return names
+
+
+def ffn_layers(model: Any) -> list[str]:
+    """Return the full names of the layers that `ffn_targets` means, as in the base.
+
+    Args:
+        model: A model, with or without adapters.
+    """
+    return [
+        plain_name(".".join(path))
+        for path in _projections(model, [name.split(".") for name, _ in linear_layers(model)])
+    ]
+
+
+def _projections(model: Any, linear: Sequence[list[str]]) -> list[list[str]]:
+    projections = [path for path in linear if path[-1] in _FFN and not _in_attention(path) and not in_router(path)]
+    if language_prefix(model) is not None:
+        outside = set(outside_language(model, (plain_name(".".join(path)) for path in projections)))
+        return [path for path in projections if plain_name(".".join(path)) not in outside]
+    return [path for path in projections if not _in_tower(path)] or projections
 
 
 def language_targets(model: Any, targets: str | Sequence[str]) -> str | Sequence[str]:

@@ -5,6 +5,7 @@ import os
 from cme.api.call import StrPath, path, public
 from cme.env import processes
 from cme.errors import UsageError
+from cme.processes import threads_set
 from cme.records.images import ImageResult
 
 __all__ = ["evaluate_images"]
@@ -57,9 +58,6 @@ def evaluate_images(
 
     if processes() > 1:
         raise UsageError("cme eval-images runs in one process. Start it without torchrun.")
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
     given = None if adapter is None else os.fspath(adapter)
-    return evaluate(ImageSettings(base, given, source, rows, name, pick_dtype(dtype), device), path(out))
+    with threads_set(threads):
+        return evaluate(ImageSettings(base, given, source, rows, name, pick_dtype(dtype), device), path(out))

@@ -351,7 +351,7 @@ def _settings(arguments: Mapping[str, Any]) -> Any:
     place = None if data is None else str(path(data))
     file = recipe if recipe is None or isinstance(recipe, str) else Path(recipe)
     settings, adapter = load_recipe(file, given(**values) | {"data": place, "learning_rate": rate})
-    return settings, tuned(adapter, chosen)
+    return settings, tuned(adapter, chosen, "the choice of the grid (lr_from)")
 
 
 def _rates(rates: str | Sequence[float]) -> list[float]:

@@ -66,14 +66,20 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
         there: Any = settings.get(key)
         return isinstance(there, list) and set(there) <= set(value)
     if key == "tune":
-        tune: Any = settings.get(key)
-        return (
-            isinstance(tune, dict) and tune.keys() == value.keys() and all(set(tune[k]) <= set(value[k]) for k in tune)
-        )
+        return _tunes_within(settings.get(key), value)
     if key in ("gate_sum", "gate_scale"):
         # The two names of one setting.
         return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
     return key not in settings or bool(settings[key] == (list(value) if isinstance(value, tuple) else value))
+
+
+def _tunes_within(there: Any, wanted: Mapping[str, Any] | None) -> bool:
+    """Return whether a grid varies the wanted settings, and nothing but wanted values. None varies the learning rate only."""
+    if there is None or wanted is None:
+        return there is wanted
+    if not isinstance(there, dict) or there.keys() != wanted.keys():
+        return False
+    return all(isinstance(own, list) and all(value in wanted[key] for value in own) for key, own in there.items())
 
 
 def _difference(step: Step, key: str, settings: Mapping[str, Any], value: Any) -> str:

@@ -60,7 +60,7 @@ def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None, mix
     """Return the settings of the marker of a grid."""
     values = of_run(replace(row, undecided=()), base, None, 0, steps, mix)
     del values["seed"]
-    return values | {"lr_grid": list(rates)} | ({"tune": row.tune} if row.cells else {})
+    return values | {"lr_grid": list(rates), "tune": row.tune if row.cells else None}
 
 
 def of_result(

@@ -6,7 +6,7 @@ from typing import Any
 
 from cme.errors import CMEError
 from cme.extras import need
-from cme.readers.limits import IMAGE_BYTES, IMAGE_PIXELS
+from cme.readers.limits import IMAGE_BYTES, IMAGE_PIXELS, IMAGE_RATIO
 
 __all__ = ["read_image"]
 
@@ -35,7 +35,7 @@ def read_image(data: bytes, name: str) -> Any:
         MissingExtraError: Pillow is not installed.
     """
     need("PIL", extra="images", for_="reading images")
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not data:
         raise CMEError(f"{name}: the image is empty. Remove the row, or restore the image.")
@@ -55,12 +55,21 @@ def read_image(data: bytes, name: str) -> Any:
                 )
             if not width * height:
                 raise CMEError(f"{name}: the image has no pixels ({width} × {height}). Remove the row.")
+            if max(width, height) > IMAGE_RATIO * min(width, height):
+                raise CMEError(
+                    f"{name}: the image has {width:,} × {height:,} pixels, but one side may be at most {IMAGE_RATIO} times as "
+                    "long as the other. Cut it."
+                )
             image.load()
             return _rgb(ImageOps.exif_transpose(image))
     except CMEError as error:
         raise CMEError(str(error) if str(error).startswith(name) else f"{name}: {error}") from None
     except Image.DecompressionBombError as error:
         raise CMEError(f"{name}: the image has too many pixels ({error}). Shrink it.") from error
+    except UnidentifiedImageError as error:
+        raise CMEError(
+            f"{name}: the image is damaged, or of another format than {', '.join(_FORMATS)}. Save it in one of these."
+        ) from error
     except Exception as error:  # Pillow's decoders raise many kinds of errors for damaged files
         first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise CMEError(

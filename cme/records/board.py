@@ -13,7 +13,6 @@ __all__ = ["SUITE", "BoardFile", "BoardPart", "Costs", "GridRule", "MethodRow", 
 
 SUITE = "cme-22"
 """The suite of a board that names none."""
-"""Name of the suite."""
 
 
 def _words(value: object) -> object:

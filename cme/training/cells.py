@@ -8,6 +8,7 @@ from cme.adapters.methods import METHODS
 from cme.adapters.read_settings import settings_from, settings_to_mapping
 from cme.adapters.settings import AdapterSettings
 from cme.errors import UsageError, unknown
+from cme.files import digest
 from cme.records.grid import folder_of
 
 __all__ = ["Tune", "cells_of", "tunable", "tuned", "with_scale"]
@@ -36,33 +37,39 @@ def cells_of(adapter: AdapterSettings, tune: Tune) -> Iterator[tuple[dict[str, A
     """
     for key, values in tune.items():
         known = tunable(adapter.method)
+        if not known:
+            raise UsageError(f"tune: the method {adapter.method} has no settings that a grid can vary. Leave tune out.")
         if key not in known:
             raise UsageError(f"tune: {unknown('setting', key, known)}")
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
-            raise UsageError(f"tune: {key} is {values!r}. Give a list of values, such as {key}: [8, 16].")
+            shown = values if isinstance(values, str) or not isinstance(values, Sequence) else list(values)
+            raise UsageError(f"tune: {key} is {shown!r}. Give a list of values, such as {key}: [8, 16].")
         if any(not isinstance(value, int | float | str) for value in values):
             raise UsageError(f"tune: {key} is {list(values)!r}. Give numbers or words.")
-    made: list[str] = []
+    made: set[str] = set()
     for combination in itertools.product(*tune.values()):
         chosen = dict(zip(tune, combination, strict=True))
-        name = folder_of(1.0, chosen)
-        if name in made:
+        own = tuned(adapter, chosen)
+        # Values can be equal and look different, such as 16 and 16.0. Different values must not share a folder.
+        names = {folder_of(1.0, chosen), digest(settings_to_mapping(own))} if tune else set()
+        if names & made:
             raise UsageError(f"tune: {', '.join(f'{key}: {value}' for key, value in chosen.items())} is given twice.")
-        made.append(name)
-        yield chosen, tuned(adapter, chosen)
+        made |= names
+        yield chosen, own
 
 
-def tuned(adapter: AdapterSettings, chosen: Mapping[str, Any]) -> AdapterSettings:
+def tuned(adapter: AdapterSettings, chosen: Mapping[str, Any], where: str = "tune") -> AdapterSettings:
     """Return the settings of an adapter with other values of some of them.
 
     Args:
         adapter: The adapter's settings.
         chosen: The other values. The factor alpha / rank stays the same, unless alpha is among them.
+        where: The origin of the values, for messages.
 
     Raises:
         UsageError: A value is invalid.
     """
-    return settings_from(settings_to_mapping(adapter) | with_scale(adapter, chosen), "tune") if chosen else adapter
+    return settings_from(settings_to_mapping(adapter) | with_scale(adapter, chosen), where) if chosen else adapter
 
 
 def with_scale(adapter: AdapterSettings, chosen: Mapping[str, Any]) -> dict[str, Any]:

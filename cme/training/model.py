@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from cme.adapters import AdapterSettings, build_config, register_all
-from cme.adapters.coverage import notes_on_targets, refuse_unreached
+from cme.adapters.coverage import notes_on_targets, refuse_unreached, refuse_unreached_weights
 from cme.adapters.layer_names import adapted_names
 from cme.adapters.starts import initial_adapter, refuse_ignored, write_initial_adapter
 from cme.errors import CMEWarning, UsageError
@@ -100,7 +100,7 @@ def adapted_model(
 
     Raises:
         UsageError: The adapter does not fit the base or the number of steps, has no trainable parameters, or text never reaches
-            one of its layers.
+            one of its layers or trained weights.
         SourceError: The base is not a causal language model, because its attention sees later tokens.
     """
     register_all()
@@ -139,6 +139,7 @@ def adapted_model(
             if ".ranknum." in name:
                 weight.requires_grad_(False)
     refuse_unreached(adapted, adapted_names(adapted))
+    refuse_unreached_weights(adapted)
     for note in notes_on_targets(adapted):
         warnings.warn(f"{label}: {note}", CMEWarning, stacklevel=2)
     trained = [weight for weight in adapted.parameters() if weight.requires_grad]

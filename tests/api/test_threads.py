@@ -39,3 +39,12 @@ def test_an_export_restores_it(tmp_path, monkeypatch):
     monkeypatch.setattr("cme.export.run.export_adapter", lambda settings, out: seen.append(torch.get_num_threads()))
     cme.export_lora(tmp_path / "adapter", tmp_path / "out", how=HOWS[0], threads=before + 1)
     assert seen == [before + 1] and torch.get_num_threads() == before
+
+
+def test_questions_about_images_restore_it(tmp_path, monkeypatch):
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(
+        "cme.evaluation.images.run.evaluate_images", lambda settings, out: seen.append(torch.get_num_threads())
+    )
+    cme.evaluate_images(tmp_path / "out", base="base", threads=before + 1)
+    assert seen == [before + 1] and torch.get_num_threads() == before

@@ -111,6 +111,16 @@ def test_runs_of_another_rank_are_named_and_kept(tmp_path):
     assert "rank: 8 there, 16 on this board" in problem
 
 
+def test_a_row_that_is_no_longer_tuned_is_named_before_anything_runs(tmp_path):
+    """The chosen rank is that of the new row, so only the varied settings distinguish the grids."""
+    run_tuned(tuned_board(tmp_path), {"grid/lora-tuned/rank-8-lr-2e-03": 0.3})
+    plain = make_board(tmp_path, methods="{lora: {settings: {rank: 4}}, lora-tuned: {settings: {method: lora}}}")
+    with pytest.raises(
+        CMEError, match=r"grid/lora-tuned has work with other settings \(tune: \{'rank': \[2, 8, 16\]\} there"
+    ):
+        run_tuned(plain, {})
+
+
 def test_an_entry_elsewhere_needs_no_runs(tmp_path):
     board = tuned_board(tmp_path)
     run_tuned(board, {"grid/lora-tuned/rank-8-lr-2e-03": 0.3})
@@ -130,6 +140,8 @@ def test_an_entry_elsewhere_needs_no_runs(tmp_path):
         ({"methods": "{l: {settings: {method: lora}, tune: {rank: [8]}}}"}, "tune has one value only"),
         ({"methods": "{l: {settings: {method: lora}, tune: {rnk: [8, 9]}}}"}, "unknown setting 'rnk'. Did you mean"),
         ({"methods": "{l: {settings: {method: lora}, tune: {rank: [0, 8]}}}"}, "methods, l: tune"),
+        ({"methods": "{l: {settings: {method: lora}, tune: {rank: []}}}"}, "tune: rank is []. Give a list"),
+        ({"methods": "{l: {settings: {method: lora}, tune: {dropout: [0, 0.0]}}}"}, "dropout: 0.0 is given twice"),
         (
             {"methods": "{l: {settings: {method: lora, rank: 4}, tune: {rank: [8, 9]}}}"},
             "rank is in settings and in tune",

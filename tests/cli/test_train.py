@@ -92,6 +92,10 @@ def test_the_whole_model(cme, common, tmp_path):
             ("--method", "lora", "--lr-grid", "1e-4,1e-3", "--tune", "rnk=2,4"),
             "tune: unknown setting 'rnk'. Did you mean",
         ),
+        (
+            ("--method", "full", "--lr-grid", "1e-4,1e-3", "--tune", "rank=2,4"),
+            "tune: the method full has no settings that a grid can vary",
+        ),
         (("--method", "full", "--rank", "4"), "full has no setting 'rank' (it has none)"),
         (("--method", "lora", "--rank", "0"), "rank: must be at least 1, found 0"),
         (("--method", "teamlora", "--experts", "0"), "experts: must be at least 1, found 0"),

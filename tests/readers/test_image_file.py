@@ -90,16 +90,23 @@ WHOLE = saved(Image.new("RGB", (40, 30), RED))
     ("data", "message"),
     [
         (b"", "row 1: the image is empty"),
-        (b"no image", "row 1: the image cannot be read (cannot identify image file"),
+        (
+            b"no image",
+            "row 1: the image is damaged, or of another format than PNG, JPEG, WEBP, GIF, BMP. Save it in one of",
+        ),
         (WHOLE[: len(WHOLE) // 2], "row 1: the image cannot be read ("),
         (WHOLE[:-30], "row 1: the image cannot be read ("),
-        (png(0, 5), "row 1: the image "),
+        (png(0, 5), "row 1: the image is damaged"),
         (png(100_000, 100_000), "row 1: the image has too many pixels (Image size (10000000000 pixels) exceeds limit"),
         (png(6_000, 6_000), "row 1: the image has 6,000 × 6,000 pixels, but at most"),
         (png(50, 50, b"\0" * 10), "row 1: the image cannot be read ("),
         (b"\0" * (IMAGE_BYTES + 1), "row 1: the image has 33,554,433 bytes, but at most 33,554,432 are allowed"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "row 1: the image cannot be read ("),
-        (saved(Image.new("F", (4, 3), 0.5), "TIFF"), "row 1: the image cannot be read ("),
+        (
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+            "row 1: the image is damaged, or of another format than",
+        ),
+        (saved(Image.new("F", (4, 3), 0.5), "TIFF"), "row 1: the image is damaged, or of another format than"),
+        (saved(Image.new("L", (1, 201))), "row 1: the image has 1 × 201 pixels, but one side may be at most 200 times"),
     ],
 )
 def test_broken_and_huge_images_are_refused(data, message):

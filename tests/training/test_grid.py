@@ -231,6 +231,7 @@ def test_only_one_rate_of_a_rank_may_be_at_the_edge():
         ({"rank": []}, r"tune: rank is \[\]. Give a list of values"),
         ({"rank": "8,16"}, "Give a list of values"),
         ({"rank": [8, 8]}, "tune: rank: 8 is given twice"),
+        ({"alpha": [16, 16.0]}, "tune: alpha: 16.0 is given twice"),
         ({"rank": [0]}, "tune: rank"),
         ({"rank": [[8]]}, "Give numbers or words"),
     ],

@@ -44,11 +44,12 @@ def mixture(base, tmp_path_factory):
     """Make a mixture of experts with the tokenizer of the other tests."""
     from transformers import AutoConfig
 
-    def make(kind):
+    def make(kind, **more):
         folder, tokenizer = tmp_path_factory.mktemp(kind) / "base", load_tokenizer(base)
         own = {name: value for name, value in SIZES.items() if kind != "qwen2_moe" or name != "head_dim"}
         ids = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id, "bos_token_id": None}
-        save_base(AutoConfig.for_model(kind, **own, **KINDS[kind], **ids, eos_token_id=tokenizer.eos_token_id), folder)
+        own |= KINDS[kind] | ids | more
+        save_base(AutoConfig.for_model(kind, **own, eos_token_id=tokenizer.eos_token_id), folder)
         for file in [*folder.glob("*token*"), *folder.glob("chat_template*")]:
             file.unlink()
         for file in base.glob("*token*"):
@@ -133,3 +134,18 @@ def test_without_target_parameters_the_experts_are_reported(settings, mixture, t
     assert {name: run.not_adapted[name] for name in ADAPTED} == ADAPTED
     model = load_adapter(load_model(folder, device="cpu"), tmp_path / "run")
     assert logits(model, load_tokenizer(folder)).isfinite().all()
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore:The following .*_pattern keys:RuntimeWarning")
+def test_dense_layers_that_lora_leaves_out_are_named(settings, mixture, tmp_path):
+    """PEFT's LoRA reads ``gate_proj`` as a name of the experts here, and other methods as that of the dense layer."""
+    given = settings(steps=2, base=str(mixture("qwen3_moe", mlp_only_layers=[0])))
+    dense = {f"model.layers.*.mlp.{name}_proj": 1 for name in ("gate", "up", "down")}
+    with pytest.warns(
+        CMEWarning, match=r"Other feed-forward layers have no adapter: mlp\.gate_proj \(1\), mlp\.up_proj"
+    ):
+        run = train(given, settings_from({"method": "lora", "rank": 2}), out=tmp_path / "lora")
+    assert run.adapted == dict.fromkeys(ADAPTED, 1) and run.not_adapted.items() >= dense.items()
+    with pytest.warns(CMEWarning, match=r"The experts of 1 layer .* are not adapted"):
+        run = train(given, settings_from({"method": "teamlora", "rank": 2}), out=tmp_path / "team")
+    assert run.adapted == dense

@@ -114,6 +114,14 @@ def test_layers_that_text_never_reaches_are_refused(settings, llava, tmp_path, t
     assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("options", [{"modules_to_save": ["multi_modal_projector"]}, {"bias": "all"}])
+def test_weights_that_text_never_reaches_are_refused(settings, llava, tmp_path, options):
+    adapter = AdapterSettings("peft", target_modules=("up_proj",), options={"peft_type": "LORA", **options})
+    with pytest.raises(UsageError, match=r"\d trained weights are outside of the language model \(model\."):
+        train(settings(base=str(llava)), adapter, out=tmp_path / "run")
+    assert not (tmp_path / "run" / "adapter_model.safetensors").exists()
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 @pytest.mark.parametrize("kind", ["qwen2_5_vl", pytest.param("qwen2_vl", marks=pytest.mark.long), "gemma3", "idefics3"])
 def test_other_families_train_and_are_loaded_as_they_were(settings, tmp_path, kind):

@@ -4,7 +4,7 @@ from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import listing, shown
 from cme.records import Entry
 
-__all__ = ["choice", "tuned_lines", "tuned_notes", "tuned_remark"]
+__all__ = ["choice", "chosen_settings", "tuned_lines", "tuned_notes", "tuned_remark"]
 
 
 def tuned_remark(entry: Entry) -> str | None:
@@ -16,10 +16,14 @@ def tuned_remark(entry: Entry) -> str | None:
 
 def choice(entry: Entry) -> str:
     """Return the rate that a row's grid chose, after the settings that it chose, such as ``rank 16, 0.002``."""
+    return ", ".join([*chosen_settings(entry), shown(entry.lr_grid.learning_rate if entry.lr_grid else None)])
+
+
+def chosen_settings(entry: Entry) -> list[str]:
+    """Return the settings that a row's grid chose beside the learning rate, such as ``rank 16``."""
     grid = entry.lr_grid
     settings = (grid.chosen.settings or {}) if grid and grid.chosen else {}
-    chosen = [f"{key.replace('_', ' ')} {shown(value)}" for key, value in settings.items()]
-    return ", ".join([*chosen, shown(grid.learning_rate if grid else None)])
+    return [f"{key.replace('_', ' ')} {shown(value)}" for key, value in settings.items()]
 
 
 def tuned_lines(standing: Standing) -> list[tuple[str, float]]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from cme.data.sources import is_mini
 from cme.leaderboard.entries.chosen_rows import choosing_run
-from cme.leaderboard.ranking.numbers import points
-from cme.leaderboard.ranking.tuned import choice
+from cme.leaderboard.ranking.numbers import listing, points
+from cme.leaderboard.ranking.tuned import chosen_settings
 from cme.records import ChosenGrid, Entry, EntryRun
 from cme.suite import select, selection
 from cme.suite.baselines import BASELINES
@@ -98,7 +98,8 @@ def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
         rates = ",".join(f"{rate:g}" for rate in entry.lr_grid.rates_beside(entry.lr_grid.runs[0]))
         varied = _varied(entry.lr_grid)
         command = _train(entry, mix, f"grid/{entry.name}", entry.runs[0], ["--lr-grid", rates, *varied])
-        chosen = f"the learning rate {entry.lr_grid.learning_rate:g}" + (f" ({choice(entry)})" if varied else "")
+        chosen = f"the learning rate {entry.lr_grid.learning_rate:g}"
+        chosen += f" with {listing(chosen_settings(entry))}" if varied else ""
         numbers = f"{chosen}, from a grid of {len(entry.lr_grid.runs)}"
         yield BoardStep(f"grid/{entry.name}", entry.name, numbers, command)
     for run in entry.runs:

@@ -248,7 +248,7 @@ def test_files_with_the_columns_of_scienceqa_give_the_same_numbers(base, rows, t
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image": {"bytes": b"broken", "path": ""}}, "row 2: the image cannot be read"),
+        ({"image": {"bytes": b"broken", "path": ""}}, "row 2: the image is damaged, or of another format"),
         ({"image": {"bytes": b"", "path": ""}}, "row 2: the image is empty"),
         ({"answer": 4}, "row 2: answer is 4, which is not the index of one of 4 choices"),
         ({"choices": ["one"]}, "row 2: choices must be 2 to 10 texts"),

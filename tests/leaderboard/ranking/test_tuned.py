@@ -24,7 +24,8 @@ def test_the_whole_grid_is_recorded_and_its_choice_is_checked(tuned):
     assert {(run.settings["rank"], run.learning_rate): run.validation_loss for run in entry.lr_grid.runs} == LOSSES
     assert entry.lr_grid.at_edge is False, "the rate has neighbours at rank 32, although one diverged"
     (step, *_) = entry_steps(entry, "mix")
-    assert "--lr-grid 0.0001,0.0002,0.0004 --tune rank=8,32" in step.command and "(rank 32, 0.0002)" in step.numbers
+    assert "--lr-grid 0.0001,0.0002,0.0004 --tune rank=8,32" in step.command
+    assert step.numbers == "the learning rate 0.0002 with rank 32, from a grid of 6"
 
 
 @pytest.mark.parametrize(

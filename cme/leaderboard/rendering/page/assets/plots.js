@@ -48,14 +48,19 @@ function costItems() {
   return visible(current).map((row) => ({ name: row.name, method: row.method, kind: row.kind, cost: axis.value(row), value: row.average[0], low: row.average[1], high: row.average[2], row }));
 }
 
-// Places names beside their points where they cover no other name and no point. Names that do not fit are shown in tooltips and in
-// the table only. Pixel positions are estimates, because the plot rounds its vertical axis.
+// Places names beside their points where they cover no other name, no point and no label of a line. Labels of tuned LoRA are at the
+// right ends of their lines, and that of the base is at the left end. Names that do not fit are shown in tooltips and in the table
+// only. Pixel positions are estimates, because the plot rounds its vertical axis.
 function labelled(items, lines, log, width, height) {
   const at = (values, value, from, to) => { const [low, high] = [Math.min(...values), Math.max(...values)]; return high > low ? from + ((value - low) / (high - low)) * (to - from) : (from + to) / 2; };
   const costs = items.map((item) => (log ? Math.log(item.cost) : item.cost));
   const values = [...items, ...lines].flatMap((item) => [item.low ?? item.value, item.high ?? item.value]);
   const points = items.map((item, k) => ({ item, x: at(costs, costs[k], 30, width - 30), y: at(values, item.value, height - 20, 20) }));
   const taken = points.map(({ x, y }) => ({ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }));
+  for (const line of lines) {
+    const [y, size] = [at(values, line.value, height - 20, 20), 6.6 * line.name.length + 4];
+    taken.push({ left: line.label ? width - size : 0, right: line.label ? width : size, top: y - 13, bottom: y + 1 });
+  }
   const labels = [];
   for (const { item, x, y } of points.sort((a, b) => a.y - b.y)) {
     const size = 6.6 * item.name.length;
@@ -94,7 +99,7 @@ function drawCost() {
     { data: { values: free }, mark: { type: "rule", strokeDash: [2, 3], color: look.muted }, encoding: { y: { field: "value", type: "quantitative" } } },
     { data: { values: free }, mark: { type: "text", align: "left", dx: 4, dy: -6, x: 0, color: look.muted, fontSize: 11 }, encoding: { y: { field: "value", type: "quantitative" }, text: { field: "name" } } },
     { data: { values: tuned }, mark: { type: "rule", strokeWidth: 1.6, color: look.text }, encoding: { y: { field: "value", type: "quantitative" }, strokeDash: tunedDash(tuned) } },
-    { data: { values: tuned }, mark: { type: "text", align: "left", dx: 4, dy: -6, x: 0, color: look.text, fontSize: 11 }, encoding: { y: { field: "value", type: "quantitative" }, text: { field: "name" } } },
+    { data: { values: tuned }, mark: { type: "text", align: "right", dx: -4, dy: -6, x: "width", color: look.text, fontSize: 11 }, encoding: { y: { field: "value", type: "quantitative" }, text: { field: "name" } } },
     { data: { values: frontier(placed) }, mark: { type: "line", interpolate: "step-after", strokeDash: [5, 4], color: look.muted, strokeWidth: 1.2 }, encoding: { x, y } },
     { data: { values: placed.filter((item) => item.low !== null) }, mark: { type: "rule", strokeWidth: 1.6, opacity: placed.length > MANY ? 0.35 : 0.8 }, encoding: { x, y: { field: "low", type: "quantitative", title: "CME average" }, y2: { field: "high" }, color } },
     { data: { values: placed }, mark: { type: "point", filled: true, size: placed.length > MANY ? 45 : 90, opacity: 1 }, encoding: { x, y, color, shape: { field: "method", type: "nominal", scale: { domain: methods } }, tooltip, description: { field: "name" } } },
@@ -108,8 +113,8 @@ function drawCost() {
   draw("cost-plot", { height, description: `CME average against ${axis.label}; the table below contains the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
 }
 
-// LoRA whose rate and rank a grid chose: what every other method must beat.
-const TUNED = "The long-dashed line shows LoRA with the learning rate and rank that a grid chose.";
+// LoRA whose rate and settings a grid chose: what every other method must beat.
+const TUNED = "The long-dashed line shows LoRA with the learning rate and settings that a grid chose.";
 
 function tunedLines() {
   return data.tuned.map((line) => ({ ...line, label: line.name }));
