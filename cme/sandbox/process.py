@@ -29,7 +29,6 @@ _POLL_SECONDS = 0.2
 _MOST_VERDICT = 65_536
 _TESTS_MEMORY = 2
 """The tests hold the answers of the program in several forms, so they get this many times its memory."""
-_TIME_SIGNALS = (signal.SIGXCPU, signal.SIGKILL)
 
 
 class InterruptedRunError(Exception):
@@ -200,7 +199,7 @@ def _verdict(judge: subprocess.Popen[bytes], stop: threading.Event) -> tuple[Map
         if not piece:
             # The tests ended without a verdict: the kernel killed them, or their interpreter crashed.
             code = judge.wait()
-            ended = "timeout" if _signal(code) in _TIME_SIGNALS else "crashed"
+            ended = "timeout" if _signal(code) in (signal.SIGXCPU, signal.SIGKILL) else "crashed"
             return ({} if started is None else {"status": ended}), now - (started or now)
 
 

@@ -367,14 +367,13 @@ def select(names: Iterable[str] | None) -> list[DatasetSpec]:
     Raises:
         UsageError: a name is neither a dataset nor a family, or all named datasets are outside the averages.
     """
-    known = _all(tasks_dir())
     if names is None:
         return list(datasets().values())
     wanted: set[str] = set()
     for name in names:
         members = [spec.name for spec in datasets(ALL).values() if spec.family == name]
         wanted.update(members or [dataset(name).name])
-    chosen = [spec for spec in known.values() if spec.name in wanted]
+    chosen = [spec for spec in _all(tasks_dir()).values() if spec.name in wanted]
     if chosen and all(spec.beside for spec in chosen):
         raise UsageError(
             f"{chosen[0].name} does not count in the {suite_of_family(chosen[0].family).average}. Name at least one other "
@@ -385,8 +384,8 @@ def select(names: Iterable[str] | None) -> list[DatasetSpec]:
 
 def notes_on(names: Iterable[str]) -> list[str]:
     """Return what a reader of the scores of some datasets must know, each with the name of the dataset."""
-    known, given = _all(tasks_dir()), set(names)
-    return [f"{spec.name}: {spec.note}" for spec in known.values() if spec.name in given and spec.note]
+    given = set(names)
+    return [f"{spec.name}: {spec.note}" for spec in _all(tasks_dir()).values() if spec.name in given and spec.note]
 
 
 def with_training_rows(specs: Iterable[DatasetSpec]) -> list[DatasetSpec]:

@@ -151,7 +151,7 @@ def test_a_row_is_evaluated_again_as_it_was(line):
         evaluation = type(run.provenance.evaluation)(**run.provenance.evaluation.plain() | recorded)
         provenance = type(run.provenance)(**run.provenance.plain() | {"evaluation": evaluation.plain()})
         entry = row.replace(runs=(run.replace(provenance=provenance),))
-        settings = _evaluation(entry, row.base, row.source, None, None)
+        settings = _evaluation(entry, row.base, row.source, None, None, None)
         return settings.engine, settings.token_budget, settings.batch_size
 
     assert again() == ("prefix", None, None)

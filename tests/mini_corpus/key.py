@@ -36,6 +36,8 @@ def texts(folder, row):
     return {
         "nq_open": lambda: [row["question"]],
         "gsm8k": lambda: [row["question"]],
+        "humaneval": lambda: [row["prompt"]],
+        "mbpp": lambda: [row["text"]],
         "svamp": lambda: [f"{row['Body']} {row['Question']}"],
         "rte": lambda: [row["sentence1"], row["sentence2"]],
         "qnli": lambda: [row["question"], row["sentence"]],

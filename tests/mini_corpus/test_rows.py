@@ -20,6 +20,15 @@ COLUMNS = {
     "arc_easy": {"id": str, "question": str, "choices": {"text": [str], "label": [str]}, "answerKey": str},
     "arc_challenge": {"id": str, "question": str, "choices": {"text": [str], "label": [str]}, "answerKey": str},
     "nq_open": {"question": str, "answer": [str]},
+    "mbpp": {
+        "task_id": int,
+        "text": str,
+        "code": str,
+        "test_list": [str],
+        "test_setup_code": str,
+        "challenge_test_list": [str],
+    },
+    "humaneval": {"task_id": str, "prompt": str, "canonical_solution": str, "test": str, "entry_point": str},
     "squad_v2": {
         "id": str,
         "title": str,
