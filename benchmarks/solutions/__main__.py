@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmarks.options import Device, Dtype, Rounds, Threads
 from cme.api.call import names
 from cme.cli.app import emit_json, note, standalone
 from cme.cli.options import Base, Datasets, Json
@@ -21,10 +22,10 @@ def measure(
     source: Annotated[str, typer.Option("--source", help="hub, mini or a mirror folder.")] = "mini:graded",
     rows: Annotated[int, typer.Option("--rows", help="Number of rows per dataset.")] = 32,
     datasets: Datasets = "gsm8k",
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
-    rounds: Annotated[int, typer.Option("--rounds", help="Number of rounds, in alternating order.")] = 1,
-    device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    dtype: Dtype = "float32",
+    rounds: Rounds = 1,
+    device: Device = None,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Count the generated tokens of solutions with and without the early stop, and compare their final numbers.

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmarks.options import Device, Dtype, Rounds, Threads
 from cme.api.call import names
 from cme.cli.app import emit_json, note, standalone
 from cme.cli.options import Base, Datasets, Json, SourceName
@@ -20,10 +21,10 @@ def measure(
     source: SourceName = "mini",
     rows: Annotated[int, typer.Option("--rows", help="Number of rows per dataset.")] = 64,
     datasets: Datasets = "qqp,squad_v2,mmlu",
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
-    rounds: Annotated[int, typer.Option("--rounds", help="Number of rounds, in alternating order.")] = 3,
-    device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    dtype: Dtype = "float32",
+    rounds: Rounds = 3,
+    device: Device = None,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Measure the same text rows with a language model alone and with a LLaVA that has its weights."""
@@ -56,16 +57,16 @@ def measure(
 
 
 def _row(cost: "Overhead") -> list[str]:
-    gap, texts = cost.agreement.gap, cost.agreement.texts
+    from benchmarks.evaluation.turns import agreement_cells, mean_cells
+
     return [
         cost.dataset,
         f"{cost.rows:,}",
         f"{cost.alone.tokens:,}",
         f"{cost.whole.tokens:,}",
-        *(f"{sum(times) / len(times):.2f}" for times in zip(*cost.seconds, strict=True)),
+        *mean_cells(cost),
         f"{cost.ratio:.3f}",
-        "texts" if gap is None else f"{gap:.1e}",
-        str(len(cost.agreement.decisions) or len(texts)),
+        *agreement_cells(cost.agreement),
     ]
 
 

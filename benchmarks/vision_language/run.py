@@ -5,33 +5,27 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.evaluation import EvalBenchSettings
-from benchmarks.evaluation.agreement import Agreement, compare, joined
-from benchmarks.evaluation.opening import Opened, open_all
+from benchmarks.evaluation.agreement import Agreement
+from benchmarks.evaluation.opening import open_all
 from benchmarks.evaluation.rows import Part
 from benchmarks.evaluation.timing import ENGINE, Answered, Counts, answer
-from cme.progress import bar
+from benchmarks.evaluation.turns import InTurns, agreement, in_turns, seconds
 
 __all__ = ["Overhead", "inside_llava", "measure_overhead"]
 
 
-@dataclass(frozen=True)
-class Overhead:
+@dataclass(frozen=True, kw_only=True)
+class Overhead(InTurns):
     """The costs of one dataset with the language model alone and as part of a LLaVA.
 
     Attributes:
-        dataset: Name of the dataset.
-        rows: Number of rows.
         alone: Amount of computation of the language model alone.
         whole: Amount of computation of the LLaVA.
-        seconds: Times of both in each round, in seconds.
         agreement: Agreement of the answers of both over all rounds.
     """
 
-    dataset: str
-    rows: int
     alone: Counts
     whole: Counts
-    seconds: tuple[tuple[float, float], ...]
     agreement: Agreement
 
     @property
@@ -78,24 +72,14 @@ def measure_overhead(settings: EvalBenchSettings) -> list[Overhead]:
     """
     opened = open_all(settings)
     sides = (opened, replace(opened, model=inside_llava(opened.model)))
-    costs = []
-    with bar("vision-language", len(opened.parts) * settings.rounds) as progress:
-        for part in opened.parts:
-            progress.describe(f"vision-language: {part.dataset}")
-            rounds = []
-            for turn in range(settings.rounds):
-                rounds.append(_both(sides, part, turn))
-                progress.advance()
-            costs.append(_overhead(part, rounds))
-    return costs
 
+    def measure(part: Part, way: int) -> Answered:
+        """Answer with the language model alone (0) or as part of the LLaVA (1). Each way checks itself as in ``cme eval``."""
+        return answer(sides[way].side(ENGINE), part, 1)
 
-def _both(sides: tuple[Opened, Opened], part: Part, turn: int) -> tuple[Answered, Answered]:
-    """Answer the requests of a dataset with both models. Each side checks itself as in ``cme eval``."""
-    answered = {}
-    for number in (0, 1) if turn % 2 == 0 else (1, 0):
-        answered[number] = answer(sides[number].side(ENGINE), part, 1)
-    return answered[0], answered[1]
+    return [
+        _overhead(part, rounds) for part, rounds in in_turns("vision-language", opened.parts, settings.rounds, measure)
+    ]
 
 
 def _overhead(part: Part, rounds: list[tuple[Answered, Answered]]) -> Overhead:
@@ -105,6 +89,6 @@ def _overhead(part: Part, rounds: list[tuple[Answered, Answered]]) -> Overhead:
         rows=len(part.ids),
         alone=alone.counts,
         whole=whole.counts,
-        seconds=tuple((one.seconds, other.seconds) for one, other in rounds),
-        agreement=joined([compare(part, one.answers, other.answers) for one, other in rounds]),
+        seconds=seconds(rounds),
+        agreement=agreement(part, rounds),
     )
