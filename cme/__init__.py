@@ -95,12 +95,16 @@ if TYPE_CHECKING:
         WrittenIds,
         write_ids,
     )
+    from cme.api.images import (
+        evaluate_images,
+    )
     from cme.api.listings import (
         list_baselines,
         list_datasets,
         list_families,
         list_methods,
         list_recipes,
+        list_suites,
         list_tiers,
         tasks_path,
     )
@@ -209,6 +213,7 @@ _HOMES = {
     "download": "cme.api.checks",
     "evaluate": "cme.api.evaluation",
     "evaluate_each": "cme.api.evaluation",
+    "evaluate_images": "cme.api.images",
     "explain_scores": "cme.api.results",
     "export_lora": "cme.api.lora",
     "from_lm_eval": "cme.api.evaluation",
@@ -218,6 +223,7 @@ _HOMES = {
     "list_families": "cme.api.listings",
     "list_methods": "cme.api.listings",
     "list_recipes": "cme.api.listings",
+    "list_suites": "cme.api.listings",
     "list_tiers": "cme.api.listings",
     "load_board": "cme.api.boards",
     "load_mix": "cme.api.mixes",
@@ -294,6 +300,7 @@ __all__ = [
     "download",
     "evaluate",
     "evaluate_each",
+    "evaluate_images",
     "explain_scores",
     "export_lora",
     "from_lm_eval",
@@ -303,6 +310,7 @@ __all__ = [
     "list_families",
     "list_methods",
     "list_recipes",
+    "list_suites",
     "list_tiers",
     "load_board",
     "load_mix",

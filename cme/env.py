@@ -11,6 +11,7 @@
 | ``WANDB_PROJECT`` | project for ``cme train --report-to wandb`` (default ``cme``) |
 | ``TRACKIO_SPACE_ID``, ``TRACKIO_SERVER_URL`` | trackio's own: whether ``--report-to trackio`` logs to another machine |
 | ``WORLD_SIZE``, ``RANK`` | set by torchrun: how many processes there are, and which one this is |
+| ``TORCHELASTIC_RUN_ID`` | set by torchrun: its processes end when it is killed |
 """
 
 import os
@@ -25,6 +26,7 @@ __all__ = [
     "rank",
     "ray_address",
     "trackio_is_remote",
+    "under_torchrun",
     "visible_devices",
     "wandb_project",
 ]
@@ -51,6 +53,11 @@ def lock_file() -> Path:
 def processes() -> int:
     """Return the number of processes that torchrun started, or 1 without torchrun."""
     return int(os.environ.get("WORLD_SIZE") or 1)
+
+
+def under_torchrun() -> bool:
+    """Return whether torchrun started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def rank() -> int:

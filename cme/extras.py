@@ -13,6 +13,7 @@ __all__ = ["EXTRAS", "extra_checks", "install_line", "need", "optional"]
 EXTRAS = {
     "leaderboard": ("vl-convert-python", "vl_convert", "the page of a leaderboard"),
     "plots": ("matplotlib", "matplotlib", "pictures as SVG and PNG"),
+    "images": ("pillow", "PIL", "questions about images"),
     "boards": ("ray", "ray", "boards on a cluster"),
 }
 """Maps each extra to its package, the module to import, and its purpose."""

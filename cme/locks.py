@@ -25,7 +25,7 @@ from typing import IO, Any
 
 from cme.errors import UsageError
 from cme.files import cannot_write
-from cme.machine import machine_id, process_start
+from cme.machine import is_zombie, machine_id, process_start
 from cme.readers.json_file import parse_json
 
 try:
@@ -269,6 +269,8 @@ def _is_gone(holder: Holder) -> bool:
     except (OSError, OverflowError):
         return False
     born = process_start(holder.pid)
+    if is_zombie(holder.pid):
+        return True
     return bool(holder.started and born and born != holder.started)
 
 

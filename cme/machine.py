@@ -4,16 +4,29 @@ Linux answers all of it. Where another system, such as macOS, does not, every fu
 other module calls a function or reads a file that only Linux has.
 """
 
+import ctypes
 import functools
 import hashlib
 import os
 import platform
+import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-__all__ = ["machine_id", "peak_memory", "process_start", "processor_flags", "processor_name", "usable_processors"]
+__all__ = [
+    "death_signal",
+    "is_zombie",
+    "machine_id",
+    "peak_memory",
+    "process_start",
+    "processor_flags",
+    "processor_name",
+    "usable_processors",
+]
 
+_PR_SET_PDEATHSIG = 1
 _CPUINFO = Path("/proc/cpuinfo")
 
 
@@ -44,6 +57,21 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def death_signal() -> Callable[[], None] | None:
+    """Return a function that asks the kernel to kill the process that calls it when its parent ends for any reason.
+
+    None where the system does not offer this (all but Linux). The function can be called between fork and exec.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    return ask
+
+
 @functools.cache
 def machine_id() -> str:
     """Return the identity of this start of the machine and of the set of process ids that this process sees.
@@ -66,10 +94,26 @@ def process_start(pid: int | None = None) -> int:
         pid: number of the process; None is this process.
     """
     try:
-        text = Path(f"/proc/{pid or os.getpid()}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(text.rpartition(")")[2].split()[19])
+        return int(_stat(pid or os.getpid())[19])
     except (OSError, ValueError, IndexError):
         return 0
+
+
+def is_zombie(pid: int) -> bool:
+    """Return whether a process has ended, but is still in the list of processes because its parent has not asked for its end.
+
+    In a container whose first process asks for nothing, orphans stay there forever.
+    """
+    try:
+        return _stat(pid)[0] in ("Z", "X")
+    except (OSError, IndexError):
+        return False
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what Linux says about a process after its name: the state, and further numbers."""
+    text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    return text.rpartition(")")[2].split()
 
 
 def _cpuinfo() -> str:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from cme.env import processes, rank
 from cme.errors import CMEError, RecoverableError
 
-__all__ = ["ALONE", "TIMEOUT", "Group", "joined"]
+__all__ = ["ALONE", "TIMEOUT", "Group", "joined", "threads_set"]
 
 T = TypeVar("T")
 
@@ -80,6 +80,26 @@ class Group:
 
 
 ALONE = Group()
+
+
+@contextmanager
+def threads_set(threads: int | None) -> Iterator[None]:
+    """Set the number of torch's threads in the context, and restore it at its end.
+
+    Args:
+        threads: the number. None or 0 means that the number is neither changed nor restored.
+    """
+    if not threads:
+        yield
+        return
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager

@@ -196,6 +196,22 @@ def _differences(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     # A value of None is a default or a setting of another method, and says little.
     differing = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
     keys = [key for key in differing if old.get(key) is not None and settings.get(key) is not None] or differing
-    return ", ".join(f"{key}: {old.get(key)!r} there, {settings.get(key)!r} now" for key in sorted(keys)[:4]) + (
+    return ", ".join(f"{key}: {_change(old.get(key), settings.get(key))}" for key in sorted(keys)[:4]) + (
         ", …" if len(keys) > 4 else ""
     )
+
+
+def _change(old: Any, new: Any) -> str:
+    """Describe a setting that differs. For digests by name, such as those of datasets, the names are enough."""
+    if not (_are_digests(old) and _are_digests(new)):
+        return f"{old!r} there, {new!r} now"
+    groups = {
+        "only there": old.keys() - new.keys(),
+        "only now": new.keys() - old.keys(),
+        "of another version": {name for name in old.keys() & new.keys() if old[name] != new[name]},
+    }
+    return "; ".join(f"{', '.join(sorted(names))} {what}" for what, names in groups.items() if names)
+
+
+def _are_digests(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(item, str) and len(item) == 64 for item in value.values())

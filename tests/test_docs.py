@@ -93,7 +93,7 @@ def check_call(words, *, whole):
     if whole and "--help" not in arguments:
         context = command.context_class(command, info_name="cme")
         try:
-            given, rest, _ = command.make_parser(context).parse_args(list(arguments))
+            given, rest, _ = command.make_parser(context).parse_args(command.completed(arguments))
         except Exception as error:
             raise AssertionError(f"cme {shlex.join(words)}: {error}") from error
         assert not rest, f"cme {shlex.join(words)}: nothing takes {rest}"

@@ -38,6 +38,7 @@ BASE = {
 _DATA = {"stats", "records", "suite", "mini_corpus", "data", "prompt"}
 
 MAY_IMPORT = {
+    "sandbox": set(),
     "stats": set(),
     "records": set(),
     "suite": {"stats", "records"},
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     "adapters": {"models"},
     "mix": _DATA | {"models"},
     "training": _DATA | {"models", "adapters", "mix"},
-    "evaluation": _DATA | {"models", "adapters"},
+    "evaluation": _DATA | {"sandbox", "models", "adapters"},
     "analysis": _DATA | {"models", "adapters"},
     "bench": _DATA | {"models", "adapters"},
     # It uses rows of a mix, distils with the Trainer, and evaluates.
@@ -56,7 +57,7 @@ MAY_IMPORT = {
     # It shows the texts of samples.
     "leaderboard": _DATA,
     # It plans commands, which run in processes of their own.
-    "board": _DATA | {"models", "adapters", "mix", "training", "leaderboard"},
+    "board": _DATA | {"sandbox", "models", "adapters", "mix", "training", "leaderboard"},
 }
 """Package → packages that it may import, from the ground up; ``cli`` may import all, and nothing imports ``cli``."""
 
@@ -82,6 +83,9 @@ HEAVY = (
     "scipy",
     "matplotlib",
     "jinja2",
+    "pydantic",
+    "yaml",
+    "numpy",
 )
 
 

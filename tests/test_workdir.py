@@ -106,3 +106,13 @@ def test_release_keeps_work(tmp_path):
     write_text(out / "samples", "work")
     release(out)
     assert contents(out) == ["samples"]
+
+
+def test_datasets_that_differ_are_named_without_their_fingerprints(tmp_path):
+    before = {"rte": "1" * 64, "qqp": "2" * 64, "mnli": "3" * 64}
+    claim(tmp_path / "out", "eval", SETTINGS | {"datasets": before})
+    finish(tmp_path / "out")
+    now = {"rte": "1" * 64, "mnli": "4" * 64, "paws": "5" * 64}
+    with pytest.raises(UsageError) as caught:
+        claim(tmp_path / "out", "eval", SETTINGS | {"datasets": now})
+    assert "(datasets: qqp only there; paws only now; mnli of another version)" in str(caught.value)

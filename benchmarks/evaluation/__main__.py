@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmarks.options import Device, Dtype, Threads
 from cme.api.call import names, numbers
 from cme.bench.adapters.memory import out_of_memory_reported
 from cme.cli.app import emit_json, note, standalone
@@ -24,7 +25,7 @@ def measure(
     source: SourceName = "hub",
     rows: Annotated[int, typer.Option("--rows", help="Number of rows per dataset.")] = 32,
     datasets: Datasets = None,
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
+    dtype: Dtype = "float32",
     rounds: Annotated[
         int, typer.Option("--rounds", help="Number of rounds. Each side answers all requests once per round.")
     ] = 1,
@@ -32,8 +33,8 @@ def measure(
         str | None,
         typer.Option("--batch-sizes", help="Batch sizes to try for lm-eval. Default: 1,4,8,16, on a GPU 8,16,32,64."),
     ] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    device: Device = None,
+    threads: Threads = None,
     tokenizer: Annotated[
         str | None,
         typer.Option("--tokenizer", help="Base whose tokenizer is used. Needed for a base with random weights."),

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.options import Device, Threads
 from cme.api.call import names
 from cme.cli.app import emit_json, note, standalone
 from cme.cli.options import Base, Datasets, Json, SourceName
@@ -24,8 +25,8 @@ def measure(
     tier: Annotated[str, typer.Option("--tier", help="Tier of the evaluations.")] = "quick",
     datasets: Datasets = None,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Number of rounds.")] = 1,
-    device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    device: Device = None,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Measure what the parts of ``cme analyse`` cost.

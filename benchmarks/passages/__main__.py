@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmarks.options import Device, Dtype, Rounds, Threads
 from cme.api.call import names
 from cme.cli.app import emit_json, note, standalone
 from cme.cli.options import Base, Datasets, Json
@@ -45,10 +46,10 @@ def measure(
         bool,
         typer.Option("--tiny", help="Count with a tiny random model instead of the base. The times have no meaning."),
     ] = False,
-    dtype: Annotated[str, typer.Option("--dtype", help="float32, bfloat16 or float16.")] = "float32",
-    rounds: Annotated[int, typer.Option("--rounds", help="Number of rounds, in alternating order.")] = 1,
-    device: Annotated[str | None, typer.Option("--device", help="Device to run on.")] = None,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    dtype: Dtype = "float32",
+    rounds: Rounds = 1,
+    device: Device = None,
+    threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """Count tokens and measure times of evaluations with and without shared passages.
@@ -78,7 +79,8 @@ def measure(
 
 
 def _row(saving: "Saving") -> list[str]:
-    gap, texts = saving.agreement.gap, saving.agreement.texts
+    from benchmarks.evaluation.turns import agreement_cells, mean_cells
+
     return [
         saving.dataset,
         f"{saving.rows:,}",
@@ -87,10 +89,9 @@ def _row(saving: "Saving") -> list[str]:
         f"{saving.shared.tokens:,}",
         f"{saving.tokens:.2f}",
         f"{saving.without.positions / saving.shared.positions:.2f}",
-        *(f"{sum(times) / len(times):.2f}" for times in zip(*saving.seconds, strict=True)),
+        *mean_cells(saving),
         f"{saving.time:.2f}",
-        "texts" if gap is None else f"{gap:.1e}",
-        str(len(saving.agreement.decisions) or len(texts)),
+        *agreement_cells(saving.agreement),
     ]
 
 

@@ -1,55 +1,43 @@
 """Answers the same requests with and without shared passages, in turns."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.evaluation import EvalBenchSettings
-from benchmarks.evaluation.agreement import Agreement, compare, joined
-from benchmarks.evaluation.opening import Opened, open_all
+from benchmarks.evaluation.agreement import Agreement
+from benchmarks.evaluation.opening import open_all
 from benchmarks.evaluation.rows import Part
 from benchmarks.evaluation.timing import ENGINE, Answered, Counts, answer
+from benchmarks.evaluation.turns import InTurns, agreement, in_turns, seconds
 from benchmarks.passages.rows import write_rows
-from cme.progress import bar
 
 __all__ = ["Saving", "measure_passages"]
 
 _ALL = 10**9
 
 
-@dataclass(frozen=True)
-class Saving:
+@dataclass(frozen=True, kw_only=True)
+class Saving(InTurns):
     """The costs of one dataset without and with shared passages.
 
     Attributes:
-        dataset: Name of the dataset.
-        rows: Number of rows.
         passages: Number of different passages or premises.
         without: Amount of computation if only the common prefix is shared.
         shared: Amount of computation if passages are shared, too.
-        seconds: Times of both in each round, in seconds.
         agreement: Agreement of the answers of both over all rounds.
     """
 
-    dataset: str
-    rows: int
     passages: int
     without: Counts
     shared: Counts
-    seconds: tuple[tuple[float, float], ...]
     agreement: Agreement
 
     @property
     def tokens(self) -> float:
         """Ratio of the computed tokens."""
         return self.without.tokens / self.shared.tokens
-
-    @property
-    def time(self) -> float:
-        """Ratio of the times, as the median over the rounds."""
-        return statistics.median(one / other for one, other in self.seconds)
 
 
 def measure_passages(
@@ -75,26 +63,14 @@ def measure_passages(
     opened = open_all(replace(settings, datasets=tuple(names)))
     if tiny:
         opened = replace(opened, model=_tiny_model(len(opened.tokenizer), str(opened.model.device)))
-    costs = []
-    with bar("passages", len(opened.parts) * settings.rounds) as progress:
-        for part in opened.parts:
-            progress.describe(f"passages: {part.dataset}")
-            rounds = []
-            for turn in range(settings.rounds):
-                rounds.append(_both(opened, part, turn))
-                progress.advance()
-            costs.append(_saving(part, rounds))
-    return costs
 
-
-def _both(opened: Opened, part: Part, turn: int) -> tuple[Answered, Answered]:
-    """Answer the requests of a dataset without and with shared passages. Each side checks itself as in ``cme eval``."""
-    answered = {}
-    for shares in (False, True) if turn % 2 == 0 else (True, False):
+    def measure(part: Part, way: int) -> Answered:
+        """Answer without shared passages (0) or with them (1). Each way checks itself as in ``cme eval``."""
         lm = opened.side(ENGINE)
-        lm.share_passages = shares
-        answered[shares] = answer(lm, part, 1)
-    return answered[False], answered[True]
+        lm.share_passages = bool(way)
+        return answer(lm, part, 1)
+
+    return [_saving(part, rounds) for part, rounds in in_turns("passages", opened.parts, settings.rounds, measure)]
 
 
 def _saving(part: Part, rounds: Sequence[tuple[Answered, Answered]]) -> Saving:
@@ -105,8 +81,8 @@ def _saving(part: Part, rounds: Sequence[tuple[Answered, Answered]]) -> Saving:
         passages=len({request.doc["cluster"] for request in part.requests}),
         without=without.counts,
         shared=shared.counts,
-        seconds=tuple((one.seconds, other.seconds) for one, other in rounds),
-        agreement=joined([compare(part, one.answers, other.answers) for one, other in rounds]),
+        seconds=seconds(rounds),
+        agreement=agreement(part, rounds),
     )
 
 

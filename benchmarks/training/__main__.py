@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.options import Threads
 from cme.api.call import names
 from cme.cli.app import emit_json, note, standalone
 from cme.cli.options import Base, Json, SourceName
@@ -21,7 +22,7 @@ def measure(
     rank: Annotated[int, typer.Option("--rank", help="Rank of LoRA on the feed-forward projections.")] = 32,
     dtype: Annotated[str, typer.Option("--dtype", help="bfloat16 or float32.")] = "bfloat16",
     rounds: Annotated[int, typer.Option("--rounds", help="Every side trains once per round.")] = 3,
-    threads: Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.")] = None,
+    threads: Threads = None,
     sides: Annotated[
         str | None,
         typer.Option("--sides", help="Comma-separated: cme, trl, trl-padded, trl-grouped, trl-packed. Default: all."),

@@ -1,6 +1,6 @@
 """The methods that CME trains and compares: its own, PEFT's, and those of other packages."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from importlib.metadata import EntryPoint
@@ -130,14 +130,31 @@ def low_rank_method(
         from peft import PeftConfig
 
         hints = get_type_hints(config_class())
-        taken = {*(_FIELDS.get(key, key) for key in settings), *(item.name for item in fields(PeftConfig))}
+        taken = {
+            *(_FIELDS.get(key, key) for key in settings),
+            *(item.name for item in fields(PeftConfig)),
+            "gate_scale",
+        }
         wrong = {key: problem_of(value, hints[key]) for key, value in options.items() if key in hints}
+        moved = {key: _elsewhere(key, settings) for key in options}
+        others = {key: value for key, value in options.items() if not moved[key]}
         return [
-            *option_problems(options, (item.name for item in fields(config_class()) if item.name not in taken)),
+            *filter(None, moved.values()),
+            *option_problems(others, (item.name for item in fields(config_class()) if item.name not in taken)),
             *(f"{key}: {problem}" for key, problem in wrong.items() if problem and key not in taken),
         ]
 
     return Method(name, summary, settings, citation, make, package, check if "options" in settings else None)
+
+
+def _elsewhere(key: str, settings: Sequence[str]) -> str | None:
+    """Return how something is set that is no option of a method, but a setting with a name of its own; None otherwise."""
+    names = {field: name for name, field in _FIELDS.items()}
+    name = "gate_sum" if key == "gate_scale" else names.get(key, key)
+    if name not in settings or name in ("options", "target_modules"):
+        return None
+    former = f" is the former name of {name}, which" if key == "gate_scale" else ""
+    return f"{key}{former} is a setting of its own: give {name} (--{name.replace('_', '-')}) in place of an option"
 
 
 def _check_peft(options: Mapping[str, Any]) -> list[str]:
@@ -355,13 +372,15 @@ def build_config(settings: AdapterSettings, model: Any) -> Any:
         UsageError: The base has no feed-forward projections that CME knows, the base lacks a layer that the settings name,
             or the method rejects the settings.
     """
-    from cme.adapters.targets import check_targets, ffn_targets
+    from cme.adapters.targets import check_targets, ffn_targets, language_targets
     from cme.patterns import check_patterns
 
     targets = settings.target_modules
     check_patterns(settings.options, (name for name, _ in model.named_modules()))
     if targets is not None:
         check_targets(model, targets, any_layer=settings.method == "peft")
+        narrowed = language_targets(model, targets)
+        targets = narrowed if isinstance(narrowed, str) else tuple(narrowed)
     elif "target_modules" in METHODS[settings.method].settings and not settings.options.get("target_parameters"):
         targets = tuple(ffn_targets(model))
     encodes = getattr(getattr(model, "config", None), "is_encoder_decoder", False)

@@ -16,6 +16,8 @@ from cme.adapters.methods import build_config
 from cme.adapters.settings import AdapterSettings
 from cme.adapters.starts import refuse_ignored
 from cme.errors import SourceError, UsageError, unknown
+from cme.models.kinds import auto_class
+from cme.models.language import outside_language
 
 __all__ = ["SHAPES", "ParameterCount", "count", "formula_trainable", "linear_shapes", "meta_model"]
 
@@ -47,7 +49,8 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
 
     Args:
         base: A model folder, a ``config.json``, one of `SHAPES`, or a transformers configuration.
-        settings: The adapter's settings. With the method ``full``, every parameter of the base is trained.
+        settings: The adapter's settings. With the method ``full``, every parameter of the base is trained, or of the
+            language model in a vision-language base.
 
     Raises:
         UsageError: The folder, file or shape does not exist, or the adapter does not fit the base.
@@ -63,7 +66,9 @@ def count(base: Any, settings: AdapterSettings) -> ParameterCount:
     total = sum(parameter.numel() for parameter in model.parameters())
     config = build_config(settings, model)
     if config is None:
-        return ParameterCount(total, total, 100.0, {})
+        weights = dict(model.named_parameters())
+        trainable = total - sum(weights[name].numel() for name in outside_language(model, weights))
+        return ParameterCount(total, trainable, 100 * trainable / total, {})
     try:
         with torch.device("meta"), refuse_ignored(settings.options):
             adapted = get_peft_model(model, config)
@@ -166,17 +171,14 @@ def meta_model(base: Any) -> Any:
         SourceError: The folder or file holds no model configuration.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoModelForImageTextToText, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForSeq2SeqLM
 
     config = _read_config(base)
-    kinds = (
-        (AutoModelForSeq2SeqLM,) if config.is_encoder_decoder else (AutoModelForCausalLM, AutoModelForImageTextToText)
-    )
-    for factory in kinds:
-        if type(config) in factory._model_mapping:
-            with torch.device("meta"):
-                return factory.from_config(config)
-    raise UsageError(f"{base} is a {config.model_type!r}, which transformers cannot build as a language model.")
+    factory = AutoModelForSeq2SeqLM if config.is_encoder_decoder else auto_class(config)
+    if factory is None or type(config) not in factory._model_mapping:
+        raise UsageError(f"{base} is a {config.model_type!r}, which transformers cannot build as a language model.")
+    with torch.device("meta"):
+        return factory.from_config(config)
 
 
 def _read_config(base: Any) -> Any:

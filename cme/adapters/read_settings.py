@@ -44,6 +44,8 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
     for key, value in values.items():
         if key == "method" or key in honoured:
             known[key] = value
+        elif key == "options":
+            problems.append(f"{name} takes no options (--set), but only its settings: {', '.join(honoured) or 'none'}")
         elif key in _NAMES:
             has = f"it has {', '.join(honoured)}" if honoured else "it has none"
             problems.append(f"{name} has no setting {key!r} ({has})")

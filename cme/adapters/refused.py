@@ -4,10 +4,17 @@ __all__ = ["REFUSED"]
 
 _TASKS = "it needs the task of every row, and no method in CME uses the task as input"
 
+_FROZEN_A = (
+    "PEFT's optimiser for it knows plain LoRA only, and computes in bfloat16 even in a float32 run. LoRA+ is the training "
+    "setting b_learning_rate_ratio, and the method 'flylora' trains B alone"
+)
+
 REFUSED = {
     "mtl-lora": _TASKS,
     "moore": _TASKS,
     "poly": _TASKS,
+    "lora-fa": _FROZEN_A,
+    "lorafa": _FROZEN_A,
     "mixlora": (
         "its experts are whole feed-forward blocks behind one router, which are not linear and cannot be adapters of single "
         "layers. The method 'mola' has its selection of two experts for each layer"

@@ -85,11 +85,16 @@ class AdapterSettings:
         return 2.0 * self.rank if self.alpha is None else self.alpha
 
 
+_FEW = 24
+"""Most options that a message lists."""
+
+
 def option_problems(options: Mapping[str, Any], known: Iterator[str]) -> list[str]:
     """List the options that are not among ``known``, with the nearest known name."""
     names, problems = sorted(known), []
     for key in options:
         if key not in names:
             hint = nearest(str(key), names)
-            problems.append(f"unknown option {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
+            few = f" (the options are {', '.join(names)})" if len(names) <= _FEW else ""
+            problems.append(f"unknown option {key!r}" + (f" (did you mean {hint!r}?)" if hint else few))
     return problems

@@ -4,10 +4,19 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
+from cme.adapters.layer_names import (
+    in_router,
+    linear_layers,
+    linear_names,
+    listed,
+    plain_name,
+    unadapted_experts,
+)
 from cme.errors import UsageError
+from cme.models.language import language_prefix, outside_language
 from cme.patterns import check_patterns, full_matches
 
-__all__ = ["ALL_LINEAR", "check_targets", "ffn_targets", "linear_names", "notes_on_targets", "unadapted_experts"]
+__all__ = ["ALL_LINEAR", "check_targets", "ffn_layers", "ffn_targets", "language_targets"]
 
 ALL_LINEAR = "all-linear"
 """PEFT's name for all linear layers except the output layer."""
@@ -20,10 +29,6 @@ _FFN = {
     *("c_fc", "c_proj"),
     *("wi", "wi_0", "wi_1", "wo"),
 }
-_LAYERS = ("Linear", "Conv1D")
-_GATES = ("gate", "gating", "gate_network", "switch")
-"""Names of modules that select the experts of a mixture-of-experts base, apart from names that contain "router".
-``gate_proj`` is not one of them."""
 _TOWERS = ("vision", "visual", "audio", "image_embed", "img_processor")
 
 
@@ -44,17 +49,9 @@ def ffn_targets(model: Any) -> list[str]:
     Raises:
         UsageError: The model has no feed-forward projection whose name CME knows.
     """
-    linear = [name.split(".") for name, module in _layers(model)]
-    projections = [path for path in linear if path[-1] in _FFN and not _in_attention(path) and not _in_router(path)]
-    projections = [path for path in projections if not _in_tower(path)] or projections
-    chosen = {".".join(path) for path in projections}
-    names: dict[str, None] = {}
-    for path in projections:
-        for length in range(1, len(path) + 1):
-            name = ".".join(path[-length:])
-            if all(".".join(other) in chosen for other in linear if other[-length:] == path[-length:]):
-                names[name] = None
-                break
+    linear = [name.split(".") for name, _ in linear_layers(model)]
+    projections = _projections(model, linear)
+    names = _shortest(projections, linear)
     if not names:
         experts = unadapted_experts(model)
         hint = (
@@ -64,8 +61,84 @@ def ffn_targets(model: Any) -> list[str]:
         )
         raise UsageError(
             f"CME knows the names of no feed-forward layers in {type(model).__name__}. Name the layers to adapt with "
-            f"target_modules (--target-modules a,b).{hint} Its linear layers: {_listed(linear_names(model))}."
+            f"target_modules (--target-modules a,b).{hint} Its linear layers: {listed(linear_names(model))}."
         )
+    return names
+
+
+def ffn_layers(model: Any) -> list[str]:
+    """Return the full names of the layers that `ffn_targets` means, as in the base.
+
+    Args:
+        model: A model, with or without adapters.
+    """
+    return [
+        plain_name(".".join(path))
+        for path in _projections(model, [name.split(".") for name, _ in linear_layers(model)])
+    ]
+
+
+def _projections(model: Any, linear: Sequence[list[str]]) -> list[list[str]]:
+    projections = [path for path in linear if path[-1] in _FFN and not _in_attention(path) and not in_router(path)]
+    if language_prefix(model) is not None:
+        outside = set(outside_language(model, (plain_name(".".join(path)) for path in projections)))
+        return [path for path in projections if plain_name(".".join(path)) not in outside]
+    return [path for path in projections if not _in_tower(path)] or projections
+
+
+def language_targets(model: Any, targets: str | Sequence[str]) -> str | Sequence[str]:
+    """Restrict names of target modules to the language model of a vision-language base.
+
+    Towers often have layers of the same names, such as ``q_proj``. Text never reaches them.
+
+    Args:
+        model: The base, with or without adapters.
+        targets: Names of modules, `ALL_LINEAR`, or a regular expression for whole names.
+
+    Returns:
+        The targets. Names that also match layers outside of the language model are replaced by longer names. A regular
+        expression, and a name that matches only layers outside, are returned unchanged.
+    """
+    if language_prefix(model) is None or (isinstance(targets, str) and targets != ALL_LINEAR):
+        return targets
+    if targets == ALL_LINEAR:
+        head = model.get_output_embeddings()
+        modules = [(name, module) for name, module in linear_layers(model) if module is not head]
+        wanted = {ALL_LINEAR: [plain_name(name) for name, _ in modules]}
+        names = [name for name, _ in linear_layers(model)]
+    else:
+        names = [name for name, _ in model.named_modules() if name]
+        by_name = {plain_name(name): None for name in names}
+        wanted = {target: list(matching) for target, matching in _by_suffix(by_name, targets).items()}
+    narrowed: dict[str, None] = {}
+    others = [plain_name(name).split(".") for name in names]
+    for target, matching in wanted.items():
+        outside = set(outside_language(model, matching))
+        inside = [name.split(".") for name in matching if name not in outside]
+        if target != ALL_LINEAR and (not outside or not inside):
+            narrowed[target] = None
+        else:
+            narrowed |= dict.fromkeys(_shortest(inside, others))
+    return list(narrowed)
+
+
+def _shortest(chosen: Sequence[list[str]], others: Sequence[list[str]]) -> list[str]:
+    """Return the shortest ends of the chosen names that are not ends of other names.
+
+    Args:
+        chosen: The chosen names, split at periods.
+        others: All names, split at periods.
+    """
+    taken = {".".join(path) for path in chosen}
+    # Every end of a name that is not chosen is forbidden. A model can have ten thousand modules.
+    forbidden = {
+        ".".join(path[-length:]) for path in others if ".".join(path) not in taken for length in range(1, len(path) + 1)
+    }
+    names: dict[str, None] = {}
+    for path in chosen:
+        ends = (".".join(path[-length:]) for length in range(1, len(path) + 1))
+        if (end := next((end for end in ends if end not in forbidden), None)) is not None:
+            names[end] = None
     return list(names)
 
 
@@ -100,12 +173,12 @@ def check_targets(model: Any, targets: str | Sequence[str], *, any_layer: bool =
                 )
             raise UsageError(
                 f"target_modules: {type(model).__name__} has no module {target!r}.{hint} Its linear layers, the nearest "
-                f"first: {_listed(near)}."
+                f"first: {listed(near)}."
             )
         if not any_layer and not any(_has_matrix(modules[name]) for name in names):
             raise UsageError(
                 f"target_modules: {target!r} is a {type(modules[names[0]]).__name__} ({names[0]}), which has no weight "
-                f"matrix to adapt. The linear layers of {type(model).__name__}: {_listed(linear_names(model))}."
+                f"matrix to adapt. The linear layers of {type(model).__name__}: {listed(linear_names(model))}."
             )
 
 
@@ -120,117 +193,12 @@ def _by_suffix(modules: dict[str, Any], targets: Sequence[str]) -> dict[str, lis
     return matching
 
 
-def unadapted_experts(model: Any) -> dict[str, list[str]]:
-    """Return the expert weights of a mixture-of-experts base that have no adapter.
-
-    transformers stores the weights of all experts of a layer in one three-dimensional parameter, which is not a linear
-    layer. Of PEFT's methods, only LoRA can adapt it, with ``target_parameters``.
-
-    Args:
-        model: A model with adapters.
-
-    Returns:
-        The full names by the suffix that ``target_parameters`` takes, such as ``mlp.experts.down_proj``.
-    """
-    adapted = {
-        f"{_plain_name(name)}.{module.parameter_name}"
-        for name, module in model.named_modules()
-        if hasattr(module, "base_layer") and hasattr(module, "parameter_name")
-    }
-    names: dict[str, list[str]] = {}
-    for name, parameter in model.named_parameters():
-        plain = _plain_name(name)
-        path = plain.split(".")
-        if parameter.ndim == 3 and path[-2:-1] == ["experts"] and plain not in adapted:
-            names.setdefault(".".join(path[-3:]), []).append(plain)
-    return names
-
-
-def notes_on_targets(model: Any) -> list[str]:
-    """Return notes on adapted layers that a user may not expect.
-
-    Args:
-        model: A model with an adapter.
-
-    Returns:
-        A note if the experts of a mixture-of-experts base have no adapter, and a note if its router or a norm has one.
-    """
-    adapted = [_plain_name(name) for name, module in model.named_modules() if hasattr(module, "base_layer")]
-    notes = []
-    experts = unadapted_experts(model)
-    if experts and adapted:
-        count = len({name.rpartition(".")[0] for names in experts.values() for name in names})
-        kinds: dict[str, int] = {}
-        for name in adapted:
-            kind = ".".join(part for part in name.split(".")[-3:] if not part.isdigit())
-            kinds[kind] = kinds.get(kind, 0) + 1
-        where = ", ".join(f"{kind} ({number})" for kind, number in kinds.items())
-        notes.append(
-            f"the base is a mixture of experts, and the adapter is on {where} only. The experts of {count} layers "
-            f"({', '.join(experts)}) are not adapted. Only PEFT's LoRA can adapt them, with target_parameters."
-        )
-    strange = [name for name in adapted if _in_router(name.split("."))]
-    if 0 < len(strange) < len(adapted):
-        notes.append(
-            f"the adapter is also on routers or norms of the base ({_listed(strange, 3)}). Name other target modules if this "
-            "is not intended."
-        )
-    return notes
-
-
-def _plain_name(name: str) -> str:
-    """Return a module's name in the base, without the parts that PEFT adds."""
-    return name.removeprefix("base_model.model.").replace(".base_layer", "")
-
-
-def linear_names(model: Any) -> list[str]:
-    """Return the names of the linear layers for ``target_modules``, in the order of the model's modules.
-
-    A name is preceded by its parent's name if it is a number, or if parents of different names have a layer of this name,
-    such as ``intermediate.dense`` and ``output.dense`` in BERT.
-    """
-    paths = [name.split(".") for name, _ in _layers(model)]
-    parents: dict[str, set[str]] = {}
-    for path in paths:
-        parents.setdefault(path[-1], set()).update(part for part in path[-2:-1] if not part.isdigit())
-    names: dict[str, None] = {}
-    for path in paths:
-        alone = len(parents[path[-1]]) < 2 and not path[-1].isdigit()
-        names[path[-1] if alone else ".".join(path[-2:])] = None
-    return list(names)
-
-
 def _has_matrix(module: Any) -> bool:
     if hasattr(module, "base_layer"):
         return True
     weight = getattr(module, "weight", None)
     # Quantised layers may store their weight under another name, so PEFT decides about modules without children.
     return not any(True for _ in module.children()) if weight is None else weight.ndim > 1
-
-
-def _listed(names: Sequence[str], most: int = 20) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return (", ".join(names[:most]) or "none") + more
-
-
-def _layers(model: Any) -> list[tuple[str, Any]]:
-    """Return the linear layers with their names. A layer with an adapter counts once, without its inner modules."""
-    wrapped = tuple(name for name, module in model.named_modules() if hasattr(module, "base_layer"))
-    return [
-        (name, module)
-        for name, module in model.named_modules()
-        if name in wrapped or (_is_linear(module) and not name.startswith(tuple(f"{outer}." for outer in wrapped)))
-    ]
-
-
-def _is_linear(module: Any) -> bool:
-    return any(cls.__name__ in _LAYERS for cls in type(module).__mro__)
-
-
-def _in_router(path: list[str]) -> bool:
-    """Return whether a module belongs to a router of the base or to a norm."""
-    words = ("router", "norm", "expert_gate")
-    return any(part in _GATES or any(word in part.lower() for word in words) for part in path)
 
 
 def _in_tower(path: list[str]) -> bool:

@@ -30,6 +30,7 @@ from cme.readers.limits import SAMPLE_FILES
 from cme.readers.parquet_file import open_parquet, read_rows
 from cme.records.analysis import GroupLoad, LoadAnalysis, SubjectTest
 from cme.suite import datasets
+from cme.suite.suites import ALL
 
 __all__ = ["LOAD_TABLE", "groups_of", "layer_phi", "load_analysis", "router_values", "write_load_table"]
 
@@ -123,7 +124,7 @@ def layer_phi(path: Path, layer: str) -> dict[str, list[float]]:
 
 def _groups(load: Load, part: str) -> tuple[GroupLoad, ...]:
     by_dataset = load.by_dataset()
-    suite = datasets()
+    suite = datasets(ALL)
     counted = by_dataset.chosen([group.dataset in suite for group in by_dataset.groups])
     with_subjects = load.chosen([bool(group.subject) for group in load.groups])
     parts = [overall(counted, part), by_family(counted, part), by_dataset, with_subjects]

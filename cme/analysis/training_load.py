@@ -6,6 +6,7 @@ from cme.analysis.load import figures_of, joined_loads, overall
 from cme.analysis.measure_load import MeasuredLoad
 from cme.records.analysis import TrainingStep
 from cme.suite import datasets
+from cme.suite.suites import ALL
 
 __all__ = ["training_step"]
 
@@ -17,7 +18,7 @@ def training_step(step: int, measured: Sequence[MeasuredLoad]) -> TrainingStep:
         step: number of optimiser steps.
         measured: the load of each dataset.
     """
-    suite = datasets()
+    suite = datasets(ALL)
     load = joined_loads([item.load for item in measured]).by_dataset()
     whole = overall(load.chosen([group.dataset in suite for group in load.groups]))
     (figures,) = figures_of(whole)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from cme.api.adapter_values import adapter_folder
-from cme.api.call import StrPath, names, path, public
+from cme.api.call import StrPath, chosen_datasets, names, path, public
 from cme.env import processes
 from cme.errors import CMEWarning, UsageError
 from cme.files import write_text
+from cme.processes import threads_set
 from cme.records.analysis import Analysis
 
 __all__ = ["ExpertAnalysis", "analyse", "analyse_each"]
@@ -48,6 +49,7 @@ def analyse(
     base: str = "smollm2-135m",
     tier: str = "quick",
     source: str = "hub",
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     parts: str | Sequence[str] = _PARTS,
     subject_rows: int = 20,
@@ -75,6 +77,7 @@ def analyse(
         base: see `evaluate`.
         tier: see `evaluate`. At tier ``smoke`` there are no intervals.
         source: see `evaluate`.
+        suite: see `evaluate`.
         datasets: see `evaluate`. The test of subjects needs ``mmlu``.
         parts: parts to do: ``load``, ``redundancy`` (experts masked), ``shapley`` (all coalitions), ``similarity``,
             ``validation`` (experts masked, by the validation loss) and ``training`` (load at the kept checkpoints of the run).
@@ -106,11 +109,13 @@ def analyse(
     from cme.api.analysis_parts import analyse_adapter
 
     settings = _settings(
-        adapter, base=base, tier=tier, source=source, datasets=datasets, parts=parts, subject_rows=subject_rows,
-        permutations=permutations, data=data, validation_rows=validation_rows, draws=draws, prompt_format=prompt_format,
-        dtype=dtype, token_budget=token_budget, device=device, threads=threads, allow_missing=allow_missing,
+        adapter, base=base, tier=tier, source=source, datasets=chosen_datasets(suite, datasets), parts=parts,
+        subject_rows=subject_rows, permutations=permutations, data=data, validation_rows=validation_rows, draws=draws,
+        prompt_format=prompt_format, dtype=dtype, token_budget=token_budget, device=device, threads=threads,
+        allow_missing=allow_missing,
     )  # fmt: skip
-    return ExpertAnalysis(path(out), analyse_adapter(settings, path(out)))
+    with threads_set(threads):
+        return ExpertAnalysis(path(out), analyse_adapter(settings, path(out)))
 
 
 @public
@@ -121,6 +126,7 @@ def analyse_each(
     base: str = "smollm2-135m",
     tier: str = "quick",
     source: str = "hub",
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     parts: str | Sequence[str] = _PARTS,
     subject_rows: int = 20,
@@ -145,6 +151,7 @@ def analyse_each(
         base: see `analyse`.
         tier: see `analyse`.
         source: see `analyse`.
+        suite: see `analyse`.
         datasets: see `analyse`.
         parts: see `analyse`.
         subject_rows: see `analyse`.
@@ -180,20 +187,21 @@ def analyse_each(
     labels = distinct_names([adapter_folder(item) for item in adapter])
     several = [
         _settings(
-            item, base=base, tier=tier, source=source, datasets=datasets, parts=parts, subject_rows=subject_rows,
-            permutations=permutations, data=data, validation_rows=validation_rows, draws=draws,
+            item, base=base, tier=tier, source=source, datasets=chosen_datasets(suite, datasets), parts=parts,
+            subject_rows=subject_rows, permutations=permutations, data=data, validation_rows=validation_rows, draws=draws,
             prompt_format=prompt_format, dtype=dtype, token_budget=token_budget, device=device, threads=threads,
             allow_missing=allow_missing, warn=place == 0,
         )
         for place, item in enumerate(adapter)
     ]  # fmt: skip
-    for settings in several:
-        check_analysis(settings)
     folders = [path(out) / label for label in labels]
-    analyses = [
-        ExpertAnalysis(folder, analyse_adapter(settings, folder, finished=True))
-        for folder, settings in zip(folders, several, strict=True)
-    ]
+    with threads_set(threads):
+        for settings in several:
+            check_analysis(settings)
+        analyses = [
+            ExpertAnalysis(folder, analyse_adapter(settings, folder, finished=True))
+            for folder, settings in zip(folders, several, strict=True)
+        ]
     table = experts_in_use([item.record for item in analyses])
     text = f"# Experts in use\n\n{table}\n"
     if len(several) > 1 and "similarity" in several[0].parts:
@@ -207,7 +215,7 @@ def analyse_each(
 def _settings(
     adapter: StrPath,
     *,
-    datasets: str | Sequence[str] | None,
+    datasets: tuple[str, ...] | None,
     parts: str | Sequence[str],
     subject_rows: int,
     permutations: int,
@@ -228,7 +236,7 @@ def _settings(
         raise UsageError("cme analyse runs in one process. Start it without torchrun.")
     evaluation = EvalSettings(
         adapter=adapter_folder(adapter),
-        datasets=names(datasets),
+        datasets=datasets,
         dtype=pick_dtype(dtype),
         device=pick_device(device),
         **values,
@@ -242,9 +250,5 @@ def _settings(
             stacklevel=2,
         )
     ordered = tuple(part for part in PARTS if part in chosen) + tuple(part for part in chosen if part not in PARTS)
-    if values.get("threads"):
-        import torch
-
-        torch.set_num_threads(values["threads"])
     mix = None if data is None else path(data)
     return AnalysisSettings(evaluation, ordered, subject_rows, permutations, mix, validation_rows, draws)

@@ -68,7 +68,7 @@ class Checked:
             self.experts.count, redundancy="redundancy" in settings.parts, shapley="shapley" in settings.parts
         )
         self.source = open_source(evaluation.source)
-        specs = select(evaluation.datasets)
+        specs = [spec for spec in select(evaluation.datasets) if not spec.runs_code]
         check_source(self.source, specs, ("eval",), allow_missing=evaluation.allow_missing)
         self.specs: list[DatasetSpec] = [
             spec for spec in specs if len(self.source.missing(spec, "eval")) < len(spec.subsets)

@@ -23,7 +23,7 @@ from cme.evaluation.adapters import AdapterSwitcher, adapter_name
 from cme.evaluation.run import evaluate_masked
 from cme.files import digest, sha256_file
 from cme.locks import locks_released
-from cme.models.load import load_model
+from cme.models.load import context_length, load_model
 from cme.progress import table
 from cme.records import AdapterInfo, read_record, versions, write_record
 from cme.records.analysis import (
@@ -174,7 +174,7 @@ class _Work:
             checked.tokenizer,
             rows=settings.validation_rows,
             prompt_format=settings.evaluation.prompt_format,
-            max_length=getattr(self.model.config, "max_position_embeddings", None),
+            max_length=context_length(self.model.config),
         )
         masks = model_masks(self.model, checked.experts.count, settings.draws)
         losses, guarded = measure_losses(
@@ -221,7 +221,7 @@ class _Work:
             self._checked.tokenizer,
             tier=tier,
             prompt_format=self._settings.evaluation.prompt_format,
-            max_length=getattr(model.config, "max_position_embeddings", None) or _MAX_LENGTH,
+            max_length=context_length(model.config) or _MAX_LENGTH,
             subject_rows=subject_rows,
             allow_missing=self._settings.evaluation.allow_missing,
         )

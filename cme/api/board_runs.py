@@ -31,6 +31,9 @@ class BoardPlan:
         estimate: what the unfinished steps will take.
         rates: learning rates of each grid so far, by row. With several bases, by ``base/row``.
         chosen: learning rate of each row whose grid is complete.
+        tuned: settings that a complete grid chose together with the rate, by row.
+        extra_entries: entries in the folders of the tables that are of no row, such as that of a renamed row. The tables show
+            them until their files are removed.
     """
 
     name: str
@@ -40,6 +43,8 @@ class BoardPlan:
     estimate: "Estimate"
     rates: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     chosen: Mapping[str, float] = field(default_factory=dict)
+    tuned: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    extra_entries: tuple[Path, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -82,6 +87,7 @@ class BoardRun:
         blocked: names of the steps that need a failed one.
         left: number of steps that the whole board still needs.
         seconds: duration.
+        extra_entries: see `BoardPlan`.
     """
 
     name: str
@@ -91,6 +97,7 @@ class BoardRun:
     blocked: tuple[str, ...]
     left: int
     seconds: float
+    extra_entries: tuple[Path, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -264,7 +271,10 @@ def run_board(
 
         load_ray()
     ran = run(board, make_pool, only=only, fail_fast=fail_fast)
-    return BoardRun(board.file.name, board.out, tuple(ran.done), ran.failed, tuple(ran.blocked), ran.left, ran.seconds)
+    return BoardRun(
+        board.file.name, board.out, tuple(ran.done), ran.failed, tuple(ran.blocked), ran.left, ran.seconds,
+        tuple(ran.extra_entries),
+    )  # fmt: skip
 
 
 def _survey(file: StrPath, work: StrPath | None) -> Any:
@@ -278,6 +288,7 @@ def _survey(file: StrPath, work: StrPath | None) -> Any:
 
 
 def _made(now: Any, chosen: frozenset[str] | None) -> BoardPlan:
+    from cme.board.state import extra_entries
     from cme.board.status import estimate, statuses
 
     board, plan = now.plan.board, now.plan
@@ -291,4 +302,6 @@ def _made(now: Any, chosen: frozenset[str] | None) -> BoardPlan:
         estimate(now),
         {f"{prefixes[base]}{row}": rates for (base, row), rates in plan.rates.items()},
         {f"{prefixes[base]}{row}": rate for (base, row), rate in plan.chosen.items()},
+        {f"{prefixes[base]}{row}": dict(cell.values) for (base, row), cell in plan.cells.items()},
+        tuple(extra_entries(plan)),
     )

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from cme.errors import UsageError, nearest, outdated_calls_ignored
 
-__all__ = ["StrPath", "names", "numbers", "path", "public"]
+__all__ = ["StrPath", "chosen_datasets", "names", "numbers", "path", "public"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -190,6 +190,21 @@ def names(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
     """Convert ``"a,b"`` or ``["a", "b"]`` to ``("a", "b")``, and an empty value to None."""
     parts = value.split(",") if isinstance(value, str) else value or ()
     return tuple(name.strip() for name in parts if name.strip()) or None
+
+
+def chosen_datasets(suite: str | None, datasets: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names of the chosen datasets or families; None for the whole CME-22.
+
+    Args:
+        suite: name of a suite, ``all``, or None.
+        datasets: names of datasets or families.
+
+    Raises:
+        UsageError: if there is no such suite or dataset, or the dataset is of another suite.
+    """
+    from cme.suite import in_suite
+
+    return in_suite(suite, names(datasets))
 
 
 def numbers(option: str, value: int | str | Sequence[int]) -> tuple[int, ...]:

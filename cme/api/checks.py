@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cme.api.call import StrPath, names, path, public
-from cme.errors import UsageError, unknown
+from cme.api.call import StrPath, chosen_datasets, names, path, public
+from cme.errors import CMEError, UsageError, unknown
 from cme.extras import extra_checks
 from cme.paths import DISTRIBUTION
 
@@ -99,23 +99,24 @@ def doctor(*, source: str | None = None) -> Checkup:
         >>> cme.doctor().ok
         True
     """
-    return Checkup((*_libraries(), *extra_checks(), *_machine(), _base(), *_sources(source)))
+    return Checkup((*_libraries(), *extra_checks(), *_machine(), _sandbox(), _base(), *_sources(source)))
 
 
 @public
-def doctor_data(*, source: str = "hub") -> DataCheckup:
+def doctor_data(*, source: str = "hub", suite: str | None = None) -> DataCheckup:
     """Check the splits, columns, rows and commit of every dataset in a source: ``cme doctor data``.
 
     Nothing is downloaded.
 
     Args:
         source: ``hub``, a mirror folder or ``NAME=DIR``.
+        suite: ``cme-22``, ``cme-r`` or ``all``. None means ``cme-22``.
 
     Returns:
         The checks.
 
     Raises:
-        CMEError: if the source does not exist.
+        CMEError: if the source or the suite does not exist.
 
     Example:
         >>> cme.doctor_data(source="mirror/").problems  # doctest: +SKIP
@@ -128,12 +129,14 @@ def doctor_data(*, source: str = "hub") -> DataCheckup:
     from cme.env import lock_file
     from cme.progress import bar
     from cme.suite import datasets
+    from cme.suite.suites import DEFAULT, check_suite
 
+    chosen = check_suite(suite or DEFAULT)
     if is_mini(source):
         raise UsageError("the source 'mini' has no files to check. Give 'hub' or a mirror folder as source.")
     opened = open_source(source) if source != "hub" else HubSource(Lock.read(lock_file()).in_memory())
     assert isinstance(opened, HubSource | MirrorSource)
-    specs = datasets(beside=True).values()
+    specs = datasets(chosen, beside=True).values()
     surveys = []
     with bar("Checking", total=len(specs)) as shown:
         for spec in specs:
@@ -147,6 +150,7 @@ def doctor_data(*, source: str = "hub") -> DataCheckup:
 def download(
     out: StrPath,
     *,
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     splits: str | Sequence[str] = "train,eval",
     update_lock: bool = False,
@@ -157,7 +161,8 @@ def download(
 
     Args:
         out: mirror folder. Files that it already has are not fetched again.
-        datasets: dataset or family names, as a list or separated by commas. None means all.
+        suite: ``cme-22``, ``cme-r`` or ``all``. None means the suite of the named datasets, and ``cme-22`` if none is named.
+        datasets: dataset or family names, as a list or separated by commas. None means all of the suite.
         splits: ``train``, ``eval`` or both.
         update_lock: first update ``cme.lock`` to the current commits on the hub.
 
@@ -170,12 +175,14 @@ def download(
     Example:
         >>> cme.download("mirror", datasets="qqp,arc").ok  # doctest: +SKIP
     """
-    from cme import suite
     from cme.data.sources.download import download as fetch
     from cme.data.sources.lock import Lock
     from cme.data.sources.mirror import MirrorSource
     from cme.data.sources.survey import survey
     from cme.env import lock_file
+    from cme.suite import datasets as suite_datasets
+    from cme.suite import select
+    from cme.suite.suites import DEFAULT
 
     kinds = names(splits) or ()
     for kind in kinds:
@@ -183,8 +190,8 @@ def download(
             raise unknown("split", kind, _KINDS)
     if not kinds:
         raise UsageError("splits is empty. Give train, eval or both.")
-    folder, chosen = path(out), names(datasets)
-    specs = suite.select(chosen) if chosen else list(suite.datasets(beside=True).values())
+    folder, chosen = path(out), chosen_datasets(suite, datasets)
+    specs = select(chosen) if datasets else list(suite_datasets(suite or DEFAULT, beside=True).values())
     files = fetch(folder, specs, kinds, Lock.read(lock_file()), update=update_lock)
     mirror = MirrorSource(folder)
     return Download(tuple(survey(spec, mirror, kinds) for spec in specs), tuple(files))
@@ -218,6 +225,16 @@ def _libraries() -> list[tuple[str, str, str]]:
         )
         checks.append((requirement.name, "ok" if fits else "missing", detail))
     return checks
+
+
+def _sandbox() -> tuple[str, str, str]:
+    from cme.sandbox import RUN_CODE, open_isolation
+
+    try:
+        open_isolation(RUN_CODE[0])
+    except CMEError as error:
+        return ("sandbox", "optional", f"only for --run-code (mbpp, humaneval): {error}")
+    return ("sandbox", "ok", "bubblewrap, for --run-code (mbpp, humaneval)")
 
 
 def _machine() -> list[tuple[str, str, str]]:

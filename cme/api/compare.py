@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.api.call import StrPath, names, path, public
+from cme.api.call import StrPath, chosen_datasets, path, public
 from cme.api.sides import Sides, evaluated, named_sides
 from cme.api.tables import as_html, as_text
 
@@ -148,6 +148,7 @@ def compare(
     tier: str | None = None,
     out: StrPath | None = None,
     base: str = "smollm2-135m",
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     prompt_format: str = "plain",
     dtype: str = "float32",
@@ -171,6 +172,7 @@ def compare(
             of them as it needs.
         out: folder for the results of these models, and for ``comparison.json``.
         base: base of the adapters.
+        suite: ``cme-22`` or ``cme-r``. None means the suite of the named datasets, and ``cme-22`` if none is named.
         datasets: datasets or families on which models are evaluated. None means the whole suite.
         prompt_format: prompt format for models.
         dtype: data type for models.
@@ -200,8 +202,8 @@ def compare(
         raise UsageError("a comparison needs at least two sides. Give another result, entry or model.")
     folder = None if out is None else path(out)
     results, looks = evaluated(
-        members, folder, rule, base=base, source=source, tier=tier, datasets=names(datasets), prompt_format=prompt_format,
-        dtype=dtype, device=device, threads=threads,
+        members, folder, rule, base=base, source=source, tier=tier, datasets=chosen_datasets(suite, datasets),
+        prompt_format=prompt_format, dtype=dtype, device=device, threads=threads,
     )  # fmt: skip
     read = read_sides(results)
     if rule is not None and looks is None:

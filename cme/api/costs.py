@@ -9,6 +9,7 @@ from cme.api.call import StrPath, names, numbers, path, public
 from cme.errors import UsageError
 from cme.files import cannot_write
 from cme.locks import locked, locks_released
+from cme.processes import threads_set
 
 if TYPE_CHECKING:
     from cme.bench.adapters import AdapterReport
@@ -98,14 +99,10 @@ def bench_adapters(
         for cost in load_paper().costs
     ]
 
-    import torch
-
     from cme.bench.adapters.base import open_base
     from cme.bench.adapters.memory import out_of_memory_reported
 
-    if threads:
-        torch.set_num_threads(threads)
-    with locks_released():
+    with threads_set(threads), locks_released():
         if out is not None:
             _lock(path(out))
         with out_of_memory_reported("Give a smaller --batch, shorter rows, or fewer methods or modes at a time."):

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from cme.api.adapter_values import adapter_folder
-from cme.api.call import StrPath, names, path, public
+from cme.api.call import StrPath, chosen_datasets, path, public
 from cme.api.results import EvalResult, TemporaryFolder, opened
 from cme.api.row_choice import row_choice
 from cme.env import processes
 from cme.errors import UsageError
 from cme.evaluation.settings import EvalSettings
+from cme.processes import threads_set
+from cme.suite import by_suite
+from cme.suite.suites import ALL
 
 __all__ = ["evaluate", "evaluate_each", "from_lm_eval"]
 
@@ -30,6 +33,7 @@ def evaluate(
     out: StrPath | None = None,
     tier: str | None = None,
     source: str = "hub",
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     until: float | str | None = None,
     rows: Mapping[str, int] | str | None = None,
@@ -50,6 +54,7 @@ def evaluate(
     retention_text: StrPath | None = None,
     retention_base: str | None = None,
     experts: str | None = None,
+    run_code: str | None = None,
 ) -> EvalResult:
     """Evaluate a base model, an adapter, a model in memory, or a baseline: ``cme eval``.
 
@@ -70,7 +75,8 @@ def evaluate(
             with ``until`` or ``rows``, which choose rows within the tier. With ``rows_of``, it is that of the other result.
         source: ``hub``, ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``), a mirror folder, or ``NAME=DIR``: a mirror
             folder with a name for records and tables, such as ``cme-sample-1=../data``.
-        datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
+        suite: ``cme-22`` or ``cme-r``. None means the suite of the named datasets, and ``cme-22`` if none is named.
+        datasets: dataset or family names, as a list or separated by commas. None means the whole suite. All are of one suite.
         until: evaluate only as many rows as are needed for this half-width of the average's 95 % interval, in points, such as
             0.5. With the same ``out``, a smaller half-width continues a finished evaluation.
         rows: number of rows of each dataset, as a mapping or as text (``"rte=100,qqp=300"``). It names the datasets too. With
@@ -95,6 +101,8 @@ def evaluate(
         retention_base: base of a merged or fully trained model, with which retention compares it.
         experts: experts of a routed adapter to use: ``top1`` (the best of each token), ``keep:0,2`` or ``drop:1``, with
             ``:renormalise`` behind it to scale the remaining gate weights. None means all. Boards do not take such results.
+        run_code: how the programs that the model writes run, which mbpp and humaneval need: ``sandboxed`` (in bubblewrap) or
+            ``unsandboxed`` (with your rights, and limits on time and memory only). None leaves these datasets out.
 
     Returns:
         The result.
@@ -116,7 +124,9 @@ def evaluate(
         raise UsageError(
             "model cannot be combined with base, adapter or baseline. Leave out model, or leave out the others."
         )
-    choice = row_choice(until, rows, rows_of, tier, names(datasets), baseline, ids=ids, kept=out is not None)
+    choice = row_choice(
+        until, rows, rows_of, tier, chosen_datasets(suite, datasets), baseline, ids=ids, kept=out is not None
+    )
     settings = _settings(
         adapter_folder(path(model) if isinstance(model, os.PathLike) else model) if loaded else base,
         None if adapter is None else adapter_folder(adapter),
@@ -124,7 +134,7 @@ def evaluate(
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, name=name, retention=retention,
         retention_text=_text(retention_text), retention_base=retention_base, experts=experts,
-        ids=choice.ids,
+        ids=choice.ids, run_code=run_code,
     )  # fmt: skip
     in_memory = model is not None and not loaded
     if in_memory:
@@ -137,7 +147,7 @@ def evaluate(
         )
     if out is None and not in_memory and processes() > 1:
         raise UsageError("out is missing. Several processes (torchrun) need an output folder that they share.")
-    with _folder(out) as (folder, temporary), _threads_kept(threads):
+    with _folder(out) as (folder, temporary), threads_set(threads):
         from cme.evaluation.run import evaluate as run
         from cme.evaluation.run import evaluate_model
 
@@ -155,6 +165,7 @@ def evaluate_each(
     base: str = "smollm2-135m",
     tier: str | None = None,
     source: str = "hub",
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     rows: Mapping[str, int] | str | None = None,
     rows_of: StrPath | None = None,
@@ -173,6 +184,7 @@ def evaluate_each(
     retention: bool = False,
     retention_text: StrPath | None = None,
     experts: str | None = None,
+    run_code: str | None = None,
 ) -> list[EvalResult]:
     """Evaluate several adapters on a base that is loaded once: ``cme eval`` with several ``--adapter``.
 
@@ -182,6 +194,7 @@ def evaluate_each(
         base: see `evaluate`.
         tier: see `evaluate`.
         source: see `evaluate`.
+        suite: see `evaluate`; or ``all``. Each suite is then evaluated on its own, in a folder of its name below ``out``.
         datasets: see `evaluate`.
         rows: see `evaluate`.
         rows_of: see `evaluate`.
@@ -200,6 +213,7 @@ def evaluate_each(
         retention: see `evaluate`.
         retention_text: see `evaluate`.
         experts: see `evaluate`.
+        run_code: see `evaluate`.
 
     Returns:
         The results, in the order of the adapters.
@@ -215,25 +229,39 @@ def evaluate_each(
     from cme.evaluation.devices import device_names, evaluate_on
     from cme.evaluation.run import evaluate_each as run
 
+    if suite == ALL:
+        common: dict[str, Any] = {
+            "base": base, "tier": tier, "source": source, "rows": rows, "rows_of": rows_of, "ids": ids,
+            "prompt_format": prompt_format, "shots": shots, "prompt_variant": prompt_variant, "dtype": dtype, "engine": engine,
+            "batch_size": batch_size, "token_budget": token_budget, "device": device, "devices": devices, "threads": threads,
+            "allow_missing": allow_missing, "retention": retention, "retention_text": retention_text, "experts": experts,
+            "run_code": run_code,
+        }  # fmt: skip
+        return [
+            result
+            for name, chosen in by_suite(chosen_datasets(ALL, datasets)).items()
+            for result in evaluate_each(adapter, path(out) / name, datasets=chosen, **common)
+        ]
     if not adapter and not devices:
         raise UsageError("cme.evaluate_each: adapter is an empty list. Name at least one adapter, or 'base'.")
     if device and devices:
         raise UsageError("device and devices cannot be combined. Give one of them.")
     adapters, folder = [adapter_folder(item) for item in adapter], path(out)
-    choice = row_choice(None, rows, rows_of, tier, names(datasets), None, ids=ids)
+    choice = row_choice(None, rows, rows_of, tier, chosen_datasets(suite, datasets), None, ids=ids)
     if devices and choice.rule is not None:
         raise UsageError("devices cannot be combined with rows and rows_of. Give one device.")
     settings = _settings(
         base, None, tier=choice.tier, source=source, datasets=choice.datasets, prompt_format=prompt_format, shots=shots,
         prompt_variant=prompt_variant, dtype=dtype, engine=engine, batch_size=batch_size, token_budget=token_budget,
         device=device, threads=threads, allow_missing=allow_missing, retention=retention,
-        retention_text=_text(retention_text), experts=experts, ids=choice.ids,
+        retention_text=_text(retention_text), experts=experts, ids=choice.ids, run_code=run_code,
     )  # fmt: skip
     if devices:
         several = device_names(devices if isinstance(devices, str) else ",".join(devices))
         records = evaluate_on(several, settings, adapters, folder)
     else:
-        records = run(settings, adapters, folder, choice.checked(settings))
+        with threads_set(threads):
+            records = run(settings, adapters, folder, choice.checked(settings))
     return [EvalResult(folder / name, record) for name, record in zip(distinct_names(adapters), records, strict=True)]
 
 
@@ -271,9 +299,9 @@ def from_lm_eval(
 
 
 def _settings(
-    base: str, adapter: str | None, *, datasets: str | Sequence[str] | None, prompt_variant: int, **values: Any
+    base: str, adapter: str | None, *, datasets: tuple[str, ...] | None, prompt_variant: int, **values: Any
 ) -> EvalSettings:
-    return EvalSettings(base=base, adapter=adapter, datasets=names(datasets), prompt_variant=prompt_variant, **values)
+    return EvalSettings(base=base, adapter=adapter, datasets=datasets, prompt_variant=prompt_variant, **values)
 
 
 def _text(file: StrPath | None) -> str | None:
@@ -301,18 +329,3 @@ def _folder(out: StrPath | None) -> Iterator[tuple[Path, TemporaryFolder | None]
     except BaseException:
         temporary.remove()
         raise
-
-
-@contextmanager
-def _threads_kept(threads: int | None) -> Iterator[None]:
-    """Restore torch's number of threads after an evaluation that changed it."""
-    if threads is None:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from cme.api.call import public
-from cme.errors import unknown
+from cme.errors import UsageError, unknown
 
 __all__ = [
     "list_baselines",
@@ -11,6 +11,7 @@ __all__ = [
     "list_families",
     "list_methods",
     "list_recipes",
+    "list_suites",
     "list_tiers",
     "listing",
     "tasks_path",
@@ -20,30 +21,35 @@ Rows = list[dict[str, Any]]
 
 
 @public
-def list_families() -> Rows:
+def list_families(suite: str = "cme-22") -> Rows:
     """List the task families with ``family``, its ``datasets`` and their primary ``metric``.
+
+    Args:
+        suite: ``cme-22``, ``cme-r`` or ``all``.
 
     Example:
         >>> len(cme.list_families())
         11
     """
     from cme.suite import datasets
-    from cme.suite.families import FAMILIES
 
-    rows = []
-    for family in FAMILIES:
-        members = [spec for spec in datasets().values() if spec.family == family]
+    rows, specs = [], list(datasets(suite).values())
+    for family in dict.fromkeys(spec.family for spec in specs):
+        members = [spec for spec in specs if spec.family == family]
         metrics = sorted({spec.primary_metric for spec in members})
         rows.append({"family": family, "datasets": [spec.name for spec in members], "metric": metrics})
     return rows
 
 
 @public
-def list_datasets() -> Rows:
-    """List the datasets.
+def list_datasets(suite: str = "cme-22") -> Rows:
+    """List the datasets of a suite.
 
     Each has its ``family``, ``dataset``, ``hub id``, ``train rows``, ``eval rows``, kind of ``answer``, ``metric``, ``chance`` in
     points, ``evidence`` that the TeamLoRA paper used it, and ``licence``.
+
+    Args:
+        suite: ``cme-22``, ``cme-r`` or ``all``.
 
     Example:
         >>> [row["dataset"] for row in cme.list_datasets() if row["family"] == "paraphrase_detection"]
@@ -59,37 +65,66 @@ def list_datasets() -> Rows:
             "hub id": spec.hub_id,
             "train rows": f"{spec.rows['train']:,}",
             "eval rows": f"{spec.rows['eval']:,}",
-            "answer": f"{spec.options} {'words' if spec.choices else 'letters'}" if spec.options else "free text",
+            "answer": "program"
+            if spec.runs_code
+            else f"{spec.options} {'words' if spec.choices else 'letters'}"
+            if spec.options
+            else "free text",
             "metric": spec.primary_metric,
             "chance": f"{100 * spec.chance:.1f}",
             "evidence": EVIDENCE.get(spec.name, "none"),
             "licence": spec.licence,
         }
-        for spec in datasets().values()
+        for spec in datasets(suite).values()
     ]
 
 
 @public
-def list_baselines() -> Rows:
+def list_baselines(suite: str = "cme-22") -> Rows:
     """List the baselines, which answer without a model.
 
     Each has ``baseline``, ``what it answers``, its number of ``datasets``, and ``which`` datasets these are.
+
+    Args:
+        suite: the suite whose datasets are listed: ``cme-22``, ``cme-r`` or ``all``.
 
     Example:
         >>> "majority" in [row["baseline"] for row in cme.list_baselines()]
         True
     """
     from cme.suite import datasets
-    from cme.suite.baselines import BASELINES, covered
+    from cme.suite.baselines import BASELINES, answers
 
-    rows = []
+    rows, of_suite = [], list(datasets(suite).values())
     for name, what in BASELINES.items():
-        specs = covered(name)
+        specs = [spec for spec in of_suite if answers(name, spec)]
         few = ", ".join(spec.name for spec in specs)
-        many = "all" if specs == list(datasets().values()) else "all with options"
+        many = "all" if specs == of_suite else "all with options"
         which = few if len(specs) < 5 else many
         rows.append({"baseline": name, "what it answers": what, "datasets": len(specs), "which": which})
     return rows
+
+
+@public
+def list_suites() -> Rows:
+    """List the suites with ``suite``, its number of ``datasets`` and ``families``, and its ``lm-eval group``.
+
+    Example:
+        >>> [row["suite"] for row in cme.list_suites()]
+        ['cme-22', 'cme-r']
+    """
+    from cme.suite import datasets
+    from cme.suite.suites import SUITES
+
+    return [
+        {
+            "suite": suite.name,
+            "datasets": len(members := datasets(suite.name).values()),
+            "families": len({spec.family for spec in members}),
+            "lm-eval group": suite.group,
+        }
+        for suite in SUITES.values()
+    ]
 
 
 @public
@@ -163,20 +198,32 @@ _LISTINGS = {
     "families": list_families,
     "datasets": list_datasets,
     "baselines": list_baselines,
+    "suites": list_suites,
     "tiers": list_tiers,
     "methods": list_methods,
     "recipes": list_recipes,
 }
 
 
-def listing(what: str) -> Rows:
+_OF_A_SUITE = {"families": list_families, "datasets": list_datasets, "baselines": list_baselines}
+
+
+def listing(what: str, suite: str = "cme-22") -> Rows:
     """Return one of the lists by its name, as ``cme ls`` prints it.
 
+    Args:
+        what: name of the list.
+        suite: the suite whose families, datasets or baselines are listed.
+
     Raises:
-        UsageError: if there is no such list.
+        UsageError: if there is no such list or suite, or if the list does not depend on the suite.
     """
     if what not in _LISTINGS:
         raise unknown("listing", what, _LISTINGS)
+    if what in _OF_A_SUITE:
+        return _OF_A_SUITE[what](suite)
+    if suite != "cme-22":
+        raise UsageError(f"the {what} do not depend on the suite. Leave out --suite.")
     return _LISTINGS[what]()
 
 

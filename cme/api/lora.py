@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.api.call import StrPath, names, path, public
+from cme.api.call import StrPath, chosen_datasets, names, path, public
 from cme.env import processes
 from cme.errors import UsageError
+from cme.processes import threads_set
 from cme.records.export import Export
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def export_lora(
     measure: bool = False,
     source: str | None = None,
     tier: str | None = None,
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     retention_text: StrPath | None = None,
     token_budget: int | None = None,
@@ -91,6 +93,7 @@ def export_lora(
         measure: evaluate the routed adapter and all exports on the same samples, with retention, and report what is lost.
         source: source of the samples, see `evaluate`. Default: ``hub``.
         tier: samples per dataset, see `evaluate`. Default: ``quick``. At tier ``smoke`` there are no intervals.
+        suite: see `evaluate`.
         datasets: datasets or families to evaluate, see `evaluate`.
         retention_text: text file for the change of the loss, see `evaluate`.
         token_budget: see `evaluate`.
@@ -127,19 +130,21 @@ def export_lora(
         return ExportedLora(path(out), None)
     check_routed(folder, kind)
     chosen = ways(names(how), kind.lower())
-    of_measure = {"source": source, "tier": tier, "datasets": names(datasets), "retention_text": retention_text}
+    of_measure = {
+        "source": source,
+        "tier": tier,
+        "datasets": chosen_datasets(suite, datasets),
+        "retention_text": retention_text,
+    }
     if not measure and (given := [name for name, value in of_measure.items() if value is not None]):
         raise UsageError(f"{given[0].replace('_', '-')} applies to --measure only. Add --measure, or leave it out.")
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
     settings = ExportSettings(
         os.fspath(adapter), chosen, None if data is None else str(path(data)), base, pick_dtype(dtype), pick_device(device),
         rank, ridge, steps, lr, batch_size, seed, prompt_format,
         _evaluation(of_measure, token_budget, threads, allow_missing) if measure else None,
     )  # fmt: skip
-    return ExportedLora(path(out), export_adapter(settings, path(out)))
+    with threads_set(threads):
+        return ExportedLora(path(out), export_adapter(settings, path(out)))
 
 
 def _evaluation(

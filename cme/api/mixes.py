@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.api.call import StrPath, names, path, public
+from cme.api.call import StrPath, chosen_datasets, names, path, public
 from cme.api.ids import rebuilt_mix
 from cme.api.tables import as_html, as_text
 from cme.errors import UsageError
@@ -93,6 +93,7 @@ def build_mix(
     source: str = "hub",
     size: int | None = None,
     seed: int = 0,
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     mixing: str = "proportional",
     temperature: float = 2.0,
@@ -120,6 +121,7 @@ def build_mix(
             folder with a name for records and tables, such as ``cme-sample-1=../data``.
         size: number of training rows. None means all rows that remain after cleaning.
         seed: seed of the row order and of the prompt variants.
+        suite: ``cme-22``, ``cme-r`` or ``all``. None means the suite of the named datasets, and ``cme-22`` if none is named.
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         mixing: weighting of datasets: ``proportional`` (capped), ``temperature`` or ``uniform``.
         temperature: temperature for ``mixing="temperature"``, at least 1.
@@ -152,8 +154,8 @@ def build_mix(
 
     folder = path(out)
     settings = _settings(
-        folder, source, size, seed, datasets, mixing, temperature, prompt_variant_share, layout, licence, decontamination,
-        validation_share, rows_per_shard, workers, allow_missing,
+        folder, source, size, seed, suite, datasets, mixing, temperature, prompt_variant_share, layout, licence,
+        decontamination, validation_share, rows_per_shard, workers, allow_missing,
     )  # fmt: skip
     manifest = build(settings) if ids is None else rebuilt_mix(settings, path(ids))
     return Mix(folder, manifest, push_mix(folder, push_to_hub, have_rights=have_rights) if push_to_hub else None)
@@ -165,6 +167,7 @@ def check_mix(
     source: str = "hub",
     size: int | None = None,
     seed: int = 0,
+    suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     mixing: str = "proportional",
     temperature: float = 2.0,
@@ -183,6 +186,7 @@ def check_mix(
         source: see `build_mix`.
         size: see `build_mix`.
         seed: see `build_mix`.
+        suite: see `build_mix`.
         datasets: see `build_mix`.
         mixing: see `build_mix`.
         temperature: see `build_mix`.
@@ -209,8 +213,8 @@ def check_mix(
     from cme.mix import check_only
 
     settings = _settings(
-        Path(), source, size, seed, datasets, mixing, temperature, prompt_variant_share, layout, licence, decontamination,
-        validation_share, rows_per_shard, workers, allow_missing,
+        Path(), source, size, seed, suite, datasets, mixing, temperature, prompt_variant_share, layout, licence,
+        decontamination, validation_share, rows_per_shard, workers, allow_missing,
     )  # fmt: skip
     return check_only(settings)
 
@@ -220,6 +224,7 @@ def _settings(
     source: str,
     size: int | None,
     seed: int,
+    suite: str | None,
     datasets: str | Sequence[str] | None,
     mixing: str,
     temperature: float,
@@ -239,7 +244,7 @@ def _settings(
         out=out,
         size=size,
         seed=seed,
-        datasets=names(datasets),
+        datasets=chosen_datasets(suite, datasets),
         mixing=mixing,
         temperature=temperature,
         prompt_variant_share=prompt_variant_share,

@@ -54,6 +54,7 @@ def reproduce(
     source: str | None = None,
     device: str | None = None,
     threads: int | None = None,
+    run_code: str | None = None,
 ) -> Reproduced:
     """Train and evaluate a row again with its own settings, and compare sample by sample: ``cme reproduce``.
 
@@ -69,12 +70,14 @@ def reproduce(
         source: source of the evaluation rows. None means as recorded. From another source, the rows are taken by their ids.
         device: device for evaluation.
         threads: CPU threads. None means as recorded.
+        run_code: how the programs that the model writes run, if the row has scores of mbpp or humaneval: see `evaluate`.
 
     Returns:
         The comparison.
 
     Raises:
-        CMEError: if the row cannot be trained again on this machine, or the mix, base or rows differ from the row's.
+        CMEError: if the row cannot be trained again on this machine, its programs must run and ``run_code`` does not allow it,
+            or the mix, base or rows differ from the row's.
 
     Example:
         >>> cme.reproduce("teamlora", "again", entries="leaderboards/demo/entries", data="mix").record.verdict  # doctest: +SKIP
@@ -95,9 +98,10 @@ def reproduce(
     entry = load_entry(folder / f"{row}.json")
     seed = check_repeatable(entry, seed)
     check_row(entry, folder)
+    _check_run_code(entry, run_code)
     base = base or entry.base
     training, adapter = _training(entry, seed, base, None if data is None else path(data), threads)
-    evaluation = _evaluation(entry, base, source or entry.source, device, threads)
+    evaluation = _evaluation(entry, base, source or entry.source, device, threads, run_code)
     same_source = _is_same_source(entry, evaluation.source)
     # All keys, because earlier versions stored them for unfinished work.
     whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
@@ -152,7 +156,28 @@ def _stored(settings: "EvalSettings") -> dict[str, Any]:
     values["source"] = source_identity(values["source"])
     # The row ids are those of the entry, which is stored as well.
     del values["ids"]
+    if values["run_code"] is None:
+        # Absent without programs, so that unfinished folders of earlier versions can be continued.
+        del values["run_code"]
     return values
+
+
+def _check_run_code(entry: Entry, run_code: str | None) -> None:
+    """Check that the programs of a row can run, before anything is trained.
+
+    Raises:
+        UsageError: the row has scores of datasets with programs, and code must not or cannot run.
+    """
+    from cme.evaluation.code import NOT_RUN, checked_run_code
+    from cme.suite import select
+
+    specs = select(tuple(item.dataset for item in entry.scores.datasets))
+    running = [spec.name for spec in specs if spec.runs_code]
+    if running and run_code is None:
+        raise UsageError(
+            f"{entry.name!r} has scores of {' and '.join(running)}, so the code that the model writes must run. {NOT_RUN}"
+        )
+    checked_run_code(specs, run_code)
 
 
 def _training(
@@ -230,7 +255,9 @@ def _check_base(entry: Entry, base: str) -> None:
         )
 
 
-def _evaluation(entry: Entry, base: str, source: str, device: str | None, threads: int | None) -> "EvalSettings":
+def _evaluation(
+    entry: Entry, base: str, source: str, device: str | None, threads: int | None, run_code: str | None
+) -> "EvalSettings":
     """Return the evaluation settings of the row."""
     from cme.evaluation.settings import EvalSettings
     from cme.suite.baselines import BASELINES
@@ -254,6 +281,7 @@ def _evaluation(entry: Entry, base: str, source: str, device: str | None, thread
         allow_missing=bool(provenance.missing),
         name=entry.name,
         baseline=entry.method if entry.method in BASELINES else None,
+        run_code=run_code,
     )
 
 

@@ -69,7 +69,7 @@ class EvalResult:
 
     @property
     def average(self) -> float:
-        """The CME average in points: 100 times the unweighted mean of the scores of the evaluated families."""
+        """The average of the suite in points: 100 times the unweighted mean of the scores of the evaluated families."""
         return self.record.scores.average
 
     @property
@@ -231,12 +231,16 @@ class EvalResult:
         return as_html(*self._shown())
 
     def _shown(self) -> "tuple[str, pd.DataFrame, list[str]]":
+        from cme.suite.score import suite_of
+
         record, error = self.record, "" if self.stderr is None else f" ± {self.stderr:.2f}"
         frame = self.families_frame()
         what = "" if self.scores.complete else f" over {len(frame)} famil{'y' if len(frame) == 1 else 'ies'}"
-        notes = [f"CME average{what}: {self.average:.2f}{error} (tier {record.tier}, source {record.source})"]
+        notes = [
+            f"{suite_of(self.scores).average}{what}: {self.average:.2f}{error} (tier {record.tier}, source {record.source})"
+        ]
         if record.rows is not None:
-            notes.append(record.rows.summary(self.average, record.tier))
+            notes.append(record.rows.summary(self.average, record.tier, suite_of(self.scores).average))
         if self.in_memory:
             notes.append("This result cannot be submitted, because its model was in memory.")
         if record.origin == "lm-eval":

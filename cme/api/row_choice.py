@@ -133,6 +133,7 @@ def _counts(rows: Mapping[str, int] | str) -> dict[str, int]:
         UsageError: if a text has another form, a dataset is unknown, or a number is not above 0.
     """
     from cme.suite import datasets
+    from cme.suite.suites import ALL
 
     if isinstance(rows, str):
         matches = {part: _COUNT.fullmatch(part.strip()) for part in rows.split(",")}
@@ -143,7 +144,7 @@ def _counts(rows: Mapping[str, int] | str) -> dict[str, int]:
         counts = {match[1]: int(match[2]) for match in matches.values() if match}
     else:
         counts = dict(rows)
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     for name, count in counts.items():
         if name not in known:
             raise unknown("dataset in rows:", name, known)

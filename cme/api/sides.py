@@ -1,6 +1,7 @@
 """What a user compares: texts, paths, results and groups of them, and the evaluation of those that are models."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cme.api.call import StrPath
 from cme.env import processes
-from cme.errors import UsageError
+from cme.errors import CMEWarning, UsageError
 
 if TYPE_CHECKING:
     from cme.stats.sequential import Sequential
@@ -129,6 +130,7 @@ def evaluated(
         raise UsageError(
             "cme compare evaluates models in one process. Evaluate them with cme eval, and compare the results."
         )
+    _check_code(settings["datasets"])
     names = [model.name for model in models]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UsageError(
@@ -145,6 +147,24 @@ def evaluated(
         for name, members in sides.items()
     }
     return folders, looks
+
+
+def _check_code(names: Sequence[str] | None) -> None:
+    """Warn if datasets are left out because the code that the models write would have to run, and refuse if no other remains."""
+    from cme.suite import select
+
+    specs = select(names)
+    running = " and ".join(spec.name for spec in specs if spec.runs_code)
+    if not running:
+        return
+    how = "Evaluate the models with 'cme eval --run-code', and compare the results."
+    if all(spec.runs_code for spec in specs):
+        raise UsageError(f"to score {running}, the code that the models write must run. {how}")
+    warnings.warn(
+        f"Not compared: {running}. The code that the models write must run to score their answers. {how}",
+        CMEWarning,
+        stacklevel=2,
+    )
 
 
 def _evaluate(models: Sequence[Model], out: Path, settings: dict[str, Any]) -> None:
@@ -180,6 +200,7 @@ def _grow(
     from cme.leaderboard.ranking.aligned_scores import columns_of, panel_of
     from cme.stats import Panel, average_weights
     from cme.suite import datasets
+    from cme.suite.suites import ALL
 
     if stored := [item for members in sides.values() for item in members if isinstance(item, Path)]:
         raise UsageError(
@@ -195,7 +216,7 @@ def _grow(
     def panel_at(look: Look) -> tuple[Panel, Mapping[str, float]]:
         columns = dict(zip(models, map(columns_of, look.samples), strict=True))
         rows = {name: [columns[item] for item in members if isinstance(item, Model)] for name, members in sides.items()}
-        known = datasets()
+        known = datasets(ALL)
         weights = average_weights({name: known[name].family for name in look.rows if name in known})
         return panel_of(rows, untrained=[name for name, of in sides.items() if not _trained(of)]), weights
 

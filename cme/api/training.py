@@ -9,7 +9,7 @@ from cme.api.adapter_values import given
 from cme.api.call import StrPath, path, public
 from cme.api.tables import as_html, as_text
 from cme.errors import UsageError
-from cme.records import Grid, Run, chosen_rate
+from cme.records import Grid, Run, chosen_rate, chosen_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,13 +90,15 @@ class TrainedGrid:
 
         Returns:
             One row per rate: ``learning_rate``, ``folder``, ``validation_loss`` and ``last_loss`` (missing where training
-            diverged), ``best``, ``problem``.
+            diverged), ``best``, ``problem``. Settings that the grid varied have a column before the rate.
         """
         import pandas as pd
 
-        columns = ["learning_rate", "folder", "validation_loss", "last_loss", "best", "problem"]
+        varied = list(dict.fromkeys(key for run in self.record.runs for key in run.settings or {}))
+        columns = [*varied, "learning_rate", "folder", "validation_loss", "last_loss", "best", "problem"]
         rows = [
             [
+                *((run.settings or {}).get(key) for key in varied),
                 run.learning_rate,
                 run.folder,
                 run.validation_loss,
@@ -177,7 +179,8 @@ def train(
         experts: number of experts.
         alpha: ``lora_alpha``. The adapter is scaled by alpha / rank. Default: twice the rank.
         dropout: dropout on the adapter's input.
-        target_modules: names of layers, or a regular expression as in PEFT. Default: the feed-forward projections.
+        target_modules: names of layers, or a regular expression as in PEFT. Default: the feed-forward projections, in a
+            vision-language base those of its language model.
         collaboration: TeamLoRA: share one matrix A between the experts.
         competition: TeamLoRA: gate weights by the interaction matrix.
         gate_sum: what the gate weights sum to: ``"free"`` (TeamLoRA's formula, its default), 1 (the others') or
@@ -190,7 +193,8 @@ def train(
         peft_config: YAML file with ``peft_type`` and its fields, for any method of PEFT.
         prompt_format: ``plain`` (default), ``chat`` or ``teamlora``.
         lr: peak learning rate.
-        lr_from: a learning-rate grid, whose chosen rate is used: its folder, or the object that `train_grid` returned.
+        lr_from: a learning-rate grid, whose chosen rate is used: its folder, or the object that `train_grid` returned. If
+            the grid chose other settings too (``tune``), these are used as well.
         schedule: learning-rate schedule: ``cosine``, ``linear`` or ``constant``.
         warmup: share of the steps in which the learning rate rises.
         epochs: number of passes over the mix.
@@ -232,6 +236,7 @@ def train_grid(
     out: StrPath,
     lr_grid: str | Sequence[float],
     *,
+    tune: Mapping[str, Any] | None = None,
     data: StrPath | None = None,
     base: str | None = None,
     recipe: StrPath | None = None,
@@ -273,6 +278,8 @@ def train_grid(
     Args:
         out: output folder. Each rate gets a folder in it.
         lr_grid: at least two learning rates, as a list or separated by commas.
+        tune: settings of the adapter to choose together with the rate, as lists: ``{"rank": [8, 16, 32]}``. Every combination
+            is trained with every rate. alpha / rank stays the same.
         data: see `train`, as all others.
         base: see `train`.
         recipe: see `train`.
@@ -323,22 +330,28 @@ def train_grid(
     from cme.training import train_grid as run
 
     folder = path(out)
-    return TrainedGrid(folder, run(settings, adapter, _rates(lr_grid), out=folder))
+    return TrainedGrid(folder, run(settings, adapter, _rates(lr_grid), out=folder, tune=tune))
 
 
 def _settings(arguments: Mapping[str, Any]) -> Any:
     """Make training and adapter settings from a function's arguments."""
     from cme.training import load_recipe
+    from cme.training.cells import tuned
 
-    values = {key: value for key, value in arguments.items() if key not in ("out", "lr_grid")}
+    chosen: Mapping[str, Any] = {}
+    values = {key: value for key, value in arguments.items() if key not in ("out", "lr_grid", "tune")}
     recipe, data, rate = values.pop("recipe"), values.pop("data"), values.pop("lr", None)
     if (grid := values.pop("lr_from", None)) is not None:
         if rate is not None:
             raise UsageError("lr and lr_from cannot be combined. Give one of them.")
         rate = chosen_rate(path(grid))
+        chosen = chosen_settings(path(grid))
+        if twice := [key for key in chosen if values.get(key) is not None]:
+            raise UsageError(f"{twice[0]} is chosen by the grid {path(grid)}, so it cannot be given too. Leave it out.")
     place = None if data is None else str(path(data))
-    chosen = recipe if recipe is None or isinstance(recipe, str) else Path(recipe)
-    return load_recipe(chosen, given(**values) | {"data": place, "learning_rate": rate})
+    file = recipe if recipe is None or isinstance(recipe, str) else Path(recipe)
+    settings, adapter = load_recipe(file, given(**values) | {"data": place, "learning_rate": rate})
+    return settings, tuned(adapter, chosen, "the choice of the grid (lr_from)")
 
 
 def _rates(rates: str | Sequence[float]) -> list[float]:

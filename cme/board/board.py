@@ -4,20 +4,23 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
+from cme.board.ids import FixedRows, with_fixed_rows
 from cme.board.reference import check_reference, shots_of
 from cme.board.rows import Row, board_rows
 from cme.config import build
-from cme.errors import UsageError, unknown
-from cme.mix.licences import USES
-from cme.mix.settings import BuildSettings
+from cme.errors import CMEError, UsageError, unknown
 from cme.models.embedded import EMBEDDED
 from cme.models.load import DTYPES
 from cme.readers.yaml_file import read_yaml
 from cme.records.analysis import PARTS
-from cme.records.board import SUITE, BoardFile
+from cme.records.board import BoardFile
 from cme.records.grid import folder_of
-from cme.suite.spec import select
+from cme.sandbox import RUN_CODE
+from cme.suite.choice import in_suite
+from cme.suite.spec import Use, select
+from cme.suite.suites import check_suite
 from cme.suite.tiers import TIERS
 
 __all__ = ["Base", "Board", "read_board"]
@@ -56,6 +59,7 @@ class Board:
         out: folder of the entries and tables.
         rows: the methods and the rows of the studies.
         bases: the base models.
+        fixed: what the files of row ids say.
     """
 
     file: BoardFile
@@ -64,6 +68,7 @@ class Board:
     out: Path
     rows: tuple[Row, ...]
     bases: tuple[Base, ...]
+    fixed: FixedRows
 
     @property
     def prompt_format(self) -> str:
@@ -109,26 +114,39 @@ def read_board(path: Path, work: Path | None = None) -> Board:
         raise UsageError(f"{where} must be a mapping with the keys name, methods, out and others.")
     file = build(BoardFile, values, where)
     try:
+        file, fixed = with_fixed_rows(file)
+        file = _with_datasets(file)
         _check(file)
         rows = board_rows(file)
         _check_names(file, rows)
         bases = _bases(file)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from None
+    except CMEError as error:
+        raise type(error)(f"{where}: {error}") from None
     folder = work or Path(file.work or f"boards/{file.name}")
-    return Board(file, path, folder.expanduser(), Path(file.out).expanduser(), rows, bases)
+    return Board(file, path, folder.expanduser(), Path(file.out).expanduser(), rows, bases, fixed)
+
+
+def _with_datasets(file: BoardFile) -> BoardFile:
+    """Return the board with the families of its suite, if it names no datasets. CME-22 is the suite without names."""
+    suite: str | None = check_suite(file.suite, several=False)
+    if file.ids is not None and "suite" not in file.model_fields_set:
+        suite = None  # the row ids are of one suite
+    chosen = in_suite(suite, file.datasets or None) or ()
+    if file.mix.folder is not None or file.mix.ids is not None:
+        return file.model_copy(update={"datasets": chosen})
+    # A mix of named datasets may be of another suite than the board.
+    of_mix = in_suite(file.mix.suite or (None if file.mix.datasets else suite), file.mix.datasets or None) or ()
+    return file.model_copy(update={"datasets": chosen, "mix": file.mix.model_copy(update={"datasets": of_mix})})
 
 
 def _check(file: BoardFile) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", file.name):
         raise UsageError(f"name is {file.name!r}. Use letters, digits, dots, hyphens and underscores.")
-    if file.suite != SUITE:
-        raise unknown("suite", file.suite, (SUITE,))
     if file.tier not in TIERS:
         raise unknown("tier", file.tier, TIERS)
     if not file.out.strip():
         raise UsageError("out is empty. Give a folder for the entries and tables.")
-    select(file.datasets or None)
+    _check_run_code(file)
     _check_mix(file)
     for what, value, known in (
         ("dtype", file.dtype, ("auto", *DTYPES)),
@@ -157,6 +175,20 @@ def _check(file: BoardFile) -> None:
             raise UsageError(f"{what} has {', '.join(map(str, numbers)) or 'no values'}. Give each seed once.")
 
 
+def _check_run_code(file: BoardFile) -> None:
+    """Check that the datasets are known, and that those whose programs must run may run them."""
+    if file.run_code is not None and file.run_code not in RUN_CODE:
+        raise unknown("run_code", file.run_code, RUN_CODE)
+    specs = select(file.datasets or None)
+    running = [spec.name for spec in specs if spec.runs_code]
+    if running and file.run_code is None:
+        others = [spec.name for spec in specs if not spec.runs_code]
+        raise UsageError(
+            f"to score {' and '.join(running)}, the code that the models write must run. Add 'run_code: true', which runs it in "
+            "a sandbox (bubblewrap)" + (f", or leave them out: 'datasets: [{', '.join(others)}]'." if others else ".")
+        )
+
+
 def _check_mix(file: BoardFile) -> None:
     mix = file.mix
     if mix.folder is not None:
@@ -167,11 +199,15 @@ def _check_mix(file: BoardFile) -> None:
     chosen = {
         key: getattr(mix, key) for key in ("seed", "mixing", "temperature", "prompt_variant_share", "validation_share")
     }
+    chosen = {key: value for key, value in chosen.items() if value is not None}
     try:
-        BuildSettings(source="mini", out=Path(), **{key: value for key, value in chosen.items() if value is not None})
+        if chosen:
+            from cme.mix.settings import BuildSettings
+
+            BuildSettings(source="mini", out=Path(), **chosen)
         for use in filter(None, (mix.licence or "").split(",")):
-            if use.strip() not in USES:
-                raise unknown("use", use.strip(), USES)
+            if use.strip() not in get_args(Use):
+                raise unknown("use", use.strip(), get_args(Use))
     except UsageError as error:
         raise UsageError(f"mix: {error}") from None
     if mix.validation_share == 0 and file.rates:

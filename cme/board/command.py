@@ -1,7 +1,6 @@
 """Runs the command of one step on this machine, and records what it took."""
 
 import contextlib
-import ctypes
 import os
 import shlex
 import signal
@@ -17,11 +16,10 @@ from typing import Any
 
 from cme.errors import CMEError
 from cme.files import cannot_write, write_json
-from cme.machine import processor_name
+from cme.machine import death_signal, processor_name
 
 __all__ = ["InterruptedStepError", "Job", "Outcome", "StepCommand", "shell_line", "work_on"]
 
-_PR_SET_PDEATHSIG = 1
 _TAIL = 20_000
 _POLL = 0.1
 _PATIENCE = 30.0
@@ -217,12 +215,13 @@ def _program(command: StepCommand) -> list[str]:
 
 def _die_with_parent() -> Callable[[], None] | None:
     """Return a function for the child that lets the kernel kill it when its parent ends for any reason (Linux)."""
-    if not sys.platform.startswith("linux"):
+    ask = death_signal()
+    if ask is None:
         return None
-    parent, prctl = os.getpid(), ctypes.CDLL(None).prctl
+    parent = os.getpid()
 
     def arrange() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ask()
         if os.getppid() != parent:
             os._exit(1)
 

@@ -10,7 +10,7 @@ from cme.board.step import Step
 from cme.errors import CMEError
 from cme.records.grid import chosen_run
 from cme.records.method import with_gate_sum
-from cme.suite.score import SCORER_VERSION
+from cme.suite.scorer import SCORER_VERSION
 
 __all__ = ["entry_problem", "hardware_problem", "marker_problem", "report_problem"]
 
@@ -58,15 +58,28 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
         return True
     if key == "datasets" and step.kind == "result":
         return key not in settings or _same_datasets(settings[key], step.expects)
+    if key == "ids":
+        return bool(settings.get(key) == value)
     if key == "wording":
         return bool(settings.get(key, 0) == value)
     if key == "lr_grid":
         there: Any = settings.get(key)
         return isinstance(there, list) and set(there) <= set(value)
+    if key == "tune":
+        return _tunes_within(settings.get(key), value)
     if key in ("gate_sum", "gate_scale"):
         # The two names of one setting.
         return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
     return key not in settings or bool(settings[key] == (list(value) if isinstance(value, tuple) else value))
+
+
+def _tunes_within(there: Any, wanted: Mapping[str, Any] | None) -> bool:
+    """Return whether a grid varies the wanted settings, and nothing but wanted values. None varies the learning rate only."""
+    if there is None or wanted is None:
+        return there is wanted
+    if not isinstance(there, dict) or there.keys() != wanted.keys():
+        return False
+    return all(isinstance(own, list) and all(value in wanted[key] for value in own) for key, own in there.items())
 
 
 def _difference(step: Step, key: str, settings: Mapping[str, Any], value: Any) -> str:
@@ -208,9 +221,10 @@ def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
             return "of another mix"
         if entry["base"] != wanted["base"] or sorted(seeds) != list(wanted["seeds"]):
             return "of another base or other seeds"
-        rates = [run["learning_rate"] for run in (entry["lr_grid"] or {}).get("runs", ())]
-        if wanted["rates"] is not None and list(wanted["rates"]) != rates:
-            return "of another grid"
+        if wanted["rates"] is not None:
+            tried = [(run.get("settings"), run["learning_rate"]) for run in (entry["lr_grid"] or {}).get("runs", ())]
+            if tried != [(cell, rate) for cell in wanted["cells"] for rate in wanted["rates"]]:
+                return "of another grid"
         there = with_gate_sum(entry["settings"]) | entry["recipe"]
         for key, value in {**wanted["settings"], **wanted["recipe"]}.items():
             if key in there and there[key] != (list(value) if isinstance(value, tuple) else value):
@@ -230,6 +244,8 @@ def _trained_on_another_mix(entry: Mapping[str, Any], wanted: Mapping[str, Any])
     for run in entry["runs"]:
         training = run.get("provenance", {}).get("training") or {}
         if _other_mix(wanted["mix"], training.get("mix_fingerprint")):
+            return True
+        if wanted["mix_fingerprint"] not in (None, training.get("mix_fingerprint")):
             return True
         there = {key: value for key, value in (training.get("mix") or {}).items() if value is not None}
         if settings and "datasets" in there and not _same_datasets(there.pop("datasets"), settings):

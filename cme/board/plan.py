@@ -1,12 +1,14 @@
 """From a board to its steps. A plan is a pure function of the board and of the losses that its grids have so far."""
 
+import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cme.board.board import Base, Board
-from cme.board.costs import cost_groups
-from cme.board.rates import Losses, next_rates
+from cme.board.choice import Facts, choose
+from cme.board.costs import CostGroup, cost_groups
+from cme.board.options import mix_options, row_options, tune_options
 from cme.board.reference import shots_of
 from cme.board.rows import Row, decimal, flags
 from cme.board.step import Step
@@ -15,18 +17,7 @@ from cme.errors import UsageError
 from cme.records.grid import folder_of
 from cme.suite.baselines import BASELINES
 
-__all__ = ["Facts", "Plan", "make_plan"]
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known about the learning rates of a board.
-
-    Attributes:
-        losses: losses of each row so far, by the base's label and the row's name.
-    """
-
-    losses: Mapping[tuple[str, str], Losses] = field(default_factory=dict)
+__all__ = ["Plan", "make_plan"]
 
 
 @dataclass(frozen=True)
@@ -38,12 +29,14 @@ class Plan:
         steps: the steps by name. A step follows those that it needs.
         rates: learning rates of each grid so far, by the base's label and the row's name.
         chosen: learning rate of each row whose grid is complete.
+        cells: settings of each row whose complete grid also chooses settings.
     """
 
     board: Board
     steps: Mapping[str, Step]
     rates: Mapping[tuple[str, str], tuple[float, ...]]
     chosen: Mapping[tuple[str, str], float]
+    cells: Mapping[tuple[str, str], Row]
 
 
 def make_plan(board: Board, facts: Facts | None = None) -> Plan:
@@ -62,7 +55,7 @@ def make_plan(board: Board, facts: Facts | None = None) -> Plan:
         if step.name in steps:
             raise UsageError(f"{board.path}: two steps are called {step.name!r}. Rename a row, or list each name once.")
         steps[step.name] = step
-    return Plan(board, steps, planner.rates, planner.chosen)
+    return Plan(board, steps, planner.rates, planner.chosen, planner.cells)
 
 
 class _Planner:
@@ -79,13 +72,17 @@ class _Planner:
         self.threads = ("--threads", str(board.file.threads))
         self.rates: dict[tuple[str, str], tuple[float, ...]] = {}
         self.chosen: dict[tuple[str, str], float] = {}
+        self.cells: dict[tuple[str, str], Row] = {}
 
     def steps(self) -> Iterator[Step]:
         if self.file.mix.folder is None:
             yield self._mix()
         for base in self.board.bases:
             if self.file.rates:
-                self._choose(base)
+                rates, chosen, cells = choose(self.board, base, self.facts)
+                self.rates |= rates
+                self.chosen |= chosen
+                self.cells |= cells
             yield from self._references(base)
             trained = [row for row in self.board.rows if row.same_as is None]
             # A grid waits for the rates of all methods.
@@ -102,29 +99,12 @@ class _Planner:
             yield self._board()
 
     def _mix(self) -> Step:
-        mix, words = self.file.mix, ["build-data", "--source", self.file.source]
-        for key in ("size", "seed", "mixing", "temperature", "prompt_variant_share", "validation_share", "licence"):
-            if (value := getattr(mix, key)) is not None:
-                words += [f"--{key.replace('_', '-')}", str(value)]
-        words += ["--datasets", ",".join(mix.datasets)] if mix.datasets else []
-        words += [] if mix.decontamination else ["--no-decontamination"]
-        words += ["--allow-missing"] if mix.allow_missing else []
-        words += ["--workers", str(self.file.threads), "--out", str(self.mix)]
-        return Step("mix", "mix", tuple(words), self.mix, cpus=self.file.threads, expects=of_mix(self.file))
+        words = ("build-data", *mix_options(self.file), "--out", str(self.mix))
+        return Step("mix", "mix", words, self.mix, cpus=self.file.threads, expects=of_mix(self.board))
 
-    def _choose(self, base: Base) -> None:
-        """Determine the rates of each grid, and the best rate of those that are complete."""
-        groups = [[row for row in self.board.methods if row.rate_of == row.name]]
-        groups += [[row for row in self.board.of_study(name) if row.rate_of == row.name] for name in self.file.studies]
-        for group in groups:
-            losses = {row.name: self.facts.losses.get((base.label, row.name), {}) for row in group}
-            rates = next_rates(self.file.rates, list(losses.values()), self.file.grid.widen)
-            complete = all(rate in own for own in losses.values() for rate in rates)
-            for name, own in losses.items():
-                self.rates[base.label, name] = rates
-                trained = [(loss, rate) for rate in rates if (loss := own.get(rate)) is not None]
-                if complete and trained:
-                    self.chosen[base.label, name] = min(trained)[1]
+    def _decided(self, base: Base, row: Row) -> Row:
+        """Return a row with the settings that its grid chose, if it chooses settings and is complete."""
+        return row.decided(self.cells.get((base.label, row.name)))
 
     def _gpus(self, row: Row | None = None) -> int | None:
         if self.file.device == "cpu":
@@ -149,18 +129,27 @@ class _Planner:
     def _rates(self, base: Base, row: Row) -> Iterator[Step]:
         shared = {"row": row.name, "base": base.name, "cpus": self.file.threads, "gpus": self._gpus(row)}
         rates, grid = self.rates.get((base.label, row.name), ()), self.file.grid
-        short = self._train(base, row, grid.steps)
-        for rate in rates:
-            out = self._folder(base, f"grid/{row.name}/{folder_of(rate)}")
+        for (cell, values), rate in itertools.product(row.parts, rates):
+            name = f"grid/{row.name}/{folder_of(rate, values)}"
+            out = self._folder(base, name)
             yield Step(
-                f"{base.prefix}grid/{row.name}/{folder_of(rate)}",
+                f"{base.prefix}{name}",
                 "rate",
-                (*short, "--lr", decimal(rate), "--seed", str(grid.seed), *self.threads, "--out", str(out)),
+                (
+                    *self._train(base, cell, grid.steps),
+                    "--lr",
+                    decimal(rate),
+                    "--seed",
+                    str(grid.seed),
+                    *self.threads,
+                    "--out",
+                    str(out),
+                ),
                 out,
                 self._after_mix(),
                 rate=rate,
                 seed=grid.seed,
-                expects=of_run(row, base, rate, grid.seed, grid.steps, self.mix),
+                expects=of_run(cell, base, rate, grid.seed, grid.steps, self.mix),
                 **shared,  # type: ignore[arg-type]
             )
 
@@ -169,17 +158,26 @@ class _Planner:
         rates, grid = self.rates.get((base.label, row.name), ()), self.file.grid
         words, short = self._train(base, row), self._train(base, row, grid.steps)
         if rates:
-            group = [
-                other.name for other in self.board.rows if other.study == row.study and other.rate_of == other.name
-            ]
+            group = [other for other in self.board.rows if other.study == row.study and other.rate_of == other.name]
+            runs = [(other.name, values) for other in group for _, values in other.parts]
             out = self._folder(base, f"grid/{row.name}")
             listed = ",".join(map(decimal, rates))
             yield Step(
                 f"{base.prefix}grid/{row.name}",
                 "grid",
-                (*short, "--lr-grid", listed, "--seed", str(grid.seed), *self.threads, "--out", str(out)),
+                (
+                    *short,
+                    "--lr-grid",
+                    listed,
+                    *tune_options(row),
+                    "--seed",
+                    str(grid.seed),
+                    *self.threads,
+                    "--out",
+                    str(out),
+                ),
                 out,
-                tuple(f"{base.prefix}grid/{name}/{folder_of(rate)}" for name in group for rate in rates),
+                tuple(f"{base.prefix}grid/{name}/{folder_of(rate, values)}" for name, values in runs for rate in rates),
                 expects=of_grid(row, base, rates, grid.steps, self.mix),
                 **shared | {"gpus": 0},  # type: ignore[arg-type]
             )
@@ -199,7 +197,7 @@ class _Planner:
                 (f"{base.prefix}grid/{row.rate_of}",) if self.file.rates else self._after_mix(),
                 rate=chosen,
                 seed=seed,
-                expects=of_run(row, base, chosen, seed, None, self.mix),
+                expects=of_run(self._decided(base, row), base, chosen, seed, None, self.mix),
                 **shared,  # type: ignore[arg-type]
             )
 
@@ -214,13 +212,10 @@ class _Planner:
 
     def _evaluate(self, base: Base, name: str, words: list[str], after: tuple[str, ...], **more: object) -> Step:
         file, out = self.file, self._folder(base, f"results/{name}")
-        common = ["--source", file.source, "--tier", file.tier]
-        common += ["--datasets", ",".join(file.datasets)] if file.datasets else []
-        common += ["--allow-missing"] if file.allow_missing else []
         step = Step(
             f"{base.prefix}results/{name}",
             "result",
-            ("eval", *words, *common, "--name", name, "--out", str(out)),
+            ("eval", *words, *row_options(file), "--name", name, "--out", str(out)),
             out,
             after,
             base=base.name,
@@ -280,11 +275,16 @@ class _Planner:
             return ["--model", str(folder), *self._format()]
         return ["--adapter", str(folder), *self._model(base)]
 
+    def _cost_groups(self, base: Base) -> list[CostGroup]:
+        """Group the rows whose costs are measured. A row is absent while its grid has not chosen its rank."""
+        rows = [self._decided(base, row) for row in self.board.methods]
+        return cost_groups([row for row in rows if not row.undecided], self.file.costs) if self.file.costs else []
+
     def _costs(self, base: Base) -> Iterator[Step]:
         costs = self.file.costs
         if costs is None:
             return
-        for group in cost_groups(self.board.methods, costs):
+        for group in self._cost_groups(base):
             out = self._folder(base, f"costs/{group.name}")
             words = ["bench", "adapters", "--base", base.name, *group.options, *self.threads, "--out", str(out)]
             yield Step(
@@ -327,12 +327,13 @@ class _Planner:
             if (base.label, chooser) in self.rates:
                 words += ["--grid", str(self._folder(base, f"grid/{chooser}"))]
                 after.append(f"{base.prefix}grid/{chooser}")
-            if row.study is None and self.file.costs:
-                for group in cost_groups(self.board.methods, self.file.costs):
+            if row.study is None:
+                for group in self._cost_groups(base):
                     if row.name in group.rows:
                         words += ["--bench", str(self._folder(base, f"costs/{group.name}"))]
                         after.append(f"{base.prefix}costs/{group.name}")
-            yield self._entry(base, row, row.name, results, self._variants(base, row.name), words, tuple(after))
+            own = self._decided(base, row)
+            yield self._entry(base, own, row.name, results, self._variants(base, row.name), words, tuple(after))
 
     def _variants(self, base: Base, row: str) -> tuple[str, ...]:
         wanted = self.file.prompt_variants

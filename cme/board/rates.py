@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-__all__ = ["Losses", "next_rates"]
+__all__ = ["Losses", "lowest", "next_rates"]
 
 Losses = Mapping[float, float | None]
 """Validation loss by learning rate. None stands for training that diverged. Rates that were not trained are absent."""
@@ -39,6 +39,18 @@ def next_rates(rates: Sequence[float], losses: Sequence[Losses], most: int) -> t
             break
         current = [*low, *current, *high]
     return tuple(current)
+
+
+def lowest(losses: Sequence[Losses]) -> Losses:
+    """Return the lowest loss at each rate for which all of several losses are known.
+
+    Example:
+        >>> lowest([{1e-3: 0.7, 2e-3: 0.6}, {1e-3: 0.5}])
+        {0.001: 0.5}
+    """
+    known = [rate for rate in losses[0] if all(rate in own for own in losses)]
+    trained = {rate: [loss for own in losses if (loss := own[rate]) is not None] for rate in known}
+    return {rate: min(of_rate, default=None) for rate, of_rate in trained.items()}
 
 
 def _best(losses: Losses, rates: Sequence[float]) -> float | None:

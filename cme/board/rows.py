@@ -13,7 +13,9 @@ from cme.adapters.targets import ALL_LINEAR
 from cme.board.reference import is_reference
 from cme.errors import UsageError, nearest, unknown
 from cme.records.board import BoardFile, MethodRow, Study
+from cme.records.grid import folder_of
 from cme.records.method import RANK_EXPERTS, SHARED_RANK
+from cme.training.cells import cells_of, tunable, with_scale
 from cme.training.recipe import load_recipe
 from cme.training.settings import TrainSettings
 
@@ -46,6 +48,9 @@ class Row:
         rate_of: name of the row whose grid chooses the learning rate.
         same_as: name of an equal row, whose runs this row takes, or None.
         retention: whether retention is measured.
+        cells: one row for each combination of the settings that the grid chooses together with the rate; empty if it chooses
+            the rate only. Their names are the row's name, a slash, and the values.
+        undecided: names of the settings that the grid has not chosen yet.
     """
 
     name: str
@@ -61,6 +66,23 @@ class Row:
     rate_of: str = ""
     same_as: str | None = None
     retention: bool = False
+    cells: "tuple[Row, ...]" = ()
+    undecided: tuple[str, ...] = ()
+
+    @property
+    def parts(self) -> "list[tuple[Row, Mapping[str, Any] | None]]":
+        """The cells of the grid with their settings, or the row itself if its grid chooses the learning rate only."""
+        return [(cell, cell.values) for cell in self.cells] or [(self, None)]
+
+    @property
+    def tune(self) -> dict[str, list[Any]]:
+        """The values of each setting that the grid chooses together with the rate."""
+        keys = self.cells[0].values if self.cells else ()
+        return {key: list(dict.fromkeys(cell.values[key] for cell in self.cells)) for key in keys}
+
+    def decided(self, cell: "Row | None") -> "Row":
+        """Return the row with the settings of the cell that its grid chose. Without one, the row stays as it is."""
+        return self if cell is None else replace(self, settings=cell.settings, adapter=cell.adapter, undecided=())
 
     @property
     def routed(self) -> bool:
@@ -155,7 +177,32 @@ def _method_row(name: str, item: MethodRow, file: BoardFile) -> Row:
     if item.recipe is None and "method" not in settings:
         settings = {"method": name, **settings}
     training, adapter = _resolved(where, item.recipe, settings)
-    return Row(name, item.recipe, settings, training, adapter, file.seeds, item.gpus, rate_of=name, retention=True)
+    row = Row(name, item.recipe, settings, training, adapter, file.seeds, item.gpus, rate_of=name, retention=True)
+    return _tuned(where, row, item, file) if item.tune else row
+
+
+def _tuned(where: str, row: Row, item: MethodRow, file: BoardFile) -> Row:
+    """Add the cells of a row whose grid also chooses settings of the adapter."""
+    if not file.rates:
+        raise UsageError(f"{where}: tune needs a grid. Give rates, such as 'rates: [1e-3, 2e-3, 4e-3]'.")
+    if twice := [key for key in item.tune if key in item.settings]:
+        raise UsageError(f"{where}: {twice[0]} is in settings and in tune. Leave it out of settings.")
+    if row.adapter.method in ("full", "peft") and not tunable(row.adapter.method):
+        raise UsageError(f"{where}: the method {row.adapter.method} has no settings that a grid can choose.")
+    cells: list[Row] = []
+    try:
+        for values, adapter in cells_of(row.adapter, item.tune):
+            # Flags are for what differs from the recipe only, so alpha is given only if the new rank does not imply it.
+            changed = dict(values)
+            if _resolved(where, row.recipe, {**row.settings, **changed})[1] != adapter:
+                changed = with_scale(row.adapter, values)
+            name = f"{row.name}/{folder_of(1.0, values).removesuffix('-lr-1e+00')}"
+            cells.append(replace(row, name=name, settings={**row.settings, **changed}, adapter=adapter, values=values))
+    except UsageError as error:
+        raise UsageError(f"{where}: {str(error).removeprefix(f'{where}: ')}") from None
+    if len(cells) < 2:
+        raise UsageError(f"{where}: tune has one value only. Give several, or put it into settings.")
+    return replace(row, cells=tuple(cells), undecided=tuple(with_scale(row.adapter, cells[0].values)))
 
 
 def _resolved(where: str, recipe: str | None, settings: Mapping[str, Any]) -> tuple[TrainSettings, AdapterSettings]:
@@ -202,6 +249,10 @@ def _study_rows(name: str, study: Study, file: BoardFile, methods: Mapping[str, 
     for of in study.of:
         if of not in methods or methods[of].study:
             raise UsageError(f"{where}: {unknown('method', of, file.methods)}")
+        if methods[of].cells:
+            raise UsageError(
+                f"{where}: the grid of {of} chooses settings (tune), so nothing else can vary. Name a row without tune."
+            )
         method = methods[of]
         made: list[Row] = []
         for values in itertools.product(*study.vary.values()):

@@ -5,17 +5,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from cme.board.board import Board
 from cme.board.command import Outcome, StepCommand
 from cme.board.files import read_mapping
-from cme.board.inputs import check_inputs
 from cme.board.pool import Pool
-from cme.board.state import LOGS, STEPS, State, Survey, inputs_of, state_of, survey
+from cme.board.starts import Starts
+from cme.board.state import LOGS, STEPS, State, Survey, extra_entries, inputs_of, state_of, survey
 from cme.board.step import Step
 from cme.errors import UsageError
 from cme.files import write_json
-from cme.locks import holder_of
+from cme.locks import holder_of, locks_released
 from cme.machine import machine_id
 from cme.progress import Bar, bar
 
@@ -37,6 +38,7 @@ class Ran:
         blocked: names of the steps that need a failed one.
         left: number of steps that the whole board still needs.
         seconds: duration.
+        extra_entries: entries in the folders of the tables that are of no row.
     """
 
     done: list[str] = field(default_factory=list)
@@ -44,6 +46,7 @@ class Ran:
     blocked: list[str] = field(default_factory=list)
     left: int = 0
     seconds: float = 0.0
+    extra_entries: list[Path] = field(default_factory=list)
 
 
 def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None = None, fail_fast: bool = False) -> Ran:
@@ -67,15 +70,19 @@ def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None =
     wanted = selected(now, only)
     refuse_conflicts(now, wanted)
     if not wanted:
-        return Ran(left=len(now.needed))
+        return Ran(left=len(now.needed), extra_entries=extra_entries(now.plan))
+    from cme.board.inputs import check_inputs
+
     check_inputs(board, [now.plan.steps[name] for name in wanted])
     pool = make_pool()
     try:
         pool.check(now.plan.steps[name] for name in wanted)
         write_json(board.work / _RECORD, {"board": board.file.name, "out": str(board.out)})
-        return _Driver(board, pool, now, only, fail_fast).run()
+        with locks_released():
+            return _Driver(board, pool, now, only, fail_fast).run()
     finally:
         pool.stop()
+        Starts(board.work).tidy()
 
 
 def check_folder(board: Board) -> None:
@@ -135,6 +142,7 @@ class _Driver:
     def __init__(self, board: Board, pool: Pool, now: Survey, only: str | None, fail_fast: bool) -> None:
         self.board, self.pool, self.only, self.fail_fast = board, pool, only, fail_fast
         self.ran, self.attempts, self._shown = Ran(), dict[str, int](), 0
+        self.starts = Starts(board.work)
         self._take(now)
 
     def _take(self, now: Survey) -> None:
@@ -149,7 +157,9 @@ class _Driver:
             while self._turn(progress):
                 pass
         self.ran.blocked = [name for name in self._open() if name not in self.ran.failed]
-        self.ran.left, self.ran.seconds = len(survey(self.board).needed), time.monotonic() - started
+        after = survey(self.board)
+        self.ran.left, self.ran.seconds = len(after.needed), time.monotonic() - started
+        self.ran.extra_entries = extra_entries(after.plan)
         return self.ran
 
     def _open(self) -> list[str]:
@@ -206,14 +216,27 @@ class _Driver:
                 return True
             if not self.pool.fits(step):
                 continue
+            if not self._mine(step):
+                held = True
+                continue
             self.pool.start(step, self._command(step))
             if step.alone:
                 break
         return held
 
+    def _mine(self, step: Step) -> bool:
+        """Lock a step for this driver. Return False if another driver has started it, or has finished it in the meantime."""
+        if not self.starts.take(step.name):
+            return False
+        self.states[step.name] = state = state_of(step, self.board)
+        if state.finished or state.holder is not None or state.problem:
+            self.starts.release(step.name)
+            return False
+        return True
+
     def _busy(self, names: Iterable[str]) -> bool:
         """Return whether another driver of this board runs one of these steps on this machine."""
-        holders = (holder_of(self.now.plan.steps[name].out) for name in names)
+        holders = (holder_of(self.now.plan.steps[name].out) or self.starts.other(name) for name in names)
         return any(holder is not None and holder.machine == machine_id() for holder in holders)
 
     def _ready(self, name: str) -> bool:
@@ -229,6 +252,7 @@ class _Driver:
     def _note(self, outcome: Outcome) -> bool:
         """Take note of how a step ended. Return whether a rate of a grid is finished."""
         step = self.now.plan.steps[outcome.name]
+        self.starts.release(step.name)
         state = self.states[step.name] = state_of(step, self.board)
         if state.finished:
             self.ran.done.append(step.name)

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cme.board.board import Base, Board
+from cme.board.choice import Facts
 from cme.board.files import damage_reported, read_mapping
 from cme.board.match import entry_problem, hardware_problem, marker_problem, report_problem
-from cme.board.plan import Facts, Plan, make_plan
+from cme.board.plan import Plan, make_plan
 from cme.board.rows import Row
 from cme.board.step import Step
 from cme.board.wanted import of_entry
@@ -16,7 +18,18 @@ from cme.errors import CMEError
 from cme.locks import Holder, holder_of
 from cme.records.grid import DIVERGED, GRID, folder_of
 
-__all__ = ["LOGS", "STEPS", "State", "Survey", "inputs_of", "losses_of_entry", "read_facts", "state_of", "survey"]
+__all__ = [
+    "LOGS",
+    "STEPS",
+    "State",
+    "Survey",
+    "extra_entries",
+    "inputs_of",
+    "losses_of_entry",
+    "read_facts",
+    "state_of",
+    "survey",
+]
 
 LOGS = "logs"
 """Folder with the messages of the steps, in the work folder of the board."""
@@ -139,8 +152,9 @@ def _marked(step: Step) -> State:
     values = read_mapping(marker)
     problem = marker_problem(step, values)
     finished = bool(values.get("finished")) and problem is None
-    if step.kind == "grid" and finished and values["settings"].get("lr_grid") != step.expects["lr_grid"]:
-        finished = False
+    if step.kind == "grid" and finished:
+        # A grid that is finished with fewer rates or values goes on.
+        finished = all(values["settings"].get(key) == step.expects.get(key) for key in ("lr_grid", "tune"))
     diverged = step.kind == "rate" and not finished and (step.out / DIVERGED).is_file()
     return State(
         finished=finished or diverged,
@@ -202,15 +216,33 @@ def read_facts(board: Board) -> Facts:
         for row in board.rows:
             if row.rate_of != row.name:
                 continue
-            own = losses[base.label, row.name] = {}
             grid = board.work / base.prefix / "grid" / row.name
-            with damage_reported(grid):
-                own |= dict(_from_runs(grid)) if grid.is_dir() else losses_of_entry(board, base, row)
+            for cell, values in row.parts:
+                with damage_reported(grid):
+                    losses[base.label, cell.name] = (
+                        dict(_from_runs(grid, values)) if grid.is_dir() else losses_of_entry(board, base, row, values)
+                    )
     return Facts(losses)
 
 
-def losses_of_entry(board: Board, base: Base, row: Row) -> dict[float, float | None]:
-    """Return the losses in the entry of a row, if it fits the board in everything but its rates."""
+def extra_entries(plan: Plan) -> list[Path]:
+    """Return the entries in the folders of a board's tables that are of no row, such as that of a row that was renamed."""
+    own = {step.out for step in plan.steps.values() if step.kind == "entry"}
+    return [
+        file
+        for folder in sorted({path.parent for path in own})
+        for file in sorted(folder.glob("*.json"))
+        if file not in own
+    ]
+
+
+def losses_of_entry(
+    board: Board, base: Base, row: Row, cell: Mapping[str, Any] | None = None
+) -> dict[float, float | None]:
+    """Return the losses in the entry of a row, if it fits the board in everything but its rates.
+
+    ``cell`` has the settings whose losses are returned, if the grid of the row chooses settings.
+    """
     below = f"studies/{row.study}/entries" if row.study else "entries"
     file = board.out / base.prefix / below / f"{row.name}.json"
     variants = board.file.prompt_variants.which if row.name in board.file.prompt_variants.rows else ()
@@ -218,20 +250,22 @@ def losses_of_entry(board: Board, base: Base, row: Row) -> dict[float, float | N
     if entry_problem(Step(row.name, "entry", (), file, expects=expects)) is not None:
         return {}
     runs = (read_mapping(file).get("lr_grid") or {}).get("runs", ())
-    return {run["learning_rate"]: run["validation_loss"] for run in runs}
+    return {run["learning_rate"]: run["validation_loss"] for run in runs if run.get("settings") == cell}
 
 
-def _from_runs(folder: Path) -> Iterable[tuple[float, float | None]]:
+def _from_runs(folder: Path, cell: Mapping[str, Any] | None = None) -> Iterable[tuple[float, float | None]]:
     for run in read_mapping(folder / GRID).get("runs", ()) if (folder / GRID).is_file() else ():
-        if run["problem"] is not None:
+        if run["problem"] is not None and run.get("settings") == cell:
             yield run["learning_rate"], None
-    for out in sorted(folder.glob("lr-*")):
+    for out in sorted(folder.glob(folder_of(1.0, cell).removesuffix("1e+00") + "*")):
         if (out / _MARKER).is_file() and (marker := read_mapping(out / _MARKER)).get("finished"):
             rate = marker["settings"]["learning_rate"]
-            if folder_of(rate) == out.name:
+            if folder_of(rate, cell) == out.name:
                 yield rate, _loss(out)
         elif (out / DIVERGED).is_file():
-            yield read_mapping(out / DIVERGED)["learning_rate"], None
+            rate = read_mapping(out / DIVERGED)["learning_rate"]
+            if folder_of(rate, cell) == out.name:
+                yield rate, None
 
 
 def _loss(run: Path) -> float | None:

@@ -28,7 +28,7 @@ class StudyRow:
     score: Estimate
 
 
-def draw(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> Any:
+def draw(name: str, keys: Sequence[str], rows: Sequence[StudyRow], lines: Sequence[tuple[str, float]] = ()) -> Any:
     """Draw the averages of a study, one line per method.
 
     With one varied setting of positive numbers, the horizontal axis is logarithmic. Otherwise each combination of values has its
@@ -38,6 +38,7 @@ def draw(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> Any:
         name: name of the study.
         keys: the varied settings.
         rows: the rows.
+        lines: labels and averages of horizontal lines, such as that of tuned LoRA.
 
     Returns:
         A matplotlib figure.
@@ -61,6 +62,8 @@ def draw(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> Any:
             x, y, yerr=[low, high], fmt="o-" if numeric else "o", color=_COLOURS[number % len(_COLOURS)], capsize=3,
             markersize=4, linewidth=1.3, label=method,
         )  # fmt: skip
+    for number, (label, value) in enumerate(lines):
+        panel.axhline(value, color="#333333", linewidth=1.2, linestyle=(0, (8, 3 + 3 * number)), label=label, zorder=0)
     if numeric:
         panel.set_xscale("log", base=2)
         panel.set_xticks([value for (value,) in places], [f"{value:g}" for (value,) in places])

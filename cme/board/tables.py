@@ -12,9 +12,11 @@ from cme.frames import csv_text
 from cme.leaderboard import load_entries, make_standing
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import estimate, points, shown
+from cme.leaderboard.ranking.tuned import tuned_lines
 from cme.records import Entry
 from cme.reports import markdown_table, write_figure
 from cme.stats import Estimate
+from cme.suite.suites import SUITES
 
 __all__ = ["write_tables"]
 
@@ -36,7 +38,7 @@ def write_tables(board: Board) -> list[Path]:
     for base in board.bases:
         standings[base.label] = _standing(board, base, None)
         for name in board.file.studies:
-            written += _write_study(board, base, name)
+            written += _write_study(board, base, name, tuned_lines(standings[base.label]))
     if len(board.bases) > 1:
         written += _write_order(board, standings)
     return written
@@ -51,7 +53,7 @@ def _standing(board: Board, base: Base, study: str | None) -> Standing:
     return make_standing(load_entries(entries), entries)
 
 
-def _write_study(board: Board, base: Base, name: str) -> Iterator[Path]:
+def _write_study(board: Board, base: Base, name: str, lines: Sequence[tuple[str, float]]) -> Iterator[Path]:
     standing, folder = _standing(board, base, name), _folder(board, base, name)
     entries = {entry.name: entry for entry in standing.rows}
     rows = [
@@ -60,11 +62,11 @@ def _write_study(board: Board, base: Base, name: str) -> Iterator[Path]:
         if row.name in entries
     ]
     keys = list(board.file.studies[name].vary)
-    write_text(folder / "study.md", _study_text(name, keys, rows))
+    write_text(folder / "study.md", SUITES[board.file.suite].named(_study_text(name, keys, rows)))
     write_text(folder / "study.csv", _study_csv(keys, rows))
     yield from (folder / "study.md", folder / "study.csv")
     with optional("The same numbers are in study.csv."):
-        write_figure(lambda: draw(name, keys, rows), folder / "study.svg")
+        write_figure(lambda: draw(name, keys, rows, lines), folder / "study.svg")
         yield folder / "study.svg"
 
 
@@ -139,7 +141,7 @@ def _write_order(board: Board, standings: Mapping[str, Standing]) -> Iterator[Pa
     table = [[name, *(estimate(scores[label][name]) for label in labels)] for name in names]
     ranks = [[first, second, str(item.rows), _correlation(item)] for first, second, item in pairs]
     text = (
-        "# Does the order hold?\n\nCME averages of the methods on each base.\n\n"
+        f"# Does the order hold?\n\n{SUITES[board.file.suite].average}s of the methods on each base.\n\n"
         f"{markdown_table(['name', *labels], table)}\n\n"
         "Spearman's rank correlation of the averages on two bases. 1 means the same order, 0 means no relation. The interval "
         "shows how much of it is due to samples and seeds: the averages are drawn 10,000 times from their standard errors.\n\n"

@@ -1,6 +1,7 @@
 """What the output of a step must say, so that it is this step's and not that of another board."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from cme.board.rows import Row
 from cme.records.board import BoardFile
 from cme.records.method import with_gate_sum
 from cme.suite.baselines import BASELINES, covered
-from cme.suite.spec import select
+from cme.suite.spec import select, with_training_rows
 from cme.training.settings import stored
 
 __all__ = ["of_entry", "of_grid", "of_mix", "of_result", "of_run"]
@@ -20,8 +21,14 @@ _FREE = ("data", "dtype", "threads", "save_every", "keep_checkpoints", "logging_
 """Training settings that do not decide which run it is: where the mix lies, how often is saved, and what ``auto`` stands for."""
 
 
-def of_mix(file: BoardFile) -> dict[str, Any]:
+def of_mix(board: Board) -> dict[str, Any]:
     """Return the settings of the marker of the mix."""
+    if board.fixed.mix:
+        return {"ids": board.fixed.mix, "source": board.file.source_name}
+    return _of_mix(board.file) | {"ids": None}
+
+
+def _of_mix(file: BoardFile) -> dict[str, Any]:
     mix = file.mix
     values = {
         "source": file.source_name,
@@ -39,10 +46,11 @@ def of_mix(file: BoardFile) -> dict[str, Any]:
 def of_run(row: Row, base: Base, rate: float | None, seed: int, steps: int | None, mix: Path) -> dict[str, Any]:
     """Return the settings of the marker of a run. The learning rate is absent as long as it is unknown.
 
-    ``mix`` is the folder of the mix on which the run must be trained.
+    ``mix`` is the folder of the mix on which the run must be trained. Settings that the grid has not chosen yet are absent, too.
     """
     values = {key: value for key, value in stored(row.training).items() if key not in _FREE}
-    values |= identity_of(row.adapter) | {"base": base.name, "seed": seed, "learning_rate": rate, "mix": mix}
+    adapter = {key: value for key, value in identity_of(row.adapter).items() if key not in row.undecided}
+    values |= adapter | {"base": base.name, "seed": seed, "learning_rate": rate, "mix": mix}
     if steps:
         values |= {"steps": steps, "epochs": None}
     return values if rate is not None else {key: value for key, value in values.items() if key != "learning_rate"}
@@ -50,9 +58,9 @@ def of_run(row: Row, base: Base, rate: float | None, seed: int, steps: int | Non
 
 def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None, mix: Path) -> dict[str, Any]:
     """Return the settings of the marker of a grid."""
-    values = of_run(row, base, None, 0, steps, mix)
+    values = of_run(replace(row, undecided=()), base, None, 0, steps, mix)
     del values["seed"]
-    return values | {"lr_grid": list(rates)}
+    return values | {"lr_grid": list(rates), "tune": row.tune if row.cells else None}
 
 
 def of_result(
@@ -67,24 +75,26 @@ def of_result(
     values = {"tier": file.tier, "source": file.source_name, "shots": shots, "format": board.prompt_format}
     values |= {"dtype": file.dtype} if base and file.dtype != "auto" else {}
     model = base.name if base and run is None else None
-    return values | {"wording": variant, "run": run, "base": model} | _datasets(board, name)
+    values |= {"wording": variant, "run": run, "base": model, "ids": board.fixed.evaluation}
+    return values | _datasets(board, name)
 
 
 def _datasets(board: Board, name: str) -> dict[str, Any]:
     """Return the datasets of an evaluation, and whether some of them may be absent. Some baselines cover few datasets."""
     chosen = covered(name, board.file.datasets or None) if name in BASELINES else select(board.file.datasets or None)
+    chosen = [spec for spec in chosen if board.file.run_code is not None or not spec.runs_code]
     return {"datasets": tuple(spec.name for spec in chosen), "allow_missing": board.file.allow_missing}
 
 
-def _names(datasets: Sequence[str]) -> tuple[str, ...]:
-    return tuple(spec.name for spec in select(datasets or None))
+def _names_of_mix(datasets: Sequence[str]) -> tuple[str, ...]:
+    return tuple(spec.name for spec in with_training_rows(select(datasets or None)))
 
 
 def _of_origin(file: BoardFile) -> dict[str, Any]:
     """Return the settings of the mix as an entry records them. Those of a mix that exists already are unknown."""
-    if file.mix.folder is not None:
+    if file.mix.folder is not None or file.mix.ids is not None:
         return {}
-    return of_mix(file) | {"datasets": _names(file.mix.datasets), "allow_missing": file.mix.allow_missing}
+    return _of_mix(file) | {"datasets": _names_of_mix(file.mix.datasets), "allow_missing": file.mix.allow_missing}
 
 
 def of_entry(
@@ -97,7 +107,12 @@ def of_entry(
 ) -> dict[str, Any]:
     """Return what an entry of the board must contain. References have no row."""
     file = board.file
-    common = {"tier": file.tier, "variants": tuple(sorted(variants)), "base": base.name, "source": file.source_name}
+    common = {
+        "tier": file.tier,
+        "variants": tuple(sorted(variants)),
+        "base": base.name,
+        "source": board.fixed.source or file.source_name,
+    }
     common |= _datasets(board, name if row is None else "") | {"dtype": None if file.dtype == "auto" else file.dtype}
     if row is None:
         return common
@@ -106,13 +121,16 @@ def of_entry(
         for key, value in stored(row.training).items()
         if key not in (*_FREE, "base", "seed", "learning_rate")
     }
+    settings = with_gate_sum(settings_to_mapping(row.adapter))
     return common | {
         "seeds": tuple(sorted(row.seeds)),
         "rates": rates.get((base.label, row.same_as or row.name), ()),
         "mix": board.mix,
         "mix_settings": _of_origin(file),
+        "mix_fingerprint": board.fixed.mix_fingerprint,
         "recipe": recipe,
-        "settings": with_gate_sum(settings_to_mapping(row.adapter)),
+        "cells": tuple(dict(cell.values) for cell in row.cells) or (None,),
+        "settings": {key: value for key, value in settings.items() if key not in row.undecided},
         "retention": file.retention and row.retention,
         "costs": bool(file.costs) and row.study is None and has_costs(row),
     }

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Base, Datasets, Json, PromptFormat, SourceName
+from cme.cli.options import AllowMissing, Base, Datasets, Json, PromptFormat, SourceName, Suite
 
 __all__ = ["analyse"]
 
@@ -34,6 +34,7 @@ def analyse(
         typer.Option("--tier", help="Samples per dataset: smoke (8, without intervals), quick (64), standard, full."),
     ] = "quick",
     source: SourceName = "hub",
+    suite: Suite = None,
     datasets: Datasets = None,
     parts: Annotated[
         str,
@@ -92,6 +93,7 @@ def analyse(
         "base": base,
         "tier": tier,
         "source": source,
+        "suite": suite,
         "datasets": datasets,
         "parts": parts,
         "subject_rows": subject_rows,

@@ -35,6 +35,9 @@ EARLIER = {
 }
 """Options under the names that earlier versions gave them. They work, and ``--help`` does not show them."""
 
+_ALONE = {"--run-code": ("sandboxed", "unsandboxed")}
+"""Options that can stand without a value, and their values. The first one is meant then."""
+
 _PATIENCE = 10.0
 """Seconds that other ranks wait for rank 0 to report an error and for torchrun to stop them."""
 
@@ -50,6 +53,7 @@ _ORDER = (
     "params",
     "export-lora",
     "eval",
+    "eval-images",
     "analyse",
     "score",
     "show",
@@ -91,16 +95,23 @@ app = typer.Typer(
 
 
 class _Command(typer.core.TyperCommand):
-    """A command that also takes the earlier names of its options."""
+    """A command that also takes the earlier names of its options, and some options without their value."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self.completed(args))
+
+    def completed(self, args: list[str]) -> list[str]:
+        """Return the words of a command line with today's names of options and with the values that can be left out."""
+        args = list(args)
         known = {name for option in self.params for name in (*option.opts, *option.secondary_opts)}
         end = args.index("--") if "--" in args else len(args)
         for place, word in enumerate(args[:end]):
             name, equals, value = word.partition("=")
             if name not in known and EARLIER.get(name) in known:
                 args[place] = f"{EARLIER[name]}{equals}{value}"
-        return super().parse_args(ctx, args)
+            if word in known and word in _ALONE and not (place + 1 < end and args[place + 1] in _ALONE[word]):
+                args[place] = f"{word}={_ALONE[word][0]}"
+        return args
 
 
 def verb(name: str, *, to: typer.Typer = app, **options: Any) -> Callable[[F], F]:

@@ -1,5 +1,6 @@
 """``cme board``: run a whole board from one YAML file."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -80,7 +81,7 @@ def run(
 
     ran = cme.run_board(file, work=work, engine=engine, address=address, jobs=jobs, only=only, fail_fast=fail_fast)
     if as_json:
-        emit_json(asdict(ran) | {"out": str(ran.out)})
+        emit_json(asdict(ran) | {"out": str(ran.out), "extra_entries": [str(file) for file in ran.extra_entries]})
     else:
         _report(ran)
     if not ran.ok:
@@ -98,6 +99,14 @@ def _report(ran: Any) -> None:
             note(f"Board {ran.name}: {did}. {_counted(ran.left)} of the board {'is' if ran.left == 1 else 'are'} left.")
         else:
             note(f"Board {ran.name} is finished: {did}. Tables: {ran.out}")
+    _note_extra_entries(ran.extra_entries)
+
+
+def _note_extra_entries(entries: Sequence[Path]) -> None:
+    """Say which files the tables show although no row of the board has their names."""
+    for entry in entries:
+        samples = entry.parent.parent / "samples" / f"{entry.stem}.*"
+        note(f"The table shows {entry.stem}, which is no row of this board, until you remove {entry} and {samples}")
 
 
 @verb("status", to=board, epilog="Example: cme board status leaderboards/demo/board.yaml")
@@ -172,10 +181,16 @@ def tables(file: BoardYaml, work: Work = None) -> None:
 
 
 def _plain(planned: "BoardPlan") -> dict[str, Any]:
-    return asdict(planned) | {"work": str(planned.work), "out": str(planned.out), "finished": planned.finished}
+    texts = {
+        "work": str(planned.work),
+        "out": str(planned.out),
+        "extra_entries": [str(file) for file in planned.extra_entries],
+    }
+    return asdict(planned) | texts | {"finished": planned.finished}
 
 
 def _summary(planned: "BoardPlan") -> None:
+    _note_extra_entries(planned.extra_entries)
     left = [step for step in planned.steps if step.state not in ("finished", "diverged", "not needed")]
     done = sum(step.state in ("finished", "diverged") for step in planned.steps)
     if not left:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Datasets, Json, SourceName
+from cme.cli.options import AllowMissing, Datasets, Json, SourceName, Suite
 from cme.cli.push import upload
 from cme.cli.tables import show_table
 from cme.errors import UsageError
@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["build_data"]
 
 
-@verb("build-data", epilog="Example: cme build-data --source mini --size 2000 --out mix/")
+_EXAMPLES = """Examples:
+
+cme build-data --source mini --size 2000 --out mix/
+
+cme build-data --source mini --suite cme-r --size 2000 --out mix-r/"""
+
+
+@verb("build-data", epilog=_EXAMPLES)
 def build_data(
     out: Annotated[
         Path | None, typer.Option("--out", help="Output folder. Required, except with --check-only.")
@@ -27,6 +34,7 @@ def build_data(
         int | None, typer.Option("--size", min=1, help="Number of training rows. Default: all available rows.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the row order and of the prompt variants.")] = 0,
+    suite: Suite = None,
     datasets: Datasets = None,
     mixing: Annotated[
         str, typer.Option("--mixing", help="Shares of the datasets: proportional (capped), temperature or uniform.")
@@ -109,6 +117,7 @@ def build_data(
         "source": source,
         "size": size,
         "seed": seed,
+        "suite": suite,
         "datasets": datasets,
         "mixing": mixing,
         "temperature": temperature,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import Base, Datasets, Json, PromptFormat
+from cme.cli.options import Base, Datasets, Json, PromptFormat, Suite
 from cme.cli.tables import show_table
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def compare(
         typer.Option("--out", help="Folder for comparison.json and the results of models; required for models."),
     ] = None,
     base: Base = "smollm2-135m",
+    suite: Suite = None,
     datasets: Datasets = None,
     prompt_format: PromptFormat = "plain",
     dtype: Annotated[
@@ -70,7 +71,7 @@ def compare(
     import cme
 
     compared = cme.compare(
-        list(sides), until=until, source=source, tier=tier, out=out, base=base, datasets=datasets,
+        list(sides), until=until, source=source, tier=tier, out=out, base=base, suite=suite, datasets=datasets,
         prompt_format=prompt_format, dtype=dtype, device=device, threads=threads,
     )  # fmt: skip
     if as_json:
@@ -84,10 +85,11 @@ def compare(
 def _show(compared: "Compared") -> None:
     from cme.leaderboard.ranking.numbers import estimate, interval, p_value
     from cme.leaderboard.ranking.verdicts import seed_share
+    from cme.suite.suites import suite_of_families
 
     paired = compared.paired
     show_table(
-        ["name", "seeds", "CME average"],
+        ["name", "seeds", suite_of_families(paired.families).average],
         [
             [side.name, len(side.runs) if side.trained else "", estimate(item)]
             for side, item in zip(paired.sides, paired.averages, strict=True)

@@ -8,7 +8,7 @@ import typer
 from cme.cli.app import emit_json, note, verb
 from cme.cli.options import Json
 from cme.cli.tables import show_table
-from cme.errors import unknown
+from cme.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from cme.api.checks import DataCheckup
@@ -26,6 +26,7 @@ def doctor(
         str | None,
         typer.Option("--source", help="Source to check: mini or a mirror. With data: hub (default) or a mirror."),
     ] = None,
+    suite: Annotated[str | None, typer.Option("--suite", help="With data: cme-22 (default), cme-r or all.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check the installation, or a source of datasets.
@@ -39,8 +40,10 @@ def doctor(
     if what is not None:
         if what != "data":
             raise unknown("argument of doctor", what, ["data"])
-        _show_data(cme.doctor_data(source=source or "hub"), as_json=as_json)
+        _show_data(cme.doctor_data(source=source or "hub", suite=suite), as_json=as_json)
         return
+    if suite is not None:
+        raise UsageError("--suite is for 'cme doctor data'. Leave it out, or add data.")
     checkup = cme.doctor(source=source)
     if as_json:
         emit_json([{"what": what, "state": state, "detail": detail} for what, state, detail in checkup.checks])

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import Datasets, Json
+from cme.cli.options import Datasets, Json, Suite
 from cme.cli.tables import show_table
 
 __all__ = ["download"]
@@ -16,6 +16,7 @@ __all__ = ["download"]
 @verb("download", epilog="Example: cme download --out mirror/ --datasets qqp,arc")
 def download(
     out: Annotated[Path, typer.Option("--out", help="Mirror folder; existing files are not downloaded again.")],
+    suite: Suite = None,
     datasets: Datasets = None,
     splits: Annotated[str, typer.Option("--splits", help="Comma-separated: train, eval or both.")] = "train,eval",
     update_lock: Annotated[
@@ -31,7 +32,7 @@ def download(
     """
     import cme
 
-    mirror = cme.download(out, datasets=datasets, splits=splits, update_lock=update_lock)
+    mirror = cme.download(out, suite=suite, datasets=datasets, splits=splits, update_lock=update_lock)
     if as_json:
         emit_json(
             {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, SourceName
+from cme.cli.options import AllowMissing, Base, Datasets, Json, NewFolder, PromptFormat, RunCode, SourceName, Suite
 from cme.cli.scores import show_retention, show_scores
 from cme.env import is_first_process
 from cme.errors import UsageError
@@ -28,7 +28,9 @@ cme eval --adapter runs/x --until 0.5 --out results/x
 
 cme eval --rows-of results/x --out results/base
 
-cme eval --adapter runs/x --source hub --ids board-ids.parquet --out results/hub"""
+cme eval --adapter runs/x --source hub --ids board-ids.parquet --out results/hub
+
+cme eval --adapter runs/x --suite cme-r --run-code --out results/x-reasoning"""
 
 
 @verb("eval", epilog=_EXAMPLES)
@@ -58,6 +60,7 @@ def evaluate(
         ),
     ] = None,
     source: SourceName = "hub",
+    suite: Suite = None,
     datasets: Datasets = None,
     until: Annotated[
         str | None,
@@ -142,12 +145,14 @@ def evaluate(
             help="Use some experts of a routed adapter only: top1, keep:0,2 or drop:1. Boards do not take such results.",
         ),
     ] = None,
+    run_code: RunCode = None,
     as_json: Json = False,
 ) -> None:
     """Evaluate a base model, adapters or a baseline.
 
     Run the same command again after an interruption to continue after the last finished batch. Several adapters
-    share one loaded base, and each gets its own folder below --out. To evaluate one adapter on several GPUs:
+    share one loaded base, and each gets its own folder below --out. With --suite all, each suite is evaluated on its
+    own and has such a folder of its own. To evaluate one adapter on several GPUs:
     torchrun --nproc_per_node N -m cme eval …
 
     With --until, the rows that help most are evaluated until the 95 % interval of the CME average is narrow enough. A
@@ -162,6 +167,7 @@ def evaluate(
         baseline=baseline,
         tier=tier,
         source=source,
+        suite=suite,
         datasets=datasets,
         until=until,
         rows=rows,
@@ -182,6 +188,7 @@ def evaluate(
         retention_text=retention_text,
         retention_base=retention_base,
         experts=experts,
+        run_code=run_code,
     )
     if not is_first_process():
         return
@@ -189,9 +196,11 @@ def evaluate(
         values = [item.record.plain() for item in results]
         emit_json(values if len(values) > 1 else values[0])
         return
+    from cme.suite.suites import ALL
+
     for item in results:
         if len(results) > 1:
-            print(f"\n{item.name}")
+            print(f"\n{item.name}" + (f" ({item.folder.parent.name})" if suite == ALL else ""))
         _show(item.record, item.folder)
 
 
@@ -199,7 +208,10 @@ def _results(
     adapters: list[str], out: Path, devices: str | None, model: str | None, **values: Any
 ) -> "list[EvalResult]":
     import cme
+    from cme.suite.suites import ALL
 
+    if values["suite"] == ALL:
+        return _of_all_suites(adapters, out, devices, model, **values)
     if devices is None and len(adapters) < 2:
         return [cme.evaluate(adapters[0] if adapters else None, model=model, out=out, **values)]
     if values.pop("until") is not None:
@@ -219,12 +231,29 @@ def _results(
     return cme.evaluate_each(adapters, out, devices=devices, **values)
 
 
+def _of_all_suites(
+    adapters: list[str], out: Path, devices: str | None, model: str | None, **values: Any
+) -> "list[EvalResult]":
+    import cme
+
+    given = {"model": model} | {name: values.pop(name) for name in ("until", "baseline", "name", "retention_base")}
+    if wrong := [name for name, value in given.items() if value is not None]:
+        raise UsageError(
+            f"--{wrong[0].replace('_', '-')} cannot be combined with --suite all. Evaluate each suite by a command of its own."
+        )
+    return cme.evaluate_each(adapters or ["base"], out, devices=devices, **values)
+
+
 def _show(result: "Result", folder: Path) -> None:
+    from cme.data.sources import is_mini
+    from cme.suite import notes_on
+    from cme.suite.score import suite_of
+
     show_scores(result.scores)
     if result.retention:
         show_retention(result.retention)
     if result.rows is not None:
-        what = "CME average" if result.scores.complete else "Average"
+        what = suite_of(result.scores).average if result.scores.complete else "Average"
         print(result.rows.summary(result.scores.average, result.tier, what))
     if result.adapter and result.adapter.changes_output is False:
         note(
@@ -234,4 +263,14 @@ def _show(result: "Result", folder: Path) -> None:
         note(f"CME used lm-eval's own code, which is slower. Reason: {engine.removeprefix('hf: ')}")
     if result.missing:
         note("The source lacks these splits, so they were not evaluated: " + ", ".join(result.missing))
+    if result.skipped:
+        note(
+            f"Skipped: {' and '.join(result.skipped)}. The code that the model writes must run to score them. Add --run-code and "
+            "another --out."
+        )
+    if result.run_code == "unsandboxed":
+        note("cme: warning: the code that the model wrote ran without a sandbox.")
+    if not is_mini(result.source):
+        for text in notes_on(item.dataset for item in result.scores.datasets):
+            note(text)
     note(f"Written: {folder / 'result.json'}, {folder / 'samples.parquet'}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import AllowMissing, Datasets, Json
+from cme.cli.options import AllowMissing, Datasets, Json, Suite
 
 __all__ = ["export_lora"]
 
@@ -68,6 +68,7 @@ def export_lora(
             "--tier", help="Samples per dataset: smoke (8, no intervals), quick (64, default), standard, full."
         ),
     ] = None,
+    suite: Suite = None,
     datasets: Datasets = None,
     retention_text: Annotated[
         Path | None,
@@ -96,7 +97,8 @@ def export_lora(
     exported = cme.export_lora(
         adapter, out, how=how, rank=rank, ridge=ridge, steps=steps, lr=lr, batch_size=batch_size, seed=seed, data=data,
         base=base, prompt_format=prompt_format, dtype=dtype, device=device, threads=threads, measure=measure, source=source,
-        tier=tier, datasets=datasets, retention_text=retention_text, token_budget=token_budget, allow_missing=allow_missing,
+        tier=tier, suite=suite, datasets=datasets, retention_text=retention_text, token_budget=token_budget,
+        allow_missing=allow_missing,
     )  # fmt: skip
     if as_json:
         emit_json({"folder": str(out)} if exported.record is None else exported.record.plain())

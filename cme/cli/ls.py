@@ -12,18 +12,26 @@ from cme.cli.tables import is_number, show_records, show_table
 __all__ = ["ls"]
 
 
-@verb("ls", epilog="Example: cme ls datasets --json")
+_EXAMPLES = """Examples:
+
+cme ls datasets --json
+
+cme ls datasets --suite cme-r"""
+
+
+@verb("ls", epilog=_EXAMPLES)
 def ls(
     what: Annotated[
-        str, typer.Argument(help="What to list: families, datasets, baselines, tiers, methods or recipes.")
+        str, typer.Argument(help="What to list: suites, families, datasets, baselines, tiers, methods or recipes.")
     ] = "datasets",
+    suite: Annotated[str, typer.Option("--suite", help="Suite: cme-22, cme-r or all.")] = "cme-22",
     as_json: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table, as in docs/suite.md.")] = False,
 ) -> None:
     """List datasets, methods, recipes and other names."""
     from cme.api.listings import listing
 
-    records = listing(what)
+    records = listing(what, suite)
     if as_json:
         emit_json(records)
         return

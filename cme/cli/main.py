@@ -11,8 +11,9 @@ import typer
 
 import cme
 from cme.cli.app import app
-from cme.env import processes
+from cme.env import processes, under_torchrun
 from cme.errors import CMEWarning
+from cme.machine import death_signal
 from cme.terminal import harmless
 
 __all__ = ["main"]
@@ -26,6 +27,7 @@ VERBS = (
     "doctor",
     "download",
     "eval",
+    "eval_images",
     "export_lora",
     "ids",
     "import_lm_eval",
@@ -84,6 +86,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # What a terminal's encoding lacks is spelled out.
         sys.stdout.reconfigure(errors="backslashreplace")
+    if under_torchrun() and (ask := death_signal()):
+        # torchrun's processes have sessions of their own, so a signal to its group does not reach them. If it is killed, they
+        # would keep the lock of their folder.
+        ask()
     if processes() == 1:
         app()
         return

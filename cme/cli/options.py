@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AllowMissing", "Base", "Datasets", "Json", "NewFolder", "PromptFormat", "SourceName"]
+__all__ = ["AllowMissing", "Base", "Datasets", "Json", "NewFolder", "PromptFormat", "RunCode", "SourceName", "Suite"]
 
 SourceName = Annotated[
     str,
@@ -20,7 +20,20 @@ Base = Annotated[
     str, typer.Option("--base", help="Base model: hub id, folder, or smollm2-135m (the embedded default).")
 ]
 Datasets = Annotated[
-    str | None, typer.Option("--datasets", help="Comma-separated dataset or family names. Default: all.")
+    str | None, typer.Option("--datasets", help="Comma-separated dataset or family names. Default: the whole suite.")
+]
+Suite = Annotated[
+    str | None,
+    typer.Option("--suite", help="Suite: cme-22, cme-r or all. Default: that of --datasets, else cme-22."),
+]
+RunCode = Annotated[
+    str | None,
+    typer.Option(
+        "--run-code",
+        metavar="[=unsandboxed]",
+        help="Run the programs that the model writes, each in a sandbox (bubblewrap); needed for mbpp and humaneval. With "
+        "--run-code=unsandboxed, they run with your rights and limits on time and memory only.",
+    ),
 ]
 AllowMissing = Annotated[
     bool, typer.Option("--allow-missing", help="Continue without splits that the source lacks; they are recorded.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cme.cli.app import emit_json, note, verb
-from cme.cli.options import Json
+from cme.cli.options import Json, RunCode
 from cme.cli.tables import show_table
 from cme.errors import UsageError
 
@@ -66,6 +66,7 @@ def reproduce(
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="CPU threads. Default: as recorded in the row.")
     ] = None,
+    run_code: RunCode = None,
     as_json: Json = False,
 ) -> None:
     """Repeat a row of a board, or list the steps of all.
@@ -94,6 +95,7 @@ def reproduce(
         source=source,
         device=device,
         threads=threads,
+        run_code=run_code,
     )
     _show(reproduced.record, reproduced.entry, out, as_json)
     if not reproduced.ok:
@@ -119,6 +121,8 @@ def _show_steps(board: Path, as_json: bool) -> None:
 
 
 def _show(reproduction: "Reproduction", entry: "Entry", out: Path, as_json: bool) -> None:
+    from cme.suite.score import suite_of
+
     if as_json:
         emit_json(reproduction.plain() | {"verdict": reproduction.verdict})
         return
@@ -138,7 +142,7 @@ def _show(reproduction: "Reproduction", entry: "Entry", out: Path, as_json: bool
         rows.append(["samples with a different score", f"{reproduction.changed} of {reproduction.samples}"])
     if reproduction.same_adapter is not None:
         rows.append(["adapter", "bitwise identical" if reproduction.same_adapter else "not bitwise identical"])
-    show_table(["CME average", ""], rows)
+    show_table([suite_of(entry.scores).average, ""], rows)
     if entry.settings and seeds == 1 and reproduction.changed != 0:
         note("The row has one seed, so the interval does not include the variation between seeds.")
     note(f"{entry.name}: {reproduction.verdict}. Written: {out / 'reproduction.json'}")

@@ -12,7 +12,9 @@ __all__ = ["show_retention", "show_scores"]
 
 
 def show_scores(scores: "Scores") -> None:
-    """Print the datasets, then the families, then the CME average."""
+    """Print the datasets, then the families, then the average of their suite."""
+    from cme.suite.score import suite_of
+
     rows = [
         [
             item.dataset,
@@ -20,7 +22,7 @@ def show_scores(scores: "Scores") -> None:
             _with_error(100 * item.value, None if item.stderr is None else 100 * item.stderr),
             f"{100 * item.chance:.1f}",
             item.n,
-            _diagnosis(item.diagnostics, item.n),
+            _diagnosis(item.diagnostics, item.n, item.metrics.get("strict_match")),
         ]
         for item in scores.datasets
     ]
@@ -37,7 +39,7 @@ def show_scores(scores: "Scores") -> None:
     number = len(scores.families)
     families = "the evaluated family" if number == 1 else f"the {number} evaluated families"
     what = "" if scores.complete else f" over {families}"
-    print(f"\nCME average{what}: {_with_error(scores.average, scores.average_stderr)}")
+    print(f"\n{suite_of(scores).average}{what}: {_with_error(scores.average, scores.average_stderr)}")
     if scores.soft:
         print(f"Soft average{what}: {_with_error(scores.soft.average, scores.soft.average_stderr)}")
     extra = f"chance-normalised {scores.chance_normalised:.2f}"
@@ -60,8 +62,8 @@ def _with_error(value: float, stderr: float | None) -> str:
     return f"{value:.2f}" if stderr is None else f"{value:.2f} ± {stderr:.2f}"
 
 
-def _diagnosis(diagnostics: Mapping[str, object], n: int) -> str:
-    notes = []
+def _diagnosis(diagnostics: Mapping[str, object], n: int, strict: float | None) -> str:
+    notes = [] if strict is None else [f"strict {100 * strict:.2f}"]
     answers = diagnostics.get("answers")
     if isinstance(answers, dict):
         notes.append(
@@ -69,5 +71,7 @@ def _diagnosis(diagnostics: Mapping[str, object], n: int) -> str:
             if len(answers) == 1 and n > 1
             else "options " + "/".join(str(c) for c in answers.values())
         )
-    notes += [f"{diagnostics[name]} {name}" for name in ("empty", "truncated", "cut") if diagnostics.get(name)]
+    notes += [
+        f"{diagnostics[name]} {name}" for name in ("empty", "unmarked", "truncated", "cut") if diagnostics.get(name)
+    ]
     return ", ".join(notes)

@@ -1,5 +1,7 @@
 """``cme show``: print examples exactly as a model sees them, or samples of a result."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -106,7 +108,7 @@ def show(
         if item["options"]:
             print(f"── options: {'  '.join(map(repr, item['options']))}")
         if item["accepted"]:
-            print(f"── accepted: {'  '.join(map(repr, item['accepted']))}")
+            _print_accepted(item["dataset"], item["accepted"])
         if item["cut"]:
             print(f"── cut: {item['cut']} words of the long text were left out")
         print()
@@ -137,7 +139,19 @@ def _show_samples(samples: "list[Single]", dataset: str, *, wrong: int, as_json:
         note(f"All answers of {dataset} are correct." if wrong else f"No answer of {dataset} scores above 0.")
 
 
+def _print_accepted(name: str, accepted: Sequence[str]) -> None:
+    """Print the accepted answers of an example, or the tests of its program."""
+    from cme.suite import dataset
+
+    if dataset(name).runs_code:
+        print("── tests:\n" + json.loads(accepted[0])["tests"].rstrip("\n"))
+    else:
+        print(f"── accepted: {'  '.join(map(repr, accepted))}")
+
+
 def _print_sample(item: "Single") -> None:
+    from cme.suite import dataset
+
     marks = f" · {', '.join(item.marks)}" if item.marks else ""
     print(f"── {item.dataset} · subset {item.part} · {item.id}{marks}")
     print(item.prompt)
@@ -147,7 +161,11 @@ def _print_sample(item: "Single") -> None:
         print(f"── {logprob}{option!r}{' ← ' + ', '.join(roles) if roles else ''}")
     if item.gold is None:
         print(f"── answer: {item.text!r}" if item.text is not None else "── answer: not stored with this result")
-        print(f"── accepted: {'  '.join(map(repr, item.accepted))}")
+        _print_accepted(item.dataset, item.accepted)
+    if dataset(item.dataset).runs_code:
+        outcome = next((name for name, value in item.scores.items() if value), "unknown")
+        print(f"── outcome of the program: {'passed' if outcome == 'pass_at_1' else outcome}\n")
+        return
     probability = (
         "" if item.gold_probability is None else f", probability of the correct option {item.gold_probability:.4f}"
     )

@@ -82,8 +82,17 @@ def submit(
         replace=replace,
         card=card,
     )
+    from cme.suite import datasets
+    from cme.suite.score import suite_of
+
     entry = submitted.entry
     runs = f" over {len(entry.runs)} seeds" if len(entry.runs) > 1 else ""
-    note(f"Entry {entry.name} has a CME average of {entry.scores.average:.2f}{runs}. Written: {submitted.file}")
+    suite = suite_of(entry.scores)
+    whole = datasets(suite.name)
+    counted = sum(item.dataset in whole for item in entry.scores.datasets)
+    part = "" if entry.scores.complete else f" ({counted} of {len(whole)} datasets)"
+    note(
+        f"Entry {entry.name} has a {suite.average} of {entry.scores.average:.2f}{runs}{part}. Written: {submitted.file}"
+    )
     for line in submitted.notes:
         note(line)

@@ -1,7 +1,7 @@
 """``cme train``: train an adapter on a mix."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -27,7 +27,9 @@ cme train --method full --data mix/ --lr 2e-5 --out runs/full
 
 cme train --peft-config dora.yaml --data mix/ --out runs/dora
 
-cme train --method lora --data mix/ --lr-grid 2e-4,5e-4,1e-3 --out runs/lora-grid"""
+cme train --method lora --data mix/ --lr-grid 2e-4,5e-4,1e-3 --out runs/lora-grid
+
+cme train --method lora --data mix/ --lr-grid 2e-4,5e-4,1e-3 --tune rank=8,16,32 --out runs/lora-tuned"""
 
 
 @verb("train", epilog=_EXAMPLES)
@@ -51,11 +53,20 @@ def train(
     ] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="Peak learning rate. Default: 2e-4.")] = None,
     lr_from: Annotated[
-        Path | None, typer.Option("--lr-from", help="Use the rate that this folder of --lr-grid has chosen.")
+        Path | None,
+        typer.Option(
+            "--lr-from", help="Use what this folder of --lr-grid has chosen: the rate, and settings of --tune."
+        ),
     ] = None,
     lr_grid: Annotated[
         str | None,
         typer.Option("--lr-grid", help="Train once per rate (2e-4,5e-4,1e-3) and select by validation loss."),
+    ] = None,
+    tune: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tune", metavar="KEY=VALUES", help="Settings to vary with --lr-grid (rank=8,16); may be repeated."
+        ),
     ] = None,
     schedule: Annotated[
         str | None, typer.Option("--schedule", help="Learning-rate schedule: cosine (default), linear or constant.")
@@ -142,8 +153,10 @@ def train(
         if lr is not None or lr_from is not None:
             other = "--lr-from" if lr is None else "--lr"
             raise UsageError(f"{other} and --lr-grid cannot be combined. Give one of them.")
-        _show_grid(cme.train_grid(out, lr_grid, **flags).record, out, as_json)
+        _show_grid(cme.train_grid(out, lr_grid, tune=_tune(tune), **flags).record, out, as_json)
         return
+    if tune:
+        raise UsageError("--tune needs --lr-grid, because settings are chosen together with the rate. Give both.")
     record = cme.train(out, lr=lr, lr_from=lr_from, **flags).record
     if as_json:
         emit_json(record.plain())
@@ -166,11 +179,18 @@ def _show_grid(grid: "Grid", out: Path, as_json: bool) -> None:
     if as_json:
         emit_json(grid.plain())
         return
+    varied = list(dict.fromkeys(key for run in grid.runs for key in run.settings or {}))
     rows = [
-        [f"{run.learning_rate:g}", _loss(run.validation_loss), _loss(run.last_loss), _mark(grid, run.folder)]
+        [
+            *(str((run.settings or {}).get(key)) for key in varied),
+            f"{run.learning_rate:g}",
+            _loss(run.validation_loss),
+            _loss(run.last_loss),
+            _mark(grid, run.folder),
+        ]
         for run in grid.runs
     ]
-    show_table(["learning rate", "validation loss", "last loss", ""], rows)
+    show_table([*varied, "learning rate", "validation loss", "last loss", ""], rows)
     for run in grid.runs:
         if run.problem:
             note(f"{run.folder}: {run.problem}")
@@ -179,6 +199,24 @@ def _show_grid(grid: "Grid", out: Path, as_json: bool) -> None:
             "The best learning rate is at the edge of the grid. Try a wider grid, because a better rate may lie outside."
         )
     note(f"Written: {out / str(grid.best)} (the best run), {out / 'lr-grid.json'}")
+
+
+def _tune(options: list[str] | None) -> dict[str, Any] | None:
+    """Parse settings and their values, such as ``rank=8,16``."""
+    if not options:
+        return None
+    from cme.readers.yaml_file import parse_yaml
+
+    values: dict[str, Any] = {}
+    for option in options:
+        key, equals, listed = option.partition("=")
+        key = key.strip().replace("-", "_")
+        if not equals or not listed.strip():
+            raise UsageError(f"--tune is {option!r}. Give a setting and its values, such as rank=8,16.")
+        if key in values:
+            raise UsageError(f"--tune: {key} is given twice. List all its values once: {key}=8,16.")
+        values[key] = parse_yaml(f"[{listed}]", f"--tune {option}", error=UsageError)
+    return values
 
 
 def _loss(value: float | None) -> str:

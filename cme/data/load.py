@@ -52,7 +52,7 @@ def load_examples(spec: DatasetSpec, kind: str, source: Source, *, allow_missing
     outcome = Outcome()
     identity = Identity(spec)
     lacking = source.missing(spec, kind) if allow_missing else {}
-    for subset in spec.subsets:
+    for subset in spec.subsets_of(kind):
         if subset.name in lacking:
             continue
         split = subset.split(kind)

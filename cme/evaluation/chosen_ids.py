@@ -14,6 +14,7 @@ from cme.files import digest
 from cme.records import RowSelection
 from cme.records.ids import EvaluatedRows, content_digest, evaluated_content, read_ids
 from cme.suite import DatasetSpec, datasets
+from cme.suite.suites import ALL
 
 __all__ = ["ChosenIds", "check_ids", "chosen_ids", "named_provenance", "rows_fields"]
 
@@ -135,7 +136,7 @@ def _read(file: str, size: int, modified: int) -> ChosenIds:
             f"{file} has no ids of evaluation rows. Give a file that 'cme ids' made from a result or an entry. Ids of a mix are "
             "for cme build-data."
         )
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     if strange := [name for name in wanted if name not in known]:
         raise UsageError(f"{file} has ids of {strange[0][:100]!r}, which is not a dataset of this version of CME.")
     ordered = {name: wanted[name] for name in known if name in wanted}

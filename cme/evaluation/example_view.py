@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from cme.data.load import load_examples
 from cme.data.sources import check_source, open_source
-from cme.errors import SourceError, unknown
+from cme.errors import SourceError, UsageError, unknown
 from cme.evaluation.sample_view import with_ids
 from cme.prompt import check_format, cut_words, render
 from cme.suite import dataset
@@ -77,6 +77,8 @@ def rendered_examples(
     spec = dataset(name)
     if split not in ("eval", "train"):
         raise unknown("split", split, ("eval", "train"))
+    if split == "train" and not spec.trains:
+        raise UsageError(f"{name} has no training rows. Leave --split out.")
     instruction = spec.instruction_at(prompt_variant)
     tokenizer = None
     if any(one != "plain" for one in formats):

@@ -299,9 +299,10 @@ def _model_restored(model: Any) -> Iterator[None]:
             # accelerate's mixed precision (the Trainer's ``bf16=True``) replaces the model's own forward method.
             if "_original_forward" in vars(module):
                 module.forward = module._original_forward
-        if getattr(inner.config, "use_cache", None) is False:
-            # Gradient checkpointing disables the cache. The answers are the same with it, and the evaluation is faster.
-            inner.config.use_cache = True
+        for config in _configs(inner):
+            if getattr(config, "use_cache", None) is False:
+                # Gradient checkpointing disables the cache. The answers are the same with it, and the evaluation is faster.
+                config.use_cache = True
         model.eval()
         yield
     finally:
@@ -324,6 +325,12 @@ def _settings(model: Any, inner: Any) -> Iterator[Any]:
         for name in ("config", "generation_config"):
             if (config := getattr(item, name, None)) is not None:
                 yield config
+    yield from _configs(inner)
+
+
+def _configs(inner: Any) -> tuple[Any, Any]:
+    """Return the configuration of a base and that of its language model, which can be the same."""
+    return inner.config, inner.config.get_text_config(decoder=True)
 
 
 def _copied(module: Any) -> dict[str, Any]:

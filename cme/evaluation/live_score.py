@@ -22,6 +22,8 @@ class RunningScore:
     def __init__(self, spec: DatasetSpec, task: Any) -> None:
         self._process = process_choice if spec.kind == "choice" else process_generation
         self._task = task
+        # A program has no score before it has run.
+        self._unknown = spec.runs_code
         self._places: dict[tuple[str, str], list[tuple[int, int]]] = {}
         self._docs: dict[int, Any] = {}
         self._answers: dict[int, list[Any]] = {}
@@ -35,6 +37,8 @@ class RunningScore:
             req: ``args`` of the request.
             res: the generated text, or the log-probability and whether the continuation is the greedy one.
         """
+        if self._unknown:
+            return
         if not self._docs:
             self._read_requests()
         for number, index in self._places.pop(_key(req), ()):

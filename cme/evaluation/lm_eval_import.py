@@ -22,6 +22,7 @@ from cme.records import AdapterInfo, Result, write_record
 from cme.records.samples import write_samples
 from cme.suite import DatasetSpec, datasets
 from cme.suite.score import SCORER_VERSION, aggregate
+from cme.suite.suites import ALL
 from cme.suite.tiers import TIERS
 from cme.workdir import claim, finish, release
 
@@ -62,11 +63,16 @@ def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str
         CMEError: if the logs lack samples or settings, or have other rows or settings than CME. Nothing is written then.
     """
     logs = newest_tasks(folder)
-    specs = {spec.task: spec for spec in datasets(beside=True).values()}
+    specs = {spec.task: spec for spec in datasets(ALL, beside=True).values()}
     if unknown := [log.task for log in logs if log.task not in specs]:
         raise UsageError(
             f"{logs[0].samples.parent} has samples of {unknown[0]}, which is not a task of this version of CME. Move these logs "
             "to another folder, or use the version that has the task."
+        )
+    if programs := [log.task for log in logs if specs[log.task].runs_code]:
+        raise UsageError(
+            f"{logs[0].samples.parent} has samples of {programs[0]}, whose programs would have to run again. Move these logs to "
+            "another folder, and evaluate this task with 'cme eval --run-code'."
         )
     setups = {log.task: _setup(log, source) for log in logs}
     setup = next(iter(setups.values()))

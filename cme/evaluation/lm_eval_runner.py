@@ -128,7 +128,8 @@ class Harness:
                     self._answer(task)
                     return []
                 tasks = {"tasks": {spec.task: task}, "groups": {}, "group_map": {}}
-                outcome = evaluate(self.lm, tasks, bootstrap_iters=0)
+                # Code that a model writes runs only after `cme.evaluation.code.checked_run_code`.
+                outcome = evaluate(self.lm, tasks, bootstrap_iters=0, confirm_run_unsafe_code=True)
         except (NotFiniteError, PassError) as error:
             raise type(error)(f"{spec.name}: {error}") from error
         samples = outcome["samples"][spec.task] if outcome else []

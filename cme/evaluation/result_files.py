@@ -16,7 +16,7 @@ from cme.evaluation.start import ModelRow
 from cme.files import sha256_file
 from cme.records import AdapterInfo, Result, RowSelection, versions, write_record
 from cme.records.samples import read_samples, write_samples
-from cme.suite import DatasetSpec
+from cme.suite import DatasetSpec, select
 from cme.suite.score import SCORER_VERSION, aggregate
 from cme.workdir import finish
 
@@ -54,6 +54,8 @@ def write_result(session: Session, model: GrowingModel, selection: RowSelection 
         origin=model.origin,
         retention=session.measure_retention(),
         experts=row.experts,
+        skipped=_skipped(settings),
+        run_code=settings.run_code if any(spec.runs_code for spec in start.specs) else None,
         **answered(session, settings, model.parts, start.specs, start.missing, row.out),
         **rows_fields(settings, selection),
     )
@@ -100,6 +102,7 @@ def answered(
             name: round(item["tokens"] / item["seconds"], 1) for name, item in done.items() if item.get("tokens")
         },
         "engines": {name: item["engine"] for name, item in done.items() if item["engine"]},
+        "generated": {name: item["generated"] for name, item in done.items() if "generated" in item} or None,
         "versions": versions(),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -116,11 +119,19 @@ def _joined(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the record of a dataset whose rows were evaluated in several parts."""
     joined = dict(records[-1])
     joined["seconds"] = round(sum(record["seconds"] for record in records), 3)
+    if "generated" in joined:
+        joined["generated"] = sum(record["generated"] for record in records)
     if "tokens" in joined:
         joined["tokens"] = sum(record["tokens"] for record in records)
     # If one part needed lm-eval's own code, its reason is the one to report.
     joined["engine"] = next((record["engine"] for record in records if record["engine"] != "prefix"), joined["engine"])
     return joined
+
+
+def _skipped(settings: EvalSettings) -> tuple[str, ...] | None:
+    """Return the chosen datasets that were left out because code must not run, or None."""
+    chosen = [spec.name for spec in select(settings.datasets) if spec.runs_code and settings.run_code is None]
+    return tuple(chosen) or None
 
 
 def _adapter_info(session: Session, row: ModelRow) -> AdapterInfo | None:

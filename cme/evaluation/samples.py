@@ -6,7 +6,7 @@ from typing import Any
 
 from cme.files import atomic_path
 from cme.suite import DatasetSpec
-from cme.suite.metrics import choose, extract, gold_probability
+from cme.suite.metrics import choose, extract, gold_probability, solution_end
 
 __all__ = ["join_responses", "response_row", "sample_row", "write_responses"]
 
@@ -42,10 +42,9 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
             "truncated": False,
         }
     text = record["filtered_resps"][0]
-    end = "\n" if spec.answer == "first_line" else "\n\n"
     ran_on = (
         tokenizer is not None
-        and end not in text.strip()
+        and not _has_ended(text.strip(), spec)
         and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
     )
     return row | {
@@ -56,6 +55,15 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
         "empty": not extract(text, spec),
         "truncated": ran_on,
     }
+
+
+def _has_ended(text: str, spec: DatasetSpec) -> bool:
+    """Return whether what follows a generated text could not change its answer."""
+    if spec.answer == "number":
+        return solution_end(text) is not None
+    if spec.answer == "program":
+        return not text.endswith(extract(text, spec))
+    return ("\n" if spec.answer == "first_line" else "\n\n") in text
 
 
 def response_row(record: Mapping[str, Any], spec: DatasetSpec) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from cme.adapters.load import check_effect
 from cme.errors import CMEError, UsageError
+from cme.evaluation import code
 from cme.evaluation.adapters import AdapterSwitcher
 from cme.evaluation.expert_choice import masked
 from cme.evaluation.in_memory import has_active_adapter, merged_adapters_restored
@@ -124,6 +125,7 @@ class Session:
             "cme_allow_missing": settings.allow_missing,
             "cme_rows": self._windows,
             "cme_ids": settings.ids,
+            "cme_run_code": code.LATER,
         }
         self._harness.take(model, metadata, self._checks.verdicts)
 
@@ -240,7 +242,7 @@ class Session:
             del self._tasks[spec.name, window]
         started = time.perf_counter()
         requests = sum(map(len, task.eval_docs["continuations"])) if spec.kind == "choice" else len(task.eval_docs)
-        progress.expect(requests)
+        progress.expect(requests + (len(task.eval_docs) if spec.runs_code else 0))
         score = RunningScore(spec, task)
 
         def advance(answers: float) -> None:
@@ -271,6 +273,9 @@ class Session:
             ) from error
 
         def write() -> dict[str, Any]:
+            nonlocal records
+            if spec.runs_code and self._settings.run_code is not None:
+                records = code.run_records(records, spec, folder, self._settings.run_code, progress.advance)
             write_samples(folder / "samples.parquet", [sample_row(record, spec, self._tokenizer) for record in records])
             write_responses(folder / "responses.parquet", [response_row(record, spec) for record in records])
             done = {
@@ -280,6 +285,8 @@ class Session:
                 "provenance": task.dataset.provenance,
                 "engine": lm.used,
             }
+            if spec.answer == "number":
+                done["generated"] = sum(_length(self._tokenizer, record) for record in records)
             if window is not None:
                 done["available"] = self._windows.available[spec.name]
                 done["price"] = row_price(self._tokenizer, records) if window[0] == 0 else None
@@ -297,6 +304,11 @@ class Session:
             task = self._harness.task(spec)
             self._tasks[spec.name, window] = task, time.perf_counter() - started
         return self._tasks[spec.name, window]
+
+
+def _length(tokenizer: Any, record: Mapping[str, Any]) -> int:
+    """Return the number of tokens of a generated text."""
+    return len(tokenizer.encode(record["filtered_resps"][0], add_special_tokens=False))
 
 
 def part_folder(parts: Path, dataset: str, window: Window | None) -> Path:

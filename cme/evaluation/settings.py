@@ -9,8 +9,10 @@ from cme.errors import UsageError
 from cme.evaluation.expert_choice import ExpertChoice
 from cme.models.load import DTYPES
 from cme.prompt.formats import FORMATS
+from cme.sandbox import RUN_CODE
 from cme.suite import select
 from cme.suite.baselines import covered
+from cme.suite.suites import suite_of_families
 from cme.suite.tiers import TIERS
 
 __all__ = ["ENGINES", "EvalSettings"]
@@ -30,7 +32,7 @@ class EvalSettings:
         adapter: adapter folder or hub id. None evaluates the base model itself.
         tier: ``smoke``, ``quick``, ``standard`` or ``full``.
         source: ``hub``, ``mini``, the folder of a mirror, or ``NAME=DIR``.
-        datasets: names of datasets or families. None means the whole suite.
+        datasets: names of datasets or families, all of one suite. None means the whole CME-22.
         prompt_format: ``plain``, ``chat`` or ``teamlora``.
         shots: number of training examples that precede each question.
         prompt_variant: index of the instruction of every dataset. 0 is the canonical instruction.
@@ -56,6 +58,8 @@ class EvalSettings:
         experts: the experts of a routed adapter to use, such as ``top1`` or ``drop:1`` (`cme.evaluation.expert_choice`). None
             means all.
         retention_base: base of a merged or fully trained model, with which retention compares it. None for an adapter.
+        run_code: how programs that the model writes run: ``sandboxed`` or ``unsandboxed``. None leaves out the datasets that need
+            it.
         ids: file of row ids (`cme.records.ids`). Its rows are evaluated in place of those of the tier, which it states as well.
     """
 
@@ -81,6 +85,7 @@ class EvalSettings:
     retention_base: str | None = None
     experts: str | None = None
     ids: str | None = None
+    run_code: Annotated[str, known("way to run code", RUN_CODE)] | None = None
 
     def check(self) -> None:
         """Check names against the suite, and settings against each other.
@@ -88,13 +93,16 @@ class EvalSettings:
         Each value alone was checked when the object was constructed.
 
         Raises:
-            UsageError: if a dataset or prompt variant is unknown, or if settings exclude each other.
+            UsageError: if a dataset or prompt variant is unknown, the datasets are of several suites, or settings exclude each
+                other.
         """
         if self.name is not None and not (self.name.strip() and self.name.isprintable()):
             raise UsageError(
                 f"name is {self.name!r}. Give a name with visible characters only, which tables and files can show."
             )
-        for spec in select(self.datasets):
+        specs = select(self.datasets)
+        suite_of_families(spec.family for spec in specs)
+        for spec in specs:
             spec.instruction_at(self.prompt_variant)
         if self.prompt_variant and self.baseline is not None:
             raise UsageError(

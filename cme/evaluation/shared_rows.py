@@ -14,6 +14,7 @@ from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE
 from cme.records import Result, read_record
 from cme.suite import DatasetSpec, datasets
+from cme.suite.suites import ALL
 
 __all__ = ["changed_rows", "check_rows_of", "check_same_rows", "rows_of"]
 
@@ -53,7 +54,7 @@ def check_rows_of(result: Result, folder: Path, settings: EvalSettings, *, loade
     Raises:
         UsageError: if the suite, the source, the prompt or the tokenizer differ. The message lists everything that differs.
     """
-    known, source = datasets(beside=True), open_source(settings.source)
+    known, source = datasets(ALL, beside=True), open_source(settings.source)
     names = [name for name in result.task_fingerprints if name in known]
     problems = []
     if other := [

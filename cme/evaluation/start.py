@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from cme.adapters.load import adapter_fingerprint
 from cme.data.sources import Source, check_source, open_source, source_identity, source_notes
 from cme.errors import SourceError, UsageError
+from cme.evaluation import code
 from cme.evaluation.adapters import resolve_adapter
 from cme.evaluation.chosen_ids import check_ids, chosen_ids
 from cme.evaluation.expert_choice import ExpertChoice, check_experts
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.evaluation.shared_rows import check_same_rows
+from cme.models.kinds import check_kind
 from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.processes import Group
@@ -85,6 +87,7 @@ def begin(
     """
     specs, missing = specs_of(settings)
     folder = resolve_base(settings.base)
+    check_kind(folder)
     fingerprint = base_fingerprint(folder)
     check_format(settings.prompt_format, load_tokenizer(folder), [spec.name for spec in specs])
     prompts = tokenizer_fingerprint(folder, TEMPLATE_DATE if settings.prompt_format == "chat" else None)
@@ -112,7 +115,7 @@ def begin(
 
 def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]]:
     """Return the datasets to evaluate and the splits that the source lacks."""
-    specs = select(settings.datasets)
+    specs = code.checked_run_code(select(settings.datasets), settings.run_code)
     source = open_source(settings.source)
     kinds = ("train", "eval") if settings.shots else ("eval",)
     if settings.ids is not None:
@@ -208,5 +211,7 @@ def rows_identity(settings: EvalSettings, specs: Sequence[DatasetSpec]) -> dict[
         "datasets": {spec.name: spec.fingerprint for spec in specs},
         "scorer": SCORER_VERSION,
         # Absent without row ids, so that unfinished folders of earlier versions can be resumed.
+        # Absent without programs, for the same reason.
+        **({"run_code": settings.run_code} if any(spec.runs_code for spec in specs) else {}),
         **({} if settings.ids is None else {"ids": chosen_ids(settings.ids).sha256}),
     }

@@ -10,6 +10,7 @@ the ``metadata`` of its `TaskManager`, accepts these keys:
 | ``cme_format`` | plain, chat or teamlora (the last two need the tokenizer of ``pretrained``) | plain |
 | ``cme_shots`` | number of training rows that are available for ``--num_fewshot`` | 0 |
 | ``cme_wording`` | prompt variant: index of the dataset's instruction | 0 |
+| ``cme_run_code`` | how programs of the model run: sandboxed or unsandboxed (with ``--confirm_run_unsafe_code``) | sandboxed |
 | ``cme_ids`` | file of row ids, whose rows are evaluated in place of those of the tier | none |
 """
 
@@ -24,10 +25,12 @@ from cme.data.match import match_digest
 from cme.data.sources import open_source
 from cme.env import data_source
 from cme.errors import CMEError, UsageError
+from cme.evaluation import code
 from cme.evaluation.chosen_ids import ChosenIds, chosen_ids
 from cme.evaluation.row_windows import RowWindows
 from cme.prompt import check_format, cut_to_tokens, cut_words, encode_pair, render
 from cme.prompt.encode import encode
+from cme.sandbox import RUN_CODE
 from cme.suite import DatasetSpec, dataset
 from cme.suite.metrics import binary_f1, choose, macro_f1, score_generated
 from cme.suite.tiers import tier_order, tier_rows
@@ -59,6 +62,7 @@ def load(
     cme_allow_missing: bool = False,
     cme_rows: RowWindows | None = None,
     cme_ids: str | ChosenIds | None = None,
+    cme_run_code: str = RUN_CODE[0],
     pretrained: Any = None,
     tokenizer: Any = None,
     **_: Any,
@@ -76,13 +80,15 @@ def load(
         cme_allow_missing: whether to continue without splits that the source lacks.
         cme_rows: the rows of the tier to render, and what was read before. None renders all rows of the tier.
         cme_ids: file of row ids. Its rows are evaluated in place of those of the tier.
+        cme_run_code: how the programs of a dataset with programs run (`cme.sandbox.RUN_CODE`).
         pretrained: folder or id of the model, whose tokenizer is loaded if one is needed.
         tokenizer: folder, id or object of the tokenizer, used instead of that of ``pretrained``.
         _: further metadata of lm-eval, which has no effect.
 
     Returns:
         The splits ``eval`` and ``fewshot``. Both have the columns id, dataset, part, cluster, prompt, target and cut. Choice
-        datasets also have continuations and gold, and generation datasets have answers. ``fewshot`` can be empty.
+        datasets also have continuations and gold, generation datasets have answers, and those with programs also run_code.
+        ``fewshot`` can be empty.
 
     Raises:
         CMEError: if a name is unknown, a split is missing, or a row is damaged.
@@ -138,6 +144,9 @@ def load(
     with_instruction = [replace(example, instruction=instruction) for example in examples]
     rows = [_fitted(example, spec, cme_format, tokens, budget) for example in with_instruction]
     provenance = provenance | source.provenance(spec)
+    if spec.runs_code:
+        rows = [row | {"run_code": cme_run_code} for row in rows]
+        shots = [row | {"run_code": cme_run_code} for row in shots]
     return Splits({"eval": _dataset(rows, spec), "fewshot": _dataset(shots, spec)}, provenance)
 
 
@@ -206,7 +215,7 @@ def _dataset(rows: list[dict[str, Any]], spec: DatasetSpec) -> "datasets.Dataset
     if spec.kind == "choice":
         features |= {"continuations": datasets.List(text), "gold": number}
     else:
-        features |= {"answers": datasets.List(text)}
+        features |= {"answers": datasets.List(text)} | ({"run_code": text} if spec.runs_code else {})
     columns = {name: [row[name] for row in rows] for name in features}
     return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
 
@@ -256,7 +265,12 @@ def process_choice_pair(doc: Mapping[str, Any], results: Sequence[tuple[float, b
 
 
 def process_generation(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float]:
-    """Compute all scores of one generated answer. ``cme_score`` is the primary score of the dataset."""
+    """Compute all scores of one generated answer. ``cme_score`` is the primary score of the dataset.
+
+    An answer that is a program runs first, as the metadata ``cme_run_code`` says.
+    """
     spec = dataset(doc["dataset"])
+    if spec.runs_code:
+        return code.run_answer(doc, results[0], spec)
     scores = score_generated(results[0], doc["answers"], spec)
     return {**scores, "cme_score": scores[spec.primary_metric]}

@@ -229,6 +229,6 @@ class Checked:
     def _specs(self, source: Source) -> list[DatasetSpec]:
         measure = self.settings.measure
         assert measure is not None
-        specs = select(measure.datasets)
+        specs = [spec for spec in select(measure.datasets) if not spec.runs_code]
         check_source(source, specs, ("eval",), allow_missing=measure.allow_missing)
         return with_rows(specs, source, ("eval",))

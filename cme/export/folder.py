@@ -41,6 +41,7 @@ class Origin:
         experts: number of experts.
         rank: rank of each expert.
         base: name of the base.
+        loader: name of the class of transformers that loads the base.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Origin:
     experts: int
     rank: int
     base: str
+    loader: str = "AutoModelForCausalLM"
 
 
 def lora_tensors(
@@ -171,10 +173,10 @@ def _write_card(out: Path, origin: Origin, facts: list[str], rank: int, others: 
             None,
             imports="from cme.models.load import load_model, resolve_base"
             if embedded
-            else "from transformers import AutoModelForCausalLM",
+            else f"from transformers import {origin.loader}",
             base=f"base_model = load_model(resolve_base({origin.base!r}))"
             if embedded
-            else f"base_model = AutoModelForCausalLM.from_pretrained({origin.base!r})",
+            else f"base_model = {origin.loader}.from_pretrained({origin.base!r})",
         ).strip(),
     }
     metadata = {"base_model": hub_id(origin.base), "library_name": "peft", "tags": ["cme", "lora"]}

@@ -25,6 +25,7 @@ from cme.export.rows import ValidationRows
 from cme.export.settings import ExportSettings
 from cme.files import read_json, write_json, write_text
 from cme.locks import locks_released
+from cme.models.kinds import auto_class_name
 from cme.models.load import load_model
 from cme.models.vocabulary import check_vocabulary
 from cme.readers.safetensors_file import read_tensor_header
@@ -213,6 +214,7 @@ class _Work:
             checked.experts,
             checked.expert_rank,
             checked.base_name,
+            auto_class_name(checked.base),
         )
         config = self.routed.peft_config["default"]
         records, total, rank = {}, 0.0, 0

@@ -14,10 +14,11 @@ from cme.files import write_json, write_text
 from cme.locks import locks_released
 from cme.mix.cap import share_rows
 from cme.mix.card import MINI_LICENCE, card
-from cme.mix.collect_eval import collect_eval, join_leak_detector
+from cme.mix.collect_eval import collect_eval, compared_with, join_leak_detector
 from cme.mix.collect_train import collect_train
 from cme.mix.dedup import Cleaned, Overlap, clean
 from cme.mix.licences import filter_by_use
+from cme.mix.other_numbers import with_other_numbers
 from cme.mix.overlap import heat_map, overlap_csv
 from cme.mix.pool import mini_train_rows
 from cme.mix.rows import MANIFEST, read_manifest
@@ -28,7 +29,7 @@ from cme.mix.workers import Workers
 from cme.mix.write import Chosen, Split, take_first, write_splits
 from cme.progress import bar
 from cme.records import Manifest, MixDataset, versions, write_record
-from cme.suite import DatasetSpec, datasets, select
+from cme.suite import DatasetSpec, select, with_training_rows
 from cme.workdir import claim, finish
 
 __all__ = ["Checked", "build", "check_only", "describe", "empty", "sweep"]
@@ -57,10 +58,7 @@ class _Decided:
     train: dict[str, TrainFile]
     evaluation: dict[str, EvalFile]
     cleaned: dict[str, Cleaned]
-
-    @property
-    def overlap(self) -> dict[str, Overlap]:
-        return {name: item.overlap for name, item in self.cleaned.items()}
+    overlap: dict[str, Overlap]
 
     @property
     def unchecked(self) -> tuple[str, ...]:
@@ -76,7 +74,8 @@ def build(settings: BuildSettings, *, source: Source | None = None) -> Manifest:
     and writes them.
 
     Training rows are compared with the evaluation rows of all datasets of the suite that the source has, selected or not. An
-    adapter that was trained on some datasets can thus be evaluated on all of them.
+    adapter that was trained on some datasets can thus be evaluated on all of them. A mix with datasets of CME-R is compared with
+    the evaluation rows of both suites.
 
     Args:
         settings: what to build.
@@ -156,8 +155,10 @@ def check_only(settings: BuildSettings, *, source: Source | None = None) -> Chec
 
 
 def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, DatasetSpec], list[DatasetSpec], Source]:
-    """Return all datasets, the selected datasets, and the source, which has the selected ones."""
-    suite, specs = datasets(beside=True), select(settings.datasets)
+    """Return the datasets to compare with, the selected datasets, and the source, which has the selected ones."""
+    specs = select(settings.datasets)
+    suite = compared_with(specs)
+    specs = with_training_rows(specs)
     if settings.uses is not None:
         specs = filter_by_use(specs, settings.uses)
     if beside := [spec.name for spec in specs if spec.beside]:
@@ -223,7 +224,10 @@ def _decide(
         )
     checked = {name: evaluation[name] for name in bits}
     cleaned = clean(suite, train, checked, bits, validation_share=settings.validation_share)
-    return _Decided(specs, train, evaluation, cleaned)
+    overlap = {name: item.overlap for name, item in cleaned.items()}
+    if settings.decontamination:
+        overlap = with_other_numbers(cleaned, train, suite, source)
+    return _Decided(specs, train, evaluation, cleaned, overlap)
 
 
 def _write(decided: _Decided, counts: Mapping[str, int], settings: BuildSettings, workers: Workers) -> dict[str, str]:

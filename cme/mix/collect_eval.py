@@ -1,6 +1,6 @@
 """Work files of the evaluation rows, with which training rows are compared."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,22 @@ from cme.mix.same_source import check_same
 from cme.mix.step_markers import is_marked, mark
 from cme.mix.work_files import EvalFile, Note
 from cme.mix.workers import Workers
-from cme.suite import DatasetSpec
+from cme.suite import DatasetSpec, datasets, suites_of
+from cme.suite.suites import ALL, DEFAULT
 
-__all__ = ["collect_eval", "join_leak_detector"]
+__all__ = ["collect_eval", "compared_with", "join_leak_detector"]
+
+
+def compared_with(specs: Iterable[DatasetSpec]) -> dict[str, DatasetSpec]:
+    """Return the datasets with whose evaluation rows the training rows of a mix are compared, by name.
+
+    Args:
+        specs: the datasets of the mix.
+
+    Returns:
+        The datasets of CME-22. If a dataset of another suite is in the mix, the datasets of all suites.
+    """
+    return datasets(DEFAULT if suites_of(specs) == [DEFAULT] else ALL, beside=True)
 
 
 def collect_eval(

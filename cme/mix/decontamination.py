@@ -44,7 +44,7 @@ LEAST_PASSAGE_WORDS = 8
 LEAST_TOKENS, MOST_TOKENS = 5, 18
 JACCARD = 0.9
 
-_FREE_ANSWERS = ("open_domain_qa",)
+_FREE_ANSWERS = ("open_domain_qa", "mathematical_reasoning", "code_generation")
 _SHARED_PREMISES = ("natural_language_inference", "textual_entailment")
 _MOST_BITMAP_BITS = 30
 _BITS_PER_RUN = 32
@@ -88,7 +88,12 @@ def texts_of(spec: DatasetSpec, examples: Sequence[Example], keys: Sequence[tupl
             text = ordered[at] if 0 <= at < len(ordered) else canonical(passage)
             if text.count(" ") >= LEAST_PASSAGE_WORDS - 1:
                 passages[number] = _passage(text)
-    return Texts([" ".join((*ordered, *others)) for ordered, others in keys], passages, spec.family in _FREE_ANSWERS)
+    return Texts([" ".join((*ordered, *others)) for ordered, others in keys], passages, _asks(spec))
+
+
+def _asks(spec: DatasetSpec) -> bool:
+    """Return whether the key text of a dataset is a free-answer question."""
+    return spec.kind == "generate" and spec.family in _FREE_ANSWERS
 
 
 def no_texts() -> Texts:

@@ -12,6 +12,7 @@ from cme.progress import bar
 from cme.prompt import Rendered, check_format, encode_pair, render
 from cme.readers.parquet_file import open_parquet
 from cme.suite import datasets
+from cme.suite.suites import ALL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -211,7 +212,7 @@ def _count(table: "pa.Table", labels: dict[str, Counter[str]]) -> None:
 
 def _in_order(names: Iterable[str], labels: Mapping[str, Counter[str]]) -> dict[str, dict[str, int]]:
     """Return the counts with label words in label order, including unused ones, and letters in alphabetical order."""
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     ordered = {}
     for name in names:
         if name in labels:

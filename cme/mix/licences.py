@@ -8,6 +8,7 @@ from cme.errors import UsageError, unknown
 from cme.records import Manifest
 from cme.suite import DatasetSpec, datasets
 from cme.suite.spec import Use
+from cme.suite.suites import ALL
 
 __all__ = ["USES", "filter_by_use", "licence_table", "uses"]
 
@@ -42,7 +43,7 @@ def uses(manifest: Manifest) -> dict[str, str]:
     """Return the use that each licence of a mix allows, or ``unstated`` for datasets that this version of CME does not know."""
     if is_mini(manifest.source):
         return dict.fromkeys(manifest.datasets, "commercial")
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     return {name: known[name].use if name in known else "unstated" for name in manifest.datasets}
 
 

@@ -20,6 +20,7 @@ from cme.errors import CMEError, SourceError, UsageError
 from cme.files import digest
 from cme.locks import locks_released
 from cme.mix.build import describe, empty, sweep
+from cme.mix.collect_eval import compared_with
 from cme.mix.collect_train import collect_train
 from cme.mix.ids import CONTENT, content_of
 from cme.mix.pool import mini_train_rows
@@ -31,6 +32,7 @@ from cme.progress import bar
 from cme.records import Manifest, versions
 from cme.records.ids import MixOfIds, RowIds, read_ids
 from cme.suite import DatasetSpec, datasets
+from cme.suite.suites import ALL
 from cme.workdir import claim, finish
 
 if TYPE_CHECKING:
@@ -122,7 +124,7 @@ def rebuild(settings: RebuildSettings, *, source: Source | None = None) -> Manif
 
 def _mix_of(ids: RowIds) -> tuple[MixOfIds, list[DatasetSpec]]:
     """Return what the ids say about their mix, and its datasets in the order of the suite."""
-    mix, known = ids.head.mix, datasets(beside=True)
+    mix, known = ids.head.mix, datasets(ALL, beside=True)
     if mix is None:
         raise UsageError(
             f"{ids.file} has no ids of a mix. Give a file that 'cme ids' made from a mix. Other ids are for cme eval."
@@ -259,7 +261,7 @@ def _manifest(
         "files": files,
         "versions": versions(),
     }
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     provenance = {name: source.provenance(known[name]) for name in detected}
     first = {"ids": ids.sha256, "fingerprint": mix.manifest.fingerprint}
     values["rebuilt"] = {"source": source.name, "provenance": provenance, **first}
@@ -269,7 +271,10 @@ def _manifest(
 
 def _unchecked(manifest: Manifest) -> list[str]:
     compared = {name for others in manifest.overlap.values() for name in others}
-    return [name for name in datasets(beside=True) if name not in compared] if compared else []
+    if not compared:
+        return []
+    known = datasets(ALL, beside=True)
+    return [name for name in compared_with(known[name] for name in manifest.datasets) if name not in compared]
 
 
 def _command(settings: RebuildSettings, source: Source) -> str:

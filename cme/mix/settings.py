@@ -22,7 +22,7 @@ LAYOUTS = ("alpaca", "chat")
 
 def _not_empty(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if names is not None and not names:
-        raise ValueError("is an empty list; leave it out for the whole suite")
+        raise ValueError("is an empty list; leave it out for the whole CME-22")
     return names
 
 
@@ -36,7 +36,7 @@ class BuildSettings:
         size: exact number of training rows; None for all remaining rows.
         seed: seed of the hash order and the final permutation. It does not change the validation rows, the prompt variant of a
             row, or the seed of the mini corpus. The latter is an option of ``source``.
-        datasets: datasets or families; None for the whole suite.
+        datasets: datasets or families; None for the whole CME-22.
         mixing: how rows are distributed over the datasets, one of `cme.mix.cap.MIXINGS`.
         temperature: temperature of the mixing ``temperature``, at least 1.
         layout: one of `LAYOUTS`.

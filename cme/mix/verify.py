@@ -13,6 +13,7 @@ from cme.progress import bar
 from cme.readers.parquet_file import open_parquet
 from cme.records import Manifest, read_record
 from cme.suite import datasets
+from cme.suite.suites import ALL
 
 __all__ = ["Verified", "content_fingerprint", "verify"]
 
@@ -148,7 +149,7 @@ def _of_counts(manifest: Manifest, counts: Mapping[str, Counter[str]]) -> list[s
 
 
 def _notes(manifest: Manifest) -> list[str]:
-    known, notes = datasets(beside=True), []
+    known, notes = datasets(ALL, beside=True), []
     for name, fingerprint in manifest.task_fingerprints.items():
         if name not in known:
             notes.append(f"{name}: this version of CME has no such dataset")

@@ -1,38 +1,15 @@
-"""Checks that a base model is a causal language model."""
+"""Checks that the predictions of a base model do not depend on later tokens."""
 
-from pathlib import Path
 from typing import Any
 
 from cme.errors import SourceError
+from cme.models.language import language_prefix
 
-__all__ = ["check_causal", "check_kind"]
+__all__ = ["check_causal"]
 
 _LENGTH = 12
 _TOLERANCE = {"float32": 1e-3, "float16": 0.25, "bfloat16": 1.0}
 """Largest difference of log-probabilities (nats) that counts as rounding, as in the engine's self-check."""
-
-
-def check_kind(folder: Path) -> None:
-    """Check by its configuration that a model is a causal language model.
-
-    Args:
-        folder: folder of the model.
-
-    Raises:
-        SourceError: if it is an encoder-decoder model such as T5, or another kind of model.
-    """
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    try:
-        config = AutoConfig.from_pretrained(str(folder))
-    except (OSError, ValueError, KeyError) as error:
-        raise SourceError(f"{folder} cannot be loaded as a causal language model: {error}") from error
-    encodes = getattr(config, "is_encoder_decoder", False)
-    if encodes or type(config) not in AutoModelForCausalLM._model_mapping:
-        kind = "an encoder-decoder model" if encodes else "not a causal language model"
-        raise SourceError(
-            f"{folder} is {kind} (model_type {config.model_type!r}). Give a causal language model, such as Llama, Qwen or GPT-2."
-        )
 
 
 def check_causal(model: Any) -> None:
@@ -45,7 +22,7 @@ def check_causal(model: Any) -> None:
         model: the base model, in evaluation mode.
 
     Raises:
-        SourceError: if the predictions depend on later tokens.
+        SourceError: if the predictions depend on later tokens, or the model cannot read text without an image.
     """
     import torch
 
@@ -55,7 +32,17 @@ def check_causal(model: Any) -> None:
     ids = torch.stack([row, row])
     ids[1, -1] = (ids[1, -1] + size // 2) % size
     with torch.no_grad():
-        logprobs = model(input_ids=ids).logits[:, :-1].float().log_softmax(-1)
+        try:
+            logits = model(input_ids=ids).logits
+        except (AttributeError, TypeError, ValueError) as error:
+            if language_prefix(model) is None:
+                raise
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise SourceError(
+                f"{type(model).__name__} does not read text without an image ({first}). Give a vision-language model that does, "
+                "such as LLaVA or Qwen-VL."
+            ) from error
+    logprobs = logits[:, :-1].float().log_softmax(-1)
     moved = float((logprobs[0] - logprobs[1]).abs().nan_to_num().max())
     if moved > _TOLERANCE.get(str(model.dtype).removeprefix("torch."), 1.0):
         raise SourceError(

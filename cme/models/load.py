@@ -7,9 +7,9 @@ from typing import Any
 from cme.errors import SourceError, UsageError, unknown
 from cme.files import sha256_file
 from cme.machine import processor_flags
-from cme.models.causal import check_kind
 from cme.models.config_limits import check_config
 from cme.models.embedded import EMBEDDED, embedded_folder
+from cme.models.kinds import auto_class, check_kind
 
 __all__ = [
     "DTYPES",
@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 DTYPES = ("float32", "bfloat16", "float16")
+_TOKENIZERS = ("tokenizer.json", "vocab.*", "*.model", "*.tiktoken", "tekken.json")
 _WEIGHTS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
@@ -42,11 +43,7 @@ def resolve_base(base: str) -> Path:
         return embedded_folder()
     folder = Path(base).expanduser()
     if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise SourceError(
-                f"{base} is not a model folder: config.json is missing. Give a folder written by save_pretrained."
-            )
-        check_config(folder / "config.json")
+        _check_folder(folder, base)
         return folder
     return _from_hub(base, _WEIGHTS)
 
@@ -84,8 +81,19 @@ def _from_hub(base: str, patterns: tuple[str, ...]) -> Path:
             f"the base model {base!r} could not be downloaded from the hub: {first}\n"
             f"Give a local folder, or use the embedded model with --base {EMBEDDED}."
         ) from error
-    check_config(folder / "config.json")
+    _check_folder(folder, base)
     return folder
+
+
+def _check_folder(folder: Path, base: str) -> None:
+    """Check that a folder has the configuration of a base model, and the sizes in it."""
+    if not (folder / "config.json").is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise SourceError(f"{base} is an adapter and not a base. Give it with --adapter, and its base with --base.")
+        raise SourceError(
+            f"{base} is not a model folder: config.json is missing. Give a folder written by save_pretrained."
+        )
+    check_config(folder / "config.json")
 
 
 def base_fingerprint(folder: Path) -> str:
@@ -96,15 +104,16 @@ def base_fingerprint(folder: Path) -> str:
     return total.hexdigest()
 
 
-def context_length(folder: Path) -> int | None:
+def context_length(base: Path | Any) -> int | None:
     """Return the number of tokens that a base can read, or None if its configuration names no limit.
 
     Args:
-        folder: folder of the base.
+        base: folder or configuration of the base. In a vision-language model, the limit is that of the language model.
     """
     from transformers import AutoConfig
 
-    most = getattr(AutoConfig.from_pretrained(str(folder)), "max_position_embeddings", None)
+    config = AutoConfig.from_pretrained(str(base)) if isinstance(base, Path) else base
+    most = getattr(config.get_text_config(decoder=True), "max_position_embeddings", None)
     return None if most is None else int(most)
 
 
@@ -159,7 +168,12 @@ def load_tokenizer(folder: Path) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        if not any(any(folder.glob(pattern)) for pattern in _TOKENIZERS):
+            raise SourceError(
+                f"the tokenizer in {folder} could not be loaded, because there is no tokenizer file such as tokenizer.json. "
+                "Save the tokenizer of this model there. A processor is not needed."
+            ) from error
         raise SourceError(f"the tokenizer in {folder} could not be loaded: {error}") from error
     set_padding(tokenizer)
     return tokenizer
@@ -173,7 +187,7 @@ def set_padding(tokenizer: Any) -> None:
 
 
 def load_model(folder: Path, *, dtype: str = "float32", device: str | None = None) -> Any:
-    """Load a base model in evaluation mode.
+    """Load a base model in evaluation mode: a causal language model or a vision-language model.
 
     Args:
         folder: folder of the model, from `resolve_base`.
@@ -182,21 +196,19 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
 
     Raises:
         UsageError: if the dtype is unknown.
-        SourceError: if the model is not a causal language model, or its safetensors weights are missing, damaged, incomplete
-            or not finite.
+        SourceError: if the model is of another kind, or its safetensors weights are missing, damaged, incomplete or not finite.
     """
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
-    check_kind(folder)
+    kind = auto_class(check_kind(folder))
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = kind.from_pretrained(
             str(folder), dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True
         )
     except ImportError as error:
@@ -205,7 +217,7 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
             f"{folder} could not be loaded on this machine: {error}. Install the missing package, or use an unquantised model."
         ) from error
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise SourceError(f"{folder} cannot be loaded as a causal language model: {error}") from error
+        raise SourceError(f"{folder} cannot be loaded as a language model: {error}") from error
     finally:
         if bars:
             logging.enable_progress_bar()

@@ -16,6 +16,9 @@ __all__ = [
     "ENTRY_TEXT",
     "EXPERT_FILES",
     "ID_FILES",
+    "IMAGE_BYTES",
+    "IMAGE_PIXELS",
+    "IMAGE_RATIO",
     "JSON_BYTES",
     "JSON_DEPTH",
     "JSON_DIGITS",
@@ -51,6 +54,12 @@ YAML_DIGITS = 40
 
 TENSORS_HEADER_BYTES = 32 * _MIB
 TENSORS = 200_000
+
+IMAGE_BYTES = 32 * _MIB
+IMAGE_PIXELS = 2**25
+"""Maximum width times height. Pillow warns above 89 million pixels and refuses above twice as many."""
+IMAGE_RATIO = 200
+"""Maximum ratio of the two sides. Processors enlarge the shorter side to some hundred pixels and keep the ratio."""
 
 PATTERN_SECONDS = 5
 PATTERN_MEMORY = 512 * _MIB
@@ -202,6 +211,9 @@ def limits_table() -> str:
         ("", "names to match", f"{PATTERN_NAMES:,}"),
         ("", "time for all names", f"{PATTERN_SECONDS} s"),
         ("", "memory", _size(PATTERN_MEMORY)),
+        ("Image (`cme eval-images`)", "size", _size(IMAGE_BYTES)),
+        ("", "pixels (width times height)", f"{IMAGE_PIXELS:,}"),
+        ("", "ratio of the two sides", str(IMAGE_RATIO)),
         ("Text (`--retention-text`)", "size", _size(TEXT_BYTES)),
         ("Leaderboard entry", "size", _size(ENTRY_BYTES)),
         ("", "depth of nesting", f"{ENTRY_DEPTH}"),

@@ -4,6 +4,7 @@ An alias repeats a value, so a document of a few hundred bytes can expand to bil
 aliases expanded is therefore checked before any value is constructed.
 """
 
+import contextlib
 import math
 import re
 from pathlib import Path
@@ -16,6 +17,10 @@ from cme.readers.bounded import has_surrogate, read_bounded
 from cme.readers.limits import YAML_BYTES, YAML_DEPTH, YAML_DIGITS, YAML_NODES
 
 __all__ = ["CardLoader", "RecipeLoader", "TaskLoader", "check_document", "parse_yaml", "read_yaml"]
+
+
+_SHORT = 1_000
+"""A document cannot be nested deeper than its number of lines, brackets, hyphens and question marks."""
 
 
 class CardLoader(yaml.SafeLoader):
@@ -98,16 +103,14 @@ def parse_yaml(
     """
     if len(text) > YAML_BYTES:
         raise error(f"{where} has {len(text):,} characters; {YAML_BYTES:,} are allowed.")
+    if len(text.splitlines()) + sum(map(text.count, "[{-?")) < _SHORT:
+        # The reader below describes what is wrong.
+        with contextlib.suppress(
+            yaml.YAMLError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError
+        ):
+            return _constructed(_compiled(loader)(text))
     try:
-        reader = loader(text)
-        try:
-            node = reader.get_single_node()
-            if node is None:
-                return None
-            check_document(node)
-            return reader.construct_document(node)
-        finally:
-            reader.dispose()
+        return _constructed(loader(text))
     except RecursionError:
         raise error(f"{where} is not valid YAML: it is nested more than {YAML_DEPTH} deep.") from None
     except yaml.YAMLError as problem:
@@ -115,6 +118,34 @@ def parse_yaml(
     # PyYAML raises these if an explicit tag does not fit its value, such as `!!int x`, and for dates that do not exist.
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as problem:
         raise error(f"{where} is not valid YAML: a value does not fit its type ({problem}).") from problem
+
+
+def _constructed(reader: Any) -> Any:
+    """Construct the only document of a reader, after it was checked."""
+    try:
+        node = reader.get_single_node()
+        if node is None:
+            return None
+        check_document(node)
+        return reader.construct_document(node)
+    finally:
+        reader.dispose()
+
+
+_made: dict[str, type[Any]] = {}
+
+
+def _compiled(loader: type[CardLoader]) -> type[Any]:
+    """Return a loader with the same rules on libyaml, which is about ten times as fast. Without libyaml, the loader itself.
+
+    Its recursion is not limited by Python, so it must get documents only that cannot be nested deeply.
+    """
+    if not yaml.__with_libyaml__:
+        return loader
+    if loader.__name__ not in _made:
+        rules = {key: getattr(loader, key) for key in ("yaml_constructors", "yaml_implicit_resolvers")}
+        _made[loader.__name__] = type(f"Compiled{loader.__name__}", (yaml.CSafeLoader,), rules)
+    return _made[loader.__name__]
 
 
 def check_document(root: yaml.Node) -> None:

@@ -22,7 +22,8 @@ from cme.records.cost import Cost, MeasuredRatios, Ratio
 from cme.records.entry import Entry, EntryPromptVariant, EntryRun
 from cme.records.experts import ExpertsCompetition, ExpertsLoad, PlainLora, RouterWorth, RunExperts, SubjectInformation
 from cme.records.export import Export
-from cme.records.grid import ChosenGrid, Diverged, Grid, GridRun, chosen_rate, chosen_run
+from cme.records.grid import ChosenGrid, Diverged, Grid, GridRun, chosen_rate, chosen_run, chosen_settings
+from cme.records.images import ImageResult, SkillScore
 from cme.records.manifest import Manifest, MixDataset, Rebuilt
 from cme.records.provenance import AdapterOrigin, EvaluationOrigin, MixOrigin, Provenance, TrainingOrigin
 from cme.records.result import AdapterInfo, DatasetScore, FamilyScore, Result, Scores, SoftDatasetScore, SoftScores
@@ -57,6 +58,7 @@ __all__ = [
     "Grid",
     "GridRun",
     "GroupLoad",
+    "ImageResult",
     "Interval",
     "LayerCompetition",
     "LayerGroup",
@@ -87,6 +89,7 @@ __all__ = [
     "ShapleyAnalysis",
     "Share",
     "SimilarityAnalysis",
+    "SkillScore",
     "SoftDatasetScore",
     "SoftScores",
     "SubjectInformation",
@@ -98,6 +101,7 @@ __all__ = [
     "ValidationAnalysis",
     "chosen_rate",
     "chosen_run",
+    "chosen_settings",
     "read_record",
     "versions",
     "write_record",

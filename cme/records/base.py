@@ -147,6 +147,7 @@ def versions() -> dict[str, str]:
 _WRITERS = {
     "analysis": "cme analyse",
     "export": "cme export-lora",
+    "image-result": "cme eval-images",
     "result": "cme eval",
     "run": "cme train",
     "lr-grid": "cme train --lr-grid",

@@ -12,7 +12,7 @@ __all__ = ["SUITE", "BoardFile", "BoardPart", "Costs", "GridRule", "MethodRow", 
 
 
 SUITE = "cme-22"
-"""Name of the suite."""
+"""The suite of a board that names none."""
 
 
 def _words(value: object) -> object:
@@ -32,6 +32,11 @@ def _under(key: str) -> BeforeValidator:
 def _switch(value: object) -> object:
     """Accept ``true`` for a part with its defaults, and ``false`` for none."""
     return {True: {}, False: None}.get(value, value) if isinstance(value, bool) else value
+
+
+def _run_code(value: object) -> object:
+    """Accept ``true`` for the sandbox, and ``false`` for not running code."""
+    return {True: "sandboxed", False: None}.get(value, value) if isinstance(value, bool) else value
 
 
 def _rates(value: object) -> object:
@@ -76,9 +81,11 @@ class MixPart(BoardPart):
 
     Attributes:
         folder: folder of a mix that exists. No mix is built then.
+        ids: file of row ids of a mix (``cme ids``), which is then built again from the source.
         size: number of training rows; None for all.
         seed: seed of the row order.
-        datasets: datasets or families; empty for the whole suite.
+        datasets: datasets or families; empty for the whole suite of the board, or for that of ``suite``.
+        suite: the suite of the mix, which may be ``all``; None for that of the board.
         mixing: how rows are distributed over the datasets.
         temperature: temperature of the mixing ``temperature``.
         prompt_variant_share: share of rows with another prompt variant.
@@ -89,9 +96,11 @@ class MixPart(BoardPart):
     """
 
     folder: str | None = None
+    ids: str | None = None
     size: Positive | None = None
     seed: int | None = None
     datasets: Words = ()
+    suite: str | None = None
     mixing: str | None = None
     temperature: float | None = None
     prompt_variant_share: float | None = None
@@ -108,10 +117,13 @@ class MethodRow(BoardPart):
         recipe: recipe: YAML file, or a name that ``cme ls recipes`` lists. Without it, the name of the row is the method.
         settings: settings that override the recipe, such as ``gate_sum: 1``.
         gpus: GPUs of one run. None means those of the board.
+        tune: settings of the adapter that the grid chooses together with the learning rate: values by setting, such as
+            ``rank: [8, 16, 32]``. Every combination is trained with every rate. alpha / rank stays the same.
     """
 
     recipe: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
+    tune: dict[str, Annotated[Items[Any], BeforeValidator(_rates)]] = Field(default_factory=dict)
     gpus: Count | None = None
 
 
@@ -206,9 +218,10 @@ class BoardFile(BoardPart):
         work: folder of the mix, the runs and the results. Default: ``boards/`` and the name.
         base: base model, or several. Each base has its own table.
         source: source of the rows: ``hub``, ``mini``, or a mirror folder, also with a name: ``{path: DIR, name: NAME}``.
-        suite: the suite, ``cme-22``.
+        suite: the suite that is evaluated: ``cme-22`` or ``cme-r``.
         tier: samples per dataset: smoke, quick, standard or full.
         datasets: datasets or families that are evaluated; empty for the whole suite.
+        ids: file of row ids (``cme ids``) whose rows are evaluated. It determines the tier and the datasets.
         mix: the training mix, or the folder of one.
         methods: recipe of each row, by the row's name.
         training: training settings that override all recipes, such as ``steps``.
@@ -226,6 +239,8 @@ class BoardFile(BoardPart):
         threads: CPU threads of one step. It is fixed because results on a CPU depend on it.
         device: ``cpu`` or ``cuda``; None takes a GPU for each step if the machine has one.
         allow_missing: whether evaluation continues without splits that the source lacks.
+        run_code: how the programs that the models write run, which mbpp and humaneval need: ``true`` or ``sandboxed`` (in
+            bubblewrap), or ``unsandboxed``. It is ``--run-code`` of ``cme eval``.
     """
 
     name: str
@@ -236,6 +251,7 @@ class BoardFile(BoardPart):
     suite: str = SUITE
     tier: str = "quick"
     datasets: Words = ()
+    ids: str | None = None
     mix: Annotated[MixPart, _under("folder")] = MixPart()
     methods: dict[str, Annotated[MethodRow, _under("recipe")]]
     training: dict[str, Any] = Field(default_factory=dict)
@@ -253,6 +269,7 @@ class BoardFile(BoardPart):
     threads: Positive = 1
     device: str | None = None
     allow_missing: bool = False
+    run_code: Annotated[str | None, BeforeValidator(_run_code)] = None
 
     @property
     def source_name(self) -> str:

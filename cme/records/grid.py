@@ -1,19 +1,36 @@
 """The record of a learning-rate grid."""
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from cme.config import Items
 from cme.errors import CMEError
 from cme.records.base import Artefact, Record, read_record
 
-__all__ = ["DIVERGED", "GRID", "ChosenGrid", "Diverged", "Grid", "GridRun", "chosen_rate", "chosen_run", "folder_of"]
+__all__ = [
+    "DIVERGED",
+    "GRID",
+    "ChosenGrid",
+    "Diverged",
+    "Grid",
+    "GridRun",
+    "chosen_rate",
+    "chosen_run",
+    "chosen_settings",
+    "folder_of",
+]
 
 GRID = "lr-grid.json"
 """Name of the file with a grid, in the grid's folder."""
 
 DIVERGED = "diverged.json"
 """Name of the file that says that a run diverged, in the run's folder."""
+
+
+Setting = bool | int | float | str
+"""The value of a setting that a grid varies beside the learning rate."""
 
 
 class GridRun(Record):
@@ -25,13 +42,18 @@ class GridRun(Record):
         validation_loss: validation loss at the end; None if training diverged.
         last_loss: last logged training loss; None if training diverged.
         problem: reason why there is no loss, or None.
+        settings: values of the adapter's settings that the grid varies beside the rate, such as the rank; None if it varies the
+            rate only.
     """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("settings",)
 
     learning_rate: float
     folder: str
     validation_loss: float | None
     last_loss: float | None
     problem: str | None
+    settings: dict[str, Setting] | None = None
 
 
 class _Rates(Record):
@@ -40,7 +62,7 @@ class _Rates(Record):
     Attributes:
         method: adapter method.
         steps: number of optimiser steps of every run.
-        runs: the runs, sorted by learning rate.
+        runs: the runs, sorted by learning rate. If other settings vary too, the runs of equal settings follow each other.
         best: folder of the run with the lowest validation loss; None until all runs have finished.
         learning_rate: learning rate of that run.
     """
@@ -51,6 +73,20 @@ class _Rates(Record):
     best: str | None
     learning_rate: float | None
 
+    @property
+    def chosen(self) -> GridRun | None:
+        """The run with the lowest validation loss, or None until all runs have finished."""
+        return next((run for run in self.runs if run.folder == self.best), None)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether settings of the adapter vary beside the learning rate."""
+        return any(run.settings for run in self.runs)
+
+    def rates_beside(self, run: GridRun) -> list[float]:
+        """Return the learning rates of the runs with the same settings as a run, in the order of the runs."""
+        return [other.learning_rate for other in self.runs if other.settings == run.settings]
+
 
 class Grid(_Rates, Artefact):
     """A learning-rate grid, as stored in ``lr-grid.json``."""
@@ -60,8 +96,11 @@ class Grid(_Rates, Artefact):
 
     @property
     def at_edge(self) -> bool:
-        """Whether the best rate is the lowest or highest of the grid, so that a better one may lie outside."""
-        return self.learning_rate in (self.runs[0].learning_rate, self.runs[-1].learning_rate)
+        """Whether the best rate is the lowest or highest with its settings, so that a better one may lie outside."""
+        if self.chosen is None:
+            return False
+        rates = self.rates_beside(self.chosen)
+        return self.learning_rate in (min(rates), max(rates))
 
 
 class Diverged(Artefact):
@@ -89,10 +128,21 @@ class ChosenGrid(_Rates):
     at_edge: bool
 
 
-def folder_of(rate: float) -> str:
-    """Return the name of the folder for a learning rate, such as ``lr-5e-04`` for 0.0005."""
+def folder_of(rate: float, settings: Mapping[str, Any] | None = None) -> str:
+    """Return the name of the folder for a learning rate and other settings.
+
+    Example:
+        >>> folder_of(0.0005), folder_of(0.0005, {"rank": 8})
+        ('lr-5e-04', 'rank-8-lr-5e-04')
+    """
     mantissa, exponent = f"{rate:.6e}".split("e")
-    return f"lr-{mantissa.rstrip('0').rstrip('.')}e{exponent}"
+    named = {**(settings or {}), "lr": f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"}
+    return "-".join(f"{key.replace('_', '-')}-{_word(value)}" for key, value in named.items())
+
+
+def _word(value: object) -> str:
+    text = {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    return re.sub(r"[^A-Za-z0-9.+-]+", "-", text)
 
 
 def chosen_run(folder: Path) -> Path:
@@ -114,6 +164,19 @@ def chosen_rate(folder: Path) -> float:
         CMEError: there is no grid, it is damaged, or it has not chosen a rate yet.
     """
     return _chosen(folder).learning_rate or 0.0
+
+
+def chosen_settings(folder: Path) -> dict[str, Setting]:
+    """Return the settings of the adapter that a grid chose beside the learning rate. None for a grid of rates only.
+
+    Args:
+        folder: the folder of the grid.
+
+    Raises:
+        CMEError: there is no grid, it is damaged, or it has not chosen a rate yet.
+    """
+    best = _chosen(folder).chosen
+    return dict(best.settings or {}) if best else {}
 
 
 def _chosen(folder: Path) -> Grid:

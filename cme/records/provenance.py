@@ -20,6 +20,7 @@ class EvaluationOrigin(PartialRecord):
         threads: CPU threads.
         origin: ``cme``, or ``lm-eval`` if the result was imported from lm-eval's logs. Absent in entries of earlier versions.
         tokenizer_fingerprint: same as `Result.tokenizer_fingerprint`. Absent in entries of earlier versions.
+        run_code: how the programs that the model wrote ran: ``sandboxed`` or ``unsandboxed``. Absent without programs.
         seconds: evaluation time.
         finished: UTC time, ISO 8601.
         versions: versions of the libraries.
@@ -33,6 +34,7 @@ class EvaluationOrigin(PartialRecord):
     threads: Positive | None = None
     origin: str | None = None
     tokenizer_fingerprint: str | None = None
+    run_code: str | None = None
     seconds: float | None = None
     finished: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)

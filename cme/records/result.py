@@ -28,7 +28,8 @@ class DatasetScore(Record):
         subsets: mean primary score of each subset; empty if the dataset has a single one.
         diagnostics: counts. ``cut`` counts inputs that were shortened to fit the model. For free-text answers, ``truncated``
             counts those that reached the token limit, and ``empty`` those without an answer, which are scored as an empty
-            text. For choice datasets, ``answers`` counts how often each option was chosen, by its index.
+            text. For worked solutions, ``unmarked`` counts those whose number does not follow ``####``. For choice datasets,
+            ``answers`` counts how often each option was chosen, by its index.
     """
 
     dataset: str
@@ -170,11 +171,25 @@ class Result(Artefact):
         rows: how the rows were chosen, if they are not simply those of the tier. The tier then bounds them.
         ids: SHA-256 of the file of row ids that chose the rows (``cme eval --ids``); None without one.
         read_from: the source from which the rows of a file of row ids were read, if it is not ``source``.
+        generated: for each dataset with worked solutions, the tokens of the generated texts; None without such a dataset. The
+            prefix engine ends a solution at its end mark, so its texts are shorter than those of lm-eval's own code.
+        skipped: chosen datasets that were not evaluated, because their programs must not run without --run-code; None if there
+            are none.
+        run_code: how the programs that the model wrote ran: ``sandboxed`` or ``unsandboxed``; None if there are none.
     """
 
     KIND: ClassVar[str] = "result"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("experts", "retention", "rows", "ids", "read_from")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+        "experts",
+        "retention",
+        "rows",
+        "ids",
+        "read_from",
+        "generated",
+        "skipped",
+        "run_code",
+    )
 
     name: str
     base: str
@@ -210,3 +225,6 @@ class Result(Artefact):
     experts: str | None = None
     ids: str | None = None
     read_from: str | None = None
+    generated: dict[str, int] | None = None
+    skipped: Items[str] | None = None
+    run_code: str | None = None

@@ -65,10 +65,14 @@ class Run(Artefact):
         tokenizer_fingerprint: same as `Result.tokenizer_fingerprint`, for the prompt format of the training.
         saved_check: outcome of the checks at the end of the training; None in records of earlier versions, and if there was not
             enough memory for a second copy of the base.
+        adapted: number of adapted layers by name, in which numbers are replaced by ``*``; None if there is no adapter, and in
+            records of earlier versions.
+        not_adapted: number of the base's other linear layers and expert parameters, by name; None as for ``adapted``.
     """
 
     KIND: ClassVar[str] = "run"
     SCHEMA_VERSION: ClassVar[int] = 1
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("adapted", "not_adapted")
 
     method: str
     adapter: AdapterRecord
@@ -101,3 +105,5 @@ class Run(Artefact):
     saved_parameters: Count | None = None
     tokenizer_fingerprint: str = ""
     saved_check: SavedCheck | None = None
+    adapted: dict[str, Count] | None = None
+    not_adapted: dict[str, Count] | None = None

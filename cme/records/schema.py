@@ -16,6 +16,7 @@ from cme.records.base import Artefact
 from cme.records.entry import Entry
 from cme.records.export import Export
 from cme.records.grid import Grid
+from cme.records.images import ImageResult
 from cme.records.manifest import Manifest
 from cme.records.result import Result
 from cme.records.run import Run
@@ -27,6 +28,7 @@ SCHEMAS: dict[str, type[Artefact]] = {
     "entry.schema.json": Entry,
     "export.schema.json": Export,
     "grid.schema.json": Grid,
+    "image-result.schema.json": ImageResult,
     "manifest.schema.json": Manifest,
     "result.schema.json": Result,
     "run.schema.json": Run,

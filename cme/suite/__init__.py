@@ -1,5 +1,18 @@
-"""The suite: datasets, families, tiers, metrics, baselines and the CME average."""
+"""The suites: datasets, families, tiers, metrics, baselines and averages."""
 
-from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, select
+from cme.suite.choice import by_suite, in_suite, selection, suites_of
+from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, notes_on, select, with_training_rows
 
-__all__ = ["DatasetSpec", "Subset", "dataset", "datasets", "select"]
+__all__ = [
+    "DatasetSpec",
+    "Subset",
+    "by_suite",
+    "dataset",
+    "datasets",
+    "in_suite",
+    "notes_on",
+    "select",
+    "selection",
+    "suites_of",
+    "with_training_rows",
+]

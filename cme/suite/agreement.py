@@ -11,6 +11,7 @@ from cme.records.samples import read_samples
 from cme.stats import clustered_stderr
 from cme.suite.score import Sample
 from cme.suite.spec import DatasetSpec, dataset, datasets
+from cme.suite.suites import ALL
 
 __all__ = [
     "ClassScore",
@@ -149,7 +150,7 @@ def subset_scores_of_result(folder: Path) -> list[SubsetScore]:
         groups[row["dataset"]].append(row)
     scores = [
         score
-        for name, spec in datasets(beside=True).items()
+        for name, spec in datasets(ALL, beside=True).items()
         if name in groups
         for score in subset_scores(groups[name], spec)
     ]

@@ -3,7 +3,7 @@
 from cme.errors import UsageError, unknown
 from cme.suite.spec import DatasetSpec, select
 
-__all__ = ["BASELINES", "covered"]
+__all__ = ["BASELINES", "answers", "covered"]
 
 BASELINES = {
     "majority": "the most frequent answer of the training split",
@@ -19,7 +19,7 @@ def covered(baseline: str, names: tuple[str, ...] | None = None) -> list[Dataset
 
     Args:
         baseline: one of `BASELINES`.
-        names: names of datasets or families to choose from; None for the whole suite.
+        names: names of datasets or families to choose from; None for the whole CME-22.
 
     Raises:
         UsageError: there is no such baseline, or it is not defined for any of the datasets.
@@ -27,16 +27,21 @@ def covered(baseline: str, names: tuple[str, ...] | None = None) -> list[Dataset
     if baseline not in BASELINES:
         raise unknown("baseline", baseline, BASELINES)
     specs = select(names)
-    answered = [spec for spec in specs if _answers(baseline, spec)]
+    answered = [spec for spec in specs if answers(baseline, spec)]
     if not answered:
         raise UsageError(
             f"the baseline {baseline!r} ({BASELINES[baseline]}) is not defined for {', '.join(s.name for s in specs)}. "
-            "Choose other datasets with --datasets, or the baseline 'majority', which answers all."
+            "Choose other datasets with --datasets"
+            + (", or the baseline 'majority', which answers all others." if baseline != "majority" else ".")
         )
     return answered
 
 
-def _answers(baseline: str, spec: DatasetSpec) -> bool:
+def answers(baseline: str, spec: DatasetSpec) -> bool:
+    """Return whether a baseline answers a dataset."""
+    if spec.runs_code or (baseline == "majority" and not spec.trains):
+        # One program solves no other task.
+        return False
     if baseline == "first-option":
         return spec.kind == "choice"
     if baseline == "unanswerable":

@@ -1,6 +1,6 @@
-"""The eleven task families, in the order of every table."""
+"""The task families, in the order of every table."""
 
-__all__ = ["FAMILIES", "title"]
+__all__ = ["FAMILIES", "REASONING_FAMILIES", "title"]
 
 FAMILIES = (
     "text_summarization",
@@ -15,6 +15,10 @@ FAMILIES = (
     "reading_comprehension",
     "knowledge_reasoning",
 )
+"""The eleven families of CME-22."""
+
+REASONING_FAMILIES = ("mathematical_reasoning", "code_generation")
+"""The families of CME-R."""
 
 
 def title(family: str) -> str:

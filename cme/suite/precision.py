@@ -7,6 +7,7 @@ from typing import Any
 from cme.errors import UsageError
 from cme.stats import Estimate, Panel, average_weights, estimates, make_panel
 from cme.suite.spec import datasets
+from cme.suite.suites import ALL
 
 __all__ = ["ALPHA", "average_interval", "half_width", "panel_and_weights"]
 
@@ -26,7 +27,7 @@ def panel_and_weights(samples: Sequence[Mapping[str, Any]]) -> tuple[Panel, dict
     scores: dict[str, list[float]] = defaultdict(list)
     clusters: dict[str, list[str]] = defaultdict(list)
     families: dict[str, str] = {}
-    known = datasets()
+    known = datasets(ALL)
     for sample in samples:
         scores[sample["dataset"]].append(sample["score"])
         clusters[sample["dataset"]].append(sample["cluster"])

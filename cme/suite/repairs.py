@@ -1,7 +1,7 @@
 """Repairs of texts that were damaged before they were published, and of answers that contain end tokens.
 
 The repairs concern the prompts of ANLI, QQP and IMDB, and answers in which a model continues after an end token. Ids are computed
-from the published rows, so they do not change. A change of a repair must increase `cme.suite.score.SCORER_VERSION`.
+from the published rows, so they do not change. A change of a repair must increase `cme.suite.scorer.SCORER_VERSION`.
 """
 
 import re

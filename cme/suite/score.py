@@ -1,20 +1,28 @@
-"""Aggregation of per-sample scores into dataset scores, family scores and the CME average."""
+"""Aggregation of per-sample scores into dataset scores, family scores and the average of a suite."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cme.errors import DataError
+from cme.errors import DataError, UsageError
 from cme.records import DatasetScore, FamilyScore, Scores, SoftDatasetScore, SoftScores
 from cme.stats import clustered_stderr, stderr_of_mean
-from cme.suite.families import FAMILIES
 from cme.suite.metrics import binary_f1, macro_f1
+from cme.suite.scorer import SCORER_VERSION
 from cme.suite.spec import DatasetSpec, datasets
+from cme.suite.suites import ALL, SUITES, Suite, suite_of_families
 
-__all__ = ["ROUGE_FAMILY", "SCORER_VERSION", "Sample", "aggregate", "explain", "score_dataset", "soft_score"]
-
-SCORER_VERSION = 2
-"""Version of the scoring rules. It increases when equal answers would get other scores; older rows are then stale."""
+__all__ = [
+    "ROUGE_FAMILY",
+    "SCORER_VERSION",
+    "Sample",
+    "aggregate",
+    "explain",
+    "score_dataset",
+    "soft_score",
+    "suite_of",
+    "without_rouge",
+]
 
 ROUGE_FAMILY = "text_summarization"
 
@@ -75,9 +83,9 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
         tier: the tier; at ``smoke`` there are no standard errors.
 
     Raises:
-        DataError: there are no samples, a dataset is unknown, or a sample occurs twice.
+        DataError: there are no samples, a dataset is unknown, a sample occurs twice, or the datasets are of several suites.
     """
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     groups: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
         groups[sample["dataset"]].append(sample)
@@ -95,13 +103,17 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
     scored = tuple(
         score_dataset(groups[name], spec, with_stderr=with_stderr) for name, spec in known.items() if name in groups
     )
+    try:
+        suite = suite_of_families(item.family for item in scored)
+    except UsageError as error:
+        raise DataError(str(error)) from None
     counted = [item for item in scored if not known[item.dataset].beside]
     if not counted:
         raise DataError(
-            f"{scored[0].dataset} does not count in the CME average. Evaluate at least one other dataset with it."
+            f"{scored[0].dataset} does not count in the {suite.average}. Evaluate at least one other dataset with it."
         )
     families = _families({item.dataset: item.family for item in counted}, counted)
-    plain = [item.value for item in families if item.family != ROUGE_FAMILY]
+    plain = [item.value for item in families if item.family in without_rouge(suite)]
     return Scores(
         datasets=scored,
         families=families,
@@ -109,14 +121,25 @@ def aggregate(samples: Sequence[Sample], *, tier: str) -> Scores:
         average_stderr=stderr_of_mean([item.stderr for item in families]),
         chance_normalised=_chance_normalised(counted),
         without_rouge=_mean(plain) if plain else None,
-        complete=len(counted) == len(datasets()),
+        complete=len(counted) == len(datasets(suite.name)),
         soft=_soft(groups, counted, with_stderr=with_stderr),
     )
 
 
+def suite_of(scores: Scores) -> Suite:
+    """Return the suite of some scores."""
+    return suite_of_families(item.family for item in scores.families)
+
+
+def without_rouge(suite: Suite) -> tuple[str, ...]:
+    """Return the families of the average without ROUGE; none if no family of the suite is scored by ROUGE."""
+    others = tuple(family for family in suite.families if family != ROUGE_FAMILY)
+    return others if others != suite.families else ()
+
+
 def explain(scores: Scores) -> list[str]:
-    """Return the formula of the CME average with its numbers, line by line."""
-    lines, known = [], datasets(beside=True)
+    """Return the formula of the average with its numbers, line by line."""
+    lines, known = [], datasets(ALL, beside=True)
     for item in scores.datasets:
         error = "" if item.stderr is None else f" ± {item.stderr:.4f}"
         lines.append(
@@ -128,7 +151,7 @@ def explain(scores: Scores) -> list[str]:
         terms = " + ".join(f"{item.value:.4f}" for item in members)
         lines.append(f"{family.family} = 100 × ({terms}) / {len(members)} = {family.value:.2f}")
     terms = " + ".join(f"{family.value:.2f}" for family in scores.families)
-    lines.append(f"CME average = ({terms}) / {len(scores.families)} = {scores.average:.2f}")
+    lines.append(f"{suite_of(scores).average} = ({terms}) / {len(scores.families)} = {scores.average:.2f}")
     if scores.average_stderr is not None:
         squares = " + ".join(f"{family.stderr:.2f}²" for family in scores.families)
         lines.append(f"standard error = √({squares}) / {len(scores.families)} = {scores.average_stderr:.2f}")
@@ -147,21 +170,22 @@ def explain(scores: Scores) -> list[str]:
 def _families(
     family_of: Mapping[str, str], scored: Sequence[DatasetScore] | Sequence[SoftDatasetScore]
 ) -> tuple[FamilyScore, ...]:
-    """Return the family scores of dataset scores, in the suite's order."""
+    """Return the family scores of dataset scores, in the order of the suites."""
     return tuple(
         FamilyScore(
             family=family,
             value=100 * _mean([item.value for item in members]),
             stderr=_scaled(stderr_of_mean([item.stderr for item in members])),
         )
-        for family in FAMILIES
+        for suite in SUITES.values()
+        for family in suite.families
         if (members := [item for item in scored if family_of.get(item.dataset) == family])
     )
 
 
 def _soft(groups: Mapping[str, Sequence[Sample]], counted: Sequence[DatasetScore], *, with_stderr: bool) -> SoftScores:
     scored = []
-    for name in (spec for spec in datasets(beside=True) if spec in groups):
+    for name in (spec for spec in datasets(ALL, beside=True) if spec in groups):
         values = [soft_score(sample) for sample in groups[name]]
         clusters = [sample["cluster"] for sample in groups[name]]
         stderr = clustered_stderr(values, clusters) if with_stderr else None
@@ -187,7 +211,10 @@ def _diagnostics(samples: Sequence[Sample], spec: DatasetSpec) -> dict[str, int 
         name: sum(bool(sample[name]) for sample in samples) for name in ("truncated", "cut")
     }
     if spec.kind == "generate":
-        return counts | {"empty": sum(bool(sample["empty"]) for sample in samples)}
+        counts |= {"empty": sum(bool(sample["empty"]) for sample in samples)}
+        if spec.answer == "number":
+            counts |= {"unmarked": sum(not sample["scores"]["marked"] for sample in samples)}
+        return counts
     used = Counter(int(sample["predicted"]) for sample in samples)
     return counts | {"answers": {str(index): used[index] for index in sorted(used)}}
 

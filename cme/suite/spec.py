@@ -17,12 +17,23 @@ from cme.errors import CMEError, UsageError, nearest, unknown
 from cme.files import digest
 from cme.paths import tasks_dir
 from cme.readers.yaml_file import TaskLoader, read_yaml
-from cme.suite.families import FAMILIES
+from cme.suite.suites import ALL, DEFAULT, SUITES, check_suite, suite_of_family
 
-__all__ = ["DatasetSpec", "Subset", "Use", "dataset", "datasets", "load_spec", "select"]
+__all__ = [
+    "DatasetSpec",
+    "Subset",
+    "Use",
+    "dataset",
+    "datasets",
+    "load_spec",
+    "notes_on",
+    "select",
+    "with_training_rows",
+]
 
 Kind = Literal["choice", "generate"]
 _MOST_INCLUDES = 5
+_FAMILIES = tuple(family for suite in SUITES.values() for family in suite.families)
 Use = Literal["commercial", "noncommercial", "unstated"]
 
 
@@ -34,15 +45,15 @@ class Subset:
         name: name of the subset, such as ``r1`` or ``arc_easy``.
         folder: folder in a mirror.
         config: configuration name on the hub, or None.
-        train: hub name of the training split.
+        train: hub name of the training split; empty if there is none.
         eval: hub name of the evaluation split.
     """
 
     name: str
     folder: str
     config: str | None
-    train: str
     eval: str
+    train: str = ""
 
     def split(self, kind: str) -> str:
         """Return the hub name of the split ``"train"`` or ``"eval"``."""
@@ -68,7 +79,7 @@ class _Cme(Model):
     choices: Items[str] | None = None
     cluster: Items[str] = ()
     revision: str | None = None
-    answer: Literal["first_line", "joined_lines"] = "first_line"
+    answer: Literal["first_line", "joined_lines", "number", "program"] = "first_line"
     answer_normalisation: Literal["squad", "triviaqa", "unicode"] = "squad"
     unanswerable: str | None = None
     rows: dict[str, int] = Field(default_factory=dict)
@@ -76,6 +87,7 @@ class _Cme(Model):
     part_by: str | None = None
     wrapper: str | None = None
     beside: bool = False
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ class DatasetSpec:
 
     Attributes:
         name: short name, such as ``qqp``.
-        family: one of `cme.suite.families.FAMILIES`.
+        family: a family of one of the `cme.suite.suites.SUITES`, which is the suite of the dataset.
         task: the lm-eval task, such as ``cme_qqp``.
         kind: ``choice`` (log-probability of each option) or ``generate``.
         hub_id: repository on the Hugging Face hub.
@@ -99,7 +111,8 @@ class DatasetSpec:
         metrics: all per-sample scores, the primary one first.
         corpus_metrics: scores of all answers together (``f1`` of the last label, ``macro_f1``), which are never averaged.
         max_gen_toks: most tokens to generate (0 for choice datasets).
-        answer: how a generated text becomes an answer: its first line, or all lines joined by spaces.
+        answer: how a generated text becomes an answer: its first line, all lines joined by spaces, its final number, or its
+            program, which must run to be scored.
         answer_normalisation: how short answers are compared: as SQuAD does, after Unicode decomposition too, or as TriviaQA.
         unanswerable: what to write where a question has no answer; it is scored as the empty answer.
         licence: as stated by the publisher.
@@ -114,6 +127,7 @@ class DatasetSpec:
         wrapper: struct column that contains all other columns in some copies on the hub, or None.
         beside: whether the dataset is outside the suite, in no average and no mix. It is then evaluated only if it is named
             (MNLI's mismatched split).
+        note: what a reader of its scores must know, in one sentence, or None.
         path: path of the YAML.
         fingerprint: SHA-256 of the content of the YAML and its include, with the licence and the instructions.
     """
@@ -146,6 +160,7 @@ class DatasetSpec:
     subset_column: str | None
     wrapper: str | None
     beside: bool
+    note: str | None
     path: Path
     fingerprint: str
 
@@ -153,6 +168,25 @@ class DatasetSpec:
     def chance(self) -> float:
         """Expected score of a guess among the options, in [0, 1]; 0 for free-text answers."""
         return 1 / self.options if self.options else 0.0
+
+    @property
+    def suite(self) -> str:
+        """Name of the suite of the dataset's family, such as ``cme-22``."""
+        return suite_of_family(self.family).name
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether its answers are programs, which must run to be scored."""
+        return self.answer == "program"
+
+    @property
+    def trains(self) -> bool:
+        """Whether it has training rows."""
+        return all(subset.train for subset in self.subsets)
+
+    def subsets_of(self, kind: str) -> tuple[Subset, ...]:
+        """Return the subsets that have a split ``"train"`` or ``"eval"``."""
+        return tuple(subset for subset in self.subsets if subset.split(kind))
 
     @property
     def instruction(self) -> str:
@@ -250,6 +284,7 @@ def load_spec(path: Path) -> DatasetSpec:
         subset_column=cme.part_by,
         wrapper=cme.wrapper,
         beside=cme.beside,
+        note=cme.note,
         path=path,
         fingerprint=_fingerprint(values),
     )
@@ -262,11 +297,11 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
         for key in ("task", "dataset_path")
         if not isinstance(values.get(key), str)
     ]
-    if cme.family not in FAMILIES:
-        hint = nearest(cme.family, FAMILIES)
+    if cme.family not in _FAMILIES:
+        hint = nearest(cme.family, _FAMILIES)
         problems.append(
             f"unknown family {cme.family!r}"
-            + (f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(FAMILIES)})")
+            + (f" (did you mean {hint!r}?)" if hint else f" (known: {', '.join(_FAMILIES)})")
         )
     if not cme.instructions:
         problems.append("instructions are empty")
@@ -277,7 +312,8 @@ def _problems(cme: _Cme, values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "choice datasets need either 'choices' (label words) or 'options' (number of letters), and other datasets neither"
         )
-    if sorted(cme.rows) != ["eval", "train"] or min(cme.rows.values()) < 1:
+    trained = all(part.get("train") for part in cme.parts.values())
+    if sorted(cme.rows) != ["eval", "train"] or cme.rows["eval"] < 1 or (cme.rows["train"] > 0) != trained:
         problems.append("'rows' must give the published numbers of 'train' and 'eval' rows")
     return problems
 
@@ -290,21 +326,31 @@ def _subset(name: str, values: Mapping[str, Any], config: str | None, path: Path
 @lru_cache(maxsize=8)
 def _all(folder: Path) -> dict[str, DatasetSpec]:
     specs = [load_spec(path) for path in sorted(folder.glob("*/*.yaml")) if not path.name.startswith("_")]
-    specs.sort(key=lambda spec: (FAMILIES.index(spec.family), spec.name))
+    specs.sort(key=lambda spec: (_FAMILIES.index(spec.family), spec.name))
     return {spec.name: spec for spec in specs}
 
 
-def datasets(*, beside: bool = False) -> dict[str, DatasetSpec]:
-    """Return the datasets of the suite by name, sorted by family and name.
+def datasets(suite: str = DEFAULT, *, beside: bool = False) -> dict[str, DatasetSpec]:
+    """Return the datasets of a suite by name, sorted by family and name.
 
     Args:
-        beside: whether to include the datasets outside the suite.
+        suite: name of the suite, or ``all`` for the datasets of every suite. Look up the datasets of a result or an entry with
+            ``all``, because it can be of any suite.
+        beside: whether to include the datasets that count in no average.
+
+    Raises:
+        UsageError: there is no such suite.
     """
-    return {name: spec for name, spec in _all(tasks_dir()).items() if beside or not spec.beside}
+    check_suite(suite)
+    return {
+        name: spec
+        for name, spec in _all(tasks_dir()).items()
+        if suite in (ALL, spec.suite) and (beside or not spec.beside)
+    }
 
 
 def dataset(name: str) -> DatasetSpec:
-    """Return a dataset by name.
+    """Return a dataset of any suite by name.
 
     Raises:
         UsageError: there is no such dataset. The message suggests the nearest name.
@@ -316,21 +362,39 @@ def dataset(name: str) -> DatasetSpec:
 
 
 def select(names: Iterable[str] | None) -> list[DatasetSpec]:
-    """Return the named datasets, or those of the named families, in the suite's order. None selects the whole suite.
+    """Return the named datasets, or those of the named families, in the order of the suites. None selects the whole CME-22.
 
     Raises:
-        UsageError: a name is neither a dataset nor a family, or all named datasets are outside the suite.
+        UsageError: a name is neither a dataset nor a family, or all named datasets are outside the averages.
     """
-    known = _all(tasks_dir())
     if names is None:
         return list(datasets().values())
     wanted: set[str] = set()
     for name in names:
-        members = [spec.name for spec in datasets().values() if spec.family == name]
+        members = [spec.name for spec in datasets(ALL).values() if spec.family == name]
         wanted.update(members or [dataset(name).name])
-    chosen = [spec for spec in known.values() if spec.name in wanted]
+    chosen = [spec for spec in _all(tasks_dir()).values() if spec.name in wanted]
     if chosen and all(spec.beside for spec in chosen):
         raise UsageError(
-            f"{chosen[0].name} does not count in the CME average. Name at least one other dataset with it."
+            f"{chosen[0].name} does not count in the {suite_of_family(chosen[0].family).average}. Name at least one other "
+            "dataset with it."
         )
     return chosen
+
+
+def notes_on(names: Iterable[str]) -> list[str]:
+    """Return what a reader of the scores of some datasets must know, each with the name of the dataset."""
+    given = set(names)
+    return [f"{spec.name}: {spec.note}" for spec in _all(tasks_dir()).values() if spec.name in given and spec.note]
+
+
+def with_training_rows(specs: Iterable[DatasetSpec]) -> list[DatasetSpec]:
+    """Return the datasets that have training rows.
+
+    Raises:
+        UsageError: none of them has.
+    """
+    given = list(specs)
+    if given and not any(spec.trains for spec in given):
+        raise UsageError(f"{' and '.join(spec.name for spec in given)} has no training rows. Choose other datasets.")
+    return [spec for spec in given if spec.trains]

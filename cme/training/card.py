@@ -16,6 +16,7 @@ from cme.models.embedded import EMBEDDED, EMBEDDED_HUB_ID
 from cme.records import Manifest, Run
 from cme.records.card import update_card
 from cme.suite import datasets
+from cme.suite.suites import ALL
 from cme.templates import inline_code, render_markdown
 from cme.training.curve import CURVE, PICTURE
 
@@ -29,13 +30,14 @@ _LEFT_OUT = ("data", "threads")
 """Training settings that describe the machine and are left out of the card's recipe."""
 
 
-def write_card(out: Path, run: Run, manifest: Manifest) -> None:
+def write_card(out: Path, run: Run, manifest: Manifest, loader: str = "AutoModelForCausalLM") -> None:
     """Write ``README.md``, or update CME's section in an existing one. Other text in the file is kept.
 
     Args:
         out: The run's folder, with the saved adapter or model.
         run: The run record.
         manifest: The manifest of the mix.
+        loader: The name of the class of transformers that loads the base.
     """
     whole = run.method == "full"
     title = f"{run.method} {'model' if whole else 'adapter'} on {_short(run.base)}"
@@ -44,7 +46,9 @@ def write_card(out: Path, run: Run, manifest: Manifest) -> None:
         "run": run,
         "facts": _facts(run, manifest),
         "loading": (
-            render_markdown(_TEMPLATES / "loading_model.md.j2", {}) if whole else _loading(out, run.base)
+            render_markdown(_TEMPLATES / "loading_model.md.j2", {"loader": loader})
+            if whole
+            else _loading(out, run.base, loader)
         ).strip(),
         "minutes": minutes,
         "seconds": seconds,
@@ -68,7 +72,7 @@ def _metadata(run: Run, manifest: Manifest) -> dict[str, Any]:
     from huggingface_hub import ModelCardData
 
     whole, mini = run.method == "full", is_mini(manifest.source)
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     hub = [known[name].hub_id for name, item in manifest.datasets.items() if name in known and item.rows]
     data = ModelCardData(
         base_model=hub_id(run.base),
@@ -146,7 +150,7 @@ def _licences(run: Run, manifest: Manifest) -> str:
     return f"The base and each training set have their own licences. Licences of the training sets, with permitted use: {each}"
 
 
-def _loading(out: Path, base: str) -> str:
+def _loading(out: Path, base: str, loader: str) -> str:
     kind = str(read_json(out / "adapter_config.json").get("peft_type", "")).lower()
     package = METHODS.source(kind) if kind in METHODS and METHODS[kind].package else None
     if base == EMBEDDED:
@@ -157,8 +161,8 @@ def _loading(out: Path, base: str) -> str:
         )
     return loading(
         package,
-        imports="from transformers import AutoModelForCausalLM",
-        base=f"base_model = AutoModelForCausalLM.from_pretrained({base!r})",
+        imports=f"from transformers import {loader}",
+        base=f"base_model = {loader}.from_pretrained({base!r})",
     )
 
 

@@ -3,14 +3,17 @@
 For a fair comparison, all methods use the same grid and the same number of steps for every rate, and the rate is chosen on
 data from which no score is computed. The record of the grid lists all rates and the best one.
 
+A grid can also vary settings of the adapter, such as the rank. Every combination is then trained with every rate.
+
 The folder of a grid has a run folder for each rate. The runs may also be trained by `cme.training.train` before, on several
 machines for instance; `train_grid` then chooses the rate. More rates can be added to a grid later.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from cme.adapters.read_settings import identity_of
 from cme.adapters.settings import AdapterSettings
@@ -19,6 +22,7 @@ from cme.locks import locks_released
 from cme.processes import joined
 from cme.records import Diverged, Grid, GridRun, Run, read_record, write_record
 from cme.records.grid import DIVERGED, GRID, folder_of
+from cme.training.cells import Tune, cells_of
 from cme.training.run import train
 from cme.training.settings import TrainSettings, stored
 from cme.workdir import FinishedError, claim, claimed, finish, is_finished, reopen
@@ -32,42 +36,47 @@ _FREE = ("threads", "dtype", "data")
 
 
 @locks_released()
-def train_grid(settings: TrainSettings, adapter: AdapterSettings, rates: Sequence[float], *, out: Path) -> Grid:
+def train_grid(
+    settings: TrainSettings, adapter: AdapterSettings, rates: Sequence[float], *, out: Path, tune: Tune | None = None
+) -> Grid:
     """Train once for each learning rate and choose the rate with the lowest validation loss.
 
     ``out`` contains a run folder for each rate, as `train` writes it, and ``lr-grid.json``. An interrupted grid is resumed by
-    calling the function again with the same arguments, and extended with further rates. Runs that `train` has written into
-    these folders with the same settings are read. Training that diverges is recorded as the result of a rate, which is then
-    never the best one.
+    calling the function again with the same arguments, and extended with further rates or values. Runs that `train` has
+    written into these folders with the same settings are read. Training that diverges is recorded as the result of a rate,
+    which is then never the best one.
 
     Args:
         settings: The training settings. Their learning rate is ignored.
         adapter: The adapter's settings.
         rates: At least two different learning rates.
         out: The folder of the grid. It must be new, empty, a grid with the same arguments that is unfinished or has fewer
-            rates, or have nothing but runs of these rates.
+            rates or values, or have nothing but runs of these rates.
+        tune: Values of settings of the adapter that are varied too, by name. All combinations are trained with all rates, and
+            the run with the lowest validation loss of all is chosen. The factor alpha / rank stays the same.
 
     Returns:
         The grid, in every process.
 
     Raises:
-        UsageError: There are fewer than two rates, a rate is invalid, or the mix has no validation split.
+        UsageError: There are fewer than two rates, a rate or value is invalid, or the mix has no validation split.
         CMEError: Training diverged at every rate, or `train` failed.
     """
     rates = _checked(rates)
+    cells = list(cells_of(adapter, tune or {}))
     _check_validation(Path(settings.data).expanduser())
     from cme.training.loop import arguments
 
+    runs = [_Cell(replace(settings, learning_rate=rate), own, chosen) for chosen, own in cells for rate in rates]
     # The runs share this group of processes, because a group cannot be joined again after a run has left it.
     with joined(start=False) as group:
         args = arguments(settings, out)
-        group.first(lambda: _claimed(settings, adapter, rates, out, args.world_size))
+        group.first(lambda: _claimed(settings, adapter, rates, tune or {}, runs, out, args.world_size))
         done: list[GridRun] = []
-        for rate in rates:
-            own = replace(settings, learning_rate=rate)
-            earlier = group.first(lambda own=own: _finished(own, adapter, out))  # type: ignore[misc]
-            done.append(earlier or _one(own, adapter, out))
-            grid = _grid(adapter, done, out, len(done) == len(rates))
+        for run in runs:
+            earlier = group.first(lambda run=run: _finished(run, out))  # type: ignore[misc]
+            done.append(earlier or _one(run, out))
+            grid = _grid(adapter, done, out, len(done) == len(runs))
             group.first(lambda grid=grid: write_record(out / GRID, grid))  # type: ignore[misc]
         if grid.best is None:
             raise CMEError(
@@ -75,6 +84,32 @@ def train_grid(settings: TrainSettings, adapter: AdapterSettings, rates: Sequenc
             )
         group.first(lambda: finish(out))
     return grid
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One run of a grid.
+
+    Attributes:
+        settings: the training settings with the rate.
+        adapter: the adapter's settings.
+        chosen: the settings of the adapter that vary.
+    """
+
+    settings: TrainSettings
+    adapter: AdapterSettings
+    chosen: Mapping[str, Any]
+
+    @property
+    def rate(self) -> float:
+        return self.settings.learning_rate
+
+    @property
+    def folder(self) -> str:
+        return folder_of(self.rate, self.chosen)
+
+    def result(self, **values: Any) -> GridRun:
+        return GridRun(learning_rate=self.rate, folder=self.folder, settings=dict(self.chosen) or None, **values)
 
 
 def _checked(rates: Sequence[float]) -> list[float]:
@@ -103,52 +138,68 @@ def _check_validation(mix: Path) -> None:
         )
 
 
-def _claimed(settings: TrainSettings, adapter: AdapterSettings, rates: list[float], out: Path, world_size: int) -> None:
+def _claimed(
+    settings: TrainSettings,
+    adapter: AdapterSettings,
+    rates: list[float],
+    tune: Tune,
+    runs: Sequence[_Cell],
+    out: Path,
+    world_size: int,
+) -> None:
     from cme.mix import read_manifest
 
     mix = Path(settings.data).expanduser()
+    extendable = {"lr_grid": rates} | ({"tune": {key: list(values) for key, values in tune.items()}} if tune else {})
     identity = {
         **{name: value for name, value in stored(settings).items() if name not in ("threads", "learning_rate")},
         **identity_of(adapter),
         "mix_fingerprint": read_manifest(mix).fingerprint,
-        "lr_grid": rates,
+        **extendable,
         "world_size": world_size,
     }
-    before = claimed(out).get("lr_grid")
-    added = isinstance(before, list) and set(before) < set(rates)
+    there = claimed(out)
+    before = {key: there[key] for key in extendable if key in there}
+    added = before != extendable and len(before) == len(extendable) and _within(before, extendable)
     if added and is_finished(out):
         try:
-            claim(out, _COMMAND, {**identity, "lr_grid": before})
+            claim(out, _COMMAND, {**identity, **before})
         except FinishedError:
             reopen(out, _COMMAND)
-    claim(out, _COMMAND, identity, changeable=["lr_grid"] if added else (), beside=[folder_of(rate) for rate in rates])
+    claim(out, _COMMAND, identity, changeable=list(extendable) if added else (), beside=[run.folder for run in runs])
 
 
-def _finished(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> GridRun | None:
-    """Return the result that an earlier call recorded for a learning rate, or None.
+def _within(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether all rates and values of a grid are among those of another one that varies the same settings."""
+    rates, tune, earlier = before["lr_grid"], now.get("tune", {}), before.get("tune", {})
+    if not isinstance(rates, list) or not isinstance(earlier, dict) or earlier.keys() != tune.keys():
+        return False
+    return set(rates) <= set(now["lr_grid"]) and all(set(earlier[key]) <= set(tune[key]) for key in tune)
+
+
+def _finished(run: _Cell, out: Path) -> GridRun | None:
+    """Return the result that an earlier call recorded for a run, or None.
 
     Raises:
         UsageError: The folder has a run with other settings.
     """
-    rate = settings.learning_rate
-    folder = out / folder_of(rate)
+    folder = out / run.folder
     if is_finished(folder) or (folder / DIVERGED).is_file():
-        _check_same(folder, settings, adapter)
+        _check_same(folder, run.settings, run.adapter)
     if is_finished(folder):
-        return _result(rate, read_record(folder / "run.json", Run))
+        return _result(run, read_record(folder / "run.json", Run))
     if (folder / DIVERGED).is_file():
-        return _diverged(rate, read_record(folder / DIVERGED, Diverged).problem)
+        return _diverged(run, read_record(folder / DIVERGED, Diverged).problem)
     if (out / GRID).is_file():
-        return next((run for run in read_record(out / GRID, Grid).runs if run.learning_rate == rate), None)
+        return next((item for item in read_record(out / GRID, Grid).runs if item.folder == run.folder), None)
     return None
 
 
-def _one(settings: TrainSettings, adapter: AdapterSettings, out: Path) -> GridRun:
-    rate = settings.learning_rate
+def _one(run: _Cell, out: Path) -> GridRun:
     try:
-        return _result(rate, train(settings, adapter, out=out / folder_of(rate)))
+        return _result(run, train(run.settings, run.adapter, out=out / run.folder))
     except DivergedError as error:
-        return _diverged(rate, str(error))
+        return _diverged(run, str(error))
 
 
 def _check_same(folder: Path, settings: TrainSettings, adapter: AdapterSettings) -> None:
@@ -164,18 +215,13 @@ def _check_same(folder: Path, settings: TrainSettings, adapter: AdapterSettings)
         raise UsageError(f"{folder} has a run with other settings ({differences}). Choose another --out, or remove it.")
 
 
-def _diverged(rate: float, problem: str) -> GridRun:
-    return GridRun(learning_rate=rate, folder=folder_of(rate), validation_loss=None, last_loss=None, problem=problem)
+def _diverged(run: _Cell, problem: str) -> GridRun:
+    return run.result(validation_loss=None, last_loss=None, problem=problem)
 
 
-def _result(rate: float, run: Run) -> GridRun:
-    return GridRun(
-        learning_rate=rate,
-        folder=folder_of(rate),
-        validation_loss=run.validation_loss,
-        last_loss=run.losses[-1][1] if run.losses else None,
-        problem=None,
-    )
+def _result(run: _Cell, record: Run) -> GridRun:
+    last = record.losses[-1][1] if record.losses else None
+    return run.result(validation_loss=record.validation_loss, last_loss=last, problem=None)
 
 
 def _grid(adapter: AdapterSettings, done: list[GridRun], out: Path, complete: bool) -> Grid:

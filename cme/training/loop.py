@@ -126,6 +126,9 @@ def make_trainer(
     args.max_steps = len(data) // per_step  # type: ignore[arg-type]
     # At least one step must have a learning rate above zero.
     args.warmup_steps = min(math.ceil(settings.warmup * args.max_steps), args.max_steps - 1)
+    if settings.gradient_checkpointing:
+        # The Trainer disables the cache in the configuration of the whole model, but a language model inside has its own.
+        model.config.get_text_config(decoder=True).use_cache = False
     kind = _Trainer if loss is None else _LossTrainer
     trainer = kind(model=model, args=args, train_dataset=data, data_collator=collator, callbacks=list(callbacks))
     if loss is not None:

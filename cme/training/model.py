@@ -10,11 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from cme.adapters import AdapterSettings, build_config, register_all
+from cme.adapters.coverage import notes_on_targets, refuse_unreached, refuse_unreached_weights
+from cme.adapters.layer_names import adapted_names
 from cme.adapters.starts import initial_adapter, refuse_ignored, write_initial_adapter
-from cme.adapters.targets import notes_on_targets
 from cme.errors import CMEWarning, UsageError
 from cme.files import atomic_path
-from cme.models.causal import check_causal, check_kind
+from cme.models.causal import check_causal
+from cme.models.kinds import check_kind
+from cme.models.language import other_parts, outside_language
 from cme.models.load import load_model
 from cme.models.vocabulary import check_vocabulary
 from cme.records.method import method_label
@@ -27,6 +30,14 @@ _SHORT = 192
 pass of the fused kernel does not use bfloat16 products. Measured with SmolLM2-135M on an EPYC with avx512_bf16: a third more
 tokens per second at 80 tokens, and a sixth more at 150. For longer inputs, the memory of plain attention is too large. It
 grows with the square of the length."""
+
+_PROCESSOR = (
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+    "chat_template.json",
+)
+"""Files of the processor of a vision-language model, which a fully fine-tuned copy keeps."""
 
 _FILES = ("adapter_config.json", "adapter_model.safetensors")
 
@@ -41,8 +52,9 @@ def check_fit(base: Path, adapter: AdapterSettings, tokenizer: Any, steps: int |
         steps: The number of optimiser steps, if it is given.
 
     Raises:
-        UsageError: The adapter does not fit the base, or AdaLoRA's schedule does not fit the number of steps.
-        SourceError: The base is not a causal language model, or the tokenizer has tokens that the base does not know.
+        UsageError: The adapter does not fit the base, text never reaches one of its layers, or AdaLoRA's schedule does not fit
+            the number of steps.
+        SourceError: The base is not a language model, or the tokenizer has tokens that the base does not know.
     """
     from cme.adapters.params import count, meta_model
     from cme.training.pruning import plan
@@ -50,8 +62,9 @@ def check_fit(base: Path, adapter: AdapterSettings, tokenizer: Any, steps: int |
     check_kind(base)
     # Some PEFT methods need the base's weights. They are checked when the adapter is created.
     with suppress(NotImplementedError, RuntimeError), _without_warning():
-        check_vocabulary(meta_model(base), tokenizer)
-        count(base, adapter)
+        bare = meta_model(base)
+        check_vocabulary(bare, tokenizer)
+        refuse_unreached(bare, list(count(base, adapter).per_module))
     if adapter.method == "adalora" and steps is not None:
         plan(SimpleNamespace(), steps, _schedule(adapter))
 
@@ -86,7 +99,8 @@ def adapted_model(
         The `PeftModel` (or the model, with ``full``) and the number of the base's parameters. Tied parameters count once.
 
     Raises:
-        UsageError: The adapter does not fit the base or the number of steps, or has no trainable parameters.
+        UsageError: The adapter does not fit the base or the number of steps, has no trainable parameters, or text never reaches
+            one of its layers or trained weights.
         SourceError: The base is not a causal language model, because its attention sees later tokens.
     """
     register_all()
@@ -108,6 +122,7 @@ def adapted_model(
             raise UsageError(
                 f"{base} is quantised, so full fine-tuning is not possible. Train an adapter, or use the unquantised model."
             )
+        _freeze_unreached(model)
         return model, size
     if prunes(config):
         plan(config, steps, _schedule(adapter))
@@ -123,6 +138,8 @@ def adapted_model(
             # PEFT 0.21 makes the number of ranks trainable if the base is not in float32, and does not save it.
             if ".ranknum." in name:
                 weight.requires_grad_(False)
+    refuse_unreached(adapted, adapted_names(adapted))
+    refuse_unreached_weights(adapted)
     for note in notes_on_targets(adapted):
         warnings.warn(f"{label}: {note}", CMEWarning, stacklevel=2)
     trained = [weight for weight in adapted.parameters() if weight.requires_grad]
@@ -135,6 +152,22 @@ def adapted_model(
     _try_once(adapted, label, dtype)
     adapted.cme_initial_adapter = initial_adapter(adapted)
     return adapted, size
+
+
+def _freeze_unreached(model: Any) -> None:
+    """Freeze the parameters that text never reaches, such as those of a vision tower, and warn about them."""
+    parts = other_parts(model)
+    if not parts:
+        return
+    weights = dict(model.named_parameters())
+    for name in outside_language(model, weights):
+        weights[name].requires_grad_(False)
+    warnings.warn(
+        f"full: the base is a vision-language model. Only its language model is trained, because text never reaches "
+        f"{' and '.join(parts)}.",
+        CMEWarning,
+        stacklevel=3,
+    )
 
 
 def _try_once(model: Any, label: str, dtype: str) -> None:
@@ -192,7 +225,7 @@ def save_adapter(model: Any, base: str, out: Path) -> None:
 
 
 def save_full(model: Any, base: Path, name: str, out: Path) -> None:
-    """Write the whole model (safetensors, in float32) and the base's tokenizer into ``out``.
+    """Write the whole model (safetensors, in float32) and the base's tokenizer and processor into ``out``.
 
     Args:
         model: The trained model.
@@ -206,10 +239,15 @@ def save_full(model: Any, base: Path, name: str, out: Path) -> None:
     # The Trainer disables the cache, but the saved model needs it for generation.
     own = AutoConfig.from_pretrained(str(base))
     model.config.use_cache = getattr(own, "use_cache", True)
+    if (text := model.config.get_text_config(decoder=True)) is not model.config:
+        text.use_cache = getattr(own.get_text_config(decoder=True), "use_cache", True)
     copy_dropout(model.config, own)
     with tempfile.TemporaryDirectory(dir=out, prefix=".model.") as folder:
         model.save_pretrained(folder)
         AutoTokenizer.from_pretrained(str(base)).save_pretrained(folder)
+        for file in (base / name for name in _PROCESSOR):
+            if file.is_file():
+                shutil.copyfile(file, Path(folder) / file.name)
         for file in sorted(Path(folder).iterdir()):
             with atomic_path(out / file.name) as temporary:
                 file.replace(temporary)

@@ -5,6 +5,7 @@ A recipe has two sections, ``training`` (`cme.training.settings.TrainSettings`) 
 adds the settings of another file in the same folder. The recipe's own settings have precedence.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -32,6 +33,10 @@ _WITHOUT = ("peft", "full")
 
 _INSTEAD = {"steps": "epochs", "epochs": "steps", "gate_sum": "gate_scale", "gate_scale": "gate_sum"}
 """Settings that replace each other."""
+
+
+_LONGEST_NAME = 255
+"""Most bytes in a file's name. File systems report an error for longer ones."""
 
 
 def recipes() -> list[str]:
@@ -122,7 +127,7 @@ def _included(values: dict[str, Any], path: Path) -> dict[str, Any]:
     """Merge a recipe with the recipe that it includes, section by section."""
     name = values.pop("include")
     other = path.parent / str(name)
-    if other.name != name or not other.is_file():
+    if other.name != name or len(os.fsencode(name)) > _LONGEST_NAME or not other.is_file():
         raise UsageError(f"recipe {path}: include: {name!r} is not another file in the same folder.")
     under = _read(other, included=True)
     if "include" in under:

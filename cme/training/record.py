@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mapping
+from cme.adapters.coverage import coverage
 from cme.machine import processor_name
 from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.readers.safetensors_file import read_tensor_header
@@ -64,6 +65,7 @@ def make_run(
     state, args = trainer.state, trainer.args
     trainable = sum(weight.numel() for weight in trainer.model.parameters() if weight.requires_grad)
     fingerprint = fingerprint_of_base if adapter.method == "full" else adapter_fingerprint
+    adapted, not_adapted = (None, None) if adapter.method == "full" else coverage(trainer.model)
     per_step = settings.batch_size * settings.gradient_accumulation * args.world_size
     return Run(
         method=method_label(adapter.method, adapter.options),
@@ -97,6 +99,8 @@ def make_run(
         finished=now(),
         saved_parameters=_saved(out),
         saved_check=saved_check,
+        adapted=adapted,
+        not_adapted=not_adapted,
     )
 
 

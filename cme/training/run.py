@@ -1,8 +1,7 @@
 """A complete training run, which resumes after an interruption."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from cme.env import is_first_process
 from cme.errors import CMEError, DivergedError, UsageError
 from cme.files import write_text
 from cme.locks import locks_released
+from cme.models.kinds import auto_class_name
 from cme.models.load import base_fingerprint, context_length, load_tokenizer, pick_dtype, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
-from cme.processes import Group, joined
+from cme.processes import Group, joined, threads_set
 from cme.progress import bar
 from cme.prompt import TEMPLATE_DATE
 from cme.records import Manifest, Run
@@ -80,7 +80,7 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
         DivergedError: The loss is not finite or exactly zero.
         CMEError: The mix is damaged, no example fits, or AdaLoRA has pruned no rank or all ranks.
     """
-    with _threads(settings.threads), joined(start=False) as group:
+    with threads_set(settings.threads), joined(start=False) as group:
         try:
             return _train(settings, adapter, out, group)
         except DivergedError as error:
@@ -177,7 +177,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
             saved_check=checked,
         )
         write_curve(out, curve_rows(trainer.state.log_history, tokens.lengths, order, per_step))
-        write_card(out, run, start.manifest)
+        write_card(out, run, start.manifest, auto_class_name(base))
         write_record(out / _RECORD, run)
         return _end(settings, out)
 
@@ -259,19 +259,3 @@ def _check_length(base: Path, max_length: int) -> None:
 
 def _counted(dropped: dict[str, int]) -> str:
     return ", ".join(f"{reason}: {count:,} rows" for reason, count in dropped.items()) or "it has no training rows"
-
-
-@contextmanager
-def _threads(threads: int | None) -> Iterator[None]:
-    """Set the number of torch's threads inside the context."""
-    if threads is None:
-        yield
-        return
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -49,9 +49,10 @@ def test_the_option_is_checked_and_counts_nothing():
     with pytest.raises(UsageError) as caught:
         settings_from({"method": "topklora", "options": {"topk": 1, "top_k": "2", "r": 3, "task_type": "x"}})
     assert str(caught.value).splitlines()[1:] == [
+        "  options: r is a setting of its own: give rank (--rank) in place of an option",
         "  options: unknown option 'topk' (did you mean 'top_k'?)",
-        "  options: unknown option 'r'",
-        "  options: unknown option 'task_type'",
+        "  options: unknown option 'task_type' (the options are bias, exclude_modules, init_weights, layers_pattern, "
+        "layers_to_transform, modules_to_save, top_k)",
         "  options: top_k: expected int, found '2'",
     ]
     settings_from({"method": "topklora", "options": {"init_weights": False, "layers_to_transform": [0]}})

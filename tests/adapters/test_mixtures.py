@@ -9,7 +9,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, MixtralConfig, Qwen2MoeConfig
 
 from cme.adapters import ffn_targets, load_adapter, settings_from
-from cme.adapters.targets import unadapted_experts
+from cme.adapters.layer_names import unadapted_experts
 from cme.bench.adapters import BenchSettings, measure_adapters
 from cme.errors import CMEWarning, UsageError
 from cme.training.model import adapted_model, save_adapter

@@ -75,6 +75,12 @@ def test_layers_of_mola_have_their_own_numbers_of_experts(adapted, tokens, tmp_p
         ({"experts_pattern": {"q_proj": 4}}, r"the key 'q_proj' of experts_pattern matches none of the adapted layers"),
         ({"experts_pattern": {"(": 4}}, r"experts_pattern: '\(' is not a valid regular expression"),
         ({"topk": 2}, r"unknown option 'topk' \(did you mean 'top_k'\?\)"),
+        ({"foo": 2}, r"unknown option 'foo' \(the options are .*experts_pattern, .*top_k\)"),
+        (
+            {"gate_scale": 2},
+            r"gate_scale is the former name of gate_sum, .* give gate_sum \(--gate-sum\) in place of an option",
+        ),
+        ({"lora_alpha": 2}, r"lora_alpha is a setting of its own: give alpha \(--alpha\)"),
     ],
 )
 def test_selections_that_mola_cannot_make(options, message):

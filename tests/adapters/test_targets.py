@@ -17,7 +17,8 @@ from transformers import (
 )
 
 from cme.adapters import build_config, ffn_targets, settings_from
-from cme.adapters.targets import check_targets, linear_names
+from cme.adapters.layer_names import linear_names
+from cme.adapters.targets import check_targets
 from cme.adapters.teamlora import TeamLoraConfig
 from cme.errors import UsageError
 from tests.adapters.conftest import make_base, make_config

@@ -9,6 +9,7 @@ import pytest
 import cme
 from cme.adapters.settings import AdapterSettings
 from cme.errors import UsageError
+from tests.leaderboard.tuned import write_grid
 from tests.training.conftest import base, mix  # noqa: F401 (fixtures)
 
 SHORT = {"method": "lora", "rank": 2, "steps": 3, "batch_size": 2, "max_length": 256, "dtype": "float32", "threads": 1}
@@ -52,7 +53,7 @@ def test_a_regular_expression_or_names_of_layers():
 def test_functions_with_an_adapters_settings_have_the_same_arguments():
     """`train` has them all; the others share its names, types and defaults."""
     train = inspect.signature(cme.train).parameters
-    own = {"out", "data", "recipe", "lr_grid", "match_params", "base"}
+    own = {"out", "data", "recipe", "lr_grid", "tune", "match_params", "base"}
     shared = {}
     for function in (cme.train_grid, cme.count_parameters, cme.match_rank):
         parameters = inspect.signature(function).parameters
@@ -62,3 +63,10 @@ def test_functions_with_an_adapters_settings_have_the_same_arguments():
     assert list(shared[cme.count_parameters]) == list(shared[cme.match_rank])
     adapter = {item.name for item in fields(AdapterSettings)}
     assert adapter <= set(shared[cme.count_parameters])
+
+
+def test_a_method_without_the_setting_that_a_grid_chose_is_refused(tmp_path):
+    grid = write_grid(tmp_path / "grid")
+    with pytest.raises(UsageError, match=r"the choice of the grid \(lr_from\): full has no setting 'rank'"):
+        cme.train(tmp_path / "run", data=tmp_path / "mix", method="full", lr_from=grid)
+    assert not (tmp_path / "run").exists()

@@ -91,7 +91,13 @@ def finish(step, board, *, loss=0.5):
             "base": wanted.get("base"),
             "settings": wanted.get("settings", {}),
             "recipe": wanted.get("recipe", {}),
-            "lr_grid": {"runs": [{"learning_rate": r, "validation_loss": loss} for r in wanted.get("rates", ())]},
+            "lr_grid": {
+                "runs": [
+                    {"learning_rate": rate, "validation_loss": loss, **({"settings": cell} if cell else {})}
+                    for cell in wanted.get("cells", ())
+                    for rate in wanted["rates"]
+                ]
+            },
             "cost_ratios": {"train": 1.0},
             "runs": [
                 {

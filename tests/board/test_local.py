@@ -1,10 +1,12 @@
 """The engine of this machine: real commands, and what happens if parts of a board are killed."""
 
+import contextlib
 import json
 import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from cme.board.command import Job, StepCommand
 from cme.board.pool import LocalPool, visible_gpus
 from cme.board.step import Step
 from cme.errors import UsageError
+from cme.locks import holder_of
 from tests.board import disturb
 from tests.board.fakes import write_board
 
@@ -59,6 +62,57 @@ def test_commands_die_with_their_driver(tmp_path):
     driver.kill()
     driver.communicate()
     disturb.wait_for(lambda: disturb.is_gone(pid), "the end of the command", 60)
+
+
+def ranks_of(out):
+    """Return the processes of ``cme train`` with an output folder, without torchrun itself."""
+    pids = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = place.read_bytes().split(b"\0")
+            if str(out).encode() in words and b"torch.distributed.run" not in words and b"-c" not in words:
+                pids.append(int(place.parent.name))
+    return pids
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("how", ["the driver is killed", "the job is killed"])
+def test_the_processes_of_a_step_on_several_devices_die_with_it(tmp_path, tiny_base, how):
+    """torchrun gives each of its processes a session of its own, which a signal to the group of the step does not reach."""
+    cme.build_mix(tmp_path / "mix", source="mini", size=150, datasets="rte", workers=1)
+    out = tmp_path / "run"
+    argv = [
+        "train",
+        "--method",
+        "lora",
+        "--rank",
+        "2",
+        "--data",
+        tmp_path / "mix",
+        "--base",
+        tiny_base,
+        "--steps",
+        100_000,
+    ]
+    code = (
+        "import sys, time\nfrom cme.board.command import Job, StepCommand\n"
+        "root, argv = sys.argv[1], tuple(sys.argv[2:])\n"
+        "job = Job(StepCommand('s', argv, root, root + '/log', root + '/record', {'OMP_NUM_THREADS': '1'}, 2))\n"
+        "print(job.pid, flush=True)\nsys.stdin.readline()\njob.kill()\ntime.sleep(600)\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path), *map(str, argv), "--batch-size", "2", "--out", str(out)]
+    driver = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pids = disturb.wait_for(lambda: holder_of(out) and ranks_of(out), "the training of two processes")
+    assert len(pids) == 2
+    if how == "the driver is killed":
+        driver.kill()
+    else:
+        driver.stdin.write("\n")
+        driver.stdin.flush()
+    disturb.wait_for(lambda: all(map(disturb.is_gone, pids)), "the end of both processes", 60)
+    assert holder_of(out) is None, "the folder is free"
+    driver.kill()
+    driver.communicate()
 
 
 def test_gpus_are_handed_out_and_returned(tmp_path, monkeypatch):
@@ -194,6 +248,8 @@ def test_two_drivers_share_a_board(tmp_path, tiny_base):
     for process in both:
         errors = process.communicate(timeout=1500)[1]
         assert process.returncode == 0, errors
+    for log in (tmp_path / "work" / "logs").rglob("*.log"):
+        assert log.read_text().count("$ cme ") == 1, "no command was started twice"
     for log in (tmp_path / "work" / "logs" / "runs").glob("*.log"):
         assert json.loads((tmp_path / "work" / "runs" / log.stem / "run.json").read_text())["interruptions"] == 0
     assert (tmp_path / "out" / "leaderboard.md").is_file()

@@ -9,8 +9,9 @@ import pytest
 
 import cme
 from cme.board.board import read_board
+from cme.board.choice import Facts
 from cme.board.commands import command_lines, stages
-from cme.board.plan import Facts, make_plan
+from cme.board.plan import make_plan
 from cme.board.rates import next_rates
 from cme.board.rows import flags
 from cme.board.state import losses_of_entry, survey

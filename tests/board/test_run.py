@@ -3,16 +3,20 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
+import cme
+from cme.board.board import read_board
 from cme.board.run import run_board
 from cme.board.state import survey
 from cme.board.status import estimate, statuses
 from cme.errors import UsageError
 from cme.locks import LOCK_FILE
 from cme.machine import machine_id
-from tests.board.fakes import FakePool, finish, make_board, run_fake
+from tests.board.fakes import FakePool, finish, make_board, run_fake, write_board
 
 
 def test_every_step_runs_once_and_after_what_it_needs(tmp_path):
@@ -181,6 +185,31 @@ def test_a_step_of_another_process_is_left_to_it(tmp_path):
     assert "results/base" not in pool.started and ran.failed == {} and survey(board).finished
 
 
+def test_a_step_that_another_driver_has_just_started_is_not_started(tmp_path, monkeypatch):
+    """Its command has not locked its output folder yet, which takes a few seconds."""
+    board = make_board(tmp_path)
+    step = survey(board).plan.steps["results/base"]
+    code = (
+        "import sys, time, pathlib\nfrom cme.board.starts import Starts\n"
+        "print(Starts(pathlib.Path(sys.argv[1])).take('results/base'), flush=True)\ntime.sleep(600)\n"
+    )
+    other = subprocess.Popen([sys.executable, "-c", code, str(board.work)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "True\n"
+    pool, waited = FakePool(board), []
+
+    def sleep(_):
+        waited.append(list(pool.started))
+        finish(step, board)
+        other.kill()
+        other.communicate()
+
+    monkeypatch.setattr("cme.board.run.time.sleep", sleep)
+    ran = run_board(board, lambda: pool)
+    assert "results/base" not in pool.started and ran.failed == {} and survey(board).finished
+    assert "runs/lora-1" in waited[0], "everything else was done in the meantime"
+    assert not (board.work / "starts").exists()
+
+
 def test_a_pattern_chooses_steps_and_what_they_need(tmp_path):
     board = make_board(tmp_path)
     _, pool = run_fake(board, only="results/lora-0")
@@ -235,6 +264,19 @@ def test_rows_whose_entries_are_there_need_no_runs(tmp_path):
     now = survey(board)
     assert now.needed == {"table"}
     assert {step.state for step in statuses(now) if step.kind in ("mix", "rate", "run", "result")} == {"not needed"}
+
+
+def test_a_row_that_was_renamed_is_named_with_its_files(tmp_path):
+    run_fake(make_board(tmp_path))
+    path = write_board(
+        tmp_path, methods="{lora: {settings: {rank: 4}}, renamed: {settings: {method: teamlora, rank: 2, experts: 2}}}"
+    )
+    entry = tmp_path / "out" / "entries" / "team.json"
+    assert cme.board_status(path).extra_entries == cme.plan_board(path).extra_entries == (entry,)
+    ran, _ = run_fake(read_board(path))
+    assert ran.extra_entries == [entry]
+    entry.unlink()
+    assert cme.board_status(path).extra_entries == ()
 
 
 def test_an_entry_of_other_results_is_written_again(tmp_path):

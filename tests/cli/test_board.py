@@ -23,6 +23,7 @@ def test_seeds_in_any_order_become_one_row(cme, workshop):
     runs = [word for seed in (1, 2, 0) for word in ("--run", workshop.root / "runs" / f"lora-{seed}")]
     done = cme("submit", *results, *runs, "--entries", workshop.entries)
     assert done.exit_code == 0 and "Entry lora has a CME average" in done.stderr and "over 3 seeds" in done.stderr
+    assert f" over 3 seeds ({len(NAMES)} of 22 datasets). Written" in done.stderr
     assert json.loads((workshop.entries / "lora.json").read_text())["runs"][2]["seed"] == 2
     lacking = cme("submit", *results, *runs[:4], "--entries", workshop.entries, "--name", "x")
     assert lacking.exit_code == 2 and "results/lora-0 evaluates the adapter" in lacking.stderr

@@ -103,3 +103,17 @@ def test_tables_of_a_board_without_studies(cme, tmp_path, monkeypatch):
     monkeypatch.setattr("cme.board.tables.write_tables", lambda board: [])
     done = cme("board", "tables", write_board(tmp_path))
     assert done.exit_code == 0 and "Nothing was written, because the board has one base and no studies." in done.stderr
+
+
+def test_the_files_of_a_row_that_was_renamed_are_named(cme, tmp_path):
+    board = make_board(tmp_path)
+    run_board(board, lambda: FakePool(board))
+    renamed = "{lora: {settings: {rank: 4}}, renamed: {settings: {method: teamlora, rank: 2, experts: 2}}}"
+    path = write_board(tmp_path, methods=renamed)
+    entry, samples = (tmp_path / "out" / name for name in ("entries/team.json", "samples/team.*"))
+    for verb in ("plan", "status"):
+        shown = cme("board", verb, path).stderr
+        assert f"The table shows team, which is no row of this board, until you remove {entry} and {samples}" in shown
+    assert json.loads(cme("board", "status", path, "--json").stdout)["extra_entries"] == [str(entry)]
+    entry.unlink()
+    assert "is no row of this board" not in cme("board", "status", path).stderr

@@ -92,11 +92,12 @@ def test_unknown_names_offer_the_nearest_and_exit_2(cme, tmp_path, monkeypatch, 
     assert list(tmp_path.iterdir()) == [], "something was written"
 
 
-def test_the_table_in_the_docs_is_the_suite(cme):
-    # After a change: paste what `cme ls datasets --markdown` prints between the two comments.
-    page = (Path(__file__).parents[2] / "docs" / "suite.md").read_text(encoding="utf-8")
-    pasted = page.split("<!-- cme ls datasets --markdown -->\n")[1].split("<!-- end -->")[0]
-    assert pasted == cme("ls", "datasets", "--markdown").stdout
+@pytest.mark.parametrize(("page", "options"), [("suite", ""), ("reasoning", "--suite cme-r ")])
+def test_the_tables_in_the_docs_are_the_suites(cme, page, options):
+    # After a change: paste what the command prints between the two comments.
+    text = (Path(__file__).parents[2] / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    pasted = text.split(f"<!-- cme ls datasets {options}--markdown -->\n")[1].split("<!-- end -->")[0]
+    assert pasted == cme("ls", "datasets", *options.split(), "--markdown").stdout
 
 
 def test_examples_are_shown_as_the_model_sees_them(cme):
@@ -160,6 +161,15 @@ def test_doctor_names_what_is_missing(cme, tmp_path):
     assert rows["torch"]["state"] == "ok"
     assert "validation.parquet" in rows[f"{tmp_path}: qqp"]["detail"]
     assert cme("doctor").exit_code == 0
+
+
+def test_doctor_says_whether_programs_can_run(cme, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    result = cme("doctor", "--json")
+    rows = {row["what"]: row for row in json.loads(result.stdout)}
+    # The sandbox is needed for one family only, so its absence is no failure.
+    assert result.exit_code == 0 and rows["sandbox"]["state"] == "optional"
+    assert "apt install bubblewrap" in rows["sandbox"]["detail"]
 
 
 def test_no_hub_is_one_sentence_and_the_offline_ways(tmp_path):

@@ -54,6 +54,11 @@ def test_a_whole_mirror(cme, hand_mirror):
     assert found["mnli_mismatched"]["splits"].keys() == {"mnli/validation_mismatched"}
 
 
+def test_the_datasets_of_another_suite(cme, hand_mirror):
+    result = cme("doctor", "data", "--source", hand_mirror, "--suite", "cme-r", "--json")
+    assert list(by_name(result.stdout)) == list(datasets("cme-r", beside=True))
+
+
 def test_the_published_number_of_rows_is_ok(cme, mirror):
     replace(mirror, "rte/train.parquet", [dict(HAND_ROWS["rte/train"][0])] * 2490)
     replace(mirror, "rte/validation.parquet", [dict(HAND_ROWS["rte/validation"][0])] * 277)
@@ -129,6 +134,8 @@ def test_the_hub(tmp_path):
     ("arguments", "says"),
     [
         (("doctor", "dat"), "Did you mean 'data'"),
+        (("doctor", "--suite", "cme-r"), "--suite is for 'cme doctor data'"),
+        (("doctor", "data", "--suite", "cme-s"), "unknown suite 'cme-s'"),
         (("doctor", "data", "--source", "mini"), "no files to check"),
         (("doctor", "data", "--source", "/no/such/folder"), "Use 'hub', 'mini', an existing folder, or NAME=DIR"),
     ],

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from cme.errors import CMEWarning
+from tests.sandbox.isolations import sandbox
 from tests.training.conftest import base, mix  # noqa: F401 (fixtures)
 
 
@@ -78,7 +79,19 @@ def test_a_base_is_evaluated_again(cme, line, tmp_path):
     assert not (tmp_path / "again" / "run").exists()
     # Unfinished work of earlier versions continues, because the settings are stored under their first names.
     stored = json.loads((tmp_path / "again" / ".cme.json").read_text())["settings"]["evaluation"]
-    assert stored["wording"] == 0 and "prompt_variant" not in stored
+    assert stored["wording"] == 0 and not {"prompt_variant", "ids", "run_code"} & set(stored)
+
+
+def test_a_row_with_programs_runs_them_only_if_that_is_allowed(cme, tiny_base, tmp_path):
+    sandbox()
+    scored = ("--base", tiny_base, "--source", "mini", "--datasets", "mbpp", "--tier", "smoke", "--threads", 1)
+    assert cme("eval", *scored, "--run-code", "--out", tmp_path / "result", "--name", "base").exit_code == 0
+    assert cme("submit", tmp_path / "result", "--entries", tmp_path / "board" / "entries").exit_code == 0
+    without = reproduce(cme, tmp_path, "base", tmp_path / "a")
+    assert without.exit_code == 2 and "has scores of mbpp" in without.stderr and "--run-code" in without.stderr
+    assert not (tmp_path / "a").exists()
+    done = reproduce(cme, tmp_path, "base", tmp_path / "b", "--run-code")
+    assert done.exit_code == 0 and "bitwise identical" in done.stderr, done.output
 
 
 def test_another_mix_or_base_is_refused(cme, line, mix, tiny_base, tmp_path):  # noqa: F811
@@ -138,7 +151,7 @@ def test_a_row_is_evaluated_again_as_it_was(line):
         evaluation = type(run.provenance.evaluation)(**run.provenance.evaluation.plain() | recorded)
         provenance = type(run.provenance)(**run.provenance.plain() | {"evaluation": evaluation.plain()})
         entry = row.replace(runs=(run.replace(provenance=provenance),))
-        settings = _evaluation(entry, row.base, row.source, None, None)
+        settings = _evaluation(entry, row.base, row.source, None, None, None)
         return settings.engine, settings.token_budget, settings.batch_size
 
     assert again() == ("prefix", None, None)

@@ -139,3 +139,15 @@ def test_a_missing_split_is_no_reason_to_name_an_option_that_show_lacks(cme, tmp
         assert done.exit_code == 1
         assert "lacks:\n  qqp: qqp/" in done.stderr and "set another --source or --split" in done.stderr
         assert "--allow-missing" not in done.stderr
+
+
+def test_a_program_is_shown_with_its_tests(cme):
+    text = cme("show", "--dataset", "mbpp", "--source", "mini", "--n", "1").stdout
+    (item,) = json.loads(cme("show", "--dataset", "mbpp", "--source", "mini", "--n", "1", "--json").stdout)
+    tests = json.loads(item["accepted"][0])["tests"]
+    assert f"── tests:\n{tests}" in text and '"head"' not in text
+
+
+def test_a_dataset_without_training_rows_is_one_message(cme):
+    done = cme("show", "--dataset", "humaneval", "--source", "mini", "--split", "train")
+    assert done.exit_code == 2 and "humaneval has no training rows. Leave --split out." in done.stderr

@@ -30,6 +30,29 @@ def test_a_grid_prints_its_table_and_names_the_best_run(cme, common, tmp_path):
     assert again.exit_code == 2 and "has the finished output" in again.stderr
 
 
+@pytest.mark.long
+def test_a_grid_over_ranks_and_a_run_with_what_it_chose(cme, common, tmp_path):
+    out = tmp_path / "grid"
+    result = cme("train", "--method", "lora", *common, "--lr-grid", "1e-4,1e-2", "--tune", "rank=2,4", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert lines[0][:3] == ["rank", "learning", "rate"]
+    assert [line[:2] for line in lines[2:]] == [["2", "0.0001"], ["2", "0.01"], ["4", "0.0001"], ["4", "0.01"]]
+    grid = json.loads((out / "lr-grid.json").read_text())
+    (best,) = [run for run in grid["runs"] if run["folder"] == grid["best"]]
+    more = cme(
+        "train", "--method", "lora", *common, "--lr-from", out, "--seed", "1", "--out", tmp_path / "run", "--json"
+    )
+    record = json.loads(more.stdout)
+    assert (record["adapter"]["rank"], record["adapter"]["alpha"]) == (
+        best["settings"]["rank"],
+        2 * best["settings"]["rank"],
+    )
+    assert record["training"]["learning_rate"] == best["learning_rate"]
+    both = cme("train", "--method", "lora", *common, "--lr-from", out, "--rank", "8", "--out", tmp_path / "x")
+    assert both.exit_code == 2 and "rank is chosen by the grid" in both.stderr
+
+
 def test_any_method_of_peft_from_a_file(cme, common, tmp_path):
     (tmp_path / "dora.yaml").write_text("peft_type: LORA\nuse_dora: true\nr: 4\nlora_alpha: 8\n")
     command = ("train", *common, "--recipe", "demo-teamlora", "--peft-config", tmp_path / "dora.yaml")
@@ -60,6 +83,19 @@ def test_the_whole_model(cme, common, tmp_path):
         (("--method", "lora", "--lr-grid", "1e-4"), "at least two different learning rates"),
         (("--method", "lora", "--lr-grid", "1e-4,-1"), "-1 is not a valid learning rate"),
         (("--method", "lora", "--lr", "1e-3", "--lr-grid", "1e-4,1e-3"), "--lr and --lr-grid cannot be combined"),
+        (("--method", "lora", "--tune", "rank=2,4"), "--tune needs --lr-grid"),
+        (
+            ("--method", "lora", "--lr-grid", "1e-4,1e-3", "--tune", "rank"),
+            "--tune is 'rank'. Give a setting and its values",
+        ),
+        (
+            ("--method", "lora", "--lr-grid", "1e-4,1e-3", "--tune", "rnk=2,4"),
+            "tune: unknown setting 'rnk'. Did you mean",
+        ),
+        (
+            ("--method", "full", "--lr-grid", "1e-4,1e-3", "--tune", "rank=2,4"),
+            "tune: the method full has no settings that a grid can vary",
+        ),
         (("--method", "full", "--rank", "4"), "full has no setting 'rank' (it has none)"),
         (("--method", "lora", "--rank", "0"), "rank: must be at least 1, found 0"),
         (("--method", "teamlora", "--experts", "0"), "experts: must be at least 1, found 0"),

@@ -108,6 +108,10 @@ def test_undefined_baselines_are_refused_before_any_work(hand_mirror, tmp_path):
         match=r"'lead-1' .* is not defined for qqp\. Choose other datasets with --datasets, or the baseline 'majority'",
     ):
         run("lead-1", hand_mirror, tmp_path / "out", "qqp")
+    with pytest.raises(
+        UsageError, match=r"'majority' .* is not defined for mbpp\. Choose other datasets with --datasets\.$"
+    ):
+        run("majority", hand_mirror, tmp_path / "out", "mbpp")
     with pytest.raises(UsageError, match="Did you mean 'majority'"):
         run("mayority", hand_mirror, tmp_path / "out")
     with pytest.raises(UsageError, match="it cannot be combined with --adapter"):

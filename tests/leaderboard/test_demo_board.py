@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 import cme
-from cme.leaderboard import audit, load_entries
+from cme.leaderboard import load_entries
 from cme.leaderboard.ranking.comparison import make_standing
-from cme.leaderboard.rendering.write import board_files
 
 ROOT = Path(cme.__file__).parents[1]
 BOARD = ROOT / "leaderboards" / "demo"
@@ -18,15 +17,6 @@ pytestmark = pytest.mark.skipif(not BOARD.is_dir(), reason="not in a checkout")
 @pytest.fixture(scope="module")
 def standing():
     return make_standing(load_entries(BOARD / "entries"), BOARD / "entries")
-
-
-def test_every_number_follows_from_the_samples():
-    assert [verdict.message for verdict in audit(BOARD / "entries") if not verdict.ok] == []
-
-
-def test_tables_and_page_are_what_the_entries_give(standing):
-    for name, text in board_files(BOARD / "entries", standing).items():
-        assert (BOARD / name).read_text(encoding="utf-8") == text, f"{name} is out of date: make board"
 
 
 def test_it_has_the_methods_with_three_seeds_by_one_grid(standing):

@@ -41,10 +41,13 @@ def fraction(*words: object) -> float:
     return int.from_bytes(hashlib.sha256(repr(words).encode()).digest()[:6]) / 2**48
 
 
+_ALL_OR_NOTHING = ("exact_match", "flexible_match", "pass_at_1")
+
+
 def make_samples(skill: float, seed: str, rows: int = 24, names: tuple[str, ...] | None = None) -> list[dict]:
     """``rows`` samples per dataset; ``skill`` is the probability of a right answer. Three rows share a cluster."""
     samples = []
-    for spec in datasets().values():
+    for spec in (datasets() if names is None else datasets("all")).values():
         if names is not None and spec.name not in names:
             continue
         for index in range(rows):
@@ -66,7 +69,7 @@ def make_samples(skill: float, seed: str, rows: int = 24, names: tuple[str, ...]
                 value = float(gold == predicted)
                 row |= {"options": options, "gold": gold, "predicted": predicted, "gold_probability": 0.2 + 0.6 * value}
             else:
-                value = float(2 * draw < skill) if spec.primary_metric == "exact_match" else draw * skill
+                value = float(2 * draw < skill) if spec.primary_metric in _ALL_OR_NOTHING else draw * skill
                 row |= {"options": 0, "gold": None, "predicted": None, "gold_probability": None}
             samples.append(row | {"score": value, "scores": make_scores(value, spec)})
     return samples
@@ -79,6 +82,8 @@ def _info(name: str, adapter: str, changes: bool) -> AdapterInfo:
 def make_scores(value: float, spec: DatasetSpec) -> dict[str, float]:
     """All scores of a sample whose primary one is ``value``: such as one text may have together."""
     lower = {"rouge2": 0.8 * value, "exact_match": float(value == 1)}
+    if spec.runs_code:
+        lower = dict.fromkeys(spec.metrics, 0.0) | {"failed": 1 - value}
     return {name: value if name == spec.primary_metric else lower.get(name, value) for name in spec.metrics}
 
 
@@ -106,7 +111,7 @@ class Workshop:
             "source": "mini",
             "samples_sha256": sha256_file(folder / "samples.parquet"),
             "scorer_version": SCORER_VERSION,
-            "task_fingerprints": {key: spec.fingerprint for key, spec in datasets().items() if key in scored},
+            "task_fingerprints": {key: spec.fingerprint for key, spec in datasets("all").items() if key in scored},
             "provenance": {key: {"world": "mini"} for key in scored},
             "missing": (),
             "device": "cpu",

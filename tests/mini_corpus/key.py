@@ -15,6 +15,7 @@ OPTIONS = {
     "sciq": lambda row: [row["correct_answer"], *(row[f"distractor{number}"] for number in (1, 2, 3))],
     "mmlu": lambda row: row["choices"],
     "medmcqa": lambda row: [row[f"op{letter}"] for letter in "abcd"],
+    "aqua_rat": lambda row: [option[2:] for option in row["options"]],
 }
 """Part folder → the options of a row; without sciq's, in the order of the letters."""
 
@@ -34,6 +35,10 @@ def texts(folder, row):
         return [row["sentence" if folder == "winogrande" else "question"], *sorted(OPTIONS[folder](row))]
     return {
         "nq_open": lambda: [row["question"]],
+        "gsm8k": lambda: [row["question"]],
+        "humaneval": lambda: [row["prompt"]],
+        "mbpp": lambda: [row["text"]],
+        "svamp": lambda: [f"{row['Body']} {row['Question']}"],
         "rte": lambda: [row["sentence1"], row["sentence2"]],
         "qnli": lambda: [row["question"], row["sentence"]],
         "squad_v2": lambda: [row["context"], row["question"]],

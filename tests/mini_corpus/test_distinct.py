@@ -63,7 +63,7 @@ def test_no_name_is_a_real_ones_or_unpleasant():
             assert not any(renderer in name for renderer in renderers), name
 
 
-@pytest.mark.parametrize("folder", [name for name in mini_corpus.known() if name not in CLOSED_BOOK])
+@pytest.mark.parametrize("folder", [name for name in dict(train_splits()) if name not in CLOSED_BOOK])
 def test_evaluation_names_nothing_that_training_names(folder):
     def named(splits):
         words = set()

@@ -20,6 +20,15 @@ COLUMNS = {
     "arc_easy": {"id": str, "question": str, "choices": {"text": [str], "label": [str]}, "answerKey": str},
     "arc_challenge": {"id": str, "question": str, "choices": {"text": [str], "label": [str]}, "answerKey": str},
     "nq_open": {"question": str, "answer": [str]},
+    "mbpp": {
+        "task_id": int,
+        "text": str,
+        "code": str,
+        "test_list": [str],
+        "test_setup_code": str,
+        "challenge_test_list": [str],
+    },
+    "humaneval": {"task_id": str, "prompt": str, "canonical_solution": str, "test": str, "entry_point": str},
     "squad_v2": {
         "id": str,
         "title": str,
@@ -66,6 +75,9 @@ COLUMNS = {
         "correct_answer": str,
         "support": str,
     },
+    "gsm8k": {"question": str, "answer": str},
+    "aqua_rat": {"question": str, "options": [str], "rationale": str, "correct": str},
+    "svamp": dict.fromkeys(("Body", "Question", "Equation", "Answer", "Type", "question_concat", "ID"), str),
     "mmlu": {"question": str, "subject": str, "choices": [str], "answer": int},
     "medmcqa": {
         "id": str,
@@ -140,6 +152,7 @@ def test_importing_the_world_is_cheap():
     + [("winogrande", "train", 40_000), ("commonsense_qa", "train", 20_000), ("sciq", "train", 20_000)]
     + [(folder, "train", 200_000) for folder in ("tldr", "imdb", "yelp_polarity", "emotion", "race")]
     + [("tweet_emotion", "train", 100_000), ("trivia_qa", "train", 50_000)]
+    + [("gsm8k", "train", 20_000), ("aqua_rat", "train", 100_000), ("svamp", "train", 20_000)]
     + [("mmlu", "auxiliary_train", 100_000), ("medmcqa", "train", 150_000)],
 )
 def test_there_are_enough_rows(folder, split, least):

@@ -129,7 +129,7 @@ def test_wrong_totals_are_reported(mix):
 
 def test_other_task_files_are_notes_and_not_problems(mix, monkeypatch):
     changed = replace(dataset("qqp"), fingerprint="0" * 64)
-    monkeypatch.setattr(module, "datasets", lambda beside: {"qqp": changed})
+    monkeypatch.setattr(module, "datasets", lambda suite, beside: {"qqp": changed})
     found = verify(mix)
     assert found.problems == ()
     assert found.notes == (

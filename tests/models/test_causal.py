@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from cme.errors import SourceError
-from cme.models.causal import check_causal, check_kind
+from cme.models.causal import check_causal
+from cme.models.kinds import check_kind
 from tests.evaluation.engine.architectures import save_architecture
 from tests.evaluation.engine.lab import tiny_model
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -16,13 +17,24 @@ from cme.suite.tiers import tier_order
 from tests.hub_rows import HAND_ROWS
 from tests.tiny import tiny_tokenizer
 
-EACH = pytest.mark.parametrize("spec", datasets().values(), ids=lambda spec: spec.name)
+SPECS = list(datasets("all").values())
+EACH = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+STOPS = ["\nassert ", "\nprint(", "\nif __name__", "\nQuestion:"]
+"""What ends the generation of a program."""
+WITH_TRAINING = pytest.mark.parametrize("spec", [spec for spec in SPECS if spec.trains], ids=lambda spec: spec.name)
 
 
 @pytest.fixture(scope="module")
 def folder(hand_mirror):
     """Real rows where there are some, else the hand-written ones."""
-    return os.environ.get("CME_DATA_DIR") or str(hand_mirror)
+    real = os.environ.get("CME_DATA_DIR")
+
+    def of(spec):
+        return (
+            real if real and all((Path(real) / subset.folder).is_dir() for subset in spec.subsets) else str(hand_mirror)
+        )
+
+    return of
 
 
 def load_task(spec, source, **metadata):
@@ -55,7 +67,7 @@ def rendered(spec, source, name, tokenizer):
 @EACH
 @pytest.mark.parametrize("name", FORMATS)
 def test_requests_are_what_render_says(spec, folder, name):
-    tokenizer = tiny_tokenizer()
+    tokenizer, folder = tiny_tokenizer(), folder(spec)
     built = requests(load_task(spec, folder, cme_format=name, tokenizer=tokenizer))
     expected = rendered(spec, folder, name, tokenizer)
     assert len(built) == len(expected) > 5
@@ -68,12 +80,16 @@ def test_requests_are_what_render_says(spec, folder, name):
             (instance,) = group
             context, settings = instance.args
             assert context == text.context
-            assert settings == {"until": [], "max_gen_toks": spec.max_gen_toks, "do_sample": False}
+            assert settings == {
+                "until": STOPS if spec.runs_code else [],
+                "max_gen_toks": spec.max_gen_toks,
+                "do_sample": False,
+            }
             assert group[0].doc["answers"] == list(example.answers)
         assert group[0].doc["target"] == text.target
 
 
-@EACH
+@WITH_TRAINING
 def test_shots_are_training_rows_in_the_same_layout(spec, hand_mirror):
     splits = loader.load(cme_dataset=spec.name, cme_source=str(hand_mirror), cme_shots=2)
     train = load_examples(spec, "train", open_source(str(hand_mirror))).examples
@@ -113,7 +129,7 @@ def test_zero_shot_reads_the_evaluation_splits_alone(spec, spy):
     assert spy.requested == [f"{subset.folder}/{subset.eval}" for subset in spec.subsets]
 
 
-@EACH
+@WITH_TRAINING
 def test_few_shot_reads_the_training_splits_too(spec, spy):
     loader.load(cme_dataset=spec.name, cme_source="x", cme_tier="smoke", cme_shots=1)
     assert sorted(spy.requested) == sorted(
@@ -124,7 +140,7 @@ def test_few_shot_reads_the_training_splits_too(spec, spy):
 @pytest.fixture
 def without_training(hand_mirror, tmp_path):
     folder = shutil.copytree(hand_mirror, tmp_path / "mirror")
-    for subset in (subset for spec in datasets().values() for subset in spec.subsets):
+    for subset in (subset for spec in SPECS for subset in spec.subsets_of("train")):
         (folder / subset.folder / f"{subset.train}.parquet").unlink()
     return folder
 
@@ -134,7 +150,7 @@ def test_a_mirror_without_training_splits_is_enough(spec, without_training):
     splits = loader.load(cme_dataset=spec.name, cme_source=str(without_training), cme_tier="full")
     assert len(splits["eval"]) == 10 * len(spec.subsets) and len(splits["fewshot"]) == 0
     assert requests(load_task(spec, without_training, cme_allow_missing=False))
-    with pytest.raises(SourceError, match="train"):
+    with pytest.raises(SourceError if spec.trains else UsageError, match="train"):
         loader.load(cme_dataset=spec.name, cme_source=str(without_training), cme_shots=1)
 
 

@@ -5,11 +5,14 @@ from statistics import fmean
 import pytest
 
 from cme.suite import datasets
-from cme.suite.prices import ROW_TOKENS, row_tokens
+from cme.suite.prices import REASONING_ROW_TOKENS, ROW_TOKENS, row_tokens
+from cme.suite.suites import ALL
 
 
 def test_every_dataset_has_a_price():
     assert list(ROW_TOKENS) == list(datasets(beside=True))
+    assert set(REASONING_ROW_TOKENS) <= set(datasets("cme-r", beside=True))
+    assert all(row_tokens(name) > 0 for name in datasets(ALL, beside=True))
     assert row_tokens("qqp") == 63
     assert min(ROW_TOKENS.values()) < row_tokens("a dataset of mine") < max(ROW_TOKENS.values())
 

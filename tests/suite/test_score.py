@@ -123,7 +123,7 @@ def test_a_family_is_the_unweighted_mean_of_its_datasets(monkeypatch):
 
     # A second, larger dataset in the family, with other scores.
     twin = dataclasses.replace(dataset("qqp"), name="twin")
-    monkeypatch.setattr(score, "datasets", lambda beside=False: {**datasets(), "twin": twin})
+    monkeypatch.setattr(score, "datasets", lambda suite="cme-22", beside=False: {**datasets(), "twin": twin})
     others = [{**sample("qqp", k, 0.0), "dataset": "twin"} for k in range(8)]
     result = aggregate([*QQP, *others], tier="quick")
     (family,) = result.families

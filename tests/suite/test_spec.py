@@ -5,10 +5,11 @@ from cme.data.normalise import NORMALISERS
 from cme.errors import CMEError, UsageError
 from cme.paths import tasks_dir
 from cme.suite import Subset, dataset, datasets, select
-from cme.suite.families import FAMILIES, title
+from cme.suite.families import FAMILIES, REASONING_FAMILIES, title
 from cme.suite.spec import load_spec
+from cme.suite.suites import ALL
 
-SPECS = list(datasets().values())
+SPECS = list(datasets(ALL).values())
 each_dataset = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 
 
@@ -18,11 +19,12 @@ def test_the_skeletons_six_are_there():
 
 def test_every_yaml_is_one_dataset():
     files = [path for path in tasks_dir().glob("*/*.yaml") if not path.name.startswith("_")]
-    assert sorted(path.stem for path in files) == sorted(datasets(beside=True))
+    assert sorted(path.stem for path in files) == sorted(datasets(ALL, beside=True))
 
 
 def test_the_order_is_that_of_the_families():
-    places = [(FAMILIES.index(spec.family), spec.name) for spec in SPECS]
+    order = (*FAMILIES, *REASONING_FAMILIES)
+    places = [(order.index(spec.family), spec.name) for spec in SPECS]
     assert places == sorted(places)
 
 
@@ -55,7 +57,8 @@ def test_training_and_evaluation_splits_differ(spec):
     held_out = {(subset.folder, subset.config, subset.eval) for subset in spec.subsets}
     assert len(train) == len(held_out) == len(spec.subsets)
     assert not train & held_out
-    assert all(subset.train.startswith(("train", "auxiliary_train")) for subset in spec.subsets)
+    assert all(subset.train.startswith(("train", "auxiliary_train")) for subset in spec.subsets_of("train"))
+    assert spec.trains == bool(spec.subsets_of("train"))
 
 
 @each_dataset
@@ -114,7 +117,7 @@ def test_select_keeps_the_order_and_takes_families():
     family = [spec.name for spec in SPECS if spec.family == "paraphrase_detection"]
     assert [spec.name for spec in select(["paraphrase_detection"])] == family
     assert [spec.name for spec in select(["paraphrase_detection", "qqp"])] == family
-    assert select(None) == SPECS
+    assert select(None) == list(datasets().values())
 
 
 def test_an_unknown_dataset_gets_the_nearest_name():

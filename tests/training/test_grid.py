@@ -8,7 +8,7 @@ import pytest
 
 from cme.adapters import AdapterSettings
 from cme.errors import CMEError, UsageError
-from cme.records import Run, read_record
+from cme.records import GridRun, Run, chosen_rate, chosen_settings, read_record
 from cme.training import recipe_text, train
 from cme.training.grid import GRID, Grid, folder_of, train_grid
 
@@ -184,3 +184,59 @@ def test_a_grid_stands_for_its_best_run_and_its_rate(settings, tmp_path):
         out, base=given.base, source="mini", tier="smoke", datasets="rte", threads=1, out=tmp_path / "r"
     )
     assert result.record.adapter.fingerprint == read_record(out / grid.best / "run.json", Run).adapter_fingerprint
+
+
+def test_a_grid_chooses_the_rank_too(settings, tmp_path):
+    """Every rank is trained with every rate, at one alpha / rank, and the lowest validation loss of all is chosen."""
+    out, rates, tune = tmp_path / "grid", [1e-5, 1e-2], {"rank": [2, 8]}
+    train(settings(learning_rate=1e-2), AdapterSettings("lora", rank=8, alpha=16.0), out=out / "rank-8-lr-1e-02")
+    before = (out / "rank-8-lr-1e-02" / "run.json").read_bytes()
+    grid = train_grid(settings(), LORA, rates, out=out, tune=tune)
+    assert (out / "rank-8-lr-1e-02" / "run.json").read_bytes() == before, "a run that is there is not trained again"
+    cells = [(run.settings, run.learning_rate) for run in grid.runs]
+    assert cells == [({"rank": rank}, rate) for rank in (2, 8) for rate in rates]
+    assert [run.folder for run in grid.runs][1:3] == ["rank-2-lr-1e-02", "rank-8-lr-1e-05"]
+    assert grid.chosen == min(grid.runs, key=lambda run: run.validation_loss) and grid.tuned and grid.at_edge
+    chosen = read_record(out / grid.best / "run.json", Run)
+    assert chosen.adapter.rank == grid.chosen.settings["rank"] and chosen.adapter.alpha == 2 * chosen.adapter.rank
+    assert (chosen_rate(out), chosen_settings(out)) == (grid.learning_rate, grid.chosen.settings)
+    wider = train_grid(settings(), LORA, rates, out=out, tune={"rank": [2, 4, 8]})
+    assert [run.settings["rank"] for run in wider.runs] == [2, 2, 4, 4, 8, 8], "values can be added later"
+    with pytest.raises(UsageError, match="tune"):
+        train_grid(settings(), LORA, rates, out=out)
+
+
+def test_only_one_rate_of_a_rank_may_be_at_the_edge():
+    def run(rank, rate, loss):
+        folder = folder_of(rate, {"rank": rank})
+        return GridRun(
+            learning_rate=rate,
+            folder=folder,
+            validation_loss=loss,
+            last_loss=1.0,
+            problem=None,
+            settings={"rank": rank},
+        )
+
+    runs = [run(2, 1e-3, 0.5), run(2, 1e-2, 0.3), run(2, 1e-1, 0.6), run(4, 1e-3, 0.7), run(4, 1e-2, 0.8)]
+    grid = Grid(method="lora", steps=3, runs=tuple(runs), best="rank-2-lr-1e-02", learning_rate=1e-2)
+    assert not grid.at_edge, "the rate has neighbours at its own rank"
+    assert grid.replace(best="rank-4-lr-1e-03", learning_rate=1e-3).at_edge
+
+
+@pytest.mark.parametrize(
+    ("tune", "says"),
+    [
+        ({"experts": [2, 4]}, "tune: unknown setting 'experts'. Known: alpha, dropout, rank"),
+        ({"rank": []}, r"tune: rank is \[\]. Give a list of values"),
+        ({"rank": "8,16"}, "Give a list of values"),
+        ({"rank": [8, 8]}, "tune: rank: 8 is given twice"),
+        ({"alpha": [16, 16.0]}, "tune: alpha: 16.0 is given twice"),
+        ({"rank": [0]}, "tune: rank"),
+        ({"rank": [[8]]}, "Give numbers or words"),
+    ],
+)
+def test_settings_that_cannot_be_tuned(settings, tmp_path, tune, says):
+    with pytest.raises(UsageError, match=says):
+        train_grid(settings(), LORA, [1e-3, 1e-2], out=tmp_path / "grid", tune=tune)
+    assert not (tmp_path / "grid").exists()

@@ -244,6 +244,9 @@ def test_an_included_file_lies_under_the_recipe(tmp_path):
     training, adapter = load_recipe(tmp_path / "mine.yaml")
     assert (training.data, training.steps, training.seed, adapter.rank) == ("here", 5, 2, 2)
     (tmp_path / "mine.yaml").write_text("include: _none.yaml\n")
+    (tmp_path / "long.yaml").write_text(f"include: {'a' * 300}\n")
+    with pytest.raises(UsageError, match="is not another file in the same folder"):
+        load_recipe(tmp_path / "long.yaml")
     with pytest.raises(UsageError, match=r"include: '_none\.yaml' is not another file in the same folder"):
         load_recipe(tmp_path / "mine.yaml")
     (tmp_path / "mine.yaml").write_text("include: mine.yaml\n")

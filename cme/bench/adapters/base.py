@@ -5,6 +5,7 @@ from typing import Any
 
 from cme.adapters.params import SHAPES
 from cme.errors import SourceError, UsageError, unknown
+from cme.models.kinds import auto_class
 from cme.models.load import DTYPES, load_model, pick_device, resolve_base
 
 __all__ = ["has_random_weights", "open_base"]
@@ -59,7 +60,7 @@ def _checked(device: str | None) -> str | None:
 
 def _random(source: str | Path, dtype: str, device: str, seed: int) -> Any:
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     path = Path(__file__).parents[2] / "adapters" / "shapes" / f"{source}.json" if isinstance(source, str) else source
     try:
@@ -69,9 +70,11 @@ def _random(source: str | Path, dtype: str, device: str, seed: int) -> Any:
     place = torch.device(device)
     with torch.random.fork_rng([place] if place.type == "cuda" else []), place:
         torch.manual_seed(seed)
-        try:
-            model = AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
-        except ValueError as error:
-            raise SourceError(f"{path} is not the configuration of a causal language model: {error}") from error
+        kind = auto_class(config)
+        if kind is None:
+            raise SourceError(
+                f"{path} is not the configuration of a causal language model (model_type {config.model_type!r})."
+            )
+        model = kind.from_config(config, dtype=getattr(torch, dtype))
     model.name_or_path = str(source)
     return model.to(place).eval()

@@ -52,7 +52,7 @@ def random_tokens(model: Any, batch: int, length: int, seed: int) -> Any:
     import torch
 
     generator = torch.Generator().manual_seed(seed)
-    tokens = torch.randint(0, model.config.vocab_size, (batch, length), generator=generator)
+    tokens = torch.randint(0, model.config.get_text_config().vocab_size, (batch, length), generator=generator)
     return tokens.to(next(model.parameters()).device)
 
 

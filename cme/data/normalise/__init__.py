@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from cme.data.example import Content, Dropped, Row
+from cme.data.normalise.code import humaneval, mbpp
 from cme.data.normalise.inference import nli, qnli, rte
 from cme.data.normalise.labelled import emotion, imdb, tweet_emotion, yelp_polarity
+from cme.data.normalise.mathematics import aqua_rat, gsm8k, svamp
 from cme.data.normalise.open_qa import open_qa, trivia_qa
 from cme.data.normalise.options import arc, commonsense_qa, medmcqa, mmlu, sciq, winogrande
 from cme.data.normalise.paraphrase import paws, qqp
@@ -17,10 +19,14 @@ __all__ = ["NORMALISERS", "Normaliser"]
 Normaliser = Callable[[Row, DatasetSpec], Content | Dropped]
 
 NORMALISERS: dict[str, Normaliser] = {
+    "aqua_rat": aqua_rat,
     "arc": arc,
     "commonsense_qa": commonsense_qa,
     "emotion": emotion,
+    "humaneval": humaneval,
+    "gsm8k": gsm8k,
     "imdb": imdb,
+    "mbpp": mbpp,
     "medmcqa": medmcqa,
     "mmlu": mmlu,
     "nli": nli,
@@ -33,6 +39,7 @@ NORMALISERS: dict[str, Normaliser] = {
     "sciq": sciq,
     "squad_v2": squad_v2,
     "summary": summary,
+    "svamp": svamp,
     "tldr": tldr,
     "trivia_qa": trivia_qa,
     "tweet_emotion": tweet_emotion,

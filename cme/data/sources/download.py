@@ -116,7 +116,7 @@ def _resolve(specs: Sequence[DatasetSpec], kinds: Sequence[str], hub: HubFiles) 
         for spec in specs:
             shown.describe(f"Asking the hub for {spec.name}")
             for kind in kinds:
-                for subset in spec.subsets if kind == "eval" or not spec.beside else ():
+                for subset in spec.subsets_of(kind) if kind == "eval" or not spec.beside else ():
                     name = subset.split(kind)
                     if (subset.folder, name) not in splits:
                         files = hub.files(spec, subset, name)

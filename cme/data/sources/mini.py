@@ -86,7 +86,7 @@ class MiniSource:
 
         return {
             subset.name: f"{subset.folder} (the mini corpus has no such rows)"
-            for subset in spec.subsets
+            for subset in spec.subsets_of(kind)
             if subset.folder not in mini_corpus.known()
         }
 

@@ -34,7 +34,7 @@ class MirrorSource:
 
     def missing(self, spec: DatasetSpec, kind: str) -> dict[str, str]:
         """Return the missing files, by subset whose file or shards are not complete."""
-        lacking = {subset.name: self._lacking(subset, subset.split(kind)) for subset in spec.subsets}
+        lacking = {subset.name: self._lacking(subset, subset.split(kind)) for subset in spec.subsets_of(kind)}
         return {name: text for name, text in lacking.items() if text}
 
     def locate(self, spec: DatasetSpec, subset: Subset, split: str) -> str:

@@ -106,7 +106,7 @@ def _look(spec: DatasetSpec, source: SurveyedSource, kind: str, report: Survey) 
     for item in lacking.values():
         report.add("missing", f"{item} is missing")
     rows = []
-    for subset in spec.subsets:
+    for subset in spec.subsets_of(kind):
         if subset.name in lacking:
             continue
         split = subset.split(kind)

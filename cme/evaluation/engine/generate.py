@@ -10,7 +10,7 @@ from cme.evaluation.engine.passes import read_prompts, width
 from cme.evaluation.engine.plan import Budget, Prompt
 from cme.evaluation.engine.runner import Past, Runner, check_finite, keep_rows, put, reserve
 
-__all__ = ["Limits", "generate", "stops_at"]
+__all__ = ["Limits", "either", "generate", "stops_at"]
 
 _WORTH_COMPACTING = 0.75
 """A batch is compacted when at most this share of its rows is unfinished. Compacting copies all keys and values."""
@@ -42,6 +42,11 @@ def stops_at(tokenizer: Any, strings: Sequence[str]) -> Callable[[list[int]], bo
         return any(string in tokenizer.decode(tokens[-window:]) for string, window in windows)
 
     return test
+
+
+def either(first: Callable[[list[int]], bool], second: Callable[[list[int]], bool]) -> Callable[[list[int]], bool]:
+    """Return a function that tests for the stop of one function or of the other."""
+    return lambda tokens: first(tokens) or second(tokens)
 
 
 def generate(

@@ -14,11 +14,12 @@ from cme.errors import CMEError, RecoverableError
 from cme.evaluation.engine.batch_cache import BatchCache, Kind
 from cme.evaluation.engine.check import Probe, answers_fault, probes, text_fault
 from cme.evaluation.engine.choice import Answer, score
-from cme.evaluation.engine.generate import Limits, generate, stops_at
+from cme.evaluation.engine.generate import Limits, either, generate, stops_at
 from cme.evaluation.engine.greedy import end_tokens
 from cme.evaluation.engine.plain import PlainLM, describe_error
 from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluation.engine.runner import Past, Runner
+from cme.evaluation.engine.solutions import ends_early, ends_solution
 from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported
 from cme.evaluation.engine.tree import tree_plan
 
@@ -47,6 +48,8 @@ class PrefixLM(PlainLM):
 
     Attributes:
         share_passages: whether passages that several prompts share are read once.
+        early_stop: whether the text of a solution ends at its end mark (`cme.evaluation.engine.solutions`).
+        written: number of tokens of the texts that this object generated.
         token_budget: number of positions per pass over prompts that replaces the budget's. The rest of the budget is scaled in
             proportion.
         obstacle: reason why `PlainLM` computes the answers, or None if the engine does.
@@ -58,6 +61,8 @@ class PrefixLM(PlainLM):
         self._budget = budget
         self.token_budget: int | None = None
         self.share_passages = True
+        self.early_stop = True
+        self.written = 0
         self._checked: set[Kind] = set()
         self._why = self.obstacle
 
@@ -84,10 +89,10 @@ class PrefixLM(PlainLM):
         return self._plain_scores(requests) if answers is None else answers
 
     def generate_until(self, requests: Any, disable_tqdm: bool = True) -> list[str]:
-        """Generate texts. They equal those that lm-eval generates with batch size 1."""
-        groups: dict[str, list[int]] = {}
+        """Generate texts. They equal those that lm-eval generates with batch size 1, but solutions end at their end mark."""
+        groups: dict[tuple[str, bool], list[int]] = {}
         for index, request in enumerate(requests):
-            groups.setdefault(repr(request.args[1]), []).append(index)
+            groups.setdefault((repr(request.args[1]), ends_early(request)), []).append(index)
         texts: dict[int, str] = {}
         for indices in groups.values():
             chosen = [requests[index] for index in indices]
@@ -170,12 +175,12 @@ class PrefixLM(PlainLM):
         self._why = self._crosses(max(map(len, prompts)) + new_tokens)
         if self._why:
             return None
-        limits = Limits(
-            new_tokens,
-            end_tokens(self.model, self.tokenizer),
-            stops_at(self.tokenizer, [stop for stop in until if stop != eos]),
-        )
-        content = ["text", new_tokens, until]
+        stops = stops_at(self.tokenizer, [stop for stop in until if stop != eos])
+        early = self.early_stop and ends_early(requests[0])
+        if early:
+            stops = either(stops, ends_solution(self.tok_decode))
+        limits = Limits(new_tokens, end_tokens(self.model, self.tokenizer), stops)
+        content = ["text", new_tokens, until, *["solution"] * early]
         plan = self._improved(text_plan(prompts, new_tokens, self.budget), content, new_tokens)
         start, unchecked = self._starter(plan), self._unchecked(plan, "text")
 
@@ -185,6 +190,7 @@ class PrefixLM(PlainLM):
             if number in unchecked:
                 for kind, probe in unchecked[number]:
                     self._take_verdict(kind, text_fault(new_tokens_of, probes(batch, probe), self._logits, self._dtype))
+            self.written += sum(map(len, new_tokens_of.values()))
             texts = [
                 self._ended(postprocess_generated_text(self.tok_decode(new_tokens_of[index]), until, None))
                 for index in _indices(batch)

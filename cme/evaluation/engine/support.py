@@ -87,7 +87,7 @@ def _cannot_cache(model: Any) -> str | None:
     config, name = model.config, type(model).__name__
     if getattr(config, "is_encoder_decoder", False):
         return f"{name} is an encoder-decoder model"
-    if getattr(config, "use_cache", True) is False:
+    if any(getattr(each, "use_cache", True) is False for each in (config, config.get_text_config(decoder=True))):
         return f"the configuration of {name} disables the cache (use_cache: false)"
     if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():
         return f"{name} has a recurrent state instead of a cache of keys and values"

@@ -10,7 +10,7 @@ from cme.leaderboard.entries.differences import lacking, split
 from cme.leaderboard.entries.files import check_entry, read_entry
 from cme.records import Entry
 from cme.suite.baselines import BASELINES
-from cme.suite.score import SCORER_VERSION
+from cme.suite.score import SCORER_VERSION, suite_of
 
 __all__ = [
     "check_comparable",
@@ -104,8 +104,8 @@ def partial_baselines(entries: Sequence[Entry]) -> list[Entry]:
 def check_comparable(entries: Sequence[Entry]) -> None:
     """Check that entries can be compared on one board.
 
-    Entries must share the tier, the prompt format, the shots, the source, the data revisions, the base, its tokenizer, the
-    datasets with their task files, the number of rows of each dataset, and the scored samples. There are exceptions:
+    Entries must share the suite, the tier, the prompt format, the shots, the source, the data revisions, the base, its
+    tokenizer, the datasets with their task files, the number of rows of each dataset, and the scored samples. Exceptions:
 
     * The scorer version may differ. Older entries are marked as stale.
     * A base with examples in the prompt has its own number of shots.
@@ -116,6 +116,11 @@ def check_comparable(entries: Sequence[Entry]) -> None:
     Raises:
         UsageError: The entries differ. The message lists which entries have which value.
     """
+    if several := split("suite", {entry.name: suite_of(entry.scores).title for entry in entries}):
+        raise UsageError(
+            f"these entries are of several suites, whose averages are never mixed. They differ in {several[0]}. Keep one folder "
+            "of entries per suite."
+        )
     problems = []
     models = [entry for entry in entries if entry.method not in BASELINES]
     partial = partial_baselines(entries)

@@ -23,6 +23,7 @@ from cme.stats.coalitions import EXACT
 from cme.suite import datasets
 from cme.suite.experts.masks import Masks
 from cme.suite.experts.scores import METRICS
+from cme.suite.suites import ALL
 
 __all__ = ["expert_problems"]
 
@@ -102,7 +103,7 @@ def _load(load: ExpertsLoad, k: int, scored: Mapping[str, str]) -> Iterator[str]
 
 def _pooled(load: ExpertsLoad, k: int, scored: Mapping[str, str]) -> Iterator[str]:
     """Check that the load of the suite and its entropy fit the load of the datasets."""
-    suite = datasets()
+    suite = datasets(ALL)
     weights = average_weights({name: family for name, family in scored.items() if name in suite})
     total = sum(weights.values())
     for expert in range(k) if weights else ():
@@ -148,7 +149,7 @@ def _shapley(shapley: ShapleyAnalysis, k: int, scored: Mapping[str, str]) -> Ite
     if k > EXACT:
         yield f"it needs all coalitions, and at most {EXACT} experts have exact values"
         return
-    suite = datasets()
+    suite = datasets(ALL)
     families = {family for name, family in scored.items() if name in suite}
     names = {"average": ["average"], "soft": ["soft"], "families": sorted(families), "datasets": sorted(scored)}
     for part, expected in names.items():

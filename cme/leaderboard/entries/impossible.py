@@ -7,6 +7,7 @@ from typing import Any
 from cme.records import Entry, EntryRun
 from cme.suite import datasets
 from cme.suite.score import SCORER_VERSION
+from cme.suite.suites import ALL
 
 __all__ = ["RECIPE", "impossible"]
 
@@ -44,7 +45,7 @@ def impossible(entry: Entry) -> Iterator[str]:
     Args:
         entry: An entry whose types and names were checked.
     """
-    known, scored = datasets(beside=True), {item.dataset for item in entry.scores.datasets}
+    known, scored = datasets(ALL, beside=True), {item.dataset for item in entry.scores.datasets}
     if entry.scorer_version == SCORER_VERSION:
         if strange := sorted(set(entry.task_fingerprints) - set(known)):
             yield f"task_fingerprints names {strange[0][:100]!a}, which is not a dataset of this suite"

@@ -30,7 +30,8 @@ def lr_grid(path: Path, run: Run) -> ChosenGrid:
 
     Raises:
         CMEError: There is no such file.
-        UsageError: The grid is of another method, is not finished, or chose another learning rate than the run's.
+        UsageError: The grid is of another method, is not finished, or chose another learning rate or other settings than the
+            run's.
     """
     file = path / "lr-grid.json" if path.is_dir() else path
     grid = read_record(file, Grid)
@@ -47,6 +48,12 @@ def lr_grid(path: Path, run: Run) -> ChosenGrid:
             f"{file} chose the learning rate {grid.learning_rate:g}, but the row was trained with "
             f"{run.training.learning_rate}. Train with the rate that the grid chose, or leave the grid out."
         )
+    for key, value in (grid.chosen.settings or {} if grid.chosen else {}).items():
+        if (there := getattr(run.adapter, key, None)) != value:
+            raise UsageError(
+                f"{file} chose {key} {value}, but the row was trained with {there}. Train with what the grid chose (--lr-from), "
+                "or leave the grid out."
+            )
     # A problem is a message for a terminal, so it may contain line breaks.
     runs = tuple(item.replace(problem=item.problem and " ".join(item.problem.split())) for item in grid.runs)
     return ChosenGrid(**{**dict(grid), "runs": runs, "at_edge": grid.at_edge})

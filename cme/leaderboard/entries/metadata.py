@@ -10,7 +10,7 @@ from cme.leaderboard.entries.expert_claims import expert_problems
 from cme.leaderboard.entries.measurements import RATIOS
 from cme.leaderboard.entries.retention import retention_problems
 from cme.leaderboard.entries.router_claims import router_problems
-from cme.records import Cost, DatasetScore, Entry, EntryRun, Ratio, Scores
+from cme.records import ChosenGrid, Cost, DatasetScore, Entry, EntryRun, GridRun, Ratio, Scores
 from cme.records.method import method_label
 from cme.suite.score import SCORER_VERSION
 from cme.suite.tiers import TIERS
@@ -166,18 +166,37 @@ def _ratios(entry: Entry) -> Iterator[str]:
 
 
 def _grid(entry: Entry) -> Iterator[str]:
-    """Check that the grid chose the learning rate with the lowest loss, and that the row was trained with it."""
+    """Check that the grid chose the run with the lowest loss, and that the row was trained with its rate and settings."""
     if (grid := entry.lr_grid) is None:
         return
-    rates = [run.learning_rate for run in grid.runs]
-    losses = {run.learning_rate: run.validation_loss for run in grid.runs if run.validation_loss is not None}
-    if not losses:
+    trained = [run for run in grid.runs if run.validation_loss is not None]
+    if not trained:
         yield "lr_grid has no learning rate with a validation loss"
         return
-    best = min(losses, key=lambda rate: losses[rate])
+    lowest = min(trained, key=lambda run: run.validation_loss or 0.0)
+    best, rates = lowest.learning_rate, grid.rates_beside(lowest)
+    yield from _tuned(entry, grid, lowest)
     if grid.method != entry.method or grid.learning_rate != best:
         yield f"lr_grid is of the method {grid.method!a} and chose {grid.learning_rate}, but the lowest loss is at {best:g}"
     if entry.recipe.learning_rate != best:
         yield f"the learning rate is {entry.recipe.learning_rate}, but the grid chose {best:g}"
     if rates != sorted(rates) or grid.at_edge != (best in (rates[0], rates[-1])):
         yield "lr_grid.at_edge does not follow from the learning rates of the grid"
+
+
+def _tuned(entry: Entry, grid: ChosenGrid, lowest: GridRun) -> Iterator[str]:
+    """Check a grid that chose settings of the adapter, too: all combinations have the same rates, and the best was trained."""
+    if not grid.tuned:
+        return
+    if grid.best != lowest.folder:
+        yield f"lr_grid chose {str(grid.best)[:60]!a}, but the lowest loss is in {lowest.folder[:60]!a}"
+    keys = {tuple(run.settings or ()) for run in grid.runs}
+    cells = {json.dumps(run.settings): grid.rates_beside(run) for run in grid.runs}
+    if len(keys) > 1 or len({tuple(rates) for rates in cells.values()}) > 1:
+        yield "lr_grid.runs do not have the same settings and learning rates"
+    if any(len(set(rates)) < len(rates) for rates in cells.values()):
+        yield "lr_grid.runs have a learning rate twice with the same settings"
+    settings = entry.settings.plain()
+    for key, value in (lowest.settings or {}).items():
+        if settings.get(key) != value:
+            yield f"{key} is {settings.get(key)!a}, but the lowest loss of the grid is at {value!a}"

@@ -7,6 +7,7 @@ from cme.errors import DataError
 from cme.suite import datasets
 from cme.suite.score import Sample
 from cme.suite.spec import DatasetSpec
+from cme.suite.suites import ALL
 
 __all__ = ["check_answers"]
 
@@ -26,7 +27,7 @@ def check_answers(samples: Sequence[Sample], where: str) -> None:
     Raises:
         DataError: A sample contradicts these rules.
     """
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     subsets = {name: {subset.name for subset in spec.subsets} for name, spec in known.items()}
     for sample in samples:
         name = sample["dataset"]
@@ -75,6 +76,8 @@ def _choice_problem(sample: Sample, spec: DatasetSpec) -> str | None:
 def _text_problem(sample: Sample, spec: DatasetSpec) -> str | None:
     """Find scores that no text can have together."""
     scores = sample["scores"]
+    if spec.runs_code:
+        return _program_problem(sample)
     if "exact_match" in scores:
         exact, overlap = scores["exact_match"], scores["f1"]
         if exact not in (0.0, 1.0):
@@ -83,9 +86,29 @@ def _text_problem(sample: Sample, spec: DatasetSpec) -> str | None:
         least = 0.0 if spec.answer_normalisation == "triviaqa" and overlap == 0 else exact
         if overlap < least - _ROUNDING:
             return f"f1 is {overlap:g}, although the answer matches exactly"
+    if spec.answer == "number":
+        flexible, strict, marked = (scores[name] for name in ("flexible_match", "strict_match", "marked"))
+        if {flexible, strict, marked} - {0.0, 1.0}:
+            return "its matches and its mark are not 0 or 1"
+        if strict != flexible * marked:
+            return f"strict_match is {strict:g}, but flexible_match is {flexible:g} and marked is {marked:g}"
+        if sample["empty"] and (flexible or marked):
+            return "the answer has no number, but a match or a mark"
     if "rougeL" in scores and "rouge1" in scores:
         if scores["rougeL"] > scores["rouge1"] + _ROUNDING:
             return f"rougeL is {scores['rougeL']:g}, which is above rouge1 ({scores['rouge1']:g})"
         if sample["empty"] and max(scores.values()) > _ROUNDING:
             return "the summary is empty, but has a score above 0"
+    return None
+
+
+def _program_problem(sample: Sample) -> str | None:
+    """Find outcomes that no program can have together. Programs are not executed again."""
+    scores = sample["scores"]
+    if wrong := [name for name, value in scores.items() if value not in (0.0, 1.0)]:
+        return f"{wrong[0]} is {scores[wrong[0]]:g}; expected 0 or 1"
+    if (count := sum(scores.values())) != 1:
+        return f"its program has {count:g} outcomes; expected 1"
+    if sample["empty"] and not scores.get("error"):
+        return "its answer has no program, but another outcome than error"
     return None

@@ -20,7 +20,8 @@ from cme.leaderboard.ranking.score_table import ScoreTable, SoftStanding
 from cme.records import Entry, Scores
 from cme.stats import Comparison, Estimate, RankRange, average_weights, variance_share
 from cme.suite import datasets
-from cme.suite.score import ROUGE_FAMILY
+from cme.suite.score import suite_of, without_rouge
+from cme.suite.suites import ALL, DEFAULT, SUITES, Suite
 
 __all__ = ["Standing", "make_standing", "read_runs"]
 
@@ -34,7 +35,7 @@ class Standing:
         references: reference rows, which have scores and no rank: baselines, and a base with examples in the prompt.
         partial: baselines that answer only some of the datasets and so have no average, sorted by name.
         stale: entries scored by an older scorer version, which are neither compared nor ranked.
-        averages: CME average in points by name of the row, including references.
+        averages: average of the suite in points by name of the row, including references.
         families: family scores by family and row, including partial baselines that answer all datasets of the family.
         datasets: dataset scores in points by dataset and row, including partial baselines that answer the dataset.
         without_rouge: average without the summarization family; empty if no other family was run.
@@ -68,6 +69,11 @@ class Standing:
         """All of them in the order of the table: rows, references, partial baselines, stale ones."""
         return (*self.rows, *self.references, *self.partial, *self.stale)
 
+    @property
+    def suite(self) -> Suite:
+        """The suite of the entries; CME-22 if there are none."""
+        return suite_of(self.entries[0].scores) if self.entries else SUITES[DEFAULT]
+
     def kind(self, entry: Entry) -> str:
         """``row``, ``reference``, ``partial`` or ``stale``."""
         if is_stale_entry(entry):
@@ -100,7 +106,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     rows = tuple(entry for entry in current if not is_reference(entry))
     partial = tuple(entry for entry in partial_baselines(entries) if not is_stale_entry(entry))
     family_of = {item.dataset: item.family for item in whole[0].scores.datasets}
-    counted = {name: family for name, family in family_of.items() if name in datasets()}
+    counted = {name: family for name, family in family_of.items() if name in datasets(ALL)}
     weights = average_weights(counted)
     columns = {entry.name: read_runs(entry, entries_dir) for entry in current}
     untrained = [entry.name for entry in entries if entry.runs[0].seed is None]
@@ -112,7 +118,8 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     # Σ w · (score − c) / (1 − c) is a weighted mean of the scores minus a constant, the expected value of guessing.
     rescaled = {name: weight / (1 - chance[name]) for name, weight in weights.items()}
     guessed = sum(weight * chance[name] for name, weight in rescaled.items())
-    plain = {name: family for name, family in counted.items() if family != ROUGE_FAMILY}
+    rouge_free = without_rouge(suite_of(whole[0].scores))
+    plain = {name: family for name, family in counted.items() if family in rouge_free}
     names = [entry.name for entry in rows]
     comparison = table.compare(names, weights, resamples)
     means = {entry.name: {item.dataset: item.value for item in entry.scores.datasets} for entry in rows}

@@ -13,6 +13,7 @@ from cme.stats.sequential import Sequential, run_looks, start
 from cme.stats.until import Until
 from cme.suite import datasets
 from cme.suite.prices import row_tokens
+from cme.suite.suites import ALL
 
 __all__ = ["Paired", "compare_sides", "stored_looks"]
 
@@ -113,7 +114,7 @@ def compare_sides(sides: Sequence[Side], *, looks: Sequential | None = None, res
 
 def _counted(sides: Sequence[Side]) -> dict[str, str]:
     """Return the family of each dataset that counts in the average."""
-    known = datasets()
+    known = datasets(ALL)
     return {name: known[name].family for name in sides[0].runs[0].columns if name in known}
 
 

@@ -11,6 +11,7 @@ from cme.leaderboard.ranking.sides import Side
 from cme.stats import average_weights
 from cme.stats.planning import ALPHA, Components, best_split, components
 from cme.suite import datasets
+from cme.suite.suites import ALL
 
 __all__ = ["Planned", "Split", "plan_from"]
 
@@ -115,7 +116,7 @@ def plan_from(
     if training_hours is not None and not 0 <= training_hours < math.inf:
         raise UsageError(f"the training takes {training_hours:g} hours. Give a number of at least 0.")
     trained = [side for side in sides if side.trained]
-    known = datasets()
+    known = datasets(ALL)
     counted = {name: known[name].family for name in sides[0].runs[0].columns if name in known}
     panel = panel_of(
         {side.name: [{name: run.columns[name] for name in counted} for run in side.runs] for side in trained or sides},

@@ -9,6 +9,7 @@ from cme.records import DatasetScore, FamilyScore, Scores, SoftScores
 from cme.stats import Estimate, average_weights, estimates
 from cme.suite import datasets
 from cme.suite.score import Sample
+from cme.suite.suites import ALL
 
 __all__ = ["mean_scores"]
 
@@ -33,7 +34,7 @@ def mean_scores(
     Raises:
         CMEError: the runs differ in the subsets or metrics of a dataset.
     """
-    first, known = scores[0], datasets()
+    first, known = scores[0], datasets(ALL)
     counted = {item.dataset: item.family for item in first.datasets if item.dataset in known}
     errors = _Errors([columns_of(of_run) for of_run in samples], counted, tier)
     soft_errors = _Errors([columns_of(of_run, soft=True) for of_run in samples], counted, tier)

@@ -8,11 +8,13 @@ from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.information import LIMITS
 from cme.leaderboard.ranking.numbers import listing
 from cme.leaderboard.ranking.prompt_variants import spread_of
+from cme.leaderboard.ranking.tuned import tuned_notes, tuned_remark
 from cme.records import Entry
-from cme.suite import datasets
+from cme.suite import datasets, notes_on
 from cme.suite.baselines import BASELINES
-from cme.suite.families import FAMILIES, title
-from cme.suite.score import SCORER_VERSION
+from cme.suite.families import title
+from cme.suite.score import SCORER_VERSION, suite_of
+from cme.suite.suites import ALL
 from cme.suite.tiers import TIERS
 
 __all__ = ["changes_output", "notes", "remarks"]
@@ -36,6 +38,7 @@ def notes(standing: Standing) -> list[str]:
         *_seeds(standing),
         *_prompt_variants(standing),
     ]
+    sentences += tuned_notes(standing)
     sentences += _costs(standing)
     sentences += _retention(standing)
     if any(entry.settings.experts for entry in entries):
@@ -44,6 +47,7 @@ def notes(standing: Standing) -> list[str]:
         )
     if first.source.partition(":")[0] != "mini":
         sentences.append(_real_rows(first))
+        sentences += notes_on(item.dataset for item in first.scores.datasets)
     if same := [entry.name for entry in entries if not changes_output(entry)]:
         sentences.append(f"These adapters do not change the base model's output: {listing(same)}.")
     if standing.partial:
@@ -61,7 +65,7 @@ def notes(standing: Standing) -> list[str]:
         )
     if missing := _missing(entries):
         sentences.append(f"The source lacks these splits: {listing(missing)}.")
-    known = datasets(beside=True)
+    known = datasets(ALL, beside=True)
     changed = [
         name
         for name, fingerprint in first.task_fingerprints.items()
@@ -81,8 +85,12 @@ def remarks(entry: Entry) -> str:
         marks.append(f"reference: {BASELINES[entry.method]}")
     elif entry.method == "base":
         marks.append(f"reference: the base with {entry.shots} examples in the prompt" if entry.shots else "base model")
+    if tuned := tuned_remark(entry):
+        marks.append(tuned)
     if any(run.provenance.evaluation.origin == "lm-eval" for run in entry.runs):
         marks.append("evaluated by lm-eval")
+    if any(run.provenance.evaluation.run_code == "unsandboxed" for run in entry.runs):
+        marks.append("its programs ran without a sandbox")
     if not changes_output(entry):
         marks.append("does not change the base's output")
     if entry.rows is not None and entry.rows.reached is not None and entry.rows.counts != entry.rows.available:
@@ -98,16 +106,17 @@ def changes_output(entry: Entry) -> bool:
 
 
 def _suite(entry: Entry) -> str:
-    families, known = len(entry.scores.families), datasets()
+    suite = suite_of(entry.scores)
+    families, known = len(entry.scores.families), datasets(suite.name)
     done = sum(item.dataset in known for item in entry.scores.datasets)
     if done == len(known):
         return (
-            f"All {len(known)} datasets of the suite were evaluated. The CME average is the unweighted mean of the {families} "
-            "family scores."
+            f"All {len(known)} datasets of the suite were evaluated. The {suite.average} is the unweighted mean of "
+            f"the {families} family scores."
         )
     return (
-        f"Only {done} of the suite's {len(known)} datasets were evaluated. The CME average covers {families} of "
-        f"{len(FAMILIES)} families and is not comparable with an average over the whole suite."
+        f"Only {done} of the suite's {len(known)} datasets were evaluated. The {suite.average} covers {families} of "
+        f"{len(suite.families)} families and is not comparable with an average over the whole suite."
     )
 
 

@@ -22,6 +22,7 @@ from cme.records import Entry
 from cme.stats import Comparison, Difference, Estimate
 from cme.stats.signal import Signal
 from cme.suite.score import SCORER_VERSION
+from cme.suite.suites import DEFAULT
 
 __all__ = ["FORMATS", "render"]
 
@@ -31,12 +32,16 @@ MOST_PAIRS = 1000
 """Most differences in the JSON file. With more pairs it holds only the differences from the best row."""
 
 
+def _title(standing: Standing) -> str:
+    return TITLE if standing.suite.name == DEFAULT else f"{standing.suite.title} leaderboard"
+
+
 def _markdown(standing: Standing, paper: Paper) -> str:
-    return markdown(TITLE, contents(standing, paper))
+    return standing.suite.named(markdown(_title(standing), contents(standing, paper)))
 
 
 def _latex(standing: Standing, paper: Paper) -> str:
-    return latex(TITLE, contents(standing, paper))
+    return standing.suite.named(latex(_title(standing), contents(standing, paper)))
 
 
 def _csv(standing: Standing, paper: Paper) -> str:
@@ -73,7 +78,7 @@ def _json(standing: Standing, paper: Paper) -> str:
         "differences": _differences(standing, standing.comparison),
         "soft_differences": _differences(standing, standing.soft.comparison if standing.soft else None),
         "information": _information(standing.information),
-        "paper": paper.plain(),
+        "paper": paper.plain() if standing.suite.name == DEFAULT else None,
     }
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
@@ -105,6 +110,7 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
         "recipe": entry.recipe.plain(),
         "families": _estimates(standing.families, entry),
         "datasets": _estimates(standing.datasets, entry),
+        **_readings(entry),
         "soft_families": _estimates(standing.soft.families, entry) if standing.soft else {},
         "soft_datasets": _estimates(standing.soft.datasets, entry) if standing.soft else {},
         "runs": [
@@ -119,6 +125,17 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
         "lr_grid": entry.lr_grid and entry.lr_grid.plain(),
         **(_experts(entry) if standing.kind(entry) == "row" else {}),
     }
+
+
+def _readings(entry: Entry) -> dict[str, Any]:
+    """Return the readings of worked solutions by dataset, if the row has any."""
+    readings = {
+        item.dataset: {name: rounded(value) for name, value in item.metrics.items()}
+        | {name: count for name, count in item.diagnostics.items() if isinstance(count, int)}
+        for item in entry.scores.datasets
+        if "strict_match" in item.metrics
+    }
+    return {"readings": readings} if readings else {}
 
 
 def _experts(entry: Entry) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from cme.leaderboard.submission.steps import source_argument
 from cme.records import Artefact, Entry, Result, read_record
 from cme.records.samples import read_samples
 from cme.stats import average_weights, compare
-from cme.suite import datasets
+from cme.suite import datasets, selection
 from cme.suite.score import SCORER_VERSION
+from cme.suite.suites import ALL
 
 __all__ = ["Reproduction", "build_command", "check_repeatable", "compare_again"]
 
@@ -83,7 +84,7 @@ def check_repeatable(entry: Entry, seed: int | None) -> int | None:
             f"entry {entry.name!r} has scorer version {entry.scorer_version}, and this CME has version {SCORER_VERSION}, which "
             "gives other scores. Reproduce the entry with the version of CME that made it."
         )
-    known = {name: spec.fingerprint for name, spec in datasets(beside=True).items()}
+    known = {name: spec.fingerprint for name, spec in datasets(ALL, beside=True).items()}
     scored = [item.dataset for item in entry.scores.datasets]
     if changed := [name for name in scored if entry.task_fingerprints.get(name) != known.get(name, "")]:
         raise UsageError(
@@ -121,7 +122,7 @@ def build_command(entry: Entry) -> str | None:
     words += [] if share == 0.005 else ["--validation-share", share]
     words += ["--licence", ",".join(mix.uses)] if mix.uses is not None else []
     words += ["--allow-missing"] if mix.allow_missing else []
-    words += ["--datasets", ",".join(mix.datasets)] if mix.datasets and set(mix.datasets) != set(datasets()) else []
+    words += selection(mix.datasets) if mix.datasets else []
     return shlex.join(map(str, [*words, "--out", "mix/"]))
 
 
@@ -155,7 +156,7 @@ def compare_again(
         )
     new, own = columns_of(samples), read_runs(entry, entries_dir)
     same = next((k for k, run in enumerate(entry.runs) if run.seed == seed), None)
-    known = {item.dataset: item.family for item in entry.scores.datasets if item.dataset in datasets()}
+    known = {item.dataset: item.family for item in entry.scores.datasets if item.dataset in datasets(ALL)}
     low, high = _interval(entry, new, own, known, resamples) if entry.tier != "smoke" else (None, None)
     before = None if same is None else entry.runs[same].provenance.adapter.fingerprint
     return Reproduction(

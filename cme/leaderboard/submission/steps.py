@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from cme.data.sources import is_mini
 from cme.leaderboard.entries.chosen_rows import choosing_run
-from cme.leaderboard.ranking.numbers import points
-from cme.records import Entry, EntryRun
-from cme.suite import datasets
+from cme.leaderboard.ranking.numbers import listing, points
+from cme.leaderboard.ranking.tuned import chosen_settings
+from cme.records import ChosenGrid, Entry, EntryRun
+from cme.suite import select, selection
 from cme.suite.baselines import BASELINES
 
 __all__ = ["BoardStep", "board_steps", "entry_steps", "source_argument"]
@@ -94,9 +95,12 @@ def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
     """
     submit: list[str] = ["cme", "submit"]
     if entry.lr_grid is not None:
-        rates = ",".join(f"{run.learning_rate:g}" for run in entry.lr_grid.runs)
-        command = _train(entry, mix, f"grid/{entry.name}", entry.runs[0], ["--lr-grid", rates])
-        numbers = f"the learning rate {entry.lr_grid.learning_rate:g}, from a grid of {len(entry.lr_grid.runs)}"
+        rates = ",".join(f"{rate:g}" for rate in entry.lr_grid.rates_beside(entry.lr_grid.runs[0]))
+        varied = _varied(entry.lr_grid)
+        command = _train(entry, mix, f"grid/{entry.name}", entry.runs[0], ["--lr-grid", rates, *varied])
+        chosen = f"the learning rate {entry.lr_grid.learning_rate:g}"
+        chosen += f" with {listing(chosen_settings(entry))}" if varied else ""
+        numbers = f"{chosen}, from a grid of {len(entry.lr_grid.runs)}"
         yield BoardStep(f"grid/{entry.name}", entry.name, numbers, command)
     for run in entry.runs:
         label = entry.name if len(entry.runs) == 1 else f"{entry.name}-{run.seed}"
@@ -152,6 +156,16 @@ def _costs(command: str, name: str) -> tuple[str, str]:
     return costs, shlex.join([*words[: at + 1], costs, *words[at + 2 :]])
 
 
+def _varied(grid: ChosenGrid) -> list[str]:
+    """Return the options for the settings that a grid varied beside the learning rate."""
+    values: dict[str, list[str]] = {}
+    for run in grid.runs:
+        for key, value in (run.settings or {}).items():
+            if (word := json.dumps(value)) not in values.setdefault(key, []):
+                values[key].append(word)
+    return [word for key, words in values.items() for word in ("--tune", f"{key}={','.join(words)}")]
+
+
 def _run_of(entry: Entry, run: EntryRun) -> str:
     return f"runs/{entry.name}" if len(entry.runs) == 1 else f"runs/{entry.name}-{run.seed}"
 
@@ -196,7 +210,8 @@ def _evaluate(entry: Entry, run: EntryRun, label: str, out: str, variant: int) -
         words += ["--base", entry.base, *(["--adapter", f"runs/{label}"] if run.seed is not None else [])]
     words += ["--source", source_argument(entry.source), "--tier", entry.tier]
     scored = [item.dataset for item in entry.scores.datasets]
-    words += [] if set(scored) == set(datasets()) else ["--datasets", ",".join(scored)]
+    words += selection(scored)
+    words += ["--run-code"] if any(spec.runs_code for spec in select(scored)) else []
     if entry.rows is not None:
         adapters = [item.provenance.adapter.fingerprint for item in entry.runs]
         own = choosing_run(entry.base_fingerprint, entry.rows, adapters) == entry.runs.index(run)

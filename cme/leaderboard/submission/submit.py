@@ -236,6 +236,7 @@ def _provenance(result: Result, run: Run | None) -> Provenance:
         "threads": result.threads,
         "origin": result.origin,
         **_tokenizer(result, run),
+        **({} if result.run_code is None else {"run_code": result.run_code}),
         "seconds": sum(result.seconds.values()),
         "finished": result.finished,
         "versions": result.versions,

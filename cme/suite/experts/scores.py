@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cme.stats import average_weights
 from cme.suite import datasets
+from cme.suite.suites import ALL
 
 __all__ = ["METRICS", "ScoreTable"]
 
@@ -47,7 +48,7 @@ class ScoreTable:
     @property
     def weights(self) -> dict[str, float]:
         """The weight of each dataset in the average, in points. Datasets outside the suite have none."""
-        suite = datasets()
+        suite = datasets(ALL)
         return average_weights({name: family for name, family in self.families.items() if name in suite})
 
     def values(self, metric: str) -> dict[str, Array]:

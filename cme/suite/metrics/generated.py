@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from cme.suite.metrics.answers import exact_match, normalise_answer, normalise_squad, normalise_triviaqa, token_f1
+from cme.suite.metrics.numbers import final_number, number_scores
+from cme.suite.metrics.program import extract_program
 from cme.suite.metrics.rouge import rouge
 from cme.suite.spec import DatasetSpec
 
@@ -15,8 +17,14 @@ def extract(text: str, spec: DatasetSpec) -> str:
     """Extract the answer from a generated text.
 
     The answer is the first line. For summaries it is all lines up to a blank line, joined by spaces. White space before the
-    answer is ignored, and an empty text gives an empty answer.
+    answer is ignored, and an empty text gives an empty answer. For worked solutions it is the final number
+    (`cme.suite.metrics.numbers`), or an empty answer if there is none. For programs see `extract_program`.
     """
+    if spec.answer == "program":
+        return extract_program(text)
+    if spec.answer == "number":
+        found = final_number(text)
+        return "" if found is None else found.text
     lines = [line.strip() for line in text.strip().split("\n\n")[0].split("\n")]
     return lines[0] if spec.answer == "first_line" else " ".join(line for line in lines if line)
 
@@ -29,6 +37,8 @@ def score_generated(text: str, accepted: Sequence[str], spec: DatasetSpec) -> di
         accepted: the accepted answers, or the reference summary; ``("",)`` if the question has no answer.
         spec: the dataset.
     """
+    if spec.answer == "number":
+        return number_scores(text, accepted)
     answer = extract(text, spec)
     if spec.primary_metric.startswith("rouge"):
         # rougeLsum takes lines for sentences; the other three metrics ignore line breaks.

@@ -76,8 +76,8 @@ def test_items_of_arc_differ_in_their_options(options):
         (lambda v: v.update(recipe={"bake": "at 200 degrees"}), "recipe"),
         (lambda v: v["recipe"].update(steps=7), "it took 100 steps, but the recipe has 7"),
         (
-            lambda v: v["task_fingerprints"].update(gsm8k="a" * 64),
-            "task_fingerprints names 'gsm8k', which is not a dataset",
+            lambda v: v["task_fingerprints"].update(gsm9k="a" * 64),
+            "task_fingerprints names 'gsm9k', which is not a dataset",
         ),
         (lambda v: v["task_fingerprints"].update(mmlu="a" * 64), "task_fingerprints names mmlu, which was not scored"),
         (lambda v: v["runs"][0]["provenance"].pop("data"), "data"),

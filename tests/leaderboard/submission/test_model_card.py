@@ -104,6 +104,20 @@ def test_an_average_over_some_datasets_is_called_so(submitted):
     assert "CME average" not in (folder / "README.md").read_text()
 
 
+def test_the_scores_of_another_suite_stand_beside_those_of_cme_22(submitted):
+    entry, (folder,) = submitted(names=("qqp", "rte"))
+    update_cards(entry, [folder])
+    reasoning, _ = submitted(name="reasoning", names=("aqua_rat",))
+    for _ in range(2):
+        update_cards(reasoning, [folder])
+    names = [result.metric_name for result in check_as_the_hub_does(folder / "README.md")]
+    assert names[0] == "average over 2 datasets of CME" and "average over 1 datasets of CME-R" in names
+    text = (folder / "README.md").read_text()
+    assert text.count("## Scores\n") == text.count("## Scores on CME-R\n") == 1
+    before = text
+    assert len(update_cards(entry, [folder])) == 0 and (folder / "README.md").read_text() == before
+
+
 def test_a_card_that_cannot_be_changed_stops_nothing(submitted, monkeypatch):
     entry, (folder,) = submitted()
     card = folder / "README.md"

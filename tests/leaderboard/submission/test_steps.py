@@ -11,7 +11,7 @@ from cme.adapters.read_settings import settings_from as adapter_from
 from cme.cli.main import app
 from cme.leaderboard.entries.board import load_entries
 from cme.leaderboard.submission.reproduce import build_command
-from cme.leaderboard.submission.steps import board_steps, source_argument
+from cme.leaderboard.submission.steps import board_steps, entry_steps, source_argument
 from cme.records import AdapterRecord, Entry
 from cme.training.recipe import load_recipe
 from cme.training.settings import settings_from as training_from
@@ -142,3 +142,13 @@ def test_a_recorded_command_of_a_stranger_is_quoted(entries):
         entry = entries["lora"].replace(cost_ratios=ratios.model_copy(update={"command": text}))
         commands = [s.command for s in board_steps([entry], {"lora": None}) if s.name.startswith("costs/")]
         assert commands == [expected]
+
+
+def test_the_command_of_datasets_with_programs_runs_them(entries):
+    entry = entries["lora"]
+    scored = [entry.scores.datasets[0].model_copy(update={"dataset": name}) for name in ("gsm8k", "mbpp")]
+    for count, runs in ((1, False), (2, True)):
+        scores = entry.scores.model_copy(update={"datasets": tuple(scored[:count])})
+        steps = entry_steps(entry.model_copy(update={"scores": scores}), "mix")
+        commands = [step.command for step in steps if " eval " in step.command]
+        assert commands and all(("--run-code" in shlex.split(command)) == runs for command in commands)

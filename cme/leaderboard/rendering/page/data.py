@@ -8,6 +8,7 @@ from cme.leaderboard.entries.retention import RowValue, retention_of
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.information import LIMITS, Information
 from cme.leaderboard.ranking.numbers import rounded
+from cme.leaderboard.ranking.tuned import tuned_lines
 from cme.leaderboard.rendering.notes import notes, remarks
 from cme.leaderboard.rendering.page.pack import pack_pairs
 from cme.records import Entry
@@ -15,6 +16,7 @@ from cme.stats import Estimate
 from cme.stats.signal import Signal
 from cme.suite import datasets
 from cme.suite.families import title
+from cme.suite.suites import ALL
 
 __all__ = ["page_data"]
 
@@ -39,6 +41,7 @@ def page_data(standing: Standing) -> dict[str, Any]:
         "source": entries[0].source if entries else "",
         "plain": all(entry.prompt_format in ("plain", "") and not entry.shots for entry in standing.rows),
         "families": [{"name": name, "title": title(name)} for name in standing.families],
+        "tuned": [{"name": name, "value": rounded(value)} for name, value in tuned_lines(standing)],
         "information": _information(standing.information),
         "datasets": _datasets(standing) if entries else [],
         "rows": rows,
@@ -130,7 +133,7 @@ def _datasets(standing: Standing) -> list[dict[str, Any]]:
             "n": scores[name].n,
             "clusters": scores[name].clusters,
             "chance": rounded(100 * scores[name].chance),
-            "counted": name in datasets(),
+            "counted": name in datasets(ALL),
         }
         for name in standing.datasets
     ]

@@ -14,6 +14,7 @@ from cme.leaderboard.rendering.page.pack import json_for_html
 from cme.leaderboard.rendering.page.samples import page_samples
 from cme.leaderboard.rendering.page.texts import page_texts
 from cme.leaderboard.rendering.paper import Paper
+from cme.suite.suites import DEFAULT
 from cme.templates import environment
 
 __all__ = ["LIMIT", "render_page"]
@@ -50,11 +51,11 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
     if experts is not None:
         values["experts"] = experts
         names, style = (*_SCRIPTS, _EXPERTS), style + _asset(f"{_EXPERTS}.css")
-    app = _app(names)
+    app = standing.suite.named(_app(names))
     parts = {
         "shared": _shared(standing),
         "rows": len(standing.rows),
-        "paper": paper,
+        "paper": paper if standing.suite.name == DEFAULT else None,
         "experts": experts is not None,
         "style": style,
         "app": app,
@@ -70,7 +71,7 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
     values["samples"] = page_samples(current, entries_dir, bytes_left())
     shown = {name: item["ids"] for name, item in values["samples"]["datasets"].items()}
     values["samples"]["texts"] = page_texts(current, shown, bytes_left())
-    return page.render(**parts, data=json_for_html(values))
+    return standing.suite.named(page.render(**parts, data=json_for_html(values)))
 
 
 def _app(names: Sequence[str]) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from cme.leaderboard.entries.costs import scale_of
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import listing, shown
+from cme.leaderboard.ranking.tuned import choice
 from cme.leaderboard.rendering.section import Section, make_table
-from cme.records import Entry, GridRun, PartialRecord
+from cme.records import ChosenGrid, Entry, GridRun, PartialRecord
 from cme.suite.baselines import BASELINES
 
 __all__ = ["conditions_section", "rates_section", "unshared"]
@@ -77,30 +78,50 @@ def _over(runs: Sequence[PartialRecord], key: str) -> str:
 
 def rates_section(standing: Standing) -> Section | None:
     """Make the table of validation losses for the learning rates that were tried."""
-    rows = [(row.name, row.lr_grid) for row in standing.rows if row.lr_grid]
+    rows = [(row, row.lr_grid) for row in standing.rows if row.lr_grid]
     if not rows:
         return None
+    tuned = any(grid.tuned for _, grid in rows)
     lines = [
         [
-            name,
-            ", ".join(f"{shown(run.learning_rate)}: {_loss(run)}" for run in grid.runs),
+            row.name,
+            _losses(grid),
+            *([f"{len(grid.runs)} runs"] if tuned else []),
             shown(grid.steps),
-            shown(grid.learning_rate),
+            choice(row),
             "yes" if grid.at_edge else "no",
         ]
-        for name, grid in rows
+        for row, grid in rows
     ]
     paragraph = (
         "The table shows the validation loss of every learning rate that was tried. The rate with the lowest loss was used for "
         "all seeds of the row. If the chosen rate is the lowest or highest of its grid (at the edge), a better rate may lie "
         "outside the grid."
     )
+    if tuned:
+        paragraph += (
+            " Where settings of the adapter are named before the rates, every combination was trained. The lowest loss of all "
+            "runs chose the settings and the rate."
+        )
     without = [row.name for row in standing.rows if row.recipe and not row.lr_grid]
     return Section(
         "Learning rates",
         paragraph + (f" Rows without a grid: {listing(without)}." if without else ""),
-        make_table(["name", "rate: validation loss", "steps", "chosen", "at the edge"], lines, text=(0, 1, 4)),
+        make_table(
+            ["name", "rate: validation loss", *["tried"] * tuned, "steps", "chosen", "at the edge"],
+            lines,
+            text=(0, 1, 4 + tuned),
+        ),
     )
+
+
+def _losses(grid: ChosenGrid) -> str:
+    """Return the losses by rate. If other settings vary too, their values come first."""
+    cells: dict[str, list[str]] = defaultdict(list)
+    for run in grid.runs:
+        settings = ", ".join(f"{key.replace('_', ' ')} {shown(value)}" for key, value in (run.settings or {}).items())
+        cells[settings].append(f"{shown(run.learning_rate)}: {_loss(run)}")
+    return "; ".join(f"{cell} – {', '.join(losses)}" if cell else ", ".join(losses) for cell, losses in cells.items())
 
 
 def _loss(run: GridRun) -> str:

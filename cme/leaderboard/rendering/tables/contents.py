@@ -11,6 +11,7 @@ from cme.leaderboard.rendering.tables.conditions import conditions_section, rate
 from cme.leaderboard.rendering.tables.costs import measured_section, runs_section
 from cme.leaderboard.rendering.tables.experts import in_use_section, router_section
 from cme.leaderboard.rendering.tables.information import information_sections
+from cme.leaderboard.rendering.tables.readings import programs_section, readings_section
 from cme.leaderboard.rendering.tables.scores import (
     datasets_sections,
     families_sections,
@@ -21,6 +22,7 @@ from cme.leaderboard.rendering.tables.scores import (
 from cme.leaderboard.rendering.tables.studies import ablation_section, experts_section
 from cme.records import Entry
 from cme.suite.score import SCORER_VERSION
+from cme.suite.suites import DEFAULT
 
 __all__ = ["contents", "typical"]
 
@@ -33,18 +35,22 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
         paper: the reported rows, which are shown in their own tables.
     """
     entries = standing.entries
+    # The paper reports averages of its own 22 datasets.
+    reported = reported_sections(paper) if standing.suite.name == DEFAULT else []
     if not entries:
-        return [Section("", "There are no entries yet."), *reported_sections(paper)]
+        return [Section("", "There are no entries yet."), *reported]
     sections = [
         Section(
             "",
             _settings(typical(standing)),
-            main_table([row for row in make_rows(standing) if row.kind != "partial"]),
+            main_table([row for row in make_rows(standing) if row.kind != "partial"], standing.suite),
             tuple(notes(standing)),
         ),
         *families_sections(standing),
         *information_sections(standing),
         *datasets_sections(standing),
+        readings_section(standing),
+        programs_section(standing),
         pairs_section(standing),
         seeds_section(standing),
         ablation_section(standing),
@@ -55,7 +61,7 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
         runs_section(standing),
         rates_section(standing),
         conditions_section(entries),
-        *reported_sections(paper),
+        *reported,
     ]
     return [section for section in sections if section is not None]
 

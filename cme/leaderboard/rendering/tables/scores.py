@@ -21,6 +21,8 @@ from cme.leaderboard.rendering.section import Section, Table, make_table
 from cme.leaderboard.rendering.tables.information import marked, marks_note
 from cme.stats import Estimate, RankRange
 from cme.suite.families import title
+from cme.suite.score import without_rouge
+from cme.suite.suites import Suite
 
 __all__ = ["datasets_sections", "families_sections", "main_table", "pairs_section", "seeds_section"]
 
@@ -107,17 +109,18 @@ def _has_intervals(standing: Standing) -> bool:
     return any(score.low is not None for of in standing.datasets.values() for score in of.values())
 
 
-def main_table(rows: list[Row]) -> Table:
+def main_table(rows: list[Row], suite: Suite) -> Table:
     """Make the main table: method, cost, average and rank range of every row. Columns of ratios appear if any row has one."""
+    by_rouge = bool(without_rouge(suite))
     by_bench = any(row.train_ratio is not None for row in rows)
     by_clock = not by_bench and any(row.train_run_ratio is not None for row in rows)
     decoded = any(row.decode_ratio is not None for row in rows)
     header = ["name", "method", "rank", "experts", "trainable %", "train time"]
     header += ["train × LoRA"] * by_bench + ["run time × LoRA"] * by_clock + ["decode × LoRA"] * decoded
     soft = any(row.soft_average is not None for row in rows)
-    header += ["CME average", "rank range", *["soft average", "soft rank range"] * soft]
+    header += [suite.average, "rank range", *["soft average", "soft rank range"] * soft]
     retained = any(row.drift is not None for row in rows)
-    header += ["chance-normalised", "without ROUGE", *["drift", "Δ loss"] * retained, "seeds", "remark"]
+    header += ["chance-normalised", *["without ROUGE"] * by_rouge, *["drift", "Δ loss"] * retained, "seeds", "remark"]
     lines = []
     for row in rows:
         line = [
@@ -141,10 +144,9 @@ def main_table(rows: list[Row]) -> Table:
         if soft:
             line.append(interval(row.soft_average, row.soft_average_low, row.soft_average_high))
             line.append(_ranks(row.soft_rank_best, row.soft_rank_worst))
-        line += [
-            interval(row.chance_normalised, row.chance_normalised_low, row.chance_normalised_high),
-            interval(row.without_rouge, row.without_rouge_low, row.without_rouge_high),
-        ]
+        line.append(interval(row.chance_normalised, row.chance_normalised_low, row.chance_normalised_high))
+        if by_rouge:
+            line.append(interval(row.without_rouge, row.without_rouge_low, row.without_rouge_high))
         if retained:
             line += [nats(row.drift, row.drift_stderr), nats(row.loss_change, row.loss_change_stderr, signed=True)]
         line += [shown(row.seeds), row.remark]

@@ -48,14 +48,19 @@ function costItems() {
   return visible(current).map((row) => ({ name: row.name, method: row.method, kind: row.kind, cost: axis.value(row), value: row.average[0], low: row.average[1], high: row.average[2], row }));
 }
 
-// Places names beside their points where they cover no other name and no point. Names that do not fit are shown in tooltips and in
-// the table only. Pixel positions are estimates, because the plot rounds its vertical axis.
+// Places names beside their points where they cover no other name, no point and no label of a line. Labels of tuned LoRA are at the
+// right ends of their lines, and that of the base is at the left end. Names that do not fit are shown in tooltips and in the table
+// only. Pixel positions are estimates, because the plot rounds its vertical axis.
 function labelled(items, lines, log, width, height) {
   const at = (values, value, from, to) => { const [low, high] = [Math.min(...values), Math.max(...values)]; return high > low ? from + ((value - low) / (high - low)) * (to - from) : (from + to) / 2; };
   const costs = items.map((item) => (log ? Math.log(item.cost) : item.cost));
   const values = [...items, ...lines].flatMap((item) => [item.low ?? item.value, item.high ?? item.value]);
   const points = items.map((item, k) => ({ item, x: at(costs, costs[k], 30, width - 30), y: at(values, item.value, height - 20, 20) }));
   const taken = points.map(({ x, y }) => ({ left: x - 6, right: x + 6, top: y - 6, bottom: y + 6 }));
+  for (const line of lines) {
+    const [y, size] = [at(values, line.value, height - 20, 20), 6.6 * line.name.length + 4];
+    taken.push({ left: line.label ? width - size : 0, right: line.label ? width : size, top: y - 13, bottom: y + 1 });
+  }
   const labels = [];
   for (const { item, x, y } of points.sort((a, b) => a.y - b.y)) {
     const size = 6.6 * item.name.length;
@@ -77,8 +82,9 @@ function drawCost() {
   const items = costItems();
   const placed = items.filter((item) => item.cost !== null).map(({ row, ...rest }) => rest);
   const free = items.filter((item) => item.cost === null && item.row.method === "base").map(({ row, ...rest }) => rest);
+  const tuned = tunedLines();
   byId("cost-caption").textContent = placed.length
-    ? `Points show the CME average with its 95 % interval. The dashed line connects rows that have a higher average than every row of equal or lower cost. These differences need not be significant.${free.length ? " The dotted line shows the base model without training." : ""}`
+    ? `Points show the CME average with its 95 % interval. The dashed line connects rows that have a higher average than every row of equal or lower cost. These differences need not be significant.${free.length ? " The dotted line shows the base model without training." : ""}${tuned.length ? ` ${TUNED}` : ""}`
     : "No shown row has a recorded value of this cost.";
   byId("cost-plot").hidden = !placed.length;
   if (!placed.length) { views.get("cost-plot")?.finalize(); views.delete("cost-plot"); byId("cost-plot").replaceChildren(); return; }
@@ -92,17 +98,30 @@ function drawCost() {
   const layers = [
     { data: { values: free }, mark: { type: "rule", strokeDash: [2, 3], color: look.muted }, encoding: { y: { field: "value", type: "quantitative" } } },
     { data: { values: free }, mark: { type: "text", align: "left", dx: 4, dy: -6, x: 0, color: look.muted, fontSize: 11 }, encoding: { y: { field: "value", type: "quantitative" }, text: { field: "name" } } },
+    { data: { values: tuned }, mark: { type: "rule", strokeWidth: 1.6, color: look.text }, encoding: { y: { field: "value", type: "quantitative" }, strokeDash: tunedDash(tuned) } },
+    { data: { values: tuned }, mark: { type: "text", align: "right", dx: -4, dy: -6, x: "width", color: look.text, fontSize: 11 }, encoding: { y: { field: "value", type: "quantitative" }, text: { field: "name" } } },
     { data: { values: frontier(placed) }, mark: { type: "line", interpolate: "step-after", strokeDash: [5, 4], color: look.muted, strokeWidth: 1.2 }, encoding: { x, y } },
     { data: { values: placed.filter((item) => item.low !== null) }, mark: { type: "rule", strokeWidth: 1.6, opacity: placed.length > MANY ? 0.35 : 0.8 }, encoding: { x, y: { field: "low", type: "quantitative", title: "CME average" }, y2: { field: "high" }, color } },
     { data: { values: placed }, mark: { type: "point", filled: true, size: placed.length > MANY ? 45 : 90, opacity: 1 }, encoding: { x, y, color, shape: { field: "method", type: "nominal", scale: { domain: methods } }, tooltip, description: { field: "name" } } },
   ];
   const height = narrow ? 300 : 380;
   if (placed.length <= MANY) {
-    for (const { item, align, dx, dy } of labelled(placed, free, axis.log, byId("cost-plot").clientWidth - 50, height)) {
+    for (const { item, align, dx, dy } of labelled(placed, [...free, ...tuned], axis.log, byId("cost-plot").clientWidth - 50, height)) {
       layers.push({ data: { values: [item] }, mark: { type: "text", align, dx, dy, fontSize: 11, color: color.scale.range[methods.indexOf(item.method)] }, encoding: { x, y, text: { field: "name" } } });
     }
   }
   draw("cost-plot", { height, description: `CME average against ${axis.label}; the table below contains the same numbers.`, layer: layers.filter((layer) => layer.data.values.length) });
+}
+
+// LoRA whose rate and settings a grid chose: what every other method must beat.
+const TUNED = "The long-dashed line shows LoRA with the learning rate and settings that a grid chose.";
+
+function tunedLines() {
+  return data.tuned.map((line) => ({ ...line, label: line.name }));
+}
+
+function tunedDash(lines) {
+  return { field: "label", type: "nominal", scale: { domain: lines.map((line) => line.label), range: lines.map(() => [9, 4]) }, legend: { title: null, orient: "bottom", symbolType: "stroke", symbolSize: 300, symbolStrokeColor: theme().text } };
 }
 
 function differenceItems() {
@@ -116,7 +135,7 @@ function drawForest() {
   const place = byId("forest-plot");
   const significant = items.filter((item) => item.significant).length;
   byId("forest-caption").textContent = items.length
-    ? `${significant} of ${items.length} differences ${significant === 1 ? "is" : "are"} significant at the family-wise level ${data.pairs.alpha} (Holm’s correction over all ${pairs.half.length} pairs of the board, ${data.pairs.resamples} resamples).`
+    ? `${significant} of ${items.length} differences ${significant === 1 ? "is" : "are"} significant at the family-wise level ${data.pairs.alpha} (Holm’s correction over all ${pairs.half.length} pairs of the board, ${data.pairs.resamples} resamples).${data.tuned.length && data.rows[state.baseline].average[0] !== null ? ` ${TUNED}` : ""}`
     : pairs ? "No row matches the filter." : "This board has no paired comparison. A comparison needs two rows and a tier above smoke.";
   place.classList.toggle("tall", items.length > 40);
   place.hidden = !items.length;
@@ -138,10 +157,23 @@ function drawForest() {
     data: { values },
     layer: [
       { data: { values: [{ zero: 0 }] }, mark: { type: "rule", color: look.muted, strokeDash: [4, 3] }, encoding: { x: { field: "zero", type: "quantitative", title } } },
+      ...tunedLayers(look, title),
       { mark: { type: "rule", strokeWidth: 2 }, encoding: { y, x: { field: "low", type: "quantitative", title, axis: x.axis }, x2: { field: "high" }, color } },
       { mark: { type: "point", size: 80, strokeWidth: 2, opacity: 1 }, encoding: { y, x, color, fill: { field: "fill", type: "nominal", scale: null }, tooltip, description: { field: "name" } } },
     ],
   });
+}
+
+// Vertical lines of tuned LoRA, at its difference from the compared row.
+function tunedLayers(look, title) {
+  const origin = data.rows[state.baseline].average[0];
+  if (!data.tuned.length || origin === null) return [];
+  const lines = tunedLines().map((line) => ({ ...line, value: line.value - origin }));
+  const x = { field: "value", type: "quantitative", title };
+  return [
+    { data: { values: lines }, mark: { type: "rule", strokeWidth: 1.6, color: look.text }, encoding: { x, strokeDash: tunedDash(lines) } },
+    { data: { values: lines }, mark: { type: "text", align: "left", dx: 4, y: 8, color: look.text, fontSize: 11 }, encoding: { x, text: { field: "name" } } },
+  ];
 }
 
 function makePlotTables() {

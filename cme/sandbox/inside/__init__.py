@@ -1,0 +1,1 @@
+"""The code that runs inside of the sandbox. It uses only the standard library and the modules of this folder."""

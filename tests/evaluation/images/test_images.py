@@ -1,0 +1,302 @@
+"""Questions about images: the model reads them as lm-eval's hf-multimodal does, and bad input gets one message."""
+
+import json
+
+import pytest
+import torch
+
+import cme
+from cme.adapters import build_config, settings_from
+from cme.errors import CMEError, SourceError, UsageError
+from cme.evaluation.images.prompts import load_processor, make_inputs, prompt_text
+from cme.evaluation.images.rows import LETTERS, read_rows
+from cme.evaluation.images.score import score_options
+from cme.models.load import load_model
+from cme.readers.image_file import read_image
+from tests.cli.conftest import cme as command  # noqa: F401 (a fixture)
+from tests.vision import save_seeing_llava
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::FutureWarning",
+    "ignore::DeprecationWarning",
+    # hf-multimodal makes a tensor from a list of arrays.
+    "ignore:Creating a tensor from a list of numpy:UserWarning",
+)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seeing") / "llava"
+    save_seeing_llava(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return read_rows("mini", 12).rows
+
+
+@pytest.fixture(scope="module")
+def oracle(base):
+    from lm_eval.models.hf_vlms import HFMultimodalLM
+
+    return HFMultimodalLM(str(base), device="cpu", dtype="float32", batch_size=1)
+
+
+def own_scores(base, rows):
+    model, processor = load_model(base, device="cpu"), load_processor(base)
+    return [score_options(model, make_inputs(processor, row, None)) for row in rows]
+
+
+def test_log_probabilities_equal_those_of_hf_multimodal(base, rows, oracle):
+    """hf-multimodal has no answers to choice requests yet, but the parts that encode them and call the model."""
+    processor, scores = load_processor(base), own_scores(base, rows)
+    for row, own in zip(rows, scores, strict=True):
+        text, between = prompt_text(processor, row)
+        for letter, (value, best) in zip(LETTERS, own, strict=False):
+            image = read_image(row.image, "row")
+            context, answer, pictures = oracle._encode_multimodal_pair(text, between + letter, [image])
+            inputs = torch.tensor([context + answer])[:, :-1]
+            logits = oracle._model_multimodal_call(inputs, oracle._batch_images([pictures]))
+            logprobs = logits[0, -len(answer) :].float().log_softmax(-1)
+            chosen = torch.tensor(answer)
+            assert value == pytest.approx(float(logprobs.gather(1, chosen[:, None]).sum()), abs=1e-4)
+            assert best == bool((logprobs.argmax(-1) == chosen).all())
+
+
+def test_the_chosen_option_is_the_letter_that_hf_multimodal_writes(base, rows, oracle):
+    from lm_eval.api.instance import Instance
+
+    processor, scores = load_processor(base), own_scores(base, rows)
+    requests = [
+        Instance(
+            "generate_until",
+            {},
+            (
+                prompt_text(processor, row)[0],
+                {"until": [], "max_gen_toks": 1, "do_sample": False},
+                {"visual": [read_image(row.image, "row")]},
+            ),
+            number,
+        )
+        for number, row in enumerate(rows)
+    ]
+    written = [text.strip() for text in oracle.generate_until(requests, disable_tqdm=True)]
+    chosen = [LETTERS[max(range(4), key=lambda option: own[option][0])] for own in scores]
+    assert written == chosen and len(set(chosen)) > 1
+
+
+def test_the_chat_template_of_the_processor_is_used_if_it_knows_images(base, rows):
+    processor = load_processor(base)
+    assert processor.chat_template, "the tokenizer's template is made for text alone"
+    text, between = prompt_text(processor, rows[0])
+    assert text.startswith("<image>\nWhich shape is") and text.endswith("\nAnswer:") and between == " "
+    processor.chat_template = (
+        "{% for message in messages %}{% for part in message['content'] %}"
+        "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %} ASSISTANT:"
+    )
+    text, between = prompt_text(processor, rows[0])
+    assert text.startswith("<image>Which shape is") and text.endswith(" ASSISTANT:") and between == ""
+    inputs = make_inputs(processor, rows[0], None)
+    # Nine patches of the image, and no further placeholder.
+    assert int((inputs.tensors["input_ids"] == processor.image_token_id).sum()) == 9
+    assert all(len(answer) == 1 for answer in inputs.answers)
+
+
+TEMPLATE = (
+    "{% for message in messages %}{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}"
+)
+
+
+def test_a_template_that_ends_with_a_line_break_is_read_as_by_hf_multimodal(base, rows, oracle):
+    """The line break must not be read twice. ChatML, for example, ends with one."""
+    processor, model = load_processor(base), load_model(base, device="cpu")
+    processor.chat_template = TEMPLATE + "<|im_start|>assistant{{ '\n' }}"
+    text, between = prompt_text(processor, rows[0])
+    inputs = make_inputs(processor, rows[0], None)
+    scores = score_options(model, inputs)
+    assert text.endswith("assistant\n") and all(len(answer) == 2 for answer in inputs.answers)
+    for letter, answer, (value, _) in zip(LETTERS, inputs.answers, scores, strict=False):
+        image = read_image(rows[0].image, "row")
+        context, expected, pictures = oracle._encode_multimodal_pair(text, between + letter, [image])
+        assert [*inputs.tensors["input_ids"][0].tolist(), *answer] == context + expected
+        logits = oracle._model_multimodal_call(
+            torch.tensor([context + expected])[:, :-1], oracle._batch_images([pictures])
+        )
+        chosen = torch.tensor(expected)[:, None]
+        logprobs = logits[0, -len(expected) :].float().log_softmax(-1)
+        assert value == pytest.approx(float(logprobs.gather(1, chosen).sum()), abs=1e-4)
+
+
+def test_a_template_that_starts_with_a_bos_gets_no_second_one(base, rows):
+    from tokenizers import processors
+
+    processor = load_processor(base)
+    tokenizer = processor.tokenizer
+    tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="<|im_start|> $A", special_tokens=[("<|im_start|>", tokenizer.bos_token_id)]
+    )
+    for template in (TEMPLATE, "{{ bos_token }}" + TEMPLATE):
+        processor.chat_template = template
+        ids = make_inputs(processor, rows[0], None).tensors["input_ids"][0].tolist()
+        assert ids[0] == tokenizer.bos_token_id and ids.count(tokenizer.bos_token_id) == 1
+
+
+def test_the_image_matters_and_so_does_its_place(base, rows):
+    model, processor = load_model(base, device="cpu"), load_processor(base)
+    first, second = rows[0], rows[4]
+    swapped = type(first)(**{**vars(first), "image": second.image})
+    one, other = (score_options(model, make_inputs(processor, row, None)) for row in (first, swapped))
+    assert max(abs(a - b) for (a, _), (b, _) in zip(one, other, strict=True)) > 1e-3
+
+
+def test_options_of_several_tokens_are_scored_token_by_token(base, rows):
+    """The sum over an option's tokens is that of a pass over the whole text."""
+    model, processor = load_model(base, device="cpu"), load_processor(base)
+    inputs = make_inputs(processor, rows[0], None)
+    several = type(inputs)(inputs.tensors, ((5, 6, 7), (8,)))
+    scores = score_options(model, several)
+    ids = torch.cat([inputs.tensors["input_ids"], torch.tensor([[5, 6, 7]])], dim=1)
+    with torch.no_grad():
+        logits = model(input_ids=ids, pixel_values=inputs.tensors["pixel_values"]).logits[0, -4:-1]
+    expected = logits.log_softmax(-1).gather(1, torch.tensor([[5], [6], [7]])).sum()
+    assert scores[0][0] == pytest.approx(float(expected), abs=1e-4)
+
+
+def test_an_adapter_on_the_language_model_changes_the_answers(base, tmp_path, command):  # noqa: F811 (the fixture)
+    from peft import get_peft_model
+
+    model = load_model(base, device="cpu")
+    adapted = get_peft_model(model, build_config(settings_from({"method": "teamlora", "rank": 2}), model))
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        for weight in adapted.parameters():
+            if weight.requires_grad:
+                torch.nn.init.normal_(weight, std=0.4)
+    adapted.save_pretrained(tmp_path / "adapter")
+    values = {"base": str(base), "rows": 12, "dtype": "float32", "threads": 1}
+    alone = cme.evaluate_images(tmp_path / "alone", **values)
+    options = ("--base", base, "--adapter", tmp_path / "adapter", "--rows", 12, "--dtype", "float32", "--threads", 1)
+    shown = command("eval-images", *options, "--out", tmp_path / "adapted", "--json")
+    assert shown.exit_code == 0, shown.stderr
+    record = json.loads(shown.stdout)
+    assert record["adapter"]["method"] == "teamlora" and record["adapter"]["changes_output"]
+    assert alone.adapter is None and alone.n == record["n"] == 12
+    import pyarrow.parquet as pq
+
+    before, after = (pq.read_table(tmp_path / name / "answers.parquet") for name in ("alone", "adapted"))
+    assert before["id"] == after["id"] and before["logprobs"] != after["logprobs"]
+    right = sum(a == b for a, b in zip(before["gold"].to_pylist(), before["chosen"].to_pylist(), strict=True))
+    assert alone.value == right / 12 and alone.chance == 0.25 and sum(s.n for s in alone.skills.values()) == 12
+    finished = command("eval-images", *options, "--out", tmp_path / "adapted")
+    assert finished.exit_code == 2 and "has the finished output" in finished.stderr
+
+
+def test_an_interrupted_evaluation_continues(base, tmp_path, monkeypatch):
+    import cme.evaluation.images.run as run
+
+    values = {"base": str(base), "rows": 8, "dtype": "float32", "threads": 1}
+    whole = cme.evaluate_images(tmp_path / "whole", **values)
+    score, seen = run.score_options, []
+
+    def stopping(model, inputs):
+        seen.append(inputs)
+        if len(seen) == 6:
+            raise KeyboardInterrupt
+        return score(model, inputs)
+
+    monkeypatch.setattr(run, "score_options", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        cme.evaluate_images(tmp_path / "part", **values)
+    again = cme.evaluate_images(tmp_path / "part", **values)
+    assert len(seen) == 6 + 3, "five rows are stored"
+    same = {"seconds": 0.0, "finished": ""}
+    assert again.replace(**same) == whole.replace(**same)
+
+
+def write(folder, rows):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), folder / "test-00000.parquet")
+    return str(folder)
+
+
+def as_scienceqa(row, **changes):
+    values = {
+        "image": {"bytes": row.image, "path": "image.png"},
+        "question": row.question,
+        "choices": list(row.choices),
+    }
+    return {**values, "answer": row.gold, "skill": row.skill, "hint": "", "grade": "grade2", **changes}
+
+
+def test_files_with_the_columns_of_scienceqa_give_the_same_numbers(base, rows, tmp_path, command):  # noqa: F811
+    source = write(tmp_path / "rows", [as_scienceqa(rows[0], image=None), *map(as_scienceqa, rows[:6])])
+    mini = cme.evaluate_images(tmp_path / "mini", base=str(base), rows=6, dtype="float32", threads=1)
+    options = ("--base", base, "--source", source, "--dtype", "float32", "--threads", 1, "--out", tmp_path / "out")
+    shown = command("eval-images", *options)
+    assert shown.exit_code == 0, shown.stderr
+    assert "1 rows without an image were skipped" in shown.stderr and "chance (%)" in shown.stdout
+    record = json.loads((tmp_path / "out" / "image-result.json").read_text())
+    assert record["value"] == mini.value and record["rows_fingerprint"] == mini.rows_fingerprint
+    assert record["without_image"] == 1 and record["skills"].keys() == mini.skills.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image": {"bytes": b"broken", "path": ""}}, "row 2: the image is damaged, or of another format"),
+        ({"image": {"bytes": b"", "path": ""}}, "row 2: the image is empty"),
+        ({"answer": 4}, "row 2: answer is 4, which is not the index of one of 4 choices"),
+        ({"choices": ["one"]}, "row 2: choices must be 2 to 10 texts"),
+        ({"question": " "}, "row 2: question is empty"),
+        ({"question": "What is in <image>?"}, "row 2: the question contains <image>, which stands for an image"),
+        ({"question": "What? " * 1000}, "row 2: the prompt has"),
+        (
+            {"image": {"bytes": None, "path": "../../secret.png"}},
+            "row 2: image is the path '../../secret.png', which CME",
+        ),
+    ],
+)
+def test_bad_rows_are_named_before_the_model_is_loaded(base, rows, tmp_path, monkeypatch, changes, message):
+    monkeypatch.setattr("cme.evaluation.images.run.load_model", None)
+    source = write(tmp_path / "rows", [as_scienceqa(rows[0]), as_scienceqa(rows[1], **changes)])
+    with pytest.raises(CMEError) as caught:
+        cme.evaluate_images(tmp_path / "out", base=str(base), source=source)
+    assert message in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
+def test_a_processor_of_another_model_is_named(base, tmp_path):
+    import shutil
+
+    other = shutil.copytree(base, tmp_path / "other")
+    file = other / "processor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"patch_size": 4}))
+    with pytest.raises(SourceError, match="mini, row 1: the base cannot read what its processor made") as caught:
+        cme.evaluate_images(tmp_path / "out", base=str(other), rows=2, threads=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_missing_is_named(base, tiny_base, tmp_path, rows):
+    import shutil
+
+    with pytest.raises(UsageError, match="is a language model without images"):
+        cme.evaluate_images(tmp_path / "out", base=str(tiny_base))
+    blind = shutil.copytree(base, tmp_path / "blind")
+    for file in blind.glob("*processor*"):
+        file.unlink()
+    with pytest.raises(SourceError, match="processor") as caught:
+        cme.evaluate_images(tmp_path / "out", base=str(blind))
+    assert "\n" not in str(caught.value)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=r"has no Parquet files"):
+        cme.evaluate_images(tmp_path / "out", base=str(base), source=str(tmp_path / "empty"))
+    lacking = write(tmp_path / "rows", [{"image": rows[0].image, "question": "?"}])
+    with pytest.raises(SourceError, match="lacks the columns choices, answer"):
+        cme.evaluate_images(tmp_path / "out", base=str(base), source=lacking)
+    with pytest.raises(UsageError, match="rows: must be at least 1"):
+        cme.evaluate_images(tmp_path / "out", base=str(base), rows=0)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,54 @@
+"""Rows with scores of programs: how they ran, which outcomes are possible, and what a board shows of them."""
+
+import pytest
+
+import cme
+from cme.errors import CMEError
+from cme.leaderboard import make_entry, verify
+from cme.leaderboard.rendering.notes import remarks
+from tests.leaderboard.workshop import make_samples
+
+LORA = "1" * 64
+
+
+@pytest.mark.parametrize("how", ["sandboxed", "unsandboxed"])
+def test_an_entry_says_how_programs_ran(workshop, how):
+    folder = workshop.result("code", make_samples(0.6, "c", names=("mbpp",)), adapter=LORA, run_code=how)
+    entry = make_entry([folder], [workshop.run("code", "lora", adapter=LORA)], workshop.entries)
+    assert entry.runs[0].provenance.evaluation.run_code == how
+    assert ("its programs ran without a sandbox" in remarks(entry)) == (how == "unsandboxed")
+    assert verify(workshop.entries)[0].startswith("code: ")
+
+
+def test_without_programs_an_entry_says_nothing_about_them(workshop):
+    folder = workshop.result("lora", make_samples(0.6, "l"), adapter=LORA)
+    make_entry([folder], [workshop.run("lora", "lora", adapter=LORA)], workshop.entries)
+    assert "run_code" not in (workshop.entries / "lora.json").read_text()
+
+
+@pytest.mark.parametrize(
+    ("scores", "problem"),
+    [
+        ({"pass_at_1": 1.0, "failed": 1.0}, "its program has 2 outcomes; expected 1"),
+        ({"pass_at_1": 0.5, "failed": 0.5}, "is 0.5; expected 0 or 1"),
+        ({"pass_at_1": 0.0, "failed": 0.0}, "its program has 0 outcomes; expected 1"),
+    ],
+)
+def test_outcomes_that_no_program_has_are_refused(workshop, scores, problem):
+    samples = make_samples(0.6, "c", names=("mbpp",))
+    samples[0] |= {"score": scores["pass_at_1"], "scores": samples[0]["scores"] | scores}
+    folder = workshop.result("code", samples, adapter=LORA, run_code="sandboxed")
+    with pytest.raises(CMEError, match=problem):
+        make_entry([folder], [workshop.run("code", "lora", adapter=LORA)], workshop.entries)
+
+
+def test_a_board_of_programs_shows_their_outcomes_and_no_column_of_rouge(workshop, tmp_path):
+    folder = workshop.result("code", make_samples(0.6, "c", names=("mbpp",)), adapter=LORA, run_code="sandboxed")
+    entry = make_entry([folder], [workshop.run("code", "lora", adapter=LORA)], workshop.entries)
+    text = cme.render_board(workshop.entries, tmp_path / "out").text
+    assert "without ROUGE" not in text and " CME-R average |" in text.partition("\n| ---")[0]
+    passed = 100 * entry.scores.datasets[0].value
+    assert "## Outcomes of programs" in text
+    line = next(line for line in text.splitlines() if line.startswith("| code") and "mbpp" in line and "0.00" in line)
+    cells = [cell.strip() for cell in line.strip("| ").split("|")]
+    assert cells[:4] == ["code", "mbpp", f"{passed:.2f}", f"{100 - passed:.2f}"]
