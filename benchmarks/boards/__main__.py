@@ -16,7 +16,7 @@ __all__ = ["app", "measure"]
 
 def measure(
     base: Base = "smollm2-135m",
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of each training.")] = 30,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of each training.")] = 60,
     runs: Annotated[int, typer.Option("--runs", min=2, help="Number of trainings.")] = 4,
     ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Also measure two Ray nodes against one.")] = True,
     as_json: Json = False,
@@ -32,7 +32,8 @@ def measure(
         survey = measure_survey(root / "survey", base, finished=100, planned=1_000)
         overhead = measure_overhead(root / "overhead", base, steps=steps, seeds=runs)
         scaling = measure_scaling(root / "scaling", base, steps=steps, runs=runs) if ray else None
-    values: dict[str, Any] = {"survey": asdict(survey), "overhead": asdict(overhead) | {"share": overhead.share}}
+    derived = {"share": overhead.share, "per_step": overhead.per_step}
+    values: dict[str, Any] = {"survey": asdict(survey), "overhead": asdict(overhead) | derived}
     if scaling is not None:
         values["scaling"] = asdict(scaling) | {"speedup": scaling.speedup}
     if as_json:
@@ -41,8 +42,9 @@ def measure(
     rows = [
         [f"planning {survey.planned} steps", f"{survey.plan:.2f} s"],
         [f"cme board status on {survey.finished} steps", f"{survey.recognised:.2f} s"],
-        [f"board of {overhead.steps} steps, one at a time", f"{overhead.wall:.1f} s"],
-        ["share of this time without a command", f"{100 * overhead.share:.2f} %"],
+        [f"{overhead.steps} trainings, one at a time", f"{overhead.wall:.1f} s"],
+        ["time without a command, per training", f"{overhead.per_step:.2f} s"],
+        ["its share", f"{100 * overhead.share:.2f} %"],
         ["CPU time of the driver", f"{overhead.driver:.2f} s"],
     ]
     if scaling is not None:
@@ -55,7 +57,7 @@ def measure(
     note(f"\nBase {base}, {steps} steps per training, one thread.")
 
 
-app = standalone(measure, epilog="Example: python -m benchmarks.boards --steps 30 --runs 4")
+app = standalone(measure, epilog="Example: python -m benchmarks.boards --steps 60 --runs 4")
 
 if __name__ == "__main__":
     app()

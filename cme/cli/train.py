@@ -198,6 +198,10 @@ def _show_grid(grid: "Grid", out: Path, as_json: bool) -> None:
         note(
             "The best learning rate is at the edge of the grid. Try a wider grid, because a better rate may lie outside."
         )
+    for key in grid.settings_at_edge:
+        note(
+            f"The best {key.replace('_', ' ')} is the lowest or highest that was tried, so a better one may lie outside."
+        )
     note(f"Written: {out / str(grid.best)} (the best run), {out / 'lr-grid.json'}")
 
 

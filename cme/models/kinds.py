@@ -27,7 +27,8 @@ def check_kind(folder: Path) -> Any:
         The configuration.
 
     Raises:
-        SourceError: if it is an encoder-decoder model such as T5, a classifier, or another kind of model.
+        SourceError: if it is an encoder-decoder model such as T5, a classifier, or another kind of model, or if it is a mixture
+            that chooses more experts than it has.
     """
     from transformers import AutoConfig
 
@@ -46,7 +47,20 @@ def check_kind(folder: Path) -> Any:
                 f"{folder} is a {saved}, which {work} and does not continue a text. Give a causal language model, such as "
                 "Llama, Qwen or GPT-2."
             )
+    _check_experts(folder, config.get_text_config())
     return config
+
+
+def _check_experts(folder: Path, config: Any) -> None:
+    """Check that a mixture of experts has as many as it chooses for a token. PyTorch would fail in the first forward pass."""
+    chosen = getattr(config, "num_experts_per_tok", None)
+    for key in ("num_local_experts", "n_routed_experts", "num_experts"):
+        there = getattr(config, key, None)
+        if isinstance(chosen, int) and isinstance(there, int) and 0 < there < chosen:
+            raise SourceError(
+                f"{folder} chooses {chosen} experts for a token (num_experts_per_tok) but has {there} ({key}). Correct its "
+                "config.json."
+            )
 
 
 def auto_class(config: Any) -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 from cme.config import Items
 from cme.errors import CMEError
@@ -87,6 +87,19 @@ class _Rates(Record):
         """Return the learning rates of the runs with the same settings as a run, in the order of the runs."""
         return [other.learning_rate for other in self.runs if other.settings == run.settings]
 
+    @property
+    def settings_at_edge(self) -> list[str]:
+        """Names of the numeric settings beside the rate whose chosen value is the lowest or highest that was tried."""
+        chosen = (self.chosen.settings if self.chosen else None) or {}
+        tried = {key: {(run.settings or {}).get(key) for run in self.runs} for key in chosen}
+        return [
+            key
+            for key, value in chosen.items()
+            if len(numbers := [other for other in tried[key] if _numeric(other)]) > 1
+            and _numeric(value)
+            and value in (min(numbers), max(numbers))
+        ]
+
 
 class Grid(_Rates, Artefact):
     """A learning-rate grid, as stored in ``lr-grid.json``."""
@@ -138,6 +151,10 @@ def folder_of(rate: float, settings: Mapping[str, Any] | None = None) -> str:
     mantissa, exponent = f"{rate:.6e}".split("e")
     named = {**(settings or {}), "lr": f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"}
     return "-".join(f"{key.replace('_', '-')}-{_word(value)}" for key, value in named.items())
+
+
+def _numeric(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _word(value: object) -> str:

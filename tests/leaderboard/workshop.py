@@ -47,7 +47,7 @@ _ALL_OR_NOTHING = ("exact_match", "flexible_match", "pass_at_1")
 def make_samples(skill: float, seed: str, rows: int = 24, names: tuple[str, ...] | None = None) -> list[dict]:
     """``rows`` samples per dataset; ``skill`` is the probability of a right answer. Three rows share a cluster."""
     samples = []
-    for spec in (datasets() if names is None else datasets("all")).values():
+    for spec in (datasets() if names is None else datasets("all", beside=True)).values():
         if names is not None and spec.name not in names:
             continue
         for index in range(rows):
@@ -111,7 +111,9 @@ class Workshop:
             "source": "mini",
             "samples_sha256": sha256_file(folder / "samples.parquet"),
             "scorer_version": SCORER_VERSION,
-            "task_fingerprints": {key: spec.fingerprint for key, spec in datasets("all").items() if key in scored},
+            "task_fingerprints": {
+                key: spec.fingerprint for key, spec in datasets("all", beside=True).items() if key in scored
+            },
             "provenance": {key: {"world": "mini"} for key in scored},
             "missing": (),
             "device": "cpu",

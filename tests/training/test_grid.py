@@ -225,6 +225,31 @@ def test_only_one_rate_of_a_rank_may_be_at_the_edge():
 
 
 @pytest.mark.parametrize(
+    ("chosen", "edges"),
+    [
+        ({"rank": 4, "dropout": 0.1, "bias": True}, ["dropout"]),
+        ({"rank": 8, "dropout": 0.0, "bias": False}, ["rank", "dropout"]),
+        ({"rank": 4}, []),
+        ({"name": "a"}, []),
+        (None, []),
+    ],
+)
+def test_settings_at_the_edge_of_their_values_are_named(chosen, edges):
+    """A setting with one value, a switch, and a setting that is a word have no edge."""
+
+    def run(settings):
+        folder = folder_of(1e-3, settings)
+        return GridRun(
+            learning_rate=1e-3, folder=folder, validation_loss=0.5, last_loss=1.0, problem=None, settings=settings
+        )
+
+    others = [{**chosen, "rank": rank, "dropout": rank / 80} for rank in (2, 8)] if chosen and "rank" in chosen else []
+    runs = [run(settings) for settings in [chosen, *others]]
+    grid = Grid(method="lora", steps=3, runs=tuple(runs), best=runs[0].folder, learning_rate=1e-3)
+    assert grid.settings_at_edge == edges
+
+
+@pytest.mark.parametrize(
     ("tune", "says"),
     [
         ({"experts": [2, 4]}, "tune: unknown setting 'experts'. Known: alpha, dropout, rank"),

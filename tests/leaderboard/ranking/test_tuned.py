@@ -63,6 +63,8 @@ def test_tables_and_page_say_how_many_runs_were_tried(tuned):
     text = files["leaderboard.md"]
     assert "learning rate and rank chosen from 6 runs" in text and "| 6 runs |" in text
     assert "rank 32 – 0.0001: 2.3000, 0.0002: 2.2000, 0.0004: diverged" in text and "| rank 32, 0.0002 |" in text
+    row = next(line for line in text.splitlines() if "| rank 32, 0.0002 |" in line)
+    assert row.rstrip(" |").endswith("| rank"), "32 is the highest rank that was tried, and the rate has neighbours"
     assert "so their budgets are not equal" in text
     row = next(row for row in json.loads(files["leaderboard.json"])["rows"] if row["name"] == "lora")
     assert len(row["lr_grid"]["runs"]) == 6

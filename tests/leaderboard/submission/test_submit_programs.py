@@ -52,3 +52,12 @@ def test_a_board_of_programs_shows_their_outcomes_and_no_column_of_rouge(worksho
     line = next(line for line in text.splitlines() if line.startswith("| code") and "mbpp" in line and "0.00" in line)
     cells = [cell.strip() for cell in line.strip("| ").split("|")]
     assert cells[:4] == ["code", "mbpp", f"{passed:.2f}", f"{100 - passed:.2f}"]
+
+
+def test_the_tables_name_a_dataset_that_does_not_count(workshop, tmp_path):
+    for names in (("gsm8k", "svamp"), ("gsm8k",)):
+        root = tmp_path / str(len(names))
+        folder = workshop.result("math", make_samples(0.6, "c", names=names), adapter=LORA)
+        make_entry([folder], [workshop.run("math", "lora", adapter=LORA)], root / "entries")
+        text = cme.render_board(root / "entries", root / "out").text
+        assert ("Not counted in the family scores and the averages: svamp." in text) == ("svamp" in names)

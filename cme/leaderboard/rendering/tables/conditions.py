@@ -89,7 +89,7 @@ def rates_section(standing: Standing) -> Section | None:
             *([f"{len(grid.runs)} runs"] if tuned else []),
             shown(grid.steps),
             choice(row),
-            "yes" if grid.at_edge else "no",
+            _edge(grid),
         ]
         for row, grid in rows
     ]
@@ -101,7 +101,8 @@ def rates_section(standing: Standing) -> Section | None:
     if tuned:
         paragraph += (
             " Where settings of the adapter are named before the rates, every combination was trained. The lowest loss of all "
-            "runs chose the settings and the rate."
+            "runs chose the settings and the rate. The last column names every setting whose chosen value is the lowest or "
+            "highest that was tried."
         )
     without = [row.name for row in standing.rows if row.recipe and not row.lr_grid]
     return Section(
@@ -113,6 +114,14 @@ def rates_section(standing: Standing) -> Section | None:
             text=(0, 1, 4 + tuned),
         ),
     )
+
+
+def _edge(grid: ChosenGrid) -> str:
+    """Return ``yes`` or ``no`` for a grid of rates, and the names of what lies at an edge for one that varies settings too."""
+    if not grid.tuned:
+        return "yes" if grid.at_edge else "no"
+    edges = ["rate"] * grid.at_edge + [key.replace("_", " ") for key in grid.settings_at_edge]
+    return ", ".join(edges) or "no"
 
 
 def _losses(grid: ChosenGrid) -> str:

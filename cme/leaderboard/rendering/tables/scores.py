@@ -22,7 +22,8 @@ from cme.leaderboard.rendering.tables.information import marked, marks_note
 from cme.stats import Estimate, RankRange
 from cme.suite.families import title
 from cme.suite.score import without_rouge
-from cme.suite.suites import Suite
+from cme.suite.spec import datasets
+from cme.suite.suites import ALL, Suite
 
 __all__ = ["datasets_sections", "families_sections", "main_table", "pairs_section", "seeds_section"]
 
@@ -57,13 +58,16 @@ def datasets_sections(standing: Standing) -> list[Section]:
         [item.dataset, title(item.family), item.metric, str(item.n), str(item.clusters), points(100 * item.chance)]
         for item in items
     ]
+    counted = datasets(ALL)
+    apart = [item.dataset for item in items if item.dataset not in counted]
     sections = [
         Section(
             "Datasets",
             "The score of a dataset is the mean of its per-sample scores × 100"
             + (", with its 95 % confidence interval. " if _has_intervals(standing) else ". ")
             + "The table shows the number of samples (n) and of clusters. Samples that share a passage, an article or a premise "
-            "form a cluster. Chance is the expected score of guessing.",
+            "form a cluster. Chance is the expected score of guessing."
+            + (f" Not counted in the family scores and the averages: {listing(apart)}." if apart else ""),
             make_table(["dataset", "family", "metric", "n", "clusters", "chance"], facts, text=(0, 1, 2)),
         )
     ]

@@ -55,7 +55,7 @@ function makeRanking() {
     { label: "Time / LoRA", title: "training time relative to the LoRA row of nearest size, if both were trained under equal conditions", value: (row) => row.time_ratio && row.time_ratio[0], cell: timeCell, optional: true },
     { label: "Train ×", title: `time of a training step ${measured}`, value: ratioOf("train"), cell: ratioCell("train"), optional: true },
     { label: "Decode ×", title: `time of a generated token ${measured}`, value: ratioOf("decode"), cell: ratioCell("decode"), optional: true },
-    numberColumn("Without ROUGE", (row) => row.without_rouge),
+    numberColumn("Without ROUGE", (row) => row.without_rouge, points, { optional: true }),
     numberColumn("Chance-norm.", (row) => row.chance_normalised, points, { title: "average after every dataset’s score was rescaled to (score − chance) / (1 − chance)" }),
     { label: "Drift", title: "KL divergence from the base on texts that the base wrote, nats per token", ascending: true, value: (row) => row.drift && row.drift[0], cell: natsCell("drift"), optional: true },
     { label: "Δ loss", title: "change of the loss on unrelated text, nats per token", ascending: true, value: (row) => row.loss_change && row.loss_change[0], cell: natsCell("loss_change"), optional: true },
