@@ -1,4 +1,4 @@
-# make demo      the whole pipeline: build a mix, train two adapters, evaluate, print the leaderboard (less than 10 minutes on two cores)
+# make demo      the whole pipeline: build a mix, train two adapters, evaluate, print the leaderboard (about 5 minutes on two cores)
 # make board     the demo leaderboard of leaderboards/demo/board.yaml (hours; resumable; JOBS runs at a time)
 # make test      lint, types, tests (at most 12 minutes)
 # make test-all  all tests, including the long ones
@@ -17,7 +17,7 @@ DEMO   ?= demo$(if $(filter-out smoke,$(TIER)),-$(TIER))
 ROWS   ?= 4000
 SOURCE ?= mini:graded
 TIER   ?= smoke
-TRAIN  ?=
+TRAIN  ?= --steps 100
 EVAL   ?=
 TESTS  ?=
 JOBS   ?= 2

@@ -202,13 +202,14 @@ def entry_problem(step: Step) -> str | None:
 
 def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
     wanted = step.expects
+    tier, source, scored = entry["tier"], entry["source"], [item["dataset"] for item in entry["scores"]["datasets"]]
     if entry["scorer_version"] != SCORER_VERSION:
         return "of an earlier scorer"
-    if entry["tier"] != wanted["tier"]:
+    if tier != wanted["tier"]:
         return "of another tier"
-    if entry["source"] != wanted["source"]:
+    if source != wanted["source"]:
         return "of another source"
-    if not _same_datasets([item["dataset"] for item in entry["scores"]["datasets"]], wanted):
+    if not _same_datasets(scored, wanted):
         return "with other datasets"
     dtypes = {run.get("provenance", {}).get("evaluation", {}).get("dtype") for run in entry["runs"]}
     if wanted["dtype"] and entry["base"] and not dtypes <= {None, wanted["dtype"]}:

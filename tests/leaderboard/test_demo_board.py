@@ -11,6 +11,9 @@ from cme.leaderboard.ranking.comparison import make_standing
 ROOT = Path(cme.__file__).parents[1]
 BOARD = ROOT / "leaderboards" / "demo"
 
+READINGS = {"teamlora-normalised": 1, "teamlora-released": "experts"}
+"""The further readings of TeamLoRA's gate weights, by the name of their row."""
+
 pytestmark = pytest.mark.skipif(not BOARD.is_dir(), reason="not in a checkout")
 
 
@@ -21,12 +24,14 @@ def standing():
 
 def test_it_has_the_methods_with_three_seeds_by_one_grid(standing):
     rows = {entry.name: entry for entry in standing.rows}
-    methods = ("lora", "adalora", "moslora", "moelora", "hydralora", "teamlora")
+    methods = ("lora", "adalora", "moslora", "moelora", "hydralora", "teamlora", *READINGS)
     assert set(rows) == {"base", *methods}
     grids = set()
     for name in methods:
         entry = rows[name]
-        assert (entry.method, [run.seed for run in entry.runs], entry.tier) == (name, [0, 1, 2], "quick")
+        method = "teamlora" if name in READINGS else name
+        assert (entry.method, [run.seed for run in entry.runs], entry.tier) == (method, [0, 1, 2], "quick")
+        assert entry.settings.gate_sum == READINGS.get(name, "free" if name == "teamlora" else None)
         assert entry.lr_grid and entry.cost_ratios
         grids.add(tuple(run.learning_rate for run in entry.lr_grid.runs))
     assert len(grids) == 1
@@ -40,7 +45,12 @@ def test_the_readme_shows_its_table_and_says_what_is_significant(standing):
     assert table in (BOARD / "leaderboard.md").read_text(encoding="utf-8")
     significant = {frozenset((item.first, item.second)) for item in standing.comparison.differences if item.significant}
     methods = {entry.name for entry in standing.rows} - {"base"}
-    better = {"hydralora", "moelora", "moslora"}
+    better = {"hydralora", "lora", "moelora", "teamlora-released"}
     expected = {(name, "base") for name in methods} | {(name, "adalora") for name in better}
     assert significant == set(map(frozenset, expected))
-    assert "Only 3 of the 15 method pairs differ" in readme
+    assert "Only 4 of the 28 pairs of trained rows differ" in readme
+
+
+def test_no_family_is_at_the_ceiling_or_at_chance_for_all_methods(standing):
+    """The corpus of the board is graded, so that every family can tell methods apart."""
+    assert standing.information.uninformative == []

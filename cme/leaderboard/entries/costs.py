@@ -119,7 +119,8 @@ def run_ratios(entries: Sequence[Entry]) -> dict[str, RunRatio]:
     """Divide the training time of each entry by that of the LoRA entry with the nearest number of trainable parameters.
 
     Times are compared only between entries with the same number of steps, device, threads, dtype and number of processes
-    in all runs.
+    in all runs. Entries with a measured ratio are left out: the clock of a run depends on what else the machine did, and the
+    measurement of all methods in turns does not.
 
     Returns:
         The ratios by the entry's name. Entries without a comparable LoRA entry are left out.
@@ -128,7 +129,7 @@ def run_ratios(entries: Sequence[Entry]) -> dict[str, RunRatio]:
     ratios = {}
     for entry in entries:
         own, alike = cost_of(entry), _conditions(entry)
-        if own.seconds is None or own.trainable is None or alike is None:
+        if own.seconds is None or own.trainable is None or alike is None or measured(entry, "train"):
             continue
         near = [
             (abs(cost.trainable - own.trainable), lora.name, cost.seconds)

@@ -114,6 +114,12 @@ def test_tables_csv_and_page_show_them(board):
     assert frame.loc["lora", "loss_change_stderr"] == pytest.approx(math.sqrt(stderr([0.5, 1.0]) ** 2 + 0.25))
 
 
+def test_the_change_of_the_loss_has_no_column_if_no_row_has_one(board):
+    (board.entries / "lora.json").unlink()
+    header = tables(page_of(board))[0][0]
+    assert "drift" in header and "Δ loss" not in header
+
+
 def test_boards_without_retention_have_no_columns(small):
     header = tables(page_of(small))[0][0]
     assert "drift" not in header and "Δ loss" not in header and "Drift" not in page_of(small)

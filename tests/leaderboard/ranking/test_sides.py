@@ -8,6 +8,7 @@ from cme.errors import CMEError, UsageError
 from cme.leaderboard.ranking.sides import read_sides
 from cme.records import Result, read_record, write_record
 from cme.suite.prices import row_tokens
+from cme.suite.scorer import SCORER_VERSION
 from cme.suite.tiers import is_tier_order
 from tests.leaderboard.workshop import make_samples
 
@@ -106,7 +107,7 @@ def test_tokens_are_recorded_or_from_the_table(workshop):
         ({"prompt_format": "chat"}, "prompt format: chat"),
         ({"prompt_variant": 2}, "prompt variant: 0 .*, 2"),
         ({"shots": 4}, "shots: 0 .*, 4"),
-        ({"scorer_version": 7}, "scorer version: 1 .*, 7"),
+        ({"scorer_version": 7}, f"scorer version: {SCORER_VERSION} .*, 7"),
         ({"task_fingerprints": {"qqp": "f" * 64}}, "task file of qqp"),
         ({"provenance": {"qqp": {"world": "other"}}}, "world of qqp: mini .*, other"),
     ],

@@ -69,6 +69,15 @@ def test_measured_ratios_come_before_the_runs_clocks(board):
     row = dict(zip(main[0], main[1], strict=True))
     assert (row["train × LoRA"], row["decode × LoRA"]) == ("1.21 [1.18, 1.24]", "1.50")
     assert "run time × LoRA" not in row and "not computed from the train times" in page
+    assert "train time" not in row, "the time of a run includes pauses and other load"
+    clocks = [
+        dict(zip(block[0], line, strict=True))
+        for block in tables(page)
+        if "run time × LoRA" in block[0]
+        for line in block[1:]
+    ]
+    assert {line["name"]: line["run time × LoRA"] for line in clocks}["teamlora-r8"] == "–"
+    assert any(line["run time × LoRA"] != "–" for line in clocks), "rows without a measured ratio keep theirs"
     assert "Measured together: teamlora-r8. Hardware: a processor (cpu, 2 threads). Command: cme bench adapters" in page
 
 

@@ -42,14 +42,16 @@ def runs_section(standing: Standing) -> Section | None:
             line += [points(own.value), own.reference] if own else [ABSENT, ABSENT]
         lines.append(line)
     paragraph = (
-        "The training runs recorded these costs. Times are means over a row's runs and depend on the machine's load. "
+        "The training runs recorded these costs. Times are means over a row's runs. They depend on what else the machine "
+        "did, and include pauses. "
     )
     paragraph += (
         "The column run time × LoRA shows the time relative to the LoRA row with the nearest number of parameters. It is "
-        "computed only between rows with equal steps, device, threads, data type and number of processes."
+        "computed only for rows without a measured ratio, between rows with equal steps, device, threads, data type and number "
+        "of processes."
         if ratios
-        else "No time is shown relative to LoRA, because no LoRA row was trained with the same steps, device, threads, data type "
-        "and number of processes."
+        else "They are not shown relative to LoRA: each row has a measured ratio, or no LoRA row was trained with the same "
+        "steps, device, threads, data type and number of processes."
     )
     return Section("Efficiency: training runs", paragraph, make_table(header, lines, text=(0, 1, 9, 12)))
 

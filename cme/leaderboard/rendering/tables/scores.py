@@ -114,17 +114,23 @@ def _has_intervals(standing: Standing) -> bool:
 
 
 def main_table(rows: list[Row], suite: Suite) -> Table:
-    """Make the main table: method, cost, average and rank range of every row. Columns of ratios appear if any row has one."""
+    """Make the main table: method, cost, average and rank range of every row. Columns of ratios appear if any row has one.
+
+    The recorded training time depends on what else the machine did, so measured ratios replace it.
+    """
     by_rouge = bool(without_rouge(suite))
     by_bench = any(row.train_ratio is not None for row in rows)
     by_clock = not by_bench and any(row.train_run_ratio is not None for row in rows)
     decoded = any(row.decode_ratio is not None for row in rows)
-    header = ["name", "method", "rank", "experts", "trainable %", "train time"]
-    header += ["train × LoRA"] * by_bench + ["run time × LoRA"] * by_clock + ["decode × LoRA"] * decoded
+    header = ["name", "method", "rank", "experts", "trainable %"]
+    header += ["train × LoRA"] if by_bench else ["train time", *["run time × LoRA"] * by_clock]
+    header += ["decode × LoRA"] * decoded
     soft = any(row.soft_average is not None for row in rows)
     header += [suite.average, "rank range", *["soft average", "soft rank range"] * soft]
-    retained = any(row.drift is not None for row in rows)
-    header += ["chance-normalised", *["without ROUGE"] * by_rouge, *["drift", "Δ loss"] * retained, "seeds", "remark"]
+    drifted = any(row.drift is not None for row in rows)
+    unlearned = any(row.loss_change is not None for row in rows)
+    header += ["chance-normalised", *["without ROUGE"] * by_rouge, *["drift"] * drifted, *["Δ loss"] * unlearned]
+    header += ["seeds", "remark"]
     lines = []
     for row in rows:
         line = [
@@ -133,10 +139,11 @@ def main_table(rows: list[Row], suite: Suite) -> Table:
             shown(row.rank),
             shown(row.experts),
             points(row.trainable_percent),
-            duration(row.train_seconds),
         ]
         if by_bench:
             line.append(_ratio(row.train_ratio, row.train_ratio_low, row.train_ratio_high))
+        else:
+            line.append(duration(row.train_seconds))
         if by_clock:
             line.append(points(row.train_run_ratio))
         if decoded:
@@ -151,8 +158,10 @@ def main_table(rows: list[Row], suite: Suite) -> Table:
         line.append(interval(row.chance_normalised, row.chance_normalised_low, row.chance_normalised_high))
         if by_rouge:
             line.append(interval(row.without_rouge, row.without_rouge_low, row.without_rouge_high))
-        if retained:
-            line += [nats(row.drift, row.drift_stderr), nats(row.loss_change, row.loss_change_stderr, signed=True)]
+        if drifted:
+            line.append(nats(row.drift, row.drift_stderr))
+        if unlearned:
+            line.append(nats(row.loss_change, row.loss_change_stderr, signed=True))
         line += [shown(row.seeds), row.remark]
         lines.append(line)
     return make_table(header, lines, text=(0, 1, len(header) - 1))

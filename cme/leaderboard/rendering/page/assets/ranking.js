@@ -51,7 +51,7 @@ function makeRanking() {
     numberColumn("Experts", (row) => row.experts, whole),
     numberColumn("Trainable (M)", (row) => row.trainable, (value) => points(value === null ? null : value / 1e6)),
     numberColumn("Trainable %", (row) => row.share),
-    numberColumn("Train time", (row) => row.seconds, duration, { title: "mean over the seeds" }),
+    { ...numberColumn("Train time", (row) => row.seconds, duration, { title: "mean over the seeds" }), replaced: any(ratioOf("train")) },
     { label: "Time / LoRA", title: "training time relative to the LoRA row of nearest size, if both were trained under equal conditions", value: (row) => row.time_ratio && row.time_ratio[0], cell: timeCell, optional: true },
     { label: "Train ×", title: `time of a training step ${measured}`, value: ratioOf("train"), cell: ratioCell("train"), optional: true },
     { label: "Decode ×", title: `time of a generated token ${measured}`, value: ratioOf("decode"), cell: ratioCell("decode"), optional: true },
@@ -61,7 +61,7 @@ function makeRanking() {
     { label: "Δ loss", title: "change of the loss on unrelated text, nats per token", ascending: true, value: (row) => row.loss_change && row.loss_change[0], cell: natsCell("loss_change"), optional: true },
     numberColumn("Seeds", (row) => (row.runs[0].seed === null ? null : row.runs.length), whole),
     { label: "Remark", text: true, value: (row) => row.remark, cell: (row, td) => { td.className = "wide"; td.textContent = row.remark; } },
-  ].filter((column) => !column.optional || any(column.value));
+  ].filter((column) => !column.replaced && (!column.optional || any(column.value)));
   const table = new SortedTable("ranking-table", { caption: "CME average, rank range and cost of every row", columns, sort: { index: 2, direction: -1 } });
   return () => table.show(visible().filter((row) => row.kind !== "partial"));
 }
