@@ -52,5 +52,5 @@ def test_the_readme_shows_its_table_and_says_what_is_significant(standing):
 
 
 def test_no_family_is_at_the_ceiling_or_at_chance_for_all_methods(standing):
-    """The corpus of the board is graded, so that every family can tell methods apart."""
+    """The corpus of the board is graded, so that its difficulty hides no difference between methods."""
     assert standing.information.uninformative == []

@@ -69,7 +69,7 @@ def test_measured_ratios_come_before_the_runs_clocks(board):
     row = dict(zip(main[0], main[1], strict=True))
     assert (row["train × LoRA"], row["decode × LoRA"]) == ("1.21 [1.18, 1.24]", "1.50")
     assert "run time × LoRA" not in row and "not computed from the train times" in page
-    assert "train time" not in row, "the time of a run includes pauses and other load"
+    assert row["train time"] != "–", "other rows have no measured ratio"
     clocks = [
         dict(zip(block[0], line, strict=True))
         for block in tables(page)
@@ -79,6 +79,17 @@ def test_measured_ratios_come_before_the_runs_clocks(board):
     assert {line["name"]: line["run time × LoRA"] for line in clocks}["teamlora-r8"] == "–"
     assert any(line["run time × LoRA"] != "–" for line in clocks), "rows without a measured ratio keep theirs"
     assert "Measured together: teamlora-r8. Hardware: a processor (cpu, 2 threads). Command: cme bench adapters" in page
+
+
+def test_measured_ratios_of_all_rows_replace_their_training_times(board):
+    """The time of a run includes pauses and other load."""
+    trained = [entry.name for entry in load_entries(board.entries) if entry.runs[0].cost]
+    for name in trained:
+        _change(board, name, cost_ratios=RATIOS)
+    page = page_of(board)
+    main = tables(page)[0]
+    assert "train × LoRA" in main[0] and not {"train time", "run time × LoRA"} & set(main[0])
+    assert "because all rows have a measured ratio" in page and len(trained) > 1
 
 
 def test_run_times_are_compared_on_equal_machines_only(board):

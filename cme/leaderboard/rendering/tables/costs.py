@@ -50,8 +50,10 @@ def runs_section(standing: Standing) -> Section | None:
         "computed only for rows without a measured ratio, between rows with equal steps, device, threads, data type and number "
         "of processes."
         if ratios
-        else "They are not shown relative to LoRA: each row has a measured ratio, or no LoRA row was trained with the same "
-        "steps, device, threads, data type and number of processes."
+        else "They are not shown relative to LoRA, because all rows have a measured ratio."
+        if all(measured(row, "train") for row in trained)
+        else "No time is shown relative to LoRA: a row has a measured ratio, or no LoRA row was trained with the same steps, "
+        "device, threads, data type and number of processes."
     )
     return Section("Efficiency: training runs", paragraph, make_table(header, lines, text=(0, 1, 9, 12)))
 

@@ -116,14 +116,15 @@ def _has_intervals(standing: Standing) -> bool:
 def main_table(rows: list[Row], suite: Suite) -> Table:
     """Make the main table: method, cost, average and rank range of every row. Columns of ratios appear if any row has one.
 
-    The recorded training time depends on what else the machine did, so measured ratios replace it.
+    The recorded training time depends on what else the machine did. It is left out if all trained rows have measured ratios.
     """
     by_rouge = bool(without_rouge(suite))
     by_bench = any(row.train_ratio is not None for row in rows)
     by_clock = not by_bench and any(row.train_run_ratio is not None for row in rows)
     decoded = any(row.decode_ratio is not None for row in rows)
     header = ["name", "method", "rank", "experts", "trainable %"]
-    header += ["train × LoRA"] if by_bench else ["train time", *["run time × LoRA"] * by_clock]
+    timed = not by_bench or any(row.train_seconds is not None and row.train_ratio is None for row in rows)
+    header += ["train time"] * timed + ["train × LoRA"] * by_bench + ["run time × LoRA"] * by_clock
     header += ["decode × LoRA"] * decoded
     soft = any(row.soft_average is not None for row in rows)
     header += [suite.average, "rank range", *["soft average", "soft rank range"] * soft]
@@ -140,10 +141,10 @@ def main_table(rows: list[Row], suite: Suite) -> Table:
             shown(row.experts),
             points(row.trainable_percent),
         ]
+        if timed:
+            line.append(duration(row.train_seconds))
         if by_bench:
             line.append(_ratio(row.train_ratio, row.train_ratio_low, row.train_ratio_high))
-        else:
-            line.append(duration(row.train_seconds))
         if by_clock:
             line.append(points(row.train_run_ratio))
         if decoded:
