@@ -16,7 +16,7 @@ __all__ = ["app", "measure"]
 
 def measure(
     base: Base = "smollm2-135m",
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of each training.")] = 60,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps of each training.")] = 30,
     runs: Annotated[int, typer.Option("--runs", min=2, help="Number of trainings.")] = 4,
     ray: Annotated[bool, typer.Option("--ray/--no-ray", help="Also measure two Ray nodes against one.")] = True,
     as_json: Json = False,
@@ -57,7 +57,7 @@ def measure(
     note(f"\nBase {base}, {steps} steps per training, one thread.")
 
 
-app = standalone(measure, epilog="Example: python -m benchmarks.boards --steps 60 --runs 4")
+app = standalone(measure, epilog="Example: python -m benchmarks.boards --steps 30 --runs 4")
 
 if __name__ == "__main__":
     app()
