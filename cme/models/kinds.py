@@ -16,6 +16,12 @@ _HEADS = {
 }
 """What models with other output layers do, by the end of the name of their class."""
 
+_CHOSEN = ("num_experts_per_tok", "moe_topk", "moe_top_k", "top_k_experts")
+"""Settings of transformers' mixtures with the number of experts that a token uses."""
+
+_THERE = ("num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts")
+"""Settings of transformers' mixtures with the number of experts that a token can choose from."""
+
 
 def check_kind(folder: Path) -> Any:
     """Check by its configuration that a base is a causal language model or a vision-language model.
@@ -53,14 +59,16 @@ def check_kind(folder: Path) -> Any:
 
 def _check_experts(folder: Path, config: Any) -> None:
     """Check that a mixture of experts has as many as it chooses for a token. PyTorch would fail in the first forward pass."""
-    chosen = getattr(config, "num_experts_per_tok", None)
-    for key in ("num_local_experts", "n_routed_experts", "num_experts"):
-        there = getattr(config, key, None)
-        if isinstance(chosen, int) and isinstance(there, int) and 0 < there < chosen:
-            raise SourceError(
-                f"{folder} chooses {chosen} experts for a token (num_experts_per_tok) but has {there} ({key}). Correct its "
-                "config.json."
-            )
+    chosen, there = (
+        {key: value for key in keys if isinstance(value := getattr(config, key, None), int)}
+        for keys in (_CHOSEN, _THERE)
+    )
+    for key, most in there.items():
+        for choice, count in chosen.items():
+            if 0 < most < count:
+                raise SourceError(
+                    f"{folder} chooses {count} experts for a token ({choice}) but has {most} ({key}). Correct its config.json."
+                )
 
 
 def auto_class(config: Any) -> Any:

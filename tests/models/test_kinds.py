@@ -123,13 +123,23 @@ def test_encoder_decoders_that_see_are_refused(kind, tmp_path):
     assert one_sentence(caught)
 
 
-@pytest.mark.parametrize(("kind", "key"), [("mixtral", "num_local_experts"), ("qwen2_moe", "num_experts")])
-def test_a_mixture_that_chooses_more_experts_than_it_has_is_refused(tmp_path, kind, key):
+@pytest.mark.parametrize(
+    ("kind", "key", "choice"),
+    [
+        ("mixtral", "num_local_experts", "num_experts_per_tok"),
+        ("qwen2_moe", "num_experts", "num_experts_per_tok"),
+        ("deepseek_v3", "n_routed_experts", "num_experts_per_tok"),
+        ("gemma4_text", "num_experts", "top_k_experts"),
+    ],
+)
+def test_a_mixture_that_chooses_more_experts_than_it_has_is_refused(tmp_path, kind, key, choice):
     """Otherwise PyTorch fails in the first forward pass, with a message about an index."""
-    config = {"model_type": kind, key: 2, "num_experts_per_tok": 2}
+    config = {"model_type": kind, key: 2, choice: 2}
     (tmp_path / "config.json").write_text(json.dumps(config))
     check_kind(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(config | {"num_experts_per_tok": 3}))
-    with pytest.raises(SourceError, match=rf"chooses 3 experts for a token .* but has 2 \({key}\)") as error:
+    (tmp_path / "config.json").write_text(json.dumps(config | {choice: 3}))
+    with pytest.raises(
+        SourceError, match=rf"chooses 3 experts for a token \({choice}\) but has 2 \(.*experts\)"
+    ) as error:
         check_kind(tmp_path)
     assert one_sentence(error)

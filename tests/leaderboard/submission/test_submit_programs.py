@@ -60,4 +60,6 @@ def test_the_tables_name_a_dataset_that_does_not_count(workshop, tmp_path):
         folder = workshop.result("math", make_samples(0.6, "c", names=names), adapter=LORA)
         make_entry([folder], [workshop.run("math", "lora", adapter=LORA)], root / "entries")
         text = cme.render_board(root / "entries", root / "out").text
-        assert ("Not counted in the family scores and the averages: svamp." in text) == ("svamp" in names)
+        assert ("These datasets do not count in the family scores and the averages: svamp." in text) == (
+            "svamp" in names
+        )

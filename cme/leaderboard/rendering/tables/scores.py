@@ -67,7 +67,11 @@ def datasets_sections(standing: Standing) -> list[Section]:
             + (", with its 95 % confidence interval. " if _has_intervals(standing) else ". ")
             + "The table shows the number of samples (n) and of clusters. Samples that share a passage, an article or a premise "
             "form a cluster. Chance is the expected score of guessing."
-            + (f" Not counted in the family scores and the averages: {listing(apart)}." if apart else ""),
+            + (
+                f" These datasets do not count in the family scores and the averages: {listing(apart)}."
+                if apart
+                else ""
+            ),
             make_table(["dataset", "family", "metric", "n", "clusters", "chance"], facts, text=(0, 1, 2)),
         )
     ]
@@ -129,8 +133,8 @@ def main_table(rows: list[Row], suite: Suite) -> Table:
     soft = any(row.soft_average is not None for row in rows)
     header += [suite.average, "rank range", *["soft average", "soft rank range"] * soft]
     drifted = any(row.drift is not None for row in rows)
-    unlearned = any(row.loss_change is not None for row in rows)
-    header += ["chance-normalised", *["without ROUGE"] * by_rouge, *["drift"] * drifted, *["Δ loss"] * unlearned]
+    on_text = any(row.loss_change is not None for row in rows)
+    header += ["chance-normalised", *["without ROUGE"] * by_rouge, *["drift"] * drifted, *["Δ loss"] * on_text]
     header += ["seeds", "remark"]
     lines = []
     for row in rows:
@@ -161,7 +165,7 @@ def main_table(rows: list[Row], suite: Suite) -> Table:
             line.append(interval(row.without_rouge, row.without_rouge_low, row.without_rouge_high))
         if drifted:
             line.append(nats(row.drift, row.drift_stderr))
-        if unlearned:
+        if on_text:
             line.append(nats(row.loss_change, row.loss_change_stderr, signed=True))
         line += [shown(row.seeds), row.remark]
         lines.append(line)
