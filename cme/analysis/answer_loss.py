@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerLoss", "AnswerRow"]
 
-_BUDGET = {"cpu": 1024}
+_BUDGET = {"cpu": 512}
 _BUDGET_ELSEWHERE = 4096
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["LoadBatch", "MeasuredLoad", "load_batches", "measure_load", "no_logits", "read_load", "write_load"]
 
-_BUDGET = {"cpu": 2048}
+_BUDGET = {"cpu": 512}
+"""Most tokens of a pass, as in an evaluation, whose memory load should not exceed."""
+
 _BUDGET_ELSEWHERE = 16384
 
 

@@ -185,18 +185,22 @@ class Board:
             above 0.9), ``subject_information_percent`` (of ln k), ``top1_percent_of_gain``,
             ``top1_renormalised_percent_of_gain``, ``phi_shapley_spearman`` and ``phi_soft_shapley_spearman``.
         """
-        import pandas as pd
+        from cme.api.expert_frames import experts_frame
 
-        from cme.leaderboard.ranking.experts import expert_columns, expert_values, standing_experts
+        return experts_frame(self.standing)
 
-        methods = {entry.name: entry.method for entry in self.entries}
-        rows = [
-            {"name": name, "method": methods[name], "experts": row.experts, "rank": row.rank, **expert_values(row)}
-            for name, row in standing_experts(self.standing).items()
-        ]
-        columns = ["name", "method", "experts", "rank", *expert_columns()]
-        whole = dict.fromkeys(("experts", "rank", "analysed_seeds"), "int64")
-        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(columns[4:], "float64") | whole)
+    def expert_pairs(self) -> "pd.DataFrame":
+        """Return the differences between rows in what their experts do, tested over seeds.
+
+        Returns:
+            One row for every two ranked entries with at least two analysed seeds, and every figure: ``first``, ``second``,
+            ``figure`` (a column of `experts`), ``difference`` of the means over seeds (the first minus the second), its 95 %
+            interval ``low`` to ``high`` and ``p`` (Welch's t-test over seeds), and ``p_adjusted`` (Holm's correction over all
+            pairs of the figure). The frame is empty if fewer than two entries have two analysed seeds.
+        """
+        from cme.api.expert_frames import expert_differences_frame
+
+        return expert_differences_frame(self.standing)
 
     def routers(self) -> "pd.DataFrame":
         """Return what the routers of the ranked rows are worth against plain LoRA (``cme submit --export``).
@@ -207,18 +211,9 @@ class Board:
             ``router_worth`` and ``router_worth_soft`` (routed adapter minus the best export in points of the CME average and of
             the soft average) and ``router_worth_drift`` (nats per token; missing without retention).
         """
-        import pandas as pd
+        from cme.api.expert_frames import routers_frame
 
-        from cme.leaderboard.ranking.routers import standing_worth, worth_columns, worth_values
-
-        methods = {entry.name: entry.method for entry in self.entries}
-        rows = [
-            {"name": name, "method": methods[name], **worth_values(row)}
-            for name, row in standing_worth(self.standing).items()
-        ]
-        columns = ["name", "method", *worth_columns()]
-        kinds = dict.fromkeys(columns[5:], "float64") | dict.fromkeys(("exported_seeds", "best_export_rank"), "int64")
-        return pd.DataFrame(rows, columns=columns).astype(kinds)
+        return routers_frame(self.standing)
 
     def render(self, form: str = "md") -> str:
         """Return the board's tables as text.

@@ -1,5 +1,6 @@
 """Resolves the name of a base model to a local folder, computes its fingerprint, and loads it."""
 
+import gc
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -205,6 +206,8 @@ def load_model(folder: Path, *, dtype: str = "float32", device: str | None = Non
     from transformers.utils import logging
 
     kind = auto_class(check_kind(folder))
+    # A model that is no longer used waits for this in reference cycles. Two models at once would need twice the memory.
+    gc.collect()
     bars = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:

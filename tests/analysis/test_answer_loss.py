@@ -85,3 +85,14 @@ def test_a_loss_that_is_not_finite_is_refused(tiny_base, tmp_path):
         next(weight for name, weight in model.named_parameters() if "up_proj" in name).fill_(float("nan"))
     with pytest.raises(AdapterError, match="not finite"):
         meter(rows(1)).measure(model)
+
+
+def test_a_pass_on_a_cpu_has_as_many_tokens_as_one_of_an_evaluation(team):
+    passes = []
+    hook = team.register_forward_pre_hook(
+        lambda _, args, options: passes.append(options["input_ids"].shape), with_kwargs=True
+    )
+    AnswerLoss(rows() * 20, 0, torch.device("cpu")).measure(team)
+    hook.remove()
+    assert sum(count for count, _ in passes) == 120 and len(passes) < 120
+    assert all(count * length <= 512 for count, length in passes)

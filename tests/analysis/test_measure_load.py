@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from cme.adapters.routed.gates import recorded_gates
-from cme.analysis.measure_load import measure_load, read_load, write_load
+from cme.analysis.measure_load import load_batches, measure_load, read_load, write_load
 from cme.analysis.rows import batched, load_rows
 from cme.data.sources import open_source
 from cme.progress import bar
@@ -100,6 +100,13 @@ def test_batches_hold_every_row_once_within_the_budget(team):
     batches = batched(rows, 900)
     assert sorted(row for batch in batches for row in batch) == list(range(len(rows)))
     assert all(len(batch) == 1 or len(batch) * max(len(rows[row].ids) for row in batch) <= 900 for batch in batches)
+
+
+def test_a_pass_on_a_cpu_has_as_many_tokens_as_one_of_an_evaluation(team):
+    rows = rows_of("imdb", team[1], max_length=400) + rows_of("qqp", team[1])
+    batches = list(load_batches(rows, 0, torch.device("cpu")))
+    assert sum(batch.rows for batch in batches) == len(rows) and max(batch.rows for batch in batches) > 1
+    assert all(batch.rows == 1 or batch.owners.numel() <= 512 for batch in batches)
 
 
 def test_a_stored_load_is_read_only_for_the_same_model(team, tmp_path):

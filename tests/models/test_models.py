@@ -1,8 +1,10 @@
 """Base models are resolved, fingerprinted and loaded, or refused with one message."""
 
+import gc
 import json
 import shutil
 import sys
+import weakref
 from importlib.util import find_spec
 
 import pytest
@@ -282,3 +284,23 @@ def test_a_quantised_base_without_its_package_is_reported(base, bits):
         SourceError, match=r"could not be loaded on this machine: .*bitsandbytes.*use an unquantised model"
     ):
         load_model(base)
+
+
+def test_a_model_that_is_no_longer_used_is_freed_before_the_next_is_loaded(tiny_base, monkeypatch):
+    from transformers import AutoModelForCausalLM
+
+    def load(*args, **kwargs):
+        assert kept() is None, "two models are in memory"
+        return whole(*args, **kwargs)
+
+    gc.disable()
+    try:
+        model = load_model(tiny_base, device="cpu")
+        model.itself = [model]  # PeftModel and lm-eval's models are in such cycles
+        kept, whole = weakref.ref(model), AutoModelForCausalLM.from_pretrained
+        del model
+        assert kept() is not None
+        monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", load)
+        assert load_model(tiny_base, device="cpu") is not None
+    finally:
+        gc.enable()

@@ -11,6 +11,8 @@ from cme.leaderboard.ranking.numbers import rounded
 from cme.records import Entry, GateAgreement, RunExperts, Share
 
 __all__ = [
+    "COLUMNS",
+    "FIGURES",
     "Figure",
     "OverSeeds",
     "RowExperts",
@@ -18,6 +20,7 @@ __all__ = [
     "expert_values",
     "over_seeds",
     "row_experts",
+    "seed_figures",
     "standing_experts",
 ]
 
@@ -72,7 +75,7 @@ class RowExperts:
     soft_agreement: OverSeeds | None
 
 
-_FIGURES = (
+FIGURES = (
     "effective",
     "entropy",
     "confident",
@@ -96,15 +99,15 @@ def expert_values(row: RowExperts | None) -> dict[str, float | int | None]:
         "analysed_seeds": row.seeds if row else None,
         "subject_p": rounded(row.p) if row else None,
     }
-    for name in _FIGURES:
+    for name in FIGURES:
         item: OverSeeds | None = getattr(row, name) if row else None
-        label = _LABELS.get(name, name)
+        label = COLUMNS.get(name, name)
         values |= {label: rounded(item.value) if item else None}
         values |= {f"{label}_{end}": rounded(getattr(item, end)) if item else None for end in ("low", "high")}
     return values
 
 
-_LABELS = {
+COLUMNS = {
     "effective": "effective_experts",
     "entropy": "load_entropy",
     "confident": "confident_percent",
@@ -128,24 +131,33 @@ def row_experts(entry: Entry) -> RowExperts | None:
     runs = [run.experts for run in entry.runs if run.experts is not None]
     if not runs:
         return None
-    loads = [run.load for run in runs if run.load is not None]
-    tests = [load.information for load in loads if load.information is not None]
-    shapley = [run.shapley for run in runs if run.shapley is not None]
+    tests = [run.load.information for run in runs if run.load is not None and run.load.information is not None]
     return RowExperts(
         experts=runs[0].experts,
         rank=runs[0].rank,
         seeds=len(runs),
         runs=len(entry.runs),
-        effective=over_seeds([(load.effective, None, None) for load in loads]),
-        entropy=over_seeds([(load.entropy, None, None) for load in loads]),
-        confident=over_seeds([(100 * load.confident, None, None) for load in loads]),
-        information=over_seeds([(100 * test.share, None, None) for test in tests]),
         p=max((test.p for test in tests), default=None),
-        top1=over_seeds(_shares(runs, "top1")),
-        top1_renormalised=over_seeds(_shares(runs, "top1-renormalised")),
-        agreement=over_seeds([_correlation(item.agreement) for item in shapley]),
-        soft_agreement=over_seeds([_correlation(item.soft_agreement) for item in shapley]),
+        **{name: over_seeds(figures) for name, figures in seed_figures(entry).items()},
     )
+
+
+def seed_figures(entry: Entry) -> dict[str, list["Figure"]]:
+    """Return each figure of `RowExperts` that has an interval, for every analysed seed that has its part of the analysis."""
+    runs = [run.experts for run in entry.runs if run.experts is not None]
+    loads = [run.load for run in runs if run.load is not None]
+    tests = [load.information for load in loads if load.information is not None]
+    shapley = [run.shapley for run in runs if run.shapley is not None]
+    return {
+        "effective": [(load.effective, None, None) for load in loads],
+        "entropy": [(load.entropy, None, None) for load in loads],
+        "confident": [(100 * load.confident, None, None) for load in loads],
+        "information": [(100 * test.share, None, None) for test in tests],
+        "top1": _shares(runs, "top1"),
+        "top1_renormalised": _shares(runs, "top1-renormalised"),
+        "agreement": [_correlation(item.agreement) for item in shapley],
+        "soft_agreement": [_correlation(item.soft_agreement) for item in shapley],
+    }
 
 
 Figure = tuple[float | None, float | None, float | None]

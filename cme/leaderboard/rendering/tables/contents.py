@@ -9,7 +9,7 @@ from cme.leaderboard.rendering.row import make_rows
 from cme.leaderboard.rendering.section import Section
 from cme.leaderboard.rendering.tables.conditions import conditions_section, rates_section
 from cme.leaderboard.rendering.tables.costs import measured_section, runs_section
-from cme.leaderboard.rendering.tables.experts import in_use_section, router_section
+from cme.leaderboard.rendering.tables.experts import differences_section, in_use_section, router_section
 from cme.leaderboard.rendering.tables.information import information_sections
 from cme.leaderboard.rendering.tables.readings import programs_section, readings_section
 from cme.leaderboard.rendering.tables.scores import (
@@ -56,6 +56,7 @@ def contents(standing: Standing, paper: Paper) -> list[Section]:
         ablation_section(standing),
         experts_section(standing),
         in_use_section(standing),
+        differences_section(standing),
         router_section(standing),
         measured_section(standing),
         runs_section(standing),

@@ -1,12 +1,13 @@
 """Tables of what the experts of the routed rows do and are worth, and of what their routers are worth."""
 
 from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.expert_pairs import ExpertDifference, expert_differences
 from cme.leaderboard.ranking.experts import OverSeeds, RowExperts, standing_experts
 from cme.leaderboard.ranking.numbers import ABSENT, interval, p_value
 from cme.leaderboard.ranking.routers import standing_worth
 from cme.leaderboard.rendering.section import Section, make_table
 
-__all__ = ["in_use_section", "router_section"]
+__all__ = ["differences_section", "in_use_section", "router_section"]
 
 _COLUMNS = (
     "name",
@@ -41,6 +42,35 @@ def in_use_section(standing: Standing) -> Section | None:
             "alone. Renormalised weights are scaled to the sum of all.",
             "Spearman: correlation of mean φ and Shapley values over pairs of dataset and expert, within datasets.",
         ),
+    )
+
+
+_COMPARED = {
+    "effective": "effective experts",
+    "information": "subjects: % of ln k",
+    "top1": "top 1: % of gain",
+    "agreement": "Spearman φ, Shapley",
+}
+"""The figures of the table of differences. The Python API returns all of them."""
+
+
+def differences_section(standing: Standing) -> Section | None:
+    """Make the table of the differences between rows with at least two analysed seeds."""
+    found: dict[tuple[str, str], dict[str, ExpertDifference]] = {}
+    for item in expert_differences(standing):
+        found.setdefault((item.first, item.second), {})[item.figure] = item
+    shown = {figure: title for figure, title in _COMPARED.items() if any(figure in items for items in found.values())}
+    if not shown:
+        return None
+    lines = [
+        [first, second, *(_difference(items.get(figure)) for figure in shown)]
+        for (first, second), items in found.items()
+    ]
+    return Section(
+        "Experts in use: differences",
+        "The table shows the first row minus the second one, with a 95 % interval over seeds (Welch) and the p-value of the same "
+        "test after Holm's correction over all pairs of the column. A few seeds show large differences only.",
+        make_table(("first", "second", *shown.values()), lines, text=(0, 1)),
     )
 
 
@@ -89,6 +119,13 @@ def _cells(name: str, method: str, row: RowExperts) -> list[str]:
         _shown(row.top1_renormalised),
         _shown(row.agreement),
     ]
+
+
+def _difference(item: ExpertDifference | None) -> str:
+    if item is None:
+        return ABSENT
+    shown = interval(item.value, item.low, item.high)
+    return shown if item.p_adjusted is None else f"{shown}, p = {p_value(item.p_adjusted)}".replace("p = ≤", "p ≤")
 
 
 def _seeds(seeds: int, runs: int) -> str:
