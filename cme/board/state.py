@@ -38,7 +38,7 @@ STEPS = "steps"
 """Folder with the records of the steps, in the work folder of the board."""
 
 _MARKER = ".cme.json"
-_DERIVED = ("rate", "grid", "run", "result", "analysis")
+_DERIVED = ("rate", "grid", "run", "result", "analysis", "export")
 """Kinds of steps whose output is not the board's if that of a step that they need is not."""
 
 
@@ -184,12 +184,13 @@ def _measured(step: Step) -> State:
 
 
 def _rendered(step: Step, board: Board) -> State:
-    record = board.work / STEPS / f"{step.name}.json"
+    names = step.parts.get("records", (Path(step.name),))
+    records = [file for name in names if (file := board.work / STEPS / f"{name}.json").is_file()]
     files = step.parts.get("files", (step.out / "leaderboard.md",))
-    if not record.is_file() or not all(file.is_file() for file in files):
+    if not records or not all(file.is_file() for file in files):
         return State()
-    values = read_mapping(record)
-    return State(finished=values.get("inputs") == inputs_of(step, board))
+    inputs = inputs_of(step, board)
+    return State(finished=any(read_mapping(record).get("inputs") == inputs for record in records))
 
 
 def _needed(plan: Plan, states: Mapping[str, State]) -> frozenset[str]:

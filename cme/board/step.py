@@ -14,8 +14,8 @@ class Step:
 
     Attributes:
         name: name of the step, such as ``results/lora-1``.
-        kind: kind of output: ``mix``, ``rate``, ``grid``, ``run``, ``result``, ``costs``, ``analysis``, ``entry``, ``table`` or
-            ``board``.
+        kind: kind of output: ``mix``, ``rate``, ``grid``, ``run``, ``result``, ``costs``, ``analysis``, ``export``, ``entry``,
+            ``table`` or ``board``.
         argv: the command without ``cme``.
         out: output folder, or the file of an entry.
         needs: names of the steps whose output it reads.
@@ -28,7 +28,8 @@ class Step:
         seed: seed of a run.
         variant: prompt variant of a result.
         expects: values that the output must have to be this step's.
-        parts: outputs that an entry combines: result folders by ``seeds`` and ``variants``.
+        parts: paths by what they are: of an entry, the result folders by ``seeds`` and ``variants``; of a table, its ``files``,
+            and the names of the steps whose ``records`` count if several steps write it.
     """
 
     name: str
