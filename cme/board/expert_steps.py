@@ -131,13 +131,12 @@ def with_experts(entry: Step, steps: Sequence[Step], prefix: str) -> Step:
 def final_table(table: Step, entries: Sequence[Step], prefix: str) -> tuple[Step, Step]:
     """Return the table of a board, and the step that renders it again with the analyses and exports.
 
+    Entries may get their analyses while the first one is rendered, so it counts as finished whether or not they have them.
+
     Args:
         table: the table of the entries without them.
         entries: the entries with them.
         prefix: beginning of the names of the base's steps.
     """
-    last = f"{prefix}{TABLE}"
-    # Each of the two leaves the same files, so it does not matter which one rendered them last.
-    parts = {"records": (Path(table.name), Path(last))}
     needs = (table.name, *(step.name for step in entries))
-    return replace(table, parts=parts), replace(table, name=last, needs=needs, parts=parts)
+    return replace(table, expects={"experts": False}), replace(table, name=f"{prefix}{TABLE}", needs=needs)

@@ -1,6 +1,7 @@
 """What the folders of a board say about its steps. Nothing else is remembered, so that any engine or person can go on."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,8 +139,19 @@ def inputs_of(step: Step, board: Board) -> str:
         digest.update(board.path.read_bytes())
     folders = [step.out / "entries"] if step.kind == "table" else sorted(board.out.rglob("entries"))
     for file in (file for folder in folders for file in sorted(folder.glob("*.json"))):
-        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        contents = file.read_bytes() if step.expects.get("experts", True) else _without_experts(file)
+        digest.update(file.name.encode() + hashlib.sha256(contents).digest())
     return digest.hexdigest()
+
+
+def _without_experts(file: Path) -> bytes:
+    """Return the content of an entry without its analyses and exports, which are added later."""
+    entry = dict(read_mapping(file))
+    with damage_reported(file):
+        entry["runs"] = [
+            {key: run[key] for key in run if key not in ("experts", "router_worth")} for run in entry["runs"]
+        ]
+    return json.dumps(entry, sort_keys=True).encode()
 
 
 def _marked(step: Step) -> State:
@@ -184,13 +196,12 @@ def _measured(step: Step) -> State:
 
 
 def _rendered(step: Step, board: Board) -> State:
-    names = step.parts.get("records", (Path(step.name),))
-    records = [file for name in names if (file := board.work / STEPS / f"{name}.json").is_file()]
+    record = board.work / STEPS / f"{step.name}.json"
     files = step.parts.get("files", (step.out / "leaderboard.md",))
-    if not records or not all(file.is_file() for file in files):
+    if not record.is_file() or not all(file.is_file() for file in files):
         return State()
-    inputs = inputs_of(step, board)
-    return State(finished=any(read_mapping(record).get("inputs") == inputs for record in records))
+    values = read_mapping(record)
+    return State(finished=values.get("inputs") == inputs_of(step, board))
 
 
 def _needed(plan: Plan, states: Mapping[str, State]) -> frozenset[str]:

@@ -28,8 +28,7 @@ class Step:
         seed: seed of a run.
         variant: prompt variant of a result.
         expects: values that the output must have to be this step's.
-        parts: paths by what they are: of an entry, the result folders by ``seeds`` and ``variants``; of a table, its ``files``,
-            and the names of the steps whose ``records`` count if several steps write it.
+        parts: paths by what they are: the result folders of an entry by ``seeds`` and ``variants``, or the ``files`` of a table.
     """
 
     name: str

@@ -118,11 +118,22 @@ def test_a_failed_analysis_holds_up_no_table(tmp_path):
     assert set(pool.started) == {"analysis/team-0", "experts/team", "experts-table"} and survey(board).finished
 
 
+def test_an_entry_may_get_its_analysis_while_the_table_is_rendered(tmp_path):
+    board = make_board(tmp_path, **WANTED)
+    run_fake(board, only="table")
+    run_fake(board, only="experts/team")
+    now = survey(board)
+    assert now.states["table"].finished and now.needed == {"experts-table"}
+    file = tmp_path / "out" / "entries" / "team.json"
+    file.write_text(json.dumps(entry_of(tmp_path) | {"scores": {"datasets": [{"dataset": "rte", "score": 1}]}}))
+    assert not survey(board).states["table"].finished
+
+
 def test_analyses_of_a_finished_board_are_added(tmp_path):
     run_fake(make_board(tmp_path))
     board = make_board(tmp_path, analysis="true")
     _, pool = run_fake(board)
-    assert set(pool.started) == OWN - {"exports/team-0"}
+    assert set(pool.started) == OWN - {"exports/team-0"} | {"table"}
     board = make_board(tmp_path, **WANTED)
     _, pool = run_fake(board)
     assert set(pool.started) == {"exports/team-0", "experts/team", "experts-table"} and survey(board).finished
