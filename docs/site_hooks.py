@@ -164,7 +164,17 @@ def python_api() -> str:
 
 def board_file() -> str:
     """The keys of a board file, from the classes that read it."""
-    from cme.records.board import BoardFile, Costs, Experts, GridRule, MethodRow, MixPart, PromptVariants, Study
+    from cme.records.board import (
+        BoardFile,
+        Costs,
+        Experts,
+        Exports,
+        GridRule,
+        MethodRow,
+        MixPart,
+        PromptVariants,
+        Study,
+    )
     from cme.records.docstrings import attributes, summary
 
     parts = {
@@ -176,6 +186,7 @@ def board_file() -> str:
         "prompt_variants": PromptVariants,
         "costs": Costs,
         "analysis": Experts,
+        "exports": Exports,
     }
     lines = ["# The board file", "", "This page is generated. [Run a board](running-a-board.md) has an example.", ""]
     for title, cls in parts.items():

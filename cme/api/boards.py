@@ -183,7 +183,8 @@ class Board:
             ``subject_p``. Then follow figures, each with its 95 % interval in ``…_low`` and ``…_high`` (over seeds with at least
             two, otherwise over samples): ``effective_experts``, ``load_entropy`` (of 1), ``confident_percent`` (tokens with a φ
             above 0.9), ``subject_information_percent`` (of ln k), ``top1_percent_of_gain``,
-            ``top1_renormalised_percent_of_gain``, ``phi_shapley_spearman`` and ``phi_soft_shapley_spearman``.
+            ``top1_renormalised_percent_of_gain``, ``phi_shapley_spearman`` and ``phi_soft_shapley_spearman``. The shares of the
+            gain are missing if the interval of the gain over the base contains 0 for a seed.
         """
         from cme.api.expert_frames import experts_frame
 
@@ -196,7 +197,8 @@ class Board:
             One row for every two ranked entries with at least two analysed seeds, and every figure: ``first``, ``second``,
             ``figure`` (a column of `experts`), ``difference`` of the means over seeds (the first minus the second), its 95 %
             interval ``low`` to ``high`` and ``p`` (Welch's t-test over seeds), and ``p_adjusted`` (Holm's correction over all
-            pairs of the figure). The frame is empty if fewer than two entries have two analysed seeds.
+            pairs of the figure). ``effective_experts`` is compared between rows with equal numbers of experts only, and
+            ``load_entropy`` between all. The frame is empty if fewer than two entries have two analysed seeds.
         """
         from cme.api.expert_frames import expert_differences_frame
 
@@ -209,7 +211,8 @@ class Board:
             One row per ranked entry with a measured export: ``name``, ``method``, ``exported_seeds``, ``best_export`` and
             ``best_export_rank``. Then follow differences, each with its 95 % interval in ``…_low`` and ``…_high``:
             ``router_worth`` and ``router_worth_soft`` (routed adapter minus the best export in points of the CME average and of
-            the soft average) and ``router_worth_drift`` (nats per token; missing without retention).
+            the soft average) and ``router_worth_drift`` (nats per token; missing without retention). With several seeds, the best
+            export is one way of exporting for all of them, and the interval contains its choice.
         """
         from cme.api.expert_frames import routers_frame
 

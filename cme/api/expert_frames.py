@@ -61,5 +61,5 @@ def routers_frame(standing: Standing) -> "pd.DataFrame":
         {"name": name, "method": methods[name], **worth_values(row)} for name, row in standing_worth(standing).items()
     ]
     columns = ["name", "method", *worth_columns()]
-    kinds = dict.fromkeys(columns[5:], "float64") | dict.fromkeys(("exported_seeds", "best_export_rank"), "int64")
+    kinds = dict.fromkeys(columns[5:], "float64") | {"exported_seeds": "int64", "best_export_rank": "Int64"}
     return pd.DataFrame(rows, columns=columns).astype(kinds)

@@ -1,11 +1,11 @@
 """Export of adapters to plain LoRA, which every server of LoRA adapters takes."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cme.api.adapter_values import adapter_folder
 from cme.api.call import StrPath, chosen_datasets, names, path, public
 from cme.env import processes
 from cme.errors import UsageError
@@ -72,7 +72,7 @@ def export_lora(
     every token, so it is approximated. After an interruption, the same call continues.
 
     Args:
-        adapter: folder or hub id of the adapter.
+        adapter: folder or hub id of the adapter. A learning-rate grid stands for its best run.
         out: output folder: new, or this call's unfinished output. With a single way other than ``family`` it is the adapter;
             otherwise each adapter has a folder below it.
         how: ways of exporting a routed adapter, as a list or separated by commas: ``mean`` (constant gate weights), ``family``
@@ -118,7 +118,8 @@ def export_lora(
 
     if processes() > 1:
         raise UsageError("cme export-lora runs in one process. Start it without torchrun.")
-    folder, kind = adapter_kind(os.fspath(adapter))
+    chosen_adapter = adapter_folder(adapter)
+    folder, kind = adapter_kind(chosen_adapter)
     if kind == "MOSLORA":
         if how is not None or measure:
             raise UsageError(
@@ -139,7 +140,7 @@ def export_lora(
     if not measure and (given := [name for name, value in of_measure.items() if value is not None]):
         raise UsageError(f"{given[0].replace('_', '-')} applies to --measure only. Add --measure, or leave it out.")
     settings = ExportSettings(
-        os.fspath(adapter), chosen, None if data is None else str(path(data)), base, pick_dtype(dtype), pick_device(device),
+        chosen_adapter, chosen, None if data is None else str(path(data)), base, pick_dtype(dtype), pick_device(device),
         rank, ridge, steps, lr, batch_size, seed, prompt_format,
         _evaluation(of_measure, token_budget, threads, allow_missing) if measure else None,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from cme.board.expert_checks import check_experts
 from cme.board.ids import FixedRows, with_fixed_rows
 from cme.board.reference import check_reference, shots_of
 from cme.board.rows import Row, board_rows
@@ -14,7 +15,6 @@ from cme.errors import CMEError, UsageError, unknown
 from cme.models.embedded import EMBEDDED
 from cme.models.load import DTYPES
 from cme.readers.yaml_file import read_yaml
-from cme.records.analysis import PARTS
 from cme.records.board import BoardFile
 from cme.records.grid import folder_of
 from cme.sandbox import RUN_CODE
@@ -119,6 +119,7 @@ def read_board(path: Path, work: Path | None = None) -> Board:
         _check(file)
         rows = board_rows(file)
         _check_names(file, rows)
+        check_experts(file, rows)
         bases = _bases(file)
     except CMEError as error:
         raise type(error)(f"{where}: {error}") from None
@@ -152,7 +153,6 @@ def _check(file: BoardFile) -> None:
         ("dtype", file.dtype, ("auto", *DTYPES)),
         ("costs: dtype", file.costs and file.costs.dtype, DTYPES),
         ("analysis: tier", file.analysis and file.analysis.tier, TIERS),
-        *(("analysis: part", part, PARTS) for part in (file.analysis.parts if file.analysis else ())),
     ):
         if value is not None and value not in known:
             raise unknown(what, str(value), known)
@@ -241,20 +241,6 @@ def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
     for number in file.prompt_variants.which:
         for spec in specs:
             spec.instruction_at(number)
-    if file.analysis:
-        for name in file.analysis.rows:
-            if name != "routed" and name not in methods:
-                raise UsageError(f"analysis: {unknown('row', name, ['routed', *methods])}")
-            row = next((row for row in rows if row.name == name), None)
-            if row and not row.routed:
-                raise UsageError(
-                    f"analysis: {name} has the method {row.adapter.method}, which has no experts. Leave it out."
-                )
-            if row and not row.analysed:
-                raise UsageError(
-                    f"analysis: {name} has different numbers of experts by layer (experts_pattern), which cannot be analysed. "
-                    "Leave it out."
-                )
 
 
 def _bases(file: BoardFile) -> tuple[Base, ...]:
@@ -266,7 +252,7 @@ def _bases(file: BoardFile) -> tuple[Base, ...]:
         label = re.sub(r"[^A-Za-z0-9._-]+", "-", name.rstrip("/").rsplit("/", 1)[-1])
         if label in [other.label for other in bases]:
             raise UsageError(f"base: two bases are called {label!r}. Give each base once.")
-        if label in _FOLDERS:
+        if label in _FOLDERS or (label == "exports" and file.exports is not None):
             raise UsageError(
                 f"base: {label!r} is the name of one of the board's own folders. Rename the base's folder."
             )

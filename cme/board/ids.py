@@ -78,5 +78,9 @@ def _mix(file: BoardFile, ids: Path, fixed: FixedRows) -> FixedRows:
         raise UsageError(
             f"mix: {ids} is of a mix without validation rows, but these choose the learning rate. Leave out rates."
         )
+    if file.exports is not None and not manifest.validation_rows:
+        raise UsageError(
+            f"mix: {ids} is of a mix without validation rows, but the exports are computed from these. Leave out exports."
+        )
     own = None if file.mix.allow_missing else manifest.fingerprint
     return FixedRows(fixed.evaluation, fixed.source, read.sha256, own)

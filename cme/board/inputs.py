@@ -25,9 +25,9 @@ def check_inputs(board: Board, steps: Iterable[Step]) -> None:
     kinds, file = {step.kind for step in steps}, board.file
     if board.out.exists() and not board.out.is_dir():
         raise UsageError(f"out is {str(board.out)!r}, which is a file. Give a folder in {board.path}.")
-    if kinds & {"mix", "result", "analysis"} and file.source != "hub":
+    if kinds & {"mix", "result", "analysis", "export"} and file.source != "hub":
         open_source(file.source)
-    if file.mix.folder and kinds & {"rate", "grid", "run"} and not (board.mix / "manifest.json").is_file():
+    if file.mix.folder and kinds & {"rate", "grid", "run", "export"} and not (board.mix / "manifest.json").is_file():
         raise UsageError(
             f"mix is {file.mix.folder!r}, which is not the folder of a mix. Build it with cme build-data, or give its settings "
             f"in {board.path}."
@@ -37,6 +37,11 @@ def check_inputs(board: Board, steps: Iterable[Step]) -> None:
             f"mix is {file.mix.folder!r}, which has no validation rows to choose the learning rate. Build it with "
             "cme build-data --validation-share 0.01, or leave out rates."
         )
-    text = file.retention_text if file.retention else None
-    if "result" in kinds and text and not Path(text).expanduser().is_file():
+    if file.mix.folder and "export" in kinds and not read_manifest(board.mix).validation_rows:
+        raise UsageError(
+            f"mix is {file.mix.folder!r}, which has no validation rows from which the exports are computed. Build it with "
+            "cme build-data --validation-share 0.01, or leave out exports."
+        )
+    text = file.retention_text if file.retention or "export" in kinds else None
+    if kinds & {"result", "export"} and text and not Path(text).expanduser().is_file():
         raise UsageError(f"retention_text is {text!r}, which does not exist. Give a text file in {board.path}.")

@@ -21,8 +21,12 @@ _COMMANDS = {
     "run": "train",
     "result": "eval",
     "analysis": "analyse",
+    "export": "export-lora",
 }
 """The command in the marker of each kind of step."""
+
+_EVALUATED = ("result", "analysis", "export")
+"""The kinds of steps whose marker names the datasets of an evaluation."""
 
 _MOST = 3
 """Most differences in a message."""
@@ -38,13 +42,19 @@ def marker_problem(step: Step, marker: Mapping[str, Any]) -> str | None:
     command, settings = marker.get("command"), marker.get("settings")
     if command != _COMMANDS[step.kind] or not isinstance(settings, Mapping):
         return f"{step.out} has the output of 'cme {command}'"
+    if step.kind == "export" and isinstance(measure := settings.get("measure"), Mapping):
+        settings = {**settings, **measure}
+    finished = bool(marker.get("finished"))
     differences = [
         _difference(step, key, settings, value)
         for key, value in step.expects.items()
-        if not _agrees(step, key, value, settings)
+        # The parts of an analysis may change until it is finished.
+        if not (key == "parts" and not finished) and not _agrees(step, key, value, settings)
     ]
-    if not differences and step.kind == "result" and marker.get("finished"):
+    if not differences and step.kind == "result" and finished:
         differences = _other_base(step) or _other_run(step)
+    if not differences and step.kind in ("analysis", "export"):
+        differences = _other_adapter(step, settings.get("adapter"))
     if not differences and (other := _other_mix(step.expects.get("mix"), settings.get("mix_fingerprint"))):
         differences = [other]
     if not differences:
@@ -56,7 +66,9 @@ def marker_problem(step: Step, marker: Mapping[str, Any]) -> str | None:
 def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bool:
     if key in ("run", "mix", "allow_missing") or (step.kind == "result" and key == "base"):
         return True
-    if key == "datasets" and step.kind == "result":
+    if key == "parts":
+        return set(value) <= set(settings.get(key, value))
+    if key == "datasets" and step.kind in _EVALUATED:
         return key not in settings or _same_datasets(settings[key], step.expects)
     if key == "ids":
         return bool(settings.get(key) == value)
@@ -87,7 +99,7 @@ def _difference(step: Step, key: str, settings: Mapping[str, Any], value: Any) -
     if key == "gate_scale":
         key, there = "gate_sum", with_gate_sum(settings).get("gate_sum")
         value = with_gate_sum(step.expects).get("gate_sum")
-    if key == "datasets" and step.kind == "result":
+    if key == "datasets" and step.kind in _EVALUATED:
         # Only the names that differ, because the suite has many.
         there, value = (
             [name for name in names if name not in others] for names, others in ((there, value), (value, there))
@@ -126,6 +138,11 @@ def _other_base(step: Step) -> list[str]:
 
 def _other_run(step: Step) -> list[str]:
     """Return the difference between the adapter of a result and that of its run, if both are known."""
+    return _other_adapter(step, (read_mapping(step.out / "result.json").get("adapter") or {}).get("fingerprint"))
+
+
+def _other_adapter(step: Step, adapter: str | None) -> list[str]:
+    """Return the difference between the adapter of an output and that of its run, if both are known."""
     run = step.expects.get("run")
     if run is None or (not (run / "run.json").is_file() and not (run / "lr-grid.json").is_file()):
         return []
@@ -133,7 +150,6 @@ def _other_run(step: Step) -> list[str]:
         return []
     file = chosen_run(run) / "run.json"
     trained = read_mapping(file).get("adapter_fingerprint") if file.is_file() else None
-    adapter = (read_mapping(step.out / "result.json").get("adapter") or {}).get("fingerprint")
     if not trained or not adapter or trained == adapter:
         return []
     return [f"adapter: {adapter[:12]} there, {trained[:12]} on this board"]
@@ -234,9 +250,25 @@ def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
             return "without retention"
         if wanted["costs"] and not entry["cost_ratios"]:
             return "without costs"
+    if problem := _without_experts(entry["runs"], wanted):
+        return problem
     if tuple(sorted(item["wording"] for item in entry.get("wordings", ()))) != tuple(wanted["variants"]):
         return "with other prompt variants"
     return _other_samples(step, entry)
+
+
+def _without_experts(runs: Collection[Mapping[str, Any]], wanted: Mapping[str, Any]) -> str | None:
+    """Describe which analysis or export the runs of an entry lack; None if they have all."""
+    by_seed = {run["seed"]: run for run in runs}
+    for seed, parts in wanted.get("analyses", {}).items():
+        experts = by_seed[seed].get("experts") or {}
+        if any(not experts.get(part) for part in parts):
+            return f"without the analysis of seed {seed}"
+    for seed, ways in wanted.get("exports", {}).items():
+        worth = by_seed[seed].get("router_worth") or {}
+        if not set(ways) <= {plain["how"] for plain in worth.get("exports", ())}:
+            return f"without the exports of seed {seed}"
+    return None
 
 
 def _trained_on_another_mix(entry: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cme.board.board import Base, Board
 from cme.board.choice import Facts, choose
 from cme.board.costs import CostGroup, cost_groups
+from cme.board.expert_steps import TABLE, ExpertSteps, final_table, with_experts
 from cme.board.options import mix_options, row_options, tune_options
 from cme.board.reference import shots_of
 from cme.board.rows import Row, decimal, flags
@@ -73,6 +74,8 @@ class _Planner:
         self.rates: dict[tuple[str, str], tuple[float, ...]] = {}
         self.chosen: dict[tuple[str, str], float] = {}
         self.cells: dict[tuple[str, str], Row] = {}
+        # The entries with analyses and exports by the base's label.
+        self.complete: dict[str, list[Step]] = {}
 
     def steps(self) -> Iterator[Step]:
         if self.file.mix.folder is None:
@@ -92,7 +95,8 @@ class _Planner:
                 yield from self._trainings(base, row)
                 yield from self._results(base, row)
             yield from self._costs(base)
-            yield from self._analyses(base)
+            for row in self.board.methods:
+                yield from self._experts(base, row)
             yield from self._entries(base)
             yield from self._tables(base)
         if self.file.studies or len(self.board.bases) > 1:
@@ -292,22 +296,11 @@ class _Planner:
                 gpus=self._gpus(), alone=costs.alone, expects={**group.expects, "base": base.name},
             )  # fmt: skip
 
-    def _analyses(self, base: Base) -> Iterator[Step]:
-        wanted, file = self.file.analysis, self.file
-        for row in self.board.methods:
-            if wanted is None or not row.analysed or not {"routed", row.name} & set(wanted.rows):
-                continue
-            step, folder = self._run(base, row, row.seeds[0])
-            out = self._folder(base, f"analysis/{row.name}")
-            words = ["analyse", str(folder), *self._model(base), "--source", file.source]
-            words += ["--tier", wanted.tier or file.tier]
-            words += ["--parts", ",".join(wanted.parts)] if wanted.parts else []
-            words += ["--datasets", ",".join(file.datasets)] if file.datasets else []
-            words += ["--allow-missing"] if file.allow_missing else []
-            yield Step(
-                f"{base.prefix}analysis/{row.name}", "analysis", (*words, "--out", str(out)), out, (step,), row=row.name,
-                base=base.name, cpus=file.threads, gpus=self._gpus(),
-            )  # fmt: skip
+    def _experts(self, base: Base, row: Row) -> list[Step]:
+        """Make the analyses and exports of a method."""
+        runs = {seed: self._run(base, row, seed) for seed in row.seeds}
+        own = self._decided(base, row)
+        return list(ExpertSteps(self.board, base, own, runs, self._model(base), self._gpus(), self._after_mix()))
 
     def _out(self, base: Base, study: str | None = None) -> Path:
         """Return the folder of a table: that of the board, of a further base, or of a study."""
@@ -333,7 +326,11 @@ class _Planner:
                         words += ["--bench", str(self._folder(base, f"costs/{group.name}"))]
                         after.append(f"{base.prefix}costs/{group.name}")
             own = self._decided(base, row)
-            yield self._entry(base, own, row.name, results, self._variants(base, row.name), words, tuple(after))
+            entry = self._entry(base, own, row.name, results, self._variants(base, row.name), words, tuple(after))
+            yield entry
+            if row.study is None and (steps := self._experts(base, row)):
+                self.complete.setdefault(base.label, []).append(with_experts(entry, steps, base.prefix))
+                yield self.complete[base.label][-1]
 
     def _variants(self, base: Base, row: str) -> tuple[str, ...]:
         wanted = self.file.prompt_variants
@@ -373,25 +370,20 @@ class _Planner:
             rows = self.board.of_study(study) if study else self.board.methods
             names = [row.name for row in rows] + ([] if study else list(self.file.references))
             below = f"{base.prefix}{f'studies/{study}/' if study else ''}"
-            yield Step(
-                f"{below}table",
-                "table",
-                ("leaderboard", "--verify", "--entries", str(out / "entries"), "--out", str(out)),
-                out,
-                tuple(f"{below}entries/{name}" for name in names),
-                base=base.name,
-            )
+            words = ("leaderboard", "--verify", "--entries", str(out / "entries"), "--out", str(out))
+            needs = tuple(f"{below}entries/{name}" for name in names)
+            table = Step(f"{below}table", "table", words, out, needs, base=base.name)
+            complete = [] if study else self.complete.get(base.label, [])
+            yield from final_table(table, complete, base.prefix) if complete else [table]
 
     def _board(self) -> Step:
         """Make the step that compares the rows of each study, and the bases."""
-        below = [
-            f"{base.prefix}{f'studies/{name}/' if name else ''}" for base in self.board.bases for name in self._boards()
-        ]
         words = ("board", "tables", str(self.board.path), "--work", str(self.board.work))
         files = [self._out(base, name) / "study.md" for base in self.board.bases for name in self.file.studies]
         files += [self.board.out / "order.md"] if len(self.board.bases) > 1 else []
-        needs = tuple(f"{item}table" for item in below)
-        return Step("board", "board", words, self.board.out, needs, parts={"files": tuple(files)})
-
-    def _boards(self) -> tuple[str | None, ...]:
-        return (None, *self.file.studies)
+        needs = [
+            f"{base.prefix}{f'studies/{name}/table' if name else TABLE if base.label in self.complete else 'table'}"
+            for base in self.board.bases
+            for name in (None, *self.file.studies)
+        ]
+        return Step("board", "board", words, self.board.out, tuple(needs), parts={"files": tuple(files)})

@@ -95,9 +95,11 @@ class Row:
         return "experts" in METHODS[self.adapter.method].settings
 
     @property
-    def analysed(self) -> bool:
-        """Whether ``cme analyse`` takes the adapter. It needs the same number of experts in all layers."""
-        return self.routed and not self.adapter.options.get("experts_pattern")
+    def experts(self) -> int:
+        """Number of experts of each layer; 0 if the adapter has none."""
+        if self._counts_experts:
+            return self.adapter.experts
+        return self.adapter.rank if self.routed else 0
 
     @property
     def total_rank(self) -> int:

@@ -1,6 +1,7 @@
 """What the folders of a board say about its steps. Nothing else is remembered, so that any engine or person can go on."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +39,7 @@ STEPS = "steps"
 """Folder with the records of the steps, in the work folder of the board."""
 
 _MARKER = ".cme.json"
-_DERIVED = ("rate", "grid", "run", "result", "analysis")
+_DERIVED = ("rate", "grid", "run", "result", "analysis", "export")
 """Kinds of steps whose output is not the board's if that of a step that they need is not."""
 
 
@@ -138,8 +139,19 @@ def inputs_of(step: Step, board: Board) -> str:
         digest.update(board.path.read_bytes())
     folders = [step.out / "entries"] if step.kind == "table" else sorted(board.out.rglob("entries"))
     for file in (file for folder in folders for file in sorted(folder.glob("*.json"))):
-        digest.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+        contents = file.read_bytes() if step.expects.get("experts", True) else _without_experts(file)
+        digest.update(file.name.encode() + hashlib.sha256(contents).digest())
     return digest.hexdigest()
+
+
+def _without_experts(file: Path) -> bytes:
+    """Return the content of an entry without its analyses and exports, which are added later."""
+    entry = dict(read_mapping(file))
+    with damage_reported(file):
+        entry["runs"] = [
+            {key: run[key] for key in run if key not in ("experts", "router_worth")} for run in entry["runs"]
+        ]
+    return json.dumps(entry, sort_keys=True).encode()
 
 
 def _marked(step: Step) -> State:

@@ -14,8 +14,8 @@ class Step:
 
     Attributes:
         name: name of the step, such as ``results/lora-1``.
-        kind: kind of output: ``mix``, ``rate``, ``grid``, ``run``, ``result``, ``costs``, ``analysis``, ``entry``, ``table`` or
-            ``board``.
+        kind: kind of output: ``mix``, ``rate``, ``grid``, ``run``, ``result``, ``costs``, ``analysis``, ``export``, ``entry``,
+            ``table`` or ``board``.
         argv: the command without ``cme``.
         out: output folder, or the file of an entry.
         needs: names of the steps whose output it reads.
@@ -28,7 +28,7 @@ class Step:
         seed: seed of a run.
         variant: prompt variant of a result.
         expects: values that the output must have to be this step's.
-        parts: outputs that an entry combines: result folders by ``seeds`` and ``variants``.
+        parts: paths by what they are: the result folders of an entry by ``seeds`` and ``variants``, or the ``files`` of a table.
     """
 
     name: str

@@ -15,7 +15,7 @@ from cme.suite.baselines import BASELINES, covered
 from cme.suite.spec import select, with_training_rows
 from cme.training.settings import stored
 
-__all__ = ["of_entry", "of_grid", "of_mix", "of_result", "of_run"]
+__all__ = ["of_entry", "of_experts", "of_grid", "of_mix", "of_result", "of_run"]
 
 _FREE = ("data", "dtype", "threads", "save_every", "keep_checkpoints", "logging_steps")
 """Training settings that do not decide which run it is: where the mix lies, how often is saved, and what ``auto`` stands for."""
@@ -77,6 +77,14 @@ def of_result(
     model = base.name if base and run is None else None
     values |= {"wording": variant, "run": run, "base": model, "ids": board.fixed.evaluation}
     return values | _datasets(board, name)
+
+
+def of_experts(board: Board, run: Path) -> dict[str, Any]:
+    """Return the settings that the markers of an analysis and of an export share. ``run`` is the folder of the adapter."""
+    file = board.file
+    values = {"tier": file.tier, "format": board.prompt_format, "run": run}
+    values |= {"dtype": file.dtype} if file.dtype != "auto" else {}
+    return values | _datasets(board, "")
 
 
 def _datasets(board: Board, name: str) -> dict[str, Any]:

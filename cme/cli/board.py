@@ -122,8 +122,16 @@ def status(file: BoardYaml, work: Work = None, as_json: Json = False) -> None:
     if as_json:
         emit_json(_plain(now))
         return
-    kinds = {"rate": "rates", "run": "runs", "result": "results", "analysis": "analysis", "entry": "entry"}
-    columns = [kind for kind in kinds if kind != "analysis" or any(step.kind == kind for step in now.steps)]
+    kinds = {
+        "rate": "rates",
+        "run": "runs",
+        "result": "results",
+        "analysis": "analyses",
+        "export": "exports",
+        "entry": "entry",
+    }
+    usual = ("rate", "run", "result", "entry")
+    columns = [kind for kind in kinds if kind in usual or any(step.kind == kind for step in now.steps)]
     rows: dict[tuple[str, str], dict[str, list[str]]] = {}
     for step in now.steps:
         if step.row:

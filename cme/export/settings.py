@@ -6,11 +6,9 @@ from typing import Any
 
 from cme.errors import UsageError, unknown
 from cme.evaluation.settings import EvalSettings
+from cme.records.export import HOWS
 
 __all__ = ["HOWS", "ExportSettings", "ways"]
-
-HOWS = ("mean", "family", "fit", "distil")
-"""The ways of exporting, from the cheapest."""
 
 _EACH = (
     "mean (constant gate weights), family (one adapter per family), fit (nearest in mean square) or distil (fit, then trained). "

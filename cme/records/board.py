@@ -8,7 +8,19 @@ from pydantic import BeforeValidator, Field
 from cme.config import Items, Model
 from cme.records.base import Count, Positive
 
-__all__ = ["SUITE", "BoardFile", "BoardPart", "Costs", "GridRule", "MethodRow", "MixPart", "PromptVariants", "Study"]
+__all__ = [
+    "SUITE",
+    "BoardFile",
+    "BoardPart",
+    "Costs",
+    "Experts",
+    "Exports",
+    "GridRule",
+    "MethodRow",
+    "MixPart",
+    "PromptVariants",
+    "Study",
+]
 
 
 SUITE = "cme-22"
@@ -196,17 +208,43 @@ class Costs(BoardPart):
 
 
 class Experts(BoardPart):
-    """The analysis of what the experts do. The settings are those of ``cme analyse``.
+    """The analysis of what the experts do, which becomes part of the rows. The settings are those of ``cme analyse``.
 
     Attributes:
         rows: names of rows with experts, or ``routed`` for all of them.
-        parts: parts of the analysis; empty for all.
-        tier: tier; None for that of the board.
+        parts: parts of the analysis; empty for all that a row allows. At least one of load, redundancy and shapley is needed.
+        tier: tier, which can only be that of the board, because the analysis needs the samples of the results.
+        seeds: seeds whose adapters are analysed; empty for all of the board. Rows are compared if each has at least two.
     """
 
     rows: Words = ("routed",)
     parts: Words = ()
     tier: str | None = None
+    seeds: Items[Count] = ()
+
+
+class Exports(BoardPart):
+    """Exports to plain LoRA, which show in the rows what the routers are worth. The settings are those of ``cme export-lora``.
+
+    Attributes:
+        rows: names of rows with experts, or ``routed`` for all of them.
+        how: ways of exporting: mean, family, fit and distil. At least one other than family is needed.
+        seeds: seeds whose adapters are exported; empty for the first one of the board.
+        rank: rank of fit and distil; None for that of all experts together.
+        ridge: penalty of fit and distil towards mean; None for the default.
+        steps: optimiser steps of distil; None for the default.
+        lr: peak learning rate of distil; None for the default.
+        batch_size: examples per step of distil; None for the default.
+    """
+
+    rows: Words = ("routed",)
+    how: Words = ("mean", "fit")
+    seeds: Items[Count] = ()
+    rank: Positive | None = None
+    ridge: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    steps: Positive | None = None
+    lr: Annotated[Rate | None, BeforeValidator(_number)] = None
+    batch_size: Positive | None = None
 
 
 class BoardFile(BoardPart):
@@ -232,7 +270,9 @@ class BoardFile(BoardPart):
         references: rows without training: ``base``, ``base-4-shot`` and baselines.
         prompt_variants: rows that are evaluated with other prompt variants too.
         costs: the measurement of costs; None for none.
-        analysis: the analysis of experts; None for none.
+        analysis: the analysis of experts, which becomes part of the rows: ``true`` for the defaults; None for none.
+        exports: exports of routed rows to plain LoRA, which show what the router is worth: ``true`` for the defaults; None for
+            none.
         retention: whether what the adapters changed of the base's old skill is measured.
         retention_text: text file for the change of the loss.
         dtype: data type of the evaluation.
@@ -263,6 +303,7 @@ class BoardFile(BoardPart):
     prompt_variants: PromptVariants = PromptVariants()
     costs: Annotated[Costs | None, BeforeValidator(_switch)] = None
     analysis: Annotated[Experts | None, BeforeValidator(_switch)] = None
+    exports: Annotated[Exports | None, BeforeValidator(_switch)] = None
     retention: bool = False
     retention_text: str | None = None
     dtype: str = "auto"

@@ -7,7 +7,10 @@ from cme.records.analysis import Interval
 from cme.records.base import Amount, Artefact, Count, Positive, Record
 from cme.records.result import AdapterInfo
 
-__all__ = ["Distilled", "Export", "LayerFit", "Measured", "MeasuredExport", "PlainAdapter", "PlainExport"]
+__all__ = ["HOWS", "Distilled", "Export", "LayerFit", "Measured", "MeasuredExport", "PlainAdapter", "PlainExport"]
+
+HOWS = ("mean", "family", "fit", "distil")
+"""The ways of exporting, from the cheapest."""
 
 
 class LayerFit(Record):

@@ -53,7 +53,17 @@ COMMANDS = {
     "run": "train",
     "result": "eval",
     "analysis": "analyse",
+    "export": "export-lora",
 }
+
+
+def experts_of(step, seed):
+    """Return what a run of an entry has about its experts. Only the command with analyses and exports writes it."""
+    wanted = step.expects
+    return {
+        "experts": {part: [1] for part in wanted.get("analyses", {}).get(seed, ())} or None,
+        "router_worth": {"exports": [{"how": how} for how in wanted.get("exports", {}).get(seed, ())]},
+    }
 
 
 def finish(step, board, *, loss=0.5):
@@ -104,6 +114,7 @@ def finish(step, board, *, loss=0.5):
                     "seed": seed,
                     "samples_sha256": f"results/{folder.name}",
                     "retention": {"drift": 0},
+                    **experts_of(step, seed),
                     "provenance": {
                         "evaluation": {"dtype": wanted["dtype"]},
                         "training": {"mix": wanted.get("mix_settings")},

@@ -67,8 +67,8 @@ def test_steps_follow_what_they_need(tmp_path):
     for step in make_plan(board).steps.values():
         assert set(step.needs) <= seen, step.name
         seen.add(step.name)
-    assert {"costs/rank-4", "analysis/team", "studies/experts/table", "results/lora-wording-2", "board"} <= seen
-    assert "analysis/lora" not in seen
+    assert {"costs/rank-4", "analysis/team-0", "studies/experts/table", "results/lora-wording-2", "board"} <= seen
+    assert "analysis/lora-0" not in seen
 
 
 def test_every_command_is_one_of_cme(tmp_path):
@@ -84,6 +84,7 @@ def test_every_command_is_one_of_cme(tmp_path):
         "competition: false, gate_sum: 1, target_modules: [up_proj, down_proj]}}}",
         costs="{rounds: 3}",
         analysis="{rows: team, parts: [load]}",
+        exports="{rows: team, how: [mean, distil], rank: 4, ridge: 0.5, steps: 20, lr: 1e-4, batch_size: 2}",
         retention="true",
         references="[base, base-2-shot, majority]",
         prompt_variants="{rows: [base, team], which: [1]}",
@@ -168,7 +169,7 @@ def test_adapters_with_different_numbers_of_experts_are_not_analysed(tmp_path):
         "deep: {settings: {method: mola, rank: 2, options: {experts_pattern: {up_proj: 2}}}}}"
     )
     steps = make_plan(make_board(tmp_path, methods=methods, analysis="true")).steps
-    assert [step.row for step in steps.values() if step.kind == "analysis"] == ["even"]
+    assert {step.row for step in steps.values() if step.kind == "analysis"} == {"even"}
     with pytest.raises(UsageError, match="deep has different numbers of experts by layer"):
         make_board(tmp_path, methods=methods, analysis="{rows: [deep]}")
 
@@ -329,7 +330,35 @@ def test_flags_write_what_the_command_line_reads():
         ({"dtype": "bf16"}, "unknown dtype 'bf16'"),
         ({"costs": "{dtype: f16}"}, "unknown costs: dtype 'f16'"),
         ({"analysis": "{tier: quik}"}, "unknown analysis: tier 'quik'. Did you mean 'quick'?"),
+        ({"analysis": "{tier: quick}"}, "analysis: tier is quick, but that of the board is smoke"),
         ({"analysis": "{parts: [lod]}"}, "unknown analysis: part 'lod'. Did you mean 'load'?"),
+        ({"analysis": "{parts: [similarity]}"}, "parts has similarity, of which a board shows nothing. Add load"),
+        (
+            {"analysis": "{parts: [load, training]}"},
+            "the part training needs the checkpoints of team, which are not kept",
+        ),
+        ({"analysis": "{rows: [tem]}"}, "analysis: unknown row 'tem'. Did you mean 'team'?"),
+        ({"analysis": "{seeds: [2]}"}, "analysis: the seed 2 is not one of the board's seeds (0, 1)"),
+        ({"analysis": "{seeds: [1, 1]}"}, "analysis: seeds has 1, 1. Give each seed once."),
+        (
+            {
+                "methods": "{many: {settings: {method: moelora, rank: 1, experts: 8}}}",
+                "analysis": "{parts: [load, shapley]}",
+            },
+            "many has 8 experts, and exact Shapley values are possible for at most 6",
+        ),
+        (
+            {"analysis": "true", "suite": "cme-r", "datasets": "[gsm8k, mbpp]", "run_code": "unsandboxed"},
+            "analysis cannot run code, but the results contain mbpp",
+        ),
+        ({"exports": "{rows: [lora]}"}, "exports: lora has the method lora, which has no experts"),
+        ({"exports": "{how: men}"}, "unknown exports: way of exporting 'men'. Did you mean 'mean'?"),
+        ({"exports": "{how: family}"}, "no way of exporting to a single adapter"),
+        ({"exports": "{steps: 3}"}, "exports: steps applies to distil only"),
+        ({"exports": "{how: mean, rank: 3}"}, "exports: rank applies to fit and distil only"),
+        ({"exports": "{rank: 5}"}, "rank is 5, but the experts of team have at most rank 4 together"),
+        ({"exports": "{how: distil}", "dtype": "float16"}, "distil trains with float32 or bfloat16"),
+        ({"exports": "{ridge: -1}"}, "exports: ridge"),
         ({"mix": "{mixing: equl}"}, "mix: "),
         ({"mix": "{temperature: -1}"}, "mix: "),
         ({"mix": "{licence: comercial}"}, "mix: unknown use 'comercial'. Did you mean 'commercial'?"),

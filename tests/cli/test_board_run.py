@@ -53,6 +53,19 @@ def test_status_has_one_line_per_row(cme, tmp_path):
     assert package.board_status(tmp_path / "board.yaml").finished
 
 
+def test_status_and_plan_show_analyses_and_exports(cme, tmp_path):
+    board = make_board(tmp_path, analysis="true", exports="true")
+    run_board(board, lambda: FakePool(board), only="analysis/team-1")
+    done = cme("board", "status", tmp_path / "board.yaml")
+    lines = [line.split() for line in done.stdout.splitlines() if line]
+    assert lines[0] == ["row", "rates", "runs", "results", "analyses", "exports", "entry"]
+    cells = {line[0]: line[1:] for line in lines[1:]}
+    assert cells["team"] == ["2/2", "1/1", "0/2", "1/2", "0/1", "0/2"]
+    plan = package.plan_board(tmp_path / "board.yaml").to_frame().set_index("name")
+    assert plan.loc["analysis/team-1", "state"] == "finished" and plan.loc["exports/team-0", "state"] == "ready"
+    assert plan.loc["experts/team", "command"].count("--analysis") == 2
+
+
 def test_running_and_failed_steps_are_named(cme, tmp_path):
     board = make_board(tmp_path)
     run_board(board, lambda: FakePool(board), only="mix")

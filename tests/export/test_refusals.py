@@ -4,6 +4,8 @@ import pytest
 
 import cme
 from cme.errors import CMEError, UsageError
+from cme.records import Grid, write_record
+from cme.records.grid import GridRun
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,19 @@ def test_adapters_that_cannot_be_exported_are_refused_before_any_work(tiny_base,
         with pytest.raises(CMEError, match=message):
             cme.export_lora(adapter, tmp_path / out, how="mean", data=mix)
         assert not (tmp_path / "out").exists()
+
+
+def test_a_grid_stands_for_its_best_run(tiny_base, mix, tmp_path, monkeypatch):
+    """A board evaluates, analyses and exports the best run of a grid under the name of the grid's folder."""
+    from tests.evaluation.runs import save_adapter
+
+    monkeypatch.setattr("cme.export.run.load_model", None)
+    save_adapter(tiny_base, tmp_path / "grid" / "lr-1e-03", 0.0, "teamlora")
+    run = {"learning_rate": 1e-3, "validation_loss": 0.5, "folder": "lr-1e-03", "problem": None, "last_loss": 0.5}
+    grid = Grid(method="teamlora", steps=1, runs=(GridRun(**run),), best="lr-1e-03", learning_rate=1e-3)
+    write_record(tmp_path / "grid" / "lr-grid.json", grid)
+    with pytest.raises(UsageError, match=r"grid/lr-1e-03 was never trained"):
+        cme.export_lora(tmp_path / "grid", tmp_path / "out", how="mean", data=mix)
 
 
 def test_a_mix_without_validation_rows_is_refused(routed, tmp_path, monkeypatch):

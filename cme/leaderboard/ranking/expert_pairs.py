@@ -46,7 +46,8 @@ def expert_differences(standing: Standing) -> list[ExpertDifference]:
         standing: the compared rows.
 
     Returns:
-        One difference for each pair and figure, ordered by pair. A figure that is undefined for a seed is left out.
+        One difference for each pair and figure, ordered by pair. A figure that is undefined for a seed is left out, and so is the
+        effective number of experts of rows with different numbers of experts.
     """
     rows = [row for row in standing.rows if sum(run.experts is not None for run in row.runs) > 1]
     pairs = list(combinations(rows, 2))
@@ -74,6 +75,9 @@ def _tested(
     from scipy.stats import ttest_ind
 
     for first, second in pairs:
+        if figure == "effective" and _experts(first) != _experts(second):
+            # From 1 to k, so the difference would mostly be that of k. The entropy / ln k compares such rows.
+            continue
         one, other = _values(first, figure), _values(second, figure)
         if min(len(one), len(other)) < 2:
             continue
@@ -84,6 +88,10 @@ def _tested(
         test = ttest_ind(one, other, equal_var=False)
         span = test.confidence_interval(0.95)
         yield first.name, second.name, value, float(span.low), float(span.high), float(test.pvalue)
+
+
+def _experts(row: Entry) -> set[int]:
+    return {run.experts.experts for run in row.runs if run.experts is not None}
 
 
 def _values(row: Entry, figure: str) -> list[float]:

@@ -21,6 +21,7 @@ __all__ = [
     "over_seeds",
     "row_experts",
     "seed_figures",
+    "share_percent",
     "standing_experts",
 ]
 
@@ -56,6 +57,8 @@ class RowExperts:
         p: largest p-value of the seeds' tests of whether the load depends on the subject.
         top1: share of the gain over the base that top 1 per token keeps, in per cent.
         top1_renormalised: the same with gate weights that are scaled to their sum.
+        undefined: whether the shares of the gain are undefined for at least one seed, because the interval of its gain over the
+            base contains 0. They are then None.
         agreement: Spearman's correlation of mean φ and Shapley values.
         soft_agreement: the same for soft scores.
     """
@@ -73,6 +76,7 @@ class RowExperts:
     top1_renormalised: OverSeeds | None
     agreement: OverSeeds | None
     soft_agreement: OverSeeds | None
+    undefined: bool
 
 
 FIGURES = (
@@ -132,13 +136,15 @@ def row_experts(entry: Entry) -> RowExperts | None:
     if not runs:
         return None
     tests = [run.load.information for run in runs if run.load is not None and run.load.information is not None]
+    figures = seed_figures(entry)
     return RowExperts(
         experts=runs[0].experts,
         rank=runs[0].rank,
         seeds=len(runs),
         runs=len(entry.runs),
         p=max((test.p for test in tests), default=None),
-        **{name: over_seeds(figures) for name, figures in seed_figures(entry).items()},
+        undefined=any(value is None for name in _SHARES for value, _, _ in figures[name]),
+        **{name: over_seeds(items) for name, items in figures.items()},
     )
 
 
@@ -153,8 +159,7 @@ def seed_figures(entry: Entry) -> dict[str, list["Figure"]]:
         "entropy": [(load.entropy, None, None) for load in loads],
         "confident": [(100 * load.confident, None, None) for load in loads],
         "information": [(100 * test.share, None, None) for test in tests],
-        "top1": _shares(runs, "top1"),
-        "top1_renormalised": _shares(runs, "top1-renormalised"),
+        **{name: _shares(runs, mask, entry.tier) for name, mask in _SHARES.items()},
         "agreement": [_correlation(item.agreement) for item in shapley],
         "soft_agreement": [_correlation(item.soft_agreement) for item in shapley],
     }
@@ -164,11 +169,31 @@ Figure = tuple[float | None, float | None, float | None]
 """A value with the ends of its interval over samples."""
 
 
-def over_seeds(items: Sequence[Figure]) -> OverSeeds | None:
-    """Return the mean with Student's 95 % interval over the seeds. None if the figure is undefined for a seed.
+_SHARES = {"top1": "top1", "top1_renormalised": "top1-renormalised"}
+"""The figures that are shares of the gain over the base, with the name of their evaluation."""
+
+
+def share_percent(share: Share, tier: str) -> Figure:
+    """Return a share of the gain in per cent. Its value is None if the share is undefined.
+
+    A gain that cannot be told from 0 gives a share of any size. Such a share has no interval (Fieller).
+
+    Args:
+        share: the share.
+        tier: tier of its evaluations. Shares of tier smoke have no intervals, so only a gain of 0 makes them undefined.
+    """
+    if tier != "smoke" and (share.low is None or share.high is None):
+        return None, None, None
+    value, low, high = (None if item is None else 100 * item for item in (share.value, share.low, share.high))
+    return value, low, high
+
+
+def over_seeds(items: Sequence[Figure], alpha: float = 0.05) -> OverSeeds | None:
+    """Return the mean with Student's interval over the seeds. None if the figure is undefined for a seed.
 
     Args:
         items: the figure of each seed, with its interval over samples, which is kept if there is a single seed.
+        alpha: one minus the level of the interval over seeds.
     """
     values = [value for value, _, _ in items if value is not None]
     if not values or len(values) < len(items):
@@ -179,19 +204,14 @@ def over_seeds(items: Sequence[Figure]) -> OverSeeds | None:
     from scipy.special import stdtrit
 
     variance = sum((value - mean) ** 2 for value in values) / (count - 1)
-    half = float(stdtrit(count - 1, 0.975)) * (variance / count) ** 0.5
+    half = float(stdtrit(count - 1, 1 - alpha / 2)) * (variance / count) ** 0.5
     return OverSeeds(mean, mean - half, mean + half)
 
 
-def _shares(runs: Sequence[RunExperts], name: str) -> list[Figure]:
+def _shares(runs: Sequence[RunExperts], name: str, tier: str) -> list[Figure]:
     """Return the shares of the gain in per cent that an evaluation keeps in each run."""
     shares = [item.share_of_gain["average"] for run in runs for item in run.redundancy if item.name == name]
-    return [_percent(share) for share in shares]
-
-
-def _percent(share: Share) -> Figure:
-    value, low, high = (None if item is None else 100 * item for item in (share.value, share.low, share.high))
-    return value, low, high
+    return [share_percent(share, tier) for share in shares]
 
 
 def _correlation(item: GateAgreement | None) -> Figure:

@@ -10,6 +10,7 @@ from cme.data.sources import is_mini
 from cme.leaderboard.entries.chosen_rows import choosing_run
 from cme.leaderboard.ranking.numbers import listing, points
 from cme.leaderboard.ranking.tuned import chosen_settings
+from cme.leaderboard.submission.expert_commands import analysis_command, export_command
 from cme.records import ChosenGrid, Entry, EntryRun
 from cme.suite import select, selection
 from cme.suite.baselines import BASELINES
@@ -94,6 +95,7 @@ def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
         mix: name of the folder of its mix.
     """
     submit: list[str] = ["cme", "submit"]
+    measured: list[str] = []
     if entry.lr_grid is not None:
         rates = ",".join(f"{rate:g}" for rate in entry.lr_grid.rates_beside(entry.lr_grid.runs[0]))
         varied = _varied(entry.lr_grid)
@@ -111,6 +113,11 @@ def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
         numbers = made if run.seed is None else f"seed {run.seed}: {made}"
         yield BoardStep(f"results/{label}", entry.name, numbers, _evaluate(entry, run, label, f"results/{label}", 0))
         submit.append(f"results/{label}")
+    for run in entry.runs:
+        label = entry.name if len(entry.runs) == 1 else f"{entry.name}-{run.seed}"
+        for out, option, numbers, command in _expert_commands(entry, run, label, mix):
+            yield BoardStep(out, entry.name, f"seed {run.seed}: {numbers}", command)
+            measured += [option, out]
     for variant in entry.prompt_variants:
         run = next((item for item in entry.runs if item.seed == variant.seed), entry.runs[0])
         label = entry.name if len(entry.runs) == 1 else f"{entry.name}-{run.seed}"
@@ -125,7 +132,7 @@ def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
         costs, command = _costs(entry.cost_ratios.command, entry.name)
         yield BoardStep(costs, "", "costs relative to LoRA", command)
         submit += ["--bench", costs]
-    submit += ["--name", entry.name, "--entries", "entries"]
+    submit += [*measured, "--name", entry.name, "--entries", "entries"]
     numbers = f"the row: average {points(entry.scores.average)}"
     yield BoardStep(f"entries/{entry.name}", entry.name, numbers, shlex.join(submit))
 
@@ -135,6 +142,17 @@ def source_argument(source: str) -> str:
     if source == "hub" or is_mini(source):
         return source
     return f"{source}=DIR" if _NAME.fullmatch(source) else "DIR"
+
+
+def _expert_commands(entry: Entry, run: EntryRun, label: str, mix: str) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the output folder, the option of ``cme submit``, the numbers and the command of what was measured about experts."""
+    source = source_argument(entry.source)
+    folder = f"analysis/{label}"
+    if (command := analysis_command(entry, run, label, source, folder)) is not None:
+        yield folder, "--analysis", "what the experts do and are worth", command
+    folder = f"exports/{label}"
+    if (command := export_command(entry, run, label, source, mix, folder)) is not None:
+        yield folder, "--export", "what the router is worth", command
 
 
 def _costs(command: str, name: str) -> tuple[str, str]:

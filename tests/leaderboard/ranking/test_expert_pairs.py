@@ -96,3 +96,53 @@ def test_boards_with_one_analysed_row_do_not_have_the_table(workshop):
     board = cme.load_board(workshop.entries)
     assert board.expert_pairs().empty and "Experts in use: differences" not in board.render("md")
     assert "## Experts in use" in board.render("md")
+
+
+def changed_run(row, number, **changes):
+    """A row with other values in the experts of one run."""
+    run = row.runs[number]
+    run = run.replace(experts=run.experts.replace(**changes))
+    return row.replace(runs=(*row.runs[:number], run, *row.runs[number + 1 :]))
+
+
+def with_row(standing, row):
+    return replace(standing, rows=tuple(row if other.name == row.name else other for other in standing.rows))
+
+
+def test_a_share_of_a_gain_that_may_be_0_is_not_averaged(rows):
+    """A gain of 0.3 ± 2 points can make any share, such as -1000 %."""
+    standing = standing_of(rows)
+    team = next(row for row in standing.rows if row.name == "team")
+    masks = team.runs[0].experts.redundancy
+    wild = masks[2].share_of_gain["average"].replace(value=-10.0, low=None, high=None)
+    masks = tuple(
+        item.replace(share_of_gain={**item.share_of_gain, "average": wild}) if item.name == "top1" else item
+        for item in masks
+    )
+    standing = with_row(standing, changed_run(team, 0, redundancy=masks))
+    compared = {(item.figure, item.first, item.second) for item in expert_differences(standing)}
+    assert not [item for item in compared if item[0] == "top1" and "team" in item]
+    assert [item for item in compared if item[0] == "top1_renormalised" and "team" in item]
+
+
+def test_effective_experts_are_compared_between_rows_of_equal_k_only(rows):
+    standing = standing_of(rows)
+    hydra = next(row for row in standing.rows if row.name == "hydra")
+    for number in range(2):
+        hydra = changed_run(hydra, number, experts=8)
+    compared = expert_differences(with_row(standing, hydra))
+    pairs = {
+        figure: {frozenset((i.first, i.second)) for i in compared if i.figure == figure}
+        for figure in ("effective", "entropy")
+    }
+    assert pairs["effective"] == {frozenset(("moelora", "team"))} and len(pairs["entropy"]) == 3
+    only = next(item for item in compared if item.figure == "effective")
+    assert only.p_adjusted == only.p, "a single pair needs no correction"
+
+
+def test_the_entropy_is_shown_in_per_cent_of_ln_k(rows):
+    board = cme.load_board(rows.entries)
+    item = next(item for item in expert_differences(board.standing) if item.figure == "entropy")
+    text = board.render("md")
+    assert f"{100 * item.value:.2f} [{100 * item.low:.2f}, {100 * item.high:.2f}], p" in text
+    assert text.count("entropy: % of ln k") == 2

@@ -15,7 +15,7 @@ def rows(workshop):
     workshop.reference("base", 0.4, names=NAMES)
     workshop.row("lora", "lora", 0.6, settings={"rank": 8}, names=NAMES)
     analysed_row(workshop, "moelora", "moelora", 0.6, names=NAMES)
-    analysed_row(workshop, "team", "teamlora", 0.7, seeds=(0, 1, 2), names=NAMES)
+    analysed_row(workshop, "team", "teamlora", 0.9, seeds=(0, 1, 2), names=NAMES)
     return workshop
 
 
@@ -31,7 +31,7 @@ def test_several_seeds_give_a_mean_with_an_interval_over_seeds(rows):
     interval = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
     assert (experts.effective.low, experts.effective.high) == pytest.approx(interval)
     shares = [100 * run.experts.redundancy[2].share_of_gain["average"].value for run in team.runs]
-    assert team.runs[0].experts.redundancy[2].name == "top1"
+    assert team.runs[0].experts.redundancy[2].name == "top1" and not experts.undefined
     assert experts.top1.value == pytest.approx(np.mean(shares))
     assert (experts.seeds, experts.runs, experts.p) == (3, 3, 0.01)
 
@@ -53,6 +53,24 @@ def test_a_figure_that_is_undefined_for_one_seed_is_absent(rows):
     assert row_experts(row).agreement is None and row_experts(row).soft_agreement is not None
     without = row.replace(runs=(row.runs[0].replace(experts=None), *row.runs[1:]))
     assert (row_experts(without).seeds, row_experts(without).runs) == (2, 3)
+
+
+@pytest.mark.parametrize(("name", "tier"), [("team", "quick"), ("moelora", "quick"), ("moelora", "smoke")])
+def test_a_share_without_an_interval_is_undefined_if_the_tier_has_intervals(rows, name, tier):
+    row = next(row for row in standing_of(rows).rows if row.name == name).replace(tier=tier)
+    first = row.runs[0].experts
+    wild = first.redundancy[2].share_of_gain["average"].replace(value=-10.0, low=None, high=None)
+    masks = tuple(
+        item.replace(share_of_gain={**item.share_of_gain, "average": wild}) if item.name == "top1" else item
+        for item in first.redundancy
+    )
+    row = row.replace(runs=(row.runs[0].replace(experts=first.replace(redundancy=masks)), *row.runs[1:]))
+    experts = row_experts(row)
+    if tier == "smoke":
+        assert (experts.top1.value, experts.undefined) == (-1000, False)
+    else:
+        assert (experts.top1, experts.undefined) == (None, True) and experts.top1_renormalised is not None
+        assert expert_values(experts)["top1_percent_of_gain"] is None
 
 
 def test_columns_are_the_same_with_and_without_values(rows):

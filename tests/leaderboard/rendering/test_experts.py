@@ -3,12 +3,15 @@
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from cme.leaderboard import load_paper, render
 from cme.leaderboard.rendering.render import FORMATS
 from cme.leaderboard.rendering.row import Row
+from cme.leaderboard.rendering.tables.experts import in_use_section
+from cme.records import Share
 from tests.leaderboard.analyses import analysed_row
 from tests.leaderboard.pages import page_of, standing_of, tables
 
@@ -20,7 +23,7 @@ def rows(workshop):
     workshop.reference("base", 0.4, names=NAMES)
     workshop.row("lora", "lora", 0.6, settings={"rank": 8}, names=NAMES)
     analysed_row(workshop, "moelora", "moelora", 0.6, names=NAMES)
-    analysed_row(workshop, "team", "teamlora", 0.7, seeds=(0, 1), names=NAMES)
+    analysed_row(workshop, "team", "teamlora", 0.9, seeds=(0, 1), names=NAMES)
     return workshop
 
 
@@ -33,6 +36,25 @@ def test_the_table_has_one_row_for_each_analysed_row(rows):
     assert cells["team"]["experts"] == "4 × 8" and cells["team"]["seeds"] == "2" and cells["team"]["p"] == "0.0100"
     assert "[" in cells["team"]["effective experts"] and "[" not in cells["moelora"]["effective experts"]
     assert "[" in cells["moelora"]["top 1: % of gain"]
+
+
+def test_a_share_that_is_undefined_is_marked_and_explained(rows):
+    standing = standing_of(rows)
+    for name, others in (("moelora", "team"), ("team", "moelora")):
+        row = next(row for row in standing.rows if row.name == name)
+        masks = tuple(
+            item.replace(share_of_gain=dict.fromkeys(item.share_of_gain, Share(value=-10.0, low=None, high=None)))
+            for item in row.runs[0].experts.redundancy
+        )
+        run = row.runs[0].replace(experts=row.runs[0].experts.replace(redundancy=masks))
+        changed = row.replace(runs=(run, *row.runs[1:]))
+        section = in_use_section(
+            replace(standing, rows=tuple(changed if other.name == name else other for other in standing.rows))
+        )
+        cells = {line[0]: line for line in section.table.rows}
+        assert cells[name].count("undefined") == 2 and "undefined" not in cells[others]
+        assert section.bullets[-1].startswith(f"Undefined: the shares of {name}, because")
+    assert not any(note.startswith("Undefined") for note in in_use_section(standing).bullets)
 
 
 def test_other_formats_have_the_figures(rows):

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import cme
 from cme.errors import CMEError, UsageError
@@ -104,6 +105,42 @@ def test_tables_and_other_formats_show_it(exported):
     assert frame["best_export"].tolist() == ["fit"] and frame["router_worth"][0] == pytest.approx(
         np.mean(values), abs=1e-6
     )
+
+
+def changed(row, *differences):
+    """A row whose runs have these exports only: differences of the average, and of the soft average, by the way of exporting."""
+    runs = []
+    for run, own in zip(row.runs, differences, strict=True):
+        plain = run.router_worth.exports[0]
+        exports = tuple(
+            plain.replace(
+                how=how,
+                rank=8 if how == "mean" else 32,
+                difference={key: item.replace(value=value) for key, item in plain.difference.items()},
+            )
+            for how, value in own.items()
+        )
+        runs.append(run.replace(router_worth=run.router_worth.replace(exports=exports)))
+    return row.replace(runs=tuple(runs))
+
+
+def test_several_seeds_have_one_best_export_whose_choice_the_interval_contains(exported):
+    """The best of each seed has a mean of 0 here, although every single way loses 2 or 3 points."""
+    row = next(entry for entry in standing_of(exported).rows if entry.name == "team")
+    worth = row_worth(changed(row, {"mean": 0.0, "fit": 4.0}, {"mean": 6.0, "fit": 0.0}))
+    assert (worth.best, worth.rank, worth.average.value) == ("fit", 32, pytest.approx(2.0))
+    ends = [stats.t.interval(1 - 0.05 / 2, 1, mean, half) for mean, half in ((3.0, 3.0), (2.0, 2.0))]
+    assert worth.average.low == pytest.approx(min(low for low, _ in ends))
+    assert worth.average.high == pytest.approx(min(high for _, high in ends))
+
+
+def test_only_ways_of_exporting_that_all_seeds_have_are_compared(exported):
+    row = next(entry for entry in standing_of(exported).rows if entry.name == "team")
+    worth = row_worth(changed(row, {"mean": 1.0, "fit": -5.0}, {"mean": 3.0}))
+    assert (worth.best, worth.rank, worth.average.value) == ("mean", 8, pytest.approx(2.0))
+    assert (worth.average.low, worth.average.high) == pytest.approx(stats.t.interval(0.95, 1, 2.0, 1.0))
+    strange = row_worth(changed(row, {"fit": 1.0}, {"mean": 3.0}))
+    assert (strange.best, strange.rank, strange.average, strange.drift) == (None, None, None, None)
 
 
 def test_the_drift_is_compared_on_the_same_texts(exported):

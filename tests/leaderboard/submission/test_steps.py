@@ -12,9 +12,10 @@ from cme.cli.main import app
 from cme.leaderboard.entries.board import load_entries
 from cme.leaderboard.submission.reproduce import build_command
 from cme.leaderboard.submission.steps import board_steps, entry_steps, source_argument
-from cme.records import AdapterRecord, Entry
+from cme.records import AdapterRecord, Entry, PlainLora, RouterWorth
 from cme.training.recipe import load_recipe
 from cme.training.settings import settings_from as training_from
+from tests.leaderboard.analyses import analysed_row
 
 DEMO = Path(cme.__file__).parents[1] / "leaderboards/demo"
 
@@ -152,3 +153,29 @@ def test_the_command_of_datasets_with_programs_runs_them(entries):
         steps = entry_steps(entry.model_copy(update={"scores": scores}), "mix")
         commands = [step.command for step in steps if " eval " in step.command]
         assert commands and all(("--run-code" in shlex.split(command)) == runs for command in commands)
+
+
+def test_what_is_stated_about_experts_has_steps(workshop, monkeypatch):
+    names = ("qqp", "nq_open")
+    workshop.reference("base", 0.4, names=names)
+    entry = analysed_row(workshop, "team", "teamlora", 0.8, seeds=(0, 1), names=names)
+    plain = PlainLora(how="fit", rank=16, difference={}, retention=None)
+    exports = (plain.replace(how="mean", rank=32), plain)
+    worth = RouterWorth(exports=exports, worth={}, best={}, scores_sha256="a" * 64)
+    entry = entry.replace(runs=(entry.runs[0].replace(router_worth=worth), entry.runs[1]))
+    steps = {step.name: step for step in entry_steps(entry, "mix")}
+    (run, out), given = call(steps["analysis/team-1"].command, monkeypatch, "analyse")
+    assert (run, out) == ("runs/team-1", Path("analysis/team-1"))
+    assert (given["parts"], given["datasets"], given["tier"]) == (
+        "load,redundancy,shapley,similarity",
+        "qqp,nq_open",
+        "quick",
+    )
+    (run, out), given = call(steps["exports/team-0"].command, monkeypatch, "export_lora")
+    assert (run, given["how"], given["rank"], given["data"], given["measure"]) == (
+        "runs/team-0", "mean,fit", 16, Path("mix"), True,
+    )  # fmt: skip
+    assert "exports/team-1" not in steps
+    _, given = call(steps["entries/team"].command, monkeypatch, "submit")
+    assert given["analysis"] == [Path("analysis/team-0"), Path("analysis/team-1")]
+    assert given["export"] == [Path("exports/team-0")]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from cme.leaderboard.ranking.comparison import Standing
-from cme.leaderboard.ranking.experts import OverSeeds, standing_experts
+from cme.leaderboard.ranking.experts import OverSeeds, share_percent, standing_experts
 from cme.leaderboard.ranking.numbers import rounded
 from cme.leaderboard.ranking.routers import standing_worth
 from cme.leaderboard.rendering.page.pack import json_for_html
-from cme.records import ExpertsLoad, GateAgreement, Interval, MaskScore, RunExperts, ShapleyAnalysis, Share
+from cme.records import ExpertsLoad, GateAgreement, Interval, MaskScore, RunExperts, ShapleyAnalysis
 
 __all__ = ["MOST_BYTES", "page_experts"]
 
@@ -40,7 +40,7 @@ def page_experts(standing: Standing, budget: int = MOST_BYTES) -> dict[str, Any]
         for run in row.runs:
             if run.experts is None:
                 continue
-            item = {"row": places[row.name], "seed": run.seed, **_adapter(run.experts)}
+            item = {"row": places[row.name], "seed": run.seed, **_adapter(run.experts, row.tier)}
             budget -= len(json_for_html(item)) + 1
             if budget < 0:
                 left_out += 1
@@ -56,9 +56,11 @@ def page_experts(standing: Standing, budget: int = MOST_BYTES) -> dict[str, Any]
                 "runs": item.runs,
                 "p": rounded(item.p),
                 "effective": _over_seeds(item.effective),
+                "entropy": _percent(item.entropy),
                 "information": _over_seeds(item.information),
                 "top1": _over_seeds(item.top1),
                 "top1_renormalised": _over_seeds(item.top1_renormalised),
+                "undefined": item.undefined,
                 "agreement": _over_seeds(item.agreement),
                 "worth": _over_seeds(routers[name].average) if name in routers else None,
             }
@@ -69,11 +71,11 @@ def page_experts(standing: Standing, budget: int = MOST_BYTES) -> dict[str, Any]
     }
 
 
-def _adapter(experts: RunExperts) -> dict[str, Any]:
+def _adapter(experts: RunExperts, tier: str) -> dict[str, Any]:
     return {
         "experts": experts.experts,
         "load": None if experts.load is None else _load(experts.load),
-        "masks": [_mask(item, experts.experts) for item in experts.redundancy],
+        "masks": [_mask(item, experts.experts, tier) for item in experts.redundancy],
         "shapley": None if experts.shapley is None else _shapley(experts.shapley),
     }
 
@@ -86,7 +88,7 @@ def _load(load: ExpertsLoad) -> dict[str, Any]:
     }
 
 
-def _mask(item: MaskScore, experts: int) -> dict[str, Any]:
+def _mask(item: MaskScore, experts: int, tier: str) -> dict[str, Any]:
     kept = [int(number) for number in item.experts.removeprefix("keep:").split(",") if number.isdigit()]
     kind, expert = item.name, None
     if len(kept) == 1:
@@ -97,7 +99,7 @@ def _mask(item: MaskScore, experts: int) -> dict[str, Any]:
         "kind": kind,
         "expert": expert,
         "score": _interval(item.score["average"]),
-        "gain": _percent(item.share_of_gain["average"]),
+        "gain": [_short(value) for value in share_percent(item.share_of_gain["average"], tier)],
     }
 
 
@@ -109,7 +111,7 @@ def _shapley(shapley: ShapleyAnalysis) -> dict[str, Any]:
         "gates": None if gates is None else _shares(gates),
         "interactions": [[name, _interval(item)] for name, item in shapley.average.interactions.items()],
         "datasets": [
-            [item.name, _shares(item.gates), [_short(value.value) for value in item.values]]
+            [item.name, _shares(item.gates), [_interval(value) for value in item.values]]
             for item in shapley.datasets
             if item.gates is not None
         ],
@@ -125,12 +127,14 @@ def _interval(item: Interval) -> list[float | None]:
     return [_short(item.value), _short(item.low), _short(item.high)]
 
 
-def _percent(item: Share) -> list[float | None]:
-    return [None if value is None else _short(100 * value) for value in (item.value, item.low, item.high)]
-
-
 def _over_seeds(item: OverSeeds | None) -> list[float | None] | None:
     return None if item is None else [rounded(item.value), rounded(item.low), rounded(item.high)]
+
+
+def _percent(item: OverSeeds | None) -> list[float | None] | None:
+    if item is None:
+        return None
+    return [None if value is None else rounded(100 * value) for value in (item.value, item.low, item.high)]
 
 
 def _shares(values: Sequence[float]) -> list[float | None]:

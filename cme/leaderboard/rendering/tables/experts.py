@@ -1,9 +1,11 @@
 """Tables of what the experts of the routed rows do and are worth, and of what their routers are worth."""
 
+from collections.abc import Mapping
+
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.expert_pairs import ExpertDifference, expert_differences
 from cme.leaderboard.ranking.experts import OverSeeds, RowExperts, standing_experts
-from cme.leaderboard.ranking.numbers import ABSENT, interval, p_value
+from cme.leaderboard.ranking.numbers import ABSENT, interval, listing, p_value
 from cme.leaderboard.ranking.routers import standing_worth
 from cme.leaderboard.rendering.section import Section, make_table
 
@@ -15,12 +17,19 @@ _COLUMNS = (
     "experts",
     "seeds",
     "effective experts",
+    "entropy: % of ln k",
     "subjects: % of ln k",
     "p",
     "top 1: % of gain",
     "top 1 renormalised",
     "Spearman φ, Shapley",
 )
+
+
+_SCALE = {"entropy": 100}
+"""Factors of figures in tables. The entropy / ln k is shown in per cent, as the information on the subject."""
+
+_UNDEFINED = "undefined"
 
 
 def in_use_section(standing: Standing) -> Section | None:
@@ -35,18 +44,21 @@ def in_use_section(standing: Standing) -> Section | None:
         "seeds show the mean and its 95 % interval over seeds. Other intervals are over samples, and describe one adapter.",
         make_table(_COLUMNS, [_cells(name, methods[name], row) for name, row in rows.items()], text=(0, 1)),
         (
-            "Effective experts: exp of the entropy of the mean φ in a layer, from 1 to k, averaged over the layers.",
+            "Effective experts: exp of the entropy of the mean φ in a layer, from 1 to k, averaged over the layers. The entropy "
+            "in % of ln k says how even the load is for any number k of experts: 100 % is even.",
             "Subjects: mutual information of expert and MMLU subject without its bias. The p is the largest of the seeds' "
             "permutation tests. A small p says that the router sees subjects, not that they matter much to it.",
             "Top 1: the share of the gain over the base that remains if every token uses the expert of its largest gate weight "
             "alone. Renormalised weights are scaled to the sum of all.",
             "Spearman: correlation of mean φ and Shapley values over pairs of dataset and expert, within datasets.",
+            *_undefined(rows),
         ),
     )
 
 
 _COMPARED = {
     "effective": "effective experts",
+    "entropy": "entropy: % of ln k",
     "information": "subjects: % of ln k",
     "top1": "top 1: % of gain",
     "agreement": "Spearman φ, Shapley",
@@ -63,7 +75,7 @@ def differences_section(standing: Standing) -> Section | None:
     if not shown:
         return None
     lines = [
-        [first, second, *(_difference(items.get(figure)) for figure in shown)]
+        [first, second, *(_difference(items.get(figure), _SCALE.get(figure, 1)) for figure in shown)]
         for (first, second), items in found.items()
     ]
     return Section(
@@ -71,6 +83,7 @@ def differences_section(standing: Standing) -> Section | None:
         "The table shows the first row minus the second one, with a 95 % interval over seeds (Welch) and the p-value of the same "
         "test after Holm's correction over all pairs of the column. A few seeds show large differences only.",
         make_table(("first", "second", *shown.values()), lines, text=(0, 1)),
+        ("Effective experts are compared between rows with equal numbers of experts only. The entropy compares all.",),
     )
 
 
@@ -87,8 +100,8 @@ def router_section(standing: Standing) -> Section | None:
             name,
             methods[name],
             _seeds(row.seeds, row.runs),
-            ", ".join(row.best),
-            str(row.rank),
+            row.best or ABSENT,
+            ABSENT if row.rank is None else str(row.rank),
             _shown(row.average),
             _shown(row.soft),
             *([_shown(row.drift, digits=4)] if drift else []),
@@ -99,8 +112,8 @@ def router_section(standing: Standing) -> Section | None:
         "What the router is worth",
         "The table shows the routed adapter minus the best plain LoRA into which it was exported (cme export-lora), in points. "
         "All were evaluated on the same samples. A value near 0 means that a plain LoRA does as well. The interval of a row with "
-        "one seed is over samples and contains the choice of the best export. Rows with several seeds show the mean and its "
-        "95 % interval over seeds."
+        "one seed is over samples. Rows with several seeds show the one way of exporting that is best on average over them, and "
+        "the mean with its 95 % interval over seeds. Both intervals contain the choice of the best export (Bonferroni)."
         + (" Drift: difference of the drift from the base, in nats per token." if drift else ""),
         make_table(header, lines, text=(0, 1, 3)),
     )
@@ -113,18 +126,30 @@ def _cells(name: str, method: str, row: RowExperts) -> list[str]:
         f"{row.experts} × {row.rank}",
         _seeds(row.seeds, row.runs),
         _shown(row.effective),
+        _shown(row.entropy, scale=_SCALE["entropy"]),
         _shown(row.information),
         ABSENT if row.p is None else p_value(row.p),
-        _shown(row.top1),
-        _shown(row.top1_renormalised),
+        _UNDEFINED if row.undefined and row.top1 is None else _shown(row.top1),
+        _UNDEFINED if row.undefined and row.top1_renormalised is None else _shown(row.top1_renormalised),
         _shown(row.agreement),
     ]
 
 
-def _difference(item: ExpertDifference | None) -> str:
+def _undefined(rows: Mapping[str, RowExperts]) -> list[str]:
+    """Return the note about shares of the gain that are undefined."""
+    names = [name for name, row in rows.items() if row.undefined]
+    if not names:
+        return []
+    return [
+        f"Undefined: the shares of {listing(names)}, because the interval of the gain over the base of at least one seed "
+        "contains 0. Any share would then be possible."
+    ]
+
+
+def _difference(item: ExpertDifference | None, scale: int) -> str:
     if item is None:
         return ABSENT
-    shown = interval(item.value, item.low, item.high)
+    shown = interval(*_scaled(scale, item.value, item.low, item.high))
     return shown if item.p_adjusted is None else f"{shown}, p = {p_value(item.p_adjusted)}".replace("p = ≤", "p ≤")
 
 
@@ -132,11 +157,17 @@ def _seeds(seeds: int, runs: int) -> str:
     return str(seeds) if seeds == runs else f"{seeds} of {runs}"
 
 
-def _shown(item: OverSeeds | None, digits: int = 2) -> str:
+def _scaled(
+    scale: int, value: float, low: float | None, high: float | None
+) -> tuple[float, float | None, float | None]:
+    return scale * value, None if low is None else scale * low, None if high is None else scale * high
+
+
+def _shown(item: OverSeeds | None, digits: int = 2, scale: int = 1) -> str:
     if item is None:
         return ABSENT
     if digits == 2:
-        return interval(item.value, item.low, item.high)
+        return interval(*_scaled(scale, item.value, item.low, item.high))
     value = f"{item.value:.{digits}f}"
     return (
         value if item.low is None or item.high is None else f"{value} [{item.low:.{digits}f}, {item.high:.{digits}f}]"

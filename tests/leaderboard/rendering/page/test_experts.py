@@ -1,5 +1,7 @@
 """The page's section about experts, as data and in headless Chromium."""
 
+from dataclasses import replace
+
 import pytest
 from selenium.webdriver.common.keys import Keys
 
@@ -7,6 +9,7 @@ from cme.leaderboard import load_paper
 from cme.leaderboard.rendering.page import render_page
 from cme.leaderboard.rendering.page.experts import page_experts
 from cme.leaderboard.rendering.page.render import LIMIT
+from cme.records import Share
 from tests.leaderboard.analyses import analysed_row
 from tests.leaderboard.pages import standing_of
 from tests.leaderboard.rendering.page.chromium import Page
@@ -51,9 +54,26 @@ def test_the_data_are_those_of_the_entries(routed, text):
     item = data["adapters"][1]
     assert item["shapley"]["values"][2][0] == pytest.approx(team.shapley.average.values[2].value, abs=1e-4)
     assert len(item["load"]["subjects"]) == 57 and len(item["shapley"]["datasets"]) == len(NAMES)
+    name, _, points = item["shapley"]["datasets"][0]
+    stated = next(of for of in team.shapley.datasets if of.name == name).values[1]
+    assert points[1] == pytest.approx([stated.value, stated.low, stated.high], abs=1e-4)
     masks = {(mask["kind"], mask["expert"]): mask for mask in item["masks"]}
     assert len(masks) == 12 and masks["drop", 3]["gain"][0] > masks["keep", 3]["gain"][0]
     assert masks["base", None]["gain"] == [0, 0, 0] and masks["all", None]["gain"][0] == 100
+
+
+def test_undefined_shares_are_no_numbers_of_the_page(routed):
+    standing = standing_of(routed)
+    row = next(row for row in standing.rows if row.name == "moelora")
+    wild = dict.fromkeys(("average", "chance_normalised", "soft"), Share(value=-10.0, low=None, high=None))
+    experts = row.runs[0].experts
+    masks = tuple(item.replace(share_of_gain=wild) for item in experts.redundancy)
+    row = row.replace(runs=(row.runs[0].replace(experts=experts.replace(redundancy=masks)),))
+    data = page_experts(
+        replace(standing, rows=tuple(row if other.name == row.name else other for other in standing.rows))
+    )
+    assert all(mask["gain"] == [None, None, None] for mask in data["adapters"][2]["masks"])
+    assert [item["undefined"] for item in data["rows"]] == [False, True]
 
 
 def test_adapters_that_do_not_fit_are_counted(routed):
@@ -71,6 +91,14 @@ def test_the_page_is_small_and_boards_without_analyses_have_no_section(text, pag
     assert "experts" not in values(page) and "masks-plot" not in page
 
 
+def tint(lab):
+    """The strengths of the colours of a line of the heat map."""
+    return lab.run(
+        "const line = [...document.querySelectorAll('#load-map tbody tr')].find((tr) => tr.cells[0].textContent === 'subject 7');"
+        "return [...line.querySelectorAll('td')].map((td) => Number(td.style.getPropertyValue('--t')));"
+    )
+
+
 @pytest.mark.long
 def test_tables_show_the_chosen_adapter(lab, routed):
     team = next(row for row in standing_of(routed).rows if row.name == "team").runs[1].experts
@@ -79,12 +107,19 @@ def test_tables_show_the_chosen_adapter(lab, routed):
     cells = {line[0]: line[1:] for line in lab.cells("load-map")}
     assert len(cells) == 57
     assert cells["subject 7"] == [f"{100 * share:.1f}" for share in team.load.subjects["subject_7"]]
+    legend, tints = lab.find("#load-high").text, tint(lab)
+    assert "one scale for all adapters with 4 experts; an even load is 25.0 %" in legend
+    loads = [run.experts.load for row in standing_of(routed).rows for run in row.runs if run.experts]
+    highest = max(
+        phi for load in loads for of in (load.subjects, load.datasets) for line in of.values() for phi in line
+    )
+    assert tints == [round(42 * share / max(highest, 0.5)) for share in team.load.subjects["subject_7"]]
     lab.choose("load-groups", "datasets")
     assert set(lab.names("load-map")) == {name.replace("_", " ") for name in NAMES}
     worth = {line[0]: line[1:] for line in lab.cells("values-table")}
     assert worth["0"][0].startswith(f"{team.shapley.average.values[0].value:.2f} ")
     lab.choose("adapter", "moelora")
-    assert "moelora" in lab.find("#values-table caption").text
+    assert "moelora" in lab.find("#values-table caption").text and lab.find("#load-high").text == legend
 
 
 @pytest.mark.long

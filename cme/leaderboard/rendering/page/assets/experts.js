@@ -26,25 +26,38 @@ function figureColumn(label, key, title, show = points) {
   };
 }
 
+function shareColumn(label, key, title, show = points) {
+  const column = figureColumn(label, key, title, show);
+  return { ...column, cell: (row, td) => (row[key] === null && row.undefined ? td.append("undefined") : column.cell(row, td)) };
+}
+
 function makeUse() {
   const name = (row) => data.rows[row.row].name;
   const table = new SortedTable("use-table", {
-    caption: "Experts in use", grouped: false, sort: { index: 4, direction: -1 },
+    caption: "Experts in use", grouped: false, sort: { index: 5, direction: -1 },
     columns: [
       { label: "Row", key: true, text: true, value: name, cell: (row, th) => th.append(el("button", { type: "button", class: "link", text: name(row), title: name(row), on: { click: () => openDetails(data.rows[row.row]) } })) },
       textColumn("Method", (row) => data.rows[row.row].method),
       { label: "Experts", value: (row) => row.experts, cell: (row, td) => { td.textContent = `${row.experts} × ${row.rank}`; } },
       { label: "Seeds", title: "seeds with an analysis", value: (row) => row.seeds, cell: (row, td) => { td.textContent = row.seeds === row.runs ? String(row.seeds) : `${row.seeds} of ${row.runs}`; } },
       figureColumn("Effective experts", "effective", "exp of the entropy of the mean φ in a layer, averaged over the layers"),
+      figureColumn("Entropy: % of ln k", "entropy", "entropy of the mean φ in a layer: 100 % is an even load, for any number k of experts"),
       figureColumn("Subjects: % of ln k", "information", "mutual information of expert and MMLU subject without its bias"),
       numberColumn("p", (row) => row.p, (p) => (p === null ? ABSENT : pText(p)), { title: "largest p of the seeds’ permutation tests of whether the load depends on the subject" }),
-      figureColumn("Top 1: % of gain", "top1", "share of the gain over the base that remains if every token uses its largest gate weight alone"),
-      figureColumn("Top 1 renormalised", "top1_renormalised", "the same with gate weights scaled to the sum of all"),
+      shareColumn("Top 1: % of gain", "top1", "share of the gain over the base that remains if every token uses its largest gate weight alone; undefined if the interval of the gain contains 0"),
+      shareColumn("Top 1 renormalised", "top1_renormalised", "the same with gate weights scaled to the sum of all"),
       figureColumn("Spearman φ, Shapley", "agreement", "correlation of mean φ and Shapley values over pairs of dataset and expert", minus),
       ...(data.experts.rows.some((row) => row.worth) ? [figureColumn("Router is worth", "worth", "routed adapter minus the best plain LoRA export, in points of the CME average", minus)] : []),
     ],
   });
   return () => table.show(data.experts.rows.filter((row) => visible([data.rows[row.row]]).length));
+}
+
+// One scale for all adapters with the same number of experts, so that an even load looks even: from 0 to twice the even load,
+// or to the largest load of all.
+function loadScale(experts) {
+  const loads = adapters.filter((item) => item.experts === experts && item.load).flatMap(({ load }) => [...load.subjects, ...load.datasets]);
+  return Math.max(2 / experts, ...loads.flatMap(([, phi]) => phi));
 }
 
 // The heat map is a table, so that every value can be read, sorted and reached by keyboard.
@@ -57,13 +70,12 @@ function showLoad() {
   if (!kinds.includes(lab.load)) lab.load = kinds[0];
   options(byId("load-groups"), kinds.map((kind) => [kind, kind === "subjects" ? "subjects of MMLU" : "datasets"]), lab.load);
   const lines = item.load[lab.load].map(([name, phi]) => ({ name, phi }));
-  const all = lines.flatMap((line) => line.phi);
-  const [low, high] = [Math.min(...all), Math.max(...all)];
-  byId("load-low").textContent = `${percent(low)} %`;
-  byId("load-high").textContent = `${percent(high)} %`;
+  const high = loadScale(item.experts);
+  byId("load-low").textContent = "0 %";
+  byId("load-high").textContent = `${percent(high)} % (one scale for all adapters with ${item.experts} experts; an even load is ${percent(1 / item.experts)} %)`;
   const cell = (k) => (line, td) => {
     td.className = "n heat score";
-    td.style.setProperty("--t", String(Math.round((STRONGEST * (line.phi[k] - low)) / (high - low || 1))));
+    td.style.setProperty("--t", String(Math.round((STRONGEST * Math.max(line.phi[k], 0)) / high)));
     td.textContent = percent(line.phi[k]);
   };
   const what = lab.load === "subjects" ? "Subject" : "Dataset";
@@ -114,7 +126,13 @@ function drawMasks() {
 function pointItems() {
   const shapley = chosenAdapter().shapley;
   const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  return (shapley ? shapley.datasets : []).flatMap(([dataset, gates, values]) => values.map((value, k) => ({ dataset, expert: `expert ${k}`, phi: 100 * (gates[k] - mean(gates)), value: value - mean(values) })));
+  return (shapley ? shapley.datasets : []).flatMap(([dataset, gates, values]) => {
+    const centre = mean(values.map(([value]) => value));
+    return values.map((whole, k) => ({
+      dataset, expert: `expert ${k}`, phi: 100 * (gates[k] - mean(gates)), value: whole[0] - centre, whole,
+      text: whole[1] === null ? minus(whole[0]) : `${minus(whole[0])} (95 %: ${rangeText(whole[1], whole[2], minus)})`,
+    }));
+  });
 }
 
 function drawAgreement() {
@@ -127,7 +145,7 @@ function drawAgreement() {
   const x = { field: "phi", type: "quantitative", title: "mean φ minus the mean over the experts (%)", axis: { tickCount: 6 } };
   const y = { field: "value", type: "quantitative", title: "Shapley value minus the mean (points)", axis: { tickCount: 6 } };
   const rule = (channel) => ({ data: { values: [{ zero: 0 }] }, mark: { type: "rule", color: look.muted, strokeDash: [4, 3] }, encoding: { [channel]: { field: "zero", type: "quantitative", title: (channel === "x" ? x : y).title } } });
-  const tooltip = [{ field: "dataset", title: "dataset" }, { field: "expert", title: "expert" }, { field: "phi", title: "φ", format: "+.2f" }, { field: "value", title: "Shapley value", format: "+.2f" }];
+  const tooltip = [{ field: "dataset", title: "dataset" }, { field: "expert", title: "expert" }, { field: "phi", title: "φ", format: "+.2f" }, { field: "value", title: "minus the mean", format: "+.2f" }, { field: "text", title: "Shapley value" }];
   draw("agreement-plot", {
     height: 320,
     description: "Shapley values against mean φ, one point for each dataset and expert; the table below contains the same numbers.",
@@ -138,13 +156,15 @@ function drawAgreement() {
 function showValues() {
   const item = chosenAdapter();
   const masked = (kind, k) => item.masks.find((mask) => mask.kind === kind && mask.expert === k);
+  const share = (mask) => (mask && mask.gain[0] !== null ? mask.gain : null);
   const lines = Array.from({ length: item.experts }, (_, k) => ({
     expert: k,
     value: item.shapley ? item.shapley.values[k] : null,
     soft: item.shapley ? item.shapley.soft[k] : null,
     phi: item.load ? [100 * item.load.phi[k], null, null] : null,
-    keep: masked("keep", k) ? masked("keep", k).gain : null,
-    drop: masked("drop", k) ? masked("drop", k).gain : null,
+    keep: share(masked("keep", k)),
+    drop: share(masked("drop", k)),
+    undefined: item.masks.some((mask) => mask.gain[0] === null),
   }));
   new SortedTable("values-table", {
     caption: `What each expert of ${adapterName(item)} is worth, with 95 % intervals over samples`, grouped: false, sort: { index: 0, direction: 1 },
@@ -153,8 +173,8 @@ function showValues() {
       figureColumn("Shapley value (points)", "value", "mean contribution to the CME average when the experts join in a random order"),
       figureColumn("Soft Shapley value (points)", "soft", "the same for the soft average"),
       figureColumn("Mean φ (%)", "phi", "over the tokens of the prompts of the suite", (value) => (value === null ? ABSENT : value.toFixed(1))),
-      figureColumn("Alone: % of gain", "keep", "share of the gain over the base that remains with this expert alone", (value) => (value === null ? ABSENT : value.toFixed(1))),
-      figureColumn("Without it: % of gain", "drop", "share of the gain over the base that remains without this expert", (value) => (value === null ? ABSENT : value.toFixed(1))),
+      shareColumn("Alone: % of gain", "keep", "share of the gain over the base that remains with this expert alone", (value) => (value === null ? ABSENT : value.toFixed(1))),
+      shareColumn("Without it: % of gain", "drop", "share of the gain over the base that remains without this expert", (value) => (value === null ? ABSENT : value.toFixed(1))),
     ],
   }).show(lines);
   new SortedTable("masks-table", {
@@ -162,7 +182,7 @@ function showValues() {
     columns: [
       { label: "Experts", key: true, text: true, value: maskTitle, cell: (mask, th) => { th.textContent = maskTitle(mask); } },
       figureColumn("CME average", "score", "with its 95 % interval"),
-      figureColumn("% of gain", "gain", "(masked − base) / (full − base), with Fieller’s 95 % interval", (value) => (value === null ? "undefined" : value.toFixed(1))),
+      figureColumn("% of gain", "gain", "(masked − base) / (full − base), with Fieller’s 95 % interval; undefined if the interval of the gain contains 0", (value) => (value === null ? "undefined" : value.toFixed(1))),
     ],
   }).show(item.masks);
   new SortedTable("agreement-table", {
@@ -172,6 +192,7 @@ function showValues() {
       textColumn("Expert", (point) => point.expert),
       numberColumn("φ (%)", (point) => point.phi, signed),
       numberColumn("Shapley value (points)", (point) => point.value, signed),
+      figureColumn("Before the mean is subtracted", "whole", "Shapley value in points, with its 95 % interval over samples"),
     ],
   }).show(pointItems());
 }
@@ -186,8 +207,8 @@ function showExperts() {
   for (const part of document.querySelectorAll(".needs-points")) part.hidden = !pointItems().length;
   const kept = item.masks.filter((mask) => mask.kind === "keep" && mask.gain[0] !== null).map((mask) => mask.gain[0]);
   byId("masks-caption").textContent = kept.length
-    ? `A single expert for all tokens keeps ${Math.min(...kept).toFixed(1)} to ${Math.max(...kept).toFixed(1)} % of the gain over the base. Lines are 95 % intervals over samples. A share without a line has an undefined interval.`
-    : "The gain over the base is 0, so no share of it is defined.";
+    ? `A single expert for all tokens keeps ${Math.min(...kept).toFixed(1)} to ${Math.max(...kept).toFixed(1)} % of the gain over the base. Lines are 95 % intervals over samples.`
+    : "The interval of the gain over the base contains 0, so no share of it is defined.";
   if (item.shapley) byId("agreement-caption").textContent = `One point for each dataset and expert. Spearman’s correlation is ${correlation(item.shapley.agreement)}. Points on a rising line would mean that the router gives load to the experts that are worth most.`;
   showLoad();
   showValues();
