@@ -44,7 +44,7 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
     text = record["filtered_resps"][0]
     ran_on = (
         tokenizer is not None
-        and not _has_ended(text.strip(), spec)
+        and not _has_ended(text, spec)
         and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
     )
     return row | {
@@ -60,7 +60,9 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
 def _has_ended(text: str, spec: DatasetSpec) -> bool:
     """Return whether what follows a generated text could not change its answer."""
     if spec.answer == "number":
+        # The line break after a marked number completes it.
         return solution_end(text) is not None
+    text = text.strip()
     if spec.answer == "program":
         return not text.endswith(extract(text, spec))
     return ("\n" if spec.answer == "first_line" else "\n\n") in text
