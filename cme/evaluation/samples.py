@@ -6,7 +6,7 @@ from typing import Any
 
 from cme.files import atomic_path
 from cme.suite import DatasetSpec
-from cme.suite.metrics import choose, extract, gold_probability, solution_end
+from cme.suite.metrics import choose, extract, gold_probability, program_ended, solution_end
 
 __all__ = ["join_responses", "response_row", "sample_row", "write_responses"]
 
@@ -62,9 +62,9 @@ def _has_ended(text: str, spec: DatasetSpec) -> bool:
     if spec.answer == "number":
         # The line break after a marked number completes it.
         return solution_end(text) is not None
-    text = text.strip()
     if spec.answer == "program":
-        return not text.endswith(extract(text, spec))
+        return program_ended(text)
+    text = text.strip()
     return ("\n" if spec.answer == "first_line" else "\n\n") in text
 
 
