@@ -270,6 +270,11 @@ def _show(result: "Result", folder: Path) -> None:
         )
     if result.run_code == "unsandboxed":
         note("cme: warning: the code that the model wrote ran without a sandbox.")
+    if result.uncompared:
+        note(
+            f"The mix of the adapter was not compared with the evaluation rows of {', '.join(result.uncompared)}, so training "
+            "rows may repeat them. A mix with a dataset of CME-R is compared with both suites."
+        )
     if not is_mini(result.source):
         for text in notes_on(item.dataset for item in result.scores.datasets):
             note(text)

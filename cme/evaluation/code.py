@@ -11,7 +11,7 @@ from cme.errors import UsageError
 from cme.evaluation.store import Lines
 from cme.sandbox import OUTCOMES, Outcome, Program, open_isolation, run_programs
 from cme.suite import DatasetSpec
-from cme.suite.metrics import assemble_program, extract_program
+from cme.suite.metrics import assemble_program
 
 __all__ = ["LATER", "NOT_RUN", "checked_run_code", "outcome_scores", "program_of", "run_answer", "run_records"]
 
@@ -58,7 +58,7 @@ def program_of(answer: str, tests: str) -> Program:
     given = json.loads(tests)
     names = tuple(given["names"])
     head = str(given["head"])
-    source = assemble_program(extract_program(answer), names[0], head)
+    source = assemble_program(answer, names, head)
     return Program(source, str(given["tests"]), names, head)
 
 

@@ -1,12 +1,18 @@
-"""Checks that an adapter belongs to the base model. A mismatch would give wrong scores without an error."""
+"""Checks what the record of a training run says about its adapter: its base model, and the datasets of its mix.
 
+An adapter on another base model would give wrong scores without an error.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
 
 from cme.adapters.load import adapter_fingerprint
 from cme.errors import AdapterError, CMEError
 from cme.records import Run, read_record
+from cme.suite import DatasetSpec, datasets
+from cme.suite.suites import ALL, DEFAULT, suite_of_family
 
-__all__ = ["check_trained_on"]
+__all__ = ["check_trained_on", "uncompared_datasets"]
 
 
 def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: str = "", tokenizer: str = "") -> None:
@@ -45,3 +51,29 @@ def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: 
             f"fingerprint {then[:12]}…, but the current one is {tokenizer[:12]}…. Restore the tokenizer files, or evaluate a "
             "copy of the adapter without run.json."
         )
+
+
+def uncompared_datasets(folder: Path, fingerprint: str, specs: Sequence[DatasetSpec]) -> tuple[str, ...] | None:
+    """Return the datasets with whose evaluation rows the mix of an adapter was not compared.
+
+    A mix of CME-22 is compared with CME-22 only, so its rows may repeat evaluation rows of CME-R.
+
+    Args:
+        folder: folder of the adapter, or of a fully trained model.
+        fingerprint: fingerprint of its weights. The run record of other weights says nothing.
+        specs: the evaluated datasets.
+
+    Returns:
+        Their names, or None if there are none or nothing is known.
+    """
+    try:
+        run = read_record(folder / "run.json", Run)
+    except CMEError:
+        return None
+    if run.mix_datasets is None or run.adapter_fingerprint != fingerprint:
+        return None
+    known = datasets(ALL, beside=True)
+    of_mix = {suite_of_family(known[name].family).name for name in run.mix_datasets if name in known}
+    if of_mix != {DEFAULT}:
+        return None
+    return tuple(spec.name for spec in specs if suite_of_family(spec.family).name != DEFAULT) or None

@@ -8,6 +8,7 @@ from typing import Any
 from cme.evaluation.adapters import adapter_name
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.chosen_ids import named_provenance, rows_fields
+from cme.evaluation.guards import uncompared_datasets
 from cme.evaluation.samples import join_responses
 from cme.evaluation.session import Session
 from cme.evaluation.settings import RESULT, EvalSettings
@@ -56,6 +57,7 @@ def write_result(session: Session, model: GrowingModel, selection: RowSelection 
         experts=row.experts,
         skipped=_skipped(settings),
         run_code=settings.run_code if any(spec.runs_code for spec in start.specs) else None,
+        uncompared=uncompared_datasets(row.adapter or start.folder, row.fingerprint or start.fingerprint, start.specs),
         **answered(session, settings, model.parts, start.specs, start.missing, row.out),
         **rows_fields(settings, selection),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from cme.files import atomic_path
 from cme.suite import DatasetSpec
-from cme.suite.metrics import choose, extract, gold_probability, solution_end
+from cme.suite.metrics import choose, extract, gold_probability, program_ended, solution_end
 
 __all__ = ["join_responses", "response_row", "sample_row", "write_responses"]
 
@@ -44,7 +44,7 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
     text = record["filtered_resps"][0]
     ran_on = (
         tokenizer is not None
-        and not _has_ended(text.strip(), spec)
+        and not _has_ended(text, spec)
         and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
     )
     return row | {
@@ -60,9 +60,11 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
 def _has_ended(text: str, spec: DatasetSpec) -> bool:
     """Return whether what follows a generated text could not change its answer."""
     if spec.answer == "number":
+        # The line break after a marked number completes it.
         return solution_end(text) is not None
     if spec.answer == "program":
-        return not text.endswith(extract(text, spec))
+        return program_ended(text)
+    text = text.strip()
     return ("\n" if spec.answer == "first_line" else "\n\n") in text
 
 

@@ -7,6 +7,8 @@
 | ``13-gram`` | it shares at least half of the distinct 13-grams of the shorter text with a single evaluation item |
 | ``token-set`` | it is a free-answer question whose set of words has a Jaccard similarity >= 0.9 to an evaluation question |
 
+Free-answer questions are those of closed-book datasets, word problems without options, and the tasks of programs.
+
 13-grams in more than 50 evaluation items of a dataset are boilerplate and do not count. Both questions of the last rule have 5
 to 18 distinct words. All texts are compared in canonical form. `cme.mix.dedup` applies the first rule, and this module the
 others.

@@ -176,6 +176,8 @@ class Result(Artefact):
         skipped: chosen datasets that were not evaluated, because their programs must not run without --run-code; None if there
             are none.
         run_code: how the programs that the model wrote ran: ``sandboxed`` or ``unsandboxed``; None if there are none.
+        uncompared: evaluated datasets with whose rows the mix of the adapter was not compared, so that its training rows may
+            repeat them; None if there are none, or if the adapter has no run record that names the datasets of its mix.
     """
 
     KIND: ClassVar[str] = "result"
@@ -189,6 +191,7 @@ class Result(Artefact):
         "generated",
         "skipped",
         "run_code",
+        "uncompared",
     )
 
     name: str
@@ -228,3 +231,4 @@ class Result(Artefact):
     generated: dict[str, int] | None = None
     skipped: Items[str] | None = None
     run_code: str | None = None
+    uncompared: Items[str] | None = None

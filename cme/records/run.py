@@ -68,11 +68,12 @@ class Run(Artefact):
         adapted: number of adapted layers by name, in which numbers are replaced by ``*``; None if there is no adapter, and in
             records of earlier versions.
         not_adapted: number of the base's other linear layers and expert parameters, by name; None as for ``adapted``.
+        mix_datasets: names of the datasets of the mix; None in records of earlier versions.
     """
 
     KIND: ClassVar[str] = "run"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("adapted", "not_adapted")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("adapted", "not_adapted", "mix_datasets")
 
     method: str
     adapter: AdapterRecord
@@ -107,3 +108,4 @@ class Run(Artefact):
     saved_check: SavedCheck | None = None
     adapted: dict[str, Count] | None = None
     not_adapted: dict[str, Count] | None = None
+    mix_datasets: Items[str] | None = None

@@ -1,5 +1,6 @@
 """Creation of the run record."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ def make_run(
     base_fingerprint: str,
     tokenizer_fingerprint: str,
     mix_fingerprint: str,
+    mix_datasets: Sequence[str],
     tokens: int,
     dropped: dict[str, int],
     cut: int,
@@ -55,6 +57,7 @@ def make_run(
         base_fingerprint: Fingerprint of the base.
         tokenizer_fingerprint: Fingerprint of the base's tokenizer.
         mix_fingerprint: Fingerprint of the mix.
+        mix_datasets: Names of the datasets of the mix.
         tokens: Number of training tokens, without padding.
         dropped: Number of training rows that were dropped, by reason.
         cut: Number of training rows that were cut to fit.
@@ -101,6 +104,7 @@ def make_run(
         saved_check=saved_check,
         adapted=adapted,
         not_adapted=not_adapted,
+        mix_datasets=tuple(mix_datasets),
     )
 
 

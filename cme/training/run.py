@@ -169,6 +169,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
             base_fingerprint=start.base_fingerprint,
             tokenizer_fingerprint=start.tokenizer_fingerprint,
             mix_fingerprint=start.manifest.fingerprint,
+            mix_datasets=list(start.manifest.datasets),
             tokens=int(tokens.lengths[order].sum()),
             dropped=tokens.dropped,
             cut=tokens.cut,

@@ -1,14 +1,17 @@
 """An adapter is refused on a base model or tokenizer that it was not trained with."""
 
 import pytest
+from typer.testing import CliRunner
 
 from cme.adapters.load import adapter_fingerprint
+from cme.cli.main import app
 from cme.errors import AdapterError, CMEError, SourceError
-from cme.evaluation.guards import check_trained_on
+from cme.evaluation.guards import check_trained_on, uncompared_datasets
 from cme.evaluation.run import evaluate
 from cme.evaluation.settings import EvalSettings
 from cme.models.load import base_fingerprint
-from cme.records import Run, write_record
+from cme.records import Result, Run, read_record, write_record
+from cme.suite import dataset
 from tests.evaluation.engine.lab import TIED
 from tests.records.test_records import make
 from tests.tiny import tiny_tokenizer
@@ -139,3 +142,32 @@ def test_the_record_of_another_adapter_is_ignored(tiny_base, tmp_path):
     # The adapter was trained again in the same folder, so the record describes the old one.
     adapter_on(tiny_base, adapter, target_modules=["down_proj"])
     check_trained_on(adapter, "x", "f" * 64)
+
+
+def test_datasets_with_which_the_mix_was_not_compared_are_named(tiny_base, tmp_path):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
+    own, specs = adapter_fingerprint(adapter), [dataset(name) for name in ("gsm8k", "svamp", "qqp")]
+    assert uncompared_datasets(adapter, own, specs) is None
+    for names, uncompared in (
+        (("mmlu", "qqp"), ("gsm8k", "svamp")),
+        (("qqp", "aqua_rat"), None),
+        (("aqua_rat",), None),
+        (None, None),
+    ):
+        record(adapter, mix_datasets=names)
+        assert uncompared_datasets(adapter, own, specs) == uncompared
+    record(adapter, mix_datasets=("qqp",))
+    assert uncompared_datasets(adapter, own, [dataset("qqp")]) is None
+    assert uncompared_datasets(adapter, "f" * 64, specs) is None
+
+
+def test_the_result_and_the_command_name_them(tiny_base, tmp_path):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
+    record(adapter, base_fingerprint=base_fingerprint(tiny_base), tokenizer_fingerprint="", mix_datasets=("qqp",))
+    words = ["eval", "--base", str(tiny_base), "--adapter", str(adapter), "--source", "mini", "--tier", "smoke"]
+    for datasets, uncompared in (("aqua_rat", ("aqua_rat",)), ("qqp", None)):
+        out = tmp_path / datasets
+        done = CliRunner().invoke(app, [*words, "--threads", "1", "--datasets", datasets, "--out", str(out)])
+        assert done.exit_code == 0, done.output
+        assert read_record(out / "result.json", Result).uncompared == uncompared
+        assert ("was not compared with the evaluation rows of aqua_rat" in done.output) is (uncompared is not None)

@@ -28,6 +28,10 @@ def row(name, text):
         ("nq_open", " \n\n ", False, True),
         ("cnn_dailymail", "one line\nanother" + " word" * 130, True, False),
         ("cnn_dailymail", "summary\n\n" + "word " * 130, False, False),
+        ("gsm8k", "step " * 400 + "\n#### 18", True, False),  # it can still become 180
+        ("gsm8k", "step " * 400 + "\n#### 18\n", False, False),
+        ("gsm8k", "#### 1. Eggs\n" + "step " * 400, True, False),
+        ("gsm8k", "I do not know.", False, True),
     ],
 )
 def test_truncated_means_that_the_answer_did_not_end(name, text, truncated, empty):

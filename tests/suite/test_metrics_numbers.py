@@ -37,6 +37,37 @@ SPEC = dataset("gsm8k")
         ("#### 1e3", 1000),
         ("#### 1\u202f000", 1000),
         ("#### 1,00,000", 100_000),
+        ("#### 1{,}000", 1000),
+        ("#### 1,\\!000", 1000),
+        ("#### 1\\,000", 1000),
+        ("#### 1 000", 1000),
+        ("#### 12 500.50 dollars", Fraction("12500.5")),
+        ("#### - 3", -3),
+        ("#### -\\$3", -3),
+        ("#### -$ 3", -3),
+        ("#### $\\boxed{-3}$", -3),
+        ("#### **-3**", -3),
+        ("#### +3", 3),
+        ("#### -> 18", 18),
+        ("#### \\tfrac{1}{2}", Fraction(1, 2)),
+        ("#### \\frac12", Fraction(1, 2)),
+        ("#### -\\dfrac{1}{2}", Fraction(-1, 2)),
+        ("#### 1\\frac{1}{2} cups", Fraction(3, 2)),
+        ("#### 18\\text{ dollars}", 18),
+        ("#### \\(18\\)", 18),
+        ("#### 18 dollars per day", 18),
+        ("#### 18/day", 18),
+        ("#### 18 m^2", 18),
+        ("#### 18 USD", 18),
+        ("#### 18th", 18),
+        ("#### 18 ####", 18),
+        ("#### 18 - 3 = 15", 15),
+        ("#### 5*3=15", 15),
+        ("#### $5 x 3 = $15 dollars", 15),
+        ("#### (5+3)*2 = 16.", 16),
+        ("#### 5*3=<<5*3=15>>15", 15),
+        ("#### 10/3 ≈ 3.33", Fraction("3.33")),
+        ("#### = 18", 18),
     ],
 )
 def test_a_marked_number(text, value):
@@ -73,7 +104,61 @@ def test_without_a_marked_number_the_last_one_counts(text, value):
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "####", "#### none", "I do not know.", "Question: 5?", "½ of ٣", "\x00\x1b[m"]
+    ("text", "value"),
+    [
+        ("#### 1. Count the eggs", 1),
+        ("#### 1) Count the eggs", 1),
+        ("#### **1.** Count the eggs", 1),
+        ("#### 1: Count", 1),
+        ("#### 1 - Count", 1),
+        ("#### 2 Money", 2),
+        ("#### 1. 5*3=15", 15),
+        ("#### 2x = 18", 18),
+        ("#### 18 - 3", 3),
+        ("#### 10-15", 15),
+        ("#### 1, 2", 2),
+        ("#### 1,2,3", 3),
+        ("#### 18,5", 5),
+        ("#### 5:30", 30),
+        ("#### --3", -3),
+        ("#### 10^6", 6),
+        ("#### 2.5 million", Fraction("2.5")),
+        ("#### 3 dozen", 3),
+        ("#### 5k", 5),
+        ("#### 18²", 18),
+        ("#### 18½", 18),
+        ("#### 1.000,50", 50),
+        ("#### 18 is what the farmer earns", 18),
+        ("#### 18 (3 per day)", 3),
+        ("#### 18/3.5", Fraction("3.5")),
+    ],
+)
+def test_a_line_that_may_mean_something_else_is_not_marked(text, value):
+    number = final_number(text)
+    assert number is not None and (number.value, number.marked) == (value, False)
+    # The model may go on, so that a later line can be the marked one.
+    assert solution_end(f"{text}\n") is None
+    assert final_number(f"{text}\nSo it is 7.\n#### 7") == final_number("#### 7")
+
+
+def test_numbered_headings_do_not_hide_the_answer():
+    text = "#### 1. Count the eggs\n16 - 3 = 13\n#### 2. Money\n13 * 2 = 26\n"
+    assert final_number(f"{text}#### 26") == final_number("#### 26")
+    assert final_number(f"{text}She makes $26 every day.").value == 26
+    assert solution_end(text) is None and solution_end(f"{text}#### 26\n") == len(f"{text}#### 26\n")
+
+
+def test_a_solution_may_begin_with_its_question():
+    for start in ("Question: ", "\n\n Q: ", "Sure.\nQuestion: "):
+        text = f"{start}Ann has 5 eggs and buys 2. How many has she?\nAnswer: 5 + 2 = 7\n"
+        assert solution_end(text) is None
+        assert final_number(f"{text}#### 7").value == 7
+        assert solution_end(f"{text}Question: And 9?") == len(text)
+        assert final_number(f"{text}Question: And 9?").value == 7
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "####", "#### none", "I do not know.", "Question: five?", "½ of ٣", "\x00\x1b[m"]
 )
 def test_an_answer_without_a_number_is_no_crash(text):
     assert final_number(text) is None and extract(text, SPEC) == ""
@@ -141,18 +226,47 @@ def test_an_unfinished_solution_goes_on(text):
     assert solution_end(text) is None
 
 
-def test_stopping_at_the_end_never_changes_the_answer():
-    """The engine asks after every token; whatever the tokens are, the first end decides."""
+PIECES = {
+    "signs": ["#### ", "18", "\n", "\n", " ", "Question:", "3/4", "$", "-", "so ", ",000", ".", "Q:", "####", "x"],
+    "lines": [
+        "#### 1. Count the eggs\n",
+        "#### 2) Money\n",
+        "#### Step 3: 5 + 2 = 7\n",
+        "#### 18 - 3 = 15\n",
+        "#### 5*3=15 eggs\n",
+        "#### 1 000\n",
+        "#### - 3",
+        "#### 2.5 million\n",
+        "#### **18** dollars.\n",
+        "Question: 5 eggs?\n",
+        "Q: two\n",
+        "16 - 3 = 13\n",
+        "So it is 26.\n",
+        "= 4",
+        "\n",
+        " dollars",
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", PIECES)
+def test_stopping_at_the_end_never_changes_the_answer(kind):
+    """The engine asks after every token; whatever the tokens are, each end is the first one and decides."""
     rng = random.Random(0)
-    pieces = ["#### ", "18", "\n", " ", "Question:", "3/4", "$", "-", "so ", ",000", ".", "Q:", "####", "x"]
-    ended = 0
+    ended = marked = 0
     for _ in range(400):
-        text = "".join(rng.choices(pieces, k=25))
+        text = "".join(rng.choices(PIECES[kind], k=12))
+        whole = final_number(text)
         stops = [at for at in range(len(text) + 1) if solution_end(text[:at]) is not None]
         if stops:
             ended += 1
-            assert final_number(text[: stops[0]]) == final_number(text)
-    assert ended > 200
+            marked += whole.marked
+            # Once complete, a text stays complete, and its end does not move.
+            assert stops == list(range(stops[0], len(text) + 1))
+            assert all(solution_end(text[:at]) == solution_end(text) for at in stops)
+            assert all(final_number(text[:at]) == whole for at in stops)
+            assert number_scores(text[: stops[0]], ("18",)) == number_scores(text, ("18",))
+    assert ended > 40 and 10 < marked < ended
 
 
 @pytest.mark.parametrize("piece", ["#### 4 x", "####", "1,", "1/", "\\frac{1}", "1 1/", "-", "\n\t", "1\u00a0"])

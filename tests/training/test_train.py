@@ -9,7 +9,8 @@ from cme.adapters import AdapterSettings, adapter_fingerprint, check_effect, loa
 from cme.errors import CMEError, UsageError
 from cme.mix import load_mix, read_manifest
 from cme.models.load import base_fingerprint, load_model, load_tokenizer
-from cme.records import Run, read_record
+from cme.records import Run, read_record, write_record
+from cme.records.manifest import MixDataset
 from cme.training import load_recipe, train
 from cme.workdir import is_finished
 
@@ -206,6 +207,18 @@ def test_the_record_is_json_without_surprises(settings, tmp_path):
     train(settings(steps=2), AdapterSettings("lora"), out=tmp_path / "run")
     values = json.loads((tmp_path / "run" / "run.json").read_text())
     assert values["kind"] == "run" and values["training"]["dtype"] == "float32" and values["adapter"]["alpha"] == 16
+
+
+def test_the_record_names_the_datasets_of_the_mix(settings, mix, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(mix, tmp_path / "mix")
+    counts = {"read": 9, "conflicting": 0, "duplicates": 0, "validation": 0, "available": 9, "rows": 9}
+    item = MixDataset(family="any", licence="MIT", dropped={}, leaks={}, **counts)
+    manifest = read_manifest(mix).replace(datasets={"squad_v2": item, "qqp": item})
+    write_record(folder / "manifest.json", manifest)
+    train(settings(data=str(folder), steps=2), AdapterSettings("lora"), out=tmp_path / "run")
+    assert read_record(tmp_path / "run" / "run.json", Run).mix_datasets == ("squad_v2", "qqp")
 
 
 def test_a_token_without_an_embedding_is_refused_before_the_folder_is_claimed(settings, base, tmp_path):

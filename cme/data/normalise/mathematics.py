@@ -31,8 +31,8 @@ def gsm8k(row: Row, spec: DatasetSpec) -> Content | Dropped:
     _, mark, number = solution.rpartition("####")
     if not mark or not number.strip():
         return Dropped("no answer")
-    found = final_number(f"####{number}")
-    if found is None or found.value is None:
+    final = final_number(f"####{number}")
+    if final is None or final.value is None or not final.marked:
         raise BadValueError("answer", f"…####{number}", "a number after ####")
     lines = [" ".join(line.split()) for line in _CALCULATOR.sub("", solution).split("\n")]
     return Content(
@@ -58,8 +58,8 @@ def svamp(row: Row, spec: DatasetSpec) -> Content | Dropped:
         return Dropped("empty text")
     if not answer:
         return Dropped("no answer")
-    found = final_number(answer)
-    if found is None or found.value is None:
+    final = final_number(answer)
+    if final is None or final.value is None:
         raise BadValueError("Answer", answer, "a number")
     if body and not body.endswith(_SENTENCE_ENDS):
         body += "."

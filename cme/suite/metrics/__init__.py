@@ -5,7 +5,7 @@ from cme.suite.metrics.choice import choose, gold_probability
 from cme.suite.metrics.corpus import binary_f1, macro_f1
 from cme.suite.metrics.generated import extract, score_generated
 from cme.suite.metrics.numbers import final_number, number_scores, same_number, solution_end
-from cme.suite.metrics.program import assemble_program, extract_program
+from cme.suite.metrics.program import assemble_program, extract_program, program_ended
 from cme.suite.metrics.rouge import rouge
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "normalise_squad",
     "normalise_triviaqa",
     "number_scores",
+    "program_ended",
     "rouge",
     "same_number",
     "score_generated",
