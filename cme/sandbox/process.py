@@ -20,7 +20,7 @@ from cme.sandbox.bubblewrap import PYTHON_OPTIONS, interpreter, sandbox_command
 from cme.sandbox.programs import LIMITS, OUTCOMES, Outcome, Program
 from cme.sandbox.seccomp import seccomp_filter
 
-__all__ = ["InterruptedRunError", "Isolation", "run_program"]
+__all__ = ["MOST_MEMORY", "InterruptedRunError", "Isolation", "run_program"]
 
 _INSIDE = Path(inside.__path__[0]).resolve()
 _START_SECONDS = 60.0
@@ -29,6 +29,9 @@ _POLL_SECONDS = 0.2
 _MOST_VERDICT = 65_536
 _TESTS_MEMORY = 2
 """The tests hold the answers of the program in several forms, so they get this many times its memory."""
+
+MOST_MEMORY = (1 + _TESTS_MEMORY) * LIMITS.memory + 2 * LIMITS.folder + LIMITS.file
+"""Most bytes that a program, its tests and their files can use."""
 
 
 class InterruptedRunError(Exception):
@@ -198,9 +201,18 @@ def _verdict(judge: subprocess.Popen[bytes], stop: threading.Event) -> tuple[Map
             return json.loads(lines[-2]), time.monotonic() - (started or now)
         if not piece:
             # The tests ended without a verdict: the kernel killed them, or their interpreter crashed.
-            code = judge.wait()
-            ended = "timeout" if _signal(code) in (signal.SIGXCPU, signal.SIGKILL) else "crashed"
-            return ({} if started is None else {"status": ended}), now - (started or now)
+            seconds = now - (started or now)
+            return ({} if started is None else _ended_tests(_signal(judge.wait()), seconds)), seconds
+
+
+def _ended_tests(ended: int, seconds: float) -> Mapping[str, Any]:
+    """Return the outcome of tests that ended without a verdict."""
+    if ended == signal.SIGXCPU or (ended == signal.SIGKILL and seconds >= LIMITS.seconds / 2):
+        return {"status": "timeout", "detail": f"the tests used more than {LIMITS.seconds} s of CPU time"}
+    if ended == signal.SIGKILL:
+        detail = "the system killed the tests (signal 9), as it does when the machine has no memory left"
+        return {"status": "memory", "detail": detail}
+    return {"status": "crashed", "detail": f"the process of the tests ended by signal {ended}" if ended else ""}
 
 
 def _ended(worker: subprocess.Popen[bytes], detail: str, seconds: float) -> tuple[str, str]:

@@ -1,6 +1,5 @@
 """Runs many programs at once, each with its tests."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,8 +7,10 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from cme.cgroup import free_memory
 from cme.errors import CMEError, UsageError, unknown
-from cme.sandbox.process import Isolation, run_program
+from cme.machine import usable_processors
+from cme.sandbox.process import MOST_MEMORY, Isolation, run_program
 from cme.sandbox.programs import Outcome, Program
 from cme.sandbox.seccomp import ARCHITECTURES, seccomp_filter
 
@@ -76,6 +77,12 @@ def _recent(version: str) -> bool:
     )
 
 
+def _workers() -> int:
+    """Return how many programs can run at once, so that none waits for a processor and the system kills none for its memory."""
+    number, free = usable_processors(), free_memory()
+    return number if free is None else max(1, min(number, free // MOST_MEMORY))
+
+
 def run_programs(
     programs: Sequence[Program],
     isolation: Isolation,
@@ -89,7 +96,8 @@ def run_programs(
         programs: the programs.
         isolation: from `open_isolation`.
         done: function that is called in this thread with the number of each finished program and its outcome.
-        workers: number of programs that run at the same time. None means the number of CPU cores of this process.
+        workers: number of programs that run at the same time. None means one for each processor that this
+            process may use, but at most as many as the free memory allows.
 
     Returns:
         The outcomes in the order of the programs.
@@ -99,7 +107,7 @@ def run_programs(
     """
     stop = threading.Event()
     outcomes: dict[int, Outcome] = {}
-    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(workers or _workers())
     try:
         waiting = {
             pool.submit(run_program, program, isolation, stop): number for number, program in enumerate(programs)

@@ -26,7 +26,7 @@ ATTACKS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "kill the parent": (
         "import os\nos.kill(os.getppid(), 9)\nos.kill(1, 9)\nos.kill(-1, 9)\n" + RIGHT,
-        ("blocked",),
+        ("error",),
     ),
     "print 1 GB": (f"for _ in range(1024):\n    print('x' * 2**20)\n{RIGHT}", ("blocked",)),
     "fill the folder": (

@@ -1,6 +1,7 @@
 """What becomes of programs that do not attack anything."""
 
 import os
+import signal
 import threading
 import time
 
@@ -32,6 +33,13 @@ CASES: dict[str, tuple[Program, str]] = {
     ),
     "another name": (Program("def g(x):\n    return x + 1\n", TESTS, ("f",)), "error"),
     "raises": (Program("def f(x):\n    return x / 0\n", TESTS, ("f",)), "error"),
+    "raises an error of time": (Program("def f(x):\n    raise TimeoutError('too slow')\n", TESTS, ("f",)), "error"),
+    "opens a folder": (Program("def f(x):\n    return open('/tmp').read()\n", TESTS, ("f",)), "error"),
+    "raises an error of permission without the system": (
+        Program("def f(x):\n    raise PermissionError('not for you')\n", TESTS, ("f",)),
+        "error",
+    ),
+    "writes where it may not": (Program("def f(x):\n    open('/usr/x', 'w')\n", TESTS, ("f",)), "blocked"),
     "an error that the tests expect": (
         Program(
             "def f(x):\n    raise ValueError(x)\n",
@@ -180,6 +188,34 @@ def test_an_error_while_programs_run_stops_the_others():
     assert threading.active_count() == threads
     # All programs after each other would sleep for 80 s.
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("processors", "free", "expected"), [(64, None, 64), (2, 64 * 2**30, 2), (64, 8 * 2**30, 5), (64, 2**20, 1)]
+)
+def test_as_many_programs_run_at_once_as_processors_and_memory_allow(monkeypatch, processors, free, expected):
+    pools = []
+
+    class Pool(run.ThreadPoolExecutor):
+        def __init__(self, workers):
+            pools.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(run, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(run, "usable_processors", lambda: processors)
+    monkeypatch.setattr(run, "free_memory", lambda: free)
+    run_programs([], Isolation(None))
+    assert pools == [expected]
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGKILL, "memory"), (signal.SIGXCPU, "timeout"), (signal.SIGSEGV, "crashed")]
+)
+def test_tests_that_the_system_kills_are_reported_as_what_they_are(number, status):
+    tests = f"import os\nos.kill(os.getpid(), {int(number)})\n"
+    (outcome,) = run_programs([Program(RIGHT, tests, ("f",))], Isolation(None))
+    assert outcome.status == status, outcome
+    assert outcome.detail
 
 
 def test_missing_bubblewrap_is_one_message(monkeypatch):
