@@ -30,10 +30,8 @@ def free_memory() -> int | None:
 
     Memory of files that the kernel can drop at once counts as free.
     """
-    free = []
-    for line in _lines(_PROC / "meminfo"):
-        if line.startswith("MemAvailable:"):
-            free.append(int(line.split()[1]) * 1024)
+    lines = _lines(_PROC / "meminfo")
+    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
     for folder, version in _groups("memory"):
         names = ("memory.max", "memory.current") if version == 2 else ("memory.limit_in_bytes", "memory.usage_in_bytes")
         limit, used = (" ".join(_words(folder / name)) for name in names)
@@ -50,24 +48,25 @@ def free_memory() -> int | None:
 
 def _groups(controller: str) -> Iterator[tuple[Path, int]]:
     """Yield the folders of the groups that limit this process, inner ones first, with the version of their files."""
-    paths = {}
+    paths: dict[str, PurePosixPath] = {}
     for line in _lines(_PROC / "self" / "cgroup"):
-        _, names, path = line.split(":", 2)
+        _, names, own = line.split(":", 2)
         # The line of version 2 has no names.
-        for name in names.split(","):
-            paths[name] = PurePosixPath(path)
+        for controlled in names.split(","):
+            paths[controlled] = PurePosixPath(own)
     for line in _lines(_PROC / "self" / "mountinfo"):
         before, _, after = line.partition(" - ")
         root, mount = before.split()[3:5]
         kind, _, options = after.split()[:3]
         if kind == "cgroup2":
-            path, version = paths.get(""), 2
+            name, version = "", 2
         elif kind == "cgroup" and controller in options.split(","):
-            path, version = paths.get(controller), 1
+            name, version = controller, 1
         else:
             continue
-        if path is None:
+        if name not in paths:
             continue
+        path = paths[name]
         # A container may show its own group as the root of all groups.
         inside = path.relative_to(root) if path.is_relative_to(root) else PurePosixPath()
         folder = Path(mount) / inside

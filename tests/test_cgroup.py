@@ -5,12 +5,15 @@ import pytest
 from cme import cgroup
 
 V2 = "36 25 0:29 {root} {mount} rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
-V1 = "36 25 0:29 {root} {mount}/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n37 25 0:30 {root} {mount}/memory rw - cgroup cgroup rw,memory\n"
+V1 = (
+    "36 25 0:29 {root} {mount}/cpu rw shared:9 - cgroup cgroup rw,cpu,cpuacct\n"
+    "37 25 0:30 {root} {mount}/memory rw - cgroup cgroup rw,memory\n"
+)
 
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Return a function that writes what the kernel shows: the path of the process's group, the mounts, and the files of groups."""
+    """Return a function that writes what the kernel shows: the path of the group, the mounts, and the files of groups."""
     proc, mount = tmp_path / "proc", tmp_path / "sys"
     (proc / "self").mkdir(parents=True)
     monkeypatch.setattr(cgroup, "_PROC", proc)
