@@ -23,6 +23,14 @@ _PROBE = Program("def probe(number):\n    return number + 1\n", "assert probe(1)
 _WAY_OUT = (
     "Or set --run-code=unsandboxed: the code then runs with your rights, with limits on its time and memory only."
 )
+_LATER = (
+    "Debian 12 and Ubuntu 24.04 have a later one. On an older system, install it with conda (conda install -c conda-forge "
+    "bubblewrap), or run CME in a container with one of these systems."
+)
+_NAMESPACES = (
+    "It needs user namespaces. A container must allow them, and on Ubuntu 24.04 AppArmor forbids them unless bwrap has a "
+    "profile. docs/code.md says what to set in each case."
+)
 
 
 def open_isolation(mode: str) -> Isolation:
@@ -53,16 +61,14 @@ def open_isolation(mode: str) -> Isolation:
     version = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False).stdout.split()[-1:]
     if not _recent(version[0] if version else ""):
         raise UsageError(
-            f"the sandbox requires bubblewrap 0.8 or later, but {bwrap} has version {' '.join(version) or 'unknown'}. Install "
-            f"a later one. {_WAY_OUT}"
+            f"the sandbox requires bubblewrap 0.8 or later, but {bwrap} has version {' '.join(version) or 'unknown'}. {_LATER} "
+            f"{_WAY_OUT}"
         )
     isolation = Isolation(bwrap)
     try:
         outcome = run_program(_PROBE, isolation, threading.Event())
     except CMEError as error:
-        raise UsageError(
-            f"bubblewrap cannot make a sandbox: {error} In a container, allow user namespaces. {_WAY_OUT}"
-        ) from None
+        raise UsageError(f"bubblewrap cannot make a sandbox: {error} {_NAMESPACES} {_WAY_OUT}") from None
     if not outcome.passed:
         raise UsageError(
             f"a correct program does not pass in the sandbox: {outcome.detail or outcome.status}. {_WAY_OUT}"

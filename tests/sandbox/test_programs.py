@@ -8,7 +8,7 @@ import time
 import pytest
 
 from cme.errors import UsageError
-from cme.sandbox import Isolation, Outcome, Program, open_isolation, process, run, run_programs
+from cme.sandbox import Isolation, Outcome, Program, bubblewrap, open_isolation, process, run, run_programs
 from tests.sandbox.isolations import sandbox
 
 RIGHT = "def f(x):\n    return x + 1\n"
@@ -132,6 +132,10 @@ CASES: dict[str, tuple[Program, str]] = {
         ),
         "passed",
     ),
+    "asyncio": (
+        Program("import asyncio\ndef f(x):\n    return asyncio.run(asyncio.sleep(0, x + 1))\n", TESTS, ("f",)),
+        "passed",
+    ),
     "output": (Program(f"print('hello')\n{RIGHT}", TESTS, ("f",)), "passed"),
     "own file": (Program(f"open('x', 'w').write('1')\n{RIGHT}", TESTS, ("f",)), "passed"),
 }
@@ -228,13 +232,15 @@ def test_missing_bubblewrap_is_one_message(monkeypatch):
 
 def test_an_old_bubblewrap_is_refused(tmp_path, monkeypatch):
     fake(tmp_path, monkeypatch, "echo bubblewrap 0.6.1")
-    with pytest.raises(UsageError, match=r"requires bubblewrap 0\.8 or later, but .* has version 0\.6\.1"):
+    with pytest.raises(UsageError, match=r"requires bubblewrap 0\.8 or later, but .* has version 0\.6\.1.*conda-forge"):
         open_isolation("sandboxed")
 
 
 def test_a_bubblewrap_that_may_not_make_namespaces_is_refused(tmp_path, monkeypatch):
     fake(tmp_path, monkeypatch, "[ $1 = --version ] && echo bubblewrap 0.9.0 || { echo no permissions >&2; exit 1; }")
-    with pytest.raises(UsageError, match=r"cannot make a sandbox: .*no permissions.*allow user namespaces"):
+    with pytest.raises(
+        UsageError, match=r"cannot make a sandbox: .*no permissions.*A container must.*AppArmor.*docs/code\.md"
+    ):
         open_isolation("sandboxed")
 
 
@@ -243,6 +249,21 @@ def fake(folder, monkeypatch, script: str) -> None:
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("/usr/libexec/platform-python", True),
+        ("/usr/lib/python3/bin/python", False),
+        ("/usr/bin/python3.11", True),
+        ("/opt/x/python", True),
+    ],
+)
+def test_an_interpreter_outside_of_the_libraries_is_shown(monkeypatch, place, shown):
+    monkeypatch.setattr(bubblewrap, "interpreter", lambda: place)
+    options = bubblewrap._mounts.__wrapped__()
+    assert any(options[number : number + 3] == ("--ro-bind", place, place) for number in range(len(options))) == shown
 
 
 def test_an_unknown_mode_is_refused():
