@@ -28,7 +28,7 @@ def threads(pid: int) -> int:
 
 
 def descendants(pid: int) -> set[int]:
-    """Return all living processes below a process. The whole list of processes is read, because not every kernel lists children."""
+    """Return all living processes below a process. All processes are read, because not every kernel lists children."""
     below: dict[int, list[int]] = {}
     for number in _numbers():
         if values := _stat(number):
