@@ -15,6 +15,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from cme.cgroup import processor_quota
+
 __all__ = [
     "death_signal",
     "is_zombie",
@@ -31,9 +33,13 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 
 def usable_processors() -> int:
-    """Return the number of processors that this process may use, or all processors if there is no restriction."""
+    """Return the number of whole processors that this process may use, or all processors if there is no restriction.
+
+    A process can be bound to some processors, and a container can have a quota of their time.
+    """
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    number, quota = len(affinity(0)) if affinity else os.cpu_count() or 1, processor_quota()
+    return number if quota is None else max(1, min(number, int(quota)))
 
 
 def processor_name() -> str:

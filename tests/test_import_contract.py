@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "cme"
 BASE = {
     "__init__",
     "_register",
+    "cgroup",
     "config",
     "env",
     "errors",

@@ -21,6 +21,7 @@ ONLY_LINUX = re.compile(r"sched_getaffinity|/proc/|import resource|os\.fork\b|os
 
 def test_without_sched_getaffinity_all_processors_are_usable(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(machine, "processor_quota", lambda: None)
     assert machine.usable_processors() == os.cpu_count()
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert machine.usable_processors() == 1
@@ -31,7 +32,15 @@ def test_without_sched_getaffinity_all_processors_are_usable(monkeypatch):
 )
 def test_only_processors_that_this_process_may_use_count(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {1, 5, 6})
+    monkeypatch.setattr(machine, "processor_quota", lambda: None)
     assert machine.usable_processors() == 3
+
+
+@pytest.mark.parametrize(("quota", "expected"), [(None, 64), (2.0, 2), (1.5, 1), (0.5, 1), (100.0, 64)])
+def test_only_whole_processors_of_the_quota_of_a_container_count(monkeypatch, quota, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    monkeypatch.setattr(machine, "processor_quota", lambda: quota)
+    assert machine.usable_processors() == expected
 
 
 def test_without_proc_the_processor_has_a_name_and_no_flags(monkeypatch, tmp_path):
@@ -77,7 +86,7 @@ def test_nothing_else_uses_what_only_linux_has():
     for path in PACKAGE.rglob("*.py"):
         code = ast.unparse(ast.parse(path.read_text(encoding="utf-8")))
         # The program that patterns.py starts guards its own import. The sandbox is refused outside of Linux before it is used.
-        if path.name in ("machine.py", "patterns.py") or path.is_relative_to(PACKAGE / "sandbox"):
+        if path.name in ("cgroup.py", "machine.py", "patterns.py") or path.is_relative_to(PACKAGE / "sandbox"):
             continue
         if match := ONLY_LINUX.search(code):
             users[path.relative_to(PACKAGE).as_posix()] = match.group()

@@ -34,8 +34,9 @@ def evaluate_images(
         base: vision-language base: a hub id or a folder, with its processor.
         adapter: folder or hub id of an adapter. None evaluates the base.
         source: ``mini`` (synthetic pictures), or a folder with Parquet files that have the columns ``image``, ``question``,
-            ``choices`` and ``answer``, such as the files of ScienceQA. Rows without an image are skipped.
-        rows: maximum number of rows. The first rows are used.
+            ``choices`` and ``answer``, such as the files of ScienceQA. Without ``choices``, ``answer`` is yes or no, as in the
+            files of POPE. Rows without an image are skipped.
+        rows: maximum number of rows, at most 10,000 of ``mini``. The first rows are used.
         name: name in tables. By default that of the adapter's folder, or of the base.
         dtype: data type of the weights: auto, float32, bfloat16 or float16.
         device: device, such as ``cpu`` or ``cuda:1``. By default a GPU if there is one.

@@ -29,7 +29,7 @@ def eval_images(
         str,
         typer.Option(
             "--source",
-            help="mini (synthetic pictures), or a folder of Parquet files: image, question, choices, answer.",
+            help="mini (synthetic pictures), or a folder of Parquet files: image, question, answer, choices unless yes or no.",
         ),
     ] = "mini",
     rows: Annotated[int, typer.Option("--rows", help="Maximum number of rows; the first rows are used.")] = 400,
@@ -74,7 +74,8 @@ def eval_images(
     table.append(["all", f"{result.n:,}", f"{100 * result.value:.2f}", error, f"{100 * result.chance:.2f}"])
     show_table(["skill", "questions", "right (%)", "±", "chance (%)"], table)
     if result.without_image:
-        note(f"{result.without_image:,} rows without an image were skipped.")
+        rows_were = "row without an image was" if result.without_image == 1 else "rows without an image were"
+        note(f"{result.without_image:,} {rows_were} skipped.")
     if result.adapter is not None and not result.adapter.changes_output:
         note("The adapter does not change the output of the base. Check that it was trained on this base.")
     note(f"Written: {out}")

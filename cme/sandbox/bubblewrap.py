@@ -35,12 +35,17 @@ def _mounts() -> tuple[str, ...]:
         elif Path(place).exists():
             options += ["--ro-bind", place, place]
     own = [interpreter(), *_interpreter_folders()]
-    options += [word for place in own if not place.startswith("/usr/lib") for word in ("--ro-bind", place, place)]
+    options += [word for place in own if not _in_libraries(place) for word in ("--ro-bind", place, place)]
     for place in sorted(_package_folders(own)):
         options += ["--tmpfs", place, "--remount-ro", place]
     for place in _DEVICES:
         options += ["--dev-bind", place, place]
     return tuple(options)
+
+
+def _in_libraries(place: str) -> bool:
+    """Return whether a place is inside of a folder that is shown in any case."""
+    return any(Path(place).is_relative_to(library) for library in _LIBRARIES)
 
 
 def _interpreter_folders() -> list[str]:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -17,18 +17,24 @@ from typing import Any
 from cme.errors import CMEError
 from cme.sandbox import inside
 from cme.sandbox.bubblewrap import PYTHON_OPTIONS, interpreter, sandbox_command
+from cme.sandbox.inside.family import end_descendants
 from cme.sandbox.programs import LIMITS, OUTCOMES, Outcome, Program
 from cme.sandbox.seccomp import seccomp_filter
+from cme.sandbox.watch import excess, most_threads
 
-__all__ = ["InterruptedRunError", "Isolation", "run_program"]
+__all__ = ["MOST_MEMORY", "InterruptedRunError", "Isolation", "run_program"]
 
 _INSIDE = Path(inside.__path__[0]).resolve()
 _START_SECONDS = 60.0
 """Longest start of the processes, whose time is not the program's. It is long because the machine may be busy."""
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.1
+"""Time between two looks at the processes."""
 _MOST_VERDICT = 65_536
 _TESTS_MEMORY = 2
 """The tests hold the answers of the program in several forms, so they get this many times its memory."""
+
+MOST_MEMORY = (1 + _TESTS_MEMORY) * LIMITS.memory + 2 * LIMITS.folder + LIMITS.file
+"""Most bytes that a program, its tests and their files can use."""
 
 
 class InterruptedRunError(Exception):
@@ -60,7 +66,7 @@ class Isolation:
         with ExitStack() as stack:
             if self.bwrap is not None:
                 rules = stack.enter_context(_memory_file(seccomp_filter() or b""))
-                command, root = sandbox_command(self.bwrap, _INSIDE, rules), "/inside"
+                command, root, first = sandbox_command(self.bwrap, _INSIDE, rules), "/inside", ""
                 files, environment, folder = (*files, rules), {}, None
             else:
                 folder = stack.enter_context(
@@ -71,8 +77,12 @@ class Isolation:
                 package.mkdir(parents=True)
                 (package / "inside").symlink_to(_INSIDE)
                 command, environment = [], {"PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8"}
+                first = "from cme.sandbox.inside.supervisor import supervise; supervise(); "
             # The folder is not that of the package, whose other modules the process does not need.
-            code = f"import sys; sys.path.append({root!r}); from cme.sandbox.inside.{module} import main; main(*{arguments!r})"
+            code = (
+                f"import sys; sys.path.append({root!r}); {first}"
+                f"from cme.sandbox.inside.{module} import main; main(*{arguments!r})"
+            )
             process = subprocess.Popen(
                 [*command, interpreter(), *PYTHON_OPTIONS, "-c", code],
                 pass_fds=files,
@@ -84,6 +94,9 @@ class Isolation:
             try:
                 yield process
             finally:
+                if self.bwrap is None:
+                    # A process that left the session of the program is not in its group.
+                    end_descendants(process.pid)
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -134,7 +147,8 @@ def run_program(program: Program, isolation: Isolation, stop: threading.Event) -
         return Outcome("error", "the answer has no program")
     if len(program.source) > LIMITS.source:
         return Outcome("error", f"the program has more than {LIMITS.source:,} characters")
-    limits = (LIMITS.seconds, LIMITS.memory, LIMITS.file, LIMITS.processes)
+    sandboxed = isolation.bwrap is not None
+    limits = (LIMITS.seconds, LIMITS.memory, LIMITS.file, most_threads(sandboxed=sandboxed))
     tests_limits = (LIMITS.seconds, _TESTS_MEMORY * LIMITS.memory, *limits[2:])
     with ExitStack() as stack:
         requests, answers = _Pipe(), _Pipe()
@@ -165,7 +179,10 @@ def run_program(program: Program, isolation: Isolation, stop: threading.Event) -
         )
         requests.close()
         answers.close()
-        verdict, seconds = _verdict(judge, stop)
+        pids = (worker.pid, judge.pid)
+        verdict, seconds = _verdict(
+            judge, stop, lambda: next(filter(None, (excess(pid, sandboxed=sandboxed) for pid in pids)), "")
+        )
         if verdict is None:
             return Outcome("timeout", f"the program ran longer than {LIMITS.seconds} s", seconds)
         status, detail = str(verdict.get("status")), _printable(str(verdict.get("detail", "")))
@@ -176,10 +193,16 @@ def run_program(program: Program, isolation: Isolation, stop: threading.Event) -
         return Outcome(status, detail, seconds)
 
 
-def _verdict(judge: subprocess.Popen[bytes], stop: threading.Event) -> tuple[Mapping[str, Any] | None, float]:
-    """Return what the tests wrote, and the seconds since the program started. None means that the time is over."""
+def _verdict(
+    judge: subprocess.Popen[bytes], stop: threading.Event, watch: Callable[[], str]
+) -> tuple[Mapping[str, Any] | None, float]:
+    """Return what the tests wrote, and the seconds since the program started. None means that the time is over.
+
+    The function ``watch`` returns what a process has too much of.
+    """
     assert judge.stdout is not None
     begun, started, content = time.monotonic(), None, b""
+    look = begun
     while True:
         now = time.monotonic()
         end = begun + _START_SECONDS if started is None else started + LIMITS.seconds
@@ -187,6 +210,10 @@ def _verdict(judge: subprocess.Popen[bytes], stop: threading.Event) -> tuple[Map
             return (None if started is not None else {}), now - (started or now)
         if stop.is_set():
             raise InterruptedRunError
+        if now >= look:
+            if problem := watch():
+                return {"status": "blocked", "detail": problem}, now - (started or now)
+            look = now + _POLL_SECONDS
         if not select.select([judge.stdout], [], [], min(_POLL_SECONDS, end - now))[0]:
             continue
         piece = os.read(judge.stdout.fileno(), _MOST_VERDICT)
@@ -198,9 +225,18 @@ def _verdict(judge: subprocess.Popen[bytes], stop: threading.Event) -> tuple[Map
             return json.loads(lines[-2]), time.monotonic() - (started or now)
         if not piece:
             # The tests ended without a verdict: the kernel killed them, or their interpreter crashed.
-            code = judge.wait()
-            ended = "timeout" if _signal(code) in (signal.SIGXCPU, signal.SIGKILL) else "crashed"
-            return ({} if started is None else {"status": ended}), now - (started or now)
+            seconds = now - (started or now)
+            return ({} if started is None else _ended_tests(_signal(judge.wait()), seconds)), seconds
+
+
+def _ended_tests(ended: int, seconds: float) -> Mapping[str, Any]:
+    """Return the outcome of tests that ended without a verdict."""
+    if ended == signal.SIGXCPU or (ended == signal.SIGKILL and seconds >= LIMITS.seconds / 2):
+        return {"status": "timeout", "detail": f"the tests used more than {LIMITS.seconds} s of CPU time"}
+    if ended == signal.SIGKILL:
+        detail = "the system killed the tests (signal 9), as it does when the machine has no memory left"
+        return {"status": "memory", "detail": detail}
+    return {"status": "crashed", "detail": f"the process of the tests ended by signal {ended}" if ended else ""}
 
 
 def _ended(worker: subprocess.Popen[bytes], detail: str, seconds: float) -> tuple[str, str]:

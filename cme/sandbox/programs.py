@@ -12,7 +12,7 @@ OUTCOMES = {
     "error": "an error was raised, or the program is not valid Python",
     "timeout": "the time was over",
     "memory": "the memory was exhausted",
-    "blocked": "the operating system refused a call (network, new process, write, size of a file)",
+    "blocked": "a call was refused (network, new process, write, size or number of files, threads)",
     "exited": "the program ended before its tests did",
     "crashed": "the interpreter crashed",
 }

@@ -1,6 +1,5 @@
 """Runs many programs at once, each with its tests."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -8,8 +7,10 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
+from cme.cgroup import free_memory
 from cme.errors import CMEError, UsageError, unknown
-from cme.sandbox.process import Isolation, run_program
+from cme.machine import usable_processors
+from cme.sandbox.process import MOST_MEMORY, Isolation, run_program
 from cme.sandbox.programs import Outcome, Program
 from cme.sandbox.seccomp import ARCHITECTURES, seccomp_filter
 
@@ -21,6 +22,14 @@ RUN_CODE = ("sandboxed", "unsandboxed")
 _PROBE = Program("def probe(number):\n    return number + 1\n", "assert probe(1) == 2\n", ("probe",))
 _WAY_OUT = (
     "Or set --run-code=unsandboxed: the code then runs with your rights, with limits on its time and memory only."
+)
+_LATER = (
+    "Debian 12 and Ubuntu 24.04 have a later one. On an older system, install it with conda (conda install -c conda-forge "
+    "bubblewrap), or run CME in a container with one of these systems."
+)
+_NAMESPACES = (
+    "It needs user namespaces. A container must allow them, and on Ubuntu 24.04 AppArmor forbids them unless bwrap has a "
+    "profile. docs/code.md says what to set in each case."
 )
 
 
@@ -52,16 +61,14 @@ def open_isolation(mode: str) -> Isolation:
     version = subprocess.run([bwrap, "--version"], capture_output=True, text=True, check=False).stdout.split()[-1:]
     if not _recent(version[0] if version else ""):
         raise UsageError(
-            f"the sandbox requires bubblewrap 0.8 or later, but {bwrap} has version {' '.join(version) or 'unknown'}. Install "
-            f"a later one. {_WAY_OUT}"
+            f"the sandbox requires bubblewrap 0.8 or later, but {bwrap} has version {' '.join(version) or 'unknown'}. {_LATER} "
+            f"{_WAY_OUT}"
         )
     isolation = Isolation(bwrap)
     try:
         outcome = run_program(_PROBE, isolation, threading.Event())
     except CMEError as error:
-        raise UsageError(
-            f"bubblewrap cannot make a sandbox: {error} In a container, allow user namespaces. {_WAY_OUT}"
-        ) from None
+        raise UsageError(f"bubblewrap cannot make a sandbox: {error} {_NAMESPACES} {_WAY_OUT}") from None
     if not outcome.passed:
         raise UsageError(
             f"a correct program does not pass in the sandbox: {outcome.detail or outcome.status}. {_WAY_OUT}"
@@ -74,6 +81,12 @@ def _recent(version: str) -> bool:
     return (
         len(numbers) > 1 and all(number.isdigit() for number in numbers[:2]) and tuple(map(int, numbers[:2])) >= (0, 8)
     )
+
+
+def _workers() -> int:
+    """Return how many programs can run at once, so that none waits for a processor and the system kills none for its memory."""
+    number, free = usable_processors(), free_memory()
+    return number if free is None else max(1, min(number, free // MOST_MEMORY))
 
 
 def run_programs(
@@ -89,7 +102,8 @@ def run_programs(
         programs: the programs.
         isolation: from `open_isolation`.
         done: function that is called in this thread with the number of each finished program and its outcome.
-        workers: number of programs that run at the same time. None means the number of CPU cores of this process.
+        workers: number of programs that run at the same time. None means one for each processor that this
+            process may use, but at most as many as the free memory allows.
 
     Returns:
         The outcomes in the order of the programs.
@@ -99,7 +113,7 @@ def run_programs(
     """
     stop = threading.Event()
     outcomes: dict[int, Outcome] = {}
-    pool = ThreadPoolExecutor(workers or len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(workers or _workers())
     try:
         waiting = {
             pool.submit(run_program, program, isolation, stop): number for number, program in enumerate(programs)

@@ -1,8 +1,9 @@
 """The filter of system calls for programs of others, in the form that bubblewrap passes to the kernel (classic BPF).
 
-It forbids new processes, so that the limit on the memory of a process limits the whole program. It forbids all sockets, because
-a network namespace does not cover every kind (AF_VSOCK reaches the host of a virtual machine). It forbids memory that no other
-limit counts (shared memory, memfd), and calls that only an attack on the kernel would need.
+It forbids new processes, so that the limit on the memory of a process limits the whole program. It forbids sockets, because a
+network namespace does not cover every kind (AF_VSOCK reaches the host of a virtual machine). The one exception is a pair of
+sockets of the kind AF_UNIX that are connected with each other, which asyncio needs. It forbids memory that no other limit counts
+(shared memory, memfd), and calls that only an attack on the kernel would need.
 
 Source of the numbers: ``asm/unistd_64.h`` (x86-64) and ``asm-generic/unistd.h`` (arm64) of Linux.
 """
@@ -46,13 +47,15 @@ _CALLS = {
 """Forbidden call → its numbers on x86-64 and arm64."""
 
 ARCHITECTURES = {
-    "x86_64": (0xC000003E, 0, (57, 58), 56),
-    "aarch64": (0xC00000B7, 1, (), 220),
+    "x86_64": (0xC000003E, 0, (57, 58), 56, 53),
+    "aarch64": (0xC00000B7, 1, (), 220, 199),
 }
-"""Machine → the kernel's number of the architecture, its column of `_CALLS`, the numbers of fork and vfork, and that of clone."""
+"""Machine → the kernel's number of the architecture, its column of `_CALLS`, the numbers of fork and vfork, of clone, and of
+socketpair."""
 
 _CLONE3 = 435
 _CLONE_THREAD = 0x00010000
+_AF_UNIX = 1
 _FIRST_X32 = 0x40000000
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _KILL, _ALLOW, _ERROR = 0x80000000, 0x7FFF0000, 0x00050000
@@ -67,7 +70,7 @@ def seccomp_filter(machine: str | None = None) -> bytes | None:
     """
     if (machine or platform.machine()) not in ARCHITECTURES:
         return None
-    architecture, column, forks, clone = ARCHITECTURES[machine or platform.machine()]
+    architecture, column, forks, clone, pair = ARCHITECTURES[machine or platform.machine()]
     steps = [
         (_LOAD, 0, 0, _ARCHITECTURE),
         *_answer_if(_EQUAL, architecture, _KILL, negated=True),
@@ -81,6 +84,11 @@ def seccomp_filter(machine: str | None = None) -> bytes | None:
     for number in forks:
         steps += _answer_if(_EQUAL, number, _ERROR | errno.EAGAIN)
     steps += [
+        (_EQUAL, 0, 4, pair),
+        (_LOAD, 0, 0, _FIRST_ARGUMENT),
+        (_EQUAL, 0, 1, _AF_UNIX),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _ERROR | errno.EPERM),
         (_EQUAL, 0, 3, clone),
         (_LOAD, 0, 0, _FIRST_ARGUMENT),
         (_ANY_BIT, 1, 0, _CLONE_THREAD),

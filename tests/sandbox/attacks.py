@@ -9,6 +9,17 @@ LIBC = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\n"
 MOUNT = "libc.mount(b'x', b'/tmp', b'tmpfs', 0, None)"
 REFUSED = "\nif {call} < 0:\n    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))\n"
 
+THREADS = """
+stack = ctypes.create_string_buffer(64)
+libc.pthread_attr_init(stack)
+libc.pthread_attr_setstacksize(stack, ctypes.c_size_t(16384))
+number = ctypes.c_ulong()
+while True:
+    if error := libc.pthread_create(ctypes.byref(number), stack, libc.pause, None):
+        raise OSError(error, os.strerror(error))
+"""
+"""Threads without the lock of Python and with the smallest stack, so that the limit on memory does not stop them early."""
+
 ATTACKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "fork bomb": ("import os\nwhile True:\n    os.fork()\n", ("blocked",)),
     "10 GB list": (f"numbers = [0] * (10 * 2**30 // 8)\n{RIGHT}", ("memory",)),
@@ -26,7 +37,7 @@ ATTACKS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "kill the parent": (
         "import os\nos.kill(os.getppid(), 9)\nos.kill(1, 9)\nos.kill(-1, 9)\n" + RIGHT,
-        ("blocked",),
+        ("error",),
     ),
     "print 1 GB": (f"for _ in range(1024):\n    print('x' * 2**20)\n{RIGHT}", ("blocked",)),
     "fill the folder": (
@@ -49,7 +60,12 @@ ATTACKS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "thread bomb": (
         f"import threading, time\nwhile True:\n    threading.Thread(target=time.sleep, args=(9,), daemon=True).start()\n{RIGHT}",
-        ("error",),
+        ("error", "blocked"),
+    ),
+    "thread bomb with small stacks": (f"{LIBC}{THREADS}{RIGHT}", ("blocked",)),
+    "many empty files": (
+        f"import itertools, os\nfor k in itertools.count():\n    os.close(os.open(str(k), os.O_CREAT))\n{RIGHT}",
+        ("blocked",),
     ),
     "segmentation fault": (f"import ctypes\nctypes.string_at(0)\n{RIGHT}", ("crashed",)),
     "infinite recursion": ("def f(x):\n    return f(x)\n", ("error",)),

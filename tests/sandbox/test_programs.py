@@ -1,13 +1,14 @@
 """What becomes of programs that do not attack anything."""
 
 import os
+import signal
 import threading
 import time
 
 import pytest
 
 from cme.errors import UsageError
-from cme.sandbox import Isolation, Outcome, Program, open_isolation, process, run, run_programs
+from cme.sandbox import Isolation, Outcome, Program, bubblewrap, open_isolation, process, run, run_programs
 from tests.sandbox.isolations import sandbox
 
 RIGHT = "def f(x):\n    return x + 1\n"
@@ -32,6 +33,13 @@ CASES: dict[str, tuple[Program, str]] = {
     ),
     "another name": (Program("def g(x):\n    return x + 1\n", TESTS, ("f",)), "error"),
     "raises": (Program("def f(x):\n    return x / 0\n", TESTS, ("f",)), "error"),
+    "raises an error of time": (Program("def f(x):\n    raise TimeoutError('too slow')\n", TESTS, ("f",)), "error"),
+    "opens a folder": (Program("def f(x):\n    return open('/tmp').read()\n", TESTS, ("f",)), "error"),
+    "raises an error of permission without the system": (
+        Program("def f(x):\n    raise PermissionError('not for you')\n", TESTS, ("f",)),
+        "error",
+    ),
+    "writes where it may not": (Program("def f(x):\n    open('/usr/x', 'w')\n", TESTS, ("f",)), "blocked"),
     "an error that the tests expect": (
         Program(
             "def f(x):\n    raise ValueError(x)\n",
@@ -124,6 +132,10 @@ CASES: dict[str, tuple[Program, str]] = {
         ),
         "passed",
     ),
+    "asyncio": (
+        Program("import asyncio\ndef f(x):\n    return asyncio.run(asyncio.sleep(0, x + 1))\n", TESTS, ("f",)),
+        "passed",
+    ),
     "output": (Program(f"print('hello')\n{RIGHT}", TESTS, ("f",)), "passed"),
     "own file": (Program(f"open('x', 'w').write('1')\n{RIGHT}", TESTS, ("f",)), "passed"),
 }
@@ -182,6 +194,34 @@ def test_an_error_while_programs_run_stops_the_others():
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.parametrize(
+    ("processors", "free", "expected"), [(64, None, 64), (2, 64 * 2**30, 2), (64, 8 * 2**30, 5), (64, 2**20, 1)]
+)
+def test_as_many_programs_run_at_once_as_processors_and_memory_allow(monkeypatch, processors, free, expected):
+    pools = []
+
+    class Pool(run.ThreadPoolExecutor):
+        def __init__(self, workers):
+            pools.append(workers)
+            super().__init__(workers)
+
+    monkeypatch.setattr(run, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(run, "usable_processors", lambda: processors)
+    monkeypatch.setattr(run, "free_memory", lambda: free)
+    run_programs([], Isolation(None))
+    assert pools == [expected]
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGKILL, "memory"), (signal.SIGXCPU, "timeout"), (signal.SIGSEGV, "crashed")]
+)
+def test_tests_that_the_system_kills_are_reported_as_what_they_are(number, status):
+    tests = f"import os\nos.kill(os.getpid(), {int(number)})\n"
+    (outcome,) = run_programs([Program(RIGHT, tests, ("f",))], Isolation(None))
+    assert outcome.status == status, outcome
+    assert outcome.detail
+
+
 def test_missing_bubblewrap_is_one_message(monkeypatch):
     monkeypatch.setenv("PATH", os.devnull)
     with pytest.raises(
@@ -192,13 +232,15 @@ def test_missing_bubblewrap_is_one_message(monkeypatch):
 
 def test_an_old_bubblewrap_is_refused(tmp_path, monkeypatch):
     fake(tmp_path, monkeypatch, "echo bubblewrap 0.6.1")
-    with pytest.raises(UsageError, match=r"requires bubblewrap 0\.8 or later, but .* has version 0\.6\.1"):
+    with pytest.raises(UsageError, match=r"requires bubblewrap 0\.8 or later, but .* has version 0\.6\.1.*conda-forge"):
         open_isolation("sandboxed")
 
 
 def test_a_bubblewrap_that_may_not_make_namespaces_is_refused(tmp_path, monkeypatch):
     fake(tmp_path, monkeypatch, "[ $1 = --version ] && echo bubblewrap 0.9.0 || { echo no permissions >&2; exit 1; }")
-    with pytest.raises(UsageError, match=r"cannot make a sandbox: .*no permissions.*allow user namespaces"):
+    with pytest.raises(
+        UsageError, match=r"cannot make a sandbox: .*no permissions.*A container must.*AppArmor.*docs/code\.md"
+    ):
         open_isolation("sandboxed")
 
 
@@ -207,6 +249,21 @@ def fake(folder, monkeypatch, script: str) -> None:
     file.write_text(f"#!/bin/sh\n{script}\n")
     file.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder))
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("/usr/libexec/platform-python", True),
+        ("/usr/lib/python3/bin/python", False),
+        ("/usr/bin/python3.11", True),
+        ("/opt/x/python", True),
+    ],
+)
+def test_an_interpreter_outside_of_the_libraries_is_shown(monkeypatch, place, shown):
+    monkeypatch.setattr(bubblewrap, "interpreter", lambda: place)
+    options = bubblewrap._mounts.__wrapped__()
+    assert any(options[number : number + 3] == ("--ro-bind", place, place) for number in range(len(options))) == shown
 
 
 def test_an_unknown_mode_is_refused():

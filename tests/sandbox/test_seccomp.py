@@ -61,6 +61,12 @@ def test_clone_makes_threads_only(machine, architecture, clone):
     assert answer(machine, clone, architecture=architecture, flags=process) == refused(errno.EAGAIN)
 
 
+@pytest.mark.parametrize(("machine", "architecture", "pair"), [("x86_64", X86_64, 53), ("aarch64", ARM64, 199)])
+def test_pairs_of_sockets_are_those_of_asyncio_only(machine, architecture, pair):
+    answers = {family: answer(machine, pair, architecture=architecture, flags=family) for family in (1, 16, 30, 40)}
+    assert answers == {1: ALLOWED} | dict.fromkeys((16, 30, 40), refused(errno.EPERM))
+
+
 def test_there_is_no_filter_for_other_machines():
     assert seccomp_filter("riscv64") is None
     assert set(ARCHITECTURES) == {"x86_64", "aarch64"}

@@ -11,7 +11,10 @@ from cme.readers.image_file import read_image
 
 __all__ = ["Inputs", "load_processor", "make_inputs", "prompt_text"]
 
-_QUESTION = "{question}\n{options}\n\nAnswer with the letter of the right option."
+_QUESTION = "{hint}{question}\n{options}\n\nAnswer with the letter of the right option."
+_HINT = "Context: {hint}\n"
+_KINDS = ("image", "video", "audio", "vision", "boi", "eoi")
+"""Parts of the names of tokens that stand for a picture or its borders."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,10 @@ def prompt_text(processor: Any, row: ImageRow) -> tuple[str, str]:
     """Return the prompt with a placeholder for the image, and the text between the prompt and a letter.
 
     The chat template of the processor makes the prompt. Without a template for images, the placeholder, the question and
-    ``Answer:`` follow each other.
+    ``Answer:`` follow each other. A hint is placed before the question.
+
+    A space separates the prompt and the letter, as a model writes it after ``ASSISTANT:``. There is none if the prompt ends with
+    white space or a special token, after which a model starts with the letter.
 
     Args:
         processor: the processor of the base.
@@ -74,10 +80,13 @@ def prompt_text(processor: Any, row: ImageRow) -> tuple[str, str]:
         SourceError: there is no template for images, and the processor has no placeholder for them.
     """
     options = "\n".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, row.choices, strict=False))
-    question = _QUESTION.format(question=row.question, options=options)
-    if (text := _chat(processor, question)) is not None:
-        return text, ""
-    return f"{_placeholder(processor)}\n{question}\nAnswer:", " "
+    hint = _HINT.format(hint=row.hint) if row.hint else ""
+    question = _QUESTION.format(hint=hint, question=row.question, options=options)
+    text = _chat(processor, question)
+    if text is None:
+        return f"{_placeholder(processor)}\n{question}\nAnswer:", " "
+    special = tuple(str(token) for token in processor.tokenizer.added_tokens_decoder.values() if token.special)
+    return text, "" if text != text.rstrip() or text.endswith(special) else " "
 
 
 def _placeholder(processor: Any) -> str:
@@ -108,6 +117,12 @@ def _chat(processor: Any, question: str) -> str | None:
     return text if any(mark and mark in text for mark in marks) else None
 
 
+def _marks(processor: Any) -> set[str]:
+    """Return the texts that the processor or its tokenizer reads as a part of a picture."""
+    named = [*vars(processor).items(), *processor.tokenizer.special_tokens_map.items()]
+    return {str(token) for name, token in named if token and name.endswith("_token") and any(k in name for k in _KINDS)}
+
+
 def make_inputs(processor: Any, row: ImageRow, most: int | None) -> Inputs:
     """Make the inputs of a model for one question.
 
@@ -122,9 +137,10 @@ def make_inputs(processor: Any, row: ImageRow, most: int | None) -> Inputs:
     """
     image = read_image(row.image, row.place)
     text, between = prompt_text(processor, row)
-    mark, bos = _placeholder(processor), processor.tokenizer.bos_token
-    if any(mark in part for part in (row.question, *row.choices)):
-        raise CMEError(f"{row.place}: the question contains {mark}, which stands for an image. Remove it.")
+    bos = processor.tokenizer.bos_token
+    for mark in sorted({_placeholder(processor), *_marks(processor)}):
+        if any(mark in part for part in (row.question, row.hint, *row.choices)):
+            raise CMEError(f"{row.place}: the question contains {mark}, which stands for an image. Remove it.")
     # White space at the end belongs to the answer, as in `encode_pair` and in lm-eval.
     prompt = text.rstrip()
     # A chat template can start with a BOS, which must not be doubled.

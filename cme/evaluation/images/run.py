@@ -1,19 +1,20 @@
 """Evaluates a vision-language model on questions about images. An interrupted evaluation can be resumed."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import sha256
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
-from cme.errors import NotFiniteError, SourceError, UsageError
+from cme.errors import CMEError, NotFiniteError, SourceError, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.images.prompts import load_processor, make_inputs
-from cme.evaluation.images.rows import ImageRow, read_rows
+from cme.evaluation.images.rows import ImageRow, ImageRows, RowFacts, open_rows, read_rows
 from cme.evaluation.images.score import score_options
 from cme.evaluation.store import Lines
 from cme.files import atomic_path, digest, sha256_file
@@ -85,10 +86,9 @@ def evaluate_images(settings: ImageSettings, out: Path) -> ImageResult:
         )
     processor = load_processor(folder)
     set_padding(processor.tokenizer)
-    rows, most = read_rows(settings.source, settings.rows), context_length(folder)
-    for row in rows.rows:
-        # All inputs are made before the model is loaded, so that a broken image or a long question stops no evaluation halfway.
-        make_inputs(processor, row, most)
+    most = context_length(folder)
+    # All inputs are made before the model is loaded, so that a broken image or a long question stops no evaluation halfway.
+    rows = read_rows(settings.source, settings.rows, lambda row: make_inputs(processor, row, most))
     fingerprint, adapter = base_fingerprint(folder), settings.adapter and resolve_adapter(settings.adapter)
     own = adapter_fingerprint(adapter) if adapter else None
     if adapter:
@@ -106,12 +106,15 @@ def evaluate_images(settings: ImageSettings, out: Path) -> ImageResult:
     done = _stored(out / _WORK, digest(identity))
     model = load_model(folder, dtype=settings.dtype, device=device)
     check_vocabulary(model, processor.tokenizer)
-    check_causal(model)
+    first = next(open_rows(settings.source, 1))
+    with _readable(first, device):
+        check_causal(model, make_inputs(processor, first, most).tensors)
     info = None
     if adapter and settings.adapter:
         model = load_adapter(model.requires_grad_(False), adapter)
         info = _adapter_info(model, processor.tokenizer, settings.adapter, own or "", device)
-    answers = _answers(model, processor, rows.rows, done, Lines(out / _WORK), digest(identity), most)
+    work = _Work(processor, most, Lines(out / _WORK), digest(identity))
+    answers = _answers(model, settings, rows, done, work)
     result = _result(settings, rows.rows, answers).replace(
         base_fingerprint=fingerprint,
         processor_fingerprint=identity["processor"],
@@ -127,52 +130,75 @@ def evaluate_images(settings: ImageSettings, out: Path) -> ImageResult:
     return result
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What every answer needs: the processor, the number of tokens that the base can read, and where answers are stored."""
+
+    processor: Any
+    most: int | None
+    file: Lines
+    key: str
+
+
 def _answers(
-    model: Any,
-    processor: Any,
-    rows: Sequence[ImageRow],
-    done: dict[str, dict[str, Any]],
-    file: Lines,
-    key: str,
-    most: int | None,
+    model: Any, settings: ImageSettings, rows: ImageRows, done: dict[str, dict[str, Any]], work: _Work
 ) -> dict[str, dict[str, Any]]:
     """Return the answer to every row by its id. Each is stored as soon as it is computed."""
-    with bar("Questions about images", total=len(rows)) as progress:
-        for row in rows:
+    with bar("Questions about images", total=len(rows.rows)) as progress:
+        # Images are read again, because all together may need more memory than there is.
+        for facts, row in zip_longest(rows.rows, open_rows(settings.source, settings.rows)):
+            if row is None or facts is None or (facts.id, facts.gold) != (row.id, row.gold):
+                raise CMEError(
+                    f"{settings.source}: the questions have changed since the command started. Run it again."
+                )
             if row.id not in done:
                 started = time.perf_counter()
-                try:
-                    scores = score_options(model, make_inputs(processor, row, most))
-                except NotFiniteError as error:
-                    raise NotFiniteError(f"{row.place}: {error}") from error
-                except (IndexError, TypeError, ValueError) as error:
-                    first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-                    raise SourceError(
-                        f"{row.place}: the base cannot read what its processor made of the question ({first}). Use the processor "
-                        "that was saved with this model."
-                    ) from error
+                with _readable(row, str(model.device)):
+                    scores = score_options(model, make_inputs(work.processor, row, work.most))
                 answer = {
-                    "key": key,
+                    "key": work.key,
                     "id": row.id,
                     "logprobs": [value for value, _ in scores],
                     "seconds": time.perf_counter() - started,
                 }
-                file.append(answer)
+                work.file.append(answer)
                 done[row.id] = answer
             progress.advance()
     return done
+
+
+@contextmanager
+def _readable(row: ImageRow, device: str) -> Iterator[None]:
+    """Raise errors of a model that reads a question as errors of CME, with the place of the row."""
+    import torch
+
+    try:
+        yield
+    except NotFiniteError as error:
+        raise NotFiniteError(f"{row.place}: {error}") from error
+    except torch.OutOfMemoryError as error:
+        raise CMEError(
+            f"{row.place}: {device} is out of memory. Close other programs that use it, or set --dtype bfloat16 or another "
+            "--device."
+        ) from error
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise SourceError(
+            f"{row.place}: the base cannot read what its processor made of the question ({first}). Use the processor that was "
+            "saved with this model."
+        ) from error
 
 
 def _stored(path: Path, key: str) -> dict[str, dict[str, Any]]:
     return {line["id"]: line for line in Lines.read(path) if line["key"] == key} if path.is_file() else {}
 
 
-def _result(settings: ImageSettings, rows: Sequence[ImageRow], answers: dict[str, dict[str, Any]]) -> ImageResult:
+def _result(settings: ImageSettings, rows: Sequence[RowFacts], answers: dict[str, dict[str, Any]]) -> ImageResult:
     right = [float(choose(answers[row.id]["logprobs"]) == row.gold) for row in rows]
     skills: dict[str, list[tuple[float, float]]] = {}
     for row, value in zip(rows, right, strict=True):
         if row.skill:
-            skills.setdefault(row.skill, []).append((value, 1 / len(row.choices)))
+            skills.setdefault(row.skill, []).append((value, 1 / row.options))
     return ImageResult(
         name=settings.name or adapter_name(settings.adapter or settings.base),
         base=settings.base,
@@ -184,8 +210,8 @@ def _result(settings: ImageSettings, rows: Sequence[ImageRow], answers: dict[str
         n=len(rows),
         without_image=0,
         value=_mean(right),
-        stderr=clustered_stderr(right, [sha256(row.image).hexdigest() for row in rows]),
-        chance=_mean([1 / len(row.choices) for row in rows]),
+        stderr=clustered_stderr(right, [row.picture for row in rows]),
+        chance=_mean([1 / row.options for row in rows]),
         skills={
             name: SkillScore(n=len(of), value=_mean([v for v, _ in of]), chance=_mean([c for _, c in of]))
             for name, of in sorted(skills.items())
@@ -198,7 +224,7 @@ def _result(settings: ImageSettings, rows: Sequence[ImageRow], answers: dict[str
     )
 
 
-def _write_answers(path: Path, rows: Sequence[ImageRow], answers: dict[str, dict[str, Any]]) -> None:
+def _write_answers(path: Path, rows: Sequence[RowFacts], answers: dict[str, dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -12,7 +12,7 @@ def set_limits(seconds: int, memory: int, file: int, processes: int) -> None:
         seconds: CPU time.
         memory: bytes of address space.
         file: bytes of a file.
-        processes: number of processes and threads of the user. The kernel ignores it for root.
+        processes: number of processes and threads of the user. The kernel ignores it for root, whose threads CME counts.
     """
     for kind, soft, hard in (
         (resource.RLIMIT_CPU, seconds, seconds + 1),

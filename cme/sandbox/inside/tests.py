@@ -31,6 +31,22 @@ _FORWARDED = (
 everything or is close to every number would pass any test."""
 
 
+_REFUSALS = frozenset(
+    {
+        errno.EPERM,
+        errno.EACCES,
+        errno.EROFS,
+        errno.EAGAIN,
+        errno.EFBIG,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EMFILE,
+        errno.ENFILE,
+    }
+)
+"""Numbers of errors by which the system refuses a call: no permission, no new process, or a limit on files."""
+
+
 class _VerdictError(Exception):
     """The outcome is known."""
 
@@ -159,7 +175,7 @@ def _outcome(error: BaseException) -> tuple[str, str]:
         return "failed", remote or str(error)
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return "memory", text
-    if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+    if isinstance(error, OSError) and error.errno in _REFUSALS:
         return "blocked", text
     return "error", text
 
