@@ -255,11 +255,18 @@ def _study_rows(name: str, study: Study, file: BoardFile, methods: Mapping[str, 
             )
         method = methods[of]
         made: list[Row] = []
+        problems: list[str] = []
         for values in itertools.product(*study.vary.values()):
-            row = _varied(name, study, method, dict(zip(study.vary, values, strict=True)))
+            try:
+                row = _varied(name, study, method, dict(zip(study.vary, values, strict=True)))
+            except UsageError as error:
+                problems.append(str(error))
+                continue
             if any((row.training, row.adapter) == (other.training, other.adapter) for other in made):
                 raise UsageError(f"{where}: two of its rows of {of} are equal. Give each value once.")
             made.append(row)
+        if problems:
+            raise UsageError("\n".join(dict.fromkeys(problems)))
         yield from made
 
 

@@ -378,3 +378,29 @@ def test_an_entry_gives_the_losses_of_its_grid_on_another_machine(tmp_path):
     board = read_board(board.path, tmp_path / "work")
     losses = losses_of_entry(board, board.bases[0], board.row("moelora"))
     assert set(losses) == {1e-3, 2e-3, 4e-3, 8e-3} and min(losses, key=losses.get) == 4e-3
+
+
+def test_a_board_is_refused_when_a_method_refuses_a_row_or_a_point(tmp_path):
+    """Otherwise the board would fail in the middle of its run."""
+    methods = (
+        "{lora: {settings: {rank: 4}}, one: {settings: {method: mola, rank: 4, experts: 1}}, "
+        "two: {settings: {method: mola, rank: 4, experts: 2}}, wide: {settings: {method: smora, rank: 8, options: {top_k: 9}}}, "
+        "tuned: {settings: {method: adamole, rank: 4}, tune: {experts: [1, 2]}}}"
+    )
+    with pytest.raises(UsageError) as raised:
+        make_board(tmp_path, methods=methods, studies="{number: {of: [two], vary: {experts: [1, 2, 4]}}}")
+    message = str(raised.value)
+    for part in (
+        "one: experts must be at least top_k (2), but is 1",
+        "wide: top_k must be from 2 to the rank (8), but is 9",
+        "tuned/experts-1: experts must be at least 2, but is 1",
+        "two-number-1: experts must be at least top_k (2), but is 1",
+    ):
+        assert part in message
+    assert "two:" not in message and "two-number-4" not in message and "tuned/experts-2" not in message
+
+
+def test_all_invalid_points_of_a_study_are_listed(tmp_path):
+    with pytest.raises(UsageError) as raised:
+        make_board(tmp_path, studies="{number: {of: [team], vary: {experts: [-1, 0, 4]}}}")
+    assert "found -1" in str(raised.value) and "found 0" in str(raised.value)
