@@ -68,11 +68,13 @@ class Run(Artefact):
         adapted: number of adapted layers by name, in which numbers are replaced by ``*``; None if there is no adapter, and in
             records of earlier versions.
         not_adapted: number of the base's other linear layers and expert parameters, by name; None as for ``adapted``.
+        ranks: for methods of other packages, to which experts the ranks belong: ``shared`` by all experts, or ``single`` if every
+            rank is an expert. None if each expert has its own, and for CME's own methods.
     """
 
     KIND: ClassVar[str] = "run"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("adapted", "not_adapted")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("adapted", "not_adapted", "ranks")
 
     method: str
     adapter: AdapterRecord
@@ -107,3 +109,4 @@ class Run(Artefact):
     saved_check: SavedCheck | None = None
     adapted: dict[str, Count] | None = None
     not_adapted: dict[str, Count] | None = None
+    ranks: str | None = None

@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import cme
+from cme.adapters.methods import METHODS
 from cme.board.board import read_board
 from cme.board.choice import Facts
 from cme.board.commands import command_lines, stages
@@ -157,6 +159,22 @@ def test_experts_of_comol_share_the_rank_in_studies_and_costs(tmp_path):
         studies="{experts: {of: core, vary: {experts: [3, 8]}, hold: total_rank}}",
         costs="true",
     )
+    assert [row.adapter.rank for row in board.of_study("experts")] == [32, 32]
+    assert {name for name, step in make_plan(board).steps.items() if step.kind == "costs"} == {"costs/rank-32"}
+
+
+def test_a_method_of_another_package_declares_whose_the_ranks_are(tmp_path, monkeypatch):
+    """A copy of CoMoL and one of SMoRA under other names have the same total ranks and costs as the originals."""
+    copies = {name: replace(METHODS[of], name=name) for name, of in (("mycore", "comol"), ("myrank", "smora"))}
+    monkeypatch.setattr(METHODS, "_known", {**METHODS._known, **copies})
+    monkeypatch.setattr(METHODS, "_own", (*METHODS._own, *copies))
+    board = make_board(
+        tmp_path,
+        methods="{lora: {settings: {rank: 32}}, mycore: {settings: {rank: 32, experts: 8}}, myrank: {settings: {rank: 32}}}",
+        studies="{experts: {of: mycore, vary: {experts: [3, 8]}, hold: total_rank}}",
+        costs="true",
+    )
+    assert [(row.total_rank, row.routed) for row in board.methods] == [(32, False), (32, True), (32, True)]
     assert [row.adapter.rank for row in board.of_study("experts")] == [32, 32]
     assert {name for name, step in make_plan(board).steps.items() if step.kind == "costs"} == {"costs/rank-32"}
 

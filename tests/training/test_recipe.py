@@ -10,7 +10,7 @@ import pytest
 from cme.adapters import METHODS, AdapterSettings
 from cme.errors import UsageError
 from cme.paths import leaderboards_dir
-from cme.records.method import SHARED_RANK, method_label
+from cme.records.method import method_label
 from cme.training import TrainSettings, load_recipe, recipe_text, recipes, settings_from
 
 
@@ -277,9 +277,7 @@ def test_demo_recipes_have_equal_total_rank():
     for name in recipes():
         _, adapter = load_recipe(name, {"data": "mix"})
         if name.startswith("demo"):
-            apart = "experts" in METHODS[adapter.method].settings and adapter.method not in SHARED_RANK
-            experts = adapter.experts if apart else 1
-            assert adapter.method == "peft" or adapter.rank * experts == 32
+            assert adapter.method == "peft" or METHODS[adapter.method].total_rank(adapter) == 32
 
 
 def test_an_included_file_lies_under_the_recipe(tmp_path):
