@@ -10,7 +10,7 @@ from cme.adapters.facts import FACTS, Facts
 from cme.adapters.method import PLAIN, ROUTED, Method, Ranks
 from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
-from cme.adapters.refused import REFUSED
+from cme.adapters.refused import missing_method
 from cme.adapters.settings import AdapterSettings, option_problems
 from cme.config import problem_of
 from cme.errors import AdapterError, UsageError, unknown
@@ -354,9 +354,7 @@ def ranks_of(name: str) -> Ranks:
 
 def unknown_method(name: str) -> str:
     """Return the message for a name that is not a method: why CME does not have the method, or the nearest name."""
-    if reason := REFUSED.get(name.lower().replace("_", "-")):
-        return f"the method {name!r} is not available, because {reason}."
-    return str(unknown("method", name, METHODS))
+    return missing_method(name) or str(unknown("method", name, METHODS))
 
 
 def build_config(settings: AdapterSettings, model: Any) -> Any:
