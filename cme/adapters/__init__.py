@@ -6,7 +6,7 @@ Importing this package imports neither torch nor peft.
 from cme.adapters.budget import match_rank
 from cme.adapters.facts import Facts
 from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
-from cme.adapters.methods import METHODS, PLAIN, ROUTED, Method, build_config, routed_method
+from cme.adapters.methods import METHODS, PLAIN, ROUTED, Method, build_config, low_rank_method, routed_method
 from cme.adapters.params import SHAPES, ParameterCount, count, formula_trainable
 from cme.adapters.read_settings import settings_from, settings_to_mapping
 from cme.adapters.registration import register_all
@@ -29,6 +29,7 @@ __all__ = [
     "ffn_targets",
     "formula_trainable",
     "load_adapter",
+    "low_rank_method",
     "match_rank",
     "register_all",
     "routed_method",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from cme.adapters.config_check import config_problem
 from cme.adapters.methods import METHODS
 from cme.adapters.params import ParameterCount, count
 from cme.adapters.read_settings import settings_from
@@ -12,8 +13,8 @@ from cme.errors import UsageError
 
 __all__ = ["match_rank"]
 
-_LOWEST = {"smora": 2}
-"""The lowest possible ranks of methods for which it is not 1."""
+_RANKS = 1_024
+"""The lowest possible rank of a method is searched up to this one."""
 
 
 def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[AdapterSettings, ParameterCount]:
@@ -39,10 +40,7 @@ def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[Adapt
     method = values.get("method")
     if isinstance(method, str) and method in METHODS and "rank" not in METHODS[method].settings:
         raise UsageError(f"{method} has no rank that could be chosen for a budget. Leave the budget out.")
-    # If every rank is an expert, the rank is at least the number of experts that a token uses.
-    rankwise = "experts" not in METHODS[str(method)].settings if method in METHODS else False
-    given = dict(values.get("options") or {}).get("top_k") if rankwise else None
-    low, high = at(given if isinstance(given, int) and given > 0 else _LOWEST.get(str(method), 1)), None
+    low, high = at(_lowest(values)), None
     most = _parameters(budget, base, values, low[1].total_base)
     if low[1].trainable > most:
         raise UsageError(
@@ -58,6 +56,12 @@ def match_rank(base: Any, values: Mapping[str, Any], budget: str) -> tuple[Adapt
         else:
             low = tried
     return low
+
+
+def _lowest(values: Mapping[str, Any]) -> int:
+    """Return the lowest rank that the method accepts. If every rank is an expert, a token may need more than one."""
+    ranks = range(1, _RANKS + 1)
+    return next((rank for rank in ranks if not config_problem(settings_from({**values, "rank": rank}))), 1)
 
 
 def _parameters(budget: str, base: Any, values: Mapping[str, Any], total: int) -> int:

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["FACTS", "Facts"]
+__all__ = ["FACTS", "NONE_KNOWN", "Facts"]
+
+NONE_KNOWN = "none known to us"
+"""Stands where no paper or released code is known that compares with a method."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +50,15 @@ FACTS = {
         "one A, B of each expert, router",
         _NO_MERGE,
         _BY_EXPORT,
-        "Clin0212/HydraLoRA: complete; dropout with one mask per head",
-        "the TeamLoRA paper",
+        "Clin0212/HydraLoRA@d212d98: complete; dropout with one mask per head",
+        "the TeamLoRA paper, CoMoL",
     ),
     "teamlora": Facts(
         "one A in k parts, B of each expert, router, interaction matrix",
         _NO_MERGE,
         _BY_EXPORT,
-        "Lin-Tianwei/TeamLoRA: lora.py; gate weights sum to k, padding counts in the balance term",
-        "",
+        "Lin-Tianwei/TeamLoRA@8d8c102: lora.py, deleted a day later; gate weights sum to k, padding counts in the balance term",
+        NONE_KNOWN,
     ),
     "mola": Facts(
         "A and B of each expert, router",
@@ -76,14 +79,14 @@ FACTS = {
         _NO_MERGE,
         _BY_EXPORT,
         "DCDmllm/CoMoL@b9aac3d: complete; the variant that shares A and B over layers has sizes written into the code",
-        "",
+        NONE_KNOWN,
     ),
     "smora": Facts(
         "A, B, router for each rank",
         _NO_MERGE,
         _BY_EXPORT,
         "StyxXuan/smora@7e7ada1: does not run as released; imports a missing topk.py and needs TVM",
-        "",
+        NONE_KNOWN,
     ),
     "flylora": Facts(
         "B",
@@ -99,7 +102,13 @@ FACTS = {
         "in PEFT; QingruZhang/AdaLoRA",
         "the TeamLoRA paper",
     ),
-    "peft": Facts("by method", "by method", "as LoRA: LoRA, rsLoRA, converted PiSSA; others by merging", "in PEFT", ""),
-    "full": Facts("all parameters of the base", "there is no adapter", "as a model", "", ""),
+    "peft": Facts(
+        "by method",
+        "by method",
+        "as LoRA: LoRA, rsLoRA, converted PiSSA; others by merging",
+        "in PEFT",
+        "the rows of single methods say it",
+    ),
+    "full": Facts("all parameters of the base", "there is no adapter", "as a model", "none needed", NONE_KNOWN),
 }
 """The facts about CME's own methods by name. Repositories and issues were read in November 2026."""

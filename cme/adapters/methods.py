@@ -1,15 +1,16 @@
 """The methods that CME trains and compares: its own, PEFT's, and those of other packages."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from typing import Any, get_type_hints
 
 from cme.adapters.facts import FACTS, Facts
+from cme.adapters.method import PLAIN, ROUTED, Method, Ranks
 from cme.adapters.peft_methods import check_adalora, check_peft, make_adalora, make_full, make_peft
 from cme.adapters.plugins import entry_points, import_package, load, package_of, warn_once
-from cme.adapters.refused import REFUSED
+from cme.adapters.refused import missing_method
 from cme.adapters.settings import AdapterSettings, option_problems
 from cme.config import problem_of
 from cme.errors import AdapterError, UsageError, unknown
@@ -24,50 +25,16 @@ __all__ = [
     "UnknownMethodError",
     "build_config",
     "low_rank_method",
+    "ranks_of",
     "routed_method",
     "unknown_method",
 ]
-
-PLAIN = ("rank", "alpha", "dropout", "target_modules")
-"""Settings of every low-rank adapter."""
-
-ROUTED = (*PLAIN, "experts", "gate_sum", "gate_scale", "balance_weight", "balance_form")
-"""Settings of every method with experts."""
 
 _SPARSE = (*PLAIN, "experts", "gate_sum", "balance_weight", "balance_form", "options")
 """Settings of methods with experts that have options. The former name ``gate_scale`` is older than these methods."""
 
 _FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
 """PEFT's names of the settings that have another name in CME."""
-
-
-@dataclass(frozen=True)
-class Method:
-    """A method known to CME.
-
-    Attributes:
-        name: The method's name in recipes and on the command line.
-        summary: A description of one line.
-        settings: The fields of `AdapterSettings` that the method uses, apart from ``method``.
-        citation: The publication that introduced the method.
-        make: Creates PEFT's configuration from the settings and the fields that all configurations share. It imports peft.
-        package: The module that registers the method with PEFT when it is imported. It is empty for PEFT's own methods.
-        check: Returns the problems of ``settings.options``, one line each. It imports peft. None if the method has no
-            options.
-        gate_sum: The default of the setting ``gate_sum``, for methods that have it.
-        facts: What is learned, whether the method merges, and more. Those of CME's own methods are in
-            `cme.adapters.facts.FACTS`.
-    """
-
-    name: str
-    summary: str
-    settings: tuple[str, ...]
-    citation: str
-    make: Callable[[AdapterSettings, Mapping[str, Any]], Any]
-    package: str = ""
-    check: Callable[[Mapping[str, Any]], list[str]] | None = None
-    gate_sum: int | str = 1
-    facts: Facts = field(default_factory=Facts)
 
 
 def routed_method(
@@ -79,6 +46,8 @@ def routed_method(
     citation: str,
     settings: tuple[str, ...] = ROUTED,
     gate_sum: int | str = 1,
+    free_gates: bool = False,
+    ranks: Ranks = "own",
     facts: Facts | None = None,
 ) -> Method:
     """Create a method that is built on `cme.adapters.routed`.
@@ -91,16 +60,33 @@ def routed_method(
         citation: See `Method`.
         settings: See `low_rank_method`.
         gate_sum: See `Method`.
+        free_gates: See `Method`. A method whose ``gate_sum`` is ``"free"`` by default always has them.
+        ranks: See `Method`.
         facts: See `Method`.
     """
     method = low_rank_method(
-        name, package=package, config=config, summary=summary, citation=citation, settings=settings
+        name,
+        package=package,
+        config=config,
+        summary=summary,
+        citation=citation,
+        settings=settings,
+        ranks=ranks,
+        facts=facts,
     )
-    return replace(method, gate_sum=gate_sum, facts=facts or Facts())
+    return replace(method, gate_sum=gate_sum, free_gates=free_gates or gate_sum == "free")
 
 
 def low_rank_method(
-    name: str, *, package: str, config: str, summary: str, citation: str, settings: tuple[str, ...] = PLAIN
+    name: str,
+    *,
+    package: str,
+    config: str,
+    summary: str,
+    citation: str,
+    settings: tuple[str, ...] = PLAIN,
+    ranks: Ranks = "own",
+    facts: Facts | None = None,
 ) -> Method:
     """Create a method whose configuration class derives from `cme.adapters.low_rank.config.LowRankConfig`.
 
@@ -115,6 +101,8 @@ def low_rank_method(
         citation: The publication that introduced the method.
         settings: The fields of `AdapterSettings` that the method uses. If they include ``"options"``, the other fields of
             the configuration can be set with ``options`` in a recipe or ``--set`` on the command line.
+        ranks: See `Method`. ``"single"`` for a method in which every rank is an expert.
+        facts: See `Method`.
     """
 
     def config_class() -> Any:
@@ -144,7 +132,8 @@ def low_rank_method(
             *(f"{key}: {problem}" for key, problem in wrong.items() if problem and key not in taken),
         ]
 
-    return Method(name, summary, settings, citation, make, package, check if "options" in settings else None)
+    own_check = check if "options" in settings else None
+    return Method(name, summary, settings, citation, make, package, own_check, ranks=ranks, facts=facts or Facts())
 
 
 def _elsewhere(key: str, settings: Sequence[str]) -> str | None:
@@ -237,24 +226,27 @@ _BUILT_IN = (
         package="cme.adapters.comol",
         config="CoMolConfig",
         summary="One A and one B, an r x r core matrix for each expert, and a softmax router per token that reads A x.",
-        citation="the successor of TeamLoRA by the same group, 2026, arXiv 2603.00573",
+        citation="Cao et al. (TeamLoRA's group), Findings of ACL 2026, arXiv 2603.00573",
         settings=_SPARSE,
+        ranks="shared",
     ),
     low_rank_method(
         "smora",
         package="cme.adapters.smora",
         config="SMoraConfig",
         summary="Every rank is an expert, and a router chooses top_k ranks per token, balanced by a selection bias.",
-        citation="KDD 2026, arXiv 2501.15103",
+        citation="Zhao et al., KDD 2026, arXiv 2501.15103",
         settings=(*PLAIN, "options"),
+        ranks="single",
     ),
     low_rank_method(
         "flylora",
         package="cme.adapters.flylora",
         config="FlyLoraConfig",
         summary="A frozen sparse A, whose largest outputs choose top_k ranks per token. Only B is trained.",
-        citation="NeurIPS 2025, arXiv 2510.08396",
+        citation="Zou et al., NeurIPS 2025, arXiv 2510.08396",
         settings=(*PLAIN, "options"),
+        ranks="single",
     ),
     Method(
         name="adalora",
@@ -351,11 +343,18 @@ class Methods(Mapping[str, Method]):
 METHODS = Methods()
 
 
+def ranks_of(name: str) -> Ranks:
+    """Return to which experts the ranks of a method belong: ``"own"`` for a method that is not installed.
+
+    Args:
+        name: The method's name, or its PEFT type in lower case.
+    """
+    return METHODS[name].ranks if name in METHODS else "own"
+
+
 def unknown_method(name: str) -> str:
     """Return the message for a name that is not a method: why CME does not have the method, or the nearest name."""
-    if reason := REFUSED.get(name.lower().replace("_", "-")):
-        return f"the method {name!r} is not available, because {reason}."
-    return str(unknown("method", name, METHODS))
+    return missing_method(name) or str(unknown("method", name, METHODS))
 
 
 def build_config(settings: AdapterSettings, model: Any) -> Any:

@@ -54,6 +54,10 @@ def settings_from(values: Mapping[str, Any], where: str = "adapter settings") ->
             problems.append(f"unknown key {key!r}" + (f" (did you mean {hint!r}?)" if hint else ""))
     if known.get("gate_sum") is not None and known.get("gate_scale") is not None:
         problems.append("gate_sum and its former name gate_scale are both given (give gate_sum only)")
+    if known.get("gate_sum") == "free" and "gate_sum" in honoured and not METHODS[name].free_gates:
+        problems.append(
+            f"gate_sum: free has no effect in {name}, because its gate weights sum to 1 by definition (give 1 or experts)"
+        )
     settings = check(AdapterSettings, known)
     if isinstance(settings, list):
         problems += settings

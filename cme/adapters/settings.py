@@ -55,7 +55,8 @@ class AdapterSettings:
         collaboration: Whether the experts share one A instead of having an A each.
         competition: Whether an interaction matrix changes the softmax gate weights.
         gate_sum: Sum of the gate weights of one token: 1, ``"experts"``, or ``"free"`` (not normalised, the formula of the
-            TeamLoRA paper). None means the method's default, which is ``"free"`` for TeamLoRA and 1 for other methods.
+            TeamLoRA paper; refused by methods whose gate weights sum to 1 by definition). None means the method's default,
+            which is ``"free"`` for TeamLoRA and 1 for other methods.
         gate_scale: Former name of ``gate_sum``: the sum as a number, or ``"experts"``. It is still accepted.
         balance_weight: Weight of the balance loss. 0 turns it off.
         balance_form: ``"centred"``, ``"released"`` as in TeamLoRA's released code, whose gradient is k² times as large, or

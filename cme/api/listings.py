@@ -19,6 +19,8 @@ __all__ = [
 
 Rows = list[dict[str, Any]]
 
+_NOT_STATED = "not stated by its package"
+
 
 @public
 def list_families(suite: str = "cme-22") -> Rows:
@@ -148,30 +150,34 @@ def list_tiers() -> Rows:
 
 @public
 def list_methods() -> Rows:
-    """List the adapter methods.
+    """List the adapter methods, and PEFT's methods for which there are recipes.
 
     Each has ``method``, ``what it is``, its ``source``, what is ``learned`` in each adapted layer, whether it ``merges`` into the
     base, how ``vLLM`` can serve it, the state of the ``authors' code``, and the papers whose code runs it as a baseline
-    (``compared in``).
+    (``compared in``). ``recipe`` names the recipe of a method that has no name of its own for ``--method``.
 
     Example:
         >>> {row["method"]: row["merges"] for row in cme.list_methods()}["lora"]
         'yes'
     """
     from cme.adapters.methods import METHODS
+    from cme.adapters.peft_facts import PEFT_METHODS
 
+    own = [(method.name, method.summary, method.citation, "", method.facts) for method in METHODS.values()]
+    peft = [(name, item.summary, item.citation, item.recipe, item.facts) for name, item in PEFT_METHODS.items()]
     return [
         {
-            "method": method.name,
-            "what it is": method.summary,
-            "source": method.citation,
-            "learned": method.facts.learned,
-            "merges": method.facts.merges,
-            "vLLM": method.facts.vllm,
-            "authors' code": method.facts.code,
-            "compared in": method.facts.compared,
+            "method": name,
+            "what it is": summary,
+            "source": citation or "none",
+            "learned": facts.learned or _NOT_STATED,
+            "merges": facts.merges or _NOT_STATED,
+            "vLLM": facts.vllm or _NOT_STATED,
+            "authors' code": facts.code or _NOT_STATED,
+            "compared in": facts.compared or _NOT_STATED,
+            "recipe": recipe,
         }
-        for method in METHODS.values()
+        for name, summary, citation, recipe, facts in (*own, *peft)
     ]
 
 

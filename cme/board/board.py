@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from cme.adapters.config_check import check_configs
 from cme.board.expert_checks import check_experts
 from cme.board.ids import FixedRows, with_fixed_rows
 from cme.board.reference import check_reference, shots_of
@@ -118,6 +119,9 @@ def read_board(path: Path, work: Path | None = None) -> Board:
         file = _with_datasets(file)
         _check(file)
         rows = board_rows(file)
+        check_configs(
+            ((part.name, part.adapter) for row in rows for part, _ in row.parts), "rows that cannot be trained"
+        )
         _check_names(file, rows)
         check_experts(file, rows)
         bases = _bases(file)

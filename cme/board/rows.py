@@ -14,7 +14,6 @@ from cme.board.reference import is_reference
 from cme.errors import UsageError, nearest, unknown
 from cme.records.board import BoardFile, MethodRow, Study
 from cme.records.grid import folder_of
-from cme.records.method import RANK_EXPERTS, SHARED_RANK
 from cme.training.cells import cells_of, tunable, with_scale
 from cme.training.recipe import load_recipe
 from cme.training.settings import TrainSettings
@@ -87,12 +86,7 @@ class Row:
     @property
     def routed(self) -> bool:
         """Whether the adapter has experts."""
-        return self._counts_experts or self.adapter.method in RANK_EXPERTS
-
-    @property
-    def _counts_experts(self) -> bool:
-        """Whether the number of experts is a setting. In other routed methods, every rank is an expert."""
-        return "experts" in METHODS[self.adapter.method].settings
+        return METHODS[self.adapter.method].routed
 
     @property
     def experts(self) -> int:
@@ -106,8 +100,7 @@ class Row:
         """The rank of the whole adapter at the start of training, which AdaLoRA then prunes."""
         if self.adapter.method == "adalora":
             return adalora_rank(self.adapter)
-        shared = not self._counts_experts or self.adapter.method in SHARED_RANK
-        return self.adapter.rank * (1 if shared else self.adapter.experts)
+        return METHODS[self.adapter.method].total_rank(self.adapter)
 
 
 def board_rows(file: BoardFile) -> tuple[Row, ...]:
@@ -257,11 +250,18 @@ def _study_rows(name: str, study: Study, file: BoardFile, methods: Mapping[str, 
             )
         method = methods[of]
         made: list[Row] = []
+        problems: list[str] = []
         for values in itertools.product(*study.vary.values()):
-            row = _varied(name, study, method, dict(zip(study.vary, values, strict=True)))
+            try:
+                row = _varied(name, study, method, dict(zip(study.vary, values, strict=True)))
+            except UsageError as error:
+                problems.append(str(error))
+                continue
             if any((row.training, row.adapter) == (other.training, other.adapter) for other in made):
                 raise UsageError(f"{where}: two of its rows of {of} are equal. Give each value once.")
             made.append(row)
+        if problems:
+            raise UsageError("\n".join(dict.fromkeys(problems)))
         yield from made
 
 
@@ -278,12 +278,12 @@ def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> 
     changed = dict(values)
     if study.hold:
         experts = values["experts"]
-        shared = adapter.method in SHARED_RANK
-        if not isinstance(experts, int) or experts < 1 or (not shared and method.total_rank % experts):
+        multiplies = METHODS[adapter.method].multiplies
+        if not isinstance(experts, int) or experts < 1 or (multiplies and method.total_rank % experts):
             raise UsageError(
                 f"{where}: the total rank {method.total_rank} of {method.name} is not divisible by {experts!r}."
             )
-        changed["rank"] = method.total_rank // (1 if shared else experts)
+        changed["rank"] = method.total_rank // (experts if multiplies else 1)
     if isinstance(changed.get("rank"), int) and "alpha" not in changed:
         # The output is scaled by alpha / rank, which must not change with the rank.
         alpha = adapter.lora_alpha / adapter.rank * changed["rank"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from cme.adapters.checks import check_finite, known_type, read_config
 from cme.adapters.load import adapter_fingerprint
+from cme.adapters.methods import ranks_of
 from cme.analysis.checks import check_equal_numbers, expert_rank, is_untrained
 from cme.data.sources import Source, check_source, open_source
 from cme.errors import CMEWarning, UsageError
@@ -20,7 +21,6 @@ from cme.models.load import base_fingerprint, context_length, load_tokenizer, re
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE
 from cme.records import Manifest
-from cme.records.method import SHARED_RANK
 from cme.suite import DatasetSpec, select
 from cme.suite.score import SCORER_VERSION
 from cme.training.encode import Encoder
@@ -104,7 +104,7 @@ class Checked:
             )
         self.config = read_config(self.folder)
         check_equal_numbers(self.folder, self.config, "their mean gate weights cannot be computed")
-        self.experts, self.expert_rank = int(self.config["experts"]), expert_rank(self.config)
+        self.experts, self.expert_rank = int(self.config["experts"]), self._rank_of_expert()
         self.fingerprint = adapter_fingerprint(self.folder)
         if settings.rank is not None and settings.rank > self.full_rank:
             raise UsageError(
@@ -162,10 +162,13 @@ class Checked:
                 )
         return rows
 
+    def _rank_of_expert(self) -> int:
+        return 1 if ranks_of(self.kind.lower()) == "single" else expert_rank(self.config)
+
     @property
     def full_rank(self) -> int:
         """The rank of all experts together: k·r, or r if they share A and B."""
-        return self.expert_rank if self.kind.lower() in SHARED_RANK else self.experts * self.expert_rank
+        return self.expert_rank if ranks_of(self.kind.lower()) == "shared" else self.experts * self.expert_rank
 
     @property
     def identity(self) -> dict[str, Any]:

@@ -86,11 +86,12 @@ class Entry(Artefact):
         prompt_variants: one of the runs, evaluated with other prompt variants; sorted by prompt variant.
         rows: how the rows were chosen, if they are not simply those of the tier. All rows of a board share them. ``reached`` is
             that of the run whose scores chose them; None if no run of this row did.
+        ranks: to which experts the ranks of a method of another package belong, as in `Run.ranks`.
     """
 
     KIND: ClassVar[str] = "entry"
     SCHEMA_VERSION: ClassVar[int] = 2
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rows",)
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rows", "ranks")
 
     name: str
     method: str
@@ -112,3 +113,4 @@ class Entry(Artefact):
     items: str
     prompt_variants: Items[EntryPromptVariant] = stored_as("wordings", default=())
     rows: RowSelection | None = None
+    ranks: str | None = None

@@ -3,16 +3,36 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["RANK_EXPERTS", "SHARED_RANK", "UNMEASURED", "method_label", "with_gate_sum"]
+__all__ = ["RANK_EXPERTS", "UNMEASURED", "method_label", "ranks_of", "recorded_ranks", "with_gate_sum"]
 
 UNMEASURED = ("peft", "full")
 """Methods without a characteristic cost: ``peft`` depends on its options, and ``full`` has no adapter."""
 
-RANK_EXPERTS = ("smora", "flylora")
-"""Methods in which every rank is an expert. They have no setting for the number of experts."""
+_RANKS = {"smora": "single", "flylora": "single", "comol": "shared"}
+"""The methods of CME whose experts do not have ranks of their own. Records name the kind for methods of other packages only."""
 
-SHARED_RANK = ("comol",)
-"""Methods whose experts share the ranks of the adapter, so that the total rank is the rank."""
+RANK_EXPERTS = tuple(name for name, kind in _RANKS.items() if kind == "single")
+"""Methods of CME in which every rank is an expert. They have no setting for the number of experts."""
+
+
+def recorded_ranks(method: str, ranks: str) -> str | None:
+    """Return what the record of a run stores about the ranks of a method; None if the name implies it.
+
+    Args:
+        method: The adapter method.
+        ranks: To which experts its ranks belong: ``own``, ``shared`` or ``single`` (`cme.adapters.Method`).
+    """
+    return None if ranks == _RANKS.get(method, "own") else ranks
+
+
+def ranks_of(method: str | None, recorded: str | None) -> str:
+    """Return to which experts the ranks of a row belong.
+
+    Args:
+        method: The adapter method; None for a base.
+        recorded: What its record stores; None if it stores nothing.
+    """
+    return recorded or _RANKS.get(str(method), "own")
 
 
 def method_label(method: str, options: Mapping[str, Any]) -> str:

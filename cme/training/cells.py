@@ -1,17 +1,19 @@
 """Settings that a grid varies beside the learning rate, such as the rank."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from cme.adapters.config_check import check_configs
 from cme.adapters.methods import METHODS
 from cme.adapters.read_settings import settings_from, settings_to_mapping
 from cme.adapters.settings import AdapterSettings
+from cme.config import message
 from cme.errors import UsageError, unknown
 from cme.files import digest
 from cme.records.grid import folder_of
 
-__all__ = ["Tune", "cells_of", "tunable", "tuned", "with_scale"]
+__all__ = ["Tune", "cells_of", "check_cells", "tunable", "tuned", "with_scale"]
 
 Tune = Mapping[str, Sequence[Any]]
 """Values of each setting that is varied beside the learning rate."""
@@ -47,15 +49,45 @@ def cells_of(adapter: AdapterSettings, tune: Tune) -> Iterator[tuple[dict[str, A
         if any(not isinstance(value, int | float | str) for value in values):
             raise UsageError(f"tune: {key} is {list(values)!r}. Give numbers or words.")
     made: set[str] = set()
-    for combination in itertools.product(*tune.values()):
-        chosen = dict(zip(tune, combination, strict=True))
-        own = tuned(adapter, chosen)
+    combinations = [dict(zip(tune, values, strict=True)) for values in itertools.product(*tune.values())]
+    for chosen, own in zip(combinations, _adapters(adapter, combinations), strict=True):
         # Values can be equal and look different, such as 16 and 16.0. Different values must not share a folder.
         names = {folder_of(1.0, chosen), digest(settings_to_mapping(own))} if tune else set()
         if names & made:
             raise UsageError(f"tune: {', '.join(f'{key}: {value}' for key, value in chosen.items())} is given twice.")
         made |= names
         yield chosen, own
+
+
+def check_cells(cells: Iterable[tuple[Mapping[str, Any], AdapterSettings]], where: str = "tune") -> None:
+    """Check the combinations of varied settings by the configuration of the method.
+
+    Args:
+        cells: The combinations, as `cells_of` yields them.
+        where: The origin of the values, for messages.
+
+    Raises:
+        UsageError: The method refuses combinations. One message lists all of them.
+    """
+    check_configs(((_point(chosen), own) for chosen, own in cells if chosen), where)
+
+
+def _adapters(adapter: AdapterSettings, combinations: Sequence[Mapping[str, Any]]) -> list[AdapterSettings]:
+    """Return the settings of each combination, or raise one error that lists all invalid combinations."""
+    made: list[AdapterSettings] = []
+    problems: list[str] = []
+    for chosen in combinations:
+        try:
+            made.append(tuned(adapter, chosen, _point(chosen)))
+        except UsageError as error:
+            problems.append(str(error).removesuffix("."))
+    if problems:
+        raise UsageError(message(problems, "tune"))
+    return made
+
+
+def _point(chosen: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in chosen.items())
 
 
 def tuned(adapter: AdapterSettings, chosen: Mapping[str, Any], where: str = "tune") -> AdapterSettings:

@@ -22,7 +22,7 @@ from cme.locks import locks_released
 from cme.processes import joined
 from cme.records import Diverged, Grid, GridRun, Run, read_record, write_record
 from cme.records.grid import DIVERGED, GRID, folder_of
-from cme.training.cells import Tune, cells_of
+from cme.training.cells import Tune, cells_of, check_cells
 from cme.training.run import train
 from cme.training.settings import TrainSettings, stored
 from cme.workdir import FinishedError, claim, claimed, finish, is_finished, reopen
@@ -64,6 +64,7 @@ def train_grid(
     """
     rates = _checked(rates)
     cells = list(cells_of(adapter, tune or {}))
+    check_cells(cells)
     _check_validation(Path(settings.data).expanduser())
     from cme.training.loop import arguments
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from cme.adapters import AdapterSettings, adapter_fingerprint, settings_to_mapping
 from cme.adapters.coverage import coverage
+from cme.adapters.methods import ranks_of
 from cme.machine import processor_name
 from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.readers.safetensors_file import read_tensor_header
 from cme.records import AdapterRecord, Run, TrainingRecord, versions
-from cme.records.method import method_label
+from cme.records.method import method_label, recorded_ranks
 from cme.records.run import SavedCheck
 from cme.training.checkpoints import Spent
 from cme.training.meter import now
@@ -105,6 +106,7 @@ def make_run(
         adapted=adapted,
         not_adapted=not_adapted,
         mix_datasets=tuple(mix_datasets),
+        ranks=recorded_ranks(adapter.method, ranks_of(adapter.method)),
     )
 
 

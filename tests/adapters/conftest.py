@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 import cme  # noqa: F401 (enters the methods into peft)
 from tests.adapters.packages import EXAMPLE
-from tests.adapters.variants import RANKWISE
+from tests.adapters.variants import OWN, RANKWISE, ROUTED
 
 sys.path.insert(0, str(EXAMPLE))
 import cme_topk.tuner  # noqa: F401 (the example package's method passes the same tests)
@@ -54,8 +54,8 @@ def make_config(method: str = "teamlora", **fields: Any) -> Any:
 
 
 def of_adapter(name: str) -> bool:
-    """Whether a tensor of a model belongs to an adapter of one of CME's methods, or of LoRA."""
-    return re.search(r"(lora|mola|adamole|comol|smora)_", name) is not None
+    """Whether a tensor of a model belongs to an adapter of one of the methods in ``variants.py``, or of LoRA."""
+    return re.search(rf"(^|\.)(lora|{'|'.join((*OWN, *ROUTED))})_", name) is not None
 
 
 def randomise(model: torch.nn.Module, seed: int = 1) -> None:

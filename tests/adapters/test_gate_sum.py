@@ -103,6 +103,15 @@ def test_another_sum_is_refused(total):
         make_config("teamlora", gate_sum=total)
 
 
+def test_free_is_refused_where_gate_weights_sum_to_one_by_definition():
+    """It would have no effect, but stand in the records."""
+    for method in ("mola", "adamole", "comol", "moelora", "hydralora"):
+        with pytest.raises(UsageError, match=f"gate_sum: free has no effect in {method}, .* .give 1 or experts"):
+            settings_from({"method": method, "gate_sum": "free"})
+        assert settings_from({"method": method, "gate_sum": "experts"}).gate_sum == "experts"
+    assert settings_from({"method": "teamlora", "gate_sum": "free"}).gate_sum == "free"
+
+
 def test_both_names_at_once_are_refused():
     with pytest.raises(UsageError, match=r"gate_sum and .*gate_scale are both given"):
         settings_from({"method": "teamlora", "gate_sum": 1, "gate_scale": 1.0})

@@ -1,5 +1,7 @@
 """Settings of methods are read, checked, written back and converted to PEFT's configuration."""
 
+from dataclasses import replace
+
 import pytest
 
 from cme.adapters import METHODS, AdapterSettings, build_config, settings_from, settings_to_mapping
@@ -156,3 +158,18 @@ def test_methods_in_which_every_rank_is_an_expert_have_no_setting_for_their_numb
     own = [name for name in ROUTED if isinstance(make_config(name), RankwiseConfig)]
     assert sorted(own) == sorted(RANK_EXPERTS) == sorted(RANKWISE)
     assert all("experts" not in METHODS[name].settings for name in RANK_EXPERTS)
+
+
+def test_methods_declare_to_which_experts_their_ranks_belong_as_records_read_them():
+    from cme.records.method import ranks_of, recorded_ranks
+
+    for name, method in METHODS.items():
+        if METHODS.source(name) == METHODS.source("lora"):
+            assert ranks_of(name, None) == method.ranks and recorded_ranks(name, method.ranks) is None
+    own = replace(METHODS["mola"], ranks="shared")
+    assert recorded_ranks("elsewhere", own.ranks) == ranks_of("elsewhere", "shared") == "shared"
+    assert own.total_rank(AdapterSettings("mola", rank=8, experts=4)) == 8
+    with pytest.raises(ValueError, match="ranks must be own, shared, single, but is 'both'"):
+        replace(own, ranks="both")
+    with pytest.raises(ValueError, match="every rank is an expert"):
+        replace(own, ranks="single")

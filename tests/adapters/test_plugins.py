@@ -9,6 +9,7 @@ import pytest
 
 from cme.adapters.card import complete_card
 from cme.adapters.methods import Method, Methods
+from cme.adapters.peft_facts import PEFT_METHODS
 from cme.adapters.plugins import warn_once
 from cme.adapters.registration import register_method
 from cme.errors import AdapterError, CMEWarning
@@ -138,7 +139,7 @@ assert "unknown method" not in refused.stderr
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     listed = [line.split()[0] for line in done.stdout.splitlines()[2:]]
-    assert listed == [*OWN, "late"]
+    assert listed == [*OWN, "late", *PEFT_METHODS]
     messages = [line for line in done.stderr.splitlines() if "cme" in line]
     assert len(messages) == 3 and all(line.startswith("cme: warning: the method ") for line in messages)
     for name, why in (("broken", "ZeroDivisionError"), ("late", "no_such_package"), ("lora", "CME itself")):

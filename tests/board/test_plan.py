@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import cme
+from cme.adapters.methods import METHODS
 from cme.board.board import read_board
 from cme.board.choice import Facts
 from cme.board.commands import command_lines, stages
@@ -158,6 +160,22 @@ def test_experts_of_comol_share_the_rank_in_studies_and_costs(tmp_path):
         studies="{experts: {of: core, vary: {experts: [3, 8]}, hold: total_rank}}",
         costs="true",
     )
+    assert [row.adapter.rank for row in board.of_study("experts")] == [32, 32]
+    assert {name for name, step in make_plan(board).steps.items() if step.kind == "costs"} == {"costs/rank-32"}
+
+
+def test_a_method_of_another_package_declares_whose_the_ranks_are(tmp_path, monkeypatch):
+    """A copy of CoMoL and one of SMoRA under other names have the same total ranks and costs as the originals."""
+    copies = {name: replace(METHODS[of], name=name) for name, of in (("mycore", "comol"), ("myrank", "smora"))}
+    monkeypatch.setattr(METHODS, "_known", {**METHODS._known, **copies})
+    monkeypatch.setattr(METHODS, "_own", (*METHODS._own, *copies))
+    board = make_board(
+        tmp_path,
+        methods="{lora: {settings: {rank: 32}}, mycore: {settings: {rank: 32, experts: 8}}, myrank: {settings: {rank: 32}}}",
+        studies="{experts: {of: mycore, vary: {experts: [3, 8]}, hold: total_rank}}",
+        costs="true",
+    )
+    assert [(row.total_rank, row.routed) for row in board.methods] == [(32, False), (32, True), (32, True)]
     assert [row.adapter.rank for row in board.of_study("experts")] == [32, 32]
     assert {name for name, step in make_plan(board).steps.items() if step.kind == "costs"} == {"costs/rank-32"}
 
@@ -407,3 +425,29 @@ def test_an_entry_gives_the_losses_of_its_grid_on_another_machine(tmp_path):
     board = read_board(board.path, tmp_path / "work")
     losses = losses_of_entry(board, board.bases[0], board.row("moelora"))
     assert set(losses) == {1e-3, 2e-3, 4e-3, 8e-3} and min(losses, key=losses.get) == 4e-3
+
+
+def test_a_board_is_refused_when_a_method_refuses_a_row_or_a_point(tmp_path):
+    """Otherwise the board would fail in the middle of its run."""
+    methods = (
+        "{lora: {settings: {rank: 4}}, one: {settings: {method: mola, rank: 4, experts: 1}}, "
+        "two: {settings: {method: mola, rank: 4, experts: 2}}, wide: {settings: {method: smora, rank: 8, options: {top_k: 9}}}, "
+        "tuned: {settings: {method: adamole, rank: 4}, tune: {experts: [1, 2]}}}"
+    )
+    with pytest.raises(UsageError) as raised:
+        make_board(tmp_path, methods=methods, studies="{number: {of: [two], vary: {experts: [1, 2, 4]}}}")
+    message = str(raised.value)
+    for part in (
+        "one: experts must be at least top_k (2), but is 1",
+        "wide: top_k must be from 2 to the rank (8), but is 9",
+        "tuned/experts-1: experts must be at least 2, but is 1",
+        "two-number-1: experts must be at least top_k (2), but is 1",
+    ):
+        assert part in message
+    assert "two:" not in message and "two-number-4" not in message and "tuned/experts-2" not in message
+
+
+def test_all_invalid_points_of_a_study_are_listed(tmp_path):
+    with pytest.raises(UsageError) as raised:
+        make_board(tmp_path, studies="{number: {of: [team], vary: {experts: [-1, 0, 4]}}}")
+    assert "found -1" in str(raised.value) and "found 0" in str(raised.value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cme.records.method import with_gate_sum
+from cme.records.method import ranks_of, recorded_ranks, with_gate_sum
 
 
 @pytest.mark.parametrize(
@@ -20,3 +20,12 @@ def test_rows_stored_under_the_earlier_name_compare_with_those_of_now(stored, no
 
 def test_methods_without_gates_are_left_alone():
     assert with_gate_sum({"rank": 8}) == {"rank": 8}
+
+
+def test_whose_the_ranks_are_is_recorded_for_methods_of_other_packages_only():
+    assert (
+        recorded_ranks("comol", "shared") is recorded_ranks("smora", "single") is recorded_ranks("mola", "own") is None
+    )
+    assert recorded_ranks("mycore", "shared") == "shared"
+    assert ranks_of("comol", None) == ranks_of("mycore", "shared") == "shared"
+    assert ranks_of("mycore", None) == ranks_of(None, None) == "own"

@@ -265,3 +265,13 @@ def test_settings_that_cannot_be_tuned(settings, tmp_path, tune, says):
     with pytest.raises(UsageError, match=says):
         train_grid(settings(), LORA, [1e-3, 1e-2], out=tmp_path / "grid", tune=tune)
     assert not (tmp_path / "grid").exists()
+
+
+def test_points_that_the_method_refuses_are_listed_before_any_training(settings, tmp_path):
+    mola = AdapterSettings("mola", rank=2, experts=4)
+    with pytest.raises(UsageError, match=r"^tune: experts=1: experts must be at least top_k \(2\)"):
+        train_grid(settings(), mola, [1e-3, 1e-2], out=tmp_path / "grid", tune={"experts": [1, 2, 4]})
+    with pytest.raises(UsageError) as raised:
+        train_grid(settings(), mola, [1e-3, 1e-2], out=tmp_path / "grid", tune={"experts": [-1, 0, 4]})
+    assert "experts=-1: " in str(raised.value) and "experts=0: " in str(raised.value)
+    assert not (tmp_path / "grid").exists()

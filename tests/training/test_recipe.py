@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
 from cme.adapters import METHODS, AdapterSettings
 from cme.errors import UsageError
 from cme.paths import leaderboards_dir
-from cme.records.method import SHARED_RANK, method_label
+from cme.records.method import method_label
 from cme.training import TrainSettings, load_recipe, recipe_text, recipes, settings_from
 
 
@@ -146,7 +147,7 @@ def test_the_papers_recipes_train_the_papers_share_of_the_parameters(name, perce
     ("name", "ratio"),
     [
         *[("dora-r32", 1.018), ("miss-r56", 1.008), ("hira-r32", 1.0), ("oft-b128", 0.841), ("vera-r256", 0.019)],
-        *[("ia3", 0.023), ("randlora-r36", 0.975), ("rslora-r128", 4.0), ("pissa-r32", 1.0)],
+        *[("ia3", 0.013), ("randlora-r36", 0.975), ("rslora-r128", 4.0), ("pissa-r32", 1.0)],
     ],
 )
 @pytest.mark.filterwarnings("ignore")
@@ -160,6 +161,47 @@ def test_recipes_of_pefts_own_methods_have_the_budget_that_they_state(name, rati
     assert ratio in (1.0, 4.0) or f"{ratio:.2f} times" in text
 
 
+@pytest.mark.parametrize(
+    ("name", "to_lora_32", "to_lora_128"),
+    [
+        *[("mola-r32", 4.05, 1.01), ("mola-r8-by-depth", 1.32, 0.33), ("adamole-r32", 4.07, 1.02)],
+        *[("comol-r128", 4.27, 1.07), ("smora-r64", 2.85, 0.71), ("flylora-r32", 0.58, 0.14)],
+    ],
+)
+def test_recipes_of_routed_methods_have_the_budget_that_they_and_the_page_state(name, to_lora_32, to_lora_128):
+    from cme.adapters import count
+
+    counts = {
+        recipe: count("chinese-llama-2-7b", load_recipe(recipe, {"data": "mix"})[1]).trainable
+        for recipe in ("lora-r32", "lora-r128", name)
+    }
+    assert counts[name] / counts["lora-r32"] == pytest.approx(to_lora_32, abs=5e-3)
+    assert counts[name] / counts["lora-r128"] == pytest.approx(to_lora_128, abs=5e-3)
+    text = (leaderboards_dir() / "recipes" / f"{name}.yaml").read_text()
+    shares = {
+        f"{to_lora_32:.2f} times the parameters of lora-r32",
+        f"{to_lora_128:.2f} times the parameters of lora-r128",
+    }
+    assert any(share in text for share in shares)
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    assert f"| `{name}` | {to_lora_32:.2f} | {to_lora_128:.2f} |" in page
+
+
+_RATES = {"ia3": 5e-3, "vera-r256": 1e-3, "hira-r32": 4.5e-3}
+"""Recipes with a learning rate of their own: that of PEFT's benchmark, because the paper's is too low for these methods."""
+
+
+def test_ia3_has_the_factors_of_its_paper_and_none_that_repeats_another():
+    from cme.adapters import count
+
+    counts = count("chinese-llama-2-7b", load_recipe("ia3", {"data": "mix"})[1])
+    # 32 layers with 4096 keys, 4096 values and 11008 inputs of down_proj.
+    assert counts.trainable == 32 * (4096 + 4096 + 11008) == 614_400
+    assert "614,400" in (leaderboards_dir() / "recipes" / "ia3.yaml").read_text()
+    assert counts.per_module["model.layers.0.mlp.down_proj"] == 11008
+    assert not any("up_proj" in name or "gate_proj" in name for name in counts.per_module)
+
+
 def test_recipes_of_a_table_differ_in_the_adapter_alone():
     def training(name):
         return load_recipe(name, {"data": "mix"})[0]
@@ -169,7 +211,9 @@ def test_recipes_of_a_table_differ_in_the_adapter_alone():
     ]
     plus = replace(training("lora-r32"), b_learning_rate_ratio=16.0)
     assert training("lora-plus-r32") == plus
-    assert len(own) >= 37 and all(training(name) == training("teamlora-r32") for name in own)
+    assert len(own) >= 37 and all(
+        training(name) == replace(training("teamlora-r32"), learning_rate=_RATES.get(name, 2e-4)) for name in own
+    )
     llama = [name for name in recipes() if name.startswith("llama")]
     base = "meta-llama/Meta-Llama-3-8B"
     assert all(training(name) == replace(training("teamlora-r32"), base=base) for name in llama) and len(llama) == 2
@@ -233,9 +277,7 @@ def test_demo_recipes_have_equal_total_rank():
     for name in recipes():
         _, adapter = load_recipe(name, {"data": "mix"})
         if name.startswith("demo"):
-            apart = "experts" in METHODS[adapter.method].settings and adapter.method not in SHARED_RANK
-            experts = adapter.experts if apart else 1
-            assert adapter.method == "peft" or adapter.rank * experts == 32
+            assert adapter.method == "peft" or METHODS[adapter.method].total_rank(adapter) == 32
 
 
 def test_an_included_file_lies_under_the_recipe(tmp_path):

@@ -7,7 +7,6 @@ from typing import Any
 from cme.adapters import METHODS, AdapterSettings, build_config, register_all
 from cme.bench.adapters.settings import BASE, BenchSettings, benchable, method_of, settings_of
 from cme.errors import UsageError
-from cme.records.method import SHARED_RANK
 
 __all__ = ["Case", "build", "plan", "trainable"]
 
@@ -68,7 +67,7 @@ def plan(model: Any, settings: BenchSettings) -> list[Case]:
             )
         else:
             for k in settings.experts:
-                shared = method_of(name) in SHARED_RANK
+                shared = METHODS[method_of(name)].ranks == "shared"
                 case = Case(name, "fused", k, settings.total_rank // (1 if shared else k))
                 routed = isinstance(build_config(case.settings(settings.target_modules), model), RoutedConfig)
                 forms = settings.forms if routed and not shared else ("fused",)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from cme.records import Entry, Ratio
-from cme.records.method import RANK_EXPERTS, SHARED_RANK
+from cme.records.method import ranks_of
 
 __all__ = [
     "RowCost",
@@ -87,13 +87,13 @@ def rank_of(entry: Entry) -> int | None:
 def total_rank(entry: Entry) -> int | None:
     """Return the total rank of all experts."""
     rank, experts = rank_of(entry), entry.settings.experts
-    shared = entry.settings.method in SHARED_RANK
-    return rank if rank is None or experts is None or shared else rank * experts
+    own = ranks_of(entry.settings.method, entry.ranks) == "own"
+    return rank * experts if own and rank is not None and experts is not None else rank
 
 
 def experts_of(entry: Entry) -> tuple[int, int | None] | None:
     """Return the number of experts and the rank of each one; None for a row without experts."""
-    if entry.settings.method in RANK_EXPERTS and entry.settings.rank is not None:
+    if ranks_of(entry.settings.method, entry.ranks) == "single" and entry.settings.rank is not None:
         return entry.settings.rank, 1
     return None if entry.settings.experts is None else (entry.settings.experts, entry.settings.rank)
 

@@ -10,7 +10,7 @@ from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
 from cme.records import ChosenGrid, Grid, MeasuredRatios, Ratio, Run, read_record
-from cme.records.method import SHARED_RANK, UNMEASURED, with_gate_sum
+from cme.records.method import UNMEASURED, ranks_of, with_gate_sum
 
 __all__ = ["RATIOS", "cost_ratios", "lr_grid"]
 
@@ -184,7 +184,7 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
                 f"the costs of {wanted} cannot be measured, because cme bench adapters compares only methods with a name in "
                 "CME and one total rank. Leave --bench out."
             )
-        parts = 1 if adapter.method in SHARED_RANK else adapter.experts or 1
+        parts = (adapter.experts or 1) if ranks_of(adapter.method, run.ranks) == "own" else 1
         command = f"cme bench adapters --methods {methods} --total-rank {(adapter.rank or 1) * parts}"
         command += f" --experts {adapter.experts}" if adapter.experts else ""
         raise UsageError(

@@ -208,6 +208,7 @@ def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]]
         task_fingerprints=result.task_fingerprints,
         items=items,
         rows=_rows(pairs),
+        ranks=run.ranks if run else None,
     )
 
 

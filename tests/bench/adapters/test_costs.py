@@ -1,8 +1,11 @@
 """Operations and memory compared with hand counts, and the rounds of the time measurement."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from cme.adapters.methods import METHODS
 from cme.bench.adapters.cases import Case, build, plan, trainable
 from cme.bench.adapters.flops import count_flops
 from cme.bench.adapters.memory import peak_memory
@@ -180,3 +183,9 @@ def test_every_case_runs_once_a_round_in_an_order_drawn_anew():
     assert len(ran) == len(steps) == 30 and all(sorted(order) == list("abc") for order in rounds)
     assert len(set(rounds)) > 2
     assert {name: len(values) for name, values in times.items()} == {"a": 8, "b": 8, "c": 8}
+
+
+def test_a_copy_of_comol_in_another_package_is_measured_as_comol(monkeypatch):
+    monkeypatch.setattr(METHODS, "_known", {**METHODS._known, "mycore": replace(METHODS["comol"], name="mycore")})
+    monkeypatch.setattr(METHODS, "_own", (*METHODS._own, "mycore"))
+    assert [(one.name, one.rank) for one in plan(make_base(), settings(methods=("mycore",)))] == [("mycore k2", 4)]
