@@ -1,10 +1,11 @@
 """Facts about the experts of a saved adapter, from its files alone."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cme.adapters.checks import WEIGHTS_FILE
+from cme.adapters.checks import CONFIG_FILE, WEIGHTS_FILE
 from cme.errors import AdapterError
 from cme.readers.safetensors_file import read_tensor_header
 
@@ -30,7 +31,7 @@ def gates_tie(config: Mapping[str, Any]) -> bool:
 
     from cme.adapters.routed.config import RoutedConfig
 
-    kind = PEFT_TYPE_TO_CONFIG_MAPPING.get(config.get("peft_type"))
+    kind = PEFT_TYPE_TO_CONFIG_MAPPING.get(_type(config))
     return isinstance(kind, type) and issubclass(kind, RoutedConfig) and kind.ties(config)
 
 
@@ -48,7 +49,7 @@ def names_matrices(config: Mapping[str, Any]) -> bool:
     from cme.adapters.routed.layer import RoutedLinear
     from cme.adapters.routed.model import RoutedModel
 
-    kind = PEFT_TYPE_TO_TUNER_MAPPING.get(config.get("peft_type"))
+    kind = PEFT_TYPE_TO_TUNER_MAPPING.get(_type(config))
     if not (isinstance(kind, type) and issubclass(kind, RoutedModel)):
         return False
     layer = kind.tuner_layer_cls
@@ -64,7 +65,7 @@ def experts_of_layers(folder: Path, config: Mapping[str, Any]) -> dict[str, int]
         config: Its configuration as JSON values, with a number of experts.
 
     Raises:
-        AdapterError: The weights cannot be read.
+        AdapterError: The weights cannot be read, or a pattern is no regular expression with a number of experts.
     """
     patterns, experts = config.get("experts_pattern"), int(config["experts"])
     if not patterns:
@@ -75,10 +76,16 @@ def experts_of_layers(folder: Path, config: Mapping[str, Any]) -> dict[str, int]
     layers = dict.fromkeys(
         name.removeprefix("base_model.model.").rpartition(".")[0] for name in names if name.endswith("_B")
     )
-    return {
-        layer: next((int(number) for key, number in patterns.items() if matches(key, layer)), experts)
-        for layer in layers
-    }
+    try:
+        return {
+            layer: next((int(number) for key, number in patterns.items() if matches(key, layer)), experts)
+            for layer in layers
+        }
+    except (AttributeError, TypeError, ValueError, re.error) as error:
+        raise AdapterError(
+            f"{folder / CONFIG_FILE}: experts_pattern is not a mapping from regular expressions to numbers ({error}). Save the "
+            "adapter again."
+        ) from error
 
 
 def trained_besides(folder: Path, config: Mapping[str, Any]) -> list[str]:
@@ -96,3 +103,8 @@ def trained_besides(folder: Path, config: Mapping[str, Any]) -> list[str]:
         names = read_tensor_header(folder / WEIGHTS_FILE, error=AdapterError)
         trained += ["biases"] if any(name.endswith(".bias") for name in names) else []
     return trained
+
+
+def _type(config: Mapping[str, Any]) -> str:
+    kind = config.get("peft_type")
+    return kind if isinstance(kind, str) else ""

@@ -166,6 +166,20 @@ def test_an_expert_that_some_layers_lack_is_refused_before_the_base_is_loaded(ti
     assert not (tmp_path / "out").exists()
 
 
+def test_a_damaged_pattern_of_experts_is_one_message(tiny_base, tmp_path):
+    import json
+
+    from cme.errors import AdapterError
+    from cme.evaluation.expert_choice import check_experts
+
+    adapter = routed(tiny_base, tmp_path / "uneven", "mola", experts_pattern={r"layers\.1\..*": 2})
+    file = adapter / "adapter_config.json"
+    for pattern in ({"(": 2}, {".*": "two"}, [3]):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"experts_pattern": pattern}))
+        with pytest.raises(AdapterError, match="experts_pattern is not a mapping from regular expressions to numbers"):
+            check_experts("drop:0", adapter)
+
+
 def test_the_best_expert_of_a_token_is_refused_if_gate_weights_tie(tiny_base, tmp_path, monkeypatch):
     from cme.adapters.load import load_adapter
     from cme.evaluation.expert_choice import check_experts, masked
