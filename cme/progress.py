@@ -9,12 +9,39 @@ from typing import Any, Protocol
 
 from cme.errors import unknown
 
-__all__ = ["SECONDS", "Bar", "bar", "table"]
+__all__ = ["SECONDS", "Bar", "announce", "announced", "bar", "table"]
 
 SECONDS = 20.0
 """Least time between two lines of progress."""
 
 _VARIABLE = "CME_PROGRESS"
+
+
+_listeners: list[Callable[[str], None]] = []
+
+
+@contextmanager
+def announced(show: Callable[[str], None]) -> Iterator[None]:
+    """Show what long work announces while the block runs. Without this, as from Python, nothing is shown.
+
+    Args:
+        show: shows a message to the user.
+    """
+    _listeners.append(show)
+    try:
+        yield
+    finally:
+        _listeners.remove(show)
+
+
+def announce(text: str) -> None:
+    """Tell the user of a command what will be done.
+
+    Args:
+        text: one message.
+    """
+    for show in _listeners:
+        show(text)
 
 
 class Bar(Protocol):

@@ -5,7 +5,7 @@ that leave every answer as it is.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -61,12 +61,13 @@ class AnswerLoss:
         budget = _BUDGET.get(device.type, _BUDGET_ELSEWHERE)
         self._batches = [_batch([rows[row] for row in chosen], chosen, pad, device) for chosen in batched(rows, budget)]
 
-    def measure(self, model: Any) -> Array:
+    def measure(self, model: Any, each: "Callable[[Tensor], None] | None" = None) -> Array:
         """Compute the sum of the losses of each row's answer tokens in nats, [n], in float64.
 
         Args:
             model: a causal language model or a `PeftModel` in evaluation mode, also inside of
                 `cme.adapters.routed.masks.masked_experts`.
+            each: is called with the attention mask of each batch, [batch, length], before its forward pass.
 
         Raises:
             AdapterError: a loss is not finite.
@@ -77,6 +78,8 @@ class AnswerLoss:
         shortens = _shortens(model)
         with torch.inference_mode():
             for batch in self._batches:
+                if each is not None:
+                    each(batch.inputs["attention_mask"])
                 options = {"logits_to_keep": batch.kept} if shortens else {}
                 logits = model(**batch.inputs, use_cache=False, **options).logits[:, -batch.kept :]
                 # The last position predicts nothing.

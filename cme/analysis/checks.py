@@ -4,11 +4,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cme.adapters.expert_facts import gates_tie, names_matrices, trained_besides
 from cme.errors import AdapterError, UsageError
 from cme.readers.json_file import read_json
 from cme.records.method import RANK_EXPERTS
 
-__all__ = ["Experts", "check_equal_numbers", "check_experts", "expert_rank", "is_untrained"]
+__all__ = [
+    "Experts",
+    "check_equal_numbers",
+    "check_experts",
+    "check_matrices",
+    "check_nothing_else",
+    "expert_rank",
+    "is_untrained",
+]
 
 
 class Experts:
@@ -18,10 +27,11 @@ class Experts:
         count: number of experts, k.
         rank: rank of each expert.
         method: method of the adapter in lower case.
+        ties: whether no expert of a token is the best one (`cme.adapters.expert_facts.gates_tie`).
     """
 
-    def __init__(self, count: int, rank: int, method: str) -> None:
-        self.count, self.rank, self.method = count, rank, method
+    def __init__(self, count: int, rank: int, method: str, *, ties: bool = False) -> None:
+        self.count, self.rank, self.method, self.ties = count, rank, method, ties
 
 
 def check_experts(folder: Path) -> Experts:
@@ -51,7 +61,7 @@ def check_experts(folder: Path) -> Experts:
         raise UsageError(
             f"{folder} was never trained: all matrices B of its experts are zero, so it does nothing. Train it first."
         )
-    return Experts(experts, expert_rank(values), method)
+    return Experts(experts, expert_rank(values), method, ties=gates_tie(values))
 
 
 def expert_rank(config: Mapping[str, Any]) -> int:
@@ -79,6 +89,40 @@ def check_equal_numbers(folder: Path, config: Mapping[str, Any], done: str) -> N
         raise UsageError(
             f"the layers of {folder} have different numbers of experts (experts_pattern), so {done}. Give an adapter "
             "with the same number in every layer."
+        )
+
+
+def check_matrices(config: Mapping[str, Any]) -> None:
+    """Check that the weights of an adapter's experts can be compared.
+
+    Args:
+        config: the configuration of the adapter as JSON values.
+
+    Raises:
+        UsageError: the layers of its method do not name the experts' matrices.
+    """
+    if not names_matrices(config):
+        raise UsageError(
+            f"the layers of {str(config.get('peft_type')).lower()} have no matrices A and B under the names of CME's methods, so "
+            "the experts' weights cannot be compared. Leave out the part similarity."
+        )
+
+
+def check_nothing_else(folder: Path, config: Mapping[str, Any]) -> None:
+    """Check that an adapter trains nothing but its experts and routers, so that it is the base without any expert.
+
+    Args:
+        folder: folder of the adapter.
+        config: its configuration as JSON values.
+
+    Raises:
+        UsageError: it also trains biases or whole modules.
+    """
+    if besides := trained_besides(folder, config):
+        raise UsageError(
+            f"{folder} also trains {' and '.join(besides)}. Without any expert, it is then not the base, so the gain over the "
+            "base cannot be divided among the experts. Choose --parts load,similarity, or train an adapter without bias and "
+            "modules_to_save."
         )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from cme.analysis.markdown import share_text
+from cme.analysis.texts import has_intervals, share_text
 from cme.records.analysis import Analysis
 from cme.reports import markdown_table
 
@@ -41,7 +41,7 @@ def _row(record: Analysis) -> list[str]:
         row += [f"{whole.effective:.2f}", f"{whole.entropy:.3f}", f"{100 * whole.confident:.1f} %"]
         row += ["", ""] if test is None else [f"{100 * test.share:.2g}", f"{test.p:.3g}"]
     top = next((item for item in record.redundancy if item.name == "top1"), None)
-    row.append("" if top is None else share_text(top.share_of_gain["average"], intervals=record.tier != "smoke"))
+    row.append("" if top is None else share_text(top.share_of_gain["average"], intervals=has_intervals(record)))
     agreement = None if record.shapley is None else record.shapley.agreement
     if agreement is None or agreement.value is None:
         row.append("")

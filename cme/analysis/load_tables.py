@@ -12,6 +12,8 @@
 | ``entropy`` | float64 | mean entropy of φ of single tokens, in nats |
 | ``confident`` | float64 | share of tokens with a φ above 0.9 |
 | ``disagreement`` | float64 | share of tokens whose largest ω and φ are at different experts |
+
+``top_phi`` and ``top_gate`` are NaN for methods whose largest gate weights tie by construction.
 """
 
 import math

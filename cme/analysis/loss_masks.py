@@ -35,6 +35,7 @@ class LossMasks:
         experts: number of experts, k.
         layers: names of the layers with experts, in the order of the model.
         draws: number of draws of bundles.
+        top1: whether a token can have a best expert.
 
     Attributes:
         experts: number of experts.
@@ -43,7 +44,7 @@ class LossMasks:
         masks: all masks by name.
     """
 
-    def __init__(self, experts: int, layers: Sequence[str], draws: int) -> None:
+    def __init__(self, experts: int, layers: Sequence[str], draws: int, *, top1: bool = True) -> None:
         self.experts, self._draws = experts, draws
         self.exact = experts <= EXACT
         self.groups = layer_groups(layers) if self.exact else {}
@@ -55,14 +56,15 @@ class LossMasks:
         first = {FULL: "", "base": text["base"]}
         self.reported: dict[str, str] = {
             **first,
-            **TOP1,
+            **(TOP1 if top1 else {}),
             **{name: item for name, item in text.items() if name not in first},
         }
         numbers = range(everyone + 1) if self.exact else kept.values()
         self.masks: dict[str, LossMask] = {
             mask_name(number, experts): LossMask(members(number, experts)) for number in (everyone, 0, *numbers)
         }
-        self.masks |= {"top1": LossMask("top1"), "top1-renormalised": LossMask("top1", "renormalise")}
+        if top1:
+            self.masks |= {"top1": LossMask("top1"), "top1-renormalised": LossMask("top1", "renormalise")}
         for group, names in self.groups.items():
             for number in range(everyone):
                 kept_here = dict.fromkeys(names, members(number, experts))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from cme.analysis.load_tables import groups_of
-from cme.analysis.texts import interval_text, mask_title, share_text
+from cme.analysis.texts import has_intervals, interval_text, mask_title, share_text
 from cme.analysis.validation_markdown import training_sections, validation_sections
 from cme.records.analysis import (
     Analysis,
@@ -31,6 +31,8 @@ def analysis_markdown(record: Analysis) -> str:
     ]
     if record.load is not None:
         sections += _load(record.load)
+    if record.without_top1 is not None:
+        sections.append(f"Top 1 is undefined for {record.adapter.method}: {record.without_top1}.")
     if record.redundancy:
         sections += _redundancy(record)
     if record.shapley is not None:
@@ -51,7 +53,12 @@ def analysis_markdown(record: Analysis) -> str:
 
 def _about_intervals(record: Analysis) -> str:
     if record.tier == "smoke":
-        return "Tier smoke is too small for intervals, so differences here may be noise."
+        return "Tier smoke is too small for intervals of scores, so differences of scores may be noise."
+    if not has_intervals(record):
+        return (
+            "Averages have no intervals, because a dataset has a single cluster of samples and thus no known variance. "
+            "Differences may be noise."
+        )
     return (
         "Intervals are 95 %, paired, over clusters of samples. They do not contain the variance between training seeds."
     )
@@ -106,7 +113,7 @@ def _load_row(name: str, item: GroupLoad) -> list[str]:
 
 
 def _redundancy(record: Analysis) -> list[str]:
-    intervals = record.tier != "smoke"
+    intervals = has_intervals(record)
     columns = (
         "experts",
         "CME average",
@@ -128,11 +135,12 @@ def _redundancy(record: Analysis) -> list[str]:
         ]
         for item in record.redundancy
     ]
+    undefined = " Its interval is undefined if the gain does not differ from 0." if intervals else ""
     return [
         "## What remains if experts are masked",
         "The share of the score contains the base, which needs no adapter. The share of the gain is (masked − base) / (full − "
-        "base). Its interval is undefined if the gain does not differ from 0. Expert 0 of one layer has nothing "
-        "to do with expert 0 of another, so an expert alone is an arbitrary bundle.",
+        f"base).{undefined} Expert 0 of one layer has nothing to do with expert 0 of another, so an expert alone is an arbitrary "
+        "bundle.",
         markdown_table(columns, rows),
     ]
 
@@ -191,7 +199,14 @@ def _agreement(item: GateAgreement, label: str) -> str:
 
 
 def _similarity(similarity: SimilarityAnalysis) -> list[str]:
-    layers = similarity.layers
+    layers, untrained = similarity.layers, similarity.untrained or {}
+    left_out = (
+        f" {sum(untrained.values())} experts in {len(untrained)} layers were never trained (B is zero) and are in no mean."
+        if untrained
+        else ""
+    )
+    if not layers:
+        return ["## Similarity of experts", f"No layer has two trained experts.{left_out}"]
     shared = layers[0].down is None
     rows = [
         ["cosine of ΔW of two experts", _over([item.cosine for item in layers]), "0"],
@@ -210,7 +225,8 @@ def _similarity(similarity: SimilarityAnalysis) -> list[str]:
     ]
     sections = [
         "## Similarity of experts",
-        f"Mean over {len(layers)} layers, with the smallest and the largest layer in brackets. Chance is that of random spaces.",
+        f"Mean over {len(layers)} layers, with the smallest and the largest layer in brackets. Chance is that of random spaces."
+        f"{left_out}",
         markdown_table(("figure", "value", "chance"), rows),
     ]
     if competition := similarity.competition:
@@ -222,7 +238,12 @@ def _similarity(similarity: SimilarityAnalysis) -> list[str]:
             ["off the diagonal: share above 0", _over([item.positive for item in competition]), "0.5"],
             ["off the diagonal: share beyond ±0.1", _over([item.outside for item in competition]), "0"],
         ]
-        sections += ["## Interaction matrix M", markdown_table(("figure", "value", "at the start"), rows)]
+        caution = (
+            "Each value is computed per layer and averaged over layers. The figure `competition` averages the elements of M by "
+            "the numbers of the experts. Expert 0 of one layer has nothing to do with expert 0 of another, so its mean matrix is "
+            "one of many arbitrary ones."
+        )
+        sections += ["## Interaction matrix M", caution, markdown_table(("figure", "value", "at the start"), rows)]
     return sections
 
 

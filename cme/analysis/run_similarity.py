@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cme.analysis.similarity import trained
 from cme.reports import markdown_table
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ COLUMNS = (
     "B: matched",
     "B: all pairs",
     "B: chance",
+    "untrained",
 )
 
 
@@ -59,7 +61,8 @@ class RunSimilarity:
         differences: what differs between the runs, such as ``seed`` or the families of their mixes.
         down: overlap of the rows of A.
         up: overlap of the columns of B.
-        layers: number of layers that both runs have with the same sizes.
+        layers: number of layers that both runs have with the same sizes and with trained experts.
+        untrained: number of experts of both runs in their common layers that were never trained. They are in no mean.
     """
 
     first: str
@@ -68,12 +71,14 @@ class RunSimilarity:
     down: Overlap
     up: Overlap
     layers: int
+    untrained: int = 0
 
     @property
     def cells(self) -> list[str]:
         """The row of the table, with the columns `COLUMNS`."""
         figures = [getattr(of, name) for of in (self.down, self.up) for name in ("matched", "every", "chance")]
-        return [self.first, self.second, self.differences, str(self.layers), *(f"{figure:.3f}" for figure in figures)]
+        shown = (f"{figure:.3f}" for figure in figures)
+        return [self.first, self.second, self.differences, str(self.layers), *shown, str(self.untrained)]
 
 
 def run_similarity(
@@ -94,18 +99,20 @@ def run_similarity(
         differences: what differs between the runs.
 
     Returns:
-        The similarity, or None if the runs have no layers of the same sizes in common.
+        The similarity, or None if the runs have no layers of the same sizes with trained experts in common.
     """
     layers = [
         layer
         for layer, (down, up) in first.items()
         if layer in second and second[layer][0].shape[-1] == down.shape[-1] and second[layer][1].shape[1] == up.shape[1]
     ]
-    if not layers:
+    untrained = sum(trained(of[layer][1]).count(False) for layer in layers for of in (first, second))
+    both = [(_trained_only(*first[layer]), _trained_only(*second[layer])) for layer in layers]
+    pairs = [_layer(*own, *other) for own, other in both if len(own[1]) and len(other[1])]
+    if not pairs:
         return None
-    pairs = [_layer(*first[layer], *second[layer]) for layer in layers]
     downs, ups = ([pair[place] for pair in pairs] for place in (0, 1))
-    return RunSimilarity(*names, differences, _mean(downs), _mean(ups), len(layers))
+    return RunSimilarity(*names, differences, _mean(downs), _mean(ups), len(pairs), untrained)
 
 
 def similarity_table(rows: Sequence[RunSimilarity]) -> str:
@@ -115,6 +122,12 @@ def similarity_table(rows: Sequence[RunSimilarity]) -> str:
         rows: the pairs.
     """
     return markdown_table(COLUMNS, [row.cells for row in rows])
+
+
+def _trained_only(down: "Tensor", up: "Tensor") -> "tuple[Tensor, Tensor]":
+    """Return the matrices of the trained experts. An A that all experts share stays."""
+    kept = trained(up)
+    return down if len(down) == 1 else down[kept], up[kept]
 
 
 def _layer(down: "Tensor", up: "Tensor", other_down: "Tensor", other_up: "Tensor") -> tuple[Overlap, Overlap]:

@@ -8,7 +8,15 @@ from cme.records.analysis import LayerCompetition, LayerSimilarity, SimilarityAn
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["delta_products", "expert_matrices", "matrix_figures", "overlap", "similarity_analysis", "singular_values"]
+__all__ = [
+    "delta_products",
+    "expert_matrices",
+    "matrix_figures",
+    "overlap",
+    "similarity_analysis",
+    "singular_values",
+    "trained",
+]
 
 _SPREAD = 0.1
 """Half-width of the uniform distribution of M's off-diagonal elements at its start."""
@@ -89,7 +97,7 @@ def matrix_figures(layer: str, matrix: "Tensor") -> LayerCompetition:
 
 
 def similarity_analysis(model: Any, adapter_name: str = "default") -> SimilarityAnalysis:
-    """Compare the experts' weights in every layer.
+    """Compare the weights of the trained experts in every layer.
 
     Args:
         model: the model with a routed adapter.
@@ -100,16 +108,30 @@ def similarity_analysis(model: Any, adapter_name: str = "default") -> Similarity
     """
     from cme.adapters.routed.gates import routed_layers
 
-    layers, competition = [], []
+    layers, competition, untrained = [], [], {}
     for path, layer in routed_layers(model).items():
         if adapter_name not in layer.plans:
             continue
         down, up = expert_matrices(layer, adapter_name)
-        layers.append(_layer(path, down, up))
+        kept = trained(up)
+        if lacking := len(up) - sum(kept):
+            untrained[path] = lacking
+        if sum(kept) > 1:
+            layers.append(_layer(path, down, up, kept))
         matrix = _container(layer, "_M", adapter_name)
         if matrix is not None and matrix.ndim == 2 and len(matrix) == len(up):
             competition.append(matrix_figures(path, matrix))
-    return SimilarityAnalysis(layers=tuple(layers), competition=tuple(competition))
+    return SimilarityAnalysis(layers=tuple(layers), competition=tuple(competition), untrained=untrained or None)
+
+
+def trained(up: "Tensor") -> list[bool]:
+    """Return whether each expert was trained. B is zero at the start, and a zero matrix has no column space to compare.
+
+    Args:
+        up: the matrices B, [k, m, r].
+    """
+    kept: list[bool] = (up != 0).flatten(1).any(dim=1).tolist()
+    return kept
 
 
 def expert_matrices(layer: Any, adapter_name: str = "default") -> tuple["Tensor", "Tensor"]:
@@ -147,9 +169,13 @@ def _container(layer: Any, suffix: str, adapter_name: str) -> "Tensor | None":
     return matrix.detach()
 
 
-def _layer(path: str, down: "Tensor", up: "Tensor") -> LayerSimilarity:
+def _layer(path: str, down: "Tensor", up: "Tensor", kept: list[bool]) -> LayerSimilarity:
     import torch
 
+    shared, of_all = len(down) == 1, len(up)
+    if not shared:
+        down = down[kept]
+    up = up[kept]
     k, rows, rank = up.shape
     everyone = down.expand(k, -1, -1)
     products = delta_products(everyone, up)
@@ -161,7 +187,8 @@ def _layer(path: str, down: "Tensor", up: "Tensor") -> LayerSimilarity:
         values = singular_values(everyone[expert], up[expert])
         ranks.append(float(values.square().sum() / values.max().square().clamp(min=1e-300)))
     both = list(zip(*pairs.tolist(), strict=True))
-    shared = len(down) == 1
+    every_norm = torch.zeros(of_all, dtype=norms.dtype)
+    every_norm[torch.tensor(kept)] = norms.cpu()
     return LayerSimilarity(
         layer=path,
         cosine=float(cosines.mean()),
@@ -171,5 +198,5 @@ def _layer(path: str, down: "Tensor", up: "Tensor") -> LayerSimilarity:
         down_chance=rank / down.shape[-1],
         up_chance=rank / rows,
         stable_rank=sum(ranks) / k,
-        norms=tuple(norms.tolist()),
+        norms=tuple(every_norm.tolist()),
     )

@@ -1,9 +1,17 @@
 """Texts of values in tables and figures."""
 
+from cme.records.analysis import Analysis
 from cme.records.expert_values import Interval, Share
 from cme.suite.experts.masks import FULL
 
-__all__ = ["interval_text", "mask_title", "share_text"]
+__all__ = ["has_intervals", "interval_text", "mask_title", "share_text"]
+
+
+def has_intervals(record: Analysis) -> bool:
+    """Return whether the averages of an analysis have intervals. They have none at tier smoke, and with one-cluster datasets."""
+    values = [item.score["average"] for item in record.redundancy]
+    values += record.shapley.average.values if record.shapley is not None else ()
+    return record.tier != "smoke" and all(item.low is not None for item in values)
 
 
 def mask_title(name: str, experts: int) -> str:

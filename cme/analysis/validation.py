@@ -13,9 +13,9 @@ from cme.records.validation import LayerGroup, MaskLoss, ValidationAnalysis
 from cme.suite.experts.redundancy import combined, fieller
 from cme.suite.experts.shapley import expert_values, values_of_samples
 
-__all__ = ["validation_analysis"]
+__all__ = ["FEWEST_CLUSTERS", "validation_analysis"]
 
-_FEWEST_CLUSTERS = 20
+FEWEST_CLUSTERS = 20
 """Fewest clusters of rows with intervals."""
 
 
@@ -32,7 +32,7 @@ def validation_analysis(
         guarded: share of gate weights that could not be renormalised.
     """
     clusters = len(set(table.clusters))
-    intervals = clusters >= _FEWEST_CLUSTERS
+    intervals = clusters >= FEWEST_CLUSTERS
     bundles = masks.bundles()
     full = table.losses[table.masks.index("all")]
     return ValidationAnalysis(

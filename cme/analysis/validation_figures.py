@@ -10,6 +10,9 @@ from cme.records.analysis import Analysis
 
 __all__ = ["draw_bundles", "draw_layer_groups", "draw_losses", "draw_training"]
 
+_MOST_NAMED = len(MARKERS)
+"""Most experts with a marker of their own. More would repeat markers and overflow the legend."""
+
 
 def draw_losses(record: Analysis) -> Any:
     """Draw how far the validation loss rises if experts are masked, with paired intervals."""
@@ -61,17 +64,18 @@ def draw_bundles(record: Analysis) -> Any:
     axes = figure.subplots()
     drawn = np.sort([loss for draw in test.losses for loss in draw])
     axes.step(drawn, np.arange(1, len(drawn) + 1) / len(drawn), where="post", color=GREY, lw=1.2, label="drawn bundles")
+    named = len(test.observed) <= _MOST_NAMED
     for expert, loss in enumerate(test.observed):
         height = float((drawn < loss).mean())
         axes.plot(
             [loss],
             [height],
-            MARKERS[expert % len(MARKERS)],
-            color=COLOURS[expert % len(COLOURS)],
+            MARKERS[expert if named else 0],
+            color=COLOURS[expert % len(COLOURS) if named else 0],
             mec="black",
-            ms=6,
+            ms=6 if named else 4,
             ls="none",
-            label=f"expert {expert} in every layer",
+            label=f"expert {expert} in every layer" if named else "" if expert else "one expert in every layer",
             clip_on=False,
             zorder=3,
         )
@@ -142,7 +146,10 @@ def draw_training(record: Analysis) -> Any:
     for axes, drawn in lines.items():
         for place, (label, name) in enumerate(drawn.items()):
             scale = 100 if axes is right else 1
-            values = [scale * getattr(item, name) for item in record.training.steps]
+            shares = [getattr(item, name) for item in record.training.steps]
+            if None in shares:
+                continue
+            values = [scale * share for share in shares]
             axes.plot(
                 steps, values, marker=MARKERS[place], color=COLOURS[place], ls=("-", "--")[place], ms=4, label=label
             )

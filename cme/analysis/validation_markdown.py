@@ -1,6 +1,7 @@
 """The tables of the validation loss, and of the load during the training, as Markdown."""
 
 from cme.analysis.texts import interval_text, mask_title, share_text
+from cme.analysis.validation import FEWEST_CLUSTERS
 from cme.records.analysis import Analysis, TrainingLoad
 from cme.records.validation import BundleTest, ValidationAnalysis
 from cme.reports import markdown_table
@@ -34,7 +35,7 @@ def validation_sections(record: Analysis) -> list[str]:
         title,
         f"Mean loss in nats per answer token on {measured.rows} rows of the mix's validation split ({measured.clusters} "
         f"clusters, {measured.tokens} answer tokens). Each row counts once. The share of the gain is "
-        "(base − masked) / (base − full).",
+        f"(base − masked) / (base − full). {_about_intervals(measured)}",
         markdown_table(("experts", "loss", "minus that of all experts", "share of gain"), rows),
     ]
     if measured.guarded:
@@ -62,7 +63,7 @@ def training_sections(training: TrainingLoad) -> list[str]:
             f"{item.entropy:.3f}",
             f"{item.token_entropy:.3f}",
             f"{100 * item.confident:.1f} %",
-            f"{100 * item.top1:.1f} %",
+            "undefined" if item.top1 is None else f"{100 * item.top1:.1f} %",
         ]
         for item in training.steps
     ]
@@ -73,6 +74,15 @@ def training_sections(training: TrainingLoad) -> list[str]:
         "and averaged over layers. Families count equally.",
         markdown_table(columns, rows),
     ]
+
+
+def _about_intervals(measured: ValidationAnalysis) -> str:
+    if measured.masks[0].loss.low is None:
+        return (
+            f"There are no intervals, because {measured.clusters} clusters of rows are too few for them (at least "
+            f"{FEWEST_CLUSTERS}). Differences may be noise."
+        )
+    return "Intervals are 95 %, over clusters of rows. That of a share is undefined if the gain does not differ from 0."
 
 
 def _values(measured: ValidationAnalysis) -> list[str]:

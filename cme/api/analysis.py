@@ -227,7 +227,9 @@ def _settings(
     warn: bool = True,
     **values: Any,
 ) -> Any:
+    from cme.analysis.validation import FEWEST_CLUSTERS
     from cme.api.analysis_checks import AnalysisSettings
+    from cme.evaluation.code import left_out_programs
     from cme.evaluation.settings import EvalSettings
     from cme.models.load import pick_device, pick_dtype
     from cme.records.analysis import PARTS
@@ -249,6 +251,15 @@ def _settings(
             CMEWarning,
             stacklevel=2,
         )
+    if warn and "validation" in chosen and 0 < validation_rows < FEWEST_CLUSTERS:
+        warnings.warn(
+            f"{validation_rows} validation rows are too few for intervals, so the validation loss has none. Give at least "
+            f"--validation-rows {FEWEST_CLUSTERS}.",
+            CMEWarning,
+            stacklevel=2,
+        )
+    if warn and set(chosen) - {"similarity", "validation"} and (note := left_out_programs(datasets, "cme analyse")):
+        warnings.warn(note, CMEWarning, stacklevel=2)
     ordered = tuple(part for part in PARTS if part in chosen) + tuple(part for part in chosen if part not in PARTS)
     mix = None if data is None else path(data)
     return AnalysisSettings(evaluation, ordered, subject_rows, permutations, mix, validation_rows, draws)

@@ -7,19 +7,20 @@ from typing import Any
 
 from cme.adapters.checks import read_config
 from cme.adapters.load import adapter_fingerprint
-from cme.analysis.checks import Experts, check_equal_numbers, check_experts
+from cme.analysis.checks import Experts, check_equal_numbers, check_experts, check_matrices, check_nothing_else
 from cme.api.analysis_training import checkpoints_of
 from cme.api.validation_rows import ValidationMix, find_mix
 from cme.data.sources import check_source, open_source, source_identity
 from cme.errors import UsageError, unknown
 from cme.evaluation.adapters import resolve_adapter
+from cme.evaluation.code import without_programs
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.settings import EvalSettings
 from cme.models.load import base_fingerprint, load_tokenizer, resolve_base
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE, check_format
 from cme.records.analysis import PARTS
-from cme.suite import DatasetSpec, select
+from cme.suite import DatasetSpec
 from cme.suite.experts.masks import Masks
 from cme.suite.score import SCORER_VERSION
 from cme.training.mix_rows import own_run
@@ -61,14 +62,21 @@ class Checked:
         evaluation = settings.evaluation
         self.adapter = resolve_adapter(evaluation.adapter or "")
         self.experts: Experts = check_experts(self.adapter)
+        config = read_config(self.adapter)
+        if "similarity" in settings.parts:
+            check_matrices(config)
         if settings.parts != ("similarity",):
-            config = read_config(self.adapter)
             check_equal_numbers(self.adapter, config, "only --parts similarity can be measured")
+            if {"redundancy", "shapley", "validation"} & set(settings.parts):
+                check_nothing_else(self.adapter, config)
         self.masks = Masks(
-            self.experts.count, redundancy="redundancy" in settings.parts, shapley="shapley" in settings.parts
+            self.experts.count,
+            redundancy="redundancy" in settings.parts,
+            shapley="shapley" in settings.parts,
+            top1=not self.experts.ties,
         )
         self.source = open_source(evaluation.source)
-        specs = [spec for spec in select(evaluation.datasets) if not spec.runs_code]
+        specs = without_programs(evaluation.datasets, "cme analyse")
         check_source(self.source, specs, ("eval",), allow_missing=evaluation.allow_missing)
         self.specs: list[DatasetSpec] = [
             spec for spec in specs if len(self.source.missing(spec, "eval")) < len(spec.subsets)

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from cme.adapters.expert_facts import TIES
 from cme.adapters.load import load_adapter
 from cme.analysis.load_tables import LOAD_TABLE, load_analysis, router_values, write_load_table
 from cme.analysis.loss_table import LOSS_TABLE, write_losses
@@ -16,6 +17,7 @@ from cme.analysis.similarity import similarity_analysis
 from cme.analysis.validation import validation_analysis
 from cme.analysis.write import write_report
 from cme.api.analysis_checks import AnalysisSettings, Checked, checked_analysis
+from cme.api.analysis_costs import cost_text
 from cme.api.analysis_training import training_load
 from cme.api.analysis_validation import measure_losses, model_masks
 from cme.api.validation_rows import ValidationMix, validation_rows
@@ -24,7 +26,7 @@ from cme.evaluation.run import evaluate_masked
 from cme.files import digest, sha256_file
 from cme.locks import locks_released
 from cme.models.load import context_length, load_model
-from cme.progress import table
+from cme.progress import announce, table
 from cme.records import AdapterInfo, read_record, versions, write_record
 from cme.records.analysis import (
     Analysis,
@@ -73,6 +75,8 @@ def analyse_adapter(settings: AnalysisSettings, out: Path, *, finished: bool = F
         if not finished:
             raise
         return read_record(out / ANALYSIS, Analysis)
+    if (cost := cost_text(settings, checked)) is not None:
+        announce(f"{out.name}: {cost}")
     work = _Work(settings, checked, out)
     record = work.record()
     write_report(record, out)
@@ -141,6 +145,9 @@ class _Work:
             training=training,
             evaluations=len(checked.masks.choices),
             passes=self._passes,
+            without_top1=TIES
+            if checked.experts.ties and {"redundancy", "validation", "training"} & set(parts)
+            else None,
         )
 
     @cached_property
@@ -176,7 +183,7 @@ class _Work:
             prompt_format=settings.evaluation.prompt_format,
             max_length=context_length(self.model.config),
         )
-        masks = model_masks(self.model, checked.experts.count, settings.draws)
+        masks = model_masks(self.model, checked.experts.count, settings.draws, top1=not checked.experts.ties)
         losses, guarded = measure_losses(
             self.model,
             rows,

@@ -20,7 +20,7 @@ from cme.training.mix_rows import MixRow
 __all__ = ["measure_losses", "model_masks"]
 
 
-def model_masks(model: Any, experts: int, draws: int, adapter_name: str = "default") -> LossMasks:
+def model_masks(model: Any, experts: int, draws: int, adapter_name: str = "default", *, top1: bool = True) -> LossMasks:
     """Return the masks for the layers of a model.
 
     Args:
@@ -28,9 +28,10 @@ def model_masks(model: Any, experts: int, draws: int, adapter_name: str = "defau
         experts: number of experts.
         draws: number of draws of bundles.
         adapter_name: name of the adapter.
+        top1: whether a token can have a best expert.
     """
     layers = [path for path, layer in routed_layers(model).items() if adapter_name in layer.plans]
-    return LossMasks(experts, layers, draws)
+    return LossMasks(experts, layers, draws, top1=top1)
 
 
 def measure_losses(
@@ -59,7 +60,7 @@ def measure_losses(
             stored = _read(file, key, len(rows))
             if stored is None:
                 with masked_experts(model, mask.keep, mask.how) as counts:
-                    values = meter.measure(model)
+                    values = meter.measure(model, counts.only)
                 stored = values, counts.guarded / max(counts.positions, 1)
                 _write(file, key, *stored)
             losses.append(stored[0])

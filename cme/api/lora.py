@@ -1,5 +1,6 @@
 """Export of adapters to plain LoRA, which every server of LoRA adapters takes."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cme.api.adapter_values import adapter_folder
 from cme.api.call import StrPath, chosen_datasets, names, path, public
 from cme.env import processes
-from cme.errors import UsageError
+from cme.errors import CMEWarning, UsageError
 from cme.processes import threads_set
 from cme.records.export import Export
 
@@ -144,8 +145,25 @@ def export_lora(
         rank, ridge, steps, lr, batch_size, seed, prompt_format,
         _evaluation(of_measure, token_budget, threads, allow_missing) if measure else None,
     )  # fmt: skip
+    if settings.measure is not None:
+        _warn(settings.measure)
     with threads_set(threads):
         return ExportedLora(path(out), export_adapter(settings, path(out)))
+
+
+def _warn(measure: "EvalSettings") -> None:
+    """Warn of what the evaluations of the exports will lack."""
+    from cme.evaluation.code import left_out_programs
+
+    if measure.tier == "smoke":
+        warnings.warn(
+            "tier smoke has too few samples for intervals, so the losses of the exports have none. Use --tier quick to see which "
+            "of them are more than noise.",
+            CMEWarning,
+            stacklevel=3,
+        )
+    if note := left_out_programs(measure.datasets, "cme export-lora"):
+        warnings.warn(note, CMEWarning, stacklevel=3)
 
 
 def _evaluation(

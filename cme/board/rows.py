@@ -91,7 +91,7 @@ class Row:
     @property
     def experts(self) -> int:
         """Number of experts of each layer; 0 if the adapter has none."""
-        if self._counts_experts:
+        if "experts" in METHODS[self.adapter.method].settings:
             return self.adapter.experts
         return self.adapter.rank if self.routed else 0
 

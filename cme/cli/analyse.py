@@ -7,6 +7,7 @@ import typer
 
 from cme.cli.app import emit_json, note, verb
 from cme.cli.options import AllowMissing, Base, Datasets, Json, PromptFormat, SourceName, Suite
+from cme.progress import announced
 
 __all__ = ["analyse"]
 
@@ -108,10 +109,11 @@ def analyse(
         "threads": threads,
         "allow_missing": allow_missing,
     }
-    if len(adapter) == 1:
-        analyses = [cme.analyse(adapter[0], out, **settings)]  # type: ignore[arg-type]
-    else:
-        analyses = cme.analyse_each(adapter, out, **settings)  # type: ignore[arg-type]
+    with announced(note):
+        if len(adapter) == 1:
+            analyses = [cme.analyse(adapter[0], out, **settings)]  # type: ignore[arg-type]
+        else:
+            analyses = cme.analyse_each(adapter, out, **settings)  # type: ignore[arg-type]
     if as_json:
         values = [item.record.plain() for item in analyses]
         emit_json(values[0] if len(values) == 1 else values)

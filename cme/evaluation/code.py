@@ -3,17 +3,28 @@
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cme.errors import UsageError
 from cme.evaluation.store import Lines
 from cme.sandbox import OUTCOMES, Outcome, Program, open_isolation, run_programs
-from cme.suite import DatasetSpec
+from cme.suite import DatasetSpec, datasets, select
 from cme.suite.metrics import assemble_program
+from cme.suite.suites import SUITES
 
-__all__ = ["LATER", "NOT_RUN", "checked_run_code", "outcome_scores", "program_of", "run_answer", "run_records"]
+__all__ = [
+    "LATER",
+    "NOT_RUN",
+    "checked_run_code",
+    "left_out_programs",
+    "outcome_scores",
+    "program_of",
+    "run_answer",
+    "run_records",
+    "without_programs",
+]
 
 LATER = "later"
 """Value of ``cme_run_code`` with which `process_generation` does not run the programs. They run together afterwards."""
@@ -46,6 +57,43 @@ def checked_run_code(specs: Sequence[DatasetSpec], run_code: str | None) -> list
         return remaining
     names = " and ".join(spec.name for spec in running)
     raise UsageError(f"to score {names}, the code that the model writes must run. {NOT_RUN}")
+
+
+def without_programs(names: Iterable[str] | None, command: str) -> list[DatasetSpec]:
+    """Return the chosen datasets of a command that runs no programs. A whole suite is taken without those that need it.
+
+    Args:
+        names: names of datasets or families, as `cme.suite.select` takes them.
+        command: the command, for the message.
+
+    Raises:
+        UsageError: a name is unknown, or a dataset that needs programs to run was named.
+    """
+    specs = select(names)
+    running = [spec.name for spec in specs if spec.runs_code]
+    if running and not _is_suite(specs):
+        one = len(running) == 1
+        raise UsageError(
+            f"{' and '.join(running)} {'is' if one else 'are'} scored by running the programs that the model writes, which "
+            f"{command} does not do. Leave {'it' if one else 'them'} out of --datasets."
+        )
+    return [spec for spec in specs if not spec.runs_code]
+
+
+def left_out_programs(names: Iterable[str] | None, command: str) -> str | None:
+    """Return a note about the datasets that `without_programs` leaves out, or None if there are none."""
+    specs = select(names)
+    running = [spec.name for spec in specs if spec.runs_code]
+    if not running or not _is_suite(specs):
+        return None
+    return (
+        f"{' and '.join(running)} {'is' if len(running) == 1 else 'are'} left out, because {command} does not run the programs "
+        "that the model writes."
+    )
+
+
+def _is_suite(specs: Sequence[DatasetSpec]) -> bool:
+    return any({spec.name for spec in specs} == set(datasets(suite)) for suite in SUITES)
 
 
 def program_of(answer: str, tests: str) -> Program:

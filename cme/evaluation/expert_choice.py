@@ -57,20 +57,20 @@ class ExpertChoice:
         numbers = "" if self.kind == "top1" else ":" + ",".join(map(str, self.numbers))
         return f"{self.kind}{numbers}{':renormalise' if self.renormalises else ''}"
 
-    def kept(self, experts: int) -> "Keep":
-        """Return the remaining experts of an adapter as `cme.adapters.routed.masks.masked_experts` takes them.
+    def kept(self, experts: int, layer: str = "") -> list[int]:
+        """Return the numbers of the remaining experts of a layer, for the kinds ``keep`` and ``drop``.
 
         Args:
-            experts: number of experts of the adapter.
+            experts: number of experts of the layer.
+            layer: name of the layer, if layers have different numbers of experts.
 
         Raises:
             UsageError: an expert does not exist.
         """
-        if self.kind == "top1":
-            return "top1"
         if strange := [number for number in self.numbers if number >= experts]:
-            raise UsageError(f"there is no expert {strange[0]}. This adapter has the experts 0 to {experts - 1}.")
-        return self.numbers if self.kind == "keep" else [n for n in range(experts) if n not in self.numbers]
+            where = f"The layer {layer} of this adapter" if layer else "This adapter"
+            raise UsageError(f"there is no expert {strange[0]}. {where} has the experts 0 to {experts - 1}.")
+        return [number for number in range(experts) if (number in self.numbers) == (self.kind == "keep")]
 
 
 def check_experts(text: str, adapter: Path) -> None:
@@ -81,9 +81,12 @@ def check_experts(text: str, adapter: Path) -> None:
         adapter: folder of the adapter.
 
     Raises:
-        UsageError: the text is not a choice, the adapter has no experts, or an expert does not exist.
-        AdapterError: the configuration cannot be read.
+        UsageError: the text is not a choice, the adapter has no experts, an expert does not exist in every layer, or no expert
+            of a token is the best one.
+        AdapterError: the configuration or the weights cannot be read.
     """
+    from cme.adapters.expert_facts import experts_of_layers, gates_tie
+
     file = adapter / "adapter_config.json"
     config = read_json(file, error=AdapterError)
     experts = config.get("experts") if isinstance(config, dict) else None
@@ -91,7 +94,13 @@ def check_experts(text: str, adapter: Path) -> None:
         raise UsageError(
             f"{adapter} has no experts (method {_method(config)}), so none can be chosen. Leave out the choice of experts."
         )
-    ExpertChoice.parse(text).kept(experts)
+    choice = ExpertChoice.parse(text)
+    if choice.kind == "top1":
+        if gates_tie(config):
+            raise _tied(str(config["peft_type"]).lower())
+        return
+    for layer, number in experts_of_layers(adapter, config).items():
+        choice.kept(number, layer)
 
 
 @contextmanager
@@ -103,7 +112,7 @@ def masked(model: Any, text: str | None) -> Iterator[None]:
         text: the choice, or None for all experts as the router weights them.
 
     Raises:
-        UsageError: the model has no experts, or an expert does not exist.
+        UsageError: the model has no experts, an expert does not exist in every layer, or no expert of a token is the best one.
     """
     if text is None:
         with nullcontext():
@@ -113,14 +122,28 @@ def masked(model: Any, text: str | None) -> Iterator[None]:
     from cme.adapters.routed.masks import masked_experts
 
     choice = ExpertChoice.parse(text)
-    layer = next(iter(routed_layers(model).values()), None)
-    if layer is None:
+    layers = routed_layers(model)
+    name = next((layer.active_adapters[0] for layer in layers.values()), "")
+    configs = {path: layer.plans[name].config for path, layer in layers.items() if name in layer.plans}
+    if not configs:
         raise UsageError(
             "the model has no adapter with experts, so none can be chosen. Leave out the choice of experts."
         )
-    experts = int(layer.plans[layer.active_adapters[0]].config.experts)
-    with masked_experts(model, choice.kept(experts), "renormalise" if choice.renormalises else "zero"):
+    keep: Keep = "top1"
+    if choice.kind == "top1":
+        if tied := next((config for config in configs.values() if config.ties(vars(config))), None):
+            raise _tied(str(tied.peft_type.value).lower())
+    else:
+        uneven = len({int(config.experts) for config in configs.values()}) > 1
+        keep = {path: choice.kept(int(config.experts), path if uneven else "") for path, config in configs.items()}
+    with masked_experts(model, keep, "renormalise" if choice.renormalises else "zero"):
         yield
+
+
+def _tied(method: str) -> UsageError:
+    from cme.adapters.expert_facts import TIES
+
+    return UsageError(f"top1 does not exist for {method}: {TIES}. Choose experts with keep: or drop:.")
 
 
 def _method(config: Any) -> str:

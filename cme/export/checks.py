@@ -12,6 +12,7 @@ from cme.analysis.checks import check_equal_numbers, expert_rank, is_untrained
 from cme.data.sources import Source, check_source, open_source
 from cme.errors import CMEWarning, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
+from cme.evaluation.code import without_programs
 from cme.evaluation.guards import check_trained_on
 from cme.evaluation.start import with_rows
 from cme.export.rows import ValidationRows, validation_rows
@@ -21,7 +22,7 @@ from cme.models.load import base_fingerprint, context_length, load_tokenizer, re
 from cme.models.tokenizer_files import tokenizer_fingerprint
 from cme.prompt import TEMPLATE_DATE
 from cme.records import Manifest
-from cme.suite import DatasetSpec, select
+from cme.suite import DatasetSpec
 from cme.suite.score import SCORER_VERSION
 from cme.training.encode import Encoder
 from cme.training.mix_rows import MAX_LENGTH, own_run
@@ -232,6 +233,6 @@ class Checked:
     def _specs(self, source: Source) -> list[DatasetSpec]:
         measure = self.settings.measure
         assert measure is not None
-        specs = [spec for spec in select(measure.datasets) if not spec.runs_code]
+        specs = without_programs(measure.datasets, "cme export-lora")
         check_source(source, specs, ("eval",), allow_missing=measure.allow_missing)
         return with_rows(specs, source, ("eval",))

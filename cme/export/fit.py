@@ -7,8 +7,9 @@ Multivariate Analysis 5, 1975).
 
 With few tokens, XᵀX is nearly singular. The ridge penalty therefore pulls A' towards the `mean` export, which is A with each
 expert's rows times its mean gate weight, and not towards zero. Since ridge regression is linear in its targets, the loss at rank
-k·r is then never above that of `mean` on the same rows, for any penalty. The penalty of an input is ``ridge · d / n`` times its
-sum of squares, so it does not depend on the scale of the inputs and vanishes with the number of tokens n.
+k·r is then never above that of `mean` on the same rows, for any penalty, apart from the rounding of the written file. The penalty
+of an input is ``ridge · d / n`` times its sum of squares, so it does not depend on the scale of the inputs and vanishes with the
+number of tokens n.
 
 The sums of a layer with d inputs take ``8 · (d² + d·k·r + (k·r)²)`` bytes. Layers are processed in groups whose sums take at most
 4 GiB, or one by one if a layer needs more, with one pass over the rows for each group.
@@ -24,6 +25,7 @@ from cme.export.rows import Batch, ValidationRows, batches, forward
 from cme.progress import bar
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 __all__ = ["LIMIT", "Fitted", "Sums", "fit_layers", "fitted_layer", "gated_hidden", "groups_of", "state_bytes"]
@@ -110,7 +112,7 @@ class Fitted:
         down: A of the plain LoRA, [R, d] in float64.
         up: its B, [m, R] in float64.
         energy: sum of the squares of the routed layer's output.
-        loss: loss of the fit.
+        loss: loss of the fit, after rounding to the data type of its file.
         mean_loss: loss of the `mean` export.
     """
 
@@ -149,7 +151,9 @@ def groups_of(sizes: Mapping[str, int], limit: int = LIMIT) -> list[list[str]]:
     return groups
 
 
-def fitted_layer(sums: Sums, matrices: Matrices, gates: "Tensor", *, rank: int, ridge: float) -> Fitted:
+def fitted_layer(
+    sums: Sums, matrices: Matrices, gates: "Tensor", *, rank: int, ridge: float, dtype: "torch.dtype | None" = None
+) -> Fitted:
     """Fit one layer.
 
     Args:
@@ -158,6 +162,7 @@ def fitted_layer(sums: Sums, matrices: Matrices, gates: "Tensor", *, rank: int, 
         gates: mean gate weights, [k].
         rank: rank of the plain LoRA, at most k·r. At k·r, B is that of the experts times the scaling.
         ridge: the penalty towards `mean`, at least 0.
+        dtype: data type in which the fit is written. None means float64.
     """
     import torch
 
@@ -172,7 +177,8 @@ def fitted_layer(sums: Sums, matrices: Matrices, gates: "Tensor", *, rank: int, 
         half = inner @ down
         vectors = torch.linalg.eigh(half @ inputs @ half.T).eigenvectors[:, -rank:].flip(-1)
         down, up = vectors.T @ half, basis @ vectors
-    return Fitted(down, up, energy, sums.loss(matrices, down, up), mean_loss)
+    written = (of.to(dtype or torch.float64).double() for of in (down, up))
+    return Fitted(down, up, energy, sums.loss(matrices, *written), mean_loss)
 
 
 def fit_layers(
@@ -185,6 +191,7 @@ def fit_layers(
     rank: int,
     ridge: float,
     limit: int = LIMIT,
+    dtype: "torch.dtype | None" = None,
 ) -> Iterator[tuple[str, Fitted]]:
     """Fit all layers of the adapter ``default``, with one pass over the rows for each group of layers.
 
@@ -197,6 +204,7 @@ def fit_layers(
         rank: rank of the plain LoRA.
         ridge: the penalty towards `mean`, at least 0.
         limit: most bytes of the sums of a group.
+        dtype: data type in which the fit is written. None means float64.
 
     Yields:
         The name and the fit of each layer.
@@ -214,7 +222,7 @@ def fit_layers(
                 at = own.inputs.device
                 of = matrices[path]
                 moved = Matrices(of.down.to(at), of.up.to(at), of.experts, of.scaling)
-                yield path, fitted_layer(own, moved, gates[path].to(at), rank=rank, ridge=ridge)
+                yield path, fitted_layer(own, moved, gates[path].to(at), rank=rank, ridge=ridge, dtype=dtype)
 
 
 def _passed(

@@ -15,9 +15,10 @@ from cme.templates import render_markdown
 from cme.training.card import hub_id
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
-__all__ = ["ALL", "CARD", "Origin", "fact", "lora_tensors", "server_rank", "write_adapter"]
+__all__ = ["ALL", "CARD", "Origin", "fact", "lora_tensors", "server_rank", "stored_dtype", "write_adapter"]
 
 ALL = "all"
 """Name of an adapter that stands for all families."""
@@ -79,8 +80,8 @@ def lora_tensors(
 
     routed = {path: layer for path, layer in routed_layers(model).items() if adapter_name in layer.plans}
     trained = {key(path, name) for path, layer in routed.items() for name in layer.adapter_layer_names}
+    dtype = stored_dtype(model, saved, adapter_name)
     own = trained | {key(path, name) for path, layer in routed.items() for name in layer.buffer_names}
-    dtype = next(tensor.dtype for name, tensor in saved.items() if name in trained)
     rank = max(len(down) for down, _ in layers.values())
     tensors = {name: tensor for name, tensor in saved.items() if name not in own}
     for path, (down, up) in layers.items():
@@ -90,6 +91,25 @@ def lora_tensors(
         )
         tensors[key(path, "lora_B.weight")] = torch.nn.functional.pad(up, (0, more)).to("cpu", dtype).contiguous()
     return tensors
+
+
+def stored_dtype(model: Any, saved: "Mapping[str, Tensor]", adapter_name: str = "default") -> "torch.dtype":
+    """Return the data type of the experts in the file of a routed adapter, which is also that of its exports.
+
+    Args:
+        model: the model with the routed adapter.
+        saved: the tensors of its file.
+        adapter_name: its name.
+    """
+    from cme.adapters.routed.gates import routed_layers
+
+    trained = {
+        f"base_model.model.{path}.{name}"
+        for path, layer in routed_layers(model).items()
+        if adapter_name in layer.plans
+        for name in layer.adapter_layer_names
+    }
+    return next(tensor.dtype for name, tensor in saved.items() if name in trained)
 
 
 def write_adapter(out: Path, tensors: "Mapping[str, Tensor]", config: Any, origin: Origin, facts: list[str]) -> int:

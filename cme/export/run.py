@@ -15,7 +15,7 @@ from cme.errors import CMEError
 from cme.export.checks import Checked
 from cme.export.divergence import divergence
 from cme.export.fit import fit_layers
-from cme.export.folder import ALL, Origin, fact, lora_tensors, write_adapter
+from cme.export.folder import ALL, Origin, fact, lora_tensors, stored_dtype, write_adapter
 from cme.export.gate_means import GateMeans, gate_means
 from cme.export.markdown import export_markdown
 from cme.export.matrices import Matrices, constant_gates, read_matrices
@@ -153,6 +153,14 @@ class _Work:
         return means
 
     @property
+    def _saved_tensors(self) -> "dict[str, Tensor]":
+        """The tensors in the file of the routed adapter."""
+        from safetensors.torch import load_file
+
+        tensors: dict[str, Tensor] = load_file(self._checked.folder / WEIGHTS_FILE)
+        return tensors
+
+    @property
     def _pad(self) -> int:
         return int(self._checked.tokenizer.pad_token_id)
 
@@ -179,8 +187,9 @@ class _Work:
         rank = self._settings.rank or self._checked.full_rank
         layers, fits = {}, []
         for path, fitted in fit_layers(
-            self.routed, self.matrices, self.means.overall, self.validation, self._pad, rank=rank, ridge=ridge
-        ):
+            self.routed, self.matrices, self.means.overall, self.validation, self._pad, rank=rank, ridge=ridge,
+            dtype=stored_dtype(self.routed, self._saved_tensors),
+        ):  # fmt: skip
             layers[path] = (fitted.down.cpu(), fitted.up.cpu())
             energy = fitted.energy or 1.0
             fits.append(LayerFit(layer=path, loss=fitted.loss / energy, mean_loss=fitted.mean_loss / energy))
@@ -199,10 +208,7 @@ class _Work:
         self, how: str, adapters: "Mapping[str, Mapping[str, tuple[Tensor, Tensor]]]", **values: Any
     ) -> PlainExport:
         """Write the adapters of one way of exporting, load them again, and compare their predictions with the routed ones."""
-        from safetensors.torch import load_file
-
-        saved = load_file(self._checked.folder / WEIGHTS_FILE)
-        tensors = {name: lora_tensors(layers, self.routed, saved) for name, layers in adapters.items()}
+        tensors = {name: lora_tensors(layers, self.routed, self._saved_tensors) for name, layers in adapters.items()}
         return self._saved(how, tensors, **values)
 
     def _saved(self, how: str, adapters: "Mapping[str, dict[str, Tensor]]", **values: Any) -> PlainExport:

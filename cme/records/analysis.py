@@ -1,4 +1,4 @@
-"""The analysis of the experts of one adapter. Its numbers follow from ``load.parquet`` and ``coalitions.parquet`` beside it."""
+"""The analysis of the experts of one adapter. Its numbers follow from the Parquet files beside it."""
 
 from typing import ClassVar
 
@@ -178,7 +178,7 @@ class ShapleyAnalysis(Record):
 
 
 class LayerSimilarity(Record):
-    """How similar the experts of one layer are. Means over pairs of experts.
+    """How similar the trained experts of one layer are. Means over pairs of experts.
 
     Attributes:
         layer: name of the layer.
@@ -189,7 +189,7 @@ class LayerSimilarity(Record):
         down_chance: overlap of two random spaces of the same sizes, for ``down``.
         up_chance: the same for ``up``.
         stable_rank: mean stable rank of the updates: ‖ΔW‖²_F / ‖ΔW‖²₂.
-        norms: Frobenius norm of each expert's update.
+        norms: Frobenius norm of each expert's update, 0 for an expert that was never trained.
     """
 
     layer: str
@@ -231,12 +231,17 @@ class SimilarityAnalysis(Record):
     """How similar the experts' weights are.
 
     Attributes:
-        layers: the layers.
+        layers: the layers with at least two trained experts.
         competition: the interaction matrices; empty for methods without them.
+        untrained: number of experts that were never trained (their B is zero) by layer. They are in no mean. None if there are
+            none.
     """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("untrained",)
 
     layers: Items[LayerSimilarity]
     competition: Items[LayerCompetition]
+    untrained: dict[str, Positive] | None = None
 
 
 class TrainingStep(Record):
@@ -251,7 +256,7 @@ class TrainingStep(Record):
         token_entropy: mean entropy of φ of single tokens / ln k.
         confident: share of tokens with a φ above 0.9.
         top1: share of tokens whose largest φ is at the expert that has the largest φ most often in its layer. It is 1/k if all
-            experts come first equally often, and 1 if one always does.
+            experts come first equally often, and 1 if one always does. None if no expert of a token is the best one.
     """
 
     step: Count
@@ -259,7 +264,7 @@ class TrainingStep(Record):
     effective: float
     token_entropy: float
     confident: float
-    top1: float
+    top1: float | None
 
 
 class TrainingLoad(Record):
@@ -295,7 +300,7 @@ class Analysis(Artefact):
         redundancy: scores with some experts masked, the full adapter and the base first.
         shapley: Shapley values.
         similarity: similarity of the experts' weights.
-        files: SHA-256 of ``load.parquet`` and ``coalitions.parquet``.
+        files: SHA-256 of ``load.parquet``, ``coalitions.parquet`` and ``validation.parquet``.
         seconds: time of each part.
         versions: versions of the libraries.
         finished: UTC time, ISO 8601.
@@ -306,6 +311,7 @@ class Analysis(Artefact):
         training: load at the kept checkpoints.
         evaluations: number of scored evaluations.
         passes: number of forward passes over the validation rows, which are not scored.
+        without_top1: why nothing was measured that needs the best expert of a token, although it was wanted.
     """
 
     KIND: ClassVar[str] = "analysis"
@@ -318,6 +324,7 @@ class Analysis(Artefact):
         "training",
         "evaluations",
         "passes",
+        "without_top1",
     )
 
     name: str
@@ -346,3 +353,4 @@ class Analysis(Artefact):
     training: TrainingLoad | None = None
     evaluations: Count | None = None
     passes: Count | None = None
+    without_top1: str | None = None

@@ -11,8 +11,8 @@ class Interval(Record):
 
     Attributes:
         value: the value.
-        low: lower end of the interval; None at tier smoke.
-        high: upper end of the interval; None at tier smoke.
+        low: lower end of the interval; None at tier smoke, and if there are too few clusters.
+        high: upper end of the interval; None as for ``low``.
     """
 
     value: float
@@ -25,7 +25,8 @@ class Share(Record):
 
     Attributes:
         value: the ratio; None if the denominator is 0.
-        low: lower end; None at tier smoke, and if the interval of the denominator contains 0, so that the ratio is undefined.
+        low: lower end; None at tier smoke, if there are too few clusters, and if the interval of the denominator contains 0, so
+            that the ratio is undefined.
         high: upper end; None as for ``low``.
     """
 

@@ -19,7 +19,7 @@ class LayerFit(Record):
     Attributes:
         layer: name of the layer.
         loss: mean square of the difference from the routed layer's output, relative to the mean square of that output. An export
-            that does nothing has 1.
+            that does nothing has 1. It is that of the written tensors, after rounding to their data type.
         mean_loss: the same for the export ``mean``.
     """
 

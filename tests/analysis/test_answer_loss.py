@@ -96,3 +96,19 @@ def test_a_pass_on_a_cpu_has_as_many_tokens_as_one_of_an_evaluation(team):
     hook.remove()
     assert sum(count for count, _ in passes) == 120 and len(passes) < 120
     assert all(count * length <= 512 for count, length in passes)
+
+
+def test_counts_of_gate_weights_are_without_padding(team, monkeypatch):
+    from cme.adapters.routed.gates import routed_layers
+
+    # With this bound, no gate weights can be renormalised, those of padding included.
+    monkeypatch.setattr("cme.adapters.routed.masks._LEAST_SHARE", 1e9)
+    one, layers = meter(rows()), len(routed_layers(team))
+    tokens = sum(first + last for first, last in LENGTHS) * layers
+    padded = sum(batch.inputs["input_ids"].numel() for batch in one._batches) * layers
+    with masked_experts(team, "top1", "renormalise") as counts:
+        one.measure(team, counts.only)
+    assert (counts.positions, counts.guarded) == (tokens, tokens)
+    with masked_experts(team, "top1", "renormalise") as counts:
+        one.measure(team)
+    assert (counts.positions, counts.guarded) == (padded, padded) and padded > tokens

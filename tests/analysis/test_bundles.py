@@ -54,3 +54,18 @@ def test_arbitrary_numbers_are_rejected_as_often_as_the_level_says():
         rejected += bundle_test(observed, losses).p <= 0.2
     # The standard error of the share is 0.02.
     assert rejected / runs == pytest.approx(0.2, abs=0.07)
+
+
+def test_one_layer_has_no_other_bundles_whatever_the_rounding():
+    """With one adapted layer, every draw has the same bundles in another order."""
+    for seed in range(200):
+        draw = np.random.default_rng(seed)
+        own = draw.exponential(size=4) + 1
+        drawn = np.stack([draw.permutation(own) for _ in range(20)])
+        assert bundle_test(own, drawn).p == 1
+        # A device may sum in another order in each pass.
+        assert bundle_test(own, drawn * (1 + 1e-12 * draw.normal(size=drawn.shape))).p == 1
+    assert bundle_test([1.0, 1.0], [[1.0, 1.0]]).p == 1
+    drawn = np.random.default_rng(1).normal(size=(20, 4)) * 0.1
+    farthest = np.square(drawn - drawn.mean()).mean(axis=1).argmax()
+    assert bundle_test(drawn[farthest] * 1.5, drawn).p == pytest.approx(1 / 21), "what differs is not tied"

@@ -139,3 +139,20 @@ def test_an_adapted_output_layer_is_measured_at_every_token(tiny_base):
     found = measured((model, tokenizer), "qqp", rows)
     assert "lm_head" in found.load.layers
     assert set(found.load.sums["tokens"].sum(axis=(0, 1))) == {sum(len(row.ids) for row in rows)}
+
+
+def test_the_top_1_share_is_undefined_if_gate_weights_tie(tiny_base, tmp_path):
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from cme.analysis.training_load import training_step
+    from cme.models.load import load_tokenizer
+    from tests.adapters.conftest import make_config
+
+    tokenizer = load_tokenizer(tiny_base)
+    steps = {}
+    for method in ("flylora", "smora"):
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_base), make_config(method)).eval()
+        steps[method] = training_step(1, [measured((model, tokenizer), "qqp", rows_of("qqp", tokenizer))])
+    assert steps["flylora"].top1 is None and 0 < steps["flylora"].entropy <= 1
+    assert 1 / 12 <= steps["smora"].top1 <= 1

@@ -55,3 +55,21 @@ def test_random_spaces_overlap_by_chance():
 def test_only_layers_of_the_same_sizes_are_compared():
     assert run_similarity(("one", "two"), run([0]), run([0], layers=("c",))) is None
     assert run_similarity(("one", "two"), run([0]), run([0], layers=("b", "c"))).layers == 1
+
+
+def test_experts_that_were_never_trained_are_not_compared():
+    """B of such an expert is zero, and the orthogonal factor of zero has unit vectors all the same."""
+
+    def untrained(run, *experts):
+        changed = {}
+        for layer, (down, up) in run.items():
+            up = up.clone()
+            up[list(experts)] = 0
+            changed[layer] = down, up
+        return changed
+
+    found = run_similarity(("one", "two"), untrained(run([0, 1, 2]), 2), untrained(run([1, 2, 5]), 1))
+    # Experts 0 and 1 of the first run meet the experts with the vectors 1 and 5 of the other one.
+    assert (found.up.every, found.up.matched) == (pytest.approx(1 / 4), pytest.approx(1 / 2))
+    assert (found.untrained, found.layers, found.cells[-1]) == (4, 2, "4")
+    assert run_similarity(("one", "two"), untrained(run([0, 1]), 0, 1), run([0, 1])) is None

@@ -5,7 +5,16 @@ import math
 import pytest
 import torch
 
-from cme.analysis.similarity import delta_products, matrix_figures, overlap, similarity_analysis, singular_values
+from cme.adapters.routed.gates import routed_layers
+from cme.analysis.markdown import _similarity
+from cme.analysis.similarity import (
+    delta_products,
+    expert_matrices,
+    matrix_figures,
+    overlap,
+    similarity_analysis,
+    singular_values,
+)
 from tests.adapters.conftest import adapted  # noqa: F401 (a fixture)
 from tests.adapters.oracle import LoopLayer
 from tests.adapters.variants import routed_variants
@@ -101,3 +110,32 @@ def test_the_start_of_m_is_recognised():
     moved = matrix_figures("x", torch.tensor([[1.5, -0.3], [0.05, 0.5]]))
     assert (moved.diagonal, moved.moved, moved.outside, moved.positive) == pytest.approx((1, 0.5, 0.5, 0.5))
     assert moved.matrix[0] == pytest.approx((1.5, -0.3))
+
+
+@torch.no_grad()
+def test_experts_that_were_never_trained_are_in_no_mean(adapted):  # noqa: F811
+    model = adapted("moelora")
+    whole = similarity_analysis(model)
+    assert whole.untrained is None and "untrained" not in whole.plain()
+    layers = list(routed_layers(model).items())
+    (first, one), (second, other) = layers[:2]
+    for layer, experts in ((one, (1,)), (other, (0, 2, 3))):
+        up = layer.moelora_B["default"]
+        for expert in experts:
+            up[:, expert * 3 : (expert + 1) * 3] = 0
+    found = similarity_analysis(model)
+    assert found.untrained == {first: 1, second: 3}
+    assert [item.layer for item in found.layers] == [path for path, _ in layers if path != second]
+    down, up = expert_matrices(one)
+    kept = [0, 2, 3]
+    pairs = [(i, j) for i in kept for j in kept if i < j]
+    own = found.layers[0]
+    assert own.up == pytest.approx(sum(overlap(up[i], up[j]) for i, j in pairs) / 3)
+    assert own.down == pytest.approx(sum(overlap(down[i].T, down[j].T) for i, j in pairs) / 3)
+    assert own.norms[1] == 0 and all(own.norms[expert] > 0 for expert in kept)
+    assert found.layers[1:] == whole.layers[2:]
+    text = "\n".join(_similarity(found))
+    assert "4 experts in 2 layers were never trained" in text and f"Mean over {len(layers) - 1} layers" in text
+    for layer in routed_layers(model).values():
+        layer.moelora_B["default"].zero_()
+    assert "No layer has two trained experts." in "\n".join(_similarity(similarity_analysis(model)))

@@ -6,6 +6,7 @@ import pytest
 from cme.analysis.loss_masks import LossMasks
 from cme.analysis.loss_table import LossTable, read_losses, write_losses
 from cme.analysis.validation import validation_analysis
+from cme.analysis.validation_markdown import _about_intervals
 from cme.errors import DataError
 
 LAYERS = [f"layers.{block}.up_proj" for block in range(3)]
@@ -108,6 +109,8 @@ def test_bundles_follow_from_the_losses():
 def test_few_clusters_have_no_intervals():
     found = analysed(clusters=tuple("ab" * 20))
     assert found.clusters == 2 and found.masks[0].loss.low is None and found.shapley.values[0].low is None
+    assert _about_intervals(found).startswith("There are no intervals, because 2 clusters of rows are too few for them")
+    assert _about_intervals(analysed()).startswith("Intervals are 95 %, over clusters of rows.")
 
 
 def test_losses_are_written_and_read(tmp_path):

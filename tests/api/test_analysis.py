@@ -153,6 +153,7 @@ def test_the_command_line_does_the_same(analysis, tiny_base, team, tmp_path):
     ]
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.stderr
+    assert done.stderr.count("out: This analysis of 4 experts takes one pass for the load.\n") == 1
     record = json.loads(done.stdout)
     assert record["parts"] == ["load", "similarity"] and record["redundancy"] == []
     expected = json.loads((analysis.folder / "analysis.json").read_text())

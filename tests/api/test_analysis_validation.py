@@ -9,7 +9,8 @@ import pytest
 
 import cme
 from cme.analysis.loss_table import read_losses
-from cme.errors import UsageError
+from cme.errors import CMEWarning, UsageError
+from cme.progress import announced
 from cme.records import read_record
 from cme.records.analysis import Analysis
 from cme.records.schema import json_schema
@@ -31,8 +32,16 @@ def run(base, mix, tmp_path_factory):  # noqa: F811 (the fixtures)
 
 @pytest.fixture(scope="module")
 def analysis(base, run, tmp_path_factory):  # noqa: F811 (the fixtures)
-    out = tmp_path_factory.mktemp("analysis") / "team"
-    return cme.analyse(run, out, base=str(base), parts="validation,training", **VALUES)
+    out, messages = tmp_path_factory.mktemp("analysis") / "team", []
+    with announced(messages.append), pytest.warns(CMEWarning, match="8 validation rows are too few for intervals"):
+        done = cme.analyse(run, out, base=str(base), parts="validation,training", **VALUES)
+    passes = f"{done.record.passes} passes over up to 8 validation rows, one pass for each of 3 checkpoints"
+    assert messages == [f"team: This analysis of 4 experts takes {passes}."]
+    return done
+
+
+def test_the_table_says_why_there_are_no_intervals(analysis):
+    assert "There are no intervals, because 8 clusters of rows are too few for them (at least 20)." in analysis.markdown
 
 
 def test_the_record_fits_its_schema_and_is_read_again(analysis):
@@ -107,11 +116,11 @@ def test_an_interrupted_analysis_measures_no_mask_and_no_checkpoint_twice(analys
     measured, loads = [], []
     measure, load = AnswerLoss.measure, training.measure_load
 
-    def stops(self, model):
+    def stops(self, model, *each):
         measured.append(None)
         if len(measured) == 5:
             raise KeyboardInterrupt
-        return measure(self, model)
+        return measure(self, model, *each)
 
     def stops_too(*args):
         loads.append(None)

@@ -196,3 +196,18 @@ def test_outcomes_that_contradict_each_other_are_refused(scores, message):
     }  # fmt: skip
     with pytest.raises(DataError, match=message):
         check_answers([sample], "the samples")
+
+
+def test_commands_that_run_no_programs_refuse_a_named_dataset_and_leave_it_out_of_a_suite():
+    from cme.evaluation.code import left_out_programs, without_programs
+    from cme.suite import datasets, in_suite
+
+    for names, which in ((("qqp", "humaneval"), "humaneval is"), (("code_generation",), "humaneval and mbpp are")):
+        with pytest.raises(UsageError, match=f"^{which} scored by running .* which cme analyse does not do. Leave"):
+            without_programs(names, "cme analyse")
+        assert left_out_programs(names, "cme analyse") is None
+    suite = in_suite("cme-r", None)
+    kept = {spec.name for spec in without_programs(suite, "cme analyse")}
+    assert kept == set(datasets("cme-r")) - {"humaneval", "mbpp"}
+    assert left_out_programs(suite, "cme analyse").startswith("humaneval and mbpp are left out, because cme analyse")
+    assert left_out_programs(None, "cme analyse") is None

@@ -126,3 +126,74 @@ def test_a_board_does_not_take_such_a_result(tiny_base, team, tmp_path):
     evaluate(settings(tiny_base, adapter=team, experts="top1"), tmp_path / "out")
     with pytest.raises(UsageError, match=r"some experts only.*top1"):
         cme.submit(tmp_path / "out", entries=tmp_path / "entries")
+
+
+def routed(base, folder, method, **fields):
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from tests.adapters.conftest import make_config, randomise
+
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), make_config(method, **fields))
+    randomise(model)
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_drop_leaves_all_other_experts_of_every_layer(tiny_base, tmp_path):
+    from cme.adapters.load import load_adapter
+    from cme.adapters.routed.gates import routed_layers
+    from cme.evaluation.expert_choice import masked
+
+    adapter = routed(tiny_base, tmp_path / "uneven", "mola", experts_pattern={r"layers\.0\..*": 2})
+    model = load_adapter(load.load_model(tiny_base), adapter)
+    with masked(model, "drop:1"):
+        kept = {path: layer.masks["default"].kept for path, layer in routed_layers(model).items()}
+    assert {path: numbers for path, numbers in kept.items() if ".0." in path} == dict.fromkeys(
+        [path for path in kept if ".0." in path], frozenset({0})
+    )
+    assert {tuple(sorted(numbers)) for path, numbers in kept.items() if ".1." in path} == {(0, 2, 3)}
+
+
+@pytest.mark.parametrize("choice", ["drop:2", "keep:3", "keep:0,2"])
+def test_an_expert_that_some_layers_lack_is_refused_before_the_base_is_loaded(tiny_base, tmp_path, monkeypatch, choice):
+    adapter = routed(tiny_base, tmp_path / "uneven", "mola", experts_pattern={r"layers\.1\..*": 2})
+    monkeypatch.setattr("cme.evaluation.run.Session", None)
+    with pytest.raises(
+        UsageError, match=r"no expert \d\. The layer model\.layers\.1\.mlp\.\w+ .* has the experts 0 to 1"
+    ):
+        evaluate(settings(tiny_base, adapter=str(adapter), experts=choice), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_pattern_of_experts_is_one_message(tiny_base, tmp_path):
+    import json
+
+    from cme.errors import AdapterError
+    from cme.evaluation.expert_choice import check_experts
+
+    adapter = routed(tiny_base, tmp_path / "uneven", "mola", experts_pattern={r"layers\.1\..*": 2})
+    file = adapter / "adapter_config.json"
+    for pattern in ({"(": 2}, {".*": "two"}, [3]):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"experts_pattern": pattern}))
+        with pytest.raises(AdapterError, match="experts_pattern is not a mapping from regular expressions to numbers"):
+            check_experts("drop:0", adapter)
+
+
+def test_the_best_expert_of_a_token_is_refused_if_gate_weights_tie(tiny_base, tmp_path, monkeypatch):
+    from cme.adapters.load import load_adapter
+    from cme.evaluation.expert_choice import check_experts, masked
+
+    adapter = routed(tiny_base, tmp_path / "fly", "flylora")
+    model = load_adapter(load.load_model(tiny_base), adapter)
+    monkeypatch.setattr("cme.evaluation.run.Session", None)
+    for choice in ("top1", "top1:renormalise"):
+        with pytest.raises(
+            UsageError, match="top1 does not exist for flylora: all chosen experts of a token have the same"
+        ):
+            evaluate(settings(tiny_base, adapter=str(adapter), experts=choice), tmp_path / "out")
+        with pytest.raises(UsageError, match="top1 does not exist for flylora"), masked(model, choice):
+            pass
+    check_experts("drop:1", adapter)
+    check_experts("top1", routed(tiny_base, tmp_path / "one", "flylora", top_k=1))
+    check_experts("top1", routed(tiny_base, tmp_path / "smora", "smora"))

@@ -111,7 +111,9 @@ def test_family_writes_one_adapter_per_family_and_says_that_the_task_must_be_kno
     for family, adapter in item.adapters.items():
         card = (tmp_path / "out" / family / "README.md").read_text()
         assert adapter.folder == family and "The caller must know the task" in card
-        load_adapter(load_model(tiny_base), tmp_path / "out" / family)
+        adapted, merged, kind = stock_logits(tiny_base, tmp_path / "out" / family, tmp_path)
+        torch.testing.assert_close(merged, adapted, rtol=0, atol=1e-4)
+        assert kind == "Linear"
     assert "The caller must know the task" in exported.markdown
 
 
@@ -285,3 +287,40 @@ def test_the_whole_rank_of_an_export_is_that_of_the_adapter(mix, routed, tmp_pat
     exported = cme.export_lora(routed(method), tmp_path / "out", how="fit", data=mix, threads=1)
     (item,) = exported.record.exports
     assert item.rank == most and all(layer.loss < layer.mean_loss for layer in item.layers)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_stated_loss_is_that_of_the_written_file(tiny_base, mix, routed, tmp_path, dtype):
+    from safetensors.torch import load_file, save_file
+
+    adapter = shutil.copytree(routed(), tmp_path / "adapter")
+    file = adapter / "adapter_model.safetensors"
+    save_file({name: of.to(dtype) for name, of in load_file(file).items()}, file, metadata={"format": "pt"})
+    # Without a penalty, the rounding of the file is a large part of the loss.
+    exported = cme.export_lora(adapter, tmp_path / "out", how="fit", ridge=1e-6, data=mix, threads=1)
+    written = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert {of.dtype for of in written.values()} == {dtype}
+    model = load_adapter(load_model(tiny_base), adapter)
+    errors, energies = {}, {}
+
+    def compare(path):
+        down, up = (written[f"base_model.model.{path}.lora_{name}.weight"].double() for name in "AB")
+
+        def hook(layer, args, output):
+            own = (output - layer.base_layer(args[0])).double()
+            energies[path] = energies.get(path, 0.0) + float(own.square().sum())
+            errors[path] = errors.get(path, 0.0) + float((own - args[0].double() @ down.T @ up.T).square().sum())
+
+        return hook
+
+    for path, layer in routed_layers(model).items():
+        layer.register_forward_hook(compare(path))
+    checked = Checked(ExportSettings(str(adapter), ("fit",), data=str(mix)))
+    with torch.no_grad():
+        for row in checked.validation.rows:
+            model(input_ids=torch.tensor([row.ids]))
+    (item,) = exported.record.exports
+    for layer in item.layers:
+        assert layer.loss == pytest.approx(errors[layer.layer] / energies[layer.layer], rel=0.02, abs=1e-6)
+        if dtype == torch.float32:
+            assert errors[layer.layer] / energies[layer.layer] <= layer.mean_loss * (1 + 1e-4)

@@ -80,6 +80,17 @@ def test_the_fit_is_never_worse_than_mean_on_its_rows(tokens, ridge, shared):
 
 
 @pytest.mark.parametrize("seed", range(8))
+def test_a_coarse_file_has_the_loss_of_its_rounded_values(seed):
+    matrices, x, z, gates = made(300, constant=True, seed=seed)
+    x = x.float().double()
+    z = ((x @ matrices.down.T).reshape(300, -1, RANK) * gates[:, None]).reshape(300, -1)
+    fitted = fitted_layer(summed(x, z), matrices, gates, rank=6, ridge=0.0, dtype=torch.bfloat16)
+    rounded = (of.bfloat16().double() for of in (fitted.down, fitted.up))
+    assert fitted.loss == pytest.approx(direct_loss(matrices, x, z, *rounded), rel=1e-6)
+    assert fitted.loss > 1e-6 * fitted.energy, "an exact fit is not exact in the file"
+
+
+@pytest.mark.parametrize("seed", range(8))
 def test_directions_without_data_stay_as_in_mean(seed):
     matrices, x, z, gates = made(INPUTS - 1, seed=seed)
     x = x.float().double()

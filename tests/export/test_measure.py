@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import cme
-from cme.errors import UsageError
+from cme.errors import CMEWarning, UsageError
 from cme.export.measure import measured_exports
 from cme.records.samples import read_samples
 from cme.suite.experts.scores import ScoreTable
@@ -148,8 +148,9 @@ def test_an_interrupted_measurement_evaluates_nothing_twice(routed, mix, tmp_pat
     values = VALUES | {"how": "mean,family", "data": mix, "tier": "smoke", "datasets": "qqp"}
     with monkeypatch.context() as patch:
         patch.setattr("cme.export.measure.measured_exports", stops)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.warns(CMEWarning) as warned, pytest.raises(KeyboardInterrupt):
             cme.export_lora(routed(), tmp_path / "out", **values)
+    assert ["so the losses of the exports have none" in str(item.message) for item in warned] == [True]
     assert not (tmp_path / "out" / "export.json").exists()
     monkeypatch.setattr("cme.export.run.load_model", None)
     monkeypatch.setattr("cme.evaluation.session.load_model", None)

@@ -78,3 +78,15 @@ def test_a_mix_without_validation_rows_is_refused(routed, tmp_path, monkeypatch)
     with pytest.raises(UsageError, match="has no validation rows, which the export needs"):
         cme.export_lora(routed(), tmp_path / "out", how="mean", data=tmp_path / "mix")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dataset_that_runs_programs_is_refused_by_name(mix, routed, tmp_path, monkeypatch):
+    monkeypatch.setattr("cme.export.run.load_model", None)
+    for names in ("gsm8k,mbpp", "humaneval"):
+        with pytest.raises(
+            UsageError, match=r"scored by running the programs .* which cme export-lora does not do\. Leave it out"
+        ):
+            cme.export_lora(
+                routed(), tmp_path / "out", how="mean", data=mix, measure=True, source="mini", datasets=names
+            )
+    assert not (tmp_path / "out").exists()

@@ -1,6 +1,8 @@
 """Configuration of FlyLoRA."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from peft import PeftType
 
@@ -37,3 +39,8 @@ class FlyLoraConfig(RankwiseConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.peft_type = PeftType["FLYLORA"]
+
+    @classmethod
+    def ties(cls, values: Mapping[str, Any]) -> bool:
+        """Return whether a token uses several ranks, all of which have the gate weight 1 / top_k. See `RoutedConfig.ties`."""
+        return values.get("top_k") != 1

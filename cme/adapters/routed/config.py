@@ -1,5 +1,6 @@
 """The base class of the configurations of methods with experts and a router."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +82,17 @@ class RoutedConfig(LowRankConfig):
         if "experts" in (self.gate_sum, self.gate_scale):
             return super().scaling * self.experts
         return super().scaling * (1.0 if self.gate_scale is None else float(self.gate_scale))
+
+    @classmethod
+    def ties(cls, values: Mapping[str, Any]) -> bool:
+        """Return whether several experts share the largest gate weight of every token by construction.
+
+        No expert of a token is the best one then. Measures of the best expert are left out or refused for such a method.
+
+        Args:
+            values: The fields of a configuration by name.
+        """
+        return False
 
     @property
     def watched(self) -> bool:

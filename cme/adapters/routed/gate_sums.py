@@ -9,6 +9,7 @@ The following example measures the load of the experts over two groups of prompt
     sums.by_layer()["model.layers.0.mlp.up_proj"].mean("phi")  # [2, k]
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,9 @@ CONFIDENT = 0.9
 
 Array = NDArray[np.float64]
 
+_CHUNK = 2**24
+"""Most values of what is summed that are computed at once."""
+
 _PER_EXPERT = ("phi", "gates", "size", "negative", "top_phi", "top_gate")
 _PER_TOKEN = ("tokens", "entropy", "confident", "disagreement")
 
@@ -43,8 +47,8 @@ class Totals:
         gates: sums of the gate weights ω, [G, k].
         size: sums of |ω| / Σ|ω|, [G, k].
         negative: numbers of negative gate weights, [G, k].
-        top_phi: numbers of tokens with the largest φ at each expert, [G, k].
-        top_gate: numbers of tokens with the largest ω at each expert, [G, k].
+        top_phi: numbers of tokens with the largest φ at each expert, [G, k]. NaN if gate weights tie by construction.
+        top_gate: numbers of tokens with the largest ω at each expert, [G, k]. NaN as for ``top_phi``.
         entropy: sums of the entropy of φ in nats, [G].
         confident: numbers of tokens with a value φ above `CONFIDENT`, [G].
         disagreement: numbers of tokens whose largest ω and largest φ are at different experts, [G].
@@ -95,9 +99,12 @@ class GateSums:
 
     def __init__(self, layers: Mapping[str, RoutedLinear], group_of_row: Sequence[int], adapter_name: str) -> None:
         self._layers, self._name = layers, adapter_name
-        self._experts = int(next(iter(layers.values())).plans[adapter_name].config.experts)
+        config = next(iter(layers.values())).plans[adapter_name].config
+        self._experts, self._ties = int(config.experts), config.ties(vars(config))
         self._groups = torch.as_tensor(np.asarray(group_of_row, dtype=np.int64))
         columns = len(_PER_TOKEN) + len(_PER_EXPERT) * self._experts
+        # Many experts in many layers would take gigabytes for all tokens of a batch at once.
+        self._tokens = max(1, _CHUNK // (len(layers) * columns))
         groups = int(self._groups.max()) + 1 if len(self._groups) else 0
         self._by_layer = torch.zeros(groups, len(layers), columns, dtype=torch.float64)
         self._by_row = torch.zeros(len(self._groups), columns, dtype=torch.float64)
@@ -113,16 +120,19 @@ class GateSums:
         """
         flat = rows.reshape(-1)
         used = (flat >= 0).nonzero().squeeze(-1)
-        phi, gates = (
-            torch.stack([self._recorded(path, layer, kind, len(flat)) for path, layer in self._layers.items()], dim=1)[
-                used.to(self._device)
-            ].float()
+        recorded = {
+            kind: [self._recorded(path, layer, kind, len(flat)) for path, layer in self._layers.items()]
             for kind in ("values", "gates")
-        )
-        sums = _columns(phi, gates).double().cpu()
-        chosen = flat[used].cpu()
-        self._by_layer.index_add_(0, self._groups[chosen], sums)
-        self._by_row.index_add_(0, chosen, sums.sum(dim=1))
+        }
+        for part in torch.split(used, self._tokens):
+            phi, gates = (
+                torch.stack([values[part.to(values.device)] for values in recorded[kind]], dim=1).float()
+                for kind in ("values", "gates")
+            )
+            sums = _columns(phi, gates, self._ties).cpu().double()
+            chosen = flat[part].cpu()
+            self._by_layer.index_add_(0, self._groups[chosen], sums)
+            self._by_row.index_add_(0, chosen, sums.sum(dim=1))
 
     def by_layer(self) -> dict[str, Totals]:
         """Return the totals of the groups by name of the layer."""
@@ -133,10 +143,6 @@ class GateSums:
     def by_row(self) -> Totals:
         """Return the totals of the rows over all layers, in which each token counts once per layer."""
         return Totals.of(self._by_row.numpy(), self._experts)
-
-    @property
-    def _device(self) -> torch.device:
-        return next(iter(self._layers.values())).gates[self._name].device
 
     def _recorded(self, path: str, layer: RoutedLinear, kind: str, tokens: int) -> Tensor:
         """Return recorded values as [tokens, k] and remove them from the layer."""
@@ -152,8 +158,8 @@ class GateSums:
         return flat
 
 
-def _columns(phi: Tensor, gates: Tensor) -> Tensor:
-    """Return what is summed, from φ and ω [tokens, layers, k]: [tokens, layers, 4 + 6k]."""
+def _columns(phi: Tensor, gates: Tensor, ties: bool) -> Tensor:
+    """Return what is summed, from φ and ω [tokens, layers, k]: [tokens, layers, 4 + 6k]. Without a best expert if they tie."""
     best_phi, best_gate = phi.argmax(-1), gates.argmax(-1)
     experts = phi.shape[-1]
     size = gates.abs()
@@ -171,9 +177,11 @@ def _columns(phi: Tensor, gates: Tensor) -> Tensor:
         gates,
         size / size.sum(-1, keepdim=True).clamp(min=1e-30),
         (gates < 0).float(),
-        nn.functional.one_hot(best_phi, experts).float(),
-        nn.functional.one_hot(best_gate, experts).float(),
     ]
+    if ties:
+        per_expert += [torch.full_like(phi, math.nan)] * 2
+    else:
+        per_expert += [nn.functional.one_hot(best, experts).float() for best in (best_phi, best_gate)]
     return torch.cat([per_token, *per_expert], dim=-1)
 
 

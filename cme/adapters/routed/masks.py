@@ -39,13 +39,15 @@ class MaskCounts:
     """Counts over the forward passes inside `masked_experts`.
 
     Attributes:
-        positions: number of gate weight vectors: positions times layers, with padding.
+        positions: number of gate weight vectors: positions times layers. Padding counts unless `only` was called.
         guarded: number of those that were not renormalised, because the kept gate weights nearly cancel or change the sign.
     """
 
     def __init__(self) -> None:
         self.positions = 0
         self._guarded: list[Tensor] = []
+        self._used: Tensor | None = None
+        self._number = 0
 
     @property
     def guarded(self) -> int:
@@ -54,15 +56,26 @@ class MaskCounts:
         self._guarded = [torch.tensor(total)]
         return total
 
-    def add(self, positions: int, guarded: Tensor | None) -> None:
+    def only(self, used: Tensor) -> None:
+        """Count only some positions of the next forward passes.
+
+        Args:
+            used: whether each position counts, [batch, length] on the device of the model. Padding does not.
+        """
+        self._used, self._number = used.bool(), int(used.bool().sum())
+
+    def add(self, guarded: Tensor | None, shape: torch.Size) -> None:
         """Count one call.
 
         Args:
-            positions: number of gate weight vectors.
-            guarded: number of those that were guarded, a scalar that stays on its device. None if nothing was renormalised.
+            guarded: whether each gate weight vector was guarded, [...], which stays on its device. None if nothing was
+                renormalised.
+            shape: shape of the gate weights, [..., k].
         """
-        self.positions += positions
+        used = self._used if self._used is not None and self._used.numel() == shape[:-1].numel() else None
+        self.positions += shape[:-1].numel() if used is None else self._number
         if guarded is not None:
+            guarded = (guarded if used is None else guarded & used.reshape(guarded.shape)).sum().detach()
             self._guarded = (
                 [*self._guarded, guarded] if len(self._guarded) < 1000 else [torch.tensor(self.guarded), guarded]
             )
@@ -87,11 +100,14 @@ class GateMask:
         experts = gates.shape[-1]
         if self.kept is not None and len(self.kept) == experts:
             return gates
-        self._counts.add(gates.numel() // experts, None)
         if self.kept is not None and not self.kept:
+            self._counts.add(None, gates.shape)
             return None
         masked = gates * self._chosen(gates)
-        return self._renormalised(gates, masked) if self._how == "renormalise" else masked
+        if self._how == "renormalise":
+            return self._renormalised(gates, masked)
+        self._counts.add(None, gates.shape)
+        return masked
 
     def _chosen(self, gates: Tensor) -> Tensor:
         """Return 1 for each expert that remains and 0 for the others, [k] or [..., k]."""
@@ -109,7 +125,7 @@ class GateMask:
     def _renormalised(self, gates: Tensor, masked: Tensor) -> Tensor:
         before, after = gates.sum(dim=-1, keepdim=True), masked.sum(dim=-1, keepdim=True)
         sound = after * before.sign() > _LEAST_SHARE * before.abs()
-        self._counts.add(0, (~sound).sum().detach())
+        self._counts.add(~sound.squeeze(-1), gates.shape)
         return masked * torch.where(sound, before / torch.where(sound, after, 1.0), 1.0)
 
 

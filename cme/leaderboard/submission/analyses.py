@@ -14,7 +14,7 @@ from cme.leaderboard.entries.experts import check_same_model, expert_values
 from cme.leaderboard.entries.files import check_file
 from cme.leaderboard.entries.matching import Pair
 from cme.leaderboard.ranking.numbers import listing
-from cme.leaderboard.submission.matched import matched_to_runs
+from cme.leaderboard.submission.matched import check_programs, matched_to_runs
 from cme.readers.limits import COALITION_FILES, EXPERT_FILES
 from cme.records import (
     Analysis,
@@ -74,6 +74,8 @@ def _check_settings(record: Analysis, item: Pair, folder: Path) -> None:
     if record.scorer_version not in (None, result.scorer_version):
         problems.append(f"its scorer version is {record.scorer_version}, that of the result is {result.scorer_version}")
     tasks = record.task_fingerprints
+    if tasks is not None:
+        check_programs(tasks, item, folder, command="cme analyse", what="an analysis")
     if tasks is not None and (names := unequal_keys(tasks, result.task_fingerprints)):
         problems.append(f"its datasets or their task files differ in {listing(names)}")
     if problems:
@@ -103,7 +105,9 @@ def _summary(record: Analysis, samples: Sequence[Sample], folder: Path) -> tuple
         "scores_sha256": None,
         "changed": 0,
     }
-    parts = {"redundancy": bool(record.redundancy), "shapley": record.shapley is not None}
+    # An entry has all evaluations of redundancy or none, and methods whose gate weights tie have no top 1.
+    complete = any(item.name == "top1" for item in record.redundancy)
+    parts = {"redundancy": complete, "shapley": record.shapley is not None}
     if not any(parts.values()):
         if load is None:
             raise UsageError(

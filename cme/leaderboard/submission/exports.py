@@ -13,7 +13,7 @@ from cme.leaderboard.entries.router import router_values, with_routed
 from cme.leaderboard.entries.router_claims import HOW
 from cme.leaderboard.entries.scores import check_hash, check_scores
 from cme.leaderboard.ranking.numbers import listing
-from cme.leaderboard.submission.matched import matched_to_runs
+from cme.leaderboard.submission.matched import check_programs, matched_to_runs
 from cme.records import Export, PlainLora, Result, RouterWorth, read_record
 from cme.records.export import PlainExport
 from cme.records.samples import read_samples
@@ -96,6 +96,7 @@ def _result(plain: PlainExport, item: Pair, folder: Path) -> tuple[Result, Path]
     """Read the evaluation of one export, and check that it has the settings of the row's result."""
     home = folder / "evaluations" / plain.how
     result, own = read_record(home / "result.json", Result), item.result
+    check_programs(result.task_fingerprints, item, folder, command="cme export-lora", what="an export")
     problems = other_settings(_SHARED, result, own)
     if names := unequal_keys(result.task_fingerprints, own.task_fingerprints):
         problems.append(f"its datasets or their task files differ in {listing(names)}")

@@ -1,14 +1,17 @@
 """Matching folders of analyses and exports to the runs of a row by the adapter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from cme.errors import UsageError
 from cme.leaderboard.entries.matching import Pair
+from cme.leaderboard.ranking.numbers import listing
 from cme.records import AdapterInfo
+from cme.suite import datasets
+from cme.suite.suites import ALL
 
-__all__ = ["matched_to_runs"]
+__all__ = ["check_programs", "matched_to_runs"]
 
 
 class _OfAdapter(Protocol):
@@ -54,3 +57,32 @@ def matched_to_runs(
             raise UsageError(f"{matched[k][0]} and {folder} {verb} the same adapter. Leave one of them out.")
         matched[k] = folder, record
     return dict(sorted(matched.items()))
+
+
+def check_programs(measured: Collection[str], item: Pair, folder: Path, *, command: str, what: str) -> None:
+    """Refuse an analysis or an export of a result with datasets that are scored by running programs.
+
+    The commands that make them run no programs. Their averages, without these datasets, are not the average of the row.
+
+    Args:
+        measured: names of the datasets of the analysis or of the export.
+        item: the result, with its run.
+        folder: folder of the analysis or of the export.
+        command: the command that made it.
+        what: what it is, such as ``an analysis``.
+
+    Raises:
+        UsageError: the result has such datasets, which the folder lacks.
+    """
+    suite = datasets(ALL)
+    lacking = [
+        name
+        for name in item.result.task_fingerprints
+        if name not in measured and name in suite and suite[name].runs_code
+    ]
+    if lacking:
+        raise UsageError(
+            f"the result {item.folder} has scores of programs ({listing(lacking)}), and {command} runs none, so {folder} cannot "
+            f"belong to it. A row with scores of programs cannot have {what}. Submit it without, or submit a result that was "
+            "evaluated without --run-code."
+        )

@@ -27,6 +27,7 @@ class Masks:
         experts: number of experts, k.
         redundancy: whether keep-one, drop-one and top 1 are evaluated.
         shapley: whether all coalitions are evaluated.
+        top1: whether a token can have a best expert. If not, ``redundancy`` is without top 1.
 
     Attributes:
         experts: number of experts.
@@ -36,7 +37,7 @@ class Masks:
         UsageError: all coalitions of too many experts are needed.
     """
 
-    def __init__(self, experts: int, *, redundancy: bool, shapley: bool) -> None:
+    def __init__(self, experts: int, *, redundancy: bool, shapley: bool, top1: bool = True) -> None:
         if shapley and experts > EXACT:
             raise UsageError(
                 f"exact Shapley values of {experts} experts need {1 << experts} evaluations. At most {EXACT} experts are "
@@ -53,7 +54,7 @@ class Masks:
         # The full adapter and the base come first, because every figure is relative to them.
         order = sorted(numbers, key=lambda number: (number not in (0, (1 << experts) - 1), number))
         self.coalitions = {number: mask_name(number, experts) for number in order}
-        self._top1 = TOP1 if redundancy else {}
+        self._top1 = TOP1 if redundancy and top1 else {}
 
     @property
     def choices(self) -> dict[str, str | None]:
@@ -69,7 +70,7 @@ class Masks:
         """The evaluations that show redundancy: all, base, top 1, one expert alone, and all but one."""
         experts = range(self.experts)
         single = [self.keep_one(expert) for expert in experts] + [self.drop_one(expert) for expert in experts]
-        return tuple(dict.fromkeys((FULL, "base", *TOP1, *single)))
+        return tuple(dict.fromkeys((FULL, "base", *self._top1, *single)))
 
     def keep_one(self, expert: int) -> str:
         """Return the name of the evaluation with one expert."""

@@ -15,7 +15,7 @@ from cme.leaderboard import audit, make_entry
 from cme.leaderboard.entries.board import load_entry
 from cme.leaderboard.entries.expert_claims import expert_problems
 from cme.leaderboard.entries.expert_scores import expert_scores
-from cme.records import Analysis, read_record
+from cme.records import Analysis, read_record, write_record
 from cme.suite.experts.score_file import score_table
 from cme.suite.score import SCORER_VERSION
 from tests.leaderboard.analyses import analysed_row, evaluations, write_analysis
@@ -367,3 +367,47 @@ def test_a_few_samples_may_differ_because_devices_round_differently(analysed, wo
     entry = submit(analysed, write_analysis(workshop.root / "x", "team-0", changed, base, fingerprint("team")))
     assert entry.runs[0].experts.changed == 1
     assert all(item.ok for item in audit(analysed.entries))
+
+
+def test_a_result_with_scores_of_programs_cannot_have_an_analysis(analysed, workshop):
+    samples = make_samples(0.7, "team-0", names=("gsm8k", "mbpp"))
+    scored = workshop.result("team-0", samples, adapter=fingerprint("team"), run_code="sandboxed")
+    folder = workshop.root / "plain"
+    own = [row for row in samples if row["dataset"] == "gsm8k"]
+    write_analysis(folder, "team-0", own, make_samples(0.4, "base", names=("gsm8k",)), fingerprint("team"), load=False)
+    with pytest.raises(UsageError) as refused:
+        submit(analysed, folder, seeds=(0,))
+    assert f"the result {scored} has scores of programs (mbpp), and cme analyse runs none" in str(refused.value)
+    assert "Submit it without, or submit a result that was evaluated without --run-code." in str(refused.value)
+
+
+def test_an_analysis_without_top_1_gives_what_an_entry_can_hold(analysed, workshop):
+    """A method whose gate weights tie has no best expert of a token, and an entry has all masks of redundancy or none."""
+    folder = workshop.root / "analyses" / "team-0"
+    record = read_record(folder / "analysis.json", Analysis)
+    without = tuple(item for item in record.redundancy if not item.name.startswith("top1"))
+    write_record(folder / "analysis.json", record.replace(redundancy=without))
+    submit(analysed, folder)
+    (first, _) = load_entry(analysed.entries / "team.json").runs
+    assert first.experts.redundancy == () and first.experts.shapley is not None and first.experts.load is not None
+
+
+def test_the_reason_for_averages_without_intervals_is_the_single_cluster(analysed, workshop):
+    """The spread of a dataset with one cluster is unknown. This has nothing to do with the size of the gain."""
+    from cme.analysis.comparison import experts_in_use
+    from cme.analysis.markdown import analysis_markdown
+
+    def record(cluster):
+        full, base = (make_samples(*words, names=NAMES) for words in ((0.7, "team-0"), (0.4, "base")))
+        for row in (*full, *base):
+            row["cluster"] = cluster if row["dataset"] == "qqp" else row["cluster"]
+        folder = write_analysis(workshop.root / f"one-{cluster}", "team-0", full, base, fingerprint("team"))
+        return read_record(folder / "analysis.json", Analysis)
+
+    one = record("one")
+    assert one.redundancy[0].score["average"].low is None
+    text = analysis_markdown(one)
+    assert "Averages have no intervals, because a dataset has a single cluster of samples" in text
+    assert "interval undefined" not in text + experts_in_use([one]) and "differ from 0" not in text
+    usual = read_record(workshop.root / "analyses" / "team-0" / "analysis.json", Analysis)
+    assert "Intervals are 95 %, paired" in analysis_markdown(usual) and "differ from 0" in analysis_markdown(usual)

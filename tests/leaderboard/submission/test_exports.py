@@ -288,3 +288,12 @@ def test_the_command_line_takes_exports(exported, tmp_path):
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert done.exit_code == 0, done.output
     assert load_entry(out / "team.json").runs[0].router_worth.best["average"] == "fit"
+
+
+def test_a_result_with_scores_of_programs_cannot_have_an_export(exported):
+    samples = make_samples(0.7, "team-0", names=("gsm8k", "mbpp"))
+    exported.result("team-0", samples, adapter=fingerprint("team"), run_code="sandboxed")
+    own = [row for row in samples if row["dataset"] == "gsm8k"]
+    folder = write_export(exported, exported.root / "x", fingerprint("team"), {"fit": own})
+    with pytest.raises(UsageError, match=r"has scores of programs \(mbpp\), and cme export-lora runs none"):
+        submit(exported, folder, seeds=(0,))
