@@ -15,7 +15,7 @@ ROW_TOKENS = {
     "yelp_polarity": 197,
     "emotion": 63,
     "tweet_emotion": 61,
-    "anli": 141,
+    "anli": 140,
     "mnli": 80,
     "mnli_mismatched": 80,
     "paws": 94,
