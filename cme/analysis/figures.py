@@ -181,7 +181,7 @@ def draw_competition(record: Analysis) -> Any:
     left.set_yticks(range(len(mean)))
     left.set_xlabel("φ of expert")
     left.set_ylabel("ω of expert")
-    left.set_title("M, mean over the layers\n(equal numbers of other layers are other experts)", fontsize=7)
+    left.set_title("M, mean over the layers\n(numbers mean nothing across layers)", fontsize=7)
     figure.colorbar(image, ax=left, shrink=0.8)
     kinds = list(dict.fromkeys(item.layer.rsplit(".", 1)[-1] for item in layers))
     for place, kind in enumerate(kinds):
@@ -197,7 +197,7 @@ def draw_competition(record: Analysis) -> Any:
         )
     right.axhline(0.1 / 3**0.5, color=GREY, ls="--", lw=0.8, label="start")
     right.set_ylim(bottom=0)
-    right.set_xlabel("place among the adapted layers of a kind")
+    right.set_xlabel("place among the adapted layers")
     right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_ylabel("root mean square off the diagonal")
     right.set_title(f"{record.name}: interactions by layer", fontsize=8)

@@ -21,13 +21,17 @@ from cme.suite.families import title
 
 __all__ = ["analysis_markdown", "mask_title", "share_text"]
 
+_INTERVALS = (
+    "Intervals are 95 %, paired, over clusters of samples. They do not contain the variance between training seeds."
+)
+
 
 def analysis_markdown(record: Analysis) -> str:
     """Return the text of ``analysis.md``."""
     sections = [
         f"# Experts of {record.name}",
         f"{record.adapter.method}, {record.experts} experts of rank {record.rank}, on {record.base}. Tier {record.tier}, source "
-        f"{record.source}, format {record.prompt_format}, {record.dtype}. {_about_intervals(record)}",
+        f"{record.source}, format {record.prompt_format}, {record.dtype}.{_about_intervals(record)}",
     ]
     if record.load is not None:
         sections += _load(record.load)
@@ -52,16 +56,17 @@ def analysis_markdown(record: Analysis) -> str:
 
 
 def _about_intervals(record: Analysis) -> str:
+    if not record.redundancy and record.shapley is None:
+        losses = record.validation
+        return f" {_INTERVALS}" if losses is not None and losses.masks[0].loss.low is not None else ""
     if record.tier == "smoke":
-        return "Tier smoke is too small for intervals of scores, so differences of scores may be noise."
+        return " Tier smoke is too small for intervals of scores, so differences of scores may be noise."
     if not has_intervals(record):
         return (
-            "Averages have no intervals, because a dataset has a single cluster of samples and thus no known variance. "
+            " Averages have no intervals, because a dataset has a single cluster of samples and thus no known variance. "
             "Differences may be noise."
         )
-    return (
-        "Intervals are 95 %, paired, over clusters of samples. They do not contain the variance between training seeds."
-    )
+    return f" {_INTERVALS}"
 
 
 def _load(load: LoadAnalysis) -> list[str]:

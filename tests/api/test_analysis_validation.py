@@ -42,6 +42,7 @@ def analysis(base, run, tmp_path_factory):  # noqa: F811 (the fixtures)
 
 def test_the_table_says_why_there_are_no_intervals(analysis):
     assert "There are no intervals, because 8 clusters of rows are too few for them (at least 20)." in analysis.markdown
+    assert "95 %" not in analysis.markdown and "Tier smoke is too small" not in analysis.markdown
 
 
 def test_the_record_fits_its_schema_and_is_read_again(analysis):

@@ -410,4 +410,5 @@ def test_the_reason_for_averages_without_intervals_is_the_single_cluster(analyse
     assert "Averages have no intervals, because a dataset has a single cluster of samples" in text
     assert "interval undefined" not in text + experts_in_use([one]) and "differ from 0" not in text
     usual = read_record(workshop.root / "analyses" / "team-0" / "analysis.json", Analysis)
+    assert "95 %" not in analysis_markdown(usual.replace(redundancy=(), shapley=None)), "load has no intervals"
     assert "Intervals are 95 %, paired" in analysis_markdown(usual) and "differ from 0" in analysis_markdown(usual)
