@@ -13,7 +13,7 @@ from cme.adapters.load import adapter_fingerprint, check_effect, load_adapter
 from cme.errors import CMEError, NotFiniteError, SourceError, UsageError
 from cme.evaluation.adapters import adapter_name, resolve_adapter
 from cme.evaluation.guards import check_trained_on
-from cme.evaluation.images.prompts import load_processor, make_inputs
+from cme.evaluation.images.prompts import load_processor, make_inputs, prompt_text
 from cme.evaluation.images.rows import ImageRow, ImageRows, RowFacts, open_rows, read_rows
 from cme.evaluation.images.score import score_options
 from cme.evaluation.store import Lines
@@ -89,6 +89,7 @@ def evaluate_images(settings: ImageSettings, out: Path) -> ImageResult:
     most = context_length(folder)
     # All inputs are made before the model is loaded, so that a broken image or a long question stops no evaluation halfway.
     rows = read_rows(settings.source, settings.rows, lambda row: make_inputs(processor, row, most))
+    first = next(open_rows(settings.source, 1))
     fingerprint, adapter = base_fingerprint(folder), settings.adapter and resolve_adapter(settings.adapter)
     own = adapter_fingerprint(adapter) if adapter else None
     if adapter:
@@ -101,12 +102,12 @@ def evaluate_images(settings: ImageSettings, out: Path) -> ImageResult:
         "rows": rows.fingerprint,
         "dtype": settings.dtype,
         "device": device.partition(":")[0],
+        **_spaced(processor, first),
     }
     claim(out, "eval-images", identity)
     done = _stored(out / _WORK, digest(identity))
     model = load_model(folder, dtype=settings.dtype, device=device)
     check_vocabulary(model, processor.tokenizer)
-    first = next(open_rows(settings.source, 1))
     with _readable(first, device):
         check_causal(model, make_inputs(processor, first, most).tensors)
     info = None
@@ -252,6 +253,12 @@ def _adapter_info(model: Any, tokenizer: Any, adapter: str, fingerprint: str, de
         fingerprint=fingerprint,
         changes_output=check_effect(model, probe) > 0,
     )
+
+
+def _spaced(processor: Any, row: ImageRow) -> dict[str, Any]:
+    """Return what sets answers with a space after a chat template apart, because earlier versions of CME had none there."""
+    between = prompt_text(processor, row)[1]
+    return {"before_letter": between} if between and getattr(processor, "chat_template", None) else {}
 
 
 def _processor_fingerprint(folder: Path) -> str:

@@ -241,6 +241,29 @@ def test_an_interrupted_evaluation_continues(base, tmp_path, monkeypatch):
     assert again.replace(**same) == whole.replace(**same)
 
 
+def test_unfinished_work_without_the_space_after_a_chat_template_is_refused(base, tmp_path, monkeypatch):
+    import cme.evaluation.images.run as run
+
+    load = run.load_processor
+
+    def with_template(folder):
+        processor = load(folder)
+        processor.chat_template = TEMPLATE + " ASSISTANT:"
+        return processor
+
+    def stop(*arguments):
+        raise KeyboardInterrupt
+
+    values = {"base": str(base), "rows": 2, "dtype": "float32", "threads": 1}
+    monkeypatch.setattr(run, "load_processor", with_template)
+    with monkeypatch.context() as earlier, pytest.raises(KeyboardInterrupt):
+        earlier.setattr(run, "_spaced", lambda processor, row: {})
+        earlier.setattr(run, "score_options", stop)
+        cme.evaluate_images(tmp_path / "out", **values)
+    with pytest.raises(CMEError, match="has work with other settings .before_letter"):
+        cme.evaluate_images(tmp_path / "out", **values)
+
+
 def write(folder, rows):
     import pyarrow as pa
     import pyarrow.parquet as pq
