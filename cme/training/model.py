@@ -22,6 +22,7 @@ from cme.models.load import load_model
 from cme.models.vocabulary import check_vocabulary
 from cme.records.method import method_label
 from cme.training.dropout import copy_dropout, switch_off_dropout
+from cme.training.start import base_logits, note_on_start, try_once
 
 __all__ = ["adapted_model", "check_fit", "save_adapter", "save_full"]
 
@@ -128,6 +129,7 @@ def adapted_model(
         plan(config, steps, _schedule(adapter))
     set_seed(seed)
     label = method_label(adapter.method, adapter.options)
+    plain = base_logits(model, dtype)
     try:
         with _without_warning(), refuse_ignored(adapter.options):
             adapted = get_peft_model(model, config)
@@ -149,7 +151,8 @@ def adapted_model(
         # In bfloat16, small updates would be lost to rounding. PEFT creates its own parameters in float32, but keeps the dtype
         # of parameters that it takes from the base, such as norms, biases, whole modules and token embeddings.
         weight.data = weight.data.float()
-    _try_once(adapted, label, dtype)
+    if away := note_on_start(plain, try_once(adapted, label, dtype), config, label, dtype):
+        warnings.warn(away, CMEWarning, stacklevel=2)
     adapted.cme_initial_adapter = initial_adapter(adapted)
     return adapted, size
 
@@ -168,31 +171,6 @@ def _freeze_unreached(model: Any) -> None:
         CMEWarning,
         stacklevel=3,
     )
-
-
-def _try_once(model: Any, label: str, dtype: str) -> None:
-    """Run the model on two tokens, because some PEFT methods fail only in the forward pass if they do not fit a base.
-
-    Raises:
-        UsageError: The forward pass fails.
-    """
-    import torch
-
-    training = model.training
-    device = next(model.parameters()).device
-    inputs = {"input_ids": torch.zeros(1, 2, dtype=torch.long, device=device)}
-    if getattr(model.config, "is_encoder_decoder", False):
-        inputs["decoder_input_ids"] = inputs["input_ids"]
-    try:
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
-            model.eval()(**inputs)
-    except (AttributeError, IndexError, KeyError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UsageError(
-            f"{label} does not run on this base: {reason}. Use other target modules or another method."
-        ) from error
-    finally:
-        model.train(training)
 
 
 def save_adapter(model: Any, base: str, out: Path) -> None:

@@ -3,6 +3,7 @@
 A tenth of the cases always runs. The others run with the long tests.
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from transformers import AutoModelForCausalLM
 
 from cme.adapters import METHODS, load_adapter, settings_from
-from cme.errors import UsageError
+from cme.errors import CMEWarning, UsageError
 from cme.models.load import load_tokenizer
 from cme.training.model import adapted_model, check_fit, save_adapter
 from tests.tiny import save_tiny_base
@@ -118,7 +119,18 @@ REFUSED_LORA: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "settings of another start": ({"loftq_config": {"loftq_bits": 4}}, "loftq_config.*will be ignored"),
 }
-QUICK = ("ADAMSS", "FROD", "LN_TUNING", "SHADOW", "POLY", "pissa_niter_4", "ranks by name", "layers twice", "arrow")
+QUICK = (
+    "ADAMSS",
+    "FOURIERFT",
+    "FROD",
+    "LN_TUNING",
+    "SHADOW",
+    "POLY",
+    "pissa_niter_4",
+    "ranks by name",
+    "layers twice",
+    "arrow",
+)
 
 
 def cases(names: Any) -> list[Any]:
@@ -158,8 +170,17 @@ def trained(base: Path, options: dict[str, Any]) -> Any:
     return model
 
 
-def agree(base: Path, options: dict[str, Any], out: Path) -> None:
-    model = trained(base, options)
+AWAY = ("C3A", "FOURIERFT", "UNILORA", "VBLORA", "kasa", "layers twice", "random")
+"""Types and variants whose untrained adapter changes the base's outputs by design."""
+
+
+def agree(base: Path, options: dict[str, Any], out: Path, name: str = "") -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = trained(base, options)
+    notes = [str(one.message) for one in caught if "before any training, the adapter already" in str(one.message)]
+    assert len(notes) == (name in AWAY), f"{name}: {notes}"
+    assert name not in ("C3A", "FOURIERFT") or "Set the option init_weights to true" in notes[0]
     own = logits(model)
     assert (own - logits(fresh(base))).abs().max() > 1e-4
     save_adapter(model, "tiny", out)
@@ -176,13 +197,13 @@ def test_the_sweep_has_every_type_that_peft_has():
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("kind", cases(TYPES))
 def test_saved_and_loaded_a_type_gives_the_trained_logits(base, tmp_path, kind):
-    agree(base, {"peft_type": kind, **TYPES[kind]}, tmp_path)
+    agree(base, {"peft_type": kind, **TYPES[kind]}, tmp_path, kind)
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", cases(LORA))
 def test_saved_and_loaded_a_variant_of_lora_gives_the_trained_logits(base, tmp_path, name):
-    agree(base, {"peft_type": "LORA", "r": 4, **LORA[name]}, tmp_path)
+    agree(base, {"peft_type": "LORA", "r": 4, **LORA[name]}, tmp_path, name)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -198,6 +219,20 @@ def test_other_variants_are_refused_before_training(base, name):
     options, message = REFUSED_LORA[name]
     with pytest.raises(UsageError, match=message):
         trained(base, {"peft_type": "LORA", "r": 4, **options})
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["C3A", "FOURIERFT"])
+def test_a_type_starts_at_the_base_with_its_option(base, tmp_path, kind):
+    agree(base, {"peft_type": kind, **TYPES[kind], "init_weights": True}, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["UNILORA", "VBLORA"])
+def test_a_start_near_the_base_is_noted_in_bfloat16_too(base, kind):
+    settings = settings_from({"method": "peft", "options": {"peft_type": kind, **TYPES[kind]}})
+    with pytest.warns(CMEWarning, match="before any training, the adapter already changes the outputs"):
+        adapted_model(base, settings, dtype="bfloat16", device="cpu", seed=0, steps=4)
 
 
 @pytest.mark.filterwarnings("ignore")
