@@ -54,6 +54,9 @@ def obstacle(row: Row) -> str | None:
         return f"has the method {row.adapter.method}, which has no experts"
     if row.adapter.options.get("experts_pattern"):
         return "has different numbers of experts by layer (experts_pattern), which cannot be measured"
+    options = row.adapter.options
+    if options.get("modules_to_save") or options.get("bias", "none") != "none":
+        return "also trains biases or whole modules (bias, modules_to_save), so without its experts it is not the base"
     if row.experts < 2:
         return "has a single expert, so there is nothing to measure"
     if row.experts > ENTRY_EXPERTS:

@@ -192,6 +192,16 @@ def test_adapters_with_different_numbers_of_experts_are_not_analysed(tmp_path):
         make_board(tmp_path, methods=methods, analysis="{rows: [deep]}")
 
 
+def test_adapters_that_train_more_than_their_experts_are_not_analysed(tmp_path):
+    methods = (
+        "{even: {settings: {method: mola, rank: 2}}, more: {settings: {method: mola, rank: 2, options: {bias: all}}}}"
+    )
+    steps = make_plan(make_board(tmp_path, methods=methods, analysis="true")).steps
+    assert {step.row for step in steps.values() if step.kind == "analysis"} == {"even"}
+    with pytest.raises(UsageError, match="more also trains biases or whole modules"):
+        make_board(tmp_path, methods=methods, analysis="{rows: [more]}")
+
+
 def test_a_study_may_take_the_rate_of_its_method(tmp_path):
     board = make_board(tmp_path, studies="{ranks: {of: [lora, team], vary: {rank: [2, 8]}, rates: method, seeds: [0]}}")
     step = make_plan(board).steps["runs/lora-ranks-8-0"]
