@@ -260,11 +260,7 @@ def test_unfinished_work_without_the_space_after_a_chat_template_is_refused(base
         earlier.setattr(run, "_spaced", lambda processor, row: {})
         earlier.setattr(run, "score_options", stop)
         cme.evaluate_images(tmp_path / "out", **values)
-<<<<<<< HEAD
-    with pytest.raises(CMEError, match=r"has work with other settings .before_letter"):
-=======
     with pytest.raises(CMEError, match=r"has work with other settings \(before_letter"):
->>>>>>> w/ofix2
         cme.evaluate_images(tmp_path / "out", **values)
 
 
