@@ -256,8 +256,8 @@ def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
                 )
             if row and not row.analysed:
                 raise UsageError(
-                    f"analysis: {name} has different numbers of experts by layer (experts_pattern), which cannot be analysed. "
-                    "Leave it out."
+                    f"analysis: {name} has different numbers of experts by layer (experts_pattern), of which a board makes "
+                    "no analysis. Leave it out; cme analyse --parts similarity takes its runs."
                 )
 
 
