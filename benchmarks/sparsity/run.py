@@ -73,11 +73,17 @@ def measure_case(case: Case, *, rounds: int, seed: int = 0) -> Measured:
     x = torch.randn(case.tokens, case.inputs)
     a = torch.nn.Parameter(torch.randn(case.total * case.rank, case.inputs) / case.inputs**0.5)
     b = torch.nn.Parameter(torch.randn(case.outputs, case.total * case.rank) / case.rank**0.5)
+    # The gathered form of single ranks reads rows, so it stores B transposed. A method would do the same.
+    rows_of_b = torch.nn.Parameter(b.detach().T.contiguous())
     frozen = torch.randn(case.outputs, case.inputs)
     gates, chosen = torch.softmax(torch.randn(case.tokens, case.total), -1).topk(case.chosen)
     forms: dict[str, Callable[[], Tensor]] = {
         "dense": lambda: _dense(x, a, b, gates, chosen, case),
-        "gathered": lambda: (_experts if case.kind == "experts" else _ranks)(x, a, b, gates, chosen, case),
+        "gathered": lambda: (
+            _experts(x, a, b, gates, chosen, case)
+            if case.kind == "experts"
+            else _ranks(x, a, rows_of_b, gates, chosen, case)
+        ),
     }
     torch.testing.assert_close(forms["gathered"](), forms["dense"](), rtol=1e-4, atol=1e-4)
     times: dict[str, list[float]] = {name: [] for name in (*forms, "layer")}
@@ -125,9 +131,9 @@ def _experts(x: "Tensor", a: "Tensor", b: "Tensor", gates: "Tensor", chosen: "Te
     return out
 
 
-def _ranks(x: "Tensor", a: "Tensor", b: "Tensor", gates: "Tensor", chosen: "Tensor", case: Case) -> "Tensor":
-    """All of A, because its outputs choose the ranks, and for each token its columns of B."""
+def _ranks(x: "Tensor", a: "Tensor", rows_of_b: "Tensor", gates: "Tensor", chosen: "Tensor", case: Case) -> "Tensor":
+    """All of A, because its outputs choose the ranks, and for each token its columns of B, which are rows of Bᵀ."""
     import torch
 
     values = (x @ a.T).gather(1, chosen) * gates
-    return torch.nn.functional.embedding_bag(chosen, b.T.contiguous(), per_sample_weights=values, mode="sum")
+    return torch.nn.functional.embedding_bag(chosen, rows_of_b, per_sample_weights=values, mode="sum")

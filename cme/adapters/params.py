@@ -111,7 +111,13 @@ def linear_shapes(base: Any) -> dict[str, tuple[int, int]]:
 
 
 def formula_trainable(
-    method: str, shapes: Iterable[tuple[int, int]], *, rank: int, experts: int = 4, competition: bool = True
+    method: str,
+    shapes: Iterable[tuple[int, int]],
+    *,
+    rank: int,
+    experts: int = 4,
+    competition: bool = True,
+    core_router: bool = True,
 ) -> int:
     """Compute the number of trainable parameters by formula, to check the count of the built model.
 
@@ -125,7 +131,7 @@ def formula_trainable(
     * ``teamlora``: R(d+m) + k·d + k², where k² is the interaction matrix
     * ``mola``: R(d+m) + k·d, if all layers have the same number of experts
     * ``adamole``: R(d+m) + (k+1)·d + 1, where d + 1 belong to the threshold
-    * ``comol``: r(d+m) + k·r² + k·r
+    * ``comol``: r(d+m) + k·r² + k·r, or k·d in place of k·r if the router reads x
     * ``smora``: r(2d+m)
     * ``flylora``: r·m
 
@@ -135,6 +141,7 @@ def formula_trainable(
         rank: The rank r, of one expert for methods with experts.
         experts: The number of experts, k.
         competition: Whether TeamLoRA has its interaction matrix.
+        core_router: Whether CoMoL's router reads A x.
 
     Raises:
         UsageError: There is no formula for the method.
@@ -149,7 +156,7 @@ def formula_trainable(
         "teamlora": lambda d, m: k * r * (d + m) + k * d + (k * k if competition else 0),
         "mola": lambda d, m: k * r * (d + m) + k * d,
         "adamole": lambda d, m: k * r * (d + m) + (k + 1) * d + 1,
-        "comol": lambda d, m: r * (d + m) + k * r * r + k * r,
+        "comol": lambda d, m: r * (d + m) + k * r * r + k * (r if core_router else d),
         "smora": lambda d, m: r * (2 * d + m),
         "flylora": lambda d, m: r * m,
     }

@@ -7,7 +7,6 @@ from typing import Any
 from cme.adapters.expert_facts import gates_tie, names_matrices, trained_besides
 from cme.errors import AdapterError, UsageError
 from cme.readers.json_file import read_json
-from cme.records.method import RANK_EXPERTS
 
 __all__ = [
     "Experts",
@@ -70,7 +69,9 @@ def expert_rank(config: Mapping[str, Any]) -> int:
     Args:
         config: the configuration of the adapter as JSON values.
     """
-    rankwise = str(config.get("peft_type", "")).lower() in RANK_EXPERTS
+    from cme.adapters.methods import ranks_of
+
+    rankwise = ranks_of(str(config.get("peft_type", "")).lower()) == "single"
     return 1 if rankwise else int(config.get("r") or 1)
 
 

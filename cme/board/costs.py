@@ -9,7 +9,7 @@ from cme.adapters.read_settings import settings_to_mapping
 from cme.adapters.targets import ALL_LINEAR
 from cme.board.rows import Row
 from cme.records.board import Costs
-from cme.records.method import UNMEASURED, with_gate_sum
+from cme.records.method import UNMEASURED, has_other_costs, with_gate_sum
 
 __all__ = ["CostGroup", "cost_groups", "has_costs"]
 
@@ -64,8 +64,13 @@ def cost_groups(rows: Sequence[Row], costs: Costs) -> list[CostGroup]:
 
 
 def has_costs(row: Row) -> bool:
-    """Return whether the costs of a row can be measured: its method has a name, and its layers can be named in an option."""
+    """Return whether the costs of a row can be measured.
+
+    Its method has a name, its options do not change its costs, and its layers can be named in an option.
+    """
     targets = row.adapter.target_modules
+    if has_other_costs(row.adapter.options):
+        return False
     return row.adapter.method not in UNMEASURED and (not isinstance(targets, str) or targets == ALL_LINEAR)
 
 

@@ -3,7 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["RANK_EXPERTS", "UNMEASURED", "method_label", "ranks_of", "recorded_ranks", "with_gate_sum"]
+__all__ = [
+    "RANK_EXPERTS",
+    "UNMEASURED",
+    "has_other_costs",
+    "method_label",
+    "ranks_of",
+    "recorded_ranks",
+    "with_gate_sum",
+]
 
 UNMEASURED = ("peft", "full")
 """Methods without a characteristic cost: ``peft`` depends on its options, and ``full`` has no adapter."""
@@ -13,6 +21,17 @@ _RANKS = {"smora": "single", "flylora": "single", "comol": "shared"}
 
 RANK_EXPERTS = tuple(name for name, kind in _RANKS.items() if kind == "single")
 """Methods of CME in which every rank is an expert. They have no setting for the number of experts."""
+
+
+def has_other_costs(options: Mapping[str, Any]) -> bool:
+    """Return whether options change the costs of a method, so that a measurement with its defaults is not that of the row.
+
+    Numbers of experts by layer (MoLA) and a router that reads x (CoMoL) do. ``cme bench adapters`` measures defaults.
+
+    Args:
+        options: The adapter's options.
+    """
+    return bool(options.get("experts_pattern")) or options.get("core_router") is False
 
 
 def recorded_ranks(method: str, ranks: str) -> str | None:

@@ -30,12 +30,17 @@ def own_rate_of_b(optimizer: Any, model: Any, ratio: float) -> None:
         ratio: The learning rate of the matrices B divided by that of the other parameters.
 
     Raises:
-        UsageError: The model has no trainable matrix B, so the ratio would have no effect.
+        UsageError: The model trains no matrix B, or nothing else, so the ratio would have no effect of its own.
     """
     ups = {id(weight) for name, weight in model.named_parameters() if weight.requires_grad and is_b(name)}
     if not ups:
         raise UsageError(
             "b_learning_rate_ratio is for adapters with matrices B, but this method trains none. Leave it out."
+        )
+    if all(id(weight) in ups for weight in model.parameters() if weight.requires_grad):
+        raise UsageError(
+            "b_learning_rate_ratio has no effect of its own, because this method trains matrices B alone, so it is only a higher "
+            "learning rate. Leave it out, and raise the learning rate."
         )
     for group in list(optimizer.param_groups):
         moved = [weight for weight in group["params"] if id(weight) in ups]

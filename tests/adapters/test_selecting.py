@@ -6,7 +6,7 @@ import pytest
 import torch
 from peft import PeftModel, get_peft_model
 
-from cme.adapters import build_config, count, load_adapter, match_rank, settings_from
+from cme.adapters import build_config, count, formula_trainable, load_adapter, match_rank, settings_from
 from cme.adapters.routed.gate_sums import gate_sums
 from cme.adapters.routed.gates import recorded_gates
 from cme.adapters.routed.masks import masked_experts
@@ -270,3 +270,16 @@ def test_unused_settings_are_not_written(method, adapted, tmp_path):
     adapted(method).save_pretrained(tmp_path)
     values = json.loads((tmp_path / "adapter_config.json").read_text())
     assert not values.keys() & {"experts_pattern", "max_threshold", "gate_scale", "balance_form"}
+
+
+def test_the_formula_of_comol_holds_for_both_routers():
+    base, shapes = make_base().config, [(24, 40), (24, 40), (40, 24)] * 2
+    for core_router in (True, False):
+        settings = settings_from({"method": "comol", "rank": 3, "experts": 4, "options": {"core_router": core_router}})
+        wanted = formula_trainable("comol", shapes, rank=3, experts=4, core_router=core_router)
+        assert count(base, settings).trainable == wanted
+
+
+def test_a_rank_below_the_fewest_ranks_of_a_token_is_named_itself():
+    with pytest.raises(UsageError, match=r"^smora: r must be at least 2, but is 1\. The gate weight of a single rank"):
+        count(make_base().config, settings_from({"method": "smora", "rank": 1}))

@@ -13,6 +13,7 @@ from cme.adapters.methods import METHODS
 from cme.board.board import read_board
 from cme.board.choice import Facts
 from cme.board.commands import command_lines, stages
+from cme.board.costs import has_costs
 from cme.board.plan import make_plan
 from cme.board.rates import next_rates
 from cme.board.rows import flags
@@ -461,3 +462,13 @@ def test_all_invalid_points_of_a_study_are_listed(tmp_path):
     with pytest.raises(UsageError) as raised:
         make_board(tmp_path, studies="{number: {of: [team], vary: {experts: [-1, 0, 4]}}}")
     assert "found -1" in str(raised.value) and "found 0" in str(raised.value)
+
+
+def test_rows_whose_options_change_the_costs_are_not_measured_with_the_defaults(tmp_path):
+    methods = (
+        "{lora: {settings: {rank: 16}}, even: {settings: {method: mola, rank: 2, experts: 8, options: {top_k: 3}}}, "
+        "deep: {settings: {method: mola, rank: 2, experts: 8, options: {experts_pattern: {up_proj: 2}}}}, "
+        "core: {settings: {method: comol, rank: 16, options: {core_router: false}}}}"
+    )
+    board = make_board(tmp_path, methods=methods, costs="true")
+    assert [row.name for row in board.methods if has_costs(row)] == ["lora", "even"]

@@ -13,7 +13,7 @@ from cme.training.rates import own_rate_of_b
 from cme.training.settings import stored
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("peft", "full")])
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("peft", "full", "flylora")])
 def test_the_matrices_b_of_every_method_have_their_own_rate(base, method):
     model, _ = adapted_model(base, AdapterSettings(method, rank=16), dtype="float32", device="cpu", seed=0, steps=20)
     own = [weight for weight in model.parameters() if weight.requires_grad]
@@ -26,6 +26,14 @@ def test_the_matrices_b_of_every_method_have_their_own_rate(base, method):
             assert rates[id(weight)] == pytest.approx(1.6 if "_B." in name else 0.1), name
     outputs = [weight for name, weight in model.named_parameters() if "_B." in name and weight.requires_grad]
     assert len(outputs) == 6
+
+
+def test_a_method_that_trains_matrices_b_alone_is_refused(base):
+    """The ratio would only be a larger learning rate."""
+    model, _ = adapted_model(base, AdapterSettings("flylora", rank=16), dtype="float32", device="cpu", seed=0, steps=20)
+    optimizer = torch.optim.AdamW([weight for weight in model.parameters() if weight.requires_grad], lr=0.1)
+    with pytest.raises(UsageError, match="trains matrices B alone"):
+        own_rate_of_b(optimizer, model, 16.0)
 
 
 def test_a_run_with_a_ratio_learns_differently_and_says_so(settings, tmp_path):

@@ -66,6 +66,8 @@ class RankwiseConfig(RoutedConfig):
             raise ValueError(
                 f"experts is always r ({self.r}), because every rank is an expert, but is {self.experts}. Leave it out."
             )
+        if self.top_k is None and self.r < self.fewest:
+            raise ValueError(f"r must be at least {self.fewest}, but is {self.r}.{self.why_fewest}")
         self.top_k = self.kept
         if not self.fewest <= self.top_k <= self.r:
             raise ValueError(

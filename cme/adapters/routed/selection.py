@@ -6,10 +6,12 @@ than the mean over the experts, down if by more. It has no gradient. This replac
 
 The counts of all forward passes since the last optimiser step are added up, over gradient accumulation and over all processes,
 without padding. Evaluation, and the second forward pass of gradient checkpointing, do not count. A hook of PyTorch notices the
-optimiser's step, so the biases move with every trainer and every training loop.
+optimiser's step, so the biases move with every trainer and training loop whose optimiser holds the adapter's own parameters.
+Optimisers with flat or partitioned copies are not recognised, and cause one warning.
 """
 
 import functools
+import warnings
 from typing import Any
 from weakref import WeakSet
 
@@ -17,7 +19,12 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import Optimizer, register_optimizer_step_post_hook
 
+from cme.errors import CMEWarning
+
 __all__ = ["BiasMover", "chosen_counts"]
+
+_PATIENCE = 2
+"""Number of optimiser steps without an effect on counted tokens after which a warning is shown."""
 
 _MOVERS: "WeakSet[BiasMover]" = WeakSet()
 
@@ -47,6 +54,7 @@ class BiasMover:
 
     def __init__(self, layers: list[Any]) -> None:
         self._layers = layers
+        self._unmatched = 0
         self._watch()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -73,7 +81,9 @@ class BiasMover:
             and id(layer.own(layer.adapter_layer_names[0], name)) in trained
         ]
         if not moved:
+            self._note_unmatched()
             return
+        self._unmatched = 0
         counts = [layer.counts_of(name) for layer, name, _ in moved]
         flat = torch.cat([part.to(counts[0].device) for part in counts])
         distributed = torch.distributed
@@ -84,6 +94,21 @@ class BiasMover:
         ):
             layer.bias_of(name).add_((step * (part.mean() - part).sign()).to(layer.bias_of(name).device))
             layer.counts_of(name).zero_()
+
+    def _note_unmatched(self) -> None:
+        """Warn once if tokens were counted, but no step of an optimiser moves the biases.
+
+        A single step can be that of an optimiser of another model, so it takes two without one for this model between them.
+        """
+        if any(bool(counts.any()) for layer in self._layers for counts in layer.counts.values()):
+            self._unmatched += 1
+        if self._unmatched == _PATIENCE:
+            warnings.warn(
+                "the selection biases of the adapter do not move, because the optimiser does not hold its parameters, but copies "
+                "of them (as DeepSpeed ZeRO and FSDP1 do). Use plain data parallelism or FSDP2, or set bias_step to 0.",
+                CMEWarning,
+                stacklevel=2,
+            )
 
 
 @functools.cache

@@ -85,7 +85,9 @@ def rank_of(entry: Entry) -> int | None:
 
 
 def total_rank(entry: Entry) -> int | None:
-    """Return the total rank of all experts."""
+    """Return the total rank of all experts; None if it differs by layer."""
+    if entry.settings.options.get("experts_pattern"):
+        return None
     rank, experts = rank_of(entry), entry.settings.experts
     own = ranks_of(entry.settings.method, entry.ranks) == "own"
     return rank * experts if own and rank is not None and experts is not None else rank

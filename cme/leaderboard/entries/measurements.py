@@ -10,7 +10,7 @@ from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
 from cme.records import ChosenGrid, Grid, MeasuredRatios, Ratio, Run, read_record
-from cme.records.method import UNMEASURED, ranks_of, with_gate_sum
+from cme.records.method import UNMEASURED, has_other_costs, ranks_of, with_gate_sum
 
 __all__ = ["RATIOS", "cost_ratios", "lr_grid"]
 
@@ -160,6 +160,11 @@ class _Wanted(NamedTuple):
 
 def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
     settings, place, adapter = report.settings, report.surroundings, run.adapter
+    if has_other_costs(adapter.options):
+        raise UsageError(
+            f"the row's options ({', '.join(adapter.options)}) change its costs, but cme bench adapters measures methods with "
+            "their default options. Leave --bench out."
+        )
     if place.base_parameters != run.base_parameters:
         raise UsageError(
             f"{file} was measured on a base with {place.base_parameters:,} parameters, but the row's base has "

@@ -1,12 +1,14 @@
 """The selection bias of SMoRA and FlyLoRA moves once per optimiser step, by the choices of all its tokens."""
 
 import copy
+import warnings
 
 import pytest
 import torch
 from peft import PeftModel, get_peft_model
 
 from cme.adapters import load_adapter
+from cme.errors import CMEWarning
 from tests.adapters.conftest import layers, logits, make_base, make_config
 from tests.adapters.variants import RANKWISE
 
@@ -172,3 +174,34 @@ def test_under_torch_compile_it_moves_as_well(tokens, method):
         if number == 1:
             torch.testing.assert_close(biases(model), moved(counts), rtol=0, atol=1e-7)
     assert biases(model).abs().max() > STEP
+
+
+@each
+def test_an_optimiser_with_copies_of_the_parameters_causes_one_warning(method, tokens):
+    """As DeepSpeed ZeRO does. The bias would stay 0 without a word."""
+    model = made(method)
+    flat = torch.nn.Parameter(torch.zeros(3))
+    copies = torch.optim.SGD([flat], lr=1e-3)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(4):
+            model(input_ids=tokens, labels=tokens).loss.backward()
+            flat.grad = torch.ones(3)
+            copies.step()
+    texts = [str(one.message) for one in caught if "selection biases of the adapter do not move" in str(one.message)]
+    assert len(texts) == 1 and not biases(model).any()
+
+
+@each
+def test_an_optimiser_of_another_model_beside_causes_no_warning(method, tokens):
+    model = made(method)
+    own, flat = optimiser(model), torch.nn.Parameter(torch.zeros(3))
+    other = torch.optim.SGD([flat], lr=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CMEWarning)
+        for _ in range(4):
+            model(input_ids=tokens, labels=tokens).loss.backward()
+            flat.grad = torch.ones(3)
+            other.step()
+            own.step()
+    assert biases(model).any()

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from benchmarks.sparsity import Case, measure_case
@@ -22,6 +23,19 @@ def test_both_forms_compute_the_same(case):
     """`measure_case` compares them, and stops if they differ."""
     measured = measure_case(case, rounds=2)
     assert measured.dense > 0 and measured.gathered > 0 and measured.ratio > 0
+
+
+def test_single_ranks_read_b_as_it_is_stored(monkeypatch):
+    """A copy of B in every call would be part of the time of this form only."""
+    weights, plain = [], torch.nn.functional.embedding_bag
+
+    def recording(chosen, weight, **options):
+        weights.append(weight)
+        return plain(chosen, weight, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "embedding_bag", recording)
+    measure_case(Case("ranks", 12, 20, 24, 8, 1, 5), rounds=2)
+    assert len(weights) == 4 and all(weight is weights[0] for weight in weights)
 
 
 def test_the_command_has_a_row_for_every_rank_and_number_of_tokens(monkeypatch):

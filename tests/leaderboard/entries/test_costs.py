@@ -15,3 +15,9 @@ def test_the_total_rank_of_a_method_of_another_package_is_as_declared():
     single = elsewhere.replace(settings=AdapterRecord(method="myrank", rank=8), ranks="single")
     assert (total_rank(single), experts_of(single)) == (8, (8, 1))
     assert "ranks" not in entry.plain() and single.plain()["ranks"] == "single"
+
+
+def test_a_row_with_experts_by_layer_has_no_total_rank():
+    (entry,) = [one for one in load_entries(leaderboards_dir() / "demo" / "entries") if one.name == "moelora"]
+    options = {"experts_pattern": {"up_proj": 2}}
+    assert total_rank(entry.replace(settings=AdapterRecord(method="mola", rank=8, experts=8, options=options))) is None

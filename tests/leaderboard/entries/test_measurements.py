@@ -184,3 +184,12 @@ def test_a_base_has_neither(workshop):
     base = workshop.result("base", make_samples(0.5, "b", rows=2, names=("qqp",)))
     with pytest.raises(UsageError, match="Leave --grid and --bench out"):
         make_entry([base], [], workshop.entries, grid=grid(workshop.root / "grid"))
+
+
+@pytest.mark.parametrize(
+    ("method", "options"), [("mola", {"experts_pattern": {"up_proj": 2}}), ("comol", {"core_router": False})]
+)
+def test_costs_with_default_options_are_not_those_of_options_that_change_them(workshop, method, options):
+    settings = {"method": method, "rank": 8, "experts": 4, "options": options}
+    with pytest.raises(UsageError, match=r"change its costs, but cme bench adapters .* their default options"):
+        workshop.row("m", method, 0.6, settings=settings, bench=report(workshop.root / "c"), **ROW)
