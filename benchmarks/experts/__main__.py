@@ -54,10 +54,11 @@ def measure(
     with TemporaryDirectory(prefix="cme-experts-") as folder:
         costs = measure_experts(ExpertBenchSettings(evaluation, made, rounds), Path(folder))
     if as_json:
-        ratios = ("masked_ratio", "recording_cost", "masked_memory", "recorded_memory")
+        ratios = ("masked_ratio", "mask_ratios", "recording_cost", "masked_memory", "recorded_memory")
         emit_json(asdict(costs) | {name: getattr(costs, name) for name in ratios})
         return
     mean = sum(costs.plain) / len(costs.plain)
+    slowest = max(costs.mask_ratios, key=lambda name: costs.mask_ratios[name])
     rows = [
         ["a plain evaluation", f"{mean:.1f} s", f"{costs.plain_peak / 2**20:,.0f} MiB", "", ""],
         [
@@ -66,6 +67,13 @@ def measure(
             f"{costs.masked_peak / 2**20:,.0f} MiB",
             f"{costs.masked_ratio:.2f} × a plain evaluation",
             f"{costs.masked_memory:.2f} ×",
+        ],
+        [
+            f"the slowest of them ({slowest})",
+            f"{sum(costs.by_mask[slowest]) / len(costs.by_mask[slowest]):.1f} s",
+            "",
+            f"{costs.mask_ratios[slowest]:.2f} × that with all experts, both without loading",
+            "",
         ],
         [
             f"a pass that records load ({costs.tokens:,} tokens)",

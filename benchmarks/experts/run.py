@@ -37,6 +37,7 @@ class ExpertCosts:
         plain: Seconds of one plain evaluation of the adapter, with loading, in each round.
         masked: Seconds of all masked evaluations together, with loading, in each round.
         masks: Number of masked evaluations.
+        by_mask: Seconds of the datasets of each evaluation in each round, without loading. ``all`` is the plain one.
         passes: Seconds of plain forward passes over the rows of the load, in each round.
         recorded: Seconds of the same passes while load is recorded, in each round.
         tokens: Number of tokens of a pass.
@@ -48,6 +49,7 @@ class ExpertCosts:
     plain: tuple[float, ...]
     masked: tuple[float, ...]
     masks: int
+    by_mask: dict[str, tuple[float, ...]]
     passes: tuple[float, ...]
     recorded: tuple[float, ...]
     tokens: int
@@ -61,6 +63,15 @@ class ExpertCosts:
         return statistics.median(
             masked / self.masks / plain for masked, plain in zip(self.masked, self.plain, strict=True)
         )
+
+    @property
+    def mask_ratios(self) -> dict[str, float]:
+        """Time of each masked evaluation relative to that with all experts, as the median over the rounds."""
+        whole = self.by_mask["all"]
+        return {
+            name: statistics.median(own / of for own, of in zip(seconds, whole, strict=True))
+            for name, seconds in self.by_mask.items()
+        }
 
     @property
     def recording_cost(self) -> float:
@@ -105,20 +116,24 @@ def measure_experts(settings: ExpertBenchSettings, folder: Path) -> ExpertCosts:
     experts = check_experts(Path(evaluation.adapter or ""))
     choices = Masks(experts.count, redundancy=True, shapley=False).choices
     plain, masked, peaks = [], [], []
+    by_mask: dict[str, tuple[float, ...]] = dict.fromkeys(choices, ())
     # The first evaluation of a process imports lm-eval, which is no part of the comparison.
     evaluate(replace(evaluation, tier="smoke", datasets=("qqp",)), folder / "first")
     for turn in range(settings.rounds):
         plain.append(_seconds(lambda turn=turn: evaluate(evaluation, folder / f"plain-{turn}")))  # type: ignore[misc]
         peaks.append(_peak(evaluation.device or "cpu"))
-        masked.append(
-            _seconds(lambda turn=turn: evaluate_masked(evaluation, choices, folder / f"masked-{turn}"))  # type: ignore[misc]
-        )
+        started = time.perf_counter()
+        results = evaluate_masked(evaluation, choices, folder / f"masked-{turn}")
+        masked.append(time.perf_counter() - started)
+        for name, result in zip(choices, results, strict=True):
+            by_mask[name] += (sum(result.seconds.values()),)
         peaks.append(_peak(evaluation.device or "cpu"))
     passes, recorded, tokens = _recording(evaluation, settings.rounds)
     return ExpertCosts(
         plain=tuple(plain),
         masked=tuple(masked),
         masks=len(choices),
+        by_mask=by_mask,
         passes=tuple(passes),
         recorded=tuple(recorded),
         tokens=tokens,
