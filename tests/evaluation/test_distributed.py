@@ -58,6 +58,21 @@ def test_several_processes_give_the_result_of_one(tiny_base, adapter, alone, tmp
     assert "exitcode  : 2 " in error, "the first process was the first to end, with the error's exit code"
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("experts", ["keep:1", "top1:renormalise"])
+def test_several_processes_mask_the_same_experts(tiny_base, tmp_path, experts):
+    team = save_adapter(tiny_base, tmp_path / "team", 0.5, "teamlora")
+    one, several, whole = (tmp_path / name for name in ("one", "several", "whole"))
+    masked = ("--adapter", str(team), "--experts", experts)
+    assert start(command(tiny_base, one, *masked)).wait(120) == 0
+    assert start(command(tiny_base, whole, "--adapter", str(team))).wait(120) == 0
+    code, _, error = torchrun(command(tiny_base, several, *masked), 2)
+    assert code == 0, error
+    assert_close(several, one)
+    with pytest.raises(AssertionError):
+        assert_close(several, whole)
+
+
 def test_fewer_batches_than_processes(tiny_base, adapter, alone, tmp_path):
     """Eight rows fit into one batch of the default budget, so two of three processes compute nothing."""
     words = [*command(tiny_base, tmp_path / "out", "--adapter", str(adapter)), "--token-budget", "100000"]
