@@ -40,9 +40,12 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
             for mark, value in given.items():
                 source = source.replace(mark, value)
             programs.append(Program(source, TESTS, ("f",)))
-        before = set(Path(tempfile.gettempdir()).iterdir())
-        outcomes = dict(zip(ALL, run_programs(programs, isolation), strict=True))
-        assert {path for path in set(Path(tempfile.gettempdir()).iterdir()) - before if "cme" in path.name} == set()
+        # Other tests that run at the same time have files in the shared folder.
+        temporary = tmp_path_factory.mktemp("temporary")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", str(temporary))
+            outcomes = dict(zip(ALL, run_programs(programs, isolation), strict=True))
+        assert list(temporary.iterdir()) == []
         yield outcomes, server, secret, processes
     adopt_orphans(False)
     del os.environ["CME_TEST_SECRET"]
