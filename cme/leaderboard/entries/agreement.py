@@ -92,7 +92,13 @@ def pins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[str]:
 
 
 def _duplicates(entries: Sequence[Entry], answers: Mapping[str, Sequence[Answered]]) -> Iterator[str]:
-    """List what stands on the board twice, although no two trainings can produce it."""
+    """List what stands on the board twice, although no two trainings can produce it.
+
+    A row whose grid chose settings of the adapter may have chosen those of another row, and then is the same training.
+    """
+    tuned = {
+        _label(entry, k) for entry in entries if entry.lr_grid and entry.lr_grid.tuned for k in range(len(entry.runs))
+    }
     adapters: dict[str, str] = {}
     holders: dict[str, str] = {}
     unchanged: dict[str, str] = {}
@@ -106,7 +112,8 @@ def _duplicates(entries: Sequence[Entry], answers: Mapping[str, Sequence[Answere
             label, adapter = _label(entry, k), run.provenance.adapter
             fingerprint = adapter.fingerprint or label
             if (other := adapters.setdefault(fingerprint, label)) != label:
-                yield f"{other} and {label} have the same adapter weights. Submit each adapter only once."
+                if (other in tuned) == (label in tuned):
+                    yield f"{other} and {label} have the same adapter weights. Submit each adapter only once."
                 continue
             choices = answers[entry.name][k].answers
             if choices is None:

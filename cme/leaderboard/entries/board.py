@@ -90,14 +90,15 @@ def ranked(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def partial_baselines(entries: Sequence[Entry]) -> list[Entry]:
-    """Return the baselines that answer only some of the board's datasets, sorted by name.
+    """Return the reference rows that answer only some of the board's datasets, sorted by name.
 
-    The board's datasets are those of its models. On a board without models they are those of the baseline that answers most.
+    A base with examples in the prompt lacks the datasets of which its source has no training rows. The board's datasets are those
+    of its models. On a board without models they are those of the reference row that answers most.
     """
-    every = [_answered(entry) for entry in entries if entry.method not in BASELINES]
+    every = [_answered(entry) for entry in entries if not is_reference(entry)]
     every = every or sorted((_answered(entry) for entry in entries), key=len)[-1:]
     table = frozenset().union(*every)
-    partial = [entry for entry in entries if entry.method in BASELINES and _answered(entry) < table]
+    partial = [entry for entry in entries if is_reference(entry) and _answered(entry) < table]
     return sorted(partial, key=lambda entry: entry.name)
 
 
@@ -108,7 +109,7 @@ def check_comparable(entries: Sequence[Entry]) -> None:
     tokenizer, the datasets with their task files, the number of rows of each dataset, and the scored samples. Exceptions:
 
     * The scorer version may differ. Older entries are marked as stale.
-    * A base with examples in the prompt has its own number of shots.
+    * A base with examples in the prompt has its own number of shots, and may lack datasets (`partial_baselines`).
     * Entries of earlier versions do not record the tokenizer.
     * A baseline has no base, prompt format or shots, and may answer some of the datasets only (`partial_baselines`).
       Only its samples show whether it answered the same ones there; `make_standing` and `audit` check this.

@@ -55,8 +55,8 @@ def notes(standing: Standing) -> list[str]:
             f"{entry.name} ({listing([item.dataset for item in entry.scores.datasets])})" for entry in standing.partial
         ]
         sentences.append(
-            f"Some baselines answer only some of the datasets and appear only in their tables: {', '.join(some)}. They have no "
-            "average and no rank."
+            f"Some reference rows answer only some of the datasets and appear only in their tables: {', '.join(some)}. They "
+            "have no average and no rank."
         )
     if stale := [entry.name for entry in standing.stale]:
         sentences.append(

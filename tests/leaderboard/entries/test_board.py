@@ -2,6 +2,7 @@
 
 import pytest
 
+import cme
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import check_comparable, load_entries, make_entry, ranked, verify
 from cme.leaderboard.entries.board import partial_baselines
@@ -57,6 +58,19 @@ def test_a_baseline_may_answer_some_of_the_datasets(board, entries):
     check_comparable([*entries, first])
     assert partial_baselines([*entries, first]) == [first] and not partial_baselines(entries)
     assert len(verify(board.entries)) == 4
+
+
+def test_a_base_with_examples_may_lack_datasets_without_training_rows(board, entries):
+    """Examples come from training rows, which some sources do not have of every dataset."""
+    shown = board.reference("base-4-shot", 0.4, shots=4, names=CHOICE)
+    check_comparable([*entries, shown])
+    assert partial_baselines([*entries, shown]) == [shown]
+    assert len(verify(board.entries)) == 4
+    table = cme.load_board(board.entries).render("md")
+    main = table[: table.index("## ")] if "## " in table else table
+    assert "| base-4-shot" not in main and "base-4-shot (" in table, (
+        "it has no average, and the notes name its datasets"
+    )
 
 
 @pytest.mark.parametrize("change", [{"tier": "smoke"}, {"source": "hub"}, {"task_fingerprints": {"qqp": "e" * 64}}])

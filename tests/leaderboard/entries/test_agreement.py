@@ -1,0 +1,40 @@
+"""What stands on a board twice."""
+
+import pytest
+
+from cme.leaderboard import load_entries
+from cme.leaderboard.entries.agreement import across, answered
+from tests.leaderboard.tuned import tuned_rows
+from tests.leaderboard.workshop import make_samples
+
+
+@pytest.fixture
+def entries(workshop):
+    return {entry.name: entry for entry in load_entries(tuned_rows(workshop).entries)}
+
+
+def copy_of(entry, name):
+    """The same adapters under another name, from a grid of learning rates alone."""
+    return entry.replace(name=name, lr_grid=None)
+
+
+def problems(entries):
+    answers = {
+        entry.name: [answered(make_samples(0.6, f"{entry.method} {k}", names=("qqp",))) for k in range(len(entry.runs))]
+        for entry in entries
+    }
+    return [line for line in across(entries, answers) if "Submit each adapter only once" in line]
+
+
+def test_a_tuned_row_may_be_the_row_whose_settings_it_chose(entries):
+    assert problems([entries["lora"], copy_of(entries["lora"], "lora-plain")]) == []
+    assert problems([copy_of(entries["lora"], "lora-plain"), entries["lora"], entries["team"]]) == []
+
+
+def test_other_rows_with_the_same_weights_are_named(entries):
+    first, second = (copy_of(entries["lora"], name) for name in ("first", "second"))
+    assert problems([first, second]) == [
+        f"first, seed {seed} and second, seed {seed} have the same adapter weights. Submit each adapter only once."
+        for seed in (0, 1)
+    ]
+    assert len(problems([entries["lora"], entries["lora"].replace(name="twin")])) == 2, "both were tuned"
