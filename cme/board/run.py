@@ -25,6 +25,9 @@ __all__ = ["Ran", "check_folder", "run_board", "selected"]
 _RECORD = "board.json"
 _RETRIES = 5
 _RENDERED = ("table", "board")
+_LAST = ("analysis", "export")
+"""Kinds of steps that no entry of scores needs. They take long, so they start when nothing else can."""
+
 _OTHERS_POLL = 2.0
 
 
@@ -197,7 +200,7 @@ class _Driver:
         ready = [
             name for name in self._open() if name not in running and name not in self.ran.failed and self._ready(name)
         ]
-        ready.sort(key=lambda name: (steps[name].alone, -self.heights[name]))
+        ready.sort(key=lambda name: (steps[name].kind in _LAST, steps[name].alone, -self.heights[name]))
         held = False
         for name in ready:
             step = steps[name]

@@ -75,6 +75,16 @@ def test_steps_that_measure_costs_run_alone(tmp_path):
     assert not survey(other).plan.steps["costs/rank-4"].alone
 
 
+def test_rows_are_complete_before_their_experts_are_analysed(tmp_path):
+    """An analysis takes longer than all that the row's scores need, which a lost machine should not cost."""
+    board = make_board(tmp_path, costs="true", analysis="true", exports="true", datasets="[qqp, rte]")
+    ran, pool = run_fake(board, jobs=2)
+    assert ran.failed == {}
+    late = [place for place, name in enumerate(pool.started) if name.startswith(("analysis/", "exports/"))]
+    before = ("costs/", "results/", "runs/", "grid/")
+    assert late and min(late) > max(place for place, name in enumerate(pool.started) if name.startswith(before))
+
+
 def held_by_another(folder):
     """Write the lock file of another process of this machine that is alive."""
     folder.mkdir(parents=True, exist_ok=True)
