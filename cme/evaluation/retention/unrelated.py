@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cme.data.sources import open_source
 from cme.data.sources.hub import HubSource
 from cme.errors import CMEError, UsageError
 from cme.readers.bounded import read_bounded
@@ -53,7 +54,9 @@ def find_text(file: str | None, source: str) -> tuple[UnrelatedText | None, str]
     if file is not None:
         return read_text(Path(file)), ""
     if source != "hub":
-        return None, f"no unrelated text: the source {source} has none (give one with --retention-text)"
+        # Records and boards have the name of a source, and never its path on this machine.
+        shown = open_source(source).name
+        return None, f"no unrelated text: the source {shown} has none (give one with --retention-text)"
     try:
         return _wikitext(), ""
     except CMEError as error:

@@ -206,8 +206,18 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
         hardware=place.hardware,
         threads=place.threads,
         dtype=place.dtype,
-        command=" ".join(place.command),
+        command=" ".join(_without_out(place.command)),
     )
+
+
+def _without_out(words: Sequence[str]) -> list[str]:
+    """Return a command without its output folder, which means nothing on another machine."""
+    kept, skipped = [], False
+    for word in words:
+        if not skipped and word != "--out" and not word.startswith("--out="):
+            kept.append(word)
+        skipped = word == "--out"
+    return kept
 
 
 def _plain(name: str) -> str:

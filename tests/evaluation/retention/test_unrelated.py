@@ -55,3 +55,13 @@ def test_without_a_hub_there_is_a_remark(tmp_path):
 def test_other_sources_ask_no_hub():
     text, remark = find_text(None, "mini")
     assert text is None and "the source mini has none" in remark
+
+
+def test_the_remark_names_a_mirror_and_not_its_folder(tmp_path):
+    from cme.data.sources import open_source
+
+    (tmp_path / "rte").mkdir()
+    for given in (f"mine={tmp_path}", str(tmp_path)):
+        name = open_source(given).name
+        text, remark = find_text(None, given)
+        assert text is None and f"the source {name} has none" in remark and str(tmp_path.parent) not in remark

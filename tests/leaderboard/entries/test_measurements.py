@@ -20,7 +20,7 @@ SURROUNDINGS = {
     "hardware": "A processor",
     "threads": 2,
     "dtype": "float32",
-    "command": ["cme", "bench", "adapters"],
+    "command": ["cme", "bench", "adapters", "--rounds", "20", "--out", "/home/me/costs"],
 }
 WRONG = {
     "mode": "train",
@@ -119,7 +119,7 @@ def test_costs_are_those_of_the_row_over_lora(workshop):
         "hardware": "A processor",
         "threads": 2,
         "dtype": "float32",
-        "command": "cme bench adapters",
+        "command": "cme bench adapters --rounds 20",
     }
     lora = workshop.row("lora", "lora", 0.6, settings={"rank": 32}, bench=folder / "report.json", **ROW)
     assert lora.cost_ratios.train == lora.cost_ratios.memory == Ratio(value=1.0, low=1.0, high=1.0)
