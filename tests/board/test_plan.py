@@ -1,4 +1,4 @@
-"""From a board's file to its steps: what is planned, with which commands, and which files are refused."""
+"""From a board's file to its steps: what is planned, and with which commands."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from cme.board.rows import flags
 from cme.board.state import losses_of_entry, survey
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import load_entries
-from tests.board.fakes import make_board, write_board
+from tests.board.fakes import make_board
 
 ROOT = Path(cme.__file__).parents[1]
 DEMO = ROOT / "leaderboards" / "demo"
@@ -302,127 +302,6 @@ def test_flags_write_what_the_command_line_reads():
     assert words == ["--steps", "3", "--learning", "0.5", "--competition", "--no-collaboration", "--set", 'a=[1, "x"]']
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"metods": "{}"}, "unknown key 'metods' (did you mean 'methods'?)"),
-        ({"methods": "{lora: {recipie: demo-lora}}"}, "unknown key 'recipie' (did you mean 'recipe'?)"),
-        ({"methods": "{x: demo-lorra}"}, "unknown recipe 'demo-lorra'. Did you mean 'demo-lora'?"),
-        ({"methods": "{lorra: {}}"}, "unknown method 'lorra'. Did you mean"),
-        ({"methods": "{}"}, "the board has no methods"),
-        ({"methods": "{lora: {settings: {rnk: 4}}}"}, "unknown setting 'rnk'. Did you mean 'rank'?"),
-        ({"methods": "{lora: {settings: {experts: 4}}}"}, "lora has no setting 'experts'"),
-        ({"methods": "{lora: {settings: {seed: 4}}}"}, "'seed' is chosen by the board"),
-        ({"methods": "{lora: {settings: {target_modules: '.*proj'}}}"}, "can only be set in a recipe"),
-        ({"methods": "{majority: demo-lora}"}, "the row 'majority' has the name of a reference"),
-        ({"methods": "{a/b: demo-lora}"}, "'a/b' cannot be the name of a file"),
-        ({"methods": "{lora: demo-lora, lora: demo-lora}"}, "the key 'lora' twice"),
-        (
-            {"studies": "{s: {of: lora, vary: {experts: [1, 2]}}}"},
-            "lora has the method lora, which has no setting 'experts'",
-        ),
-        ({"studies": "{s: {of: tem, vary: {rank: [1]}}}"}, "unknown method 'tem'. Did you mean 'team'?"),
-        ({"studies": "{s: {of: lora, vary: {}}}"}, "nothing varies"),
-        ({"studies": "{s: {of: lora, vary: {rank: [2, 2]}}}"}, "two of its rows of lora are equal"),
-        ({"studies": "{s: {of: lora, vary: {rank: [2]}, hold: parameters}}"}, "The only choice is total_rank"),
-        ({"studies": "{s: {of: team, vary: {experts: [3]}, hold: total_rank}}"}, "is not divisible by 3"),
-        (
-            {"methods": "{lora: {}, lora-s-2: demo-lora}", "studies": "{s: {of: lora, vary: {rank: [2]}}}"},
-            "two rows are called 'lora-s-2'",
-        ),
-        ({"base": "nowhere"}, "base 'nowhere' does not exist: it is neither a folder nor a hub id"),
-        ({"base": "./nowhere/at"}, "does not exist"),
-        ({"base": "[a/x, b/x]"}, "two bases are called 'x'"),
-        ({"tier": "quik"}, "unknown tier 'quik'. Did you mean 'quick'?"),
-        ({"suite": "cme-23"}, "unknown suite 'cme-23'. Did you mean 'cme-22'?"),
-        ({"datasets": "[rtee]"}, "rtee"),
-        ({"device": "gpu"}, "unknown device 'gpu'"),
-        ({"rates": "[1e-3]"}, "Give at least two different rates"),
-        ({"rates": "[1e-3, 1e-3]"}, "Give at least two different rates"),
-        ({"rates": "[1e-3, fast]"}, "rates: item 2: expected float, found 'fast'"),
-        ({"rates": "[1e-3, -1]"}, "rates: item 2: must be above 0"),
-        ({"seeds": "[0, 0]"}, "seeds has 0, 0. Give each seed once."),
-        ({"seeds": "[]"}, "seeds has no values"),
-        ({"references": "[bse]"}, "unknown reference 'bse'. Did you mean 'base'?"),
-        ({"prompt_variants": "{rows: [lorra], which: [1]}"}, "unknown row 'lorra'. Did you mean 'lora'?"),
-        ({"prompt_variants": "{rows: [lora]}"}, "needs both rows and which"),
-        ({"prompt_variants": "{rows: [lora], which: [99]}"}, "prompt variant 99 does not exist"),
-        ({"analysis": "{rows: [lora]}"}, "lora has the method lora, which has no experts"),
-        ({"mix": "{folder: mix, size: 3}"}, "folder cannot be combined"),
-        (
-            {"methods": "{lora: {}, t: lora-r32}"},
-            "the recipes have different prompt formats (lora: plain, t: teamlora)",
-        ),
-        ({"methods": "{t: lora-r32}", "references": "[base-4-shot]"}, "base-4-shot needs the prompt format plain"),
-        ({"name": "'a b'"}, "name is 'a b'"),
-        ({"out": "''"}, "out is empty"),
-        ({"dtype": "bf16"}, "unknown dtype 'bf16'"),
-        ({"costs": "{dtype: f16}"}, "unknown costs: dtype 'f16'"),
-        ({"analysis": "{tier: quik}"}, "unknown analysis: tier 'quik'. Did you mean 'quick'?"),
-        ({"analysis": "{tier: quick}"}, "analysis: tier is quick, but that of the board is smoke"),
-        ({"analysis": "{parts: [lod]}"}, "unknown analysis: part 'lod'. Did you mean 'load'?"),
-        ({"analysis": "{parts: [similarity]}"}, "parts has similarity, of which a board shows nothing. Add load"),
-        (
-            {"analysis": "{parts: [load, training]}"},
-            "the part training needs the checkpoints of team, which are not kept",
-        ),
-        ({"analysis": "{rows: [tem]}"}, "analysis: unknown row 'tem'. Did you mean 'team'?"),
-        ({"analysis": "{seeds: [2]}"}, "analysis: the seed 2 is not one of the board's seeds (0, 1)"),
-        ({"analysis": "{seeds: [1, 1]}"}, "analysis: seeds has 1, 1. Give each seed once."),
-        (
-            {
-                "methods": "{many: {settings: {method: moelora, rank: 1, experts: 8}}}",
-                "analysis": "{parts: [load, shapley]}",
-            },
-            "many has 8 experts, and exact Shapley values are possible for at most 6",
-        ),
-        (
-            {"analysis": "true", "suite": "cme-r", "datasets": "[gsm8k, mbpp]", "run_code": "unsandboxed"},
-            "analysis cannot run code, but the results contain mbpp",
-        ),
-        ({"exports": "{rows: [lora]}"}, "exports: lora has the method lora, which has no experts"),
-        ({"exports": "{how: men}"}, "unknown exports: way of exporting 'men'. Did you mean 'mean'?"),
-        ({"exports": "{how: family}"}, "no way of exporting to a single adapter"),
-        ({"exports": "{steps: 3}"}, "exports: steps applies to distil only"),
-        ({"exports": "{how: mean, rank: 3}"}, "exports: rank applies to fit and distil only"),
-        ({"exports": "{rank: 5}"}, "rank is 5, but the experts of team have at most rank 4 together"),
-        ({"exports": "{how: distil}", "dtype": "float16"}, "distil trains with float32 or bfloat16"),
-        ({"exports": "{ridge: -1}"}, "exports: ridge"),
-        ({"mix": "{mixing: equl}"}, "mix: "),
-        ({"mix": "{temperature: -1}"}, "mix: "),
-        ({"mix": "{licence: comercial}"}, "mix: unknown use 'comercial'. Did you mean 'commercial'?"),
-        ({"mix": "{validation_share: 0}"}, "validation_share is 0, but the validation rows choose the learning rate"),
-        ({"rates": "[1e-3, 1.00000001e-3]"}, "Two rates must differ in their first seven digits"),
-        ({"references": "[base, base]"}, "base is listed twice"),
-        ({"references": "[base-0-shot]"}, "unknown reference 'base-0-shot'"),
-    ],
-)
-def test_a_wrong_board_is_one_message(tmp_path, changes, message):
-    path = write_board(tmp_path, **changes)
-    with pytest.raises(CMEError) as caught:
-        read_board(path)
-    assert message in str(caught.value) and str(path) in str(caught.value)
-    assert not (tmp_path / "work").exists() and not (tmp_path / "out").exists()
-
-
-def test_a_file_that_is_no_board(tmp_path):
-    with pytest.raises(CMEError, match=r"missing\.yaml does not exist"):
-        read_board(tmp_path / "missing.yaml")
-    (tmp_path / "list.yaml").write_text("[1]")
-    with pytest.raises(CMEError, match=r"is a folder\. Give the YAML file of a board"):
-        read_board(tmp_path)
-    with pytest.raises(CMEError, match="must be a mapping"):
-        read_board(tmp_path / "list.yaml")
-
-
-def test_two_steps_of_one_name_are_refused(tmp_path):
-    """The second seed of ``lora-wording`` would have the folder of the first prompt variant of ``lora``."""
-    methods = "{lora: {settings: {rank: 4}}, lora-wording: {settings: {method: lora, rank: 2}}}"
-    board = make_board(tmp_path, methods=methods, prompt_variants="{rows: [lora], which: [1]}")
-    with pytest.raises(CMEError, match="two steps are called 'results/lora-wording-1'"):
-        make_plan(board)
-
-
 def test_rates_as_text_of_yaml_1_1(tmp_path):
     assert make_board(tmp_path, rates="['1e-3', 2e-3]").file.rates == (1e-3, 2e-3)
 
@@ -436,32 +315,6 @@ def test_an_entry_gives_the_losses_of_its_grid_on_another_machine(tmp_path):
     board = read_board(board.path, tmp_path / "work")
     losses = losses_of_entry(board, board.bases[0], board.row("moelora"))
     assert set(losses) == {1e-3, 2e-3, 4e-3, 8e-3} and min(losses, key=losses.get) == 4e-3
-
-
-def test_a_board_is_refused_when_a_method_refuses_a_row_or_a_point(tmp_path):
-    """Otherwise the board would fail in the middle of its run."""
-    methods = (
-        "{lora: {settings: {rank: 4}}, one: {settings: {method: mola, rank: 4, experts: 1}}, "
-        "two: {settings: {method: mola, rank: 4, experts: 2}}, wide: {settings: {method: smora, rank: 8, options: {top_k: 9}}}, "
-        "tuned: {settings: {method: adamole, rank: 4}, tune: {experts: [1, 2]}}}"
-    )
-    with pytest.raises(UsageError) as raised:
-        make_board(tmp_path, methods=methods, studies="{number: {of: [two], vary: {experts: [1, 2, 4]}}}")
-    message = str(raised.value)
-    for part in (
-        "one: experts must be at least top_k (2), but is 1",
-        "wide: top_k must be from 2 to the rank (8), but is 9",
-        "tuned/experts-1: experts must be at least 2, but is 1",
-        "two-number-1: experts must be at least top_k (2), but is 1",
-    ):
-        assert part in message
-    assert "two:" not in message and "two-number-4" not in message and "tuned/experts-2" not in message
-
-
-def test_all_invalid_points_of_a_study_are_listed(tmp_path):
-    with pytest.raises(UsageError) as raised:
-        make_board(tmp_path, studies="{number: {of: [team], vary: {experts: [-1, 0, 4]}}}")
-    assert "found -1" in str(raised.value) and "found 0" in str(raised.value)
 
 
 def test_rows_whose_options_change_the_costs_are_not_measured_with_the_defaults(tmp_path):
