@@ -26,6 +26,9 @@ _OF_BOARD = ("base", "data", "learning_rate", "seed", "threads", "report_to", "p
 _NO_OPTION = ("max_grad_norm", "logging_steps")
 """Training settings that have no option on the command line. A recipe can set them."""
 
+_TOTAL = "total_rank"
+"""What a study can vary or hold beside the settings: the sum of the ranks of all experts."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -237,6 +240,12 @@ def _study_rows(name: str, study: Study, file: BoardFile, methods: Mapping[str, 
         raise UsageError(f"{where}: nothing varies. Give values, such as 'vary: {{experts: [1, 2, 4]}}'.")
     if study.hold not in (None, "total_rank"):
         raise UsageError(f"{where}: hold is {study.hold!r}. The only choice is total_rank.")
+    if study.hold and _TOTAL in study.vary:
+        raise UsageError(f"{where}: total_rank cannot both vary and be held. Remove hold.")
+    if _TOTAL in study.vary and "rank" in study.vary:
+        raise UsageError(
+            f"{where}: rank and total_rank cannot both vary, because one determines the other. Remove one."
+        )
     if study.hold and "experts" not in study.vary:
         raise UsageError(f"{where}: hold needs 'experts' in vary, because only then the total rank changes.")
     if study.rates not in ("grid", "method"):
@@ -268,22 +277,17 @@ def _study_rows(name: str, study: Study, file: BoardFile, methods: Mapping[str, 
 def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> Row:
     where, adapter = f"study {name}", method.adapter
     honoured = METHODS[adapter.method].settings
-    for key in values:
+    changed = dict(values)
+    total = changed.pop(_TOTAL, None)
+    for key in changed:
         if key not in honoured and key in [item.name for item in fields(AdapterSettings)]:
             has = ", ".join(honoured) or "none"
             raise UsageError(
                 f"{where}: {method.name} has the method {adapter.method}, which has no setting {key!r} (it has {has})."
             )
-    _check_settings(values, where, [*honoured, *(item.name for item in fields(TrainSettings))])
-    changed = dict(values)
-    if study.hold:
-        experts = values["experts"]
-        multiplies = METHODS[adapter.method].multiplies
-        if not isinstance(experts, int) or experts < 1 or (multiplies and method.total_rank % experts):
-            raise UsageError(
-                f"{where}: the total rank {method.total_rank} of {method.name} is not divisible by {experts!r}."
-            )
-        changed["rank"] = method.total_rank // (experts if multiplies else 1)
+    _check_settings(changed, where, [*honoured, *(item.name for item in fields(TrainSettings))])
+    if study.hold or total is not None:
+        changed["rank"] = _rank_of(where, method, method.total_rank if total is None else total, values.get("experts"))
     if isinstance(changed.get("rank"), int) and "alpha" not in changed:
         # The output is scaled by alpha / rank, which must not change with the rank.
         alpha = adapter.lora_alpha / adapter.rank * changed["rank"]
@@ -306,8 +310,24 @@ def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> 
     )
 
 
+def _rank_of(where: str, method: Row, total: Any, experts: Any) -> int:
+    """Return the setting ``rank`` with which a method has a total rank."""
+    if not isinstance(total, int) or isinstance(total, bool) or total < 1:
+        raise UsageError(f"{where}: total_rank is {total!r}. Give whole numbers above 0.")
+    if method.adapter.method == "adalora" or "rank" not in METHODS[method.adapter.method].settings:
+        raise UsageError(
+            f"{where}: {method.name} has the method {method.adapter.method}, which has no fixed total rank."
+        )
+    if not METHODS[method.adapter.method].multiplies:
+        return total
+    count = method.adapter.experts if experts is None else experts
+    if not isinstance(count, int) or count < 1 or total % count:
+        raise UsageError(f"{where}: the total rank {total} of {method.name} is not divisible by {count!r}.")
+    return total // count
+
+
 def _spoken(key: str, value: Any, count: int) -> str:
     """Return a value for the name of a row. With several varied settings, each value follows the name of its setting."""
     text = {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
-    text = re.sub(r"[^A-Za-z0-9.]+", "-", f"{text:g}" if isinstance(text, float) else str(text))
+    text = re.sub(r"[^A-Za-z0-9.]+", "-", f"{text:g}" if isinstance(text, float) else str(text)).strip("-")
     return text if count == 1 else f"{key.replace('_', '-')}-{text}"

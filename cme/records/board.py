@@ -158,7 +158,7 @@ class Study(BoardPart):
 
     Attributes:
         of: the methods.
-        vary: values by setting. The study has all combinations.
+        vary: values by setting. The study has all combinations. ``total_rank`` varies the rank of all experts together.
         hold: ``total_rank`` keeps experts times rank, if the number of experts varies.
         rates: ``grid`` chooses the rate of every row with the board's grid. ``method`` takes the rate of the method.
         seeds: seeds; empty for those of the board.

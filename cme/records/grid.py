@@ -44,9 +44,10 @@ class GridRun(Record):
         problem: reason why there is no loss, or None.
         settings: values of the adapter's settings that the grid varies beside the rate, such as the rank; None if it varies the
             rate only.
+        grad_norm: median of the logged norms of the gradient before clipping; None if no norm is known.
     """
 
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("settings",)
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("settings", "grad_norm")
 
     learning_rate: float
     folder: str
@@ -54,6 +55,7 @@ class GridRun(Record):
     last_loss: float | None
     problem: str | None
     settings: dict[str, Setting] | None = None
+    grad_norm: float | None = None
 
 
 class _Rates(Record):

@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["COLUMNS", "CURVE", "PICTURE", "curve_rows", "write_curve"]
+__all__ = ["COLUMNS", "CURVE", "PICTURE", "curve_rows", "median_norm", "write_curve"]
 
 CURVE = "curve.csv"
 PICTURE = "curve.svg"
@@ -76,6 +77,20 @@ def write_curve(out: Path, rows: Sequence[Mapping[str, float]]) -> None:
     write_text(out / CURVE, text.getvalue())
     if rows and importlib.util.find_spec("matplotlib"):
         _draw(out / PICTURE, rows)
+
+
+def median_norm(out: Path) -> float | None:
+    """Return the median of the gradient norms in the curve of a run, or None without a curve or a logged step.
+
+    Args:
+        out: The run's folder.
+    """
+    try:
+        with (out / CURVE).open(encoding="utf-8", newline="") as file:
+            norms = [float(row["grad_norm"]) for row in csv.DictReader(file)]
+    except (OSError, KeyError, ValueError):
+        return None
+    return statistics.median(norms) if norms else None
 
 
 def _draw(path: Path, rows: Sequence[Mapping[str, float]]) -> None:

@@ -23,6 +23,7 @@ from cme.processes import joined
 from cme.records import Diverged, Grid, GridRun, Run, read_record, write_record
 from cme.records.grid import DIVERGED, GRID, folder_of
 from cme.training.cells import Tune, cells_of, check_cells
+from cme.training.curve import median_norm
 from cme.training.run import train
 from cme.training.settings import TrainSettings, stored
 from cme.workdir import FinishedError, claim, claimed, finish, is_finished, reopen
@@ -188,7 +189,7 @@ def _finished(run: _Cell, out: Path) -> GridRun | None:
     if is_finished(folder) or (folder / DIVERGED).is_file():
         _check_same(folder, run.settings, run.adapter)
     if is_finished(folder):
-        return _result(run, read_record(folder / "run.json", Run))
+        return _result(run, read_record(folder / "run.json", Run), folder)
     if (folder / DIVERGED).is_file():
         return _diverged(run, read_record(folder / DIVERGED, Diverged).problem)
     if (out / GRID).is_file():
@@ -198,7 +199,7 @@ def _finished(run: _Cell, out: Path) -> GridRun | None:
 
 def _one(run: _Cell, out: Path) -> GridRun:
     try:
-        return _result(run, train(run.settings, run.adapter, out=out / run.folder))
+        return _result(run, train(run.settings, run.adapter, out=out / run.folder), out / run.folder)
     except DivergedError as error:
         return _diverged(run, str(error))
 
@@ -220,9 +221,10 @@ def _diverged(run: _Cell, problem: str) -> GridRun:
     return run.result(validation_loss=None, last_loss=None, problem=problem)
 
 
-def _result(run: _Cell, record: Run) -> GridRun:
+def _result(run: _Cell, record: Run, folder: Path) -> GridRun:
     last = record.losses[-1][1] if record.losses else None
-    return run.result(validation_loss=record.validation_loss, last_loss=last, problem=None)
+    norm = median_norm(folder)
+    return run.result(validation_loss=record.validation_loss, last_loss=last, problem=None, grad_norm=norm)
 
 
 def _grid(adapter: AdapterSettings, done: list[GridRun], out: Path, complete: bool) -> Grid:

@@ -154,6 +154,27 @@ def test_a_study_holds_the_total_rank_and_the_scale(tmp_path):
     assert steps["studies/experts/entries/team-experts-4"].needs[0] == "results/team-0"
 
 
+def test_a_study_of_the_total_rank_has_all_methods_at_equal_sizes(tmp_path):
+    board = make_board(
+        tmp_path,
+        methods="{lora: {settings: {rank: 32, alpha: 64}}, team: {settings: {method: teamlora, rank: 8, experts: 4}}}",
+        studies="{ranks: {of: [lora, team], vary: {total_rank: [8, 32, 64]}}}",
+    )
+    rows = board.of_study("ranks")
+    assert [row.name for row in rows] == [
+        f"{method}-ranks-{total}" for method in ("lora", "team") for total in (8, 32, 64)
+    ]
+    assert [row.total_rank for row in rows] == [8, 32, 64, 8, 32, 64]
+    assert [row.adapter.rank for row in rows] == [8, 32, 64, 2, 8, 16]
+    assert len({row.adapter.lora_alpha / row.adapter.rank for row in rows[:3]}) == 1
+    assert [row.same_as for row in rows] == [None, "lora", None, None, "team", None]
+    assert [row.values for row in rows[:2]] == [{"total_rank": 8}, {"total_rank": 32}]
+    argv = make_plan(board).steps["studies/ranks/entries/team-ranks-64"].argv
+    assert "--total-rank" not in argv
+    argv = make_plan(board).steps["grid/team-ranks-64/lr-1e-03"].argv
+    assert argv[argv.index("--rank") + 1] == "16" and "--total-rank" not in argv
+
+
 def test_experts_of_comol_share_the_rank_in_studies_and_costs(tmp_path):
     board = make_board(
         tmp_path,
@@ -208,6 +229,12 @@ def test_a_study_may_take_the_rate_of_its_method(tmp_path):
     step = make_plan(board).steps["runs/lora-ranks-8-0"]
     assert step.needs == ("grid/lora",) and step.argv[step.argv.index("--lr-from") + 1].endswith("work/grid/lora")
     assert "--grid" not in make_plan(board).steps["studies/ranks/entries/lora-ranks-8"].argv
+
+
+def test_a_list_of_layers_names_its_row(tmp_path):
+    study = "{of: lora, vary: {target_modules: [[q_proj, k_proj], [up_proj]]}}"
+    rows = make_board(tmp_path, studies=f"{{targets: {study}}}").of_study("targets")
+    assert [row.name for row in rows] == ["lora-targets-q-proj-k-proj", "lora-targets-up-proj"]
 
 
 def test_a_shorter_grid_trains_all_seeds_in_full(tmp_path):

@@ -32,6 +32,17 @@ from tests.board.fakes import make_board, write_board
         ({"studies": "{s: {of: lora, vary: {rank: [2, 2]}}}"}, "two of its rows of lora are equal"),
         ({"studies": "{s: {of: lora, vary: {rank: [2]}, hold: parameters}}"}, "The only choice is total_rank"),
         ({"studies": "{s: {of: team, vary: {experts: [3]}, hold: total_rank}}"}, "is not divisible by 3"),
+        ({"studies": "{s: {of: team, vary: {total_rank: [3]}}}"}, "the total rank 3 of team is not divisible by 2"),
+        ({"studies": "{s: {of: team, vary: {total_rank: [1.5]}}}"}, "total_rank is 1.5. Give whole numbers above 0"),
+        ({"studies": "{s: {of: team, vary: {total_rank: [4], rank: [2]}}}"}, "rank and total_rank cannot both vary"),
+        (
+            {"studies": "{s: {of: team, vary: {total_rank: [4], experts: [2]}, hold: total_rank}}"},
+            "total_rank cannot both vary and be held",
+        ),
+        (
+            {"methods": "{ada: {settings: {method: adalora}}}", "studies": "{s: {of: ada, vary: {total_rank: [4]}}}"},
+            "has no fixed total rank",
+        ),
         (
             {"methods": "{lora: {}, lora-s-2: demo-lora}", "studies": "{s: {of: lora, vary: {rank: [2]}}}"},
             "two rows are called 'lora-s-2'",

@@ -44,7 +44,9 @@ def board(tmp_path):
 def test_the_order_on_two_bases(board, tmp_path):
     written = [path.relative_to(tmp_path / "out").as_posix() for path in cme.board_tables(board)]
     studies = [
-        f"{prefix}studies/ranks/study.{kind}" for prefix in ("", "smollm2-135m/") for kind in ("md", "csv", "svg")
+        f"{prefix}studies/ranks/{file}"
+        for prefix in ("", "smollm2-135m/")
+        for file in ("study.md", "study.csv", "rates.csv", "study.svg")
     ]
     assert written == [*studies, "order.md", "order.csv"]
     (row,) = csv.DictReader(io.StringIO((tmp_path / "out" / "order.csv").read_text()))

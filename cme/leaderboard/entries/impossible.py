@@ -102,7 +102,7 @@ def _grid(grid: Mapping[str, Any]) -> Iterator[str]:
     for k, run in enumerate(_mapping(item) for item in grid.get("runs") or ()):
         if not _fits(run.get("learning_rate"), _POSITIVE):
             yield f"lr_grid.runs.{k}.learning_rate is {str(run.get('learning_rate'))[:60]!a}; expected {_POSITIVE}"
-        for name in ("validation_loss", "last_loss"):
+        for name in ("validation_loss", "last_loss", "grad_norm"):
             if (loss := run.get(name)) is not None and not _fits(loss, _NOT_NEGATIVE):
                 yield f"lr_grid.runs.{k}.{name} is {str(loss)[:60]!a}; expected {_NOT_NEGATIVE}"
     if not (_fits(grid.get("steps"), _POSITIVE) and isinstance(grid["steps"], int)):

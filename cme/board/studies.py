@@ -1,0 +1,207 @@
+"""The table, the data and the figures of a study, beside what is reported for the paper."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from cme.adapters.methods import METHODS
+from cme.board.board import Board
+from cme.board.study_plot import Point, StudyRow, draw, draw_rates, grid_runs
+from cme.extras import optional
+from cme.files import write_text
+from cme.frames import csv_text
+from cme.leaderboard.ranking.comparison import Standing
+from cme.leaderboard.ranking.numbers import estimate, points, shown
+from cme.leaderboard.rendering.paper import Paper, load_paper
+from cme.records import Entry, GridRun
+from cme.records.board import SUITE
+from cme.reports import markdown_table, write_figure
+from cme.stats import Estimate
+from cme.suite.suites import SUITES
+
+__all__ = ["reported_points", "write_study"]
+
+
+def write_study(
+    board: Board, folder: Path, name: str, standing: Standing, lines: Sequence[tuple[str, float]]
+) -> Iterator[Path]:
+    """Write the files of a study: ``study.md``, ``study.csv``, ``rates.csv``, and the figures where matplotlib is installed.
+
+    Args:
+        board: the board.
+        folder: folder of the study.
+        name: name of the study.
+        standing: the rows of the study with their averages.
+        lines: labels and averages of horizontal lines in the figure.
+
+    Yields:
+        The files written.
+    """
+    entries = {entry.name: entry for entry in standing.rows}
+    rows = [
+        StudyRow(row, entries[row.name], standing.averages[row.name])
+        for row in board.of_study(name)
+        if row.name in entries
+    ]
+    keys = list(board.file.studies[name].vary)
+    paper = load_paper()
+    reported = reported_points(paper, keys, rows) if board.file.suite == SUITE else []
+    text = _text(name, keys, rows) + _rates_text(rows) + _reported_text(paper, keys, reported)
+    write_text(folder / "study.md", SUITES[board.file.suite].named(text))
+    write_text(folder / "study.csv", _csv(keys, rows))
+    write_text(folder / "rates.csv", _rates_csv(keys, rows))
+    yield from (folder / "study.md", folder / "study.csv", folder / "rates.csv")
+    with optional("The same numbers are in study.csv and rates.csv."):
+        write_figure(lambda: draw(name, keys, rows, lines, reported, paper.base), folder / "study.svg")
+        yield folder / "study.svg"
+        if any(grid_runs(item.entry) for item in rows):
+            write_figure(lambda: draw_rates(name, keys, rows), folder / "rates.svg")
+            yield folder / "rates.svg"
+
+
+def reported_points(paper: Paper, keys: Sequence[str], rows: Sequence[StudyRow]) -> list[Point]:
+    """Return what is reported for the paper about the settings that a study varies.
+
+    The paper's ablation answers a study of TeamLoRA's two modules. Its main rows answer a study of the rank, or of the total
+    rank, if one of the study's methods is reported with at least two values.
+
+    Args:
+        paper: the reported figures.
+        keys: the varied settings.
+        rows: the rows of the study.
+    """
+    methods = list(dict.fromkeys(item.row.adapter.method for item in rows))
+    if set(keys) == {"competition", "collaboration"} and "teamlora" in methods:
+        return [Point("teamlora", tuple(getattr(row, key) for key in keys), row.average) for row in paper.ablation]
+    if len(keys) != 1 or keys[0] not in ("rank", "total_rank"):
+        return []
+    points = [
+        Point(row.method, (row.rank * _factor(keys[0], row.method, row.experts),), row.average)
+        for row in paper.rows
+        if row.method in methods
+    ]
+    values = [{point.values for point in points if point.method == method} for method in methods]
+    return points if any(len(of_method) > 1 for of_method in values) else []
+
+
+def _factor(key: str, method: str, experts: int | None) -> int:
+    """Return by what the reported rank is multiplied: that of a method with experts is the rank of one expert."""
+    return (experts or 1) if key == "total_rank" and METHODS[method].multiplies else 1
+
+
+def _text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
+    varied = [key for key in keys if key != "total_rank"]
+    columns = ["name", "method", *varied, "total rank", "learning rate", "trainable %", "seeds", "CME average"]
+    lines = [
+        [
+            item.row.name,
+            item.row.adapter.method,
+            *(shown(item.row.values[key]) for key in varied),
+            str(item.row.total_rank),
+            _rate(item.entry),
+            points(item.entry.runs[0].cost.trainable_share),
+            str(len(item.entry.runs)),
+            estimate(item.score),
+        ]
+        for item in rows
+    ]
+    edge = any(item.entry.lr_grid and item.entry.lr_grid.at_edge for item in rows)
+    note = "\n\\* The rate is at the edge of the grid, so a better one may lie outside.\n" if edge else ""
+    interval = " The brackets hold its interval." if any(item.score.low is not None for item in rows) else ""
+    return (
+        f"# Study: {name}\n\nRows of the same method differ only in {_listing(keys)}. The last column is the CME average."
+        f"{interval}\n\n"
+        f"{markdown_table(columns, lines)}\n{note}"
+    )
+
+
+def _rates_text(rows: Sequence[StudyRow]) -> str:
+    """Return the tables of the validation losses and of the gradient norms by learning rate, for rows with a grid."""
+    runs = {item.row.name: grid_runs(item.entry) for item in rows if grid_runs(item.entry)}
+    if not runs:
+        return ""
+    rates = sorted({rate for own in runs.values() for rate in own})
+
+    def table(cell: Callable[[GridRun], str]) -> str:
+        lines = [[name, *(cell(own[rate]) if rate in own else "" for rate in rates)] for name, own in runs.items()]
+        return markdown_table(["name", *(shown(rate) for rate in rates)], lines)
+
+    steps = sorted({item.entry.lr_grid.steps for item in rows if item.entry.lr_grid})
+    text = (
+        f"\n## Learning rates\n\nValidation loss of each learning rate after {' or '.join(map(str, steps))} steps. "
+        f"The rate with the lowest loss is that of the row.\n\n{table(_loss)}\n"
+    )
+    if any(run.grad_norm is not None for own in runs.values() for run in own.values()):
+        text += (
+            "\nMedian norm of the gradient over the logged steps of the same runs, before clipping.\n\n"
+            f"{table(lambda run: '' if run.grad_norm is None else f'{run.grad_norm:.3g}')}\n"
+        )
+    return text
+
+
+def _loss(run: GridRun) -> str:
+    return "diverged" if run.validation_loss is None else f"{run.validation_loss:.3f}"
+
+
+def _reported_text(paper: Paper, keys: Sequence[str], reported: Sequence[Point]) -> str:
+    if not reported:
+        return ""
+    lines = [[point.method, *(shown(value) for value in point.values), points(point.average)] for point in reported]
+    return (
+        f"\n## Reported for the paper\n\nThese averages are reported for {paper.base}, without intervals. They were "
+        f"not measured with CME. Only their differences can be compared with those above.\n\n"
+        f"{markdown_table(['method', *(key.replace('_', ' ') for key in keys), 'average'], lines)}\n"
+    )
+
+
+def _rate(entry: Entry) -> str:
+    edge = "\\*" if entry.lr_grid and entry.lr_grid.at_edge else ""
+    return f"{shown(entry.recipe.learning_rate)}{edge}"
+
+
+def _csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
+    varied = [key for key in keys if key != "total_rank"]
+    columns = ["name", "method", "row", *varied, "total_rank", "learning_rate", "at_edge", "seeds", "average", "stderr"]
+    columns += ["low", "high"]
+    lines = [
+        [
+            item.row.name,
+            item.row.adapter.method,
+            item.row.method_row,
+            *(item.row.values[key] for key in varied),
+            item.row.total_rank,
+            item.entry.recipe.learning_rate,
+            item.entry.lr_grid.at_edge if item.entry.lr_grid else None,
+            len(item.entry.runs),
+            *(None if value is None else round(value, 6) for value in _numbers(item.score)),
+        ]
+        for item in rows
+    ]
+    return csv_text(columns, lines)
+
+
+def _rates_csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
+    lines = [
+        [
+            item.row.name,
+            item.row.adapter.method,
+            item.row.method_row,
+            *(item.row.values[key] for key in keys),
+            rate,
+            run.validation_loss,
+            run.last_loss,
+            run.grad_norm,
+            run.problem,
+        ]
+        for item in rows
+        for rate, run in grid_runs(item.entry).items()
+    ]
+    columns = ["name", "method", "row", *keys, "learning_rate", "validation_loss", "last_loss", "grad_norm", "problem"]
+    return csv_text(columns, lines)
+
+
+def _numbers(score: Estimate) -> tuple[float | None, ...]:
+    return score.value, score.stderr, score.low, score.high
+
+
+def _listing(keys: Sequence[str]) -> str:
+    return ", ".join(key.replace("_", " ") for key in keys)
