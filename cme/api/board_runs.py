@@ -187,7 +187,7 @@ def board_commands(file: StrPath, *, work: StrPath | None = None, stage: int | N
 
 
 @public
-def board_tables(file: StrPath, *, work: StrPath | None = None) -> list[Path]:
+def board_tables(file: StrPath, *, work: StrPath | None = None, check: bool = False) -> list[Path]:
     """Write the tables and figures of the studies, and the order of the methods on several bases: ``cme board tables``.
 
     This is the last step of a board. It reads the entries, so it also works without the work folder.
@@ -195,9 +195,11 @@ def board_tables(file: StrPath, *, work: StrPath | None = None) -> list[Path]:
     Args:
         file: the YAML file of the board.
         work: folder of the mix, the runs and the results, instead of the one in the file.
+        check: write nothing, and return the files that do not match the entries. Of a figure, only the existence is checked,
+            because its bytes depend on the version of matplotlib.
 
     Returns:
-        The files written. None for a board with one base and without studies.
+        The files written, or with ``check`` those that do not match. None for a board with one base and without studies.
 
     Raises:
         CMEError: if an entry is missing or damaged.
@@ -206,9 +208,9 @@ def board_tables(file: StrPath, *, work: StrPath | None = None) -> list[Path]:
         >>> cme.board_tables("leaderboards/demo/board.yaml")  # doctest: +SKIP
     """
     from cme.board.board import read_board
-    from cme.board.tables import write_tables
+    from cme.board.tables import stale_tables, write_tables
 
-    return write_tables(read_board(path(file), None if work is None else path(work)))
+    return (stale_tables if check else write_tables)(read_board(path(file), None if work is None else path(work)))
 
 
 @public

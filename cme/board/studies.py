@@ -1,30 +1,29 @@
 """The table, the data and the figures of a study, beside what is reported for the paper."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from cme.adapters.methods import METHODS
 from cme.board.board import Board
 from cme.board.study_plot import Point, StudyRow, draw, draw_rates, grid_runs
-from cme.extras import optional
-from cme.files import write_text
 from cme.frames import csv_text
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import estimate, points, shown
 from cme.leaderboard.rendering.paper import Paper, load_paper
 from cme.records import Entry, GridRun
 from cme.records.board import SUITE
-from cme.reports import markdown_table, write_figure
+from cme.reports import markdown_table
 from cme.stats import Estimate
 from cme.suite.suites import SUITES
 
-__all__ = ["reported_points", "write_study"]
+__all__ = ["reported_points", "study_files"]
 
 
-def write_study(
+def study_files(
     board: Board, folder: Path, name: str, standing: Standing, lines: Sequence[tuple[str, float]]
-) -> Iterator[Path]:
-    """Write the files of a study: ``study.md``, ``study.csv``, ``rates.csv``, and the figures where matplotlib is installed.
+) -> tuple[dict[Path, str], dict[Path, Callable[[], Any]]]:
+    """Make the files of a study: ``study.md``, ``study.csv``, ``rates.csv`` and the figures.
 
     Args:
         board: the board.
@@ -33,8 +32,8 @@ def write_study(
         standing: the rows of the study with their averages.
         lines: labels and averages of horizontal lines in the figure.
 
-    Yields:
-        The files written.
+    Returns:
+        The texts, and the functions that draw the figures, by path.
     """
     entries = {entry.name: entry for entry in standing.rows}
     rows = [
@@ -46,16 +45,17 @@ def write_study(
     paper = load_paper()
     reported = reported_points(paper, keys, rows) if board.file.suite == SUITE else []
     text = _text(name, keys, rows) + _rates_text(rows) + _reported_text(paper, keys, reported)
-    write_text(folder / "study.md", SUITES[board.file.suite].named(text))
-    write_text(folder / "study.csv", _csv(keys, rows))
-    write_text(folder / "rates.csv", _rates_csv(keys, rows))
-    yield from (folder / "study.md", folder / "study.csv", folder / "rates.csv")
-    with optional("The same numbers are in study.csv and rates.csv."):
-        write_figure(lambda: draw(name, keys, rows, lines, reported, paper.base), folder / "study.svg")
-        yield folder / "study.svg"
-        if any(grid_runs(item.entry) for item in rows):
-            write_figure(lambda: draw_rates(name, keys, rows), folder / "rates.svg")
-            yield folder / "rates.svg"
+    texts = {
+        folder / "study.md": SUITES[board.file.suite].named(text),
+        folder / "study.csv": _csv(keys, rows),
+        folder / "rates.csv": _rates_csv(keys, rows),
+    }
+    figures: dict[Path, Callable[[], Any]] = {
+        folder / "study.svg": lambda: draw(name, keys, rows, lines, reported, paper.base)
+    }
+    if any(grid_runs(item.entry) for item in rows):
+        figures[folder / "rates.svg"] = lambda: draw_rates(name, keys, rows)
+    return texts, figures
 
 
 def reported_points(paper: Paper, keys: Sequence[str], rows: Sequence[StudyRow]) -> list[Point]:

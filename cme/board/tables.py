@@ -1,21 +1,23 @@
 """What a board shows beside its tables: a table and a figure for each study, and the order of the rows on several bases."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from cme.board.board import Base, Board
 from cme.board.order import Agreement, agreement
-from cme.board.studies import write_study
+from cme.board.studies import study_files
+from cme.extras import optional
 from cme.files import write_text
 from cme.frames import csv_text
 from cme.leaderboard import load_entries, make_standing
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import estimate
 from cme.leaderboard.ranking.tuned import tuned_lines
-from cme.reports import markdown_table
+from cme.reports import markdown_table, write_figure
 from cme.suite.suites import SUITES
 
-__all__ = ["write_tables"]
+__all__ = ["stale_tables", "write_tables"]
 
 
 def write_tables(board: Board) -> list[Path]:
@@ -30,16 +32,47 @@ def write_tables(board: Board) -> list[Path]:
     Raises:
         CMEError: an entry is missing or damaged.
     """
-    written: list[Path] = []
+    texts, figures = _files(board)
+    for path, text in texts.items():
+        write_text(path, text)
+    written = list(texts)
+    with optional("The same numbers are in study.csv and rates.csv."):
+        for path, draw in figures.items():
+            write_figure(draw, path)
+            written.append(path)
+    return written
+
+
+def stale_tables(board: Board) -> list[Path]:
+    """List the files that are missing, and the tables that `write_tables` would write differently.
+
+    Figures depend on the version of matplotlib, so a figure that exists is not compared.
+
+    Args:
+        board: the board. Its entries must be complete.
+
+    Raises:
+        CMEError: an entry is missing or damaged.
+    """
+    texts, figures = _files(board)
+    stale = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text.encode()]
+    return stale + [path for path in figures if not path.is_file()]
+
+
+def _files(board: Board) -> tuple[dict[Path, str], dict[Path, Callable[[], Any]]]:
+    texts: dict[Path, str] = {}
+    figures: dict[Path, Callable[[], Any]] = {}
     standings: dict[str, Standing] = {}
     for base in board.bases:
         standings[base.label] = _standing(board, base, None)
         for name in board.file.studies:
             folder, lines = _folder(board, base, name), tuned_lines(standings[base.label])
-            written += write_study(board, folder, name, _standing(board, base, name), lines)
+            of_study = study_files(board, folder, name, _standing(board, base, name), lines)
+            texts |= of_study[0]
+            figures |= of_study[1]
     if len(board.bases) > 1:
-        written += _write_order(board, standings)
-    return written
+        texts |= _order(board, standings)
+    return texts, figures
 
 
 def _folder(board: Board, base: Base, study: str | None) -> Path:
@@ -51,8 +84,8 @@ def _standing(board: Board, base: Base, study: str | None) -> Standing:
     return make_standing(load_entries(entries), entries)
 
 
-def _write_order(board: Board, standings: Mapping[str, Standing]) -> Iterator[Path]:
-    """Write whether the order of the methods is the same on all bases."""
+def _order(board: Board, standings: Mapping[str, Standing]) -> dict[Path, str]:
+    """Return the files that say whether the order of the methods is the same on all bases."""
     names = [row.name for row in board.methods]
     scores = {label: {name: standing.averages[name] for name in names} for label, standing in standings.items()}
     labels = list(scores)
@@ -70,11 +103,9 @@ def _write_order(board: Board, standings: Mapping[str, Standing]) -> Iterator[Pa
         "shows how much of it is due to samples and seeds: the averages are drawn 10,000 times from their standard errors.\n\n"
         f"{markdown_table(['base', 'other base', 'methods', 'rank correlation'], ranks)}\n"
     )
-    write_text(board.out / "order.md", text)
     columns = ["base", "other_base", "methods", "rank_correlation", "low", "high"]
     values = [[first, second, item.rows, item.value, item.low, item.high] for first, second, item in pairs]
-    write_text(board.out / "order.csv", csv_text(columns, values))
-    yield from (board.out / "order.md", board.out / "order.csv")
+    return {board.out / "order.md": text, board.out / "order.csv": csv_text(columns, values)}
 
 
 def _correlation(item: Agreement) -> str:

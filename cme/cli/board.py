@@ -173,7 +173,13 @@ def commands(
 
 
 @verb("tables", to=board, epilog="Example: cme board tables leaderboards/demo/board.yaml")
-def tables(file: BoardYaml, work: Work = None) -> None:
+def tables(
+    file: BoardYaml,
+    work: Work = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing, and exit with 1 if tables are out of date.")
+    ] = False,
+) -> None:
     """Write the tables of the studies and of several bases.
 
     For each study, a table and a figure are written. For several bases, a table shows the order of the methods. This is the
@@ -181,7 +187,14 @@ def tables(file: BoardYaml, work: Work = None) -> None:
     """
     import cme
 
-    written = cme.board_tables(file, work=work)
+    written = cme.board_tables(file, work=work, check=check)
+    if check:
+        if written:
+            stale = "\n  ".join(map(str, written))
+            note(f"cme: these files do not match the entries:\n  {stale}\nRun: cme board tables {file}")
+            raise typer.Exit(1)
+        note("All files are up to date.")
+        return
     for path in written:
         note(f"Written: {path}")
     if not written:

@@ -6,8 +6,10 @@ import shutil
 
 import pytest
 from scipy.stats import spearmanr
+from typer.testing import CliRunner
 
 import cme
+from cme.cli.main import app
 from cme.errors import CMEError
 from tests.board.fakes import write_board
 from tests.leaderboard.workshop import Workshop
@@ -46,9 +48,10 @@ def test_the_order_on_two_bases(board, tmp_path):
     studies = [
         f"{prefix}studies/ranks/{file}"
         for prefix in ("", "smollm2-135m/")
-        for file in ("study.md", "study.csv", "rates.csv", "study.svg")
+        for file in ("study.md", "study.csv", "rates.csv")
     ]
-    assert written == [*studies, "order.md", "order.csv"]
+    figures = [f"{prefix}studies/ranks/study.svg" for prefix in ("", "smollm2-135m/")]
+    assert written == [*studies, "order.md", "order.csv", *figures]
     (row,) = csv.DictReader(io.StringIO((tmp_path / "out" / "order.csv").read_text()))
     assert (row["base"], row["other_base"], row["methods"]) == ("base", "smollm2-135m", "3")
     frames = [cme.load_board(tmp_path / "out" / name).to_frame().set_index("name") for name in (".", "smollm2-135m")]
@@ -83,3 +86,19 @@ def test_a_missing_entry_is_one_message(board, tmp_path):
     shutil.rmtree(tmp_path / "out" / "smollm2-135m")
     with pytest.raises(CMEError, match=r"smollm2-135m"):
         cme.board_tables(board)
+
+
+def test_tables_that_do_not_match_the_entries_are_named(board, tmp_path):
+    everything = {path.relative_to(tmp_path / "out").as_posix() for path in cme.board_tables(board, check=True)}
+    assert {path.relative_to(tmp_path / "out").as_posix() for path in cme.board_tables(board)} == everything
+    check = ["board", "tables", str(board), "--check"]
+    assert cme.board_tables(board, check=True) == [] and CliRunner().invoke(app, check).exit_code == 0
+    table, figure = tmp_path / "out" / "order.md", tmp_path / "out" / "studies" / "ranks" / "study.svg"
+    table.write_text(table.read_text().replace("lora", "LoRA"))
+    figure.unlink()
+    before = table.read_bytes()
+    assert cme.board_tables(board, check=True) == [table, figure]
+    result = CliRunner().invoke(app, check)
+    assert result.exit_code == 1
+    assert f"these files do not match the entries:\n  {table}\n  {figure}\n" in result.stderr
+    assert table.read_bytes() == before and not figure.exists(), "a check writes nothing"
