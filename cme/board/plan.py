@@ -9,6 +9,7 @@ from cme.board.board import Base, Board
 from cme.board.choice import Facts, choose
 from cme.board.costs import CostGroup, cost_groups
 from cme.board.expert_steps import TABLE, ExpertSteps, final_table, with_experts
+from cme.board.id_steps import id_steps
 from cme.board.options import mix_options, row_options, tune_options
 from cme.board.reference import shots_of
 from cme.board.rows import Row, decimal, flags
@@ -99,6 +100,7 @@ class _Planner:
                 yield from self._experts(base, row)
             yield from self._entries(base)
             yield from self._tables(base)
+        yield from id_steps(self.board)
         if self.file.studies or len(self.board.bases) > 1:
             yield self._board()
 

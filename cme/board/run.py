@@ -273,10 +273,13 @@ class _Driver:
 
 
 def _reason(step: Step, state: State) -> str:
+    from cme.board.id_steps import ids_problem
     from cme.board.match import entry_problem
 
     if step.kind == "entry":
         return f"the entry is {entry_problem(step)}"
+    if step.kind == "ids":
+        return f"the file of row ids is {ids_problem(step)}"
     return state.problem or f"{step.out} is not finished"
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from cme.board.board import Base, Board
 from cme.board.choice import Facts
 from cme.board.files import damage_reported, read_mapping
+from cme.board.id_steps import ids_problem
 from cme.board.match import entry_problem, hardware_problem, marker_problem, report_problem
 from cme.board.plan import Plan, make_plan
 from cme.board.rows import Row
@@ -123,6 +124,8 @@ def state_of(step: Step, board: Board) -> State:
     if step.kind == "entry":
         problem = entry_problem(step)
         return State(finished=problem is None)
+    if step.kind == "ids":
+        return State(finished=ids_problem(step) is None)
     if step.kind in ("table", "board"):
         return _rendered(step, board)
     if step.kind == "costs":

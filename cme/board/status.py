@@ -132,7 +132,7 @@ def estimate(now: Survey) -> Estimate:
         if times:
             total += sum(times) / len(times)
         else:
-            unknown += step.kind not in ("grid", "entry", "table", "board")
+            unknown += step.kind not in ("grid", "entry", "ids", "table", "board")
         own = sizes.get((step.kind, step.row)) or sizes.get((step.kind,)) or [0]
         space += sum(own) // len(own)
     return Estimate(total / 3600, space, unknown)
@@ -156,6 +156,6 @@ def _seconds(step: Step, record: Mapping[str, Any]) -> float | None:
 
 
 def _size(step: Step) -> int:
-    if step.kind in ("grid", "table", "board", "entry") or not step.out.is_dir():
+    if step.kind in ("grid", "table", "board", "entry", "ids") or not step.out.is_dir():
         return 0
     return sum(item.stat().st_size for item in Path(step.out).rglob("*") if item.is_file())

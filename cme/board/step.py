@@ -15,9 +15,9 @@ class Step:
     Attributes:
         name: name of the step, such as ``results/lora-1``.
         kind: kind of output: ``mix``, ``rate``, ``grid``, ``run``, ``result``, ``costs``, ``analysis``, ``export``, ``entry``,
-            ``table`` or ``board``.
+            ``ids``, ``table`` or ``board``.
         argv: the command without ``cme``.
-        out: output folder, or the file of an entry.
+        out: output folder, or the file of an entry or of row ids.
         needs: names of the steps whose output it reads.
         cpus: CPU threads.
         gpus: GPUs; None takes one if the machine has any.
@@ -28,7 +28,8 @@ class Step:
         seed: seed of a run.
         variant: prompt variant of a result.
         expects: values that the output must have to be this step's.
-        parts: paths by what they are: the result folders of an entry by ``seeds`` and ``variants``, or the ``files`` of a table.
+        parts: paths by what they are: the result folders of an entry by ``seeds`` and ``variants``, the ``files`` of a table, or
+            the folder ``of`` which row ids are written.
     """
 
     name: str

@@ -1,13 +1,17 @@
 """Boards on the rows of files of row ids."""
 
 import json
+import shutil
 
 import pytest
+from typer.testing import CliRunner
 
 import cme
 from cme.board.board import read_board
+from cme.board.id_steps import ids_problem
 from cme.board.plan import make_plan
-from cme.board.state import survey
+from cme.board.state import state_of, survey
+from cme.cli.main import app
 from cme.errors import CMEError
 from tests.board import disturb
 from tests.board.fakes import finish, make_board, write_board
@@ -22,6 +26,10 @@ def files(tmp_path_factory):
     cme.write_ids(root / "mix", root / "mix.parquet")
     cme.write_ids(root / "result", root / "rows.parquet")
     return root
+
+
+def main_app(argv):
+    return CliRunner().invoke(app, list(argv))
 
 
 def ids_board(root, files, **changes):
@@ -96,3 +104,45 @@ def test_the_mix_and_a_row_through_the_command_line(tmp_path, files):
     states = {step.name: step.state for step in cme.board_status(path).steps}
     assert states["mix"] == states["results/majority"] == states["entries/majority"] == "finished"
     assert read_board(path).fixed.mix_fingerprint == first["fingerprint"]
+
+
+def test_a_board_on_a_folder_of_rows_writes_their_ids(tmp_path, files):
+    board = make_board(tmp_path, source=f"{{path: {tmp_path}, name: rows-1}}")
+    steps = make_plan(board).steps
+    assert steps["ids/mix"].needs == ("mix",) and steps["ids/evaluation"].needs == ("results/base",)
+    for name, folder in (("ids/mix", "mix"), ("ids/evaluation", "result")):
+        step = steps[name]
+        shutil.copytree(files / folder, step.parts["of"][0])
+        assert not state_of(step, board).finished
+        assert main_app(step.argv).exit_code == 0 and state_of(step, board).finished
+    made = [steps[name].out for name in ("ids/mix", "ids/evaluation")]
+    assert made == [tmp_path / "out" / "mix-ids.parquet", tmp_path / "out" / "evaluation-ids.parquet"]
+    again = ids_board(tmp_path / "again", files, ids=made[1], mix=f"{{ids: {made[0]}}}")
+    assert again.file.tier == "smoke", "the files are those that a board takes its rows from"
+
+
+def test_ids_of_another_mix_or_evaluation_are_written_again(tmp_path, files):
+    board = make_board(tmp_path, source=f"{{path: {tmp_path}, name: rows-1}}")
+    steps = make_plan(board).steps
+    for name, folder, file, value in (
+        ("ids/mix", "mix", "manifest.json", ("fingerprint", "0" * 64)),
+        ("ids/evaluation", "result", "result.json", ("tier", "quick")),
+    ):
+        step, (of,) = steps[name], steps[name].parts["of"]
+        shutil.copytree(files / folder, of)
+        assert main_app(step.argv).exit_code == 0
+        content = json.loads((of / file).read_text())
+        (of / file).write_text(json.dumps(content | {value[0]: value[1]}))
+        assert ids_problem(step) in ("of another mix", "of another evaluation")
+        shutil.rmtree(of)
+        assert ids_problem(step) is None, "the file counts where the folder is not"
+
+
+@pytest.mark.parametrize("source", ["hub", "mini", "'mini:graded'"])
+def test_rows_that_everybody_has_need_no_ids(tmp_path, source):
+    assert not [name for name in make_plan(make_board(tmp_path, source=source)).steps if name.startswith("ids/")]
+
+
+def test_a_board_without_the_base_takes_the_ids_of_its_first_row(tmp_path):
+    board = make_board(tmp_path, source=f"{{path: {tmp_path}, name: rows-1}}", references="[majority]")
+    assert make_plan(board).steps["ids/evaluation"].needs == ("results/lora-0",)
