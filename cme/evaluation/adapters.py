@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cme.errors import AdapterError, UsageError
+from cme.records.grid import GRID
 
 __all__ = ["BASE", "AdapterSwitcher", "adapter_name", "distinct_names", "resolve_adapter"]
 
@@ -40,9 +41,15 @@ def resolve_adapter(adapter: str) -> Path:
 
 
 def adapter_name(adapter: str) -> str:
-    """Return the name of an adapter in tables: the name of its folder, or the last part of its hub id."""
+    """Return the name of an adapter in tables: the name of its folder, or the last part of its hub id.
+
+    The name of a run of a learning-rate grid follows that of the grid's folder, because many grids have runs of the same rate.
+    """
     folder = Path(adapter).expanduser()
-    return folder.resolve().name if folder.exists() else adapter.rstrip("/").split("/")[-1]
+    if not folder.exists():
+        return adapter.rstrip("/").split("/")[-1]
+    whole = folder.resolve()
+    return f"{whole.parent.name}-{whole.name}" if (whole.parent / GRID).is_file() else whole.name
 
 
 def distinct_names(adapters: Sequence[str]) -> list[str]:

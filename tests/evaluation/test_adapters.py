@@ -3,7 +3,7 @@
 import pytest
 
 from cme.errors import UsageError
-from cme.evaluation.adapters import AdapterSwitcher, adapter_name
+from cme.evaluation.adapters import AdapterSwitcher, adapter_name, distinct_names
 from cme.evaluation.run import evaluate, evaluate_each
 from cme.evaluation.settings import EvalSettings
 from cme.models import load
@@ -141,3 +141,12 @@ def test_an_adapter_on_the_hub(tiny_base, adapters, tmp_path):
     evaluate(settings(tiny_base, adapter=str(adapters["one"])), tmp_path / "folder")
     assert responses(out) == responses(tmp_path / "folder")
     assert (result(out)["name"], result(out)["adapter"]["path"]) == ("adapter", "test/adapter")
+
+
+def test_the_name_of_a_run_of_a_grid_has_that_of_the_grid(tmp_path):
+    for grid in ("lora", "team"):
+        (tmp_path / grid / "lr-1e-03").mkdir(parents=True)
+        (tmp_path / grid / "lr-grid.json").write_text("{}")
+    (tmp_path / "plain" / "lr-1e-03").mkdir(parents=True)
+    runs = [str(tmp_path / folder / "lr-1e-03") for folder in ("lora", "team", "plain")]
+    assert distinct_names(runs) == ["lora-lr-1e-03", "team-lr-1e-03", "lr-1e-03"]
