@@ -27,6 +27,15 @@ def log(tmp_path):
     (programs / "id").chmod(0o755)
     (tmp_path / ".ci").mkdir()
     shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    for folder in ("entries", "one/entries", "one/studies/ranks/entries", "one/other-base/entries", "planned/entries"):
+        (tmp_path / "leaderboards" / folder).mkdir(parents=True)
+        if folder.startswith("one/"):
+            (tmp_path / "leaderboards" / folder / "lora.json").write_text("{}")
+    for board in ("one", "planned"):
+        (tmp_path / "leaderboards" / board / "board.yaml").write_text("")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "cme").write_text(f'#!{shutil.which("bash")}\necho "cme $*" >> "{log}"\n')
+    (tmp_path / ".venv" / "bin" / "cme").chmod(0o755)
     environment = {name: value for name, value in os.environ.items() if name != "CME_REQUIRE_SANDBOX"}
     subprocess.run(
         [shutil.which("bash"), tmp_path / ".ci" / "run"], env=environment | {"PATH": str(programs)}, check=True
@@ -37,6 +46,20 @@ def log(tmp_path):
 def test_ci_installs_bubblewrap_and_requires_the_sandbox(log):
     tests = log.index("1 make test")
     assert any("apt-get install" in line and "bubblewrap" in line.split() for line in log[:tests])
+
+
+def test_ci_verifies_every_committed_table(log):
+    """Also those of studies and of further bases, but no folder without entries."""
+    called = [line.removeprefix("cme ") for line in log if line.startswith("cme ")]
+    tables = ["one", "one/other-base", "one/studies/ranks"]
+    expected = []
+    for table in tables:
+        entries = f"leaderboards/{table}/entries"
+        expected += [
+            f"leaderboard verify {entries}",
+            f"leaderboard --check --entries {entries} --out leaderboards/{table}",
+        ]
+    assert called == [*expected, "board tables leaderboards/one/board.yaml --check"]
 
 
 @pytest.mark.parametrize("name", ["ci.yml", "newest.yml"])

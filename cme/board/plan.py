@@ -381,7 +381,9 @@ class _Planner:
     def _board(self) -> Step:
         """Make the step that compares the rows of each study, and the bases."""
         words = ("board", "tables", str(self.board.path), "--work", str(self.board.work))
-        files = [self._out(base, name) / "study.md" for base in self.board.bases for name in self.file.studies]
+        names = ("study.md", "study.csv", "rates.csv")
+        studies = [self._out(base, study) for base in self.board.bases for study in self.file.studies]
+        files = [folder / name for folder in studies for name in names]
         files += [self.board.out / "order.md"] if len(self.board.bases) > 1 else []
         needs = [
             f"{base.prefix}{f'studies/{name}/table' if name else TABLE if base.label in self.complete else 'table'}"

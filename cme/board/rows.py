@@ -278,7 +278,7 @@ def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> 
     where, adapter = f"study {name}", method.adapter
     honoured = METHODS[adapter.method].settings
     changed = dict(values)
-    total = changed.pop(_TOTAL, None)
+    changed.pop(_TOTAL, None)
     for key in changed:
         if key not in honoured and key in [item.name for item in fields(AdapterSettings)]:
             has = ", ".join(honoured) or "none"
@@ -286,8 +286,8 @@ def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> 
                 f"{where}: {method.name} has the method {adapter.method}, which has no setting {key!r} (it has {has})."
             )
     _check_settings(changed, where, [*honoured, *(item.name for item in fields(TrainSettings))])
-    if study.hold or total is not None:
-        changed["rank"] = _rank_of(where, method, method.total_rank if total is None else total, values.get("experts"))
+    if study.hold or _TOTAL in values:
+        changed["rank"] = _rank_of(where, method, values.get(_TOTAL, method.total_rank), values.get("experts"))
     if isinstance(changed.get("rank"), int) and "alpha" not in changed:
         # The output is scaled by alpha / rank, which must not change with the rank.
         alpha = adapter.lora_alpha / adapter.rank * changed["rank"]
@@ -314,7 +314,8 @@ def _rank_of(where: str, method: Row, total: Any, experts: Any) -> int:
     """Return the setting ``rank`` with which a method has a total rank."""
     if not isinstance(total, int) or isinstance(total, bool) or total < 1:
         raise UsageError(f"{where}: total_rank is {total!r}. Give whole numbers above 0.")
-    if method.adapter.method == "adalora" or "rank" not in METHODS[method.adapter.method].settings:
+    by_layer = (method.adapter.options or {}).get("experts_pattern")
+    if method.adapter.method == "adalora" or by_layer or "rank" not in METHODS[method.adapter.method].settings:
         raise UsageError(
             f"{where}: {method.name} has the method {method.adapter.method}, which has no fixed total rank."
         )

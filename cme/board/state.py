@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,9 @@ def survey(board: Board) -> Survey:
         # A table shows its entries, so it is not finished before them.
         if step.kind in ("table", "board") and not all(states[other].finished for other in step.needs):
             states[name] = State()
+    for name, step in plan.steps.items():
+        if step.kind == "ids":
+            states[name] = _ids(step, states, [other for other in plan.steps.values() if other.kind == "entry"])
     return Survey(plan, states, _needed(plan, states))
 
 
@@ -131,6 +134,17 @@ def state_of(step: Step, board: Board) -> State:
     if step.kind == "costs":
         return _measured(step)
     return _marked(step)
+
+
+def _ids(step: Step, states: Mapping[str, State], entries: Sequence[Step]) -> State:
+    """Return the state of a file of row ids.
+
+    A finished board needs no mix on this machine, and none is built for its ids. Before, a file is not finished as long as that
+    of which it has the ids may change.
+    """
+    if all(states[other].finished for other in step.needs) and (step.parts["of"][0].exists() or step.out.is_file()):
+        return states[step.name]
+    return State(finished=all(states[other.name].finished for other in entries))
 
 
 def inputs_of(step: Step, board: Board) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from cme.adapters.methods import METHODS
 from cme.board.board import Board
 from cme.board.study_plot import Point, StudyRow, draw, draw_rates, grid_runs
+from cme.errors import CMEError
 from cme.frames import csv_text
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import estimate, points, shown
@@ -34,13 +35,17 @@ def study_files(
 
     Returns:
         The texts, and the functions that draw the figures, by path.
+
+    Raises:
+        CMEError: a row of the study has no entry.
     """
     entries = {entry.name: entry for entry in standing.rows}
-    rows = [
-        StudyRow(row, entries[row.name], standing.averages[row.name])
-        for row in board.of_study(name)
-        if row.name in entries
-    ]
+    if missing := [row.name for row in board.of_study(name) if row.name not in entries]:
+        raise CMEError(
+            f"{folder / 'entries'} lacks {', '.join(missing)}, so the tables of the study {name} cannot be made. "
+            "Run: cme board run"
+        )
+    rows = [StudyRow(row, entries[row.name], standing.averages[row.name]) for row in board.of_study(name)]
     keys = list(board.file.studies[name].vary)
     paper = load_paper()
     reported = reported_points(paper, keys, rows) if board.file.suite == SUITE else []
@@ -51,7 +56,7 @@ def study_files(
         folder / "rates.csv": _rates_csv(keys, rows),
     }
     figures: dict[Path, Callable[[], Any]] = {
-        folder / "study.svg": lambda: draw(name, keys, rows, lines, reported, paper.base)
+        folder / "study.svg": lambda: draw(name, keys, rows, lines, reported, _title(paper, keys))
     }
     if any(grid_runs(item.entry) for item in rows):
         figures[folder / "rates.svg"] = lambda: draw_rates(name, keys, rows)
@@ -90,7 +95,16 @@ def _factor(key: str, method: str, experts: int | None) -> int:
 
 def _text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
     varied = [key for key in keys if key != "total_rank"]
-    columns = ["name", "method", *varied, "total rank", "learning rate", "trainable %", "seeds", "CME average"]
+    columns = [
+        "name",
+        "method",
+        *map(_spoken, varied),
+        "total rank",
+        "learning rate",
+        "trainable %",
+        "seeds",
+        "CME average",
+    ]
     lines = [
         [
             item.row.name,
@@ -146,11 +160,22 @@ def _reported_text(paper: Paper, keys: Sequence[str], reported: Sequence[Point])
     if not reported:
         return ""
     lines = [[point.method, *(shown(value) for value in point.values), points(point.average)] for point in reported]
+    assumed = (
+        " The number of experts is not reported with them. Four are assumed, so the total rank of a method with experts is four "
+        "times the reported rank."
+        if "total_rank" in keys
+        else ""
+    )
     return (
         f"\n## Reported for the paper\n\nThese averages are reported for {paper.base}, without intervals. They were "
-        f"not measured with CME. Only their differences can be compared with those above.\n\n"
-        f"{markdown_table(['method', *(key.replace('_', ' ') for key in keys), 'average'], lines)}\n"
+        f"not measured with CME. Only their differences can be compared with those above.{assumed}\n\n"
+        f"{markdown_table(['method', *map(_spoken, keys), 'average'], lines)}\n"
     )
+
+
+def _title(paper: Paper, keys: Sequence[str]) -> str:
+    assumed = ", four experts assumed" if "total_rank" in keys else ""
+    return f"Reported for {paper.base}, without intervals{assumed}"
 
 
 def _rate(entry: Entry) -> str:
@@ -204,4 +229,8 @@ def _numbers(score: Estimate) -> tuple[float | None, ...]:
 
 
 def _listing(keys: Sequence[str]) -> str:
-    return ", ".join(key.replace("_", " ") for key in keys)
+    return ", ".join(map(_spoken, keys))
+
+
+def _spoken(key: str) -> str:
+    return key.replace("_", " ")

@@ -1,6 +1,8 @@
 """The figures of a study: the CME average against the varied setting, and the validation loss against the learning rate."""
 
-from collections.abc import Sequence
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +12,9 @@ from cme.stats import Estimate
 
 __all__ = ["Point", "StudyRow", "draw", "draw_rates", "grid_runs"]
 
-# Colour-blind safe (Okabe and Ito), and with markers that differ in grey.
+# Colour-blind safe (Okabe and Ito), and with markers that differ in grey. Their numbers differ, so that no pair repeats soon.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#555555")
-_MARKERS = ("o", "s", "^", "D", "v", "P")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 _Interval = tuple[float, float | None, float | None]
@@ -60,7 +62,7 @@ def draw(
     rows: Sequence[StudyRow],
     lines: Sequence[tuple[str, float]] = (),
     reported: Sequence[Point] = (),
-    reported_base: str = "",
+    reported_title: str = "",
 ) -> Any:
     """Draw the averages of a study, one line per method.
 
@@ -73,21 +75,22 @@ def draw(
         rows: the rows.
         lines: labels and averages of horizontal lines, such as that of tuned LoRA.
         reported: averages that are reported for the paper.
-        reported_base: base of the reported averages.
+        reported_title: title of their panel.
 
     Returns:
         A matplotlib figure.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.6 if reported else 6.4, 3.8), layout="constrained")
-    panels = figure.subplots(1, 2, width_ratios=[3, 2]) if reported else [figure.subplots()]
+    figure = Figure(figsize=(10.4 if reported else 6.4, 3.8), layout="constrained")
+    panels = figure.subplots(1, 2) if reported else [figure.subplots()]
     measured = [
         (str(item.row.method_row), _values(keys, item), (item.score.value, item.score.low, item.score.high))
         for item in rows
     ]
     methods = list(dict.fromkeys(method for method, _, _ in measured))
-    _panel(panels[0], keys, measured, methods)
+    places = list(dict.fromkeys(values for _, values, _ in measured))
+    _panel(panels[0], keys, measured, methods, places)
     for number, (label, value) in enumerate(lines):
         panels[0].axhline(
             value, color="#333333", linewidth=1.2, linestyle=(0, (8, 3 + 3 * number)), label=label, zorder=0
@@ -99,9 +102,14 @@ def draw(
         # A reported method has the colour of the first row of this method.
         row_of = {item.row.adapter.method: str(item.row.method_row) for item in reversed(rows)}
         given = [(row_of[point.method], point.values, (point.average, None, None)) for point in reported]
-        _panel(panels[1], keys, given, methods)
+        # What both have is in the same order.
+        own = {point.values for point in reported}
+        order = [values for values in places if values in own] + [
+            values for values in dict.fromkeys(point.values for point in reported) if values not in places
+        ]
+        _panel(panels[1], keys, given, methods, order)
         panels[1].set_ylabel("reported average")
-        panels[1].set_title(f"Reported for {reported_base}, without intervals")
+        panels[1].set_title(reported_title)
     return figure
 
 
@@ -122,18 +130,26 @@ def draw_rates(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> Any:
     shown = [item for item in rows if grid_runs(item.entry)]
     methods = list(dict.fromkeys(item.row.method_row for item in shown))
     values = list(dict.fromkeys(_values(keys, item) for item in shown))
-    figure = Figure(figsize=(1.2 + 2.9 * len(methods), 3.2), layout="constrained")
+    figure = Figure(figsize=(2.4 + 2.9 * len(methods), 3.2), layout="constrained")
     panels = figure.subplots(1, len(methods), sharey=True, squeeze=False)[0]
     for panel, method in zip(panels, methods, strict=True):
         for item in shown:
             if item.row.method_row != method:
                 continue
             number = values.index(_values(keys, item))
-            runs = [run for run in grid_runs(item.entry).values() if run.validation_loss is not None]
+            runs, colour = grid_runs(item.entry).values(), colormaps["viridis"](0.9 * number / max(len(values) - 1, 1))
             panel.plot(
-                [run.learning_rate for run in runs], [run.validation_loss for run in runs], linewidth=1.3, markersize=4,
-                color=colormaps["viridis"](0.9 * number / max(len(values) - 1, 1)), marker=_MARKERS[number % len(_MARKERS)],
+                [run.learning_rate for run in runs],
+                [math.nan if run.validation_loss is None else run.validation_loss for run in runs],
+                linewidth=1.3, markersize=4, color=colour, marker=_MARKERS[number % len(_MARKERS)],
                 label=_place(keys, values[number], ", "),
+            )  # fmt: skip
+            diverged = [run.learning_rate for run in runs if run.validation_loss is None]
+            # At the upper edge, one below the other.
+            height = 0.98 - 0.04 * number
+            panel.plot(
+                diverged, [height] * len(diverged), linestyle="", marker="x", markersize=5, color=colour,
+                transform=panel.get_xaxis_transform(), gid="diverged",
             )  # fmt: skip
         rates = sorted({rate for item in shown for rate in grid_runs(item.entry)})
         panel.set_xscale("log")
@@ -141,32 +157,41 @@ def draw_rates(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> Any:
         panel.set_xticks([], minor=True)
         panel.set_xlabel("learning rate")
         panel.set_title(method)
-        panel.legend(frameon=False)
         _open(panel)
     panels[0].set_ylabel("validation loss")
-    figure.suptitle(f"Learning rates of the study {name}")
+    handles = {line.get_label(): line for panel in panels for line in panel.lines if line.get_gid() != "diverged"}
+    figure.legend(handles.values(), handles, loc="outside right upper", frameon=False)
+    crosses = any(run.validation_loss is None for item in shown for run in grid_runs(item.entry).values())
+    figure.suptitle(f"Learning rates of the study {name}" + ("\n(a cross: training diverged)" if crosses else ""))
     return figure
 
 
 def _panel(
-    panel: Any, keys: Sequence[str], points: Sequence[tuple[str, tuple[Any, ...], _Interval]], methods: Sequence[str]
+    panel: Any,
+    keys: Sequence[str],
+    points: Sequence[tuple[str, tuple[Any, ...], _Interval]],
+    methods: Sequence[str],
+    places: Sequence[tuple[Any, ...]],
 ) -> None:
     """Draw averages: for each point a method, the values of the varied settings, and the average with its interval."""
-    places = list(dict.fromkeys(values for _, values, _ in points))
     numeric = len(keys) == 1 and all(_is_number(value) and value > 0 for (value,) in places)
     drawn = [method for method in methods if any(of == method for of, _, _ in points)]
+    ticks = sorted(value for (value,) in places) if numeric else []
+    # Points of several methods stand beside each other, so that their intervals can be told apart, but never beside those of
+    # another value.
+    gaps = [math.log2(after / before) for before, after in itertools.pairwise(ticks)]
+    step = min([0.03, *(gap / (3 * len(drawn)) for gap in gaps)]) if numeric else 0.12
     for method in drawn:
         own = sorted((item for item in points if item[0] == method), key=lambda item: places.index(item[1]))
         if numeric:
             own.sort(key=lambda item: item[1])
-        # Points of several methods stand beside each other, so that their intervals can be told apart.
-        shift = drawn.index(method) - (len(drawn) - 1) / 2
+        shift = step * (drawn.index(method) - (len(drawn) - 1) / 2)
         scores = [score for _, _, score in own]
         low = [value - low for value, low, _ in scores if low is not None]
         high = [high - value for value, _, high in scores if high is not None]
         number = methods.index(method)
         panel.errorbar(
-            [values[0] * 2 ** (0.03 * shift) if numeric else places.index(values) + 0.12 * shift for _, values, _ in own],
+            [values[0] * 2**shift if numeric else places.index(values) + shift for _, values, _ in own],
             [value for value, _, _ in scores],
             yerr=[low, high] if len(low) == len(high) == len(own) else None,
             fmt=_MARKERS[number % len(_MARKERS)] + ("-" if numeric else ""), color=_COLOURS[number % len(_COLOURS)],
@@ -174,7 +199,6 @@ def _panel(
         )  # fmt: skip
     if numeric:
         panel.set_xscale("log", base=2)
-        ticks = sorted(value for (value,) in places)
         panel.set_xticks(ticks, [f"{value:g}" for value in ticks])
         panel.set_xticks([], minor=True)
         panel.set_xlabel(keys[0].replace("_", " "))
@@ -185,8 +209,14 @@ def _panel(
 
 
 def _values(keys: Sequence[str], item: StudyRow) -> tuple[Any, ...]:
-    values = (item.row.values[key] for key in keys)
-    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+    return tuple(_fixed(item.row.values[key]) for key in keys)
+
+
+def _fixed(value: Any) -> Any:
+    """Return a value that can be compared and looked up: lists become tuples, and mappings the texts of their items."""
+    if isinstance(value, Mapping):
+        return tuple(f"{key}={item}" for key, item in value.items())
+    return tuple(map(_fixed, value)) if isinstance(value, list | tuple) else value
 
 
 def _place(keys: Sequence[str], values: Sequence[Any], between: str) -> str:

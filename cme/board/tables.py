@@ -1,5 +1,6 @@
 """What a board shows beside its tables: a table and a figure for each study, and the order of the rows on several bases."""
 
+import importlib.util
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ def write_tables(board: Board) -> list[Path]:
     for path, text in texts.items():
         write_text(path, text)
     written = list(texts)
+    for path in _left_over(board, figures):
+        path.unlink()
     with optional("The same numbers are in study.csv and rates.csv."):
         for path, draw in figures.items():
             write_figure(draw, path)
@@ -46,7 +49,7 @@ def write_tables(board: Board) -> list[Path]:
 def stale_tables(board: Board) -> list[Path]:
     """List the files that are missing, and the tables that `write_tables` would write differently.
 
-    Figures depend on the version of matplotlib, so a figure that exists is not compared.
+    Figures depend on the version of matplotlib, so a figure that exists is not compared. Without matplotlib, none is missed.
 
     Args:
         board: the board. Its entries must be complete.
@@ -56,7 +59,15 @@ def stale_tables(board: Board) -> list[Path]:
     """
     texts, figures = _files(board)
     stale = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text.encode()]
-    return stale + [path for path in figures if not path.is_file()]
+    drawn = importlib.util.find_spec("matplotlib") is not None
+    return stale + [path for path in figures if drawn and not path.is_file()] + _left_over(board, figures)
+
+
+def _left_over(board: Board, figures: Mapping[Path, object]) -> list[Path]:
+    """List the figures of studies that are no longer made, such as those of grids that are gone."""
+    folders = [_folder(board, base, name) for base in board.bases for name in board.file.studies]
+    files = (folder / name for folder in folders for name in ("study.svg", "rates.svg"))
+    return [file for file in files if file.is_file() and file not in figures]
 
 
 def _files(board: Board) -> tuple[dict[Path, str], dict[Path, Callable[[], Any]]]:

@@ -37,6 +37,7 @@ __all__ = [
     "content_digest",
     "evaluated_content",
     "read_ids",
+    "read_ids_head",
     "write_ids",
 ]
 
@@ -182,6 +183,18 @@ def read_ids(file: Path) -> RowIds:
     table = pa.table({name: columns[name] for name in _COLUMNS})
     _check(file, table)
     return RowIds(file, sha256_file(file), _head(file, head), table)
+
+
+def read_ids_head(file: Path) -> IdsHead:
+    """Read what a file of row ids says about its rows, without the rows.
+
+    Raises:
+        CMEError: the file is missing or damaged.
+    """
+    if not file.is_file():
+        raise CMEError(f"{file} does not exist. Make a file of row ids with 'cme ids', or give the path of one.")
+    with open_parquet(file, ID_FILES, error=CMEError, advice="Make it again with 'cme ids'.") as opened:
+        return _head(file, (opened.schema.metadata or {}).get(_HEAD))
 
 
 def _check(file: Path, table: "pa.Table") -> None:

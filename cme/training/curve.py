@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import io
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -80,7 +81,7 @@ def write_curve(out: Path, rows: Sequence[Mapping[str, float]]) -> None:
 
 
 def median_norm(out: Path) -> float | None:
-    """Return the median of the gradient norms in the curve of a run, or None without a curve or a logged step.
+    """Return the median of the finite gradient norms in the curve of a run, or None if there is none or the file is damaged.
 
     Args:
         out: The run's folder.
@@ -88,8 +89,9 @@ def median_norm(out: Path) -> float | None:
     try:
         with (out / CURVE).open(encoding="utf-8", newline="") as file:
             norms = [float(row["grad_norm"]) for row in csv.DictReader(file)]
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, TypeError, ValueError, csv.Error):
         return None
+    norms = [norm for norm in norms if math.isfinite(norm)]
     return statistics.median(norms) if norms else None
 
 

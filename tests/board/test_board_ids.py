@@ -10,11 +10,12 @@ import cme
 from cme.board.board import read_board
 from cme.board.id_steps import ids_problem
 from cme.board.plan import make_plan
-from cme.board.state import state_of, survey
+from cme.board.state import State, state_of, survey
 from cme.cli.main import app
 from cme.errors import CMEError
 from tests.board import disturb
 from tests.board.fakes import finish, make_board, write_board
+from tests.leaderboard.workshop import Workshop
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def files(tmp_path_factory):
     return root
 
 
-def main_app(argv):
+def call(argv):
     return CliRunner().invoke(app, list(argv))
 
 
@@ -106,43 +107,95 @@ def test_the_mix_and_a_row_through_the_command_line(tmp_path, files):
     assert read_board(path).fixed.mix_fingerprint == first["fingerprint"]
 
 
-def test_a_board_on_a_folder_of_rows_writes_their_ids(tmp_path, files):
-    board = make_board(tmp_path, source=f"{{path: {tmp_path}, name: rows-1}}")
-    steps = make_plan(board).steps
-    assert steps["ids/mix"].needs == ("mix",) and steps["ids/evaluation"].needs == ("results/base",)
-    for name, folder in (("ids/mix", "mix"), ("ids/evaluation", "result")):
-        step = steps[name]
-        shutil.copytree(files / folder, step.parts["of"][0])
-        assert not state_of(step, board).finished
-        assert main_app(step.argv).exit_code == 0 and state_of(step, board).finished
+FOLDER = {"methods": "{lora: {settings: {rank: 4}}}", "datasets": "[rte, qqp]"}
+
+
+def folder_board(root, **changes):
+    return make_board(root, source=f"{{path: {root}, name: rows-1}}", **FOLDER | changes)
+
+
+@pytest.fixture
+def with_entry(tmp_path):
+    """A board on a folder with an entry of its first row, and the steps of its row ids."""
+    workshop = Workshop(tmp_path / "made")
+    workshop.row("lora", "lora", 0.6, seeds=(0, 1), names=("qqp", "rte"))
+    shutil.copytree(workshop.root / "board", tmp_path / "out")
+    board = folder_board(tmp_path)
+    return board, make_plan(board).steps
+
+
+def test_a_board_on_a_folder_of_rows_writes_their_ids(with_entry, tmp_path, files):
+    board, steps = with_entry
+    assert steps["ids/mix"].needs == ("mix",) and steps["ids/evaluation"].needs == ("entries/lora",)
+    shutil.copytree(files / "mix", tmp_path / "work" / "mix")
+    for name in ("ids/mix", "ids/evaluation"):
+        assert ids_problem(steps[name]) == "missing" and not state_of(steps[name], board).finished
+        assert call(steps[name].argv).exit_code == 0 and state_of(steps[name], board).finished
     made = [steps[name].out for name in ("ids/mix", "ids/evaluation")]
     assert made == [tmp_path / "out" / "mix-ids.parquet", tmp_path / "out" / "evaluation-ids.parquet"]
+    (tmp_path / "again").mkdir()
     again = ids_board(tmp_path / "again", files, ids=made[1], mix=f"{{ids: {made[0]}}}")
-    assert again.file.tier == "smoke", "the files are those that a board takes its rows from"
+    assert again.file.tier == "quick", "a board can take its rows from the files"
 
 
-def test_ids_of_another_mix_or_evaluation_are_written_again(tmp_path, files):
-    board = make_board(tmp_path, source=f"{{path: {tmp_path}, name: rows-1}}")
-    steps = make_plan(board).steps
-    for name, folder, file, value in (
-        ("ids/mix", "mix", "manifest.json", ("fingerprint", "0" * 64)),
-        ("ids/evaluation", "result", "result.json", ("tier", "quick")),
-    ):
-        step, (of,) = steps[name], steps[name].parts["of"]
-        shutil.copytree(files / folder, of)
-        assert main_app(step.argv).exit_code == 0
-        content = json.loads((of / file).read_text())
-        (of / file).write_text(json.dumps(content | {value[0]: value[1]}))
-        assert ids_problem(step) in ("of another mix", "of another evaluation")
-        shutil.rmtree(of)
-        assert ids_problem(step) is None, "the file counts where the folder is not"
+@pytest.mark.parametrize("key", ["tier", "source", "task_fingerprints", "counts", "missing"])
+def test_ids_of_another_evaluation_are_written_again(with_entry, key):
+    _, steps = with_entry
+    step = steps["ids/evaluation"]
+    assert call(step.argv).exit_code == 0 and ids_problem(step) is None
+    (of,) = step.parts["of"]
+    entry = json.loads(of.read_text())
+    if key == "counts":
+        entry["scores"]["datasets"][0]["n"] += 1
+    elif key == "missing":
+        entry["runs"][0]["provenance"]["missing"] = ["mmlu/eval"]
+    else:
+        entry[key] = "other"
+    of.write_text(json.dumps(entry))
+    assert ids_problem(step) == "of another evaluation"
+
+
+def test_ids_of_another_mix_are_written_again(with_entry, tmp_path, files):
+    _, steps = with_entry
+    step, mix = steps["ids/mix"], tmp_path / "work" / "mix"
+    shutil.copytree(files / "mix", mix)
+    assert call(step.argv).exit_code == 0 and ids_problem(step) is None
+    manifest = json.loads((mix / "manifest.json").read_text())
+    (mix / "manifest.json").write_text(json.dumps(manifest | {"fingerprint": "0" * 64}))
+    assert ids_problem(step) == "of another mix"
+    shutil.rmtree(mix)
+    assert ids_problem(step) is None, "the file counts where the mix is not"
+
+
+def test_files_of_the_wrong_kind_do_not_count(with_entry, files):
+    _, steps = with_entry
+    shutil.copy(files / "mix.parquet", steps["ids/evaluation"].out)
+    shutil.copy(files / "rows.parquet", steps["ids/mix"].out)
+    assert ids_problem(steps["ids/evaluation"]) == "not that of an evaluation"
+    assert ids_problem(steps["ids/mix"]) == "not that of a mix"
+    steps["ids/mix"].out.write_bytes(b"PAR1")
+    with pytest.raises(CMEError, match=r"mix-ids\.parquet"):
+        ids_problem(steps["ids/mix"])
+
+
+@pytest.mark.parametrize("mix", ["{size: 60}", "{folder: nowhere}"])
+def test_a_finished_board_builds_no_mix_for_its_ids(tmp_path, mix, monkeypatch):
+    """A board from before the files of row ids existed, on a machine without its work folder."""
+    board = folder_board(tmp_path, mix=mix)
+    assert not survey(board).states["ids/mix"].finished
+    (tmp_path / "out" / "entries").mkdir(parents=True)
+    (tmp_path / "out" / "entries" / "lora.json").touch()
+    monkeypatch.setattr("cme.board.state.losses_of_entry", lambda *_: {})
+    monkeypatch.setattr("cme.board.state.state_of", lambda step, _: State(finished=step.kind in ("entry", "table")))
+    assert survey(board).needed == {"ids/evaluation"}, "which reads an entry only"
+
+
+def test_ids_wait_for_a_mix_that_is_built_again(with_entry, tmp_path, files):
+    board, steps = with_entry
+    shutil.copy(files / "mix.parquet", steps["ids/mix"].out)
+    assert not (tmp_path / "work" / "mix").exists() and not survey(board).states["ids/mix"].finished
 
 
 @pytest.mark.parametrize("source", ["hub", "mini", "'mini:graded'"])
 def test_rows_that_everybody_has_need_no_ids(tmp_path, source):
     assert not [name for name in make_plan(make_board(tmp_path, source=source)).steps if name.startswith("ids/")]
-
-
-def test_a_board_without_the_base_takes_the_ids_of_its_first_row(tmp_path):
-    board = make_board(tmp_path, source=f"{{path: {tmp_path}, name: rows-1}}", references="[majority]")
-    assert make_plan(board).steps["ids/evaluation"].needs == ("results/lora-0",)

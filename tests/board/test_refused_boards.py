@@ -34,6 +34,14 @@ from tests.board.fakes import make_board, write_board
         ({"studies": "{s: {of: team, vary: {experts: [3]}, hold: total_rank}}"}, "is not divisible by 3"),
         ({"studies": "{s: {of: team, vary: {total_rank: [3]}}}"}, "the total rank 3 of team is not divisible by 2"),
         ({"studies": "{s: {of: team, vary: {total_rank: [1.5]}}}"}, "total_rank is 1.5. Give whole numbers above 0"),
+        (
+            {"studies": "{s: {of: team, vary: {total_rank: [null, 4]}}}"},
+            "total_rank is None. Give whole numbers above 0",
+        ),
+        (
+            {"methods": "{m: mola-r8-by-depth}", "studies": "{s: {of: m, vary: {total_rank: [40]}}}"},
+            "has no fixed total rank",
+        ),
         ({"studies": "{s: {of: team, vary: {total_rank: [4], rank: [2]}}}"}, "rank and total_rank cannot both vary"),
         (
             {"studies": "{s: {of: team, vary: {total_rank: [4], experts: [2]}, hold: total_rank}}"},

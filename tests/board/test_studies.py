@@ -2,21 +2,31 @@
 
 import csv
 import io
+import json
+import math
 import shutil
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 import cme
+from cme.adapters.settings import AdapterSettings
+from cme.board.rows import Row
 from cme.board.studies import reported_points
-from cme.board.study_plot import StudyRow
+from cme.board.study_plot import Point, StudyRow, draw, draw_rates
+from cme.errors import CMEError
 from cme.leaderboard.rendering.paper import load_paper
-from cme.records import Grid, GridRun, write_record
+from cme.records import Grid, GridRun, read_record, write_record
 from cme.records.grid import folder_of
 from tests.board.fakes import make_board, write_board
 from tests.leaderboard.workshop import Workshop
 
 LOSSES = {1e-4: 2.5, 2e-4: 2.25, 4e-4: None}
 NORMS = {1e-4: 0.5, 2e-4: 1.75, 4e-4: None}
+ADAPTERS = {"lora": AdapterSettings("lora"), "team": AdapterSettings("teamlora")}
+ADAPTERS |= {name: AdapterSettings(name) for name in ("moelora", "hydralora", "mola", "adamole", "comol")}
+SCORE = SimpleNamespace(value=50.0, low=48.0, high=52.0)
 METHODS = "{lora: {settings: {rank: 32}}, team: {settings: {method: teamlora, rank: 8, experts: 4}}}"
 
 
@@ -35,12 +45,15 @@ def write_grid(folder, norms=NORMS):
 
 def ranks_board(root, *, norms=NORMS, study="{of: [lora, team], vary: {total_rank: [32, 64]}}", methods=METHODS):
     """A board whose study has entries, with a grid of its own for the rows of LoRA."""
+    root.mkdir(exist_ok=True)
     path = write_board(root, methods=methods, studies=f"{{ranks: {study}}}")
     workshop = Workshop(root / "board")
     for row in make_board(root, methods=methods, studies=f"{{ranks: {study}}}").of_study("ranks"):
         method = row.adapter.method
         grid = write_grid(root / row.name, norms) if method == "lora" else None
         settings = {"rank": row.adapter.rank, "alpha": float(row.adapter.lora_alpha)} if method == "lora" else {}
+        if method == "smora":
+            settings = {"rank": row.adapter.rank, "options": row.adapter.options}
         workshop.row(row.name, method, 0.6, seeds=(0, 1), names=("qqp", "rte"), grid=grid, settings=settings)
     shutil.copytree(workshop.root / "board", root / "out" / "studies" / "ranks", dirs_exist_ok=True)
     shutil.copytree(workshop.root / "board", root / "out", dirs_exist_ok=True)
@@ -87,7 +100,9 @@ def test_the_reported_averages_stand_beside_the_study_and_are_marked(tmp_path):
         ["teamlora", "128", "60.29"],
         ["teamlora", "64", "59.95"],
     ]
-    assert b"Reported for Chinese-LLaMA-2-7B, without intervals" in (folder / "study.svg").read_bytes()
+    assert "Four are assumed, so the total rank of a method with experts is four times the reported rank." in text
+    figure = (folder / "study.svg").read_text()
+    assert "Reported for Chinese-LLaMA-2-7B, without intervals, four experts assumed" in figure
 
 
 def study_rows(root, study, methods=METHODS):
@@ -122,3 +137,99 @@ def test_one_reported_value_alone_is_no_study(tmp_path):
     """HydraLoRA and MoELoRA are reported with one rank each."""
     rows = study_rows(tmp_path, "{of: moe, vary: {total_rank: [8, 16]}}", "{moe: {settings: {method: moelora}}}")
     assert reported_points(load_paper(), ["total_rank"], rows) == []
+
+
+def test_the_papers_averages_stand_beside_studies_of_its_suite_only(tmp_path, monkeypatch):
+    monkeypatch.setattr("cme.board.studies.SUITE", "another suite")
+    folder = ranks_board(tmp_path)
+    assert "Reported" not in (folder / "study.md").read_text() + (folder / "study.svg").read_text()
+
+
+def lines_in(panel):
+    """The drawn lines of the methods: label, x and y."""
+    return {bars.get_label(): bars.lines[0].get_xydata() for bars in panel.containers}
+
+
+def drawn(keys, values, methods=("lora", "team"), reported=()):
+    """Draw a study whose rows have the average 50, and the methods in this order."""
+    rows = []
+    for method in methods:
+        for value in values:
+            row = Row(f"{method}-{value}", None, {}, None, ADAPTERS[method], (0,), method_row=method)
+            rows.append(StudyRow(replace(row, values=dict(zip(keys, value, strict=True))), None, SCORE))
+    return draw("s", keys, rows, (), reported, "Reported")
+
+
+def test_points_of_methods_stand_beside_each_other(tmp_path):
+    figure = drawn(["total_rank"], [(32,), (33,), (256,)], tuple(ADAPTERS))
+    (panel,) = figure.axes
+    assert panel.get_xscale() == "log"
+    x = {name: points[:, 0] for name, points in lines_in(panel).items()}
+    assert len({round(values[0], 6) for values in x.values()}) == len(ADAPTERS)
+    assert max(values[0] for values in x.values()) < min(values[1] for values in x.values())
+    looks = {(bars.lines[0].get_color(), bars.lines[0].get_marker()) for bars in panel.containers}
+    assert len(looks) == len(ADAPTERS), "every method has another look"
+
+
+def test_both_panels_have_the_same_order_of_places():
+    keys = ["competition", "collaboration"]
+    places = [(True, True), (True, False), (False, True), (False, False)]
+    reported = [Point("teamlora", place, 60.0 + number) for number, place in enumerate(reversed(places))]
+    left, right = drawn(keys, places, ("team",), reported).axes
+    texts = [[label.get_text() for label in panel.get_xticklabels()] for panel in (left, right)]
+    assert texts[0] == texts[1] and len(texts[0]) == 4
+    assert list(lines_in(right)["team"][:, 1]) == [63.0, 62.0, 61.0, 60.0]
+
+
+def test_settings_of_any_kind_can_vary(tmp_path):
+    methods = "{lora: {settings: {method: smora, rank: 16}}}"
+    folder = ranks_board(tmp_path, methods=methods, study="{of: lora, vary: {options: [{top_k: 2}, {top_k: 4}]}}")
+    assert "top_k" in (folder / "study.md").read_text() and b"top_k=4" in (folder / "study.svg").read_bytes()
+
+
+def test_rates_at_which_training_diverged_are_crosses(tmp_path):
+    item = StudyRow(
+        Row("lora-8", None, {}, None, None, (0,), method_row="lora", values={"rank": 8}),
+        SimpleNamespace(lr_grid=read_record(write_grid(tmp_path) / "lr-grid.json", Grid)),
+        SCORE,
+    )
+    (panel,) = draw_rates("s", ["rank"], [item]).axes
+    crosses = [line for line in panel.lines if line.get_gid() == "diverged"]
+    assert [list(line.get_xdata()) for line in crosses] == [[4e-4]]
+    curve = next(line for line in panel.lines if line.get_gid() != "diverged")
+    assert list(curve.get_ydata())[:2] == [2.5, 2.25] and math.isnan(curve.get_ydata()[2])
+
+
+def test_a_rate_at_the_edge_has_a_mark(tmp_path, monkeypatch):
+    assert "\\*" not in (ranks_board(tmp_path / "inside") / "study.md").read_text()
+    monkeypatch.delitem(LOSSES, 4e-4)
+    text = (ranks_board(tmp_path / "edge") / "study.md").read_text()
+    assert "| 0.0002\\* |" in text and "The rate is at the edge of the grid" in text
+
+
+def test_a_study_that_lacks_a_row_is_one_message(tmp_path):
+    folder = ranks_board(tmp_path)
+    (folder / "entries" / "team-ranks-64.json").unlink()
+    for sample in (folder / "samples").glob("team-ranks-64*"):
+        sample.unlink()
+    for check in (True, False):
+        with pytest.raises(CMEError, match="lacks team-ranks-64, so the tables of the study ranks cannot be made"):
+            cme.board_tables(tmp_path / "board.yaml", check=check)
+
+
+def test_figures_that_are_no_longer_made_are_removed(tmp_path):
+    folder = ranks_board(tmp_path)
+    for entry in (folder / "entries").glob("lora*.json"):
+        entry.write_text(json.dumps(json.loads(entry.read_text()) | {"lr_grid": None}))
+    stale = cme.board_tables(tmp_path / "board.yaml", check=True)
+    assert folder / "rates.svg" in stale
+    cme.board_tables(tmp_path / "board.yaml")
+    assert not (folder / "rates.svg").exists() and cme.board_tables(tmp_path / "board.yaml", check=True) == []
+
+
+def test_a_check_without_matplotlib_misses_no_figure(tmp_path, monkeypatch):
+    folder = ranks_board(tmp_path)
+    (folder / "study.svg").unlink()
+    assert cme.board_tables(tmp_path / "board.yaml", check=True) == [folder / "study.svg"]
+    monkeypatch.setattr("cme.board.tables.importlib.util.find_spec", lambda name: None)
+    assert cme.board_tables(tmp_path / "board.yaml", check=True) == []

@@ -5,10 +5,11 @@ import importlib.util
 import xml.etree.ElementTree as ET
 
 import numpy as np
+import pytest
 
 from cme.adapters import AdapterSettings
 from cme.training import train
-from cme.training.curve import COLUMNS, curve_rows
+from cme.training.curve import COLUMNS, curve_rows, median_norm, write_curve
 
 from .test_resume import interrupted
 
@@ -65,3 +66,20 @@ def test_the_card_shows_the_picture_where_matplotlib_is_installed(settings, tmp_
     assert "curve.svg" not in card and "[curve.csv](curve.csv)" in card
     assert not (tmp_path / "without" / "curve.svg").exists()
     assert read(tmp_path / "without") == read(tmp_path / "with")
+
+
+def test_the_median_norm_is_that_of_the_logged_steps(tmp_path):
+    rows = [dict.fromkeys(COLUMNS, 1) | {"grad_norm": norm} for norm in (0.5, 4.0, 0.75)]
+    assert median_norm(tmp_path) is None
+    write_curve(tmp_path, rows)
+    assert median_norm(tmp_path) == 0.75
+    write_curve(tmp_path, [*rows, rows[0] | {"grad_norm": float("inf")}])
+    assert median_norm(tmp_path) == 0.75
+    write_curve(tmp_path, [])
+    assert median_norm(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["step,grad_norm\n1\n", "step\n1\n", "grad_norm\nhigh\n", "\0", "grad_norm\nnan\n"])
+def test_a_damaged_curve_has_no_norm(tmp_path, text):
+    (tmp_path / "curve.csv").write_text(text)
+    assert median_norm(tmp_path) is None

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from statistics import median
 
 import pytest
 
@@ -31,6 +32,8 @@ def test_the_rate_with_the_lowest_validation_loss_is_chosen(settings, tmp_path):
     assert (grid.best, grid.learning_rate, grid.steps) == (lowest.folder, lowest.learning_rate, 12)
     assert (out / grid.best / "adapter_model.safetensors").is_file() and grid.at_edge
     assert read_record(out / GRID, Grid) == grid
+    norms = [float(line.split(",")[4]) for line in (out / grid.best / "curve.csv").read_text().splitlines()[1:]]
+    assert lowest.grad_norm == median(norms) > 0
     with pytest.raises(UsageError, match="finished output"):
         train_grid(given, LORA, [1e-2, 1e-5, 1e-3], out=out)
 

@@ -99,7 +99,14 @@ GRID_RUN = {"folder": "a", "last_loss": 1.0, "problem": None}
 
 
 @pytest.mark.parametrize(
-    "change", [{"validation_loss": "0.5"}, {"last_loss": "low"}, {"last_loss": -1.0}, {"learning_rate": "2e-4"}]
+    "change",
+    [
+        {"validation_loss": "0.5"},
+        {"last_loss": "low"},
+        {"last_loss": -1.0},
+        {"grad_norm": -1.0},
+        {"learning_rate": "2e-4"},
+    ],
 )
 def test_losses_and_rates_of_a_grid_are_numbers(small, change):
     runs = [
