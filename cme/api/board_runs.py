@@ -190,7 +190,7 @@ def board_commands(file: StrPath, *, work: StrPath | None = None, stage: int | N
 def board_tables(file: StrPath, *, work: StrPath | None = None, check: bool = False) -> list[Path]:
     """Write the tables and figures of the studies, and the order of the methods on several bases: ``cme board tables``.
 
-    This is the last step of a board. It reads the entries, so it also works without the work folder.
+    This is the last step of a board. It reads the entries, so it also works without the work folder and without the bases.
 
     Args:
         file: the YAML file of the board.
@@ -210,7 +210,8 @@ def board_tables(file: StrPath, *, work: StrPath | None = None, check: bool = Fa
     from cme.board.board import read_board
     from cme.board.tables import stale_tables, write_tables
 
-    return (stale_tables if check else write_tables)(read_board(path(file), None if work is None else path(work)))
+    board = read_board(path(file), None if work is None else path(work), with_bases=False)
+    return stale_tables(board) if check else write_tables(board)
 
 
 @public

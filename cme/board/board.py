@@ -95,12 +95,13 @@ class Board:
         return next(row for row in self.rows if row.name == name)
 
 
-def read_board(path: Path, work: Path | None = None) -> Board:
+def read_board(path: Path, work: Path | None = None, *, with_bases: bool = True) -> Board:
     """Read and check a board.
 
     Args:
         path: the YAML file.
         work: folder of the mix, the runs and the results, instead of the one in the file.
+        with_bases: whether the bases must be on this machine or ids of the hub. What reads entries only needs none.
 
     Raises:
         UsageError: the file is missing or not a board, or a name or value in it is unknown or invalid.
@@ -124,7 +125,7 @@ def read_board(path: Path, work: Path | None = None) -> Board:
         )
         _check_names(file, rows)
         check_experts(file, rows)
-        bases = _bases(file)
+        bases = _bases(file, with_bases)
     except CMEError as error:
         raise type(error)(f"{where}: {error}") from None
     folder = work or Path(file.work or f"boards/{file.name}")
@@ -247,12 +248,13 @@ def _check_names(file: BoardFile, rows: tuple[Row, ...]) -> None:
             spec.instruction_at(number)
 
 
-def _bases(file: BoardFile) -> tuple[Base, ...]:
+def _bases(file: BoardFile, check: bool) -> tuple[Base, ...]:
     if not file.base:
         raise UsageError(f"base is empty. Name at least one base model, such as {EMBEDDED}.")
     bases: list[Base] = []
     for name in file.base:
-        _check_base(name)
+        if check:
+            _check_base(name)
         label = re.sub(r"[^A-Za-z0-9._-]+", "-", name.rstrip("/").rsplit("/", 1)[-1])
         if label in [other.label for other in bases]:
             raise UsageError(f"base: two bases are called {label!r}. Give each base once.")
