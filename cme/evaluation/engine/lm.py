@@ -20,7 +20,7 @@ from cme.evaluation.engine.plain import PlainLM, describe_error
 from cme.evaluation.engine.plan import Budget, Plan, Prompt, Request, choice_plan, text_plan
 from cme.evaluation.engine.runner import Past, Runner
 from cme.evaluation.engine.solutions import ends_early, ends_solution
-from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported
+from cme.evaluation.engine.support import position_bytes, text_obstacle, unsupported, window_length
 from cme.evaluation.engine.tree import tree_plan
 
 __all__ = ["PrefixLM"]
@@ -52,12 +52,14 @@ class PrefixLM(PlainLM):
         written: number of tokens of the texts that this object generated.
         token_budget: number of positions per pass over prompts that replaces the budget's. The rest of the budget is scaled in
             proportion.
+        window: longest row that can be computed in several passes, or None if there is no limit (`window_length`).
         obstacle: reason why `PlainLM` computes the answers, or None if the engine does.
     """
 
     def __init__(self, model: Any, tokenizer: Any, *, batch_size: int, budget: Budget | None = None) -> None:
         super().__init__(model, tokenizer, batch_size=batch_size)
         self.obstacle = unsupported(self.model)
+        self.window = None if self.obstacle else window_length(self.model)
         self._budget = budget
         self.token_budget: int | None = None
         self.share_passages = True
@@ -83,7 +85,9 @@ class PrefixLM(PlainLM):
         self, requests: list[Request], disable_tqdm: bool = True, override_bs: int | None = None
     ) -> list[Answer]:
         longest = max((len(context) + len(continuation) for _, context, continuation in requests), default=0)
-        obstacle = self.obstacle or self._crosses(longest)
+        contexts, continuations = ([len(request[place]) for request in requests] for place in (1, 2))
+        # A batch is as wide as its longest context and its longest continuation.
+        obstacle = self.obstacle or self._crosses(longest, max(contexts, default=0) + max(continuations, default=0))
         answers = None if obstacle else self._guarded(lambda: self._scores(requests))
         self._why = self.obstacle or obstacle
         return self._plain_scores(requests) if answers is None else answers
@@ -128,13 +132,20 @@ class PrefixLM(PlainLM):
         except Exception as error:  # a model's code can raise any error when it receives a cache or a mask
             raise _FaultError(f"the engine fails with this model ({describe_error(error)})") from error
 
-    def _crosses(self, longest: int) -> str | None:
-        """Return why requests of this length cannot be computed in several passes, or None if they can."""
-        if self.switch is None or longest <= self.switch:
-            return None
-        return (
-            f"the model uses other rotary embeddings beyond {self.switch} tokens, and the longest request has {longest}"
-        )
+    def _crosses(self, longest: int, width: int) -> str | None:
+        """Return why requests cannot be computed in several passes, or None if they can.
+
+        Args:
+            longest: tokens of the longest request.
+            width: most positions that a row of several passes may have, padding included.
+        """
+        if self.switch is not None and longest > self.switch:
+            return f"the model uses other rotary embeddings beyond {self.switch} tokens, and the longest request has {longest}"
+        if self.window is not None and width > self.window:
+            return (
+                f"attention is limited to {self.window} tokens in some layers, and requests can take {width} positions"
+            )
+        return None
 
     def _scores(self, requests: list[Request]) -> list[Answer]:
         """Compute the answers to choice requests with the engine."""
@@ -172,7 +183,8 @@ class PrefixLM(PlainLM):
         prompts = [self._prompt_tokens(request.args[0], room) for request in requests]
         if not all(prompts):
             return None
-        self._why = self._crosses(max(map(len, prompts)) + new_tokens)
+        longest = max(map(len, prompts)) + new_tokens
+        self._why = self._crosses(longest, longest)
         if self._why:
             return None
         stops = stops_at(self.tokenizer, [stop for stop in until if stop != eos])
@@ -217,7 +229,9 @@ class PrefixLM(PlainLM):
 
         An evaluation that an earlier version interrupted continues with the plan of which it stored batches.
         """
-        tree = tree_plan(plan, self.budget, new_tokens) if self.share_passages else None
+        # Rows of several passages have padding between them, which a sliding window would count.
+        shared = self.share_passages and self.window is None
+        tree = tree_plan(plan, self.budget, new_tokens) if shared else None
         if tree is None:
             return plan
         kept = set(tree.batches)

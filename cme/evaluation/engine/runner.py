@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers.cache_utils import Cache, DynamicLayer
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer
 
 from cme.errors import NotFiniteError
+from cme.evaluation.engine.support import window_length
 
 __all__ = ["Past", "Reserved", "Runner", "Work", "check_finite", "keep_rows", "put", "reserve", "select"]
 
@@ -78,6 +79,7 @@ class Runner:
     def __init__(self, model: Any, device: torch.device, work: Work) -> None:
         self.device = device
         self._model, self._work = model, work
+        self._limited = window_length(model) is not None
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._head = base.get_output_embeddings() if device.type == "cpu" else None
 
@@ -148,6 +150,10 @@ class Runner:
         self, ids: Tensor, mask: Tensor, positions: Tensor, cache: Any, *, keep_cache: bool, logits: int = 0
     ) -> Any:
         """Run one forward pass. ``logits`` is the number of positions at the end that get logits; 0 means all."""
+        if cache is None and keep_cache and self._limited:
+            # A model's own cache for layers with a window drops positions, which batches of other rows may need. `PrefixLM`
+            # ensures that no row exceeds the window.
+            cache = DynamicCache()
         with torch.inference_mode(), self._compact_head(logits):
             return self._model(
                 input_ids=ids,

@@ -3,7 +3,7 @@
 import inspect
 from typing import Any
 
-__all__ = ["pads_safely", "position_bytes", "switch_length", "text_obstacle", "unsupported"]
+__all__ = ["pads_safely", "position_bytes", "switch_length", "text_obstacle", "unsupported", "window_length"]
 
 _NEEDED = ("past_key_values", "position_ids", "logits_to_keep")
 
@@ -59,6 +59,24 @@ def switch_length(model: Any) -> int | None:
     return min(map(int, lengths), default=None)
 
 
+def window_length(model: Any) -> int | None:
+    """Return the length up to which every token of a row attends to all tokens before it, or None if there is no limit.
+
+    Layers with a sliding window or with attention in chunks have such a limit. They count positions in the cache, padding
+    included. Up to this length they are ordinary layers, whose keys and values rows can share.
+
+    Args:
+        model: a causal language model or a `PeftModel`.
+    """
+    from transformers import DynamicCache
+    from transformers.cache_utils import DynamicSlidingWindowLayer
+
+    layers = DynamicCache(config=_base(model).config).layers
+    return min(
+        (int(layer.sliding_window) for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)), default=None
+    )
+
+
 def _virtual_tokens(model: Any) -> str | None:
     """Return the type of an active adapter that adds virtual tokens before the prompt, or None."""
     from peft import PeftModel
@@ -82,8 +100,6 @@ def _cache_layers(model: Any) -> set[str]:
 
 
 def _cannot_cache(model: Any) -> str | None:
-    from transformers.cache_utils import DynamicLayer
-
     config, name = model.config, type(model).__name__
     if getattr(config, "is_encoder_decoder", False):
         return f"{name} is an encoder-decoder model"
@@ -91,7 +107,7 @@ def _cannot_cache(model: Any) -> str | None:
         return f"the configuration of {name} disables the cache (use_cache: false)"
     if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():
         return f"{name} has a recurrent state instead of a cache of keys and values"
-    if odd := sorted(_cache_layers(model) - {DynamicLayer.__name__}):
+    if odd := sorted(_cache_layers(model) - _ATTENTION):
         return f"the cache of {name} cannot be shared between requests ({', '.join(odd)})"
     takes = inspect.signature(model.forward).parameters
     if lacking := [argument for argument in _NEEDED if argument not in takes]:

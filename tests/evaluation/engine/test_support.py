@@ -16,7 +16,6 @@ def same(answers, others):
     ("config", "changes", "why"),
     [
         ("llama", {"use_cache": False}, "disables the cache"),
-        ("mistral", {"sliding_window": 8}, "DynamicSlidingWindowLayer"),
         ("mamba", {"state_size": 4}, "a recurrent state|cannot be shared|does not accept"),
         ("bloom", {"n_head": 4}, "does not accept position_ids"),
     ],
