@@ -126,9 +126,11 @@ def board_steps(board: StrPath) -> "list[BoardStep]":
         >>> [step.name for step in cme.board_steps("steps")]
         ['results/majority', 'entries/majority', 'table']
     """
-    from cme.api.boards import load_board
+    from cme.api.boards import entries_folder, load_board
+    from cme.board.id_steps import MIX_IDS
     from cme.leaderboard.submission.reproduce import build_command
     from cme.leaderboard.submission.steps import board_steps as steps
 
     entries = load_board(path(board)).entries
-    return steps(entries, {entry.name: build_command(entry) for entry in entries if entry.settings})
+    mix_ids = MIX_IDS if (entries_folder(path(board)).parent / MIX_IDS).is_file() else None
+    return steps(entries, {entry.name: build_command(entry) for entry in entries if entry.settings}, mix_ids)

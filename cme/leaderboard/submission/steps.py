@@ -61,12 +61,13 @@ class BoardStep:
     command: str
 
 
-def board_steps(entries: Sequence[Entry], mixes: dict[str, str | None]) -> list[BoardStep]:
+def board_steps(entries: Sequence[Entry], mixes: dict[str, str | None], mix_ids: str | None = None) -> list[BoardStep]:
     """Return the steps of all rows of a board. A step that several rows share is listed once, before them.
 
     Args:
         entries: the entries.
         mixes: command that builds the mix of each trained row, by the row's name; None if the entry does not record it.
+        mix_ids: file with the row ids of the mix, with which the mix can also be built from the hub; None if there is none.
     """
     steps: dict[str, BoardStep] = {}
     places: dict[str, str] = {}
@@ -79,6 +80,11 @@ def board_steps(entries: Sequence[Entry], mixes: dict[str, str | None]) -> list[
                 built.replace("--out mix/", f"--out {place}") if built else "# the entry does not record the command"
             )
             steps.setdefault(place, BoardStep(place, "", f"the training mix {fingerprint[:12]}", command))
+    if mix_ids is not None and places:
+        words = ["cme", "build-data", "--source", "hub", "--ids", mix_ids, "--out", "mix-from-hub"]
+        steps["mix-from-hub"] = BoardStep(
+            "mix-from-hub", "", "the same mix from the rows of the hub", shlex.join(words)
+        )
     for entry in entries:
         for step in entry_steps(entry, places.get(entry.runs[0].provenance.training.mix_fingerprint or "", "mix")):
             steps.setdefault(step.name, step)

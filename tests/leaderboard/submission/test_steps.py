@@ -1,6 +1,7 @@
 """The steps of a board: for every committed number one command, which the command line reads as the recorded settings."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,16 @@ def entries():
 @pytest.fixture(scope="module")
 def steps():
     return {step.name: step for step in cme.board_steps(DEMO)}
+
+
+def test_a_board_with_the_ids_of_its_mix_can_take_the_mix_from_the_hub(steps, tmp_path, monkeypatch):
+    assert "mix-from-hub" not in steps
+    shutil.copytree(DEMO / "entries", tmp_path / "entries")
+    (tmp_path / "mix-ids.parquet").touch()
+    for folder in (tmp_path, tmp_path / "entries"):
+        made = {step.name: step for step in cme.board_steps(folder)}
+        (out,), given = call(made["mix-from-hub"].command, monkeypatch, "build_mix")
+        assert (str(out), given["source"], str(given["ids"])) == ("mix-from-hub", "hub", "mix-ids.parquet")
 
 
 class CalledError(Exception):
