@@ -106,7 +106,7 @@ def _number(item: Interval, name: str) -> str:
 
 def _signed(item: Interval, name: str = "average") -> str:
     digits = 2 if name in ("average", "soft") else 4
-    value = f"{item.value:+.{digits}f}"
+    value = f"{item.value:+z.{digits}f}"
     if item.low is None or item.high is None:
         return value
-    return f"{value} ({item.low:+.{digits}f} to {item.high:+.{digits}f})"
+    return f"{value} ({item.low:+z.{digits}f} to {item.high:+z.{digits}f})"

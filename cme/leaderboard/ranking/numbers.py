@@ -33,13 +33,13 @@ def rounded(value: float | None) -> float | None:
 
 
 def points(value: float | None) -> str:
-    """Format a number with two decimals."""
-    return ABSENT if value is None else f"{value:.2f}"
+    """Format a number with two decimals. A negative number that rounds to zero has no sign."""
+    return ABSENT if value is None else f"{value:z.2f}"
 
 
 def interval(value: float | None, low: float | None, high: float | None) -> str:
     """Format a value with its confidence interval, such as ``57.10 [55.20, 59.01]``, or alone if it has none."""
-    return points(value) if value is None or low is None or high is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"
+    return points(value) if value is None or low is None or high is None else f"{value:z.2f} [{low:z.2f}, {high:z.2f}]"
 
 
 def estimate(score: Estimate | None) -> str:
@@ -66,7 +66,7 @@ def nats(value: float | None, stderr: float | None, *, signed: bool = False) -> 
     """Format a value in nats per token with four decimals and its standard error, such as ``0.0521 ± 0.0013``."""
     if value is None or stderr is None:
         return ABSENT
-    return f"{value:{'+' if signed else ''}.4f} ± {stderr:.4f}"
+    return f"{value:{'+' if signed else ''}z.4f} ± {stderr:.4f}"
 
 
 def p_value(value: float) -> str:

@@ -85,20 +85,23 @@ def board_steps(entries: Sequence[Entry], mixes: dict[str, str | None], mix_ids:
         steps["mix-from-hub"] = BoardStep(
             "mix-from-hub", "", "the same mix from the rows of the hub", shlex.join(words)
         )
+    measurements: dict[str, str] = {}
     for entry in entries:
-        for step in entry_steps(entry, places.get(entry.runs[0].provenance.training.mix_fingerprint or "", "mix")):
+        place = places.get(entry.runs[0].provenance.training.mix_fingerprint or "", "mix")
+        for step in entry_steps(entry, place, measurements):
             steps.setdefault(step.name, step)
     table = ["cme", "leaderboard", "--verify", "--entries", "entries", "--out", "."]
     steps["table"] = BoardStep("table", "", "the ranking, the tables and the page", shlex.join(table))
     return list(steps.values())
 
 
-def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
+def entry_steps(entry: Entry, mix: str, measurements: dict[str, str] | None = None) -> Iterator[BoardStep]:
     """Yield the steps of one row.
 
     Args:
         entry: the entry.
         mix: name of the folder of its mix.
+        measurements: folder of each measurement of costs so far, by its command. That of the row is added.
     """
     submit: list[str] = ["cme", "submit"]
     measured: list[str] = []
@@ -135,7 +138,7 @@ def entry_steps(entry: Entry, mix: str) -> Iterator[BoardStep]:
     if entry.lr_grid is not None:
         submit += ["--grid", f"grid/{entry.name}"]
     if entry.cost_ratios and entry.cost_ratios.command:
-        costs, command = _costs(entry.cost_ratios.command, entry.name)
+        costs, command = _costs(entry.cost_ratios.command, entry.name, {} if measurements is None else measurements)
         yield BoardStep(costs, "", "costs relative to LoRA", command)
         submit += ["--bench", costs]
     submit += [*measured, "--name", entry.name, "--entries", "entries"]
@@ -161,10 +164,16 @@ def _expert_commands(entry: Entry, run: EntryRun, label: str, mix: str) -> Itera
         yield folder, "--export", "what the router is worth", command
 
 
-def _costs(command: str, name: str) -> tuple[str, str]:
+def _costs(command: str, name: str, measurements: dict[str, str]) -> tuple[str, str]:
     """Return the folder of measured costs and the command for it, from the recorded command.
 
-    An entry can come from a stranger, so the words of its command are quoted.
+    An entry can come from a stranger, so the words of its command are quoted. Rows of one measurement may have recorded its
+    output folder or not, and share the folder of the step.
+
+    Args:
+        command: the recorded command.
+        name: name of the row.
+        measurements: folder of each command without its output folder, to which this one is added.
     """
     try:
         words = shlex.split(command)
@@ -172,12 +181,16 @@ def _costs(command: str, name: str) -> tuple[str, str]:
         words = []
     if words[:3] != ["cme", "bench", "adapters"]:
         return f"costs/{name}", "# the entry does not record a command of cme bench adapters"
-    at = words.index("--out") if "--out" in words[:-1] else None
-    if at is None:
-        return f"costs/{name}", shlex.join([*words, "--out", f"costs/{name}"])
-    last = words[at + 1].rstrip("/").rsplit("/", 1)[-1]
-    costs = f"costs/{last if _NAME.fullmatch(last) else name}"
-    return costs, shlex.join([*words[: at + 1], costs, *words[at + 2 :]])
+    if "--out" in words[:-1]:
+        at = words.index("--out")
+        del words[at : at + 2]
+    bare = shlex.join(words)
+    if bare not in measurements:
+        total = words[words.index("--total-rank") + 1] if "--total-rank" in words[:-1] else ""
+        own = f"costs/rank-{total}" if total.isdecimal() else f"costs/{name}"
+        same = [folder for folder in measurements.values() if folder == own or folder.startswith(f"{own}-")]
+        measurements[bare] = f"{own}-{len(same) + 1}" if same else own
+    return measurements[bare], shlex.join([*words, "--out", measurements[bare]])
 
 
 def _varied(grid: ChosenGrid) -> list[str]:

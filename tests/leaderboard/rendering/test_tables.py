@@ -1,7 +1,7 @@
 """Tables of rows that differ in one thing, of costs and of learning rates."""
 
 from cme.leaderboard import load_entries
-from cme.leaderboard.ranking.numbers import p_value
+from cme.leaderboard.ranking.numbers import interval, nats, p_value, points
 from cme.records import Entry, write_record
 from tests.leaderboard.pages import close, page_of, standing_of, tables
 from tests.leaderboard.workshop import Workshop
@@ -121,3 +121,9 @@ def test_learning_rates_have_a_table(board):
     rates = _block(board, "name", "rate: validation loss")
     assert rates[1:] == [["lora-r8", "0.0001: 1.5000, 0.0002: 1.2500, 0.0004: diverged", "100", "0.0002", "no"]]
     assert "Rows without a grid: teamlora-r8." in page_of(board)
+
+
+def test_a_number_that_rounds_to_zero_has_no_sign():
+    assert points(-0.004) == "0.00" and points(-0.006) == "-0.01"
+    assert interval(-0.001, -1.0, 0.004) == "0.00 [-1.00, 0.00]"
+    assert nats(-0.00001, 0.1) == "0.0000 ± 0.1000" and nats(-0.00001, 0.1, signed=True) == "+0.0000 ± 0.1000"

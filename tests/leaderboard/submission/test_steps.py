@@ -146,7 +146,7 @@ def test_a_recorded_command_of_a_stranger_is_quoted(entries):
     for text, expected in (
         (
             "cme bench adapters --methods lora --out x; rm -rf ~",
-            "cme bench adapters --methods lora --out costs/lora rm -rf '~'",
+            "cme bench adapters --methods lora rm -rf '~' --out costs/lora",
         ),
         ("rm -rf /", "# the entry does not record a command of cme bench adapters"),
         ("cme bench 'adapters", "# the entry does not record a command of cme bench adapters"),
@@ -154,6 +154,27 @@ def test_a_recorded_command_of_a_stranger_is_quoted(entries):
         entry = entries["lora"].replace(cost_ratios=ratios.model_copy(update={"command": text}))
         commands = [s.command for s in board_steps([entry], {"lora": None}) if s.name.startswith("costs/")]
         assert commands == [expected]
+
+
+def test_rows_of_one_measurement_share_its_step(entries):
+    """Rows may have recorded the output folder or not. Another measurement at the same total rank has a step of its own."""
+    ratios = entries["lora"].cost_ratios
+    texts = {
+        "a": "cme bench adapters --methods base,lora --total-rank 8 --rounds 20 --out /work/costs/x",
+        "b": "cme bench adapters --methods base,lora --total-rank 8 --rounds 20",
+        "c": "cme bench adapters --methods base,lora --total-rank 8 --rounds 10 --out costs/x",
+    }
+    rows = [
+        entries["lora"].model_copy(update={"name": name, "cost_ratios": ratios.model_copy(update={"command": text})})
+        for name, text in texts.items()
+    ]
+    steps = {step.name: step.command for step in board_steps(rows, dict.fromkeys(texts))}
+    assert {name: command for name, command in steps.items() if name.startswith("costs/")} == {
+        "costs/rank-8": f"{texts['b']} --out costs/rank-8",
+        "costs/rank-8-2": "cme bench adapters --methods base,lora --total-rank 8 --rounds 10 --out costs/rank-8-2",
+    }
+    folders = [steps[f"entries/{name}"].split("--bench ")[1].split()[0] for name in texts]
+    assert folders == ["costs/rank-8", "costs/rank-8", "costs/rank-8-2"]
 
 
 def test_the_command_of_datasets_with_programs_runs_them(entries):

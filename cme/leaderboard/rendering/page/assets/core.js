@@ -28,9 +28,11 @@ function floats(text) {
   return Float32Array.from({ length: view.byteLength / 4 }, (_, k) => view.getFloat32(4 * k, true));
 }
 
-const points = (value) => (value === null || value === undefined ? ABSENT : value.toFixed(2));
-const nats = (value) => (value === null || value === undefined ? ABSENT : value.toFixed(4));
-const signed = (value) => (value === null ? ABSENT : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(2));
+// A negative number that rounds to zero has no sign.
+const fixed = (value, digits) => value.toFixed(digits).replace(/^-(0\.0+)$/, "$1");
+const points = (value) => (value === null || value === undefined ? ABSENT : fixed(value, 2));
+const nats = (value) => (value === null || value === undefined ? ABSENT : fixed(value, 4));
+const signed = (value) => (value === null ? ABSENT : (fixed(value, 2).startsWith("-") ? "−" : "+") + Math.abs(value).toFixed(2));
 const whole = (value) => (value === null || value === undefined ? ABSENT : String(value));
 const pText = (p) => (p < 0.0001 ? "≤ 0.0001" : p.toFixed(4));
 const rangeText = (low, high, show = points) => (low === null || low === undefined ? "" : `${show(low)} to ${show(high)}`);
