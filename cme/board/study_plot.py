@@ -177,8 +177,8 @@ def _panel(
     numeric = len(keys) == 1 and all(_is_number(value) and value > 0 for (value,) in places)
     drawn = [method for method in methods if any(of == method for of, _, _ in points)]
     ticks = sorted(value for (value,) in places) if numeric else []
-    # Points of several methods stand beside each other, so that their intervals can be told apart, but never beside those of
-    # another value.
+    # Points of several methods stand beside each other, because their intervals would cover each other. They never stand beside
+    # those of another value.
     gaps = [math.log2(after / before) for before, after in itertools.pairwise(ticks)]
     step = min([0.03, *(gap / (3 * len(drawn)) for gap in gaps)]) if numeric else 0.12
     for method in drawn:

@@ -80,8 +80,8 @@ def differences_section(standing: Standing) -> Section | None:
     ]
     return Section(
         "Experts in use: differences",
-        "The table shows the first row minus the second one, with a 95 % interval over seeds (Welch) and the p-value of the same "
-        "test after Holm's correction over all pairs of the column. A few seeds show large differences only.",
+        "The table shows the first row minus the second one, with a 95 % interval over seeds (Welch). The p-value is of the same "
+        "test, after Holm's correction over all pairs of the column. A few seeds show large differences only.",
         make_table(("first", "second", *shown.values()), lines, text=(0, 1)),
         ("Effective experts are compared between rows with equal numbers of experts only. The entropy compares all.",),
     )

@@ -199,8 +199,8 @@ def pairs_section(standing: Standing) -> Section | None:
     header = ["name", f"minus {best}", "standard error", "p", "Holm p", "significant"]
     return Section(
         "Differences from the best average",
-        "The table shows the paired difference of each row from the row with the best CME average, in points, with its 95 % "
-        f"confidence interval and p-value. All rows have the same samples. Holm p is corrected for all "
+        "The table shows the paired difference of each row from the row with the best CME average, in points. Brackets hold "
+        f"its 95 % confidence interval. All rows have the same samples. Holm p is corrected for all "
         f"{len(standing.comparison.differences)} pairs of rows.",
         make_table(header, lines, text=(0, 5)),
     )
