@@ -16,6 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from cme.errors import SourceError
+from cme.models.embedded import convert_gguf
+
 
 def main() -> None:
     """Read the command line, and write the folder."""
@@ -35,7 +38,10 @@ def main() -> None:
             parser.error(
                 f"the joined file has the SHA-256 {found}, not {given.sha256}. Are all pieces given, in their order?"
             )
-        convert(joined, Path(temporary) / "base")
+        try:
+            convert_gguf(joined, Path(temporary) / "base")
+        except SourceError as error:
+            parser.error(str(error))
         (Path(temporary) / "base").rename(given.out)
     sys.stdout.write(f"Written: {given.out}\n")
 
@@ -48,21 +54,6 @@ def join(pieces: list[Path], target: Path) -> str:
                 shutil.copyfileobj(part, file)
     with target.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def convert(source: Path, target: Path) -> None:
-    """Write the model and the tokenizer of a GGUF file into a folder, in float32."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    folder, name = str(source.parent), source.name
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
-    # The weights are no longer quantised.
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    model.hf_quantizer = None
-    model.save_pretrained(target)
-    AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(target)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,13 @@ def test_missing_pieces_and_folders_that_exist_are_refused(pieces, tmp_path):
     assert done.returncode == 2 and "base exists. Give another folder, or remove it." in done.stderr
 
 
+def test_a_file_that_is_no_model_is_refused(pieces, tmp_path):
+    made, whole = pieces
+    done = run(*made, "--sha256", whole, "--out", tmp_path / "base")
+    assert done.returncode == 2 and "model.gguf could not be read" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "base").exists()
+
+
 @pytest.mark.long
 def test_the_folder_has_the_weights_of_the_joined_file(tmp_path):
     from safetensors.torch import load_file

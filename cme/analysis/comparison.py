@@ -46,7 +46,7 @@ def _row(record: Analysis) -> list[str]:
     if agreement is None or agreement.value is None:
         row.append("")
     elif agreement.low is None or agreement.high is None:
-        row.append(f"{agreement.value:.2f}")
+        row.append(f"{agreement.value:z.2f}")
     else:
-        row.append(f"{agreement.value:.2f} ({agreement.low:.2f} to {agreement.high:.2f})")
+        row.append(f"{agreement.value:z.2f} ({agreement.low:z.2f} to {agreement.high:z.2f})")
     return row

@@ -187,7 +187,7 @@ def _pairs(average: ExpertValues, soft: ExpertValues, competition: Sequence[Laye
         ]
         if competition:
             both = [(item.matrix[first][second] + item.matrix[second][first]) / 2 for item in competition]
-            row.append(f"{sum(both) / len(both):.3f}")
+            row.append(f"{sum(both) / len(both):z.3f}")
         rows.append(row)
     columns = ("experts", "CME average", "soft average", *(("M",) if competition else ()))
     return markdown_table(columns, rows)
@@ -196,10 +196,10 @@ def _pairs(average: ExpertValues, soft: ExpertValues, competition: Sequence[Laye
 def _agreement(item: GateAgreement, label: str) -> str:
     if item.value is None:
         return f"The mean φ and the Shapley values of {label} cannot be compared, because one of them does not vary."
-    interval = "no interval" if item.low is None else f"95 % {item.low:.2f} to {item.high:.2f}, datasets drawn whole"
+    interval = "no interval" if item.low is None else f"95 % {item.low:z.2f} to {item.high:z.2f}, datasets drawn whole"
     return (
         f"Spearman's correlation of mean φ and Shapley values of {label}, over pairs of dataset and expert within datasets, is "
-        f"{item.value:.2f} ({interval}; {item.datasets} datasets)."
+        f"{item.value:z.2f} ({interval}; {item.datasets} datasets)."
     )
 
 
@@ -254,7 +254,7 @@ def _similarity(similarity: SimilarityAnalysis) -> list[str]:
 
 def _over(values: Sequence[float]) -> str:
     mean = sum(values) / len(values)
-    return f"{mean:.3f} ({min(values):.3f} to {max(values):.3f})"
+    return f"{mean:z.3f} ({min(values):z.3f} to {max(values):z.3f})"
 
 
 def _small(value: float) -> str:

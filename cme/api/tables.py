@@ -11,7 +11,7 @@ __all__ = ["as_html", "as_text"]
 
 def as_text(title: str, frame: "pd.DataFrame", notes: Sequence[str] = ()) -> str:
     """Return the title, the table and the notes as text."""
-    body = frame.to_string(index=False, na_rep="", float_format="{:.2f}".format) if len(frame) else "(no rows)"
+    body = frame.to_string(index=False, na_rep="", float_format="{:z.2f}".format) if len(frame) else "(no rows)"
     return "\n".join([title, body, *notes])
 
 
@@ -19,5 +19,5 @@ def as_html(title: str, frame: "pd.DataFrame", notes: Sequence[str] = ()) -> str
     """Return the title, the table and the notes as HTML. All texts are escaped."""
     import html
 
-    body = frame.to_html(index=False, na_rep="", float_format="{:.2f}".format, border=0, escape=True)
+    body = frame.to_html(index=False, na_rep="", float_format="{:z.2f}".format, border=0, escape=True)
     return "".join([f"<p><b>{html.escape(title)}</b></p>", body, *(f"<p>{html.escape(note)}</p>" for note in notes)])

@@ -128,14 +128,14 @@ def _show(reproduction: "Reproduction", entry: "Entry", out: Path, as_json: bool
         return
     seeds = len(entry.runs)
     low, high = reproduction.low, reproduction.high
-    interval = "–" if low is None or high is None else f"{low:+.2f} to {high:+.2f}"
+    interval = "–" if low is None or high is None else f"{low:+z.2f} to {high:+z.2f}"
     rows = [
         ["the row" + (f", mean of {seeds} seeds" if seeds > 1 else ""), f"{reproduction.row_average:.2f}"],
         [
             "reproduced" + ("" if reproduction.seed is None else f", seed {reproduction.seed}"),
             f"{reproduction.average:.2f}",
         ],
-        ["difference", f"{reproduction.difference:+.2f}"],
+        ["difference", f"{reproduction.difference:+z.2f}"],
         ["95 % interval", interval],
     ]
     if reproduction.changed is not None:

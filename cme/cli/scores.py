@@ -53,7 +53,7 @@ def show_retention(retention: "Retention") -> None:
     drift, loss = retention.drift, retention.loss
     print(f"Drift from the base: {drift.value:.4f} ± {drift.stderr:.4f} nats per token on {len(drift.texts)} own texts")
     if loss:
-        print(f"Change of the loss on {loss.text}: {loss.value:+.4f} ± {loss.stderr:.4f} nats per token")
+        print(f"Change of the loss on {loss.text}: {loss.value:+z.4f} ± {loss.stderr:.4f} nats per token")
     else:
         print(f"Change of the loss: – ({retention.remark})")
 

