@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cme.api.call import StrPath, path, public
+from cme.errors import UsageError
 from cme.records import Entry, chosen_run
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Submitted:
 
 @public
 def submit(
-    results: StrPath | Sequence[StrPath],
+    results: StrPath | Sequence[StrPath] = (),
     *,
     run: StrPath | Sequence[StrPath] | None = None,
     entries: StrPath = "leaderboards/entries",
@@ -51,6 +52,8 @@ def submit(
 
     CME matches results and runs by the fingerprint of the adapter, so their order does not matter. It first recomputes every
     number from the per-sample scores. A result of a model in memory is refused, because nobody could evaluate it again.
+
+    Without results, the measured costs of an existing row are replaced: give its ``name`` and ``bench``.
 
     Args:
         results: results or their folders, one per seed.
@@ -81,6 +84,9 @@ def submit(
     from cme.leaderboard.submission.submit import make_entry
 
     runs, folder = [chosen_run(item) for item in _paths(run)], path(entries)
+    if not _paths(results):
+        others = [*runs, *(item for given in (grid, prompt_variants, analysis, export) for item in _paths(given))]
+        return _with_costs(name, folder, bench, others)
     entry = make_entry(
         _paths(results),
         runs,
@@ -94,6 +100,18 @@ def submit(
         replace=replace,
     )
     return Submitted(folder / f"{entry.name}.json", entry, tuple(update_cards(entry, runs)) if card else ())
+
+
+def _with_costs(name: str | None, folder: Path, bench: StrPath | None, others: Sequence[Path]) -> Submitted:
+    """Replace the measured costs of an existing row."""
+    from cme.leaderboard.submission.submit import replace_costs
+
+    if name is None or bench is None or others:
+        raise UsageError(
+            "a row needs at least one result. Give the output folder of cme eval. To replace the measured costs of an existing "
+            "row, give its name and the folder of cme bench adapters, and nothing else."
+        )
+    return Submitted(folder / f"{name}.json", replace_costs(name, folder, path(bench)))
 
 
 def _paths(value: StrPath | Sequence[StrPath] | None) -> list[Path]:

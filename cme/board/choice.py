@@ -7,7 +7,7 @@ from cme.board.board import Base, Board
 from cme.board.rates import Losses, lowest, next_rates
 from cme.board.rows import Row
 
-__all__ = ["Facts", "choose"]
+__all__ = ["Facts", "choose", "widens"]
 
 Key = tuple[str, str]
 """The label of a base and the name of a row."""
@@ -50,14 +50,21 @@ def choose(
         }
         losses = {name: lowest([own for _, own in of_row]) for name, of_row in every.items()}
         rates = next_rates(board.file.rates, list(losses.values()), board.file.grid.widen)
-        complete = all(rate in own for own in losses.values() for rate in rates)
+        complete = {name: all(rate in own for rate in rates) for name, own in losses.items()}
+        if widens(board):
+            complete = dict.fromkeys(complete, all(complete.values()))
         for name, of_row in every.items():
             rates_of[base.label, name] = rates
             # The grid takes the first of equal losses, in the order of its runs.
             runs = [(cell, rate, own.get(rate)) for cell, own in of_row for rate in rates]
             trained = [(loss, cell, rate) for cell, rate, loss in runs if loss is not None]
-            if complete and trained:
+            if complete[name] and trained:
                 _, cell, chosen[base.label, name] = min(trained, key=lambda item: item[0])
                 if cell.name != name:
                     cells[base.label, name] = cell
     return rates_of, chosen, cells
+
+
+def widens(board: Board) -> bool:
+    """Return whether the grids of a board may be widened, so that each waits for the losses of all rows."""
+    return board.file.grid.widen > 0 and len(board.file.rates) > 1

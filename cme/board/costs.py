@@ -1,17 +1,18 @@
 """Groups of rows whose costs are measured together, because they have the same total rank as their reference, LoRA."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cme.adapters.methods import METHODS
 from cme.adapters.read_settings import settings_to_mapping
 from cme.adapters.targets import ALL_LINEAR
 from cme.board.rows import Row
+from cme.board.step import Step
 from cme.records.board import Costs
 from cme.records.method import UNMEASURED, has_other_costs, with_gate_sum
 
-__all__ = ["CostGroup", "cost_groups", "has_costs"]
+__all__ = ["CostGroup", "cost_groups", "has_costs", "with_costs"]
 
 _SETTINGS = ("rounds", "warmup", "batch", "train_length", "infer_length", "dtype")
 """Settings of the board that are options of ``cme bench adapters``."""
@@ -61,6 +62,26 @@ def cost_groups(rows: Sequence[Row], costs: Costs) -> list[CostGroup]:
         name = f"rank-{rank}" if not count else f"rank-{rank}-{count + 1}"
         made.append(CostGroup(name, tuple(row.name for row in members), tuple(words), expects))
     return made
+
+
+def with_costs(entry: Step, measurement: Step, prefix: str) -> Step:
+    """Make the step that adds the measured costs to an entry.
+
+    It needs no results and no runs, so a new measurement replaces the costs of rows that were trained on another machine.
+
+    Args:
+        entry: the step that writes the entry.
+        measurement: the step that measures.
+        prefix: beginning of the names of the base's steps.
+    """
+    words = ("submit", "--bench", str(measurement.out), "--name", entry.row, "--entries", str(entry.out.parent))
+    return replace(
+        entry,
+        name=f"{prefix}ratios/{entry.row}",
+        argv=words,
+        needs=(entry.name, measurement.name),
+        expects={**entry.expects, "costs": measurement.out},
+    )
 
 
 def has_costs(row: Row) -> bool:

@@ -103,13 +103,14 @@ class ExpertSteps:
         )
 
 
-def with_experts(entry: Step, steps: Sequence[Step], prefix: str) -> Step:
+def with_experts(entry: Step, last: Step, steps: Sequence[Step], prefix: str) -> Step:
     """Make the step that replaces an entry by one with analyses and exports.
 
     The entry without them appears as soon as the results exist, because these steps take long.
 
     Args:
         entry: the step that writes the entry without them.
+        last: the step that adds its measured costs, or the same step if none are measured.
         steps: the analyses and exports.
         prefix: beginning of the names of the base's steps.
     """
@@ -117,14 +118,16 @@ def with_experts(entry: Step, steps: Sequence[Step], prefix: str) -> Step:
     exports = {step.seed: step for step in steps if step.kind == "export"}
     words = [word for step in analyses.values() for word in ("--analysis", str(step.out))]
     words += [word for step in exports.values() for word in ("--export", str(step.out))]
+    if (costs := last.expects["costs"]) is not None:
+        words += ["--bench", str(costs)]
     shown = {seed: tuple(part for part in SHOWN if part in step.expects["parts"]) for seed, step in analyses.items()}
     ways = {seed: tuple(how for how in step.expects["how"] if how != "family") for seed, step in exports.items()}
     return replace(
         entry,
         name=f"{prefix}experts/{entry.row}",
         argv=(*entry.argv, *words),
-        needs=(entry.name, *entry.needs, *(step.name for step in steps)),
-        expects={**entry.expects, "analyses": shown, "exports": ways},
+        needs=tuple(dict.fromkeys((entry.name, *entry.needs, last.name, *last.needs, *(step.name for step in steps)))),
+        expects={**last.expects, "analyses": shown, "exports": ways},
     )
 
 

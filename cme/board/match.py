@@ -248,13 +248,36 @@ def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
                 return f"with another {key}"
         if wanted["retention"] and any(not run.get("retention") for run in entry["runs"]):
             return "without retention"
-        if wanted["costs"] and not entry["cost_ratios"]:
-            return "without costs"
+        if wanted["costs"] is not None and (problem := _other_costs(wanted["costs"], entry["cost_ratios"])):
+            return problem
     if problem := _without_experts(entry["runs"], wanted):
         return problem
     if tuple(sorted(item["wording"] for item in entry.get("wordings", ()))) != tuple(wanted["variants"]):
         return "with other prompt variants"
     return _other_samples(step, entry)
+
+
+def _other_costs(folder: Path, ratios: Mapping[str, Any]) -> str | None:
+    """Describe why the measured costs of an entry are not those of the board.
+
+    The measurement may be on another machine. If it is here, or if the costs of other rows were measured on other hardware since,
+    the costs of all rows must come from the measurements that are here.
+    """
+    if not ratios:
+        return "without costs"
+    file = folder / "report.json"
+    if not file.is_file():
+        others = {_hardware(other) for other in folder.parent.iterdir()} if folder.parent.is_dir() else set()
+        return "with costs of other hardware" if others - {None, ratios.get("hardware")} else None
+    report = read_mapping(file)
+    with damage_reported(file):
+        medians = {(item["mode"], item["quartiles"]["median"]) for item in report["ratios"]}
+        place = report["surroundings"]["hardware"], report["settings"].get("rounds")
+    own = {(mode, value["value"]) for mode in ("train", "prefill", "decode") if (value := ratios.get(mode))}
+    same = (ratios.get("hardware"), ratios.get("rounds")) == place
+    if same and all(pair in medians or pair[1] == 1.0 for pair in own):
+        return None
+    return "with costs of another measurement"
 
 
 def _without_experts(runs: Collection[Mapping[str, Any]], wanted: Mapping[str, Any]) -> str | None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cme.board.board import Base, Board
-from cme.board.choice import Facts, choose
-from cme.board.costs import CostGroup, cost_groups
+from cme.board.choice import Facts, choose, widens
+from cme.board.costs import CostGroup, cost_groups, with_costs
 from cme.board.expert_steps import TABLE, ExpertSteps, final_table, with_experts
 from cme.board.id_steps import id_steps
 from cme.board.options import mix_options, row_options, tune_options
@@ -77,6 +77,8 @@ class _Planner:
         self.cells: dict[tuple[str, str], Row] = {}
         # The entries with analyses and exports by the base's label.
         self.complete: dict[str, list[Step]] = {}
+        # Name of the step that adds the measured costs to an entry, by the base's label and the row's name.
+        self.measured: dict[tuple[str, str], str] = {}
 
     def steps(self) -> Iterator[Step]:
         if self.file.mix.folder is None:
@@ -95,7 +97,7 @@ class _Planner:
             for row in trained:
                 yield from self._trainings(base, row)
                 yield from self._results(base, row)
-            yield from self._costs(base)
+            yield from (self._measurement(base, group) for group in self._cost_groups(base))
             for row in self.board.methods:
                 yield from self._experts(base, row)
             yield from self._entries(base)
@@ -137,20 +139,12 @@ class _Planner:
         rates, grid = self.rates.get((base.label, row.name), ()), self.file.grid
         for (cell, values), rate in itertools.product(row.parts, rates):
             name = f"grid/{row.name}/{folder_of(rate, values)}"
+            words = ("--lr", decimal(rate), "--seed", str(grid.seed))
             out = self._folder(base, name)
             yield Step(
                 f"{base.prefix}{name}",
                 "rate",
-                (
-                    *self._train(base, cell, grid.steps),
-                    "--lr",
-                    decimal(rate),
-                    "--seed",
-                    str(grid.seed),
-                    *self.threads,
-                    "--out",
-                    str(out),
-                ),
+                (*self._train(base, cell, grid.steps), *words, *self.threads, "--out", str(out)),
                 out,
                 self._after_mix(),
                 rate=rate,
@@ -162,28 +156,26 @@ class _Planner:
     def _trainings(self, base: Base, row: Row) -> Iterator[Step]:
         shared = {"row": row.name, "base": base.name, "cpus": self.file.threads, "gpus": self._gpus(row)}
         rates, grid = self.rates.get((base.label, row.name), ()), self.file.grid
-        words, short = self._train(base, row), self._train(base, row, grid.steps)
+        whole, short = self._train(base, row), self._train(base, row, grid.steps)
         if rates:
-            group = [other for other in self.board.rows if other.study == row.study and other.rate_of == other.name]
-            runs = [(other.name, values) for other in group for _, values in other.parts]
+            group = [row]
+            if widens(self.board):
+                group = [other for other in self.board.rows if other.study == row.study and other.rate_of == other.name]
+            runs = [(other, cell, values) for other in group for cell, values in other.parts]
             out = self._folder(base, f"grid/{row.name}")
-            listed = ",".join(map(decimal, rates))
+            words = ["--lr-grid", ",".join(map(decimal, rates)), *tune_options(row), "--seed", str(grid.seed)]
             yield Step(
                 f"{base.prefix}grid/{row.name}",
                 "grid",
-                (
-                    *short,
-                    "--lr-grid",
-                    listed,
-                    *tune_options(row),
-                    "--seed",
-                    str(grid.seed),
-                    *self.threads,
-                    "--out",
-                    str(out),
-                ),
+                (*short, *words, *self.threads, "--out", str(out)),
                 out,
-                tuple(f"{base.prefix}grid/{name}/{folder_of(rate, values)}" for name, values in runs for rate in rates),
+                # The runs of other rows are not needed if the committed entries have their losses.
+                tuple(
+                    f"{base.prefix}grid/{other.name}/{folder_of(rate, values)}"
+                    for other, cell, values in runs
+                    for rate in rates
+                    if other.name == row.name or rate not in self.facts.losses.get((base.label, cell.name), {})
+                ),
                 expects=of_grid(row, base, rates, grid.steps, self.mix),
                 **shared | {"gpus": 0},  # type: ignore[arg-type]
             )
@@ -198,7 +190,7 @@ class _Planner:
             yield Step(
                 name,
                 "run",
-                (*words, *given, "--seed", str(seed), *self.threads, "--out", str(out)),
+                (*whole, *given, "--seed", str(seed), *self.threads, "--out", str(out)),
                 out,
                 (f"{base.prefix}grid/{row.rate_of}",) if self.file.rates else self._after_mix(),
                 rate=chosen,
@@ -286,17 +278,15 @@ class _Planner:
         rows = [self._decided(base, row) for row in self.board.methods]
         return cost_groups([row for row in rows if not row.undecided], self.file.costs) if self.file.costs else []
 
-    def _costs(self, base: Base) -> Iterator[Step]:
-        costs = self.file.costs
-        if costs is None:
-            return
-        for group in self._cost_groups(base):
-            out = self._folder(base, f"costs/{group.name}")
-            words = ["bench", "adapters", "--base", base.name, *group.options, *self.threads, "--out", str(out)]
-            yield Step(
-                f"{base.prefix}costs/{group.name}", "costs", tuple(words), out, base=base.name, cpus=self.file.threads,
-                gpus=self._gpus(), alone=costs.alone, expects={**group.expects, "base": base.name},
-            )  # fmt: skip
+    def _measurement(self, base: Base, group: CostGroup) -> Step:
+        """Make the step that measures costs. Its folder lies beside the tables, because rows that are added later need it."""
+        assert self.file.costs is not None
+        out = self._out(base) / "costs" / group.name
+        words = ["bench", "adapters", "--base", base.name, *group.options, *self.threads, "--out", str(out)]
+        return Step(
+            f"{base.prefix}costs/{group.name}", "costs", tuple(words), out, base=base.name, cpus=self.file.threads,
+            gpus=self._gpus(), alone=self.file.costs.alone, expects={**group.expects, "base": base.name},
+        )  # fmt: skip
 
     def _experts(self, base: Base, row: Row) -> list[Step]:
         """Make the analyses and exports of a method."""
@@ -322,16 +312,19 @@ class _Planner:
             if (base.label, chooser) in self.rates:
                 words += ["--grid", str(self._folder(base, f"grid/{chooser}"))]
                 after.append(f"{base.prefix}grid/{chooser}")
-            if row.study is None:
-                for group in self._cost_groups(base):
-                    if row.name in group.rows:
-                        words += ["--bench", str(self._folder(base, f"costs/{group.name}"))]
-                        after.append(f"{base.prefix}costs/{group.name}")
             own = self._decided(base, row)
             entry = self._entry(base, own, row.name, results, self._variants(base, row.name), words, tuple(after))
             yield entry
-            if row.study is None and (steps := self._experts(base, row)):
-                self.complete.setdefault(base.label, []).append(with_experts(entry, steps, base.prefix))
+            if row.study is not None:
+                continue
+            last = entry
+            for group in self._cost_groups(base):
+                if row.name in group.rows:
+                    last = with_costs(entry, self._measurement(base, group), base.prefix)
+                    self.measured[base.label, row.name] = last.name
+                    yield last
+            if steps := self._experts(base, row):
+                self.complete.setdefault(base.label, []).append(with_experts(entry, last, steps, base.prefix))
                 yield self.complete[base.label][-1]
 
     def _variants(self, base: Base, row: str) -> tuple[str, ...]:
@@ -373,7 +366,8 @@ class _Planner:
             names = [row.name for row in rows] + ([] if study else list(self.file.references))
             below = f"{base.prefix}{f'studies/{study}/' if study else ''}"
             words = ("leaderboard", "--verify", "--entries", str(out / "entries"), "--out", str(out))
-            needs = tuple(f"{below}entries/{name}" for name in names)
+            final = {} if study else {name: self.measured.get((base.label, name)) for name in names}
+            needs = tuple(final.get(name) or f"{below}entries/{name}" for name in names)
             table = Step(f"{below}table", "table", words, out, needs, base=base.name)
             complete = [] if study else self.complete.get(base.label, [])
             yield from final_table(table, complete, base.prefix) if complete else [table]

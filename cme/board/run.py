@@ -152,7 +152,7 @@ class _Driver:
         self.now = now
         self.wanted = selected(now, self.only)
         self.states: dict[str, State] = dict(now.states)
-        self.heights = _heights(now.plan.steps)
+        self.heights, self.places = _heights(now.plan.steps), _places(now.plan.steps)
 
     def run(self) -> Ran:
         started = time.monotonic()
@@ -179,11 +179,12 @@ class _Driver:
         progress.describe(f"Board {self.board.file.name}: {', '.join(running[:3]) or 'waiting for another process'}")
         if not running:
             time.sleep(_OTHERS_POLL)
-        grids = False
+        decisive = False
         for outcome in self.pool.wait():
-            grids = self._note(outcome) or grids
-        if grids or not running:
-            # The losses decide whether a grid is widened, and another process may have finished steps.
+            decisive = self._note(outcome) or decisive
+        if decisive or not running:
+            # The losses decide whether a grid is widened, a new measurement replaces the costs of all its rows, and another
+            # process may have finished steps.
             self._take(survey(self.board))
         progress.expect(len(self.ran.done) + len(self._open()))
         progress.advance(len(self.ran.done) - self._shown)
@@ -200,7 +201,7 @@ class _Driver:
         ready = [
             name for name in self._open() if name not in running and name not in self.ran.failed and self._ready(name)
         ]
-        ready.sort(key=lambda name: (steps[name].kind in _LAST, steps[name].alone, -self.heights[name]))
+        ready.sort(key=self._priority)
         held = False
         for name in ready:
             step = steps[name]
@@ -226,6 +227,11 @@ class _Driver:
             if step.alone:
                 break
         return held
+
+    def _priority(self, name: str) -> tuple[bool, bool, int, int]:
+        """Return the key by which steps that can start are sorted. A row is finished before the next one begins."""
+        step = self.now.plan.steps[name]
+        return step.kind in _LAST, step.alone, self.places[step.base, step.row], -self.heights[name]
 
     def _mine(self, step: Step) -> bool:
         """Lock a step for this driver. Return False if another driver has started it, or has finished it in the meantime."""
@@ -253,13 +259,13 @@ class _Driver:
         return StepCommand(step.name, step.argv, os.getcwd(), str(log), str(record), env, inputs=inputs)  # noqa: PTH109
 
     def _note(self, outcome: Outcome) -> bool:
-        """Take note of how a step ended. Return whether a rate of a grid is finished."""
+        """Take note of how a step ended. Return whether other steps follow from what it measured."""
         step = self.now.plan.steps[outcome.name]
         self.starts.release(step.name)
         state = self.states[step.name] = state_of(step, self.board)
         if state.finished:
             self.ran.done.append(step.name)
-            return step.kind in ("rate", "grid")
+            return step.kind in ("rate", "grid", "costs")
         if outcome.interrupted and self.attempts.get(step.name, 0) < _RETRIES:
             self.attempts[step.name] = self.attempts.get(step.name, 0) + 1
             return False
@@ -283,8 +289,16 @@ def _reason(step: Step, state: State) -> str:
     return state.problem or f"{step.out} is not finished"
 
 
+def _places(steps: Mapping[str, Step]) -> dict[tuple[str, str], int]:
+    """Return the place of each row in the order of the plan, so that a lost machine costs unfinished rows only."""
+    places: dict[tuple[str, str], int] = {}
+    for step in steps.values():
+        places.setdefault((step.base, step.row), len(places))
+    return places
+
+
 def _heights(steps: Mapping[str, Step]) -> dict[str, int]:
-    """Return for each step how many steps follow it at least, so that the longest chain starts first."""
+    """Return for each step how many steps follow it at least, so that the longest chain of a row starts first."""
     heights = dict.fromkeys(steps, 0)
     for name in reversed(list(steps)):
         for other in steps[name].needs:

@@ -7,7 +7,6 @@ from typing import Any
 
 from cme.adapters.read_settings import identity_of, settings_to_mapping
 from cme.board.board import Base, Board
-from cme.board.costs import has_costs
 from cme.board.rows import Row
 from cme.records.board import BoardFile
 from cme.records.method import with_gate_sum
@@ -140,5 +139,5 @@ def of_entry(
         "cells": tuple(dict(cell.values) for cell in row.cells) or (None,),
         "settings": {key: value for key, value in settings.items() if key not in row.undecided},
         "retention": file.retention and row.retention,
-        "costs": bool(file.costs) and row.study is None and has_costs(row),
+        "costs": None,
     }

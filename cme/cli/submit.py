@@ -19,14 +19,20 @@ cme submit results/base
 
 cme submit results/x --run runs/x --entries leaderboards/entries
 
+cme submit --name x --bench costs/ --entries leaderboards/entries
+
 cme submit results/lora-0 results/lora-1 results/lora-2 --run runs/lora-0 --run runs/lora-1 --run runs/lora-2 --grid grid/lora"""
 
 
 @verb("submit", epilog=_EXAMPLES)
 def submit(
     results: Annotated[
-        list[Path], typer.Argument(metavar="RESULT…", help="Result folders of 'cme eval', one per seed.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            metavar="RESULT…",
+            help="Result folders of 'cme eval', one per seed. Without any, --bench replaces the costs of the entry --name.",
+        ),
+    ] = None,
     run: Annotated[
         list[Path] | None,
         typer.Option("--run", help="Run folder of 'cme train'; may be repeated. Not for a base."),
@@ -66,11 +72,13 @@ def submit(
 
     An entry is one method, trained with one seed or several. The run of each result is found by its adapter, so the
     order does not matter. Every number is first recomputed from the per-sample scores.
+
+    With --name and --bench alone, the measured costs of an existing entry are replaced.
     """
     import cme
 
     submitted = cme.submit(
-        results,
+        results or (),
         run=run,
         entries=entries,
         name=name,

@@ -66,6 +66,30 @@ def experts_of(step, seed):
     }
 
 
+HARDWARE = "fast"
+"""Name of the processor in the reports of costs."""
+
+
+def measured_ratios(median):
+    """Return the ratios of a report of costs."""
+    return [{"mode": "train", "quartiles": {"median": median}}]
+
+
+def entry_costs(folder):
+    """Return the measured costs of an entry, from a report if it exists."""
+    if folder is None:
+        return {}
+    file = folder / "report.json"
+    report = json.loads(file.read_text()) if file.is_file() else {}
+    value = report["ratios"][0]["quartiles"]["median"] if report else 1.5
+    rounds = report.get("settings", {}).get("rounds")
+    return {
+        "train": {"value": value},
+        "hardware": report["surroundings"]["hardware"] if report else "fast",
+        "rounds": rounds,
+    }
+
+
 def finish(step, board, *, loss=0.5):
     """Write the output of a step as its command would mark it."""
     out = step.out
@@ -87,8 +111,9 @@ def finish(step, board, *, loss=0.5):
     elif step.kind == "costs":
         out.mkdir(parents=True, exist_ok=True)
         settings = {key: value for key, value in step.expects.items() if key not in ("base", "dtype")}
-        place = {"base": step.expects["base"], "dtype": step.expects["dtype"]}
-        (out / "report.json").write_text(json.dumps({"settings": settings, "surroundings": place}))
+        place = {"base": step.expects["base"], "dtype": step.expects["dtype"], "hardware": HARDWARE}
+        report = {"settings": settings, "surroundings": place, "ratios": measured_ratios(1.5)}
+        (out / "report.json").write_text(json.dumps(report))
     elif step.kind == "entry":
         from cme.suite.score import SCORER_VERSION
 
@@ -108,7 +133,7 @@ def finish(step, board, *, loss=0.5):
                     for rate in wanted["rates"]
                 ]
             },
-            "cost_ratios": {"train": 1.0},
+            "cost_ratios": entry_costs(wanted.get("costs")),
             "runs": [
                 {
                     "seed": seed,

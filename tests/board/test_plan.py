@@ -102,6 +102,16 @@ def test_every_command_is_one_of_cme(tmp_path):
         assert context.args == []
 
 
+def test_a_row_does_not_wait_for_others_if_no_grid_can_be_widened(tmp_path):
+    board = make_board(tmp_path, grid="{widen: 0}")
+    base = board.bases[0].label
+    plan = make_plan(board, Facts({(base, "lora"): {1e-3: 0.7, 2e-3: 0.6}}))
+    assert plan.chosen == {(base, "lora"): 2e-3}
+    assert set(plan.steps["grid/team"].needs) == {"grid/team/lr-1e-03", "grid/team/lr-2e-03"}
+    waiting = make_plan(make_board(tmp_path, grid="{widen: 1}"), Facts({(base, "lora"): {1e-3: 0.7, 2e-3: 0.6}}))
+    assert waiting.chosen == {}
+
+
 def test_all_methods_are_widened_alike(tmp_path):
     board = make_board(tmp_path, grid="{widen: 1}")
     base = board.bases[0].label
@@ -113,8 +123,9 @@ def test_all_methods_are_widened_alike(tmp_path):
     grid = plan.steps["grid/lora"]
     assert "0.0005,0.001,0.002,0.004" in grid.argv
     assert set(grid.needs) == {
-        f"grid/{row}/lr-{rate}" for row in ("lora", "team") for rate in ("5e-04", "1e-03", "2e-03", "4e-03")
-    }
+        *(f"grid/lora/lr-{rate}" for rate in ("5e-04", "1e-03", "2e-03", "4e-03")),
+        *(f"grid/team/lr-{rate}" for rate in ("5e-04", "4e-03")),
+    }, "the other losses of the other method are known, here or from its entry"
     known = {key: own | {5e-4: 0.9, 4e-3: 0.8} for key, own in edges.items()}
     assert make_plan(board, Facts(known)).chosen == {(base, "lora"): 2e-3, (base, "team"): 1e-3}
 
@@ -251,7 +262,7 @@ def test_without_rates_every_recipe_has_its_own(tmp_path):
 
 
 def test_a_second_base_has_folders_of_its_own(tmp_path):
-    board = make_board(tmp_path, base=f"[{tmp_path}/base, smollm2-135m]")
+    board = make_board(tmp_path, base=f"[{tmp_path}/base, smollm2-135m]", grid="{widen: 1}")
     steps = make_plan(board).steps
     assert steps["smollm2-135m/grid/lora/lr-1e-03"].out == tmp_path / "work" / "smollm2-135m" / "grid/lora/lr-1e-03"
     assert steps["smollm2-135m/table"].out == tmp_path / "out" / "smollm2-135m"
@@ -272,7 +283,12 @@ def test_costs_are_grouped_by_total_rank(tmp_path):
     assert set(costs) == {"costs/rank-32", "costs/rank-48"} and all(step.alone for step in costs.values())
     argv = costs["costs/rank-32"].argv
     assert argv[argv.index("--methods") + 1] == "base,lora,teamlora,teamlora:gate_sum=1"
-    assert "costs/rank-48" in steps["entries/ada"].needs and "costs/rank-32" in steps["entries/norm"].needs
+    assert "costs/rank-48" in steps["ratios/ada"].needs and "costs/rank-32" in steps["ratios/norm"].needs
+    assert {"ratios/lora", "ratios/ada", "ratios/team", "ratios/norm"} <= set(steps["table"].needs)
+    for name in ("ada", "norm"):
+        assert not any(other.startswith("costs/") for other in steps[f"entries/{name}"].needs), (
+            "a row appears before its costs"
+        )
 
 
 def test_stages_hold_what_can_run_together(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from cme.board.status import estimate, statuses
 from cme.errors import UsageError
 from cme.locks import LOCK_FILE
 from cme.machine import machine_id
-from tests.board.fakes import FakePool, finish, make_board, run_fake, write_board
+from tests.board.fakes import FakePool, finish, make_board, measured_ratios, run_fake, write_board
 
 
 def test_every_step_runs_once_and_after_what_it_needs(tmp_path):
@@ -45,11 +46,10 @@ def test_an_interrupted_board_runs_the_rest(tmp_path):
     assert set(first.started) | set(second.started) == set(survey(board).plan.steps)
 
 
-def test_the_longest_chain_starts_first(tmp_path):
-    _, pool = run_fake(make_board(tmp_path))
-    assert pool.started[0] == "mix" and pool.started.index("results/majority") > pool.started.index(
-        "grid/team/lr-2e-03"
-    )
+def test_the_longest_chain_of_a_row_starts_first(tmp_path):
+    _, pool = run_fake(make_board(tmp_path), jobs=1)
+    assert pool.started[0] == "mix"
+    assert pool.started.index("runs/lora-1") < pool.started.index("results/lora-0"), "two steps follow from the run"
 
 
 def test_a_grid_is_widened_while_the_board_runs(tmp_path):
@@ -64,6 +64,16 @@ def test_a_grid_is_widened_while_the_board_runs(tmp_path):
     ]
     assert pool.started.count("grid/lora") == 1
     assert "0.001,0.002,0.004,0.008" in pool.commands["grid/lora"].argv
+
+
+def test_a_row_is_finished_before_the_next_begins(tmp_path):
+    """Entries are what remains if a machine is lost."""
+    board = make_board(tmp_path, grid="{widen: 0}")
+    ran, pool = run_fake(board, jobs=1)
+    assert ran.failed == {}
+    assert pool.started.index("entries/lora") < pool.started.index("grid/team/lr-1e-03")
+    ran, pool = run_fake(make_board(tmp_path / "b", grid="{widen: 0}"), jobs=8)
+    assert pool.started.index("entries/lora") > pool.started.index("grid/team/lr-1e-03"), "no worker waits"
 
 
 def test_steps_that_measure_costs_run_alone(tmp_path):
@@ -132,11 +142,55 @@ def test_costs_of_different_machines_are_refused(tmp_path):
     board = make_board(tmp_path, methods=methods, costs="true")
     run_fake(board)
     for name, hardware in (("rank-4", "fast"), ("rank-6", "slow")):
-        file = tmp_path / "work" / "costs" / name / "report.json"
+        file = tmp_path / "out" / "costs" / name / "report.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"surroundings": {"hardware": hardware}}))
     (tmp_path / "out" / "entries" / "ada.json").unlink()
     with pytest.raises(UsageError, match=r"rank-6 was measured on slow, but .*rank-4 on fast"):
         run_fake(board)
+
+
+TWO_GROUPS = "lora: {settings: {rank: 4}}, ada: {settings: {method: adalora, rank: 4}}"
+
+
+def ratios_of(root, name):
+    return json.loads((root / "out" / "entries" / f"{name}.json").read_text())["cost_ratios"]
+
+
+def test_a_new_method_replaces_the_costs_of_all_rows_without_training_them_again(tmp_path, monkeypatch):
+    """The work folder is lost and the machine is another one, as when a board of a laptop goes on on a server."""
+    run_fake(make_board(tmp_path, methods=f"{{{TWO_GROUPS}}}", costs="true"))
+    assert ratios_of(tmp_path, "lora")["hardware"] == ratios_of(tmp_path, "ada")["hardware"] == "fast"
+    for folder in (tmp_path / "work", tmp_path / "out" / "costs"):
+        shutil.rmtree(folder)
+    monkeypatch.setattr("tests.board.fakes.HARDWARE", "faster")
+    board = make_board(
+        tmp_path, methods=f"{{{TWO_GROUPS}, mos: {{settings: {{method: moslora, rank: 4}}}}}}", costs="true"
+    )
+    ran, pool = run_fake(board)
+    assert ran.failed == {} and survey(board).finished
+    again = {name for name in pool.started if name.startswith(("grid/", "runs/", "results/", "entries/"))}
+    assert again and all("mos" in name for name in again)
+    assert {name for name in pool.started if name.startswith("costs/")} == {"costs/rank-4", "costs/rank-6"}
+    assert {ratios_of(tmp_path, name)["hardware"] for name in ("lora", "ada", "mos")} == {"faster"}
+
+
+def test_another_measurement_of_the_same_costs_replaces_those_of_its_rows(tmp_path):
+    board = make_board(tmp_path, methods=f"{{{TWO_GROUPS}}}", costs="true")
+    run_fake(board)
+    file = tmp_path / "out" / "costs" / "rank-4" / "report.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ratios": measured_ratios(1.75)}))
+    assert survey(board).needed == {"ratios/lora", "table"}
+    run_fake(board)
+    assert ratios_of(tmp_path, "lora")["train"]["value"] == 1.75 and survey(board).finished
+
+
+def test_new_costs_keep_the_analyses_of_a_row(tmp_path):
+    board = make_board(tmp_path, costs="true", analysis="true")
+    run_fake(board)
+    steps = survey(board).plan.steps
+    assert steps["ratios/team"].argv[:2] == ("submit", "--bench") and "--analysis" not in steps["ratios/team"].argv
+    assert "--bench" in steps["experts/team"].argv, "a row that is written again keeps its costs"
+    assert "ratios/team" in steps["experts/team"].needs
 
 
 def test_a_failure_blocks_only_what_needs_it(tmp_path):
@@ -145,7 +199,7 @@ def test_a_failure_blocks_only_what_needs_it(tmp_path):
     assert list(ran.failed) == ["grid/team/lr-1e-03"]
     assert ran.failed["grid/team/lr-1e-03"].startswith("it broke (log: ")
     assert "results/base" in ran.done and "grid/lora/lr-1e-03" in ran.done
-    assert "grid/lora" in ran.blocked and "results/team-0" in ran.blocked, "all methods share the grid"
+    assert "grid/team" in ran.blocked and "results/team-0" in ran.blocked and "entries/lora" in ran.done
     again, _ = run_fake(board)
     assert again.failed == {} and again.blocked == [] and "grid/team/lr-1e-03" in again.done
 
@@ -223,7 +277,7 @@ def test_a_step_that_another_driver_has_just_started_is_not_started(tmp_path, mo
 def test_a_pattern_chooses_steps_and_what_they_need(tmp_path):
     board = make_board(tmp_path)
     _, pool = run_fake(board, only="results/lora-0")
-    rates = {f"grid/{row}/lr-{rate}" for row in ("lora", "team") for rate in ("1e-03", "2e-03")}
+    rates = {f"grid/lora/lr-{rate}" for rate in ("1e-03", "2e-03")}
     assert set(pool.started) == {"mix", "results/lora-0", "grid/lora", *rates}
     with pytest.raises(UsageError, match="no step fits 'resluts/\\*'"):
         run_fake(board, only="resluts/*")
@@ -299,7 +353,7 @@ def test_an_entry_of_other_results_is_written_again(tmp_path):
 
 def test_what_is_left_is_estimated_from_what_is_finished(tmp_path):
     board = make_board(tmp_path)
-    run_fake(board, only="results/lora-0")
+    run_fake(board, only="results/*-0")
     now = survey(board)
     rates = [step for step in statuses(now) if step.kind == "rate"]
     assert {step.seconds for step in rates} == {60.0}

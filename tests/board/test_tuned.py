@@ -98,7 +98,7 @@ def test_costs_are_measured_at_the_chosen_rank(tmp_path):
     run_tuned(board, {"grid/lora-tuned/rank-16-lr-1e-03": 0.1})
     plan = survey(board).plan
     assert {name for name in plan.steps if name.startswith("costs/")} == {"costs/rank-4", "costs/rank-16"}
-    words = plan.steps["entries/lora-tuned"].argv
+    words = plan.steps["ratios/lora-tuned"].argv
     assert words[words.index("--bench") + 1].endswith("costs/rank-16")
 
 

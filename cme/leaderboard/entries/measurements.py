@@ -9,10 +9,10 @@ from pydantic import ConfigDict, Field
 from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
-from cme.records import ChosenGrid, Grid, MeasuredRatios, Ratio, Run, read_record
+from cme.records import AdapterRecord, ChosenGrid, Entry, Grid, MeasuredRatios, Ratio, Run, read_record
 from cme.records.method import UNMEASURED, has_other_costs, ranks_of, with_gate_sum
 
-__all__ = ["RATIOS", "cost_ratios", "lr_grid"]
+__all__ = ["RATIOS", "MeasuredRow", "cost_ratios", "lr_grid"]
 
 RATIOS = ("train", "prefill", "decode", "memory")
 """Quantities in ``cost_ratios``, each relative to LoRA of equal total rank; ``memory`` is the peak memory of training."""
@@ -59,12 +59,40 @@ def lr_grid(path: Path, run: Run) -> ChosenGrid:
     return ChosenGrid(**{**dict(grid), "runs": runs, "at_edge": grid.at_edge})
 
 
-def cost_ratios(path: Path, run: Run) -> MeasuredRatios:
+class MeasuredRow(NamedTuple):
+    """What a measurement of costs must have in common with a row.
+
+    Attributes:
+        method: The row's method.
+        adapter: The settings of its adapter.
+        ranks: Whether each expert has a rank of its own.
+        base: The base's name.
+        base_parameters: The number of parameters of the base, or None if it is unknown.
+    """
+
+    method: str
+    adapter: AdapterRecord
+    ranks: str | None
+    base: str
+    base_parameters: int | None
+
+    @classmethod
+    def of_run(cls, run: Run) -> "MeasuredRow":
+        """Return the row to which a training run belongs."""
+        return cls(run.method, run.adapter, run.ranks, run.base, run.base_parameters)
+
+    @classmethod
+    def of_entry(cls, entry: Entry) -> "MeasuredRow":
+        """Return the row of an entry, which has at least one training run."""
+        return cls(entry.method, entry.settings, entry.ranks, entry.base, entry.runs[0].cost.base_parameters)
+
+
+def cost_ratios(path: Path, row: MeasuredRow) -> MeasuredRatios:
     """Read the costs of a row's method relative to LoRA of equal total rank.
 
     Args:
         path: The file ``report.json`` of ``cme bench adapters --out``, or its folder.
-        run: One of the row's training runs.
+        row: The row.
 
     Returns:
         The measured ones of `RATIOS` (medians with confidence intervals), and the conditions of the measurement.
@@ -79,7 +107,7 @@ def cost_ratios(path: Path, run: Run) -> MeasuredRatios:
         raise CMEError(
             f"{file} is not a report of cme bench adapters that this version reads. Make one: cme bench adapters --out costs/"
         )
-    return _ratios(build(_Report, values, str(file), error=CMEError), run, file)
+    return _ratios(build(_Report, values, str(file), error=CMEError), row, file)
 
 
 class _Read(Model):
@@ -158,22 +186,22 @@ class _Wanted(NamedTuple):
         return ", ".join(part for part in parts if part) + (f" on {self.targets}" if self.targets else "")
 
 
-def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
-    settings, place, adapter = report.settings, report.surroundings, run.adapter
+def _ratios(report: _Report, row: MeasuredRow, file: Path) -> MeasuredRatios:
+    settings, place, adapter = report.settings, report.surroundings, row.adapter
     if has_other_costs(adapter.options):
         raise UsageError(
             f"the row's options ({', '.join(adapter.options)}) change its costs, but cme bench adapters measures methods with "
             "their default options. Leave --bench out."
         )
-    if place.base_parameters != run.base_parameters:
+    if place.base_parameters != row.base_parameters:
         raise UsageError(
             f"{file} was measured on a base with {place.base_parameters:,} parameters, but the row's base has "
-            f"{run.base_parameters:,}. Measure on the row's base: cme bench adapters --base {run.base}"
+            f"{row.base_parameters or 0:,}. Measure on the row's base: cme bench adapters --base {row.base}"
         )
-    wanted = _Wanted(run.method, adapter.rank, adapter.experts, _targets(adapter.target_modules))
+    wanted = _Wanted(row.method, adapter.rank, adapter.experts, _targets(adapter.target_modules))
     # A measurement with the row's own sum of gate weights is preferred to that of the method's default.
     own = with_gate_sum(adapter.plain()).get("gate_sum")
-    names = (f"{run.method}:gate_sum={own}", run.method) if own is not None else (run.method,)
+    names = (f"{row.method}:gate_sum={own}", row.method) if own is not None else (row.method,)
     cases = [case for case in report.cases if case.form in _FORMS]
     targets = _targets(settings.target_modules)
     fitting = {
@@ -183,13 +211,13 @@ def _ratios(report: _Report, run: Run, file: Path) -> MeasuredRatios:
     lora = next((one for one in cases if one.method == "lora"), None)
     if case is None or lora is None:
         known = ", ".join(f"{one.name} (rank {one.rank})" for one in cases) or "no adapter"
-        methods = ",".join(dict.fromkeys(("lora", run.method)))
+        methods = ",".join(dict.fromkeys(("lora", row.method)))
         if adapter.method in UNMEASURED:
             raise UsageError(
                 f"the costs of {wanted} cannot be measured, because cme bench adapters compares only methods with a name in "
                 "CME and one total rank. Leave --bench out."
             )
-        parts = (adapter.experts or 1) if ranks_of(adapter.method, run.ranks) == "own" else 1
+        parts = (adapter.experts or 1) if ranks_of(adapter.method, row.ranks) == "own" else 1
         command = f"cme bench adapters --methods {methods} --total-rank {(adapter.rank or 1) * parts}"
         command += f" --experts {adapter.experts}" if adapter.experts else ""
         raise UsageError(

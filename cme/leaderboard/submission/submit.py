@@ -11,9 +11,9 @@ from cme.config import build
 from cme.errors import CMEError, UsageError
 from cme.files import atomic_path, read_json
 from cme.leaderboard.entries.chosen_rows import check_admissible, choosing_run
-from cme.leaderboard.entries.files import check_entry, check_name, check_samples
+from cme.leaderboard.entries.files import check_entry, check_name, check_samples, read_entry
 from cme.leaderboard.entries.matching import Pair, check_one_row, pair, recipe_of
-from cme.leaderboard.entries.measurements import cost_ratios, lr_grid
+from cme.leaderboard.entries.measurements import MeasuredRow, cost_ratios, lr_grid
 from cme.leaderboard.entries.scores import check_hash, check_scores, items_digest
 from cme.leaderboard.ranking.prompt_variants import entry_prompt_variants, sample_files
 from cme.leaderboard.ranking.seeds import mean_scores
@@ -43,7 +43,7 @@ from cme.records.samples import read_samples
 from cme.suite.score import SCORER_VERSION, Sample
 from cme.workdir import claimed
 
-__all__ = ["make_entry"]
+__all__ = ["make_entry", "replace_costs"]
 
 _SAMPLES = "samples.parquet"
 
@@ -117,6 +117,32 @@ def make_entry(
     return entry
 
 
+def replace_costs(name: str, entries_dir: Path, bench: Path) -> Entry:
+    """Replace the measured costs of an entry, which needs neither its results nor its runs.
+
+    Args:
+        name: name of the entry.
+        entries_dir: folder of the entries.
+        bench: measured costs: the output folder of ``cme bench adapters``, or its ``report.json``.
+
+    Returns:
+        The entry, as written to ``<name>.json``. Everything else in it stays as it was.
+
+    Raises:
+        CMEError: there is no such entry, or a file is damaged.
+        UsageError: the entry is of a base or a baseline, or the measurement belongs to another row.
+    """
+    file = entries_dir / f"{check_name(name)}.json"
+    entry = read_entry(file)
+    check_entry(entry)
+    if not entry.settings:
+        raise UsageError(f"{name} is a base or a baseline, which has no costs of an adapter. Name a trained row.")
+    entry = entry.replace(cost_ratios=cost_ratios(bench, MeasuredRow.of_entry(entry)))
+    check_entry(entry)
+    write_record(file, entry)
+    return entry
+
+
 def _result(folder: Path) -> Result:
     result = read_record(folder / "result.json", Result)
     if result.scorer_version != SCORER_VERSION:
@@ -172,7 +198,7 @@ def _evidence(run: Run | None, grid: Path | None, bench: Path | None) -> dict[st
             )
         return {}
     chosen: dict[str, Any] = {"lr_grid": lr_grid(grid, run)} if grid else {}
-    return chosen | ({"cost_ratios": cost_ratios(bench, run)} if bench else {})
+    return chosen | ({"cost_ratios": cost_ratios(bench, MeasuredRow.of_run(run))} if bench else {})
 
 
 def _entry(name: str, pairs: Sequence[Pair], samples: Sequence[Sequence[Sample]], items: str) -> Entry:

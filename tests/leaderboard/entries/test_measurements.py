@@ -1,12 +1,16 @@
 """A grid and a measurement beside a row: taken if they are of the row, refused in words if they are not."""
 
 import json
+import shutil
 
 import pytest
 
+import cme
 from cme.errors import CMEError, UsageError
-from cme.leaderboard import verify
+from cme.leaderboard import make_entry, verify
+from cme.leaderboard.entries.files import read_entry
 from cme.records import Grid, GridRun, Ratio, write_record
+from tests.leaderboard.workshop import make_samples
 
 RUNS = (
     GridRun(learning_rate=1e-4, folder="lr-1e-04", validation_loss=2.5, last_loss=2.4, problem=None),
@@ -126,6 +130,36 @@ def test_costs_are_those_of_the_row_over_lora(workshop):
     verify(workshop.entries)
 
 
+def test_costs_are_replaced_without_results_and_nothing_else_changes(workshop):
+    first = report(workshop.root / "first")
+    old = workshop.row("team", "teamlora", 0.6, bench=first, **ROW)
+    times = json.loads((first / "report.json").read_text())["ratios"]
+    times = [item | {"quartiles": {"median": 2.0}, "interval": None} for item in times]
+    second = report(workshop.root / "second", ratios=times)
+    shutil.rmtree(workshop.root / "runs")
+    entry = cme.submit(name="team", bench=second, entries=workshop.entries).entry
+    assert entry.cost_ratios.train == Ratio(value=2.0, low=None, high=None)
+    assert entry.replace(cost_ratios=old.cost_ratios) == old
+    assert read_entry(workshop.entries / "team.json") == entry
+    verify(workshop.entries)
+
+
+def test_replaced_costs_must_be_those_of_the_row(workshop):
+    folder = report(workshop.root / "costs")
+    workshop.row("miss", "lora", 0.6, settings={"rank": 4}, **ROW)
+    with pytest.raises(UsageError, match=r"does not contain lora, rank 4"):
+        cme.submit(name="miss", bench=folder, entries=workshop.entries)
+    make_entry([workshop.result("base", make_samples(0.5, "b"))], [], workshop.entries)
+    with pytest.raises(UsageError, match="base is a base or a baseline, which has no costs of an adapter"):
+        cme.submit(name="base", bench=folder, entries=workshop.entries)
+    with pytest.raises(CMEError, match=r"nobody\.json"):
+        cme.submit(name="nobody", bench=folder, entries=workshop.entries)
+    both = {"name": "miss", "bench": folder}
+    for given in ({}, {"name": "miss"}, {"bench": folder}, both | {"run": workshop.root / "runs" / "miss"}):
+        with pytest.raises(UsageError, match=r"at least one result.*To replace the measured costs"):
+            cme.submit(entries=workshop.entries, **given)
+
+
 def test_a_row_gets_the_costs_of_its_own_sum_of_gate_weights(workshop):
     folder = report(workshop.root / "costs")
     values = json.loads((folder / "report.json").read_text())
@@ -178,9 +212,6 @@ def test_what_is_no_measurement_is_refused(workshop, changes, says):
 
 
 def test_a_base_has_neither(workshop):
-    from cme.leaderboard import make_entry
-    from tests.leaderboard.workshop import make_samples
-
     base = workshop.result("base", make_samples(0.5, "b", rows=2, names=("qqp",)))
     with pytest.raises(UsageError, match="Leave --grid and --bench out"):
         make_entry([base], [], workshop.entries, grid=grid(workshop.root / "grid"))
