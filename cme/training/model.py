@@ -21,16 +21,11 @@ from cme.models.language import other_parts, outside_language
 from cme.models.load import load_model
 from cme.models.vocabulary import check_vocabulary
 from cme.records.method import method_label
+from cme.training.attention import choose_attention
 from cme.training.dropout import copy_dropout, switch_off_dropout
 from cme.training.start import base_logits, note_on_start, try_once
 
 __all__ = ["adapted_model", "check_fit", "save_adapter", "save_full"]
-
-_SHORT = 192
-"""Up to this length in tokens, plain attention is faster than the fused kernel on a CPU in bfloat16, because the backward
-pass of the fused kernel does not use bfloat16 products. Measured with SmolLM2-135M on an EPYC with avx512_bf16: a third more
-tokens per second at 80 tokens, and a sixth more at 150. For longer inputs, the memory of plain attention is too large. It
-grows with the square of the length."""
 
 _PROCESSOR = (
     "processor_config.json",
@@ -115,8 +110,8 @@ def adapted_model(
     switch_off_dropout(model)
     # num_parameters counts 4-bit weights individually, although two of them share a byte.
     size = model.num_parameters()
-    if device == "cpu" and dtype == "bfloat16" and longest is not None and longest <= _SHORT:
-        model.set_attn_implementation("eager")
+    if device == "cpu" and dtype == "bfloat16" and longest is not None:
+        choose_attention(model, longest)
     config = build_config(adapter, model)
     if config is None:
         if getattr(model, "is_quantized", False):
