@@ -127,7 +127,8 @@ def with_experts(entry: Step, last: Step, steps: Sequence[Step], prefix: str) ->
         name=f"{prefix}experts/{entry.row}",
         argv=(*entry.argv, *words),
         needs=tuple(dict.fromkeys((entry.name, *entry.needs, last.name, *last.needs, *(step.name for step in steps)))),
-        expects={**last.expects, "analyses": shown, "exports": ways},
+        # New costs are added to it by another step, so they do not make it unfinished.
+        expects={**entry.expects, "analyses": shown, "exports": ways},
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from cme.board.files import damage_reported, read_mapping
 from cme.board.step import Step
 from cme.errors import CMEError
+from cme.records.cost import without_out
 from cme.records.grid import chosen_run
 from cme.records.method import with_gate_sum
 from cme.suite.scorer import SCORER_VERSION
@@ -27,6 +28,8 @@ _COMMANDS = {
 
 _EVALUATED = ("result", "analysis", "export")
 """The kinds of steps whose marker names the datasets of an evaluation."""
+
+_AGAIN = " (remove {} to measure the costs of all rows again)"
 
 _MOST = 3
 """Most differences in a message."""
@@ -171,7 +174,9 @@ def report_problem(step: Step, report: Any) -> str | None:
         if key != "methods" and value is not None and settings.get(key, value) != value:
             return f"{step.out} has work with other settings ({key}: {settings[key]!r} there, {value!r} on this board)"
     lacking = [name for name in step.expects["methods"] if name not in settings.get("methods", ())]
-    return f"{step.out} has a measurement without {', '.join(lacking)}" if lacking else None
+    if not lacking:
+        return None
+    return f"{step.out} has a measurement without {', '.join(lacking)}{_AGAIN.format(step.out.parent)}"
 
 
 def hardware_problem(step: Step) -> str | None:
@@ -186,7 +191,8 @@ def hardware_problem(step: Step) -> str | None:
     for folder in sorted(step.out.parent.iterdir()):
         other = _hardware(folder)
         if own and other and other != own:
-            return f"{step.out} was measured on {own}, but {folder} on {other}, so their ratios are not comparable"
+            place = f"{step.out} was measured on {own}, but {folder} on {other}, so their ratios are not comparable"
+            return place + _AGAIN.format(step.out.parent)
     return None
 
 
@@ -260,24 +266,30 @@ def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
 def _other_costs(folder: Path, ratios: Mapping[str, Any]) -> str | None:
     """Describe why the measured costs of an entry are not those of the board.
 
-    The measurement may be on another machine. If it is here, or if the costs of other rows were measured on other hardware since,
-    the costs of all rows must come from the measurements that are here.
+    The measurements may be on another machine. If one of them is here, the costs of all rows must come from measurements that are
+    here, because two machines may have one name.
     """
     if not ratios:
         return "without costs"
     file = folder / "report.json"
     if not file.is_file():
-        others = {_hardware(other) for other in folder.parent.iterdir()} if folder.parent.is_dir() else set()
-        return "with costs of other hardware" if others - {None, ratios.get("hardware")} else None
+        others = folder.parent.glob("*/report.json")
+        return "with costs that were measured apart from those of other rows" if any(others) else None
     report = read_mapping(file)
-    with damage_reported(file):
+    try:
         medians = {(item["mode"], item["quartiles"]["median"]) for item in report["ratios"]}
-        place = report["surroundings"]["hardware"], report["settings"].get("rounds")
+        conditions = {key: report["surroundings"].get(key) for key in ("hardware", "device", "threads", "dtype")}
+        conditions["rounds"] = report["settings"].get("rounds")
+        words = report["surroundings"].get("command")
+    except (AttributeError, KeyError, TypeError):
+        # The step that measures reports what is wrong with the file.
+        return "with costs of another measurement"
     own = {(mode, value["value"]) for mode in ("train", "prefill", "decode") if (value := ratios.get(mode))}
-    same = (ratios.get("hardware"), ratios.get("rounds")) == place
-    if same and all(pair in medians or pair[1] == 1.0 for pair in own):
-        return None
-    return "with costs of another measurement"
+    same = conditions == {key: ratios.get(key) for key in conditions}
+    same &= words is None or ratios.get("command") == " ".join(without_out(words))
+    # The ratio of LoRA to itself is 1 in every measurement.
+    same &= all(pair in medians or pair[1] == 1.0 for pair in own)
+    return None if same else "with costs of another measurement"
 
 
 def _without_experts(runs: Collection[Mapping[str, Any]], wanted: Mapping[str, Any]) -> str | None:

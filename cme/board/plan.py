@@ -91,7 +91,7 @@ class _Planner:
                 self.cells |= cells
             yield from self._references(base)
             trained = [row for row in self.board.rows if row.same_as is None]
-            # A grid waits for the rates of all methods.
+            # A grid that may be widened waits for the rates of all methods.
             for row in trained:
                 yield from self._rates(base, row)
             for row in trained:

@@ -25,14 +25,15 @@ def next_rates(rates: Sequence[float], losses: Sequence[Losses], most: int) -> t
     Example:
         >>> next_rates([1e-3, 2e-3], [{1e-3: 0.7, 2e-3: 0.6}], 1)
         (0.001, 0.002, 0.004)
+        >>> next_rates([1e-3, 2e-3], [{1e-3: 0.7, 2e-3: 0.6}, {}], 1)
+        (0.001, 0.002, 0.004)
         >>> next_rates([1e-3, 2e-3], [{1e-3: 0.7}], 1)
         (0.001, 0.002)
     """
     current = sorted(rates)
     for _ in range(most if len(current) > 1 else 0):
-        if not losses or any(rate not in own for own in losses for rate in current):
-            break
-        best = [_best(own, current) for own in losses]
+        # What one method needs is added for all, so the others are not awaited. A new row may have no losses yet.
+        best = [_best(own, current) for own in losses if all(rate in own for rate in current)]
         low = [_next(current[1], current[0])] if current[0] in best else []
         high = [_next(current[-2], current[-1])] if current[-1] in best else []
         if not low and not high:

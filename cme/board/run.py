@@ -145,7 +145,7 @@ class _Driver:
     def __init__(self, board: Board, pool: Pool, now: Survey, only: str | None, fail_fast: bool) -> None:
         self.board, self.pool, self.only, self.fail_fast = board, pool, only, fail_fast
         self.ran, self.attempts, self._shown = Ran(), dict[str, int](), 0
-        self.starts = Starts(board.work)
+        self.starts, self.begun = Starts(board.work), dict[str, Step]()
         self._take(now)
 
     def _take(self, now: Survey) -> None:
@@ -223,6 +223,8 @@ class _Driver:
             if not self._mine(step):
                 held = True
                 continue
+            # A later plan may lack a step that is running.
+            self.begun[step.name] = step
             self.pool.start(step, self._command(step))
             if step.alone:
                 break
@@ -235,17 +237,20 @@ class _Driver:
 
     def _mine(self, step: Step) -> bool:
         """Lock a step for this driver. Return False if another driver has started it, or has finished it in the meantime."""
-        if not self.starts.take(step.name):
+        if not self.starts.take(step.lock):
             return False
         self.states[step.name] = state = state_of(step, self.board)
         if state.finished or state.holder is not None or state.problem:
-            self.starts.release(step.name)
+            self.starts.release(step.lock)
             return False
         return True
 
     def _busy(self, names: Iterable[str]) -> bool:
         """Return whether another driver of this board runs one of these steps on this machine."""
-        holders = (holder_of(self.now.plan.steps[name].out) or self.starts.other(name) for name in names)
+        holders = (
+            holder_of(self.now.plan.steps[name].out) or self.starts.other(self.now.plan.steps[name].lock)
+            for name in names
+        )
         return any(holder is not None and holder.machine == machine_id() for holder in holders)
 
     def _ready(self, name: str) -> bool:
@@ -260,12 +265,12 @@ class _Driver:
 
     def _note(self, outcome: Outcome) -> bool:
         """Take note of how a step ended. Return whether other steps follow from what it measured."""
-        step = self.now.plan.steps[outcome.name]
-        self.starts.release(step.name)
+        step = self.begun.pop(outcome.name)
+        self.starts.release(step.lock)
         state = self.states[step.name] = state_of(step, self.board)
         if state.finished:
             self.ran.done.append(step.name)
-            return step.kind in ("rate", "grid", "costs")
+            return step.kind in ("rate", "grid", "costs") or step.name not in self.now.plan.steps
         if outcome.interrupted and self.attempts.get(step.name, 0) < _RETRIES:
             self.attempts[step.name] = self.attempts.get(step.name, 0) + 1
             return False

@@ -235,7 +235,7 @@ def _needed(plan: Plan, states: Mapping[str, State]) -> frozenset[str]:
 
 
 def read_facts(board: Board) -> Facts:
-    """Read the losses of all grids: from the runs, and where these are elsewhere, from the committed entries.
+    """Read the losses of all grids: from the runs, and where these are elsewhere, from the entries.
 
     Args:
         board: the board.
@@ -248,8 +248,8 @@ def read_facts(board: Board) -> Facts:
             grid = board.work / base.prefix / "grid" / row.name
             for cell, values in row.parts:
                 with damage_reported(grid):
-                    losses[base.label, cell.name] = (
-                        dict(_from_runs(grid, values)) if grid.is_dir() else losses_of_entry(board, base, row, values)
+                    losses[base.label, cell.name] = losses_of_entry(board, base, row, values) | dict(
+                        _from_runs(grid, values)
                     )
     return Facts(losses)
 

@@ -1,5 +1,6 @@
 """One step of a board: a command of CME with an output folder."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,3 +48,10 @@ class Step:
     variant: int = 0
     expects: Mapping[str, Any] = field(default_factory=dict)
     parts: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+    @property
+    def lock(self) -> str:
+        """Name of its lock. The steps that write one entry share a lock."""
+        return (
+            re.sub(r"(^|/)(ratios|experts)/([^/]+)$", r"\1entries/\3", self.name) if self.kind == "entry" else self.name
+        )

@@ -1,12 +1,13 @@
 """Costs of training, and costs of a method relative to LoRA."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from cme.records.base import Amount, Count, PartialRecord, Record
 
-__all__ = ["Cost", "MeasuredRatios", "Ratio"]
+__all__ = ["Cost", "MeasuredRatios", "Ratio", "without_out"]
 
 Above = Annotated[float, Field(gt=0)]
 
@@ -83,3 +84,13 @@ class MeasuredRatios(PartialRecord):
     threads: Count | None = None
     dtype: str | None = None
     command: str | None = None
+
+
+def without_out(words: Sequence[str]) -> list[str]:
+    """Return the command of a measurement without its output folder, which means nothing on another machine."""
+    kept, skipped = [], False
+    for word in words:
+        if not skipped and word != "--out" and not word.startswith("--out="):
+            kept.append(word)
+        skipped = word == "--out"
+    return kept

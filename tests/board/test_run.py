@@ -11,9 +11,11 @@ import pytest
 
 import cme
 from cme.board.board import read_board
-from cme.board.run import run_board
+from cme.board.command import Outcome
+from cme.board.run import _Driver, run_board
 from cme.board.state import survey
 from cme.board.status import estimate, statuses
+from cme.board.step import Step
 from cme.errors import UsageError
 from cme.locks import LOCK_FILE
 from cme.machine import machine_id
@@ -156,22 +158,30 @@ def ratios_of(root, name):
     return json.loads((root / "out" / "entries" / f"{name}.json").read_text())["cost_ratios"]
 
 
-def test_a_new_method_replaces_the_costs_of_all_rows_without_training_them_again(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "more", [{}, {"analysis": "true", "exports": "true", "datasets": "[qqp, rte]"}, {"grid": "{widen: 2}"}]
+)
+def test_a_new_method_replaces_the_costs_of_all_rows_without_training_them_again(tmp_path, monkeypatch, more):
     """The work folder is lost and the machine is another one, as when a board of a laptop goes on on a server."""
-    run_fake(make_board(tmp_path, methods=f"{{{TWO_GROUPS}}}", costs="true"))
+    first = f"{TWO_GROUPS}, team: {{settings: {{method: teamlora, rank: 2, experts: 2}}}}"
+    run_fake(make_board(tmp_path, methods=f"{{{first}}}", costs="true", **more))
     assert ratios_of(tmp_path, "lora")["hardware"] == ratios_of(tmp_path, "ada")["hardware"] == "fast"
     for folder in (tmp_path / "work", tmp_path / "out" / "costs"):
         shutil.rmtree(folder)
     monkeypatch.setattr("tests.board.fakes.HARDWARE", "faster")
     board = make_board(
-        tmp_path, methods=f"{{{TWO_GROUPS}, mos: {{settings: {{method: moslora, rank: 4}}}}}}", costs="true"
+        tmp_path, methods=f"{{{first}, mos: {{settings: {{method: moslora, rank: 4}}}}}}", costs="true", **more
     )
     ran, pool = run_fake(board)
     assert ran.failed == {} and survey(board).finished
-    again = {name for name in pool.started if name.startswith(("grid/", "runs/", "results/", "entries/"))}
+    trained = ("grid/", "runs/", "results/", "entries/", "analysis/", "exports/", "experts/")
+    again = {name for name in pool.started if name.startswith(trained)}
     assert again and all("mos" in name for name in again)
     assert {name for name in pool.started if name.startswith("costs/")} == {"costs/rank-4", "costs/rank-6"}
-    assert {ratios_of(tmp_path, name)["hardware"] for name in ("lora", "ada", "mos")} == {"faster"}
+    assert {ratios_of(tmp_path, name)["hardware"] for name in ("lora", "ada", "team", "mos")} == {"faster"}
+    if "analysis" in more:
+        entry = json.loads((tmp_path / "out" / "entries" / "team.json").read_text())
+        assert all(run["experts"] for run in entry["runs"]), "analyses stay"
 
 
 def test_another_measurement_of_the_same_costs_replaces_those_of_its_rows(tmp_path):
@@ -191,6 +201,56 @@ def test_new_costs_keep_the_analyses_of_a_row(tmp_path):
     assert steps["ratios/team"].argv[:2] == ("submit", "--bench") and "--analysis" not in steps["ratios/team"].argv
     assert "--bench" in steps["experts/team"].argv, "a row that is written again keeps its costs"
     assert "ratios/team" in steps["experts/team"].needs
+    file = tmp_path / "out" / "costs" / "rank-4" / "report.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"ratios": measured_ratios(1.75)}))
+    assert survey(board).needed == {"ratios/lora", "ratios/team", "table", "experts-table"}
+
+
+def test_costs_of_another_command_replace_also_those_of_lora(tmp_path):
+    """The ratio of LoRA to itself is 1 in every measurement, but its row names the measurement."""
+    board = make_board(tmp_path, methods="{lora: {settings: {rank: 4}}}", costs="true")
+    run_fake(board)
+    file = tmp_path / "out" / "costs" / "rank-4" / "report.json"
+    report = json.loads(file.read_text())
+    report["surroundings"]["threads"] = 8
+    file.write_text(json.dumps(report))
+    assert survey(board).needed == {"ratios/lora", "table"}
+
+
+def test_a_group_is_not_measured_apart_from_the_others(tmp_path):
+    board = make_board(tmp_path, methods=f"{{{TWO_GROUPS}}}", costs="true")
+    run_fake(board)
+    shutil.rmtree(tmp_path / "out" / "costs" / "rank-6")
+    assert survey(board).needed == {"costs/rank-6", "ratios/ada", "table"}
+    shutil.rmtree(tmp_path / "out" / "costs")
+    assert survey(board).finished, "the entries have their costs, wherever they were measured"
+
+
+def test_a_report_of_something_else_is_a_refusal_of_its_step(tmp_path):
+    board = make_board(tmp_path, costs="true")
+    run_fake(board)
+    file = tmp_path / "out" / "costs" / "rank-4" / "report.json"
+    file.write_text(json.dumps({"kind": "other"}))
+    assert "has a report that is not one of 'cme bench adapters'" in survey(board).states["costs/rank-4"].problem
+
+
+def test_steps_that_write_one_entry_share_a_lock(tmp_path):
+    board = make_board(tmp_path, costs="true", analysis="true", base=f"[{tmp_path}/base, smollm2-135m]")
+    steps = survey(board).plan.steps
+    for base in ("", "smollm2-135m/"):
+        names = [f"{base}{kind}/team" for kind in ("entries", "ratios", "experts")]
+        assert {steps[name].lock for name in names} == {f"{base}entries/team"}
+    assert steps["results/base"].lock == "results/base"
+
+
+def test_a_running_step_may_vanish_from_the_plan(tmp_path):
+    board = make_board(tmp_path)
+    pool = FakePool(board)
+    driver = _Driver(board, pool, survey(board), None, False)
+    step = Step("runs/gone-0", "run", ("train",), tmp_path / "gone")
+    driver.begun[step.name] = step
+    finish(step, board)
+    assert driver.starts.take(step.lock) and driver._note(Outcome(step.name, 0, 1.0)) is True
 
 
 def test_a_failure_blocks_only_what_needs_it(tmp_path):

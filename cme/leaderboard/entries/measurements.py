@@ -10,6 +10,7 @@ from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
 from cme.records import AdapterRecord, ChosenGrid, Entry, Grid, MeasuredRatios, Ratio, Run, read_record
+from cme.records.cost import without_out
 from cme.records.method import UNMEASURED, has_other_costs, ranks_of, with_gate_sum
 
 __all__ = ["RATIOS", "MeasuredRow", "cost_ratios", "lr_grid"]
@@ -234,18 +235,8 @@ def _ratios(report: _Report, row: MeasuredRow, file: Path) -> MeasuredRatios:
         hardware=place.hardware,
         threads=place.threads,
         dtype=place.dtype,
-        command=" ".join(_without_out(place.command)),
+        command=" ".join(without_out(place.command)),
     )
-
-
-def _without_out(words: Sequence[str]) -> list[str]:
-    """Return a command without its output folder, which means nothing on another machine."""
-    kept, skipped = [], False
-    for word in words:
-        if not skipped and word != "--out" and not word.startswith("--out="):
-            kept.append(word)
-        skipped = word == "--out"
-    return kept
 
 
 def _plain(name: str) -> str:
