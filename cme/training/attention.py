@@ -14,7 +14,7 @@ pass of the fused kernel does not use bfloat16 products. Measured with SmolLM2-1
 tokens per second at 80 tokens, and a sixth more at 150. For longer inputs, the memory of plain attention is too large. It
 grows with the square of the length."""
 
-_FLOAT32 = 256
+_FLOAT32 = 224
 """Up to this length in tokens, the fused kernel is faster in float32 than in bfloat16, for the same reason. ``python -m
 benchmarks.attention`` measures it."""
 
