@@ -167,5 +167,9 @@ def combined_quantile(share: Array, of_sample: Array, of_seeds: Array) -> Array:
 
     Source: Cochran and Cox, Experimental Designs, 2nd edition (1957).
     """
-    quantile: Array = (1 - share) * of_sample + share * of_seeds
+    # The quantile of a part without a share may be infinite.
+    share, of_sample, of_seeds = np.broadcast_arrays(share, of_sample, of_seeds)
+    sampled = np.multiply(1 - share, of_sample, out=np.zeros(share.shape), where=share < 1)
+    seeded = np.multiply(share, of_seeds, out=np.zeros(share.shape), where=share > 0)
+    quantile: Array = sampled + seeded
     return quantile

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cme.stats import average_weights, clustered_stderr, estimates, make_panel, stderr_of_mean
-from cme.stats.variance import seed_variances
+from cme.stats.variance import combined_quantile, seed_variances
 
 X, Y, Z = [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 1.0], [0.2, 0.9, 0.4, 0.4], [0.0, 1.0, 1.0]
 CLUSTERS = {"x": list("aabbccd"), "y": list("aabc"), "z": list("abc")}
@@ -117,3 +117,10 @@ def test_a_perfect_average_leaves_room_too():
     (estimate,) = estimates(panel, names)
     assert estimate.value == pytest.approx(100)
     assert 80 < estimate.low < 99
+
+
+def test_a_part_without_a_share_may_have_an_infinite_quantile():
+    shares, infinite = np.array([0.0, 1.0, 0.5]), np.array([2.0, np.inf, 2.0])
+    with np.errstate(all="raise"):
+        quantiles = combined_quantile(shares, infinite, np.array([np.inf, 3.0, 4.0]))
+    assert quantiles.tolist() == [2.0, 3.0, 3.0]

@@ -63,3 +63,21 @@ def test_the_tables_name_a_dataset_that_does_not_count(workshop, tmp_path):
         assert ("These datasets do not count in the family scores and the averages: svamp." in text) == (
             "svamp" in names
         )
+
+
+@pytest.mark.parametrize("dataset", ["mbpp", "gsm8k"])
+def test_shares_of_answers_are_means_over_the_runs(workshop, tmp_path, dataset):
+    """Entries have counts that are summed over the runs, so a table of two runs would show twice their share."""
+    results, runs = [], []
+    for seed, adapter in enumerate(("1" * 64, "2" * 64)):
+        samples = make_samples(0.6, f"c{seed}", names=(dataset,))
+        for sample in samples[: len(samples) * 3 // 4]:
+            sample["truncated"] = True
+        run_code = {"run_code": "sandboxed"} if dataset == "mbpp" else {}
+        results.append(workshop.result(f"two-{seed}", samples, adapter=adapter, **run_code))
+        runs.append(workshop.run(f"two-{seed}", "lora", adapter=adapter, seed=seed))
+    make_entry(results, runs, workshop.entries)
+    text = cme.render_board(workshop.entries, tmp_path / "out").text
+    _, _, section = text.partition("## Outcomes of programs" if dataset == "mbpp" else "## Two readings of a number")
+    line = next(line for line in section.splitlines() if line.startswith("| two"))
+    assert line.strip("| ").split("|")[-1].strip() == "75.00"

@@ -3,7 +3,7 @@
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import points
 from cme.leaderboard.rendering.section import Section, make_table
-from cme.records.result import DatasetScore
+from cme.records import DatasetScore, Entry
 
 __all__ = ["programs_section", "readings_section"]
 
@@ -19,7 +19,7 @@ def readings_section(standing: Standing) -> Section | None:
             item.dataset,
             points(100 * item.metrics["flexible_match"]),
             points(100 * item.metrics["strict_match"]),
-            *(_share(item, name) for name in _COUNTS),
+            *(_share(entry, item, name) for name in _COUNTS),
         ]
         for entry in (*standing.rows, *standing.references, *standing.partial)
         for item in entry.scores.datasets
@@ -43,7 +43,7 @@ def readings_section(standing: Standing) -> Section | None:
 def programs_section(standing: Standing) -> Section | None:
     """Make the table of the outcomes of programs, or None if no dataset has any."""
     items = [
-        (entry.name, item)
+        (entry, item)
         for entry in (*standing.rows, *standing.references, *standing.partial)
         for item in entry.scores.datasets
         if _PASSED in item.metrics
@@ -53,12 +53,12 @@ def programs_section(standing: Standing) -> Section | None:
     outcomes = [name for name in items[0][1].metrics if name != _PASSED]
     lines = [
         [
-            name,
+            entry.name,
             item.dataset,
             *(points(100 * item.metrics[outcome]) for outcome in (_PASSED, *outcomes)),
-            _share(item, "truncated"),
+            _share(entry, item, "truncated"),
         ]
-        for name, item in items
+        for entry, item in items
     ]
     return Section(
         "Outcomes of programs",
@@ -68,6 +68,7 @@ def programs_section(standing: Standing) -> Section | None:
     )
 
 
-def _share(item: DatasetScore, name: str) -> str:
+def _share(entry: Entry, item: DatasetScore, name: str) -> str:
+    """Return the share of a count in percent. The counts of an entry are sums over its runs."""
     count = item.diagnostics.get(name, 0)
-    return points(100 * count / item.n) if isinstance(count, int) else ""
+    return points(100 * count / (item.n * len(entry.runs))) if isinstance(count, int) else ""
