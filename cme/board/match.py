@@ -191,8 +191,10 @@ def hardware_problem(step: Step) -> str | None:
     for folder in sorted(step.out.parent.iterdir()):
         other = _hardware(folder)
         if own and other and other != own:
-            place = f"{step.out} was measured on {own}, but {folder} on {other}, so their ratios are not comparable"
-            return place + _AGAIN.format(step.out.parent)
+            difference = (
+                f"{step.out} was measured on {own}, but {folder} on {other}, so their ratios are not comparable"
+            )
+            return difference + _AGAIN.format(step.out.parent)
     return None
 
 

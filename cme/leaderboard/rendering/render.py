@@ -128,10 +128,11 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
 
 
 def _readings(entry: Entry) -> dict[str, Any]:
-    """Return the readings of worked solutions by dataset, if the row has any."""
+    """Return the readings of worked solutions by dataset, if the row has any. Counts are of the answers of all runs."""
     readings = {
         item.dataset: {name: rounded(value) for name, value in item.metrics.items()}
         | {name: count for name, count in item.diagnostics.items() if isinstance(count, int)}
+        | {"answers": item.n * len(entry.runs)}
         for item in entry.scores.datasets
         if "strict_match" in item.metrics
     }

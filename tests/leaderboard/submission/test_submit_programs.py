@@ -1,5 +1,7 @@
 """Rows with scores of programs: how they ran, which outcomes are possible, and what a board shows of them."""
 
+import json
+
 import pytest
 
 import cme
@@ -81,3 +83,6 @@ def test_shares_of_answers_are_means_over_the_runs(workshop, tmp_path, dataset):
     _, _, section = text.partition("## Outcomes of programs" if dataset == "mbpp" else "## Two readings of a number")
     line = next(line for line in section.splitlines() if line.startswith("| two"))
     assert line.strip("| ").split("|")[-1].strip() == "75.00"
+    if dataset == "gsm8k":
+        values = json.loads((tmp_path / "out" / "leaderboard.json").read_text())["rows"][0]["readings"][dataset]
+        assert values["truncated"] / values["answers"] == 0.75
