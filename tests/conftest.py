@@ -1,5 +1,6 @@
 """Fixtures that all rooms' tests share."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,17 @@ import pytest
 
 from tests.hub_rows import HAND_ROWS, write_mirror
 from tests.tiny import save_tiny_base
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _frozen() -> None:
+    """Leave the imported libraries out of garbage collections.
+
+    `cme` and accelerate collect garbage whenever they load or drop a model. Each collection takes half a second in a process with
+    torch, transformers and PEFT, because it visits all of their objects.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

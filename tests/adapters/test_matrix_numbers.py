@@ -176,9 +176,18 @@ def test_rows_do_not_depend_on_the_batch(adapted, tokens, method, fields):
     torch.testing.assert_close(logits(model, tokens)[:1], logits(model, tokens[:1]), rtol=0, atol=1e-5)
 
 
+@every_method
+def test_a_layer_is_one_graph_for_torch_compile(adapted, method):
+    check_graph(layers(adapted(method))[0])
+
+
+@pytest.mark.long
 @every_variant
-def test_a_layer_is_one_graph_for_torch_compile(adapted, method, fields):
-    layer = layers(adapted(method, **fields))[0]
+def test_a_layer_of_every_form_is_one_graph_for_torch_compile(adapted, method, fields):
+    check_graph(layers(adapted(method, **fields))[0])
+
+
+def check_graph(layer):
     torch.compiler.reset()
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     for rows in (1, 40):

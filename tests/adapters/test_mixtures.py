@@ -125,6 +125,7 @@ def test_routers_and_norms_are_never_a_default(path):
     assert all(name.endswith(("up_proj", "gate_proj")) for name in ffn_targets(model))
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore")
 def test_costs_are_measured_in_float32(bases):
     """Operations are counted in bfloat16, because the experts' product supports fake tensors in bfloat16 only."""

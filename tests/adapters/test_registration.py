@@ -70,6 +70,7 @@ def test_both_orders_of_import(code):
     assert run(f"{code}; {CHECK}") == [0, 4]
 
 
+@pytest.mark.long
 def test_any_module_may_be_the_first_import():
     # peft's import enters the methods, which import the modules of the adapters: none of them may be half-made then.
     # Forks of one process, so that torch and everything else that peft imports is imported once.

@@ -218,6 +218,7 @@ def test_adapters_that_cannot_be_analysed_are_refused_before_any_work(tiny_base,
         assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 def test_evaluations_of_an_interrupted_analysis_are_not_done_twice(tiny_base, team, tmp_path, monkeypatch):
     import cme.api.analysis_parts as parts
 

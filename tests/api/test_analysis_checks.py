@@ -63,6 +63,7 @@ def test_a_suite_is_analysed_without_its_programs_and_one_note_says_so(tiny_base
     ]
 
 
+@pytest.mark.long
 def test_an_adapter_with_equal_gate_weights_has_no_top_1(tiny_base, routed, tmp_path):
     adapter = routed("flylora", r=4, top_k=2)
     values = VALUES | {"base": str(tiny_base), "datasets": "qqp", "parts": "load,redundancy"}

@@ -110,6 +110,7 @@ def test_tables_and_figures_are_written(analysis):
         assert (analysis.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.long
 def test_an_interrupted_analysis_measures_no_mask_and_no_checkpoint_twice(analysis, base, run, tmp_path, monkeypatch):  # noqa: F811
     import cme.api.analysis_training as training
     from cme.analysis.answer_loss import AnswerLoss

@@ -103,9 +103,10 @@ def test_no_board(tmp_path):
 
 
 def test_files_are_written_and_checked(tmp_path):
-    written = cme.render_board(DEMO / "entries", tmp_path)
+    entries = DEMO.parent / "sample" / "entries"
+    written = cme.render_board(entries, tmp_path)
     assert (tmp_path / "leaderboard.md").read_text(encoding="utf-8") == written.text
-    assert cme.render_board(DEMO / "entries", tmp_path, check=True).stale == ()
+    assert cme.render_board(entries, tmp_path, check=True).stale == ()
     (tmp_path / "leaderboard.csv").write_text("mine")
-    (line,) = cme.render_board(DEMO / "entries", tmp_path, check=True).stale
+    (line,) = cme.render_board(entries, tmp_path, check=True).stale
     assert "leaderboard.csv is out of date" in line and (tmp_path / "leaderboard.csv").read_text() == "mine"

@@ -160,16 +160,16 @@ def test_models_are_evaluated_first_and_once(models, tmp_path):
 def test_models_are_evaluated_until_a_precision(models, tmp_path):
     options = {"source": "mini", "datasets": LETTERS, "threads": 1, "tier": "standard", "base": str(models["base-3"])}
     sides = {"first": models["adapter"], "second": models["base-1"]}
-    compared = cme.compare(sides, until=9, out=tmp_path / "x", **options)
+    compared = cme.compare(sides, until=10, out=tmp_path / "x", **options)
     looks = compared.paired.until
-    assert looks.reason == "precise" and looks.last.items[0].half_width <= 9 and len(looks.looks) > 1
+    assert looks.reason == "precise" and looks.last.items[0].half_width <= 10 and len(looks.looks) > 1
     assert compared.paired.samples == looks.last.rows
     assert 128 < sum(looks.last.rows.values()) < 1000
     for name in ("adapter", "base-1"):
         record = read_record(tmp_path / "x" / name / "result.json", Result)
         assert record.rows.counts == looks.last.rows
         assert {item.dataset: item.n for item in record.scores.datasets} == looks.last.rows
-    again = cme.compare(sides, until=9, out=tmp_path / "x", **options)
+    again = cme.compare(sides, until=10, out=tmp_path / "x", **options)
     assert again.plain() == compared.plain()
     # The stored results alone give the same differences.
     stored = cme.compare({"first": tmp_path / "x" / "adapter", "second": tmp_path / "x" / "base-1"})

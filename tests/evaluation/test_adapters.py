@@ -112,6 +112,7 @@ def test_a_process_per_device(tiny_base, adapters, tmp_path):
         assert_same(tmp_path / "two" / name, tmp_path / "one" / name)
 
 
+@pytest.mark.long
 def test_the_error_of_a_failed_process_is_reported(tiny_base, adapters, tmp_path):
     from cme.errors import CMEError
     from cme.evaluation.devices import evaluate_on

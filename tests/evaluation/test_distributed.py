@@ -73,6 +73,7 @@ def test_several_processes_mask_the_same_experts(tiny_base, tmp_path, experts):
         assert_close(several, whole)
 
 
+@pytest.mark.long
 def test_fewer_batches_than_processes(tiny_base, adapter, alone, tmp_path):
     """Eight rows fit into one batch of the default budget, so two of three processes compute nothing."""
     words = [*command(tiny_base, tmp_path / "out", "--adapter", str(adapter)), "--token-budget", "100000"]
@@ -94,6 +95,7 @@ def test_an_error_in_one_process_ends_all_with_its_message(tiny_base, adapter, t
     assert "/cme/evaluate/" not in error, "a traceback of ours"
 
 
+@pytest.mark.long
 def test_a_verdict_of_one_process_holds_for_all(tiny_base, adapter, alone, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     words = [

@@ -41,7 +41,7 @@ def killed(words, out, enough):
 
 
 @pytest.mark.parametrize("engine", ["prefix", pytest.param("hf", marks=pytest.mark.long)])
-@pytest.mark.parametrize("kills", [5, pytest.param(12, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.long)])
 def test_kill_9(tiny_base, adapter, undisturbed, tmp_path, kills, engine):
     out, words = tmp_path / "killed", ("--adapter", str(adapter), "--engine", engine)
     whole = undisturbed

@@ -64,7 +64,10 @@ def logits_with_gates(base: Path, adapter: Path, gates):
         return model(input_ids=torch.arange(3, 43).reshape(2, 20)).logits
 
 
-@pytest.mark.parametrize("method", ROUTED)
+@pytest.mark.parametrize(
+    "method",
+    [name if name in ("teamlora", "flylora") else pytest.param(name, marks=pytest.mark.long) for name in ROUTED],
+)
 def test_mean_is_the_routed_adapter_with_constant_gate_weights(tiny_base, mix, routed, tmp_path, method):
     adapter = routed(method)
     exported = cme.export_lora(adapter, tmp_path / "out", how="mean", data=mix, threads=1)

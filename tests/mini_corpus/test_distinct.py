@@ -116,6 +116,7 @@ def test_closed_book_answers_agree():
     assert all(train[name] == value for name, value in evals.items())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("folder", "split"), {folder: (folder, split) for folder, split in train_splits()}.values())
 def test_twenty_thousand_rows_differ_but_for_the_planted(folder, split):
     keys = {key(folder, row) for row in mini_corpus.rows(folder, split, 20_000)}
@@ -145,6 +146,7 @@ def test_no_thirteen_words_of_an_evaluation_row_stand_in_training(lengths):
             assert not known & set().union(*map(grams, texts(folder, row)))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("folder", ["nq_open", "qqp", "paws", "winogrande", "commonsense_qa", "sciq", *CLOSED_BOOK[1:]])
 def test_no_question_of_training_is_nearly_one_of_evaluation(folder):
     """The gate also drops short questions that share nine tenths of their words with an evaluation one."""

@@ -218,6 +218,7 @@ def test_words_alone_solve_the_first_level_but_not_the_last(folder):
     assert right[0] < 0.93
 
 
+@pytest.mark.long
 @each(("folder", "split"), {folder: (folder, split) for folder, split in train_splits()}.values())
 def test_graded_rows_differ_but_for_the_planted(folder, split):
     keys = {key(folder, row) for row in graded(folder, split, 6000)}
@@ -246,6 +247,7 @@ def test_no_thirteen_words_of_a_graded_evaluation_row_stand_in_training(lengths)
             assert not known & set().union(*map(grams, texts(folder, row)))
 
 
+@pytest.mark.long
 @each("folder", ["nq_open", "qqp", "paws", "winogrande", "commonsense_qa", "sciq", *CLOSED_BOOK[1:]])
 def test_no_graded_question_of_training_is_nearly_one_of_evaluation(folder):
     evals = [

@@ -189,6 +189,7 @@ def test_a_grid_stands_for_its_best_run_and_its_rate(settings, tmp_path):
     assert result.record.adapter.fingerprint == read_record(out / grid.best / "run.json", Run).adapter_fingerprint
 
 
+@pytest.mark.long
 def test_a_grid_chooses_the_rank_too(settings, tmp_path):
     """Every rank is trained with every rate, at one alpha / rank, and the lowest validation loss of all is chosen."""
     out, rates, tune = tmp_path / "grid", [1e-5, 1e-2], {"rank": [2, 8]}

@@ -44,13 +44,18 @@ class Parser:
 
     characters: int = field(default=_MOST_PARSED)
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the limit is reached, so that nothing more is parsed."""
+        return self.characters < 0
+
     def prefix(self, lines: Sequence[str]) -> Prefix:
         """Return the longest prefix of some lines that is valid Python. It has no lines if the first statement is invalid."""
         end = len(lines)
-        while end > 0:
+        while end > 0 and not self.exhausted:
             source = "\n".join(lines[:end])
             self.characters -= len(source)
-            if self.characters < 0:
+            if self.exhausted:
                 break
             try:
                 with warnings.catch_warnings():

@@ -151,6 +151,7 @@ def test_methods_with_experts_are_measured_at_each_number():
     ]
 
 
+@pytest.mark.long
 def test_peak_memory_counts_the_adapter_by_the_byte():
     base, chosen = make_base(), settings(infer_length=1, batch=1)
     resident = sum(weight.nbytes for weight in (*base.parameters(), *base.buffers()))

@@ -16,7 +16,9 @@ from tests.bench.adapters.conftest import FIGURES, settings
 ROUTED = ("moelora", "hydralora", "teamlora", "mola", "adamole")
 
 
-def test_every_method_is_measured_in_every_form_and_mode(report):
+@pytest.mark.long
+def test_every_method_is_measured_in_every_form_and_mode():
+    report = measure_adapters(make_base(), settings(rounds=6), command=("cme", "bench", "adapters"))
     names = [case.name for case in report.cases]
     for method in METHODS:
         assert any(name.split()[0] == method for name in names) == (method not in ("peft", "full"))

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from benchmarks.comparison import measure_comparison, write_results
@@ -26,6 +27,7 @@ def test_results_are_valid_and_written_once(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 
+@pytest.mark.long
 def test_every_case_is_measured(tmp_path):
     report = measure_comparison(tmp_path, seeds=2, share=0.01)
     assert [item.case for item in report.timings] == list(CASES)
@@ -34,6 +36,7 @@ def test_every_case_is_measured(tmp_path):
     assert all(0 < item.samples <= whole.samples and item.seconds > 0 for item in report.timings)
 
 
+@pytest.mark.long
 def test_the_command_prints_json(tmp_path):
     done = CliRunner().invoke(
         app,

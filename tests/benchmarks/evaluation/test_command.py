@@ -28,6 +28,7 @@ def measured(monkeypatch, report):
     return made
 
 
+@pytest.mark.long
 def test_files_and_tables(measured, report, tmp_path):
     out = tmp_path / "costs"
     done = run("--source", "mini", "--rows", 4, "--datasets", "rte,qqp", "--batch-sizes", "1,4", "--out", out)
@@ -41,6 +42,7 @@ def test_files_and_tables(measured, report, tmp_path):
     assert command[:3] == ("python", "-m", "benchmarks.evaluation")
 
 
+@pytest.mark.long
 def test_json(measured, report):
     done = run("--adapter", "a/b", "--rounds", 3, "--dtype", "bfloat16", "--threads", 2, "--json")
     assert json.loads(done.stdout) == json.loads(json.dumps(report.to_dict()))

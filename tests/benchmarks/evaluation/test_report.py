@@ -12,6 +12,8 @@ from benchmarks.evaluation.rows import OPTIONS
 from benchmarks.evaluation.table import cost_rows, growth_rows, markdown, memory_rows, notes, total_rows, work_rows
 from tests.benchmarks.evaluation.conftest import DATASETS
 
+pytestmark = pytest.mark.long
+
 
 def test_both_sides_answer_everything_and_agree(report):
     assert sorted(cost.dataset for cost in report.datasets) == sorted(DATASETS)

@@ -78,6 +78,7 @@ def lm_tokens(tokenizer, text):
     return tokenizer.encode(text, add_special_tokens=False)
 
 
+@pytest.mark.long
 def test_an_adapter_is_on_both_sides(tiny_base, opened, tmp_path):
     import torch
     from peft import LoraConfig, get_peft_model

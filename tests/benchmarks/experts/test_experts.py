@@ -20,6 +20,7 @@ def test_ratios_are_those_of_the_definitions():
     assert (costs.masked_memory, costs.recorded_memory) == (1.1, 1.2)
 
 
+@pytest.mark.long
 def test_the_command(tiny_base):
     words = ["--base", str(tiny_base), "--tier", "smoke", "--datasets", "qqp", "--threads", "1", "--device", "cpu"]
     words += ["--experts", "2", "--rank", "2"]

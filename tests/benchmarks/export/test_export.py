@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from benchmarks.export.run import measure_shape
 from benchmarks.export.shapes import MODELS, plan_of
 from cme.export.fit import LIMIT
@@ -16,6 +18,7 @@ def test_a_7b_model_is_fitted_within_the_limit_of_the_sums():
     assert plan_of(*MODELS["SmolLM2-135M"], columns=32).passes == 1
 
 
+@pytest.mark.long
 def test_a_layer_needs_its_sums_and_a_few_copies_of_them():
     measured = measure_shape(1024, 128, 4, 4, 3000)
     assert measured.state == 8 * (1024**2 + 1024 * 16 + 16**2)
@@ -24,6 +27,7 @@ def test_a_layer_needs_its_sums_and_a_few_copies_of_them():
     assert measured.loss < 1
 
 
+@pytest.mark.long
 def test_the_command_prints_both_tables():
     from typer.testing import CliRunner
 

@@ -28,6 +28,7 @@ def run_alone(name, *arguments):
     return measure(command, {"HF_DATASETS_OFFLINE": "1"}).output
 
 
+@pytest.mark.long
 def test_cme_and_the_plain_decontamination_find_the_same(mirror, tmp_path):
     build(BuildSettings(source=str(mirror), out=tmp_path / "mix", size=20_000, workers=1))
     assert run_module._detected(tmp_path / "mix", SHARE) == (True, 0)
@@ -38,6 +39,7 @@ def test_cme_and_the_plain_decontamination_find_the_same(mirror, tmp_path):
     assert not run_module._same_detected(tmp_path / "mix", json.dumps(plain))
 
 
+@pytest.mark.long
 def test_the_plain_pipeline_builds_a_mix(mirror, outcomes, tmp_path):
     done = run_alone("plain_mix", mirror, tmp_path / "mix", 2, 20_000)
     assert json.loads(done) == {"duplicates": sum(planted(SHARE).duplicates.values()), "rows": 20_000}
@@ -181,6 +183,7 @@ def fake_runs(monkeypatch):
     return commands
 
 
+@pytest.mark.long
 def test_a_comparison_runs_all_kinds_in_turns(fake_runs, tmp_path):
     report = measure_data([0.005], tmp_path / "mirrors", tmp_path / "out", rounds=2, compare=True)
     kinds = [command[-1] if command[-1].startswith("--") else command[2] for command in fake_runs]
@@ -201,6 +204,7 @@ def test_a_comparison_runs_all_kinds_in_turns(fake_runs, tmp_path):
         measure_data([0.005], tmp_path / "mirrors", tmp_path / "out")
 
 
+@pytest.mark.long
 def test_without_a_comparison_only_cme_is_run(fake_runs, tmp_path):
     report = measure_data([0.005, 0.006], tmp_path / "mirrors", tmp_path / "out")
     assert [command[-1] for command in fake_runs] == ["--no-decontamination", "--decontamination"] * 2
@@ -209,6 +213,7 @@ def test_without_a_comparison_only_cme_is_run(fake_runs, tmp_path):
     assert report.planted_found == {"share-0.005": True, "share-0.006": False}
 
 
+@pytest.mark.long
 def test_the_verb(fake_runs, tmp_path):
     from typer.testing import CliRunner
 

@@ -106,6 +106,7 @@ def test_rows_are_distinct_but_for_the_planted_duplicates(outcomes):
     assert sum(planted(1.0).duplicates.values()) == pytest.approx(0.005 * 2_825_723, rel=0.001)
 
 
+@pytest.mark.long
 def test_the_detected_rows_are_exactly_the_planted_leaks_with_their_rules(outcomes):
     detector = PlainDetector()
     for name, spec in datasets(beside=True).items():
@@ -136,6 +137,7 @@ def test_the_detected_rows_are_exactly_the_planted_leaks_with_their_rules(outcom
     assert {"cnn_dailymail", "nq_open"} <= set(near_misses)
 
 
+@pytest.mark.long
 def test_same_settings_same_bytes_for_any_number_of_processes(tmp_path):
     one, two, other = (tmp_path / name for name in ("one", "two", "other"))
     write_mirror(one, 0.005)

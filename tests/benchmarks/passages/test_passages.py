@@ -35,6 +35,7 @@ def savings(tiny_base, tmp_path_factory):
     return measure_passages(settings, ("squad_v2", "race"), share=0.005, folder=tmp_path_factory.mktemp("rows"))
 
 
+@pytest.mark.long
 def test_shared_passages_halve_the_tokens_and_change_no_answer(savings):
     assert [(saving.dataset, saving.rows, saving.passages) for saving in savings] == [
         ("race", 25, 7),
@@ -47,12 +48,14 @@ def test_shared_passages_halve_the_tokens_and_change_no_answer(savings):
         assert saving.agreement.gap is None or saving.agreement.gap < 1e-4
 
 
+@pytest.mark.long
 def test_counts_with_a_tiny_model_are_those_of_the_base(savings, tiny_base, tmp_path):
     settings = EvalBenchSettings(base=str(tiny_base), threads=1, device="cpu")
     (race,) = measure_passages(settings, ("race",), share=0.005, folder=tmp_path, tiny=True)
     assert (race.without, race.shared) == (savings[0].without, savings[0].shared)
 
 
+@pytest.mark.long
 def test_the_command(tiny_base):
     words = ["--base", str(tiny_base), "--share", "0.005", "--datasets", "race", "--threads", "1", "--device", "cpu"]
     shown = CliRunner().invoke(app, words)

@@ -9,6 +9,7 @@ from benchmarks.solutions.__main__ import app
 from cme.errors import UsageError
 
 
+@pytest.mark.long
 def test_both_sides_are_counted_and_have_the_same_numbers(tiny_base):
     settings = ["--base", str(tiny_base), "--source", "mini:graded", "--rows", "2", "--threads", "1", "--json"]
     made = CliRunner().invoke(app, settings)

@@ -2,11 +2,13 @@
 
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from benchmarks.vision_language.__main__ import app
 
 
+@pytest.mark.long
 def test_a_llava_computes_the_same_tokens_and_answers_as_its_language_model(tiny_base):
     words = ["--base", str(tiny_base), "--datasets", "qqp,nq_open", "--rows", "6", "--rounds", "2"]
     words += ["--threads", "1", "--device", "cpu"]
