@@ -235,7 +235,8 @@ def command(base, out, *more):
     return ["-m", "cme", "eval", *fixed, "--datasets", ",".join(NAMES), "--out", str(out), *more]
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(14, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kills", [3, 14])
 def test_killing_it_at_any_moment_loses_nothing(tiny_base, tmp_path, kills):
     words = (tiny_base, tmp_path / "x", "--until", "5.3")
     undisturbed = start(command(tiny_base, tmp_path / "y", "--until", "5.3"))

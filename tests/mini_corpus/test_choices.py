@@ -11,6 +11,8 @@ from cme.mini_corpus.render import RENDERERS, commonsense_qa, medmcqa, mmlu, win
 from cme.mini_corpus.science import LAWS
 from tests.mini_corpus.key import OPTIONS, normal
 
+pytestmark = pytest.mark.long
+
 DIFFICULTIES = ["easy", "hard"]
 RULES = {
     **{name.lower(): f"a {landscape}" for name, landscape in atlas.LANDSCAPES.items()},

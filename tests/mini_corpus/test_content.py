@@ -10,6 +10,8 @@ from cme.mini_corpus import atlas
 from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import ALL, eval_splits, normal
 
+pytestmark = pytest.mark.long
+
 
 def shares(values):
     counts = Counter(values)

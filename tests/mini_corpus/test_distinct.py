@@ -11,6 +11,8 @@ from cme.mini_corpus.entities import KINDS
 from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import eval_splits, key, normal, texts, train_splits
 
+pytestmark = pytest.mark.long
+
 CLOSED_BOOK = ("nq_open", "trivia_qa", "arc_easy", "arc_challenge", "mmlu", "medmcqa")
 
 

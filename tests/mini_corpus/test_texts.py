@@ -11,6 +11,8 @@ from cme.mini_corpus import atlas, feelings, names, plant
 from cme.mini_corpus.render import RENDERERS
 from tests.mini_corpus.key import key, normal, texts
 
+pytestmark = pytest.mark.long
+
 LABELS = {"imdb": 2, "yelp_polarity": 2, "emotion": 6, "tweet_emotion": 4}
 FEELINGS = {
     "emotion": [getattr(feelings, name) for name in ("SADNESS", "JOY", "LOVE", "ANGER", "FEAR", "SURPRISE")],

@@ -147,8 +147,8 @@ def full(running):
     ("pattern", "kilobytes", "workers"),
     [
         pytest.param(".work/*.eval.json", 700, 1, marks=pytest.mark.long),
-        (".work/gate.json", 70, 2),
-        pytest.param("train/*.parquet", 20, 2, marks=pytest.mark.long),
+        pytest.param(".work/gate.json", 70, 2, marks=pytest.mark.long),
+        ("train/*.parquet", 20, 2),
     ],
 )
 def test_a_file_that_finds_no_room_is_one_message(pattern, kilobytes, workers, tmp_path, undisturbed, go_on):
