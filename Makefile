@@ -1,6 +1,6 @@
 # make demo      the whole pipeline: build a mix, train two adapters, evaluate, print the leaderboard (about 5 minutes on two cores)
 # make board     the demo leaderboard of leaderboards/demo/board.yaml (hours; resumable; JOBS runs at a time)
-# make test      lint, types, tests (at most 12 minutes)
+# make test      lint, types, tests (12 to 20 minutes on two cores)
 # make test-all  all tests, including the long ones
 # make release-check  build the distributions, install the wheel into an empty environment and run it there
 # make docs      the documentation site, built strictly into site/
