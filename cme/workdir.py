@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -192,13 +192,22 @@ def _half_a_marker(item: Path) -> bool:
 
 
 def _differences(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
-    old = stored.get("settings") or {}
+    old, settings = dict(_flat(stored.get("settings") or {})), dict(_flat(settings))
     # A value of None is a default or a setting of another method, and says little.
     differing = [key for key in {**old, **settings} if old.get(key) != settings.get(key)]
     keys = [key for key in differing if old.get(key) is not None and settings.get(key) is not None] or differing
     return ", ".join(f"{key}: {_change(old.get(key), settings.get(key))}" for key in sorted(keys)[:4]) + (
         ", …" if len(keys) > 4 else ""
     )
+
+
+def _flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield settings with those of settings that have settings themselves, under names such as ``evaluation.source``."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and not _are_digests(value):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield before + key, value
 
 
 def _change(old: Any, new: Any) -> str:

@@ -45,6 +45,15 @@ def test_other_settings_are_refused_and_the_difference_is_named(tmp_path, finish
     assert "(size: 100 there, 200 now)" in str(caught.value)
 
 
+def test_of_settings_in_settings_only_those_that_differ_are_named(tmp_path):
+    evaluation = {"source": "mini", "tier": "quick", "names": ["a"] * 50, "digests": {"a": "0" * 64}}
+    claim(tmp_path, "reproduce", {"evaluation": evaluation})
+    with pytest.raises(UsageError) as caught:
+        claim(tmp_path, "reproduce", {"evaluation": evaluation | {"source": "hub", "digests": {"b": "0" * 64}}})
+    named = "(evaluation.digests: a only there; b only now, evaluation.source: 'mini' there, 'hub' now)"
+    assert named in str(caught.value)
+
+
 def test_another_commands_folder_is_refused(tmp_path):
     claim(tmp_path / "out", "build-data", SETTINGS)
     with pytest.raises(UsageError, match="output of 'cme build-data'"):

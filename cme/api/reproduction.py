@@ -103,6 +103,11 @@ def reproduce(
     training, adapter = _training(entry, seed, base, None if data is None else path(data), threads)
     evaluation = _evaluation(entry, base, source or entry.source, device, threads, run_code)
     same_source = _is_same_source(entry, evaluation.source)
+    if not same_source and (entry.shots or entry.method == "majority"):
+        raise UsageError(
+            f"{entry.name!r} also uses training rows of the source {entry.source}, and rows of another source are taken by their "
+            f"ids, which are those of evaluation rows only. Give --source {entry.source}=DIR if {source} has the same rows."
+        )
     # All keys, because earlier versions stored them for unfinished work.
     whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
     settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": _stored(evaluation)}

@@ -82,6 +82,17 @@ def test_a_base_is_evaluated_again(cme, line, tmp_path):
     assert stored["wording"] == 0 and not {"prompt_variant", "ids", "run_code"} & set(stored)
 
 
+def test_a_row_that_used_training_rows_is_refused_on_another_source_before_any_work(cme, line, tmp_path):
+    scored = ("--source", "mini", "--datasets", "qqp,rte", "--tier", "quick")
+    assert cme("eval", *scored, "--baseline", "majority", "--out", tmp_path / "result").exit_code == 0
+    assert cme("submit", tmp_path / "result", "--entries", tmp_path / "entries").exit_code == 0
+    again = ("reproduce", "majority", "--entries", tmp_path / "entries", "--out", tmp_path / "again")
+    done = cme(*again, "--source", "mini:graded")
+    assert done.exit_code == 2 and "Give --source mini=DIR if mini:graded has the same rows." in done.stderr
+    assert not (tmp_path / "again").exists()
+    assert cme(*again).exit_code == 0
+
+
 def test_a_row_with_programs_runs_them_only_if_that_is_allowed(cme, tiny_base, tmp_path):
     sandbox()
     scored = ("--base", tiny_base, "--source", "mini", "--datasets", "mbpp", "--tier", "smoke", "--threads", 1)
