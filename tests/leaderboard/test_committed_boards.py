@@ -1,5 +1,6 @@
 """Every committed board: its numbers follow from its samples, and its files are small enough for a repository."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,20 @@ def test_tables_and_page_are_what_the_entries_give(board):
     standing = make_standing(load_entries(board / "entries"), board / "entries")
     for name, text in board_files(board / "entries", standing).items():
         assert (board / name).read_text(encoding="utf-8") == text, f"{board / name} is out of date: cme board tables"
+
+
+def test_copied_tables_are_those_of_the_boards():
+    root = LEADERBOARDS.parent
+    copies = [
+        (page, *copy)
+        for page in (root / "README.md", *(root / "docs").glob("*.md"))
+        for copy in re.findall(
+            r"<!-- (leaderboards/\S+\.md) -->\n(.+?)<!-- end -->", page.read_text("utf-8"), re.DOTALL
+        )
+    ]
+    assert {file for _, file, _ in copies} >= {"leaderboards/demo/leaderboard.md", "leaderboards/sample/leaderboard.md"}
+    for page, file, table in copies:
+        assert table in (root / file).read_text("utf-8"), f"{page} has an old table of {file}"
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
