@@ -139,7 +139,7 @@ def _program(lines: list[str], names: Sequence[str], parser: Parser) -> _Piece:
     known: set[str] = set()
     best, most = _Piece(""), (_OTHER, 0)
     at = 0
-    while at < len(lines) and best.rank < _WHOLE and not parser.exhausted:
+    while at < len(lines) and best.rank < _WHOLE:
         if not lines[at][:1].strip():
             at += 1
             continue
