@@ -1,5 +1,4 @@
 import re
-import time
 
 import pytest
 
@@ -29,10 +28,9 @@ def test_names_match_from_end_to_end(pattern, expected):
 
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*$", "(.*a){30}$", "(a*)*b"])
 def test_a_bomb_ends_in_one_message(pattern):
-    started = time.monotonic()
+    # Without a limit, it would not end.
     with pytest.raises(UsageError, match=r"target_modules: the pattern .* takes more than 1 s for 1 names"):
         full_matches(pattern, ["a" * 60 + "!"], "target_modules", seconds=1)
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
