@@ -18,7 +18,7 @@ from cme.errors import UsageError
 from cme.files import write_json
 from cme.locks import holder_of, locks_released
 from cme.machine import machine_id
-from cme.progress import Bar, bar
+from cme.progress import Bar, announce, bar
 
 __all__ = ["Ran", "check_folder", "run_board", "selected"]
 
@@ -207,7 +207,7 @@ class _Driver:
             step = steps[name]
             if problem := self.states[name].problem:
                 # The best rate of a grid may differ from the rate of runs that were trained before.
-                self.ran.failed[name] = f"{problem}. Move or remove it, and run the same command again."
+                self._fail(name, f"{problem}. Move or remove it, and run the same command again.")
                 continue
             if self.states[name].holder is not None:
                 self.states[name] = state_of(step, self.board)
@@ -279,8 +279,15 @@ class _Driver:
         message = outcome.message or f"the command ended with exit code {outcome.code}"
         if not outcome.code:
             message = f"the command succeeded, but its output is not what the board needs: {_reason(step, state)}"
-        self.ran.failed[step.name] = f"{message} (log: {self.board.work / LOGS / f'{step.name}.log'})"
+        self._fail(step.name, f"{message} (log: {self.board.work / LOGS / f'{step.name}.log'})")
         return False
+
+    def _fail(self, name: str, message: str) -> None:
+        """Take note of a failure. If others go on, which may take hours, tell the user at once."""
+        self.ran.failed[name] = message
+        others = any(self._ready(other) for other in self._open() if other not in self.ran.failed)
+        if not self.fail_fast and (others or self.pool.running()):
+            announce(f"{name} failed, and steps that do not need it go on: {message}")
 
 
 def _reason(step: Step, state: State) -> str:

@@ -10,6 +10,7 @@ import typer
 from cme.cli.app import app, emit_json, note, verb
 from cme.cli.options import Json
 from cme.cli.tables import show_table
+from cme.progress import announced
 
 if TYPE_CHECKING:
     from cme.api.board_runs import BoardPlan
@@ -75,11 +76,13 @@ def run(
     """Run everything on a board that is not finished.
 
     All state lies in the folders of the steps. Run the same command again after an interruption to continue, with any
-    engine. A step that another process works on is left to that process. The exit code is 1 if a step failed.
+    engine. A step that another process works on is left to that process. A step that fails is reported at once, and the
+    steps that do not need it go on. The exit code is 1 if a step failed.
     """
     import cme
 
-    ran = cme.run_board(file, work=work, engine=engine, address=address, jobs=jobs, only=only, fail_fast=fail_fast)
+    with announced(note):
+        ran = cme.run_board(file, work=work, engine=engine, address=address, jobs=jobs, only=only, fail_fast=fail_fast)
     if as_json:
         emit_json(asdict(ran) | {"out": str(ran.out), "extra_entries": [str(file) for file in ran.extra_entries]})
     else:

@@ -1,6 +1,7 @@
 """Result of a comparison of rows: differences, rank ranges and the detectable difference."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -100,8 +101,12 @@ class Comparison:
             ranges[row] = RankRange(1 + better, len(self.rows) - (len(ahead) - better))
         return ranges
 
-    def detectable(self, power: float = 0.8) -> float | None:
+    def detectable(self, power: float = 0.8, among: Collection[str] | None = None) -> float | None:
         """Return the difference that one planned comparison of two rows detects with the given power.
+
+        Args:
+            power: Probability of a significant difference, between 0 and 1.
+            among: Names of the rows whose pairs count. None means all rows.
 
         Returns:
             The median over the pairs of half the interval + z_power · standard error of the difference. None without pairs.
@@ -110,7 +115,8 @@ class Comparison:
         """
         from scipy.special import ndtri
 
-        if not self.differences:
+        pairs = [item for item in self.differences if among is None or {item.first, item.second} <= set(among)]
+        if not pairs:
             return None
-        half = np.array([(item.high - item.low) / 2 for item in self.differences])
-        return float(np.median(half + ndtri(power) * np.array([item.stderr for item in self.differences])))
+        half = np.array([(item.high - item.low) / 2 for item in pairs])
+        return float(np.median(half + ndtri(power) * np.array([item.stderr for item in pairs])))

@@ -159,7 +159,8 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         else:
             save_adapter(trainer.model, settings.base, out)
         batch = some_tokens(tokens, load_tokenizer(base).pad_token_id)
-        checked = check_saved(trainer.model, base, out, batch, dtype=settings.dtype, counts=counts)
+        trained = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+        checked = check_saved(trained, base, out, batch, dtype=settings.dtype, counts=counts)
         run = make_run(
             settings,
             adapter,

@@ -1,9 +1,10 @@
 """Checks at the end of a run: that training changed the model, and that the saved weights are the trained ones."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cme.errors import CMEError, CMEWarning
 from cme.records.run import SavedCheck
@@ -99,10 +100,14 @@ def check_saved(
     device = next(model.parameters()).device
     batch = {name: value.to(device) for name, value in batch.items()}
     try:
-        trained = _logits(model, batch, dtype)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            loaded = _loaded(model, base, out, batch, dtype, str(device))
+            found = _compared(model, base, out, batch, dtype)
+            if dtype == "bfloat16" and (found.wrong or found.weak) and not getattr(model, "is_quantized", False):
+                # A weak adapter may have less effect than rounding to bfloat16. PEFT loads AdaLoRA without the pruned ranks, so
+                # sums are rounded in another way. In float32, equal weights give equal logits, and others do not.
+                with _upcast(model):
+                    found = _compared(model, base, out, batch, dtype, upcast=True)
     except (MemoryError, torch.OutOfMemoryError):
         warnings.warn(
             f"{out}: the saved adapter was not checked, because there is not enough memory for a second copy of the base. "
@@ -111,23 +116,76 @@ def check_saved(
             stacklevel=2,
         )
         return None
+    if found.wrong:
+        name = found.wrong[0]
+        raise CMEError(
+            f"{out}: the saved weights differ from the trained ones. Loaded with {name}, their logits differ from the "
+            f"trained model's by {found.off[name]:.2g} of the logits' spread (at most {found.most:.2g} is rounding). Use other "
+            "adapter settings or another method."
+        )
+    off = found.off
+    return SavedCheck(trainable=counts[0], changed=counts[1], effect=found.effect, cme=off["CME"], peft=off.get("PEFT"))
+
+
+class _Compared(NamedTuple):
+    """Differences from the trained model's logits, as shares of their spread.
+
+    Attributes:
+        effect: that of the base; None if it was not loaded.
+        off: those of the saved weights, by what loaded them.
+        most: largest difference that is taken for rounding.
+    """
+
+    effect: float | None
+    off: dict[str, float]
+    most: float
+
+    @property
+    def wrong(self) -> list[str]:
+        """What loaded weights that differ from the trained ones by more than rounding, or that give no finite logits."""
+        return [name for name, value in self.off.items() if not value <= self.most]
+
+    @property
+    def weak(self) -> bool:
+        """Whether the adapter's effect is of the size of rounding to bfloat16."""
+        return self.effect is not None and self.effect < 2 * _LOOSE["bfloat16"]
+
+
+def _compared(
+    model: Any, base: Path, out: Path, batch: Mapping[str, Any], dtype: str, *, upcast: bool = False
+) -> _Compared:
+    """Compare the trained model with the saved weights. With ``upcast``, all weights and products are in float32."""
+    device = next(model.parameters()).device
+    trained = _logits(model, batch, "float32" if upcast else dtype)
+    loaded = _loaded(model, base, out, batch, dtype, str(device), upcast=upcast)
     keep = batch["attention_mask"].bool()
     spread = float(trained[keep].std())
     plain = loaded.pop("base", None)
     effect = None if plain is None else _distance(trained, plain, keep) / spread
     off = {name: _distance(trained, logits, keep) / spread for name, logits in loaded.items()}
-    most = _LOOSE[dtype] if effect is None else max(_TIGHT[dtype], min(_LOOSE[dtype], _SHARE * effect))
-    for name, value in off.items():
-        if not value <= most:
-            raise CMEError(
-                f"{out}: the saved weights differ from the trained ones. Loaded with {name}, their logits differ from the "
-                f"trained model's by {value:.2g} of the logits' spread (at most {most:.2g} is rounding). Use other adapter "
-                "settings or another method."
-            )
-    return SavedCheck(trainable=counts[0], changed=counts[1], effect=effect, cme=off["CME"], peft=off.get("PEFT"))
+    tight = _TIGHT["float32" if upcast else dtype]
+    most = _LOOSE[dtype] if effect is None else max(tight, min(_LOOSE[dtype], _SHARE * effect))
+    return _Compared(effect, off, most)
 
 
-def _loaded(model: Any, base: Path, out: Path, batch: Mapping[str, Any], dtype: str, device: str) -> dict[str, Any]:
+@contextmanager
+def _upcast(model: Any) -> Iterator[None]:
+    """Convert all bfloat16 weights of a model to float32, and back. Both directions are exact."""
+    import torch
+
+    tensors = [item for item in (*model.parameters(), *model.buffers()) if item.dtype is torch.bfloat16]
+    try:
+        for item in tensors:
+            item.data = item.data.float()
+        yield
+    finally:
+        for item in tensors:
+            item.data = item.data.bfloat16()
+
+
+def _loaded(
+    model: Any, base: Path, out: Path, batch: Mapping[str, Any], dtype: str, device: str, *, upcast: bool
+) -> dict[str, Any]:
     """Return the logits of the base alone, and of the saved weights as loaded by PEFT and by CME."""
     from cme.adapters import load_adapter
     from cme.models.load import load_model
@@ -135,19 +193,21 @@ def _loaded(model: Any, base: Path, out: Path, batch: Mapping[str, Any], dtype: 
     def fresh(folder: Path) -> Any:
         copy = load_model(folder, dtype=dtype, device=device)
         copy.set_attn_implementation(model.config._attn_implementation)
-        return copy
+        return copy.float() if upcast else copy
 
     from peft import PeftModel
 
+    kind = "float32" if upcast else dtype
+
     if not isinstance(model, PeftModel):
-        return {"base": _logits(fresh(base), batch, dtype), "CME": _logits(_in(fresh(out), model), batch, dtype)}
+        return {"base": _logits(fresh(base), batch, kind), "CME": _logits(_in(fresh(out), model), batch, kind)}
     copy = fresh(base)
-    logits = {"base": _logits(copy, batch, dtype)}
+    logits = {"base": _logits(copy, batch, kind)}
     loaded = PeftModel.from_pretrained(copy, str(out))
-    logits["PEFT"] = _logits(loaded, batch, dtype)
+    logits["PEFT"] = _logits(loaded, batch, kind)
     del copy
     logits["CME"] = _logits(
-        load_adapter(_given_back(loaded, batch, dtype, logits["base"]) or fresh(base), out), batch, dtype
+        load_adapter(_given_back(loaded, batch, kind, logits["base"]) or fresh(base), out), batch, kind
     )
     return logits
 

@@ -19,6 +19,7 @@ from cme.board.step import Step
 from cme.errors import UsageError
 from cme.locks import LOCK_FILE
 from cme.machine import machine_id
+from cme.progress import announced
 from tests.board.fakes import FakePool, finish, make_board, run_fake, write_board
 
 
@@ -109,7 +110,12 @@ def test_a_running_step_may_vanish_from_the_plan(tmp_path):
 
 def test_a_failure_blocks_only_what_needs_it(tmp_path):
     board = make_board(tmp_path)
-    ran, _ = run_fake(board, fails={"grid/team/lr-1e-03": [1]})
+    told: list[str] = []
+    with announced(told.append):
+        ran, _ = run_fake(board, fails={"grid/team/lr-1e-03": [1]})
+    assert len(told) == 1 and told[0].startswith(
+        "grid/team/lr-1e-03 failed, and steps that do not need it go on: it broke (log: "
+    )
     assert list(ran.failed) == ["grid/team/lr-1e-03"]
     assert ran.failed["grid/team/lr-1e-03"].startswith("it broke (log: ")
     assert "results/base" in ran.done and "grid/lora/lr-1e-03" in ran.done
@@ -120,7 +126,10 @@ def test_a_failure_blocks_only_what_needs_it(tmp_path):
 
 def test_the_first_failure_may_end_everything(tmp_path):
     board = make_board(tmp_path)
-    ran, pool = run_fake(board, jobs=1, fails={"mix": [1]}, fail_fast=True)
+    told: list[str] = []
+    with announced(told.append):
+        ran, pool = run_fake(board, jobs=1, fails={"mix": [1]}, fail_fast=True)
+    assert told == []
     assert pool.started == ["mix"] and pool.stopped and list(ran.failed) == ["mix"]
 
 

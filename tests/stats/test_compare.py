@@ -221,6 +221,26 @@ def test_rank_ranges_by_hand():
     assert comparison.detectable() == pytest.approx(0.8525, abs=1e-4)
 
 
+def test_the_detectable_difference_of_some_rows_is_the_median_of_their_pairs():
+    stderrs = {
+        ("a", "b"): 0.1,
+        ("a", "c"): 0.2,
+        ("a", "base"): 1.0,
+        ("b", "c"): 0.4,
+        ("b", "base"): 2.0,
+        ("c", "base"): 3.0,
+    }
+    differences = tuple(
+        Difference(first, second, 0.0, stderr, -2 * stderr, 2 * stderr, 1.0, 1.0, False, ())
+        for (first, second), stderr in stderrs.items()
+    )
+    comparison = Comparison(("a", "b", "c", "base"), differences, 0.05, 100)
+    # (2 + .8416) · the median of the standard errors: .2 among three rows, and .7 among all.
+    assert comparison.detectable(among=("a", "b", "c")) == pytest.approx(0.5683, abs=1e-4)
+    assert comparison.detectable() == pytest.approx(1.9891, abs=1e-4)
+    assert comparison.detectable(among=("a",)) is None
+
+
 @pytest.mark.parametrize("statistic", [1.0, 2.0, 4.0, 6.0])
 def test_p_values_beyond_the_resamples_follow_the_tail(statistic):
     from scipy.special import stdtr, stdtrit

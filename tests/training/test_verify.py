@@ -126,6 +126,92 @@ def test_what_is_saved_wrongly_is_refused(settings, base, tmp_path):
             check_saved(model, base, tmp_path, batch, dtype="float32", counts=(4, 4))
 
 
+@pytest.fixture
+def weak(base, tmp_path):
+    """A saved adapter in bfloat16 whose effect on the logits is about 1 % of their spread, with a batch."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    base_model = load_model(base, dtype="bfloat16")
+    model = get_peft_model(base_model, LoraConfig(r=2, target_modules=["up_proj"], init_lora_weights=False))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.mul_(0.02)
+    model.save_pretrained(tmp_path)
+    batch = {"input_ids": torch.arange(4, 24).view(2, 10), "attention_mask": torch.ones(2, 10, dtype=torch.long)}
+    return model, batch
+
+
+def roughly(monkeypatch, change):
+    """Change all logits that are computed in bfloat16, as other rounding would."""
+    from cme.training import verify
+
+    exact = verify._logits
+    monkeypatch.setattr(
+        verify,
+        "_logits",
+        lambda model, batch, dtype: (
+            change(exact(model, batch, dtype)) if dtype == "bfloat16" else exact(model, batch, dtype)
+        ),
+    )
+
+
+def noisy(logits):
+    return logits + 0.02 * logits.std() * torch.randn_like(logits)
+
+
+def hidden(logits):
+    """The logits if rounding left nothing of any difference."""
+    return torch.linspace(-1, 1, logits.numel()).view_as(logits)
+
+
+def scale(model, factor):
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.mul_(factor)
+
+
+def test_rounding_is_not_taken_for_other_weights(weak, base, tmp_path, monkeypatch):
+    """AdaLoRA is loaded without its pruned ranks, so PEFT's sums differ by more than a weak adapter changes them."""
+    model, batch = weak
+    roughly(monkeypatch, noisy)
+    kept = {name: (weight.dtype, weight.clone()) for name, weight in model.named_parameters()}
+    check = check_saved(model, base, tmp_path, batch, dtype="bfloat16", counts=(4, 4))
+    assert 1e-3 < check.effect < 0.05 and max(check.cme, check.peft) < 1e-6
+    for name, weight in model.named_parameters():
+        assert weight.dtype is kept[name][0] and torch.equal(weight, kept[name][1])
+
+
+@pytest.mark.parametrize("change", [noisy, hidden])
+def test_other_weights_are_not_taken_for_rounding(weak, base, tmp_path, monkeypatch, change):
+    model, batch = weak
+    roughly(monkeypatch, change)
+    scale(model, 3.0)
+    with pytest.raises(CMEError, match=r"the saved weights differ from the trained ones\. Loaded with PEFT"):
+        check_saved(model, base, tmp_path, batch, dtype="bfloat16", counts=(4, 4))
+
+
+def test_the_trainers_autocast_is_left_out_of_the_check(settings, tmp_path, monkeypatch):
+    """The Trainer's wrapper computes in bfloat16 wherever it is called. In float32, the saved adapter has equal logits."""
+    from cme.training import verify
+
+    roughly(monkeypatch, noisy)
+    asked, exact = [], verify._logits
+
+    def spy(model, batch, dtype):
+        asked.append(dtype)
+        return exact(model, batch, dtype)
+
+    monkeypatch.setattr(verify, "_logits", spy)
+    adapter = AdapterSettings("adalora", rank=16)
+    run = train(settings(dtype="bfloat16", learning_rate=3e-3, steps=8, warmup=0.0), adapter, out=tmp_path / "run")
+    assert "float32" in asked
+    assert 1e-4 < run.saved_check.effect < 0.05
+    assert max(run.saved_check.cme, run.saved_check.peft) < 0.01 * run.saved_check.effect
+
+
 def test_the_checksums_see_a_change_of_one_bit():
     model = torch.nn.Linear(3, 2)
     before = checksums(model)

@@ -42,7 +42,8 @@ class Standing:
         chance_normalised: average after every dataset's score was rescaled to (score − chance) / (1 − chance).
         comparison: all pairs of ``rows``; None at tier smoke, with fewer than two rows, or if a dataset has one cluster.
         ranks: rank ranges by name; empty without a comparison.
-        detectable: difference in points that one planned comparison detects with a power of 80 %.
+        detectable: difference in points that one planned comparison of two trained rows detects with a power of 80 %; of any two
+            rows, if fewer than two are trained.
         rouge_share: share of the variance between the averages of ``rows`` that is due to the summarization family.
         soft: the soft scores; None on a board without current rows.
         information: what the scores tell about the trained rows; None with fewer than two of them, and at tier smoke.
@@ -148,11 +149,17 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
         chance_normalised={name: _less(item, guessed) for name, item in table.by_name(rescaled, whole=True).items()},
         comparison=comparison,
         ranks=comparison.rank_ranges() if comparison else {},
-        detectable=comparison.detectable() if comparison else None,
+        detectable=comparison.detectable(among=_of_interest(rows)) if comparison else None,
         rouge_share=variance_share(means, weights, rouge) if rows and rouge and plain else None,
         soft=soft,
         information=information,
     )
+
+
+def _of_interest(rows: Sequence[Entry]) -> list[str] | None:
+    """Return the names of the trained rows, which a board compares; None if there are fewer than two of them."""
+    trained = [entry.name for entry in rows if entry.runs[0].seed is not None]
+    return trained if len(trained) > 1 else None
 
 
 def _less(item: Estimate, constant: float) -> Estimate:

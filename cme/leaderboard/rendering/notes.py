@@ -9,6 +9,8 @@ from cme.leaderboard.ranking.information import LIMITS
 from cme.leaderboard.ranking.numbers import listing
 from cme.leaderboard.ranking.prompt_variants import spread_of
 from cme.leaderboard.ranking.tuned import tuned_notes, tuned_remark
+from cme.leaderboard.rendering.answer_notes import answer_notes
+from cme.models.embedded import EMBEDDED
 from cme.records import Entry
 from cme.suite import datasets, notes_on
 from cme.suite.baselines import BASELINES
@@ -35,6 +37,7 @@ def notes(standing: Standing) -> list[str]:
         *_soft(standing),
         *_information(standing),
         *_rouge(standing),
+        *answer_notes(standing),
         *_seeds(standing),
         *_prompt_variants(standing),
     ]
@@ -168,9 +171,10 @@ def _certainty(standing: Standing) -> list[str]:
         "minus the number of significantly worse rows."
     )
     if standing.detectable is not None:
+        kind = "trained rows" if sum(row.runs[0].seed is not None for row in standing.rows) > 1 else "rows"
         sentences.append(
-            f"A planned comparison of two rows would detect a difference of {standing.detectable:.2f} points with a power of "
-            "80 % (median over the pairs, from their measured standard errors). Smaller differences mostly remain undetected."
+            f"A planned comparison of two {kind} would detect a difference of {standing.detectable:.2f} points with a power of "
+            "80 % (median over their pairs, from the measured standard errors). Smaller differences mostly remain undetected."
         )
     return sentences
 
@@ -180,7 +184,7 @@ def _soft(standing: Standing) -> list[str]:
         return []
     sentences = [
         "In the soft average, the probability of the right option counts in place of whether it was chosen. Texts count with "
-        "their primary metric. It is another question than the CME average, and its ranks are about it alone."
+        "their primary metric. It answers another question than the CME average and has ranks of its own."
     ]
     if comparison := standing.soft.comparison:
         significant = sum(item.significant for item in comparison.differences)
@@ -295,7 +299,10 @@ def _missing(entries: list[Entry]) -> list[str]:
 
 
 def _real_rows(entry: Entry) -> str:
-    return (
+    sentence = (
         f"The samples come from public datasets (source {entry.source}). It was not checked whether {entry.base} saw them in "
-        "pretraining, which would raise its scores. Scores of SmolLM2 on public datasets are smoke tests at every tier."
+        "pretraining, which would raise its scores."
     )
+    if entry.base == EMBEDDED:
+        sentence += " A base of this size guesses in most tasks, so the scores say little about larger models."
+    return sentence

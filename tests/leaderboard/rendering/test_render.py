@@ -145,11 +145,26 @@ def test_output_depends_on_the_entries_alone(board, tmp_path):
 def test_the_page_states_the_detectable_difference_and_the_ties(board):
     standing = standing_of(board)
     page = render(standing, load_paper())["leaderboard.md"]
-    assert f"would detect a difference of {standing.detectable:.2f} points with a power of 80 %" in page
+    between = {frozenset((item.first, item.second)): item for item in standing.comparison.differences}
+    pair = between[frozenset(("teamlora-r8", "lora-r8"))]
+    detected = (pair.high - pair.low) / 2 + 0.8416212 * pair.stderr
+    assert standing.detectable == pytest.approx(detected)
+    assert (
+        f"comparison of two trained rows would detect a difference of {detected:.2f} points with a power of 80 %"
+        in page
+    )
     assert f"Summarization (ROUGE) contributes {100 * standing.rouge_share:.0f} %" in page
     significant = sum(item.significant for item in standing.comparison.differences)
     assert f"{significant} of 3 pairs of rows differ significantly" in page and "400 resamples" in page
     assert "Every method was trained with one seed. The intervals and differences are about these adapters" in page
+
+
+def test_the_detectable_difference_leaves_pairs_with_the_base_out(seeds_board):
+    standing = standing_of(seeds_board)
+    trained = [row.name for row in standing.rows if row.runs[0].seed is not None]
+    among, of_all = standing.comparison.detectable(among=trained), standing.comparison.detectable()
+    assert 1 < len(trained) < len(standing.rows) and among != pytest.approx(of_all, rel=1e-3)
+    assert standing.detectable == among
 
 
 def test_rank_ranges_and_differences_are_the_comparisons(seeds_board):
