@@ -28,7 +28,7 @@ def answer_notes(standing: Standing) -> list[str]:
     if same := [text for entry in entries if (text := _same_option(entry))]:
         notes.append(
             "Some runs choose the same option for all samples of a dataset. Their score there is only how often this option is "
-            f"right. They do so on this number of the datasets with options: {'; '.join(same)}."
+            f"right. The number of such datasets for each seed, of those with options: {'; '.join(same)}."
         )
     if empty := [text for entry in entries if (text := _empty(entry))]:
         notes.append(
@@ -39,7 +39,7 @@ def answer_notes(standing: Standing) -> list[str]:
 
 
 def _same_option(entry: Entry) -> str | None:
-    """Return such as ``lora 2, 0 and 5 of 17 (one number for each seed)``; None if no run always chooses the same option."""
+    """Return such as ``lora 2, 0 and 5 of 17``, with a number for each seed; None if no run always chooses the same option."""
     runs = [
         [len(answers) == 1 for item in run.scores.datasets if item.n > 1 and (answers := _answers(item))]
         for run in entry.runs
@@ -47,7 +47,7 @@ def _same_option(entry: Entry) -> str | None:
     counts, known = [sum(run) for run in runs], max(map(len, runs))
     if not any(counts):
         return None
-    return f"{entry.name} {_listed([str(count) for count in counts])} of {known}{' (by seed)' * (len(counts) > 1)}"
+    return f"{entry.name} {_listed([str(count) for count in counts])} of {known}"
 
 
 def _empty(entry: Entry) -> str | None:

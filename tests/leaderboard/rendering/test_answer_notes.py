@@ -58,7 +58,7 @@ def test_datasets_with_one_chosen_option_are_counted_for_each_seed(workshop):
     workshop.reference("majority", 0.4, baseline="majority")
     notes = answer_notes(standing_of(workshop))
     assert len(notes) == 1 and notes[0].startswith(SAME)
-    assert notes[0].endswith("datasets with options: lora 2, 0 and 1 of 17 (by seed); base 3 of 17.")
+    assert notes[0].endswith("of those with options: lora 2, 0 and 1 of 17; base 3 of 17.")
     assert f"- {notes[0]}\n" in page_of(workshop)
 
 
