@@ -99,6 +99,7 @@ def check_saved(
 
     device = next(model.parameters()).device
     batch = {name: value.to(device) for name, value in batch.items()}
+    found = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -109,13 +110,14 @@ def check_saved(
                 with _upcast(model):
                     found = _compared(model, base, out, batch, dtype, upcast=True)
     except (MemoryError, torch.OutOfMemoryError):
-        warnings.warn(
-            f"{out}: the saved adapter was not checked, because there is not enough memory for a second copy of the base. "
-            "Check it with: cme eval --tier smoke",
-            CMEWarning,
-            stacklevel=2,
-        )
-        return None
+        if found is None or found.wrong:
+            warnings.warn(
+                f"{out}: the saved adapter was not checked, because there is not enough memory for a second copy of the base. "
+                "Check it with: cme eval --tier smoke",
+                CMEWarning,
+                stacklevel=2,
+            )
+            return None
     if found.wrong:
         name = found.wrong[0]
         raise CMEError(

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from cme.adapters import AdapterSettings, load_adapter, settings_from
 from cme.adapters.peft_methods import read_peft_config
-from cme.errors import CMEError, UsageError
+from cme.errors import CMEError, CMEWarning, UsageError
 from cme.models.load import load_model
 from cme.records import Run, read_record
 from cme.training import train
@@ -191,6 +191,34 @@ def test_other_weights_are_not_taken_for_rounding(weak, base, tmp_path, monkeypa
     scale(model, 3.0)
     with pytest.raises(CMEError, match=r"the saved weights differ from the trained ones\. Loaded with PEFT"):
         check_saved(model, base, tmp_path, batch, dtype="bfloat16", counts=(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("full", "change", "known"),
+    [("bfloat16", None, False), ("float32", None, True), ("float32", noisy, False)],
+    ids=["no second copy", "no copy in float32", "no copy in float32, and rounding hides the effect"],
+)
+def test_a_check_without_enough_memory_says_so(weak, base, tmp_path, monkeypatch, full, change, known):
+    from cme.training import verify
+
+    model, batch = weak
+    if change:
+        roughly(monkeypatch, change)
+    exact = verify._logits
+
+    def short(model, batch, dtype):
+        if dtype == full:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return exact(model, batch, dtype)
+
+    monkeypatch.setattr(verify, "_logits", short)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CMEWarning)
+        check = check_saved(model, base, tmp_path, batch, dtype="bfloat16", counts=(4, 4))
+    told = [str(item.message) for item in caught if item.category is CMEWarning]
+    assert (check is not None) is known and len(told) == (0 if known else 1)
+    assert all("the saved adapter was not checked, because there is not enough memory" in text for text in told)
+    assert {weight.dtype for name, weight in model.named_parameters() if "lora" not in name} == {torch.bfloat16}
 
 
 def test_the_trainers_autocast_is_left_out_of_the_check(settings, tmp_path, monkeypatch):
