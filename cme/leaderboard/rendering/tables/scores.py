@@ -96,7 +96,8 @@ def seeds_section(standing: Standing) -> Section | None:
     single = [row.name for row in standing.rows if len(row.runs) == 1 and row.runs[0].seed is not None]
     paragraph = (
         "The table shows the CME average of every run, with its seed in parentheses. The standard error of the mean has a part "
-        "from the samples and a part from the seeds."
+        "from the samples and a part from the seeds. The part from the seeds is 0.00 if the noise of the samples explains the "
+        "whole spread of the runs."
     )
     if single:
         paragraph += f" Rows with one seed get the mean seed variance of these methods: {listing(single)}."
