@@ -285,7 +285,8 @@ class _Driver:
     def _fail(self, name: str, message: str) -> None:
         """Take note of a failure. If others go on, which may take hours, tell the user at once."""
         self.ran.failed[name] = message
-        others = any(self._ready(other) for other in self._open() if other not in self.ran.failed)
+        waiting = (other for other in self._open() if other not in self.ran.failed and other not in self.begun)
+        others = any(self._ready(other) for other in waiting)
         if not self.fail_fast and (others or self.pool.running()):
             announce(f"{name} failed, and steps that do not need it go on: {message}")
 

@@ -51,13 +51,12 @@ def _same_option(entry: Entry) -> str | None:
 
 
 def _empty(entry: Entry) -> str | None:
-    """Return such as ``base (cnn_dailymail 54 of 64)``, over all runs; None if most samples of every dataset have an answer."""
+    """Return such as ``lora (tldr 41, 0 and 3 of 64)``, with a number for each seed; None if all runs answer most samples."""
     found = []
     for name in [item.dataset for item in entry.runs[0].scores.datasets]:
         same = [item for run in entry.runs for item in run.scores.datasets if item.dataset == name]
-        empty, n = sum(map(_count, same)), sum(item.n for item in same)
-        if empty and empty >= _EMPTY * n:
-            found.append(f"{name} {empty} of {n}")
+        if any(_count(item) >= max(1, _EMPTY * item.n) for item in same):
+            found.append(f"{name} {_listed([str(_count(item)) for item in same])} of {same[0].n}")
     return f"{entry.name} ({', '.join(found)})" if found else None
 
 
