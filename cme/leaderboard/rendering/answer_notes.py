@@ -25,10 +25,10 @@ def answer_notes(standing: Standing) -> list[str]:
     """
     entries = [entry for entry in standing.entries if entry.method not in BASELINES and entry not in standing.stale]
     notes = []
-    if same := [text for entry in entries if (text := _same_option(entry))]:
+    if same := _same_option(entries):
         notes.append(
             "Some runs choose the same option for all samples of a dataset. Their score there is only how often this option is "
-            f"right. The number of such datasets for each seed, of those with options: {'; '.join(same)}."
+            f"right. {same}"
         )
     if empty := [text for entry in entries if (text := _empty(entry))]:
         notes.append(
@@ -38,16 +38,21 @@ def answer_notes(standing: Standing) -> list[str]:
     return notes
 
 
-def _same_option(entry: Entry) -> str | None:
-    """Return such as ``lora 2, 0 and 5 of 17``, with a number for each seed; None if no run always chooses the same option."""
-    runs = [
-        [len(answers) == 1 for item in run.scores.datasets if item.n > 1 and (answers := _answers(item))]
-        for run in entry.runs
+def _same_option(entries: Sequence[Entry]) -> str | None:
+    """Return in how many of the datasets with options runs always choose the same one; None if no run does so."""
+    counts: dict[str, list[int]] = {}
+    known = 0
+    for entry in entries:
+        for run in entry.runs:
+            chosen = [len(answers) for item in run.scores.datasets if item.n > 1 and (answers := _answers(item))]
+            known = max(known, len(chosen))
+            name = entry.name if run.seed is None else "each run of the trained rows"
+            counts.setdefault(name, []).append(chosen.count(1))
+    found = [
+        f"{name} in {min(of)}{f' to {max(of)}' if min(of) < max(of) else ''}" for name, of in counts.items() if any(of)
     ]
-    counts, known = [sum(run) for run in runs], max(map(len, runs))
-    if not any(counts):
-        return None
-    return f"{entry.name} {_listed([str(count) for count in counts])} of {known}"
+    datasets = "dataset" if known == 1 else "datasets"
+    return f"Of the {known} {datasets} with options, this happens for {_listed(found)}." if found else None
 
 
 def _empty(entry: Entry) -> str | None:

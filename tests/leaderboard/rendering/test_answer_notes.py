@@ -42,7 +42,7 @@ def test_rows_with_answers_of_all_kinds_have_no_note(board):
     assert SAME not in page_of(board) and EMPTY not in page_of(board)
 
 
-def test_datasets_with_one_chosen_option_are_counted_for_each_seed(workshop):
+def test_datasets_with_one_chosen_option_are_counted_in_each_run(workshop):
     trained(
         workshop,
         "lora",
@@ -58,7 +58,9 @@ def test_datasets_with_one_chosen_option_are_counted_for_each_seed(workshop):
     workshop.reference("majority", 0.4, baseline="majority")
     notes = answer_notes(standing_of(workshop))
     assert len(notes) == 1 and notes[0].startswith(SAME)
-    assert notes[0].endswith("of those with options: lora 2, 0 and 1 of 17; base 3 of 17.")
+    assert notes[0].endswith(
+        " Of the 17 datasets with options, this is so for a run of the trained rows in 0 to 2 and base in 3."
+    )
     assert f"- {notes[0]}\n" in page_of(workshop)
 
 
