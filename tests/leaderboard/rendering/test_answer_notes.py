@@ -58,9 +58,8 @@ def test_datasets_with_one_chosen_option_are_counted_in_each_run(workshop):
     workshop.reference("majority", 0.4, baseline="majority")
     notes = answer_notes(standing_of(workshop))
     assert len(notes) == 1 and notes[0].startswith(SAME)
-    assert notes[0].endswith(
-        " Of the 17 datasets with options, this is so for a run of the trained rows in 0 to 2 and base in 3."
-    )
+    counts = "Of the 17 datasets with options, this happens for each run of the trained rows in 0 to 2 and base in 3."
+    assert notes[0].endswith(f" {counts}")
     assert f"- {notes[0]}\n" in page_of(workshop)
 
 
