@@ -55,8 +55,8 @@ MAY_IMPORT = {
     "bench": _DATA | {"models", "adapters"},
     # It uses rows of a mix, distils with the Trainer, and evaluates.
     "export": _DATA | {"models", "adapters", "mix", "training", "evaluation", "analysis"},
-    # It shows the texts of samples.
-    "leaderboard": _DATA,
+    # It shows the texts of samples, and a note about the weights of the embedded base.
+    "leaderboard": _DATA | {"models"},
     # It plans commands, which run in processes of their own.
     "board": _DATA | {"sandbox", "models", "adapters", "mix", "training", "leaderboard"},
 }
