@@ -74,9 +74,11 @@ class AnswerLoss:
         """
         import torch
 
+        from cme.models.output_layer import adjacent_positions
+
         losses = np.zeros(self._rows)
         shortens = _shortens(model)
-        with torch.inference_mode():
+        with torch.inference_mode(), adjacent_positions(model):
             for batch in self._batches:
                 if each is not None:
                     each(batch.inputs["attention_mask"])

@@ -62,6 +62,7 @@ def measure_load(model: Any, spec: DatasetSpec, rows: Sequence[LoadRow], pad: in
     import torch
 
     from cme.adapters.routed.gate_sums import gate_sums
+    from cme.models.output_layer import adjacent_positions
 
     subjects = sorted({row.subject for row in rows})
     # With subjects, each row is a group of its own, because the permutation test needs the values of single rows.
@@ -70,7 +71,7 @@ def measure_load(model: Any, spec: DatasetSpec, rows: Sequence[LoadRow], pad: in
     group_of_row = [part + 2 * (row if single else 0) for row in range(len(rows)) for part in (0, 1)]
     device = next(model.parameters()).device
     progress.expect(len(rows))
-    with gate_sums(model, group_of_row) as sums, torch.inference_mode():
+    with gate_sums(model, group_of_row) as sums, torch.inference_mode(), adjacent_positions(model):
         for batch in load_batches(rows, pad, device):
             model(**batch.inputs, use_cache=False, **no_logits(model))
             sums.update(batch.owners)

@@ -118,5 +118,8 @@ def forward(model: Any, batch: Batch, progress: Bar) -> None:
         batch: the batch.
         progress: progress bar, which advances by the number of rows.
     """
-    model(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False, **no_logits(model))
+    from cme.models.output_layer import adjacent_positions
+
+    with adjacent_positions(model):
+        model(input_ids=batch.ids, attention_mask=batch.mask, use_cache=False, **no_logits(model))
     progress.advance(len(batch.rows))

@@ -7,6 +7,7 @@ from typing import Any
 
 from cme.bench.adapters.cases import trainable
 from cme.bench.adapters.settings import BenchSettings
+from cme.models.output_layer import adjacent_positions
 
 __all__ = ["Work", "backward", "make_work", "prompt_cache", "random_tokens"]
 
@@ -62,7 +63,7 @@ def prompt_cache(model: Any, settings: BenchSettings) -> Any:
 
     prompt = random_tokens(model, settings.batch, settings.infer_length, settings.seed)
     model.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), adjacent_positions(model):
         return model(input_ids=prompt, use_cache=True, logits_to_keep=1).past_key_values
 
 
@@ -83,7 +84,9 @@ def backward(model: Any, tokens: Any, answer: int) -> None:
     half = weight.dtype != torch.float32
     hook = None if trainable(model) else model.get_input_embeddings().register_forward_hook(_needs_gradient)
     try:
-        with torch.autocast(weight.device.type, dtype=weight.dtype if half else None, enabled=half):
+        # `cme train` selects the positions with a mask. The copy of this block takes the same time.
+        autocast = torch.autocast(weight.device.type, dtype=weight.dtype if half else None, enabled=half)
+        with autocast, adjacent_positions(model):
             # Each position predicts the next token, so the logits start one position before the answer.
             loss = model(input_ids=tokens, labels=tokens[:, -answer - 1 :], logits_to_keep=answer + 1).loss
         loss.backward()
@@ -136,7 +139,8 @@ def _prefill(model: Any, settings: BenchSettings, _cache: Any) -> Work:
     tokens = random_tokens(model, settings.batch, settings.infer_length, settings.seed)
 
     def run() -> None:
-        model(input_ids=tokens, use_cache=True, logits_to_keep=1)
+        with adjacent_positions(model):
+            model(input_ids=tokens, use_cache=True, logits_to_keep=1)
 
     return Work(model, run, _nothing, 1, False, torch.inference_mode)
 
