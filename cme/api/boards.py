@@ -52,9 +52,9 @@ class Board:
         """Return the main table.
 
         Returns:
-            One row per entry, in the order of the table: ``name``, ``kind`` (``row``, ``reference``, ``partial`` or
-            ``stale``), ``method``, ``rank`` (of one expert), ``experts``, ``seeds``; the CME ``average`` in points with
-            ``stderr`` and 95 % interval ``low`` to ``high``; the range of ranks ``rank_best`` to ``rank_worst``;
+            One row per entry, in the order of the table: ``name``, ``kind`` (``row``, ``repeat``, ``reference``,
+            ``partial`` or ``stale``), ``method``, ``rank`` (of one expert), ``experts``, ``seeds``; the CME ``average`` in
+            points with ``stderr`` and 95 % interval ``low`` to ``high``; the range of ranks ``rank_best`` to ``rank_worst``;
             the ``soft_average`` with ``soft_stderr``, ``soft_low``, ``soft_high``, ``soft_rank_best`` and ``soft_rank_worst``;
             ``chance_normalised``, ``without_rouge``; ``drift`` and ``loss_change`` in nats per token, with ``drift_stderr`` and
             ``loss_change_stderr``; ``trainable`` parameters and their ``share_percent``. Values that an

@@ -200,7 +200,8 @@ def plan(
 
 
 def _board(folder: Path | None) -> dict[str, list[Path]]:
-    """Return the trained entries of a board."""
+    """Return the trained entries of a board, each training once."""
+    from cme.leaderboard.entries.agreement import repeats
     from cme.leaderboard.entries.board import entry_files, is_stale_entry, load_entry
 
     if folder is None:
@@ -212,10 +213,12 @@ def _board(folder: Path | None) -> dict[str, list[Path]]:
                 "there is no pilot. Give results of two methods with several seeds (cme plan a=RESULT,RESULT b=RESULT,RESULT), "
                 "or the entries of a board (--entries). The demo board is in a checkout of CME, not in the installed package."
             )
+    entries = {file: load_entry(file) for file in entry_files(folder)}
+    repeated = repeats(list(entries.values()))
     files = [
         file
-        for file in entry_files(folder)
-        if (entry := load_entry(file)).runs[0].seed is not None and not is_stale_entry(entry)
+        for file, entry in entries.items()
+        if entry.runs[0].seed is not None and not is_stale_entry(entry) and entry.name not in repeated
     ]
     if not files:
         raise CMEError(f"{folder} has no entries of trained methods. Give the entries of another board, or a pilot.")

@@ -11,7 +11,7 @@ from cme.records import Entry
 from cme.suite.baselines import BASELINES
 from cme.suite.score import Sample
 
-__all__ = ["Answered", "across", "answered", "pins"]
+__all__ = ["Answered", "across", "answered", "pins", "repeats"]
 
 _DIGITS = 6
 
@@ -91,14 +91,30 @@ def pins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[str]:
     return [phrase for (dataset, key), holders in values.items() for phrase in split(f"{key} of {dataset}", holders)]
 
 
+def repeats(entries: Sequence[Entry]) -> dict[str, str]:
+    """Return the tuned rows that have the same adapters as another row, with the names of those rows.
+
+    The grid of a tuned row chooses settings of the adapter. If it chooses those of another row, its runs are the same trainings.
+    They are evidence of one training, so statistics count them once.
+
+    Args:
+        entries: Entries of one board.
+
+    Returns:
+        The name of the row that was not tuned, by the name of the tuned row.
+    """
+    adapters = {entry.name: sorted(run.provenance.adapter.fingerprint or "" for run in entry.runs) for entry in entries}
+    tuned = [entry.name for entry in entries if entry.lr_grid and entry.lr_grid.tuned]
+    others = {tuple(adapters[entry.name]): entry.name for entry in entries if entry.name not in tuned}
+    return {name: others[same] for name in tuned if (same := tuple(adapters[name])) in others and all(same)}
+
+
 def _duplicates(entries: Sequence[Entry], answers: Mapping[str, Sequence[Answered]]) -> Iterator[str]:
     """List what stands on the board twice, although no two trainings can produce it.
 
-    A row whose grid chose settings of the adapter may have chosen those of another row, and then is the same training.
+    A tuned row may have the same trainings as another row (`repeats`).
     """
-    tuned = {
-        _label(entry, k) for entry in entries if entry.lr_grid and entry.lr_grid.tuned for k in range(len(entry.runs))
-    }
+    repeated = repeats(entries)
     adapters: dict[str, str] = {}
     holders: dict[str, str] = {}
     unchanged: dict[str, str] = {}
@@ -106,14 +122,13 @@ def _duplicates(entries: Sequence[Entry], answers: Mapping[str, Sequence[Answere
     for entry in entries:
         if (other := names.setdefault(entry.name.lower(), entry.name)) != entry.name:
             yield f"The names {other} and {entry.name} differ in upper and lower case only. Rename one of the entries."
-        if entry.method in BASELINES:
+        if entry.method in BASELINES or entry.name in repeated:
             continue
         for k, run in enumerate(entry.runs):
             label, adapter = _label(entry, k), run.provenance.adapter
             fingerprint = adapter.fingerprint or label
             if (other := adapters.setdefault(fingerprint, label)) != label:
-                if (other in tuned) == (label in tuned):
-                    yield f"{other} and {label} have the same adapter weights. Submit each adapter only once."
+                yield f"{other} and {label} have the same adapter weights. Submit each adapter only once."
                 continue
             choices = answers[entry.name][k].answers
             if choices is None:

@@ -1,9 +1,10 @@
 """The standing of a board's rows: scores with intervals, all paired differences and rank ranges."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cme.leaderboard.entries.agreement import repeats
 from cme.leaderboard.entries.board import (
     check_comparable,
     is_reference,
@@ -35,6 +36,8 @@ class Standing:
         references: reference rows, which have scores and no rank: baselines, and a base with examples in the prompt.
         partial: baselines that answer only some of the datasets and so have no average, sorted by name.
         stale: entries scored by an older scorer version, which are neither compared nor ranked.
+        repeats: tuned rows with the same trainings as one of ``rows``. They have scores, but count only once: they are
+            neither compared nor ranked.
         averages: average of the suite in points by name of the row, including references.
         families: family scores by family and row, including partial baselines that answer all datasets of the family.
         datasets: dataset scores in points by dataset and row, including partial baselines that answer the dataset.
@@ -47,6 +50,7 @@ class Standing:
         rouge_share: share of the variance between the averages of ``rows`` that is due to the summarization family.
         soft: the soft scores; None on a board without current rows.
         information: what the scores tell about the trained rows; None with fewer than two of them, and at tier smoke.
+        repeated: name of the row with the same trainings, by the name of each of ``repeats``.
     """
 
     rows: tuple[Entry, ...]
@@ -64,11 +68,13 @@ class Standing:
     rouge_share: float | None
     soft: SoftStanding | None = None
     information: Information | None = None
+    repeats: tuple[Entry, ...] = ()
+    repeated: dict[str, str] = field(default_factory=dict)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """All of them in the order of the table: rows, references, partial baselines, stale ones."""
-        return (*self.rows, *self.references, *self.partial, *self.stale)
+        """All of them in the order of the table: rows, repeats, references, partial baselines, stale ones."""
+        return (*self.rows, *self.repeats, *self.references, *self.partial, *self.stale)
 
     @property
     def suite(self) -> Suite:
@@ -76,9 +82,11 @@ class Standing:
         return suite_of(self.entries[0].scores) if self.entries else SUITES[DEFAULT]
 
     def kind(self, entry: Entry) -> str:
-        """``row``, ``reference``, ``partial`` or ``stale``."""
+        """``row``, ``repeat``, ``reference``, ``partial`` or ``stale``."""
         if is_stale_entry(entry):
             return "stale"
+        if entry.name in self.repeated:
+            return "repeat"
         return "row" if not is_reference(entry) else "reference" if self.whole_scores(entry) else "partial"
 
     def whole_scores(self, entry: Entry) -> Scores | None:
@@ -104,7 +112,8 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     some = {entry.name for entry in partial_baselines(entries)}
     whole = [entry for entry in ranked(entries) if entry.name not in some]
     current = [entry for entry in whole if not is_stale_entry(entry)]
-    rows = tuple(entry for entry in current if not is_reference(entry))
+    repeated = repeats(current)
+    rows = tuple(entry for entry in current if not is_reference(entry) and entry.name not in repeated)
     partial = tuple(entry for entry in partial_baselines(entries) if not is_stale_entry(entry))
     family_of = {item.dataset: item.family for item in whole[0].scores.datasets}
     counted = {name: family for name, family in family_of.items() if name in datasets(ALL)}
@@ -114,7 +123,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     shared = columns.get(whole[0].name) or (read_runs(whole[0], entries_dir) if partial else [])
     of_partial = {entry.name: _matching_runs(entry, entries_dir, shared) for entry in partial}
     with_stderr = whole[0].tier != "smoke"
-    table = ScoreTable(columns, of_partial, untrained, with_stderr)
+    table = ScoreTable(columns, of_partial, untrained, with_stderr, repeated)
     chance = {item.dataset: item.chance for item in whole[0].scores.datasets}
     # Σ w · (score − c) / (1 − c) is a weighted mean of the scores minus a constant, the expected value of guessing.
     rescaled = {name: weight / (1 - chance[name]) for name, weight in weights.items()}
@@ -133,6 +142,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
             {entry.name: _soft_runs(entry, entries_dir) for entry in partial},
             untrained,
             with_stderr,
+            repeated,
         )
         soft = soft_table.soft_standing(names, counted, family_of, resamples)
         if with_stderr and soft_table.panel:
@@ -153,6 +163,8 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
         rouge_share=variance_share(means, weights, rouge) if rows and rouge and plain else None,
         soft=soft,
         information=information,
+        repeats=tuple(entry for entry in current if entry.name in repeated),
+        repeated=repeated,
     )
 
 

@@ -36,9 +36,10 @@ class ScoreTable:
         partial: the runs of every partial baseline, on the datasets that it answers.
         untrained: names of the entries without training.
         with_stderr: False at tier smoke.
+        repeated: names of rows with the same trainings as another row, with the names of those rows.
 
     Attributes:
-        panel: the scores of rows and references; None without any.
+        panel: the scores of rows and references, without rows that repeat another one; None without any.
     """
 
     def __init__(
@@ -47,18 +48,36 @@ class ScoreTable:
         partial: Mapping[str, Sequence[Columns]],
         untrained: Sequence[str],
         with_stderr: bool,
+        repeated: Mapping[str, str],
     ) -> None:
-        self._columns, self._untrained, self._with_stderr = columns, untrained, with_stderr
-        self.panel = panel_of(columns, untrained=untrained) if columns else None
+        single = {name: runs for name, runs in columns.items() if name not in repeated}
+        self._columns, self._untrained, self._with_stderr = single, untrained, with_stderr
+        self.panel = panel_of(single, untrained=untrained) if single else None
+        # A repeat takes the place of the row that it repeats, so that the seed variance of the board counts no training twice.
+        self._repeats = {
+            name: panel_of(
+                {
+                    name if row == original else row: columns[name] if row == original else runs
+                    for row, runs in single.items()
+                },
+                untrained=untrained,
+            )
+            for name, original in repeated.items()
+        }
         self._partial = [panel_of({name: runs}, untrained=[name]) for name, runs in partial.items()]
 
     def by_name(self, weights: Mapping[str, float], *, whole: bool = False) -> dict[str, Estimate]:
         """Return a weighted mean of every row that has all its datasets; with ``whole``, without partial baselines."""
         panels = [*([self.panel] if self.panel else []), *([] if whole else self._partial)]
         fitting = [panel for panel in panels if weights and set(weights) <= set(panel.datasets)]
-        return {
+        found = {
             item.row: item for panel in fitting for item in estimates(panel, weights, with_stderr=self._with_stderr)
         }
+        for name, panel in self._repeats.items():
+            if weights and set(weights) <= set(panel.datasets):
+                every = estimates(panel, weights, with_stderr=self._with_stderr)
+                found[name] = next(item for item in every if item.row == name)
+        return found
 
     def of_families(self, counted: Mapping[str, str]) -> dict[str, dict[str, Estimate]]:
         """Return the family scores of the datasets that count, whose families are given."""

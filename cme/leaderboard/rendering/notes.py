@@ -81,14 +81,14 @@ def notes(standing: Standing) -> list[str]:
     return sentences
 
 
-def remarks(entry: Entry) -> str:
+def remarks(entry: Entry, standing: Standing) -> str:
     """Return the remark of a row, such as a reference, a stale row, an evaluation by lm-eval, or an adapter without effect."""
     marks = []
     if entry.method in BASELINES:
         marks.append(f"reference: {BASELINES[entry.method]}")
     elif entry.method == "base":
         marks.append(f"reference: the base with {entry.shots} examples in the prompt" if entry.shots else "base model")
-    if tuned := tuned_remark(entry):
+    if tuned := tuned_remark(entry, standing):
         marks.append(tuned)
     if any(run.provenance.evaluation.origin == "lm-eval" for run in entry.runs):
         marks.append("evaluated by lm-eval")

@@ -18,8 +18,8 @@ class Row:
 
     Attributes:
         name: name of the entry.
-        kind: ``row``; ``reference`` (has no rank); ``partial`` (a baseline that answers only some of the datasets and has no
-            average); or ``stale`` (scored by an older scorer version).
+        kind: ``row``; ``repeat`` (the same trainings as another row, without a rank); ``reference`` (has no rank); ``partial`` (a
+            baseline that answers only some of the datasets and has no average); or ``stale`` (scored by an older scorer version).
         method: adapter method, ``base``, or the name of a baseline.
         rank: rank of the adapter, or of one expert.
         experts: number of experts.
@@ -153,5 +153,5 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
         loss_change_stderr=loss.stderr if loss else None,
         seeds=None if entry.runs[0].seed is None else len(entry.runs),
         seed_stderr=average.seed_stderr if average else entry.seed_stderr if scores else None,
-        remark=remarks(entry),
+        remark=remarks(entry, standing),
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from cme.leaderboard import load_entries
-from cme.leaderboard.entries.agreement import across, answered
+from cme.leaderboard.entries.agreement import across, answered, repeats
 from tests.leaderboard.tuned import tuned_rows
 from tests.leaderboard.workshop import make_samples
 
@@ -38,3 +38,13 @@ def test_other_rows_with_the_same_weights_are_named(entries):
         for seed in (0, 1)
     ]
     assert len(problems([entries["lora"], entries["lora"].replace(name="twin")])) == 2, "both were tuned"
+
+
+def test_a_tuned_row_that_shares_some_runs_only_is_named(entries):
+    lora = entries["lora"]
+    plain = copy_of(lora.replace(runs=lora.runs[:1]), "lora-plain")
+    assert problems([lora, plain]) == [
+        "lora, seed 0 and lora-plain have the same adapter weights. Submit each adapter only once."
+    ]
+    assert repeats([lora, plain]) == {}
+    assert repeats([lora, copy_of(lora, "lora-plain"), entries["team"]]) == {"lora": "lora-plain"}

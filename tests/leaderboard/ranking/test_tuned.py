@@ -1,11 +1,13 @@
 """Rows whose grid chose settings of the adapter together with the learning rate."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+import cme
 from cme.errors import UsageError
-from cme.leaderboard import load_entries, load_paper, make_standing, verify
+from cme.leaderboard import load_entries, load_paper, make_entry, make_standing, verify
 from cme.leaderboard.rendering.page.data import page_data
 from cme.leaderboard.rendering.render import render
 from cme.leaderboard.submission.steps import entry_steps
@@ -75,3 +77,45 @@ def test_tables_and_page_say_how_many_runs_were_tried(tuned):
 def test_a_board_without_a_tuned_row_has_no_line(board):
     standing = make_standing(load_entries(board.entries), board.entries, resamples=200)
     assert page_data(standing)["tuned"] == []
+
+
+@pytest.fixture
+def repeated(tuned):
+    """A board on which the tuned row chose the settings of another row, so that both have the same runs."""
+    results, runs = ([tuned.root / part / f"lora-{seed}" for seed in (0, 1)] for part in ("results", "runs"))
+    make_entry(results, runs, tuned.entries, name="plain")
+    return tuned
+
+
+def test_the_same_trainings_count_once(repeated):
+    entries = load_entries(repeated.entries)
+    standing = make_standing(entries, repeated.entries, resamples=200)
+    alone = make_standing([entry for entry in entries if entry.name != "lora"], repeated.entries, resamples=200)
+    assert [row.name for row in standing.rows] == [row.name for row in alone.rows] and "lora" not in standing.ranks
+    assert standing.comparison == alone.comparison and standing.detectable == alone.detectable
+    assert standing.information == alone.information and standing.ranks == alone.ranks
+    (lora,) = standing.repeats
+    assert standing.kind(lora) == "repeat" and standing.repeated == {"lora": "plain"}
+    for found, expected in ((standing, alone), (standing.soft, alone.soft)):
+        assert found.averages["plain"] == expected.averages["plain"]
+        assert replace(found.averages["lora"], row="plain") == expected.averages["plain"]
+        for scores in (*found.families.values(), *found.datasets.values()):
+            assert replace(scores["lora"], row="plain") == scores["plain"]
+
+
+def test_a_repeated_row_is_shown_with_its_remark(repeated):
+    entries = load_entries(repeated.entries)
+    standing = make_standing(entries, repeated.entries, resamples=200)
+    verify(repeated.entries)
+    text = render(standing, load_paper())["leaderboard.md"]
+    assert "learning rate and rank chosen from 6 runs, the same trainings as plain" in text
+    assert "which are ranked and compared once, as plain." in text and "| rank 32, 0.0002 |" in text
+    page = page_data(standing)
+    assert {row["name"]: row["kind"] for row in page["rows"]} == {"plain": "row", "team": "row", "lora": "repeat"}
+    assert [item["name"] for item in page["tuned"]] == ["lora (best of 6 runs)"]
+    assert page["pairs"]["rows"] == [row.name for row in standing.rows]
+
+
+def test_a_plan_takes_the_same_trainings_once(repeated):
+    planned = cme.plan(entries=repeated.entries, difference=5).planned
+    assert sorted(planned.pilot) == ["plain", "team"]

@@ -31,7 +31,8 @@ def page_data(standing: Standing) -> dict[str, Any]:
 
     Returns:
         JSON values without NaN. Each score is [value, low, high] in points. Low and high are None without a standard error,
-        and all three are None without a score. Compared rows come first, then references, partial baselines and stale rows.
+        and all three are None without a score. Compared rows come first, then repeats, references, partial baselines
+        and stale rows.
     """
     entries = standing.entries
     recipes: list[dict[str, Any]] = []
@@ -65,7 +66,7 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
         "name": entry.name,
         "method": entry.method,
         "kind": kind,
-        "remark": remarks(entry),
+        "remark": remarks(entry, standing),
         "rank": rank_of(entry),
         "experts": entry.settings.experts,
         "ranks": [ranks.best, ranks.worst] if ranks else None,

@@ -67,7 +67,7 @@ def render_page(standing: Standing, entries_dir: Path, paper: Paper) -> str:
     def bytes_left() -> int:
         return LIMIT - len(page.render(**parts, data=json_for_html(values)).encode()) - _SPARE
 
-    current = [*standing.rows, *standing.references]
+    current = [*standing.rows, *standing.repeats, *standing.references]
     values["samples"] = page_samples(current, entries_dir, bytes_left())
     shown = {name: item["ids"] for name, item in values["samples"]["datasets"].items()}
     values["samples"]["texts"] = page_texts(current, shown, bytes_left())

@@ -48,7 +48,7 @@ function duration(seconds) {
 
 data.rows.forEach((row, index) => { row.index = index; });
 const compared = data.rows.filter((row) => row.kind === "row");
-const current = data.rows.filter((row) => row.kind === "row" || row.kind === "reference");
+const current = data.rows.filter((row) => ["row", "repeat", "reference"].includes(row.kind));
 const partial = data.rows.filter((row) => row.kind === "partial"); // baselines that answer only some datasets and have no average
 const state = { text: "", method: "", references: true, baseline: null, dataset: 0, shade: "score", cost: null };
 

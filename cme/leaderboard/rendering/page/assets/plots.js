@@ -45,7 +45,7 @@ function frontier(items) {
 
 function costItems() {
   const axis = COSTS[state.cost];
-  return visible(current).map((row) => ({ name: row.name, method: row.method, kind: row.kind, cost: axis.value(row), value: row.average[0], low: row.average[1], high: row.average[2], row }));
+  return visible(current).filter((row) => row.kind !== "repeat").map((row) => ({ name: row.name, method: row.method, kind: row.kind, cost: axis.value(row), value: row.average[0], low: row.average[1], high: row.average[2], row }));
 }
 
 // Places names beside their points where they cover no other name, no point and no label of a line. Labels of tuned LoRA are at the

@@ -1,6 +1,6 @@
 // A table that is sorted by the buttons in its header. Groups such as references and stale rows stay at the end.
 
-const GROUPS = [["row", null], ["reference", "Reference rows (not ranked)"], ["partial", "Baselines that answer only some of the datasets (no average, not ranked)"], ["stale", "Stale rows, scored by an older version of the rules (not ranked)"]];
+const GROUPS = [["row", null], ["repeat", "The same trainings as another row (ranked once)"], ["reference", "Reference rows (not ranked)"], ["partial", "Baselines that answer only some of the datasets (no average, not ranked)"], ["stale", "Stale rows, scored by an older version of the rules (not ranked)"]];
 
 // Columns: {label, title, value(row) → number | string | null, cell(row, td), text, key}.
 class SortedTable {
