@@ -214,12 +214,11 @@ def _board(folder: Path | None) -> dict[str, list[Path]]:
                 "or the entries of a board (--entries). The demo board is in a checkout of CME, not in the installed package."
             )
     entries = {file: load_entry(file) for file in entry_files(folder)}
-    repeated = repeats(list(entries.values()))
-    files = [
-        file
-        for file, entry in entries.items()
-        if entry.runs[0].seed is not None and not is_stale_entry(entry) and entry.name not in repeated
-    ]
+    trained = {
+        file: entry for file, entry in entries.items() if entry.runs[0].seed is not None and not is_stale_entry(entry)
+    }
+    repeated = repeats(list(trained.values()))
+    files = [file for file, entry in trained.items() if entry.name not in repeated]
     if not files:
         raise CMEError(f"{folder} has no entries of trained methods. Give the entries of another board, or a pilot.")
     return {f"={file}": [file] for file in files}

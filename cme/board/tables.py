@@ -100,10 +100,14 @@ def _order(board: Board, standings: Mapping[str, Standing]) -> dict[Path, str]:
     names = [row.name for row in board.methods]
     scores = {label: {name: standing.averages[name] for name in names} for label, standing in standings.items()}
     labels = list(scores)
+
+    def agree(first: str, second: str) -> Agreement:
+        # A row with the same trainings as another one has the same place, and is no evidence of its own.
+        own = [name for name in names if not {name} & {*standings[first].repeated, *standings[second].repeated}]
+        return agreement([scores[first][name] for name in own], [scores[second][name] for name in own])
+
     pairs = [
-        (first, second, agreement([scores[first][name] for name in names], [scores[second][name] for name in names]))
-        for place, first in enumerate(labels)
-        for second in labels[place + 1 :]
+        (first, second, agree(first, second)) for place, first in enumerate(labels) for second in labels[place + 1 :]
     ]
     table = [[name, *(estimate(scores[label][name]) for label in labels)] for name in names]
     ranks = [[first, second, str(item.rows), _correlation(item)] for first, second, item in pairs]

@@ -92,7 +92,7 @@ def pins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[str]:
 
 
 def repeats(entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the tuned rows that have the same adapters as another row, with the names of those rows.
+    """Return the tuned rows that have the same adapters as an earlier row, with the names of those rows.
 
     The grid of a tuned row chooses settings of the adapter. If it chooses those of another row, its runs are the same trainings.
     They are evidence of one training, so statistics count them once.
@@ -101,12 +101,21 @@ def repeats(entries: Sequence[Entry]) -> dict[str, str]:
         entries: Entries of one board.
 
     Returns:
-        The name of the row that was not tuned, by the name of the tuned row.
+        The name of the first row with these adapters, by the name of the tuned row. Rows that were not tuned come first, then
+        tuned rows by name.
     """
-    adapters = {entry.name: sorted(run.provenance.adapter.fingerprint or "" for run in entry.runs) for entry in entries}
-    tuned = [entry.name for entry in entries if entry.lr_grid and entry.lr_grid.tuned]
-    others = {tuple(adapters[entry.name]): entry.name for entry in entries if entry.name not in tuned}
-    return {name: others[same] for name in tuned if (same := tuple(adapters[name])) in others and all(same)}
+    firsts: dict[tuple[str, ...], str] = {}
+    found = {}
+    for entry in sorted(entries, key=lambda entry: (_tuned(entry), entry.name)):
+        adapters = tuple(sorted(run.provenance.adapter.fingerprint or "" for run in entry.runs))
+        first = firsts.setdefault(adapters, entry.name)
+        if first != entry.name and _tuned(entry) and all(adapters):
+            found[entry.name] = first
+    return found
+
+
+def _tuned(entry: Entry) -> bool:
+    return entry.lr_grid is not None and entry.lr_grid.tuned
 
 
 def _duplicates(entries: Sequence[Entry], answers: Mapping[str, Sequence[Answered]]) -> Iterator[str]:

@@ -77,6 +77,11 @@ class Standing:
         return (*self.rows, *self.repeats, *self.references, *self.partial, *self.stale)
 
     @property
+    def trainings(self) -> tuple[Entry, ...]:
+        """The same without repeats: every training once."""
+        return (*self.rows, *self.references, *self.partial, *self.stale)
+
+    @property
     def suite(self) -> Suite:
         """The suite of the entries; CME-22 if there are none."""
         return suite_of(self.entries[0].scores) if self.entries else SUITES[DEFAULT]

@@ -23,7 +23,7 @@ def answer_notes(standing: Standing) -> list[str]:
     Returns:
         At most two notes.
     """
-    entries = [entry for entry in standing.entries if entry.method not in BASELINES and entry not in standing.stale]
+    entries = [entry for entry in standing.trainings if entry.method not in BASELINES and entry not in standing.stale]
     notes = []
     if same := _same_option(entries):
         notes.append(

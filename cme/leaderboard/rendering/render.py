@@ -123,7 +123,7 @@ def _details(entry: Entry, standing: Standing) -> dict[str, Any]:
         ],
         "cost_ratios": entry.cost_ratios.plain(),
         "lr_grid": entry.lr_grid and entry.lr_grid.plain(),
-        **(_experts(entry) if standing.kind(entry) == "row" else {}),
+        **(_experts(entry) if standing.kind(entry) in ("row", "repeat") else {}),
     }
 
 

@@ -90,8 +90,8 @@ class Row:
 
 
 def make_rows(standing: Standing) -> list[Row]:
-    """Make the rows of the main table. References, partial baselines and stale rows come last."""
-    ratios = run_ratios(standing.entries)
+    """Make the rows of the main table. Repeats, references, partial baselines and stale rows come last."""
+    ratios = run_ratios(standing.trainings)
     return [_row(entry, standing, *_run_ratio(ratios, entry.name)) for entry in standing.entries]
 
 

@@ -10,6 +10,7 @@ from cme.errors import UsageError
 from cme.leaderboard import load_entries, load_paper, make_entry, make_standing, verify
 from cme.leaderboard.rendering.page.data import page_data
 from cme.leaderboard.rendering.render import render
+from cme.leaderboard.rendering.row import make_rows
 from cme.leaderboard.submission.steps import entry_steps
 from tests.leaderboard.tampering import edit, refusal
 from tests.leaderboard.tuned import LOSSES, ROW, tuned_rows, write_grid
@@ -114,6 +115,9 @@ def test_a_repeated_row_is_shown_with_its_remark(repeated):
     assert {row["name"]: row["kind"] for row in page["rows"]} == {"plain": "row", "team": "row", "lora": "repeat"}
     assert [item["name"] for item in page["tuned"]] == ["lora (best of 6 runs)"]
     assert page["pairs"]["rows"] == [row.name for row in standing.rows]
+    assert {row.train_run_reference for row in make_rows(standing)} == {"plain", ""}, "and never the repeat"
+    runs = text.split("## Efficiency: training runs")[1].split("##")[0]
+    assert [line.split("|")[1].strip() for line in runs.splitlines() if "| lora  " in line] == ["plain", "lora"]
 
 
 def test_a_plan_takes_the_same_trainings_once(repeated):

@@ -36,7 +36,7 @@ def page_data(standing: Standing) -> dict[str, Any]:
     """
     entries = standing.entries
     recipes: list[dict[str, Any]] = []
-    times = run_ratios(entries)
+    times = run_ratios(standing.trainings)
     rows = [_row(entry, standing, times.get(entry.name), recipes) for entry in entries]
     return {
         "source": entries[0].source if entries else "",

@@ -37,7 +37,7 @@ def in_use_section(standing: Standing) -> Section | None:
     rows = standing_experts(standing)
     if not rows:
         return None
-    methods = {row.name: row.method for row in standing.rows}
+    methods = {row.name: row.method for row in standing.entries}
     return Section(
         "Experts in use",
         "The table shows how evenly the experts are used, and what they are worth (cme analyse). Rows with at least two analysed "
@@ -92,7 +92,7 @@ def router_section(standing: Standing) -> Section | None:
     rows = standing_worth(standing)
     if not rows:
         return None
-    methods = {row.name: row.method for row in standing.rows}
+    methods = {row.name: row.method for row in standing.entries}
     drift = any(row.drift is not None for row in rows.values())
     header = ["name", "method", "seeds", "best export", "its rank", "CME average", "soft average"] + ["drift"] * drift
     lines = [

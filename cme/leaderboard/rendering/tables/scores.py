@@ -106,7 +106,7 @@ def seeds_section(standing: Standing) -> Section | None:
 
 
 def _lines(standing: Standing, columns: Mapping[str, Mapping[str, Estimate]]) -> list[list[str]]:
-    """Return name and scores of every row that has scores. References and partial baselines come last."""
+    """Return name and scores of every row that has scores. Repeats, references and partial baselines come last."""
     return [
         [row.name, *(estimate(of.get(row.name)) for of in columns.values())]
         for row in (*standing.rows, *standing.repeats, *standing.references, *standing.partial)

@@ -194,7 +194,7 @@ function makePlotTables() {
     sort: { index: 1, direction: -1 },
   });
   return () => {
-    costs.show(visible(current));
+    costs.show(visible(current).filter((row) => row.kind !== "repeat"));
     forest.show(differenceItems());
   };
 }

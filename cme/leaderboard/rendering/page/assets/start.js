@@ -64,7 +64,7 @@ if (data.rows.length) {
   state.cost = known.length ? known[0][0] : "trainable";
   options(byId("cost-axis"), (known.length ? known : Object.entries(COSTS)).map(([key, axis]) => [key, axis.label]), state.cost);
   options(byId("method"), [["", "all"], ...[...new Set(data.rows.map((row) => row.method))].sort().map((name) => [name, name])]);
-  options(byId("baseline"), nameOptions(current), state.baseline);
+  options(byId("baseline"), nameOptions(current.filter((row) => row.kind !== "repeat")), state.baseline);
   makeSamples();
   byId("notes-list").append(...data.notes.map((text) => el("li", { text })));
   listen();

@@ -1,4 +1,4 @@
-// A table that is sorted by the buttons in its header. Groups such as references and stale rows stay at the end.
+// A table that is sorted by the buttons in its header. Groups such as repeats, references and stale rows stay at the end.
 
 const GROUPS = [["row", null], ["repeat", "The same trainings as another row (ranked once)"], ["reference", "Reference rows (not ranked)"], ["partial", "Baselines that answer only some of the datasets (no average, not ranked)"], ["stale", "Stale rows, scored by an older version of the rules (not ranked)"]];
 
