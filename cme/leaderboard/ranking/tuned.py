@@ -7,12 +7,12 @@ from cme.records import Entry
 __all__ = ["choice", "chosen_settings", "tuned_lines", "tuned_notes", "tuned_remark"]
 
 
-def tuned_remark(entry: Entry, standing: Standing) -> str | None:
+def tuned_remark(entry: Entry, same_as: str | None = None) -> str | None:
     """Return which settings a row's grid chose and from how many runs, or None if it chose the learning rate only."""
     if entry.lr_grid is None or not entry.lr_grid.tuned:
         return None
     remark = f"learning rate and {listing(_names(entry))} chosen from {len(entry.lr_grid.runs)} runs"
-    return remark + (f", the same trainings as {same}" if (same := standing.repeated.get(entry.name)) else "")
+    return remark if same_as is None else f"{remark}, the same trainings as {same_as}"
 
 
 def choice(entry: Entry) -> str:

@@ -81,14 +81,19 @@ def notes(standing: Standing) -> list[str]:
     return sentences
 
 
-def remarks(entry: Entry, standing: Standing) -> str:
-    """Return the remark of a row, such as a reference, a stale row, an evaluation by lm-eval, or an adapter without effect."""
+def remarks(entry: Entry, same_as: str | None = None) -> str:
+    """Return the remark of a row, such as a reference, a stale row, an evaluation by lm-eval, or an adapter without effect.
+
+    Args:
+        entry: the row.
+        same_as: name of the row with the same trainings (`Standing.repeated`); None if there is none.
+    """
     marks = []
     if entry.method in BASELINES:
         marks.append(f"reference: {BASELINES[entry.method]}")
     elif entry.method == "base":
         marks.append(f"reference: the base with {entry.shots} examples in the prompt" if entry.shots else "base model")
-    if tuned := tuned_remark(entry, standing):
+    if tuned := tuned_remark(entry, same_as):
         marks.append(tuned)
     if any(run.provenance.evaluation.origin == "lm-eval" for run in entry.runs):
         marks.append("evaluated by lm-eval")

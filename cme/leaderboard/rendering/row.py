@@ -153,5 +153,5 @@ def _row(entry: Entry, standing: Standing, run_ratio: float | None, run_referenc
         loss_change_stderr=loss.stderr if loss else None,
         seeds=None if entry.runs[0].seed is None else len(entry.runs),
         seed_stderr=average.seed_stderr if average else entry.seed_stderr if scores else None,
-        remark=remarks(entry, standing),
+        remark=remarks(entry, standing.repeated.get(entry.name)),
     )

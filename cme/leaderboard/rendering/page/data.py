@@ -66,7 +66,7 @@ def _row(entry: Entry, standing: Standing, time: RunRatio | None, recipes: list[
         "name": entry.name,
         "method": entry.method,
         "kind": kind,
-        "remark": remarks(entry, standing),
+        "remark": remarks(entry, standing.repeated.get(entry.name)),
         "rank": rank_of(entry),
         "experts": entry.settings.experts,
         "ranks": [ranks.best, ranks.worst] if ranks else None,
