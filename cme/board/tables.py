@@ -103,7 +103,8 @@ def _order(board: Board, standings: Mapping[str, Standing]) -> dict[Path, str]:
 
     def agree(first: str, second: str) -> Agreement:
         # A row with the same trainings as another one has the same place, and is no evidence of its own.
-        own = [name for name in names if not {name} & {*standings[first].repeated, *standings[second].repeated}]
+        repeated = {*standings[first].repeated, *standings[second].repeated}
+        own = [name for name in names if name not in repeated]
         return agreement([scores[first][name] for name in own], [scores[second][name] for name in own])
 
     pairs = [

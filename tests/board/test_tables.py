@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import cme
 from cme.cli.main import app
 from cme.errors import CMEError
+from cme.leaderboard.ranking import comparison
 from tests.board.fakes import write_board
 from tests.leaderboard.workshop import Workshop
 
@@ -61,6 +62,15 @@ def test_the_order_on_two_bases(board, tmp_path):
     assert -1 <= float(row["low"]) <= expected <= float(row["high"]) <= 1
     text = (tmp_path / "out" / "order.md").read_text()
     assert "| team |" in text and f"{expected:.2f} [" in text
+
+
+def test_a_row_that_repeats_another_one_on_a_base_does_not_count_in_the_order(board, tmp_path, monkeypatch):
+    found = iter([{"moelora": "lora"}])
+    monkeypatch.setattr(comparison, "repeats", lambda entries: next(found, {}))
+    cme.board_tables(board)
+    (row,) = csv.DictReader(io.StringIO((tmp_path / "out" / "order.csv").read_text()))
+    assert (row["methods"], float(row["rank_correlation"])) == ("2", -1.0)
+    assert "| moelora |" in (tmp_path / "out" / "order.md").read_text(), "its scores are shown"
 
 
 def test_a_study_has_a_table_and_a_figure(board, tmp_path):

@@ -74,11 +74,21 @@ class Standing:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All of them in the order of the table: rows, repeats, references, partial baselines, stale ones."""
-        return (*self.rows, *self.repeats, *self.references, *self.partial, *self.stale)
+        return (*self.scored, *self.stale)
+
+    @property
+    def shown(self) -> tuple[Entry, ...]:
+        """Rows and repeats: what tables describe."""
+        return (*self.rows, *self.repeats)
+
+    @property
+    def scored(self) -> tuple[Entry, ...]:
+        """Rows, repeats, references and partial baselines: what has current scores."""
+        return (*self.shown, *self.references, *self.partial)
 
     @property
     def trainings(self) -> tuple[Entry, ...]:
-        """The same without repeats: every training once."""
+        """Rows, references, partial baselines and stale rows, without repeats: every training once."""
         return (*self.rows, *self.references, *self.partial, *self.stale)
 
     @property

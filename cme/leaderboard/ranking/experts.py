@@ -126,7 +126,7 @@ COLUMNS = {
 
 def standing_experts(standing: Standing) -> dict[str, RowExperts]:
     """Return the experts of the ranked rows that have an analysis, by the name of the row."""
-    rows = {row.name: row_experts(row) for row in (*standing.rows, *standing.repeats)}
+    rows = {row.name: row_experts(row) for row in standing.shown}
     return {name: experts for name, experts in rows.items() if experts is not None}
 
 

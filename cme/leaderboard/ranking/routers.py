@@ -42,7 +42,7 @@ _FIGURES = {"average": "router_worth", "soft": "router_worth_soft", "drift": "ro
 
 def standing_worth(standing: Standing) -> dict[str, RowWorth]:
     """Return what the routers of the ranked rows are worth, by the name of the row."""
-    rows = {row.name: row_worth(row) for row in (*standing.rows, *standing.repeats)}
+    rows = {row.name: row_worth(row) for row in standing.shown}
     return {name: worth for name, worth in rows.items() if worth is not None}
 
 

@@ -67,7 +67,7 @@ def tuned_notes(standing: Standing) -> list[str]:
 
 
 def _tuned(standing: Standing) -> list[Entry]:
-    return [row for row in (*standing.rows, *standing.repeats) if row.lr_grid and row.lr_grid.tuned]
+    return [row for row in standing.shown if row.lr_grid and row.lr_grid.tuned]
 
 
 def _names(entry: Entry) -> list[str]:

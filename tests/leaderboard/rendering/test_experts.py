@@ -71,6 +71,16 @@ def test_other_formats_have_the_figures(rows):
     assert r"Spearman $\varphi$, Shapley" in latex and "Experts in use" in latex
 
 
+def test_the_analysis_of_a_row_that_repeats_another_one_is_shown(rows):
+    standing = standing_of(rows)
+    others = tuple(row for row in standing.rows if row.name != "team")
+    (team,) = (row for row in standing.rows if row.name == "team")
+    repeating = replace(standing, rows=others, repeats=(team,), repeated={"team": "lora"})
+    assert {line[0] for line in in_use_section(repeating).table.rows} == {"moelora", "team"}
+    values = {row["name"]: row for row in json.loads(FORMATS["json"](repeating, load_paper()))["rows"]}
+    assert values["team"]["kind"] == "repeat" and len(values["team"]["experts_in_use"]["runs"]) == 2
+
+
 def test_boards_without_analyses_have_no_trace_of_them(board):
     files = render(standing_of(board), load_paper())
     assert "Experts in use" not in files["leaderboard.md"] and "experts_in_use" not in files["leaderboard.json"]

@@ -36,7 +36,7 @@ def page_experts(standing: Standing, budget: int = MOST_BYTES) -> dict[str, Any]
     places = {entry.name: place for place, entry in enumerate(standing.entries)}
     adapters: list[dict[str, Any]] = []
     left_out = 0
-    for row in (*standing.rows, *standing.repeats):
+    for row in standing.shown:
         for run in row.runs:
             if run.experts is None:
                 continue

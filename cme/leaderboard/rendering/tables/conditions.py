@@ -78,7 +78,7 @@ def _over(runs: Sequence[PartialRecord], key: str) -> str:
 
 def rates_section(standing: Standing) -> Section | None:
     """Make the table of validation losses for the learning rates that were tried."""
-    rows = [(row, row.lr_grid) for row in (*standing.rows, *standing.repeats) if row.lr_grid]
+    rows = [(row, row.lr_grid) for row in standing.shown if row.lr_grid]
     if not rows:
         return None
     tuned = any(grid.tuned for _, grid in rows)

@@ -15,7 +15,7 @@ _QUANTITIES = ("train", "prefill", "decode", "memory")
 
 def runs_section(standing: Standing) -> Section | None:
     """Make the table of the costs that the training runs recorded."""
-    trained = [row for row in (*standing.rows, *standing.repeats) if row.runs[0].cost]
+    trained = [row for row in standing.shown if row.runs[0].cost]
     if not trained:
         return None
     ratios = run_ratios([row for row in trained if row not in standing.repeats])
@@ -60,7 +60,7 @@ def runs_section(standing: Standing) -> Section | None:
 
 def measured_section(standing: Standing) -> Section | None:
     """Make the table of the ratios from ``cme bench adapters``, with the hardware and command of each measurement."""
-    given = [row for row in (*standing.rows, *standing.repeats) if row.cost_ratios]
+    given = [row for row in standing.shown if row.cost_ratios]
     if not given:
         return None
     known = [quantity for quantity in _QUANTITIES if any(measured(row, quantity) for row in given)]

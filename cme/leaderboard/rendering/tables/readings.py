@@ -21,7 +21,7 @@ def readings_section(standing: Standing) -> Section | None:
             points(100 * item.metrics["strict_match"]),
             *(_share(entry, item, name) for name in _COUNTS),
         ]
-        for entry in (*standing.rows, *standing.repeats, *standing.references, *standing.partial)
+        for entry in standing.scored
         for item in entry.scores.datasets
         if "strict_match" in item.metrics
     ]
@@ -42,12 +42,7 @@ def readings_section(standing: Standing) -> Section | None:
 
 def programs_section(standing: Standing) -> Section | None:
     """Make the table of the outcomes of programs, or None if no dataset has any."""
-    items = [
-        (entry, item)
-        for entry in (*standing.rows, *standing.repeats, *standing.references, *standing.partial)
-        for item in entry.scores.datasets
-        if _PASSED in item.metrics
-    ]
+    items = [(entry, item) for entry in standing.scored for item in entry.scores.datasets if _PASSED in item.metrics]
     if not items:
         return None
     outcomes = [name for name in items[0][1].metrics if name != _PASSED]

@@ -109,7 +109,7 @@ def _lines(standing: Standing, columns: Mapping[str, Mapping[str, Estimate]]) ->
     """Return name and scores of every row that has scores. Repeats, references and partial baselines come last."""
     return [
         [row.name, *(estimate(of.get(row.name)) for of in columns.values())]
-        for row in (*standing.rows, *standing.repeats, *standing.references, *standing.partial)
+        for row in standing.scored
         if any(row.name in of for of in columns.values())
     ]
 
