@@ -183,8 +183,10 @@ class Board:
             ``subject_p``. Then follow figures, each with its 95 % interval in ``…_low`` and ``…_high`` (over seeds with at least
             two, otherwise over samples): ``effective_experts``, ``load_entropy`` (of 1), ``confident_percent`` (tokens with a φ
             above 0.9), ``subject_information_percent`` (of ln k), ``top1_percent_of_gain``,
-            ``top1_renormalised_percent_of_gain``, ``phi_shapley_spearman`` and ``phi_soft_shapley_spearman``. The shares of the
-            gain are missing if the interval of the gain over the base contains 0 for a seed.
+            ``top1_renormalised_percent_of_gain``, ``best_expert_percent_of_gain`` (one expert for all tokens: the best one of
+            each seed, chosen on the same samples), the same three ``…_of_score``, ``phi_shapley_spearman`` and
+            ``phi_soft_shapley_spearman``. The shares of the gain are missing if the interval of the gain over the base contains
+            0 for a seed.
         """
         from cme.api.expert_frames import experts_frame
 

@@ -57,6 +57,11 @@ class RowExperts:
         p: largest p-value of the seeds' tests of whether the load depends on the subject.
         top1: share of the gain over the base that top 1 per token keeps, in per cent.
         top1_renormalised: the same with gate weights that are scaled to their sum.
+        single: share of the gain that one expert keeps for all tokens, in per cent: the best one of each seed. It was chosen on
+            the same samples, so it is rather too high, and has no interval over samples.
+        top1_score: share of the score that top 1 per token keeps, in per cent.
+        top1_renormalised_score: the same with gate weights that are scaled to their sum.
+        single_score: share of the score that the best expert of each seed keeps, in per cent.
         undefined: whether the shares of the gain are undefined for at least one seed, because the interval of its gain over the
             base contains 0. They are then None.
         agreement: Spearman's correlation of mean φ and Shapley values.
@@ -74,6 +79,10 @@ class RowExperts:
     p: float | None
     top1: OverSeeds | None
     top1_renormalised: OverSeeds | None
+    single: OverSeeds | None
+    top1_score: OverSeeds | None
+    top1_renormalised_score: OverSeeds | None
+    single_score: OverSeeds | None
     agreement: OverSeeds | None
     soft_agreement: OverSeeds | None
     undefined: bool
@@ -86,6 +95,10 @@ FIGURES = (
     "information",
     "top1",
     "top1_renormalised",
+    "single",
+    "top1_score",
+    "top1_renormalised_score",
+    "single_score",
     "agreement",
     "soft_agreement",
 )
@@ -118,6 +131,10 @@ COLUMNS = {
     "information": "subject_information_percent",
     "top1": "top1_percent_of_gain",
     "top1_renormalised": "top1_renormalised_percent_of_gain",
+    "single": "best_expert_percent_of_gain",
+    "top1_score": "top1_percent_of_score",
+    "top1_renormalised_score": "top1_renormalised_percent_of_score",
+    "single_score": "best_expert_percent_of_score",
     "agreement": "phi_shapley_spearman",
     "soft_agreement": "phi_soft_shapley_spearman",
 }
@@ -160,6 +177,9 @@ def seed_figures(entry: Entry) -> dict[str, list["Figure"]]:
         "confident": [(100 * load.confident, None, None) for load in loads],
         "information": [(100 * test.share, None, None) for test in tests],
         **{name: _shares(runs, mask, entry.tier) for name, mask in _SHARES.items()},
+        "single": _single(runs, "share_of_gain", entry.tier),
+        **{f"{name}_score": _shares(runs, mask, entry.tier, "share_of_score") for name, mask in _SHARES.items()},
+        "single_score": _single(runs, "share_of_score", entry.tier),
         "agreement": [_correlation(item.agreement) for item in shapley],
         "soft_agreement": [_correlation(item.soft_agreement) for item in shapley],
     }
@@ -208,10 +228,23 @@ def over_seeds(items: Sequence[Figure], alpha: float = 0.05) -> OverSeeds | None
     return OverSeeds(mean, mean - half, mean + half)
 
 
-def _shares(runs: Sequence[RunExperts], name: str, tier: str) -> list[Figure]:
-    """Return the shares of the gain in per cent that an evaluation keeps in each run."""
-    shares = [item.share_of_gain["average"] for run in runs for item in run.redundancy if item.name == name]
+def _shares(runs: Sequence[RunExperts], name: str, tier: str, of: str = "share_of_gain") -> list[Figure]:
+    """Return the shares of the gain, or of the score, in per cent that an evaluation keeps in each run."""
+    shares = [getattr(item, of)["average"] for run in runs for item in run.redundancy if item.name == name]
     return [share_percent(share, tier) for share in shares]
+
+
+def _single(runs: Sequence[RunExperts], of: str, tier: str) -> list[Figure]:
+    """Return what the best expert of each run keeps for all tokens, in per cent."""
+    found: list[Figure] = []
+    for run in runs:
+        names = [f"keep-{expert}" for expert in range(run.experts)]
+        alone = [item for item in run.redundancy if item.name in names]
+        if len(alone) == run.experts:
+            best = max(alone, key=lambda item: item.score["average"].value)
+            # The interval of the best one of several would have to contain the choice.
+            found.append((share_percent(getattr(best, of)["average"], tier)[0], None, None))
+    return found
 
 
 def _correlation(item: GateAgreement | None) -> Figure:

@@ -44,6 +44,38 @@ def test_one_seed_has_the_interval_over_samples(rows):
     assert (experts.effective.value, experts.effective.low) == (run.load.effective, None)
 
 
+def test_the_best_expert_of_each_seed_and_the_shares_of_the_score(rows):
+    team = next(row for row in standing_of(rows).rows if row.name == "team")
+    experts = row_experts(team)
+    by_seed = [{item.name: item for item in run.experts.redundancy} for run in team.runs]
+    best = [
+        max((masks[f"keep-{k}"] for k in range(4)), key=lambda item: item.score["average"].value) for masks in by_seed
+    ]
+    assert experts.single.value == pytest.approx(np.mean([100 * item.share_of_gain["average"].value for item in best]))
+    score = [
+        100 * item.score["average"].value / masks["all"].score["average"].value
+        for item, masks in zip(best, by_seed, strict=True)
+    ]
+    assert experts.single_score.value == pytest.approx(np.mean(score))
+    top1 = [100 * m["top1"].score["average"].value / m["all"].score["average"].value for m in by_seed]
+    assert (
+        experts.top1_score.value == pytest.approx(np.mean(top1)) and experts.top1_score.low < experts.top1_score.value
+    )
+    assert expert_values(experts)["best_expert_percent_of_score"] == round(experts.single_score.value, 6)
+    # One seed: the best of four was chosen on the same samples, so there is no interval over samples.
+    one = row_experts(next(row for row in standing_of(rows).rows if row.name == "moelora"))
+    assert one.single.value is not None and (one.single.low, one.single_score.low) == (None, None)
+    assert one.top1_score.low is not None
+
+
+def test_the_best_expert_is_unknown_unless_each_expert_was_evaluated_alone(rows):
+    row = next(row for row in standing_of(rows).rows if row.name == "moelora")
+    first = row.runs[0].experts
+    masks = tuple(item for item in first.redundancy if item.name != "keep-3")
+    row = row.replace(runs=(row.runs[0].replace(experts=first.replace(redundancy=masks)),))
+    assert row_experts(row).single is None and row_experts(row).single_score is None
+
+
 def test_a_figure_that_is_undefined_for_one_seed_is_absent(rows):
     row = next(row for row in standing_of(rows).rows if row.name == "team")
     first = row.runs[0].experts

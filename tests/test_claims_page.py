@@ -1,0 +1,64 @@
+"""The differences in docs/claims.md are those of the committed boards."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import cme
+
+ROOT = Path(cme.__file__).parents[1]
+PAGE = ROOT / "docs" / "claims.md"
+
+pytestmark = pytest.mark.skipif(not PAGE.is_file(), reason="not in a checkout")
+
+PAIRS = {
+    "TeamLoRA scores higher than MoELoRA of equal size": ("teamlora", "moelora"),
+    "The same with gate weights as in the released code": ("teamlora-released", "moelora"),
+    "The same with gate weights that sum to 1": ("teamlora-normalised", "moelora"),
+    "TeamLoRA scores higher than HydraLoRA": ("teamlora", "hydralora"),
+    "TeamLoRA scores higher than LoRA of equal size": ("teamlora", "lora"),
+    "MoELoRA scores higher than LoRA of equal size": ("moelora", "lora"),
+    "HydraLoRA scores lower than MoELoRA": ("hydralora", "moelora"),
+    "MoSLoRA scores about as much as MoELoRA": ("moslora", "moelora"),
+    "AdaLoRA scores about as much as LoRA of rank 128": ("adalora", "lora"),
+}
+
+
+def differences(board):
+    """The differences of a board by pair, in both directions, as ``-1.23 [-7.28, 4.82]``."""
+    found = {}
+    for item in cme.load_board(ROOT / "leaderboards" / board).pairs().itertuples():
+        found[item.first, item.second] = f"{item.difference:.2f} [{item.low:.2f}, {item.high:.2f}]"
+        found[item.second, item.first] = f"{-item.difference:.2f} [{-item.high:.2f}, {-item.low:.2f}]"
+    return found
+
+
+def cells(text, title):
+    """The cells of the rows of a section's table by the first cell, with plain signs."""
+    section = text.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0].replace("−", "-").replace("+", "")
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("|")]
+    return {cell.strip(): [value.strip() for value in rest] for cell, *rest in rows}
+
+
+@pytest.fixture(scope="module")
+def boards():
+    return {board: differences(board) for board in ("demo", "sample")}
+
+
+def test_the_table_of_scores_is_that_of_the_boards(boards):
+    found = cells(PAGE.read_text(encoding="utf-8"), "Scores")
+    measured = {claim for claim, values in found.items() if re.match(r"-?\d+\.\d+ \[", values[1])}
+    assert measured == set(PAIRS)
+    for claim, pair in PAIRS.items():
+        _, demo, sample, _ = found[claim]
+        assert (demo.split(" against ")[0], sample.split(" against ")[0]) == (
+            boards["demo"][pair],
+            boards["sample"][pair],
+        )
+
+
+def test_the_effect_of_competition_is_that_of_the_boards(boards):
+    found = cells(PAGE.read_text(encoding="utf-8"), "Parts of TeamLoRA")["Competition raises the score of MoELoRA"]
+    pair = ("teamlora-normalised", "moelora")
+    assert found[1] == f"demo board: {boards['demo'][pair]}; real rows: {boards['sample'][pair]}"
