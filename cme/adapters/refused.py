@@ -53,7 +53,7 @@ def missing_method(name: str) -> str | None:
         return f"the method {name!r} is not available, because {reason}."
     if method := {plain_name(key): value for key, value in PEFT_METHODS.items()}.get(plain):
         if plain == "lora+":
-            how = "LoRA+ is no method, but the training setting b_learning_rate_ratio of a recipe. Use "
+            how = "LoRA+ is no method, but the training setting b_learning_rate_ratio (--b-learning-rate-ratio). Set it, or use "
         else:
             how = f"{name!r} is a method of PEFT, which has no name for --method. Describe it in a file (--peft-config), or use "
         return f"{how}the recipe {method.recipe!r} (--recipe)."

@@ -157,6 +157,9 @@ def train(
     seed: int | None = None,
     dtype: str | None = None,
     weight_decay: float | None = None,
+    b_learning_rate_ratio: float | None = None,
+    max_grad_norm: float | None = None,
+    logging_steps: int | None = None,
     save_every: int | None = None,
     keep_checkpoints: bool | None = None,
     train_on_prompt: bool | None = None,
@@ -205,6 +208,9 @@ def train(
         seed: seed of the adapter's initial weights, the order of the examples and dropout.
         dtype: precision: ``auto`` (default), ``bfloat16`` or ``float32``.
         weight_decay: weight decay of AdamW.
+        b_learning_rate_ratio: learning rate of the matrices B divided by that of the other parameters (LoRA+).
+        max_grad_norm: norm to which gradients are clipped.
+        logging_steps: number of steps between two logged losses and gradient norms.
         save_every: number of steps between checkpoints.
         keep_checkpoints: keep all checkpoints.
         train_on_prompt: include the prompt in the loss.
@@ -266,6 +272,9 @@ def train_grid(
     seed: int | None = None,
     dtype: str | None = None,
     weight_decay: float | None = None,
+    b_learning_rate_ratio: float | None = None,
+    max_grad_norm: float | None = None,
+    logging_steps: int | None = None,
     save_every: int | None = None,
     keep_checkpoints: bool | None = None,
     train_on_prompt: bool | None = None,
@@ -309,6 +318,9 @@ def train_grid(
         seed: see `train`.
         dtype: see `train`.
         weight_decay: see `train`.
+        b_learning_rate_ratio: see `train`.
+        max_grad_norm: see `train`.
+        logging_steps: see `train`.
         save_every: see `train`.
         keep_checkpoints: see `train`.
         train_on_prompt: see `train`.

@@ -23,9 +23,6 @@ __all__ = ["Row", "board_rows", "decimal", "flags"]
 _OF_BOARD = ("base", "data", "learning_rate", "seed", "threads", "report_to", "prompt_format")
 """Training settings that are equal for all rows, or that the board chooses itself."""
 
-_NO_OPTION = ("max_grad_norm", "logging_steps")
-"""Training settings that have no option on the command line. A recipe can set them."""
-
 _TOTAL = "total_rank"
 """What a study can vary or hold beside the settings: the sum of the ranks of all experts."""
 
@@ -218,8 +215,6 @@ def _check_settings(settings: Mapping[str, Any], where: str, known: list[str]) -
     for key in settings:
         if key in _OF_BOARD:
             raise UsageError(f"{where}: {key!r} is chosen by the board for all rows. Remove it from there.")
-        if key in _NO_OPTION:
-            raise UsageError(f"{where}: {key!r} can only be set in a recipe. Put it into the recipe.")
         if key == "target_modules" and isinstance(settings[key], str) and settings[key] != ALL_LINEAR:
             raise UsageError(f"{where}: target_modules is a regular expression, which can only be set in a recipe.")
         if key not in known:

@@ -121,21 +121,26 @@ def estimate(now: Survey) -> Estimate:
         if not now.states[step.name].finished:
             continue
         took, size = _seconds(step, _record(step, board)), _size(step)
-        for key in ((step.kind,), (step.kind, step.row)):
+        for key in _kinds(step):
             if took is not None:
                 seconds[key].append(took)
             sizes[key].append(size)
     total, space, unknown = 0.0, 0, 0
     for name in now.needed:
         step = now.plan.steps[name]
-        times = seconds.get((step.kind, step.row)) or seconds.get((step.kind,))
+        times = next((seconds[key] for key in _kinds(step) if seconds.get(key)), None)
         if times:
             total += sum(times) / len(times)
         else:
             unknown += step.kind not in ("grid", "entry", "ids", "table", "board")
-        own = sizes.get((step.kind, step.row)) or sizes.get((step.kind,)) or [0]
+        own = next((sizes[key] for key in _kinds(step) if sizes.get(key)), [0])
         space += sum(own) // len(own)
     return Estimate(total / 3600, space, unknown)
+
+
+def _kinds(step: Step) -> tuple[tuple[str, ...], ...]:
+    """Return which finished steps tell what a step will take, nearest first. Those on another base do not."""
+    return (step.kind, step.base, step.row), (step.kind, step.base)
 
 
 def _record(step: Step, board: Board) -> dict[str, Any]:

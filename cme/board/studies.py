@@ -1,13 +1,12 @@
 """The table, the data and the figures of a study, beside what is reported for the paper."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cme.adapters.methods import METHODS
 from cme.board.board import Board
 from cme.board.study_plot import Point, StudyRow, draw, draw_rates, grid_runs
-from cme.errors import CMEError
 from cme.frames import csv_text
 from cme.leaderboard.ranking.comparison import Standing
 from cme.leaderboard.ranking.numbers import estimate, points, shown
@@ -30,26 +29,27 @@ def study_files(
         board: the board.
         folder: folder of the study.
         name: name of the study.
-        standing: the rows of the study with their averages.
+        standing: the rows of the study with their averages. None of them is missing.
         lines: labels and averages of horizontal lines in the figure.
 
     Returns:
         The texts, and the functions that draw the figures, by path.
-
-    Raises:
-        CMEError: a row of the study has no entry.
     """
-    entries = {entry.name: entry for entry in standing.rows}
-    if missing := [row.name for row in board.of_study(name) if row.name not in entries]:
-        raise CMEError(
-            f"{folder / 'entries'} lacks {', '.join(missing)}, so the tables of the study {name} cannot be made. "
-            "Run: cme board run"
+    entries = {entry.name: entry for entry in standing.shown}
+    soft = standing.soft.averages if standing.soft else {}
+    rows = [
+        StudyRow(
+            row, entries[row.name], standing.averages[row.name], soft.get(row.name), standing.repeated.get(row.name)
         )
-    rows = [StudyRow(row, entries[row.name], standing.averages[row.name]) for row in board.of_study(name)]
-    keys = list(board.file.studies[name].vary)
+        for row in board.of_study(name)
+    ]
+    values = board.file.studies[name].vary
+    # A setting with one value does not vary. It distinguishes the rows of the study from their method.
+    keys = [key for key in values if len(values[key]) > 1] or list(values)
+    fixed = {key: of[0] for key, of in values.items() if key not in keys}
     paper = load_paper()
     reported = reported_points(paper, keys, rows) if board.file.suite == SUITE else []
-    text = _text(name, keys, rows) + _rates_text(rows) + _reported_text(paper, keys, reported)
+    text = _text(name, keys, fixed, rows) + _rates_text(rows) + _reported_text(paper, keys, reported)
     texts = {
         folder / "study.md": SUITES[board.file.suite].named(text),
         folder / "study.csv": _csv(keys, rows),
@@ -75,8 +75,13 @@ def reported_points(paper: Paper, keys: Sequence[str], rows: Sequence[StudyRow])
         rows: the rows of the study.
     """
     methods = list(dict.fromkeys(item.row.adapter.method for item in rows))
-    if set(keys) == {"competition", "collaboration"} and "teamlora" in methods:
-        return [Point("teamlora", tuple(getattr(row, key) for key in keys), row.average) for row in paper.ablation]
+    if keys and set(keys) <= {"competition", "collaboration"} and "teamlora" in methods:
+        fixed = {key: {getattr(item.row.adapter, key) for item in rows} for key in ("competition", "collaboration")}
+        return [
+            Point("teamlora", tuple(getattr(row, key) for key in keys), row.average)
+            for row in paper.ablation
+            if all(getattr(row, key) in values for key, values in fixed.items())
+        ]
     if len(keys) != 1 or keys[0] not in ("rank", "total_rank"):
         return []
     points = [
@@ -93,8 +98,10 @@ def _factor(key: str, method: str, experts: int | None) -> int:
     return (experts or 1) if key == "total_rank" and METHODS[method].multiplies else 1
 
 
-def _text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
+def _text(name: str, keys: Sequence[str], fixed: Mapping[str, Any], rows: Sequence[StudyRow]) -> str:
     varied = [key for key in keys if key != "total_rank"]
+    soft = all(item.soft is not None for item in rows)
+    repeated = any(item.same_as for item in rows)
     columns = [
         "name",
         "method",
@@ -104,6 +111,8 @@ def _text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
         "trainable %",
         "seeds",
         "CME average",
+        *(["soft average"] if soft else []),
+        *(["remark"] if repeated else []),
     ]
     lines = [
         [
@@ -115,15 +124,17 @@ def _text(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
             points(item.entry.runs[0].cost.trainable_share),
             str(len(item.entry.runs)),
             estimate(item.score),
+            *([estimate(item.soft)] if soft else []),
+            *([f"the same trainings as {item.same_as}" if item.same_as else ""] if repeated else []),
         ]
         for item in rows
     ]
     edge = any(item.entry.lr_grid and item.entry.lr_grid.at_edge for item in rows)
     note = "\n\\* The rate is at the edge of the grid, so a better one may lie outside.\n" if edge else ""
-    interval = " The brackets hold its interval." if any(item.score.low is not None for item in rows) else ""
+    same = "".join(f" All have {_spoken(key)} {shown(value)}." for key, value in fixed.items())
+    interval = " Brackets hold 95 % intervals." if any(item.score.low is not None for item in rows) else ""
     return (
-        f"# Study: {name}\n\nRows of the same method differ only in {_listing(keys)}. The last column is the CME average."
-        f"{interval}\n\n"
+        f"# Study: {name}\n\nRows of the same method differ only in {_listing(keys)}.{same}{interval}\n\n"
         f"{markdown_table(columns, lines)}\n{note}"
     )
 
@@ -186,7 +197,7 @@ def _rate(entry: Entry) -> str:
 def _csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
     varied = [key for key in keys if key != "total_rank"]
     columns = ["name", "method", "row", *varied, "total_rank", "learning_rate", "at_edge", "seeds", "average", "stderr"]
-    columns += ["low", "high"]
+    columns += ["low", "high", "soft_average", "soft_stderr", "soft_low", "soft_high", "same_as"]
     lines = [
         [
             item.row.name,
@@ -197,7 +208,9 @@ def _csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
             item.entry.recipe.learning_rate,
             item.entry.lr_grid.at_edge if item.entry.lr_grid else None,
             len(item.entry.runs),
-            *(None if value is None else round(value, 6) for value in _numbers(item.score)),
+            *_numbers(item.score),
+            *_numbers(item.soft),
+            item.same_as,
         ]
         for item in rows
     ]
@@ -224,8 +237,9 @@ def _rates_csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
     return csv_text(columns, lines)
 
 
-def _numbers(score: Estimate) -> tuple[float | None, ...]:
-    return score.value, score.stderr, score.low, score.high
+def _numbers(score: Estimate | None) -> list[float | None]:
+    values = (None,) * 4 if score is None else (score.value, score.stderr, score.low, score.high)
+    return [None if value is None else round(value, 6) for value in values]
 
 
 def _listing(keys: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +30,15 @@ class StudyRow:
         row: the row.
         entry: its entry.
         score: CME average with its interval.
+        soft: soft average with its interval; None without one.
+        same_as: name of the row with the same trainings, or None.
     """
 
     row: Row
     entry: Entry
     score: Estimate
+    soft: Estimate | None = None
+    same_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,8 @@ def draw(
             value, color="#333333", linewidth=1.2, linestyle=(0, (8, 3 + 3 * number)), label=label, zorder=0
         )
     panels[0].set_ylabel("CME average")
-    panels[0].set_title(f"Study: {name}")
-    panels[0].legend(frameon=False)
+    panels[0].set_title(f"Study: {name}", fontsize=10)
+    panels[0].legend(frameon=False, fontsize=8)
     if reported:
         # A reported method has the colour of the first row of this method.
         row_of = {item.row.adapter.method: str(item.row.method_row) for item in reversed(rows)}
@@ -109,7 +114,12 @@ def draw(
         ]
         _panel(panels[1], keys, given, methods, order)
         panels[1].set_ylabel("reported average")
-        panels[1].set_title(reported_title)
+        panels[1].set_title(textwrap.fill(reported_title, 48), fontsize=10)
+        # The same span, so that equal differences look equal.
+        (low, high), (least, most) = (panel.get_ylim() for panel in panels)
+        span = max(high - low, most - least)
+        for panel, middle in zip(panels, ((low + high) / 2, (least + most) / 2), strict=True):
+            panel.set_ylim(middle - span / 2, middle + span / 2)
     return figure
 
 
@@ -126,11 +136,12 @@ def draw_rates(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> Any:
     """
     from matplotlib import colormaps
     from matplotlib.figure import Figure
+    from matplotlib.ticker import ScalarFormatter
 
     shown = [item for item in rows if grid_runs(item.entry)]
     methods = list(dict.fromkeys(item.row.method_row for item in shown))
     values = list(dict.fromkeys(_values(keys, item) for item in shown))
-    figure = Figure(figsize=(2.4 + 2.9 * len(methods), 3.2), layout="constrained")
+    figure = Figure(figsize=(3.6 + 2.6 * len(methods), 3.4), layout="constrained")
     panels = figure.subplots(1, len(methods), sharey=True, squeeze=False)[0]
     for panel, method in zip(panels, methods, strict=True):
         for item in shown:
@@ -153,16 +164,22 @@ def draw_rates(name: str, keys: Sequence[str], rows: Sequence[StudyRow]) -> Any:
             )  # fmt: skip
         rates = sorted({rate for item in shown for rate in grid_runs(item.entry)})
         panel.set_xscale("log")
+        panel.set_yscale("log")
         panel.set_xticks(rates, [f"{rate:g}" for rate in rates])
         panel.set_xticks([], minor=True)
+        panel.tick_params("x", labelrotation=90 if len(rates) > 5 else 0)
         panel.set_xlabel("learning rate")
-        panel.set_title(method)
+        panel.set_title(method, fontsize=10)
         _open(panel)
     panels[0].set_ylabel("validation loss")
+    for which in (panels[0].yaxis.set_major_formatter, panels[0].yaxis.set_minor_formatter):
+        which(ScalarFormatter())
     handles = {line.get_label(): line for panel in panels for line in panel.lines if line.get_gid() != "diverged"}
-    figure.legend(handles.values(), handles, loc="outside right upper", frameon=False)
+    figure.legend(handles.values(), handles, loc="outside right center", frameon=False, fontsize=8)
     crosses = any(run.validation_loss is None for item in shown for run in grid_runs(item.entry).values())
-    figure.suptitle(f"Learning rates of the study {name}" + ("\n(a cross: training diverged)" if crosses else ""))
+    figure.suptitle(
+        f"Learning rates of the study {name}" + (" (a cross: training diverged)" if crosses else ""), fontsize=10
+    )
     return figure
 
 
@@ -203,7 +220,10 @@ def _panel(
         panel.set_xticks([], minor=True)
         panel.set_xlabel(keys[0].replace("_", " "))
     else:
-        panel.set_xticks(range(len(places)), [_place(keys, values, "\n") for values in places])
+        width = max(12, 44 // len(places))
+        texts = [_place(keys, values, "\n").split("\n") for values in places]
+        wrapped = ["\n".join(textwrap.fill(line, width) for line in lines) for lines in texts]
+        panel.set_xticks(range(len(places)), wrapped, fontsize=8)
         panel.margins(x=0.15)
     _open(panel)
 

@@ -1,21 +1,21 @@
 """What a board shows beside its tables: a table and a figure for each study, and the order of the rows on several bases."""
 
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cme.board.board import Base, Board
-from cme.board.order import Agreement, agreement
+from cme.board.order import correlations, decision, on_two_bases, order_text
 from cme.board.studies import study_files
+from cme.errors import CMEError
 from cme.extras import optional
 from cme.files import write_text
 from cme.frames import csv_text
 from cme.leaderboard import load_entries, make_standing
 from cme.leaderboard.ranking.comparison import Standing
-from cme.leaderboard.ranking.numbers import estimate
 from cme.leaderboard.ranking.tuned import tuned_lines
-from cme.reports import markdown_table, write_figure
+from cme.reports import write_figure
 from cme.suite.suites import SUITES
 
 __all__ = ["stale_tables", "write_tables"]
@@ -31,18 +31,22 @@ def write_tables(board: Board) -> list[Path]:
         The files written.
 
     Raises:
-        CMEError: an entry is missing or damaged.
+        CMEError: an entry is missing or damaged. The tables that need other entries only are written before.
     """
-    texts, figures = _files(board)
+    texts, figures, missing = _files(board)
     for path, text in texts.items():
         write_text(path, text)
     written = list(texts)
-    for path in _left_over(board, figures):
-        path.unlink()
+    if not missing:
+        for path in _left_over(board, figures):
+            path.unlink()
     with optional("The same numbers are in study.csv and rates.csv."):
         for path, draw in figures.items():
             write_figure(draw, path)
             written.append(path)
+    if missing:
+        others = f" {len(written)} files of complete tables were written." if written else ""
+        raise CMEError(f"{' '.join(missing)}{others} Run: cme board run")
     return written
 
 
@@ -57,7 +61,9 @@ def stale_tables(board: Board) -> list[Path]:
     Raises:
         CMEError: an entry is missing or damaged.
     """
-    texts, figures = _files(board)
+    texts, figures, missing = _files(board)
+    if missing:
+        raise CMEError(f"{' '.join(missing)} Run: cme board run")
     stale = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text.encode()]
     drawn = importlib.util.find_spec("matplotlib") is not None
     return stale + [path for path in figures if drawn and not path.is_file()] + _left_over(board, figures)
@@ -70,20 +76,35 @@ def _left_over(board: Board, figures: Mapping[Path, object]) -> list[Path]:
     return [file for file in files if file.is_file() and file not in figures]
 
 
-def _files(board: Board) -> tuple[dict[Path, str], dict[Path, Callable[[], Any]]]:
+def _files(board: Board) -> tuple[dict[Path, str], dict[Path, Callable[[], Any]], list[str]]:
+    """Make the texts and figures by path, and the sentences about entries that are missing."""
     texts: dict[Path, str] = {}
     figures: dict[Path, Callable[[], Any]] = {}
+    missing: list[str] = []
     standings: dict[str, Standing] = {}
     for base in board.bases:
         standings[base.label] = _standing(board, base, None)
         for name in board.file.studies:
             folder, lines = _folder(board, base, name), tuned_lines(standings[base.label])
-            of_study = study_files(board, folder, name, _standing(board, base, name), lines)
+            standing = _standing(board, base, name)
+            if lacking := _lacking(standing, [row.name for row in board.of_study(name)]):
+                missing.append(f"{folder / 'entries'} lacks {lacking}, so the study {name} has no tables.")
+                continue
+            of_study = study_files(board, folder, name, standing, lines)
             texts |= of_study[0]
             figures |= of_study[1]
     if len(board.bases) > 1:
-        texts |= _order(board, standings)
-    return texts, figures
+        names = [row.name for row in board.methods]
+        without = {label: rows for label, standing in standings.items() if (rows := _lacking(standing, names))}
+        missing += [f"The base {label} lacks {rows}, so there is no order.md." for label, rows in without.items()]
+        if not without:
+            texts |= _order(board, standings, names)
+    return texts, figures, missing
+
+
+def _lacking(standing: Standing, names: Sequence[str]) -> str:
+    held = {row.name for row in standing.shown}
+    return ", ".join(name for name in names if name not in held)
 
 
 def _folder(board: Board, base: Base, study: str | None) -> Path:
@@ -95,36 +116,23 @@ def _standing(board: Board, base: Base, study: str | None) -> Standing:
     return make_standing(load_entries(entries), entries)
 
 
-def _order(board: Board, standings: Mapping[str, Standing]) -> dict[Path, str]:
+def _order(board: Board, standings: Mapping[str, Standing], names: Sequence[str]) -> dict[Path, str]:
     """Return the files that say whether the order of the methods is the same on all bases."""
-    names = [row.name for row in board.methods]
-    scores = {label: {name: standing.averages[name] for name in names} for label, standing in standings.items()}
-    labels = list(scores)
-
-    def agree(first: str, second: str) -> Agreement:
-        # A row with the same trainings as another one has the same place, and is no evidence of its own.
-        repeated = {*standings[first].repeated, *standings[second].repeated}
-        own = [name for name in names if name not in repeated]
-        return agreement([scores[first][name] for name in own], [scores[second][name] for name in own])
-
-    pairs = [
-        (first, second, agree(first, second)) for place, first in enumerate(labels) for second in labels[place + 1 :]
+    of_bases = [[base, other, item.rows, item.value] for base, other, item in correlations(standings, names)]
+    of_pairs = [
+        [
+            *(item.one.first, item.one.second, item.metric),
+            *(item.base, item.one.value, item.one.low, item.one.high, item.one.p_adjusted),
+            *(item.other_base, item.other.value, item.other.low, item.other.high, item.other.p_adjusted),
+            decision(item),
+        ]
+        for item in on_two_bases(standings, names)
     ]
-    table = [[name, *(estimate(scores[label][name]) for label in labels)] for name in names]
-    ranks = [[first, second, str(item.rows), _correlation(item)] for first, second, item in pairs]
-    text = (
-        f"# Does the order hold?\n\n{SUITES[board.file.suite].average}s of the methods on each base.\n\n"
-        f"{markdown_table(['name', *labels], table)}\n\n"
-        "Spearman's rank correlation of the averages on two bases. 1 means the same order, 0 means no relation. The interval "
-        "shows how much of it is due to samples and seeds: the averages are drawn 10,000 times from their standard errors.\n\n"
-        f"{markdown_table(['base', 'other base', 'methods', 'rank correlation'], ranks)}\n"
-    )
-    columns = ["base", "other_base", "methods", "rank_correlation", "low", "high"]
-    values = [[first, second, item.rows, item.value, item.low, item.high] for first, second, item in pairs]
-    return {board.out / "order.md": text, board.out / "order.csv": csv_text(columns, values)}
-
-
-def _correlation(item: Agreement) -> str:
-    if item.value is None:
-        return "unknown"
-    return f"{item.value:.2f}" + ("" if item.low is None else f" [{item.low:.2f}, {item.high:.2f}]")
+    numbers = ("difference", "low", "high", "p_adjusted")
+    columns = ["first", "second", "metric", "base", *numbers, "other_base", *(f"other_{name}" for name in numbers)]
+    texts = {
+        "order.md": order_text(SUITES[board.file.suite].average, standings, names),
+        "order.csv": csv_text(["base", "other_base", "methods", "rank_correlation"], of_bases),
+        "order-pairs.csv": csv_text([*columns, "same_order"], of_pairs),
+    }
+    return {board.out / name: text for name, text in texts.items()}

@@ -96,6 +96,16 @@ def train(
     weight_decay: Annotated[
         float | None, typer.Option("--weight-decay", help="Weight decay of AdamW. Default: 0.")
     ] = None,
+    b_learning_rate_ratio: Annotated[
+        float | None,
+        typer.Option("--b-learning-rate-ratio", help="LoRA+: rate of the matrices B / rate of the others. Default: 1."),
+    ] = None,
+    max_grad_norm: Annotated[
+        float | None, typer.Option("--max-grad-norm", help="Norm to which gradients are clipped. Default: 1.")
+    ] = None,
+    logging_steps: Annotated[
+        int | None, typer.Option("--logging-steps", help="Steps between two logged losses. Default: 10.")
+    ] = None,
     save_every: Annotated[
         int | None, typer.Option("--save-every", help="Steps between checkpoints. Default: 200.")
     ] = None,
@@ -141,6 +151,9 @@ def train(
         "seed": seed,
         "dtype": dtype,
         "weight_decay": weight_decay,
+        "b_learning_rate_ratio": b_learning_rate_ratio,
+        "max_grad_norm": max_grad_norm,
+        "logging_steps": logging_steps,
         "save_every": save_every,
         "keep_checkpoints": keep_checkpoints,
         "train_on_prompt": train_on_prompt,

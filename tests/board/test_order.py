@@ -1,38 +1,40 @@
-"""Whether two bases put the methods into the same order: a rank correlation with an interval for noise."""
+"""Whether two bases put the methods into the same order: the rank correlation, and the differences on both."""
 
 import pytest
 
-from cme.board.order import agreement
-from cme.stats import Estimate
+from cme.board.order import OnTwoBases, agreement, decision
+from cme.stats.comparison import Difference
 
 
-def scores(values, stderr=0.1):
-    return [Estimate("", value, 3, stderr, stderr, None, None, None) for value in values]
-
-
-def test_the_same_order_without_noise():
-    measured = agreement(scores([1, 2, 3, 4]), scores([10, 20, 30, 40]))
-    assert (measured.rows, measured.value, measured.low, measured.high) == (4, pytest.approx(1), 1.0, 1.0)
-
-
-def test_the_opposite_order():
-    assert agreement(scores([1, 2, 3]), scores([3, 2, 1])).value == pytest.approx(-1)
+def test_the_same_and_the_opposite_order():
+    assert agreement([1, 2, 3, 4], [10, 20, 30, 40]).value == pytest.approx(1)
+    assert agreement([1, 2, 3], [3, 2, 1]).value == pytest.approx(-1)
 
 
 def test_a_correlation_worked_out_by_hand():
     """Ranks 1 2 3 4 and 2 1 4 3: 1 − 6 · 4 / (4 · 15) = 0.6."""
-    assert agreement(scores([1, 2, 3, 4]), scores([2, 1, 4, 3])).value == pytest.approx(0.6)
+    measured = agreement([1, 2, 3, 4], [2, 1, 4, 3])
+    assert (measured.rows, measured.value) == (4, pytest.approx(0.6))
 
 
-def test_noise_widens_the_interval():
-    narrow = agreement(scores([1, 2, 3, 4], 0.3), scores([1, 2, 3, 4], 0.3))
-    wide = agreement(scores([1, 2, 3, 4], 3), scores([1, 2, 3, 4], 3))
-    assert wide.low < narrow.low < 1 and wide.high == 1.0
-    assert wide == agreement(scores([1, 2, 3, 4], 3), scores([1, 2, 3, 4], 3)), "the draws are seeded"
+def test_what_has_no_correlation():
+    assert agreement([1], [2]).value is None and agreement([], []).value is None
+    assert agreement([1, 1], [1, 2]).value is None
 
 
-def test_what_has_no_correlation_or_no_interval():
-    assert agreement(scores([1]), scores([2])).value is None
-    assert agreement(scores([1, 1]), scores([1, 2])).value is None
-    measured = agreement(scores([1, 2], None), scores([1, 2], None))
-    assert measured.value == pytest.approx(1) and measured.low is None
+def difference(value, *, significant):
+    return Difference("a", "b", value, 1.0, value - 2, value + 2, 0.01, 0.02, significant, ())
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        (difference(3, significant=True), difference(5, significant=True), "yes"),
+        (difference(3, significant=True), difference(-5, significant=True), "no"),
+        (difference(-3, significant=True), difference(-5, significant=True), "yes"),
+        (difference(3, significant=True), difference(5, significant=False), "not decided"),
+        (difference(3, significant=False), difference(-5, significant=False), "not decided"),
+    ],
+)
+def test_an_order_is_decided_only_by_two_significant_differences(one, other, expected):
+    assert decision(OnTwoBases("average", "x", "y", one, other)) == expected

@@ -3,13 +3,15 @@
 import json
 import re
 import shlex
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 import cme
 from cme.adapters.methods import METHODS
+from cme.adapters.settings import AdapterSettings
 from cme.board.board import read_board
 from cme.board.choice import Facts
 from cme.board.commands import command_lines, stages
@@ -18,8 +20,10 @@ from cme.board.plan import make_plan
 from cme.board.rates import next_rates
 from cme.board.rows import flags
 from cme.board.state import losses_of_entry, survey
+from cme.cli.main import app
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import load_entries
+from cme.training.settings import TrainSettings
 from tests.board.fakes import make_board
 
 ROOT = Path(cme.__file__).parents[1]
@@ -56,6 +60,14 @@ def test_the_demo_board_plans_what_its_entries_hold(tmp_path):
     }
     assert planned == held
     assert {step.row for step in plan.steps.values() if step.kind == "entry"} == set(entries)
+
+
+def test_every_setting_that_a_board_can_have_is_an_option_of_the_command():
+    known = {word for parameter in get_command(app).commands["train"].params for word in parameter.opts}
+    settings = {field.name: 1 for field in fields(TrainSettings)} | {field.name: 1 for field in fields(AdapterSettings)}
+    renamed = {"learning_rate": "--lr", "prompt_format": "--format"}
+    options = {renamed.get(name, flags({name: value})[0]) for name, value in settings.items() if name != "options"}
+    assert options <= known
 
 
 def test_steps_follow_what_they_need(tmp_path):

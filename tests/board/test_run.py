@@ -284,6 +284,17 @@ def test_what_is_left_is_estimated_from_what_is_finished(tmp_path):
     assert left.hours == pytest.approx(results * 30 / 3600) and left.unknown == 2, "runs of the other seeds"
 
 
+def test_the_time_of_another_base_is_no_estimate(tmp_path):
+    board = make_board(tmp_path, base=f"[{tmp_path}/base, smollm2-135m]")
+    run_fake(board, only="results/*")
+    now = survey(board)
+    left = [
+        step for step in statuses(now) if step.state in ("ready", "waiting") and step.kind in ("rate", "run", "result")
+    ]
+    assert left and all(step.name.startswith("smollm2-135m/") for step in left)
+    assert estimate(now).hours == 0 and estimate(now).unknown == len(left)
+
+
 def test_a_diverged_rate_is_a_result(tmp_path):
     board = make_board(tmp_path)
     run_fake(board, only="grid/lora")

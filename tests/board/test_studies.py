@@ -105,6 +105,18 @@ def test_the_reported_averages_stand_beside_the_study_and_are_marked(tmp_path):
     assert "Reported for Chinese-LLaMA-2-7B, without intervals, four experts assumed" in figure
 
 
+def test_a_setting_with_one_value_does_not_vary(tmp_path):
+    study = "{of: team, vary: {competition: [true, false], gate_sum: [1]}}"
+    folder = ranks_board(tmp_path, methods="{team: {settings: {method: teamlora, rank: 8, experts: 4}}}", study=study)
+    text = (folder / "study.md").read_text()
+    assert "Rows of the same method differ only in competition. All have gate sum 1." in text
+    assert lines_of(text, "| name")[0][:3] == ["name", "method", "competition"] and "| gate sum |" not in text
+    assert lines_of(text.split("## Reported")[1], "| method")[2:] == [
+        ["teamlora", "off", "59.77"],
+        ["teamlora", "on", "60.29"],
+    ]
+
+
 def study_rows(root, study, methods=METHODS):
     board = make_board(root, methods=methods, studies=f"{{s: {study}}}")
     return [StudyRow(row, None, None) for row in board.of_study("s")]
@@ -116,6 +128,10 @@ def study_rows(root, study, methods=METHODS):
         ("{of: team, vary: {rank: [4, 8]}}", {("teamlora", (32,), 60.29), ("teamlora", (16,), 59.95)}),
         ("{of: team, vary: {experts: [2, 4]}}", set()),
         ("{of: lora, vary: {dropout: [0.0, 0.1]}}", set()),
+        (
+            "{of: team, vary: {competition: [true, false]}}",
+            {("teamlora", (False,), 59.77), ("teamlora", (True,), 60.29)},
+        ),
         (
             "{of: team, vary: {competition: [true, false], collaboration: [true, false]}}",
             {
@@ -213,8 +229,23 @@ def test_a_study_that_lacks_a_row_is_one_message(tmp_path):
     for sample in (folder / "samples").glob("team-ranks-64*"):
         sample.unlink()
     for check in (True, False):
-        with pytest.raises(CMEError, match="lacks team-ranks-64, so the tables of the study ranks cannot be made"):
+        with pytest.raises(
+            CMEError, match=r"lacks team-ranks-64, so the study ranks has no tables\. Run: cme board run"
+        ):
             cme.board_tables(tmp_path / "board.yaml", check=check)
+
+
+def test_a_study_that_lacks_a_row_does_not_hold_up_the_others(tmp_path):
+    folder = ranks_board(tmp_path)
+    studies = "{ranks: {of: [lora, team], vary: {total_rank: [32, 64]}}, more: {of: lora, vary: {rank: [4, 8]}}}"
+    path = write_board(tmp_path, methods=METHODS, studies=studies)
+    shutil.copytree(folder / "entries", tmp_path / "out" / "studies" / "more" / "entries")
+    shutil.copytree(folder / "samples", tmp_path / "out" / "studies" / "more" / "samples")
+    (folder / "study.md").unlink()
+    with pytest.raises(CMEError, match=r"the study more has no tables\. 5 files of complete tables were written"):
+        cme.board_tables(path)
+    assert (folder / "study.md").is_file() and (folder / "rates.svg").is_file()
+    assert not (tmp_path / "out" / "studies" / "more" / "study.md").exists()
 
 
 def test_figures_that_are_no_longer_made_are_removed(tmp_path):

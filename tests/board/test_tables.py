@@ -52,16 +52,45 @@ def test_the_order_on_two_bases(board, tmp_path):
         for file in ("study.md", "study.csv", "rates.csv")
     ]
     figures = [f"{prefix}studies/ranks/study.svg" for prefix in ("", "smollm2-135m/")]
-    assert written == [*studies, "order.md", "order.csv", *figures]
+    assert written == [*studies, "order.md", "order.csv", "order-pairs.csv", *figures]
     (row,) = csv.DictReader(io.StringIO((tmp_path / "out" / "order.csv").read_text()))
     assert (row["base"], row["other_base"], row["methods"]) == ("base", "smollm2-135m", "3")
     frames = [cme.load_board(tmp_path / "out" / name).to_frame().set_index("name") for name in (".", "smollm2-135m")]
     averages = [[frame.loc[name, "average"] for name in SKILLS] for frame in frames]
     expected = spearmanr(*averages).statistic
     assert float(row["rank_correlation"]) == pytest.approx(expected)
-    assert -1 <= float(row["low"]) <= expected <= float(row["high"]) <= 1
     text = (tmp_path / "out" / "order.md").read_text()
-    assert "| team |" in text and f"{expected:.2f} [" in text
+    assert "| team |" in text and f"| 3 | {expected:.2f} |" in text
+
+
+def test_every_pair_of_methods_has_its_difference_on_both_bases(board, tmp_path):
+    cme.board_tables(board)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "order-pairs.csv").read_text())))
+    pairs = [("lora", "moelora"), ("lora", "team"), ("moelora", "team")]
+    assert [(row["metric"], row["first"], row["second"]) for row in rows] == [
+        (metric, *pair) for metric in ("average", "soft") for pair in pairs
+    ]
+    for prefix, folder in (("", "."), ("other_", "smollm2-135m")):
+        frame = cme.load_board(tmp_path / "out" / folder).pairs()
+        found = {(item.first, item.second): item for item in frame.itertuples()}
+        for row in rows[:3]:
+            pair = (row["first"], row["second"])
+            sign, item = (1, found[pair]) if pair in found else (-1, found[pair[::-1]])
+            assert float(row[f"{prefix}difference"]) == pytest.approx(sign * item.difference)
+            low, high = sorted((sign * item.low, sign * item.high))
+            assert (float(row[f"{prefix}low"]), float(row[f"{prefix}high"])) == pytest.approx((low, high))
+            assert float(row[f"{prefix}p_adjusted"]) == pytest.approx(item.p_adjusted)
+    decided = {(row["first"], row["second"]): row["same_order"] for row in rows[:3]}
+    both = {pair for pair in pairs if all(row["significant"] for row in significant(tmp_path, pair))}
+    assert {pair for pair, word in decided.items() if word == "no"} == both and "yes" not in decided.values()
+    assert "| lora | team | CME average |" in (tmp_path / "out" / "order.md").read_text()
+
+
+def significant(root, pair):
+    """The rows of a pair on both bases, as records."""
+    for folder in (".", "smollm2-135m"):
+        frame = cme.load_board(root / "out" / folder).pairs()
+        yield from frame[frame.apply(lambda row: {row["first"], row["second"]} == set(pair), axis=1)].to_dict("records")
 
 
 def test_a_row_that_repeats_another_one_on_a_base_does_not_count_in_the_order(board, tmp_path, monkeypatch):
@@ -70,7 +99,8 @@ def test_a_row_that_repeats_another_one_on_a_base_does_not_count_in_the_order(bo
     cme.board_tables(board)
     (row,) = csv.DictReader(io.StringIO((tmp_path / "out" / "order.csv").read_text()))
     assert (row["methods"], float(row["rank_correlation"])) == ("2", -1.0)
-    assert "| moelora |" in (tmp_path / "out" / "order.md").read_text(), "its scores are shown"
+    text = (tmp_path / "out" / "order.md").read_text()
+    assert "| moelora |" in text and "| moelora | team |" not in text, "its scores are shown, and it is in no pair"
 
 
 def test_a_study_has_a_table_and_a_figure(board, tmp_path):
@@ -85,7 +115,9 @@ def test_a_study_has_a_table_and_a_figure(board, tmp_path):
         assert float(row["average"]) == pytest.approx(frame.loc[row["name"], "average"], abs=1e-5)
         assert float(row["low"]) < float(row["average"]) < float(row["high"])
     text = (folder / "study.md").read_text()
-    assert "Rows of the same method differ only in rank. The last column is the CME average. The brackets hold" in text
+    assert "Rows of the same method differ only in rank. Brackets hold 95 % intervals." in text
+    soft = cme.load_board(folder).standing.soft.averages["lora-ranks-8"]
+    assert float(rows[1]["soft_average"]) == pytest.approx(soft.value, abs=1e-5) and "| soft average |" in text
     first = (folder / "study.svg").read_bytes()
     assert b"CME average" in first
     cme.board_tables(board)

@@ -8,6 +8,7 @@ from typing import Any
 from cme.files import digest
 from cme.leaderboard.entries.differences import split
 from cme.records import Entry
+from cme.records.method import with_gate_sum
 from cme.suite.baselines import BASELINES
 from cme.suite.score import Sample
 
@@ -92,26 +93,51 @@ def pins(data: Mapping[str, Mapping[str, Mapping[str, str]]]) -> list[str]:
 
 
 def repeats(entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the tuned rows that have the same adapters as an earlier row, with the names of those rows.
+    """Return the rows that repeat the trainings of an earlier row, with the names of those rows.
 
-    The grid of a tuned row chooses settings of the adapter. If it chooses those of another row, its runs are the same trainings.
-    They are evidence of one training, so statistics count them once.
+    Two rows are the same trainings in two cases. They are evidence of one training, so statistics count them once:
+
+    - The grid of a tuned row chose the settings of another row, and the adapters are the same.
+    - The settings name the same function: without dropout, the experts of TeamLoRA share A in any case, and without
+      competition its gate weights are those of MoELoRA. With the same seeds, the scores of every sample are then the same.
 
     Args:
         entries: Entries of one board.
 
     Returns:
-        The name of the first row with these adapters, by the name of the tuned row. Rows that were not tuned come first, then
-        tuned rows by name.
+        The name of the first row with these trainings, by the name of the row that repeats it. Rows that were not tuned come
+        first, then tuned rows by name.
     """
     firsts: dict[tuple[str, ...], str] = {}
+    functions: dict[str, str] = {}
     found = {}
     for entry in sorted(entries, key=lambda entry: (_tuned(entry), entry.name)):
         adapters = tuple(sorted(run.provenance.adapter.fingerprint or "" for run in entry.runs))
+        function = _function(entry)
+        known = functions.setdefault(function, entry.name) if function else entry.name
         first = firsts.setdefault(adapters, entry.name)
         if first != entry.name and _tuned(entry) and all(adapters):
             found[entry.name] = first
+        elif first == entry.name and known != entry.name:
+            found[entry.name] = known
     return found
+
+
+def _function(entry: Entry) -> str | None:
+    """Return a digest of the trained function, recipe, seeds and scores of a row whose function has several names, or None."""
+    if entry.method not in ("moelora", "teamlora") or entry.settings.dropout:
+        return None
+    settings = with_gate_sum(entry.settings.plain())
+    competition = entry.method == "teamlora" and settings.get("competition") is not False
+    if not competition and settings.get("gate_sum") == "free":
+        settings["gate_sum"] = 1  # what a softmax sums to
+    settings = {
+        key: value
+        for key, value in settings.items()
+        if key not in ("method", "competition", "collaboration") and value not in (None, 0, {}, "centred")
+    }
+    runs = [(run.seed, run.samples_sha256) for run in entry.runs]
+    return digest([competition, settings, entry.recipe.plain(), runs])
 
 
 def _tuned(entry: Entry) -> bool:
@@ -121,7 +147,7 @@ def _tuned(entry: Entry) -> bool:
 def _duplicates(entries: Sequence[Entry], answers: Mapping[str, Sequence[Answered]]) -> Iterator[str]:
     """List what stands on the board twice, although no two trainings can produce it.
 
-    A tuned row may have the same trainings as another row (`repeats`).
+    A row may repeat the trainings of another one (`repeats`).
     """
     repeated = repeats(entries)
     adapters: dict[str, str] = {}

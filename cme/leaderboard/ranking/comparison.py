@@ -36,8 +36,8 @@ class Standing:
         references: reference rows, which have scores and no rank: baselines, and a base with examples in the prompt.
         partial: baselines that answer only some of the datasets and so have no average, sorted by name.
         stale: entries scored by an older scorer version, which are neither compared nor ranked.
-        repeats: tuned rows with the same trainings as one of ``rows``. They have scores, but count only once: they are
-            neither compared nor ranked.
+        repeats: rows with the same trainings as one of ``rows`` (`cme.leaderboard.entries.agreement.repeats`). They have
+            scores, but count only once: they are neither compared nor ranked.
         averages: average of the suite in points by name of the row, including references.
         families: family scores by family and row, including partial baselines that answer all datasets of the family.
         datasets: dataset scores in points by dataset and row, including partial baselines that answer the dataset.

@@ -7,12 +7,11 @@ from cme.records import Entry
 __all__ = ["choice", "chosen_settings", "tuned_lines", "tuned_notes", "tuned_remark"]
 
 
-def tuned_remark(entry: Entry, same_as: str | None = None) -> str | None:
+def tuned_remark(entry: Entry) -> str | None:
     """Return which settings a row's grid chose and from how many runs, or None if it chose the learning rate only."""
     if entry.lr_grid is None or not entry.lr_grid.tuned:
         return None
-    remark = f"learning rate and {listing(_names(entry))} chosen from {len(entry.lr_grid.runs)} runs"
-    return remark if same_as is None else f"{remark}, the same trainings as {same_as}"
+    return f"learning rate and {listing(_names(entry))} chosen from {len(entry.lr_grid.runs)} runs"
 
 
 def choice(entry: Entry) -> str:
@@ -53,11 +52,6 @@ def tuned_notes(standing: Standing) -> list[str]:
         "Rows with such a choice had more runs than the others and may have another number of trained parameters, so their "
         "budgets are not equal."
     )
-    sentences += [
-        f"The choice of {name} is that of {other}. Their runs are the same trainings, which are ranked and compared once, as "
-        f"{other}."
-        for name, other in standing.repeated.items()
-    ]
     if any(row.method == "lora" for row in rows):
         sentences.append(
             "Tuned LoRA is a line in the plots, because variants were reported to lie close to LoRA once it is tuned "

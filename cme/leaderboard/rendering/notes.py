@@ -42,6 +42,7 @@ def notes(standing: Standing) -> list[str]:
         *_prompt_variants(standing),
     ]
     sentences += tuned_notes(standing)
+    sentences += _repeats(standing)
     sentences += _costs(standing)
     sentences += _retention(standing)
     if any(entry.settings.experts for entry in entries):
@@ -93,8 +94,9 @@ def remarks(entry: Entry, same_as: str | None = None) -> str:
         marks.append(f"reference: {BASELINES[entry.method]}")
     elif entry.method == "base":
         marks.append(f"reference: the base with {entry.shots} examples in the prompt" if entry.shots else "base model")
-    if tuned := tuned_remark(entry, same_as):
-        marks.append(tuned)
+    trained = [tuned_remark(entry), None if same_as is None else f"the same trainings as {same_as}"]
+    if any(trained):
+        marks.append(", ".join(filter(None, trained)))
     if any(run.provenance.evaluation.origin == "lm-eval" for run in entry.runs):
         marks.append("evaluated by lm-eval")
     if any(run.provenance.evaluation.run_code == "unsandboxed" for run in entry.runs):
@@ -311,3 +313,18 @@ def _real_rows(entry: Entry) -> str:
     if entry.base == EMBEDDED:
         sentence += " A base of this size guesses in most tasks, so the scores say little about larger models."
     return sentence
+
+
+def _repeats(standing: Standing) -> list[str]:
+    """Return why rows are the same trainings as others."""
+    return [
+        (
+            f"The choice of {row.name} is that of {first}. Their runs are the same trainings"
+            if row.lr_grid is not None and row.lr_grid.tuned
+            else f"The settings of {row.name} and {first} name the same function of the same parameters. Their runs have the "
+            "same scores"
+        )
+        + f", which are ranked and compared once, as {first}."
+        for row in standing.repeats
+        for first in [standing.repeated[row.name]]
+    ]
