@@ -12,6 +12,7 @@ from cme.records.cost import without_out
 from cme.records.grid import chosen_run
 from cme.records.method import with_gate_sum
 from cme.suite.scorer import SCORER_VERSION
+from cme.training.settings import OPTIONAL
 
 __all__ = ["entry_problem", "hardware_problem", "marker_problem", "report_problem"]
 
@@ -82,6 +83,8 @@ def _agrees(step: Step, key: str, value: Any, settings: Mapping[str, Any]) -> bo
         return isinstance(there, list) and set(there) <= set(value)
     if key == "tune":
         return _tunes_within(settings.get(key), value)
+    if key in OPTIONAL:
+        return bool(settings.get(key) == value)
     if key in ("gate_sum", "gate_scale"):
         # The two names of one setting.
         return with_gate_sum(settings).get("gate_sum") == with_gate_sum(step.expects).get("gate_sum")
@@ -252,7 +255,8 @@ def _entry_problem(step: Step, entry: Mapping[str, Any]) -> str | None:
                 return "of another grid"
         there = with_gate_sum(entry["settings"]) | entry["recipe"]
         for key, value in {**wanted["settings"], **wanted["recipe"]}.items():
-            if key in there and there[key] != (list(value) if isinstance(value, tuple) else value):
+            own = there.get(key) if key in OPTIONAL else there.get(key, value)
+            if own != value and own != (list(value) if isinstance(value, tuple) else value):
                 return f"with another {key}"
         if wanted["retention"] and any(not run.get("retention") for run in entry["runs"]):
             return "without retention"

@@ -108,7 +108,7 @@ def order_text(average: str, standings: Mapping[str, Standing], names: Sequence[
     text = (
         f"# Does the order hold?\n\n{average}s of the methods on each base.\n\n{markdown_table(['name', *labels], table)}\n\n"
         "Spearman's rank correlation of the averages on two bases. 1 means the same order, and −1 the opposite one. It does not "
-        "say whether the order could be due to samples and seeds; the differences below do.\n\n"
+        "say whether the order could be due to samples and seeds.\n\n"
         f"{markdown_table(['base', 'other base', 'methods', 'rank correlation'], ranks)}\n"
     )
     pairs = on_two_bases(standings, names)

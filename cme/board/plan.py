@@ -149,7 +149,7 @@ class _Planner:
                 self._after_mix(),
                 rate=rate,
                 seed=grid.seed,
-                expects=of_run(cell, base, rate, grid.seed, grid.steps, self.mix),
+                expects=of_run(cell, base, rate, grid.seed, grid.steps, self.mix, grid=True),
                 **shared,  # type: ignore[arg-type]
             )
 
@@ -378,7 +378,8 @@ class _Planner:
         names = ("study.md", "study.csv", "rates.csv")
         studies = [self._out(base, study) for base in self.board.bases for study in self.file.studies]
         files = [folder / name for folder in studies for name in names]
-        files += [self.board.out / "order.md"] if len(self.board.bases) > 1 else []
+        of_bases = ("order.md", "order.csv", "order-pairs.csv") if len(self.board.bases) > 1 else ()
+        files += [self.board.out / name for name in of_bases]
         needs = [
             f"{base.prefix}{f'studies/{name}/table' if name else TABLE if base.label in self.complete else 'table'}"
             for base in self.board.bases

@@ -53,12 +53,12 @@ class StepStatus:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the unfinished steps will take, by the means of finished steps of the same kind.
+    """What the unfinished steps will take, by the means of finished steps of the same kind on the same base.
 
     Attributes:
         hours: hours of work, one step at a time.
         bytes: disk space.
-        unknown: number of steps of kinds of which none is finished yet.
+        unknown: number of steps of kinds of which none is finished on their base yet.
     """
 
     hours: float

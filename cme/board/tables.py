@@ -113,6 +113,8 @@ def _folder(board: Board, base: Base, study: str | None) -> Path:
 
 def _standing(board: Board, base: Base, study: str | None) -> Standing:
     entries = _folder(board, base, study) / "entries"
+    if not entries.is_dir():
+        return make_standing([], entries)
     return make_standing(load_entries(entries), entries)
 
 

@@ -12,7 +12,7 @@ from cme.records.board import BoardFile
 from cme.records.method import with_gate_sum
 from cme.suite.baselines import BASELINES, covered
 from cme.suite.spec import select, with_training_rows
-from cme.training.settings import stored
+from cme.training.settings import OPTIONAL, stored
 
 __all__ = ["of_entry", "of_experts", "of_grid", "of_mix", "of_result", "of_run"]
 
@@ -42,12 +42,17 @@ def _of_mix(file: BoardFile) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None or key in ("size", "datasets")}
 
 
-def of_run(row: Row, base: Base, rate: float | None, seed: int, steps: int | None, mix: Path) -> dict[str, Any]:
+def of_run(
+    row: Row, base: Base, rate: float | None, seed: int, steps: int | None, mix: Path, *, grid: bool = False
+) -> dict[str, Any]:
     """Return the settings of the marker of a run. The learning rate is absent as long as it is unknown.
 
     ``mix`` is the folder of the mix on which the run must be trained. Settings that the grid has not chosen yet are absent, too.
+    The runs of a ``grid`` must log at the same steps.
     """
-    values = {key: value for key, value in stored(row.training).items() if key not in _FREE}
+    values = _recipe(row)
+    if grid:
+        values["logging_steps"] = row.training.logging_steps
     adapter = {key: value for key, value in identity_of(row.adapter).items() if key not in row.undecided}
     values |= adapter | {"base": base.name, "seed": seed, "learning_rate": rate, "mix": mix}
     if steps:
@@ -55,9 +60,15 @@ def of_run(row: Row, base: Base, rate: float | None, seed: int, steps: int | Non
     return values if rate is not None else {key: value for key, value in values.items() if key != "learning_rate"}
 
 
+def _recipe(row: Row) -> dict[str, Any]:
+    """Return the training settings that decide which run it is, also those that records leave out if they are not set."""
+    values = {key: value for key, value in stored(row.training).items() if key not in _FREE}
+    return dict.fromkeys(OPTIONAL) | values
+
+
 def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None, mix: Path) -> dict[str, Any]:
     """Return the settings of the marker of a grid."""
-    values = of_run(replace(row, undecided=()), base, None, 0, steps, mix)
+    values = of_run(replace(row, undecided=()), base, None, 0, steps, mix, grid=True)
     del values["seed"]
     return values | {"lr_grid": list(rates), "tune": row.tune if row.cells else None}
 
@@ -123,11 +134,7 @@ def of_entry(
     common |= _datasets(board, name if row is None else "") | {"dtype": None if file.dtype == "auto" else file.dtype}
     if row is None:
         return common
-    recipe = {
-        key: value
-        for key, value in stored(row.training).items()
-        if key not in (*_FREE, "base", "seed", "learning_rate")
-    }
+    recipe = {key: value for key, value in _recipe(row).items() if key not in ("base", "seed", "learning_rate")}
     settings = with_gate_sum(settings_to_mapping(row.adapter))
     return common | {
         "seeds": tuple(sorted(row.seeds)),

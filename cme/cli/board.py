@@ -225,7 +225,7 @@ def _summary(planned: "BoardPlan") -> None:
     if known.hours:
         text += f" The others take about {_duration(known.hours)}, one step at a time, and {_size(known.bytes)} of disk space."
     if known.unknown:
-        text += f" The time of {_counted(known.unknown)} is unknown until a step of the same kind is finished."
+        text += f" The time of {_counted(known.unknown)} is unknown until a step of the same kind is finished on the same base."
     note(f"{text}\nWork folder: {planned.work}. Tables: {planned.out}")
 
 

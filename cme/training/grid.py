@@ -25,7 +25,7 @@ from cme.records.grid import DIVERGED, GRID, folder_of
 from cme.training.cells import Tune, cells_of, check_cells
 from cme.training.curve import median_norm
 from cme.training.run import train
-from cme.training.settings import TrainSettings, stored
+from cme.training.settings import OPTIONAL, TrainSettings, stored
 from cme.workdir import FinishedError, claim, claimed, finish, is_finished, reopen
 
 __all__ = ["GRID", "Grid", "GridRun", "folder_of", "train_grid"]
@@ -208,12 +208,13 @@ def _check_same(folder: Path, settings: TrainSettings, adapter: AdapterSettings)
     """Refuse a run that was trained with other settings than the grid."""
     from cme.mix import read_manifest
 
-    expected = {name: value for name, value in stored(settings).items() if name not in _FREE}
+    expected: dict[str, Any] = dict.fromkeys(OPTIONAL)
+    expected |= {name: value for name, value in stored(settings).items() if name not in _FREE}
     expected |= identity_of(adapter) | {"mix_fingerprint": read_manifest(Path(settings.data).expanduser()).fingerprint}
     there = claimed(folder)
-    wrong = [key for key in expected if key in there and there[key] != expected[key]]
+    wrong = [key for key in expected if (key in there or key in OPTIONAL) and there.get(key) != expected[key]]
     if wrong:
-        differences = ", ".join(f"{key}: {there[key]!r} there, {expected[key]!r} now" for key in wrong[:4])
+        differences = ", ".join(f"{key}: {there.get(key)!r} there, {expected[key]!r} now" for key in wrong[:4])
         raise UsageError(f"{folder} has a run with other settings ({differences}). Choose another --out, or remove it.")
 
 

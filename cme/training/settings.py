@@ -119,11 +119,14 @@ def settings_from(values: Mapping[str, Any], where: str = "training settings") -
     return build(TrainSettings, values, where)
 
 
+OPTIONAL = ("b_learning_rate_ratio",)
+"""Settings that records have only if they are set, because earlier versions did not have them."""
+
+
 def stored(settings: TrainSettings) -> dict[str, Any]:
     """Return the settings for records and recipes.
 
-    They do not include the trackers, which do not affect a run, and ``b_learning_rate_ratio`` only if it is set, because earlier
-    versions did not have it.
+    They do not include the trackers, which do not affect a run, and those of `OPTIONAL` only if they are set.
     """
-    unused = ("report_to", *(["b_learning_rate_ratio"] if settings.b_learning_rate_ratio is None else []))
+    unused = ("report_to", *(name for name in OPTIONAL if getattr(settings, name) is None))
     return {name: value for name, value in asdict(settings).items() if name not in unused}

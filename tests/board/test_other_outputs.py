@@ -31,6 +31,25 @@ def test_results_of_other_settings_are_not_taken_for_the_boards(tmp_path, key, v
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize("before", [True, False], ids=["LoRA+ first", "LoRA first"])
+def test_work_with_and_without_an_optional_setting_is_told_apart(tmp_path, before):
+    """Records leave the ratio of LoRA+ out if it is not set."""
+    plain, plus = ({"methods": f"{{lora: {{settings: {{{text}}}}}}}"} for text in ("", "b_learning_rate_ratio: 16"))
+    run_fake(make_board(tmp_path, **(plus if before else plain)))
+    now = survey(make_board(tmp_path, **(plain if before else plus)))
+    there, here = ("16", "None") if before else ("None", "16")
+    for name in ("grid/lora/lr-1e-03", "grid/lora", "runs/lora-1"):
+        assert f"b_learning_rate_ratio: {there}" in now.states[name].problem.replace("16.0", "16"), name
+        assert f"there, {here}" in now.states[name].problem.replace("16.0", "16"), name
+    assert "entries/lora" in now.needed
+
+
+def test_a_grid_whose_runs_would_log_at_other_steps_is_named_before_it_runs(tmp_path):
+    run_fake(make_board(tmp_path))
+    now = survey(make_board(tmp_path, training="{steps: 6, save_every: 2, logging_steps: 1}"))
+    assert "logging_steps: 10 there, 1 on this board" in now.states["grid/lora/lr-1e-03"].problem
+
+
 def test_runs_of_a_mix_that_was_replaced_are_not_taken_for_the_boards(tmp_path):
     board = make_board(tmp_path)
     run_fake(board)

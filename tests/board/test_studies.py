@@ -235,12 +235,14 @@ def test_a_study_that_lacks_a_row_is_one_message(tmp_path):
             cme.board_tables(tmp_path / "board.yaml", check=check)
 
 
-def test_a_study_that_lacks_a_row_does_not_hold_up_the_others(tmp_path):
+@pytest.mark.parametrize("entries", [True, False], ids=["others", "none"])
+def test_a_study_that_lacks_a_row_does_not_hold_up_the_others(tmp_path, entries):
     folder = ranks_board(tmp_path)
     studies = "{ranks: {of: [lora, team], vary: {total_rank: [32, 64]}}, more: {of: lora, vary: {rank: [4, 8]}}}"
     path = write_board(tmp_path, methods=METHODS, studies=studies)
-    shutil.copytree(folder / "entries", tmp_path / "out" / "studies" / "more" / "entries")
-    shutil.copytree(folder / "samples", tmp_path / "out" / "studies" / "more" / "samples")
+    if entries:
+        shutil.copytree(folder / "entries", tmp_path / "out" / "studies" / "more" / "entries")
+        shutil.copytree(folder / "samples", tmp_path / "out" / "studies" / "more" / "samples")
     (folder / "study.md").unlink()
     with pytest.raises(CMEError, match=r"the study more has no tables\. 5 files of complete tables were written"):
         cme.board_tables(path)

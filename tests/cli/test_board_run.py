@@ -17,7 +17,7 @@ def test_plan_lists_steps_and_what_is_left(cme, tmp_path):
     assert any(line.split() == ["mix", "ready"] for line in lines)
     assert any(line.split() == ["grid/lora/lr-1e-03", "waiting", "0.001"] for line in lines)
     assert (
-        "0 of 20 steps are finished. The time of 13 steps is unknown until a step of the same kind is finished."
+        "0 of 20 steps are finished. The time of 13 steps is unknown until a step of the same kind is finished on the same base."
         in done.stderr
     )
     assert not (tmp_path / "work").exists(), "planning writes nothing"

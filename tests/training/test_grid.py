@@ -147,6 +147,14 @@ def test_a_grid_is_widened_later(settings, tmp_path):
         train_grid(settings(steps=13), LORA, [1e-3, 1e-2, 1e-1, 1.0], out=out)
 
 
+@pytest.mark.parametrize(("there", "here"), [(None, 4.0), (4.0, None)])
+def test_a_run_with_and_one_without_the_ratio_of_lora_plus_are_told_apart(settings, tmp_path, there, here):
+    given = settings(learning_rate=1e-3, b_learning_rate_ratio=there)
+    train(given, LORA, out=tmp_path / "grid" / "lr-1e-03")
+    with pytest.raises(UsageError, match=f"b_learning_rate_ratio: {there} there, {here} now"):
+        train_grid(settings(b_learning_rate_ratio=here), LORA, [1e-3, 1e-2], out=tmp_path / "grid")
+
+
 def test_a_run_with_other_settings_is_not_chosen_from(settings, tmp_path):
     train(settings(learning_rate=1e-3, steps=3), LORA, out=tmp_path / "grid" / "lr-1e-03")
     with pytest.raises(UsageError, match=r"lr-1e-03 has a run with other settings \(steps: 3 there, 12 now\)"):

@@ -110,16 +110,16 @@ def repeats(entries: Sequence[Entry]) -> dict[str, str]:
     """
     firsts: dict[tuple[str, ...], str] = {}
     functions: dict[str, str] = {}
-    found = {}
+    found: dict[str, str] = {}
     for entry in sorted(entries, key=lambda entry: (_tuned(entry), entry.name)):
         adapters = tuple(sorted(run.provenance.adapter.fingerprint or "" for run in entry.runs))
         function = _function(entry)
         known = functions.setdefault(function, entry.name) if function else entry.name
         first = firsts.setdefault(adapters, entry.name)
         if first != entry.name and _tuned(entry) and all(adapters):
-            found[entry.name] = first
+            found[entry.name] = found.get(first, first)
         elif first == entry.name and known != entry.name:
-            found[entry.name] = known
+            found[entry.name] = found.get(known, known)
     return found
 
 

@@ -317,10 +317,11 @@ def _real_rows(entry: Entry) -> str:
 
 def _repeats(standing: Standing) -> list[str]:
     """Return why rows are the same trainings as others."""
+    adapters = {row.name: {run.provenance.adapter.fingerprint for run in row.runs} for row in standing.shown}
     return [
         (
             f"The choice of {row.name} is that of {first}. Their runs are the same trainings"
-            if row.lr_grid is not None and row.lr_grid.tuned
+            if adapters[row.name] == adapters[first]
             else f"The settings of {row.name} and {first} name the same function of the same parameters. Their runs have the "
             "same scores"
         )

@@ -38,6 +38,8 @@ _PLAIN = {
     "max_length": "max-length",
     "dtype": "dtype",
     "weight_decay": "weight-decay",
+    "b_learning_rate_ratio": "b-learning-rate-ratio",
+    "max_grad_norm": "max-grad-norm",
 }
 """Options of ``cme train`` whose value is the recorded one, by their names in entries."""
 
@@ -210,8 +212,8 @@ def _run_of(entry: Entry, run: EntryRun) -> str:
 def _train(entry: Entry, mix: str, out: str, run: EntryRun, rate: list[str]) -> str:
     """Return the training command with every recorded setting, so that later defaults do not change it."""
     settings = entry.settings
-    if entry.recipe.max_grad_norm not in (None, 1.0) or isinstance(settings.target_modules, str):
-        # The command line has no option for these settings.
+    if isinstance(settings.target_modules, str):
+        # The command line has no option for a regular expression.
         return shlex.join(["cme", "reproduce", ".", entry.name, "--seed", str(run.seed), "--data", mix, "--out", out])
     values = {**entry.recipe.plain(), **settings.plain()}
     words = ["cme", "train"]

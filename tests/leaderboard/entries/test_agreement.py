@@ -1,11 +1,14 @@
 """What stands on a board twice."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from cme.files import digest
 from cme.leaderboard import load_entries, make_entry, make_standing
 from cme.leaderboard.entries.agreement import across, answered, repeats
 from cme.leaderboard.rendering.notes import notes as board_notes
+from cme.records import ChosenGrid
 from cme.records.samples import read_samples
 from tests.leaderboard.tuned import tuned_rows
 from tests.leaderboard.workshop import make_samples
@@ -107,6 +110,17 @@ def test_arms_of_an_ablation_that_are_the_same_function_count_once(workshop):
     assert {row.name for row in standing.rows} == {"both", "collaboration"}
     notes = " ".join(board_notes(standing))
     assert "The settings of neither and collaboration name the same function of the same parameters." in notes
+
+
+def test_a_row_that_repeats_a_repeated_row_names_the_row_that_counts(workshop):
+    made = arms(
+        workshop,
+        ablation=("teamlora", "plain", ARM | {"competition": False}),
+        moelora=("moelora", "plain", {"rank": 8, "experts": 4, "alpha": 16.0, "gate_scale": 1.0}),
+    )
+    tuned = ChosenGrid.model_construct(runs=(SimpleNamespace(settings={"rank": 8}),))
+    rows = [*made.values(), made["moelora"].replace(name="moelora-tuned", lr_grid=tuned)]
+    assert rows[-1].lr_grid.tuned and repeats(rows) == {"moelora": "ablation", "moelora-tuned": "ablation"}
 
 
 @pytest.mark.parametrize(

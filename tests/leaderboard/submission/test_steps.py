@@ -13,7 +13,7 @@ from cme.cli.main import app
 from cme.leaderboard.entries.board import load_entries
 from cme.leaderboard.submission.reproduce import build_command
 from cme.leaderboard.submission.steps import board_steps, entry_steps, source_argument
-from cme.records import AdapterRecord, Entry, PlainLora, RouterWorth
+from cme.records import AdapterRecord, Entry, PlainLora, Recipe, RouterWorth
 from cme.training.recipe import load_recipe
 from cme.training.settings import settings_from as training_from
 from tests.leaderboard.analyses import analysed_row
@@ -93,6 +93,15 @@ def test_training_commands_have_the_recorded_settings(name, entries, steps, monk
     (out, rates), _ = call(steps[f"grid/{name}"].command, monkeypatch, "train_grid")
     assert out == Path(f"grid/{name}")
     assert [float(rate) for rate in rates.split(",")] == [item.learning_rate for item in entry.lr_grid.runs]
+
+
+def test_training_commands_have_settings_that_no_row_of_the_board_has(entries, monkeypatch):
+    entry = entries["lora"]
+    entry = entry.replace(recipe=Recipe(**entry.recipe.plain() | {"b_learning_rate_ratio": 16.0, "max_grad_norm": 0.5}))
+    made = {step.name: step for step in entry_steps(entry, "mix")}
+    for name, function in (("runs/lora-0", "train"), ("grid/lora", "train_grid")):
+        _, given = call(made[name].command, monkeypatch, function)
+        assert (given["b_learning_rate_ratio"], given["max_grad_norm"]) == (16, 0.5)
 
 
 def test_evaluation_commands_have_the_recorded_settings(entries, steps, monkeypatch):
