@@ -310,7 +310,9 @@ def _beat(ended: threading.Event) -> None:
                         f"cme: {place} was taken by {other}, because this process was silent for more than {LEASE:g} seconds. "
                         "This process stops.\n"
                     )
-                    os.kill(os.getpid(), signal.SIGINT)
+                    # A background job of a shell script ignores SIGINT, and Python then raises no KeyboardInterrupt.
+                    ignored = signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+                    os.kill(os.getpid(), signal.SIGTERM if ignored else signal.SIGINT)
                     return
                 os.utime(file.fileno())
             # The folder may be removed or unreachable for a while, and the file may be closed by `unlock`.

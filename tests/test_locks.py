@@ -344,9 +344,11 @@ def test_the_holder_of_a_lock_gives_signs_of_life(tmp_path):
         first.communicate()
 
 
+@pytest.mark.parametrize("interrupt", ["default_int_handler", "SIG_IGN"])
 @pytest.mark.parametrize("before", [LOCAL_FLOCK, NO_FLOCK], ids=["flock is local", "no flock"])
-def test_a_process_that_lost_its_folder_stops(tmp_path, before):
-    """It was suspended longer than its lease, another machine went on, and now it wakes up."""
+def test_a_process_that_lost_its_folder_stops(tmp_path, before, interrupt):
+    """It was suspended longer than its lease, another machine went on, and now it wakes up. Background jobs ignore SIGINT."""
+    before += f"\nimport signal\nsignal.signal(signal.SIGINT, signal.{interrupt})\n"
     first, _ = on_host(tmp_path / "out", "node-a", lease=60, before=before)
     first.send_signal(signal.SIGSTOP)
     silent(tmp_path / "out", 61)

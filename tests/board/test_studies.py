@@ -102,7 +102,7 @@ def test_the_reported_averages_stand_beside_the_study_and_are_marked(tmp_path):
     ]
     assert "Four are assumed, so the total rank of a method with experts is four times the reported rank." in text
     figure = (folder / "study.svg").read_text()
-    assert "Reported for Chinese-LLaMA-2-7B, without intervals, four experts assumed" in figure
+    assert ">Reported for Chinese-LLaMA-2-7B, without<" in figure and ">intervals, four experts assumed<" in figure
 
 
 def test_a_setting_with_one_value_does_not_vary(tmp_path):
