@@ -32,7 +32,7 @@ class OnTwoBases:
     Attributes:
         metric: ``average`` or ``soft``.
         base, other_base: labels of the bases.
-        one: the difference on the first base: the first method minus the second.
+        one: the difference on the first base in points: the first method minus the second.
         other: the same on the other base.
     """
 
@@ -50,12 +50,11 @@ def agreement(first: Sequence[float], second: Sequence[float]) -> Agreement:
         first: scores on one base.
         second: scores of the same rows on the other base.
     """
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
-    ranks = [rankdata(values) for values in (first, second)]
-    centred = [item - item.mean() for item in ranks] if len(first) > 1 else []
-    spread = float((centred[0] @ centred[0] * (centred[1] @ centred[1])) ** 0.5) if centred else 0.0
-    return Agreement(len(first), float(centred[0] @ centred[1]) / spread if spread else None)
+    if any(len(set(values)) < 2 for values in (first, second)):
+        return Agreement(len(first), None)
+    return Agreement(len(first), round(float(spearmanr(first, second).statistic), 6))
 
 
 def on_two_bases(standings: Mapping[str, Standing], names: Sequence[str]) -> list[OnTwoBases]:

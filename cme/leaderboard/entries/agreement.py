@@ -98,8 +98,8 @@ def repeats(entries: Sequence[Entry]) -> dict[str, str]:
     Two rows are the same trainings in two cases. They are evidence of one training, so statistics count them once:
 
     - The grid of a tuned row chose the settings of another row, and the adapters are the same.
-    - The settings name the same function: without dropout, the experts of TeamLoRA share A in any case, and without
-      competition its gate weights are those of MoELoRA. With the same seeds, the scores of every sample are then the same.
+    - The settings name the same function, and the scores of every sample are the same with every seed. Without dropout,
+      collaboration does not change TeamLoRA's function, and without competition it is MoELoRA (docs/fidelity.md).
 
     Args:
         entries: Entries of one board.
