@@ -25,7 +25,7 @@ def standing():
 def test_it_has_the_methods_with_three_seeds_by_one_grid(standing):
     rows = {entry.name: entry for entry in standing.rows}
     sums = {"teamlora": "free", **dict.fromkeys(("mola", "adamole", "comol"), 1), **READINGS}
-    methods = ("lora", "adalora", "moslora", "moelora", "hydralora", *sums)
+    methods = ("lora", "adalora", "moslora", "moelora", "hydralora", "dora", "rslora", *sums)
     assert set(rows) == {"base", *methods}
     grids = set()
     for name in methods:
@@ -33,7 +33,7 @@ def test_it_has_the_methods_with_three_seeds_by_one_grid(standing):
         method = "teamlora" if name in READINGS else name
         assert (entry.method, [run.seed for run in entry.runs], entry.tier) == (method, [0, 1, 2], "quick")
         assert entry.settings.gate_sum == sums.get(name)
-        assert entry.lr_grid and entry.cost_ratios
+        assert entry.lr_grid and bool(entry.cost_ratios) == (name not in ("dora", "rslora"))
         grids.add(tuple(run.learning_rate for run in entry.lr_grid.runs))
     assert len(grids) == 1
     assert {entry.name for entry in standing.references} == {"base-4-shot", "majority"}
@@ -46,7 +46,7 @@ def test_the_readme_shows_its_table_and_says_what_is_significant(standing):
     assert table in (BOARD / "leaderboard.md").read_text(encoding="utf-8")
     significant = {frozenset((item.first, item.second)) for item in standing.comparison.differences if item.significant}
     methods = {entry.name for entry in standing.rows} - {"base"}
-    better = {"comol", "hydralora", "lora", "moelora", "mola", "teamlora-released"}
+    better = {"comol", "dora", "hydralora", "lora", "moelora", "mola", "rslora", "teamlora-released"}
     expected = {(name, "base") for name in methods} | {(name, "adalora") for name in better}
     assert significant == set(map(frozenset, expected))
     pairs = len(methods) * (len(methods) - 1) // 2
