@@ -43,6 +43,9 @@ BEAT = 10.0
 LEASE = 90.0
 """Seconds without a sign of life after which another machine takes a lock."""
 
+_REMOVAL = 10.0
+"""Seconds after which a process that removes an old lock file counts as ended. The removal takes milliseconds."""
+
 _ATTEMPTS = 50
 _LARGEST = 4096
 _held: dict[Path, IO[bytes]] = {}
@@ -228,18 +231,31 @@ def _create(path: Path) -> IO[bytes]:
 
 
 def _remove(path: Path, gone: Holder) -> None:
-    """Remove the lock file of a process that has ended. If several processes try this, only one succeeds.
+    """Remove the lock file of a process that has ended, if it is still there.
 
-    The file is renamed first. If another process has taken the lock in the meantime, its file is restored.
+    Only the process that creates a second file may remove the first. Otherwise a process that was slow would remove the file of
+    one that has taken the lock in the meantime.
     """
-    stale = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with contextlib.suppress(FileNotFoundError):
-        path.rename(stale)
-        with stale.open("rb") as file:
-            if _holder(file) != gone:
-                with contextlib.suppress(FileExistsError):
-                    os.link(stale, path)
-        stale.unlink()
+    removing = path.with_name(f"{path.name}.removing")
+    try:
+        removing.touch(exist_ok=False)
+    except FileExistsError:
+        with contextlib.suppress(FileNotFoundError):
+            with removing.open("rb") as file:
+                ended = _silence(file, path.parent) >= _REMOVAL
+            if ended:
+                removing.unlink()
+        time.sleep(0.05)
+        return
+    try:
+        with path.open("rb") as file:
+            unchanged = _holder(file) == gone
+        if unchanged:
+            path.unlink()
+    except FileNotFoundError:
+        pass
+    finally:
+        removing.unlink(missing_ok=True)
 
 
 def _holder(file: IO[bytes]) -> Holder | None:

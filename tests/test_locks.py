@@ -246,6 +246,33 @@ def test_of_many_processes_that_start_at_once_one_gets_the_folder(tmp_path, floc
             process.communicate()
 
 
+def test_a_slow_process_never_takes_the_file_of_a_new_holder_away(tmp_path, no_flock, monkeypatch):
+    """Not even for a moment, because a third process would create another one."""
+    write_holder(tmp_path, pid=dead())
+    with (tmp_path / LOCK_FILE).open("rb") as file:
+        gone = locks._holder(file)
+    write_holder(tmp_path, pid=os.getppid())
+    there = []
+    read = locks._holder
+    monkeypatch.setattr(locks, "_holder", lambda file: there.append((tmp_path / LOCK_FILE).exists()) or read(file))
+    locks._remove(tmp_path / LOCK_FILE, gone)
+    assert there == [True]
+    assert json.loads((tmp_path / LOCK_FILE).read_text())["pid"] == os.getppid()
+
+
+def test_only_one_process_at_a_time_removes_an_old_file(tmp_path, no_flock):
+    write_holder(tmp_path, pid=dead())
+    removing = tmp_path / f"{LOCK_FILE}.removing"
+    removing.touch()
+    with pytest.raises(UsageError, match="in use by another process"):
+        locked(tmp_path, "eval")
+    then = time.time() - 60  # that process was killed
+    os.utime(removing, (then, then))
+    locked(tmp_path, "eval")
+    assert locks.holder_of(tmp_path).pid == os.getpid()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK_FILE]
+
+
 def test_waiting_for_the_description_of_a_lock_ends(tmp_path, no_flock):
     (tmp_path / LOCK_FILE).write_text("")
 

@@ -85,6 +85,7 @@ def test_the_two_kinds_of_files_are_told_from_each_other(tmp_path, files):
         ids_board(tmp_path, files, mix=f"{{ids: {files / 'mix.parquet'}, size: 5}}")
 
 
+@pytest.mark.long
 def test_the_mix_and_a_row_through_the_command_line(tmp_path, files):
     path = write_board(
         tmp_path, datasets=None, tier=None, ids=files / "rows.parquet", mix=f"{{ids: {files / 'mix.parquet'}}}"

@@ -79,7 +79,13 @@ def test_the_builds_here_have_many_steps(undisturbed, tmp_path, monkeypatch):
     assert sum(map(len, KILLS)) == 10
 
 
-@pytest.mark.parametrize("points", KILLS, ids=lambda points: points[0][0])
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(points, id=points[0][0], marks=pytest.mark.long if points in (KILLS[0], KILLS[-1]) else ())
+        for points in KILLS
+    ],
+)
 def test_a_killed_build_goes_on_and_gives_the_same_bytes(points, tmp_path, undisturbed, go_on):
     for pattern, count in points:
         running = builds.start(tmp_path / "mix")
@@ -89,6 +95,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(points, tmp_path, undis
     assert go_on(running.out) == undisturbed
 
 
+@pytest.mark.long
 def test_two_workers_killed_twice_leave_no_process_and_the_same_bytes(tmp_path, undisturbed, go_on):
     for pattern, count in ((".work/*.train.[0-9]*.json", 3), (".work/shards/train/*.json", 2)):
         running = builds.start(tmp_path / "mix", workers=2)

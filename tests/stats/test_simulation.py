@@ -28,13 +28,20 @@ def coverage(times, level, **table):
 
 
 @pytest.mark.parametrize("level", [pytest.param(0.6, marks=pytest.mark.long), 0.85])
-@pytest.mark.parametrize("sizes", [ALONE, EQUAL, MIXED], ids=["alone", "equal clusters", "clusters of many sizes"])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        pytest.param(ALONE, id="alone", marks=pytest.mark.long),
+        pytest.param(EQUAL, id="equal clusters", marks=pytest.mark.long),
+        pytest.param(MIXED, id="clusters of many sizes"),
+    ],
+)
 def test_intervals_of_95_percent_hold_the_truth_in_93_to_97(sizes, level):
     for share in coverage(1000, level, sizes=sizes):
         assert 0.93 <= share <= 0.97
 
 
-@pytest.mark.parametrize("seed_spread", [0.05, pytest.param(0.1, marks=pytest.mark.long), 0.3])
+@pytest.mark.parametrize("seed_spread", [*(pytest.param(each, marks=pytest.mark.long) for each in (0.05, 0.1)), 0.3])
 def test_intervals_with_three_seeds_hold_the_truth_in_93_to_97(seed_spread):
     for share in coverage(800, 0.6, sizes=MIXED, seeds=3, seed_spread=seed_spread):
         assert 0.93 <= share <= 0.97

@@ -61,7 +61,10 @@ def test_a_method_of_pefts_trains_and_is_loaded_as_it_was(settings, base, mix, t
     assert (run.saved_parameters < run.trainable_parameters) == (adapter is ADALORA)
 
 
-@pytest.mark.parametrize("method", ["mola", "adamole", "comol", "smora", "flylora"])
+@pytest.mark.parametrize(
+    "method",
+    ["adamole", "flylora", *(pytest.param(name, marks=pytest.mark.long) for name in ("mola", "comol", "smora"))],
+)
 def test_a_method_that_selects_experts_resumes_bitwise_and_learns(settings, tmp_path, monkeypatch, method):
     from safetensors.torch import load_file
 
