@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from cme.adapters.methods import METHODS
@@ -102,6 +103,7 @@ def _text(name: str, keys: Sequence[str], fixed: Mapping[str, Any], rows: Sequen
     varied = [key for key in keys if key != "total_rank"]
     soft = all(item.soft is not None for item in rows)
     repeated = any(item.same_as for item in rows)
+    losses = any(_losses(item.entry) for item in rows)
     columns = [
         "name",
         "method",
@@ -112,6 +114,7 @@ def _text(name: str, keys: Sequence[str], fixed: Mapping[str, Any], rows: Sequen
         "seeds",
         "CME average",
         *(["soft average"] if soft else []),
+        *(["validation loss"] if losses else []),
         *(["remark"] if repeated else []),
     ]
     lines = [
@@ -125,6 +128,7 @@ def _text(name: str, keys: Sequence[str], fixed: Mapping[str, Any], rows: Sequen
             str(len(item.entry.runs)),
             estimate(item.score),
             *([estimate(item.soft)] if soft else []),
+            *([_mean_loss(item.entry)] if losses else []),
             *([f"the same trainings as {item.same_as}" if item.same_as else ""] if repeated else []),
         ]
         for item in rows
@@ -133,8 +137,13 @@ def _text(name: str, keys: Sequence[str], fixed: Mapping[str, Any], rows: Sequen
     note = "\n\\* The rate is at the edge of the grid, so a better one may lie outside.\n" if edge else ""
     same = "".join(f" All have {_spoken(key)} {shown(value)}." for key, value in fixed.items())
     interval = " Brackets hold 95 % intervals." if any(item.score.low is not None for item in rows) else ""
+    trained = (
+        " The validation loss is the mean over the trainings, in nats per token, with the lowest and the highest in parentheses."
+        if losses
+        else ""
+    )
     return (
-        f"# Study: {name}\n\nRows of the same method differ only in {_listing(keys)}.{same}{interval}\n\n"
+        f"# Study: {name}\n\nRows of the same method differ only in {_listing(keys)}.{same}{interval}{trained}\n\n"
         f"{markdown_table(columns, lines)}\n{note}"
     )
 
@@ -167,6 +176,20 @@ def _loss(run: GridRun) -> str:
     return "diverged" if run.validation_loss is None else f"{run.validation_loss:.3f}"
 
 
+def _losses(entry: Entry) -> list[float]:
+    """Return the validation loss of every training of a row, or nothing if one has none."""
+    losses = [run.provenance.training.validation_loss for run in entry.runs]
+    return [loss for loss in losses if loss is not None] if None not in losses else []
+
+
+def _mean_loss(entry: Entry) -> str:
+    losses = _losses(entry)
+    if not losses:
+        return ""
+    spread = f" ({min(losses):.3f} to {max(losses):.3f})" if len(losses) > 1 else ""
+    return f"{mean(losses):.3f}{spread}"
+
+
 def _reported_text(paper: Paper, keys: Sequence[str], reported: Sequence[Point]) -> str:
     if not reported:
         return ""
@@ -197,7 +220,8 @@ def _rate(entry: Entry) -> str:
 def _csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
     varied = [key for key in keys if key != "total_rank"]
     columns = ["name", "method", "row", *varied, "total_rank", "learning_rate", "at_edge", "seeds", "average", "stderr"]
-    columns += ["low", "high", "soft_average", "soft_stderr", "soft_low", "soft_high", "same_as"]
+    columns += ["low", "high", "soft_average", "soft_stderr", "soft_low", "soft_high"]
+    columns += ["validation_loss", "validation_loss_low", "validation_loss_high", "same_as"]
     lines = [
         [
             item.row.name,
@@ -210,6 +234,7 @@ def _csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
             len(item.entry.runs),
             *_numbers(item.score),
             *_numbers(item.soft),
+            *(_rounded([mean(losses), min(losses), max(losses)]) if (losses := _losses(item.entry)) else (None,) * 3),
             item.same_as,
         ]
         for item in rows
@@ -239,6 +264,10 @@ def _rates_csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
 
 def _numbers(score: Estimate | None) -> list[float | None]:
     values = (None,) * 4 if score is None else (score.value, score.stderr, score.low, score.high)
+    return _rounded(values)
+
+
+def _rounded(values: Sequence[float | None]) -> list[float | None]:
     return [None if value is None else round(value, 6) for value in values]
 
 

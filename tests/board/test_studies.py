@@ -67,6 +67,25 @@ def lines_of(text, first):
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
 
+def test_the_validation_loss_of_the_trainings_is_shown(tmp_path):
+    folder = ranks_board(tmp_path)
+    assert "validation loss" not in lines_of((folder / "study.md").read_text(), "| name")[0]
+    for entry in (folder / "entries").glob("*-32.json"):
+        values = json.loads(entry.read_text())
+        for run, loss in zip(values["runs"], (0.5, 0.25), strict=True):
+            run["provenance"]["training"]["validation_loss"] = loss
+        entry.write_text(json.dumps(values))
+    cme.board_tables(tmp_path / "board.yaml")
+    text = (folder / "study.md").read_text()
+    assert "in nats per token, with the lowest and the highest in parentheses" in " ".join(text.split())
+    head, _, *lines = lines_of(text, "| name")
+    cells = [line[head.index("validation loss")] for line in lines]
+    assert cells == ["0.375 (0.250 to 0.500)", "", "0.375 (0.250 to 0.500)", ""]
+    rows = list(csv.DictReader(io.StringIO((folder / "study.csv").read_text())))
+    names = ("validation_loss", "validation_loss_low", "validation_loss_high")
+    assert [[row[name] for name in names] for row in rows[:2]] == [["0.375", "0.25", "0.5"], ["", "", ""]]
+
+
 def test_the_losses_and_gradients_of_every_rate_are_shown(tmp_path):
     folder = ranks_board(tmp_path)
     text = (folder / "study.md").read_text()
