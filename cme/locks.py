@@ -46,6 +46,9 @@ LEASE = 90.0
 _REMOVAL = 10.0
 """Seconds after which a process that removes an old lock file counts as ended. The removal takes milliseconds."""
 
+_TURN = f"{LOCK_FILE}.turn.tmp"
+"""File of the process that removes an old lock file."""
+
 _ATTEMPTS = 50
 _LARGEST = 4096
 _held: dict[Path, IO[bytes]] = {}
@@ -100,13 +103,8 @@ def locked(folder: Path, command: str) -> None:
     if place in _held:
         return
     path = place / LOCK_FILE
-    try:
-        _held[place] = _flock(path) if fcntl is not None else _create(path)
-    except _TakenError as taken:
-        raise UsageError(_in_use(folder, taken.holder)) from None
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    _signed[place] = holder = Holder(
+    # It is made before the file, so that the file is without a description only for a moment.
+    holder = Holder(
         socket.gethostname(),
         os.getpid(),
         datetime.now(UTC).isoformat(timespec="seconds"),
@@ -114,6 +112,13 @@ def locked(folder: Path, command: str) -> None:
         process_start(),
         machine_id(),
     )
+    try:
+        _held[place] = _flock(path) if fcntl is not None else _create(path)
+    except _TakenError as taken:
+        raise UsageError(_in_use(folder, taken.holder)) from None
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    _signed[place] = holder
     # The lock is valid without its description, so a failed write does not matter.
     with contextlib.suppress(OSError):
         file = _held[place]
@@ -131,7 +136,10 @@ def unlock(folder: Path) -> None:
     _signed.pop(place, None)
     if file is not None:
         with contextlib.suppress(OSError):
-            (place / LOCK_FILE).unlink()
+            # Another process may have taken the lock, if this one was silent for too long.
+            if _is_at(file, place / LOCK_FILE):
+                (place / _TURN).unlink(missing_ok=True)
+                (place / LOCK_FILE).unlink()
         file.close()
     if not _held:
         _stop_beating()
@@ -190,11 +198,9 @@ def _flock(path: Path) -> IO[bytes]:
             file.close()
             return _create(path)
         try:
-            if os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            if _is_at(file, path):
                 _check_lease(file, path.parent)
                 return file
-        except FileNotFoundError:
-            pass
         except _TakenError:
             file.close()
             raise
@@ -223,39 +229,53 @@ def _create(path: Path) -> IO[bytes]:
             if holder is None and age < 1:
                 # The file is new, and its process has not written its description yet.
                 time.sleep(0.05)
-            elif holder is not None and (_is_gone(holder) or (_is_remote(holder) and age >= LEASE)):
+            elif age >= LEASE if holder is None else (_is_gone(holder) or (_is_remote(holder) and age >= LEASE)):
                 _remove(path, holder)
             else:
                 raise _TakenError(holder) from None
     raise _TakenError(None)
 
 
-def _remove(path: Path, gone: Holder) -> None:
+def _remove(path: Path, gone: Holder | None) -> None:
     """Remove the lock file of a process that has ended, if it is still there.
 
-    Only the process that creates a second file may remove the first. Otherwise a process that was slow would remove the file of
-    one that has taken the lock in the meantime.
+    Processes that try this take turns with a second file. Otherwise a slow one would remove the file of a process that has taken
+    the lock in the meantime. The turn of a process that was killed ends after `_REMOVAL` seconds.
+
+    Args:
+        path: the lock file.
+        gone: what was read from it; None if it has no description.
     """
-    removing = path.with_name(f"{path.name}.removing")
+    turn = path.with_name(_TURN)
     try:
-        removing.touch(exist_ok=False)
+        mine = open(turn, "x+b")  # noqa: SIM115, PTH123 (closed below)
     except FileExistsError:
         with contextlib.suppress(FileNotFoundError):
-            with removing.open("rb") as file:
+            with turn.open("rb") as file:
                 ended = _silence(file, path.parent) >= _REMOVAL
             if ended:
-                removing.unlink()
+                turn.unlink()
         time.sleep(0.05)
         return
+    with mine:
+        try:
+            with path.open("rb") as file:
+                unchanged = _holder(file) == gone and (gone is not None or _silence(file, path.parent) >= LEASE)
+            if unchanged and _is_at(mine, turn):
+                path.unlink()
+        except FileNotFoundError:
+            pass
+        finally:
+            if _is_at(mine, turn):
+                turn.unlink(missing_ok=True)
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Return whether a path still refers to an open file."""
     try:
-        with path.open("rb") as file:
-            unchanged = _holder(file) == gone
-        if unchanged:
-            path.unlink()
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:
-        pass
-    finally:
-        removing.unlink(missing_ok=True)
+        return False
 
 
 def _holder(file: IO[bytes]) -> Holder | None:

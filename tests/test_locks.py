@@ -203,11 +203,14 @@ def test_without_flock_a_process_of_another_machine_keeps_its_folder(tmp_path, n
 
 
 @pytest.mark.parametrize("content", ["", "[]", "[" * 5000, '{"host": 1}', '{"pid": "x"}'])
-def test_without_flock_an_unsigned_lock_holds(tmp_path, no_flock, content):
+def test_without_flock_an_unsigned_lock_holds_until_it_is_silent(tmp_path, no_flock, content):
     (tmp_path / LOCK_FILE).write_text(content)
-    os.utime(tmp_path / LOCK_FILE, (1, 1))
+    silent(tmp_path, 30)
     with pytest.raises(UsageError, match="is in use by another process"):
         locked(tmp_path, "eval")
+    silent(tmp_path, locks.LEASE + 1)
+    locked(tmp_path, "eval")
+    assert locks.holder_of(tmp_path).pid == os.getpid()
 
 
 def test_a_file_system_without_locks_falls_back(tmp_path, monkeypatch):
@@ -260,17 +263,58 @@ def test_a_slow_process_never_takes_the_file_of_a_new_holder_away(tmp_path, no_f
     assert json.loads((tmp_path / LOCK_FILE).read_text())["pid"] == os.getppid()
 
 
-def test_only_one_process_at_a_time_removes_an_old_file(tmp_path, no_flock):
+@pytest.mark.parametrize("description", ["of a process that has ended", "none"])
+def test_only_one_process_at_a_time_removes_an_old_file(tmp_path, no_flock, monkeypatch, description):
+    monkeypatch.setattr(locks, "_ATTEMPTS", 3)
     write_holder(tmp_path, pid=dead())
-    removing = tmp_path / f"{LOCK_FILE}.removing"
-    removing.touch()
+    if description == "none":
+        (tmp_path / LOCK_FILE).write_text("")
+        silent(tmp_path, locks.LEASE + 1)
+    turn = tmp_path / locks._TURN
+    turn.touch()
     with pytest.raises(UsageError, match="in use by another process"):
         locked(tmp_path, "eval")
     then = time.time() - 60  # that process was killed
-    os.utime(removing, (then, then))
+    os.utime(turn, (then, then))
     locked(tmp_path, "eval")
     assert locks.holder_of(tmp_path).pid == os.getpid()
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK_FILE]
+
+
+def test_a_process_whose_turn_was_taken_removes_nothing(tmp_path, no_flock, monkeypatch):
+    """It stood still for so long that another one has the turn now."""
+    write_holder(tmp_path, pid=dead())
+    with (tmp_path / LOCK_FILE).open("rb") as file:
+        gone = locks._holder(file)
+    turn, read = tmp_path / locks._TURN, locks._holder
+
+    def slow(file):
+        turn.unlink()
+        turn.write_text("of another process")
+        return read(file)
+
+    monkeypatch.setattr(locks, "_holder", slow)
+    locks._remove(tmp_path / LOCK_FILE, gone)
+    assert (tmp_path / LOCK_FILE).exists()
+    assert turn.read_text() == "of another process"
+
+
+def test_a_killed_removal_does_not_block_an_empty_folder(tmp_path, no_flock):
+    out = tmp_path / "out"
+    write_holder(out, pid=dead())
+    (out / locks._TURN).touch()
+    os.utime(out / locks._TURN, (1, 1))
+    assert claim(out, "train", SETTINGS) is False
+    release(out)
+    assert not out.exists()
+
+
+def test_a_process_that_lost_its_folder_leaves_the_lock_of_the_next_one(tmp_path, no_flock):
+    locked(tmp_path, "train")
+    (tmp_path / LOCK_FILE).unlink()
+    write_holder(tmp_path, pid=os.getppid())
+    unlock(tmp_path)
+    assert json.loads((tmp_path / LOCK_FILE).read_text())["pid"] == os.getppid()
 
 
 def test_waiting_for_the_description_of_a_lock_ends(tmp_path, no_flock):

@@ -137,11 +137,10 @@ def _text(name: str, keys: Sequence[str], fixed: Mapping[str, Any], rows: Sequen
     note = "\n\\* The rate is at the edge of the grid, so a better one may lie outside.\n" if edge else ""
     same = "".join(f" All have {_spoken(key)} {shown(value)}." for key, value in fixed.items())
     interval = " Brackets hold 95 % intervals." if any(item.score.low is not None for item in rows) else ""
-    trained = (
-        " The validation loss is the mean over the trainings, in nats per token, with the lowest and the highest in parentheses."
-        if losses
-        else ""
+    several = (
+        ", with the lowest and the highest in parentheses" if any(len(_losses(item.entry)) > 1 for item in rows) else ""
     )
+    trained = f" The validation loss is the mean over the trainings, in nats per token{several}." if losses else ""
     return (
         f"# Study: {name}\n\nRows of the same method differ only in {_listing(keys)}.{same}{interval}{trained}\n\n"
         f"{markdown_table(columns, lines)}\n{note}"
@@ -185,7 +184,7 @@ def _losses(entry: Entry) -> list[float]:
 def _mean_loss(entry: Entry) -> str:
     losses = _losses(entry)
     if not losses:
-        return ""
+        return "–"
     spread = f" ({min(losses):.3f} to {max(losses):.3f})" if len(losses) > 1 else ""
     return f"{mean(losses):.3f}{spread}"
 
@@ -221,7 +220,7 @@ def _csv(keys: Sequence[str], rows: Sequence[StudyRow]) -> str:
     varied = [key for key in keys if key != "total_rank"]
     columns = ["name", "method", "row", *varied, "total_rank", "learning_rate", "at_edge", "seeds", "average", "stderr"]
     columns += ["low", "high", "soft_average", "soft_stderr", "soft_low", "soft_high"]
-    columns += ["validation_loss", "validation_loss_low", "validation_loss_high", "same_as"]
+    columns += ["validation_loss", "validation_loss_min", "validation_loss_max", "same_as"]
     lines = [
         [
             item.row.name,

@@ -80,9 +80,9 @@ def test_the_validation_loss_of_the_trainings_is_shown(tmp_path):
     assert "in nats per token, with the lowest and the highest in parentheses" in " ".join(text.split())
     head, _, *lines = lines_of(text, "| name")
     cells = [line[head.index("validation loss")] for line in lines]
-    assert cells == ["0.375 (0.250 to 0.500)", "", "0.375 (0.250 to 0.500)", ""]
+    assert cells == ["0.375 (0.250 to 0.500)", "–", "0.375 (0.250 to 0.500)", "–"]
     rows = list(csv.DictReader(io.StringIO((folder / "study.csv").read_text())))
-    names = ("validation_loss", "validation_loss_low", "validation_loss_high")
+    names = ("validation_loss", "validation_loss_min", "validation_loss_max")
     assert [[row[name] for name in names] for row in rows[:2]] == [["0.375", "0.25", "0.5"], ["", "", ""]]
 
 

@@ -83,7 +83,6 @@ def test_fewer_batches_than_processes(tiny_base, adapter, alone, tmp_path):
     assert_close(tmp_path / "out", alone)
 
 
-@pytest.mark.long
 def test_an_error_in_one_process_ends_all_with_its_message(tiny_base, adapter, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     words = [

@@ -1,5 +1,6 @@
 """The committed demo board: what the README says of it is what its entries give."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,22 @@ def test_the_readme_shows_its_table_and_says_what_is_significant(standing):
     pairs = len(methods) * (len(methods) - 1) // 2
     said = f"Only {len(better)} of the {pairs} pairs of trained rows differ significantly"
     assert said in " ".join(readme.split())
+
+
+def cells(text):
+    """The cells of the first Markdown table in a text, by line."""
+    lines = itertools.takewhile(lambda line: line.startswith("|"), text[text.index("\n| ") + 1 :].splitlines())
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def test_the_benchmarks_show_its_families():
+    head, _, *rows = cells((BOARD / "leaderboard.md").read_text(encoding="utf-8").split("## Families\n")[1])
+    scores = {row[0]: row for row in rows}
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
+    shown = cells(page.split("## Accuracy after 200 steps\n")[1])[2:]
+    assert [row[0] for row in shown] == head[1:12]
+    for place, row in enumerate(shown, start=1):
+        assert row[1:] == [scores[name][place] for name in ("lora", "majority", "base")]
 
 
 def test_no_family_is_at_the_ceiling_or_at_chance_for_all_methods(standing):

@@ -95,7 +95,6 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(points, tmp_path, undis
     assert go_on(running.out) == undisturbed
 
 
-@pytest.mark.long
 def test_two_workers_killed_twice_leave_no_process_and_the_same_bytes(tmp_path, undisturbed, go_on):
     for pattern, count in ((".work/*.train.[0-9]*.json", 3), (".work/shards/train/*.json", 2)):
         running = builds.start(tmp_path / "mix", workers=2)
