@@ -62,3 +62,23 @@ def test_the_effect_of_competition_is_that_of_the_boards(boards):
     found = cells(PAGE.read_text(encoding="utf-8"), "Parts of TeamLoRA")["Competition raises the score of MoELoRA"]
     pair = ("teamlora-normalised", "moelora")
     assert found[1] == f"demo board: {boards['demo'][pair]}; real rows: {boards['sample'][pair]}"
+
+
+def test_the_number_of_experts_has_the_differences_of_its_study():
+    found = differences("studies/studies/experts-total")
+    expected = [
+        found["teamlora-experts-total-4", f"teamlora-experts-total-{experts}"].replace("-", "−")
+        for experts in (1, 2, 8)
+    ]
+    row = next(line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| Four experts are better"))
+    page = " ".join((ROOT / "docs" / "studies.md").read_text("utf-8").split())
+    for difference in expected:
+        shown = difference if difference.startswith("−") else f"+{difference}"
+        assert shown in row and shown in page
+
+
+def test_the_figures_of_the_studies_are_those_of_their_folders():
+    """A copy, because the site has no files outside docs/."""
+    for figure in (ROOT / "docs" / "images").glob("study-*.svg"):
+        study = figure.stem.removeprefix("study-")
+        assert figure.read_bytes() == (ROOT / "leaderboards/studies/studies" / study / "study.svg").read_bytes()

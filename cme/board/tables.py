@@ -54,14 +54,15 @@ def stale_tables(board: Board) -> list[Path]:
     """List the files that are missing, and the tables that `write_tables` would write differently.
 
     Figures depend on the version of matplotlib, so a figure that exists is not compared. Without matplotlib, none is missed.
+    A study or a base without any entry has not begun, and is left out.
 
     Args:
-        board: the board. Its entries must be complete.
+        board: the board. The entries of what has begun must be complete.
 
     Raises:
         CMEError: an entry is missing or damaged.
     """
-    texts, figures, missing = _files(board)
+    texts, figures, missing = _files(board, begun=True)
     if missing:
         raise CMEError(f"{' '.join(missing)} Run: cme board run")
     stale = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text.encode()]
@@ -76,8 +77,13 @@ def _left_over(board: Board, figures: Mapping[Path, object]) -> list[Path]:
     return [file for file in files if file.is_file() and file not in figures]
 
 
-def _files(board: Board) -> tuple[dict[Path, str], dict[Path, Callable[[], Any]], list[str]]:
-    """Make the texts and figures by path, and the sentences about entries that are missing."""
+def _files(board: Board, *, begun: bool = False) -> tuple[dict[Path, str], dict[Path, Callable[[], Any]], list[str]]:
+    """Make the texts and figures by path, and the sentences about entries that are missing.
+
+    Args:
+        board: the board.
+        begun: whether to leave out studies and bases without any entry.
+    """
     texts: dict[Path, str] = {}
     figures: dict[Path, Callable[[], Any]] = {}
     missing: list[str] = []
@@ -87,13 +93,15 @@ def _files(board: Board) -> tuple[dict[Path, str], dict[Path, Callable[[], Any]]
         for name in board.file.studies:
             folder, lines = _folder(board, base, name), tuned_lines(standings[base.label])
             standing = _standing(board, base, name)
+            if begun and not standing.shown:
+                continue
             if lacking := _lacking(standing, [row.name for row in board.of_study(name)]):
                 missing.append(f"{folder / 'entries'} lacks {lacking}, so the study {name} has no tables.")
                 continue
             of_study = study_files(board, folder, name, standing, lines)
             texts |= of_study[0]
             figures |= of_study[1]
-    if len(board.bases) > 1:
+    if len(board.bases) > 1 and not (begun and any(not standing.shown for standing in standings.values())):
         names = [row.name for row in board.methods]
         without = {label: rows for label, standing in standings.items() if (rows := _lacking(standing, names))}
         missing += [f"The base {label} lacks {rows}, so there is no order.md." for label, rows in without.items()]

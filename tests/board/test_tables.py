@@ -130,6 +130,20 @@ def test_a_missing_entry_is_one_message(board, tmp_path):
         cme.board_tables(board)
 
 
+def test_a_check_leaves_out_what_has_not_begun(board, tmp_path):
+    cme.board_tables(board)
+    other, study = tmp_path / "out" / "smollm2-135m", tmp_path / "out" / "studies" / "ranks"
+    shutil.rmtree(other)
+    with pytest.raises(CMEError, match=r"The base smollm2-135m lacks lora, moelora, team"):
+        cme.board_tables(board)
+    assert cme.board_tables(board, check=True) == []
+    (study / "study.md").write_text("")
+    assert cme.board_tables(board, check=True) == [study / "study.md"]
+    (study / "entries" / "lora-ranks-8.json").unlink()
+    with pytest.raises(CMEError, match=r"lacks lora-ranks-8, so the study ranks has no tables"):
+        cme.board_tables(board, check=True)
+
+
 def test_tables_that_do_not_match_the_entries_are_named(board, tmp_path):
     everything = {path.relative_to(tmp_path / "out").as_posix() for path in cme.board_tables(board, check=True)}
     assert {path.relative_to(tmp_path / "out").as_posix() for path in cme.board_tables(board)} == everything
