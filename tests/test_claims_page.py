@@ -64,12 +64,10 @@ def test_the_effect_of_competition_is_that_of_the_boards(boards):
     assert found[1] == f"demo board: {boards['demo'][pair]}; real rows: {boards['sample'][pair]}"
 
 
-def test_the_number_of_experts_has_the_differences_of_its_study():
-    found = differences("studies/studies/experts-total")
-    expected = [
-        found["teamlora-experts-total-4", f"teamlora-experts-total-{experts}"].replace("-", "−")
-        for experts in (1, 2, 8)
-    ]
+@pytest.mark.parametrize("study", ["experts-total", "experts-each"])
+def test_the_number_of_experts_has_the_differences_of_its_studies(study):
+    found = differences(f"studies/studies/{study}")
+    expected = [found[f"teamlora-{study}-4", f"teamlora-{study}-{experts}"].replace("-", "−") for experts in (1, 2, 8)]
     row = next(line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| Four experts are better"))
     page = " ".join((ROOT / "docs" / "studies.md").read_text("utf-8").split())
     for difference in expected:
