@@ -63,6 +63,8 @@ def stale_tables(board: Board) -> list[Path]:
         CMEError: an entry is missing or damaged.
     """
     texts, figures, missing = _files(board, begun=True)
+    if not texts:  # nothing has begun
+        missing = _files(board)[2]
     if missing:
         raise CMEError(f"{' '.join(missing)} Run: cme board run")
     stale = [path for path, text in texts.items() if not path.is_file() or path.read_bytes() != text.encode()]

@@ -144,6 +144,12 @@ def test_a_check_leaves_out_what_has_not_begun(board, tmp_path):
         cme.board_tables(board, check=True)
 
 
+def test_a_check_of_a_board_without_entries_is_refused(board, tmp_path):
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(CMEError, match=r"The base base lacks lora, moelora, team"):
+        cme.board_tables(board, check=True)
+
+
 def test_tables_that_do_not_match_the_entries_are_named(board, tmp_path):
     everything = {path.relative_to(tmp_path / "out").as_posix() for path in cme.board_tables(board, check=True)}
     assert {path.relative_to(tmp_path / "out").as_posix() for path in cme.board_tables(board)} == everything
