@@ -32,6 +32,21 @@ def test_the_version_is_written_once():
     assert PROJECT["project"]["name"] == DISTRIBUTION
 
 
+KINDS = re.compile(
+    r"\.(cff|css|csv|html|ipynb|j2|js|json|md|parquet|png|py|safetensors|sh|svg|toml|txt|typed|yaml|yml)"
+)
+NAMES = {"LICENSE", "Makefile", ".gitignore", ".gitkeep", "run", "release-check"}
+
+
+def test_the_repository_holds_no_package_archive_or_other_stray_file():
+    """A tool that downloads a file into the current folder, such as ``pip download``, must not add it to a commit."""
+    files = tracked()
+    assert len(files) > 1000
+    assert [
+        str(path.relative_to(ROOT)) for path in files if not KINDS.fullmatch(path.suffix) and path.name not in NAMES
+    ] == []
+
+
 def test_nothing_tells_users_to_install_the_other_cme():
     """The name ``cme`` on PyPI belongs to another project."""
     wrong = re.compile(r"pip3? install (?:-\S+ )*['\"]?cme(?![-\w])|(?:version|requires|distribution)\([\"']cme[\"']\)")
