@@ -1,11 +1,11 @@
 """Boards from one YAML file: plan, run, status and commands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.api.call import StrPath, path, public
+from cme.api.call import StrPath, names, path, public
 from cme.api.tables import as_html, as_text
 from cme.errors import UsageError, unknown
 
@@ -109,13 +109,14 @@ class BoardRun:
 
 
 @public
-def plan_board(file: StrPath, *, work: StrPath | None = None, only: str | None = None) -> BoardPlan:
+def plan_board(file: StrPath, *, work: StrPath | None = None, only: str | Sequence[str] | None = None) -> BoardPlan:
     """Plan a board: its steps, what is finished, and what is left: ``cme board plan``. Nothing is run or written.
 
     Args:
         file: the YAML file of the board.
         work: folder of the mix, the runs and the results, instead of the one in the file.
-        only: pattern of names of steps. Only the needed steps that fit, and what they need, are listed.
+        only: pattern of names of steps, or several, as a list or with commas. Only the needed steps that fit, and what they
+            need, are listed.
 
     Returns:
         The plan.
@@ -132,9 +133,9 @@ def plan_board(file: StrPath, *, work: StrPath | None = None, only: str | None =
     """
     from cme.board.run import selected
 
+    patterns = names(only)
     now = _survey(file, work)
-    chosen = None if only is None else selected(now, only)
-    return _made(now, chosen)
+    return _made(now, selected(now, patterns) if patterns else None)
 
 
 @public
@@ -222,7 +223,7 @@ def run_board(
     engine: str = "local",
     address: str | None = None,
     jobs: int | None = None,
-    only: str | None = None,
+    only: str | Sequence[str] | None = None,
     fail_fast: bool = False,
 ) -> BoardRun:
     """Run everything on a board that is not finished: ``cme board run``.
@@ -236,7 +237,8 @@ def run_board(
             share the folders.
         address: address of a Ray cluster. None means that of ``RAY_ADDRESS``, or a new one on this machine.
         jobs: most steps at a time. None means one per GPU, or as many as the cores allow.
-        only: pattern of names of steps, such as ``results/lora-*``. Only these are run, and what they need.
+        only: pattern of names of steps, such as ``results/lora-*``, or several, as a list or with commas. Only these are run,
+            and what they need.
         fail_fast: interrupt everything after the first failure. Otherwise everything runs that does not need a failed step.
 
     Returns:
@@ -260,6 +262,7 @@ def run_board(
         )
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs is {jobs}. Give at least 1.")
+    patterns = names(only)
     board = read_board(path(file), None if work is None else path(work))
 
     def make_pool() -> Pool:
@@ -273,7 +276,7 @@ def run_board(
         from cme.board.ray_pool import load_ray
 
         load_ray()
-    ran = run(board, make_pool, only=only, fail_fast=fail_fast)
+    ran = run(board, make_pool, only=patterns or (), fail_fast=fail_fast)
     return BoardRun(
         board.file.name, board.out, tuple(ran.done), ran.failed, tuple(ran.blocked), ran.left, ran.seconds,
         tuple(ran.extra_entries),

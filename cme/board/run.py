@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -52,7 +52,7 @@ class Ran:
     extra_entries: list[Path] = field(default_factory=list)
 
 
-def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None = None, fail_fast: bool = False) -> Ran:
+def run_board(board: Board, make_pool: Callable[[], Pool], *, only: Sequence[str] = (), fail_fast: bool = False) -> Ran:
     """Run everything that a board needs and that is not finished.
 
     A step that another process works on is left to that process. A killed command is run again, and continues its work.
@@ -60,12 +60,12 @@ def run_board(board: Board, make_pool: Callable[[], Pool], *, only: str | None =
     Args:
         board: the board.
         make_pool: makes the pool in which the commands run. It is called only if something is left to do.
-        only: pattern of names of steps, such as ``results/lora-*``. Only these are run, and what they need.
+        only: patterns of names of steps, such as ``results/lora-*``. Only these are run, and what they need. None means all.
         fail_fast: interrupt everything after the first failure. Otherwise all steps run that do not need a failed one.
 
     Raises:
         UsageError: the work folder belongs to another board, a folder has other work, something that the steps read does not
-            exist, or no step fits the pattern.
+            exist, or no step fits a pattern.
         CMEError: a file of the board is damaged or cannot be written.
     """
     check_folder(board)
@@ -105,19 +105,22 @@ def check_folder(board: Board) -> None:
             )
 
 
-def selected(now: Survey, only: str | None) -> frozenset[str]:
-    """Return the needed steps that fit a pattern, with the needed steps that they need.
+def selected(now: Survey, only: Sequence[str]) -> frozenset[str]:
+    """Return the needed steps that fit one of the patterns, with the needed steps that they need. No pattern means all.
 
     Raises:
-        UsageError: no step fits the pattern.
+        UsageError: no step fits a pattern.
     """
-    if only is None:
+    if not only:
         return now.needed
-    steps = now.plan.steps
-    fitting = {name for name in steps if fnmatchcase(name, only)}
-    if not fitting:
-        raise UsageError(f"no step fits {only!r}. 'cme board plan' lists the names, such as {next(iter(steps))!r}.")
-    chosen = {name for name in fitting if not now.states[name].finished}
+    steps, chosen = now.plan.steps, set[str]()
+    for pattern in only:
+        fitting = {name for name in steps if fnmatchcase(name, pattern)}
+        if not fitting:
+            raise UsageError(
+                f"no step fits {pattern!r}. 'cme board plan' lists the names, such as {next(iter(steps))!r}."
+            )
+        chosen |= {name for name in fitting if not now.states[name].finished}
     for name in reversed(list(steps)):
         if name in chosen:
             chosen |= {other for other in steps[name].needs if not now.states[other].finished}
@@ -142,7 +145,7 @@ def refuse_conflicts(now: Survey, wanted: frozenset[str]) -> None:
 class _Driver:
     """Decides which step starts when."""
 
-    def __init__(self, board: Board, pool: Pool, now: Survey, only: str | None, fail_fast: bool) -> None:
+    def __init__(self, board: Board, pool: Pool, now: Survey, only: Sequence[str], fail_fast: bool) -> None:
         self.board, self.pool, self.only, self.fail_fast = board, pool, only, fail_fast
         self.ran, self.attempts, self._shown = Ran(), dict[str, int](), 0
         self.starts, self.begun = Starts(board.work), dict[str, Step]()

@@ -28,9 +28,17 @@ Work = Annotated[
     ),
 ]
 Only = Annotated[
-    str | None,
-    typer.Option("--only", help="Only steps that fit this pattern, and what they need. Example: 'results/lora-*'."),
+    list[str] | None,
+    typer.Option(
+        "--only",
+        help="Only steps that fit these patterns, and what they need, separated by commas. Can be repeated. Example: "
+        "'results/lora-*'.",
+    ),
 ]
+
+
+def _patterns(only: list[str] | None) -> str | None:
+    return None if only is None else ",".join(only)
 
 
 @verb("plan", to=board, epilog="Example: cme board plan leaderboards/demo/board.yaml")
@@ -41,7 +49,7 @@ def plan(file: BoardYaml, work: Work = None, only: Only = None, as_json: Json = 
     """
     import cme
 
-    planned = cme.plan_board(file, work=work, only=only)
+    planned = cme.plan_board(file, work=work, only=_patterns(only))
     if as_json:
         emit_json(_plain(planned))
         return
@@ -82,7 +90,9 @@ def run(
     import cme
 
     with announced(note):
-        ran = cme.run_board(file, work=work, engine=engine, address=address, jobs=jobs, only=only, fail_fast=fail_fast)
+        ran = cme.run_board(
+            file, work=work, engine=engine, address=address, jobs=jobs, only=_patterns(only), fail_fast=fail_fast
+        )
     if as_json:
         emit_json(asdict(ran) | {"out": str(ran.out), "extra_entries": [str(file) for file in ran.extra_entries]})
     else:

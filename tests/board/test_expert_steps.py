@@ -93,7 +93,7 @@ def test_a_grid_that_chooses_the_experts_decides_the_parts(tmp_path):
 
 def test_entries_do_not_wait_for_analyses(tmp_path):
     board = make_board(tmp_path, **WANTED)
-    run_fake(board, only="table")
+    run_fake(board, only=["table"])
     assert entry_of(tmp_path)["runs"][0]["experts"] is None
     now = survey(board)
     assert now.states["entries/team"].finished and now.states["table"].finished and now.needed == OWN
@@ -120,8 +120,8 @@ def test_a_failed_analysis_holds_up_no_table(tmp_path):
 
 def test_an_entry_may_get_its_analysis_while_the_table_is_rendered(tmp_path):
     board = make_board(tmp_path, **WANTED)
-    run_fake(board, only="table")
-    run_fake(board, only="experts/team")
+    run_fake(board, only=["table"])
+    run_fake(board, only=["experts/team"])
     now = survey(board)
     assert now.states["table"].finished and now.needed == {"experts-table"}
     file = tmp_path / "out" / "entries" / "team.json"

@@ -42,7 +42,7 @@ def test_a_finished_board_runs_nothing(tmp_path):
 
 def test_an_interrupted_board_runs_the_rest(tmp_path):
     board = make_board(tmp_path)
-    _, first = run_fake(board, only="grid/*")
+    _, first = run_fake(board, only=["grid/*"])
     assert set(first.started) == {name for name in survey(board).plan.steps if name.startswith("grid/")} | {"mix"}
     _, second = run_fake(board)
     assert set(first.started) & set(second.started) == set()
@@ -145,7 +145,7 @@ def test_a_killed_step_runs_again_but_not_forever(tmp_path):
 def test_a_command_whose_output_is_not_the_steps_fails(tmp_path, monkeypatch):
     board = make_board(tmp_path)
     monkeypatch.setattr("tests.board.fakes.finish", lambda step, board, **_: None)
-    ran, _ = run_fake(board, jobs=1, only="mix")
+    ran, _ = run_fake(board, jobs=1, only=["mix"])
     assert "the command succeeded, but its output is not what the board needs" in ran.failed["mix"]
 
 
@@ -199,11 +199,18 @@ def test_a_step_that_another_driver_has_just_started_is_not_started(tmp_path, mo
 
 def test_a_pattern_chooses_steps_and_what_they_need(tmp_path):
     board = make_board(tmp_path)
-    _, pool = run_fake(board, only="results/lora-0")
+    _, pool = run_fake(board, only=["results/lora-0"])
     rates = {f"grid/lora/lr-{rate}" for rate in ("1e-03", "2e-03")}
     assert set(pool.started) == {"mix", "results/lora-0", "grid/lora", *rates}
+
+
+def test_every_one_of_several_patterns_chooses_steps(tmp_path):
+    board = make_board(tmp_path)
+    _, pool = run_fake(board, only=["grid/lora/lr-2*", "grid/lora/lr-1*"])
+    assert set(pool.started) == {"mix", "grid/lora/lr-1e-03", "grid/lora/lr-2e-03"}
     with pytest.raises(UsageError, match="no step fits 'resluts/\\*'"):
-        run_fake(board, only="resluts/*")
+        run_fake(board, only=["results/*", "resluts/*"])
+    assert not survey(board).states["results/lora-0"].finished
 
 
 def test_the_folder_of_another_board_is_refused(tmp_path):
@@ -275,7 +282,7 @@ def test_an_entry_of_other_results_is_written_again(tmp_path):
 
 def test_what_is_left_is_estimated_from_what_is_finished(tmp_path):
     board = make_board(tmp_path)
-    run_fake(board, only="results/*-0")
+    run_fake(board, only=["results/*-0"])
     now = survey(board)
     rates = [step for step in statuses(now) if step.kind == "rate"]
     assert {step.seconds for step in rates} == {60.0}
@@ -286,7 +293,7 @@ def test_what_is_left_is_estimated_from_what_is_finished(tmp_path):
 
 def test_the_time_of_another_base_is_no_estimate(tmp_path):
     board = make_board(tmp_path, base=f"[{tmp_path}/base, smollm2-135m]")
-    run_fake(board, only="results/*")
+    run_fake(board, only=["results/*"])
     now = survey(board)
     left = [
         step for step in statuses(now) if step.state in ("ready", "waiting") and step.kind in ("rate", "run", "result")
@@ -297,7 +304,7 @@ def test_the_time_of_another_base_is_no_estimate(tmp_path):
 
 def test_a_diverged_rate_is_a_result(tmp_path):
     board = make_board(tmp_path)
-    run_fake(board, only="grid/lora")
+    run_fake(board, only=["grid/lora"])
     out = tmp_path / "work" / "grid" / "lora" / "lr-2e-03"
     values = json.loads((out / ".cme.json").read_text())
     (out / ".cme.json").write_text(json.dumps(values | {"finished": False}))

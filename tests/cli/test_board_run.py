@@ -23,6 +23,10 @@ def test_plan_lists_steps_and_what_is_left(cme, tmp_path):
     assert not (tmp_path / "work").exists(), "planning writes nothing"
     part = cme("board", "plan", path, "--only", "results/majority")
     assert [line.split()[0] for line in part.stdout.splitlines()[2:]] == ["results/majority"]
+    for words in (("results/majority", "--only", "grid/lora/lr-1*"), ("results/majority,grid/lora/lr-1*",)):
+        both = cme("board", "plan", path, "--only", *words)
+        names = {line.split()[0] for line in both.stdout.splitlines()[2:]}
+        assert names == {"mix", "grid/lora/lr-1e-03", "results/majority"}
 
 
 def test_plan_for_scripts_is_what_python_gives(cme, tmp_path):
@@ -40,7 +44,7 @@ def test_plan_for_scripts_is_what_python_gives(cme, tmp_path):
 
 def test_status_has_one_line_per_row(cme, tmp_path):
     board = make_board(tmp_path)
-    run_board(board, lambda: FakePool(board), only="results/lora-0")
+    run_board(board, lambda: FakePool(board), only=["results/lora-0"])
     done = cme("board", "status", tmp_path / "board.yaml")
     lines = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line}
     assert lines["lora"] == ["2/2", "0/1", "1/2", "0/1"] and lines["base"] == ["0/1", "0/1"]
@@ -55,7 +59,7 @@ def test_status_has_one_line_per_row(cme, tmp_path):
 
 def test_status_and_plan_show_analyses_and_exports(cme, tmp_path):
     board = make_board(tmp_path, analysis="true", exports="true")
-    run_board(board, lambda: FakePool(board), only="analysis/team-1")
+    run_board(board, lambda: FakePool(board), only=["analysis/team-1"])
     done = cme("board", "status", tmp_path / "board.yaml")
     lines = [line.split() for line in done.stdout.splitlines() if line]
     assert lines[0] == ["row", "rates", "runs", "results", "analyses", "exports", "entry"]
@@ -68,7 +72,7 @@ def test_status_and_plan_show_analyses_and_exports(cme, tmp_path):
 
 def test_running_and_failed_steps_are_named(cme, tmp_path):
     board = make_board(tmp_path)
-    run_board(board, lambda: FakePool(board), only="mix")
+    run_board(board, lambda: FakePool(board), only=["mix"])
     record = tmp_path / "work" / "steps" / "results" / "base.json"
     record.parent.mkdir(parents=True)
     record.write_text(json.dumps({"code": 1, "seconds": 3.0}))
