@@ -73,6 +73,8 @@ def test_the_number_of_experts_has_the_differences_of_its_studies(study):
     for difference in expected:
         shown = difference if difference.startswith("−") else f"+{difference}"
         assert shown in row and shown in page
+    rises = next(line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| The score rises steadily"))
+    assert found[f"teamlora-{study}-2", f"teamlora-{study}-1"].replace("-", "−") in rises
 
 
 def test_the_figures_of_the_studies_are_those_of_their_folders():
