@@ -63,14 +63,15 @@ class Plan:
                 f"samples of each dataset ({best.samples:,} for a run). Both methods together take "
                 f"{best.tokens / 1e6:.2f} million tokens{hours}."
             )
-        own = float(parts.own.sum())
         lines.append(
             f"In the pilot, seeds move a method's average by {(parts.seeds / 2) ** 0.5:.2f} points (standard deviation; "
             f"{parts.freedom} degrees of freedom from {', '.join(planned.pilot)})."
         )
         if parts.seeds > 0:
+            seeds = best.seeds if best is not None else 3
             lines.append(
-                f"From about {own / parts.seeds:.0f} samples per dataset on, seeds cause most of the variance."
+                f"With {seeds} seeds of each method, the seeds cause most of the variance from about "
+                f"{parts.seeds_outweigh(seeds):.0f} samples per dataset on."
             )
         if self.budget_hours is not None:
             seeds, samples = planned.budget(self.budget_hours)

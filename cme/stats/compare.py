@@ -13,7 +13,7 @@ from cme.stats.comparison import Comparison, Difference
 from cme.stats.critical import Critical
 from cme.stats.discordance import half_width_bound
 from cme.stats.panel import Array, Panel, weight_vector
-from cme.stats.variance import cluster_freedom, satterthwaite, seed_share, seed_variances
+from cme.stats.variance import Seeds, cluster_freedom, paired_by_seed, satterthwaite, seed_share, seed_variances
 
 __all__ = ["by_student", "compare", "comparisons", "critical_values", "holm"]
 
@@ -35,7 +35,8 @@ def compare(
     Intervals and p-values come from the same symmetric studentised bootstrap, so p ≤ alpha if the interval excludes 0.
     Percentiles of |t| adapt to few, skewed or discrete differences, for which value ± 1.96 · stderr is too narrow. For rows with
     several seeds, the seed variance is added with Student's t (`cme.stats.variance.combined_quantile`). It is moderated by the
-    other rows, and trained rows with one seed borrow the mean (`cme.stats.variance.seed_variances`).
+    other rows, and trained rows with one seed borrow the mean (`cme.stats.variance.seed_variances`). What a seed adds to all
+    rows cancels if the trained rows have the same seeds (`cme.stats.variance.paired_by_seed`).
 
     Args:
         panel: The scores.
@@ -181,16 +182,28 @@ def critical_values(panel: Panel, weights: Array, pairs: Pairs, drawn: NDArray[n
     """
     parts = pair_variances(panel, weights, pairs)
     freedom = satterthwaite(parts, np.array([cluster_freedom(panel.sizes[k]) for k in np.flatnonzero(weights)]))
-    sample, seeds = parts.sum(axis=-1), seed_variances(panel, weights)
+    sample, paired = parts.sum(axis=-1), paired_by_seed(panel)
+    variance, observed, seed_freedom = _of_pairs(seed_variances(panel, weights), pairs)
+    if paired is not None:
+        # What a seed adds to all trained rows does not cancel in a difference from a row without training.
+        trained = np.asarray(panel.trained)
+        both = trained[pairs.first] & trained[pairs.second]
+        within = _of_pairs(seed_variances(panel, weights, paired), pairs)
+        variance, observed, seed_freedom = (
+            np.where(both, *values) for values in zip(within, (variance, observed, seed_freedom), strict=True)
+        )
+    return Critical(drawn, sample, freedom, variance, seed_share(observed, sample + variance), seed_freedom)
+
+
+def _of_pairs(seeds: Seeds, pairs: Pairs) -> tuple[Array, Array, Array]:
+    """Return the variance that is due to the seeds, the same with sampling noise, and its freedom, [P] each."""
 
     def of_both(values: Array) -> Array:
         return np.stack([values[pairs.first], values[pairs.second]], axis=-1)
 
-    variance, observed = of_both(seeds.variance).sum(axis=-1), of_both(seeds.observed)
-    seed_freedom = np.minimum(satterthwaite(observed, of_both(seeds.freedom)), seeds.pooled)
-    return Critical(
-        drawn, sample, freedom, variance, seed_share(observed.sum(axis=-1), sample + variance), seed_freedom
-    )
+    observed = of_both(seeds.observed)
+    freedom = np.minimum(satterthwaite(observed, of_both(seeds.freedom)), seeds.pooled)
+    return of_both(seeds.variance).sum(axis=-1), observed.sum(axis=-1), freedom
 
 
 def _check(panel: Panel, weights: Array, alpha: float, resamples: int) -> None:

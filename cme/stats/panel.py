@@ -27,6 +27,7 @@ class Panel:
         sizes: Samples in each cluster, per dataset [C_d].
         deviations: Sum over each cluster's samples of (score − the run's mean), per dataset [C_d, T].
         trained: Whether each row was trained, [R]. The base and a baseline were not, so no seed affects them.
+        labels: Seed of each run, [T], or () if the seeds are unknown.
     """
 
     rows: tuple[str, ...]
@@ -36,6 +37,27 @@ class Panel:
     sizes: tuple[Array, ...]
     deviations: tuple[Array, ...]
     trained: tuple[bool, ...]
+    labels: tuple[int | None, ...] = ()
+
+    def paired_runs(self) -> NDArray[np.intp] | None:
+        """Return the runs of the trained rows, with the runs of one seed in one column, [rows, S].
+
+        None if the trained rows do not all have the same seeds.
+        """
+        if not self.labels:
+            return None
+        starts = np.concatenate([[0], np.cumsum(self.seeds)])
+        found = []
+        for row, trained in enumerate(self.trained):
+            if trained:
+                runs = range(starts[row], starts[row + 1])
+                by_seed = {self.labels[run]: run for run in runs}
+                if len(by_seed) < len(runs) or None in by_seed:
+                    return None
+                found.append(by_seed)
+        if not found or any(by_seed.keys() != found[0].keys() for by_seed in found):
+            return None
+        return np.array([[by_seed[seed] for seed in found[0]] for by_seed in found], dtype=np.intp)
 
     def over_seeds(self, runs: Array) -> Array:
         """Average over the runs of each row: [..., T] → [..., R]."""
@@ -54,6 +76,7 @@ def make_panel(
     clusters: Mapping[str, Sequence[str]],
     *,
     untrained: Collection[str] = (),
+    seeds: Mapping[str, Sequence[int | None]] | None = None,
 ) -> Panel:
     """Check that the rows of a table were scored on the same samples, and reduce their scores.
 
@@ -62,6 +85,7 @@ def make_panel(
             samples.
         clusters: Cluster of each sample by dataset, [n].
         untrained: Rows without training, such as a base or a baseline.
+        seeds: Seed of each run by row, in the order of the runs. None if they are unknown.
 
     Returns:
         The panel.
@@ -91,6 +115,7 @@ def make_panel(
         sizes=tuple(sizes),
         deviations=tuple(deviations),
         trained=tuple(row not in untrained for row in tables),
+        labels=() if seeds is None else tuple(seed for row in tables for seed in seeds[row]),
     )
 
 

@@ -48,6 +48,10 @@ class Components:
         """Return the variance of the difference."""
         return self.seeds / seeds + float(((self.shared + self.own / seeds) / samples).sum())
 
+    def seeds_outweigh(self, seeds: int) -> float:
+        """Return the samples of each dataset from which the seeds cause most of the variance: (S Σ b + Σ g) / a."""
+        return (seeds * float(self.shared.sum()) + float(self.own.sum())) / self.seeds
+
     def detectable(self, seeds: int, samples: Array, power: float) -> float:
         """Return the difference that a comparison of two methods finds significant with the given power.
 

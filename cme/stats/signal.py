@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from cme.stats.panel import Panel, weight_vector
+from cme.stats.variance import paired_by_seed, residuals
 
 __all__ = ["CEILING", "NEAR_CHANCE", "Limit", "Signal", "limit_of", "signal_to_noise"]
 
@@ -25,19 +26,23 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Signal:
-    """One-way analysis of variance of the runs of trained rows, in the unit of the weights (points if they sum to 100).
+    """Analysis of variance of the runs of trained rows, in the unit of the weights (points if they sum to 100).
 
     With R rows, S_m runs of row m and N runs in all, the mean square between rows is Σ S_m (row mean − mean)² / (R − 1), and the
     mean square within rows is Σ (run − its row's mean)² / (N − R). All runs answered the same samples, so what a sample adds to
     every run cancels. A sample that suits one row counts as a difference of rows: the ratio is about these samples.
 
+    If the rows have the same seeds (`cme.stats.variance.paired_by_seed`), what a seed adds to all rows is left out. The second
+    mean square is then Σ (run − its row's mean − its seed's mean + mean)² / ((R − 1)(S − 1)).
+
     Attributes:
-        ratio: F, the mean square between rows over the mean square within rows. It is 1 on average if no row differs from
-            another by more than its seeds do. None if no run differs from its row's mean.
+        ratio: F, the mean square between rows over that of the seeds. It is 1 on average if no row differs from another by more
+            than its seeds do. None if the mean square of the seeds is 0.
         rows: standard deviation between rows without what seeds explain: the square root of (mean square between − mean square
             within) / S, and 0 if that is negative. S is the number of runs per row; (N − Σ S_m² / N) / (R − 1) if it differs.
-        seeds: standard deviation between runs of one row: the square root of the mean square within rows.
-        freedom: degrees of freedom between and within rows, R − 1 and N − R.
+        seeds: standard deviation between runs of one row: the square root of the mean square of the seeds.
+        freedom: degrees of freedom of both mean squares, R − 1 and N − R or (R − 1)(S − 1).
+        paired: whether what a seed adds to all rows is left out.
         critical: value that F exceeds in 5 % of tables whose rows are equal, if the runs are normally distributed.
 
     Source: Fisher's analysis of variance; the estimate of the variance component for unequal numbers of runs is that of Searle,
@@ -49,6 +54,7 @@ class Signal:
     seeds: float
     freedom: tuple[int, int]
     critical: float
+    paired: bool = False
 
 
 def signal_to_noise(panel: Panel, weights: Mapping[str, float]) -> Signal | None:
@@ -74,13 +80,13 @@ def signal_to_noise(panel: Panel, weights: Mapping[str, float]) -> Signal | None
 
     vector = weight_vector(panel, weights)
     counts = np.asarray(panel.seeds)[list(panel.trained)]
-    rows, runs = len(counts), int(counts.sum())
-    freedom = rows - 1, runs - rows
+    rows, runs, paired = len(counts), int(counts.sum()), paired_by_seed(panel)
+    freedom = rows - 1, runs - rows if paired is None else (rows - 1) * (paired.shape[1] - 1)
     if min(freedom) < 1:
         return None
     averages = vector @ panel.means
     of_rows = panel.over_seeds(averages)
-    deviations = (averages - panel.over_runs(of_rows))[np.repeat(panel.trained, panel.seeds)]
+    deviations = residuals(panel, averages, paired)[np.repeat(panel.trained, panel.seeds)]
     within = float(deviations @ deviations) / freedom[1]
     means = of_rows[list(panel.trained)]
     centred = means - counts @ means / runs
@@ -93,6 +99,7 @@ def signal_to_noise(panel: Panel, weights: Mapping[str, float]) -> Signal | None
         seeds=math.sqrt(within),
         freedom=freedom,
         critical=float(fdtri(*freedom, 0.95)),
+        paired=paired is not None,
     )
 
 

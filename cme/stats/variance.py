@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cme.stats.panel import Array, Panel
 
@@ -11,6 +12,8 @@ __all__ = [
     "Seeds",
     "cluster_freedom",
     "combined_quantile",
+    "paired_by_seed",
+    "residuals",
     "sample_variances",
     "satterthwaite",
     "seed_share",
@@ -81,7 +84,20 @@ def cluster_freedom(sizes: Array) -> float:
     return float(max(squares.sum() ** 2 / np.square(squares).sum() - 1, 1.0))
 
 
-def seed_variances(panel: Panel, weights: Array) -> Seeds:
+def paired_by_seed(panel: Panel) -> NDArray[np.intp] | None:
+    """Return the runs by trained row and seed, [R, S], if differences between rows are compared within each seed.
+
+    Runs with equal seeds see the same examples in the same order, so what a seed adds to all rows cancels in a difference. Pairs
+    are only used if the trained rows have the same seeds and (R − 1)(S − 1) degrees of freedom are left that suffice for a
+    variance. This depends on the table's shape and not on its scores, so it does not choose the smaller of two variances.
+    """
+    runs = panel.paired_runs()
+    if runs is None or (runs.shape[0] - 1) * (runs.shape[1] - 1) < PRIOR_FREEDOM:
+        return None
+    return runs
+
+
+def seed_variances(panel: Panel, weights: Array, paired: NDArray[np.intp] | None = None) -> Seeds:
     """Compute the variance that is due to the seeds, for the mean of each row over its runs.
 
     Samples and seeds are crossed, so the sum of both variances would count their interaction twice. It is subtracted once, as in
@@ -93,21 +109,26 @@ def seed_variances(panel: Panel, weights: Array) -> Seeds:
     one seed thus gets P, and its noise is the mean noise of the others. A row alone in its table keeps its own variance. This
     assumes that seeds move all methods about alike; a much noisier method is covered less often.
 
+    With ``paired``, the variance is that of a difference between two of the rows: what a seed adds to all rows is left out, as in
+    a two-way analysis of variance without interaction. v is then the sum of the squared residuals of a row divided by
+    d = (S − 1)(R − 1) / R.
+
     Args:
         panel: The scores.
         weights: Weights of the datasets, [D].
+        paired: The runs from `paired_by_seed`, [R, S]. None takes the seeds of different rows as independent.
     """
     seeds = np.asarray(panel.seeds, dtype=np.float64)
     trained = np.asarray(panel.trained)
     freedom = np.where(trained, seeds - 1, 0.0)
-    divisor = np.maximum(seeds - 1, 1.0)
-    averages = weights @ panel.means
-    centred = averages - panel.over_runs(panel.over_seeds(averages))
-    noise = np.zeros_like(averages)
+    if paired is not None:
+        freedom *= 1 - 1 / len(paired)
+    divisor = np.where(freedom > 0, freedom, 1.0)
+    centred = residuals(panel, weights @ panel.means, paired)
+    noise = np.zeros_like(centred)
     for weight, sizes, deviations in zip(weights, panel.sizes, panel.deviations, strict=True):
         if weight:
-            own = deviations - panel.over_runs(panel.over_seeds(deviations))
-            noise += weight**2 * sample_variances(own, sizes)
+            noise += weight**2 * sample_variances(residuals(panel, deviations, paired), sizes)
     # The mean of the squares times S/(S − 1) is the sample variance.
     between = panel.over_seeds(np.square(centred)) * seeds / divisor
     noise = panel.over_seeds(noise) * seeds / divisor
@@ -121,6 +142,20 @@ def seed_variances(panel: Panel, weights: Array) -> Seeds:
     runs = np.where(trained, np.maximum(np.maximum(between, moderated), noise), 0.0)
     variance = np.where(trained, runs - noise, 0.0) / seeds
     return Seeds(variance, runs / seeds, np.where(trained, np.minimum(PRIOR_FREEDOM + freedom, pooled), 0.0), pooled)
+
+
+def residuals(panel: Panel, runs: Array, paired: NDArray[np.intp] | None = None) -> Array:
+    """Return what each run adds to the mean of its row, and with ``paired`` also to the mean of its seed over the rows.
+
+    Args:
+        panel: The panel.
+        runs: A value of each run, [..., T].
+        paired: The runs from `paired_by_seed`, [R, S].
+    """
+    own = runs - panel.over_runs(panel.over_seeds(runs))
+    if paired is not None:
+        own[..., paired] -= own[..., paired].mean(axis=-2, keepdims=True)
+    return own
 
 
 def seed_share(observed: Array, total: Array) -> Array:

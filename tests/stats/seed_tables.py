@@ -36,7 +36,9 @@ class Errors:
     lowest: float
 
 
-def draw_table(rng: np.random.Generator, seeds: Sequence[int], spreads: Sequence[float]) -> Panel:
+def draw_table(
+    rng: np.random.Generator, seeds: Sequence[int], spreads: Sequence[float], common: float | None = None
+) -> Panel:
     """Draw the panel of a table whose methods all have the score 100 · `LEVEL`.
 
     An answer is right if a sum of normal effects is below a threshold: of the sample (variance 0.3), of method and sample
@@ -46,17 +48,21 @@ def draw_table(rng: np.random.Generator, seeds: Sequence[int], spreads: Sequence
         rng: random numbers.
         seeds: runs of each row.
         spreads: standard deviation of each method's score between seeds, in points.
+        common: correlation of the effects of one seed on two methods, with which the panel knows its seeds. None makes them
+            independent, and their numbers unknown.
     """
     shape = (DATASETS, SAMPLES)
     # A shift of the threshold by one standard deviation changes the score by the density there.
     density = 100 * np.exp(-0.5 * ndtri(LEVEL) ** 2) / np.sqrt(2 * np.pi)
     shared = np.sqrt(0.3) * rng.standard_normal(shape, dtype=np.float32)
+    of_seeds = np.zeros(max(seeds)) if common is None else np.sqrt(common) * rng.standard_normal(max(seeds))
     runs = []
     for count, spread in zip(seeds, spreads, strict=True):
         own = shared + np.sqrt(0.5) * rng.standard_normal(shape, dtype=np.float32)
         latent = spread / density
         total = own + np.sqrt(0.2) * rng.standard_normal((count, *shape), dtype=np.float32)
-        total += latent * rng.standard_normal((count, 1, 1))
+        of_run = np.sqrt(1 - (common or 0.0)) * rng.standard_normal(count) + of_seeds[:count]
+        total += latent * of_run[:, None, None]
         runs.append(total < ndtri(LEVEL) * np.sqrt(1 + latent**2))
     scores = np.concatenate(runs).astype(np.float64).transpose(1, 2, 0)
     means = scores.mean(axis=1)
@@ -68,10 +74,17 @@ def draw_table(rng: np.random.Generator, seeds: Sequence[int], spreads: Sequence
         sizes=(np.ones(SAMPLES),) * DATASETS,
         deviations=tuple(scores - means[:, None]),
         trained=(True,) * len(seeds),
+        labels=() if common is None else tuple(seed for count in seeds for seed in range(count)),
     )
 
 
-def measure_errors(rng: np.random.Generator, tables: int, seeds: Sequence[int], spreads: Sequence[float]) -> Errors:
+def measure_errors(
+    rng: np.random.Generator,
+    tables: int,
+    seeds: Sequence[int],
+    spreads: Sequence[float],
+    common: float | None = None,
+) -> Errors:
     """Draw many tables. Student's t stands in for the bootstrap, which is exact here because all samples are alike."""
     pairs = Pairs.of(len(seeds))
     count = len(pairs.first)
@@ -81,7 +94,7 @@ def measure_errors(rng: np.random.Generator, tables: int, seeds: Sequence[int], 
     weights = dict(zip(_NAMES, _WEIGHTS, strict=True))
     wrong, held, lowest = np.zeros(len(LEVELS)), [], []
     for _ in range(tables):
-        panel = draw_table(rng, seeds, spreads)
+        panel = draw_table(rng, seeds, spreads, common)
         tests = critical_values(panel, _WEIGHTS, pairs, drawn)
         differences = np.abs(pairs.minus(panel.over_seeds(_WEIGHTS @ panel.means)))
         # Holm's first step: nothing is significant unless the smallest p-value is at most level / pairs.

@@ -54,3 +54,26 @@ def test_invalid_tables_are_refused(scores, message):
 def test_weights_must_fit(weights, message):
     with pytest.raises(UsageError, match=message):
         estimates(make_panel({"one": row()}, CLUSTERS), weights)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "expected"),
+    [
+        (None, None),
+        ({"one": [0, 1], "two": [1, 0], "base": [None]}, [[0, 1], [3, 2]]),
+        ({"one": [0, 1], "two": [0, 2], "base": [None]}, None),
+        ({"one": [0, 0], "two": [0, 0], "base": [None]}, None),
+        ({"one": [0, None], "two": [0, None], "base": [None]}, None),
+    ],
+)
+def test_runs_of_one_seed_are_paired_if_all_trained_rows_have_the_same_seeds(seeds, expected):
+    twice = {"x": [[1, 1, 1], [0, 0, 0]], "y": [[1, 1], [1, 0]]}
+    panel = make_panel({"one": twice, "two": twice, "base": row()}, CLUSTERS, untrained=["base"], seeds=seeds)
+    runs = panel.paired_runs()
+    assert (None if runs is None else runs.tolist()) == expected
+
+
+def test_a_row_with_fewer_seeds_prevents_pairs():
+    twice = {"x": [[1, 1, 1], [0, 0, 0]], "y": [[1, 1], [1, 0]]}
+    panel = make_panel({"one": twice, "two": row()}, CLUSTERS, seeds={"one": [0, 1], "two": [0]})
+    assert panel.paired_runs() is None

@@ -1,6 +1,6 @@
 """How often tables of equally good methods with few seeds show a false difference, and how often intervals hold the score.
 
-``python -m tests.stats.test_seed_simulation`` prints the table of all scenarios.
+``python -m tests.stats.test_seed_simulation`` prints the table of all scenarios, and with ``paired`` that of paired seeds.
 """
 
 import math
@@ -14,6 +14,7 @@ from tests.stats.seed_tables import LEVELS, Errors, measure_errors
 
 ROWS, SEEDS = (2, 3, 6, 12), (2, 3, 5)
 SPREADS = ("0", "1", "2", "3", "graded", "one noisy")
+COMMON = (0.0, 0.5, 0.9)
 TABLES = 2000
 
 
@@ -26,10 +27,10 @@ def spreads_of(name: str, rows: int) -> list[float]:
     return [float(name)] * rows
 
 
-def run(rows: int, seeds: int | Sequence[int], spread: str, tables: int) -> Errors:
+def run(rows: int, seeds: int | Sequence[int], spread: str, tables: int, common: float | None = None) -> Errors:
     counts = [seeds] * rows if isinstance(seeds, int) else list(seeds)
     rng = np.random.default_rng([rows, sum(counts), SPREADS.index(spread)])
-    return measure_errors(rng, tables, counts, spreads_of(spread, rows))
+    return measure_errors(rng, tables, counts, spreads_of(spread, rows), common)
 
 
 def check(errors: Errors, *, rows: int, strict: bool, tables: int) -> None:
@@ -66,6 +67,21 @@ def test_methods_with_one_seed_beside_methods_with_several(seeds, spread):
     check(errors, rows=len(seeds), strict=min(count for count in seeds if count > 1) > 2, tables=TABLES)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("common", COMMON)
+@pytest.mark.parametrize("spread", ["1", "3", "graded", "one noisy"])
+@pytest.mark.parametrize(("rows", "seeds"), [(3, 3), (6, 2), (6, 3), (12, 2), (12, 3), (2, 5)])
+def test_false_differences_are_rare_if_seeds_are_paired(rows, seeds, spread, common):
+    errors = run(rows, seeds, spread, TABLES, common)
+    check(errors, rows=rows, strict=seeds > 2 and spread.isdigit(), tables=TABLES)
+
+
+@pytest.mark.parametrize(("rows", "seeds", "spread", "common"), [(3, 3, "3", 0.5), (6, 3, "2", 0.0), (6, 2, "1", 0.9)])
+def test_false_differences_are_rare_if_seeds_are_paired_in_fewer_tables(rows, seeds, spread, common):
+    errors = run(rows, seeds, spread, 400, common)
+    check(errors, rows=rows, strict=seeds > 2, tables=400)
+
+
 def test_a_variance_of_the_rows_own_seeds_alone_would_fail(monkeypatch):
     """The simulation detects intervals that do not borrow from the table, as they were before."""
     from cme.stats import variance
@@ -87,17 +103,21 @@ def test_a_variance_of_the_rows_own_seeds_alone_would_fail(monkeypatch):
 
 
 if __name__ == "__main__":
+    choices = COMMON if "paired" in sys.argv else (None,)
     print(
-        "| rows | seeds | spread | "
+        "| rows | seeds | spread | common | "
         + " | ".join(f"false at {level:g}" for level in LEVELS)
         + " | coverage | lowest third |"
     )
     for rows in ROWS:
         for seeds in SEEDS:
             for spread in SPREADS:
-                measured = run(rows, seeds, spread, TABLES)
-                shares = [*measured.family, measured.coverage, measured.lowest]
-                print(
-                    f"| {rows} | {seeds} | {spread} | " + " | ".join(f"{100 * x:.1f}" for x in shares) + " |",
-                    flush=True,
-                )
+                for common in choices:
+                    measured = run(rows, seeds, spread, TABLES, common)
+                    shares = [*measured.family, measured.coverage, measured.lowest]
+                    print(
+                        f"| {rows} | {seeds} | {spread} | {common} | "
+                        + " | ".join(f"{100 * x:.1f}" for x in shares)
+                        + " |",
+                        flush=True,
+                    )

@@ -26,6 +26,27 @@ def test_it_is_the_analysis_of_variance():
     assert f.sf(signal.critical, 2, 6) == pytest.approx(0.05)
 
 
+def test_what_a_seed_adds_to_all_rows_is_left_out():
+    runs = np.array([[0.2, 0.3, 0.1], [0.5, 0.6, 0.35], [0.3, 0.45, 0.2]])
+    rows = dict(zip("abc", runs, strict=True))
+    scores = {row: {"d": [[value, value] for value in values]} for row, values in rows.items()}
+    panel = make_panel(scores, {"d": ["x", "y"]}, seeds=dict.fromkeys(rows, (0, 1, 2)))
+    signal = signal_to_noise(panel, {"d": 1.0})
+    # A two-way analysis of variance as a regression on rows and seeds.
+    design = np.hstack([np.kron(np.eye(3), np.ones((3, 1))), np.kron(np.ones((3, 1)), np.eye(3))[:, 1:]])
+    rest = runs.ravel() - design @ np.linalg.lstsq(design, runs.ravel(), rcond=None)[0]
+    between = 3 * ((runs.mean(axis=1) - runs.mean()) ** 2).sum() / 2
+    assert signal.paired and signal.freedom == (2, 4)
+    assert signal.ratio == pytest.approx(between / (rest @ rest / 4))
+    assert signal.seeds == pytest.approx((rest @ rest / 4) ** 0.5)
+    # The seeds may stand in another order in each row.
+    turned = {"a": [2, 0, 1], "b": [0, 1, 2], "c": [0, 1, 2]}
+    scores["a"] = {"d": [[value, value] for value in runs[0][[2, 0, 1]]]}
+    assert signal_to_noise(make_panel(scores, {"d": ["x", "y"]}, seeds=turned), {"d": 1.0}).ratio == pytest.approx(
+        signal.ratio
+    )
+
+
 def test_spreads_by_hand():
     # Means 20 and 60; each row's runs are 10 from its mean. Within: 4 · 10² / 2 = 200. Between: 2 · (20² + 20²) / 1 = 1600.
     signal = signal_to_noise(panel_of({"a": [0.1, 0.3], "b": [0.5, 0.7]}), {"d": 100.0})

@@ -115,13 +115,19 @@ def aligned(row: str, run: Columns, first: Columns) -> Columns:
     return {name: (ids, clusters, _values(row, run, name, first)) for name, (ids, clusters, _) in first.items()}
 
 
-def panel_of(rows: Mapping[str, Sequence[Columns]], *, untrained: Collection[str] = ()) -> Panel:
+def panel_of(
+    rows: Mapping[str, Sequence[Columns]],
+    *,
+    untrained: Collection[str] = (),
+    seeds: Mapping[str, Sequence[int | None]] | None = None,
+) -> Panel:
     """Make the panel of the scores of all rows on the samples that they share.
 
     Args:
         rows: for each row's name, the columns of its runs. The samples may be in any order; they are sorted as in the first
             run.
         untrained: names of the rows without training.
+        seeds: seeds of the runs by row; None if they are unknown. Other rows may be in it.
 
     Raises:
         CMEError: the samples or clusters of a run differ from those of the first run.
@@ -131,7 +137,8 @@ def panel_of(rows: Mapping[str, Sequence[Columns]], *, untrained: Collection[str
         row: {name: [_values(row, run, name, first) for run in runs] for name in first} for row, runs in rows.items()
     }
     stacked = {row: {name: np.stack(runs) for name, runs in of_row.items()} for row, of_row in scores.items()}
-    return make_panel(stacked, {name: clusters for name, (_, clusters, _) in first.items()}, untrained=untrained)
+    clusters = {name: of_samples for name, (_, of_samples, _) in first.items()}
+    return make_panel(stacked, clusters, untrained=untrained, seeds=seeds)
 
 
 def _values(row: str, run: Columns, name: str, first: Columns) -> Any:

@@ -20,6 +20,7 @@ from cme.leaderboard.ranking.information import Information, make_information
 from cme.leaderboard.ranking.score_table import ScoreTable, SoftStanding
 from cme.records import Entry, Scores
 from cme.stats import Comparison, Estimate, RankRange, average_weights, variance_share
+from cme.stats.variance import paired_by_seed
 from cme.suite import datasets
 from cme.suite.score import suite_of, without_rouge
 from cme.suite.suites import ALL, DEFAULT, SUITES, Suite
@@ -51,6 +52,7 @@ class Standing:
         soft: the soft scores; None on a board without current rows.
         information: what the scores tell about the trained rows; None with fewer than two of them, and at tier smoke.
         repeated: name of the row with the same trainings, by the name of each of ``repeats``.
+        paired: whether what a seed adds to all trained rows is left out of their differences.
     """
 
     rows: tuple[Entry, ...]
@@ -70,6 +72,7 @@ class Standing:
     information: Information | None = None
     repeats: tuple[Entry, ...] = ()
     repeated: dict[str, str] = field(default_factory=dict)
+    paired: bool = False
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -138,7 +141,8 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     shared = columns.get(whole[0].name) or (read_runs(whole[0], entries_dir) if partial else [])
     of_partial = {entry.name: _matching_runs(entry, entries_dir, shared) for entry in partial}
     with_stderr = whole[0].tier != "smoke"
-    table = ScoreTable(columns, of_partial, untrained, with_stderr, repeated)
+    seeds = {entry.name: [run.seed for run in entry.runs] for entry in current}
+    table = ScoreTable(columns, of_partial, untrained, with_stderr, repeated, seeds)
     chance = {item.dataset: item.chance for item in whole[0].scores.datasets}
     # Σ w · (score − c) / (1 − c) is a weighted mean of the scores minus a constant, the expected value of guessing.
     rescaled = {name: weight / (1 - chance[name]) for name, weight in weights.items()}
@@ -158,6 +162,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
             untrained,
             with_stderr,
             repeated,
+            seeds,
         )
         soft = soft_table.soft_standing(names, counted, family_of, resamples)
         if with_stderr and soft_table.panel:
@@ -180,6 +185,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
         information=information,
         repeats=tuple(entry for entry in current if entry.name in repeated),
         repeated=repeated,
+        paired=table.panel is not None and paired_by_seed(table.panel) is not None,
     )
 
 

@@ -65,7 +65,8 @@ def stored_looks(sides: Sequence[Side], until: Until, *, resamples: int = 10_000
         prices={name: row_tokens(name) for name in weights},
         available={name: available[name] for name in weights},
     )
-    looks = run_looks(state, lambda samples: _panel(sides, samples), resamples=resamples)
+    # As in an evaluation of models, which knows no seeds, the seeds of different sides count as independent.
+    looks = run_looks(state, lambda samples: _panel(sides, samples, by_seed=False), resamples=resamples)
     _check_reached(looks)
     return looks
 
@@ -122,13 +123,14 @@ def _available(sides: Sequence[Side]) -> dict[str, int]:
     return {name: len(ids) for name, (ids, _, _) in sides[0].runs[0].columns.items()}
 
 
-def _panel(sides: Sequence[Side], samples: Mapping[str, int]) -> Panel:
-    """Return the scores of the first samples of each dataset."""
+def _panel(sides: Sequence[Side], samples: Mapping[str, int], *, by_seed: bool = True) -> Panel:
+    """Return the scores of the first samples of each dataset, with the seeds of the runs unless ``by_seed`` is False."""
     first = {
         side.name: [{name: _first(run.columns[name], count) for name, count in samples.items()} for run in side.runs]
         for side in sides
     }
-    return panel_of(first, untrained=[side.name for side in sides if not side.trained])
+    seeds = {side.name: [run.seed for run in side.runs] for side in sides} if by_seed else None
+    return panel_of(first, untrained=[side.name for side in sides if not side.trained], seeds=seeds)
 
 
 def _first(column: tuple[list[str], list[str], Any], count: int) -> tuple[list[str], list[str], Any]:

@@ -37,6 +37,7 @@ class ScoreTable:
         untrained: names of the entries without training.
         with_stderr: False at tier smoke.
         repeated: names of rows with the same trainings as another row, with the names of those rows.
+        seeds: seeds of the runs of every row and reference.
 
     Attributes:
         panel: the scores of rows and references, without rows that repeat another one; None without any.
@@ -49,10 +50,11 @@ class ScoreTable:
         untrained: Sequence[str],
         with_stderr: bool,
         repeated: Mapping[str, str],
+        seeds: Mapping[str, Sequence[int | None]],
     ) -> None:
         single = {name: runs for name, runs in columns.items() if name not in repeated}
-        self._columns, self._untrained, self._with_stderr = single, untrained, with_stderr
-        self.panel = panel_of(single, untrained=untrained) if single else None
+        self._columns, self._untrained, self._with_stderr, self._seeds = single, untrained, with_stderr, seeds
+        self.panel = panel_of(single, untrained=untrained, seeds=seeds) if single else None
         # A repeat takes the place of the row that it repeats, so that the seed variance of the board counts no training twice.
         self._repeats = {
             name: panel_of(
@@ -96,7 +98,8 @@ class ScoreTable:
             return None
         if any(len(sizes) < 2 for sizes in self.panel.sizes):
             return None
-        compared = panel_of({name: self._columns[name] for name in rows}, untrained=self._untrained)
+        columns = {name: self._columns[name] for name in rows}
+        compared = panel_of(columns, untrained=self._untrained, seeds=self._seeds)
         return compare(compared, weights, resamples=resamples)
 
     def soft_standing(

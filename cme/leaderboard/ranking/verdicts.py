@@ -59,8 +59,8 @@ def narrowing(item: Difference) -> float:
 def _claim(paired: Paired, item: Difference, index: int) -> str:
     if not item.significant:
         return (
-            f"{item.first} and {item.second} do not differ significantly. They are at most "
-            f"{max(abs(item.low), abs(item.high)):.2f} points apart."
+            f"{item.first} and {item.second} do not differ significantly. The {100 * (1 - paired.comparison.alpha):g} % interval "
+            f"of {item.first} − {item.second} is [{item.low:.2f}, {item.high:.2f}] points."
         )
     above, below = (item.first, item.second) if item.value > 0 else (item.second, item.first)
     low, high = (item.low, item.high) if item.value > 0 else (-item.high, -item.low)

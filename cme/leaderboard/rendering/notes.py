@@ -164,6 +164,11 @@ def _certainty(standing: Standing) -> list[str]:
             "smaller. The mean has a weight of 4 degrees of freedom. This assumes that seeds move the methods about alike. The "
             "interval of a much noisier method covers its true score less often."
         )
+    if standing.paired:
+        sentences.append(
+            "The trained rows have the same seeds, and runs of one seed see the same examples in the same order. What a seed "
+            "adds to all rows is therefore left out of their differences."
+        )
     comparison = standing.comparison
     if comparison is None:
         return sentences

@@ -118,8 +118,10 @@ def test_a_decision_may_stay_open(workshop):
     paired = compare_sides(sides, looks=looks, resamples=1000)
     item = paired.comparison.differences[0]
     assert not item.significant
-    apart = max(abs(item.low), abs(item.high))
-    assert verdict(paired, 0) == f"a and b do not differ significantly. They are at most {apart:.2f} points apart."
+    level = 100 * (1 - paired.comparison.alpha)
+    assert verdict(paired, 0) == (
+        f"a and b do not differ significantly. The {level:g} % interval of a − b is [{item.low:.2f}, {item.high:.2f}] points."
+    )
     assert "and its samples give ±" in notes(paired)[0] or "and they give ±" in notes(paired)[0]
 
 

@@ -1,0 +1,50 @@
+"""Differences between rows with the same seeds: what a seed adds to all rows cancels."""
+
+import numpy as np
+import pytest
+
+from cme.stats import estimates, make_panel
+from cme.stats.compare import by_student
+from cme.stats.variance import paired_by_seed
+
+
+def paired_scores(rng, rows, seeds, effect):
+    """Scores in [0, 1] whose runs differ by an effect of the seed that is the same for all rows, and by their samples."""
+    samples = rng.random((1, 40)) * 0.2
+    return {
+        f"row {row}": {"d": samples + effect[:, None] + 0.02 * rng.random((seeds, 40)) + 0.01 * row}
+        for row in range(rows)
+    }
+
+
+def test_what_a_seed_adds_to_all_rows_cancels_in_their_differences():
+    rng = np.random.default_rng(0)
+    scores = paired_scores(rng, 3, 3, np.array([0.0, 0.3, 0.6]))
+    scores["base"] = {"d": rng.random(40) * 0.2}
+    clusters = {"d": [str(k) for k in range(40)]}
+    known = {**{f"row {row}": [0, 1, 2] for row in range(3)}, "base": [None]}
+    unknown, paired = (
+        by_student(make_panel(scores, clusters, untrained=["base"], seeds=seeds), {"d": 100.0})
+        for seeds in (None, known)
+    )
+    for before, after in zip(unknown.differences, paired.differences, strict=True):
+        assert after.value == pytest.approx(before.value) and after.sample_stderr == pytest.approx(before.sample_stderr)
+        if "base" in (after.first, after.second):
+            assert after.stderr == pytest.approx(before.stderr), "the base has no seed that could cancel"
+        else:
+            assert after.stderr < before.stderr / 20
+    estimate = estimates(make_panel(scores, clusters, untrained=["base"], seeds=known), {"d": 100.0})[0]
+    assert estimate.seed_stderr > 15, "a row's own interval contains the whole effect of the seeds"
+
+
+@pytest.mark.parametrize(
+    ("rows", "seeds", "paired"), [(2, 3, False), (2, 5, True), (3, 3, True), (4, 2, False), (5, 2, True)]
+)
+def test_seeds_are_paired_if_enough_degrees_of_freedom_are_left(rows, seeds, paired):
+    rng = np.random.default_rng(1)
+    scores = paired_scores(rng, rows, seeds, rng.random(seeds) * 0.5)
+    panel = make_panel(scores, {"d": [str(k) for k in range(40)]}, seeds={row: range(seeds) for row in scores})
+    assert (paired_by_seed(panel) is not None) == paired
+    alone = make_panel(scores, {"d": [str(k) for k in range(40)]})
+    known, unknown = (by_student(item, {"d": 100.0}).differences[0].stderr for item in (panel, alone))
+    assert (known < unknown / 5) if paired else known == unknown
