@@ -18,6 +18,7 @@ __all__ = [
     "make_adalora",
     "make_full",
     "make_peft",
+    "names_own_layers",
     "read_peft_config",
 ]
 
@@ -119,13 +120,18 @@ def make_peft(settings: AdapterSettings, common: Mapping[str, Any]) -> Any:
     options = dict(settings.options)
     kind = str(options.pop("peft_type", ""))
     values = dict(common)
-    if settings.target_modules is None and (kind in _OWN_TARGETS or options.get("target_parameters")):
+    if settings.target_modules is None and names_own_layers(settings.options):
         del values["target_modules"]
     if kind == "IA3" and "feedforward_modules" not in options:
         # IA3 scales the input of these modules and the output of all others. The paper (arXiv 2205.05638) scales the input
         # of the last projection of the feed-forward layer.
         options["feedforward_modules"] = [name for name in _names(common) if name.endswith(_LAST)]
     return PEFT_TYPE_TO_CONFIG_MAPPING[kind](**values, **options)
+
+
+def names_own_layers(options: Mapping[str, Any]) -> bool:
+    """Return whether the options of ``peft`` determine the adapted layers themselves, by their type or ``target_parameters``."""
+    return options.get("peft_type") in _OWN_TARGETS or bool(options.get("target_parameters"))
 
 
 def make_full(settings: AdapterSettings, common: Mapping[str, Any]) -> None:

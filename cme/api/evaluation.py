@@ -68,7 +68,8 @@ def evaluate(
             which is evaluated with its active adapter, or the folder or hub id of a merged or fully tuned model.
         tokenizer: tokenizer of the model in memory.
         base: base model: hub id, folder, or ``smollm2-135m`` (embedded).
-        baseline: baseline without a model: ``majority``, ``first-option``, ``unanswerable`` or ``lead-1``.
+        baseline: baseline without a model: ``majority``, ``first-option``, ``unanswerable`` or ``lead-1``. Arguments that
+            determine the answers of a model, such as ``base``, ``shots`` and ``dtype``, cannot be combined with it.
         out: output folder: new, or this call's unfinished output. None means a temporary folder that exists as long as the
             result.
         tier: rows per dataset: ``smoke`` (8), ``quick`` (64), ``standard`` (500) or ``full``. None means ``quick``, or ``full``
@@ -127,6 +128,8 @@ def evaluate(
     choice = row_choice(
         until, rows, rows_of, tier, chosen_datasets(suite, datasets), baseline, ids=ids, kept=out is not None
     )
+    if baseline is not None and base != _BASE:
+        raise UsageError(f"the baseline {baseline} answers without a model, so it does not use a base. Leave base out.")
     settings = _settings(
         adapter_folder(path(model) if isinstance(model, os.PathLike) else model) if loaded else base,
         None if adapter is None else adapter_folder(adapter),

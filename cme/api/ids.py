@@ -47,13 +47,13 @@ def write_ids(place: StrPath, out: StrPath) -> WrittenIds:
 
     Args:
         place: a mix, a training run (its mix), a result, or an entry of a leaderboard (``entries/NAME.json``).
-        out: the Parquet file to write. An existing file is replaced.
+        out: the Parquet file to write. An existing file of row ids is replaced; any other file is refused.
 
     Returns:
         The file, and its numbers of rows.
 
     Raises:
-        CMEError: if the place is none of these, or is damaged.
+        CMEError: if the place is none of these or is damaged, or ``out`` is another file.
 
     Example:
         >>> mix = cme.build_mix("of-ids", source="mini", size=100, datasets="rte", workers=1)
@@ -63,11 +63,16 @@ def write_ids(place: StrPath, out: StrPath) -> WrittenIds:
         >>> again.fingerprint == mix.fingerprint
         True
     """
+    from cme.records.ids import is_ids_file
     from cme.records.ids import write_ids as write
 
     file = path(out)
     if file.is_dir():
         raise UsageError(f"{file} is a folder. Give a file for out, such as {file / 'ids.parquet'}.")
+    if file.exists() and not is_ids_file(file):
+        raise UsageError(
+            f"{file} exists and is not a file of row ids that CME wrote. Give another file for out. Nothing was changed."
+        )
     rows, head = _rows_of(path(place))
     write(file, rows, head)
     counts = {item["values"]: item["counts"] for item in rows["split"].value_counts().to_pylist()}

@@ -1,7 +1,8 @@
 """Export of adapters to plain LoRA, which every server of LoRA adapters takes."""
 
+import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from cme.evaluation.settings import EvalSettings
 
 __all__ = ["ExportedLora", "export_lora"]
+
+_OPTIONS = {"prompt_format": "format"}
+"""Options of the command that have another name than the argument."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,8 @@ def export_lora(
 ) -> ExportedLora:
     """Export an adapter to plain LoRA, which PEFT and servers load without CME: ``cme export-lora``.
 
-    A MoSLoRA adapter has the same outputs as plain LoRA and needs no further argument. A routed adapter weights its experts for
-    every token, so it is approximated. After an interruption, the same call continues.
+    A MoSLoRA adapter has the same outputs as plain LoRA and takes no further argument. It is written at once into a new folder. A
+    routed adapter weights its experts for every token, so it is approximated. After an interruption, the same call continues.
 
     Args:
         adapter: folder or hub id of the adapter. A learning-rate grid stands for its best run.
@@ -119,13 +123,11 @@ def export_lora(
 
     if processes() > 1:
         raise UsageError("cme export-lora runs in one process. Start it without torchrun.")
+    arguments = dict(locals())
     chosen_adapter = adapter_folder(adapter)
     folder, kind = adapter_kind(chosen_adapter)
     if kind == "MOSLORA":
-        if how is not None or measure:
-            raise UsageError(
-                f"{folder} is a MoSLoRA adapter, whose plain LoRA has exactly its outputs. Leave out --how and --measure."
-            )
+        _check_exact(folder, arguments)
         from cme.adapters.moslora import export_lora as export
 
         export(folder, path(out))
@@ -137,18 +139,32 @@ def export_lora(
         "tier": tier,
         "datasets": chosen_datasets(suite, datasets),
         "retention_text": retention_text,
+        "token_budget": token_budget,
+        "allow_missing": allow_missing or None,
     }
     if not measure and (given := [name for name, value in of_measure.items() if value is not None]):
         raise UsageError(f"{given[0].replace('_', '-')} applies to --measure only. Add --measure, or leave it out.")
     settings = ExportSettings(
         chosen_adapter, chosen, None if data is None else str(path(data)), base, pick_dtype(dtype), pick_device(device),
         rank, ridge, steps, lr, batch_size, seed, prompt_format,
-        _evaluation(of_measure, token_budget, threads, allow_missing) if measure else None,
+        _evaluation(of_measure, threads) if measure else None,
     )  # fmt: skip
     if settings.measure is not None:
         _warn(settings.measure)
     with threads_set(threads):
         return ExportedLora(path(out), export_adapter(settings, path(out)))
+
+
+def _check_exact(folder: Path, arguments: Mapping[str, Any]) -> None:
+    """Refuse all arguments beside the adapter and ``out``, because the export of a MoSLoRA adapter uses no other."""
+    defaults = {item.name: item.default for item in inspect.signature(export_lora).parameters.values()}
+    names = [name for name in defaults if name in arguments and name not in ("adapter", "out")]
+    if given := [name for name in names if arguments[name] != defaults[name]]:
+        options = ", ".join(f"--{_OPTIONS.get(name, name).replace('_', '-')}" for name in given)
+        raise UsageError(
+            f"{folder} is a MoSLoRA adapter, whose plain LoRA has exactly its outputs. {options} would have no effect. Leave "
+            f"{'it' if len(given) == 1 else 'them'} out."
+        )
 
 
 def _warn(measure: "EvalSettings") -> None:
@@ -166,9 +182,7 @@ def _warn(measure: "EvalSettings") -> None:
         warnings.warn(note, CMEWarning, stacklevel=3)
 
 
-def _evaluation(
-    given: dict[str, Any], token_budget: int | None, threads: int | None, allow_missing: bool
-) -> "EvalSettings":
+def _evaluation(given: dict[str, Any], threads: int | None) -> "EvalSettings":
     from cme.evaluation.settings import EvalSettings
 
     text = given["retention_text"]
@@ -179,7 +193,7 @@ def _evaluation(
         datasets=given["datasets"],
         retention=True,
         retention_text=None if text is None else str(path(text)),
-        token_budget=token_budget,
+        token_budget=given["token_budget"],
         threads=threads,
-        allow_missing=allow_missing,
+        allow_missing=bool(given["allow_missing"]),
     )

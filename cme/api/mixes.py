@@ -96,7 +96,7 @@ def build_mix(
     suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     mixing: str = "proportional",
-    temperature: float = 2.0,
+    temperature: float | None = None,
     prompt_variant_share: float = 0.5,
     layout: str = "alpaca",
     licence: str | Sequence[str] | None = None,
@@ -124,7 +124,7 @@ def build_mix(
         suite: ``cme-22``, ``cme-r`` or ``all``. None means the suite of the named datasets, and ``cme-22`` if none is named.
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         mixing: weighting of datasets: ``proportional`` (capped), ``temperature`` or ``uniform``.
-        temperature: temperature for ``mixing="temperature"``, at least 1.
+        temperature: temperature for ``mixing="temperature"``, at least 1. None means 2.
         prompt_variant_share: share of rows whose instruction is a prompt variant, from 0 to 1.
         layout: columns: ``alpaca`` (instruction, input, output) or ``chat`` (adds messages). On the command line: ``--format``.
         licence: keep only datasets whose licence allows these uses: ``commercial``, ``noncommercial``, ``unstated``.
@@ -152,10 +152,13 @@ def build_mix(
     """
     from cme.mix import build
 
+    if have_rights and push_to_hub is None:
+        raise UsageError("have_rights applies to push_to_hub only. Leave it out, or name a repository for push_to_hub.")
     folder = path(out)
     settings = _settings(
-        folder, source, size, seed, suite, datasets, mixing, temperature, prompt_variant_share, layout, licence,
-        decontamination, validation_share, rows_per_shard, workers, allow_missing,
+        folder, source=source, size=size, seed=seed, suite=suite, datasets=datasets, mixing=mixing, temperature=temperature,
+        prompt_variant_share=prompt_variant_share, layout=layout, licence=licence, decontamination=decontamination,
+        validation_share=validation_share, rows_per_shard=rows_per_shard, workers=workers, allow_missing=allow_missing,
     )  # fmt: skip
     manifest = build(settings) if ids is None else rebuilt_mix(settings, path(ids))
     return Mix(folder, manifest, push_mix(folder, push_to_hub, have_rights=have_rights) if push_to_hub else None)
@@ -170,7 +173,7 @@ def check_mix(
     suite: str | None = None,
     datasets: str | Sequence[str] | None = None,
     mixing: str = "proportional",
-    temperature: float = 2.0,
+    temperature: float | None = None,
     prompt_variant_share: float = 0.5,
     layout: str = "alpaca",
     licence: str | Sequence[str] | None = None,
@@ -213,48 +216,35 @@ def check_mix(
     from cme.mix import check_only
 
     settings = _settings(
-        Path(), source, size, seed, suite, datasets, mixing, temperature, prompt_variant_share, layout, licence,
-        decontamination, validation_share, rows_per_shard, workers, allow_missing,
+        Path(), source=source, size=size, seed=seed, suite=suite, datasets=datasets, mixing=mixing, temperature=temperature,
+        prompt_variant_share=prompt_variant_share, layout=layout, licence=licence, decontamination=decontamination,
+        validation_share=validation_share, rows_per_shard=rows_per_shard, workers=workers, allow_missing=allow_missing,
     )  # fmt: skip
     return check_only(settings)
 
 
 def _settings(
     out: Path,
-    source: str,
-    size: int | None,
-    seed: int,
+    *,
     suite: str | None,
     datasets: str | Sequence[str] | None,
     mixing: str,
-    temperature: float,
-    prompt_variant_share: float,
-    layout: str,
+    temperature: float | None,
     licence: str | Sequence[str] | None,
-    decontamination: bool,
-    validation_share: float,
-    rows_per_shard: int,
     workers: int | None,
-    allow_missing: bool,
+    **values: Any,
 ) -> Any:
     from cme.mix import BuildSettings
+    from cme.mix.settings import temperature_of
 
     return BuildSettings(
-        source=source,
         out=out,
-        size=size,
-        seed=seed,
         datasets=chosen_datasets(suite, datasets),
         mixing=mixing,
-        temperature=temperature,
-        prompt_variant_share=prompt_variant_share,
-        validation_share=validation_share,
-        rows_per_shard=rows_per_shard,
-        layout=layout,
+        temperature=temperature_of(temperature, mixing),
         uses=names(licence),
-        decontamination=decontamination,
         workers=usable_processors() if workers is None else workers,
-        allow_missing=allow_missing,
+        **values,
     )
 
 

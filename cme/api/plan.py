@@ -68,10 +68,10 @@ class Plan:
             f"{parts.freedom} degrees of freedom from {', '.join(planned.pilot)})."
         )
         if parts.seeds > 0:
-            seeds = best.seeds if best is not None else 3
+            each = best.seeds if best is not None else 3
             lines.append(
-                f"With {seeds} seeds of each method, the seeds cause most of the variance from about "
-                f"{parts.seeds_outweigh(seeds):.0f} samples per dataset on."
+                f"With {each} seeds of each method, the seeds cause most of the variance from about "
+                f"{parts.seeds_outweigh(each):.0f} samples per dataset on."
             )
         if self.budget_hours is not None:
             seeds, samples = planned.budget(self.budget_hours)

@@ -130,18 +130,22 @@ def _counts(rows: Mapping[str, int] | str) -> dict[str, int]:
     """Return the numbers of rows by dataset.
 
     Raises:
-        UsageError: if a text has another form, a dataset is unknown, or a number is not above 0.
+        UsageError: if a text has another form, a dataset is unknown or named twice, or a number is not above 0.
     """
     from cme.suite import datasets
     from cme.suite.suites import ALL
 
     if isinstance(rows, str):
-        matches = {part: _COUNT.fullmatch(part.strip()) for part in rows.split(",")}
-        if wrong := [part for part, match in matches.items() if match is None]:
-            raise UsageError(
-                f"rows holds {wrong[0]!r}. Give DATASET=NUMBER, separated by commas, such as rte=100,qqp=300."
-            )
-        counts = {match[1]: int(match[2]) for match in matches.values() if match}
+        counts = {}
+        for part in rows.split(","):
+            match = _COUNT.fullmatch(part.strip())
+            if match is None:
+                raise UsageError(
+                    f"rows holds {part!r}. Give DATASET=NUMBER, separated by commas, such as rte=100,qqp=300."
+                )
+            if match[1] in counts:
+                raise UsageError(f"rows names {match[1]} more than once. Give one number of rows for each dataset.")
+            counts[match[1]] = int(match[2])
     else:
         counts = dict(rows)
     known = datasets(ALL, beside=True)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.api.adapter_values import given
 from cme.api.call import StrPath, path, public
 from cme.api.tables import as_html, as_text
+from cme.api.training_settings import settings_of
 from cme.errors import UsageError
-from cme.records import Grid, Run, chosen_rate, chosen_settings
+from cme.records import Grid, Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,7 +180,8 @@ def train(
         method: adapter method, see `list_methods`.
         rank: rank of the adapter. For methods with experts, the rank of one expert.
         experts: number of experts.
-        alpha: ``lora_alpha``. The adapter is scaled by alpha / rank. Default: twice the rank.
+        alpha: ``lora_alpha``. The adapter is scaled by alpha / rank. Default: twice the rank. It cannot be given if a grid
+            chooses the rank (``tune``, ``lr_from``), because alpha / rank then stays that of the recipe.
         dropout: dropout on the adapter's input.
         target_modules: names of layers, or a regular expression as in PEFT. Default: the feed-forward projections, in a
             vision-language base those of its language model.
@@ -193,11 +194,11 @@ def train(
         balance_form: form of the balance term: ``"centred"``, ``"released"`` or ``"switch"``.
         router_hidden: hidden units of the router. 0 means one linear layer.
         options: fields of the method's own configuration. On the command line: ``--set``.
-        peft_config: YAML file with ``peft_type`` and its fields, for any method of PEFT.
+        peft_config: YAML file with ``peft_type`` and its fields, for any method of PEFT. They replace the recipe's fields.
         prompt_format: ``plain`` (default), ``chat`` or ``teamlora``.
         lr: peak learning rate.
-        lr_from: a learning-rate grid, whose chosen rate is used: its folder, or the object that `train_grid` returned. If
-            the grid chose other settings too (``tune``), these are used as well.
+        lr_from: a learning-rate grid of the same method, whose chosen rate is used: its folder, or the object that
+            `train_grid` returned. If the grid chose other settings too (``tune``), these are used as well.
         schedule: learning-rate schedule: ``cosine``, ``linear`` or ``constant``.
         warmup: share of the steps in which the learning rate rises.
         epochs: number of passes over the mix.
@@ -230,7 +231,7 @@ def train(
         >>> run.record.steps
         1
     """
-    settings, adapter = _settings(locals())
+    settings, adapter = settings_of(locals())
     from cme.training import train as run
 
     folder = path(out)
@@ -288,7 +289,7 @@ def train_grid(
         out: output folder. Each rate gets a folder in it.
         lr_grid: at least two learning rates, as a list or separated by commas.
         tune: settings of the adapter to choose together with the rate, as lists: ``{"rank": [8, 16, 32]}``. Every combination
-            is trained with every rate. alpha / rank stays the same.
+            is trained with every rate. alpha / rank stays that of the recipe, or 2. For values of alpha, vary it too.
         data: see `train`, as all others.
         base: see `train`.
         recipe: see `train`.
@@ -338,32 +339,11 @@ def train_grid(
         >>> grid = cme.train_grid("grid", [1e-4, 1e-3], data="mix", method="lora")  # doctest: +SKIP
         >>> cme.evaluate(adapter=grid.best)  # doctest: +SKIP
     """
-    settings, adapter = _settings(locals())
+    settings, adapter = settings_of(locals())
     from cme.training import train_grid as run
 
     folder = path(out)
     return TrainedGrid(folder, run(settings, adapter, _rates(lr_grid), out=folder, tune=tune))
-
-
-def _settings(arguments: Mapping[str, Any]) -> Any:
-    """Make training and adapter settings from a function's arguments."""
-    from cme.training import load_recipe
-    from cme.training.cells import tuned
-
-    chosen: Mapping[str, Any] = {}
-    values = {key: value for key, value in arguments.items() if key not in ("out", "lr_grid", "tune")}
-    recipe, data, rate = values.pop("recipe"), values.pop("data"), values.pop("lr", None)
-    if (grid := values.pop("lr_from", None)) is not None:
-        if rate is not None:
-            raise UsageError("lr and lr_from cannot be combined. Give one of them.")
-        rate = chosen_rate(path(grid))
-        chosen = chosen_settings(path(grid))
-        if twice := [key for key in chosen if values.get(key) is not None]:
-            raise UsageError(f"{twice[0]} is chosen by the grid {path(grid)}, so it cannot be given too. Leave it out.")
-    place = None if data is None else str(path(data))
-    file = recipe if recipe is None or isinstance(recipe, str) else Path(recipe)
-    settings, adapter = load_recipe(file, given(**values) | {"data": place, "learning_rate": rate})
-    return settings, tuned(adapter, chosen, "the choice of the grid (lr_from)")
 
 
 def _rates(rates: str | Sequence[float]) -> list[float]:

@@ -207,9 +207,10 @@ def _check_mix(file: BoardFile) -> None:
     chosen = {key: value for key, value in chosen.items() if value is not None}
     try:
         if chosen:
-            from cme.mix.settings import BuildSettings
+            from cme.mix.settings import BuildSettings, temperature_of
 
-            BuildSettings(source="mini", out=Path(), **chosen)
+            built = BuildSettings(source="mini", out=Path(), **chosen)
+            temperature_of(mix.temperature, built.mixing)
         for use in filter(None, (mix.licence or "").split(",")):
             if use.strip() not in get_args(Use):
                 raise unknown("use", use.strip(), get_args(Use))

@@ -14,6 +14,7 @@ from cme.board.reference import is_reference
 from cme.errors import UsageError, nearest, unknown
 from cme.records.board import BoardFile, MethodRow, Study
 from cme.records.grid import folder_of
+from cme.records.method import method_label
 from cme.training.cells import cells_of, tunable, with_scale
 from cme.training.recipe import load_recipe
 from cme.training.settings import TrainSettings
@@ -182,6 +183,11 @@ def _tuned(where: str, row: Row, item: MethodRow, file: BoardFile) -> Row:
         raise UsageError(f"{where}: tune needs a grid. Give rates, such as 'rates: [1e-3, 2e-3, 4e-3]'.")
     if twice := [key for key in item.tune if key in item.settings]:
         raise UsageError(f"{where}: {twice[0]} is in settings and in tune. Leave it out of settings.")
+    if "rank" in item.tune and "alpha" in item.settings and "alpha" not in item.tune:
+        raise UsageError(
+            f"{where}: alpha is in settings, but the grid chooses the rank, and alpha / rank stays that of the recipe. Put "
+            "alpha into a recipe, or list its values in tune."
+        )
     if row.adapter.method in ("full", "peft") and not tunable(row.adapter.method):
         raise UsageError(f"{where}: the method {row.adapter.method} has no settings that a grid can choose.")
     cells: list[Row] = []
@@ -261,6 +267,9 @@ def _study_rows(name: str, study: Study, file: BoardFile, methods: Mapping[str, 
             except UsageError as error:
                 problems.append(str(error))
                 continue
+            if file.rates and row.rate_of == method.name and (other := _other_method(method, row)):
+                problems.append(f"{where}: {other} Use rates: grid.")
+                continue
             if any((row.training, row.adapter) == (other.training, other.adapter) for other in made):
                 raise UsageError(f"{where}: two of its rows of {of} are equal. Give each value once.")
             made.append(row)
@@ -302,6 +311,14 @@ def _varied(name: str, study: Study, method: Row, values: Mapping[str, Any]) -> 
         rate_of=row_name if own else method.name,
         same_as=method.name if same else None,
         retention=study.retention,
+    )
+
+
+def _other_method(method: Row, row: Row) -> str | None:
+    """Return why a row cannot take the learning rate of the row that it is derived from, or None."""
+    names = [method_label(of.adapter.method, of.adapter.options) for of in (method, row)]
+    return (
+        None if names[0] == names[1] else f"{row.name} is {names[1]} and cannot take the learning rate of {names[0]}."
     )
 
 

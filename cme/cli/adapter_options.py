@@ -84,7 +84,8 @@ def adapter_options(command: Callable[..., Any]) -> Callable[..., Any]:
         The command with the options.
 
     Raises:
-        UsageError: when the command runs and a value of ``--set`` is not ``key=value`` or not valid YAML.
+        UsageError: when the command runs and a value of ``--set`` is not ``key=value`` or not valid YAML, or a key is given
+            twice.
     """
     signature = inspect.signature(command)
     options = [Parameter(key, Parameter.KEYWORD_ONLY, default=None, annotation=kind) for key, kind in _OPTIONS.items()]
@@ -115,12 +116,15 @@ def _read(given: dict[str, Any]) -> Given:
 
 def _assignments(texts: Sequence[str]) -> dict[str, Any]:
     """Parse ``["top_k=2", "names=[a, b]"]`` into ``{"top_k": 2, "names": ["a", "b"]}``, with values as in a recipe."""
-    values = {}
+    values: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not (equals and key.strip()):
             raise UsageError(f"--set {text!r} is not KEY=VALUE. Write it like --set top_k=2.")
-        values[key.strip()] = _yaml(value, f"--set {text}")
+        key = key.strip()
+        if key in values:
+            raise UsageError(f"--set: {key} is given twice. Give each field once.")
+        values[key] = _yaml(value, f"--set {text}")
     return values
 
 

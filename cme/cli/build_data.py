@@ -40,8 +40,8 @@ def build_data(
         str, typer.Option("--mixing", help="Shares of the datasets: proportional (capped), temperature or uniform.")
     ] = "proportional",
     temperature: Annotated[
-        float, typer.Option("--temperature", help="Temperature of --mixing temperature, at least 1.")
-    ] = 2.0,
+        float | None, typer.Option("--temperature", help="Temperature of --mixing temperature, at least 1. Default: 2.")
+    ] = None,
     prompt_variant_share: Annotated[
         float,
         typer.Option(
@@ -130,10 +130,16 @@ def build_data(
         "workers": workers,
         "allow_missing": allow_missing,
     }
+    if have_rights and push_to_hub is None:
+        raise UsageError("--i-have-the-rights applies to --push-to-hub only. Leave it out, or add --push-to-hub.")
     if check:
         if ids is not None:
             raise UsageError(
                 "--check-only cannot be combined with --ids, which does not decontaminate. Leave one of them out."
+            )
+        if push_to_hub is not None:
+            raise UsageError(
+                "--check-only cannot be combined with --push-to-hub, because no mix is built. Leave one of them out."
             )
         _show_check(cme.check_mix(**settings), as_json=as_json)
         return

@@ -84,13 +84,13 @@ def export_lora(
 
     PEFT, vLLM and llama.cpp load plain LoRA without CME.
 
-    A MoSLoRA adapter is exported exactly. A routed adapter (moelora, teamlora and other methods with experts) weights its experts
-    for every token and can only be approximated: with the mean gate weights (mean), with those of each family (family), by the
-    map that is nearest in mean square (fit), or by training from there (distil). They are computed from the validation rows of
-    its mix.
+    A MoSLoRA adapter is exported exactly and at once, and takes no option but --out. A routed adapter (moelora, teamlora and
+    other methods with experts) weights its experts for every token and can only be approximated: with the mean gate weights
+    (mean), with those of each family (family), by the map that is nearest in mean square (fit), or by training from there
+    (distil). They are computed from the validation rows of its mix.
 
     With --measure, the routed adapter and the exports are evaluated, and the loss of each is reported. Run the same command
-    again after an interruption to continue.
+    again after an interruption to continue the export of a routed adapter.
     """
     import cme
 

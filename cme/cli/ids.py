@@ -24,7 +24,10 @@ def ids(
     place: Annotated[
         Path, typer.Argument(help="A mix, a training run (its mix), a result, or an entry (entries/NAME.json).")
     ],
-    out: Annotated[Path, typer.Option("--out", help="Parquet file to write; an existing file is replaced.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Parquet file to write. It replaces an earlier file of row ids, and no other file."),
+    ],
     as_json: Json = False,
 ) -> None:
     """Write the row ids of a mix or of an evaluation.

@@ -8,7 +8,7 @@ from typing import Any
 from cme.errors import AdapterError, UsageError
 from cme.records.grid import GRID
 
-__all__ = ["BASE", "AdapterSwitcher", "adapter_name", "distinct_names", "resolve_adapter"]
+__all__ = ["BASE", "AdapterSwitcher", "adapter_name", "check_files", "distinct_names", "resolve_adapter"]
 
 BASE = "base"
 """Name that stands for the base model itself in a list of adapters."""
@@ -38,6 +38,27 @@ def resolve_adapter(adapter: str) -> Path:
             f"the adapter {adapter!r} is not a local folder and could not be downloaded from the hub: {first}\n"
             "Give a local folder, or check the id (owner/name)."
         ) from error
+
+
+def check_files(adapter: Path) -> None:
+    """Check the files of an adapter without its base: the method is known, and the weights are complete and finite.
+
+    Whether the weights fit the base is checked when the adapter is loaded (`cme.adapters.load.load_adapter`).
+
+    Args:
+        adapter: folder of the adapter.
+
+    Raises:
+        AdapterError: if a file is missing or damaged, the method is unknown, or a weight is NaN or infinite.
+    """
+    from cme.adapters.checks import WEIGHTS_FILE, check_dtypes, check_finite, known_type, read_config
+    from cme.readers.safetensors_file import read_tensor_header
+
+    known_type(adapter, read_config(adapter))
+    header = read_tensor_header(adapter / WEIGHTS_FILE, error=AdapterError)
+    # Which integers a method has is known on its base only.
+    check_dtypes(adapter, {name for name, tensor in header.items() if tensor.dtype.startswith(("I", "U", "BOOL"))})
+    check_finite(adapter)
 
 
 def adapter_name(adapter: str) -> str:

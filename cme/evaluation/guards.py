@@ -1,22 +1,23 @@
-"""Checks what the record of a training run says about its adapter: its base model, and the datasets of its mix.
+"""Checks what the record of a training run says about its adapter: its base model, prompt format and the datasets of its mix.
 
 An adapter on another base model would give wrong scores without an error.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from cme.adapters.load import adapter_fingerprint
-from cme.errors import AdapterError, CMEError
+from cme.errors import AdapterError, CMEError, CMEWarning
 from cme.records import Run, read_record
 from cme.suite import DatasetSpec, datasets
 from cme.suite.suites import ALL, DEFAULT, suite_of_family
 
-__all__ = ["check_trained_on", "uncompared_datasets"]
+__all__ = ["check_trained_on", "uncompared_datasets", "warn_of_format"]
 
 
 def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: str = "", tokenizer: str = "") -> None:
-    """Check that an adapter that has a run record was trained on this base model.
+    """Check that an adapter that has a run record was trained on this base model. Warn if its prompt format was another one.
 
     Adapters without a run record are checked by the shapes of their weights (`cme.adapters.load.load_adapter`).
 
@@ -24,7 +25,7 @@ def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: 
         adapter: folder of the adapter.
         base: name of the base model as the user gave it.
         fingerprint: fingerprint of the base model, from `cme.models.load.base_fingerprint`.
-        prompt_format: prompt format of the evaluation.
+        prompt_format: prompt format of the evaluation. If it is empty, formats are not compared.
         tokenizer: fingerprint of the tokenizer, from `cme.models.tokenizer_files.tokenizer_fingerprint`.
 
     Raises:
@@ -50,6 +51,34 @@ def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: 
             f"{adapter} was trained with another tokenizer or chat template than {base} has now: its run.json has the "
             f"fingerprint {then[:12]}…, but the current one is {tokenizer[:12]}…. Restore the tokenizer files, or evaluate a "
             "copy of the adapter without run.json."
+        )
+    _warn_of_format(adapter, run, prompt_format)
+
+
+def warn_of_format(folder: Path, fingerprint: str, prompt_format: str) -> None:
+    """Warn if a fully trained model was trained with another prompt format.
+
+    Args:
+        folder: folder of the model.
+        fingerprint: fingerprint of its weights. The run record of other weights says nothing.
+        prompt_format: prompt format of the evaluation.
+    """
+    try:
+        run = read_record(folder / "run.json", Run)
+    except CMEError:
+        return
+    if run.adapter_fingerprint == fingerprint:
+        _warn_of_format(folder, run, prompt_format)
+
+
+def _warn_of_format(folder: Path, run: Run, prompt_format: str) -> None:
+    if prompt_format and run.prompt_format != prompt_format:
+        # The place is this file, so that Python shows the warning once if several steps of a command check the same model.
+        warnings.warn(
+            f"{folder} was trained with the prompt format {run.prompt_format}, but the format is now {prompt_format}, which can "
+            f"change its scores. Set --format {run.prompt_format} to use the format of its training.",
+            CMEWarning,
+            stacklevel=1,
         )
 
 

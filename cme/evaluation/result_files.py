@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cme.errors import CMEError
 from cme.evaluation.adapters import adapter_name
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.chosen_ids import named_provenance, rows_fields
@@ -15,7 +16,7 @@ from cme.evaluation.settings import RESULT, EvalSettings
 from cme.evaluation.stages import GrowingModel
 from cme.evaluation.start import ModelRow
 from cme.files import sha256_file
-from cme.records import AdapterInfo, Result, RowSelection, versions, write_record
+from cme.records import AdapterInfo, Result, Retention, RowSelection, read_record, versions, write_record
 from cme.records.samples import read_samples, write_samples
 from cme.suite import DatasetSpec, select
 from cme.suite.score import SCORER_VERSION, aggregate
@@ -36,6 +37,7 @@ def write_result(session: Session, model: GrowingModel, selection: RowSelection 
         The result.
     """
     settings, start, row = model.settings, model.start, model.row
+    retention = session.measure_retention() or _kept_retention(row.out)
     result = Result(
         name=settings.name
         or (
@@ -53,7 +55,7 @@ def write_result(session: Session, model: GrowingModel, selection: RowSelection 
         dtype=settings.dtype,
         token_budget=settings.token_budget,
         origin=model.origin,
-        retention=session.measure_retention(),
+        retention=retention,
         experts=row.experts,
         skipped=_skipped(settings),
         run_code=settings.run_code if any(spec.runs_code for spec in start.specs) else None,
@@ -128,6 +130,14 @@ def _joined(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     # If one part needed lm-eval's own code, its reason is the one to report.
     joined["engine"] = next((record["engine"] for record in records if record["engine"] != "prefix"), joined["engine"])
     return joined
+
+
+def _kept_retention(out: Path) -> Retention | None:
+    """Return the retention in the result of fewer rows of the same model, or None. It does not depend on the rows."""
+    try:
+        return read_record(out / RESULT, Result).retention
+    except CMEError:
+        return None
 
 
 def _skipped(settings: EvalSettings) -> tuple[str, ...] | None:

@@ -1,6 +1,6 @@
 """Evaluates a base model or adapters on it, dataset by dataset. An interrupted evaluation can be resumed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,7 @@ def evaluate_parts(settings: EvalSettings, parts: Mapping[Path, tuple[str, Seque
             except CMEError:
                 release_rows([start.rows[0] for start in waiting.values()], group)
                 raise
+            _check_adapters(lambda: session, [start.rows[0] for start in waiting.values()], group)
             results = {out: _row(session, each[out], start, start.rows[0], group) for out, start in waiting.items()}
     return [results[out] if out in results else read_record(out / RESULT, Result) for out in parts]
 
@@ -242,8 +243,10 @@ def _models(
     results: dict[Path, Result] = {}
     if rule is not None:
         sessions = Sessions(len(chosen) > 1, group)
-        for row in open_rows:
-            results[row.out] = grow([GrowingModel(settings, start, row)], rule, write_result, sessions)[0]
+        growing = [GrowingModel(settings, start, row) for row in open_rows]
+        _check_adapters(lambda: sessions.of_base(growing[0]), open_rows, group)
+        for model in growing:
+            results[model.row.out] = grow([model], rule, write_result, sessions)[0]
     elif open_rows:
         try:
             tokenizer = load_tokenizer(start.folder)
@@ -253,8 +256,33 @@ def _models(
         except CMEError:
             release_rows(open_rows, group)
             raise
+        _check_adapters(lambda: session, open_rows, group)
         results = {row.out: _row(session, settings, start, row, group) for row in open_rows}
     return [results[row.out] if row.out in results else read_record(row.out / RESULT, Result) for row in start.rows]
+
+
+def _check_adapters(session: Callable[[], Session], rows: Sequence[ModelRow], group: Group) -> None:
+    """Load each of several adapters onto the base before the first evaluation, so that no evaluation waits for an error.
+
+    Args:
+        session: function that returns the session of the base. A single adapter needs none, because it is loaded at once anyway.
+        rows: the models to evaluate.
+        group: the processes that share the work.
+
+    Raises:
+        AdapterError: if an adapter does not fit the base, or its weights are damaged. Nothing was evaluated then.
+    """
+    # The first one comes last and stays attached.
+    adapters = list(dict.fromkeys(row.adapter for row in reversed(rows) if row.adapter is not None))
+    if len(rows) < 2 or not adapters:
+        return
+    try:
+        loaded = session()
+        for adapter in adapters:
+            group.together(lambda: loaded.check(adapter))  # noqa: B023 (it runs at once)
+    except CMEError:
+        release_rows(rows, group)
+        raise
 
 
 def _row(

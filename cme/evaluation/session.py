@@ -18,6 +18,7 @@ from cme.evaluation.retention import RetentionMeter
 from cme.evaluation.row_windows import RowWindows, Window
 from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import EvalSettings
+from cme.evaluation.shared_rows import check_same_revision
 from cme.evaluation.store import Checks, Store
 from cme.files import digest, read_json, write_json
 from cme.models.causal import check_causal
@@ -129,6 +130,17 @@ class Session:
         }
         self._harness.take(model, metadata, self._checks.verdicts)
 
+    def check(self, adapter: Path) -> None:
+        """Check that an adapter can be evaluated: attach it, and compute its logits once.
+
+        Args:
+            adapter: folder of the adapter.
+
+        Raises:
+            AdapterError: as for `attach`, or if a logit is not finite.
+        """
+        self._measure_effect(self._switcher.attach(adapter))
+
     def measure_retention(self) -> Retention | None:
         """Compare the attached adapter with the base; None if the settings do not ask for it. Call it in the first process.
 
@@ -184,7 +196,9 @@ class Session:
         for spec in specs:
             window = windows[spec.name] if windows is not None else None
             if finished(part_folder(parts, spec.name, window), part_key(self._identity, spec, window)) is None:
-                self._task(spec, window)
+                task, _ = self._task(spec, window)
+                # Without a lock, the commit of the hub is known only now.
+                check_same_revision(parts.parent, spec, task.dataset.provenance)
         return dict(self._windows.available)
 
     @property

@@ -1,5 +1,6 @@
 """Settings of an evaluation."""
 
+from dataclasses import fields
 from typing import Annotated
 
 from pydantic import Field
@@ -21,6 +22,17 @@ ENGINES = ("prefix", "hf")
 
 RESULT = "result.json"
 """Name of the file with the result, in the result's folder."""
+
+
+_OF_MODELS = {
+    "prompt_format": "--format",
+    "shots": "--shots",
+    "dtype": "--dtype",
+    "engine": "--engine",
+    "batch_size": "--batch-size",
+    "token_budget": "--token-budget",
+}
+"""Options that determine the answers of a model, which a baseline does not have. Device and threads have no effect on it."""
 
 
 @validated("evaluation settings")
@@ -110,6 +122,13 @@ class EvalSettings:
             )
         if self.baseline is not None:
             covered(self.baseline, self.datasets)
+            defaults = {item.name: item.default for item in fields(self)}
+            if given := [name for name in _OF_MODELS if getattr(self, name) != defaults[name]]:
+                options = ", ".join(_OF_MODELS[name] for name in given)
+                raise UsageError(
+                    f"the baseline {self.baseline} answers without a model, so it does not use {options}. Leave "
+                    f"{'it' if len(given) == 1 else 'them'} out."
+                )
             if self.adapter is not None:
                 raise UsageError(
                     "--baseline does not use a model, so it cannot be combined with --adapter. Remove one of them."

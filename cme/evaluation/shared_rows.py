@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cme.data.sources import Source, open_source
+from cme.data.sources.hub import HubSource
 from cme.data.sources.mirror import MirrorSource
 from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.row_rules import GivenRows
@@ -16,7 +17,7 @@ from cme.records import Result, read_record
 from cme.suite import DatasetSpec, datasets
 from cme.suite.suites import ALL
 
-__all__ = ["changed_rows", "check_rows_of", "check_same_rows", "rows_of"]
+__all__ = ["changed_rows", "check_rows_of", "check_same_revision", "check_same_rows", "rows_of"]
 
 
 def rows_of(folder: Path) -> tuple[Result, GivenRows]:
@@ -83,21 +84,48 @@ def check_rows_of(result: Result, folder: Path, settings: EvalSettings, *, loade
 def check_same_rows(out: Path, source: Source, specs: Sequence[DatasetSpec]) -> None:
     """Check that the finished datasets in the output folder of an evaluation have the rows that the source has now.
 
-    Only mirror folders are checked. The rows of the hub are those of its lock, and the mini corpus does not change.
+    The files of a mirror folder are compared, and the commits in the lock of the hub, which is not asked. The mini corpus does
+    not change.
 
     Raises:
         UsageError: if the rows of a dataset have changed.
     """
-    if not isinstance(source, MirrorSource):
-        return
     for spec in specs:
-        for marker in sorted((out / "parts" / spec.name).rglob("done.json")):
-            then = read_json(marker).get("provenance") or {}
-            if changed_rows(source, spec, then):
-                raise UsageError(
-                    f"{out} has scores of {spec.name} on other rows than those in {source.place} now. Give the folder with the "
-                    "earlier rows to continue, or another --out."
-                )
+        if isinstance(source, HubSource):
+            check_same_revision(out, spec, source.provenance(spec))
+        elif isinstance(source, MirrorSource) and any(changed_rows(source, spec, then) for then in _begun(out, spec)):
+            raise UsageError(
+                f"{out} has scores of {spec.name} on other rows than those in {source.place} now. Give the folder with the "
+                "earlier rows to continue, or another --out."
+            )
+
+
+def check_same_revision(out: Path, spec: DatasetSpec, now: Mapping[str, str]) -> None:
+    """Check that the finished rows of a dataset in an output folder are from the same commit as rows that are evaluated now.
+
+    Args:
+        out: output folder of an evaluation.
+        spec: the dataset.
+        now: provenance of the rows (`Source.provenance`). Without a commit, nothing is compared.
+
+    Raises:
+        UsageError: if the commits differ.
+    """
+    revision = now.get("revision")
+    for then in _begun(out, spec):
+        before = then.get("revision")
+        if revision and before and before != revision:
+            raise UsageError(
+                f"{out} has scores of {spec.name} on commit {before[:12]} of {spec.hub_id}, but its rows are from commit "
+                f"{revision[:12]} now. Set CME_LOCK to the cme.lock of the first evaluation to continue, or choose another --out."
+            )
+
+
+def _begun(out: Path, spec: DatasetSpec) -> list[dict[str, str]]:
+    """Return the provenance of the finished rows of a dataset in an output folder, stage by stage."""
+    return [
+        read_json(marker).get("provenance") or {} for marker in sorted((out / "parts" / spec.name).rglob("done.json"))
+    ]
 
 
 def changed_rows(source: Source, spec: DatasetSpec, then: Mapping[str, str]) -> bool:

@@ -195,7 +195,7 @@ def _result(model: GrowingModel, selection: RowSelection, sessions: "Sessions", 
         session = sessions.attach(model)
 
         def written() -> Result:
-            file.unlink(missing_ok=True)
+            # The result of fewer rows stays until it is replaced, because its retention is kept.
             return write(session, model, selection.replace(reached=_reached(model, selection)))
 
         result = group.first(written)
@@ -230,7 +230,7 @@ class Sessions:
 
     def attach(self, model: GrowingModel) -> Session:
         """Return the session of a model's base, with the model's adapter attached."""
-        session = self._given or self._of_base(model)
+        session = self._given or self.of_base(model)
         if self._attached is None or self._attached[0] is not session or self._attached[1] is not model:
             self._attached = None
             self.group.together(
@@ -239,7 +239,8 @@ class Sessions:
             self._attached = session, model
         return session
 
-    def _of_base(self, model: GrowingModel) -> Session:
+    def of_base(self, model: GrowingModel) -> Session:
+        """Return the session of a model's base, which is loaded if it is not in memory."""
         folder = model.start.folder
         if folder not in self._kept:
             self._kept.clear()

@@ -9,10 +9,10 @@ from cme.adapters.load import adapter_fingerprint
 from cme.data.sources import Source, check_source, open_source, source_identity, source_notes
 from cme.errors import SourceError, UsageError
 from cme.evaluation import code
-from cme.evaluation.adapters import resolve_adapter
+from cme.evaluation.adapters import check_files, resolve_adapter
 from cme.evaluation.chosen_ids import check_ids, chosen_ids
 from cme.evaluation.expert_choice import ExpertChoice, check_experts
-from cme.evaluation.guards import check_trained_on
+from cme.evaluation.guards import check_trained_on, warn_of_format
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.evaluation.shared_rows import check_same_rows
 from cme.models.kinds import check_kind
@@ -96,7 +96,10 @@ def begin(
         adapter = resolve_adapter(name_or_path) if name_or_path else None
         own = adapter_fingerprint(adapter) if adapter else None
         if adapter:
+            check_files(adapter)
             check_trained_on(adapter, settings.base, fingerprint, settings.prompt_format, prompts)
+        else:
+            warn_of_format(folder, fingerprint, settings.prompt_format)
         choice = (experts or {}).get(out, settings.experts)
         if choice is not None:
             if adapter is None:

@@ -11,7 +11,7 @@ from cme.records.export import Distilled
 from cme.training.checkpoints import FOLDER, newest
 from cme.training.order import training_order
 from cme.training.settings import TrainSettings
-from cme.training.tokens import Tokens, encode_split, token_files
+from cme.training.tokens import Tokens, check_waiting, encode_split, token_files
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +55,7 @@ def distil(
     device = next(plain.parameters()).device
     if device.type != args.device.type:
         raise UsageError(f"distil trains on {args.device.type}, but the device is {device}. Leave out --device.")
+    check_waiting(checked.mix, ["train"], work)
     encode_split(checked.mix, "train", work, checked.base, checked.encoder)
     tokens = Tokens(token_files(checked.mix, "train", work))
     if not len(tokens):

@@ -9,9 +9,9 @@
 
 Free-answer questions are those of closed-book datasets, word problems without options, and the tasks of programs.
 
-13-grams in more than 50 evaluation items of a dataset are boilerplate and do not count. Both questions of the last rule have 5
-to 18 distinct words. All texts are compared in canonical form. `cme.mix.dedup` applies the first rule, and this module the
-others.
+13-grams in more than 50 evaluation items of a dataset are boilerplate and do not count as shared, but they count in the length
+of a text. Both questions of the last rule have 5 to 18 distinct words. All texts are compared in canonical form.
+`cme.mix.dedup` applies the first rule, and this module the others.
 
 Datasets of inference and entailment share premises between their published splits on purpose, with several hypotheses each. A
 row is therefore not removed for a premise that it shares with an evaluation item of its own dataset. Such rows are counted under

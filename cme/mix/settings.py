@@ -10,14 +10,38 @@ from pydantic import AfterValidator, Field, Strict
 import cme
 from cme.config import Items, known, validated
 from cme.data.sources import source_identity, source_notes
+from cme.errors import UsageError
 from cme.files import digest
 from cme.mix.cap import MIXINGS
 from cme.suite import DatasetSpec
 
-__all__ = ["LAYOUTS", "BuildSettings"]
+__all__ = ["LAYOUTS", "BuildSettings", "temperature_of"]
 
 LAYOUTS = ("alpaca", "chat")
 """Layouts of a mix: ``alpaca`` has instruction, input and output, and ``chat`` has messages before them."""
+
+
+_TEMPERATURE = 2.0
+
+
+def temperature_of(given: float | None, mixing: str) -> float:
+    """Return the temperature of a mix, which only the mixing ``temperature`` uses.
+
+    Args:
+        given: the temperature that a user gave, or None for the default.
+        mixing: one of `cme.mix.cap.MIXINGS`.
+
+    Raises:
+        UsageError: if a temperature was given for another mixing.
+    """
+    if given is None:
+        return _TEMPERATURE
+    if mixing in MIXINGS and mixing != "temperature":
+        raise UsageError(
+            f"temperature is {given:g}, but the mixing is {mixing}, which has no temperature. Leave it out, or set the mixing to "
+            "temperature."
+        )
+    return given
 
 
 def _not_empty(names: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -62,7 +86,7 @@ class BuildSettings:
     validation_share: Annotated[float, Field(ge=0, le=0.5)] = 0.005
     allow_missing: bool = False
     rows_per_shard: Annotated[int, Field(ge=1)] = 100_000
-    temperature: Annotated[float, Field(ge=1)] = 2.0
+    temperature: Annotated[float, Field(ge=1)] = _TEMPERATURE
     layout: Annotated[str, known("format of a mix", LAYOUTS)] = "alpaca"
     uses: Items[str] | None = None
     decontamination: bool = True

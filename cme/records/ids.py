@@ -36,6 +36,7 @@ __all__ = [
     "RowIds",
     "content_digest",
     "evaluated_content",
+    "is_ids_file",
     "read_ids",
     "read_ids_head",
     "write_ids",
@@ -195,6 +196,15 @@ def read_ids_head(file: Path) -> IdsHead:
         raise CMEError(f"{file} does not exist. Make a file of row ids with 'cme ids', or give the path of one.")
     with open_parquet(file, ID_FILES, error=CMEError, advice="Make it again with 'cme ids'.") as opened:
         return _head(file, (opened.schema.metadata or {}).get(_HEAD))
+
+
+def is_ids_file(file: Path) -> bool:
+    """Return whether `write_ids` wrote a file, from its columns and metadata."""
+    try:
+        with open_parquet(file, ID_FILES, error=CMEError, advice="") as opened:
+            return tuple(opened.schema.names) == _COLUMNS and _HEAD in (opened.schema.metadata or {})
+    except CMEError:
+        return False
 
 
 def _check(file: Path, table: "pa.Table") -> None:

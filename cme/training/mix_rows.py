@@ -6,9 +6,10 @@ from pathlib import Path
 from cme.adapters.load import adapter_fingerprint
 from cme.data.example import Dropped
 from cme.errors import CMEError
-from cme.mix.rows import load_mix
+from cme.mix.rows import load_mix, mix_files
 from cme.records import Run, read_record
 from cme.training.encode import Encoder
+from cme.training.unchanged import check_unchanged
 
 __all__ = ["MAX_LENGTH", "MixRow", "own_run", "validation_split"]
 
@@ -63,8 +64,9 @@ def validation_split(mix: Path, encoder: Encoder, first: int | None = None) -> t
         The rows, and the number of rows that were left out because they are too long.
 
     Raises:
-        CMEError: a file is damaged.
+        CMEError: a file is damaged, or has changed since the mix was built.
     """
+    check_unchanged(mix, mix_files(mix, "validation"))
     chosen: list[MixRow] = []
     dropped = 0
     for row in load_mix(mix, "validation").slice(0, first).to_pylist():

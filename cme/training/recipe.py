@@ -6,6 +6,7 @@ adds the settings of another file in the same folder. The recipe's own settings 
 """
 
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,10 +14,11 @@ from typing import Any
 
 import yaml
 
+from cme.adapters.methods import METHODS
 from cme.adapters.read_settings import settings_from as adapter_from
 from cme.adapters.read_settings import settings_to_mapping
 from cme.adapters.settings import AdapterSettings
-from cme.errors import UsageError, nearest, unknown
+from cme.errors import CMEWarning, UsageError, nearest, unknown
 from cme.paths import leaderboards_dir
 from cme.readers.yaml_file import read_yaml
 from cme.training.settings import TrainSettings, stored
@@ -29,7 +31,10 @@ _SECTIONS = {
     "adapter": tuple(field.name for field in fields(AdapterSettings)),
 }
 _WITHOUT = ("peft", "full")
-"""Methods that share no settings with others. If one of them overrides the method, a recipe's adapter section is ignored."""
+"""Methods whose settings are not those of others. If one of them overrides the method, only settings that it has are kept."""
+
+_FIELDS = {"rank": "r", "alpha": "lora_alpha", "dropout": "lora_dropout"}
+"""Settings of a recipe, and the fields of PEFT's configurations that state the same."""
 
 _INSTEAD = {"steps": "epochs", "epochs": "steps", "gate_sum": "gate_scale", "gate_scale": "gate_sum"}
 """Settings that replace each other."""
@@ -46,14 +51,18 @@ def recipes() -> list[str]:
 
 
 def load_recipe(
-    recipe: str | Path | None = None, overrides: Mapping[str, Any] | None = None
+    recipe: str | Path | None = None, overrides: Mapping[str, Any] | None = None, *, own_options: bool = False
 ) -> tuple[TrainSettings, AdapterSettings]:
     """Read a recipe and apply overrides.
 
     Args:
         recipe: A YAML file, the name of a built-in recipe, or None for the defaults.
         overrides: Settings of both sections by name. A value of None is ignored. ``steps`` and ``epochs`` replace each other,
-            and so do ``gate_sum`` and ``gate_scale``.
+            and so do ``gate_sum`` and ``gate_scale``. ``options`` are added to those of the recipe. If ``peft`` or ``full``
+            overrides the recipe's method, the recipe's target modules are kept for ``peft``, unless the options determine the
+            layers themselves. Its other adapter settings are left out. A warning lists them.
+        own_options: Whether the ``options`` of the overrides are a whole configuration (``peft_config``), which replaces the
+            options of the recipe.
 
     Raises:
         UsageError: The recipe does not exist, or the recipe or the overrides are invalid. One message lists all problems.
@@ -72,8 +81,9 @@ def load_recipe(
             own = None
         sections[section] = dict(own or {})
     method = (overrides or {}).get("method")
-    if method in _WITHOUT and sections["adapter"].get("method") != method:
-        sections["adapter"] = {}
+    if own_options or (method in _WITHOUT and sections["adapter"].get("method") != method):
+        options = (overrides or {}).get("options")
+        sections["adapter"] = _kept(name, sections["adapter"], str(method), options, own_options=own_options)
     for key, value in (overrides or {}).items():
         home = next((section for section, names in _SECTIONS.items() if key in names), None)
         if home is None:
@@ -100,6 +110,29 @@ def load_recipe(
     if problems or training is None or adapter is None:
         raise UsageError("\n".join(problems))
     return training, adapter
+
+
+def _kept(name: str, section: Mapping[str, Any], method: str, options: Any, *, own_options: bool) -> dict[str, Any]:
+    """Return the settings of a recipe's adapter section that another configuration leaves, and warn about the others.
+
+    Nothing is said about the method ``full``, which has no adapter, about settings that the options state, or about options
+    that a whole configuration replaces.
+    """
+    from cme.adapters.peft_methods import names_own_layers
+
+    stated = options if isinstance(options, Mapping) else {}
+    apart = ("options", "target_modules") if names_own_layers(stated) else ("options",)
+    kept = {key: value for key, value in section.items() if key in METHODS[method].settings and key not in apart}
+    silent = ("method", "options") if own_options else ("method",)
+    lost = [key for key in section if key not in kept and key not in silent and _FIELDS.get(key) not in stated]
+    if lost and method != "full":
+        warnings.warn(
+            f"{name}: these adapter settings are not used: {', '.join(lost)}. The method {method} has fields of its own, which "
+            "--peft-config and --set give.",
+            CMEWarning,
+            stacklevel=3,
+        )
+    return kept
 
 
 def recipe_text(training: TrainSettings, adapter: AdapterSettings) -> str:

@@ -26,7 +26,7 @@ from cme.training.order import steps_for, training_order
 from cme.training.recipe import recipe_text
 from cme.training.settings import TrainSettings, stored
 from cme.training.trackers import check_trackers, trackers
-from cme.workdir import claim, finish
+from cme.workdir import claim, finish, is_finished
 
 __all__ = ["train"]
 
@@ -78,7 +78,7 @@ def train(settings: TrainSettings, adapter: AdapterSettings, *, out: Path) -> Ru
         UsageError: A setting is out of range or does not fit the base, or the folder contains something else.
         SourceError: The base could not be downloaded.
         DivergedError: The loss is not finite or exactly zero.
-        CMEError: The mix is damaged, no example fits, or AdaLoRA has pruned no rank or all ranks.
+        CMEError: The mix is damaged or has changed, no example fits, or AdaLoRA has pruned no rank or all ranks.
     """
     with threads_set(settings.threads), joined(start=False) as group:
         try:
@@ -203,9 +203,10 @@ def _trackers(
 def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_size: int) -> _Start:
     """Check the inputs, claim the folder, encode the mix and look for a checkpoint."""
     from cme.mix import read_manifest
+    from cme.mix.rows import SPLITS
     from cme.training.encode import Encoder
     from cme.training.model import check_fit
-    from cme.training.tokens import encode_split
+    from cme.training.tokens import check_waiting, encode_split
 
     base, mix = resolve_base(settings.base), Path(settings.data).expanduser()
     manifest = read_manifest(mix)
@@ -224,12 +225,15 @@ def _start(settings: TrainSettings, adapter: AdapterSettings, out: Path, world_s
             base, TEMPLATE_DATE if settings.prompt_format == "chat" else None
         ),
     }
+    if not (is_finished(out) or (out / _RECORD).is_file()):
+        # A changed mix is refused before the folder is claimed, because the claim would hold its old fingerprint.
+        check_waiting(mix, SPLITS, out / _WORK)
     continued = claim(out, "train", identity, added=["tokenizer_fingerprint"])
     (out / DIVERGED).unlink(missing_ok=True)
     ended = continued and (out / _RECORD).is_file()
     if not ended:
         write_text(out / "config.yaml", recipe_text(settings, adapter))
-        for split in ("train", "validation"):
+        for split in SPLITS:
             encode_split(mix, split, out / _WORK, base, encoder)
     last = newest(out / FOLDER)
     return _Start(

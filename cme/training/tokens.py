@@ -15,12 +15,13 @@ from cme.mix import mix_files
 from cme.progress import bar
 from cme.training.encode import Encoder
 from cme.training.shard import COUNTS, encode_shard
+from cme.training.unchanged import check_unchanged
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Tokens", "encode_split", "token_files"]
+__all__ = ["Tokens", "check_waiting", "encode_split", "token_files"]
 
 _FEW = 20_000
 """Up to this number of rows, one process (2,500 rows per second) is faster than starting several."""
@@ -80,8 +81,26 @@ def token_files(mix: Path, split: str, work: Path) -> list[Path]:
     return [work / split / f"{file.stem}.arrow" for file in mix_files(mix, split)]
 
 
+def check_waiting(mix: Path, splits: Sequence[str], work: Path) -> None:
+    """Check that the files of a mix that `encode_split` would encode are those of its manifest.
+
+    Files that are encoded already are not read again, so a run that is resumed costs nothing.
+
+    Args:
+        mix: The folder of the mix.
+        splits: The splits that will be encoded.
+        work: The folder for the token ids.
+
+    Raises:
+        CMEError: A file has changed.
+    """
+    check_unchanged(mix, [source for split in splits for source, _ in _waiting(mix, split, work)])
+
+
 def encode_split(mix: Path, split: str, work: Path, base: Path, encoder: Encoder) -> None:
     """Encode the files of a split that are not encoded yet. Large splits are encoded in parallel.
+
+    Call `check_waiting` before, so that the rows are those of the mix's fingerprint.
 
     Args:
         mix: The folder of the mix.
@@ -93,8 +112,7 @@ def encode_split(mix: Path, split: str, work: Path, base: Path, encoder: Encoder
     Raises:
         CMEError: A file cannot be read or written.
     """
-    pairs = zip(mix_files(mix, split), token_files(mix, split, work), strict=True)
-    waiting = [(source, target) for source, target in pairs if not target.is_file()]
+    waiting = _waiting(mix, split, work)
     with bar(f"Encoding {split}", total=len(waiting)) as shown:
         if len(waiting) < 2 or sum(_rows(source) for source, _ in waiting) <= _FEW:
             for source, target in waiting:
@@ -111,6 +129,12 @@ def encode_split(mix: Path, split: str, work: Path, base: Path, encoder: Encoder
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def _waiting(mix: Path, split: str, work: Path) -> list[tuple[Path, Path]]:
+    """Return the files of a split that are not encoded yet, with the paths of their token files."""
+    pairs = zip(mix_files(mix, split), token_files(mix, split, work), strict=True)
+    return [(source, target) for source, target in pairs if not target.is_file()]
 
 
 def _rows(file: Path) -> int:

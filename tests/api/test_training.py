@@ -8,7 +8,10 @@ import pytest
 
 import cme
 from cme.adapters.settings import AdapterSettings
+from cme.api.training_settings import settings_of
 from cme.errors import UsageError
+from cme.records import GridRun
+from cme.records.grid import folder_of
 from tests.leaderboard.tuned import write_grid
 from tests.training.conftest import base, mix  # noqa: F401 (fixtures)
 
@@ -65,8 +68,48 @@ def test_functions_with_an_adapters_settings_have_the_same_arguments():
     assert adapter <= set(shared[cme.count_parameters])
 
 
-def test_a_method_without_the_setting_that_a_grid_chose_is_refused(tmp_path):
+@pytest.mark.parametrize("method", ["teamlora", "full", "adalora"])
+def test_the_grid_of_another_method_is_refused(tmp_path, method):
     grid = write_grid(tmp_path / "grid")
-    with pytest.raises(UsageError, match=r"the choice of the grid \(lr_from\): full has no setting 'rank'"):
-        cme.train(tmp_path / "run", data=tmp_path / "mix", method="full", lr_from=grid)
+    says = rf"grid is a grid of the method lora, but the method here is {method}\. .* give it as lr=0\.0002"
+    with pytest.raises(UsageError, match=says):
+        cme.train(tmp_path / "run", data=tmp_path / "mix", method=method, lr_from=grid)
     assert not (tmp_path / "run").exists()
+
+
+def test_methods_of_peft_are_compared_by_their_names(tmp_path):
+    def method(**fields):
+        values = {"recipe": None, "data": "mix", "method": "peft", "peft_config": None, "options": fields}
+        return settings_of(values | {"lr_from": grid})[0].learning_rate
+
+    grid = write_grid(tmp_path / "grid", method="dora", runs=(run_of(5e-4),), best="lr-5e-04", learning_rate=5e-4)
+    assert method(peft_type="LORA", use_dora=True) == 5e-4
+    with pytest.raises(UsageError, match="is a grid of the method dora, but the method here is lora"):
+        method(peft_type="LORA")
+
+
+def test_an_alpha_beside_a_rank_that_a_grid_chooses_is_refused(tmp_path):
+    """alpha / rank stays that of the recipe, so the given alpha would be scaled."""
+    grid, folder = write_grid(tmp_path / "grid"), tmp_path / "run"
+    with pytest.raises(
+        UsageError, match=r"^alpha is 32, but the grid chose the rank, and alpha / rank stays that of the"
+    ):
+        cme.train(folder, data=tmp_path / "mix", method="lora", lr_from=grid, alpha=32)
+    with pytest.raises(UsageError, match=r"alpha is 16, but the grid varies the rank, .* or vary alpha too"):
+        cme.train_grid(folder, [1e-4, 1e-3], data=tmp_path / "mix", method="lora", tune={"rank": [8, 16]}, alpha=16)
+    assert not folder.exists()
+    common = {"recipe": None, "data": "mix", "method": "lora", "peft_config": None}
+    chosen = settings_of(common | {"lr_from": grid})[1]
+    assert (chosen.rank, chosen.lora_alpha) == (32, 64)
+    assert settings_of(common | {"alpha": 16.0, "tune": {"dropout": [0.0, 0.1]}})[1].lora_alpha == 16
+    assert settings_of(common | {"alpha": 16.0, "tune": {"rank": [8], "alpha": [16]}})[1].lora_alpha == 16
+    both = write_grid(tmp_path / "both", runs=(run_of(2e-4, rank=32, alpha=32),), best="rank-32-alpha-32-lr-2e-04")
+    chosen = settings_of(common | {"lr_from": both})[1]
+    assert (chosen.rank, chosen.lora_alpha) == (32, 32)
+
+
+def run_of(rate, **chosen):
+    folder = folder_of(rate, chosen)
+    return GridRun(
+        learning_rate=rate, folder=folder, validation_loss=1.0, last_loss=1.0, problem=None, settings=chosen or None
+    )

@@ -115,6 +115,7 @@ from tests.board.fakes import make_board, write_board
         ({"exports": "{ridge: -1}"}, "exports: ridge"),
         ({"mix": "{mixing: equl}"}, "mix: "),
         ({"mix": "{temperature: -1}"}, "mix: "),
+        ({"mix": "{temperature: 5}"}, "mix: temperature is 5, but the mixing is proportional"),
         ({"mix": "{licence: comercial}"}, "mix: unknown use 'comercial'. Did you mean 'commercial'?"),
         ({"mix": "{validation_share: 0}"}, "validation_share is 0, but the validation rows choose the learning rate"),
         ({"rates": "[1e-3, 1.00000001e-3]"}, "Two rates must differ in their first seven digits"),

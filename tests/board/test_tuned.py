@@ -11,7 +11,7 @@ from cme.board.choice import Facts
 from cme.board.plan import make_plan
 from cme.board.run import run_board
 from cme.board.state import survey
-from cme.errors import CMEError
+from cme.errors import CMEError, UsageError
 from tests.board import disturb
 from tests.board.fakes import FakePool, make_board, run_fake, write_board
 
@@ -57,10 +57,39 @@ def test_every_rank_is_trained_with_every_rate_and_then_the_best(tmp_path):
 
 
 def test_the_scale_of_the_recipe_is_kept(tmp_path):
-    methods = "{t: {settings: {method: lora, alpha: 8}, tune: {rank: [4, 16]}}}"
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("training: {data: mix}\nadapter: {method: lora, alpha: 8}\n")
+    methods = f"{{t: {{recipe: {recipe}, tune: {{rank: [4, 16]}}}}}}"
     plan = make_plan(make_board(tmp_path, methods=methods))
     words = plan.steps["grid/t/rank-16-lr-1e-03"].argv
-    assert words[words.index("--alpha") + 1] == "16", "alpha / rank is 8 / 8 in the settings"
+    assert words[words.index("--alpha") + 1] == "16", "alpha / rank is 8 / 8 in the recipe"
+    assert "--alpha" not in plan.steps["grid/t"].argv and "--alpha" not in plan.steps["runs/t-1"].argv
+
+
+def test_an_alpha_beside_a_rank_that_the_grid_chooses_is_refused(tmp_path):
+    """The commands of the board would have --alpha beside --tune rank or --lr-from, which cme train refuses."""
+    methods = "{t: {settings: {method: lora, alpha: 8}, tune: {rank: [4, 16]}}}"
+    with pytest.raises(
+        UsageError, match=r"t: alpha is in settings, but the grid chooses the rank.* Put alpha into a recipe"
+    ):
+        make_board(tmp_path, methods=methods)
+    fixed = make_board(tmp_path, methods="{t: {settings: {method: lora}, tune: {rank: [4, 16], alpha: [8]}}}")
+    grid = make_plan(fixed).steps["grid/t"].argv
+    assert [grid[place + 1] for place, word in enumerate(grid) if word == "--tune"] == ["rank=4,16", "alpha=8"]
+
+
+def test_a_study_does_not_take_the_rate_of_another_method(tmp_path):
+    """The commands would have --lr-from with the grid of another method, which cme train refuses."""
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text("training: {data: mix}\nadapter: {method: peft, options: {peft_type: LORA, r: 4}}\n")
+    board = {"methods": f"{{t: {{recipe: {recipe}}}}}", "rates": "[1e-3, 2e-3]"}
+    study = "{{s: {{of: [t], vary: {{options: [{{use_dora: false}}, {{use_dora: true}}]}}, rates: {}}}}}"
+    with pytest.raises(
+        UsageError, match=r"study s: .* is dora and cannot take the learning rate of lora\. Use rates: grid"
+    ):
+        make_board(tmp_path, studies=study.format("method"), **board)
+    assert len(make_board(tmp_path, studies=study.format("grid"), **board).rows) == 3
+    assert len(make_board(tmp_path, studies=study.format("method"), **board | {"rates": "[]"}).rows) == 3
 
 
 def test_a_rank_that_is_added_later_trains_only_its_own_cells(tmp_path):

@@ -64,6 +64,13 @@ def test_what_set_cannot_read(cme, text, message):
     assert refused.exit_code == 2 and message in refused.stderr
 
 
+def test_a_field_is_set_once(cme):
+    with pytest.raises(UsageError, match=r"--set: top_k is given twice\. Give each field once\."):
+        given(options=["top_k=2", " top_k = 4"])
+    refused = cme("params", "--method", "mola", "--set", "top_k=2", "--set", "top_k=2")
+    assert refused.exit_code == 2 and "top_k is given twice" in refused.stderr
+
+
 def test_set_adds_to_a_recipes_options(tmp_path):
     recipe = tmp_path / "mine.yaml"
     options = "{init_r: 40, tinit: 3}"

@@ -134,9 +134,10 @@ def test_paraphrases_and_training_rows_can_be_shown(cme):
     assert item["split"] == "training" and item["id"] != json.loads(cme(*command).stdout)[0]["id"]
 
 
-def test_a_baseline_is_evaluated_without_a_model(cme, tmp_path):
+def test_a_baseline_is_evaluated_without_a_model(cme, tmp_path, monkeypatch):
     command = ("eval", "--baseline", "majority", "--source", "mini", "--tier", "smoke", "--datasets", "qqp,nq_open")
-    result = cme(*command, "--base", "nobody", "--out", tmp_path / "out", "--json")
+    monkeypatch.setattr("cme.models.load.resolve_base", None)
+    result = cme(*command, "--out", tmp_path / "out", "--json")
     assert result.exit_code == 0, result.stderr
     values = json.loads(result.stdout)
     assert values["baseline"] == "majority" and len(values["scores"]["datasets"]) == 2

@@ -27,6 +27,17 @@ ROWS = ("--source", "mini", "--tier", "smoke", "--datasets", "qqp", "--threads",
             "device and devices cannot be combined",
         ),
         (("--token-budget", "0"), "token_budget: must be at least 1, found 0"),
+        (
+            ("--baseline", "majority", "--base", "b"),
+            "the baseline majority answers without a model, so it does not use a base",
+        ),
+        (("--baseline", "majority", "--shots", "4"), "so it does not use --shots. Leave it out."),
+        (
+            ("--baseline", "majority", "--dtype", "bfloat16", "--format", "chat", "--engine", "hf"),
+            "so it does not use --format, --dtype, --engine. Leave them out.",
+        ),
+        (("--baseline", "majority", "--batch-size", "4"), "so it does not use --batch-size"),
+        (("--baseline", "majority", "--token-budget", "64"), "so it does not use --token-budget"),
     ],
 )
 def test_what_does_not_go_together(cme, tmp_path, monkeypatch, arguments, says):

@@ -39,6 +39,9 @@ BAD = [
     (("--until", "1", "--adapter", "a", "--adapter", "b"), "--until applies to one model, but 2 adapters are given"),
     (("--until", "1", "--devices", "0,1"), "--until cannot be combined with --devices"),
     (("--rows", "rte"), "rows holds 'rte'. Give DATASET=NUMBER, separated by commas, such as rte=100,qqp=300."),
+    (("--rows", "rte=100,rte=5"), "rows names rte more than once. Give one number of rows for each dataset."),
+    (("--rows", "rte=5, rte=5"), "rows names rte more than once"),
+    (("--source", "mini:seed=1,seed=2"), "source 'mini:seed=1,seed=2' has several seeds. Give one of them."),
     (("--rows", "rte=0"), "rows has 0 rows of rte. Give a number above 0"),
     (("--rows", "rtee=5"), "dataset in rows: 'rtee'"),
     (

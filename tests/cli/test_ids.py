@@ -2,6 +2,7 @@
 
 import json
 
+import pyarrow.parquet as pq
 import pytest
 
 import cme
@@ -81,3 +82,17 @@ def test_bad_input(made, cme, tmp_path):
     assert done.exit_code == 2 and "--check-only cannot be combined with --ids" in done.stderr
     done = cme("build-data", "--source", "mini", "--ids", tmp_path / "x.parquet", "--out", tmp_path / "mix")
     assert done.exit_code == 1 and "x.parquet does not exist. Make a file of row ids with 'cme ids'" in done.stderr
+
+
+def test_only_a_file_of_row_ids_is_replaced(made, cme, tmp_path):
+    (tmp_path / "manifest.json").write_bytes((made / "mix/manifest.json").read_bytes())
+    (shard,) = (made / "mix/train").glob("*.parquet")
+    (tmp_path / "shard.parquet").write_bytes(shard.read_bytes())
+    for name in ("manifest.json", "shard.parquet"):
+        before = (tmp_path / name).read_bytes()
+        done = cme("ids", made / "mix", "--out", tmp_path / name)
+        assert done.exit_code == 2 and f"{name} exists and is not a file of row ids" in " ".join(done.stderr.split())
+        assert (tmp_path / name).read_bytes() == before
+    for place in ("mix", "result"):
+        assert cme("ids", made / place, "--out", tmp_path / "ids.parquet").exit_code == 0
+    assert "eval" in pq.read_table(tmp_path / "ids.parquet")["split"].to_pylist()

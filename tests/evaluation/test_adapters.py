@@ -1,9 +1,13 @@
 """Several adapters are evaluated on a base that is loaded once, with the results of separate evaluations."""
 
+import json
+import shutil
+
 import pytest
 
-from cme.errors import UsageError
+from cme.errors import AdapterError, CMEWarning, UsageError
 from cme.evaluation.adapters import AdapterSwitcher, adapter_name, distinct_names
+from cme.evaluation.row_rules import GivenRows
 from cme.evaluation.run import evaluate, evaluate_each
 from cme.evaluation.settings import EvalSettings
 from cme.models import load
@@ -96,6 +100,36 @@ def test_a_base_that_a_method_changed_is_loaded_again(tiny_base, adapters):
     assert switcher.base is loads[1]
 
 
+def test_a_broken_adapter_is_refused_before_another_one_is_evaluated(tiny_base, adapters, tmp_path, monkeypatch):
+    from safetensors.torch import load_file, save_file
+
+    import cme.evaluation.session as session
+
+    def changed(name, change):
+        shutil.copytree(adapters["two"], tmp_path / name)
+        file = tmp_path / name / "adapter_model.safetensors"
+        weights = load_file(file)
+        change(weights)
+        save_file(weights, file)
+        return str(tmp_path / name)
+
+    lacking = changed("lacking", lambda weights: weights.pop(min(weights)))
+    spoiled = changed("spoiled", lambda weights: weights[min(weights)].fill_(float("nan")))
+    (tmp_path / "damaged").mkdir()
+    for file in adapters["two"].iterdir():
+        (tmp_path / "damaged" / file.name).write_bytes(file.read_bytes()[:-9])
+    good, rule = str(adapters["one"]), GivenRows({"qqp": 2, "nq_open": 2})
+    for chosen in (None, rule):
+        with pytest.raises(AdapterError, match="lacking: the adapter lacks"):
+            evaluate_each(settings(tiny_base), [good, lacking], tmp_path / "out", chosen)
+        assert not list((tmp_path / "out").rglob("*")), "the first one was evaluated"
+    # The files alone are checked before the base is loaded.
+    monkeypatch.setattr(session, "load_model", None)
+    for broken, says in ((spoiled, "spoiled.* contains NaN"), (str(tmp_path / "damaged"), "damaged")):
+        with pytest.raises(AdapterError, match=says):
+            evaluate_each(settings(tiny_base), [good, broken], tmp_path / "out")
+
+
 @pytest.mark.parametrize(("adapter", "name"), [("owner/adapter", "adapter"), ("owner/adapter/", "adapter")])
 def test_names_of_hub_ids(adapter, name):
     assert adapter_name(adapter) == name
@@ -110,6 +144,22 @@ def test_a_process_per_device(tiny_base, adapters, tmp_path):
     assert [result.name for result in results] == ["one", "two", tiny_base.name]
     for name in ("one", "two", "base"):
         assert_same(tmp_path / "two" / name, tmp_path / "one" / name)
+
+
+def test_warnings_of_the_processes_are_repeated_once(tiny_base, adapters, tmp_path, recwarn):
+    from cme.evaluation.devices import evaluate_on
+
+    copies = []
+    for name in ("newer", "newest"):
+        shutil.copytree(adapters["one"], tmp_path / name)
+        file = tmp_path / name / "adapter_config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"use_magic": True, "peft_version": "9.0"}))
+        copies.append(str(tmp_path / name))
+    evaluate_on(["cpu", "cpu"], settings(tiny_base, datasets=("qqp",)), copies, tmp_path / "out")
+    texts = [str(item.message) for item in recwarn if item.category is CMEWarning]
+    assert len(texts) == 2
+    for name, text in zip(("newer", "newest"), texts, strict=True):
+        assert f"{name}/adapter_config.json: the installed PEFT ignores use_magic=True" in text
 
 
 @pytest.mark.long

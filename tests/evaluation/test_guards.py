@@ -1,11 +1,13 @@
 """An adapter is refused on a base model or tokenizer that it was not trained with."""
 
+import shutil
+
 import pytest
 from typer.testing import CliRunner
 
 from cme.adapters.load import adapter_fingerprint
 from cme.cli.main import app
-from cme.errors import AdapterError, CMEError, SourceError
+from cme.errors import AdapterError, CMEError, CMEWarning, SourceError
 from cme.evaluation.guards import check_trained_on, uncompared_datasets
 from cme.evaluation.run import evaluate
 from cme.evaluation.settings import EvalSettings
@@ -142,6 +144,25 @@ def test_the_record_of_another_adapter_is_ignored(tiny_base, tmp_path):
     # The adapter was trained again in the same folder, so the record describes the old one.
     adapter_on(tiny_base, adapter, target_modules=["down_proj"])
     check_trained_on(adapter, "x", "f" * 64)
+
+
+def test_another_prompt_format_than_that_of_the_training_is_reported(tiny_base, tmp_path, recwarn):
+    adapter, own = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"]), base_fingerprint(tiny_base)
+    record(adapter, base_fingerprint=own, tokenizer_fingerprint="", prompt_format="teamlora")
+    evaluate(settings(tiny_base, "qqp", adapter=str(adapter), prompt_format="teamlora"), tmp_path / "same")
+    check_trained_on(adapter, "tiny", own)
+    assert not [item for item in recwarn if item.category is CMEWarning]
+    says = r"adapter was trained with the prompt format teamlora, but the format is now plain.*Set --format teamlora"
+    with pytest.warns(CMEWarning, match=says):
+        evaluate(settings(tiny_base, "qqp", adapter=str(adapter)), tmp_path / "other")
+
+
+def test_a_fully_trained_model_is_compared_with_its_record(tiny_base, tmp_path):
+    shutil.copytree(tiny_base, tmp_path / "full")
+    own = base_fingerprint(tmp_path / "full")
+    write_record(tmp_path / "full" / "run.json", make(Run, adapter_fingerprint=own, prompt_format="teamlora"))
+    with pytest.warns(CMEWarning, match="full was trained with the prompt format teamlora"):
+        evaluate(settings(tmp_path / "full", "qqp"), tmp_path / "out")
 
 
 def test_datasets_with_which_the_mix_was_not_compared_are_named(tiny_base, tmp_path):

@@ -20,6 +20,8 @@ from cme.records.grid import GridRun
         ({"how": "fit", "ridge": -1.0}, "ridge is -1.0. Give a number of at least 0"),
         ({"how": "distil", "lr": 0.0}, "lr is 0.0. Give a number above 0"),
         ({"how": "mean", "tier": "quick"}, "tier applies to --measure only"),
+        ({"how": "mean", "token_budget": 512}, "token-budget applies to --measure only"),
+        ({"how": "mean", "allow_missing": True}, "allow-missing applies to --measure only"),
         ({"how": "mean", "measure": True, "tier": "quik", "source": "mini"}, "unknown tier 'quik'"),
         ({"how": "mean", "data": "nowhere"}, "nowhere does not exist. Build a mix"),
         ({"how": "mean", "data": None}, r"has no run.json that names its mix.* --data"),

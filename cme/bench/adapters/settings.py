@@ -126,6 +126,8 @@ def settings_of(name: str) -> dict[str, Any]:
         if not sign or method == BASE or key in _OWN:
             wrong = f"the benchmark sets {key} itself" if key in _OWN else f"{text!r} is not a setting of {method}"
             raise UsageError(f"--methods {name}: {wrong}. Write METHOD:KEY=VALUE, such as teamlora:gate_sum=1.")
+        if key in values:
+            raise UsageError(f"--methods {name}: {key} is given twice. Give it once.")
         values[key] = parse_yaml(value, f"--methods {name}", error=UsageError)
     if values:
         settings_from({"method": method, **values}, f"--methods {name}")

@@ -38,11 +38,13 @@ class MiniOptions:
         """Parse the name of a source.
 
         Raises:
-            UsageError: an option is unknown, the seed is not a whole number, or two options exclude each other.
+            UsageError: an option is unknown, the seed is not a whole number or given twice, or two options exclude each other.
         """
         values: dict[str, bool | int] = {}
         for option in filter(None, name.removeprefix("mini").removeprefix(":").split(",")):
             key, _, value = option.partition("=")
+            if key in values and key == "seed":
+                raise UsageError(f"source {name!r} has several seeds. Give one of them.")
             if key == "seed" and value.isascii() and value.isdigit():
                 values["seed"] = int(value)
             elif option in _FLAGS:

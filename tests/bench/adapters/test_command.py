@@ -193,6 +193,7 @@ def test_the_settings_of_a_case_reach_its_adapter():
         ("teamlora:gate_sum=2", "--methods teamlora:gate_sum=2: "),
         ("teamlora:gatesum=1", "did you mean 'gate_sum'?"),
         ("teamlora:rank=4", "the benchmark sets rank itself"),
+        ("teamlora:gate_sum=1:gate_sum=2", "gate_sum is given twice. Give it once."),
         ("lora:gate_sum=1", "lora has no setting 'gate_sum'"),
         ("base:gate_sum=1", "is not a setting of base"),
         ("teamlroa:gate_sum=1", "teamlora"),
