@@ -77,8 +77,19 @@ def test_the_number_of_experts_has_the_differences_of_its_studies(study):
     assert found[f"teamlora-{study}-2", f"teamlora-{study}-1"].replace("-", "−") in rises
 
 
+def test_rank_256_has_the_differences_of_its_study():
+    found = differences("studies/studies/ranks")
+    row = next(line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| TeamLoRA and MoELoRA both drop"))
+    page = " ".join((ROOT / "docs" / "studies.md").read_text("utf-8").split())
+    for method in ("teamlora", "moelora"):
+        shown = found[f"{method}-ranks-256", f"{method}-ranks-32"].replace("-", "−")
+        assert shown in row and shown in page
+
+
 def test_the_figures_of_the_studies_are_those_of_their_folders():
     """A copy, because the site has no files outside docs/."""
-    for figure in (ROOT / "docs" / "images").glob("study-*.svg"):
-        study = figure.stem.removeprefix("study-")
-        assert figure.read_bytes() == (ROOT / "leaderboards/studies/studies" / study / "study.svg").read_bytes()
+    figures = [*(ROOT / "docs" / "images").glob("study-*.svg"), *(ROOT / "docs" / "images").glob("rates-*.svg")]
+    assert {figure.name for figure in figures} >= {"study-experts-total.svg", "study-ranks.svg", "rates-ranks.svg"}
+    for figure in figures:
+        kind, study = figure.stem.split("-", 1)
+        assert figure.read_bytes() == (ROOT / "leaderboards/studies/studies" / study / f"{kind}.svg").read_bytes()
