@@ -79,7 +79,9 @@ def test_the_number_of_experts_has_the_differences_of_its_studies(study):
 
 def test_rank_256_has_the_differences_of_its_study():
     found = differences("studies/studies/ranks")
-    row = next(line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| TeamLoRA and MoELoRA both drop"))
+    row = next(
+        line for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| TeamLoRA and MoELoRA both drop")
+    )
     page = " ".join((ROOT / "docs" / "studies.md").read_text("utf-8").split())
     for method in ("teamlora", "moelora"):
         shown = found[f"{method}-ranks-256", f"{method}-ranks-32"].replace("-", "−")

@@ -193,7 +193,7 @@ def test_a_base_that_a_disabled_adapter_does_not_give_back_is_loaded_again(tiny_
     [
         ({"adapter": None}, "retention compares an adapter with its base"),
         ({"adapter": "base"}, "retention compares an adapter with its base"),
-        ({"adapter": None, "baseline": "majority"}, "the baseline majority has no model"),
+        ({"adapter": None, "baseline": "majority", "base": "smollm2-135m"}, "the baseline majority has no model"),
         ({"retention_base": "smollm2-135m"}, "Leave --retention-base out"),
         ({"retention": False, "retention_text": "x.txt"}, "--retention-text applies to --retention only"),
         ({"retention": False, "retention_base": "x"}, "--retention-base applies to --retention only"),
