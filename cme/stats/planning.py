@@ -9,7 +9,7 @@ import numpy as np
 from cme.errors import UsageError
 from cme.stats.allocation import row_variances
 from cme.stats.panel import Array, Panel, weight_vector
-from cme.stats.variance import PRIOR_FREEDOM, combined_quantile, sample_variances, satterthwaite, seed_share
+from cme.stats.variance import PRIOR_FREEDOM, combined_quantile, residuals, sample_variances, satterthwaite, seed_share
 
 __all__ = ["ALPHA", "Components", "best_split", "components"]
 
@@ -158,20 +158,14 @@ def components(panel: Panel, weights: Mapping[str, float]) -> Components:
     samples = np.array([panel.sizes[k].sum() for k in used])
     noise = np.stack(
         [
-            panel.over_seeds(
-                vector[k] ** 2
-                * sample_variances(
-                    panel.deviations[k] - panel.over_runs(panel.over_seeds(panel.deviations[k])), panel.sizes[k]
-                )
-            )
+            panel.over_seeds(vector[k] ** 2 * sample_variances(residuals(panel, panel.deviations[k]), panel.sizes[k]))
             * seeds
             / divisor
             for k in used
         ],
         axis=-1,
     )
-    averages = vector @ panel.means
-    between = panel.over_seeds(np.square(averages - panel.over_runs(panel.over_seeds(averages)))) * seeds / divisor
+    between = panel.over_seeds(np.square(residuals(panel, vector @ panel.means))) * seeds / divisor
     freedom = np.where(several, seeds - 1, 0.0)
     total = freedom.sum()
     mean_noise = freedom @ noise / total

@@ -3,6 +3,8 @@
 import json
 import shlex
 
+import pytest
+
 import cme as package
 from cme.board.run import run_board
 from tests.board.fakes import FakePool, make_board, write_board
@@ -27,6 +29,15 @@ def test_plan_lists_steps_and_what_is_left(cme, tmp_path):
         both = cme("board", "plan", path, "--only", *words)
         names = {line.split()[0] for line in both.stdout.splitlines()[2:]}
         assert names == {"mix", "grid/lora/lr-1e-03", "results/majority"}
+
+
+@pytest.mark.parametrize("only", [[], " , "])
+def test_patterns_that_name_nothing_do_not_take_all_steps(tmp_path, only):
+    path = write_board(tmp_path)
+    for function in (package.plan_board, package.run_board):
+        with pytest.raises(package.CMEError, match="only holds no pattern"):
+            function(path, only=only)
+    assert not (tmp_path / "work").exists()
 
 
 def test_plan_for_scripts_is_what_python_gives(cme, tmp_path):
