@@ -133,7 +133,7 @@ def plan_board(file: StrPath, *, work: StrPath | None = None, only: str | Sequen
     """
     from cme.board.run import selected
 
-    patterns = _patterns(only)
+    patterns = names(only) or ()
     now = _survey(file, work)
     return _made(now, selected(now, patterns) if patterns else None)
 
@@ -262,7 +262,7 @@ def run_board(
         )
     if jobs is not None and jobs < 1:
         raise UsageError(f"jobs is {jobs}. Give at least 1.")
-    patterns = _patterns(only)
+    patterns = names(only) or ()
     board = read_board(path(file), None if work is None else path(work))
 
     def make_pool() -> Pool:
@@ -281,16 +281,6 @@ def run_board(
         board.file.name, board.out, tuple(ran.done), ran.failed, tuple(ran.blocked), ran.left, ran.seconds,
         tuple(ran.extra_entries),
     )  # fmt: skip
-
-
-def _patterns(only: str | Sequence[str] | None) -> tuple[str, ...]:
-    """Return the patterns, none for all steps. An empty list must not run everything."""
-    patterns = names(only)
-    if only is not None and patterns is None:
-        raise UsageError(
-            "only holds no pattern. Give names of steps such as 'results/lora-*', or leave it out to take all."
-        )
-    return patterns or ()
 
 
 def _survey(file: StrPath, work: StrPath | None) -> Any:

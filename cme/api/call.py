@@ -10,7 +10,7 @@ from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from cme.errors import UsageError, nearest, outdated_calls_ignored
 
-__all__ = ["StrPath", "chosen_datasets", "names", "numbers", "path", "public"]
+__all__ = ["StrPath", "chosen_datasets", "names", "numbers", "path", "public", "some_names"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -43,6 +43,9 @@ _OTHER_NAMES = {
 }
 """Names of arguments in other libraries, on the command line, or in earlier versions."""
 
+_MAY_BE_EMPTY = frozenset({"report_to"})
+"""Arguments for which an empty list means the same as None: nothing."""
+
 _SPOKEN = {str: "text", int: "a whole number", float: "a number", bool: "True or False", type(None): "None"}
 
 
@@ -69,8 +72,8 @@ def public(function: Callable[P, T]) -> Callable[P, T]:
         values: dict[str, Any] = {}
         for name, value in bound.items():
             values[name], problem = _converted(value, signature.parameters[name].annotation)
-            if name == "datasets" and isinstance(value, str | Sequence) and not problem and not names(values[name]):
-                problem = "the value is empty; leave it out for the whole suite"
+            if not problem and _must_not_be_empty(signature.parameters[name]):
+                problem = _empty(values[name])
             if problem or (problem := _unusable(values[name])):
                 problems.append(f"{name}: {problem}")
         if problems:
@@ -147,6 +150,22 @@ def _unusable(value: Any) -> str | None:
     return None
 
 
+def _must_not_be_empty(parameter: inspect.Parameter) -> bool:
+    """Return whether an argument can be left out, and takes names or numbers as one text or as a list."""
+    origins = [get_origin(option) or option for option in _options(parameter.annotation)]
+    listed = str in origins and Sequence in origins and os.PathLike not in origins
+    return listed and parameter.default is not inspect.Parameter.empty and parameter.name not in _MAY_BE_EMPTY
+
+
+def _empty(value: Any) -> str | None:
+    """Describe an empty list, which must not stand for all names or for a default; None if it has items."""
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Sequence) or any(str(item).strip() for item in value):
+        return None
+    return "the list is empty; give at least one item, or leave the argument out"
+
+
 def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
@@ -190,6 +209,21 @@ def names(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
     """Convert ``"a,b"`` or ``["a", "b"]`` to ``("a", "b")``, and an empty value to None."""
     parts = value.split(",") if isinstance(value, str) else value or ()
     return tuple(name.strip() for name in parts if name.strip()) or None
+
+
+def some_names(argument: str, value: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return names for a method of a result, () for None.
+
+    Args:
+        argument: name of the argument, for the message.
+        value: names as a list or separated by commas.
+
+    Raises:
+        UsageError: if the list is empty. It must not stand for all names.
+    """
+    if problem := _empty(value):
+        raise UsageError(f"{argument}: {problem}.")
+    return names(value) or ()
 
 
 def chosen_datasets(suite: str | None, datasets: str | Sequence[str] | None) -> tuple[str, ...] | None:

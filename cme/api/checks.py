@@ -188,8 +188,6 @@ def download(
     for kind in kinds:
         if kind not in _KINDS:
             raise unknown("split", kind, _KINDS)
-    if not kinds:
-        raise UsageError("splits is empty. Give train, eval or both.")
     folder, chosen = path(out), chosen_datasets(suite, datasets)
     specs = select(chosen) if datasets else list(suite_datasets(suite or DEFAULT, beside=True).values())
     files = fetch(folder, specs, kinds, Lock.read(lock_file()), update=update_lock)

@@ -170,11 +170,11 @@ class EvalResult:
         """
         import pandas as pd
 
-        from cme.api.call import names
+        from cme.api.call import some_names
         from cme.records.samples import read_samples
 
         rows = read_samples(self.folder / _SAMPLES)
-        chosen = names(datasets) or ()
+        chosen = some_names("datasets", datasets)
         for name in chosen:
             if name not in (known := {word for row in rows for word in (row["dataset"], row["family"])}):
                 raise unknown("dataset of this result", name, known)

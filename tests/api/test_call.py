@@ -1,6 +1,8 @@
 """Wrong names and types end in one message with the nearest name, before anything is read or written."""
 
+import inspect
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,36 @@ def test_one_message(call, says, tmp_path, monkeypatch):
     assert says in str(caught.value)
     assert str(caught.value).startswith("cme.") and str(caught.value).endswith(".") and "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def _lists() -> list[tuple[str, str]]:
+    """Return every public function with its arguments that take names or numbers as one text or as a list.
+
+    ``report_to`` is left out, because no tracker is its default.
+    """
+    found = []
+    for function in sorted(cme.__all__):
+        if inspect.isfunction(item := getattr(cme, function)):
+            for name, parameter in inspect.signature(item).parameters.items():
+                options = getattr(parameter.annotation, "__args__", ())
+                kinds = [getattr(option, "__origin__", option) for option in options]
+                listed = str in kinds and Sequence in kinds and os.PathLike not in kinds
+                if listed and parameter.default is not inspect.Parameter.empty and name != "report_to":
+                    found.append((function, name))
+    return found
+
+
+@pytest.mark.parametrize(("function", "argument"), _lists())
+@pytest.mark.parametrize("empty", [[], (), " , "])
+def test_an_empty_list_is_neither_everything_nor_the_default(function, argument, empty, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=rf"{argument}: the list is empty; give at least one item, or leave"):
+        getattr(cme, function)(**{argument: empty})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lists_of_public_functions_are_found():
+    assert {("build_mix", "licence"), ("train", "target_modules"), ("bench_adapters", "experts")} <= set(_lists())
 
 
 @pytest.mark.parametrize(

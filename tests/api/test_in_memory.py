@@ -332,7 +332,7 @@ def test_adapter_layers_without_their_peft_model_are_refused(tiny_base, tokenize
 
 @pytest.mark.parametrize("nothing", ["", [], " , "])
 def test_an_empty_list_of_datasets_is_not_the_whole_suite(nothing):
-    with pytest.raises(UsageError, match="datasets: the value is empty; leave it out for the whole suite"):
+    with pytest.raises(UsageError, match=r"datasets: .* is empty; "):
         cme.evaluate(baseline="majority", source="mini", tier="smoke", datasets=nothing)
 
 

@@ -86,6 +86,12 @@ def test_a_result_of_an_earlier_version_has_no_soft_scores_until_it_is_scored(re
     assert cme.score(old).soft == result.scores.soft
 
 
+@pytest.mark.parametrize("empty", [[], " , "])
+def test_an_empty_list_of_datasets_does_not_give_the_samples_of_all(result, empty):
+    with pytest.raises(cme.CMEError, match="datasets: the list is empty"):
+        result.samples(datasets=empty)
+
+
 def test_samples_with_texts(result):
     frame = result.samples(texts=True, datasets=["race", "open_domain_qa"])
     assert sorted(frame["dataset"].unique()) == ["nq_open", "race"]

@@ -35,7 +35,7 @@ def test_plan_lists_steps_and_what_is_left(cme, tmp_path):
 def test_patterns_that_name_nothing_do_not_take_all_steps(tmp_path, only):
     path = write_board(tmp_path)
     for function in (package.plan_board, package.run_board):
-        with pytest.raises(package.CMEError, match="only holds no pattern"):
+        with pytest.raises(package.CMEError, match="only: the list is empty"):
             function(path, only=only)
     assert not (tmp_path / "work").exists()
 

@@ -359,7 +359,11 @@ def test_a_full_disk_is_one_message(cme, hub, tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [(("--splits", "test"), "eval, train"), (("--splits", ","), "splits is empty"), (("--datasets", "qpp"), "'qqp'")],
+    [
+        (("--splits", "test"), "eval, train"),
+        (("--splits", ","), "splits: the list is empty"),
+        (("--datasets", "qpp"), "'qqp'"),
+    ],
 )
 def test_unknown_names_are_reported_before_a_request_to_the_hub(cme, hub, tmp_path, arguments, says):
     done = cme("download", "--out", "mirror", *arguments)
