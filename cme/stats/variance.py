@@ -1,5 +1,6 @@
 """Variance of weighted means of datasets, from clustered samples and from training seeds."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +108,8 @@ def seed_variances(panel: Panel, weights: Array, paired: NDArray[np.intp] | None
     Genetics and Molecular Biology 3, 2004, with a fixed prior): with the variance v between the S runs of a row, d = S − 1, and
     the mean P of all v weighted by d, it is the largest of v, (4 P + d v) / (4 + d) and the sampling noise. A trained row with
     one seed thus gets P, and its noise is the mean noise of the others. A row alone in its table keeps its own variance. This
-    assumes that seeds move all methods about alike; a much noisier method is covered less often.
+    assumes that seeds move all methods about alike; a much noisier method is covered less often. The freedom is 4 + d, and at
+    most that of P, which is Σ d, or less if the rows have the same seeds (`_shared_freedom`).
 
     With ``paired``, the variance is that of a difference between two of the rows: what a seed adds to all rows is left out, as in
     a two-way analysis of variance without interaction. v is then the sum of the squared residuals of a row divided by
@@ -141,7 +143,29 @@ def seed_variances(panel: Panel, weights: Array, paired: NDArray[np.intp] | None
     moderated = (PRIOR_FREEDOM * mean + freedom * between) / (PRIOR_FREEDOM + freedom)
     runs = np.where(trained, np.maximum(np.maximum(between, moderated), noise), 0.0)
     variance = np.where(trained, runs - noise, 0.0) / seeds
-    return Seeds(variance, runs / seeds, np.where(trained, np.minimum(PRIOR_FREEDOM + freedom, pooled), 0.0), pooled)
+    known = pooled if paired is not None else min(pooled, _shared_freedom(panel, weights @ panel.means))
+    return Seeds(variance, runs / seeds, np.where(trained, np.minimum(PRIOR_FREEDOM + freedom, known), 0.0), pooled)
+
+
+def _shared_freedom(panel: Panel, means: Array) -> float:
+    """Return the degrees of freedom of the mean variance between seeds, if all trained rows have the same seeds; else infinity.
+
+    Seeds that move all rows alike tell little more about the variance than the runs of one row. With R rows, S seeds and the mean
+    squares B of the seeds and W of the residuals, the mean variance is B / R + W (R − 1) / R. Satterthwaite's formula gives its
+    freedom, from S − 1 if the rows move alike to R (S − 1) if they have nothing in common.
+
+    Args:
+        panel: The panel.
+        means: Mean of each run, [T].
+    """
+    runs = panel.paired_runs()
+    if runs is None or min(runs.shape) < 2:
+        return math.inf
+    rows, seeds = runs.shape
+    own, left = residuals(panel, means)[runs], residuals(panel, means, runs)[runs]
+    freedom = np.array([seeds - 1.0, (rows - 1.0) * (seeds - 1.0)])
+    squares = np.array([np.square(own - left).sum(), np.square(left).sum()])
+    return float(satterthwaite(squares[None] / (rows * (seeds - 1)), freedom)[0])
 
 
 def residuals(panel: Panel, runs: Array, paired: NDArray[np.intp] | None = None) -> Array:

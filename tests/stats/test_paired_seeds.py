@@ -5,7 +5,7 @@ import pytest
 
 from cme.stats import estimates, make_panel
 from cme.stats.compare import by_student
-from cme.stats.variance import paired_by_seed
+from cme.stats.variance import paired_by_seed, seed_variances
 
 
 def paired_scores(rng, rows, seeds, effect):
@@ -48,3 +48,35 @@ def test_seeds_are_paired_if_enough_degrees_of_freedom_are_left(rows, seeds, pai
     alone = make_panel(scores, {"d": [str(k) for k in range(40)]})
     known, unknown = (by_student(item, {"d": 100.0}).differences[0].stderr for item in (panel, alone))
     assert (known < unknown / 5) if paired else known == unknown
+
+
+@pytest.mark.parametrize(
+    ("other", "freedom"),
+    [
+        ([1, 0, -1], 2),  # as one row of three seeds: S - 1
+        ([1, -2, 1], 4),  # nothing in common: R (S - 1)
+        ([0.5, 0, -0.5], 2.5**2 / ((2.25**2 + 0.25**2) / 2)),  # sums of squares 2.25 between seeds, and 0.25 left
+    ],
+)
+def test_rows_that_seeds_move_alike_know_less_about_the_spread_between_seeds(other, freedom):
+    runs = {"one": np.array([1.0, 0, -1]), "other": np.array(other, dtype=float), "base": np.zeros(1)}
+    scores = {row: {"d": np.add.outer(0.5 + 0.1 * values, [-0.1, -0.1, 0.1, 0.1])} for row, values in runs.items()}
+    known = {"one": [0, 1, 2], "other": [0, 1, 2], "base": [None]}
+    widths = {}
+    for name, seeds in (("same", known), ("others", {**known, "other": [0, 1, 3]}), ("unknown", None)):
+        panel = make_panel(scores, {"d": list("abcd")}, untrained=["base"], seeds=seeds)
+        found = seed_variances(panel, np.array([1.0]))
+        assert found.freedom == pytest.approx([freedom, freedom, 0] if name == "same" else [4, 4, 0])
+        assert found.pooled == 4
+        own = estimates(panel, {"d": 100.0})[0]
+        (to_base,) = (
+            item for item in by_student(panel, {"d": 100.0}).differences if {item.first, item.second} == {"one", "base"}
+        )
+        widths[name] = np.array([own.high - own.low, to_base.high - to_base.low])
+    assert widths["others"] == pytest.approx(widths["unknown"])
+    if freedom < 4:
+        assert np.all(widths["same"] > 1.02 * widths["unknown"]), (
+            "the row's own interval, and its difference from the base"
+        )
+    else:
+        assert widths["same"] == pytest.approx(widths["unknown"])
