@@ -1,6 +1,7 @@
 """Every committed board: its numbers follow from its samples, and its files are small enough for a repository."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,10 @@ def test_tables_and_page_are_what_the_entries_give(board):
     standing = make_standing(load_entries(board / "entries"), board / "entries")
     for name, text in board_files(board / "entries", standing).items():
         assert (board / name).read_bytes() == text.encode(), f"{board / name} is out of date: cme board tables"
+    assert standing.repeated or board.name != "sample"
+    for name, original in standing.repeated.items():
+        for scores in (standing.averages, standing.soft.averages, *standing.families.values()):
+            assert replace(scores[name], row=original) == scores[original], "the same trainings have the same intervals"
 
 
 def test_copied_tables_are_those_of_the_boards():

@@ -63,6 +63,7 @@ class ScoreTable:
                     for row, runs in single.items()
                 },
                 untrained=untrained,
+                seeds=seeds,
             )
             for name, original in repeated.items()
         }
