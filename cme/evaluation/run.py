@@ -319,7 +319,7 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
     given = {} if counts is None else {"rows": {spec.name: counts[spec.name] for spec in specs}}
     identity = {"baseline": name, **rows_identity(settings, specs), **given}
     claim(out, "eval", identity, notes=source_notes(settings.source))
-    check_same_rows(out, source, specs)
+    check_same_rows(out, source, specs, settings)
     session = BaselineSession(name, settings, source, counts)
     done = _each(session, specs, out, shown=True)
     selection = None

@@ -153,10 +153,10 @@ def claim_row(
     try:
         notes = source_notes(settings.source)
         resumed = claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"], notes=notes)
-        check_same_rows(row.out, source, specs)
+        check_same_rows(row.out, source, specs, settings)
         return replace(row, resumed=resumed)
     except FinishedError:
-        check_same_rows(row.out, source, specs)
+        check_same_rows(row.out, source, specs, settings)
         if rule is not None and rule.extends(read_record(row.out / RESULT, Result), row.out):
             reopen(row.out, "eval")
             return replace(row, resumed=True)

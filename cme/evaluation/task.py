@@ -143,7 +143,8 @@ def load(
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
     with_instruction = [replace(example, instruction=instruction) for example in examples]
     rows = [_fitted(example, spec, cme_format, tokens, budget) for example in with_instruction]
-    provenance = provenance | source.provenance(spec)
+    # The examples of a later stage were read at the first one, by another source.
+    (provenance,) = windows.once(spec.name, "provenance", lambda: [provenance | source.provenance(spec)])
     if spec.runs_code:
         rows = [row | {"run_code": cme_run_code} for row in rows]
         shots = [row | {"run_code": cme_run_code} for row in shots]
