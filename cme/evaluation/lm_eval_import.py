@@ -146,7 +146,10 @@ def _setup(log: LoggedTask, source: str | None) -> _Setup:
 
 
 def _tokenizer(run: LoggedRun) -> Any:
-    """Return the model's tokenizer if its folder exists on this machine, to detect truncated answers. Return None otherwise."""
+    """Return the model's tokenizer if its folder exists on this machine, to detect truncated answers. Return None otherwise.
+
+    It is then unknown which answers were truncated.
+    """
     from cme.models.load import load_tokenizer
 
     arguments = run.arguments
