@@ -130,10 +130,15 @@ def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]
 def ids_checked(
     settings: EvalSettings, specs: Sequence[DatasetSpec], source: Source, *, train: bool
 ) -> tuple[str, ...]:
-    """Check the row ids of an evaluation (`cme.evaluation.chosen_ids.check_ids`), and return the splits that they lack."""
+    """Check the row ids of an evaluation (`cme.evaluation.chosen_ids.check_ids`), and return the splits that are missing.
+
+    These are the splits that the ids lack and, if training rows determine answers too, the training splits that the source lacks.
+    """
     chosen = chosen_ids(settings.ids or "")
     check_ids(chosen, specs, source, settings.source, train=train)
-    return () if chosen.evaluation is None else tuple(chosen.evaluation.missing)
+    lacking = () if chosen.evaluation is None else chosen.evaluation.missing
+    trained = check_source(source, specs, ("train",), allow_missing=settings.allow_missing) if train else ()
+    return tuple(dict.fromkeys([*lacking, *trained]))
 
 
 def chosen_rows(rule: "RowRule | None") -> dict[str, str]:
