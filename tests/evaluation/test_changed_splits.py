@@ -5,7 +5,7 @@ import json
 import pytest
 
 import cme
-from cme.errors import DataError, UsageError
+from cme.errors import DataError, SourceError, UsageError
 from cme.evaluation import baseline, task
 from cme.evaluation.row_windows import RowWindows
 from cme.evaluation.run import evaluate
@@ -158,6 +158,20 @@ def test_row_ids_are_found_in_whichever_files_have_them(make_mirror, tmp_path, m
     write_mirror(mirror, anli("test_r3"))
     continued = run(mirror, tmp_path / "out", **chosen)
     assert continued.samples_sha256 == whole.samples_sha256 and anli_of(continued) == (8, 1.0)
+
+
+def test_missing_training_splits_are_recorded_with_row_ids_too(make_mirror, tmp_path):
+    training = {
+        "anli/train_r1": [anli_row(100, label=0)],
+        "anli/train_r3": [anli_row(101, label=0)],
+        "rte/train": [rte_row(50)],
+    }
+    mirror = make_mirror(anli("test_r1", "test_r2", "test_r3") | training | rte())
+    run(mirror, tmp_path / "whole")
+    chosen = {"ids": str(cme.write_ids(tmp_path / "whole", tmp_path / "ids.parquet").file), "baseline": "majority"}
+    with pytest.raises(SourceError, match=r"lacks:\s+anli: anli/train_r2\.parquet\s+Add them"):
+        run(mirror, tmp_path / "out", allow_missing=False, **chosen)
+    assert run(mirror, tmp_path / "out", **chosen).missing == ("anli: anli/train_r2.parquet",)
 
 
 def test_the_rows_of_a_later_stage_say_where_they_are_from(make_mirror):
