@@ -14,7 +14,7 @@ from cme.env import processes
 from cme.errors import UsageError
 from cme.evaluation.settings import EvalSettings
 from cme.processes import threads_set
-from cme.suite import by_suite
+from cme.suite import by_suite, select
 from cme.suite.suites import ALL
 
 __all__ = ["evaluate", "evaluate_each", "from_lm_eval"]
@@ -94,7 +94,8 @@ def evaluate(
         token_budget: maximum number of tokens per pass of engine ``prefix``. None means 512 on a CPU, 8192 on a GPU.
         device: device, such as ``cpu`` or ``cuda:1``. A model in memory stays on its own device.
         threads: CPU threads.
-        allow_missing: continue without splits that the source lacks. The result lists them.
+        allow_missing: continue without splits that the source lacks. The result lists them. With ``ids``, it is about training
+            splits only.
         name: name in tables. None means the adapter's folder name, or the base's name.
         retention: measure what the adapter changed of the base's old skill: the drift on texts that the base writes, and the
             change of the loss on unrelated text. It costs about three times 8,192 tokens, and 32,768 more for the loss.
@@ -238,12 +239,15 @@ def evaluate_each(
             "prompt_format": prompt_format, "shots": shots, "prompt_variant": prompt_variant, "dtype": dtype, "engine": engine,
             "batch_size": batch_size, "token_budget": token_budget, "device": device, "devices": devices, "threads": threads,
             "allow_missing": allow_missing, "retention": retention, "retention_text": retention_text, "experts": experts,
-            "run_code": run_code,
         }  # fmt: skip
+        of_suites = by_suite(chosen_datasets(ALL, datasets))
+        running = [name for name, chosen in of_suites.items() if any(spec.runs_code for spec in select(chosen))]
         return [
             result
-            for name, chosen in by_suite(chosen_datasets(ALL, datasets)).items()
-            for result in evaluate_each(adapter, path(out) / name, datasets=chosen, **common)
+            for name, chosen in of_suites.items()
+            # If no suite has programs to run, every one of them refuses the argument.
+            for ways in [run_code if name in running or not running else None]
+            for result in evaluate_each(adapter, path(out) / name, datasets=chosen, run_code=ways, **common)
         ]
     if not adapter and not devices:
         raise UsageError("cme.evaluate_each: adapter is an empty list. Name at least one adapter, or 'base'.")

@@ -279,7 +279,7 @@ def _evaluation(
         shots=entry.shots,
         dtype=recorded.dtype or "float32",
         engine=engine,
-        token_budget=recorded.token_budget,
+        token_budget=recorded.token_budget if engine == "prefix" else None,
         batch_size=recorded.batch_size if engine == "hf" else None,
         device=device,
         threads=threads or recorded.threads,

@@ -162,8 +162,8 @@ class EvalResult:
             One row per sample: ``id``, ``dataset``, ``family``, ``part`` (subset), ``cluster`` (samples that share a text),
             ``score`` (primary, 0 to 1), ``score_<metric>`` for every per-sample score (missing where a dataset has none),
             ``options`` (0 for free text), ``gold`` and ``predicted`` (indices), ``gold_probability``, ``empty``,
-            ``truncated``, ``cut``. With ``texts`` also ``prompt``, ``choices`` and ``logprobs`` (lists; missing for free
-            text), ``answers`` (the accepted ones) and ``response`` (the model's text; missing for choice tasks).
+            ``truncated`` (missing if unknown), ``cut``. With ``texts`` also ``prompt``, ``choices`` and ``logprobs`` (lists;
+            missing for free text), ``answers`` (the accepted ones) and ``response`` (the model's text; missing for choice tasks).
 
         Raises:
             CMEError: if the samples are missing or damaged, or the source has different rows.

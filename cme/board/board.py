@@ -186,6 +186,11 @@ def _check_run_code(file: BoardFile) -> None:
         raise unknown("run_code", file.run_code, RUN_CODE)
     specs = select(file.datasets or None)
     running = [spec.name for spec in specs if spec.runs_code]
+    if file.run_code is not None and not running:
+        raise UsageError(
+            f"run_code is {file.run_code}, but no dataset of the board has programs that must run. Leave it out, or add such a "
+            "dataset."
+        )
     if running and file.run_code is None:
         others = [spec.name for spec in specs if not spec.runs_code]
         raise UsageError(

@@ -4,6 +4,7 @@ import json
 
 from cme.board.rows import Row
 from cme.records.board import BoardFile
+from cme.suite.baselines import covered
 
 __all__ = ["mix_options", "row_options", "tune_options"]
 
@@ -20,12 +21,19 @@ def mix_options(file: BoardFile) -> list[str]:
     return [*words, "--workers", str(file.threads)]
 
 
-def row_options(file: BoardFile) -> list[str]:
-    """Return the options of ``cme eval`` that choose the rows. A file of row ids determines the tier and the datasets."""
+def row_options(file: BoardFile, baseline: str | None = None) -> list[str]:
+    """Return the options of ``cme eval`` that choose the rows. A file of row ids determines the tier and the datasets.
+
+    Args:
+        file: the board.
+        baseline: the baseline that answers. It has the datasets that it answers, and runs no programs.
+    """
     words = ["--source", file.source, *(["--ids", file.ids] if file.ids else ["--tier", file.tier])]
-    words += ["--datasets", ",".join(file.datasets)] if file.datasets and not file.ids else []
+    if file.datasets and not file.ids:
+        names = [spec.name for spec in covered(baseline, file.datasets)] if baseline else file.datasets
+        words += ["--datasets", ",".join(names)]
     words += ["--allow-missing"] if file.allow_missing and not file.ids else []
-    return [*words, *([f"--run-code={file.run_code}"] if file.run_code else [])]
+    return [*words, *([f"--run-code={file.run_code}"] if file.run_code and not baseline else [])]
 
 
 def tune_options(row: Row) -> list[str]:

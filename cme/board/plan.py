@@ -210,10 +210,11 @@ class _Planner:
 
     def _evaluate(self, base: Base, name: str, words: list[str], after: tuple[str, ...], **more: object) -> Step:
         file, out = self.file, self._folder(base, f"results/{name}")
+        baseline = name if words[0] == "--baseline" else None
         step = Step(
             f"{base.prefix}results/{name}",
             "result",
-            ("eval", *words, *row_options(file), "--name", name, "--out", str(out)),
+            ("eval", *words, *row_options(file, baseline), "--name", name, "--out", str(out)),
             out,
             after,
             base=base.name,
@@ -234,7 +235,8 @@ class _Planner:
             if name in BASELINES:
                 expects = of_result(self.board, None, name)
                 if base.first:
-                    yield self._evaluate(base, name, ["--baseline", name], (), row=name, gpus=0, expects=expects)
+                    words = ["--baseline", name]
+                    yield self._evaluate(base, name, words, (), row=name, gpus=0, expects=expects)
                 continue
             shots = shots_of(name)
             words = self._model(base) + (["--shots", str(shots)] if shots else [])

@@ -35,5 +35,10 @@ def import_lm_eval(
         emit_json(result.record.plain())
         return
     show_scores(result.scores)
+    if unknown := [item.dataset for item in result.scores.datasets if "truncated" not in item.diagnostics]:
+        note(
+            f"It is unknown how many answers of {', '.join(unknown)} were truncated at the token limit, because the tokenizer of "
+            f"{result.record.base} is not in a folder on this machine. Import the logs where it is to count them."
+        )
     note("The result records that the base is identified by its name and lm-eval's hash only.")
     note(f"Written: {out / 'result.json'}, {out / 'samples.parquet'}")

@@ -74,4 +74,6 @@ def _diagnosis(diagnostics: Mapping[str, object], n: int, strict: float | None) 
     notes += [
         f"{diagnostics[name]} {name}" for name in ("empty", "unmarked", "truncated", "cut") if diagnostics.get(name)
     ]
+    if "empty" in diagnostics and "truncated" not in diagnostics:
+        notes.append("truncated unknown")
     return ", ".join(notes)

@@ -97,7 +97,9 @@ class BaselineSession:
             for example in examples:
                 records.append(_record(example, answer(example), spec))
                 progress.advance()
-            write_samples(folder / "samples.parquet", [sample_row(record, spec, None) for record in records])
+            write_samples(
+                folder / "samples.parquet", [sample_row(record, spec, None, limited=False) for record in records]
+            )
             write_responses(folder / "responses.parquet", [response_row(record, spec) for record in records])
             seconds = round(time.perf_counter() - started, 3)
             provenance = provenance | self._source.provenance(spec)

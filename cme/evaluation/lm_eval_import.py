@@ -126,7 +126,8 @@ def _setup(log: LoggedTask, source: str | None) -> _Setup:
     metadata = run.part("configs", log.task, "metadata")
     metadata = metadata if isinstance(metadata, Mapping) else {}
     shots = run.part("n-shot", log.task)
-    prompt_variant = metadata.get("cme_wording", 0)
+    # `cme.evaluation.task.load` takes both names, and refuses different values.
+    prompt_variant = metadata.get("cme_prompt_variant", metadata.get("cme_wording", 0))
     arguments = run.arguments
     base = arguments.get("pretrained") or arguments.get("model") or arguments.get("model_name") or ""
     model = str(base or run.values.get("model_name") or "")
@@ -146,7 +147,10 @@ def _setup(log: LoggedTask, source: str | None) -> _Setup:
 
 
 def _tokenizer(run: LoggedRun) -> Any:
-    """Return the model's tokenizer if its folder exists on this machine, to detect truncated answers. Return None otherwise."""
+    """Return the model's tokenizer if its folder exists on this machine, to detect truncated answers. Return None otherwise.
+
+    It is then unknown which answers were truncated.
+    """
     from cme.models.load import load_tokenizer
 
     arguments = run.arguments
@@ -187,7 +191,7 @@ def _dataset(log: LoggedTask, spec: DatasetSpec, setup: _Setup, tokenizer: Any) 
         cme_dataset=spec.name,
         cme_source=setup.source,
         cme_shots=setup.shots,
-        cme_wording=setup.prompt_variant,
+        cme_prompt_variant=setup.prompt_variant,
         **options,
     )
     shots = loader.shots_text(list(splits["fewshot"]))

@@ -123,6 +123,7 @@ def _joined(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the record of a dataset whose rows were evaluated in several parts."""
     joined = dict(records[-1])
     joined["seconds"] = round(sum(record["seconds"] for record in records), 3)
+    joined["provenance"] = {key: value for record in records for key, value in record["provenance"].items()}
     if "generated" in joined:
         joined["generated"] = sum(record["generated"] for record in records)
     if "tokens" in joined:

@@ -1,12 +1,13 @@
 """Evaluates a base model or adapters on it, dataset by dataset. An interrupted evaluation can be resumed."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cme.data.sources import check_source, open_source, source_notes
-from cme.errors import CMEError, UsageError
+from cme.errors import CMEError, CMEWarning, UsageError
 from cme.evaluation.adapters import BASE, distinct_names
 from cme.evaluation.baseline import BaselineSession
 from cme.evaluation.chosen_ids import rows_fields
@@ -39,7 +40,7 @@ from cme.progress import table
 from cme.prompt import check_format
 from cme.records import Result, read_record
 from cme.suite import DatasetSpec
-from cme.suite.baselines import covered
+from cme.suite.baselines import BASELINES, covered, left_out
 from cme.workdir import claim
 
 __all__ = ["evaluate", "evaluate_each", "evaluate_masked", "evaluate_model", "evaluate_parts"]
@@ -309,6 +310,13 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
             "model's result with --rows-of."
         )
     specs = covered(name, settings.datasets)
+    if absent := left_out(name, settings.datasets):
+        warnings.warn(
+            f"the baseline {name} ({BASELINES[name]}) is not defined for {' and '.join(absent)}, so the result has "
+            f"{', '.join(spec.name for spec in specs)} only. Leave the others out of --datasets.",
+            CMEWarning,
+            stacklevel=2,
+        )
     source = open_source(settings.source)
     kinds = ("train", "eval") if name == "majority" else ("eval",)
     if settings.ids is not None:
@@ -319,7 +327,7 @@ def _baseline(settings: EvalSettings, out: Path, rule: RowRule | None) -> Result
     given = {} if counts is None else {"rows": {spec.name: counts[spec.name] for spec in specs}}
     identity = {"baseline": name, **rows_identity(settings, specs), **given}
     claim(out, "eval", identity, notes=source_notes(settings.source))
-    check_same_rows(out, source, specs)
+    check_same_rows(out, source, specs, settings)
     session = BaselineSession(name, settings, source, counts)
     done = _each(session, specs, out, shown=True)
     selection = None

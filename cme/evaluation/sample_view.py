@@ -193,7 +193,7 @@ def _rows(
         cme_source=source,
         cme_tier=result.tier,
         cme_shots=result.shots,
-        cme_wording=result.prompt_variant,
+        cme_prompt_variant=result.prompt_variant,
         cme_allow_missing=bool(result.missing),
         **options,
     )

@@ -11,14 +11,15 @@ from cme.suite.metrics import choose, extract, gold_probability, program_ended, 
 __all__ = ["join_responses", "response_row", "sample_row", "write_responses"]
 
 
-def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> dict[str, Any]:
+def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any, *, limited: bool = True) -> dict[str, Any]:
     """Make one row of ``samples.parquet``. It contains scores and no text of the dataset.
 
     Args:
         record: lm-eval's record, with the row that `cme.evaluation.task.load` made, the answers and the scores.
         spec: the dataset.
-        tokenizer: tokenizer that counts the tokens of a generated answer, to detect truncated ones. None means that no answer
-            was truncated.
+        tokenizer: tokenizer that counts the tokens of a generated answer, to detect truncated ones. Without it, ``truncated``
+            is None, which means unknown, unless what follows the text could not change its answer.
+        limited: whether answers had a token limit. Without one, none was truncated.
     """
     doc = record["doc"]
     row = {
@@ -42,19 +43,23 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any) -> 
             "truncated": False,
         }
     text = record["filtered_resps"][0]
-    ran_on = (
-        tokenizer is not None
-        and not _has_ended(text, spec)
-        and len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
-    )
     return row | {
         "options": 0,
         "gold": None,
         "predicted": None,
         "gold_probability": None,
         "empty": not extract(text, spec),
-        "truncated": ran_on,
+        "truncated": limited and _ran_on(text, spec, tokenizer),
     }
+
+
+def _ran_on(text: str, spec: DatasetSpec, tokenizer: Any) -> bool | None:
+    """Return whether a generated text was truncated at the token limit; None if that is unknown."""
+    if _has_ended(text, spec):
+        return False
+    if tokenizer is None:
+        return None
+    return len(tokenizer.encode(text, add_special_tokens=False)) >= spec.max_gen_toks
 
 
 def _has_ended(text: str, spec: DatasetSpec) -> bool:

@@ -122,7 +122,7 @@ class Session:
             "cme_tier": settings.tier,
             "cme_format": settings.prompt_format,
             "cme_shots": settings.shots,
-            "cme_wording": settings.prompt_variant,
+            "cme_prompt_variant": settings.prompt_variant,
             "cme_allow_missing": settings.allow_missing,
             "cme_rows": self._windows,
             "cme_ids": settings.ids,

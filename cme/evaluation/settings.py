@@ -1,5 +1,6 @@
 """Settings of an evaluation."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from typing import Annotated
 
@@ -11,9 +12,9 @@ from cme.evaluation.expert_choice import ExpertChoice
 from cme.models.load import DTYPES
 from cme.prompt.formats import FORMATS
 from cme.sandbox import RUN_CODE
-from cme.suite import select
+from cme.suite import DatasetSpec, datasets, select
 from cme.suite.baselines import covered
-from cme.suite.suites import suite_of_families
+from cme.suite.suites import ALL, suite_of_families
 from cme.suite.tiers import TIERS
 
 __all__ = ["ENGINES", "EvalSettings"]
@@ -31,8 +32,10 @@ _OF_MODELS = {
     "engine": "--engine",
     "batch_size": "--batch-size",
     "token_budget": "--token-budget",
+    "run_code": "--run-code",
 }
-"""Options that determine the answers of a model, which a baseline does not have. Device and threads have no effect on it."""
+"""Options that determine the answers and scores of a model, which a baseline does not have. Device and threads have no effect on
+it."""
 
 
 @validated("evaluation settings")
@@ -60,7 +63,8 @@ class EvalSettings:
         device: PyTorch device. None means the first GPU, or the CPU if there is none.
         threads: number of CPU threads. None means PyTorch's default. The result records the number because float32 sums
             depend on it.
-        allow_missing: whether to continue without splits that the source lacks. The result lists them.
+        allow_missing: whether to continue without splits that the source lacks. The result lists them. With ``ids``, this is
+            about training splits only.
         name: name in tables. None means the name of the adapter's folder, of the base model, or of the baseline.
         baseline: one of `cme.suite.baselines.BASELINES`, which answers without a model. Only ``tier``, ``source``,
             ``datasets``, ``allow_missing`` and ``name`` apply to it.
@@ -137,5 +141,24 @@ class EvalSettings:
             ExpertChoice.parse(self.experts)
             if self.baseline is not None:
                 raise UsageError("a baseline has no experts. Leave out the choice of experts, or the baseline.")
+        self._check_effects(specs)
         if self.shots and self.prompt_format != "plain":
             raise UsageError(f"--shots requires --format plain, but the format is {self.prompt_format!r}.")
+
+    def _check_effects(self, specs: Sequence[DatasetSpec]) -> None:
+        """Refuse settings that would be recorded, or read as a promise, and have no effect."""
+        if self.engine != "prefix" and self.token_budget is not None:
+            raise UsageError(
+                f"--token-budget applies to --engine prefix only, but the engine is {self.engine!r}. Leave it out, or set "
+                "--batch-size."
+            )
+        if self.run_code is not None and not any(spec.runs_code for spec in specs):
+            names = " and ".join(spec.name for spec in datasets(ALL).values() if spec.runs_code)
+            raise UsageError(
+                f"--run-code applies to datasets whose programs must run ({names}), but none of them is chosen. Leave it out, or "
+                "choose one with --datasets."
+            )
+        if self.ids is not None and self.allow_missing and not self.shots and self.baseline != "majority":
+            raise UsageError(
+                f"--allow-missing has no effect with --ids, which evaluates all rows of {self.ids} and no others. Leave it out."
+            )

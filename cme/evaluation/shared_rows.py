@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cme.data.sources import Source, open_source
 from cme.data.sources.hub import HubSource
-from cme.data.sources.mirror import MirrorSource
+from cme.data.sources.mirror import MirrorSource, is_file_of
 from cme.errors import CMEError, SourceError, UsageError
 from cme.evaluation.row_rules import GivenRows
 from cme.evaluation.settings import RESULT, EvalSettings
@@ -17,7 +17,9 @@ from cme.records import Result, read_record
 from cme.suite import DatasetSpec, datasets
 from cme.suite.suites import ALL
 
-__all__ = ["changed_rows", "check_rows_of", "check_same_revision", "check_same_rows", "rows_of"]
+__all__ = ["changed_files", "check_rows_of", "check_same_revision", "check_same_rows", "kinds_read", "rows_of"]
+
+_SHOWN = 3
 
 
 def rows_of(folder: Path) -> tuple[Result, GivenRows]:
@@ -64,7 +66,12 @@ def check_rows_of(result: Result, folder: Path, settings: EvalSettings, *, loade
         problems.append(f"other task files of {', '.join(other)} (use the version of CME that made it)")
     if result.source != source.name:
         problems.append(f"source {result.source}, not {source.name} (set --source)")
-    elif changed := [name for name in names if changed_rows(source, known[name], result.provenance.get(name, {}))]:
+    elif changed := [
+        name
+        for name in names
+        for then in [result.provenance.get(name, {})]
+        if any(changed_files(source, known[name], then, kind) for kind in kinds_read(settings))
+    ]:
         problems.append(f"other rows of {', '.join(changed)} in source {source.name} (use the same files or revision)")
     if settings.baseline is None and result.baseline is None:
         if result.prompt_format != settings.prompt_format:
@@ -81,23 +88,45 @@ def check_rows_of(result: Result, folder: Path, settings: EvalSettings, *, loade
         raise UsageError(f"the rows of {folder} cannot be shared. It was evaluated with {'; '.join(problems)}.")
 
 
-def check_same_rows(out: Path, source: Source, specs: Sequence[DatasetSpec]) -> None:
+def kinds_read(settings: EvalSettings) -> tuple[str, ...]:
+    """Return the kinds of splits, ``"eval"`` and ``"train"``, whose rows determine the scores of an evaluation."""
+    return ("eval", "train") if settings.shots or settings.baseline == "majority" else ("eval",)
+
+
+def check_same_rows(out: Path, source: Source, specs: Sequence[DatasetSpec], settings: EvalSettings) -> None:
     """Check that the finished datasets in the output folder of an evaluation have the rows that the source has now.
 
     The files of a mirror folder are compared, and the commits in the lock of the hub, which is not asked. The mini corpus does
-    not change.
+    not change. A split that appeared or vanished changes the rows, and their order in the tier, as much as another content.
+
+    Args:
+        out: output folder of an evaluation.
+        source: the source of the evaluation.
+        specs: the datasets to evaluate.
+        settings: settings of the evaluation.
 
     Raises:
-        UsageError: if the rows of a dataset have changed.
+        UsageError: if the rows of a dataset have changed, or the training rows that its scores depend on.
     """
     for spec in specs:
         if isinstance(source, HubSource):
             check_same_revision(out, spec, source.provenance(spec))
-        elif isinstance(source, MirrorSource) and any(changed_rows(source, spec, then) for then in _begun(out, spec)):
-            raise UsageError(
-                f"{out} has scores of {spec.name} on other rows than those in {source.place} now. Give the folder with the "
-                "earlier rows to continue, or another --out."
-            )
+        elif isinstance(source, MirrorSource):
+            for kind in kinds_read(settings):
+                # Row ids name the rows, whichever files have them.
+                whole = kind == "train" or settings.ids is None
+                for then in _begun(out, spec):
+                    if changed := changed_files(source, spec, then, kind, whole=whole):
+                        raise _other_rows(out, spec, source, kind, changed)
+
+
+def _other_rows(out: Path, spec: DatasetSpec, source: Source, kind: str, changed: Sequence[str]) -> UsageError:
+    what = "on other rows" if kind == "eval" else "that depend on other training rows"
+    shown = ", ".join(changed[:_SHOWN]) + (", …" if len(changed) > _SHOWN else "")
+    return UsageError(
+        f"{out} has scores of {spec.name} {what} than those in {source.place} now ({shown}). Give the folder with the earlier "
+        "rows to continue, or another --out."
+    )
 
 
 def check_same_revision(out: Path, spec: DatasetSpec, now: Mapping[str, str]) -> None:
@@ -128,15 +157,36 @@ def _begun(out: Path, spec: DatasetSpec) -> list[dict[str, str]]:
     ]
 
 
-def changed_rows(source: Source, spec: DatasetSpec, then: Mapping[str, str]) -> bool:
-    """Return whether the evaluation rows of a dataset have other hashes or another revision than in a result."""
-    lacking = source.missing(spec, "eval")
-    for subset in spec.subsets:
+def changed_files(
+    source: Source, spec: DatasetSpec, then: Mapping[str, str], kind: str = "eval", *, whole: bool = True
+) -> list[str]:
+    """Return what has changed since rows of a dataset were read, such as ``anli/test_r3.parquet only now``.
+
+    Args:
+        source: the source of the rows.
+        spec: the dataset.
+        then: provenance of the rows that were read (`Source.provenance`). What it does not state is not compared.
+        kind: the splits to compare, ``"eval"`` or ``"train"``.
+        whole: whether the set of files is compared too.
+    """
+    lacking = source.missing(spec, kind)
+    for subset in spec.subsets_of(kind):
         if subset.name not in lacking:
             try:
-                source.files(spec, subset, subset.split("eval"))
+                source.files(spec, subset, subset.split(kind))
             except SourceError:
                 # The evaluation reports this error itself.
-                return False
+                return []
     now = source.provenance(spec)
-    return any(then[key] != now[key] for key in then.keys() & now.keys())
+    changed = {key: "changed" for key in then.keys() & now.keys() if then[key] != now[key]}
+    if whole and isinstance(source, MirrorSource):
+        before, after = _of_kind(then, spec, kind), _of_kind(now, spec, kind)
+        if before:
+            changed |= dict.fromkeys(before - after, "only then") | dict.fromkeys(after - before, "only now")
+    return [f"{key} {what}" for key, what in sorted(changed.items())]
+
+
+def _of_kind(provenance: Mapping[str, str], spec: DatasetSpec, kind: str) -> set[str]:
+    """Return the files of a mirror that have rows of a kind."""
+    splits = [(subset, subset.split(kind)) for subset in spec.subsets_of(kind)]
+    return {key for key in provenance if any(is_file_of(key, subset, split) for subset, split in splits)}

@@ -130,10 +130,15 @@ def specs_of(settings: EvalSettings) -> tuple[list[DatasetSpec], tuple[str, ...]
 def ids_checked(
     settings: EvalSettings, specs: Sequence[DatasetSpec], source: Source, *, train: bool
 ) -> tuple[str, ...]:
-    """Check the row ids of an evaluation (`cme.evaluation.chosen_ids.check_ids`), and return the splits that they lack."""
+    """Check the row ids of an evaluation (`cme.evaluation.chosen_ids.check_ids`), and return the splits that are missing.
+
+    These are the splits that the ids lack and, if training rows determine answers too, the training splits that the source lacks.
+    """
     chosen = chosen_ids(settings.ids or "")
     check_ids(chosen, specs, source, settings.source, train=train)
-    return () if chosen.evaluation is None else tuple(chosen.evaluation.missing)
+    lacking = () if chosen.evaluation is None else chosen.evaluation.missing
+    trained = check_source(source, specs, ("train",), allow_missing=settings.allow_missing) if train else ()
+    return tuple(dict.fromkeys([*lacking, *trained]))
 
 
 def chosen_rows(rule: "RowRule | None") -> dict[str, str]:
@@ -153,10 +158,10 @@ def claim_row(
     try:
         notes = source_notes(settings.source)
         resumed = claim(row.out, "eval", row.identity, changeable=["datasets"], added=["tokenizer"], notes=notes)
-        check_same_rows(row.out, source, specs)
+        check_same_rows(row.out, source, specs, settings)
         return replace(row, resumed=resumed)
     except FinishedError:
-        check_same_rows(row.out, source, specs)
+        check_same_rows(row.out, source, specs, settings)
         if rule is not None and rule.extends(read_record(row.out / RESULT, Result), row.out):
             reopen(row.out, "eval")
             return replace(row, resumed=True)

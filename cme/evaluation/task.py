@@ -9,13 +9,15 @@ the ``metadata`` of its `TaskManager`, accepts these keys:
 | ``cme_tier`` | smoke, quick, standard or full (``--limit N`` evaluates the first N rows of the same order) | full |
 | ``cme_format`` | plain, chat or teamlora (the last two need the tokenizer of ``pretrained``) | plain |
 | ``cme_shots`` | number of training rows that are available for ``--num_fewshot`` | 0 |
-| ``cme_wording`` | prompt variant: index of the dataset's instruction | 0 |
+| ``cme_prompt_variant`` | prompt variant: index of the dataset's instruction (earlier: ``cme_wording``) | 0 |
 | ``cme_run_code`` | how programs of the model run: sandboxed or unsandboxed (with ``--confirm_run_unsafe_code``) | sandboxed |
 | ``cme_ids`` | file of row ids, whose rows are evaluated in place of those of the tier | none |
+
+Other keys that begin with ``cme_`` are refused. Keys of other programs have no effect.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from cme.data.load import load_examples
 from cme.data.match import match_digest
 from cme.data.sources import open_source
 from cme.env import data_source
-from cme.errors import CMEError, UsageError
+from cme.errors import CMEError, UsageError, unknown
 from cme.evaluation import code
 from cme.evaluation.chosen_ids import ChosenIds, chosen_ids
 from cme.evaluation.row_windows import RowWindows
@@ -49,6 +51,18 @@ __all__ = [
     "shots_text",
 ]
 
+_KEYS = (
+    "cme_source",
+    "cme_tier",
+    "cme_format",
+    "cme_shots",
+    "cme_prompt_variant",
+    "cme_wording",
+    "cme_run_code",
+    "cme_ids",
+)
+"""The keys of lm-eval's metadata, for messages. The other arguments of `load` are given by CME itself."""
+
 
 def load(
     *,
@@ -57,7 +71,8 @@ def load(
     cme_tier: str = "full",
     cme_format: str = "plain",
     cme_shots: int = 0,
-    cme_wording: int = 0,
+    cme_prompt_variant: int | None = None,
+    cme_wording: int | None = None,
     cme_max_length: int | None = None,
     cme_allow_missing: bool = False,
     cme_rows: RowWindows | None = None,
@@ -65,7 +80,7 @@ def load(
     cme_run_code: str = RUN_CODE[0],
     pretrained: Any = None,
     tokenizer: Any = None,
-    **_: Any,
+    **others: Any,
 ) -> "Splits":
     """Load and render the rows of one dataset for lm-eval's ``custom_dataset``.
 
@@ -75,7 +90,8 @@ def load(
         cme_tier: tier, which determines the number of rows.
         cme_format: prompt format.
         cme_shots: number of rows in the split ``fewshot``. The training split is read only if this is not 0.
-        cme_wording: prompt variant, for questions and few-shot examples. Scores are compared with variant 0.
+        cme_prompt_variant: prompt variant, for questions and few-shot examples. None means 0, with which scores are compared.
+        cme_wording: earlier name of ``cme_prompt_variant``.
         cme_max_length: maximum number of tokens of prompt and answer together. Longer inputs are truncated and have ``cut``.
         cme_allow_missing: whether to continue without splits that the source lacks.
         cme_rows: the rows of the tier to render, and what was read before. None renders all rows of the tier.
@@ -83,7 +99,7 @@ def load(
         cme_run_code: how the programs of a dataset with programs run (`cme.sandbox.RUN_CODE`).
         pretrained: folder or id of the model, whose tokenizer is loaded if one is needed.
         tokenizer: folder, id or object of the tokenizer, used instead of that of ``pretrained``.
-        _: further metadata of lm-eval, which has no effect.
+        others: further metadata of lm-eval, which has no effect.
 
     Returns:
         The splits ``eval`` and ``fewshot``. Both have the columns id, dataset, part, cluster, prompt, target and cut. Choice
@@ -93,6 +109,8 @@ def load(
     Raises:
         CMEError: if a name is unknown, a split is missing, or a row is damaged.
     """
+    _check_keys(others)
+    variant = _prompt_variant(cme_prompt_variant, cme_wording)
     spec = dataset(cme_dataset)
     tokens = None
     if cme_format != "plain" or cme_max_length:
@@ -102,7 +120,7 @@ def load(
         raise UsageError(
             f"few-shot examples require prompt format 'plain', but the format is {cme_format!r}. Set it to 'plain'."
         )
-    instruction = spec.instruction_at(cme_wording)
+    instruction = spec.instruction_at(variant)
     place = cme_source or data_source()
     source = open_source(place)
     limit = tier_rows(cme_tier)
@@ -143,11 +161,32 @@ def load(
     budget = None if cme_max_length is None else cme_max_length - spec.max_gen_toks - _length(tokens, shots_text(shots))
     with_instruction = [replace(example, instruction=instruction) for example in examples]
     rows = [_fitted(example, spec, cme_format, tokens, budget) for example in with_instruction]
-    provenance = provenance | source.provenance(spec)
+    # The examples of a later stage were read at the first one, by another source.
+    (provenance,) = windows.once(spec.name, "provenance", lambda: [provenance | source.provenance(spec)])
     if spec.runs_code:
         rows = [row | {"run_code": cme_run_code} for row in rows]
         shots = [row | {"run_code": cme_run_code} for row in shots]
     return Splits({"eval": _dataset(rows, spec), "fewshot": _dataset(shots, spec)}, provenance)
+
+
+def _check_keys(others: Iterable[str]) -> None:
+    """Refuse metadata that has CME's prefix and no meaning, such as a misspelt ``cme_tier``, which would be ignored."""
+    if strange := sorted(name for name in others if name.startswith("cme_")):
+        raise unknown("key in lm-eval's metadata:", strange[0], _KEYS)
+
+
+def _prompt_variant(given: int | None, earlier: int | None) -> int:
+    """Return the prompt variant from the values of ``cme_prompt_variant`` and ``cme_wording``.
+
+    Raises:
+        UsageError: if they differ.
+    """
+    values = {value for value in (given, earlier) if value is not None}
+    if len(values) > 1:
+        raise UsageError(
+            f"cme_prompt_variant is {given} and cme_wording is {earlier}, but both name the prompt variant. Give one of them."
+        )
+    return values.pop() if values else 0
 
 
 class Splits(dict[str, "datasets.Dataset"]):

@@ -27,9 +27,9 @@ class DatasetScore(Record):
         metrics: means of all per-sample scores, and the corpus-level scores.
         subsets: mean primary score of each subset; empty if the dataset has a single one.
         diagnostics: counts. ``cut`` counts inputs that were shortened to fit the model. For free-text answers, ``truncated``
-            counts those that reached the token limit, and ``empty`` those without an answer, which are scored as an empty
-            text. For worked solutions, ``unmarked`` counts those whose number does not follow ``####``. For choice datasets,
-            ``answers`` counts how often each option was chosen, by its index.
+            counts those that reached the token limit (absent if that is unknown), and ``empty`` those without an answer, which
+            are scored as an empty text. For worked solutions, ``unmarked`` counts those whose number does not follow ``####``.
+            For choice datasets, ``answers`` counts how often each option was chosen, by its index.
     """
 
     dataset: str

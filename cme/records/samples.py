@@ -11,6 +11,8 @@
 | ``gold``, ``predicted`` | int32 | index of the right and of the chosen option; null for free-text answers |
 | ``gold_probability`` | float64 | probability of the right option among the options; null for free-text answers |
 | ``empty``, ``truncated``, ``cut`` | bool | text without an answer; text reached the token limit; input was cut to fit |
+
+``truncated`` is null for a free-text answer if it is unknown: in results from lm-eval's logs without the model's tokenizer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -130,7 +132,8 @@ def _check_rows(rows: Sequence[Mapping[str, Any]], where: str) -> None:
 
 def _problem(row: Mapping[str, Any]) -> str | None:
     for name in SAMPLE_COLUMNS:
-        if row[name] is None and name not in _CHOICE_ONLY:
+        # Whether a text was truncated is unknown without the tokenizer of its model.
+        if row[name] is None and name not in _CHOICE_ONLY and (name != "truncated" or row["options"]):
             return f"{name} is empty"
     for name, value in {"score": row["score"], **row["scores"]}.items():
         if not _in_range(value):

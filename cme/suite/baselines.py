@@ -1,9 +1,10 @@
 """Baselines: rules that answer without a model, as a reference for the scores of models."""
 
 from cme.errors import UsageError, unknown
-from cme.suite.spec import DatasetSpec, select
+from cme.suite.spec import DatasetSpec, datasets, select
+from cme.suite.suites import SUITES
 
-__all__ = ["BASELINES", "answers", "covered"]
+__all__ = ["BASELINES", "answers", "covered", "left_out"]
 
 BASELINES = {
     "majority": "the most frequent answer of the training split",
@@ -35,6 +36,20 @@ def covered(baseline: str, names: tuple[str, ...] | None = None) -> list[Dataset
             + (", or the baseline 'majority', which answers all others." if baseline != "majority" else ".")
         )
     return answered
+
+
+def left_out(baseline: str, names: tuple[str, ...] | None) -> list[str]:
+    """Return the named datasets, and families, of which a baseline answers nothing; none if a whole suite is chosen.
+
+    Args:
+        baseline: one of `BASELINES`.
+        names: names of datasets or families; None for the whole CME-22.
+    """
+    chosen = {spec.name: spec for spec in select(names)}
+    if names is None or any(set(datasets(suite)) <= set(chosen) for suite in SUITES):
+        return []
+    answered = {word for spec in chosen.values() if answers(baseline, spec) for word in (spec.name, spec.family)}
+    return [name for name in dict.fromkeys(names) if name not in answered]
 
 
 def answers(baseline: str, spec: DatasetSpec) -> bool:

@@ -208,7 +208,10 @@ def _chance_normalised(scored: Sequence[DatasetScore]) -> float:
 
 def _diagnostics(samples: Sequence[Sample], spec: DatasetSpec) -> dict[str, int | dict[str, int]]:
     counts: dict[str, int | dict[str, int]] = {
-        name: sum(bool(sample[name]) for sample in samples) for name in ("truncated", "cut")
+        name: sum(bool(sample[name]) for sample in samples)
+        for name in ("truncated", "cut")
+        # A count that leaves out unknown samples would look like that of all.
+        if all(sample[name] is not None for sample in samples)
     }
     if spec.kind == "generate":
         counts |= {"empty": sum(bool(sample["empty"]) for sample in samples)}

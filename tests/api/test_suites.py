@@ -124,3 +124,20 @@ def test_a_board_on_real_rows_says_that_humaneval_may_be_known():
     note = "Solutions of HumanEval are on many web pages"
     assert any(note in text for text in notes_on(["gsm8k", "humaneval"]))
     assert notes_on(list(datasets())) == []
+
+
+def test_programs_run_in_the_suite_that_has_them(tmp_path, monkeypatch):
+    """``--suite all --run-code`` is one command, although CME-22 by itself refuses the option."""
+    given = []
+    monkeypatch.setattr(
+        "cme.evaluation.run.evaluate_each", lambda settings, adapters, out, rule: given.append(settings) or [None]
+    )
+    cme.evaluate_each(["base"], tmp_path, suite="all", run_code="unsandboxed")
+    assert [item.run_code for item in given] == [None, "unsandboxed"]
+    for item in given:
+        item.check()
+    given.clear()
+    cme.evaluate_each(["base"], tmp_path, suite="all", datasets="qqp,gsm8k", run_code="unsandboxed")
+    for item in given:
+        with pytest.raises(UsageError, match="--run-code applies to datasets"):
+            item.check()

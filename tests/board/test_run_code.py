@@ -23,7 +23,7 @@ def evaluations(board):
 )
 def test_a_board_of_cme_r_runs_code_as_it_says(tmp_path, value, option):
     steps = evaluations(make_board(tmp_path, **REASONING, run_code=value))
-    assert all(option in step.argv for step in steps.values())
+    assert all(option in step.argv for step in steps.values() if "--baseline" not in step.argv)
     assert {"mbpp", "humaneval"} <= set(steps["results/lora-0"].expects["datasets"])
 
 
@@ -43,6 +43,21 @@ def test_the_datasets_that_the_message_names_need_no_code(tmp_path):
 def test_an_unknown_way_to_run_code_names_the_known_ones(tmp_path):
     with pytest.raises(UsageError, match=r"unknown run_code 'sandbox'\. Did you mean 'sandboxed'\?"):
         make_board(tmp_path, **REASONING, run_code="sandbox")
+
+
+def test_a_baseline_runs_no_programs_and_has_the_datasets_that_it_answers(tmp_path):
+    argv = evaluations(make_board(tmp_path, **REASONING, run_code="true", references="[majority]"))[
+        "results/majority"
+    ].argv
+    assert not any(word.startswith("--run-code") for word in argv)
+    assert argv[argv.index("--datasets") + 1].split(",") == ["aqua_rat", "gsm8k"]
+
+
+def test_run_code_without_programs_is_refused(tmp_path):
+    with pytest.raises(
+        UsageError, match="run_code is sandboxed, but no dataset of the board has programs that must run"
+    ):
+        make_board(tmp_path, run_code="true")
 
 
 def test_cme_22_has_no_option_for_code(tmp_path):

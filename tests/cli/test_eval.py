@@ -38,6 +38,16 @@ ROWS = ("--source", "mini", "--tier", "smoke", "--datasets", "qqp", "--threads",
         ),
         (("--baseline", "majority", "--batch-size", "4"), "so it does not use --batch-size"),
         (("--baseline", "majority", "--token-budget", "64"), "so it does not use --token-budget"),
+        (("--baseline", "majority", "--run-code"), "so it does not use --run-code. Leave it out."),
+        (
+            ("--engine", "hf", "--token-budget", "64"),
+            "--token-budget applies to --engine prefix only, but the engine is 'hf'. Leave it out, or set --batch-size.",
+        ),
+        (
+            ("--run-code",),
+            "--run-code applies to datasets whose programs must run (humaneval and mbpp), but none of them is chosen. Leave it "
+            "out, or choose one with --datasets.",
+        ),
     ],
 )
 def test_what_does_not_go_together(cme, tmp_path, monkeypatch, arguments, says):

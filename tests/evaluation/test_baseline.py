@@ -4,13 +4,15 @@ import math
 
 import pytest
 
-from cme.errors import SourceError, UsageError
+from cme.errors import CMEWarning, SourceError, UsageError
 from cme.evaluation.baseline import first_sentence
 from cme.evaluation.run import evaluate
 from cme.evaluation.settings import EvalSettings
 from cme.records import Result, read_record
 from cme.records.samples import read_samples
-from cme.suite import datasets
+from cme.suite import dataset, datasets
+from cme.suite.baselines import left_out
+from cme.suite.suites import SUITES
 from tests.evaluation.test_run import responses
 from tests.hub_rows.open_qa import nq_row
 from tests.hub_rows.paraphrase import qqp_row
@@ -93,6 +95,36 @@ def test_a_baseline_answers_what_it_is_defined_for(hand_mirror, tmp_path):
     assert answered("first-option") == [name for name, spec in known.items() if spec.kind == "choice"]
     assert answered("unanswerable") == ["squad_v2"]
     assert answered("lead-1") == [name for name, spec in known.items() if spec.family == "text_summarization"]
+
+
+def test_what_was_named_and_is_not_answered_is_said(make_mirror, tmp_path, recwarn):
+    mirror = make_mirror({"nq_open/validation": [nq_row(0)], "squad_v2/validation": [squad_row(0)]})
+    with pytest.warns(
+        CMEWarning,
+        match=r"the baseline unanswerable \(.*\) is not defined for nq_open, so the result has squad_v2 only\. Leave the others",
+    ):
+        assert list(values(run("unanswerable", mirror, tmp_path / "two", "nq_open", "squad_v2"))) == ["squad_v2"]
+    recwarn.clear()
+    run("unanswerable", mirror, tmp_path / "one", "squad_v2")
+    assert not [item for item in recwarn if issubclass(item.category, CMEWarning)]
+
+
+@pytest.mark.parametrize(
+    ("baseline", "names", "absent"),
+    [
+        ("majority", ("gsm8k", "humaneval"), ["humaneval"]),
+        ("majority", ("gsm8k", "mbpp", "humaneval"), ["mbpp", "humaneval"]),
+        ("majority", ("gsm8k", "aqua_rat"), []),
+        ("majority", SUITES["cme-r"].families, []),
+        ("unanswerable", None, []),
+        ("unanswerable", tuple(datasets()), []),
+        ("lead-1", ("text_summarization",), []),
+        ("lead-1", ("text_summarization", "paraphrase_detection"), ["paraphrase_detection"]),
+        ("unanswerable", (dataset("squad_v2").family,), []),
+    ],
+)
+def test_a_suite_or_a_family_may_have_more_than_a_baseline_answers(baseline, names, absent):
+    assert left_out(baseline, names) == absent
 
 
 def test_a_record_says_that_no_model_answered(hand_mirror, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 
 import cme
 from cme.errors import CMEError
+from cme.records.samples import read_samples
 from tests.evaluation.runs import responses, save_adapter
 
 NAMES = ("qqp", "nq_open", "race")
@@ -87,6 +88,7 @@ def test_the_command(logs, tmp_path):
         app, ["import-lm-eval", str(logs), "--source", "mini", "--out", str(tmp_path / "x"), "--name", "mine"]
     )
     assert done.exit_code == 0 and "CME average over the 3 evaluated families" in done.stdout, done.output
+    assert "unknown" not in done.output, "the model is in a folder, which has its tokenizer"
     assert cme.load_result(tmp_path / "x").name == "mine"
     again = CliRunner().invoke(app, ["import-lm-eval", str(logs), "--source", "mini", "--out", str(tmp_path / "x")])
     assert again.exit_code == 2 and "finished output of this command" in again.stderr
@@ -216,6 +218,30 @@ def test_a_base_becomes_a_row_of_a_board(copied, tmp_path):
     assert row.average == pytest.approx(result.average)
     (shown,) = cme.show_samples(result, "nq_open", n=1)
     assert shown.text is not None and shown.prompt.endswith("Answer:")
+
+
+def test_without_the_tokenizer_the_number_of_truncated_answers_is_unknown(copied, tmp_path):
+    """The model of most backends is a hub id, or on another machine."""
+    from typer.testing import CliRunner
+
+    from cme.cli.main import app
+
+    edit_results(copied, lambda v: v["config"].update(model_args={"pretrained": "some/model"}))
+    words = ["import-lm-eval", str(copied), "--source", "mini", "--out", str(tmp_path / "x"), "--name", "base"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stderr.split())
+    assert (
+        "It is unknown how many answers of nq_open were truncated at the token limit, because the tokenizer of" in said
+    )
+    assert "truncated unknown" in done.stdout
+    result = cme.load_result(tmp_path / "x")
+    counts = {item.dataset: item.diagnostics.get("truncated") for item in result.record.scores.datasets}
+    assert counts == {"qqp": 0, "race": 0, "nq_open": None}
+    of_texts = [row["truncated"] for row in read_samples(tmp_path / "x/samples.parquet") if not row["options"]]
+    assert None in of_texts and True not in of_texts
+    cme.submit(result, entries=tmp_path / "board" / "entries")
+    assert all(verdict.ok for verdict in cme.verify_board(tmp_path / "board"))
 
 
 def test_several_models_in_one_folder(copied, tmp_path):

@@ -1,7 +1,10 @@
 import pytest
 
+from cme.errors import DataError
 from cme.evaluation.samples import sample_row
+from cme.records.samples import read_samples, write_samples
 from cme.suite import dataset
+from cme.suite.score import score_dataset
 
 
 class WordTokenizer:
@@ -11,11 +14,11 @@ class WordTokenizer:
         return text.split()
 
 
-def row(name, text):
+def row(name, text, tokenizer=None, **more):
     spec = dataset(name)
     doc = {"id": "i", "part": name, "cluster": "i", "cut": False}
     scores = dict.fromkeys(spec.metrics, 0.0)
-    return sample_row({"doc": doc, "filtered_resps": [text], "cme_score": 0.0, **scores}, spec, WordTokenizer())
+    return sample_row({"doc": doc, "filtered_resps": [text], "cme_score": 0.0, **scores}, spec, tokenizer, **more)
 
 
 @pytest.mark.parametrize(
@@ -35,5 +38,26 @@ def row(name, text):
     ],
 )
 def test_truncated_means_that_the_answer_did_not_end(name, text, truncated, empty):
-    sample = row(name, text)
+    sample = row(name, text, WordTokenizer())
     assert (sample["truncated"], sample["empty"]) == (truncated, empty)
+
+
+def test_without_the_tokenizer_it_is_unknown_whether_an_answer_was_truncated(tmp_path):
+    short, ended = row("nq_open", " Paris"), row("nq_open", " Paris\nmore")
+    assert (short["truncated"], ended["truncated"]) == (None, False)
+    assert row("nq_open", " word" * 24, limited=False)["truncated"] is False, "a baseline has no token limit"
+    samples = [short, ended | {"id": "j"}]
+    write_samples(tmp_path / "samples.parquet", samples)
+    assert [item["truncated"] for item in read_samples(tmp_path / "samples.parquet")] == [None, False]
+    counts = score_dataset(samples, dataset("nq_open")).diagnostics
+    assert counts == {"cut": 0, "empty": 0}
+    assert score_dataset(samples[1:], dataset("nq_open")).diagnostics == {"truncated": 0, "cut": 0, "empty": 0}
+
+
+def test_a_choice_is_never_truncated(tmp_path):
+    doc = {"id": "i", "part": "qqp", "cluster": "i", "cut": False, "gold": 0}
+    record = {"doc": doc, "filtered_resps": [(-1.0, True), (-2.0, False)], "acc": 1.0, "cme_score": 1.0}
+    sample = sample_row(record, dataset("qqp"), None)
+    assert sample["truncated"] is False
+    with pytest.raises(DataError, match="truncated is empty"):
+        write_samples(tmp_path / "samples.parquet", [sample | {"truncated": None}])

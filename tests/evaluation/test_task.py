@@ -166,3 +166,37 @@ def test_shots_are_fixed_training_rows_whatever_the_number_of_processes(name):
     assert all(prompt.startswith(task.shots_text(list(shots))) for _, prompt, _ in alone)
     for processes in (2, 3):
         assert set.union(*(requests(rank, processes) for rank in range(processes))) == alone
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("cme_teir", r"unknown key in lm-eval's metadata: 'cme_teir'\. Did you mean 'cme_tier'\?"),
+        ("cme_promt_variant", "Did you mean 'cme_prompt_variant'"),
+        (
+            "cme_everything",
+            "Known: cme_format, cme_ids, cme_prompt_variant, cme_run_code, cme_shots, cme_source, cme_tier",
+        ),
+    ],
+)
+def test_unknown_keys_with_the_prefix_of_cme_are_refused(key, message):
+    with pytest.raises(UsageError, match=message):
+        task.load(cme_dataset="qqp", cme_source="mini", **{key: "quick"})
+
+
+def test_keys_of_others_have_no_effect():
+    rows = task.load(cme_dataset="qqp", cme_source="mini", cme_tier="smoke", dtype="float32", cme={"dataset": "qqp"})
+    assert len(rows["eval"]) == 8
+
+
+def test_the_prompt_variant_has_the_name_of_its_option_and_its_earlier_name():
+    common = {"cme_dataset": "qqp", "cme_source": "mini", "cme_tier": "smoke"}
+    usual, new, old, both = (
+        task.load(**common, **dict.fromkeys(names, 3))["eval"]["prompt"]
+        for names in ((), ("cme_prompt_variant",), ("cme_wording",), ("cme_prompt_variant", "cme_wording"))
+    )
+    assert new == old == both != usual
+    with pytest.raises(
+        UsageError, match="cme_prompt_variant is 3 and cme_wording is 0, but both name the prompt variant"
+    ):
+        task.load(**common, cme_prompt_variant=3, cme_wording=0)

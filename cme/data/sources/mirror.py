@@ -14,7 +14,7 @@ from cme.suite import DatasetSpec, Subset
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MirrorSource"]
+__all__ = ["MirrorSource", "is_file_of"]
 
 
 class MirrorSource:
@@ -145,6 +145,12 @@ class MirrorSource:
             if len(shards) == total
             else f"{name}-*.parquet of one version (there are {len(shards)} shards of {total})"
         )
+
+
+def is_file_of(name: str, subset: Subset, split: str) -> bool:
+    """Return whether a file of a mirror, named as in `MirrorSource.provenance`, is that of a split, or one of its shards."""
+    file = Path(name)
+    return str(file.parent) == subset.folder and (file.name == f"{split}.parquet" or _shard(file, split) is not None)
 
 
 def _shard(file: Path, split: str) -> tuple[int, int] | None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 from cme.errors import UsageError
 from cme.evaluation.adapters import BASE
-from cme.evaluation.retention.unrelated import read_text
+from cme.evaluation.retention.unrelated import UnrelatedText, is_default, read_text
 from cme.evaluation.settings import RESULT, EvalSettings
 from cme.records import Result, read_record
+from cme.records.retention import LossChange
 from cme.workdir import is_finished
 
 __all__ = ["check_retention"]
@@ -22,7 +23,8 @@ def check_retention(settings: EvalSettings, rows: Mapping[Path, str | None], *, 
         in_memory: whether a model in memory has an active adapter; None if the model is not in memory.
 
     Raises:
-        UsageError: a row has nothing to compare, settings exclude each other, or a finished result lacks its retention.
+        UsageError: a row has nothing to compare, settings exclude each other, or a finished result lacks its retention or has
+            the change of the loss on another text.
         CMEError: the text cannot be read.
     """
     if not settings.retention:
@@ -48,10 +50,32 @@ def check_retention(settings: EvalSettings, rows: Mapping[Path, str | None], *, 
             "an adapter is compared with the base on which it is loaded. Leave --retention-base out; it is for merged and fully "
             "trained models."
         )
+    text = None if settings.retention_text is None else read_text(Path(settings.retention_text))
     for out in rows:
-        if is_finished(out) and (out / RESULT).is_file() and read_record(out / RESULT, Result).retention is None:
+        if not (is_finished(out) and (out / RESULT).is_file()):
+            continue
+        retention = read_record(out / RESULT, Result).retention
+        if retention is None:
             raise UsageError(
                 f"{out} has a finished result without retention. Choose another --out, or remove the folder to evaluate again."
             )
-    if settings.retention_text is not None:
-        read_text(Path(settings.retention_text))
+        _check_same_text(out, retention.loss, text, settings)
+
+
+def _check_same_text(out: Path, loss: LossChange | None, text: UnrelatedText | None, settings: EvalSettings) -> None:
+    """Check that a finished result has the change of the loss on the text of the other rows.
+
+    Wikitext-2 is not read here. If the hub could not be reached, the result has no text, and its remark says so.
+    """
+    if text is not None:
+        same, now = loss is not None and loss.text_sha256 == text.sha256, f"{text.name} ({text.sha256[:12]})"
+    elif settings.source == "hub":
+        same, now = loss is None or is_default(loss.text), "wikitext-2"
+    else:
+        same, now = loss is None, "none"
+    if not same:
+        then = "no text" if loss is None else f"the text {loss.text} ({loss.text_sha256[:12]})"
+        raise UsageError(
+            f"{out} has a finished result with the change of the loss on {then}, but the text is now {now}, and values on "
+            "different texts are not comparable. Give the --retention-text of the first command, or choose another --out."
+        )

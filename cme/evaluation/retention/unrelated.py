@@ -13,7 +13,7 @@ from cme.readers.limits import TEXT_BYTES
 from cme.suite import DatasetSpec, datasets
 from cme.suite.spec import Subset
 
-__all__ = ["WINDOW", "WINDOWS", "UnrelatedText", "find_text", "read_text", "windows_of"]
+__all__ = ["WINDOW", "WINDOWS", "UnrelatedText", "find_text", "is_default", "read_text", "windows_of"]
 
 WINDOW = 256
 """Tokens of a window."""
@@ -62,6 +62,11 @@ def find_text(file: str | None, source: str) -> tuple[UnrelatedText | None, str]
     except CMEError as error:
         reason = str(error).strip().splitlines()[0]
         return None, f"no unrelated text: wikitext-2 could not be read ({reason[:200]})"
+
+
+def is_default(name: str) -> bool:
+    """Return whether a text with this name in a result is the default, wikitext-2. Names of files have no slash."""
+    return name.startswith(f"{_HUB_ID}/")
 
 
 def read_text(path: Path) -> UnrelatedText:

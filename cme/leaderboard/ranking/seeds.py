@@ -118,7 +118,13 @@ def _dataset(runs: Sequence[DatasetScore], stderr: float | None) -> DatasetScore
         stderr=stderr,
         metrics={name: _mean([run.metrics[name] for run in runs]) for name in first.metrics},
         subsets={name: _mean([run.subsets[name] for run in runs]) for name in first.subsets},
-        diagnostics=_summed([run.diagnostics for run in runs]),
+        diagnostics=_summed(
+            # What one run does not know is unknown for all of them.
+            [
+                {key: run.diagnostics[key] for key in run.diagnostics if all(key in of.diagnostics for of in runs)}
+                for run in runs
+            ]
+        ),
     )
 
 

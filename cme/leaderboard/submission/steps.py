@@ -263,7 +263,7 @@ def _evaluate(entry: Entry, run: EntryRun, label: str, out: str, variant: int) -
             ("dtype", recorded.dtype, None),
             ("engine", recorded.engine, "prefix"),
             ("batch-size", recorded.batch_size if recorded.engine == "hf" else None, None),
-            ("token-budget", recorded.token_budget, None),
+            ("token-budget", None if recorded.engine == "hf" else recorded.token_budget, None),
             ("threads", recorded.threads, None),
         ):
             words += [f"--{option}", _text(value)] if value not in (default, None) else []

@@ -1,5 +1,6 @@
 """``cme eval --retention``: drift and change of the loss of tiny adapters, and what is refused."""
 
+import hashlib
 import json
 import shutil
 
@@ -223,3 +224,41 @@ def test_a_finished_result_without_retention_is_not_taken_for_one_with_it(tiny_b
     cme.evaluate_each([adapter], tmp_path / "out", base=str(tiny_base), **CHEAP)
     with pytest.raises(UsageError, match="has a finished result without retention"):
         cme.evaluate_each([adapter], tmp_path / "out", base=str(tiny_base), retention=True, **CHEAP)
+
+
+def test_a_finished_result_with_the_loss_on_another_text_is_not_taken(tiny_base, adapter, text, tmp_path, result):
+    """An interrupted command whose first adapter is finished, and then the same command with another text."""
+    (tmp_path / "out").mkdir()
+    shutil.copytree(result.folder, tmp_path / "out" / adapter.name)
+    second = save_adapter(tiny_base, tmp_path / "second", 0.1)
+    other = tmp_path / "more" / text.name
+    other.parent.mkdir()
+    other.write_text(text.read_text() + " More.")
+
+    def run(**more):
+        command = {**CHEAP, "base": str(tiny_base), "retention": True, **more}
+        return cme.evaluate_each([adapter, second], tmp_path / "out", **command)
+
+    then, now = (hashlib.sha256(file.read_bytes()).hexdigest()[:12] for file in (text, other))
+    for more, what in (
+        ({"retention_text": other}, rf"mill\.txt \({now}\)"),
+        ({}, "none"),
+        ({"source": "hub"}, "wikitext-2"),
+    ):
+        with pytest.raises(
+            UsageError, match=rf"on the text mill\.txt \({then}\), but the text is now {what}, and values"
+        ):
+            run(**more)
+    assert not (tmp_path / "out" / "second").exists()
+    moved = tmp_path / "renamed.txt"
+    moved.write_text(text.read_text())
+    first, last = run(retention_text=moved)
+    assert first.retention == result.retention and last.retention.loss.text_sha256 == first.retention.loss.text_sha256
+
+
+def test_a_text_is_not_added_to_a_command_that_began_without_one(tiny_base, adapter, text, tmp_path):
+    measured(tiny_base, adapter, tmp_path / "out" / adapter.name)
+    with pytest.raises(UsageError, match=r"the change of the loss on no text, but the text is now mill\.txt"):
+        cme.evaluate_each(
+            [adapter], tmp_path / "out", base=str(tiny_base), retention=True, retention_text=text, **CHEAP
+        )

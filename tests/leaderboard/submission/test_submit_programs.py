@@ -86,3 +86,22 @@ def test_shares_of_answers_are_means_over_the_runs(workshop, tmp_path, dataset):
     if dataset == "gsm8k":
         values = json.loads((tmp_path / "out" / "leaderboard.json").read_text())["rows"][0]["readings"][dataset]
         assert values["truncated"] / values["answers"] == 0.75
+
+
+def test_what_one_run_does_not_know_is_not_counted_for_the_row(workshop, tmp_path):
+    """A sum over the runs that know it, divided by the answers of all runs, would be too small."""
+    results, runs = [], []
+    for seed, adapter in enumerate(("1" * 64, "2" * 64)):
+        samples = make_samples(0.6, f"c{seed}", names=("gsm8k",))
+        for sample in samples:
+            sample["truncated"] = None if seed else True
+        results.append(workshop.result(f"two-{seed}", samples, adapter=adapter))
+        runs.append(workshop.run(f"two-{seed}", "lora", adapter=adapter, seed=seed))
+    make_entry(results, runs, workshop.entries)
+    text = cme.render_board(workshop.entries, tmp_path / "out").text
+    _, _, section = text.partition("## Two readings of a number")
+    line = next(line for line in section.splitlines() if line.startswith("| two"))
+    assert line.strip("|").split("|")[-1].strip() == ""
+    assert (
+        "truncated" not in json.loads((tmp_path / "out/leaderboard.json").read_text())["rows"][0]["readings"]["gsm8k"]
+    )

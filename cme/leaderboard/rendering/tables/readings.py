@@ -64,6 +64,6 @@ def programs_section(standing: Standing) -> Section | None:
 
 
 def _share(entry: Entry, item: DatasetScore, name: str) -> str:
-    """Return the share of a count in percent. The counts of an entry are sums over its runs."""
-    count = item.diagnostics.get(name, 0)
+    """Return the share of a count in percent, or nothing if it is unknown. The counts of an entry are sums over its runs."""
+    count = item.diagnostics.get(name, None if name == "truncated" else 0)
     return points(100 * count / (item.n * len(entry.runs))) if isinstance(count, int) else ""
