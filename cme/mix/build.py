@@ -61,8 +61,13 @@ class _Decided:
     overlap: dict[str, Overlap]
 
     @property
+    def lacking(self) -> dict[str, tuple[str, ...]]:
+        """The evaluation splits that the source lacks, by dataset."""
+        return {name: file.missing for name, file in self.evaluation.items() if file.missing}
+
+    @property
     def unchecked(self) -> tuple[str, ...]:
-        return tuple(missing for file in self.evaluation.values() for missing in file.missing)
+        return tuple(missing for of in self.lacking.values() for missing in of)
 
 
 @locks_released()
@@ -306,5 +311,6 @@ def _manifest(
         layout=settings.layout,
         gate=settings.decontamination,
         overlap=decided.overlap,
+        unchecked=decided.lacking,
     )
     return manifest.replace(fingerprint=content_fingerprint(manifest.plain()))
