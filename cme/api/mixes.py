@@ -120,7 +120,7 @@ def build_mix(
         source: ``hub``, ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``), a mirror folder, or ``NAME=DIR``: a mirror
             folder with a name for records and tables, such as ``cme-sample-1=../data``.
         size: number of training rows. None means all rows that remain after cleaning.
-        seed: seed of the row order and of the prompt variants.
+        seed: seed of the choice of the rows and of their order. The validation rows and the prompt variants do not depend on it.
         suite: ``cme-22``, ``cme-r`` or ``all``. None means the suite of the named datasets, and ``cme-22`` if none is named.
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         mixing: weighting of datasets: ``proportional`` (capped), ``temperature`` or ``uniform``.
