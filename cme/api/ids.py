@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from cme.mix import BuildSettings
     from cme.records.ids import IdsHead
 
-__all__ = ["WrittenIds", "entry_ids", "rebuilt_mix", "write_ids"]
+__all__ = ["SPELLED", "WrittenIds", "entry_ids", "rebuilt_mix", "write_ids"]
 
 _FREE = ("source", "out", "workers", "allow_missing")
-_SPELLED = {"layout": "format", "uses": "licence"}
+SPELLED = {"layout": "format", "uses": "licence"}
+"""Settings of a mix that have another name on the command line."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def rebuilt_mix(settings: "BuildSettings", ids: Path) -> Manifest:
 
     default = BuildSettings(source=settings.source, out=settings.out)
     differing = [
-        _SPELLED.get(item.name, item.name)
+        SPELLED.get(item.name, item.name)
         for item in fields(BuildSettings)
         if item.name not in _FREE and getattr(settings, item.name) != getattr(default, item.name)
     ]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cme.api.call import StrPath, chosen_datasets, names, path, public
+from cme.api.call import StrPath, path, public
 from cme.api.ids import rebuilt_mix
+from cme.api.mix_settings import check_effect, mix_settings
 from cme.api.tables import as_html, as_text
 from cme.errors import UsageError
-from cme.machine import usable_processors
 from cme.records import Manifest
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def build_mix(
         source: ``hub``, ``mini`` (a synthetic corpus; ``mini:graded,long,seed=3``), a mirror folder, or ``NAME=DIR``: a mirror
             folder with a name for records and tables, such as ``cme-sample-1=../data``.
         size: number of training rows. None means all rows that remain after cleaning.
-        seed: seed of the row order and of the prompt variants.
+        seed: seed of the choice of the rows and of their order. The validation rows and the prompt variants do not depend on it.
         suite: ``cme-22``, ``cme-r`` or ``all``. None means the suite of the named datasets, and ``cme-22`` if none is named.
         datasets: dataset or family names, as a list or separated by commas. None means the whole suite.
         mixing: weighting of datasets: ``proportional`` (capped), ``temperature`` or ``uniform``.
@@ -155,7 +155,7 @@ def build_mix(
     if have_rights and push_to_hub is None:
         raise UsageError("have_rights applies to push_to_hub only. Leave it out, or name a repository for push_to_hub.")
     folder = path(out)
-    settings = _settings(
+    settings = mix_settings(
         folder, source=source, size=size, seed=seed, suite=suite, datasets=datasets, mixing=mixing, temperature=temperature,
         prompt_variant_share=prompt_variant_share, layout=layout, licence=licence, decontamination=decontamination,
         validation_share=validation_share, rows_per_shard=rows_per_shard, workers=workers, allow_missing=allow_missing,
@@ -187,18 +187,19 @@ def check_mix(
 
     Args:
         source: see `build_mix`.
-        size: see `build_mix`.
-        seed: see `build_mix`.
+        size: see `build_mix`. It determines how many rows the source ``mini`` generates, and has no effect on other sources.
+        seed: has no effect on a check, as ``mixing``, ``temperature``, ``prompt_variant_share``, ``layout`` and
+            ``rows_per_shard``. Values other than the defaults are refused.
         suite: see `build_mix`.
         datasets: see `build_mix`.
-        mixing: see `build_mix`.
-        temperature: see `build_mix`.
-        prompt_variant_share: see `build_mix`.
-        layout: see `build_mix`.
+        mixing: see ``seed``.
+        temperature: see ``seed``.
+        prompt_variant_share: see ``seed``.
+        layout: see ``seed``.
         licence: see `build_mix`.
         decontamination: see `build_mix`.
         validation_share: see `build_mix`.
-        rows_per_shard: see `build_mix`.
+        rows_per_shard: see ``seed``.
         workers: see `build_mix`.
         allow_missing: see `build_mix`.
 
@@ -215,37 +216,16 @@ def check_mix(
     """
     from cme.mix import check_only
 
-    settings = _settings(
+    check_effect(
+        source=source, size=size, seed=seed, mixing=mixing, temperature=temperature,
+        prompt_variant_share=prompt_variant_share, layout=layout, rows_per_shard=rows_per_shard,
+    )  # fmt: skip
+    settings = mix_settings(
         Path(), source=source, size=size, seed=seed, suite=suite, datasets=datasets, mixing=mixing, temperature=temperature,
         prompt_variant_share=prompt_variant_share, layout=layout, licence=licence, decontamination=decontamination,
         validation_share=validation_share, rows_per_shard=rows_per_shard, workers=workers, allow_missing=allow_missing,
     )  # fmt: skip
     return check_only(settings)
-
-
-def _settings(
-    out: Path,
-    *,
-    suite: str | None,
-    datasets: str | Sequence[str] | None,
-    mixing: str,
-    temperature: float | None,
-    licence: str | Sequence[str] | None,
-    workers: int | None,
-    **values: Any,
-) -> Any:
-    from cme.mix import BuildSettings
-    from cme.mix.settings import temperature_of
-
-    return BuildSettings(
-        out=out,
-        datasets=chosen_datasets(suite, datasets),
-        mixing=mixing,
-        temperature=temperature_of(temperature, mixing),
-        uses=names(licence),
-        workers=usable_processors() if workers is None else workers,
-        **values,
-    )
 
 
 @public

@@ -19,7 +19,7 @@ from cme.readers.yaml_file import read_yaml
 from cme.records.board import BoardFile
 from cme.records.grid import folder_of
 from cme.sandbox import RUN_CODE
-from cme.suite.choice import in_suite
+from cme.suite.choice import in_suite, select_for_training
 from cme.suite.spec import Use, select
 from cme.suite.suites import check_suite
 from cme.suite.tiers import TIERS
@@ -205,7 +205,10 @@ def _check_mix(file: BoardFile) -> None:
         if len(mix.model_fields_set) > 1:
             raise UsageError("mix: folder cannot be combined with other settings, because that mix exists already.")
         return
-    select(mix.datasets or None)
+    try:
+        select_for_training(mix.datasets or None)
+    except UsageError as error:
+        raise UsageError(f"mix: datasets: {error}") from None
     chosen = {
         key: getattr(mix, key) for key in ("seed", "mixing", "temperature", "prompt_variant_share", "validation_share")
     }

@@ -11,7 +11,8 @@ from cme.board.rows import Row
 from cme.records.board import BoardFile
 from cme.records.method import with_gate_sum
 from cme.suite.baselines import BASELINES, covered
-from cme.suite.spec import select, with_training_rows
+from cme.suite.choice import select_for_training
+from cme.suite.spec import select
 from cme.training.settings import OPTIONAL, stored
 
 __all__ = ["of_entry", "of_experts", "of_grid", "of_mix", "of_result", "of_run"]
@@ -105,7 +106,7 @@ def _datasets(board: Board, name: str) -> dict[str, Any]:
 
 
 def _names_of_mix(datasets: Sequence[str]) -> tuple[str, ...]:
-    return tuple(spec.name for spec in with_training_rows(select(datasets or None)))
+    return tuple(spec.name for spec in select_for_training(datasets or None))
 
 
 def _of_origin(file: BoardFile) -> dict[str, Any]:

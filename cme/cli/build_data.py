@@ -12,7 +12,10 @@ from cme.cli.tables import show_table
 from cme.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cme.mix import Checked
+    from cme.records import Manifest
 
 __all__ = ["build_data"]
 
@@ -33,7 +36,7 @@ def build_data(
     size: Annotated[
         int | None, typer.Option("--size", min=1, help="Number of training rows. Default: all available rows.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the row order and of the prompt variants.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the choice of the rows and of their order.")] = 0,
     suite: Suite = None,
     datasets: Datasets = None,
     mixing: Annotated[
@@ -141,7 +144,7 @@ def build_data(
             raise UsageError(
                 "--check-only cannot be combined with --push-to-hub, because no mix is built. Leave one of them out."
             )
-        _show_check(cme.check_mix(**settings), as_json=as_json)
+        _show_check(cme.check_mix(**settings), decontamination=decontamination, as_json=as_json)
         return
     if out is None:
         raise UsageError("--out is missing. Name the folder for the mix, or give --check-only.")
@@ -166,10 +169,9 @@ def build_data(
         for name, d in manifest.datasets.items()
     ]
     show_table(columns, rows)
-    most = max((dataset.rows for dataset in manifest.datasets.values()), default=0)
-    cap = "no dataset was capped" if manifest.cap is None else f"at most {most:,} rows per dataset"
-    note(f"Wrote {manifest.rows:,} training rows ({cap}) to {out}.")
+    note(f"Wrote {manifest.rows:,} training rows ({_shares(manifest)}) to {out}.")
     note(f"Counts: {out / 'manifest.json'}. Card: {out / 'README.md'}.")
+    _note_uncompared([split for of in (manifest.unchecked or {}).values() for split in of], manifest.gate)
     if manifest.rebuilt is not None:
         same = manifest.rebuilt.fingerprint == manifest.fingerprint
         note(
@@ -179,7 +181,24 @@ def build_data(
         )
 
 
-def _show_check(check: "Checked", *, as_json: bool) -> None:
+def _shares(manifest: "Manifest") -> str:
+    """Describe how the rows were distributed over the datasets."""
+    if manifest.temperature is not None:
+        part = sum(dataset.rows < dataset.available for dataset in manifest.datasets.values())
+        return f"at temperature {manifest.temperature:g}, {part} of {len(manifest.datasets)} datasets gave not all of their rows"
+    most = max((dataset.rows for dataset in manifest.datasets.values()), default=0)
+    return "no dataset was capped" if manifest.cap is None else f"at most {most:,} rows per dataset"
+
+
+def _note_uncompared(unchecked: "Sequence[str]", decontamination: bool) -> None:
+    """Say with which evaluation rows the training rows were not compared, or not by all rules."""
+    if unchecked:
+        note("The source lacks these evaluation splits, so they were not compared: " + ", ".join(unchecked))
+    if not decontamination:
+        note("Without decontamination, only training rows with the key text of an evaluation row are removed.")
+
+
+def _show_check(check: "Checked", *, decontamination: bool, as_json: bool) -> None:
     if as_json:
         emit_json({"rows": check.rows, "overlap": check.overlap, "unchecked": check.unchecked})
         return
@@ -188,5 +207,4 @@ def _show_check(check: "Checked", *, as_json: bool) -> None:
     lines = [[train, other, rule, f"{rows:,}"] for train, other, rule, rows in overlap_rows(check.overlap)]
     show_table(["training rows of", "evaluation rows of", "rule", "rows"], lines)
     note(f"{sum(check.rows.values()):,} training rows would remain. Nothing was written.")
-    if check.unchecked:
-        note("The source lacks these splits, so they were not compared: " + ", ".join(check.unchecked))
+    _note_uncompared(check.unchecked, decontamination)

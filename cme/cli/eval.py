@@ -273,7 +273,8 @@ def _show(result: "Result", folder: Path) -> None:
     if result.uncompared:
         note(
             f"The mix of the adapter was not compared with the evaluation rows of {', '.join(result.uncompared)}, so training "
-            "rows may repeat them. A mix with a dataset of CME-R is compared with both suites."
+            "rows may repeat them. The source of the mix lacks these rows, or it was built with --no-decontamination, or the "
+            "rows are of CME-R and the mix has no dataset of CME-R."
         )
     if not is_mini(result.source):
         for text in notes_on(item.dataset for item in result.scores.datasets):

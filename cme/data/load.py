@@ -163,8 +163,7 @@ class Identity:
         key = _sha256(_canonical([spec.name, *(_reach(row, path) for path in self._key)]))
         occurrence = self._seen.get(seen := key.digest(), 0)
         self._seen[seen] = occurrence + 1
-        key.update(b"#%d" % occurrence)
-        identifier = key.hexdigest()[:32]
+        identifier = _numbered(key, occurrence)
         shared = content.cluster or [_reach(row, path) for path in self._cluster]
         # The shared value is often a long text, and its rows are mostly neighbours. It is hashed once per run of such rows.
         if shared and shared != self._shared:
@@ -174,7 +173,8 @@ class Identity:
             dataset=spec.name,
             family=spec.family,
             subset=(row[spec.subset_column] if spec.subset_column else "") or subset.name,
-            cluster=self._sharers if shared else identifier,
+            # Repeated rows are not independent. Their cluster is the id of the first one.
+            cluster=self._sharers if shared else _numbered(key, 0) if occurrence else identifier,
             instruction=spec.instruction,
             input=content.input,
             output=content.output,
@@ -184,6 +184,12 @@ class Identity:
             answers=content.answers,
             long=content.long,
         )
+
+
+def _numbered(key: "hashlib._Hash", occurrence: int) -> str:
+    numbered = key.copy()
+    numbered.update(b"#%d" % occurrence)
+    return numbered.hexdigest()[:32]
 
 
 def _reach(row: Row, path: Sequence[str]) -> Any:

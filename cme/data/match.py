@@ -26,8 +26,9 @@ _NEXT, _UNORDERED = "\x1f", "\x1e"  # white space for str.split, so that canonic
 def canonical(text: str) -> str:
     """Convert a text to canonical form: lower case, no punctuation, no invisible characters, NFC, and single spaces.
 
-    Punctuation means the Unicode categories P*. Letters of all scripts remain. Symbols (+ < = $) remain as well, because formulas
-    can differ in them. A text that has only punctuation is not changed, because all such texts would otherwise be equal.
+    Punctuation means the Unicode categories P*, to which - * / % and . belong: "3/4" and "3*4" both become "34", and "1.5"
+    becomes "15". Letters of all scripts remain, and so do symbols (the categories S*, such as + < = $). A text that has only
+    punctuation is not changed, because all such texts would otherwise be equal.
     """
     folded = text.casefold()
     if not folded.isascii():

@@ -4,7 +4,7 @@ An adapter on another base model would give wrong scores without an error.
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from cme.adapters.load import adapter_fingerprint
@@ -82,15 +82,20 @@ def _warn_of_format(folder: Path, run: Run, prompt_format: str) -> None:
         )
 
 
-def uncompared_datasets(folder: Path, fingerprint: str, specs: Sequence[DatasetSpec]) -> tuple[str, ...] | None:
-    """Return the datasets with whose evaluation rows the mix of an adapter was not compared.
+def uncompared_datasets(
+    folder: Path, fingerprint: str, specs: Sequence[DatasetSpec], missing: Collection[str] = ()
+) -> tuple[str, ...] | None:
+    """Return the datasets with whose evaluation rows the mix of an adapter was not compared, or not with all of them.
 
-    A mix of CME-22 is compared with CME-22 only, so its rows may repeat evaluation rows of CME-R.
+    A mix is not compared with splits that its source lacks, and a mix of CME-22 is not compared with CME-R. A mix that was built
+    with ``--no-decontamination`` counts as compared with nothing, because only equal key texts were removed from it. Runs of
+    earlier versions name only the datasets of the mix, so only its suite is known.
 
     Args:
         folder: folder of the adapter, or of a fully trained model.
         fingerprint: fingerprint of its weights. The run record of other weights says nothing.
         specs: the evaluated datasets.
+        missing: evaluation splits that were not evaluated, as `cme.data.sources.check_source` names them.
 
     Returns:
         Their names, or None if there are none or nothing is known.
@@ -99,10 +104,19 @@ def uncompared_datasets(folder: Path, fingerprint: str, specs: Sequence[DatasetS
         run = read_record(folder / "run.json", Run)
     except CMEError:
         return None
-    if run.mix_datasets is None or run.adapter_fingerprint != fingerprint:
+    if run.adapter_fingerprint != fingerprint:
+        return None
+    if run.mix_compared is not None:
+        return tuple(spec.name for spec in specs if not _compared(spec.name, run.mix_compared, missing)) or None
+    if run.mix_datasets is None:
         return None
     known = datasets(ALL, beside=True)
     of_mix = {suite_of_family(known[name].family).name for name in run.mix_datasets if name in known}
     if of_mix != {DEFAULT}:
         return None
     return tuple(spec.name for spec in specs if suite_of_family(spec.family).name != DEFAULT) or None
+
+
+def _compared(name: str, compared: Mapping[str, Sequence[str]], missing: Collection[str]) -> bool:
+    """Return whether a mix was compared with all evaluated rows of a dataset."""
+    return name in compared and all(f"{name}: {split}" in missing for split in compared[name])

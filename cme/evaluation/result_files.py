@@ -59,7 +59,9 @@ def write_result(session: Session, model: GrowingModel, selection: RowSelection 
         experts=row.experts,
         skipped=_skipped(settings),
         run_code=settings.run_code if any(spec.runs_code for spec in start.specs) else None,
-        uncompared=uncompared_datasets(row.adapter or start.folder, row.fingerprint or start.fingerprint, start.specs),
+        uncompared=uncompared_datasets(
+            row.adapter or start.folder, row.fingerprint or start.fingerprint, start.specs, start.missing
+        ),
         **answered(session, settings, model.parts, start.specs, start.missing, row.out),
         **rows_fields(settings, selection),
     )

@@ -69,6 +69,7 @@ def _has_ended(text: str, spec: DatasetSpec) -> bool:
         return solution_end(text) is not None
     if spec.answer == "program":
         return program_ended(text)
+    # A summary ends at the first empty line. A line of spaces is not empty.
     text = text.strip()
     return ("\n" if spec.answer == "first_line" else "\n\n") in text
 

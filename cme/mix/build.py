@@ -29,7 +29,7 @@ from cme.mix.workers import Workers
 from cme.mix.write import Chosen, Split, take_first, write_splits
 from cme.progress import bar
 from cme.records import Manifest, MixDataset, versions, write_record
-from cme.suite import DatasetSpec, select, with_training_rows
+from cme.suite import DatasetSpec, select_for_training
 from cme.workdir import claim, finish
 
 __all__ = ["Checked", "build", "check_only", "describe", "empty", "sweep"]
@@ -61,8 +61,13 @@ class _Decided:
     overlap: dict[str, Overlap]
 
     @property
+    def lacking(self) -> dict[str, tuple[str, ...]]:
+        """The evaluation splits that the source lacks, by dataset."""
+        return {name: file.missing for name, file in self.evaluation.items() if file.missing}
+
+    @property
     def unchecked(self) -> tuple[str, ...]:
-        return tuple(missing for file in self.evaluation.values() for missing in file.missing)
+        return tuple(missing for of in self.lacking.values() for missing in of)
 
 
 @locks_released()
@@ -156,13 +161,10 @@ def check_only(settings: BuildSettings, *, source: Source | None = None) -> Chec
 
 def _begin(settings: BuildSettings, source: Source | None) -> tuple[dict[str, DatasetSpec], list[DatasetSpec], Source]:
     """Return the datasets to compare with, the selected datasets, and the source, which has the selected ones."""
-    specs = select(settings.datasets)
+    specs = select_for_training(settings.datasets)
     suite = compared_with(specs)
-    specs = with_training_rows(specs)
     if settings.uses is not None:
         specs = filter_by_use(specs, settings.uses)
-    if beside := [spec.name for spec in specs if spec.beside]:
-        raise UsageError(f"{', '.join(beside)} is for evaluation only and has no training rows. Leave it out.")
     if source is None:
         rows = mini_train_rows(specs, settings.size) if is_mini(settings.source) else None
         source = open_source(settings.source, train_rows=rows)
@@ -306,5 +308,6 @@ def _manifest(
         layout=settings.layout,
         gate=settings.decontamination,
         overlap=decided.overlap,
+        unchecked=decided.lacking,
     )
     return manifest.replace(fingerprint=content_fingerprint(manifest.plain()))

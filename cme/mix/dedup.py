@@ -129,8 +129,9 @@ def clean(
 def cut_validation(clusters: "NDArray[np.uint64]", rows: "NDArray[np.int64]", share: float) -> "NDArray[np.int64]":
     """Choose the validation rows by a hash of their cluster.
 
-    Clusters are not split, so no passage of a validation question is in the training rows. The choice does not depend on the
-    seed. A validation row of one mix is therefore a training row in no other mix of the same source and share.
+    Clusters are not split. A long text can still be in training and validation rows of a dataset whose clusters share something
+    else: those of QNLI share the question, and every row of MMLU is a cluster. The choice does not depend on the seed. A
+    validation row of one mix is therefore a training row in no other mix of the same source and share.
 
     Args:
         clusters: hash of the cluster of every row of the dataset.

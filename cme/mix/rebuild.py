@@ -270,6 +270,8 @@ def _manifest(
 
 
 def _unchecked(manifest: Manifest) -> list[str]:
+    if manifest.unchecked is not None:
+        return [missing for of in manifest.unchecked.values() for missing in of]
     compared = {name for others in manifest.overlap.values() for name in others}
     if not compared:
         return []

@@ -17,7 +17,7 @@ from cme.suite.suites import ALL
 
 __all__ = ["Verified", "content_fingerprint", "verify"]
 
-_NOT_CONTENT = ("kind", "schema_version", "versions", "fingerprint", "tokens", "rebuilt")
+_NOT_CONTENT = ("kind", "schema_version", "versions", "fingerprint", "tokens", "rebuilt", "unchecked")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Verified:
 
 
 def content_fingerprint(values: Mapping[str, Any]) -> str:
-    """Compute the fingerprint of a manifest: the digest of everything except its head, versions and token statistics.
+    """Compute the fingerprint of a manifest: the digest of everything except its head and fields that do not determine the rows.
 
     Args:
         values: the manifest as JSON values.

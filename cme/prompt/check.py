@@ -13,6 +13,8 @@ __all__ = ["check_format"]
 
 _PROMPT = "Answer the question.\nQuestion: Is it so?"
 _TEXT = "the old mill"
+_MOST_OPTIONS = {"arc": 5}
+"""Most options of a row, for datasets with rows that have more than `DatasetSpec.options`."""
 
 
 def check_format(name: str, tokenizer: Any = None, datasets: Collection[str] = ()) -> None:
@@ -69,4 +71,4 @@ def _answers(name: str) -> Iterable[str]:
     spec = dataset(name)
     if spec.kind != "choice":
         return [_TEXT, *filter(None, [spec.unanswerable])]
-    return spec.choices or [chr(ord("A") + number) for number in range(spec.options)]
+    return spec.choices or [chr(ord("A") + number) for number in range(_MOST_OPTIONS.get(name, spec.options))]

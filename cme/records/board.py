@@ -95,7 +95,7 @@ class MixPart(BoardPart):
         folder: folder of a mix that exists. No mix is built then.
         ids: file of row ids of a mix (``cme ids``), which is then built again from the source.
         size: number of training rows; None for all.
-        seed: seed of the row order.
+        seed: seed of the choice of the rows and of their order.
         datasets: datasets or families; empty for the whole suite of the board, or for that of ``suite``.
         suite: the suite of the mix, which may be ``all``; None for that of the board.
         mixing: how rows are distributed over the datasets.

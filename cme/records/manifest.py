@@ -78,18 +78,21 @@ class Manifest(Artefact):
         files: SHA-256 of every data file, by path relative to the mix.
         task_fingerprints: fingerprint of each dataset's YAML.
         versions: versions of the libraries.
-        fingerprint: digest of all fields except the versions, ``tokens`` and ``rebuilt``. Equal mixes have equal fingerprints.
+        fingerprint: digest of all fields except the versions, ``tokens``, ``rebuilt`` and ``unchecked``. Equal mixes have equal
+            fingerprints.
         tokens: token statistics, if a tokenizer was given.
         temperature: temperature of the mixing ``temperature``; None for other mixings.
         layout: alpaca or chat.
         gate: whether decontamination used all rules. If not, it compared whole key texts only.
         overlap: training rows that decontamination removed, by training dataset, evaluation dataset and rule.
         rebuilt: how the mix was built from row ids; None if it was not. All other fields are then those of the first build.
+        unchecked: evaluation splits with which the training rows were not compared because the source lacks them, by dataset;
+            None in manifests of earlier versions, which do not say.
     """
 
     KIND: ClassVar[str] = "manifest"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rebuilt",)
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rebuilt", "unchecked")
 
     source: str
     seed: int
@@ -110,3 +113,17 @@ class Manifest(Artefact):
     gate: bool = True
     overlap: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
     rebuilt: Rebuilt | None = None
+    unchecked: dict[str, Items[str]] | None = None
+
+    @property
+    def compared(self) -> dict[str, tuple[str, ...]] | None:
+        """The datasets with whose evaluation rows decontamination compared the mix, each with the splits that the source lacked.
+
+        It is empty for a mix that was built with ``--no-decontamination``, and None if the manifest does not say.
+        """
+        if not self.gate:
+            return {}
+        if self.unchecked is None:
+            return None
+        names = dict.fromkeys(name for others in self.overlap.values() for name in others)
+        return {name: self.unchecked.get(name, ()) for name in names}

@@ -176,8 +176,9 @@ class Result(Artefact):
         skipped: chosen datasets that were not evaluated, because their programs must not run without --run-code; None if there
             are none.
         run_code: how the programs that the model wrote ran: ``sandboxed`` or ``unsandboxed``; None if there are none.
-        uncompared: evaluated datasets with whose rows the mix of the adapter was not compared, so that its training rows may
-            repeat them; None if there are none, or if the adapter has no run record that names the datasets of its mix.
+        uncompared: evaluated datasets with whose rows the mix of the adapter was not compared, or not with all of them, so that
+            its training rows may repeat them. After ``--no-decontamination`` these are all datasets. None if there are none, or
+            if the adapter has no run record that says it.
     """
 
     KIND: ClassVar[str] = "result"

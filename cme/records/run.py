@@ -69,13 +69,16 @@ class Run(Artefact):
             records of earlier versions.
         not_adapted: number of the base's other linear layers and expert parameters, by name; None as for ``adapted``.
         mix_datasets: names of the datasets of the mix; None in records of earlier versions.
+        mix_compared: datasets with whose evaluation rows decontamination compared the mix, each with the splits that the source
+            of the mix lacked. Empty for a mix without decontamination; None in records of earlier versions, and if the manifest
+            of the mix does not say.
         ranks: for methods of other packages, to which experts the ranks belong: ``shared`` by all experts, or ``single`` if every
             rank is an expert. None if each expert has its own, and for CME's own methods.
     """
 
     KIND: ClassVar[str] = "run"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("adapted", "not_adapted", "mix_datasets", "ranks")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("adapted", "not_adapted", "mix_datasets", "mix_compared", "ranks")
 
     method: str
     adapter: AdapterRecord
@@ -111,4 +114,5 @@ class Run(Artefact):
     adapted: dict[str, Count] | None = None
     not_adapted: dict[str, Count] | None = None
     mix_datasets: Items[str] | None = None
+    mix_compared: dict[str, Items[str]] | None = None
     ranks: str | None = None

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | ``id`` | string | id of the example |
 | ``dataset``, ``family``, ``part`` | string | dataset, family and subset |
-| ``cluster`` | string | cluster of samples that share a passage, article or premise; otherwise the id |
+| ``cluster`` | string | cluster of samples that share a passage, article or premise; else the id of the row or its first copy |
 | ``score`` | float64 | primary score, in [0, 1] |
 | ``scores`` | map string → float64 | all per-sample scores by name, each in [0, 1] |
 | ``options`` | int32 | number of options; 0 for free-text answers |

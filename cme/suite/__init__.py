@@ -1,7 +1,7 @@
 """The suites: datasets, families, tiers, metrics, baselines and averages."""
 
-from cme.suite.choice import by_suite, in_suite, selection, suites_of
-from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, notes_on, select, with_training_rows
+from cme.suite.choice import by_suite, in_suite, select_for_training, selection, suites_of
+from cme.suite.spec import DatasetSpec, Subset, dataset, datasets, notes_on, select
 
 __all__ = [
     "DatasetSpec",
@@ -12,7 +12,7 @@ __all__ = [
     "in_suite",
     "notes_on",
     "select",
+    "select_for_training",
     "selection",
     "suites_of",
-    "with_training_rows",
 ]

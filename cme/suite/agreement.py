@@ -143,7 +143,7 @@ def subset_scores_of_result(folder: Path) -> list[SubsetScore]:
 
     Example:
         >>> subset_scores_of_result(Path("results/lora"))[0].subset  # doctest: +SKIP
-        'ARC-Challenge'
+        'arc_challenge'
     """
     groups: dict[str, list[Sample]] = defaultdict(list)
     for row in read_samples(folder / "samples.parquet"):
@@ -180,7 +180,7 @@ def confusion(samples: Sequence[Sample], spec: DatasetSpec) -> Confusion:
     from cme.suite.metrics import macro_f1
 
     gold, predicted = _answers(samples)
-    labels = spec.choices or tuple(chr(ord("A") + index) for index in range(spec.options))
+    labels = spec.choices or _letters(samples, spec)
     indices = list(range(len(labels)))
     counts = confusion_matrix(gold, predicted, labels=indices)
     # NaN marks what is undefined; zero would read as a measured value.
@@ -206,6 +206,12 @@ def confusion(samples: Sequence[Sample], spec: DatasetSpec) -> Confusion:
         macro_f1=macro_f1(list(zip(gold, predicted, strict=True))),
         kappa=_kappa(gold, predicted),
     )
+
+
+def _letters(samples: Sequence[Sample], spec: DatasetSpec) -> tuple[str, ...]:
+    """Return the letters of all options. Some rows have more options than most rows of their dataset."""
+    most = max(spec.options, *(int(sample["options"]) for sample in samples))
+    return tuple(chr(ord("A") + index) for index in range(most))
 
 
 def subset_scores(samples: Sequence[Sample], spec: DatasetSpec) -> list[SubsetScore]:

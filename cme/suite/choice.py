@@ -4,10 +4,10 @@ from collections.abc import Iterable
 
 from cme.errors import UsageError
 from cme.paths import tasks_dir
-from cme.suite.spec import DatasetSpec, datasets, select
+from cme.suite.spec import DatasetSpec, datasets, select, with_training_rows
 from cme.suite.suites import ALL, DEFAULT, SUITES, check_suite
 
-__all__ = ["by_suite", "in_suite", "selection", "suites_of"]
+__all__ = ["by_suite", "in_suite", "select_for_training", "selection", "suites_of"]
 
 
 def in_suite(suite: str | None, names: Iterable[str] | None) -> tuple[str, ...] | None:
@@ -38,6 +38,32 @@ def in_suite(suite: str | None, names: Iterable[str] | None) -> tuple[str, ...] 
     if not chosen:
         raise UsageError(f"{suite} has no datasets in {tasks_dir()}.")
     return chosen
+
+
+def select_for_training(names: Iterable[str] | None) -> list[DatasetSpec]:
+    """Return the chosen datasets that have training rows for a mix.
+
+    Args:
+        names: names of datasets or families; None for CME-22. Datasets without training rows are left out of families.
+
+    Raises:
+        UsageError: a name is neither a dataset nor a family, or a named dataset has no training rows.
+    """
+    given = None if names is None else tuple(names)
+    known = datasets(ALL, beside=True)
+    if without := [name for name in dict.fromkeys(given or ()) if name in known and not _in_mixes(known[name])]:
+        verbs, them = ("is", "has"), "it"
+        if len(without) > 1:
+            verbs, them = ("are", "have"), "them"
+        raise UsageError(
+            f"{' and '.join(without)} {verbs[0]} for evaluation only and {verbs[1]} no training rows. Leave {them} out of the "
+            "datasets of the mix."
+        )
+    return with_training_rows(select(given))
+
+
+def _in_mixes(spec: DatasetSpec) -> bool:
+    return spec.trains and not spec.beside
 
 
 def by_suite(names: Iterable[str] | None) -> dict[str, tuple[str, ...]]:

@@ -121,7 +121,7 @@ class DatasetSpec:
         revision: pinned commit on the hub, or None.
         normaliser: name in `cme.data.normalise.NORMALISERS`.
         rows: rows of the ``train`` and ``eval`` splits of all subsets together, as published on the hub.
-        options: most options of a row; 0 for free-text answers.
+        options: options of most rows (some of ARC have 3 or 5); 0 for free-text answers.
         subset_column: column with the subset of an evaluation row (MMLU's subject); None if the file determines the subset. The
             YAML calls it ``part_by``.
         wrapper: struct column that contains all other columns in some copies on the hub, or None.

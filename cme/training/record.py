@@ -1,6 +1,5 @@
 """Creation of the run record."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from cme.adapters.methods import ranks_of
 from cme.machine import processor_name
 from cme.models.load import base_fingerprint as fingerprint_of_base
 from cme.readers.safetensors_file import read_tensor_header
-from cme.records import AdapterRecord, Run, TrainingRecord, versions
+from cme.records import AdapterRecord, Manifest, Run, TrainingRecord, versions
 from cme.records.method import method_label, recorded_ranks
 from cme.records.run import SavedCheck
 from cme.training.checkpoints import Spent
@@ -38,8 +37,7 @@ def make_run(
     base_parameters: int,
     base_fingerprint: str,
     tokenizer_fingerprint: str,
-    mix_fingerprint: str,
-    mix_datasets: Sequence[str],
+    manifest: Manifest,
     tokens: int,
     dropped: dict[str, int],
     cut: int,
@@ -57,8 +55,7 @@ def make_run(
         base_parameters: Number of parameters of the base without the adapter.
         base_fingerprint: Fingerprint of the base.
         tokenizer_fingerprint: Fingerprint of the base's tokenizer.
-        mix_fingerprint: Fingerprint of the mix.
-        mix_datasets: Names of the datasets of the mix.
+        manifest: Manifest of the mix.
         tokens: Number of training tokens, without padding.
         dropped: Number of training rows that were dropped, by reason.
         cut: Number of training rows that were cut to fit.
@@ -79,7 +76,7 @@ def make_run(
         base_fingerprint=base_fingerprint,
         tokenizer_fingerprint=tokenizer_fingerprint,
         adapter_fingerprint=fingerprint(out),
-        mix_fingerprint=mix_fingerprint,
+        mix_fingerprint=manifest.fingerprint,
         prompt_format=settings.prompt_format,
         trainable_parameters=trainable,
         base_parameters=base_parameters,
@@ -105,7 +102,8 @@ def make_run(
         saved_check=saved_check,
         adapted=adapted,
         not_adapted=not_adapted,
-        mix_datasets=tuple(mix_datasets),
+        mix_datasets=tuple(manifest.datasets),
+        mix_compared=manifest.compared,
         ranks=recorded_ranks(adapter.method, ranks_of(adapter.method)),
     )
 

@@ -114,6 +114,7 @@ from tests.board.fakes import make_board, write_board
         ({"exports": "{how: distil}", "dtype": "float16"}, "distil trains with float32 or bfloat16"),
         ({"exports": "{ridge: -1}"}, "exports: ridge"),
         ({"mix": "{mixing: equl}"}, "mix: "),
+        ({"mix": "{datasets: [gsm8k, humaneval]}"}, "mix: datasets: humaneval is for evaluation only"),
         ({"mix": "{temperature: -1}"}, "mix: "),
         ({"mix": "{temperature: 5}"}, "mix: temperature is 5, but the mixing is proportional"),
         ({"mix": "{licence: comercial}"}, "mix: unknown use 'comercial'. Did you mean 'commercial'?"),

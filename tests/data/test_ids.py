@@ -9,6 +9,7 @@ import pytest
 
 from cme.data.load import load_examples, normalise_all
 from cme.data.sources import open_source
+from cme.stats import clustered_stderr
 from cme.suite import dataset, datasets
 from tests.hub_rows import HAND_ROWS, ROW
 from tests.hub_rows.paraphrase import qqp_row
@@ -40,6 +41,33 @@ def test_repeated_rows_are_numbered():
     assert len(set(found)) == 4
     assert found[0] == ids([qqp_row(0)], "qqp")[0]
     assert found[2:] == ids([qqp_row(0), qqp_row(0), qqp_row(0)], "qqp")[1:]
+
+
+def test_repeated_rows_are_one_cluster():
+    rows = [qqp_row(0), qqp_row(1), qqp_row(0, label=1), qqp_row(0)]
+    examples = normalise_all(rows, dataset("qqp")).examples
+    first, other = examples[0].id, examples[1].id
+    assert [example.cluster for example in examples] == [first, other, first, first]
+    assert len({example.id for example in examples}) == 4
+    # Three equal scores out of four are two independent observations, not four.
+    scores = [1.0, 0.0, 1.0, 1.0]
+    found = clustered_stderr(scores, [example.cluster for example in examples])
+    assert found == pytest.approx((2 * 2 * (3 * 0.25) ** 2) ** 0.5 / 4)
+    assert found > clustered_stderr(scores, [example.id for example in examples])
+
+
+def test_repeated_rows_are_one_cluster_in_every_shard(make_mirror):
+    rows = [qqp_row(0), qqp_row(1), qqp_row(0)]
+    mirror = make_mirror({f"qqp/validation-{k:05}-of-00003": [row] for k, row in enumerate(rows)})
+    examples = load_examples(dataset("qqp"), "eval", open_source(str(mirror))).examples
+    assert len({example.id for example in examples}) == 3
+    assert [example.cluster for example in examples] == [examples[0].id, examples[1].id, examples[0].id]
+
+
+def test_a_shared_text_remains_the_cluster_of_repeated_rows():
+    rows = [ROW["rte"](0), ROW["rte"](0)]
+    first, second = normalise_all(rows, dataset("rte")).examples
+    assert first.id != second.id and first.cluster == second.cluster and len(first.cluster) == 16
 
 
 def test_a_dropped_copy_takes_no_number():

@@ -83,6 +83,21 @@ def test_shards_of_two_versions_are_not_mixed(three_shards, kept):
         evaluation(three_shards)
 
 
+def test_a_file_beside_shards_of_it_is_refused(three_shards):
+    pq.write_table(pa.Table.from_pylist([qqp_row(50)]), three_shards / "qqp" / "validation.parquet")
+    says = r"qqp: one version of qqp/validation \(there are validation\.parquet and 3 shards; move either away\) is missing"
+    with pytest.raises(SourceError, match=says):
+        evaluation(three_shards)
+    source = open_source(str(three_shards))
+    with pytest.raises(SourceError, match=r"lacks:\n  qqp: one version of qqp/validation \("):
+        check_source(source, [QQP], ("eval",))
+    assert evaluation(three_shards, allow_missing=True).read == 0
+    # The training split has one file only, and a file of another split is no shard of it.
+    assert source.missing(QQP, "train") == {}
+    (three_shards / "qqp" / "validation.parquet").rename(three_shards / "qqp" / "valid.parquet")
+    assert evaluation(three_shards).read == 12
+
+
 def test_missing_splits_are_named_all_at_once(make_mirror):
     mirror = make_mirror({"qqp/validation": HAND_ROWS["qqp/validation"], "anli/test_r2": HAND_ROWS["anli/test_r2"]})
     shard(mirror, "train", 0, 2, [qqp_row(0)])

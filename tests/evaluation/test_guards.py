@@ -120,7 +120,8 @@ def answers(out):
 
 
 def record(folder, **changes):
-    write_record(folder / "run.json", make(Run, adapter_fingerprint=adapter_fingerprint(folder), **changes))
+    own = {"adapter_fingerprint": adapter_fingerprint(folder), "mix_compared": None}
+    write_record(folder / "run.json", make(Run, **own | changes))
 
 
 def test_an_adapter_that_was_trained_on_another_base_of_the_same_shape_is_refused(tiny_base, changed_base, tmp_path):
@@ -180,6 +181,37 @@ def test_datasets_with_which_the_mix_was_not_compared_are_named(tiny_base, tmp_p
     record(adapter, mix_datasets=("qqp",))
     assert uncompared_datasets(adapter, own, [dataset("qqp")]) is None
     assert uncompared_datasets(adapter, "f" * 64, specs) is None
+
+
+def test_a_record_that_says_what_was_compared_is_taken_at_its_word(tiny_base, tmp_path):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
+    own = adapter_fingerprint(adapter)
+    specs = [dataset(name) for name in ("anli", "mnli", "mnli_mismatched", "gsm8k")]
+    compared = {"anli": ("anli/test_r2.parquet",), "mnli": (), "gsm8k": ()}
+    record(adapter, mix_datasets=("qqp",), mix_compared=compared)
+    assert uncompared_datasets(adapter, own, specs) == ("anli", "mnli_mismatched")
+    # All rows of ANLI that are evaluated were compared if the split is missing here as well.
+    assert uncompared_datasets(adapter, own, specs, ["anli: anli/test_r2.parquet"]) == ("mnli_mismatched",)
+    assert uncompared_datasets(adapter, own, specs, ["anli: anli/test_r1.parquet"]) == ("anli", "mnli_mismatched")
+    assert uncompared_datasets(adapter, own, specs[1:2]) is None
+    # Without decontamination.
+    record(adapter, mix_datasets=("aqua_rat",), mix_compared={})
+    assert uncompared_datasets(adapter, own, specs[1:]) == ("mnli", "mnli_mismatched", "gsm8k")
+    assert uncompared_datasets(adapter, "f" * 64, specs) is None
+
+
+def test_a_mirror_that_lacked_a_split_is_named_when_that_split_is_evaluated(tiny_base, tmp_path):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
+    record(
+        adapter, base_fingerprint=base_fingerprint(tiny_base), tokenizer_fingerprint="", mix_datasets=("qqp",),
+        mix_compared={"qqp": (), "mnli": ()},
+    )  # fmt: skip
+    words = ["eval", "--base", str(tiny_base), "--adapter", str(adapter), "--source", "mini", "--tier", "smoke"]
+    names = ["--datasets", "mnli,mnli_mismatched", "--threads", "1", "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(app, [*words, *names])
+    assert done.exit_code == 0, done.output
+    assert read_record(tmp_path / "out" / "result.json", Result).uncompared == ("mnli_mismatched",)
+    assert "was not compared with the evaluation rows of mnli_mismatched, so" in " ".join(done.output.split())
 
 
 def test_the_result_and_the_command_name_them(tiny_base, tmp_path):

@@ -106,6 +106,17 @@ def test_options_with_the_same_tokens_are_refused_by_name():
         check_format("plain", TOKENIZERS["few words"](), ["arc"])
 
 
+def test_every_letter_of_a_row_with_more_options_than_most_is_checked():
+    from tokenizers import normalizers
+
+    tokenizer = TOKENIZERS["plain"]()
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace("E", "D")
+    check_format("plain", tokenizer, ["mmlu"])
+    for name in ("arc", "commonsense_qa"):
+        with pytest.raises(UsageError, match=f"{name}: .* the options ' D' and ' E' with the same tokens"):
+            check_format("plain", tokenizer, [name])
+
+
 def test_an_answer_without_tokens_is_refused_by_name():
     from tokenizers import normalizers
 

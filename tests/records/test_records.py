@@ -129,6 +129,8 @@ NESTED = {
     "training": {"data": "mix", "seed": 0, "epochs": None},
     "lr_grid": None,
     "cost_ratios": {"train": {"value": 1.25, "low": 1.2, "high": None}, "threads": 2},
+    "mix_compared": {"qqp": (), "anli": ("anli/test_r2.parquet",)},
+    "unchecked": {"anli": ("anli/test_r2.parquet",)},
     "overlap": {"qqp": {"paws": {"exact": 2}}},
     "losses": ([1, 2.5], [100, 1.5]),
     "runs": (

@@ -51,6 +51,17 @@ def test_options_without_words_are_letters():
     assert table.labels == ("A", "B", "C", "D") and table.counts[0][3] == 1
 
 
+def test_every_row_is_counted_where_some_rows_have_more_options_than_most():
+    four, five = rows([(0, 3), (2, 2)], options=4), rows([(4, 4), (1, 4), (4, 0)], part="q", options=5)
+    table = confusion([*four, *five], dataset("arc"))
+    assert table.labels == ("A", "B", "C", "D", "E") and table.n == 5
+    assert sum(map(sum, table.counts)) == 5
+    assert (table.counts[4][4], table.counts[1][4], table.counts[4][0]) == (1, 1, 1)
+    last = table.classes[4]
+    assert (last.label, last.support, last.predicted, last.precision, last.recall) == ("E", 2, 2, 0.5, 0.5)
+    assert confusion(four, dataset("arc")).labels == ("A", "B", "C", "D")
+
+
 def test_free_text_has_no_confusion_table():
     with pytest.raises(UsageError, match="nq_open has free-text answers"):
         confusion([], dataset("nq_open"))

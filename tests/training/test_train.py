@@ -218,7 +218,21 @@ def test_the_record_names_the_datasets_of_the_mix(settings, mix, tmp_path):
     manifest = read_manifest(mix).replace(datasets={"squad_v2": item, "qqp": item})
     write_record(folder / "manifest.json", manifest)
     train(settings(data=str(folder), steps=2), AdapterSettings("lora"), out=tmp_path / "run")
-    assert read_record(tmp_path / "run" / "run.json", Run).mix_datasets == ("squad_v2", "qqp")
+    run = read_record(tmp_path / "run" / "run.json", Run)
+    assert run.mix_datasets == ("squad_v2", "qqp") and run.mix_compared is None
+
+
+def test_the_record_says_with_which_evaluation_rows_the_mix_was_compared(settings, mix, tmp_path):
+    import shutil
+
+    folder = shutil.copytree(mix, tmp_path / "mix")
+    lacked = {"anli": ("anli/test_r2.parquet",), "rte": ("rte/validation.parquet",)}
+    manifest = read_manifest(mix).replace(overlap={"qqp": {"qqp": {}, "anli": {"exact": 1}}}, unchecked=lacked)
+    for gate, compared in ((True, {"qqp": (), "anli": ("anli/test_r2.parquet",)}), (False, {})):
+        write_record(folder / "manifest.json", manifest.replace(gate=gate))
+        out = tmp_path / f"run-{gate}"
+        train(settings(data=str(folder), steps=1), AdapterSettings("lora"), out=out)
+        assert read_record(out / "run.json", Run).mix_compared == compared
 
 
 def test_a_token_without_an_embedding_is_refused_before_the_folder_is_claimed(settings, base, tmp_path):

@@ -121,13 +121,11 @@ class MirrorSource:
         return self._hashes[file, pin]
 
     def _files(self, subset: Subset, split: str) -> list[Path]:
+        """Return the file of a split, and its shards in order. A complete split has either."""
         folder = self.folder / subset.folder
         single = folder / f"{split}.parquet"
-        return (
-            [single]
-            if single.is_file()
-            else sorted(file for file in folder.glob(f"{split}-*.parquet") if _shard(file, split))
-        )
+        shards = sorted(file for file in folder.glob(f"{split}-*.parquet") if _shard(file, split))
+        return [single, *shards] if single.is_file() else shards
 
     def _lacking(self, subset: Subset, split: str) -> str | None:
         """Return the missing files of a split, or None if it is complete."""
@@ -135,8 +133,10 @@ class MirrorSource:
         if not files:
             return f"{name}.parquet"
         shards = [shard for file in files if (shard := _shard(file, split))]
-        if not shards:
-            return None
+        if files[0].stem == split:
+            # The file and the shards can be of different versions, so neither is preferred.
+            both = f"one version of {name} (there are {split}.parquet and {len(shards)} shards; move either away)"
+            return both if shards else None
         total = shards[0][1]
         if lacking := sorted(set(range(total)) - {number for number, of in shards if of == total}):
             return ", ".join(f"{name}-{number:05}-of-{total:05}.parquet" for number in lacking)

@@ -16,9 +16,9 @@ _NORMALISE = {"squad": normalise_squad, "triviaqa": normalise_triviaqa, "unicode
 def extract(text: str, spec: DatasetSpec) -> str:
     """Extract the answer from a generated text.
 
-    The answer is the first line. For summaries it is all lines up to a blank line, joined by spaces. White space before the
-    answer is ignored, and an empty text gives an empty answer. For worked solutions it is the final number
-    (`cme.suite.metrics.numbers`), or an empty answer if there is none. For programs see `extract_program`.
+    The answer is the first line. For summaries it is all lines up to the first empty line, joined by spaces. A line of spaces is
+    not empty. White space before the answer is ignored, and an empty text gives an empty answer. For worked solutions it is the
+    final number (`cme.suite.metrics.numbers`), or an empty answer if there is none. For programs see `extract_program`.
     """
     if spec.answer == "program":
         return extract_program(text)
