@@ -130,7 +130,9 @@ def test_a_note_groups_the_rows_by_the_texts_of_their_drift(board):
     }
     assert sentence in page_of(board)
     frame = cme.load_board(board.entries).to_frame().set_index("name")["drift_texts"]
-    assert frame[["lora", "double", "mixed"]].tolist() == [a, e, f"{a}, {e}"] and frame[["base", "without"]].isna().all()
+    assert (
+        frame[["lora", "double", "mixed"]].tolist() == [a, e, f"{a}, {e}"] and frame[["base", "without"]].isna().all()
+    )
 
 
 def test_the_change_of_the_loss_has_no_column_if_no_row_has_one(board):

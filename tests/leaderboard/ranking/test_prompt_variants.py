@@ -109,9 +109,7 @@ def test_results_of_other_models_or_samples_are_refused(workshop, results, run):
         ({"origin": "memory"}, "other comes from a model in memory, which others cannot evaluate again"),
     ],
 )
-def test_boards_take_no_prompt_variants_of_masked_experts_or_models_in_memory(
-    workshop, results, run, changed, message
-):
+def test_boards_take_no_prompt_variants_of_masked_experts_or_models_in_memory(workshop, results, run, changed, message):
     other = workshop.result("other", make_samples(0.6, "o"), adapter=LORA, prompt_variant=3, **changed)
     with pytest.raises(UsageError, match=message):
         make_entry(results[:1], [run], workshop.entries, name="lora", paraphrases=[results[1], other])

@@ -70,7 +70,13 @@ def test_minus_neither_is_the_difference_from_the_row_with_the_same_sum(board):
 
 @pytest.mark.parametrize(
     ("run", "seeds"),
-    [({"mix_fingerprint": "e" * 64}, (0,)), ({"examples": 1600}, (0,)), ({"world_size": 4}, (0,)), ({}, (0, 1)), ({}, (7,))],
+    [
+        ({"mix_fingerprint": "e" * 64}, (0,)),
+        ({"examples": 1600}, (0,)),
+        ({"world_size": 4}, (0,)),
+        ({}, (0, 1)),
+        ({}, (7,)),
+    ],
 )
 def test_rows_of_other_trainings_are_not_said_to_differ_in_one_setting(board, run, seeds):
     other = {"run": run, "seeds": seeds}
