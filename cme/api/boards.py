@@ -57,8 +57,8 @@ class Board:
             points with ``stderr`` and 95 % interval ``low`` to ``high``; the range of ranks ``rank_best`` to ``rank_worst``;
             the ``soft_average`` with ``soft_stderr``, ``soft_low``, ``soft_high``, ``soft_rank_best`` and ``soft_rank_worst``;
             ``chance_normalised``, ``without_rouge``; ``drift`` and ``loss_change`` in nats per token, with ``drift_stderr`` and
-            ``loss_change_stderr``; ``trainable`` parameters and their ``share_percent``. Values that an
-            entry lacks are missing values of pandas.
+            ``loss_change_stderr``, where only drifts with equal ``drift_texts`` are comparable; ``trainable`` parameters and
+            their ``share_percent``. Values that an entry lacks are missing values of pandas.
         """
         import pandas as pd
 
@@ -91,6 +91,7 @@ class Board:
             "without_rouge": plain and plain.value,
             "drift": drift and drift.value,
             "drift_stderr": drift and drift.stderr,
+            "drift_texts": retention and retention.drift_texts,
             "loss_change": loss and loss.value,
             "loss_change_stderr": loss and loss.stderr,
             "trainable": cost.trainable_parameters,
@@ -253,11 +254,11 @@ class Board:
 _COLUMNS = [
     "name", "kind", "method", "rank", "experts", "seeds", "average", "stderr", "low", "high", "rank_best", "rank_worst",
     "soft_average", "soft_stderr", "soft_low", "soft_high", "soft_rank_best", "soft_rank_worst", "chance_normalised",
-    "without_rouge", "drift", "drift_stderr", "loss_change", "loss_change_stderr", "trainable", "share_percent",
+    "without_rouge", "drift", "drift_stderr", "drift_texts", "loss_change", "loss_change_stderr", "trainable", "share_percent",
 ]  # fmt: skip
 _WHOLE = ("rank", "experts", "rank_best", "rank_worst", "soft_rank_best", "soft_rank_worst", "trainable")
 _TYPES = dict.fromkeys(_WHOLE, "Int64") | dict.fromkeys(
-    [name for name in _COLUMNS[_COLUMNS.index("average") :] if name not in _WHOLE], "float64"
+    [name for name in _COLUMNS[_COLUMNS.index("average") :] if name not in (*_WHOLE, "drift_texts")], "float64"
 )
 
 

@@ -184,7 +184,8 @@ def compare(
 
     Raises:
         CMEError: if something is neither a result nor a model, results differ in tier, prompts, samples or scorer, two of them
-            are identical, a dataset has a single cluster, or all samples cannot reach the half-width.
+            are identical, what has one name is not several trainings of one method, a dataset has a single cluster, or all
+            samples cannot reach the half-width.
 
     Example:
         >>> compared = cme.compare([f"{DEMO}/entries/lora.json", f"{DEMO}/entries/base.json"])

@@ -335,7 +335,7 @@ def prompt_sensitivity(results: Sequence[StrPath]) -> "tuple[dict[int, float], S
     """Compute how the average varies with the prompt variant: ``cme score --prompt-variants``.
 
     Args:
-        results: results of one model that differ only in ``prompt_variant``.
+        results: results of one model, with the same experts, that differ only in ``prompt_variant``.
 
     Returns:
         The CME average by prompt variant, and their standard deviation (``std``) and ``range`` in points.

@@ -212,13 +212,14 @@ def _grow(
             f"others afterwards (cme eval --baseline {reference[0]} --rows-of), or compare without until."
         )
     state: list[Sequential] = []
+    untrained = _untrained({name: list(members) for name, members in sides.items()}, settings["base"])
 
     def panel_at(look: Look) -> tuple[Panel, Mapping[str, float]]:
         columns = dict(zip(models, map(columns_of, look.samples), strict=True))
         rows = {name: [columns[item] for item in members if isinstance(item, Model)] for name, members in sides.items()}
         known = datasets(ALL)
         weights = average_weights({name: known[name].family for name in look.rows if name in known})
-        return panel_of(rows, untrained=[name for name, of in sides.items() if not _trained(of)]), weights
+        return panel_of(rows, untrained=untrained), weights
 
     live = [
         LiveModel(
@@ -233,5 +234,30 @@ def _grow(
     return state[-1]
 
 
-def _trained(members: Sequence[Path | Model]) -> bool:
-    return any(isinstance(item, Model) and item.kind == "adapter" for item in members)
+def _untrained(sides: Mapping[str, Sequence[Path | Model]], base: str) -> list[str]:
+    """Return the names of the sides without training, as `cme.leaderboard.ranking.sides.read_sides` finds them in the results.
+
+    Args:
+        sides: models only.
+        base: the base of the adapters.
+    """
+    from cme.leaderboard.ranking.compared_runs import PLAIN, training_of
+    from cme.models.load import base_fingerprint, resolve_base
+
+    single = {name: of[0] for name, of in sides.items() if len(of) == 1 and isinstance(of[0], Model)}
+    others = {name: model.given for name, model in single.items() if model.kind == "other base"}
+    fingerprints = {name: base_fingerprint(resolve_base(given)) for name, given in others.items()}
+    records = {name: training_of(given, fingerprints[name]) for name, given in others.items() if given not in PLAIN}
+    bases = {record.base_fingerprint for record in records.values() if record is not None}
+    adapters = any(isinstance(item, Model) and item.kind == "adapter" for of in sides.values() for item in of)
+    if adapters and others:
+        bases.add(base_fingerprint(resolve_base(base)))
+    some = adapters or bool(bases) or len(single) < len(sides)
+    trained = {
+        name
+        for name in sides
+        if name not in single
+        or single[name].kind == "adapter"
+        or (name in records and (records[name] is not None or (some and fingerprints[name] not in bases)))
+    }
+    return [name for name in sides if name not in trained]

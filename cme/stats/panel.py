@@ -85,7 +85,8 @@ def make_panel(
             samples.
         clusters: Cluster of each sample by dataset, [n].
         untrained: Rows without training, such as a base or a baseline.
-        seeds: Seed of each run by row, in the order of the runs. None if they are unknown.
+        seeds: Seed of each run by row, in the order of the runs. Runs of one seed must have seen the same examples in the same
+            order (`cme.leaderboard.ranking.example_order`). None if they did not, or the seeds are unknown.
 
     Returns:
         The panel.

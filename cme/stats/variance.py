@@ -88,9 +88,10 @@ def cluster_freedom(sizes: Array) -> float:
 def paired_by_seed(panel: Panel) -> NDArray[np.intp] | None:
     """Return the runs by trained row and seed, [R, S], if differences between rows are compared within each seed.
 
-    Runs with equal seeds see the same examples in the same order, so what a seed adds to all rows cancels in a difference. Pairs
-    are only used if the trained rows have the same seeds and (R − 1)(S − 1) degrees of freedom are left that suffice for a
-    variance. This depends on the table's shape and not on its scores, so it does not choose the smaller of two variances.
+    Runs with equal labels saw the same examples in the same order (`cme.stats.make_panel`), so what a seed adds to all rows
+    cancels in a difference. Pairs are only used if the trained rows have the same seeds and (R − 1)(S − 1) degrees of freedom
+    are left that suffice for a variance. This depends on the table's shape and not on its scores, so it does not choose the
+    smaller of two variances.
     """
     runs = panel.paired_runs()
     if runs is None or (runs.shape[0] - 1) * (runs.shape[1] - 1) < PRIOR_FREEDOM:

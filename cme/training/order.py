@@ -1,4 +1,4 @@
-"""The order of the training examples, which depends on the seed and the lengths only.
+"""The order of the training examples, which depends on the seed, the lengths, the steps and the examples per step only.
 
 The Trainer's ``group_by_length`` draws its order from the global random state at the beginning of an epoch, so a resumed run,
 or a run with more processes, sees other batches. CME computes the whole order before the first step. It is the same after an

@@ -147,7 +147,9 @@ def test_models_are_evaluated_first_and_once(models, tmp_path):
     }
     compared = cme.compare([models["adapter"], "base", str(models["base-1"]), "majority"], **options)
     assert [side.name for side in compared.paired.sides] == ["adapter", "base", "base-1", "majority"]
-    assert [side.trained for side in compared.paired.sides] == [True, False, False, False]
+    # base-1 is neither the adapter's base nor has a run record, so it may be a trained copy.
+    assert [side.trained for side in compared.paired.sides] == [True, False, True, False]
+    assert any("not known whether base-1 was trained" in note for note in compared.notes)
     assert compared.paired.samples == dict.fromkeys(LETTERS, 64)
     record = read_record(tmp_path / "x" / "base-1" / "result.json", Result)
     assert record.adapter is None and record.base == str(models["base-1"])
@@ -194,3 +196,23 @@ def test_several_processes_compare_stored_results_only(models, results, tmp_path
     with pytest.raises(UsageError, match="evaluates models in one process"):
         cme.compare([models["base-1"], models["base-3"]], source="mini", out=tmp_path / "x")
     assert len(cme.compare(results).differences) == 3
+
+
+def test_models_that_are_evaluated_together_are_trained_as_their_results_will_say(models, tmp_path):
+    from cme.api.sides import _untrained, named_sides
+    from cme.models.load import base_fingerprint
+
+    base, other = str(models["base-3"]), models["base-1"]
+    beside = {"adapter": models["adapter"], "base": "base", "same": base, "other": other}
+    assert _untrained(named_sides(beside), base) == ["base", "same"], "other may be a trained copy of the base"
+    assert _untrained(named_sides({"base": "base", "other": other}), base) == ["base", "other"]
+    full = shutil.copytree(other, tmp_path / "full")
+    run = Workshop(tmp_path).run(
+        "x",
+        "full",
+        adapter=base_fingerprint(full),
+        settings={"rank": None},
+        base_fingerprint=base_fingerprint(Path(base)),
+    )
+    shutil.copy(run / "run.json", full)
+    assert _untrained(named_sides({"base": "base", "full": full, "same": base}), base) == ["base", "same"]

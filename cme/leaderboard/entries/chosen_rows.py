@@ -19,11 +19,22 @@ _MOST_MODELS = 100
 
 
 def check_admissible(result: Result, folder: Path) -> None:
-    """Check that a board may take the rows of a result.
+    """Check that a board may take a result: one of a saved model with all its experts, whose rows nobody chose by hand.
 
     Raises:
-        UsageError: the evaluation could stop because a difference was decided, or a user gave the numbers of rows.
+        UsageError: the model was in memory, or only some experts were used; the evaluation could stop because a difference was
+            decided, or a user gave the numbers of rows.
     """
+    if result.origin == "memory":
+        raise UsageError(
+            f"result {folder} comes from a model in memory, which others cannot evaluate again. Save the model or the adapter "
+            "with save_pretrained, evaluate that folder, and submit its result."
+        )
+    if result.experts:
+        raise UsageError(
+            f"result {folder} was evaluated with some experts only ({result.experts}), so it is not the adapter's score. "
+            "Evaluate without --experts."
+        )
     if result.rows is None or result.rows.rule == "precision":
         return
     advice = "Submit an evaluation of a whole tier, or one whose rows were chosen by precision (cme eval --until)."

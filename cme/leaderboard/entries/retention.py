@@ -27,12 +27,14 @@ class RowRetention:
 
     Attributes:
         drift: mean KL(base ‖ adapted) over the runs, in nats per token.
+        drift_texts: first characters of the digests of the base's texts on which it was measured; several if the runs differ.
         loss: mean change of the loss over the runs, in nats per token; None if a run has none, or the runs had other texts.
         text: name and digest of the unrelated text; empty without ``loss``.
         remark: why there is no ``loss``.
     """
 
     drift: RowValue
+    drift_texts: str
     loss: RowValue | None
     text: str
     remark: str
@@ -48,14 +50,15 @@ def retention_of(entry: Entry) -> RowRetention | None:
         [run.drift.stderr for run in runs],
         [run.drift.texts for run in runs] if len({run.drift.texts_sha256 for run in runs}) == 1 else None,
     )
+    own_texts = ", ".join(sorted({run.drift.texts_sha256[:12] for run in runs}))
     losses = [run.loss for run in runs if run.loss]
     texts = list(dict.fromkeys(f"{loss.text} ({loss.text_sha256[:12]})" for loss in losses))
     if len(losses) < len(runs) or len(texts) > 1:
         remark = next((run.remark for run in runs if run.remark), "") or "the runs were measured on different texts"
-        return RowRetention(drift, None, "", remark)
+        return RowRetention(drift, own_texts, None, "", remark)
     changes = [[own - base for own, base in zip(loss.adapted, loss.base, strict=True)] for loss in losses]
     loss = _over_runs([item.value for item in losses], [item.stderr for item in losses], changes)
-    return RowRetention(drift, loss, texts[0], "")
+    return RowRetention(drift, own_texts, loss, texts[0], "")
 
 
 def _over_runs(

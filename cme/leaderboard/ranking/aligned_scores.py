@@ -127,7 +127,7 @@ def panel_of(
         rows: for each row's name, the columns of its runs. The samples may be in any order; they are sorted as in the first
             run.
         untrained: names of the rows without training.
-        seeds: seeds of the runs by row; None if they are unknown. Other rows may be in it.
+        seeds: seeds of the runs by row, as in `cme.stats.make_panel`. Other rows may be in it.
 
     Raises:
         CMEError: the samples or clusters of a run differ from those of the first run.

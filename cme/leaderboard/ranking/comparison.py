@@ -16,6 +16,7 @@ from cme.leaderboard.entries.board import (
 from cme.leaderboard.entries.files import check_samples
 from cme.leaderboard.entries.scores import check_hash
 from cme.leaderboard.ranking.aligned_scores import Columns, panel_of, read_columns
+from cme.leaderboard.ranking.example_order import shared_seeds
 from cme.leaderboard.ranking.information import Information, make_information
 from cme.leaderboard.ranking.score_table import ScoreTable, SoftStanding
 from cme.records import Entry, Scores
@@ -141,7 +142,7 @@ def make_standing(entries: Sequence[Entry], entries_dir: Path, *, resamples: int
     shared = columns.get(whole[0].name) or (read_runs(whole[0], entries_dir) if partial else [])
     of_partial = {entry.name: _matching_runs(entry, entries_dir, shared) for entry in partial}
     with_stderr = whole[0].tier != "smoke"
-    seeds = {entry.name: [run.seed for run in entry.runs] for entry in current}
+    seeds = shared_seeds(current)
     table = ScoreTable(columns, of_partial, untrained, with_stderr, repeated, seeds)
     chance = {item.dataset: item.chance for item in whole[0].scores.datasets}
     # Σ w · (score − c) / (1 − c) is a weighted mean of the scores minus a constant, the expected value of guessing.

@@ -6,6 +6,7 @@ from typing import Any
 
 from cme.errors import UsageError
 from cme.leaderboard.ranking.aligned_scores import panel_of
+from cme.leaderboard.ranking.example_order import same_order
 from cme.leaderboard.ranking.sides import Side
 from cme.stats import Comparison, Difference, Estimate, Panel, average_weights, compare, estimates
 from cme.stats.compare import by_student
@@ -124,12 +125,16 @@ def _available(sides: Sequence[Side]) -> dict[str, int]:
 
 
 def _panel(sides: Sequence[Side], samples: Mapping[str, int], *, by_seed: bool = True) -> Panel:
-    """Return the scores of the first samples of each dataset, with the seeds of the runs unless ``by_seed`` is False."""
+    """Return the scores of the first samples of each dataset.
+
+    The seeds of the runs come with them if runs of one seed see the same examples in the same order, unless ``by_seed`` is False.
+    """
     first = {
         side.name: [{name: _first(run.columns[name], count) for name, count in samples.items()} for run in side.runs]
         for side in sides
     }
-    seeds = {side.name: [run.seed for run in side.runs] for side in sides} if by_seed else None
+    alike = by_seed and same_order(run.order for side in sides if side.trained for run in side.runs)
+    seeds = {side.name: [run.seed for run in side.runs] for side in sides} if alike else None
     return panel_of(first, untrained=[side.name for side in sides if not side.trained], seeds=seeds)
 
 

@@ -99,7 +99,8 @@ def plan_from(
     """Plan a comparison of two methods.
 
     Args:
-        sides: the pilot: at least two trained methods, one with several seeds. Untrained sides are left out.
+        sides: the pilot: at least two trained methods, one with several seeds. Untrained sides, and those that only count as
+            trained, are left out.
         difference: the difference to detect, in points.
         power: probability of detecting it, between 0 and 1.
         training_hours: hours to train one run, if they differ from those of the pilot or it recorded none.
@@ -115,7 +116,7 @@ def plan_from(
         )
     if training_hours is not None and not 0 <= training_hours < math.inf:
         raise UsageError(f"the training takes {training_hours:g} hours. Give a number of at least 0.")
-    trained = [side for side in sides if side.trained]
+    trained = [side for side in sides if side.trained and not side.assumed]
     known = datasets(ALL)
     counted = {name: known[name].family for name in sides[0].runs[0].columns if name in known}
     panel = panel_of(

@@ -7,6 +7,7 @@ from pathlib import Path
 from cme.errors import CMEError, UsageError
 from cme.leaderboard.entries.agreement import answered
 from cme.leaderboard.entries.board import samples_path
+from cme.leaderboard.entries.chosen_rows import check_admissible
 from cme.leaderboard.entries.differences import split
 from cme.leaderboard.entries.experts import experts_files
 from cme.leaderboard.entries.files import check_samples
@@ -30,7 +31,18 @@ __all__ = [
     "variant_path",
 ]
 
-_SHARED = ("base_fingerprint", "tier", "prompt_format", "shots", "source", "dtype", "task_fingerprints", "missing")
+_SHARED = (
+    "base_fingerprint",
+    "tier",
+    "prompt_format",
+    "shots",
+    "source",
+    "dtype",
+    "experts",
+    "origin",
+    "task_fingerprints",
+    "missing",
+)
 
 
 @dataclass(frozen=True)
@@ -99,10 +111,13 @@ def entry_prompt_variants(pairs: Sequence[Pair], folders: Sequence[Path]) -> dic
 
     Raises:
         CMEError: as `read_prompt_variants`.
-        UsageError: the results are not of a model of the row, or as `read_prompt_variants`.
+        UsageError: the results are not of a model of the row, or a board may not take one of them (`check_admissible`), or as
+            `read_prompt_variants`.
     """
     if not folders:
         return {}
+    for folder in folders:
+        check_admissible(read_record(folder / "result.json", Result), folder)
     model = _model(read_record(folders[0] / "result.json", Result))
     home = next((item for item in pairs if _model(item.result) == model), None)
     if home is None:
@@ -207,4 +222,4 @@ def _model(result: Result) -> str:
 def _short(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {str(item)[:8]}" for key, item in sorted(value.items()))
-    return str(value)
+    return "all" if value is None else str(value)

@@ -37,7 +37,7 @@ class ScoreTable:
         untrained: names of the entries without training.
         with_stderr: False at tier smoke.
         repeated: names of rows with the same trainings as another row, with the names of those rows.
-        seeds: seeds of the runs of every row and reference.
+        seeds: seeds of the runs of every row and reference; None if runs of one seed see other examples or another order.
 
     Attributes:
         panel: the scores of rows and references, without rows that repeat another one; None without any.
@@ -50,7 +50,7 @@ class ScoreTable:
         untrained: Sequence[str],
         with_stderr: bool,
         repeated: Mapping[str, str],
-        seeds: Mapping[str, Sequence[int | None]],
+        seeds: Mapping[str, Sequence[int | None]] | None,
     ) -> None:
         single = {name: runs for name, runs in columns.items() if name not in repeated}
         self._columns, self._untrained, self._with_stderr, self._seeds = single, untrained, with_stderr, seeds

@@ -1,57 +1,21 @@
 """Reading what is compared: results and entries, alone or several runs of one method together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from cme.errors import CMEError, UsageError
+from cme.errors import UsageError
 from cme.leaderboard.entries.agreement import pins
-from cme.leaderboard.entries.board import load_entry, samples_path
+from cme.leaderboard.entries.board import load_entry
 from cme.leaderboard.entries.differences import lacking, split
-from cme.leaderboard.entries.scores import check_hash
-from cme.leaderboard.ranking.aligned_scores import Columns, aligned, in_tier_order, read_columns
-from cme.records import Entry, Result, read_record
-from cme.suite.baselines import BASELINES
+from cme.leaderboard.ranking.aligned_scores import aligned, in_tier_order
+from cme.leaderboard.ranking.compared_runs import Run, run_of, runs_of
+from cme.records import Result, read_record
 from cme.suite.prices import row_tokens
 
 __all__ = ["Run", "Side", "check_sides", "is_stored", "read_sides"]
 
 RESULT = "result.json"
-
-
-@dataclass(frozen=True)
-class Run:
-    """The evaluation of one model.
-
-    Attributes:
-        label: what identifies it in messages.
-        file: its samples file.
-        samples_sha256: SHA-256 of this file.
-        columns: its scores.
-        shared: the conditions that all compared runs share, by name.
-        tasks: fingerprint of each dataset's task file.
-        data: for each dataset, what pins its rows.
-        seed: seed of the training; None if it is not recorded or there was none.
-        tokens: tokens of each dataset's evaluation; empty if they were not recorded.
-        by_decision: whether its samples were chosen by a sequential comparison that a decision could stop.
-        seconds: time of the evaluation; None if it was not recorded.
-        training_seconds: time of the training; None if it was not recorded.
-    """
-
-    label: str
-    file: Path
-    samples_sha256: str
-    columns: Columns = field(repr=False)
-    shared: dict[str, str]
-    tasks: dict[str, str]
-    data: dict[str, dict[str, str]]
-    seed: int | None
-    tokens: dict[str, int]
-    by_decision: bool
-    seconds: float | None
-    training_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +28,7 @@ class Side:
         trained: whether it was trained; a base or a baseline was not.
         tier: tier of the runs.
         source: source of the samples.
+        assumed: whether it only counts as trained, because nothing tells whether it was.
     """
 
     name: str
@@ -71,6 +36,7 @@ class Side:
     trained: bool
     tier: str
     source: str
+    assumed: bool = False
 
     def tokens_per_sample(self) -> dict[str, float]:
         """Return the mean tokens of a sample of each dataset: recorded by the runs, or else from the table of prices."""
@@ -99,7 +65,7 @@ def read_sides(given: Mapping[str, Sequence[Path]]) -> list[Side]:
 
     Raises:
         CMEError: a file is missing, damaged or changed, or clusters differ.
-        UsageError: the sides cannot be compared (`check_sides`).
+        UsageError: the sides cannot be compared (`check_sides`), or what has one name is not one method.
     """
     sides = [_read_side(key, paths) for key, paths in given.items()]
     names = [side.name for side in sides]
@@ -111,6 +77,7 @@ def read_sides(given: Mapping[str, Sequence[Path]]) -> list[Side]:
     if twice := [side.name for k, side in enumerate(sides) if side.name in {other.name for other in sides[:k]}]:
         raise UsageError(f"two sides have the name {twice[0]!r}. Give each its own name, such as {twice[0]}-2=PATH.")
     check_sides(sides)
+    sides = _with_trainings(sides)
     first = sides[0].runs[0]
     order = in_tier_order(first.columns, first.file)
     return [
@@ -120,10 +87,10 @@ def read_sides(given: Mapping[str, Sequence[Path]]) -> list[Side]:
 
 
 def check_sides(sides: Sequence[Side]) -> None:
-    """Check that all runs were evaluated on the same samples in the same way.
+    """Check that all runs were evaluated on the same samples with the same prompts and scorer.
 
-    The base and its tokenizer may differ. A base without training may have its own number of shots, and a baseline has no
-    prompts.
+    The base and its tokenizer may differ. So may device, data type and engine of different sides, of which a note tells, as on a
+    board. A base without training may have its own number of shots, and a baseline has no prompts.
 
     Raises:
         UsageError: they differ, two runs are the same result, or the samples are too few. The message lists all differences.
@@ -166,87 +133,73 @@ def _described(run: Run, dataset: str, first: Run) -> str:
 
 def _read_side(key: str, paths: Sequence[Path]) -> Side:
     runs: list[Run] = []
-    names, kinds = [], set()
+    names, kinds = [], []
     for path in paths:
         if path.suffix == ".json" and path.name != RESULT:
             entry = load_entry(path)
-            runs += _runs_of(entry, path.parent)
+            runs += runs_of(entry, path.parent)
             names.append(entry.name)
-            kinds.add((entry.runs[0].seed is not None, entry.tier, entry.source))
+            kinds.append((entry.tier, entry.source))
         else:
             folder = path.parent if path.name == RESULT else path
             result = read_record(folder / RESULT, Result)
-            runs.append(_run_of(result, folder))
+            runs.append(run_of(result, folder))
             names.append(result.name)
-            kinds.add((result.adapter is not None or len(paths) > 1, result.tier, result.source))
+            kinds.append((result.tier, result.source))
     name = names[0] if key.startswith("=") else key
-    if len({trained for trained, _, _ in kinds}) > 1:
+    _check_one_method(name, runs)
+    tier, source = sorted(kinds)[0]
+    return Side(name, tuple(runs), runs[0].trained is not False, tier, source)
+
+
+def _check_one_method(name: str, runs: Sequence[Run]) -> None:
+    """Check that the runs of a side may be the seeds of one method: other trainings of the same kind, evaluated alike."""
+    if len(runs) > 1 and any(run.trained is False for run in runs):
         raise UsageError(f"{name} consists of trained and untrained models. Give each method its own name.")
     seeds = [run.seed for run in runs if run.seed is not None]
     if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
         raise UsageError(f"{name} has two runs with seed {twice[0]}. Give one run per seed.")
-    trained, tier, source = sorted(kinds)[0]
-    return Side(name, tuple(runs), trained, tier, source)
-
-
-def _columns(file: Path) -> Columns:
-    """Read the scores of a file, whose size and columns are limited while they are read."""
-    columns = read_columns(file)
-    for name, (_, _, values) in columns.items():
-        if not (np.all(values >= 0) and np.all(values <= 1)):
-            raise CMEError(f"{file}: a score of {name} is not a number from 0 to 1. Evaluate again.")
-    return columns
-
-
-def _run_of(result: Result, folder: Path) -> Run:
-    file, where = folder / "samples.parquet", f"result {folder}"
-    check_hash(file, result.samples_sha256, where)
-    shared = {"tier": result.tier, "source": result.source, "scorer version": str(result.scorer_version)}
-    if result.baseline is None:
-        shared |= {"prompt format": result.prompt_format, "prompt variant": str(result.prompt_variant)}
-        if result.adapter is not None or not result.shots:
-            shared["shots"] = str(result.shots)
-    return Run(
-        label=str(folder),
-        file=file,
-        samples_sha256=result.samples_sha256,
-        columns=_columns(file),
-        shared=shared,
-        tasks=result.task_fingerprints,
-        data=result.provenance,
-        seed=None,
-        tokens=result.tokens,
-        by_decision=result.rows is not None and result.rows.rule == "decided",
-        seconds=sum(result.seconds.values()) or None,
-        training_seconds=None,
-    )
-
-
-def _runs_of(entry: Entry, folder: Path) -> list[Run]:
-    shared = {"tier": entry.tier, "source": entry.source, "scorer version": str(entry.scorer_version)}
-    if entry.method not in BASELINES:
-        shared |= {"prompt format": entry.prompt_format, "prompt variant": "0"}
-        if entry.method != "base" or not entry.shots:
-            shared["shots"] = str(entry.shots)
-    runs = []
-    for k, run in enumerate(entry.runs):
-        label = f"{entry.name}, seed {run.seed}" if len(entry.runs) > 1 else f"{folder / entry.name}.json"
-        file = samples_path(folder, entry.name, k)
-        check_hash(file, run.samples_sha256, f"entry {entry.name!r}")
-        runs.append(
-            Run(
-                label=label,
-                file=file,
-                samples_sha256=run.samples_sha256,
-                columns=_columns(file),
-                shared=shared,
-                tasks=entry.task_fingerprints,
-                data=run.provenance.data,
-                seed=run.seed,
-                tokens={},
-                by_decision=False,
-                seconds=run.provenance.evaluation.seconds,
-                training_seconds=run.cost.wall_seconds,
+    made: dict[str, Run] = {}
+    for run in runs:
+        if run.model and (other := made.setdefault(run.model, run)) is not run:
+            raise UsageError(
+                f"{name} has the model {run.model[:12]} twice ({other.label}, {run.label}). Several results of one name are the "
+                "seeds of a method, so give one result per training."
             )
+    problems = []
+    for what in dict.fromkeys(key for run in runs for key in run.method):
+        problems += split(what, {run.label: run.method[what] for run in runs if what in run.method})
+    known = {run.label: run.settings for run in runs if run.settings is not None}
+    for what in dict.fromkeys(key for settings in known.values() for key in settings):
+        problems += split(what, {label: settings.get(what, "none") for label, settings in known.items()})
+    if problems:
+        raise UsageError(
+            f"the results of {name} are not seeds of one method, because they differ in {'; in '.join(problems)}. Give each "
+            "method its own name."
         )
-    return runs
+
+
+def _with_trainings(sides: Sequence[Side]) -> list[Side]:
+    """Decide which sides are trained, where a model's own result does not tell.
+
+    A model is a base if another side was trained on it. Several such models are seeds. A single one beside something that was
+    trained counts as trained, which counts the variance between seeds for it.
+    """
+    bases = {run.base for side in sides for run in side.runs if run.base}
+    some = any(run.trained for side in sides for run in side.runs) or any(len(side.runs) > 1 for side in sides)
+    decided = []
+    for side in sides:
+        of_bases = [run for run in side.runs if run.trained is None and run.model in bases]
+        if of_bases and len(side.runs) > 1:
+            raise UsageError(
+                f"{side.name} consists of trained and untrained models: {of_bases[0].label} is the base of other results. Give "
+                "each method its own name."
+            )
+        if all(run.trained is not None for run in side.runs):
+            decided.append(side)
+        elif len(side.runs) > 1:
+            decided.append(replace(side, trained=True))
+        else:
+            trained = some and not of_bases
+            decided.append(replace(side, trained=trained, assumed=trained))
+    return decided

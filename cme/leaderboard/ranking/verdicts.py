@@ -1,8 +1,10 @@
 """What a comparison says, in sentences."""
 
 import math
+from collections.abc import Sequence
 
 from cme.leaderboard.ranking.paired import Paired
+from cme.leaderboard.ranking.sides import Side
 from cme.stats import Difference
 from cme.stats.sequential import Sequential
 from cme.stats.until import LOOKS
@@ -39,11 +41,43 @@ def notes(paired: Paired) -> list[str]:
         have = "has" if len(single) == 1 else "have"
         lines.append(f"{_listed(single)} {have} one seed, so the seed variance is that of the other methods.")
     elif single:
+        adapters = all(run.kind == "adapter" for side in paired.sides if side.name in single for run in side.runs)
+        what, count = "adapter" if adapters else "model", "two " if len(single) == 2 else ""
         these = (
-            "these two adapters, not about their methods" if len(single) > 1 else "this adapter, not about its method"
+            f"these {count}{what}s, not about their methods"
+            if len(single) > 1
+            else f"this {what}, not about its method"
         )
         lines.append(f"The comparison is about {these}: training with other seeds may change it.")
-    return lines
+    return [*lines, *_assumed(paired.sides), *_conditions(paired.sides)]
+
+
+def _assumed(sides: Sequence[Side]) -> list[str]:
+    """Tell which models count as trained although nothing tells whether they were."""
+    return [
+        f"It is not known whether {side.name} was trained: it is not the base of another side, and no run.json of it was found "
+        "in its folder. It counts as trained with one seed."
+        for side in sides
+        if side.assumed
+    ]
+
+
+def _conditions(sides: Sequence[Side]) -> list[str]:
+    """Tell how the evaluations of the sides differ."""
+    texts = []
+    for what in dict.fromkeys(name for side in sides for run in side.runs for name in run.evaluated):
+        names: dict[str, list[str]] = {}
+        for side in sides:
+            values = dict.fromkeys(run.evaluated[what] for run in side.runs if what in run.evaluated)
+            for value in values:
+                names.setdefault(value, []).append(side.name)
+        if len(names) > 1:
+            texts.append(f"{what}: " + ", ".join(f"{value} ({', '.join(of)})" for value, of in names.items()))
+    if not texts:
+        return []
+    return [
+        f"The evaluations differ in {'; in '.join(texts)}. This can change answers, so a part of the difference may come from it."
+    ]
 
 
 def seed_share(paired: Paired, item: Difference) -> float | None:

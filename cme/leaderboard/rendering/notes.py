@@ -45,6 +45,7 @@ def notes(standing: Standing) -> list[str]:
     sentences += _repeats(standing)
     sentences += _costs(standing)
     sentences += _retention(standing)
+    sentences += _drift_texts(standing)
     if any(entry.settings.experts for entry in entries):
         sentences.append(
             "For methods with experts, the rank is that of one expert. Compare methods by their trainable parameters."
@@ -304,6 +305,22 @@ def _retention(standing: Standing) -> list[str]:
         sentences.append(f"Δ loss was measured on {next(iter(texts))}.")
     sentences += [f"Δ loss was not measured for {listing(names)}: {remark}." for remark, names in remarks.items()]
     return sentences
+
+
+def _drift_texts(standing: Standing) -> list[str]:
+    """Tell which rows share the texts on which their drift was measured, if not all do."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for entry in standing.entries:
+        if retention := retention_of(entry):
+            groups[retention.drift_texts].append(entry.name)
+    if len(groups) < 2:
+        return []
+    # Not shortened: a reader must know which drifts belong together.
+    of_texts = "; ".join(f"{texts}: {', '.join(names)}" for texts, names in groups.items())
+    return [
+        "Drift was measured on different texts, because every evaluation lets the base write them, and the data type and the "
+        f"processor change what it writes. Drifts are comparable between rows with the same texts only. {of_texts}."
+    ]
 
 
 def _missing(entries: list[Entry]) -> list[str]:

@@ -150,16 +150,6 @@ def _result(folder: Path) -> Result:
             f"result {folder} has scorer version {result.scorer_version}, and this CME has version {SCORER_VERSION}. "
             "Evaluate again."
         )
-    if result.origin == "memory":
-        raise UsageError(
-            f"result {folder} comes from a model in memory, which others cannot evaluate again. Save the model or the adapter "
-            "with save_pretrained, evaluate that folder, and submit its result."
-        )
-    if result.experts:
-        raise UsageError(
-            f"result {folder} was evaluated with some experts only ({result.experts}), so it is not the adapter's score. "
-            "Evaluate without --experts."
-        )
     if result.prompt_variant:
         raise UsageError(
             f"result {folder} was evaluated with prompt variant {result.prompt_variant}, and rows are compared on variant 0. "

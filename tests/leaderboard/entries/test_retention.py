@@ -114,6 +114,27 @@ def test_tables_csv_and_page_show_them(board):
     assert frame.loc["lora", "loss_change_stderr"] == pytest.approx(math.sqrt(stderr([0.5, 1.0]) ** 2 + 0.25))
 
 
+def test_a_note_groups_the_rows_by_the_texts_of_their_drift(board):
+    """The base writes other texts with another data type, so the drifts of different groups have other texts."""
+    note = "Drifts are comparable between rows with the same texts only."
+    assert note not in page_of(board) and not any(note in text for text in page_data(standing_of(board))["notes"])
+    add(board, "double", [retention(TEXTS[0], own="e" * 64)], "dora")
+    add(board, "mixed", [retention(TEXTS[0], own=own * 64) for own in "ea"], "hira")
+    (sentence,) = [text for text in page_data(standing_of(board))["notes"] if note in text]
+    groups = dict(group.split(": ") for group in sentence.partition(f"{note} ")[2].removesuffix(".").split("; "))
+    a, e = "a" * 12, "e" * 12
+    assert {texts: set(names.split(", ")) for texts, names in groups.items()} == {
+        a: {"lora", "blind"},
+        e: {"double"},
+        f"{a}, {e}": {"mixed"},
+    }
+    assert sentence in page_of(board)
+    frame = cme.load_board(board.entries).to_frame().set_index("name")["drift_texts"]
+    assert (
+        frame[["lora", "double", "mixed"]].tolist() == [a, e, f"{a}, {e}"] and frame[["base", "without"]].isna().all()
+    )
+
+
 def test_the_change_of_the_loss_has_no_column_if_no_row_has_one(board):
     (board.entries / "lora.json").unlink()
     header = tables(page_of(board))[0][0]

@@ -1,14 +1,22 @@
 """Who is compared with whom, on which samples, and what a reader is told of it."""
 
 import random
+from pathlib import Path
 
 import pytest
 
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import load_entries, load_paper, make_entry, make_standing, render
+from cme.leaderboard.ranking.example_order import shared_seeds
+from cme.leaderboard.ranking.paired import compare_sides
+from cme.leaderboard.ranking.sides import read_sides
+from cme.leaderboard.rendering.notes import notes
+from cme.records import write_record
 from cme.suite.score import SCORER_VERSION
+from tests.leaderboard.tampering import NAMES
 from tests.leaderboard.workshop import make_samples
 
+BOARDS = Path(__file__).parents[3] / "leaderboards"
 FEW = 400
 """Resamples: enough for what is asserted."""
 
@@ -80,6 +88,80 @@ def test_a_method_with_one_seed_borrows_and_a_board_without_several_seeds_knows_
     after = averages()
     assert after["one"].seed_stderr == pytest.approx(after["other"].seed_stderr) and after["one"].seed_stderr > 0
     assert after["one"].stderr > before["one"].stderr and after["base"].stderr == pytest.approx(before["base"].stderr)
+
+
+@pytest.fixture
+def three(workshop):
+    """Three rows with the same three seeds."""
+    for name, method in (("a", "lora"), ("b", "moelora"), ("c", "teamlora")):
+        workshop.row(name, method, 0.6, seeds=(0, 1, 2), names=NAMES)
+    return workshop
+
+
+def changed_training(entry, **values):
+    def changed(run):
+        training = run.provenance.training.model_copy(update=values)
+        return run.replace(provenance=run.provenance.model_copy(update={"training": training}))
+
+    return entry.replace(runs=tuple(map(changed, entry.runs)))
+
+
+SAME_ORDER = "runs of one seed see the same examples in the same order"
+
+
+def test_seeds_are_paired_only_if_they_stand_for_the_same_order_of_examples(three):
+    def paired(change):
+        entries = load_entries(three.entries)
+        found = make_standing([change(entries[0]), *entries[1:]], three.entries, resamples=50)
+        assert (
+            found.paired == any(SAME_ORDER in text for text in notes(found)) == found.information.average.score.paired
+        )
+        return found.paired
+
+    def recipe(**values):
+        return lambda entry: entry.replace(recipe=entry.recipe.model_copy(update=values))
+
+    assert paired(lambda entry: entry)
+    # What changes neither the examples of a step nor their order.
+    assert paired(recipe(learning_rate=1e-3, schedule="linear", weight_decay=0.1, dtype="bfloat16"))
+    assert paired(recipe(batch_size=4, gradient_accumulation=2))
+    for values in (
+        {"batch_size": 16},
+        {"gradient_accumulation": 2},
+        {"max_length": 1024},
+        {"prompt_format": "teamlora"},
+    ):
+        assert not paired(recipe(**values)), values
+    for values in ({"mix_fingerprint": "a" * 64}, {"examples": 1600}, {"world_size": 2}):
+        assert not paired(lambda entry, values=values: changed_training(entry, **values)), values
+    assert not paired(lambda entry: changed_training(entry, mix_fingerprint=None)), "not recorded"
+
+
+def test_differences_of_rows_from_other_mixes_take_seeds_as_independent(three):
+    entries = load_entries(three.entries)
+    other = [changed_training(entries[0], mix_fingerprint="a" * 64), *entries[1:]]
+    # Without the seeds, which other names stand for.
+    renamed = [entries[0].replace(runs=tuple(run.replace(seed=run.seed + 7) for run in entries[0].runs)), *entries[1:]]
+    same, mixed, independent = (
+        make_standing(of, three.entries, resamples=50).comparison.differences for of in (entries, other, renamed)
+    )
+    assert [item.stderr for item in mixed] == pytest.approx([item.stderr for item in independent])
+    assert [item.stderr for item in mixed] != pytest.approx([item.stderr for item in same])
+    sides = [read_sides({f"={name}": [three.entries / f"{name}.json"] for name in "abc"})]
+    write_record(three.entries / "a.json", other[0])
+    sides.append(read_sides({f"={name}": [three.entries / f"{name}.json"] for name in "abc"}))
+    ours, theirs = ([item.stderr for item in compare_sides(of, resamples=50).comparison.differences] for of in sides)
+    pairs = {frozenset((item.first, item.second)): item.stderr for item in mixed}
+    assert theirs == pytest.approx([pairs[frozenset(names)] for names in ("ab", "ac", "bc")])
+    assert ours != pytest.approx(theirs)
+
+
+def test_the_rows_of_the_committed_boards_share_the_order_of_their_examples():
+    folders = [folder for folder in BOARDS.rglob("entries") if any(folder.glob("*.json"))]
+    assert len(folders) >= 6
+    for folder in folders:
+        entries = load_entries(folder)
+        assert shared_seeds(entries) == {entry.name: [run.seed for run in entry.runs] for entry in entries}
 
 
 def test_the_order_of_samples_in_a_file_does_not_matter(workshop):

@@ -194,3 +194,42 @@ def test_the_order_of_the_sides_does_not_change_the_looks(workshop):
     assert [look.rows for look in one.looks] == [look.rows for look in other.looks]
     assert one.last.items[0].value == pytest.approx(-other.last.items[0].value)
     assert one.reason == other.reason
+
+
+def test_a_note_tells_how_the_evaluations_of_the_sides_differ(workshop):
+    """As the table of conditions does on a board."""
+    made = {
+        name: [
+            workshop.result(
+                f"{name}-{k}",
+                make_samples(0.6, f"{name}-{k}", 60, NAMES),
+                adapter=f"{name}{k}".encode().hex().ljust(64, "0"),
+                dtype=dtype,
+                engines={"qqp": engine},
+            )
+            for k in range(2)
+        ]
+        for name, dtype, engine in (
+            ("a", "float32", "prefix"),
+            ("b", "bfloat16", "hf"),
+            ("c", "float32", "hf: too long"),
+        )
+    }
+    (text,) = [text for text in notes(compare_sides(read_sides(made), resamples=100)) if "evaluations differ" in text]
+    assert text.startswith(
+        "The evaluations differ in data type: float32 (a, c), bfloat16 (b); in engine: prefix (a, c), hf (b). "
+    )
+    alike = {name: made[name] for name in "ac"}
+    assert not any("evaluations differ" in text for text in notes(compare_sides(read_sides(alike), resamples=100)))
+
+
+def test_a_model_without_a_record_is_named(workshop):
+    whole = workshop.result("full", make_samples(0.7, "full", 60, NAMES), base="runs/full", base_fingerprint="f" * 64)
+    lora = workshop.result("lora", make_samples(0.6, "lora", 60, NAMES), adapter="1" * 64)
+    paired = compare_sides(read_sides({"full": [whole], "lora": [lora]}), resamples=100)
+    assert paired.comparison.differences[0].one_seed == ("full", "lora")
+    about, unknown = notes(paired)
+    assert "about these two models, not about their methods" in about
+    assert unknown.startswith("It is not known whether full was trained") and unknown.endswith(
+        "as trained with one seed."
+    )

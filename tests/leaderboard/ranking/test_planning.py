@@ -118,6 +118,9 @@ def test_times_that_were_not_recorded_leave_hours_open(tmp_path):
         for name in "ab"
     }
     planned = plan_from(read_sides(results), difference=20, power=0.8)
+    unknown = shop.result("unknown", make_samples(0.9, "u", 60, NAMES), base="x", base_fingerprint="f" * 64)
+    again = plan_from(read_sides(results | {"unknown": [unknown]}), difference=20, power=0.8)
+    assert again.parts.seeds == planned.parts.seeds and again.splits == planned.splits, "it may be a base"
     assert planned.training_seconds is None and all(item.hours is None for item in planned.splits)
     assert planned.best.seeds == min(item.seeds for item in planned.splits[1:] if item.each is not None)
     with pytest.raises(UsageError, match="recorded no training times"):

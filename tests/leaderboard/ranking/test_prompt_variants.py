@@ -80,6 +80,8 @@ def test_a_result_with_another_prompt_variant_is_not_a_row(workshop, results, ru
         ({"source": "mirror"}, "source: mini .*mirror"),
         ({"prompt_format": "chat"}, "prompt format"),
         ({"dtype": "bfloat16"}, "dtype"),
+        ({"experts": "top1"}, r"experts: all \(.*lora-w0\), top1 \(.*other\)"),
+        ({"origin": "memory"}, r"origin: cme \(.*lora-w0\), memory \(.*other\)"),
         ({"prompt_variant": 0}, r"the same prompt variant \(variants 0, 0\)"),
     ],
 )
@@ -98,6 +100,29 @@ def test_results_of_other_models_or_samples_are_refused(workshop, results, run):
     fewer = workshop.result("fewer", make_samples(0.6, "s", rows=12), adapter=LORA, prompt_variant=1)
     with pytest.raises(UsageError, match="scored rows"):
         make_entry(results[:1], [run], workshop.entries, name="lora", paraphrases=[fewer])
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"experts": "top1"}, r"other was evaluated with some experts only \(top1\), so it is not the adapter's score"),
+        ({"origin": "memory"}, "other comes from a model in memory, which others cannot evaluate again"),
+    ],
+)
+def test_boards_take_no_prompt_variants_of_masked_experts_or_models_in_memory(workshop, results, run, changed, message):
+    other = workshop.result("other", make_samples(0.6, "o"), adapter=LORA, prompt_variant=3, **changed)
+    with pytest.raises(UsageError, match=message):
+        make_entry(results[:1], [run], workshop.entries, name="lora", paraphrases=[results[1], other])
+    assert not workshop.entries.exists()
+
+
+def test_variants_of_one_choice_of_experts_have_a_sensitivity(workshop):
+    """Of the masked model, which no board takes."""
+    made = [
+        workshop.result(f"top-{k}", make_samples(0.6, f"t{k}"), adapter=LORA, prompt_variant=k, experts="top1")
+        for k in (0, 1)
+    ]
+    assert [item.result.prompt_variant for item in read_prompt_variants(made)] == [0, 1]
 
 
 def test_the_prompt_sensitivity_needs_two_prompt_variants(results):

@@ -4,13 +4,14 @@ import shutil
 
 import pytest
 
+import cme
 from cme.errors import CMEError, UsageError
 from cme.leaderboard.ranking.sides import read_sides
 from cme.records import Result, read_record, write_record
 from cme.suite.prices import row_tokens
 from cme.suite.scorer import SCORER_VERSION
 from cme.suite.tiers import is_tier_order
-from tests.leaderboard.workshop import make_samples
+from tests.leaderboard.workshop import BASE_FINGERPRINT, make_samples
 
 NAMES = ("qqp", "rte")
 
@@ -175,6 +176,120 @@ def test_groups_must_be_runs_of_one_kind(workshop, pair):
     workshop.row("other", "lora", 0.7, seeds=(1, 2), names=NAMES)
     with pytest.raises(UsageError, match="mine has two runs with seed 1"):
         read_sides({"mine": [workshop.entries / f"{name}.json" for name in ("lora", "other")]})
+
+
+def change(folder, **values):
+    """Change a result's record; ``adapter`` holds fields of the adapter."""
+    record = read_record(folder / "result.json", Result)
+    if adapter := values.pop("adapter", None):
+        values["adapter"] = record.adapter.replace(**adapter)
+    write_record(folder / "result.json", record.replace(**values))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"base_fingerprint": "e" * 64}, r"base: bbbbbbbbbbbb \(.*one\), eeeeeeeeeeee \(.*two\)"),
+        ({"adapter": {"method": "ia3"}}, r"type of the adapter: ia3 \(.*two\), lora \(.*one\)"),
+        ({"experts": "top1"}, r"experts: all \(.*one\), top1 \(.*two\)"),
+        ({"dtype": "bfloat16"}, r"data type: bfloat16 \(.*two\), float32 \(.*one\)"),
+    ],
+)
+def test_results_of_one_name_are_seeds_of_one_method(workshop, pair, changed, message):
+    other = workshop.result("other", samples(0.3, "other"), adapter="3" * 64)
+    assert len(read_sides({"mine": pair, "other": [other]})[0].runs) == 2
+    change(pair[1], **changed)
+    with pytest.raises(UsageError, match=f"the results of mine are not seeds of one method, .* {message}"):
+        read_sides({"mine": pair, "other": [other]})
+    assert len(read_sides(unnamed(*pair))) == 2, "as two sides they are compared"
+
+
+def test_one_adapter_in_two_data_types_is_no_second_seed(workshop, pair):
+    """It would look like two seeds that hardly differ, which makes small differences significant."""
+    again = workshop.result("again", samples(0.5, "again"), adapter="1" * 64, dtype="bfloat16")
+    with pytest.raises(UsageError, match=r"mine has the model 111111111111 twice \(.*one, .*again\)"):
+        read_sides({"mine": [pair[0], again], **unnamed(pair[1])})
+    with pytest.raises(UsageError, match="mine has the model 111111111111 twice"):
+        cme.plan({"mine": [pair[0], again], "two": pair[1]}, difference=10)
+    entry = workshop.row("lora", "lora", 0.6, seeds=(0, 1), names=NAMES)
+    fingerprint = entry.runs[1].provenance.adapter.fingerprint
+    copy = workshop.result("copy", samples(0.4, "copy"), adapter=fingerprint)
+    with pytest.raises(UsageError, match=rf"lora has the model {fingerprint[:12]} twice \(lora, seed 1, .*copy\)"):
+        read_sides({"lora": [workshop.entries / "lora.json", copy], **unnamed(pair[1])})
+    assert len(read_sides({"lora": [workshop.entries / "lora.json", pair[0]], **unnamed(pair[1])})[0].runs) == 3
+
+
+def test_run_records_and_entries_of_one_name_have_one_recipe(workshop, pair):
+    runs = [
+        workshop.run(name, "lora", adapter=letter * 64, settings={"rank": rank})
+        for name, letter, rank in (("one", "1", 8), ("two", "2", 64))
+    ]
+    for folder, run in zip(pair, runs, strict=True):
+        change(folder, adapter={"path": str(run)})
+    other = workshop.result("other", samples(0.3, "other"), adapter="3" * 64)
+    with pytest.raises(UsageError, match=r"adapter: rank: 64 \(.*two\), 8 \(.*one\)"):
+        read_sides({"mine": pair, **unnamed(other)})
+    workshop.run("two", "lora", adapter="9" * 64, settings={"rank": 64})  # the record of other weights
+    assert read_sides({"mine": pair, **unnamed(other)})[0].trained
+    workshop.row("a", "lora", 0.6, seeds=(0, 1), names=NAMES)
+    workshop.row("b", "moelora", 0.7, seeds=(2, 3), names=NAMES, run={"mix_fingerprint": "e" * 64})
+    with pytest.raises(UsageError, match=r"method: lora .*, moelora .*; in mix: cccccccccccc .*, eeeeeeeeeeee"):
+        read_sides({"mine": [workshop.entries / f"{name}.json" for name in "ab"], **unnamed(other)})
+
+
+def test_a_whole_model_and_an_adapter_are_two_methods(workshop, pair):
+    whole = workshop.result("whole", samples(0.7, "whole"), base="runs/whole", base_fingerprint="f" * 64)
+    with pytest.raises(UsageError, match=r"kind: adapter \(.*one\), model \(.*whole\)"):
+        read_sides({"mine": [pair[0], whole], **unnamed(pair[1])})
+
+
+def whole_model(workshop, fingerprint, **other):
+    """A result of a model without an adapter, and the folder of the model."""
+    folder = workshop.root / "runs" / "full"
+    made = workshop.result(
+        "full", samples(0.7, "full"), **{"base": str(folder), "base_fingerprint": fingerprint} | other
+    )
+    return made, folder
+
+
+def test_a_fully_trained_model_with_a_record_is_trained(workshop, pair):
+    made, folder = whole_model(workshop, "f" * 64)
+    base = workshop.result("plain", samples(0.4, "plain"), base="somewhere")
+    assert [(side.trained, side.assumed) for side in read_sides(unnamed(made, base))] == [(False, False)] * 2
+    assert workshop.run("full", "full", adapter="f" * 64, settings={"rank": None}) == folder
+    sides = read_sides(unnamed(made, base, pair[0]))
+    assert [(side.trained, side.assumed) for side in sides] == [(True, False), (False, False), (True, False)]
+    # The record alone names the base of the other side.
+    assert [side.trained for side in read_sides(unnamed(base, made))] == [False, True]
+    workshop.run("full", "full", adapter="9" * 64, settings={"rank": None})
+    side = read_sides(unnamed(made, pair[0]))[0]
+    assert (side.trained, side.assumed) == (True, True), "the record of other weights says nothing"
+
+
+def test_a_model_that_is_not_the_base_counts_as_trained(workshop, pair):
+    made, _ = whole_model(workshop, "f" * 64)
+    workshop.row("lora", "lora", 0.6, seeds=(0, 1, 2), names=NAMES)
+    for given in (unnamed(made, pair[0]), unnamed(made, workshop.entries / "lora.json")):
+        assert [(side.trained, side.assumed) for side in read_sides(given)] == [(True, True), (True, False)]
+    for plain in ({"base_fingerprint": BASE_FINGERPRINT}, {"base": "smollm2-135m"}):
+        base, _ = whole_model(workshop, "f" * 64, **plain)
+        assert [side.trained for side in read_sides(unnamed(base, pair[0]))] == [False, True]
+
+
+def test_a_base_and_its_trained_copy_are_not_two_seeds(workshop, pair):
+    made, _ = whole_model(workshop, "f" * 64)
+    base = workshop.result("plain", samples(0.4, "plain"), base="somewhere")
+    with pytest.raises(
+        UsageError, match=r"mine consists of trained and untrained models: .*plain is the base of other"
+    ):
+        read_sides({"mine": [made, base], **unnamed(pair[0])})
+    copies = [
+        workshop.result(f"full-{k}", samples(0.7, f"full-{k}"), base=f"runs/{k}", base_fingerprint=f"{k}" * 64)
+        for k in (4, 5)
+    ]
+    side = read_sides({"mine": copies, **unnamed(pair[0])})[0]
+    assert (len(side.runs), side.trained, side.assumed) == (2, True, False)
 
 
 def test_smoke_is_too_small(workshop):

@@ -1,5 +1,7 @@
 """Tables of rows that differ in one thing, of costs and of learning rates."""
 
+import pytest
+
 from cme.leaderboard import load_entries
 from cme.leaderboard.ranking.numbers import interval, nats, p_value, points
 from cme.records import Entry, write_record
@@ -35,6 +37,60 @@ def test_the_ablation_holds_rows_that_differ_in_the_parts_alone(board):
     one = next(item for item in standing.comparison.against("none") if item.first == "one")
     assert close(ablation[2][9], one.value) and ablation[2][10] == p_value(one.p_adjusted)
     assert ablation[1][9:] == ["–", "–"]
+
+
+def _parts(collaboration: bool, competition: bool, gate_sum: float | str) -> dict:
+    kept = {key: value for key, value in TEAM.items() if key != "gate_scale"}
+    return kept | {"collaboration": collaboration, "competition": competition, "gate_sum": gate_sum}
+
+
+def test_minus_neither_is_the_difference_from_the_row_with_the_same_sum(board):
+    """The rows without modules have other scores, and the one with the other sum scores highest."""
+    for name, skill, parts in (
+        ("off-1", 0.3, (False, False, 1)),
+        ("off-k", 0.9, (False, False, "experts")),
+        ("on-1", 0.5, (True, True, 1)),
+        ("on-k", 0.6, (True, True, "experts")),
+        ("on-free", 0.55, (True, True, "free")),
+        ("on-half", 0.55, (True, True, 0.5)),
+    ):
+        board.row(name, "teamlora", skill, settings=_parts(*parts))
+    against = standing_of(board).comparison.against
+    values = {row[0]: row[9:] for row in _block(board, "name", "collaboration")[1:]}
+    # Without competition the gates are a softmax, which sums to 1 with "free" too.
+    for name, plain in (("on-1", "off-1"), ("on-k", "off-k"), ("on-free", "off-1")):
+        (item,) = [item for item in against(plain) if item.first == name]
+        assert close(values[name][0], item.value) and values[name][1] == p_value(item.p_adjusted)
+    assert values["on-half"] == values["off-1"] == values["off-k"] == ["–", "–"]
+    board.row("off-free", "teamlora", 0.2, settings=_parts(False, False, "free"))
+    (item,) = [item for item in standing_of(board).comparison.against("off-free") if item.first == "on-free"]
+    values = {row[0]: row[9:] for row in _block(board, "name", "collaboration")[1:]}
+    assert close(values["on-free"][0], item.value)
+
+
+@pytest.mark.parametrize(
+    ("run", "seeds"),
+    [
+        ({"mix_fingerprint": "e" * 64}, (0,)),
+        ({"examples": 1600}, (0,)),
+        ({"world_size": 4}, (0,)),
+        ({}, (0, 1)),
+        ({}, (7,)),
+    ],
+)
+def test_rows_of_other_trainings_are_not_said_to_differ_in_one_setting(board, run, seeds):
+    other = {"run": run, "seeds": seeds}
+    board.row("k2", "moelora", 0.5, settings={"rank": 8, "experts": 2, "alpha": 16.0})
+    board.row("k4", "moelora", 0.5, settings={"rank": 8, "experts": 4, "alpha": 16.0}, **other)
+    board.row("on", "teamlora", 0.5, settings=_parts(True, True, 1))
+    board.row("off", "teamlora", 0.5, settings=_parts(False, False, 1), **other)
+    page = page_of(board)
+    assert "## Experts\n" not in page and "## Ablation\n" not in page.split("## The paper's rows")[0]
+    board.row("k8", "moelora", 0.5, settings={"rank": 8, "experts": 8, "alpha": 16.0}, **other)
+    board.row("one", "teamlora", 0.5, settings=_parts(True, False, 1), **other)
+    experts = next(block for block in tables(page_of(board)) if block[0][2] == "equal")
+    assert [row[0] for row in experts[1:]] == ["k4", "k8"]
+    assert [row[0] for row in _block(board, "name", "collaboration")[1:]] == ["off", "one"]
 
 
 def test_numbers_of_experts_are_compared_at_equal_rank_of_one_or_of_all(board):

@@ -18,6 +18,9 @@ _PARTS = ("collaboration", "competition", "gate_sum")
 _CHOSEN = ("learning_rate",)
 """Settings that a grid chooses for each row. Rows that differ in them are still compared."""
 
+_OF_SOFTMAX = (1, "free")
+"""Sums of gate weights that mean the same without competition."""
+
 
 def ablation_section(standing: Standing) -> Section | None:
     """TeamLoRA rows that differ in ``collaboration``, ``competition`` and ``gate_sum`` alone."""
@@ -25,16 +28,16 @@ def ablation_section(standing: Standing) -> Section | None:
     groups = _groups(rows, _PARTS)
     lines: list[list[str]] = []
     for group in groups:
-        plain = next((row for row in group if not row.settings.collaboration and not row.settings.competition), None)
-        lines += [_ablation_cells(standing, row, plain) for row in sorted(group, key=_switches)]
+        lines += [_ablation_cells(standing, row, _plain(row, group)) for row in sorted(group, key=_switches)]
     if not lines:
         return None
     header = ["name", *_PARTS, "rank", "experts", "learning rate", "CME average"]
     header += ["rank range", "minus neither", "Holm p"]
     return Section(
         "Ablation",
-        "These TeamLoRA rows differ only in which of the two modules are on. The column minus neither shows the paired "
-        "difference from the row with both modules off.",
+        "These TeamLoRA rows differ only in which of the two modules are on, in what the gate weights sum to, and in the "
+        "learning rate, which is chosen for each row. The column minus neither shows the paired difference from the row with "
+        "both modules off and the same sum.",
         make_table([name.replace("_", " ") for name in header], lines),
     )
 
@@ -53,8 +56,8 @@ def experts_section(standing: Standing) -> Section | None:
     header = ["name", "method", "equal", "experts", "rank", "total rank", "trainable %", "train time"]
     return Section(
         "Experts",
-        "These rows of one method differ only in the number of experts. The column equal states what they have in common: the "
-        "rank of one expert, or the total rank.",
+        "These rows of one method differ only in the number of experts, and in the learning rate, which is chosen for each row. "
+        "The column equal states what they have in common: the rank of one expert, or the total rank.",
         make_table([*header, "learning rate", "CME average", "rank range"], lines, text=(0, 1, 2)),
     )
 
@@ -90,18 +93,40 @@ def _expert_cells(standing: Standing, row: Entry, equal: str) -> list[str]:
 
 
 def _groups(rows: Sequence[Entry], free: Sequence[str], *, total: bool = False) -> list[list[Entry]]:
-    """Return groups of at least two rows that share method, recipe and settings except the free ones."""
+    """Return groups of at least two rows that share method, recipe, mix, examples, seeds and settings except the free ones."""
     groups: dict[str, list[Entry]] = defaultdict(list)
     for row in rows:
         if any(name not in row.settings.model_fields_set for name in free) or (total and scale_of(row) is None):
             continue
         settings = {key: value for key, value in row.settings.plain().items() if key not in free}
         recipe = {key: value for key, value in row.recipe.plain().items() if key not in _CHOSEN}
-        key: list[Any] = [row.method, sorted(settings.items()), sorted(recipe.items())]
+        key: list[Any] = [row.method, sorted(settings.items()), sorted(recipe.items()), _trainings(row)]
         if total:
             key += [total_rank(row), scale_of(row)]
         groups[repr(key)].append(row)
     return [groups[key] for key in sorted(groups) if len(groups[key]) > 1]
+
+
+def _trainings(row: Entry) -> list[str]:
+    """Return what the runs of comparable rows share beside the recipe: the seeds, the mix, the examples and the processes."""
+    runs = [(run.seed, run.provenance.training) for run in row.runs]
+    return sorted(repr((seed, of.mix_fingerprint, of.examples, of.world_size)) for seed, of in runs)
+
+
+def _plain(row: Entry, group: Sequence[Entry]) -> Entry | None:
+    """Return the row of a group with both modules off and the same sum of the gate weights; None if there is none, or several.
+
+    The gates of such a row are a softmax. It sums to 1, so ``free`` names the same function there. Of rows with several learning
+    rates, the one with the same rate is taken.
+    """
+    off = [other for other in group if not other.settings.collaboration and not other.settings.competition]
+    own = row.settings.gate_sum
+    fitting = [other for other in off if other.settings.gate_sum == own]
+    if not fitting and own in _OF_SOFTMAX:
+        fitting = [other for other in off if other.settings.gate_sum in _OF_SOFTMAX]
+    if len(fitting) > 1:
+        fitting = [other for other in fitting if other.recipe.learning_rate == row.recipe.learning_rate]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _with_gate_sum(row: Entry) -> Entry:
