@@ -1,5 +1,6 @@
 """The differences in docs/claims.md are those of the committed boards."""
 
+import json
 import re
 from pathlib import Path
 
@@ -61,7 +62,26 @@ def test_the_table_of_scores_is_that_of_the_boards(boards):
 def test_the_effect_of_competition_is_that_of_the_boards(boards):
     found = cells(PAGE.read_text(encoding="utf-8"), "Parts of TeamLoRA")["Competition raises the score of MoELoRA"]
     pair = ("teamlora-normalised", "moelora")
-    assert found[1] == f"demo board: {boards['demo'][pair]}; real rows: {boards['sample'][pair]}"
+    study = "teamlora-ablation-competition-{}-gate-sum-1"
+    ablation = differences("studies/studies/ablation")[study.format("on"), study.format("off")]
+    measured, of_study = found[1].split("; [study](studies.md#competition): ")
+    assert measured == f"demo board: {boards['demo'][pair]}; real rows: {boards['sample'][pair]}"
+    assert of_study.startswith(ablation)
+    page = " ".join((ROOT / "docs" / "studies.md").read_text("utf-8").split())
+    assert f"the difference is {ablation.replace('-', '−')} points" in page
+
+
+def test_without_competition_the_runs_are_those_of_moelora():
+    """Trained on their own, with the same seeds, on the same machine: the same function and the same scores."""
+    studies = ROOT / "leaderboards" / "studies" / "studies"
+    off, moelora = (
+        {run["seed"]: run["samples_sha256"] for run in json.loads(file.read_text("utf-8"))["runs"]}
+        for file in (
+            studies / "ablation" / "entries" / "teamlora-ablation-competition-off-gate-sum-1.json",
+            studies / "ranks" / "entries" / "moelora-ranks-32.json",
+        )
+    )
+    assert set(off) == {0, 1, 2, 3} and {seed: off[seed] for seed in moelora} == moelora
 
 
 @pytest.mark.parametrize("study", ["experts-total", "experts-each"])
@@ -91,7 +111,7 @@ def test_rank_256_has_the_differences_of_its_study():
 def test_the_figures_of_the_studies_are_those_of_their_folders():
     """A copy, because the site has no files outside docs/."""
     figures = [*(ROOT / "docs" / "images").glob("study-*.svg"), *(ROOT / "docs" / "images").glob("rates-*.svg")]
-    assert {figure.name for figure in figures} >= {"study-experts-total.svg", "study-ranks.svg", "rates-ranks.svg"}
+    assert {figure.name for figure in figures} >= {"study-experts-total.svg", "study-ranks.svg", "study-ablation.svg"}
     for figure in figures:
         kind, study = figure.stem.split("-", 1)
         assert figure.read_bytes() == (ROOT / "leaderboards/studies/studies" / study / f"{kind}.svg").read_bytes()

@@ -21,7 +21,7 @@ ROWS = ("--source", "mini", "--tier", "smoke", "--datasets", "qqp", "--threads",
         ),
         (("--adapter", "x/a", "--adapter", "y/a"), "several adapters have the name 'a'"),
         (("--adapter", "a", "--devices", "0,1"), "fewer adapters (1) than --devices (2)"),
-        (("--adapter", "a", "--adapter", "b", "--devices", ","), "such as 0,1"),
+        (("--adapter", "a", "--adapter", "b", "--devices", ","), "devices: the list is empty"),
         (
             ("--adapter", "a", "--adapter", "b", "--devices", "0", "--device", "cpu"),
             "device and devices cannot be combined",
