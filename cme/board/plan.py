@@ -187,6 +187,9 @@ class _Planner:
             out = self._folder(base, f"runs/{row.name}-{seed}")
             source = self._folder(base, f"grid/{row.rate_of}")
             given = ["--lr-from", str(source)] if self.file.rates else []
+            if given and chosen is not None and row.rate_of != row.name:
+                # The grid of the method has other settings than this row of a study, so only its rate is taken.
+                given = ["--lr", decimal(chosen)]
             yield Step(
                 name,
                 "run",
