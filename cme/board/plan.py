@@ -261,7 +261,8 @@ class _Planner:
             words = self._adapter(base, row, folder)
             whole = [*kept, "--retention-base", base.name] if kept and row.adapter.method == "full" else kept
             yield self._evaluate(
-                base, f"{row.name}-{seed}", words + whole, (step,), expects=of_result(self.board, base, run=folder), **shared
+                base, f"{row.name}-{seed}", words + whole, (step,),
+                expects=of_result(self.board, base, run=folder, retention=bool(kept)), **shared,
             )  # fmt: skip
             if row.name in file.prompt_variants.rows and seed == row.seeds[0]:
                 for number in file.prompt_variants.which:
