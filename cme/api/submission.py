@@ -127,13 +127,14 @@ def board_steps(board: StrPath) -> "list[BoardStep]":
     """List the steps that made the numbers of a board, with their command lines: ``cme reproduce BOARD``.
 
     The commands follow from the entries alone, with every recorded setting. They are written for the board's folder, and have
-    ``DIR`` in place of the folder of a mirror.
+    ``DIR`` in place of the folder of a mirror. Where an entry does not record a setting, the ``remark`` of the step says so.
 
     Args:
         board: the board's folder (with ``entries`` and ``samples``), or its folder of entries.
 
     Returns:
-        For each step its ``name`` (the output folder), the ``row``, the ``numbers`` that it made, and the ``command``.
+        For each step its ``name`` (the output folder), the ``row``, the ``numbers`` that it made, the ``command``, and a
+        ``remark`` on what the command does not say.
 
     Raises:
         CMEError: if there are no entries, or one is damaged.

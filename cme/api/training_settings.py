@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cme.api.adapter_values import given
 from cme.api.call import path
 from cme.errors import UsageError
-from cme.records import Grid, chosen_rate, chosen_settings, read_record
+from cme.records import AdapterRecord, Grid, chosen_rate, chosen_settings, read_record
 from cme.records.grid import GRID
 from cme.records.method import method_label
 
@@ -28,7 +28,7 @@ def settings_of(arguments: Mapping[str, Any]) -> "tuple[TrainSettings, AdapterSe
         The settings, with what the grid of ``lr_from`` chose.
 
     Raises:
-        UsageError: arguments do not fit together, or the grid of ``lr_from`` is of another method.
+        UsageError: arguments do not fit together, or the grid of ``lr_from`` is of another method, base, mix or adapter.
         CMEError: the grid of ``lr_from`` cannot be read or has not chosen a rate yet.
     """
     from cme.training import load_recipe
@@ -50,9 +50,12 @@ def settings_of(arguments: Mapping[str, Any]) -> "tuple[TrainSettings, AdapterSe
     file = recipe if recipe is None or isinstance(recipe, str) else Path(recipe)
     overrides = given(**values) | {"data": place, "learning_rate": rate}
     settings, adapter = load_recipe(file, overrides, own_options=values.get("peft_config") is not None)
-    if grid is not None:
-        _check_method(adapter, grid)
-    return settings, tuned(adapter, chosen, "the choice of the grid (lr_from)")
+    if grid is None:
+        return settings, adapter
+    _check_method(adapter, grid)
+    adapter = tuned(adapter, chosen, "the choice of the grid (lr_from)")
+    _check_same(settings, adapter, grid)
+    return settings, adapter
 
 
 def _check_alpha(alpha: float | None, tune: Mapping[str, Any], chosen: Mapping[str, Any]) -> None:
@@ -77,4 +80,22 @@ def _check_method(adapter: "AdapterSettings", grid: Path) -> None:
         raise UsageError(
             f"{grid} is a grid of the method {method}, but the method here is {own}. Give a grid of {own}. To use this rate "
             f"all the same, give it as lr={chosen_rate(grid)} (--lr)."
+        )
+
+
+def _check_same(settings: "TrainSettings", adapter: "AdapterSettings", grid: Path) -> None:
+    """Refuse the grid of another base, mix or adapter, as far as it records them."""
+    from cme.adapters.read_settings import settings_to_mapping
+    from cme.mix import read_manifest
+    from cme.models.load import base_fingerprint, resolve_base
+
+    record = read_record(grid / GRID, Grid)
+    base, mix = record.base_fingerprint, record.mix_fingerprint
+    here = base_fingerprint(resolve_base(settings.base)) if base is not None else ""
+    data = read_manifest(Path(settings.data)).fingerprint if mix is not None else ""
+    if differences := record.differences(here, data, AdapterRecord(**settings_to_mapping(adapter))):
+        raise UsageError(
+            f"{grid} was run with other settings ({', '.join(differences)}), so its rate was not chosen for this training. Give "
+            f"a grid with the same base, mix and settings. To use this rate all the same, give it as lr={chosen_rate(grid)} "
+            "(--lr)."
         )

@@ -10,7 +10,7 @@ from cme.adapters.targets import ALL_LINEAR
 from cme.board.rows import Row
 from cme.board.step import Step
 from cme.records.board import Costs
-from cme.records.method import UNMEASURED, has_other_costs, with_gate_sum
+from cme.records.method import UNMEASURED, costly_settings, has_other_costs, measured_name
 
 __all__ = ["CostGroup", "cost_groups", "has_costs", "with_costs"]
 
@@ -80,7 +80,7 @@ def with_costs(entry: Step, measurement: Step, prefix: str) -> Step:
         name=f"{prefix}ratios/{entry.row}",
         argv=words,
         needs=(entry.name, measurement.name),
-        expects={**entry.expects, "costs": measurement.out},
+        expects={**entry.expects, "costs": measurement.out, "measured": measurement.expects},
     )
 
 
@@ -96,7 +96,7 @@ def has_costs(row: Row) -> bool:
 
 
 def _names(row: Row) -> list[str]:
-    """Return the names of a row's method for the measurement: the method, and with its own sum of gate weights if it differs."""
+    """Return the names of a row's method for the measurement: the method, and with its own settings if they change its costs."""
     method = METHODS[row.adapter.method]
-    own = with_gate_sum(settings_to_mapping(row.adapter)).get("gate_sum")
-    return [method.name] if own in (None, method.gate_sum) else [method.name, f"{method.name}:gate_sum={own}"]
+    own = costly_settings(settings_to_mapping(row.adapter), method.gate_sum)
+    return [method.name] if not own else [method.name, measured_name(method.name, own)]

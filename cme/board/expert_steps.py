@@ -10,7 +10,7 @@ from cme.board.expert_checks import SHOWN, chosen, parts_of
 from cme.board.rows import Row, decimal
 from cme.board.step import Step
 from cme.board.wanted import of_experts
-from cme.records.export import HOWS
+from cme.records.export import DEFAULTS, HOWS
 
 __all__ = ["TABLE", "ExpertSteps", "final_table", "with_experts"]
 
@@ -68,10 +68,13 @@ class ExpertSteps:
         ways = tuple(how for how in HOWS if how in wanted.how)
         words = ["export-lora", str(self.runs[seed][1]), "--how", ",".join(ways)]
         expects: dict[str, Any] = {"how": ways, "source": file.source}
+        expects |= {"full_rank": self.row.total_rank, "retention_text": file.retention_text}
         for key in _OF_EXPORT:
-            if (value := getattr(wanted, key)) is not None:
-                words += [f"--{key.replace('_', '-')}", decimal(value) if isinstance(value, float) else str(value)]
-                expects["learning_rate" if key == "lr" else key] = value
+            value, name = getattr(wanted, key), "learning_rate" if key == "lr" else key
+            text = decimal(value) if isinstance(value, float) else str(value)
+            words += [] if value is None else [f"--{key.replace('_', '-')}", text]
+            # A marker has the defaults, but for the rank.
+            expects[name] = DEFAULTS.get(name) if value is None else value
         words += ["--data", str(self.board.mix), *self.model, "--measure", *self._rows()]
         words += ["--retention-text", file.retention_text] if file.retention_text else []
         return self._step("export", seed, words, self.mix, expects)
@@ -121,6 +124,7 @@ def with_experts(entry: Step, last: Step, steps: Sequence[Step], prefix: str) ->
     if (costs := last.expects["costs"]) is not None:
         words += ["--bench", str(costs)]
     shown = {seed: tuple(part for part in SHOWN if part in step.expects["parts"]) for seed, step in analyses.items()}
+    ranks = {seed: step.expects["rank"] or step.expects["full_rank"] for seed, step in exports.items()}
     ways = {seed: tuple(how for how in step.expects["how"] if how != "family") for seed, step in exports.items()}
     return replace(
         entry,
@@ -128,7 +132,13 @@ def with_experts(entry: Step, last: Step, steps: Sequence[Step], prefix: str) ->
         argv=(*entry.argv, *words),
         needs=tuple(dict.fromkeys((entry.name, *entry.needs, last.name, *last.needs, *(step.name for step in steps)))),
         # New costs are added to it by another step, so they do not make it unfinished.
-        expects={**entry.expects, "analyses": shown, "exports": ways},
+        expects={
+            **entry.expects,
+            "analyses": shown,
+            "exports": ways,
+            "export_ranks": ranks,
+            "export_text": entry.expects["text"],
+        },
     )
 
 

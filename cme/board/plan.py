@@ -187,6 +187,9 @@ class _Planner:
             out = self._folder(base, f"runs/{row.name}-{seed}")
             source = self._folder(base, f"grid/{row.rate_of}")
             given = ["--lr-from", str(source)] if self.file.rates else []
+            if given and chosen is not None and row.rate_of != row.name:
+                # The grid of the method has other settings than this row of a study, so only its rate is taken.
+                given = ["--lr", decimal(chosen)]
             yield Step(
                 name,
                 "run",
@@ -260,7 +263,8 @@ class _Planner:
             words = self._adapter(base, row, folder)
             whole = [*kept, "--retention-base", base.name] if kept and row.adapter.method == "full" else kept
             yield self._evaluate(
-                base, f"{row.name}-{seed}", words + whole, (step,), expects=of_result(self.board, base, run=folder), **shared
+                base, f"{row.name}-{seed}", words + whole, (step,),
+                expects=of_result(self.board, base, run=folder, retention=bool(kept)), **shared,
             )  # fmt: skip
             if row.name in file.prompt_variants.rows and seed == row.seeds[0]:
                 for number in file.prompt_variants.which:

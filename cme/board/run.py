@@ -295,8 +295,8 @@ class _Driver:
 
 
 def _reason(step: Step, state: State) -> str:
+    from cme.board.entry_match import entry_problem
     from cme.board.id_steps import ids_problem
-    from cme.board.match import entry_problem
 
     if step.kind == "entry":
         return f"the entry is {entry_problem(step)}"

@@ -9,9 +9,10 @@ from typing import Any
 
 from cme.board.board import Base, Board
 from cme.board.choice import Facts
+from cme.board.entry_match import entry_problem
 from cme.board.files import damage_reported, read_mapping
 from cme.board.id_steps import ids_problem
-from cme.board.match import entry_problem, hardware_problem, marker_problem, report_problem
+from cme.board.match import hardware_problem, marker_problem, report_problem
 from cme.board.plan import Plan, make_plan
 from cme.board.rows import Row
 from cme.board.step import Step

@@ -1,5 +1,6 @@
 """What the output of a step must say, so that it is this step's and not that of another board."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,10 +16,10 @@ from cme.suite.choice import select_for_training
 from cme.suite.spec import select
 from cme.training.settings import OPTIONAL, stored
 
-__all__ = ["of_entry", "of_experts", "of_grid", "of_mix", "of_result", "of_run"]
+__all__ = ["of_entry", "of_experts", "of_grid", "of_mix", "of_result", "of_run", "text_of"]
 
-_FREE = ("data", "dtype", "threads", "save_every", "keep_checkpoints", "logging_steps")
-"""Training settings that do not decide which run it is: where the mix lies, how often is saved, and what ``auto`` stands for."""
+_FREE = ("data", "threads", "save_every", "keep_checkpoints", "logging_steps")
+"""Training settings that do not decide which run it is: where the mix lies, the threads, and how often is saved."""
 
 
 def of_mix(board: Board) -> dict[str, Any]:
@@ -29,18 +30,32 @@ def of_mix(board: Board) -> dict[str, Any]:
 
 
 def _of_mix(file: BoardFile) -> dict[str, Any]:
+    """Return the settings of a mix. Those that the board does not give have the defaults of ``cme build-data``."""
+    from cme.mix.settings import BuildSettings, temperature_of
+
     mix = file.mix
-    values = {
+    names: dict[str, Any] = {
+        "mixing": mix.mixing,
+        "prompt_variant_share": mix.prompt_variant_share,
+        "validation_share": mix.validation_share,
+    }
+    built = BuildSettings(
+        source="mini", out=Path(), **{key: value for key, value in names.items() if value is not None}
+    )
+    uses = {use.strip() for use in (mix.licence or "").split(",")} - {""}
+    return {
         "source": file.source_name,
         "size": mix.size,
         "seed": mix.seed or 0,
         "datasets": sorted(mix.datasets) or None,
         "gate": mix.decontamination,
-        "mixing": mix.mixing,
-        "paraphrase_share": mix.prompt_variant_share,
-        "validation_share": mix.validation_share,
+        "mixing": built.mixing,
+        "temperature": temperature_of(mix.temperature, built.mixing),
+        "paraphrase_share": built.prompt_variant_share,
+        "validation_share": built.validation_share,
+        "layout": built.layout,
+        "uses": sorted(uses) or None,
     }
-    return {key: value for key, value in values.items() if value is not None or key in ("size", "datasets")}
 
 
 def of_run(
@@ -64,6 +79,9 @@ def of_run(
 def _recipe(row: Row) -> dict[str, Any]:
     """Return the training settings that decide which run it is, also those that records leave out if they are not set."""
     values = {key: value for key, value in stored(row.training).items() if key not in _FREE}
+    if values["dtype"] == "auto":
+        # Records have the dtype for which it stood, and that depends on the machine.
+        del values["dtype"]
     return dict.fromkeys(OPTIONAL) | values
 
 
@@ -75,19 +93,42 @@ def of_grid(row: Row, base: Base, rates: Sequence[float], steps: int | None, mix
 
 
 def of_result(
-    board: Board, base: Base | None, name: str = "", *, shots: int = 0, variant: int = 0, run: Path | None = None
+    board: Board,
+    base: Base | None,
+    name: str = "",
+    *,
+    shots: int = 0,
+    variant: int = 0,
+    run: Path | None = None,
+    retention: bool = False,
 ) -> dict[str, Any]:
     """Return the settings of the marker of a result.
 
     ``run`` is the folder of the adapter that it must be of. Otherwise ``base`` is the model. For a baseline, ``name`` is its
-    name.
+    name. With ``retention``, the result measures it.
     """
     file = board.file
+    text = {"text": text_of(file)} if retention else {}
     values = {"tier": file.tier, "source": file.source_name, "shots": shots, "format": board.prompt_format}
     values |= {"dtype": file.dtype} if base and file.dtype != "auto" else {}
     model = base.name if base and run is None else None
     values |= {"wording": variant, "run": run, "base": model, "ids": board.fixed.evaluation}
-    return values | _datasets(board, name)
+    return values | text | _datasets(board, name)
+
+
+def text_of(file: BoardFile) -> dict[str, str | None] | None:
+    """Return name and hash of the text of a board, as results record them; None if it gives none.
+
+    The hash is None if the file is not on this machine.
+    """
+    if file.retention_text is None:
+        return None
+    path = Path(file.retention_text).expanduser()
+    try:
+        known = hashlib.sha256(path.read_bytes().decode("utf-8-sig").encode()).hexdigest()
+    except (OSError, UnicodeDecodeError):
+        known = None
+    return {"text": "".join(sign for sign in path.name if sign.isprintable()), "text_sha256": known}
 
 
 def of_experts(board: Board, run: Path) -> dict[str, Any]:
@@ -113,7 +154,10 @@ def _of_origin(file: BoardFile) -> dict[str, Any]:
     """Return the settings of the mix as an entry records them. Those of a mix that exists already are unknown."""
     if file.mix.folder is not None or file.mix.ids is not None:
         return {}
-    return _of_mix(file) | {"datasets": _names_of_mix(file.mix.datasets), "allow_missing": file.mix.allow_missing}
+    values = _of_mix(file)
+    # Only one mixing has a temperature, and a manifest records none for the others.
+    values["temperature"] = values["temperature"] if values["mixing"] == "temperature" else None
+    return values | {"datasets": _names_of_mix(file.mix.datasets), "allow_missing": file.mix.allow_missing}
 
 
 def of_entry(
@@ -144,8 +188,11 @@ def of_entry(
         "mix_settings": _of_origin(file),
         "mix_fingerprint": board.fixed.mix_fingerprint,
         "recipe": recipe,
+        # A row of a study may take the rate of its method. It has no grid of its own then.
+        "grid": {"steps": file.grid.steps, "seed": file.grid.seed} if file.rates else None,
         "cells": tuple(dict(cell.values) for cell in row.cells) or (None,),
         "settings": {key: value for key, value in settings.items() if key not in row.undecided},
         "retention": file.retention and row.retention,
+        "text": text_of(file),
         "costs": None,
     }

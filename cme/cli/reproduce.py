@@ -71,10 +71,10 @@ def reproduce(
 ) -> None:
     """Repeat a row of a board, or list the steps of all.
 
-    With a board alone, every committed number is listed with the step and the command line that made it. With a row, that
-    row is trained and evaluated again with its recorded settings, and the results are compared sample by sample. Run the
-    same command again after an interruption to continue. The exit code is 0 if the result is identical or within the
-    row's error bar, and 1 otherwise.
+    With a board alone, every committed number is listed with the step that made it and its command line, with all settings
+    that the entries record. A comment names those that they do not record. With a row, that row is trained and evaluated
+    again with its recorded settings, and the results are compared sample by sample. Run the same command again after an
+    interruption to continue. The exit code is 0 if the result is identical or within the row's error bar, and 1 otherwise.
     """
     import cme
 
@@ -114,7 +114,8 @@ def _show_steps(board: Path, as_json: bool) -> None:
         emit_json([asdict(step) for step in steps])
         return
     for step in steps:
-        print(f"# {step.row + ', ' if step.row else ''}{step.numbers}\n{step.command}\n")
+        remark = f"# {step.remark}\n" if step.remark else ""
+        print(f"# {step.row + ', ' if step.row else ''}{step.numbers}\n{remark}{step.command}\n")
     if (board / "board.yaml").is_file():
         note(f"{board / 'board.yaml'} describes the whole board, for 'cme board'.")
     note(f"{len(steps)} steps. Run one row again with: cme reproduce {board} ROW --out DIR")

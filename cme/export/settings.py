@@ -6,7 +6,7 @@ from typing import Any
 
 from cme.errors import UsageError, unknown
 from cme.evaluation.settings import EvalSettings
-from cme.records.export import HOWS
+from cme.records.export import DEFAULTS, HOWS
 
 __all__ = ["HOWS", "ExportSettings", "ways"]
 
@@ -87,10 +87,7 @@ class ExportSettings:
             name: name of a setting of ``fit`` or ``distil``.
         """
         given = getattr(self, name)
-        return _DEFAULTS[name] if given is None else given
-
-
-_DEFAULTS = {"ridge": 1.0, "steps": 300, "learning_rate": 1e-4, "batch_size": 8, "seed": 0}
+        return DEFAULTS[name] if given is None else given
 
 
 def ways(how: Sequence[str] | None, method: str) -> tuple[str, ...]:

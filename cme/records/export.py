@@ -7,10 +7,23 @@ from cme.records.analysis import Interval
 from cme.records.base import Amount, Artefact, Count, Positive, Record
 from cme.records.result import AdapterInfo
 
-__all__ = ["HOWS", "Distilled", "Export", "LayerFit", "Measured", "MeasuredExport", "PlainAdapter", "PlainExport"]
+__all__ = [
+    "DEFAULTS",
+    "HOWS",
+    "Distilled",
+    "Export",
+    "LayerFit",
+    "Measured",
+    "MeasuredExport",
+    "PlainAdapter",
+    "PlainExport",
+]
 
 HOWS = ("mean", "family", "fit", "distil")
 """The ways of exporting, from the cheapest."""
+
+DEFAULTS = {"ridge": 1.0, "steps": 300, "learning_rate": 1e-4, "batch_size": 8, "seed": 0}
+"""Defaults of the settings of ``fit`` and ``distil``."""
 
 
 class LayerFit(Record):

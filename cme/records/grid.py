@@ -7,7 +7,9 @@ from typing import Any, ClassVar, TypeGuard
 
 from cme.config import Items
 from cme.errors import CMEError
-from cme.records.base import Artefact, Record, read_record
+from cme.records.base import Artefact, Count, Record, read_record
+from cme.records.method import with_gate_sum
+from cme.records.settings import AdapterRecord
 
 __all__ = [
     "DIVERGED",
@@ -67,13 +69,56 @@ class _Rates(Record):
         runs: the runs, sorted by learning rate. If other settings vary too, the runs of equal settings follow each other.
         best: folder of the run with the lowest validation loss; None until all runs have finished.
         learning_rate: learning rate of that run.
+        seed: seed of every run; None in records of earlier versions, as for all that follow.
+        base_fingerprint: SHA-256 of the base's configuration and weights.
+        mix_fingerprint: fingerprint of the mix.
+        dtype: data type of the base's weights.
+        adapter: settings of the adapter. Those that the grid varies have other values in ``runs``.
     """
+
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("seed", "base_fingerprint", "mix_fingerprint", "dtype", "adapter")
 
     method: str
     steps: int
     runs: Items[GridRun]
     best: str | None
     learning_rate: float | None
+    seed: Count | None = None
+    base_fingerprint: str | None = None
+    mix_fingerprint: str | None = None
+    dtype: str | None = None
+    adapter: AdapterRecord | None = None
+
+    def differences(self, base: str, mix: str, adapter: AdapterRecord) -> list[str]:
+        """Return how a training differs from the runs of this grid, in words. What the grid does not record cannot differ.
+
+        Args:
+            base: fingerprint of the training's base.
+            mix: fingerprint of its mix.
+            adapter: settings of its adapter, with those that the grid chose.
+        """
+        found = [
+            f"{what} {there[:12]} there, {here[:12]} here"
+            for what, there, here in (("base", self.base_fingerprint, base), ("mix", self.mix_fingerprint, mix))
+            if there is not None and there != here
+        ]
+        here, there = _compared(adapter.plain()), self._chosen_adapter()
+        return found + [
+            f"{key} {value} there, {here[key]} here"
+            for key, value in there.items()
+            if key in here and here[key] != value
+        ]
+
+    def _chosen_adapter(self) -> dict[str, Any]:
+        """Return the recorded settings of the adapter with those that the grid chose. alpha / rank stays the same."""
+        if self.adapter is None:
+            return {}
+        values = _compared(self.adapter.plain())
+        chosen = (self.chosen.settings if self.chosen else None) or {}
+        rank, own, alpha = chosen.get("rank"), self.adapter.rank, self.adapter.alpha
+        if _numeric(rank) and own and alpha is not None and "alpha" not in chosen:
+            values["alpha"] = alpha / own * rank
+        return values | with_gate_sum(chosen)
 
     @property
     def chosen(self) -> GridRun | None:
@@ -153,6 +198,11 @@ def folder_of(rate: float, settings: Mapping[str, Any] | None = None) -> str:
     mantissa, exponent = f"{rate:.6e}".split("e")
     named = {**(settings or {}), "lr": f"{mantissa.rstrip('0').rstrip('.')}e{exponent}"}
     return "-".join(f"{key.replace('_', '-')}-{_word(value)}" for key, value in named.items())
+
+
+def _compared(adapter: Mapping[str, Any]) -> dict[str, Any]:
+    """Return stored settings of an adapter in one form. The form of the balance term is stored only if it is not the default."""
+    return {"balance_form": "centred"} | with_gate_sum(adapter)
 
 
 def _numeric(value: object) -> TypeGuard[float]:

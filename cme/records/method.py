@@ -1,12 +1,16 @@
 """Names of adapter methods in records and tables."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 __all__ = [
+    "GATE_SUMS",
     "RANK_EXPERTS",
     "UNMEASURED",
+    "costly_settings",
     "has_other_costs",
+    "measured_name",
     "method_label",
     "ranks_of",
     "recorded_ranks",
@@ -32,6 +36,57 @@ def has_other_costs(options: Mapping[str, Any]) -> bool:
         options: The adapter's options.
     """
     return bool(options.get("experts_pattern")) or options.get("core_router") is False
+
+
+GATE_SUMS: dict[str, int | str] = {
+    "teamlora": "free", "moelora": 1, "hydralora": 1, "mola": 1, "adamole": 1, "comol": 1,
+}  # fmt: skip
+"""What the gate weights of CME's methods sum to by default."""
+
+_DEFAULTS = {"dropout": 0, "collaboration": True, "competition": True, "balance_weight": 0, "router_hidden": 0}
+"""Settings that change the computation, with the values with which ``cme bench adapters`` measures a method."""
+
+
+def costly_settings(settings: Mapping[str, Any], gate_sum: int | str | None) -> dict[str, Any]:
+    """Return the settings of an adapter that make its costs others than those of its method with default settings.
+
+    Options are not among them (`has_other_costs`). alpha and, without a weight, the form of the balance term cost nothing.
+
+    Args:
+        settings: The stored settings.
+        gate_sum: What the gate weights of its method sum to by default; None if that is unknown or there are none.
+    """
+    values = with_gate_sum(settings)
+    found = {key: values[key] for key in ("gate_sum",) if values.get(key) not in (None, gate_sum)}
+    found |= {key: values[key] for key, default in _DEFAULTS.items() if values.get(key) not in (None, default)}
+    form = values.get("balance_form")
+    return found | ({"balance_form": form} if "balance_weight" in found and form not in (None, "centred") else {})
+
+
+def measured_name(method: str, settings: Mapping[str, Any]) -> str:
+    """Return the name of a method with settings of its own in ``cme bench adapters``.
+
+    Args:
+        method: The adapter method.
+        settings: Its settings that change its costs (`costly_settings`).
+
+    Example:
+        >>> measured_name("teamlora", {"gate_sum": 1, "competition": False})
+        'teamlora:gate_sum=1:competition=false'
+    """
+    words = [method]
+    for key, value in settings.items():
+        # Sums other than 1 that are numbers have the earlier name only.
+        key = "gate_scale" if key == "gate_sum" and not isinstance(value, str) and value != 1 else key
+        words.append(f"{key}={_text(value)}")
+    return ":".join(words)
+
+
+def _text(value: object) -> str:
+    """Return a value as YAML reads it, where a number such as 1e-05 is a text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)
 
 
 def recorded_ranks(method: str, ranks: str) -> str | None:

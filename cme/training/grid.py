@@ -15,12 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from cme.adapters.read_settings import identity_of
+from cme.adapters.read_settings import identity_of, settings_to_mapping
 from cme.adapters.settings import AdapterSettings
 from cme.errors import CMEError, DivergedError, UsageError
 from cme.locks import locks_released
+from cme.models.load import base_fingerprint, pick_dtype, resolve_base
 from cme.processes import joined
-from cme.records import Diverged, Grid, GridRun, Run, read_record, write_record
+from cme.records import AdapterRecord, Diverged, Grid, GridRun, Run, read_record, write_record
 from cme.records.grid import DIVERGED, GRID, folder_of
 from cme.training.cells import Tune, cells_of, check_cells
 from cme.training.curve import median_norm
@@ -33,7 +34,9 @@ __all__ = ["GRID", "Grid", "GridRun", "folder_of", "train_grid"]
 _COMMAND = "train --lr-grid"
 
 _FREE = ("threads", "dtype", "data")
-"""Training settings that runs of one grid may have in other words: ``auto`` stands for a dtype, and a folder has many paths."""
+"""Training settings that runs of one grid may have in other words: ``auto`` stands for a dtype, and a folder has many paths.
+
+The mix of a run is compared by its fingerprint, and its dtype with that of the other runs (`_Same`)."""
 
 
 @locks_released()
@@ -73,12 +76,13 @@ def train_grid(
     # The runs share this group of processes, because a group cannot be joined again after a run has left it.
     with joined(start=False) as group:
         args = arguments(settings, out)
-        group.first(lambda: _claimed(settings, adapter, rates, tune or {}, runs, out, args.world_size))
+        same = group.first(lambda: _Same.of(settings, runs, out))
+        group.first(lambda: _claimed(settings, adapter, rates, tune or {}, runs, out, args.world_size, same))
         done: list[GridRun] = []
         for run in runs:
-            earlier = group.first(lambda run=run: _finished(run, out))  # type: ignore[misc]
+            earlier = group.first(lambda run=run: _finished(run, out, same))  # type: ignore[misc]
             done.append(earlier or _one(run, out))
-            grid = _grid(adapter, done, out, len(done) == len(runs))
+            grid = _grid(settings, adapter, done, out, len(done) == len(runs))
             group.first(lambda grid=grid: write_record(out / GRID, grid))  # type: ignore[misc]
         if grid.best is None:
             raise CMEError(
@@ -112,6 +116,50 @@ class _Cell:
 
     def result(self, **values: Any) -> GridRun:
         return GridRun(learning_rate=self.rate, folder=self.folder, settings=dict(self.chosen) or None, **values)
+
+
+@dataclass(frozen=True)
+class _Same:
+    """What all runs of a grid must have in common beside their settings, because their losses are compared.
+
+    Attributes:
+        base: fingerprint of the base.
+        mix: fingerprint of the mix.
+        dtype: data type of the runs that exist, or of those that will be trained.
+    """
+
+    base: str
+    mix: str
+    dtype: str
+
+    @classmethod
+    def of(cls, settings: TrainSettings, runs: Sequence[_Cell], out: Path) -> "_Same":
+        """Read what a grid needs, from its settings and from the first run that exists.
+
+        Raises:
+            UsageError: the settings name another dtype than that of the run, or ``auto`` stands for another one here, where
+                other runs are still to be trained.
+        """
+        from cme.mix import read_manifest
+
+        mix = read_manifest(Path(settings.data).expanduser()).fingerprint
+        there = {run.folder: claimed(out / run.folder).get("dtype") for run in runs if _has_result(out / run.folder)}
+        first = next((folder for folder, dtype in there.items() if dtype is not None), None)
+        known = read_record(out / GRID, Grid).runs if (out / GRID).is_file() else ()
+        complete = {run.folder for run in runs} <= {*there, *(run.folder for run in known)}
+        here = pick_dtype(settings.dtype)
+        dtype = here if first is None else str(there[first])
+        if dtype != here and (settings.dtype != "auto" or not complete):
+            word = f"{settings.dtype!r} is {here} on this machine" if settings.dtype == "auto" else f"--dtype is {here}"
+            raise UsageError(
+                f"{out / str(first)} has a run in {dtype}, but {word}, and runs of one grid need one dtype, because their losses "
+                f"are compared. Give --dtype {dtype}, or choose another --out."
+            )
+        return cls(base_fingerprint(resolve_base(settings.base)), mix, dtype)
+
+
+def _has_result(folder: Path) -> bool:
+    return is_finished(folder) or (folder / DIVERGED).is_file()
 
 
 def _checked(rates: Sequence[float]) -> list[float]:
@@ -148,19 +196,19 @@ def _claimed(
     runs: Sequence[_Cell],
     out: Path,
     world_size: int,
+    same: _Same,
 ) -> None:
-    from cme.mix import read_manifest
-
-    mix = Path(settings.data).expanduser()
     extendable = {"lr_grid": rates} | ({"tune": {key: list(values) for key, values in tune.items()}} if tune else {})
     identity = {
         **{name: value for name, value in stored(settings).items() if name not in ("threads", "learning_rate")},
         **identity_of(adapter),
-        "mix_fingerprint": read_manifest(mix).fingerprint,
+        "mix_fingerprint": same.mix,
         **extendable,
         "world_size": world_size,
     }
     there = claimed(out)
+    # The folders of grids that earlier versions began lack the base. Their runs have it.
+    identity |= {"base_fingerprint": same.base} if not there or "base_fingerprint" in there else {}
     before = {key: there[key] for key in extendable if key in there}
     added = before != extendable and len(before) == len(extendable) and _within(before, extendable)
     if added and is_finished(out):
@@ -179,15 +227,15 @@ def _within(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return set(rates) <= set(now["lr_grid"]) and all(set(earlier[key]) <= set(tune[key]) for key in tune)
 
 
-def _finished(run: _Cell, out: Path) -> GridRun | None:
+def _finished(run: _Cell, out: Path, same: _Same) -> GridRun | None:
     """Return the result that an earlier call recorded for a run, or None.
 
     Raises:
         UsageError: The folder has a run with other settings.
     """
     folder = out / run.folder
-    if is_finished(folder) or (folder / DIVERGED).is_file():
-        _check_same(folder, run.settings, run.adapter)
+    if _has_result(folder):
+        _check_same(folder, run.settings, run.adapter, same)
     if is_finished(folder):
         return _result(run, read_record(folder / "run.json", Run), folder)
     if (folder / DIVERGED).is_file():
@@ -204,13 +252,12 @@ def _one(run: _Cell, out: Path) -> GridRun:
         return _diverged(run, str(error))
 
 
-def _check_same(folder: Path, settings: TrainSettings, adapter: AdapterSettings) -> None:
-    """Refuse a run that was trained with other settings than the grid."""
-    from cme.mix import read_manifest
-
+def _check_same(folder: Path, settings: TrainSettings, adapter: AdapterSettings, same: _Same) -> None:
+    """Refuse a run that was trained with other settings than the grid, or on another base, mix or dtype."""
     expected: dict[str, Any] = dict.fromkeys(OPTIONAL)
     expected |= {name: value for name, value in stored(settings).items() if name not in _FREE}
-    expected |= identity_of(adapter) | {"mix_fingerprint": read_manifest(Path(settings.data).expanduser()).fingerprint}
+    expected |= identity_of(adapter)
+    expected |= {"mix_fingerprint": same.mix, "base_fingerprint": same.base, "dtype": same.dtype}
     there = claimed(folder)
     wrong = [key for key in expected if (key in there or key in OPTIONAL) and there.get(key) != expected[key]]
     if wrong:
@@ -228,7 +275,7 @@ def _result(run: _Cell, record: Run, folder: Path) -> GridRun:
     return run.result(validation_loss=record.validation_loss, last_loss=last, problem=None, grad_norm=norm)
 
 
-def _grid(adapter: AdapterSettings, done: list[GridRun], out: Path, complete: bool) -> Grid:
+def _grid(settings: TrainSettings, adapter: AdapterSettings, done: list[GridRun], out: Path, complete: bool) -> Grid:
     ended = [run for run in done if run.validation_loss is not None]
     best = min(ended, key=lambda run: run.validation_loss or 0.0) if complete and ended else None
     first = read_record(out / ended[0].folder / "run.json", Run) if ended else None
@@ -238,4 +285,9 @@ def _grid(adapter: AdapterSettings, done: list[GridRun], out: Path, complete: bo
         runs=tuple(done),
         best=best.folder if best else None,
         learning_rate=best.learning_rate if best else None,
+        seed=settings.seed,
+        base_fingerprint=first.base_fingerprint if first else None,
+        mix_fingerprint=first.mix_fingerprint if first else None,
+        dtype=first.dtype if first else None,
+        adapter=AdapterRecord(**settings_to_mapping(adapter)),
     )

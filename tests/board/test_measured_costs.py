@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from cme.board.plan import make_plan
 from cme.board.run import run_board
 from cme.board.state import survey
 from cme.errors import UsageError
@@ -159,3 +160,17 @@ def test_a_report_of_something_else_is_a_refusal_of_its_step(tmp_path):
     file = tmp_path / "out" / "costs" / "rank-4" / "report.json"
     file.write_text(json.dumps({"kind": "other"}))
     assert "has a report that is not one of 'cme bench adapters'" in survey(board).states["costs/rank-4"].problem
+
+
+def test_a_row_with_settings_that_change_its_costs_is_measured_as_a_case_of_its_own(tmp_path):
+    methods = (
+        "{lora: {settings: {rank: 32, dropout: 0.1}}, "
+        "drop: {settings: {method: teamlora, rank: 8, experts: 4, dropout: 0.1, competition: false, gate_sum: 1}}}"
+    )
+    (step,) = [
+        step
+        for step in make_plan(make_board(tmp_path, methods=methods, costs="true")).steps.values()
+        if step.kind == "costs"
+    ]
+    names = step.argv[step.argv.index("--methods") + 1]
+    assert names == "base,lora,lora:dropout=0.1,teamlora,teamlora:gate_sum=1:dropout=0.1:competition=false"

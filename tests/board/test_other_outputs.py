@@ -1,12 +1,18 @@
 """Outputs that are not the board's: they do not count, are named, and are never overwritten."""
 
 import json
+import re
+import shutil
+from hashlib import sha256
 
 import pytest
 
 import cme
+from cme.board.entry_match import entry_problem
 from cme.board.state import survey
 from cme.errors import CMEError, UsageError
+from cme.mix.settings import BuildSettings
+from cme.records.cost import without_out
 from tests.board.fakes import make_board, run_fake
 
 
@@ -98,6 +104,137 @@ def test_an_entry_of_another_mix_is_written_again(tmp_path):
         values["runs"][0]["provenance"] = {"training": {"mix": origin}}
         entry.write_text(json.dumps(values))
         assert survey(board).states["entries/lora"].finished == finished, origin
+
+
+@pytest.mark.parametrize(
+    ("mix", "message"),
+    [
+        ("{size: 60, mixing: temperature, temperature: 5}", "temperature: 2.0 there, 5.0 on this board"),
+        ("{size: 60, mixing: temperature, licence: commercial}", r"uses: None there, \['commercial'\] on this board"),
+        ("{size: 60}", "mixing: 'temperature' there, 'proportional' on this board"),
+        ("{size: 60, mixing: temperature, prompt_variant_share: 0.25}", "paraphrase_share: 0.5 there, 0.25"),
+        ("{size: 60, mixing: temperature, validation_share: 0.01}", "validation_share: 0.005 there, 0.01"),
+        ("{mixing: temperature}", "size: 60 there, None on this board"),
+    ],
+)
+def test_an_existing_mix_is_compared_with_all_settings_and_defaults(tmp_path, mix, message):
+    """Rows that are added later must not be trained on datasets that their licence excludes by now."""
+    run_fake(make_board(tmp_path, mix="{size: 60, mixing: temperature}"))
+    marker = tmp_path / "work" / "mix" / ".cme.json"
+    written = BuildSettings(source="mini", out=tmp_path, size=60, mixing="temperature").identity([])
+    values = json.loads(marker.read_text())
+    marker.write_text(json.dumps(values | {"settings": values["settings"] | written}))
+    assert survey(make_board(tmp_path, mix="{size: 60, mixing: temperature}")).finished
+    now = survey(make_board(tmp_path, mix=mix))
+    assert re.search(message, now.states["mix"].problem)
+    assert {"mix", "entries/lora", "table"} <= now.needed, "the entries record the mix, too"
+
+
+def rewritten(root, change):
+    """Change the entry of LoRA."""
+    file = root / "out" / "entries" / "lora.json"
+    values = json.loads(file.read_text())
+    change(values)
+    file.write_text(json.dumps(values))
+
+
+def test_an_entry_of_a_mix_of_other_uses_is_written_again(tmp_path):
+    board = make_board(tmp_path, mix="{size: 60, licence: 'noncommercial,commercial'}")
+    run_fake(board)
+    for origin, finished in (
+        ({"uses": ["commercial", "noncommercial"]}, True),
+        ({"size": 60}, True),
+        ({"uses": None}, False),
+        ({"uses": ["noncommercial"]}, False),
+        ({"size": None}, False),
+        ({"temperature": 2.0}, False),
+    ):
+        rewritten(tmp_path, lambda v, origin=origin: v["runs"][0].update(provenance={"training": {"mix": origin}}))
+        assert survey(board).states["entries/lora"].finished == finished, origin
+
+
+def test_an_entry_of_another_grid_is_written_again(tmp_path):
+    run_fake(make_board(tmp_path, grid="{widen: 0, steps: 3, seed: 4}"))
+
+    def finished(grid, steps=3, seed=None):
+        def change(values):
+            values["lr_grid"] |= {"steps": steps, "seed": seed}
+            for run in values["runs"]:
+                run["cost"] = {"steps": 6}
+
+        rewritten(tmp_path, change)
+        board = make_board(tmp_path, grid=grid)
+        return entry_problem(survey(board).plan.steps["entries/lora"])
+
+    assert finished("{widen: 0, steps: 3, seed: 4}") is None
+    assert finished("{widen: 0, steps: 5, seed: 4}") == "of a grid with another number of steps"
+    assert finished("{widen: 0}") == "of a grid with another number of steps"
+    assert finished("{widen: 0}", steps=6) is None, "without steps, the grid has those of the rows"
+    assert finished("{widen: 0, steps: 3, seed: 4}", seed=0) == "of a grid with another seed"
+    assert finished("{widen: 0, steps: 3, seed: 0}", seed=0) is None
+
+
+def test_another_dtype_of_the_training_is_noticed(tmp_path):
+    run_fake(make_board(tmp_path, training="{steps: 6, save_every: 2, dtype: bfloat16}"))
+    assert survey(make_board(tmp_path)).finished, "auto stands for the dtype that is there"
+    now = survey(make_board(tmp_path, training="{steps: 6, save_every: 2, dtype: float32}"))
+    assert "entries/lora" in now.needed
+    assert "dtype: 'bfloat16' there, 'float32' on this board" in now.states["runs/lora-1"].problem
+
+
+def test_another_text_of_the_retention_is_noticed(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("some words")
+    board = make_board(tmp_path, retention="true", retention_text=str(text))
+    run_fake(board)
+    loss = {"text": "text.txt", "text_sha256": sha256(b"some words").hexdigest()}
+    rewritten(tmp_path, lambda v: [run.update(retention={"loss": loss}) for run in v["runs"]])
+    result = tmp_path / "work" / "results" / "lora-0" / "result.json"
+    result.write_text(json.dumps(json.loads(result.read_text()) | {"retention": {"loss": loss}}))
+    assert survey(board).states["entries/lora"].finished and survey(board).states["results/lora-0"].finished
+    without = make_board(tmp_path, retention="true")
+    assert not survey(without).states["entries/lora"].finished
+    text.write_text("other words")
+    assert not survey(board).states["entries/lora"].finished
+    assert "retention_text: another text there" in survey(board).states["results/lora-0"].problem
+
+
+@pytest.mark.parametrize(
+    "changes", ["rounds: 40", "dtype: float32", "batch: 2", "train_length: 160", "infer_length: 99"]
+)
+def test_costs_that_were_measured_elsewhere_with_other_settings_are_measured_again(tmp_path, changes):
+    board = make_board(tmp_path, costs="true")
+    run_fake(board)
+    words = survey(board).plan.steps["costs/rank-4"].argv
+    rewritten(tmp_path, lambda v: v["cost_ratios"].update(command=" ".join(["cme", *without_out(words)])))
+    shutil.rmtree(tmp_path / "out" / "costs")
+    assert survey(board).needed == {"table"}, "the table is rendered again because the entry was edited"
+    assert {"costs/rank-4", "ratios/lora"} <= survey(make_board(tmp_path, costs=f"{{{changes}}}")).needed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ("rank: 2", "rank: None there, 2 on this board"),
+        ("ridge: 5", "ridge: 1.0 there, 5.0 on this board"),
+        ("steps: 7", "steps: 300 there, 7 on this board"),
+    ],
+)
+def test_exports_with_other_settings_are_noticed(tmp_path, changes, message):
+    run_fake(make_board(tmp_path, exports="{how: [mean, fit, distil]}", datasets="[qqp, rte]"))
+    now = survey(make_board(tmp_path, exports=f"{{how: [mean, fit, distil], {changes}}}", datasets="[qqp, rte]"))
+    assert message in now.states["exports/team-0"].problem
+
+
+def test_an_entry_with_exports_of_another_rank_is_written_again(tmp_path):
+    board = make_board(tmp_path, exports="true", datasets="[qqp, rte]")
+    run_fake(board)
+    file = tmp_path / "out" / "entries" / "team.json"
+    values = json.loads(file.read_text())
+    for rank, finished in ((4, True), (2, False)):
+        values["runs"][0]["router_worth"]["exports"] = [{"how": "mean", "rank": 4}, {"how": "fit", "rank": rank}]
+        file.write_text(json.dumps(values))
+        assert survey(board).states["experts/team"].finished == finished
 
 
 def test_costs_of_other_settings_are_not_taken_for_the_boards(tmp_path):

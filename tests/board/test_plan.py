@@ -255,6 +255,10 @@ def test_a_study_may_take_the_rate_of_its_method(tmp_path):
     step = make_plan(board).steps["runs/lora-ranks-8-0"]
     assert step.needs == ("grid/lora",) and step.argv[step.argv.index("--lr-from") + 1].endswith("work/grid/lora")
     assert "--grid" not in make_plan(board).steps["studies/ranks/entries/lora-ranks-8"].argv
+    facts = Facts({(board.bases[0].label, row): dict.fromkeys(board.file.rates, 1.0) for row in ("lora", "team")})
+    words = make_plan(board, facts).steps["runs/lora-ranks-8-0"].argv
+    # cme train refuses a grid with another rank as --lr-from.
+    assert "--lr-from" not in words and float(words[words.index("--lr") + 1]) in board.file.rates
 
 
 def test_a_list_of_layers_names_its_row(tmp_path):

@@ -164,6 +164,103 @@ def test_a_run_with_other_settings_is_not_chosen_from(settings, tmp_path):
         train_grid(settings(), LORA, [1e-3, 1e-2], out=tmp_path / "other")
 
 
+def with_marker(folder, **changes):
+    """Change what the marker of a run says, as a run on another base or machine would."""
+    values = json.loads((folder / ".cme.json").read_text())
+    values["settings"] |= changes
+    (folder / ".cme.json").write_text(json.dumps(values))
+
+
+def test_runs_on_another_base_or_in_another_dtype_are_not_chosen_from(settings, tmp_path, monkeypatch):
+    """Losses of two bases, or of two dtypes, do not say which rate is better."""
+    out, rates = tmp_path / "grid", [1e-3, 1e-2]
+    for rate in rates:
+        train(settings(learning_rate=rate), LORA, out=out / folder_of(rate))
+    monkeypatch.setattr("cme.training.grid.pick_dtype", lambda dtype: "float32" if dtype == "auto" else dtype)
+    kept = (out / "lr-1e-02" / ".cme.json").read_bytes()
+    with_marker(out / "lr-1e-02", base_fingerprint="b" * 64)
+    with pytest.raises(UsageError, match=r"lr-1e-02 has a run with other settings \(base_fingerprint: 'bbb"):
+        train_grid(settings(dtype="auto"), LORA, rates, out=out)
+    (out / "lr-1e-02" / ".cme.json").write_bytes(kept)
+    with_marker(out / "lr-1e-02", dtype="bfloat16")
+    with pytest.raises(UsageError, match=r"lr-1e-02 .*dtype: 'bfloat16' there, 'float32' now"):
+        train_grid(settings(dtype="auto"), LORA, rates, out=out)
+    with_marker(out / "lr-1e-03", dtype="bfloat16")
+    with pytest.raises(
+        UsageError, match=r"lr-1e-03 has a run in bfloat16, but --dtype is float32.* Give --dtype bfloat16"
+    ):
+        train_grid(settings(dtype="float32"), LORA, rates, out=out)
+    with pytest.raises(UsageError, match="in bfloat16, but 'auto' is float32 on this machine"):
+        train_grid(settings(dtype="auto"), LORA, [*rates, 1e-1], out=out)
+    grid = train_grid(settings(dtype="auto"), LORA, rates, out=out)
+    assert grid.best, "nothing is trained here, so the machine's own dtype does not matter"
+
+
+def test_a_grid_records_of_what_it_is_and_is_not_continued_on_another_base(settings, tmp_path, monkeypatch):
+    given, out = settings(), tmp_path / "grid"
+    grid = train_grid(given, LORA, [1e-3, 1e-2], out=out)
+    run = read_record(out / grid.best / "run.json", Run)
+    assert (grid.base_fingerprint, grid.mix_fingerprint) == (run.base_fingerprint, run.mix_fingerprint)
+    assert (grid.seed, grid.dtype, grid.adapter) == (given.seed, "float32", run.adapter)
+    marker = json.loads((out / ".cme.json").read_text())
+    assert marker["settings"]["base_fingerprint"] == run.base_fingerprint
+    with monkeypatch.context() as patch:
+        patch.setattr("cme.training.grid.base_fingerprint", lambda base: "b" * 64)
+        with pytest.raises(UsageError, match="base_fingerprint: "):
+            train_grid(given, LORA, [1e-3, 1e-2, 1e-1], out=out)
+
+
+def test_a_grid_that_an_earlier_version_began_goes_on(settings, tmp_path):
+    from cme.files import digest
+
+    out = tmp_path / "grid"
+    train_grid(settings(), LORA, [1e-3, 1e-2], out=out)
+    marker = json.loads((out / ".cme.json").read_text())
+    del marker["settings"]["base_fingerprint"]
+    marker |= {"digest": digest(marker["settings"]), "finished": False}
+    (out / ".cme.json").write_text(json.dumps(marker))
+    values = json.loads((out / GRID).read_text())
+    for key in ("seed", "base_fingerprint", "mix_fingerprint", "dtype", "adapter"):
+        del values[key]
+    (out / GRID).write_text(json.dumps(values))
+    assert (
+        read_record(out / GRID, Grid).differences(
+            "other", "other", read_record(next(out.glob("*/run.json")), Run).adapter
+        )
+        == []
+    )
+    assert train_grid(settings(), LORA, [1e-3, 1e-2], out=out).adapter is not None
+
+
+def test_a_rate_is_not_taken_from_the_grid_of_another_base_mix_or_rank(settings, tmp_path, monkeypatch):
+    import cme
+    from cme.api.training_settings import settings_of
+
+    out, given = tmp_path / "grid", settings()
+    grid = train_grid(given, LORA, [1e-3, 1e-2], out=out)
+    common = {
+        "recipe": None,
+        "peft_config": None,
+        "data": given.data,
+        "base": given.base,
+        "method": "lora",
+        "lr_from": out,
+    }
+    taken = settings_of(common | {"rank": 4, "alpha": 8.0, "steps": 99})
+    assert taken[0].learning_rate == grid.learning_rate, "boards choose the rate with fewer steps"
+    with pytest.raises(UsageError, match=rf"rank 4 there, 64 here.* give it as lr={grid.learning_rate} "):
+        cme.train(tmp_path / "run", data=given.data, base=given.base, method="lora", rank=64, lr_from=out)
+    with pytest.raises(UsageError, match=r"\(dropout 0.0 there, 0.5 here\)"):
+        settings_of(common | {"rank": 4, "dropout": 0.5})
+    write_mix(tmp_path / "other-mix", [ROWS[:4]])
+    with pytest.raises(UsageError, match=r"\(mix \w{12} there, \w{12} here\)"):
+        settings_of(common | {"rank": 4, "data": tmp_path / "other-mix"})
+    monkeypatch.setattr("cme.models.load.base_fingerprint", lambda base: "b" * 64)
+    with pytest.raises(UsageError, match=r"\(base \w{12} there, bbbbbbbbbbbb here\)"):
+        settings_of(common | {"rank": 4})
+    assert not (tmp_path / "run").exists()
+
+
 def test_divergence_is_recorded_in_the_folder_of_the_run(settings, tmp_path):
     from cme.errors import DivergedError
 

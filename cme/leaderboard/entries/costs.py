@@ -120,9 +120,9 @@ def measured(entry: Entry, quantity: str) -> Measured | None:
 def run_ratios(entries: Sequence[Entry]) -> dict[str, RunRatio]:
     """Divide the training time of each entry by that of the LoRA entry with the nearest number of trainable parameters.
 
-    Times are compared only between entries with the same number of steps, device, threads, dtype and number of processes
-    in all runs. Entries with a measured ratio are left out: the clock of a run depends on what else the machine did, and the
-    measurement of all methods in turns does not.
+    Times are compared only between entries with the same mix, number of steps, device, threads and number of processes in all
+    runs, and the same batches, longest example and dtype (`_CONDITIONS`). Entries with a measured ratio are left out: the
+    clock of a run depends on what else the machine did, and the measurement of all methods in turns does not.
 
     Returns:
         The ratios by the entry's name. Entries without a comparable LoRA entry are left out.
@@ -144,14 +144,26 @@ def run_ratios(entries: Sequence[Entry]) -> dict[str, RunRatio]:
     return ratios
 
 
+_CONDITIONS = (
+    "dtype",
+    "batch_size",
+    "gradient_accumulation",
+    "max_length",
+    "gradient_checkpointing",
+    "train_on_prompt",
+)
+"""Training settings on which the time of a run depends."""
+
+
 def _conditions(entry: Entry) -> tuple[str, ...] | None:
     """Return what training times depend on besides the method; None if the runs of the entry differ in it."""
     every = set()
     for run in entry.runs:
         training = run.provenance.training
-        known = run.cost.device, training.threads, training.world_size, run.cost.steps
+        known = run.cost.device, training.threads, training.world_size, run.cost.steps, training.mix_fingerprint
         every.add(tuple(map(str, known)))
-    return (*every.pop(), str(entry.recipe.dtype)) if len(every) == 1 else None
+    recipe = tuple(str(getattr(entry.recipe, name)) for name in _CONDITIONS)
+    return (*every.pop(), *recipe) if len(every) == 1 else None
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

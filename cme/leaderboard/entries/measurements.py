@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import ConfigDict, Field
 
 from cme.config import Items, Model, build
 from cme.errors import CMEError, UsageError
 from cme.files import read_json
+from cme.readers.yaml_file import parse_yaml
 from cme.records import AdapterRecord, ChosenGrid, Entry, Grid, MeasuredRatios, Ratio, Run, read_record
 from cme.records.cost import without_out
-from cme.records.method import UNMEASURED, has_other_costs, ranks_of, with_gate_sum
+from cme.records.method import GATE_SUMS, UNMEASURED, costly_settings, has_other_costs, measured_name, ranks_of
 
 __all__ = ["RATIOS", "MeasuredRow", "cost_ratios", "lr_grid"]
 
@@ -31,8 +32,8 @@ def lr_grid(path: Path, run: Run) -> ChosenGrid:
 
     Raises:
         CMEError: There is no such file.
-        UsageError: The grid is of another method, is not finished, or chose another learning rate or other settings than the
-            run's.
+        UsageError: The grid is of another method, base, mix or adapter, is not finished, or chose another learning rate or
+            other settings than the run's.
     """
     file = path / "lr-grid.json" if path.is_dir() else path
     grid = read_record(file, Grid)
@@ -55,6 +56,11 @@ def lr_grid(path: Path, run: Run) -> ChosenGrid:
                 f"{file} chose {key} {value}, but the row was trained with {there}. Train with what the grid chose (--lr-from), "
                 "or leave the grid out."
             )
+    if differences := grid.differences(run.base_fingerprint, run.mix_fingerprint, run.adapter):
+        raise UsageError(
+            f"{file} has other runs than the row ({', '.join(differences)}), so its rate was not chosen for this row. Give the "
+            "grid that was run with the row's base, mix and settings, or leave the grid out."
+        )
     # A problem is a message for a terminal, so it may contain line breaks.
     runs = tuple(item.replace(problem=item.problem and " ".join(item.problem.split())) for item in grid.runs)
     return ChosenGrid(**{**dict(grid), "runs": runs, "at_edge": grid.at_edge})
@@ -180,9 +186,10 @@ class _Wanted(NamedTuple):
     rank: int | None
     experts: int | None
     targets: Sequence[str] | str | None
+    settings: dict[str, Any]
 
     def __str__(self) -> str:
-        parts = [self.method, f"rank {self.rank}" if self.rank else ""]
+        parts = [measured_name(self.method, self.settings), f"rank {self.rank}" if self.rank else ""]
         parts += [f"{self.experts} experts" if self.experts else ""]
         return ", ".join(part for part in parts if part) + (f" on {self.targets}" if self.targets else "")
 
@@ -199,20 +206,20 @@ def _ratios(report: _Report, row: MeasuredRow, file: Path) -> MeasuredRatios:
             f"{file} was measured on a base with {place.base_parameters:,} parameters, but the row's base has "
             f"{row.base_parameters or 0:,}. Measure on the row's base: cme bench adapters --base {row.base}"
         )
-    wanted = _Wanted(row.method, adapter.rank, adapter.experts, _targets(adapter.target_modules))
-    # A measurement with the row's own sum of gate weights is preferred to that of the method's default.
-    own = with_gate_sum(adapter.plain()).get("gate_sum")
-    names = (f"{row.method}:gate_sum={own}", row.method) if own is not None else (row.method,)
+    own = costly_settings(adapter.plain(), GATE_SUMS.get(row.method))
+    wanted = _Wanted(row.method, adapter.rank, adapter.experts, _targets(adapter.target_modules), own)
     cases = [case for case in report.cases if case.form in _FORMS]
     targets = _targets(settings.target_modules)
-    fitting = {
-        one.method: one for one in cases if _Wanted(_plain(one.method), one.rank, one.experts, targets) == wanted
-    }
-    case = next((fitting[name] for name in names if name in fitting), None)
+    fitting = [(_wanted_by(case, targets), case) for case in cases]
+    case = next((case for there, case in fitting if there == wanted), None)
+    if case is None and row.method not in GATE_SUMS:
+        # The default of a method of another package is unknown, so the row may have it.
+        other = wanted._replace(settings={key: value for key, value in own.items() if key != "gate_sum"})
+        case = next((case for there, case in fitting if there == other), None)
     lora = next((one for one in cases if one.method == "lora"), None)
     if case is None or lora is None:
         known = ", ".join(f"{one.name} (rank {one.rank})" for one in cases) or "no adapter"
-        methods = ",".join(dict.fromkeys(("lora", row.method)))
+        methods = ",".join(dict.fromkeys(("lora", row.method, measured_name(row.method, own))))
         if adapter.method in UNMEASURED:
             raise UsageError(
                 f"the costs of {wanted} cannot be measured, because cme bench adapters compares only methods with a name in "
@@ -239,9 +246,11 @@ def _ratios(report: _Report, row: MeasuredRow, file: Path) -> MeasuredRatios:
     )
 
 
-def _plain(name: str) -> str:
-    """Return the method of a case, such as ``teamlora`` of ``teamlora:gate_sum=1``."""
-    return name.partition(":")[0]
+def _wanted_by(case: _Case, targets: Sequence[str] | str | None) -> _Wanted:
+    """Return the rows to which a case belongs. Its name has its own settings, as in ``teamlora:gate_sum=1``."""
+    method, *texts = case.method.split(":")
+    given = {key: parse_yaml(value, case.method) for key, _, value in (text.partition("=") for text in texts)}
+    return _Wanted(method, case.rank, case.experts, targets, costly_settings(given, GATE_SUMS.get(method)))
 
 
 def _targets(names: tuple[str, ...] | str | None) -> Sequence[str] | str | None:

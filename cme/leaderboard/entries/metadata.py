@@ -182,6 +182,10 @@ def _grid(entry: Entry) -> Iterator[str]:
         yield f"the learning rate is {entry.recipe.learning_rate}, but the grid chose {best:g}"
     if rates != sorted(rates) or grid.at_edge != (best in (rates[0], rates[-1])):
         yield "lr_grid.at_edge does not follow from the learning rates of the grid"
+    mixes = {run.provenance.training.mix_fingerprint or grid.mix_fingerprint or "" for run in entry.runs}
+    for differences in (grid.differences(entry.base_fingerprint, mix, entry.settings) for mix in sorted(mixes)):
+        if differences:
+            yield f"lr_grid has other runs than the row ({', '.join(differences)[:200]!a})"
 
 
 def _tuned(entry: Entry, grid: ChosenGrid, lowest: GridRun) -> Iterator[str]:

@@ -3,15 +3,21 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from cme.data.sources import is_mini
 from cme.leaderboard.entries.chosen_rows import choosing_run
 from cme.leaderboard.ranking.numbers import listing, points
 from cme.leaderboard.ranking.tuned import chosen_settings
-from cme.leaderboard.submission.expert_commands import analysis_command, export_command
-from cme.records import ChosenGrid, Entry, EntryRun
+from cme.leaderboard.submission.expert_commands import (
+    about_text,
+    analysis_command,
+    export_command,
+    not_in_analysis,
+    not_in_export,
+)
+from cme.records import AdapterRecord, ChosenGrid, Entry, EntryRun
 from cme.suite import select, selection
 from cme.suite.baselines import BASELINES
 
@@ -55,12 +61,15 @@ class BoardStep:
         row: name of the row; empty for steps of several rows.
         numbers: what it made, in words.
         command: the command line.
+        remark: what the command line does not say, because the entry does not record it or the command line has no option for
+            it; empty if it says everything.
     """
 
     name: str
     row: str
     numbers: str
     command: str
+    remark: str = ""
 
 
 def board_steps(entries: Sequence[Entry], mixes: dict[str, str | None], mix_ids: str | None = None) -> list[BoardStep]:
@@ -108,26 +117,21 @@ def entry_steps(entry: Entry, mix: str, measurements: dict[str, str] | None = No
     submit: list[str] = ["cme", "submit"]
     measured: list[str] = []
     if entry.lr_grid is not None:
-        rates = ",".join(f"{rate:g}" for rate in entry.lr_grid.rates_beside(entry.lr_grid.runs[0]))
-        varied = _varied(entry.lr_grid)
-        command = _train(entry, mix, f"grid/{entry.name}", entry.runs[0], ["--lr-grid", rates, *varied])
-        chosen = f"the learning rate {entry.lr_grid.learning_rate:g}"
-        chosen += f" with {listing(chosen_settings(entry))}" if varied else ""
-        numbers = f"{chosen}, from a grid of {len(entry.lr_grid.runs)}"
-        yield BoardStep(f"grid/{entry.name}", entry.name, numbers, command)
+        yield _grid(entry, entry.lr_grid, mix)
     for run in entry.runs:
         label = entry.name if len(entry.runs) == 1 else f"{entry.name}-{run.seed}"
         if run.seed is not None:
-            command = _train(entry, mix, f"runs/{label}", run, ["--lr", _text(entry.recipe.learning_rate)])
+            command = _train(entry, mix, f"runs/{label}", run)
             yield BoardStep(f"runs/{label}", entry.name, f"seed {run.seed}: parameters, time, memory, losses", command)
         made = f"average {points(run.scores.average)}" + (" and retention" if run.retention else "")
         numbers = made if run.seed is None else f"seed {run.seed}: {made}"
-        yield BoardStep(f"results/{label}", entry.name, numbers, _evaluate(entry, run, label, f"results/{label}", 0))
+        command = _evaluate(entry, run, label, f"results/{label}", 0)
+        yield BoardStep(f"results/{label}", entry.name, numbers, command, about_text(run.retention))
         submit.append(f"results/{label}")
     for run in entry.runs:
         label = entry.name if len(entry.runs) == 1 else f"{entry.name}-{run.seed}"
-        for out, option, numbers, command in _expert_commands(entry, run, label, mix):
-            yield BoardStep(out, entry.name, f"seed {run.seed}: {numbers}", command)
+        for out, option, numbers, command, remark in _expert_commands(entry, run, label, mix):
+            yield BoardStep(out, entry.name, f"seed {run.seed}: {numbers}", command, remark)
             measured += [option, out]
     for variant in entry.prompt_variants:
         run = next((item for item in entry.runs if item.seed == variant.seed), entry.runs[0])
@@ -155,15 +159,15 @@ def source_argument(source: str) -> str:
     return f"{source}=DIR" if _NAME.fullmatch(source) else "DIR"
 
 
-def _expert_commands(entry: Entry, run: EntryRun, label: str, mix: str) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the output folder, the option of ``cme submit``, the numbers and the command of what was measured about experts."""
+def _expert_commands(entry: Entry, run: EntryRun, label: str, mix: str) -> Iterator[tuple[str, str, str, str, str]]:
+    """Yield the output folder, the option of ``cme submit``, the numbers, the command and its remark for measured experts."""
     source = source_argument(entry.source)
     folder = f"analysis/{label}"
     if (command := analysis_command(entry, run, label, source, folder)) is not None:
-        yield folder, "--analysis", "what the experts do and are worth", command
+        yield folder, "--analysis", "what the experts do and are worth", command, not_in_analysis(run)
     folder = f"exports/{label}"
     if (command := export_command(entry, run, label, source, mix, folder)) is not None:
-        yield folder, "--export", "what the router is worth", command
+        yield folder, "--export", "what the router is worth", command, not_in_export(run)
 
 
 def _costs(command: str, name: str, measurements: dict[str, str]) -> tuple[str, str]:
@@ -195,6 +199,42 @@ def _costs(command: str, name: str, measurements: dict[str, str]) -> tuple[str, 
     return measurements[bare], shlex.join([*words, "--out", measurements[bare]])
 
 
+def _grid(entry: Entry, grid: ChosenGrid, mix: str) -> BoardStep:
+    """Return the step that chose the learning rate of a row, whose runs may have had fewer steps than the row."""
+    out, first, varied = f"grid/{entry.name}", entry.runs[0], _varied(grid)
+    rates = ",".join(map(_text, grid.rates_beside(grid.runs[0])))
+    chosen = f"the learning rate {_text(grid.learning_rate)}"
+    chosen += f" with {listing(chosen_settings(entry))}" if varied else ""
+    tuned = {key for run in grid.runs for key in run.settings or {}}
+    settings, in_recipe = entry.settings.plain(), {}
+    if isinstance(entry.settings.target_modules, str):
+        in_recipe["target_modules"] = settings.pop("target_modules")
+    # cme train refuses --alpha beside a varied rank, because alpha / rank stays that of the recipe, or 2.
+    scaled = "rank" in tuned and "alpha" not in tuned
+    rank, alpha = entry.settings.rank, settings.pop("alpha", None) if scaled else None
+    if rank and alpha not in (None, 2 * rank):
+        in_recipe |= {"rank": rank, "alpha": alpha}
+    if in_recipe:
+        in_recipe = {"method": settings.pop("method"), **in_recipe}
+    given = AdapterRecord(**{key: value for key, value in settings.items() if key not in {*tuned, *in_recipe}})
+    recipe = entry.recipe.plain()
+    if grid.steps and grid.steps != (first.cost.steps or recipe.get("steps")):
+        recipe = {key: value for key, value in recipe.items() if key != "epochs"} | {"steps": grid.steps}
+    words = ["--recipe", "RECIPE"] if in_recipe else []
+    words += ["--lr-grid", rates, *varied]
+    seed = first.seed if grid.seed is None else grid.seed
+    command = _train_words(entry, first, recipe, given, mix, words, str(seed), out)
+    remarks = []
+    if grid.seed is None:
+        remarks.append(f"The entry does not record the seed of the grid (--seed); {seed} is the row's first one.")
+    remarks.append("Entries do not record --logging-steps, on which the last losses of a grid depend.")
+    if in_recipe:
+        values = ", ".join(f"{key}: {json.dumps(value)}" for key, value in in_recipe.items())
+        remarks.append(f"RECIPE stands for a file with 'adapter: {{{values}}}'.")
+    numbers = f"{chosen}, from a grid of {len(grid.runs)}"
+    return BoardStep(out, entry.name, numbers, command, " ".join(remarks))
+
+
 def _varied(grid: ChosenGrid) -> list[str]:
     """Return the options for the settings that a grid varied beside the learning rate."""
     values: dict[str, list[str]] = {}
@@ -209,13 +249,26 @@ def _run_of(entry: Entry, run: EntryRun) -> str:
     return f"runs/{entry.name}" if len(entry.runs) == 1 else f"runs/{entry.name}-{run.seed}"
 
 
-def _train(entry: Entry, mix: str, out: str, run: EntryRun, rate: list[str]) -> str:
+def _train(entry: Entry, mix: str, out: str, run: EntryRun) -> str:
     """Return the training command with every recorded setting, so that later defaults do not change it."""
-    settings = entry.settings
-    if isinstance(settings.target_modules, str):
+    if isinstance(entry.settings.target_modules, str):
         # The command line has no option for a regular expression.
         return shlex.join(["cme", "reproduce", ".", entry.name, "--seed", str(run.seed), "--data", mix, "--out", out])
-    values = {**entry.recipe.plain(), **settings.plain()}
+    rate = ["--lr", _text(entry.recipe.learning_rate)]
+    return _train_words(entry, run, entry.recipe.plain(), entry.settings, mix, rate, str(run.seed), out)
+
+
+def _train_words(
+    entry: Entry,
+    run: EntryRun,
+    recipe: Mapping[str, object],
+    settings: AdapterRecord,
+    mix: str,
+    rate: Sequence[str],
+    seed: str,
+    out: str,
+) -> str:
+    values = {**recipe, **settings.plain()}
     words = ["cme", "train"]
     if (processes := run.provenance.training.world_size or 1) > 1:
         words = ["torchrun", "--nproc_per_node", str(processes), "-m", "cme", "train"]
@@ -225,7 +278,7 @@ def _train(entry: Entry, mix: str, out: str, run: EntryRun, rate: list[str]) -> 
     for name in ("collaboration", "competition"):
         if values.get(name) is not None:
             words.append(f"--{name}" if values[name] else f"--no-{name}")
-    if settings.target_modules is not None:
+    if isinstance(settings.target_modules, tuple):
         words += ["--target-modules", ",".join(settings.target_modules)]
     for key, value in settings.options.items():
         words += ["--set", f"{key}={json.dumps(value)}"]
@@ -233,7 +286,7 @@ def _train(entry: Entry, mix: str, out: str, run: EntryRun, rate: list[str]) -> 
         f"--{name.replace('_', '-')}" for name in ("train_on_prompt", "gradient_checkpointing") if values.get(name)
     ]
     threads = run.provenance.training.threads
-    words += [*rate, "--base", entry.base, "--data", mix, "--seed", str(run.seed)]
+    words += [*rate, "--base", entry.base, "--data", mix, "--seed", seed]
     words += ["--threads", str(threads)] if threads else []
     return shlex.join([*words, "--out", out])
 
@@ -250,11 +303,12 @@ def _evaluate(entry: Entry, run: EntryRun, label: str, out: str, variant: int) -
     words += ["--source", source_argument(entry.source), "--tier", entry.tier]
     scored = [item.dataset for item in entry.scores.datasets]
     words += selection(scored)
-    words += ["--run-code"] if any(spec.runs_code for spec in select(scored)) else []
+    if any(spec.runs_code for spec in select(scored)):
+        words += ["--run-code=unsandboxed" if recorded.run_code == "unsandboxed" else "--run-code"]
     if entry.rows is not None:
         adapters = [item.provenance.adapter.fingerprint for item in entry.runs]
         own = choosing_run(entry.base_fingerprint, entry.rows, adapters) == entry.runs.index(run)
-        words += ["--until", f"{entry.rows.half_width:g}"] if own and entry.rows.half_width else ["--rows-of", "RESULT"]
+        words += ["--until", _text(entry.rows.half_width)] if own and entry.rows.half_width else ["--rows-of", "RESULT"]
     if entry.method not in BASELINES:
         for option, value, default in (
             ("format", entry.prompt_format, "plain"),
@@ -267,7 +321,9 @@ def _evaluate(entry: Entry, run: EntryRun, label: str, out: str, variant: int) -
             ("threads", recorded.threads, None),
         ):
             words += [f"--{option}", _text(value)] if value not in (default, None) else []
-        words += ["--retention"] if run.retention and not variant else []
+        if run.retention and not variant:
+            words += ["--retention", *(["--retention-base", entry.base] if entry.settings.method == "full" else [])]
+            words += ["--retention-text", "TEXT"] if about_text(run.retention) else []
     words += ["--allow-missing"] if provenance.missing else []
     return shlex.join([*words, "--name", out.removeprefix("results/"), "--out", out])
 

@@ -6,10 +6,13 @@ import shutil
 import pytest
 
 import cme
+from cme.adapters.methods import METHODS
+from cme.bench.adapters.settings import settings_of
 from cme.errors import CMEError, UsageError
 from cme.leaderboard import make_entry, verify
 from cme.leaderboard.entries.files import read_entry
 from cme.records import Grid, GridRun, Ratio, write_record
+from cme.records.method import GATE_SUMS
 from tests.leaderboard.workshop import make_samples
 
 RUNS = (
@@ -109,6 +112,28 @@ def test_the_grid_of_another_row_is_refused(workshop, changes, message):
         workshop.row("team", "teamlora", 0.6, grid=grid(workshop.root / "grid", **changes), **ROW)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"base_fingerprint": "c" * 64}, r"\(base cccccccccccc there, \w{12} here\)"),
+        ({"mix_fingerprint": "d" * 64}, r"\(mix dddddddddddd there, \w+ here\)"),
+        ({"adapter": {"method": "teamlora", "rank": 256, "experts": 4}}, r"\(rank 256 there, 8 here\)"),
+        ({"adapter": {"method": "teamlora", "rank": 8, "experts": 2}}, r"\(experts 2 there, 4 here\)"),
+        ({"adapter": {"method": "teamlora", "rank": 8, "balance_form": "switch"}}, r"\(balance_form switch there"),
+    ],
+)
+def test_a_grid_with_other_runs_than_the_row_is_refused(workshop, changes, message):
+    """Grids that record their base, mix and adapter chose the rate of such rows only. Their number of steps is free."""
+    with pytest.raises(UsageError, match=f"has other runs than the row {message}"):
+        workshop.row("team", "teamlora", 0.6, grid=grid(workshop.root / "grid", **changes), **ROW)
+    run = workshop.row("other", "teamlora", 0.6, **ROW).runs[0]
+    same = {"steps": 3, "adapter": {"method": "teamlora", "rank": 8, "gate_sum": "free"}}
+    same["mix_fingerprint"] = run.provenance.training.mix_fingerprint
+    entry = workshop.row("team", "teamlora", 0.6, grid=grid(workshop.root / "grid", **same), **ROW)
+    assert entry.lr_grid.adapter.rank == 8 and entry.lr_grid.mix_fingerprint == same["mix_fingerprint"]
+    verify(workshop.entries)
+
+
 def test_costs_are_those_of_the_row_over_lora(workshop):
     folder = report(workshop.root / "costs")
     entry = workshop.row("team", "teamlora", 0.6, bench=folder, **ROW)
@@ -170,6 +195,40 @@ def test_a_row_gets_the_costs_of_its_own_sum_of_gate_weights(workshop):
         settings = {"rank": 8, "experts": 4, "gate_sum": total}
         entry = workshop.row(f"sum-{total}", "teamlora", 0.6, settings=settings, bench=folder, **ROW)
         assert entry.cost_ratios.train.value == value
+
+
+OTHERS = [
+    ({"dropout": 0.1}, "teamlora:dropout=0.1"),
+    ({"router_hidden": 1024}, "teamlora:router_hidden=1024"),
+    ({"competition": False}, "teamlora:competition=false"),
+    ({"collaboration": False}, "teamlora:collaboration=false"),
+    ({"balance_weight": 0.1, "balance_form": "switch"}, "teamlora:balance_weight=0.1:balance_form=switch"),
+    ({"gate_sum": 1, "balance_weight": 1e-05}, "teamlora:gate_sum=1:balance_weight=0.00001"),
+    ({"gate_scale": 0.5}, "teamlora:gate_scale=0.5"),
+]
+
+
+@pytest.mark.parametrize(("changes", "name"), OTHERS)
+def test_settings_that_change_the_computation_have_costs_of_their_own(workshop, changes, name):
+    """The ratio of the default TeamLoRA, 1.25, is not that of such a row. Its own case is named as the benchmark names it."""
+    settings = {"rank": 8, "experts": 4, "dropout": 0.0, "competition": True, "balance_weight": 0.0, "router_hidden": 0}
+    folder = report(workshop.root / "costs")
+    with pytest.raises(UsageError, match=f"does not contain {name}, rank 8.* --methods lora,teamlora,{name} --total"):
+        workshop.row("other", "teamlora", 0.6, settings=settings | changes, bench=folder, **ROW)
+    assert settings_of(name).items() >= changes.items()
+    values = json.loads((folder / "report.json").read_text())
+    own = {**values["cases"][1], "name": "own", "method": name}
+    times = {**values["ratios"][0], "case": "own", "quartiles": {"median": 2.0}, "interval": None}
+    report(folder, cases=[*values["cases"], own], ratios=[*values["ratios"], times])
+    entry = workshop.row("other", "teamlora", 0.6, settings=settings | changes, bench=folder, **ROW)
+    plain = workshop.row("plain", "teamlora", 0.6, settings=settings, bench=folder, **ROW)
+    assert (entry.cost_ratios.train.value, plain.cost_ratios.train.value) == (2.0, 1.25)
+
+
+def test_the_defaults_of_the_sums_of_gate_weights_are_those_of_the_methods():
+    assert {name: METHODS[name].gate_sum for name in GATE_SUMS} == GATE_SUMS
+    own = [name for name in METHODS if "gate_sum" in METHODS[name].settings]
+    assert set(own) <= set(GATE_SUMS)
 
 
 @pytest.mark.parametrize(

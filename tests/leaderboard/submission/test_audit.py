@@ -125,6 +125,21 @@ def test_the_rate_of_a_grid_is_the_one_with_the_lowest_loss(small):
     assert "the lowest loss is at 0.0001" in refusal(small)
 
 
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"base_fingerprint": "e" * 64}, "base eeeeeeeeeeee there"),
+        ({"mix_fingerprint": "e" * 64}, "mix eeeeeeeeeeee there"),
+        ({"adapter": {"method": "lora", "rank": 999}}, "rank 999 there"),
+    ],
+)
+def test_a_grid_of_another_base_mix_or_adapter_is_refused(small, changes, says):
+    run = {"folder": "x", "last_loss": None, "problem": None, "learning_rate": 2e-4, "validation_loss": 2.0}
+    grid = {"method": "lora", "steps": 1, "runs": [run], "best": "x", "learning_rate": 2e-4, "at_edge": True}
+    edit(small, put(["lr_grid"], grid | changes))
+    assert f"lr_grid has other runs than the row ('{says}" in refusal(small)
+
+
 def test_swapped_missing_and_surplus_samples_are_refused(small):
     samples = small.entries.parent / "samples"
     first, second = samples / "lora.0.parquet", samples / "lora.1.parquet"

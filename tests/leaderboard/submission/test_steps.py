@@ -9,11 +9,14 @@ from typer.testing import CliRunner
 
 import cme
 from cme.adapters.read_settings import settings_from as adapter_from
+from cme.api.training_settings import settings_of
 from cme.cli.main import app
 from cme.leaderboard.entries.board import load_entries
+from cme.leaderboard.submission.expert_commands import export_command, not_in_analysis, not_in_export
 from cme.leaderboard.submission.reproduce import build_command
 from cme.leaderboard.submission.steps import board_steps, entry_steps, source_argument
-from cme.records import AdapterRecord, Entry, PlainLora, Recipe, RouterWorth
+from cme.records import AdapterRecord, Entry, LossChange, PlainLora, Recipe, Retention, RouterWorth
+from cme.records.retention import Drift
 from cme.training.recipe import load_recipe
 from cme.training.settings import settings_from as training_from
 from tests.leaderboard.analyses import analysed_row
@@ -102,6 +105,116 @@ def test_training_commands_have_settings_that_no_row_of_the_board_has(entries, m
     for name, function in (("runs/lora-0", "train"), ("grid/lora", "train_grid")):
         _, given = call(made[name].command, monkeypatch, function)
         assert (given["b_learning_rate_ratio"], given["max_grad_norm"]) == (16, 0.5)
+
+
+def grid_call(entry, monkeypatch):
+    """The step of a row's grid, and the settings that the command line and the API make of its command."""
+    step = next(step for step in entry_steps(entry, "mix") if step.name.startswith("grid/"))
+    (_, rates), given = call(step.command, monkeypatch, "train_grid")
+    return step, [float(rate) for rate in rates.split(",")], given
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return {entry.name: entry for entry in load_entries(DEMO.parent / "sample" / "entries")}
+
+
+def test_the_command_of_a_shorter_grid_has_its_steps(sample, entries, monkeypatch):
+    for name in ("lora", "teamlora", "lora-tuned"):
+        step, rates, given = grid_call(sample[name], monkeypatch)
+        assert given["steps"] == sample[name].lr_grid.steps == 40 and rates == [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3]
+        assert "does not record the seed of the grid" in step.remark and given["seed"] == 0
+    _, given = call(
+        next(s.command for s in entry_steps(sample["lora"], "mix") if s.name == "runs/lora-1"), monkeypatch, "train"
+    )
+    assert given["steps"] == sample["lora"].recipe.steps == 150
+    epochs = entries["lora"].replace(recipe=Recipe(**entries["lora"].recipe.plain() | {"epochs": 0.5, "steps": None}))
+    _, _, given = grid_call(epochs, monkeypatch)
+    assert (given["epochs"], given["steps"]) == (0.5, None), "the grid has as many steps as the rows, so as many epochs"
+    _, _, given = grid_call(epochs.replace(lr_grid=epochs.lr_grid.replace(steps=50)), monkeypatch)
+    assert (given["epochs"], given["steps"]) == (None, 50)
+
+
+def test_the_command_of_a_tuned_row_is_one_that_cme_train_takes(sample, monkeypatch, tmp_path):
+    """cme train refuses an alpha beside a rank that the grid varies."""
+    _, _, given = grid_call(sample["lora-tuned"], monkeypatch)
+    assert "alpha" not in given and given["tune"] == {"rank": [8, 16, 32, 64]}
+    made = settings_of({**given, "data": tmp_path, "peft_config": None})[1]
+    assert made.lora_alpha / made.rank == 2 == sample["lora-tuned"].settings.alpha / sample["lora-tuned"].settings.rank
+    step, _, given = grid_call(changed(sample["lora-tuned"], alpha=16.0), monkeypatch)
+    assert not {"alpha", "rank", "method"} & given.keys() and given["recipe"] == "RECIPE"
+    text = step.remark.split("RECIPE stands for a file with '")[1].removesuffix("'.")
+    (tmp_path / "recipe.yaml").write_text(text)
+    made = settings_of({**given, "recipe": str(tmp_path / "recipe.yaml"), "data": tmp_path, "peft_config": None})[1]
+    assert (made.method, made.lora_alpha / made.rank) == ("lora", 0.5)
+
+
+def test_rates_are_exact(entries, monkeypatch):
+    rate = 0.00012345678901
+    grid = entries["lora"].lr_grid
+    runs = (grid.runs[0].replace(learning_rate=rate), *grid.runs[1:])
+    _, rates, _ = grid_call(entries["lora"].replace(lr_grid=grid.replace(runs=runs)), monkeypatch)
+    assert rates[0] == rate
+
+
+def test_a_grid_that_records_its_seed_is_repeated_with_it(entries, monkeypatch):
+    step, _, given = grid_call(entries["lora"].replace(lr_grid=entries["lora"].lr_grid.replace(seed=7)), monkeypatch)
+    assert given["seed"] == 7 and "does not record the seed" not in step.remark
+
+
+def test_a_grid_of_layers_by_a_regular_expression_takes_them_from_a_recipe(entries, monkeypatch, tmp_path):
+    step, _, given = grid_call(changed(entries["lora"], target_modules=r".*\.up_proj"), monkeypatch)
+    (tmp_path / "recipe.yaml").write_text(step.remark.split("RECIPE stands for a file with '")[1].removesuffix("'."))
+    made = settings_of({**given, "recipe": str(tmp_path / "recipe.yaml"), "data": tmp_path, "peft_config": None})[1]
+    assert (made.method, made.target_modules, made.rank, made.lora_alpha) == ("lora", r".*\.up_proj", 32, 64)
+
+
+def measured(entry, text):
+    """The entry with the change of the loss on a text."""
+    loss = LossChange(value=0.1, stderr=0.0, text=text, text_sha256="e" * 64, tokens=8, base=(1.0,), adapted=(1.1,))
+    drift = Drift(value=0.1, stderr=0.0, tokens=8, texts=(0.1,), texts_sha256="d" * 64)
+    kept = Retention(base_fingerprint="b" * 64, drift=drift, loss=loss, remark="")
+    return entry.replace(runs=tuple(run.replace(retention=kept) for run in entry.runs)), kept
+
+
+def test_what_the_entry_does_not_record_is_said(entries, monkeypatch):
+    entry, kept = measured(entries["moelora"], "my text.txt")
+    steps = {step.name: step for step in entry_steps(entry, "mix")}
+    _, given = call(steps["results/moelora-0"].command, monkeypatch, "evaluate")
+    assert str(given["retention_text"]) == "TEXT"
+    assert steps["results/moelora-0"].remark == f"TEXT stands for the file 'my text.txt' with the SHA-256 {'e' * 64}."
+    hub, _ = measured(entries["moelora"], "Salesforce/wikitext/wikitext-2-raw-v1/test@1")
+    assert "--retention-text" not in next(s.command for s in entry_steps(hub, "mix") if s.name == "results/moelora-0")
+    assert steps["analysis/moelora-0"].remark == "Entries do not record --subject-rows, on which the load depends."
+    assert "--ridge, --steps, --lr, --batch-size, --seed" in steps["exports/moelora-0"].remark
+    worth = entry.runs[0].router_worth
+    plain = worth.exports[0].replace(how="mean", retention=kept)
+    run = entry.runs[0].replace(router_worth=worth.replace(exports=(plain,)))
+    assert not_in_export(run).startswith("TEXT stands for") and "--ridge" not in not_in_export(run)
+    assert "--retention-text TEXT" in export_command(entry, run, "moelora-0", "mini", "mix", "x")
+    assert not_in_analysis(run.replace(experts=run.experts.replace(load=None))) == ""
+
+
+def test_evaluations_of_whole_models_and_of_programs_have_their_options(entries, monkeypatch):
+    whole = entries["lora"].replace(method="full", settings=AdapterRecord(method="full"))
+    command = next(step.command for step in entry_steps(whole, "mix") if step.name == "results/lora-0")
+    assert call(command, monkeypatch, "evaluate")[1]["retention_base"] == whole.base
+    entry = entries["lora"]
+    scores = entry.scores.model_copy(
+        update={"datasets": (entry.scores.datasets[0].model_copy(update={"dataset": "mbpp"}),)}
+    )
+    origin = entry.runs[0].provenance.evaluation.model_copy(update={"run_code": "unsandboxed"})
+    provenance = entry.runs[0].provenance.model_copy(update={"evaluation": origin})
+    entry = entry.model_copy(update={"scores": scores, "runs": (entry.runs[0].replace(provenance=provenance),)})
+    command = next(step.command for step in entry_steps(entry, "mix") if " eval " in step.command)
+    assert call(command, monkeypatch, "evaluate")[1]["run_code"] == "unsandboxed"
+
+
+def test_the_list_of_steps_says_what_is_not_recorded():
+    done = CliRunner().invoke(app, ["reproduce", str(DEMO)])
+    lines = done.output.splitlines()
+    at = next(index for index, line in enumerate(lines) if " --out grid/lora" in line)
+    assert lines[at - 1].startswith("# The entry does not record the seed of the grid")
 
 
 def test_evaluation_commands_have_the_recorded_settings(entries, steps, monkeypatch):

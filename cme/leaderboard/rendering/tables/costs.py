@@ -47,13 +47,13 @@ def runs_section(standing: Standing) -> Section | None:
     )
     paragraph += (
         "The column run time × LoRA shows the time relative to the LoRA row with the nearest number of parameters. It is "
-        "computed only for rows without a measured ratio, between rows with equal steps, device, threads, data type and number "
-        "of processes."
+        "computed only for rows without a measured ratio, between rows with an equal mix, steps, batches, longest example, "
+        "device, threads, data type and number of processes."
         if ratios
         else "They are not shown relative to LoRA, because all rows have a measured ratio."
         if all(measured(row, "train") for row in trained)
-        else "No time is shown relative to LoRA: a row has a measured ratio, or no LoRA row was trained with the same steps, "
-        "device, threads, data type and number of processes."
+        else "No time is shown relative to LoRA: a row has a measured ratio, or no LoRA row was trained with the same mix, "
+        "steps, batches, longest example, device, threads, data type and number of processes."
     )
     return Section("Efficiency: training runs", paragraph, make_table(header, lines, text=(0, 1, 9, 12)))
 
