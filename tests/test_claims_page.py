@@ -1,9 +1,11 @@
 """The differences in docs/claims.md are those of the committed boards."""
 
+import csv
 import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import cme
@@ -106,6 +108,30 @@ def test_rank_256_has_the_differences_of_its_study():
     for method in ("teamlora", "moelora"):
         shown = found[f"{method}-ranks-256", f"{method}-ranks-32"].replace("-", "−")
         assert shown in row and shown in page
+
+
+def test_the_overlap_of_runs_is_that_of_the_analysis():
+    with (ROOT / "leaderboards/studies/overlap/run-similarity.csv").open(encoding="utf-8", newline="") as file:
+        pairs = list(csv.DictReader(file))
+    shown = cells((ROOT / "docs" / "studies.md").read_text("utf-8"), "Overlap of runs on different families")
+    kinds = {
+        "same family, other seed": (False, True),
+        "other family, same seed": (True, False),
+        "other family, other seed": (True, True),
+    }
+    for kind, (family, seed) in kinds.items():
+        found = [
+            pair for pair in pairs if ("families" in pair["differ in"], "seed" in pair["differ in"]) == (family, seed)
+        ]
+        assert shown[kind] == [", ".join(pair[f"{matrix}: matched"] for pair in found) for matrix in "AB"]
+    assert shown["random spaces"] == [pairs[0]["A: chance"], pairs[0]["B: chance"]]
+    page, claims = ((ROOT / "docs" / name).read_text("utf-8").replace("−", "-") for name in ("studies.md", "claims.md"))
+    for place in (0, 1):
+        same, other = (np.array(shown[kind][place].split(", "), dtype=float) for kind in (*kinds,)[::2])
+        half = 12.7062 * np.sqrt((same.var(ddof=1) + other.var(ddof=1)) / 2)  # Student's t with one degree of freedom
+        difference = same.mean() - other.mean()
+        text = f"{difference:.2f} [{difference - half:.2f}, {difference + half:.2f}]"
+        assert text in page and text in claims
 
 
 def test_the_figures_of_the_studies_are_those_of_their_folders():
