@@ -121,7 +121,9 @@ def reproduce(
     if same_source:
         _evaluate(evaluation, place / "result", entry.rows)
     else:
-        _evaluate(replace(evaluation, ids=_row_ids(entry, folder, place)), place / "result", None)
+        # Ids name the rows, so no split can be missing.
+        by_ids = replace(evaluation, ids=_row_ids(entry, folder, place), allow_missing=False)
+        _evaluate(by_ids, place / "result", None)
     record = compare_again(entry, folder, place / "result", seed=seed, adapter=trained)
     write_record(place / "reproduction.json", record)
     finish(place)

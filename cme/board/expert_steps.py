@@ -68,11 +68,12 @@ class ExpertSteps:
         ways = tuple(how for how in HOWS if how in wanted.how)
         words = ["export-lora", str(self.runs[seed][1]), "--how", ",".join(ways)]
         expects: dict[str, Any] = {"how": ways, "source": file.source}
-        expects |= {"full_rank": self.row.total_rank, "retention_text": file.retention_text}
+        text = None if file.retention_text is None else str(Path(file.retention_text).expanduser())
+        expects |= {"full_rank": self.row.total_rank, "retention_text": text}
         for key in _OF_EXPORT:
             value, name = getattr(wanted, key), "learning_rate" if key == "lr" else key
-            text = decimal(value) if isinstance(value, float) else str(value)
-            words += [] if value is None else [f"--{key.replace('_', '-')}", text]
+            given = decimal(value) if isinstance(value, float) else str(value)
+            words += [] if value is None else [f"--{key.replace('_', '-')}", given]
             # A marker has the defaults, but for the rank.
             expects[name] = DEFAULTS.get(name) if value is None else value
         words += ["--data", str(self.board.mix), *self.model, "--measure", *self._rows()]

@@ -177,7 +177,7 @@ def changed_config(adapter: Path, folder: Path, **changes) -> Path:
     ("changes", "message"),
     [
         ({"parts": "lode"}, "unknown part of an analysis 'lode'. Did you mean 'load'"),
-        ({"parts": ()}, "no part of the analysis was chosen"),
+        ({"parts": ()}, "parts: the list is empty"),
         ({"tier": "quik"}, "unknown tier 'quik'"),
         ({"datasets": "qpq"}, "unknown dataset"),
         ({"subject_rows": 0}, "number of subject rows is 0"),

@@ -154,6 +154,10 @@ def _read_side(key: str, paths: Sequence[Path]) -> Side:
 
 def _check_one_method(name: str, runs: Sequence[Run]) -> None:
     """Check that the runs of a side may be the seeds of one method: other trainings of the same kind, evaluated alike."""
+    if len(runs) > 1 and all(run.trained is False for run in runs):
+        raise UsageError(
+            f"{name} has several models without training, which are no seeds of one method. Give each its own name."
+        )
     if len(runs) > 1 and any(run.trained is False for run in runs):
         raise UsageError(f"{name} consists of trained and untrained models. Give each method its own name.")
     seeds = [run.seed for run in runs if run.seed is not None]
