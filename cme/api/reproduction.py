@@ -111,6 +111,7 @@ def reproduce(
     # All keys, because earlier versions stored them for unfinished work.
     whole_entry = entry.plain() | {"wordings": [item.plain() for item in entry.prompt_variants]}
     settings = {"entry": whole_entry, "training": training and stored(training), "evaluation": _stored(evaluation)}
+    evaluation.check()  # before a long training
     claim(place, "reproduce", settings)
     trained = None
     if training is not None and adapter is not None:
