@@ -110,7 +110,7 @@ def seed_variances(panel: Panel, weights: Array, paired: NDArray[np.intp] | None
     the mean P of all v weighted by d, it is the largest of v, (4 P + d v) / (4 + d) and the sampling noise. A trained row with
     one seed thus gets P, and its noise is the mean noise of the others. A row alone in its table keeps its own variance. This
     assumes that seeds move all methods about alike; a much noisier method is covered less often. The freedom is 4 + d, and at
-    most that of P, which is Σ d, or less if the rows have the same seeds (`_shared_freedom`).
+    most that of P, which is Σ d, or less if rows have the same seeds (`_shared_freedom`).
 
     With ``paired``, the variance is that of a difference between two of the rows: what a seed adds to all rows is left out, as in
     a two-way analysis of variance without interaction. v is then the sum of the squared residuals of a row divided by
@@ -149,24 +149,43 @@ def seed_variances(panel: Panel, weights: Array, paired: NDArray[np.intp] | None
 
 
 def _shared_freedom(panel: Panel, means: Array) -> float:
-    """Return the degrees of freedom of the mean variance between seeds, if all trained rows have the same seeds; else infinity.
+    """Return the degrees of freedom of the mean variance between seeds, with what a seed adds to all rows that have it.
 
-    Seeds that move all rows alike tell little more about the variance than the runs of one row. With R rows, S seeds and the mean
-    squares B of the seeds and W of the residuals, the mean variance is B / R + W (R − 1) / R. Satterthwaite's formula gives its
-    freedom, from S − 1 if the rows move alike to R (S − 1) if they have nothing in common.
+    Seeds that move all rows alike tell little more about the variance than the runs of one row. The mean variance is Q / D, with
+    the squares Q = yᵀ M y of the runs y about the means of their rows, and D = tr(M). If a run is the sum of its row, its seed
+    (variance b) and the rest (variance e), Satterthwaite's formula gives the freedom tr(M V)² / tr((M V)²) with V = b Z Zᵀ + e I,
+    where Z has a column for each seed. b and e are estimated from Q and from what is left after row and seed. With the same S
+    seeds in all R rows, the freedom lies between S − 1, if the rows move alike, and R (S − 1).
 
     Args:
         panel: The panel.
         means: Mean of each run, [T].
+
+    Returns:
+        The freedom. It is infinite if the seeds are unknown, or no two rows share two seeds: then nothing limits it.
     """
-    runs = panel.paired_runs()
-    if runs is None or min(runs.shape) < 2:
+    counts = np.asarray(panel.seeds)
+    several = panel.over_runs((np.asarray(panel.trained) & (counts > 1)).astype(np.float64)) > 0
+    seeds = [seed for seed, used in zip(panel.labels, several, strict=False) if used]
+    if not seeds or None in seeds:
         return math.inf
-    rows, seeds = runs.shape
-    own, left = residuals(panel, means)[runs], residuals(panel, means, runs)[runs]
-    freedom = np.array([seeds - 1.0, (rows - 1.0) * (seeds - 1.0)])
-    squares = np.array([np.square(own - left).sum(), np.square(left).sum()])
-    return float(satterthwaite(squares[None] / (rows * (seeds - 1)), freedom)[0])
+    rows = np.repeat(np.arange(len(counts)), counts)[several]
+    of_seed = (np.array(seeds)[:, None] == np.array(list(dict.fromkeys(seeds)))).astype(np.float64)
+    within = np.eye(len(rows)) - (rows[:, None] == rows) / counts[rows]
+    # The projections on what varies within rows, and on what is left of it without the seeds.
+    of_seeds = within @ of_seed
+    left = within - of_seeds @ np.linalg.pinv(of_seeds)
+    total, rest = np.trace(within), np.trace(left)
+    if rest < 0.5:
+        return math.inf
+    runs = means[several]
+    squares = runs @ within @ runs
+    if squares <= 0:
+        return float(total)
+    noise = runs @ left @ runs / rest
+    shared = (squares - noise * total) / np.trace(of_seeds @ of_seeds.T)
+    spread = within @ (shared * of_seed @ of_seed.T + noise * np.eye(len(rows)))
+    return float(squares**2 / np.trace(spread @ spread))
 
 
 def residuals(panel: Panel, runs: Array, paired: NDArray[np.intp] | None = None) -> Array:

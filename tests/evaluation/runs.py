@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from cme.evaluation import baseline
 from cme.evaluation.store import Lines
 
 DATASETS = ("qqp", "arc", "rte", "nq_open")
@@ -29,6 +32,22 @@ def save_adapter(base: Path, folder: Path, fill: float, kind: str = "lora") -> P
                 torch.nn.init.normal_(parameter, std=fill)
     model.save_pretrained(folder)
     return folder
+
+
+@contextmanager
+def stopped_after_a_dataset() -> Iterator[None]:
+    """Run a baseline that is interrupted when it writes the samples of its second dataset."""
+    write, calls = baseline.write_samples, []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        write(*args)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(baseline, "write_samples", interrupted)
+        yield
 
 
 def config(kind: str):

@@ -6,11 +6,12 @@ import pytest
 
 import cme
 from cme.errors import DataError, SourceError, UsageError
-from cme.evaluation import baseline, task
+from cme.evaluation import task
 from cme.evaluation.row_windows import RowWindows
 from cme.evaluation.run import evaluate
 from cme.evaluation.settings import EvalSettings
 from cme.suite import dataset
+from tests.evaluation.runs import stopped_after_a_dataset
 from tests.hub_rows import write_mirror
 from tests.hub_rows.entailment import rte_row
 from tests.hub_rows.inference import anli_row
@@ -139,21 +140,12 @@ def test_training_rows_do_not_matter_without_examples(grow, make_mirror):
     assert grow(mirror, {"rte": 3}).rows.counts == {"rte": 3}
 
 
-def test_row_ids_are_found_in_whichever_files_have_them(make_mirror, tmp_path, monkeypatch):
+def test_row_ids_are_found_in_whichever_files_have_them(make_mirror, tmp_path):
     """An added split changes the tier, but not the rows that a file of row ids names."""
     mirror = make_mirror(anli("test_r1", "test_r2") | rte())
     whole = run(mirror, tmp_path / "whole")
     chosen = {"ids": str(cme.write_ids(tmp_path / "whole", tmp_path / "ids.parquet").file), "allow_missing": False}
-    write, calls = baseline.write_samples, []
-
-    def interrupted(*args):
-        calls.append(args)
-        if len(calls) > 1:
-            raise KeyboardInterrupt
-        write(*args)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(baseline, "write_samples", interrupted)
+    with stopped_after_a_dataset():
         run(mirror, tmp_path / "out", **chosen)
     write_mirror(mirror, anli("test_r3"))
     continued = run(mirror, tmp_path / "out", **chosen)

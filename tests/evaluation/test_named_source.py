@@ -3,13 +3,13 @@
 import pytest
 
 from cme.errors import UsageError
-from cme.evaluation import baseline
 from cme.evaluation.run import evaluate
 from cme.evaluation.sample_view import single_samples
 from cme.evaluation.settings import EvalSettings
 from cme.leaderboard.entries.board import check_comparable
 from cme.leaderboard.submission.submit import make_entry
 from cme.workdir import FinishedError
+from tests.evaluation.runs import stopped_after_a_dataset
 from tests.hub_rows.entailment import rte_row
 from tests.hub_rows.paraphrase import qqp_row
 
@@ -35,18 +35,9 @@ def run(mirror, out, name="first-option", *, datasets=("qqp", "rte")):
 
 
 @pytest.fixture
-def stopped(mirrors, tmp_path, monkeypatch):
+def stopped(mirrors, tmp_path):
     """An evaluation that was stopped after its first dataset, QQP."""
-    write, calls = baseline.write_samples, []
-
-    def interrupted(*args):
-        calls.append(args)
-        if len(calls) > 1:
-            raise KeyboardInterrupt
-        write(*args)
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(baseline, "write_samples", interrupted)
+    with stopped_after_a_dataset():
         run(mirrors[0], tmp_path / "out")
     return tmp_path / "out"
 

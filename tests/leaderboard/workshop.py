@@ -94,6 +94,18 @@ class Workshop:
         self.root = root
         self.entries = root / "board" / "entries"
 
+    def seeds(self, name: str, skill: float, names: tuple[str, ...], *, count: int = 2, **other) -> list[Path]:
+        """Make the results of several trainings of one method."""
+        return [
+            self.result(
+                f"{name}-{k}",
+                make_samples(skill, f"{name}-{k}", 60, names),
+                adapter=f"{name}{k}".encode().hex().ljust(64, "0"),
+                **other,
+            )
+            for k in range(count)
+        ]
+
     def result(
         self, name: str, samples: list[dict], *, adapter: str | None = None, changes: bool = True, **other
     ) -> Path:

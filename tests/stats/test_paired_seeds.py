@@ -63,7 +63,7 @@ def test_rows_that_seeds_move_alike_know_less_about_the_spread_between_seeds(oth
     scores = {row: {"d": np.add.outer(0.5 + 0.1 * values, [-0.1, -0.1, 0.1, 0.1])} for row, values in runs.items()}
     known = {"one": [0, 1, 2], "other": [0, 1, 2], "base": [None]}
     widths = {}
-    for name, seeds in (("same", known), ("others", {**known, "other": [0, 1, 3]}), ("unknown", None)):
+    for name, seeds in (("same", known), ("others", {**known, "other": [3, 4, 5]}), ("unknown", None)):
         panel = make_panel(scores, {"d": list("abcd")}, untrained=["base"], seeds=seeds)
         found = seed_variances(panel, np.array([1.0]))
         assert found.freedom == pytest.approx([freedom, freedom, 0] if name == "same" else [4, 4, 0])
@@ -80,3 +80,24 @@ def test_rows_that_seeds_move_alike_know_less_about_the_spread_between_seeds(oth
         )
     else:
         assert widths["same"] == pytest.approx(widths["unknown"])
+
+
+def test_rows_with_fewer_or_other_seeds_do_not_hide_that_the_others_move_alike():
+    rng = np.random.default_rng(2)
+    effect = np.array([0.0, 0.2, 0.4])
+    scores = paired_scores(rng, 4, 3, effect)
+    clusters = {"d": [str(k) for k in range(40)]}
+    known = {row: [0, 1, 2] for row in scores}
+
+    def freedom(extra):
+        """The freedom of the first row beside one more row with these seeds."""
+        added = {"more": {"d": paired_scores(rng, 1, 3, effect)["row 0"]["d"][extra]}} if extra else {}
+        panel = make_panel(scores | added, clusters, seeds=known | ({"more": extra} if extra else {}))
+        return seed_variances(panel, np.array([1.0])).freedom
+
+    alone = freedom([])
+    assert alone == pytest.approx([2] * 4, abs=0.05), "nearly those of one row with three seeds"
+    assert freedom([1]) == pytest.approx([*alone, alone[0]]), "a row with one run adds nothing to the mean variance"
+    assert freedom([0, 2]) == pytest.approx([2] * 5, abs=0.2), (
+        "the spread of seeds 0 and 2 is known from the same two effects"
+    )

@@ -76,6 +76,14 @@ def test_false_differences_are_rare_if_seeds_are_paired(rows, seeds, spread, com
     check(errors, rows=rows, strict=seeds > 2 and spread.isdigit(), tables=TABLES)
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("common", COMMON)
+@pytest.mark.parametrize("seeds", [(2, 2, 2, 2, 2, 2, 1), (3, 3, 3, 3, 3, 2), (4, 4, 4, 3, 2, 2)])
+def test_intervals_hold_if_some_rows_have_fewer_of_the_shared_seeds(seeds, common):
+    errors = run(len(seeds), seeds, "3", TABLES, common)
+    check(errors, rows=len(seeds), strict=False, tables=TABLES)
+
+
 @pytest.mark.parametrize(("rows", "seeds", "spread", "common"), [(3, 3, "3", 0.5), (6, 3, "2", 0.0), (6, 2, "1", 0.9)])
 def test_false_differences_are_rare_if_seeds_are_paired_in_fewer_tables(rows, seeds, spread, common):
     errors = run(rows, seeds, spread, 400, common)

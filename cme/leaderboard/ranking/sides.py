@@ -103,9 +103,7 @@ def check_sides(sides: Sequence[Side]) -> None:
                     f"{other.label} and {run.label} are identical: their scores agree in every digit. Give results of different "
                     "models."
                 )
-    problems = []
-    for what in dict.fromkeys(name for run in runs for name in run.shared):
-        problems += split(what, {run.label: run.shared[what] for run in runs if what in run.shared})
+    problems = _split_all({run.label: run.shared for run in runs})
     problems += lacking("datasets", {run.label: list(run.columns) for run in runs})
     for name in sorted({name for run in runs for name in run.tasks}):
         problems += split(
@@ -152,6 +150,14 @@ def _read_side(key: str, paths: Sequence[Path]) -> Side:
     return Side(name, tuple(runs), runs[0].trained is not False, tier, source)
 
 
+def _split_all(values: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Describe every value in which runs differ, from the values that each run has by name."""
+    problems: list[str] = []
+    for what in dict.fromkeys(name for of_run in values.values() for name in of_run):
+        problems += split(what, {label: of_run[what] for label, of_run in values.items() if what in of_run})
+    return problems
+
+
 def _check_one_method(name: str, runs: Sequence[Run]) -> None:
     """Check that the runs of a side may be the seeds of one method: other trainings of the same kind, evaluated alike."""
     if len(runs) > 1 and all(run.trained is False for run in runs):
@@ -170,9 +176,7 @@ def _check_one_method(name: str, runs: Sequence[Run]) -> None:
                 f"{name} has the model {run.model[:12]} twice ({other.label}, {run.label}). Several results of one name are the "
                 "seeds of a method, so give one result per training."
             )
-    problems = []
-    for what in dict.fromkeys(key for run in runs for key in run.method):
-        problems += split(what, {run.label: run.method[what] for run in runs if what in run.method})
+    problems = _split_all({run.label: run.method for run in runs})
     known = {run.label: run.settings for run in runs if run.settings is not None}
     for what in dict.fromkeys(key for settings in known.values() for key in settings):
         problems += split(what, {label: settings.get(what, "none") for label, settings in known.items()})

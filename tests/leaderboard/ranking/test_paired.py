@@ -199,16 +199,7 @@ def test_the_order_of_the_sides_does_not_change_the_looks(workshop):
 def test_a_note_tells_how_the_evaluations_of_the_sides_differ(workshop):
     """As the table of conditions does on a board."""
     made = {
-        name: [
-            workshop.result(
-                f"{name}-{k}",
-                make_samples(0.6, f"{name}-{k}", 60, NAMES),
-                adapter=f"{name}{k}".encode().hex().ljust(64, "0"),
-                dtype=dtype,
-                engines={"qqp": engine},
-            )
-            for k in range(2)
-        ]
+        name: workshop.seeds(name, 0.6, NAMES, dtype=dtype, engines={"qqp": engine})
         for name, dtype, engine in (
             ("a", "float32", "prefix"),
             ("b", "bfloat16", "hf"),

@@ -7,7 +7,7 @@ from cme.leaderboard.ranking.planning import plan_from
 from cme.leaderboard.ranking.sides import read_sides
 from cme.suite import datasets
 from cme.suite.prices import row_tokens
-from tests.leaderboard.workshop import Workshop
+from tests.leaderboard.workshop import Workshop, make_samples
 
 NAMES = ("qqp", "rte", "arc")
 
@@ -103,20 +103,8 @@ def test_pilots_without_two_methods_or_seeds_are_refused(sides):
 
 
 def test_times_that_were_not_recorded_leave_hours_open(tmp_path):
-    from tests.leaderboard.workshop import make_samples
-
     shop = Workshop(tmp_path)
-    results = {
-        name: [
-            shop.result(
-                f"{name}-{k}",
-                make_samples(0.5, f"{name}-{k}", 60, NAMES),
-                adapter=f"{name}{k}".encode().hex().ljust(64, "0"),
-            )
-            for k in range(2)
-        ]
-        for name in "ab"
-    }
+    results = {name: shop.seeds(name, 0.5, NAMES) for name in "ab"}
     planned = plan_from(read_sides(results), difference=20, power=0.8)
     unknown = shop.result("unknown", make_samples(0.9, "u", 60, NAMES), base="x", base_fingerprint="f" * 64)
     again = plan_from(read_sides(results | {"unknown": [unknown]}), difference=20, power=0.8)

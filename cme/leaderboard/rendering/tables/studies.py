@@ -35,8 +35,8 @@ def ablation_section(standing: Standing) -> Section | None:
     header += ["rank range", "minus neither", "Holm p"]
     return Section(
         "Ablation",
-        "These TeamLoRA rows differ only in which of the two modules are on, in what the gate weights sum to, and in the "
-        "learning rate, which is chosen for each row. The column minus neither shows the paired difference from the row with "
+        "These TeamLoRA rows differ only in which of the two modules are on, and in what the gate weights sum to. The learning "
+        "rate is chosen for each row. The column minus neither shows the paired difference from the row with "
         "both modules off and the same sum.",
         make_table([name.replace("_", " ") for name in header], lines),
     )
@@ -56,8 +56,8 @@ def experts_section(standing: Standing) -> Section | None:
     header = ["name", "method", "equal", "experts", "rank", "total rank", "trainable %", "train time"]
     return Section(
         "Experts",
-        "These rows of one method differ only in the number of experts, and in the learning rate, which is chosen for each row. "
-        "The column equal states what they have in common: the rank of one expert, or the total rank.",
+        "These rows of one method differ only in the number of experts. The learning rate is chosen for each row. The column "
+        "equal states what they have in common: the rank of one expert, or the total rank.",
         make_table([*header, "learning rate", "CME average", "rank range"], lines, text=(0, 1, 2)),
     )
 
