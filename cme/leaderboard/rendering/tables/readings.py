@@ -29,9 +29,9 @@ def readings_section(standing: Standing) -> Section | None:
         return None
     return Section(
         "Two readings of a number",
-        "The flexible reading takes the number after the last ####. If none is marked, it takes the last number of the text. The "
-        "strict reading accepts a marked number only. Rows are ranked by the flexible reading. The other columns show, in percent, "
-        "the answers without a marked number, without any number, and without an end before the token limit.",
+        "The flexible reading takes the number after the last ####. If none is marked, it takes the last number of the text. "
+        "The strict reading accepts a marked number only. Rows are ranked by the flexible reading. The other columns show, in "
+        "percent, the answers without a marked number, without any number, and without an end before the token limit.",
         make_table(
             ["name", "dataset", "flexible", "strict", "no marked number %", "no number %", "truncated %"],
             lines,
