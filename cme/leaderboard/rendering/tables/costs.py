@@ -52,8 +52,8 @@ def runs_section(standing: Standing) -> Section | None:
         if ratios
         else "They are not shown relative to LoRA, because all rows have a measured ratio."
         if all(measured(row, "train") for row in trained)
-        else "No time is shown relative to LoRA: a row has a measured ratio, or no LoRA row was trained with the same mix, "
-        "steps, batches, longest example, device, threads, data type and number of processes."
+        else "No time is shown relative to LoRA. Either a row has a measured ratio, or no LoRA row was trained alike. Alike "
+        "means the same mix, steps, batches, longest example, device, threads, data type and number of processes."
     )
     return Section("Efficiency: training runs", paragraph, make_table(header, lines, text=(0, 1, 9, 12)))
 

@@ -46,8 +46,8 @@ def marks_note(standing: Standing) -> str:
 def _paragraph(signal: Signal) -> str:
     return (
         "The table shows how far the trained rows differ, relative to how far the seeds of one row differ. "
-        f"F is the mean square between rows divided by the mean square between the seeds of a row ({_design(signal)}, "
-        f"{signal.freedom[0]} and {signal.freedom[1]} degrees of freedom). It is about 1 if rows differ by their seeds alone. "
+        f"F is the mean square between rows divided by the mean square between the seeds of a row. {_design(signal)} "
+        f"It has {signal.freedom[0]} and {signal.freedom[1]} degrees of freedom. F is about 1 if rows differ by seeds alone. "
         f"Of tables with equal rows, 5 % have an F above {signal.critical:.2f}. The columns rows and seeds show the standard "
         "deviations in points, between rows without what seeds explain, and between the seeds of a row. F is about these "
         "samples only. The intervals and tests also account for the choice of the samples."
@@ -56,8 +56,8 @@ def _paragraph(signal: Signal) -> str:
 
 def _design(signal: Signal) -> str:
     if signal.paired:
-        return "two-way analysis of variance: what a seed adds to all rows is left out"
-    return "one-way analysis of variance"
+        return "The analysis of variance is two-way, so what a seed adds to all rows is left out."
+    return "The analysis of variance is one-way."
 
 
 def _table(what: str, measures: Mapping[str, Measure]) -> Table:
