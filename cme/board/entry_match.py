@@ -14,9 +14,9 @@ from cme.records.method import with_gate_sum
 from cme.suite.scorer import SCORER_VERSION
 from cme.training.settings import OPTIONAL
 
-__all__ = ["entry_problem"]
+__all__ = ["OPTIONS", "entry_problem"]
 
-_OPTIONS = {"warmup": 3, "batch": 4, "train_length": 128, "infer_length": 256}
+OPTIONS = {"warmup": 3, "batch": 4, "train_length": 128, "infer_length": 256}
 """Options of ``cme bench adapters`` that an entry records in its command only, with their defaults."""
 
 
@@ -141,7 +141,7 @@ def _other_measurement(wanted: Mapping[str, Any], ratios: Mapping[str, Any]) -> 
     given = dict(itertools.pairwise(words))
     return any(
         given.get(f"--{key.replace('_', '-')}", str(default)) != str(wanted.get(key) or default)
-        for key, default in _OPTIONS.items()
+        for key, default in OPTIONS.items()
         if key != "warmup" or key in wanted
     )
 

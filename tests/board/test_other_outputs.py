@@ -3,14 +3,18 @@
 import json
 import re
 import shutil
+from dataclasses import fields
 from hashlib import sha256
 
 import pytest
 
 import cme
-from cme.board.entry_match import entry_problem
+from cme.bench.adapters.settings import BenchSettings
+from cme.board.entry_match import OPTIONS, entry_problem
 from cme.board.state import survey
+from cme.board.wanted import text_of
 from cme.errors import CMEError, UsageError
+from cme.evaluation.retention.unrelated import read_text
 from cme.mix.settings import BuildSettings
 from cme.records.cost import without_out
 from tests.board.fakes import make_board, run_fake
@@ -308,3 +312,14 @@ def test_an_entry_of_a_later_version_is_not_overwritten(tmp_path):
     entry.write_text(json.dumps(json.loads(entry.read_text()) | {"scorer_version": 99}))
     with pytest.raises(CMEError, match="was written by a later version of CME"):
         run_fake(board)
+
+
+def test_a_board_knows_texts_and_options_as_the_commands_do(tmp_path):
+    """A board only plans commands and imports neither the evaluation nor the benchmarks, so it states these values itself."""
+    for name, data in (("plain.txt", b"words of a text\n"), ("mark\x07ed.txt", b"\xef\xbb\xbfbyte order mark")):
+        (tmp_path / name).write_bytes(data)
+        board = make_board(tmp_path, retention="true", retention_text=json.dumps(str(tmp_path / name)))
+        text = read_text(tmp_path / name)
+        assert text_of(board.file) == {"text": text.name, "text_sha256": text.sha256}
+    defaults = {item.name: item.default for item in fields(BenchSettings)}
+    assert {key: defaults[key] for key in OPTIONS} == OPTIONS
