@@ -79,11 +79,11 @@ def command(base: Path, out: Path, *more: str) -> list[str]:
         "mini",
         "--threads",
         "1",
-        "--token-budget",
-        "200",
         "--batch-size",
         "2",
     ]
+    if "hf" not in more:  # only the prefix engine has a token budget
+        fixed += ["--token-budget", "200"]
     words = ["--datasets", ",".join(DATASETS), "--out", str(out), *more]
     return ["-m", "cme", "eval", *fixed, *words]
 
