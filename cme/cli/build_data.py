@@ -30,7 +30,8 @@ cme build-data --source mini --suite cme-r --size 2000 --out mix-r/"""
 @verb("build-data", epilog=_EXAMPLES)
 def build_data(
     out: Annotated[
-        Path | None, typer.Option("--out", help="Output folder. Required, except with --check-only.")
+        Path | None,
+        typer.Option("--out", help="Output folder. Required, except with --check-only, which writes no mix."),
     ] = None,
     source: SourceName = "hub",
     size: Annotated[
@@ -144,6 +145,8 @@ def build_data(
             raise UsageError(
                 "--check-only cannot be combined with --push-to-hub, because no mix is built. Leave one of them out."
             )
+        if out is not None:
+            raise UsageError("--out would have no effect, because a check (--check-only) writes no mix. Leave it out.")
         _show_check(cme.check_mix(**settings), decontamination=decontamination, as_json=as_json)
         return
     if out is None:

@@ -157,9 +157,10 @@ def test_check_only_writes_nothing_and_says_what_a_build_says(rows, fake_source,
 def test_check_only_on_the_command_line(tmp_path):
     arguments = ("--source", "mini", "--datasets", "nq_open,qqp", "--workers", 1)
     out = tmp_path / "mix"
-    result = cme("build-data", *arguments, "--check-only", "--out", out)
+    refused = cme("build-data", *arguments, "--check-only", "--out", out)
+    assert refused.exit_code == 2 and "--out would have no effect" in refused.stderr and not out.exists()
+    result = cme("build-data", *arguments, "--check-only")
     assert result.exit_code == 0, result.stderr
-    assert not out.exists()
     assert "training rows of" in result.stdout and "Nothing was written." in result.stderr
     listed = json.loads(cme("build-data", *arguments, "--check-only", "--json").stdout)
     assert cme("build-data", *arguments, "--out", out).exit_code == 0
