@@ -141,3 +141,20 @@ def test_the_figures_of_the_studies_are_those_of_their_folders():
     for figure in figures:
         kind, study = figure.stem.split("-", 1)
         assert figure.read_bytes() == (ROOT / "leaderboards/studies/studies" / study / f"{kind}.svg").read_bytes()
+
+
+def test_prices_are_those_of_cme_plan():
+    text = PAGE.read_text(encoding="utf-8")
+    rows = re.findall(
+        r"\| (\d+) seeds of each row for a difference of (\d) points: (\d+) hours .*?--entries ([^`]+)`", text
+    )
+    assert len(rows) >= 3
+    prices = [(entries, float(points), int(seeds), int(hours)) for seeds, points, hours, entries in rows]
+    for board, points in (("demo", 0.6), ("sample", 0.6)):
+        best = cme.plan(difference=points, entries=ROOT / "leaderboards" / board / "entries").planned.best
+        assert f"{best.seeds} seeds of each method with {best.each}" in text.replace("\n", " "), board
+        if board == "sample":
+            assert f"or {best.hours:.0f} hours on two cores" in text.replace("\n", " ")
+    for entries, points, seeds, hours in prices:
+        best = cme.plan(difference=points, entries=ROOT / entries).planned.best
+        assert (best.seeds, round(best.hours)) == (seeds, hours), entries

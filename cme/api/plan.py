@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from cme.leaderboard.ranking.planning import Planned
+    from cme.stats.planning import Components
 
 __all__ = ["Plan", "plan"]
 
@@ -48,6 +49,8 @@ class Plan:
     @property
     def notes(self) -> list[str]:
         """What the plan says, in words."""
+        from cme.stats.planning import PAIRED_FROM
+
         planned, best = self.planned, self.planned.best
         what = f"{planned.difference:g} {'point' if planned.difference == 1 else 'points'}"
         power = f"{100 * planned.power:g} %"
@@ -67,8 +70,14 @@ class Plan:
             f"In the pilot, seeds move a method's average by {(parts.seeds / 2) ** 0.5:.2f} points (standard deviation; "
             f"{parts.freedom} degrees of freedom from {', '.join(planned.pilot)})."
         )
-        if parts.seeds > 0:
-            each = best.seeds if best is not None else 3
+        if parts.within is not None:
+            lines.append(
+                f"From {PAIRED_FROM} seeds on, a comparison leaves out what a seed adds to both methods, so train both with the "
+                f"same seeds. What is left moves a method's average by {(parts.within.seeds / 2) ** 0.5:.2f} points "
+                f"({parts.within.freedom} degrees of freedom)."
+            )
+        each = best.seeds if best is not None else 3
+        if parts.of(each).seeds > 0:
             lines.append(
                 f"With {each} seeds of each method, the seeds cause most of the variance from about "
                 f"{parts.seeds_outweigh(each):.0f} samples per dataset on."
@@ -93,16 +102,7 @@ class Plan:
             "difference": planned.difference,
             "power": planned.power,
             "pilot": list(planned.pilot),
-            "variance": {
-                "seeds": parts.seeds,
-                "shared": float(parts.shared.sum()),
-                "own": float(parts.own.sum()),
-                "freedom": parts.freedom,
-                "datasets": {
-                    name: {"shared": float(shared), "own": float(own)}
-                    for name, shared, own in zip(parts.datasets, parts.shared, parts.own, strict=True)
-                },
-            },
+            "variance": _plain(parts) | {"within": None if parts.within is None else _plain(parts.within)},
             "available": planned.available,
             "tokens_per_sample": planned.tokens_per_sample,
             "training_seconds": planned.training_seconds,
@@ -151,7 +151,8 @@ def plan(
     """Plan how many seeds and samples decide a difference between two methods: ``cme plan``.
 
     The variances come from a pilot. The variance of the difference of two methods with S seeds each and n samples of each dataset
-    is a/S + b/n + g/(S n): between seeds, shared by seeds, and different between seeds.
+    is a/S + b/n + g/(S n): between seeds, shared by seeds, and different between seeds. From five seeds on, the comparison pairs
+    equal seeds, and so does the plan if the pilot has enough of them.
 
     Args:
         pilot: results or entries of at least two methods, one of them with several seeds, as in `compare`. None means the
@@ -198,6 +199,20 @@ def plan(
     if plot is not None:
         made.plot(plot)
     return made
+
+
+def _plain(parts: "Components") -> dict[str, Any]:
+    """Return components of the variance as values for JSON."""
+    return {
+        "seeds": parts.seeds,
+        "shared": float(parts.shared.sum()),
+        "own": float(parts.own.sum()),
+        "freedom": parts.freedom,
+        "datasets": {
+            name: {"shared": float(shared), "own": float(own)}
+            for name, shared, own in zip(parts.datasets, parts.shared, parts.own, strict=True)
+        },
+    }
 
 
 def _board(folder: Path | None) -> dict[str, list[Path]]:

@@ -45,6 +45,10 @@ def test_the_demo_board_is_the_default_pilot(made):
     known = frame.dropna(subset=["each"])
     assert (known["hours"] > known["training_hours"]).all() and (known["tokens"] > 0).all()
     assert frame["detectable"][1:].is_monotonic_decreasing
+    # The methods of the board have the same seeds and the same order of examples.
+    assert "From 5 seeds on, a comparison leaves out what a seed adds to both methods" in repr(made)
+    within = made.plain()["variance"]["within"]
+    assert 0 < within["seeds"] < made.plain()["variance"]["seeds"]
     trained = [entry.name for entry in cme.load_board(ENTRIES).entries if entry.runs[0].seed is not None]
     assert sorted(made.planned.pilot) == sorted(trained)
     assert made.plain() == cme.plan(difference=5, entries=ENTRIES).plain()
@@ -55,6 +59,9 @@ def test_the_demo_board_is_the_default_pilot(made):
 def test_a_pilot_of_results(pilot, made):
     own = cme.plan(pilot, difference=20, power=90)
     assert own.planned.pilot == ("a", "b") and own.planned.power == 0.9
+    assert own.planned.parts.within is None and "leaves out" not in repr(own), (
+        "nothing records the order of their examples"
+    )
     assert set(own.planned.available) == {"qqp", "rte"}
     texts = [f"{name}={','.join(map(str, paths))}" for name, paths in pilot.items()]
     assert cme.plan(texts, difference=20, power=90).plain() == own.plain()

@@ -15,6 +15,7 @@ def simulated(
     seeds: int = 1,
     seed_spread: float = 0.0,
     blind: bool = False,
+    common: float | None = None,
 ) -> Panel:
     """Simulate answers. A score is 1 if a sum of normal effects is below the level of the row, and 0 otherwise.
 
@@ -28,9 +29,13 @@ def simulated(
         seeds: Number of seeds of each row.
         seed_spread: Standard deviation of a seed's effect on all samples of all datasets.
         blind: Whether the table treats every sample as its own cluster.
+        common: Correlation of the effects of one seed on two rows, with which the table knows its seeds. None makes them
+            independent, and their numbers unknown.
     """
     scores: dict[str, dict[str, np.ndarray]] = {f"row {m}": {} for m in range(len(levels))}
     of_seed = seed_spread * rng.standard_normal((len(levels), seeds, 1))
+    if common is not None:
+        of_seed = np.sqrt(1 - common) * of_seed + np.sqrt(common) * seed_spread * rng.standard_normal((1, seeds, 1))
     labels = {name: np.repeat(np.arange(len(counts)), counts) for name, counts in sizes.items()}
     for name, cluster in labels.items():
         count, samples = len(sizes[name]), len(cluster)
@@ -40,7 +45,8 @@ def simulated(
             total = shared + own + np.sqrt(0.2) * rng.standard_normal((seeds, samples)) + of_seed[m]
             scores[f"row {m}"][name] = (total < level * np.sqrt(1 + seed_spread**2)).astype(float)
     known = {name: np.arange(len(cluster)) if blind else cluster for name, cluster in labels.items()}
-    return make_panel(scores, {name: [str(k) for k in cluster] for name, cluster in known.items()})
+    numbers = None if common is None else dict.fromkeys(scores, range(seeds))
+    return make_panel(scores, {name: [str(k) for k in cluster] for name, cluster in known.items()}, seeds=numbers)
 
 
 def equal_weights(panel: Panel) -> dict[str, float]:

@@ -1,12 +1,14 @@
 """Seeds and samples from the variances of a pilot: by hand, and whether planned comparisons have the planned power."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import ndtri
 
 from cme.errors import UsageError
 from cme.stats import compare, make_panel
-from cme.stats.planning import Components, best_split, components
+from cme.stats.planning import PAIRED_FROM, Components, best_split, components
 from tests.stats.tables import equal_weights, simulated
 
 NAMES = ("x", "y")
@@ -115,21 +117,65 @@ def test_pilots_that_tell_nothing_are_refused(rows, message):
         components(make_panel(both, {"x": ["p"] * 20}), {"x": 1.0})
 
 
-def power_of(difference, seeds, samples, tables):
+def test_the_components_of_five_equal_seeds_leave_out_what_they_add_to_both_methods():
+    shared = np.array([0.0, 0.3, 0.1, 0.5, 0.2])
+    other = np.array([0.02, -0.02, 0.02, -0.02, 0.0])
+    samples = np.array([-0.1, -0.1, 0.1, 0.1])
+    scores = {
+        "a": {"x": np.add.outer(0.2 + shared + other, samples)},
+        "b": {"x": np.add.outer(0.2 + shared - other, samples)},
+    }
+    made, unknown = (
+        components(make_panel(scores, {"x": list("abcd")}, seeds=seeds), {"x": 1.0})
+        for seeds in ({"a": range(5), "b": range(5)}, None)
+    )
+    assert unknown.within is None and made.seeds == unknown.seeds
+    assert made.seeds == pytest.approx(np.var(shared + other, ddof=1) + np.var(shared - other, ddof=1))
+    # The variance of the difference 2 · other between runs with equal seeds.
+    assert made.within.seeds == pytest.approx(np.var(2 * other, ddof=1))
+    assert (made.freedom, made.within.freedom) == (8, 4)
+    counts = np.array([100.0])
+    for seeds, counting in ((2, made), (4, made), (5, made.within), (9, made.within)):
+        assert made.variance(seeds, counts) == pytest.approx(counting.seeds / seeds + float(counting.shared[0]) / 100)
+    assert made.detectable(4, counts, 0.8) == unknown.detectable(4, counts, 0.8)
+    assert made.detectable(5, counts, 0.8) < unknown.detectable(5, counts, 0.8) / 3
+
+
+def test_a_budget_is_split_with_the_components_that_count_for_its_seeds():
+    made = replace(parts(), within=parts(seeds=1.0))
+    # Without pairs 12 seeds are best, with pairs 7.
+    assert best_split(made, 1000.0, 20.0, 0.5) == best_split(parts(seeds=1.0), 1000.0, 20.0, 0.5)
+    # Pairs would need 3.4 seeds only, but count from 5 on, which is better than 4.5 without pairs.
+    assert best_split(made, 1000.0, 150.0, 0.5) == (PAIRED_FROM, pytest.approx(100))
+    # Five seeds would leave time for 20 samples, and none at all with a longer training.
+    for training in (190.0, 210.0):
+        assert best_split(made, 1000.0, training, 0.5) == best_split(parts(), 1000.0, training, 0.5)
+
+
+def power_of(difference, seeds, samples, tables, common):
     """The share of simulated comparisons that find a difference in points significant."""
     rng = np.random.default_rng(1)
     low, high = (float(ndtri(0.6 + sign * difference / 200)) for sign in (-1, 1))
     sizes = {name: [1] * samples for name in NAMES}
     wins = 0
     for _ in range(tables):
-        panel = simulated(rng, sizes=sizes, levels=[low, high], seeds=seeds, seed_spread=0.1)
+        panel = simulated(rng, sizes=sizes, levels=[low, high], seeds=seeds, seed_spread=0.1, common=common)
         (item,) = compare(panel, equal_weights(panel), resamples=500).differences
         wins += item.significant and item.value < 0
     return wins / tables
 
 
-@pytest.mark.parametrize(("seeds", "tables"), [(4, 60), pytest.param(3, 500, marks=pytest.mark.long)])
-def test_a_planned_comparison_has_the_planned_power(seeds, tables):
+@pytest.mark.parametrize(
+    ("seeds", "tables", "common"),
+    [
+        (4, 60, None),
+        (5, 60, 0.8),
+        pytest.param(3, 500, None, marks=pytest.mark.long),
+        pytest.param(5, 500, 0.8, marks=pytest.mark.long),
+        pytest.param(8, 500, 0.5, marks=pytest.mark.long),
+    ],
+)
+def test_a_planned_comparison_has_the_planned_power(seeds, tables, common):
     # A large pilot, so that its own error does not count.
     pilot = simulated(
         np.random.default_rng(0),
@@ -137,9 +183,10 @@ def test_a_planned_comparison_has_the_planned_power(seeds, tables):
         levels=[float(ndtri(0.6))] * 80,
         seeds=6,
         seed_spread=0.1,
+        common=common,
     )
     made = components(pilot, equal_weights(pilot))
     samples = 300
     difference = made.detectable(seeds, np.array([float(samples)] * 2), 0.8)
-    share = power_of(difference, seeds, samples, tables)
+    share = power_of(difference, seeds, samples, tables, common)
     assert share == pytest.approx(0.8, abs=0.04 + 2 * (0.16 / tables) ** 0.5)

@@ -7,9 +7,10 @@ from statistics import fmean
 
 from cme.errors import UsageError
 from cme.leaderboard.ranking.aligned_scores import panel_of
+from cme.leaderboard.ranking.example_order import same_order
 from cme.leaderboard.ranking.sides import Side
 from cme.stats import average_weights
-from cme.stats.planning import ALPHA, Components, best_split, components
+from cme.stats.planning import ALPHA, PAIRED_FROM, Components, best_split, components
 from cme.suite import datasets
 from cme.suite.suites import ALL
 
@@ -119,9 +120,11 @@ def plan_from(
     trained = [side for side in sides if side.trained and not side.assumed]
     known = datasets(ALL)
     counted = {name: known[name].family for name in sides[0].runs[0].columns if name in known}
+    alike = bool(trained) and same_order(run.order for side in trained for run in side.runs)
     panel = panel_of(
         {side.name: [{name: run.columns[name] for name in counted} for run in side.runs] for side in trained or sides},
         untrained=[] if trained else [side.name for side in sides],
+        seeds={side.name: [run.seed for run in side.runs] for side in trained} if alike else None,
     )
     parts = components(panel, average_weights(counted))
     per_side = [side.tokens_per_sample() for side in trained]
@@ -163,7 +166,11 @@ def plan_from(
 def _fewest(parts: Components, difference: float, power: float, available: Mapping[str, int]) -> int | None:
     """Return the fewest seeds, at least two, with which all samples detect the difference."""
     samples = parts.samples(max(available.values()), available)
-    low, high = 2, _MOST_SEEDS
+    # Between these numbers of seeds, the comparison and thus the components change.
+    for seeds in range(2, PAIRED_FROM):
+        if parts.detectable(seeds, samples, power) <= difference:
+            return seeds
+    low, high = PAIRED_FROM, _MOST_SEEDS
     if parts.detectable(high, samples, power) > difference:
         return None
     while low < high:
