@@ -8,7 +8,7 @@ import numpy as np
 
 from cme.analysis.load_tables import groups_of
 from cme.analysis.plotting import COLOURS, GREY, MARKERS, base_line, error_lengths, plain_axes
-from cme.analysis.texts import mask_title
+from cme.analysis.texts import mask_title, suite_of
 from cme.analysis.validation_figures import draw_bundles, draw_layer_groups, draw_losses, draw_training
 from cme.records.analysis import Analysis, Interval
 
@@ -123,7 +123,7 @@ def draw_masks(record: Analysis) -> Any:
     axes.axvline(0, color="black", lw=0.8)
     base_line(axes, base.value)
     axes.set_yticks(places, [mask_title(item.name, record.experts) for item in shown])
-    axes.set_xlabel("CME average minus that of all experts, points")
+    axes.set_xlabel(f"{suite_of(record).average} minus that of all experts, points")
     _raise_intervals(axes)
     axes.set_title(f"{record.name}: the average with some experts masked", fontsize=8)
     plain_axes(axes)
@@ -150,7 +150,7 @@ def draw_shapley(record: Analysis) -> Any:
     left.axhline(0, color="black", lw=0.8)
     left.set_xticks(places)
     left.set_xlabel("expert")
-    left.set_ylabel("points of the CME average")
+    left.set_ylabel(f"points of the {suite_of(record).average}")
     left.set_title("Shapley values", fontsize=8)
     _raise_intervals(left)
     left.margins(y=0.25)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 from cme.analysis.load_tables import groups_of
-from cme.analysis.texts import has_intervals, interval_text, mask_title, share_text
+from cme.analysis.texts import has_intervals, interval_text, mask_title, share_text, suite_of
 from cme.analysis.validation_markdown import training_sections, validation_sections
 from cme.records.analysis import (
     Analysis,
@@ -52,7 +52,7 @@ def analysis_markdown(record: Analysis) -> str:
             f"This analysis cost {record.evaluations or 0} scored evaluations and {record.passes or 0} passes over validation "
             "rows."
         )
-    return "\n\n".join(sections) + "\n"
+    return suite_of(record).named("\n\n".join(sections) + "\n")
 
 
 def _about_intervals(record: Analysis) -> str:

@@ -2,9 +2,18 @@
 
 from cme.records.analysis import Analysis
 from cme.records.expert_values import Interval, Share
+from cme.suite import datasets
 from cme.suite.experts.masks import FULL
+from cme.suite.suites import ALL, DEFAULT, SUITES, Suite, suite_of_families
 
-__all__ = ["has_intervals", "interval_text", "mask_title", "share_text"]
+__all__ = ["has_intervals", "interval_text", "mask_title", "share_text", "suite_of"]
+
+
+def suite_of(record: Analysis) -> Suite:
+    """Return the suite of the datasets of an analysis, whose average it reports."""
+    known = datasets(ALL, beside=True)
+    families = [known[name].family for name in record.task_fingerprints or () if name in known]
+    return suite_of_families(families) if families else SUITES[DEFAULT]
 
 
 def has_intervals(record: Analysis) -> bool:

@@ -21,6 +21,7 @@ from cme.api.analysis_costs import cost_text
 from cme.api.analysis_training import training_load
 from cme.api.analysis_validation import measure_losses, model_masks
 from cme.api.validation_rows import ValidationMix, validation_rows
+from cme.data.sources import request_files
 from cme.evaluation.adapters import AdapterSwitcher, adapter_name
 from cme.evaluation.run import evaluate_masked
 from cme.files import digest, sha256_file
@@ -162,6 +163,8 @@ class _Work:
         measured = []
         with table([spec.name for spec in checked.specs], whole=f"{self._out.name}: load") as bars:
             for spec in checked.specs:
+                # A mirror identifies the rows of requested files only.
+                request_files(checked.source, spec, "eval")
                 identity = {**checked.identity, "task": spec.fingerprint, "provenance": checked.source.provenance(spec)}
                 key = digest({name: value for name, value in identity.items() if name not in _NOT_OF_LOAD})
                 file = self._out / "load" / f"{spec.name}.npz"

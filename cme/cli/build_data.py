@@ -175,6 +175,11 @@ def build_data(
     note(f"Wrote {manifest.rows:,} training rows ({_shares(manifest)}) to {out}.")
     note(f"Counts: {out / 'manifest.json'}. Card: {out / 'README.md'}.")
     _note_uncompared([split for of in (manifest.unchecked or {}).values() for split in of], manifest.gate)
+    if manifest.partial:
+        note(
+            "Of these datasets, the source has fewer evaluation rows than are published. The mix was compared only with the rows "
+            f"that are there: {', '.join(manifest.partial)}"
+        )
     if manifest.rebuilt is not None:
         same = manifest.rebuilt.fingerprint == manifest.fingerprint
         note(

@@ -40,5 +40,10 @@ def import_lm_eval(
             f"It is unknown how many answers of {', '.join(unknown)} were truncated at the token limit, because the tokenizer of "
             f"{result.record.base} is not in a folder on this machine. Import the logs where it is to count them."
         )
+    if any("cut" not in item.diagnostics for item in result.scores.datasets):
+        note(
+            f"It is unknown how many prompts were longer than the context of {result.record.base}, because its folder is not on "
+            "this machine."
+        )
     note("The result records that the base is identified by its name and lm-eval's hash only.")
     note(f"Written: {out / 'result.json'}, {out / 'samples.parquet'}")

@@ -52,12 +52,12 @@ def score(
 def _show_sensitivity(folders: list[Path], *, as_json: bool) -> None:
     """Print the average with every prompt variant, and the spread of the averages."""
     import cme
+    from cme.suite.score import suite_of
 
     averages, spread = cme.prompt_sensitivity(folders)
     if as_json:
         emit_json({"averages": averages, **asdict(spread), "range": spread.range})
         return
-    show_table(
-        ["prompt variant", "CME average"], [[variant, f"{average:.2f}"] for variant, average in averages.items()]
-    )
+    average_name = suite_of(cme.score(folders[0])).average
+    show_table(["prompt variant", average_name], [[variant, f"{average:.2f}"] for variant, average in averages.items()])
     print(f"\nOver the prompt variants: standard deviation {spread.std:.2f}, range {spread.range:.2f} points")

@@ -83,19 +83,24 @@ def _warn_of_format(folder: Path, run: Run, prompt_format: str) -> None:
 
 
 def uncompared_datasets(
-    folder: Path, fingerprint: str, specs: Sequence[DatasetSpec], missing: Collection[str] = ()
+    folder: Path,
+    fingerprint: str,
+    specs: Sequence[DatasetSpec],
+    missing: Collection[str] = (),
+    provenance: Mapping[str, Mapping[str, str]] | None = None,
 ) -> tuple[str, ...] | None:
     """Return the datasets with whose evaluation rows the mix of an adapter was not compared, or not with all of them.
 
-    A mix is not compared with splits that its source lacks, and a mix of CME-22 is not compared with CME-R. A mix that was built
-    with ``--no-decontamination`` counts as compared with nothing, because only equal key texts were removed from it. Runs of
-    earlier versions name only the datasets of the mix, so only its suite is known.
+    A mix is not compared with splits and rows that its source lacks, and a mix of CME-22 is not compared with CME-R. A mix that
+    was built with ``--no-decontamination`` counts as compared with nothing, because only equal key texts were removed from it.
+    Runs of earlier versions name only the datasets of the mix, so only its suite is known.
 
     Args:
         folder: folder of the adapter, or of a fully trained model.
         fingerprint: fingerprint of its weights. The run record of other weights says nothing.
         specs: the evaluated datasets.
         missing: evaluation splits that were not evaluated, as `cme.data.sources.check_source` names them.
+        provenance: what identifies the evaluated rows of each dataset, as in `cme.records.Result`.
 
     Returns:
         Their names, or None if there are none or nothing is known.
@@ -107,7 +112,14 @@ def uncompared_datasets(
     if run.adapter_fingerprint != fingerprint:
         return None
     if run.mix_compared is not None:
-        return tuple(spec.name for spec in specs if not _compared(spec.name, run.mix_compared, missing)) or None
+        return (
+            tuple(
+                spec.name
+                for spec in specs
+                if not _compared(spec.name, run, missing, (provenance or {}).get(spec.name, {}))
+            )
+            or None
+        )
     if run.mix_datasets is None:
         return None
     known = datasets(ALL, beside=True)
@@ -117,6 +129,13 @@ def uncompared_datasets(
     return tuple(spec.name for spec in specs if suite_of_family(spec.family).name != DEFAULT) or None
 
 
-def _compared(name: str, compared: Mapping[str, Sequence[str]], missing: Collection[str]) -> bool:
-    """Return whether a mix was compared with all evaluated rows of a dataset."""
-    return name in compared and all(f"{name}: {split}" in missing for split in compared[name])
+def _compared(name: str, run: Run, missing: Collection[str], provenance: Mapping[str, str]) -> bool:
+    """Return whether the mix of a run was compared with all evaluated rows of a dataset."""
+    compared, partial = run.mix_compared or {}, (run.mix_partial or {}).get(name)
+    if name not in compared or any(f"{name}: {split}" not in missing for split in compared[name]):
+        return False
+    if partial is None:
+        return True
+    # The mix was compared with a part of the published rows. These are the evaluated ones if they come from the same files.
+    both = partial.keys() & provenance.keys()
+    return bool(both) and all(partial[key] == provenance[key] for key in both)

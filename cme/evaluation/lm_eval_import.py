@@ -4,6 +4,7 @@ Each logged row is compared with the row of the source, and the scores are compu
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,13 +13,14 @@ from typing import Any
 
 from cme.data.sources import open_source, source_identity, source_notes
 from cme.env import data_source
-from cme.errors import CMEError, DataError, UsageError
+from cme.errors import CMEWarning, DataError, UsageError
 from cme.evaluation import task as loader
 from cme.evaluation.lm_eval_logs import LoggedRun, LoggedTask, newest_tasks, read_samples_log
+from cme.evaluation.lm_eval_model import adapter_of, context_of, tokenizer_of, was_cut
 from cme.evaluation.samples import response_row, sample_row, write_responses
 from cme.evaluation.settings import RESULT
 from cme.files import digest, sha256_file
-from cme.records import AdapterInfo, Result, write_record
+from cme.records import Result, write_record
 from cme.records.samples import write_samples
 from cme.suite import DatasetSpec, datasets
 from cme.suite.score import SCORER_VERSION, aggregate
@@ -45,6 +47,7 @@ class _Setup:
     prompt_format: str
     prompt_variant: int
     shots: int
+    tier: str | None
 
 
 def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str | None = None) -> Result:
@@ -84,10 +87,9 @@ def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str
             )
     order = list(specs)
     logs.sort(key=lambda log: order.index(log.task))
-    tokenizer = _tokenizer(logs[0].run)
-    done = {log.task: _dataset(log, specs[log.task], setup, tokenizer) for log in logs}
-    tiers = {item.tier for item in done.values()}
-    tier = _common_tier(done, tiers)
+    tokenizer, context = tokenizer_of(logs[0].run), context_of(logs[0].run)
+    done = {log.task: _dataset(log, specs[log.task], setup, tokenizer, context) for log in logs}
+    tier = _common_tier(done, setup.tier)
     claim(
         out,
         "import-lm-eval",
@@ -143,33 +145,14 @@ def _setup(log: LoggedTask, source: str | None) -> _Setup:
         prompt_format=str(metadata.get("cme_format") or "plain"),
         prompt_variant=prompt_variant if isinstance(prompt_variant, int) else 0,
         shots=shots if isinstance(shots, int) else 0,
+        tier=str(metadata["cme_tier"]) if "cme_tier" in metadata else None if run.part("config", "limit") else "full",
     )
-
-
-def _tokenizer(run: LoggedRun) -> Any:
-    """Return the model's tokenizer if its folder exists on this machine, to detect truncated answers. Return None otherwise.
-
-    It is then unknown which answers were truncated.
-    """
-    from cme.models.load import load_tokenizer
-
-    arguments = run.arguments
-    folder = Path(arguments.get("tokenizer") or arguments.get("pretrained") or "").expanduser()
-    try:
-        return (
-            load_tokenizer(folder)
-            if (folder / "config.json").is_file() or (folder / "tokenizer.json").is_file()
-            else None
-        )
-    except CMEError:
-        return None
 
 
 @dataclass(frozen=True)
 class _Done:
     """Samples and responses of one dataset."""
 
-    tier: str
     rows: int
     all_rows: int
     samples: list[dict[str, Any]]
@@ -177,7 +160,7 @@ class _Done:
     provenance: dict[str, str]
 
 
-def _dataset(log: LoggedTask, spec: DatasetSpec, setup: _Setup, tokenizer: Any) -> _Done:
+def _dataset(log: LoggedTask, spec: DatasetSpec, setup: _Setup, tokenizer: Any, context: int | None) -> _Done:
     """Read the samples of one log and check that each is the row of the source with the same index."""
     options: dict[str, Any] = {"cme_format": setup.prompt_format}
     if setup.prompt_format != "plain":
@@ -212,18 +195,25 @@ def _dataset(log: LoggedTask, spec: DatasetSpec, setup: _Setup, tokenizer: Any) 
                 f"{log.samples}: row {place} differs from the row that this version of CME evaluates from source "
                 f"{setup.source!r}. Set --source to the source that lm-eval used, or run lm-eval again."
             )
-        by_place[place] = _record(sample, expected[place], spec, shots, f"{log.samples}: row {place}")
+        record = _record(sample, expected[place], spec, shots, f"{log.samples}: row {place}")
+        cut = was_cut(expected[place], shots, spec, tokenizer, context)
+        by_place[place] = record | {"doc": expected[place] | {"cut": cut}}
     rows = len(by_place)
-    tier = next((tier for tier, most in TIERS.items() if rows == min(most or len(expected), len(expected))), None)
-    if tier is None or sorted(by_place) != list(range(rows)):
+    if not _tiers(rows, len(expected)) or sorted(by_place) != list(range(rows)):
         raise DataError(
             f"{log.samples} has {rows} of the {len(expected)} rows, which is not a tier of CME "
             f"({', '.join(f'{name}: {most}' for name, most in TIERS.items() if most)}, full: all). Run lm-eval again with such a "
             "--limit, or without it."
         )
     records = [by_place[place] for place in range(rows)]
+    if shortened := sum(bool(record["doc"]["cut"]) for record in records):
+        warnings.warn(
+            f"{spec.name}: {shortened} of {rows} prompts were longer than the model's context of {context:,} tokens. lm-eval "
+            "left out their beginning, with the instruction. cme eval shortens the long text instead.",
+            CMEWarning,
+            stacklevel=2,
+        )
     return _Done(
-        tier,
         rows,
         len(expected),
         [sample_row(record, spec, tokenizer) for record in records],
@@ -293,15 +283,27 @@ def _check_prompt(sample: Mapping[str, Any], doc: Mapping[str, Any], spec: Datas
         )
 
 
-def _common_tier(done: Mapping[str, _Done], tiers: set[str]) -> str:
-    """Return the tier that fits all datasets. A dataset that is smaller than a tier has all of its rows in that tier."""
-    for tier, most in TIERS.items():
-        if all(item.rows == min(most or item.all_rows, item.all_rows) for item in done.values()):
-            return tier
-    raise DataError(
-        f"the logs have different tiers ({', '.join(sorted(tiers))}). Run all tasks with the same --limit, or move the logs of "
-        "each tier to a separate folder."
-    )
+def _tiers(rows: int, all_rows: int) -> list[str]:
+    """Return the tiers that have this number of rows of a dataset. A dataset has all of its rows in a larger tier."""
+    return [tier for tier, most in TIERS.items() if rows == min(most or all_rows, all_rows)]
+
+
+def _common_tier(done: Mapping[str, _Done], asked: str | None) -> str:
+    """Return the tier that fits all datasets.
+
+    Args:
+        done: the samples of each task.
+        asked: the tier that lm-eval was asked for, ``full`` without a limit of rows. None if the limit was a number.
+    """
+    fitting = [_tiers(item.rows, item.all_rows) for item in done.values()]
+    common = [tier for tier in fitting[0] if all(tier in of for of in fitting)]
+    if not common:
+        different = sorted({of[0] for of in fitting})
+        raise DataError(
+            f"the logs have different tiers ({', '.join(different)}). Run all tasks with the same --limit, or move the logs of "
+            "each tier to a separate folder."
+        )
+    return asked if asked in common else common[0]
 
 
 def _write(
@@ -317,12 +319,13 @@ def _write(
     samples = [row for item in done.values() for row in item.samples]
     write_samples(out / "samples.parquet", samples)
     write_responses(out / "responses.parquet", [row for item in done.values() for row in item.responses])
-    model_name = str(run.values.get("model_name") or setup.model)
+    # lm-eval names a run by its adapter, except with lora_local_path.
+    model_name = run.arguments.get("lora_local_path") or str(run.values.get("model_name") or setup.model)
     result = Result(
         name=name or model_name.rstrip("/").split("/")[-1],
         base=setup.model,
         base_fingerprint=setup.hashes[0] or setup.arguments,
-        adapter=_adapter(run, setup),
+        adapter=adapter_of(run),
         tier=tier,
         prompt_format=setup.prompt_format,
         shots=setup.shots,
@@ -347,26 +350,6 @@ def _write(
     write_record(out / RESULT, result)
     finish(out)
     return result
-
-
-def _adapter(run: LoggedRun, setup: _Setup) -> AdapterInfo | None:
-    """Describe the adapter that lm-eval evaluated.
-
-    Its fingerprint is CME's if the folder exists on this machine. Otherwise it is lm-eval's hash, or a digest of the name.
-    """
-    given = run.arguments.get("peft") or run.arguments.get("lora_local_path") or run.arguments.get("delta")
-    if not given:
-        return None
-    from cme.adapters.checks import read_config
-    from cme.adapters.load import adapter_fingerprint
-
-    folder = Path(given).expanduser()
-    try:
-        method = str(read_config(folder).get("peft_type", "")).lower()
-        return AdapterInfo(path=given, method=method, fingerprint=adapter_fingerprint(folder), changes_output=None)
-    except CMEError:
-        fingerprint = setup.hashes[1] or digest({"adapter": given})
-        return AdapterInfo(path=given, method="", fingerprint=fingerprint, changes_output=None)
 
 
 def _whole(value: Any) -> int | None:

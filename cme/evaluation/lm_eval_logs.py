@@ -49,6 +49,17 @@ class LoggedRun:
             return {key.strip(): value.strip() for key, _, value in pairs}
         return {str(key): str(value) for key, value in given.items()} if isinstance(given, Mapping) else {}
 
+    @property
+    def adapter(self) -> str | None:
+        """The folder or id of the adapter, or None if the model had none."""
+        given = self.arguments
+        return given.get("peft") or given.get("lora_local_path") or given.get("delta") or None
+
+    @property
+    def model(self) -> tuple[Any, Any]:
+        """What the run evaluated: lm-eval's kind of model, and its arguments."""
+        return self.part("config", "model"), self.part("config", "model_args")
+
 
 @dataclass(frozen=True)
 class LoggedTask:
@@ -73,16 +84,18 @@ def newest_tasks(folder: Path) -> list[LoggedTask]:
 
     Raises:
         CMEError: if the folder does not exist or has no samples of CME tasks, or if a file is damaged or too large.
-        UsageError: if the folder has logs of several models.
+        UsageError: if the folder has logs of several models, or of several runs of one task with different models.
     """
     if not folder.is_dir():
         raise CMEError(f"{folder} is not a folder. Give the folder that was set as lm-eval's --output_path.")
     home = _home(folder)
     runs: dict[str, Path] = {match[1]: file for file in home.iterdir() if (match := _RESULTS.fullmatch(file.name))}
     logs: dict[str, tuple[str, Path]] = {}
+    dates: dict[str, set[str]] = {}
     for file in home.iterdir():
         if match := _SAMPLES.fullmatch(file.name):
             task, date = match.groups()
+            dates.setdefault(task, set()).add(date)
             if task not in logs or date > logs[task][0]:
                 logs[task] = (date, file)
     if not logs:
@@ -93,7 +106,16 @@ def newest_tasks(folder: Path) -> list[LoggedTask]:
         raise CMEError(
             f"{home}: the file results_….json that belongs to {sorted(lacking)[0]} is missing. Copy it to this folder."
         )
-    read = {date: LoggedRun(runs[date], _read_results(runs[date])) for date in {date for date, _ in logs.values()}}
+    needed = {date for of in dates.values() for date in of if date in runs}
+    read = {date: LoggedRun(runs[date], _read_results(runs[date])) for date in needed}
+    for task, (newest, _) in logs.items():
+        for date in sorted(dates[task] & read.keys()):
+            # lm-eval names the folder by the model, also if an adapter was given as lora_local_path.
+            if read[date].model != read[newest].model:
+                raise UsageError(
+                    f"{home} has runs of {task} with different models ({runs[date].name} and {runs[newest].name} differ in "
+                    "model_args). Move the logs of each model to a separate folder."
+                )
     return [LoggedTask(task, file, read[date]) for task, (date, file) in sorted(logs.items())]
 
 

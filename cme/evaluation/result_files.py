@@ -38,6 +38,7 @@ def write_result(session: Session, model: GrowingModel, selection: RowSelection 
     """
     settings, start, row = model.settings, model.start, model.row
     retention = session.measure_retention() or _kept_retention(row.out)
+    fields = answered(session, settings, model.parts, start.specs, start.missing, row.out)
     result = Result(
         name=settings.name
         or (
@@ -60,9 +61,13 @@ def write_result(session: Session, model: GrowingModel, selection: RowSelection 
         skipped=_skipped(settings),
         run_code=settings.run_code if any(spec.runs_code for spec in start.specs) else None,
         uncompared=uncompared_datasets(
-            row.adapter or start.folder, row.fingerprint or start.fingerprint, start.specs, start.missing
+            row.adapter or start.folder,
+            row.fingerprint or start.fingerprint,
+            start.specs,
+            start.missing,
+            fields["provenance"],
         ),
-        **answered(session, settings, model.parts, start.specs, start.missing, row.out),
+        **fields,
         **rows_fields(settings, selection),
     )
     return written(result, row.out)

@@ -157,7 +157,8 @@ def single_samples(
         )
     rows, shots = _rows(result, spec, place, base or result.base, samples)
     responses = _responses(folder / "responses.parquet", spec)
-    return [_single(sample, rows, shots, responses.get(sample["id"], {}), place) for sample in chosen]
+    own = result.origin != "lm-eval"
+    return [_single(sample, rows, shots, responses.get(sample["id"], {}), place, own=own) for sample in chosen]
 
 
 def _source(folder: Path, result: Result) -> str:
@@ -181,7 +182,9 @@ def _rows(
             "the version of CME that made the result."
         )
     options: dict[str, Any] = {"cme_format": result.prompt_format or "plain"}
-    if options["cme_format"] != "plain" or any(sample["cut"] for sample in samples):
+    # lm-eval leaves out the beginning of a long prompt, and CME words of its long text.
+    fitted = result.origin != "lm-eval" and any(sample["cut"] for sample in samples)
+    if options["cme_format"] != "plain" or fitted:
         options |= _tokenizer(base)
     if result.ids is not None:
         options["cme_ids"] = ChosenIds.of_samples(samples, "the result")
@@ -231,10 +234,17 @@ def _responses(path: Path, spec: DatasetSpec) -> dict[str, dict[str, Any]]:
 
 
 def _single(
-    sample: Mapping[str, Any], rows: Mapping[str, Any], shots: str, response: Mapping[str, Any], source: str
+    sample: Mapping[str, Any],
+    rows: Mapping[str, Any],
+    shots: str,
+    response: Mapping[str, Any],
+    source: str,
+    *,
+    own: bool,
 ) -> Single:
     row = rows.get(sample["id"])
-    if row is None or row.get("gold") != sample["gold"] or bool(row["cut"]) != bool(sample["cut"]):
+    # lm-eval cuts the tokens of a prompt and not its row.
+    if row is None or row.get("gold") != sample["gold"] or (own and bool(row["cut"]) != bool(sample["cut"])):
         raise DataError(
             f"{sample['dataset']}: sample {sample['id']} is missing from the rows of {source}, or its row has changed. Set "
             "--source and --base to the source and the base model of the evaluation."

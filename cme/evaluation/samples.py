@@ -30,7 +30,7 @@ def sample_row(record: Mapping[str, Any], spec: DatasetSpec, tokenizer: Any, *, 
         "cluster": doc["cluster"],
         "score": float(record["cme_score"]),
         "scores": {name: float(record[name]) for name in spec.metrics},
-        "cut": bool(doc["cut"]),
+        "cut": doc["cut"],
     }
     if spec.kind == "choice":
         logprobs = _logprobs(record)

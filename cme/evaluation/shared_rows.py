@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cme.data.sources import Source, open_source
+from cme.data.sources import Source, open_source, request_files
 from cme.data.sources.hub import HubSource
 from cme.data.sources.mirror import MirrorSource, is_file_of
 from cme.errors import CMEError, SourceError, UsageError
@@ -169,14 +169,11 @@ def changed_files(
         kind: the splits to compare, ``"eval"`` or ``"train"``.
         whole: whether the set of files is compared too.
     """
-    lacking = source.missing(spec, kind)
-    for subset in spec.subsets_of(kind):
-        if subset.name not in lacking:
-            try:
-                source.files(spec, subset, subset.split(kind))
-            except SourceError:
-                # The evaluation reports this error itself.
-                return []
+    try:
+        request_files(source, spec, kind)
+    except SourceError:
+        # The evaluation reports this error itself.
+        return []
     now = source.provenance(spec)
     changed = {key: "changed" for key in then.keys() & now.keys() if then[key] != now[key]}
     if whole and isinstance(source, MirrorSource):

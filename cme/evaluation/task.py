@@ -110,6 +110,7 @@ def load(
         CMEError: if a name is unknown, a split is missing, or a row is damaged.
     """
     _check_keys(others)
+    _check_values(cme_shots=cme_shots, cme_prompt_variant=cme_prompt_variant, cme_wording=cme_wording)
     variant = _prompt_variant(cme_prompt_variant, cme_wording)
     spec = dataset(cme_dataset)
     tokens = None
@@ -173,6 +174,19 @@ def _check_keys(others: Iterable[str]) -> None:
     """Refuse metadata that has CME's prefix and no meaning, such as a misspelt ``cme_tier``, which would be ignored."""
     if strange := sorted(name for name in others if name.startswith("cme_")):
         raise unknown("key in lm-eval's metadata:", strange[0], _KEYS)
+
+
+def _check_values(**values: Any) -> None:
+    """Refuse numbers of lm-eval's metadata that are none, such as the text ``"4"``.
+
+    Raises:
+        UsageError: a value is not a whole number of at least 0.
+    """
+    for name, value in values.items():
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
+            raise UsageError(
+                f"{name} is {value!r} in lm-eval's metadata. Give a whole number of at least 0, without quotes."
+            )
 
 
 def _prompt_variant(given: int | None, earlier: int | None) -> int:

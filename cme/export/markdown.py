@@ -4,6 +4,7 @@ from cme.records.analysis import Interval
 from cme.records.export import Export, Measured, MeasuredExport, PlainExport
 from cme.reports import markdown_table
 from cme.suite.families import title
+from cme.suite.suites import suite_of_families
 
 __all__ = ["export_markdown"]
 
@@ -36,7 +37,10 @@ def export_markdown(record: Export) -> str:
         )
     if record.measured is not None:
         sections += _lost(record.measured)
-    return "\n\n".join(sections) + "\n"
+    text = "\n\n".join(sections) + "\n"
+    if record.measured is None:
+        return text
+    return suite_of_families(record.measured.exports[0].families).named(text)
 
 
 def _export_row(item: PlainExport) -> list[str]:

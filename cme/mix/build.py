@@ -29,7 +29,8 @@ from cme.mix.workers import Workers
 from cme.mix.write import Chosen, Split, take_first, write_splits
 from cme.progress import bar
 from cme.records import Manifest, MixDataset, versions, write_record
-from cme.suite import DatasetSpec, select_for_training
+from cme.suite import DatasetSpec, datasets, select_for_training
+from cme.suite.suites import ALL
 from cme.workdir import claim, finish
 
 __all__ = ["Checked", "build", "check_only", "describe", "empty", "sweep"]
@@ -64,6 +65,15 @@ class _Decided:
     def lacking(self) -> dict[str, tuple[str, ...]]:
         """The evaluation splits that the source lacks, by dataset."""
         return {name: file.missing for name, file in self.evaluation.items() if file.missing}
+
+    def partial(self) -> dict[str, dict[str, str]]:
+        """The evaluation datasets with fewer rows than are published, though no split is missing, and their provenance."""
+        known = datasets(ALL, beside=True)
+        return {
+            name: file.provenance
+            for name, file in self.evaluation.items()
+            if not file.missing and file.read < known[name].rows["eval"]
+        }
 
     @property
     def unchecked(self) -> tuple[str, ...]:
@@ -309,5 +319,6 @@ def _manifest(
         gate=settings.decontamination,
         overlap=decided.overlap,
         unchecked=decided.lacking,
+        partial={} if is_mini(source) else decided.partial(),
     )
     return manifest.replace(fingerprint=content_fingerprint(manifest.plain()))

@@ -8,7 +8,7 @@ from pathlib import Path
 from cme.data.chunks import pieces
 from cme.data.load import load_examples
 from cme.data.match import canonical_texts, texts_digest
-from cme.data.sources import Source
+from cme.data.sources import Source, request_files
 from cme.files import atomic_path, cannot_write
 from cme.mix.decontamination import EvalTexts, LeakDetector, no_texts, texts_of
 from cme.mix.same_source import check_same
@@ -68,10 +68,7 @@ def collect_eval(
     for spec in specs:
         if spec in open_:
             continue
-        gone = source.missing(spec, "eval")
-        for subset in spec.subsets:
-            if subset.name not in gone:
-                source.files(spec, subset, subset.eval)
+        request_files(source, spec, "eval")
         check_same(spec, source, EvalFile(paths[spec.name]).provenance)
         advance()
     workers.run(

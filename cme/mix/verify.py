@@ -17,7 +17,7 @@ from cme.suite.suites import ALL
 
 __all__ = ["Verified", "content_fingerprint", "verify"]
 
-_NOT_CONTENT = ("kind", "schema_version", "versions", "fingerprint", "tokens", "rebuilt", "unchecked")
+_NOT_CONTENT = ("kind", "schema_version", "versions", "fingerprint", "tokens", "rebuilt", "unchecked", "partial")
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,8 @@ class Manifest(Artefact):
         files: SHA-256 of every data file, by path relative to the mix.
         task_fingerprints: fingerprint of each dataset's YAML.
         versions: versions of the libraries.
-        fingerprint: digest of all fields except the versions, ``tokens``, ``rebuilt`` and ``unchecked``. Equal mixes have equal
-            fingerprints.
+        fingerprint: digest of all fields except the versions, ``tokens``, ``rebuilt``, ``unchecked`` and ``partial``. Equal mixes
+            have equal fingerprints.
         tokens: token statistics, if a tokenizer was given.
         temperature: temperature of the mixing ``temperature``; None for other mixings.
         layout: alpaca or chat.
@@ -88,11 +88,13 @@ class Manifest(Artefact):
         rebuilt: how the mix was built from row ids; None if it was not. All other fields are then those of the first build.
         unchecked: evaluation splits with which the training rows were not compared because the source lacks them, by dataset;
             None in manifests of earlier versions, which do not say.
+        partial: evaluation datasets of which the source has fewer rows than are published, each with the provenance of the rows
+            that were compared; None as for ``unchecked``.
     """
 
     KIND: ClassVar[str] = "manifest"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rebuilt", "unchecked")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = ("rebuilt", "unchecked", "partial")
 
     source: str
     seed: int
@@ -114,6 +116,7 @@ class Manifest(Artefact):
     overlap: dict[str, dict[str, dict[str, int]]] = Field(default_factory=dict)
     rebuilt: Rebuilt | None = None
     unchecked: dict[str, Items[str]] | None = None
+    partial: dict[str, dict[str, str]] | None = None
 
     @property
     def compared(self) -> dict[str, tuple[str, ...]] | None:

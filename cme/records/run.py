@@ -72,13 +72,22 @@ class Run(Artefact):
         mix_compared: datasets with whose evaluation rows decontamination compared the mix, each with the splits that the source
             of the mix lacked. Empty for a mix without decontamination; None in records of earlier versions, and if the manifest
             of the mix does not say.
+        mix_partial: datasets of which that source had fewer evaluation rows than are published, each with the provenance of these
+            rows; None as for ``mix_compared``.
         ranks: for methods of other packages, to which experts the ranks belong: ``shared`` by all experts, or ``single`` if every
             rank is an expert. None if each expert has its own, and for CME's own methods.
     """
 
     KIND: ClassVar[str] = "run"
     SCHEMA_VERSION: ClassVar[int] = 1
-    LEFT_OUT: ClassVar[tuple[str, ...]] = ("adapted", "not_adapted", "mix_datasets", "mix_compared", "ranks")
+    LEFT_OUT: ClassVar[tuple[str, ...]] = (
+        "adapted",
+        "not_adapted",
+        "mix_datasets",
+        "mix_compared",
+        "mix_partial",
+        "ranks",
+    )
 
     method: str
     adapter: AdapterRecord
@@ -115,4 +124,5 @@ class Run(Artefact):
     not_adapted: dict[str, Count] | None = None
     mix_datasets: Items[str] | None = None
     mix_compared: dict[str, Items[str]] | None = None
+    mix_partial: dict[str, dict[str, str]] | None = None
     ranks: str | None = None

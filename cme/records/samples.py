@@ -12,7 +12,8 @@
 | ``gold_probability`` | float64 | probability of the right option among the options; null for free-text answers |
 | ``empty``, ``truncated``, ``cut`` | bool | text without an answer; text reached the token limit; input was cut to fit |
 
-``truncated`` is null for a free-text answer if it is unknown: in results from lm-eval's logs without the model's tokenizer.
+``cut``, and ``truncated`` for a free-text answer, are null if they are unknown: in results from lm-eval's logs without the
+model's tokenizer.
 """
 
 from collections.abc import Mapping, Sequence
@@ -132,8 +133,9 @@ def _check_rows(rows: Sequence[Mapping[str, Any]], where: str) -> None:
 
 def _problem(row: Mapping[str, Any]) -> str | None:
     for name in SAMPLE_COLUMNS:
-        # Whether a text was truncated is unknown without the tokenizer of its model.
-        if row[name] is None and name not in _CHOICE_ONLY and (name != "truncated" or row["options"]):
+        # Whether a text was truncated, or its prompt was cut, is unknown without the tokenizer of its model.
+        unknown = name == "cut" or (name == "truncated" and not row["options"])
+        if row[name] is None and name not in _CHOICE_ONLY and not unknown:
             return f"{name} is empty"
     for name, value in {"score": row["score"], **row["scores"]}.items():
         if not _in_range(value):

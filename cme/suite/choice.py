@@ -47,16 +47,14 @@ def select_for_training(names: Iterable[str] | None) -> list[DatasetSpec]:
         names: names of datasets or families; None for CME-22. Datasets without training rows are left out of families.
 
     Raises:
-        UsageError: a name is neither a dataset nor a family, or a named dataset has no training rows.
+        UsageError: a name is neither a dataset nor a family, or a named dataset is for evaluation only.
     """
     given = None if names is None else tuple(names)
     known = datasets(ALL, beside=True)
     if without := [name for name in dict.fromkeys(given or ()) if name in known and not _in_mixes(known[name])]:
-        verbs, them = ("is", "has"), "it"
-        if len(without) > 1:
-            verbs, them = ("are", "have"), "them"
+        verb, them = ("is", "it") if len(without) == 1 else ("are", "them")
         raise UsageError(
-            f"{' and '.join(without)} {verbs[0]} for evaluation only and {verbs[1]} no training rows. Leave {them} out of the "
+            f"{' and '.join(without)} {verb} for evaluation only, so no mix has training rows of {them}. Leave {them} out of the "
             "datasets of the mix."
         )
     return with_training_rows(select(given))

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from cme.errors import unknown
+from cme.errors import UsageError, unknown
 
 __all__ = ["TIERS", "is_tier_order", "tier_order", "tier_rows"]
 
@@ -29,6 +29,8 @@ def tier_rows(tier: str) -> int | None:
     Raises:
         UsageError: there is no such tier.
     """
+    if not isinstance(tier, str):
+        raise UsageError(f"the tier is {tier!r}. Give one of {', '.join(TIERS)}, in quotes.")
     if tier not in TIERS:
         raise unknown("tier", tier, TIERS)
     return TIERS[tier]

@@ -104,6 +104,7 @@ def make_run(
         not_adapted=not_adapted,
         mix_datasets=tuple(manifest.datasets),
         mix_compared=manifest.compared,
+        mix_partial=manifest.partial,
         ranks=recorded_ranks(adapter.method, ranks_of(adapter.method)),
     )
 

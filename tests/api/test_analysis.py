@@ -1,6 +1,7 @@
 """The analysis of experts, from the command line and from Python, on a tiny base."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -100,6 +101,21 @@ def test_tables_and_figures_are_written(analysis):
         assert (analysis.folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_average_has_the_name_of_its_suite(analysis):
+    from cme.analysis.figures import figures
+    from cme.analysis.markdown import analysis_markdown
+
+    other = analysis.record.replace(task_fingerprints={"aqua_rat": "f" * 64})
+    for record, name in ((analysis.record, "CME average"), (other, "CME-R average")):
+        drawn = figures(record)
+        texts = [
+            analysis_markdown(record),
+            drawn["masks"]().axes[0].get_xlabel(),
+            drawn["shapley"]().axes[0].get_ylabel(),
+        ]
+        assert all(name in text and not set(re.findall(r"CME\S* average", text)) - {name} for text in texts), texts[1:]
+
+
 def test_finished_work_is_not_done_twice(analysis, tiny_base, team, monkeypatch):
     with pytest.raises(UsageError, match="finished output"):
         cme.analyse(team, analysis.folder, base=str(tiny_base), **VALUES)
@@ -131,6 +147,34 @@ def test_an_interrupted_analysis_continues(analysis, tiny_base, team, tmp_path, 
     assert calls == ["qqp", "mmlu", "mmlu"], "qqp is measured once"
     assert done.record.load == analysis.record.load and not done.record.redundancy and done.record.shapley is None
     assert not (tmp_path / "out" / "coalitions.parquet").exists()
+
+
+def test_a_continued_analysis_measures_rows_that_changed_again(tiny_base, team, tmp_path, monkeypatch):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    import cme.api.analysis_parts as parts
+
+    def replace_rows(first):
+        columns = {name: [f"{name} {k}" for k in range(first, first + 8)] for name in ("sentence1", "sentence2")}
+        pq.write_table(pa.table({**columns, "label": [0, 1] * 4}), tmp_path / "rows" / "rte" / "validation.parquet")
+
+    (tmp_path / "rows" / "rte").mkdir(parents=True)
+    values = {"source": str(tmp_path / "rows"), "datasets": "rte", "tier": "smoke", "parts": "load", "threads": 1}
+    replace_rows(0)
+    with monkeypatch.context() as patched:
+        patched.setattr(parts, "write_report", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            cme.analyse(team, tmp_path / "continued", base=str(tiny_base), **values)
+    replace_rows(100_000)
+    loads = [
+        cme.analyse(team, tmp_path / name, base=str(tiny_base), **values).record.load for name in ("continued", "new")
+    ]
+    assert loads[0] == loads[1]
+
+
+def stopped(*args):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.filterwarnings("error:constrained_layout")

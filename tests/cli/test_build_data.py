@@ -25,12 +25,18 @@ FIXED = ("build-data", "--source", "mini", "--datasets", "rte", "--workers", "1"
         (("--check-only", "--rows-per-shard", "9"), "rows_per_shard would have no effect"),
         (("--check-only", "--mixing", "uniform", "--format", "chat"), "mixing, format would have no effect"),
         (("--check-only", "--mixing", "temperature", "--temperature", "3"), "temperature, mixing would have no effect"),
-        (("--out", "x", "--datasets", "gsm8k,humaneval"), "humaneval is for evaluation only and has no training rows."),
-        (("--out", "x", "--datasets", "gsm8k,svamp"), "svamp is for evaluation only and has no training rows."),
+        (
+            ("--out", "x", "--datasets", "gsm8k,humaneval"),
+            "humaneval is for evaluation only, so no mix has training rows of it.",
+        ),
+        (
+            ("--out", "x", "--datasets", "gsm8k,svamp"),
+            "svamp is for evaluation only, so no mix has training rows of it.",
+        ),
         (("--out", "x", "--datasets", "humaneval"), "Leave it out of the datasets of the mix."),
         (
             ("--check-only", "--datasets", "svamp,humaneval,gsm8k"),
-            "svamp and humaneval are for evaluation only and have no training rows. Leave them out",
+            "svamp and humaneval are for evaluation only, so no mix has training rows of them. Leave them out",
         ),
         (("--out", "x", "--temperature", "5", "--mixing", "temperatur"), "Did you mean 'temperature'"),
     ],

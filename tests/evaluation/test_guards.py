@@ -200,6 +200,20 @@ def test_a_record_that_says_what_was_compared_is_taken_at_its_word(tiny_base, tm
     assert uncompared_datasets(adapter, "f" * 64, specs) is None
 
 
+def test_rows_from_other_files_than_a_part_of_a_dataset_were_not_compared(tiny_base, tmp_path):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
+    own, specs = adapter_fingerprint(adapter), [dataset("qqp"), dataset("race")]
+    files = {"race/train.parquet": "e" * 64, "race/test.parquet": "a" * 64}
+    record(adapter, mix_datasets=("qqp",), mix_compared={"qqp": (), "race": ()}, mix_partial={"race": files})
+    for of, uncompared in (
+        ({"race/test.parquet": "a" * 64}, None),
+        ({"race/test.parquet": "b" * 64}, ("race",)),
+        ({"revision": "abc"}, ("race",)),
+    ):
+        assert uncompared_datasets(adapter, own, specs, provenance={"race": of, "qqp": {"revision": "x"}}) == uncompared
+    assert uncompared_datasets(adapter, own, specs) == ("race",)
+
+
 def test_a_mirror_that_lacked_a_split_is_named_when_that_split_is_evaluated(tiny_base, tmp_path):
     adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
     record(

@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from transformers import AutoTokenizer
 
 import cme
-from cme.errors import CMEError
+from cme.errors import CMEError, CMEWarning
 from cme.records.samples import read_samples
+from cme.suite import dataset
 from tests.evaluation.runs import responses, save_adapter
 
 NAMES = ("qqp", "nq_open", "race")
@@ -234,10 +236,12 @@ def test_without_the_tokenizer_the_number_of_truncated_answers_is_unknown(copied
     assert (
         "It is unknown how many answers of nq_open were truncated at the token limit, because the tokenizer of" in said
     )
+    assert "It is unknown how many prompts were longer than the context of some/model" in said
     assert "truncated unknown" in done.stdout
     result = cme.load_result(tmp_path / "x")
     counts = {item.dataset: item.diagnostics.get("truncated") for item in result.record.scores.datasets}
     assert counts == {"qqp": 0, "race": 0, "nq_open": None}
+    assert {item.diagnostics.get("cut") for item in result.record.scores.datasets} == {None}
     of_texts = [row["truncated"] for row in read_samples(tmp_path / "x/samples.parquet") if not row["options"]]
     assert None in of_texts and True not in of_texts
     cme.submit(result, entries=tmp_path / "board" / "entries")
@@ -257,8 +261,90 @@ def test_of_several_runs_the_newest_counts(copied):
     date = results.name.removeprefix("results_").removesuffix(".json")
     older = "2020-01-01T00-00-00.000000"
     (copied / log.name.replace(date, older)).write_text("{}\n")
-    shutil.copy(results, copied / results.name.replace(date, older))
+    before = copied / results.name.replace(date, older)
+    shutil.copy(results, before)
     assert len(cme.from_lm_eval(copied, source="mini").scores.datasets) == 3
+    # lm-eval writes a run with lora_local_path into the folder of the base.
+    values = json.loads(results.read_text())
+    values["config"]["model_args"]["lora_local_path"] = "some/adapter"
+    before.write_text(json.dumps(values))
+    with pytest.raises(
+        CMEError, match=r"has runs of cme_qqp with different models \(results_2020.* differ in model_args"
+    ):
+        cme.from_lm_eval(copied, source="mini")
+
+
+def test_a_run_with_lora_local_path_is_named_by_its_adapter(copied):
+    edit_results(
+        copied, lambda v: v["config"]["model_args"].update(lora_local_path=v["config"]["model_args"].pop("peft"))
+    )
+    assert cme.from_lm_eval(copied, source="mini").name == "lora"
+
+
+def test_an_adapter_that_was_trained_again_does_not_inherit_the_scores(copied, adapter):
+    before = cme.from_lm_eval(copied, source="mini").record.adapter
+    edit_results(copied, lambda values: values.update(date=adapter.stat().st_mtime - 1000))
+    with pytest.warns(CMEWarning, match="is newer than lm-eval's run, so the run may have evaluated other weights"):
+        after = cme.from_lm_eval(copied, source="mini").record.adapter
+    assert (after.path, after.method) == (before.path, before.method) and after.fingerprint != before.fingerprint
+
+
+def test_prompts_that_lm_eval_cut_are_counted(copied, tiny_base):
+    result = cme.from_lm_eval(copied, source="mini")
+    assert {item.diagnostics["cut"] for item in result.scores.datasets} == {0}
+    tokenizer = AutoTokenizer.from_pretrained(tiny_base)
+    lengths = {
+        item.id: max(len(tokenizer.encode(item.prompt + option)) for option in item.options)
+        for item in cme.show_samples(result, "race", n=8)
+    }
+    # The last token of an option is not read.
+    most = sorted(lengths.values())[5]
+    edit_results(copied, lambda values: values["config"]["model_args"].update(max_length=most - 1))
+    with pytest.warns(
+        CMEWarning, match=f"race: 2 of 8 prompts were longer than the model's context of {most - 1} tokens"
+    ):
+        result = cme.from_lm_eval(copied, source="mini")
+    assert {item.dataset: item.diagnostics["cut"] for item in result.scores.datasets} == {
+        "qqp": 0,
+        "nq_open": 0,
+        "race": 2,
+    }
+    for item in cme.show_samples(result, "race", n=8):
+        assert ("cut" in item.marks) == (lengths[item.id] > most)
+    # An answer of nq_open has room for its tokens.
+    edit_results(
+        copied,
+        lambda values: values["config"]["model_args"].update(max_length=dataset("nq_open").max_gen_toks + 1),
+    )
+    with pytest.warns(CMEWarning, match="nq_open: 8 of 8 prompts"):
+        cme.from_lm_eval(copied, source="mini")
+
+
+@pytest.mark.parametrize(
+    ("changed", "tier"),
+    [
+        (lambda values: values["config"].update(limit=None), "full"),
+        (lambda values: None, "smoke"),
+        (lambda values: values["configs"]["cme_qqp"]["metadata"].update(cme_tier="quick"), "quick"),
+    ],
+)
+def test_logs_of_all_rows_without_a_limit_are_those_of_the_full_tier(copied, monkeypatch, changed, tier):
+    """A dataset that has no more rows than a tier has the same rows in all larger ones."""
+    from cme.evaluation import lm_eval_import
+
+    load = lm_eval_import.loader.load
+
+    def few(**options):
+        splits = load(**options)
+        splits["eval"] = splits["eval"].select(range(8))
+        return splits
+
+    monkeypatch.setattr(lm_eval_import.loader, "load", few)
+    for file in copied.glob("samples_cme_*"):
+        if "qqp" not in file.name:
+            file.unlink()
+    edit_results(copied, changed)
+    assert cme.from_lm_eval(copied, source="mini").record.tier == tier
 
 
 def test_a_huge_line_is_refused_before_it_is_read_whole(copied, tmp_path, monkeypatch):

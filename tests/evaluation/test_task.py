@@ -200,3 +200,21 @@ def test_the_prompt_variant_has_the_name_of_its_option_and_its_earlier_name():
         UsageError, match="cme_prompt_variant is 3 and cme_wording is 0, but both name the prompt variant"
     ):
         task.load(**common, cme_prompt_variant=3, cme_wording=0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            {"cme_shots": "4"},
+            r"cme_shots is '4' in lm-eval's metadata\. Give a whole number of at least 0, without quotes",
+        ),
+        ({"cme_shots": -1}, "cme_shots is -1 in"),
+        ({"cme_prompt_variant": "3"}, "cme_prompt_variant is '3' in"),
+        ({"cme_wording": True}, "cme_wording is True in"),
+        ({"cme_tier": 64}, "the tier is 64. Give one of smoke, quick, standard, full, in quotes"),
+    ],
+)
+def test_metadata_of_another_type_is_one_message(values, message):
+    with pytest.raises(UsageError, match=message):
+        task.load(cme_dataset="rte", cme_source="mini", **values)

@@ -43,6 +43,13 @@ def test_a_build_names_the_splits_with_which_it_was_not_compared(mirror, tmp_pat
     assert compared["anli"] == ("anli/test_r2.parquet",) and compared["mnli"] == () and compared["rte"] == ()
     assert "mnli_mismatched" not in compared and "gsm8k" not in compared and len(compared) == 22
     assert LACKED in (out / "README.md").read_text()
+    # The files of the mirror have a few rows of each dataset, and their hashes tell them from whole ones.
+    whole = set(compared) - {"anli"}
+    assert set(manifest.partial) == whole
+    assert manifest.partial["rte"].items() <= manifest.datasets["rte"].provenance.items()
+    listed = "Compared in part**, because the source has fewer evaluation rows than are published: "
+    assert set(manifest.partial) == set((out / "README.md").read_text().split(listed)[1].split(".\n")[0].split(", "))
+    assert "The mix was compared only with the rows that are there: " in said
 
 
 def test_a_mix_of_a_whole_source_says_that_it_was_compared_with_everything(hand_mirror, tmp_path):
@@ -63,7 +70,7 @@ def test_the_fingerprint_does_not_depend_on_what_was_not_compared(plain_rows, fa
     made = settings()
     manifest = build(made, source=fake_source(plain_rows))
     values = json.loads((made.out / "manifest.json").read_text())
-    assert values.pop("unchecked") and content_fingerprint(values) == manifest.fingerprint
+    assert values.pop("unchecked") and values.pop("partial") and content_fingerprint(values) == manifest.fingerprint
     assert verify(made.out).problems == ()
 
 
@@ -72,7 +79,7 @@ def test_manifests_of_earlier_versions_do_not_say(plain_rows, fake_source, setti
     build(made, source=fake_source(plain_rows))
     file = made.out / "manifest.json"
     values = json.loads(file.read_text())
-    del values["unchecked"]
+    del values["unchecked"], values["partial"]
     file.write_text(json.dumps(values))
     manifest = read_record(file, Manifest)
     assert manifest.unchecked is None and manifest.compared is None and "unchecked" not in manifest.plain()

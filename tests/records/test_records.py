@@ -130,6 +130,8 @@ NESTED = {
     "lr_grid": None,
     "cost_ratios": {"train": {"value": 1.25, "low": 1.2, "high": None}, "threads": 2},
     "mix_compared": {"qqp": (), "anli": ("anli/test_r2.parquet",)},
+    "mix_partial": {"race": {"RACE/test.parquet": "a" * 64}},
+    "partial": {"race": {"RACE/test.parquet": "a" * 64}},
     "unchecked": {"anli": ("anli/test_r2.parquet",)},
     "overlap": {"qqp": {"paws": {"exact": 2}}},
     "losses": ([1, 2.5], [100, 1.5]),

@@ -17,6 +17,7 @@ __all__ = [
     "check_source",
     "is_mini",
     "open_source",
+    "request_files",
     "source_identity",
     "source_notes",
     "source_text",
@@ -145,3 +146,20 @@ def check_source(
             "or pass --allow-missing to continue without them (the record lists them)."
         )
     return lacking
+
+
+def request_files(source: Source, spec: DatasetSpec, kind: str) -> None:
+    """Request the files of all splits of a kind that the source has, so that `Source.provenance` identifies their rows.
+
+    Args:
+        source: where the rows come from.
+        spec: the dataset.
+        kind: ``train`` or ``eval``.
+
+    Raises:
+        SourceError: a file could not be downloaded.
+    """
+    lacking = source.missing(spec, kind)
+    for subset in spec.subsets_of(kind):
+        if subset.name not in lacking:
+            source.files(spec, subset, subset.split(kind))

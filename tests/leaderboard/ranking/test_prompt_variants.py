@@ -205,3 +205,18 @@ def test_the_submit_command_takes_prompt_variants(workshop, results, run):
     arguments = ["submit", first, "--run", run, "--entries", workshop.entries, "--name", "lora", *options]
     assert CliRunner().invoke(app, list(map(str, arguments))).exit_code == 0
     assert [item.prompt_variant for item in load_entries(workshop.entries)[0].prompt_variants] == [2, 4]
+
+
+@pytest.mark.parametrize(("names", "average"), [(("aqua_rat",), "CME-R average"), (("qqp",), "CME average")])
+def test_the_command_names_the_average_of_the_suite(workshop, names, average):
+    from typer.testing import CliRunner
+
+    from cme.cli.main import app
+
+    folders = [
+        str(workshop.result(f"lora-w{k}", make_samples(0.6, f"w{k}", 60, names), adapter=LORA, prompt_variant=k))
+        for k in (0, 2)
+    ]
+    done = CliRunner().invoke(app, ["score", folders[0], "--prompt-variants", folders[1]])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.splitlines()[0].split() == ["prompt", "variant", *average.split()]
