@@ -73,6 +73,21 @@ def test_the_effect_of_competition_is_that_of_the_boards(boards):
     assert f"the difference is {ablation.replace('-', '−')} points" in page
 
 
+def test_the_effect_of_the_projections_is_that_of_the_study():
+    found = differences("studies/studies/targets")
+    names = "{}-targets-q-proj-k-proj-v-proj-o-proj", "{}-targets-gate-proj-up-proj-down-proj"
+    lora, moelora, teamlora = (
+        found[names[0].format(name), names[1].format(name)] for name in ("lora", "moelora", "teamlora")
+    )
+    page = " ".join((ROOT / "docs" / "studies.md").read_text("utf-8").replace("−", "-").split())
+    assert (
+        f"Attention minus feed-forward is {lora} points for LoRA, {moelora} for MoELoRA and {teamlora} for TeamLoRA"
+        in page
+    )
+    sizes = sorted({abs(float(text.split()[0])) for text in found.values()})
+    assert f"lie between {sizes[0]:.2f} and {sizes[-1]:.2f} points" in page
+
+
 def test_without_competition_the_runs_are_those_of_moelora():
     """Trained on their own, with the same seeds, on the same machine: the same function and the same scores."""
     studies = ROOT / "leaderboards" / "studies" / "studies"

@@ -45,6 +45,8 @@ def load_adapter(model: Any, folder: Path, *, name: str = "default") -> Any:
     kind = known_type(folder, values)
     from peft import PeftModel, get_peft_model_state_dict
 
+    if reason := _unrepeatable(kind, values):
+        raise AdapterError(f"{folder}: {reason}")
     further = isinstance(model, PeftModel)
     if further and name in model.peft_config:
         raise AdapterError(f"the model already has an adapter named {name!r}. Load this one under another name.")
@@ -132,6 +134,19 @@ def adapter_fingerprint(folder: Path) -> str:
         for key, value in read_config(folder).items()
     }
     return digest({CONFIG_FILE: values, WEIGHTS_FILE: sha256_file(folder / WEIGHTS_FILE)})
+
+
+def _unrepeatable(kind: str, values: dict[str, Any]) -> str | None:
+    """Return why scores of a saved adapter would not be those of the trained model, or None."""
+    if kind == "LILY":
+        return "a LILY adapter cannot be evaluated, because its gate weights depend on other rows and later tokens."
+    start = values.get("init_lora_weights")
+    if isinstance(start, str) and (start.startswith("pissa_niter_") or start == "lora_ga"):
+        return (
+            f"init_lora_weights {start!r} changes the base at random or by data, and the adapter does not hold this change. Save "
+            "it with PEFT's path_initial_model_for_weight_conversion, as cme train does at the end."
+        )
+    return None
 
 
 def _config(folder: Path, kind: str, values: dict[str, Any]) -> Any:

@@ -46,6 +46,8 @@ _NEED_DATA = ("eva", "corda", "lora_ga", "loftq")
 _UNUSABLE_LORA = {
     "alora_invocation_tokens": "activates the adapter at certain tokens, which the suite's prompts do not contain",
     "arrow_config": "combines existing adapters and does not train new ones",
+    "kasa_config": "needs losses of its own in every step, which cme train does not compute",
+    "monteclora_config": "needs a loss of its own in every step, which cme train does not compute",
 }
 """Variants of LoRA that cannot be trained on a mix."""
 
@@ -171,6 +173,12 @@ def check_peft(options: Mapping[str, Any]) -> list[str]:
     if isinstance(start, str) and start in _NEED_DATA:
         return [f"init_lora_weights {start!r} needs a pass over data, or another base, before training. Leave it out"]
     values = {key: value for key, value in options.items() if key != "peft_type"}
+    if values.get("use_asa"):
+        return ["use_asa allocates the ranks anew in every step, which cme train does not do. Leave it out"]
+    for key in ("modules_to_save", "feedforward_modules"):
+        # PEFT reads the letters of a text as names, or the whole text as a regular expression.
+        if isinstance(given := values.get(key), str) and given.replace("_", "").isalnum():
+            return [f"{key} is the text {given!r}. Give a list, such as [{given}]"]
     if problems := _unknown(values, config, _NO_OPTIONS):
         return problems
     if kind == "LORA" and (problem := _lora_problem(values)):

@@ -56,7 +56,6 @@ def unsaveable_reason(options: Mapping[str, Any]) -> str | None:
         key for key in ("use_dora", "lora_bias", "modules_to_save", "trainable_token_indices") if options.get(key)
     ]
     further += ["bias"] if options.get("bias", "none") != "none" else []
-    further += [key for key in ("kasa_config", "monteclora_config") if options.get(key) is not None]
     if options.get("use_rslora") and (options.get("rank_pattern") or options.get("alpha_pattern")):
         further.append("use_rslora with patterns")
     if not further:

@@ -128,7 +128,9 @@ def adapted_model(
     try:
         with _without_warning(), refuse_ignored(adapter.options):
             adapted = get_peft_model(model, config)
-    except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError, UsageError) as error:
+    except (
+        AttributeError, IndexError, KeyError, NotImplementedError, OverflowError, TypeError, ValueError, UsageError,
+    ) as error:  # fmt: skip
         raise UsageError(f"{label} does not fit this base: {error}") from error
     if prunes(config):
         for name, weight in adapted.named_parameters():

@@ -5,6 +5,8 @@ or a run with more processes, sees other batches. CME computes the whole order b
 interruption, and for any number of processes with the same number of examples per step.
 """
 
+import math
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ def steps_for(examples: int, per_step: int, epochs: float | None, steps: int | N
     """Return the number of optimiser steps: ``steps`` if given, or enough for ``epochs`` (1 by default), rounded up."""
     if steps is not None:
         return steps
-    return max(1, -int(-examples * (1.0 if epochs is None else epochs) // per_step))
+    # The decimal number that was given: 100 · 1.1 is a little more than 110 in binary.
+    share = Fraction(1) if epochs is None else Fraction(str(epochs))
+    return max(1, math.ceil(examples * share / per_step))
 
 
 def training_order(lengths: "NDArray[np.int32]", steps: int, per_step: int, seed: int) -> "NDArray[np.int64]":

@@ -220,3 +220,20 @@ def test_a_config_object_is_not_changed_by_the_check(saved):
     base = make_base()
     load_adapter(base, saved(target_modules=None))
     assert make_config().target_modules is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"init_lora_weights": "pissa_niter_4"},
+            "changes the base at random or by data, and the adapter does not hold",
+        ),
+        ({"init_lora_weights": "lora_ga"}, "path_initial_model_for_weight_conversion"),
+        ({"peft_type": "LILY"}, "gate weights depend on other rows and later tokens"),
+    ],
+)
+def test_adapters_whose_scores_would_not_be_those_of_the_trained_model_are_refused(saved, changes, message):
+    folder = saved("lora")
+    edit_config(folder, **changes)
+    assert message in refused(folder)

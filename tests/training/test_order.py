@@ -15,6 +15,12 @@ def test_steps():
     assert steps_for(100, 8, None, None) == 13
     assert steps_for(100, 8, 2.0, None) == 25
     assert steps_for(100, 8, 0.5, None) == 7
+    # 100 · 1.1 is 110.00000000000001 in binary.
+    assert (steps_for(100, 10, 1.1, None), steps_for(100, 1, 1.1, None), steps_for(100, 10, 1.11, None)) == (
+        11,
+        110,
+        12,
+    )
     assert steps_for(100, 8, None, 4) == 4
     assert steps_for(3, 8, 0.1, None) == 1
 

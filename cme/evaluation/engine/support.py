@@ -19,6 +19,10 @@ def unsupported(model: Any) -> str | None:
     """
     if kind := _virtual_tokens(model):
         return f"the adapter ({kind}) adds virtual tokens before the prompt"
+    if _invoked(model):
+        return (
+            "the adapter is active only after certain tokens (alora_invocation_tokens), which may be in a shared prefix"
+        )
     return _cannot_cache(_base(model))
 
 
@@ -86,6 +90,14 @@ def _virtual_tokens(model: Any) -> str | None:
             if config.is_prompt_learning:
                 return str(getattr(config.peft_type, "value", config.peft_type))
     return None
+
+
+def _invoked(model: Any) -> bool:
+    """Return whether an active adapter depends on tokens of the prompt."""
+    from peft import PeftModel
+
+    configs = [model.peft_config[name] for name in model.active_adapters] if isinstance(model, PeftModel) else []
+    return any(getattr(config, "alora_invocation_tokens", None) for config in configs)
 
 
 def _base(model: Any) -> Any:

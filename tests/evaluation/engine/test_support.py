@@ -62,6 +62,18 @@ def pooled(model):
     return model
 
 
+def test_an_adapter_that_is_active_after_certain_tokens():
+    import peft
+
+    config = peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["up_proj"], r=2, alora_invocation_tokens=[5])
+    model = peft.get_peft_model(tiny_model(), config).eval()
+    assert "active only after certain tokens" in engine(model).obstacle
+    assert (
+        engine(peft.get_peft_model(tiny_model(), peft.LoraConfig(r=2, target_modules=["up_proj"])).eval()).obstacle
+        is None
+    )
+
+
 @pytest.mark.parametrize("case", ["letters", "several lengths"])
 def test_the_self_check_detects_a_router_that_pools_over_the_sequence(case):
     model, requests = pooled(tiny_model()), choices(*CASES[case])
