@@ -371,11 +371,13 @@ def build_config(settings: AdapterSettings, model: Any) -> Any:
         UsageError: The base has no feed-forward projections that CME knows, the base lacks a layer that the settings name,
             or the method rejects the settings.
     """
-    from cme.adapters.targets import check_targets, ffn_targets, language_targets
+    from cme.adapters.targets import check_targets, ffn_targets, language_targets, refuse_unmatched
     from cme.patterns import check_patterns
 
     targets = settings.target_modules
-    check_patterns(settings.options, (name for name, _ in model.named_modules()))
+    modules = [name for name, _ in model.named_modules()]
+    check_patterns(settings.options, modules)
+    refuse_unmatched(settings.options, modules)
     if targets is not None:
         check_targets(model, targets, any_layer=settings.method == "peft")
         narrowed = language_targets(model, targets)

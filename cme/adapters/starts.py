@@ -16,7 +16,14 @@ from typing import Any
 
 from cme.errors import UsageError
 
-__all__ = ["InitialAdapter", "initial_adapter", "refuse_ignored", "unsaveable_reason", "write_initial_adapter"]
+__all__ = [
+    "InitialAdapter",
+    "initial_adapter",
+    "refuse_ignored",
+    "refuse_smaller_ranks",
+    "unsaveable_reason",
+    "write_initial_adapter",
+]
 
 _RANDOM = "pissa_niter_"
 _CONVERTED = ("pissa", "olora")
@@ -128,3 +135,20 @@ def refuse_ignored(given: Mapping[str, Any]) -> Iterator[None]:
         if any(end in text for end in _IGNORED) and any(given.get(name) and name in text for name in given):
             raise UsageError(f"a setting of the adapter has no effect. {text} Correct it, or leave it out.")
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+
+
+def refuse_smaller_ranks(model: Any) -> None:
+    """Refuse a start that has fewer ranks than the settings name, because a layer has no more singular vectors.
+
+    Raises:
+        UsageError: a layer has a lower rank than its configuration.
+    """
+    for path, module in model.named_modules():
+        ranks = getattr(module, "r", None)
+        for name, matrix in getattr(module, "lora_A", {}).items():
+            asked, weight = ranks.get(name) if isinstance(ranks, dict) else None, getattr(matrix, "weight", None)
+            if asked is not None and weight is not None and weight.shape[0] < asked:
+                raise UsageError(
+                    f"the rank {asked} is larger than the smaller dimension of {path}, which is {weight.shape[0]}, and this "
+                    "init_lora_weights needs a singular vector for each rank. Set a lower rank, or leave init_lora_weights out."
+                )

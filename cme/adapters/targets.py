@@ -1,6 +1,6 @@
 """Target modules: the feed-forward layers of a base model, as in the paper, or the layers that the user names."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
@@ -12,11 +12,11 @@ from cme.adapters.layer_names import (
     plain_name,
     unadapted_experts,
 )
-from cme.errors import UsageError
+from cme.errors import UsageError, nearest
 from cme.models.language import language_prefix, outside_language
 from cme.patterns import check_patterns, full_matches
 
-__all__ = ["ALL_LINEAR", "check_targets", "ffn_layers", "ffn_targets", "language_targets"]
+__all__ = ["ALL_LINEAR", "check_targets", "ffn_layers", "ffn_targets", "language_targets", "refuse_unmatched"]
 
 ALL_LINEAR = "all-linear"
 """PEFT's name for all linear layers except the output layer."""
@@ -207,3 +207,30 @@ def _in_tower(path: list[str]) -> bool:
 
 def _in_attention(path: list[str]) -> bool:
     return any("attn" in part or "attention" in part.lower() for part in path[:-1])
+
+
+def refuse_unmatched(options: Mapping[str, Any], modules: Collection[str]) -> None:
+    """Refuse options of PEFT that name no module or layer of the base. PEFT ignores such names if another one matches.
+
+    Args:
+        options: options of PEFT.
+        modules: names of the base's modules.
+
+    Raises:
+        UsageError: a name or a number of a layer matches nothing.
+    """
+    for key in ("modules_to_save", "exclude_modules"):
+        given = options.get(key)
+        for name in given if isinstance(given, list | tuple) else ():
+            if not any(path == name or path.endswith(f".{name}") for path in modules):
+                last = sorted({path.rpartition(".")[2] for path in modules})
+                hint = nearest(str(name), last)
+                offer = f" (did you mean {hint!r}?)" if hint else ""
+                raise UsageError(f"{key}: the base has no module {name!r}{offer}. Correct the name, or leave it out.")
+    given = options.get("layers_to_transform")
+    known = {int(part) for path in modules for part in path.split(".") if part.isdecimal()}
+    for layer in [given] if isinstance(given, int) else given or ():
+        if layer not in known:
+            raise UsageError(
+                f"layers_to_transform: the base has no layer {layer!r}, only 0 to {max(known, default=0)}. Leave it out."
+            )

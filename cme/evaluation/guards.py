@@ -3,23 +3,29 @@
 An adapter on another base model would give wrong scores without an error.
 """
 
+import re
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+from cme.adapters.checks import read_config
 from cme.adapters.load import adapter_fingerprint
 from cme.errors import AdapterError, CMEError, CMEWarning
+from cme.models.embedded import EMBEDDED, EMBEDDED_HUB_ID
 from cme.records import Run, read_record
 from cme.suite import DatasetSpec, datasets
 from cme.suite.suites import ALL, DEFAULT, suite_of_family
 
 __all__ = ["check_trained_on", "uncompared_datasets", "warn_of_format"]
 
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
 
 def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: str = "", tokenizer: str = "") -> None:
     """Check that an adapter that has a run record was trained on this base model. Warn if its prompt format was another one.
 
-    Adapters without a run record are checked by the shapes of their weights (`cme.adapters.load.load_adapter`).
+    Adapters without a run record are checked by the shapes of their weights (`cme.adapters.load.load_adapter`). If their
+    configuration names another model of the hub than the given one, a warning says so.
 
     Args:
         adapter: folder of the adapter.
@@ -36,8 +42,10 @@ def check_trained_on(adapter: Path, base: str, fingerprint: str, prompt_format: 
         run = read_record(adapter / "run.json", Run)
     except CMEError:
         # There is no record, or the file is another program's.
+        _warn_of_base(adapter, base)
         return
     if run.adapter_fingerprint != adapter_fingerprint(adapter):
+        _warn_of_base(adapter, base)
         return
     if run.base_fingerprint != fingerprint:
         raise AdapterError(
@@ -69,6 +77,24 @@ def warn_of_format(folder: Path, fingerprint: str, prompt_format: str) -> None:
         return
     if run.adapter_fingerprint == fingerprint:
         _warn_of_format(folder, run, prompt_format)
+
+
+def _warn_of_base(adapter: Path, base: str) -> None:
+    """Warn if the configuration of an adapter names another model of the hub. Folders are not compared with names."""
+    try:
+        named = read_config(adapter).get("base_model_name_or_path")
+    except CMEError:
+        return
+    given = EMBEDDED_HUB_ID if base == EMBEDDED else base
+    if not isinstance(named, str) or not (_HUB_ID.fullmatch(named) and _HUB_ID.fullmatch(given)):
+        return
+    if named.casefold() != given.casefold() and not Path(named).exists() and not Path(given).expanduser().exists():
+        warnings.warn(
+            f"{adapter} names the base {named}, but the base is now {base}. If these are two models, the scores are not those of "
+            f"the trained adapter. Set --base {named}.",
+            CMEWarning,
+            stacklevel=1,
+        )
 
 
 def _warn_of_format(folder: Path, run: Run, prompt_format: str) -> None:

@@ -82,6 +82,10 @@ class _Trainer(Trainer):  # type: ignore[misc]
             own_rate_of_b(optimizer, self.model, self.b_ratio)
         return optimizer
 
+    def get_decay_parameter_names(self, model: Any) -> list[str]:
+        """Return the names of the parameters with weight decay. The Trainer leaves out biases by the word in their names."""
+        return [name for name in super().get_decay_parameter_names(model) if ".adamole_T." not in name]
+
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Return 0, because the estimate takes 3 ms per batch and is not part of any record."""
         return 0

@@ -12,7 +12,7 @@ from typing import Any
 from cme.adapters import AdapterSettings, build_config, register_all
 from cme.adapters.coverage import notes_on_targets, refuse_unreached, refuse_unreached_weights
 from cme.adapters.layer_names import adapted_names
-from cme.adapters.starts import initial_adapter, refuse_ignored, write_initial_adapter
+from cme.adapters.starts import initial_adapter, refuse_ignored, refuse_smaller_ranks, write_initial_adapter
 from cme.errors import CMEWarning, UsageError
 from cme.files import atomic_path
 from cme.models.causal import check_causal
@@ -139,6 +139,7 @@ def adapted_model(
                 weight.requires_grad_(False)
     refuse_unreached(adapted, adapted_names(adapted))
     refuse_unreached_weights(adapted)
+    refuse_smaller_ranks(adapted)
     for note in notes_on_targets(adapted):
         warnings.warn(f"{label}: {note}", CMEWarning, stacklevel=2)
     trained = [weight for weight in adapted.parameters() if weight.requires_grad]

@@ -144,3 +144,10 @@ def test_costs_are_measured_in_float32(bases):
         report = measure_adapters(AutoModelForCausalLM.from_pretrained(bases["qwen"], dtype=dtype), settings)
         flops.append([cost.flops for case in report.cases for cost in case.modes])
     assert flops[0] == flops[1] and all(flops[0])
+
+
+def test_weight_decay_leaves_out_the_bias_of_a_threshold(adapted):
+    from cme.training.loop import _Trainer
+
+    names = object.__new__(_Trainer).get_decay_parameter_names(adapted("adamole"))
+    assert any(".adamole_W." in name for name in names) and not any(".adamole_T." in name for name in names)

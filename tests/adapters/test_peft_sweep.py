@@ -114,7 +114,15 @@ REFUSED_LORA: dict[str, tuple[dict[str, Any], str]] = {
     "bdlora": ({"use_bdlora": {}}, "matches neither A nor B block-diagonal patterns"),
     "a pattern that fits nothing": ({"rank_pattern": {"upproj": 2}}, r"rank_pattern keys did not match.*upproj"),
     "an alpha that fits nothing": ({"alpha_pattern": {"q_proj": 2}}, r"alpha_pattern keys did not match.*q_proj"),
-    "nothing left out": ({"exclude_modules": ["no_such_proj"]}, "no modules were excluded"),
+    "a name that fits nothing": (
+        {"exclude_modules": ["up_proj", "dwn_proj"]},
+        r"no module 'dwn_proj' \(did you mean 'down_proj'",
+    ),
+    "a whole module that is none": (
+        {"modules_to_save": ["lm_haed"]},
+        r"no module 'lm_haed' \(did you mean 'lm_head'\?\)",
+    ),
+    "a layer too many": ({"layers_to_transform": [1, 7]}, "layers_to_transform: the base has no layer 7, only 0 to 1"),
     "pissa, bias of B": (
         {"init_lora_weights": "pissa", "lora_bias": True},
         "only supported with init_lora_weights=True",

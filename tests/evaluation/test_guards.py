@@ -1,5 +1,6 @@
 """An adapter is refused on a base model or tokenizer that it was not trained with."""
 
+import json
 import shutil
 
 import pytest
@@ -238,3 +239,22 @@ def test_the_result_and_the_command_name_them(tiny_base, tmp_path):
         assert done.exit_code == 0, done.output
         assert read_record(out / "result.json", Result).uncompared == uncompared
         assert ("was not compared with the evaluation rows of aqua_rat" in done.output) is (uncompared is not None)
+
+
+def test_an_adapter_that_names_another_model_of_the_hub_is_noticed(tiny_base, tmp_path, recwarn):
+    adapter = adapter_on(tiny_base, tmp_path / "adapter", target_modules=["up_proj"])
+    file = adapter / "adapter_config.json"
+    for named, base, warned in (
+        ("HuggingFaceTB/SmolLM2-135M", "smollm2-135m", True),
+        ("HuggingFaceTB/SmolLM2-135M-Instruct", "smollm2-135m", False),
+        ("meta-llama/Llama-2-7b-hf", "meta-llama/Llama-2-7b-chat-hf", True),
+        ("meta-llama/Llama-2-7b-hf", str(tiny_base), False),
+        (str(tiny_base), "smollm2-135m", False),
+        (None, "smollm2-135m", False),
+    ):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"base_model_name_or_path": named}))
+        recwarn.clear()
+        check_trained_on(adapter, base, "f" * 64)
+        texts = [str(item.message) for item in recwarn if item.category is CMEWarning]
+        assert bool(texts) == warned, (named, base)
+        assert all(f"names the base {named}, but the base is now {base}" in text for text in texts)

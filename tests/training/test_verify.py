@@ -286,3 +286,12 @@ def test_a_file_for_another_task_is_refused(tmp_path):
     file.write_text("peft_type: LORA\ntask_type: SEQ_CLS\n")
     with pytest.raises(UsageError, match="task_type is 'SEQ_CLS', but CME trains language models"):
         read_peft_config(file)
+
+
+@pytest.mark.parametrize("start", ["pissa", "olora"])
+def test_a_start_with_fewer_ranks_than_the_settings_is_refused_before_training(settings, tmp_path, start):
+    adapter = peft(peft_type="LORA", r=48, lora_alpha=48, init_lora_weights=start)
+    with pytest.raises(
+        UsageError, match=r"the rank 48 is larger than the smaller dimension of .*, which is 32, and this"
+    ):
+        train(settings(), adapter, out=tmp_path / "run")
