@@ -4,12 +4,16 @@ from typing import Any
 
 __all__ = ["copy_dropout", "switch_off_dropout"]
 
+_ROUTER_LOSS = "output_router_logits"
+"""With this setting, models of transformers add ``router_aux_loss_coef`` times the loss of their router if they have labels."""
+
 
 def switch_off_dropout(model: Any) -> None:
-    """Set all dropout rates of a base to 0, including those of whole layers.
+    """Set all dropout rates of a base to 0, including those of whole layers, and switch off the loss of its router.
 
     Training then uses only the dropout of the adapter's settings. Bases store their rates in dropout modules, in attributes of
-    other modules, or in the configuration.
+    other modules, or in the configuration. The loss that a mixture of experts adds for its own router would be multiplied by
+    the number of accumulated batches, and would count in the validation loss.
 
     Args:
         model: The base without an adapter. The model and its configuration are changed in place.
@@ -25,11 +29,11 @@ def switch_off_dropout(model: Any) -> None:
 
 
 def copy_dropout(config: Any, source: Any) -> None:
-    """Copy the dropout rates from one configuration to another of the same class.
+    """Copy what `switch_off_dropout` changes from one configuration to another of the same class.
 
     Args:
         config: The transformers configuration that is changed in place.
-        source: The configuration with the rates.
+        source: The configuration with the values.
     """
     _set(config, source)
 
@@ -41,6 +45,8 @@ def _set(config: Any, source: Any) -> None:
     for name in _rates(config if source is None else source):
         # Configurations check the types of their values, so an integer rate must stay an integer.
         setattr(config, name, type(getattr(config, name))(0) if source is None else getattr(source, name))
+    if hasattr(config, _ROUTER_LOSS):
+        setattr(config, _ROUTER_LOSS, False if source is None else getattr(source, _ROUTER_LOSS))
     for name, value in vars(config).items():
         if isinstance(value, PreTrainedConfig):
             _set(value, source and getattr(source, name))

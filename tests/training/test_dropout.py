@@ -104,3 +104,33 @@ def test_rates_of_nested_configurations_are_copied():
     assert (other.attn_config.attn_pdrop, other.resid_pdrop) == (1, 0.5)
     switch_off_dropout(SimpleNamespace(config=other, modules=list))
     assert (other.attn_config.attn_pdrop, other.resid_pdrop) == (0, 0.0)
+
+
+def test_the_loss_of_the_router_of_a_base_is_switched_off():
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    sizes = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "vocab_size": 50,
+    }
+    config = MixtralConfig(
+        **sizes, num_key_value_heads=1, num_local_experts=4, output_router_logits=True, router_aux_loss_coef=1.0
+    )
+    torch.manual_seed(0)
+    model = MixtralForCausalLM(config)
+    ids = torch.arange(3, 40)[None]
+
+    def losses():
+        out = model(input_ids=ids, labels=ids)
+        own = torch.nn.functional.cross_entropy(out.logits[0, :-1].float(), ids[0, 1:])
+        return float(out.loss.detach()), float(own.detach())
+
+    with_router, labels = losses()
+    assert with_router > labels + 1
+    switch_off_dropout(model)
+    assert losses() == (pytest.approx(labels, rel=1e-5), pytest.approx(labels, rel=1e-5))
+    copy_dropout(model.config, MixtralConfig(**sizes, output_router_logits=True))
+    assert model.config.output_router_logits is True
