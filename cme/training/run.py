@@ -21,6 +21,7 @@ from cme.prompt import TEMPLATE_DATE
 from cme.records import Manifest, Run
 from cme.records.base import read_record, write_record
 from cme.records.grid import DIVERGED, Diverged
+from cme.training.added_loss import AddedLoss, adds_loss
 from cme.training.checkpoints import FOLDER, Spent, newest
 from cme.training.order import steps_for, training_order
 from cme.training.recipe import recipe_text
@@ -128,9 +129,12 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         longest=int(tokens.lengths.max()),
     )
     whole, before = adapter.method == "full", checksums(model)
-    pruner = None
+    pruner, added = None, None
+    share = 1 / (settings.gradient_accumulation * args.world_size)
     if not whole and prunes(model.active_peft_config):
-        pruner = Pruner(model, 1 / (settings.gradient_accumulation * args.world_size), start.checkpoint)
+        pruner = Pruner(model, share, start.checkpoint)
+    if not whole and adds_loss(model.active_peft_config):
+        added = AddedLoss(model.active_peft_config, share)
     collator = Collator(
         load_tokenizer(base).pad_token_id,
         train_on_prompt=settings.train_on_prompt,
@@ -138,7 +142,7 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
     )
     marker = CheckpointMarker(meter, keep=settings.keep_checkpoints, further=[STATE] if pruner else [])
     # The callbacks that add files to a checkpoint must precede the callback that marks it as complete.
-    callbacks: list[Any] = [LossGuard(), *([pruner] if pruner else []), marker]
+    callbacks: list[Any] = [LossGuard(), *(item for item in (pruner, added) if item), marker]
     with ExitStack() as stack:
         if args.process_index == 0:
             callbacks.append(BarMover(stack.enter_context(bar(f"Training {out.name}", total=steps))))
@@ -149,8 +153,9 @@ def _train(settings: TrainSettings, adapter: AdapterSettings, out: Path, group: 
         spent = meter.spent(steps)
     spent = replace(spent, peak_memory_bytes=most(trainer, spent.peak_memory_bytes))
     lost = validation_loss(trainer, held_out, collator, settings.batch_size)
-    if pruner:
-        pruner.close()
+    for item in (pruner, added):
+        if item:
+            item.close()
 
     def save() -> Run:
         counts = check_changed(before, trainer.model, settings.learning_rate)

@@ -108,6 +108,20 @@ def test_adaloras_orthogonality_term_does_not_grow_with_gradient_accumulation(se
     assert terms[0] == pytest.approx(terms[1], rel=1e-3) and terms[0] > 1
 
 
+def test_the_auxiliary_loss_of_shadow_is_the_mean_of_its_passes_and_not_validated(settings, tmp_path):
+    def run(name, weight, **changes):
+        adapter = peft({"peft_type": "SHADOW", "shadow_dropout": 0.0, "auxiliary_loss_weight": weight})
+        return train(settings(steps=2, **changes), adapter, out=tmp_path / name)
+
+    split, whole = {"batch_size": 2, "gradient_accumulation": 4}, {"batch_size": 8}
+    runs = [(run(f"{n}1", 1.0, **way), run(f"{n}0", 0.0, **way)) for n, way in enumerate((split, whole))]
+    terms = [added.losses[0][1] - plain.losses[0][1] for added, plain in runs]
+    assert terms[0] == pytest.approx(terms[1], rel=0.05) and terms[0] > 1
+    # The validation loss is that of the labels, which is near for weights that took two steps.
+    assert runs[0][0].validation_loss == pytest.approx(runs[0][1].validation_loss, abs=0.5)
+    assert json.loads((tmp_path / "01" / "adapter_config.json").read_text())["auxiliary_loss_weight"] == 1.0
+
+
 @pytest.mark.parametrize("step", [7, 17], ids=["pruning", "last phase"])
 def test_adalora_goes_on_after_an_interruption(settings, tmp_path, monkeypatch, step):
     given, out = settings(steps=20, save_every=6 if step == 7 else 16), tmp_path / "run"
