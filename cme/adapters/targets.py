@@ -1,5 +1,6 @@
 """Target modules: the feed-forward layers of a base model, as in the paper, or the layers that the user names."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
@@ -219,9 +220,11 @@ def refuse_unmatched(options: Mapping[str, Any], modules: Collection[str]) -> No
     Raises:
         UsageError: a name or a number of a layer matches nothing.
     """
-    for key in ("modules_to_save", "exclude_modules"):
+    for key in ("modules_to_save", "exclude_modules", "n_frequency_pattern"):
         given = options.get(key)
-        for name in given if isinstance(given, list | tuple) else ():
+        # A text is a regular expression, and so is a key of a pattern with special characters.
+        names = [name for name in given if re.escape(str(name)) == name] if isinstance(given, Mapping) else given
+        for name in names if isinstance(names, list | tuple) else ():
             if not any(path == name or path.endswith(f".{name}") for path in modules):
                 last = sorted({path.rpartition(".")[2] for path in modules})
                 hint = nearest(str(name), last)

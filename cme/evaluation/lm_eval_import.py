@@ -6,7 +6,7 @@ Each logged row is compared with the row of the source, and the scores are compu
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ _PROMPT_OPTIONS = {"chat_template_sha": "--apply_chat_template", "system_instruc
 
 @dataclass(frozen=True)
 class _Setup:
-    """Model and settings of a logged task. All tasks of a result have the same."""
+    """Model and settings of a logged task. All tasks of a result have the same, except that their limits of rows may differ."""
 
     model: str
     arguments: str
@@ -47,7 +47,7 @@ class _Setup:
     prompt_format: str
     prompt_variant: int
     shots: int
-    tier: str | None
+    tier: str | None = field(compare=False)
 
 
 def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str | None = None) -> Result:
@@ -89,7 +89,8 @@ def import_logs(folder: Path, out: Path, *, source: str | None = None, name: str
     logs.sort(key=lambda log: order.index(log.task))
     tokenizer, context = tokenizer_of(logs[0].run), context_of(logs[0].run)
     done = {log.task: _dataset(log, specs[log.task], setup, tokenizer, context) for log in logs}
-    tier = _common_tier(done, setup.tier)
+    asked = {item.tier for item in setups.values()}
+    tier = _common_tier(done, asked.pop() if len(asked) == 1 else None)
     claim(
         out,
         "import-lm-eval",
@@ -293,7 +294,8 @@ def _common_tier(done: Mapping[str, _Done], asked: str | None) -> str:
 
     Args:
         done: the samples of each task.
-        asked: the tier that lm-eval was asked for, ``full`` without a limit of rows. None if the limit was a number.
+        asked: the tier that lm-eval was asked for, ``full`` without a limit of rows. None if the limit was a number, or if the
+            tasks had different limits.
     """
     fitting = [_tiers(item.rows, item.all_rows) for item in done.values()]
     common = [tier for tier in fitting[0] if all(tier in of for of in fitting)]

@@ -1,4 +1,4 @@
-"""The dropout of the base model itself (OPT, GPT-2, Falcon), which transformers enables in training mode."""
+"""What transformers adds in training mode for the base itself: its dropout (OPT, GPT-2, Falcon) and the loss of its router."""
 
 from typing import Any
 

@@ -259,3 +259,11 @@ def test_a_converted_adapter_is_plain_lora_of_twice_the_rank(base, tmp_path):
     for name, weight in loaded.get_base_model().named_parameters():
         if "lora_" not in name:
             assert torch.equal(weight, plain[name.replace("base_layer.", "")]), name
+
+
+def test_a_pattern_of_frequencies_that_fits_nothing_is_refused(base):
+    options = {"peft_type": "FOURIERFT", **TYPES["FOURIERFT"]}
+    with pytest.raises(
+        UsageError, match=r"n_frequency_pattern: the base has no module 'upproj' \(did you mean 'up_proj'\?\)"
+    ):
+        trained(base, {**options, "n_frequency_pattern": {"upproj": 2}})

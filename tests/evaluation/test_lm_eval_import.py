@@ -340,11 +340,23 @@ def test_logs_of_all_rows_without_a_limit_are_those_of_the_full_tier(copied, mon
         return splits
 
     monkeypatch.setattr(lm_eval_import.loader, "load", few)
-    for file in copied.glob("samples_cme_*"):
-        if "qqp" not in file.name:
-            file.unlink()
+    one(copied, "samples_cme_race*").unlink()
     edit_results(copied, changed)
+    if tier == "quick":
+        one(copied, "samples_cme_nq_open*").unlink()
     assert cme.from_lm_eval(copied, source="mini").record.tier == tier
+
+
+def test_tasks_with_different_limits_have_the_smallest_tier_that_fits_them(copied):
+    log, results = one(copied, "samples_cme_race*"), one(copied, "results_*")
+    date = results.name.removeprefix("results_").removesuffix(".json")
+    values = json.loads(results.read_text())
+    later = "2090-01-01T00-00-00.000000"
+    (copied / results.name.replace(date, later)).write_text(
+        json.dumps(values | {"config": values["config"] | {"limit": None}})
+    )
+    log.rename(copied / log.name.replace(date, later))
+    assert cme.from_lm_eval(copied, source="mini").record.tier == "smoke"
 
 
 def test_a_huge_line_is_refused_before_it_is_read_whole(copied, tmp_path, monkeypatch):
